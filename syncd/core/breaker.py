@@ -1,0 +1,78 @@
+"""The breaker of a remote: a server that is down is asked by one probe, not by every job.
+
+Closed, requests pass. Open, none does until ``probe_at``. Then one probe goes (half-open); its success
+lets one job through at a time until the first request of a job succeeds, which closes the breaker.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from syncd.core.errors import Failure, Scope, Transient, Unauthorized
+from syncd.core.retry import MAX_RETRY_AFTER, Policy, backoff
+
+TROUBLE_LIMIT = 5
+"""So many failed requests in a row, of whatever jobs and with no success between, are the server's own."""
+
+
+class Position(StrEnum):
+    """How the breaker stands."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Breaker:
+    """Counts what the server does; the caller brings the time (seconds, any epoch) and the randomness."""
+
+    def __init__(self, policy: Policy, random: Callable[[], float]) -> None:
+        self._policy = policy
+        self._random = random
+        self._failures = 0
+        self._trouble = 0
+        self.position = Position.CLOSED
+        self.probe_at: float | None = None
+        self.reason: Failure | None = None
+
+    def failed(self, failure: Failure, now: float) -> bool:
+        """Take note of a failed request; True if the whole remote is now taken as failing."""
+        if not self._concerns_remote(failure):
+            return False
+        if self.position is Position.OPEN:  # a request that was under way when it opened tells nothing new
+            return True
+        self._failures += 1
+        self._trouble = 0
+        delay = backoff(self._failures, self._policy, self._random)
+        if isinstance(failure, Transient) and failure.retry_after is not None:
+            delay += min(failure.retry_after, MAX_RETRY_AFTER)
+        self.position = Position.OPEN
+        self.probe_at = now + delay
+        self.reason = failure
+        return True
+
+    def _concerns_remote(self, failure: Failure) -> bool:
+        if isinstance(failure, Unauthorized):
+            return True
+        if not isinstance(failure, Transient):
+            return False
+        self._trouble += 1
+        return failure.scope is Scope.REMOTE or self._trouble >= TROUBLE_LIMIT
+
+    def probe_passed(self) -> None:
+        """Let the first job through."""
+        self.position = Position.HALF_OPEN
+        self.probe_at = None
+
+    def succeeded(self) -> bool:
+        """Take note of a request that the server took; True if that closed the breaker."""
+        self._trouble = 0
+        if self.position is not Position.HALF_OPEN:
+            return False
+        self.reset()
+        return True
+
+    def reset(self) -> None:
+        """Forget all failures: the configuration changed, or a person asked to try now."""
+        self._failures = self._trouble = 0
+        self.position = Position.CLOSED
+        self.probe_at = self.reason = None

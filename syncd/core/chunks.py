@@ -1,0 +1,60 @@
+"""Cutting a content into chunks, and remembering which of them have arrived."""
+
+from collections.abc import Iterable, Iterator
+
+
+def count(size: int, chunk_size: int) -> int:
+    """Return how many chunks of ``chunk_size`` a content of ``size`` has."""
+    return -(-size // chunk_size)
+
+
+def span(index: int, size: int, chunk_size: int) -> tuple[int, int]:
+    """Return offset and length of chunk ``index``; the last one may be shorter."""
+    offset = index * chunk_size
+    return offset, min(chunk_size, size - offset)
+
+
+class ChunkSet:
+    """A set of chunk indices, one bit each: 10 GiB in chunks of 36 KiB are 37 kB."""
+
+    __slots__ = ("_bits", "_length")
+
+    def __init__(self, indices: Iterable[int] = ()) -> None:
+        self._bits = bytearray()
+        self._length = 0
+        for index in indices:
+            self.add(index)
+
+    def add(self, index: int) -> None:
+        """Put ``index`` (0 or more) in."""
+        if index in self:
+            return
+        byte, bit = divmod(index, 8)
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(byte + 1 - len(self._bits)))
+        self._bits[byte] |= 1 << bit
+        self._length += 1
+
+    def __contains__(self, index: int) -> bool:
+        byte, bit = divmod(index, 8)
+        return byte < len(self._bits) and bool(self._bits[byte] & (1 << bit))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        for byte, bits in enumerate(self._bits):
+            if bits:
+                yield from (byte * 8 + bit for bit in range(8) if bits & (1 << bit))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ChunkSet) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return f"ChunkSet(<{self._length} chunks>)"
+
+    def missing(self, count: int) -> Iterator[int]:
+        """Yield, in order, each index below ``count`` that is not in the set."""
+        return (index for index in range(count) if index not in self)

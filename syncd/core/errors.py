@@ -1,0 +1,69 @@
+"""Why an upload stopped, in the words of the engine.
+
+A remote and a source raise these and nothing else; the engine decides by the class alone what becomes of
+the job. The text of each is one sentence for a person.
+"""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """How far a passing failure reaches."""
+
+    JOB = "job"
+    """This file's upload; others may well succeed."""
+    REMOTE = "remote"
+    """The server as a whole: every job of it waits together."""
+
+
+class Failure(Exception):  # noqa: N818 - the field's term: a failure is classified, then handled
+    """An upload stopped; ``str()`` says why."""
+
+
+class Transient(Failure):
+    """It may well pass by itself: try again later.
+
+    ``retry_after`` is what the server asked for, in seconds. ``overload`` says that it has too much to do
+    (429, 503, a time-out), so fewer requests should be in flight.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scope: Scope = Scope.JOB,
+        retry_after: float | None = None,
+        overload: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.scope = scope
+        self.retry_after = retry_after
+        self.overload = overload
+
+
+class Unauthorized(Failure):
+    """The server does not accept the token; nothing of this remote can go until that is mended."""
+
+
+class Permanent(Failure):
+    """The server will never take this file as it is; a person has to look."""
+
+
+class SessionLost(Failure):
+    """The server no longer knows this upload; it has to be begun again."""
+
+
+class FileChanged(Failure):
+    """The file is not the one that was hashed; it has to be read again."""
+
+
+class FileGone(Failure):
+    """There is no such file any more."""
+
+
+class FileUnreadable(Failure):
+    """The file is there but can't be read now: permission, or an error of the disk."""
+
+
+class NotUploadable(Failure):
+    """The file is not of a kind that is ever sent: empty, too large, or not a regular file."""

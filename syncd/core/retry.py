@@ -1,0 +1,61 @@
+"""When to try again: exponential backoff with full jitter.
+
+Source of the jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. A random wait between zero
+and the exponential bound spreads many clients, or many jobs, best.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from syncd.core.errors import Failure, FileUnreadable, Transient
+
+MAX_TRIES = 12
+"""So many failures of one file, while others succeed, are the file's own; with the default policy that is
+about half an hour."""
+MAX_RETRY_AFTER = 3600.0
+"""A server may ask for more seconds than this; it is not believed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """The bounds of the backoff, in seconds."""
+
+    initial: float = 1.0
+    maximum: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retry:
+    """Try again at ``at`` (seconds since the epoch); the try before counts as number ``attempts``."""
+
+    at: float
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GiveUp:
+    """Leave it to a person."""
+
+    reason: str
+
+
+def backoff(attempts: int, policy: Policy, random: Callable[[], float]) -> float:
+    """Return the seconds to wait after failure number ``attempts`` (1 or more); ``random`` gives [0, 1)."""
+    bound = min(policy.maximum, policy.initial * 2.0 ** min(attempts - 1, 60))
+    return random() * bound
+
+
+def decide(
+    failure: Failure, *, attempts: int, now: float, random: Callable[[], float], policy: Policy
+) -> Retry | GiveUp:
+    """Say what follows a failed try; ``attempts`` counts the failures before this one.
+
+    A file that can't be read is tried for ever: nobody tells us when its permissions change.
+    """
+    attempts += 1
+    if attempts >= MAX_TRIES and not isinstance(failure, FileUnreadable):
+        return GiveUp(reason=f"{failure} (tried {attempts} times)")
+    delay = backoff(attempts, policy, random)
+    if isinstance(failure, Transient) and failure.retry_after is not None:
+        delay += min(failure.retry_after, MAX_RETRY_AFTER)
+    return Retry(at=now + delay, attempts=attempts)

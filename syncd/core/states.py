@@ -1,0 +1,90 @@
+"""The states of a job and every way from one to another.
+
+The store changes a job's state by this table and in no other way, and the history keeps each step.
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """Where a job stands; there is one job for each file and remote."""
+
+    QUEUED = "queued"
+    UPLOADING = "uploading"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Outcome(StrEnum):
+    """How a job came to be done."""
+
+    UPLOADED = "uploaded"
+    DUPLICATE = "duplicate"
+
+
+class Cause(StrEnum):
+    """Why a job changes its state."""
+
+    FOUND = "found"
+    """A scan or an event showed the file for the first time."""
+    CHANGED = "changed"
+    """The file has new content, or is back."""
+    CLAIMED = "claimed"
+    """The scheduler took the job up."""
+    RELEASED = "released"
+    """Put back untried or half done: a stop, a crash, a server that is down."""
+    DEFERRED = "deferred"
+    """A try failed; another one is due later."""
+    UPLOADED = "uploaded"
+    """The server confirmed the whole content."""
+    DUPLICATE = "duplicate"
+    """The server had the content already."""
+    REFUSED = "refused"
+    """It can't succeed as it is; a person has to look."""
+    UNFIT = "unfit"
+    """The file is empty, too large, or not a regular file."""
+    GONE = "gone"
+    """The file went away before it was uploaded."""
+    RETRIED = "retried"
+    """A person asked for another try."""
+    CANCELLED = "cancelled"
+    """A person asked for no further try."""
+
+
+class NoSuchStep(Exception):  # noqa: N818 - it says what is wrong, not that something is
+    """The table has no such step."""
+
+
+_Q, _U, _W, _D, _F, _S = State
+_STEPS: dict[Cause, tuple[tuple[State | None, ...], State]] = {
+    Cause.FOUND: ((None,), _Q),
+    Cause.CHANGED: ((_Q, _W, _D, _F, _S), _Q),
+    Cause.CLAIMED: ((_Q, _W), _U),
+    Cause.RELEASED: ((_U,), _Q),
+    Cause.DEFERRED: ((_U,), _W),
+    Cause.UPLOADED: ((_U,), _D),
+    Cause.DUPLICATE: ((_U,), _D),
+    Cause.REFUSED: ((_U,), _F),
+    Cause.UNFIT: ((None, _Q, _U, _W, _D, _F, _S), _S),
+    Cause.GONE: ((_Q, _U, _W, _F), _S),
+    Cause.RETRIED: ((_W, _F, _S), _Q),
+    Cause.CANCELLED: ((_Q, _U, _W, _F), _S),
+}
+TABLE = MappingProxyType({(start, cause): end for cause, (starts, end) in _STEPS.items() for start in starts})
+"""(state before, or None for a new job; cause) → state after."""
+
+
+def step(state: State | None, cause: Cause) -> State:
+    """Return the state after ``cause``; :class:`NoSuchStep` where the table has none."""
+    try:
+        return TABLE[state, cause]
+    except KeyError:
+        raise NoSuchStep(f"a job that is {state or 'new'} can't be {cause}") from None
+
+
+def sources(cause: Cause) -> tuple[State, ...]:
+    """Return the states that ``cause`` may start from, without the new job's None."""
+    return tuple(state for state in _STEPS[cause][0] if state is not None)

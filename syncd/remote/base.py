@@ -1,0 +1,102 @@
+"""What the engine asks of a remote: the contract that every upload service's client keeps.
+
+All calls raise only the failures of :mod:`syncd.core.errors`:
+
+* ``Transient``: refused connections, resets, stalls, 408, 429, 5xx. ``scope`` is REMOTE where the server as a whole is
+  meant (no connection, TLS, 429, 502, 503, 504), else JOB; ``overload`` for 429, 503 and time-outs.
+* ``Unauthorized``: 401.
+* ``Permanent``: a refusal that the same request would meet again; the text has the server's own words.
+* ``SessionLost``: begin again, without the session.
+* ``FileChanged`` and the other failures of a file come from the :class:`Source` and pass through untouched.
+
+A remote holds no state of an upload: what must be remembered is in the ``Session``, which the store keeps, and in
+``facts``, which it keeps for the remote as a whole.
+"""
+
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
+
+from syncd.core.model import Content, Pending, Session, Stored
+
+
+class Hasher(Protocol):
+    """Reads a file once, in order, and says what content it is. Not asynchronous: it runs in a worker thread."""
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+
+    def content(self) -> Content:
+        """Return the content, after the last bytes."""
+
+
+class Source(Protocol):
+    """The file being sent, in the state that was hashed and no other."""
+
+    @property
+    def name(self) -> str:
+        """The file's own name without folders, valid Unicode."""
+
+    @property
+    def media_type(self) -> str:
+        """Its type, as ``image/jpeg``."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    def read(self, offset: int, length: int) -> Awaitable[bytes]:
+        """Return exactly these bytes; ``FileChanged`` if they are not those that were hashed."""
+
+
+class Throttle(Protocol):
+    """Lets bytes go at the pace that the bandwidth limit allows, and counts them."""
+
+    def spend(self, size: int) -> Awaitable[None]:
+        """Wait until ``size`` more bytes may be sent."""
+
+
+class Remote(Protocol):
+    """One upload service at one address."""
+
+    @property
+    def identity(self) -> str:
+        """What tells this destination from others in the store; no secret is in it."""
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        """What was learned about the server and is worth remembering, as the largest chunk that it takes."""
+
+    @property
+    def block_size(self) -> int:
+        """The bytes of a file that one chunk most likely holds."""
+
+    def hasher(self) -> Hasher:
+        """Return a new hasher for one file."""
+
+    async def begin(
+        self, content: Content, source: Source, session: Session | None, *, tries: int
+    ) -> Session | Stored:
+        """Agree with the server on an upload, or learn that the content is there already.
+
+        ``session`` is what an earlier try left, with the chunks that were acknowledged; ``tries`` counts those earlier
+        tries. The answer's ``received`` holds every chunk that need not be sent.
+        """
+
+    async def send(self, session: Session, index: int, content: Content, source: Source) -> Stored | Session | None:
+        """Send chunk ``index``; on return the server has it. Calls run concurrently.
+
+        Returns ``Stored`` if the server shows by its answer that it now has the whole content, a changed ``Session`` if
+        its answer casts doubt on it (``doubtful``), else None.
+        """
+
+    async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
+        """Have the server put the chunks together. ``Pending`` asks for :meth:`poll` later."""
+
+    async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
+        """Ask how far the putting together is."""
+
+    async def check(self) -> None:
+        """Ask the server for anything cheap: returns if it can be reached and accepts the token."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""
