@@ -1,6 +1,6 @@
 """The values that the rooms hand to each other."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from syncd.core.chunks import ChunkSet
 
@@ -48,10 +48,6 @@ class Session:
     whole: bool = False
     doubtful: bool = False
 
-    def doubted(self) -> "Session":
-        """Return the same session, to be compared at the end."""
-        return replace(self, doubtful=True)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
@@ -66,3 +62,15 @@ class Pending:
     """The server has all chunks and is still putting them together."""
 
     token: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """What the answer to a chunk tells beside that it has arrived.
+
+    ``stored`` where it shows that the server now has the whole content; ``doubtful`` where it casts doubt on what is
+    there, as when somebody had sent this chunk before.
+    """
+
+    stored: Stored | None = None
+    doubtful: bool = False

@@ -16,7 +16,7 @@ A remote holds no state of an upload: what must be remembered is in the ``Sessio
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from syncd.core.model import Content, Pending, Session, Stored
+from syncd.core.model import Content, Pending, Receipt, Session, Stored
 
 
 class Hasher(Protocol):
@@ -73,21 +73,15 @@ class Remote(Protocol):
     def hasher(self) -> Hasher:
         """Return a new hasher for one file."""
 
-    async def begin(
-        self, content: Content, source: Source, session: Session | None, *, tries: int
-    ) -> Session | Stored:
+    async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:
         """Agree with the server on an upload, or learn that the content is there already.
 
         ``session`` is what an earlier try left, with the chunks that were acknowledged; ``tries`` counts those earlier
         tries. The answer's ``received`` holds every chunk that need not be sent.
         """
 
-    async def send(self, session: Session, index: int, content: Content, source: Source) -> Stored | Session | None:
-        """Send chunk ``index``; on return the server has it. Calls run concurrently.
-
-        Returns ``Stored`` if the server shows by its answer that it now has the whole content, a changed ``Session`` if
-        its answer casts doubt on it (``doubtful``), else None.
-        """
+    async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
+        """Send chunk ``index``; on return the server has it. Calls run concurrently."""
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
         """Have the server put the chunks together. ``Pending`` asks for :meth:`poll` later."""
