@@ -19,6 +19,19 @@ class Stamp:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What the watch found at a path.
+
+    ``path`` is relative to its folder, with ``/`` between the parts, in ``os.fsdecode`` form. ``stamp`` is None where
+    there is no content to tell apart, as with a named pipe. ``unfit`` says why the file can't be uploaded.
+    """
+
+    path: str
+    stamp: Stamp | None
+    unfit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
     """What is to be stored, in the remote's own terms.
 
