@@ -1,0 +1,96 @@
+"""Where things are when the configuration does not say, and what a relative path in it means.
+
+Reads the environment and the platform, nothing else; needs neither pydantic nor the configuration's model, so
+that `syncd ctl` finds the control socket by the same rules as the daemon, in a few milliseconds.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+SYSTEM_CONFIG = Path("/etc/syncd/config.yaml")
+
+SOCKET_NAME = "control.sock"
+SOCKET_PATH_LIMIT = 107
+"""Bytes that Linux takes in the address of a Unix socket."""
+
+
+def resolve(text: str, base: str | Path) -> str:
+    """Absolute, normalised path that `text` names: `~` is a home, a relative path counts from `base`.
+
+    ValueError for a text that no path can be.
+    """
+    if not text or "\0" in text:
+        raise ValueError("must be a path")
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise ValueError(f"there is no home for {text} — write the path in full, or ./{text} for a name")
+    return os.path.abspath(os.path.join(base, expanded))
+
+
+def user_config() -> Path:
+    """`syncd/config.yaml` in the user's configuration folder."""
+    from platformdirs import user_config_path
+
+    return user_config_path("syncd", appauthor=False) / "config.yaml"
+
+
+def state_dir() -> Path:
+    """Folder for what must survive a restart, as the platform or the service manager has it."""
+    granted = _granted("STATE_DIRECTORY")
+    if granted is not None:
+        return granted
+    if _is_root():
+        return Path("/var/lib/syncd")
+    from platformdirs import user_state_path
+
+    return user_state_path("syncd", appauthor=False)
+
+
+def control_socket(explicit_state_dir: Path | None) -> Path:
+    """Where the daemon listens when `control.socket` is not set.
+
+    A configuration with a `state_dir` of its own has its socket there: two of them on one machine never meet.
+    """
+    if sys.platform == "win32":
+        return _pipe(explicit_state_dir)
+    if explicit_state_dir is not None:
+        return explicit_state_dir / SOCKET_NAME
+    granted = _granted("RUNTIME_DIRECTORY")
+    if granted is not None:
+        return granted / SOCKET_NAME
+    if _is_root():
+        return Path("/run/syncd") / SOCKET_NAME
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    return (runtime / "syncd" if runtime.is_dir() else state_dir()) / SOCKET_NAME
+
+
+def check_socket(path: Path) -> Path:
+    """The path as it is; ValueError when the kernel would not take it as a socket's address."""
+    length = len(os.fsencode(path))
+    if sys.platform != "win32" and length > SOCKET_PATH_LIMIT:
+        raise ValueError(
+            f"{path} is {length} bytes long, a socket's path can have {SOCKET_PATH_LIMIT} — "
+            "set control.socket to a shorter path"
+        )
+    return path
+
+
+def _granted(variable: str) -> Path | None:
+    """First folder that the service manager made for us, if it did."""
+    first = os.environ.get(variable, "").split(os.pathsep)[0]
+    return Path(first) if first else None
+
+
+def _is_root() -> bool:
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def _pipe(explicit_state_dir: Path | None) -> Path:
+    import getpass
+
+    name = f"syncd-{getpass.getuser()}"
+    if explicit_state_dir is not None:
+        name += "-" + hashlib.sha256(os.fsencode(explicit_state_dir)).hexdigest()[:8]
+    return Path(rf"\\.\pipe\{name}")

@@ -1,0 +1,75 @@
+"""The two kinds of remotes: the image API and the multipart API."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from syncd.config.section import Section
+from syncd.config.units import parse_size
+from syncd.config.values import (
+    ExistingFile,
+    Expiry,
+    File,
+    Guid,
+    HeaderName,
+    HeaderValue,
+    Prefix,
+    Proxy,
+    Secret,
+    Token,
+    Url,
+    duration,
+    size,
+    word,
+)
+
+MAX_CHUNK = parse_size("6MiB")
+"""The multipart API refuses a chunk with a longer body."""
+
+
+class Remote(Section):
+    """What both kinds have. `token` is the token itself, wherever the file takes it from."""
+
+    url: Url
+    token: Token | None = None
+    token_file: File | None = None
+    token_env: str | None = None
+    timeout: Annotated[float, duration(1, 3600)] = 60.0
+    """Seconds without any progress after which a request is given up."""
+    ca_file: ExistingFile | None = None
+    client_cert: ExistingFile | None = None
+    client_key: ExistingFile | None = None
+    proxy: Proxy | None = None
+    headers: dict[HeaderName, HeaderValue] = {}
+
+    @model_validator(mode="after")
+    def _key_has_certificate(self) -> "Remote":
+        if self.client_key is not None and self.client_cert is None:
+            raise ValueError("client_key is of no use alone — give client_cert too")
+        return self
+
+
+class ImageRemote(Remote):
+    """A remote of the image API. `chunk_size` counts characters of the text that is sent."""
+
+    type: Literal["image"]
+    chunk_size: Annotated[int, size(1, parse_size("1MiB"))] = parse_size("48KiB")
+    encoding: Annotated[Literal["auto", "text", "base64url", "base64"], word()] = "auto"
+    verify: Annotated[Literal["conflict", "always", "never"], word(off="never", on="always")] = "conflict"
+
+
+class MultipartRemote(Remote):
+    """A remote of the multipart API."""
+
+    type: Literal["multipart"]
+    prefix: Prefix = "/api/files/upload"
+    pool_id: Guid
+    bundle_id: Guid | None = None
+    expired_at: Expiry | None = None
+    encrypt_password: Secret | None = None
+    hash: Annotated[Literal["sha256", "md5"], word()] = "sha256"
+    chunk_size: Annotated[int, size(1024, MAX_CHUNK)] = parse_size("5MiB")
+    direct: Annotated[Literal["auto", "never"], word(off="never", on="auto")] = "auto"
+
+
+AnyRemote = Annotated[ImageRemote | MultipartRemote, Field(discriminator="type")]

@@ -1,0 +1,83 @@
+"""The base of every section of the configuration: frozen, strict about keys, and plain-spoken in its errors.
+
+pydantic's messages speak to programmers. Each section puts its own into sentences for the person who
+wrote the file, as it alone knows the keys that it has.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+_TOLD = "told"
+"""Type of an error whose message is a sentence already."""
+
+_SENTENCES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a list of names and values, each as `name: value`",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "model_type": "must hold keys and values, each as `key: value`",
+    "string_type": "must be a text",
+    "too_short": "must have at least one entry",
+    "tuple_type": "must be a list",
+    "union_tag_invalid": "type must be {expected_tags}",
+    "union_tag_not_found": "type is missing — say `type: image` or `type: multipart`",
+}
+
+
+class Section(BaseModel):
+    """A mapping of the configuration file. Its ValidationError has one plain sentence for each problem."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def keys(cls) -> tuple[str, ...]:
+        """The keys as they stand in the file."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            given = set(data) if isinstance(data, Mapping) else set()
+            absent = [key for key in cls.keys() if key not in given]
+            problems = [cls._told(details, absent) for details in error.errors(include_input=False)]
+        raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True)
+
+    @classmethod
+    def _told(cls, details: ErrorDetails, absent: Iterable[str]) -> InitErrorDetails:
+        sentence = _sentence(details, absent).replace("{", "{{").replace("}", "}}")
+        return InitErrorDetails(type=PydanticCustomError(_TOLD, sentence), loc=details["loc"], input=None)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant as advice, or all of them."""
+    names = list(known)
+    meant = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    if meant:
+        return f"did you mean {meant[0]}?"
+    return f"known here: {', '.join(names)}" if names else "nothing else is known here"
+
+
+def _sentence(details: ErrorDetails, absent: Iterable[str]) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == _TOLD:
+        return details["msg"]
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "missing":
+        return "is missing — it must be given"
+    if kind == "extra_forbidden":
+        return f"there is no such key — {nearest(str(details['loc'][-1]), absent)}"
+    return _SENTENCES.get(kind, details["msg"]).format(**context)
