@@ -46,18 +46,16 @@ __all__ = [
     "Span",
 ]
 
-IMAGE_SUFFIXES = (
-    "jpg jpeg jpe jfif png apng gif webp avif heic heif tif tiff bmp svg jxl jp2 ico psd "
-    "dng cr2 cr3 nef arw orf rw2 raf pef srw"
-).split()
-DEFAULT_INCLUDE = (*(f"*.{suffix}" for suffix in IMAGE_SUFFIXES), "*.txt")
+_IMAGES = "jpg jpeg jpe jfif png apng gif webp avif heic heif tif tiff bmp svg jxl jp2 ico psd"
+_CAMERA_RAWS = "dng cr2 cr3 nef arw orf rw2 raf pef srw"
+DEFAULT_INCLUDE = tuple(f"*.{suffix}" for suffix in f"{_IMAGES} {_CAMERA_RAWS} txt".split())
 
 
 class AfterUpload(Section):
     """What becomes of a local file whose upload was confirmed by every remote of its folder."""
 
     action: Literal["keep", "delete", "move"]
-    directory: AbsolutePath | None = None
+    directory: AbsolutePath | None = Field(default=None, alias="move")
     """Where `move` moves to; None for the others."""
 
 
@@ -67,18 +65,18 @@ def _after_upload(value: Any) -> Any:
     if value in ("keep", "delete"):
         return {"action": value}
     if isinstance(value, Mapping) and list(value) == ["move"]:
-        return {"action": "move", "directory": value["move"]}
+        return {"action": "move", **value}
     raise ValueError("must be keep, delete or {move: DIR}")
 
 
 class Folder(Section):
     """A watched folder and the remotes that its files go to."""
 
-    path: AbsolutePath
+    path: Annotated[AbsolutePath, Field(description="the folder to watch")]
     remotes: Annotated[
         tuple[str, ...],
         BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-        Field(alias="remote", min_length=1),
+        Field(alias="remote", min_length=1, description="the name of a remote, or a list of names"),
     ]
     include: Annotated[tuple[Pattern, ...], Field(min_length=1)] = DEFAULT_INCLUDE
     exclude: tuple[Pattern, ...] = ()
@@ -130,7 +128,9 @@ def _bandwidth(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return {"spans": value}
     if isinstance(value, Mapping):
-        raise ValueError("must be unlimited, a rate as 2MiB/s, or a list of {from, to, limit}")
+        raise ValueError(  # noqa: TRY004 — pydantic collects ValueError
+            "must be unlimited, a rate as 2MiB/s, or a list of {from, to, limit}"
+        )
     rate = limit(value)
     if rate == 0:
         raise ValueError("would never send anything — write unlimited, or pause with syncd ctl stop")
@@ -223,8 +223,12 @@ def _store(value: Any) -> Any:
 class Config(Section):
     """A whole configuration file. Validate with `context={"base": folder of the file}`."""
 
-    folders: Annotated[tuple[Folder, ...], Field(min_length=1)]
-    remotes: Annotated[dict[RemoteName, AnyRemote], Field(min_length=1)]
+    folders: Annotated[
+        tuple[Folder, ...], Field(min_length=1, description="the folders to watch, each with path and remote")
+    ]
+    remotes: Annotated[
+        dict[RemoteName, AnyRemote], Field(min_length=1, description="the servers to upload to, each by a name")
+    ]
     scheduler: Scheduler = Scheduler()
     state_dir: File
     store: Annotated[File, BeforeValidator(_store)]
@@ -248,7 +252,7 @@ class Config(Section):
 
 
 def _resolved(given: Any, base: Path) -> Path | None:
-    """The folder if one is given and right; what is wrong with it the field itself says."""
+    """Return the folder if one is given and right; what is wrong with it the field itself says."""
     try:
         return Path(paths.resolve(os.fspath(given), base)) if isinstance(given, str | Path) else None
     except ValueError:

@@ -4,10 +4,13 @@ Reads the environment and the platform, nothing else; needs neither pydantic nor
 that `syncd ctl` finds the control socket by the same rules as the daemon, in a few milliseconds.
 """
 
+import getpass
 import hashlib
 import os
 import sys
 from pathlib import Path
+
+from platformdirs import user_config_path, user_state_path
 
 SYSTEM_CONFIG = Path("/etc/syncd/config.yaml")
 
@@ -31,8 +34,6 @@ def resolve(text: str, base: str | Path) -> str:
 
 def user_config() -> Path:
     """`syncd/config.yaml` in the user's configuration folder."""
-    from platformdirs import user_config_path
-
     return user_config_path("syncd", appauthor=False) / "config.yaml"
 
 
@@ -43,8 +44,6 @@ def state_dir() -> Path:
         return granted
     if _is_root():
         return Path("/var/lib/syncd")
-    from platformdirs import user_state_path
-
     return user_state_path("syncd", appauthor=False)
 
 
@@ -67,7 +66,7 @@ def control_socket(explicit_state_dir: Path | None) -> Path:
 
 
 def check_socket(path: Path) -> Path:
-    """The path as it is; ValueError when the kernel would not take it as a socket's address."""
+    """Return the path as it is; ValueError when the kernel would not take it as a socket's address."""
     length = len(os.fsencode(path))
     if sys.platform != "win32" and length > SOCKET_PATH_LIMIT:
         raise ValueError(
@@ -88,8 +87,6 @@ def _is_root() -> bool:
 
 
 def _pipe(explicit_state_dir: Path | None) -> Path:
-    import getpass
-
     name = f"syncd-{getpass.getuser()}"
     if explicit_state_dir is not None:
         name += "-" + hashlib.sha256(os.fsencode(explicit_state_dir)).hexdigest()[:8]

@@ -30,7 +30,7 @@ MAX_CHUNK = parse_size("6MiB")
 class Remote(Section):
     """What both kinds have. `token` is the token itself, wherever the file takes it from."""
 
-    url: Url
+    url: Annotated[Url, Field(description="the server's address, as https://host")]
     token: Token | None = None
     token_file: File | None = None
     token_env: str | None = None
@@ -40,7 +40,7 @@ class Remote(Section):
     client_cert: ExistingFile | None = None
     client_key: ExistingFile | None = None
     proxy: Proxy | None = None
-    headers: dict[HeaderName, HeaderValue] = {}
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _key_has_certificate(self) -> "Remote":
@@ -63,7 +63,7 @@ class MultipartRemote(Remote):
 
     type: Literal["multipart"]
     prefix: Prefix = "/api/files/upload"
-    pool_id: Guid
+    pool_id: Annotated[Guid, Field(description="the GUID of the pool that the files go to")]
     bundle_id: Guid | None = None
     expired_at: Expiry | None = None
     encrypt_password: Secret | None = None

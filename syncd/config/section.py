@@ -41,43 +41,50 @@ class Section(BaseModel):
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:
-        """The keys as they stand in the file."""
+        """Return the keys as they stand in the file."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     @model_validator(mode="wrap")
     @classmethod
     def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        keys = cls.keys()
+        if isinstance(data, Mapping):  # a known key without a value is as good as absent
+            data = {key: value for key, value in data.items() if value is not None or key not in keys}
         try:
             return handler(data)
         except ValidationError as error:
-            given = set(data) if isinstance(data, Mapping) else set()
-            absent = [key for key in cls.keys() if key not in given]
+            absent = [key for key in keys if not isinstance(data, Mapping) or key not in data]
             problems = [cls._told(details, absent) for details in error.errors(include_input=False)]
         raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True)
 
     @classmethod
     def _told(cls, details: ErrorDetails, absent: Iterable[str]) -> InitErrorDetails:
-        sentence = _sentence(details, absent).replace("{", "{{").replace("}", "}}")
+        sentence = cls._sentence(details, absent).replace("{", "{{").replace("}", "}}")
         return InitErrorDetails(type=PydanticCustomError(_TOLD, sentence), loc=details["loc"], input=None)
+
+    @classmethod
+    def _sentence(cls, details: ErrorDetails, absent: Iterable[str]) -> str:
+        kind, context, key = details["type"], details.get("ctx", {}), details["loc"][-1:]
+        if kind == _TOLD:
+            return details["msg"]
+        if kind == "value_error":
+            return str(context["error"])
+        if kind == "missing":
+            return f"is missing — {cls._description(*key)}"
+        if kind == "extra_forbidden":
+            return f"there is no such key — {nearest(str(*key), absent)}"
+        return _SENTENCES.get(kind, details["msg"]).format(**context)
+
+    @classmethod
+    def _description(cls, key: int | str) -> str:
+        described = {field.alias or name: field.description for name, field in cls.model_fields.items()}
+        return described.get(str(key)) or "it must be given"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that was probably meant as advice, or all of them."""
+    """Advice on an unknown word: the known one that was probably meant, or all of them."""
     names = list(known)
     meant = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if meant:
         return f"did you mean {meant[0]}?"
     return f"known here: {', '.join(names)}" if names else "nothing else is known here"
-
-
-def _sentence(details: ErrorDetails, absent: Iterable[str]) -> str:
-    kind, context = details["type"], details.get("ctx", {})
-    if kind == _TOLD:
-        return details["msg"]
-    if kind == "value_error":
-        return str(context["error"])
-    if kind == "missing":
-        return "is missing — it must be given"
-    if kind == "extra_forbidden":
-        return f"there is no such key — {nearest(str(details['loc'][-1]), absent)}"
-    return _SENTENCES.get(kind, details["msg"]).format(**context)

@@ -62,7 +62,7 @@ def duration(at_least: float, at_most: float) -> BeforeValidator:
 
 
 def word(*, off: str | None = None, on: str | None = None) -> BeforeValidator:
-    """A word in lower case, where those that YAML reads as false or true stand for `off` or `on`."""
+    """Lower a word, where those that YAML reads as false or true stand for `off` or `on`."""
 
     def check(value: Any) -> Any:
         lower = str(value).lower() if isinstance(value, str | bool) else value
@@ -76,7 +76,7 @@ def word(*, off: str | None = None, on: str | None = None) -> BeforeValidator:
 
 
 def text(value: Any) -> str:
-    """The value, if it is a text."""
+    """Return the value, if it is a text."""
     if not isinstance(value, str):
         raise ValueError("must be a single value")  # noqa: TRY004 — pydantic collects ValueError
     return value
@@ -189,7 +189,7 @@ def _prefix(value: str) -> str:
 
 
 def secret_text(value: Any) -> str:
-    """The text behind a value that may be wrapped as a secret already."""
+    """Return the text behind a value that may be wrapped as a secret already."""
     return text(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
@@ -204,7 +204,8 @@ def _header_safe(value: Any) -> SecretStr:
     return SecretStr(plain)
 
 
-def _token(value: Any) -> SecretStr:
+def token(value: Any) -> SecretStr:
+    """Wrap a token that can stand in a header; its text is in no error."""
     if re.search(r"[ \xa0]", secret_text(value)):
         raise ValueError("holds a space")
     return _header_safe(value)
@@ -245,7 +246,7 @@ Expiry = Annotated[timedelta | datetime, _checked(_expiry)]
 Url = Annotated[str, _checked(_url)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Proxy = Annotated[SecretStr, _checked(_proxy)]
-Token = Annotated[SecretStr, _checked(_token)]
+Token = Annotated[SecretStr, _checked(token)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, _checked(_header_safe)]
 Secret = Annotated[SecretStr, _checked(_secret)]

@@ -1,0 +1,99 @@
+"""What one section says about another: names that must exist, folders that must not share a file.
+
+Works on data that was not validated yet, so that these problems are told together with those of single values.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from syncd.config import paths
+from syncd.config.document import Document
+from syncd.config.errors import Problem
+from syncd.config.section import nearest
+from syncd.config.values import is_off
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Root:
+    """A watched folder, with links resolved."""
+
+    index: int
+    name: str
+    path: str
+    recursive: bool
+
+    def holds(self, path: str) -> bool:
+        """Whether a file in the folder `path` would be taken from here too."""
+        return path == self.path or (self.recursive and path.startswith(os.path.join(self.path, "")))
+
+
+def across_sections(document: Document) -> Iterator[Problem]:
+    """Find every such problem in the document."""
+    folders = document.data.get("folders")
+    entries = [
+        (index, folder)
+        for index, folder in enumerate(folders if isinstance(folders, list) else [])
+        if isinstance(folder, dict)
+    ]
+    yield from _unknown_remotes(document, entries)
+    roots = [root for index, folder in entries if (root := _root(document, index, folder))]
+    yield from _shared_files(document, roots)
+    yield from _moves_into_roots(document, entries, roots)
+
+
+def _unknown_remotes(document: Document, entries: list[tuple[int, dict[str, Any]]]) -> Iterator[Problem]:
+    remotes = document.data.get("remotes")
+    if not isinstance(remotes, dict):
+        return
+    for index, folder in entries:
+        names = folder.get("remote")
+        for name in names if isinstance(names, list) else [names]:
+            if isinstance(name, str) and name not in remotes:
+                message = f"there is no remote {name} — {nearest(name, remotes)}"
+                yield document.problem(("folders", index, "remote"), message)
+
+
+def _shared_files(document: Document, roots: list[_Root]) -> Iterator[Problem]:
+    for later, root in enumerate(roots):
+        for other in roots[:later]:
+            if root.path == other.path:
+                message = f"{root.name} is watched already by folders[{other.index}] — name all remotes there"
+            elif other.holds(root.path):
+                message = f"{root.name} lies in {other.name}, which is watched with all below it"
+            elif root.holds(other.path):
+                message = f"{root.name} holds {other.name}, which is watched by folders[{other.index}]"
+            else:
+                continue
+            if root.path != other.path:
+                message += " — drop one of them, or set recursive: false for the outer one"
+            yield document.problem(("folders", root.index, "path"), message)
+
+
+def _moves_into_roots(
+    document: Document, entries: list[tuple[int, dict[str, Any]]], roots: list[_Root]
+) -> Iterator[Problem]:
+    for index, folder in entries:
+        after_upload = folder.get("after_upload")
+        target = _real_path(document, after_upload.get("move")) if isinstance(after_upload, dict) else None
+        holder = next((root for root in roots if target and root.holds(target)), None)
+        if holder:
+            message = f"lies in {holder.name}, which is watched: files would come back — choose a folder outside"
+            yield document.problem(("folders", index, "after_upload", "move"), message)
+
+
+def _root(document: Document, index: int, folder: dict[str, Any]) -> _Root | None:
+    path = _real_path(document, folder.get("path"))
+    if path is None:
+        return None
+    recursive = not is_off(folder.get("recursive", True))
+    return _Root(index=index, name=folder["path"], path=path, recursive=recursive)
+
+
+def _real_path(document: Document, text: Any) -> str | None:
+    try:
+        base = document.path.absolute().parent
+        return os.path.normcase(os.path.realpath(paths.resolve(text, base))) if isinstance(text, str) else None
+    except (OSError, ValueError):
+        return None

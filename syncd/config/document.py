@@ -1,0 +1,241 @@
+"""A YAML file as plain data that remembers its lines.
+
+Every scalar stays the text that stands in the file, except null: what it means is for the model to say. So a
+time of day never becomes a number in base 60, a token of digits no integer, and `off` is the same with quotes
+and without. Events are read instead of composed nodes: libyaml composes by recursion in C, and a file of a
+million brackets ends the process.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from yaml.events import AliasEvent, Event, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
+
+from syncd.config.errors import ConfigError, Problem
+
+MAX_BYTES = 1024 * 1024
+MAX_VALUES = 20_000
+"""Bound on the values after aliases and merges, which can multiply a small file without end."""
+MAX_DEPTH = 20
+
+KeyPath = tuple[str | int, ...]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_VARIABLE = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """A file's data: mappings, lists, texts and None; and the line of each key path."""
+
+    path: Path
+    data: Mapping[str, Any]
+    lines: Mapping[KeyPath, int]
+
+    def problem(self, path: KeyPath, message: str) -> Problem:
+        """Build a problem with the value at `path`, at its line or that of what should hold it."""
+        known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
+        return Problem(file=str(self.path), line=self.lines.get(known), key=_dotted(path), message=message)
+
+    def expanded(self) -> tuple["Document", list[Problem]]:
+        """Return the document with `${NAME}` replaced in every value, and what could not be."""
+        problems: list[Problem] = []
+
+        def walk(value: Any, path: KeyPath) -> Any:
+            if isinstance(value, dict):
+                return {key: walk(below, (*path, key)) for key, below in value.items()}
+            if isinstance(value, list):
+                return [walk(below, (*path, index)) for index, below in enumerate(value)]
+            try:
+                return value if value is None else expand(value)
+            except ValueError as error:
+                problems.append(self.problem(path, str(error)))
+                return value
+
+        return Document(path=self.path, data=walk(self.data, ()), lines=self.lines), problems
+
+
+def expand(text: str) -> str:
+    """Replace each `${NAME}` by the environment's NAME; `$${` stands for `${`. ValueError when it is not set."""
+
+    def value(match: re.Match[str]) -> str:
+        if match["escaped"]:
+            return "${"
+        if match["name"] is None:
+            raise ValueError("${ must be followed by a variable's name and } — write $${ for the text ${")
+        if match["name"] not in os.environ:
+            raise ValueError(
+                f"the environment has no variable {match['name']} — set it, or write $${{ for the text ${{"
+            )
+        return os.environ[match["name"]]
+
+    return _VARIABLE.sub(value, text)
+
+
+def read(path: Path) -> Document:
+    """Read a configuration file. ConfigError when it is not a YAML mapping in UTF-8 of sane size."""
+    text = _text(path)
+    try:
+        return _Reader(path, yaml.parse(text, Loader=_Loader)).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        reason = _without_quotes(error.problem or error.context or "can't be read")
+    except yaml.YAMLError as error:
+        line, column = None, None
+        reason = _without_quotes(str(getattr(error, "reason", "can't be read")))
+    raise ConfigError(
+        Problem(
+            file=str(path),
+            line=line,
+            column=column,
+            message=f"not valid YAML: {reason} — check the indentation, quote texts with special characters",
+        )
+    )
+
+
+def _without_quotes(reason: str) -> str:
+    """Drop what a parser quotes from the file: it may be a token."""
+    return re.sub(r"'[^']{2,}'|\"[^\"]{2,}\"", "…", reason)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) <= MAX_BYTES:
+            return raw.decode("utf-8-sig")
+        reason = f"is larger than {MAX_BYTES} bytes — this is not a configuration file"
+    except FileNotFoundError:
+        reason = "there is no such file — write one with syncd init"
+    except IsADirectoryError:
+        reason = "is a folder — name the file in it"
+    except PermissionError:
+        reason = "may not be read — check its owner and mode"
+    except UnicodeDecodeError:
+        reason = "is not in UTF-8 — save it in that encoding"
+    except (OSError, ValueError) as error:
+        reason = f"can't be read: {getattr(error, 'strerror', None) or error} — check the path"
+    raise ConfigError(Problem(file=str(path), message=reason))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Node:
+    """A value and the line where a person looks for it: that of its key, if it has one."""
+
+    line: int
+    content: "str | list[_Node] | dict[str, _Node] | None"
+
+
+class _Reader:
+    """Turns a stream of YAML events into a Document, within bounds."""
+
+    def __init__(self, path: Path, events: Iterator[Event]) -> None:
+        self._path = path
+        self._events = events
+        self._anchors: dict[str, _Node] = {}
+        self._values = 0
+        self._lines: dict[KeyPath, int] = {}
+
+    def document(self) -> Document:
+        next(self._events)  # the stream's start
+        first = next(self._events)
+        if isinstance(first, yaml.StreamEndEvent):
+            self._fail(1, "is empty — start with syncd init")
+        root = self._node(next(self._events), depth=0)
+        next(self._events)  # the document's end
+        following = next(self._events)
+        if isinstance(following, yaml.DocumentStartEvent):
+            self._fail(_line(following), "a second document begins here — there can be only one")
+        if root.content is None:
+            self._fail(root.line, "is empty — start with syncd init")
+        if not isinstance(root.content, dict):
+            self._fail(root.line, "must hold keys and values, each as `key: value`")
+        return Document(path=self._path, data=self._plain(root, ()), lines=self._lines)
+
+    def _node(self, event: Event, depth: int) -> _Node:
+        line = _line(event)
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._anchors:
+                self._fail(line, "a value that begins with * refers to an anchor that is not there — quote it")
+            return self._anchors[event.anchor]
+        self._spend(line, 1)
+        if depth > MAX_DEPTH:
+            self._fail(line, "is nested too deeply")
+        if getattr(event, "tag", None) not in (None, "!"):
+            self._fail(line, "a value that begins with ! has a tag, which means nothing here — quote it")
+        content: str | list[_Node] | dict[str, _Node] | None
+        if isinstance(event, ScalarEvent):
+            content = None if event.implicit[0] and event.value in _NULLS else event.value
+        elif isinstance(event, SequenceStartEvent):
+            content = [self._node(item, depth + 1) for item in self._until(SequenceEndEvent)]
+        else:
+            content = self._mapping(depth + 1)
+        node = _Node(line=line, content=content)
+        anchor = getattr(event, "anchor", None)
+        if anchor is not None:
+            self._anchors[anchor] = node
+        return node
+
+    def _mapping(self, depth: int) -> dict[str, _Node]:
+        own: dict[str, _Node] = {}
+        merged: dict[str, _Node] = {}
+        for event in self._until(MappingEndEvent):
+            line = _line(event)
+            if not isinstance(event, ScalarEvent):
+                self._fail(line, "a key must be a single word")
+            value = self._node(next(self._events), depth)
+            if event.value == "<<" and event.implicit[0]:
+                merged |= self._merge(value, line)
+                continue
+            if event.value in own:
+                self._fail(line, f"the key {event.value} is here twice, first in line {own[event.value].line}")
+            own[event.value] = _Node(line=line, content=value.content)
+        return merged | own
+
+    def _merge(self, value: _Node, line: int) -> dict[str, _Node]:
+        """Join the mappings that `<<` names, the first of them strongest."""
+        merged: dict[str, _Node] = {}
+        for source in reversed(value.content if isinstance(value.content, list) else [value]):
+            if not isinstance(source.content, dict):
+                self._fail(line, "<< takes a mapping or a list of mappings")
+            self._spend(line, len(source.content))
+            merged |= source.content
+        return merged
+
+    def _plain(self, node: _Node, path: KeyPath) -> Any:
+        self._spend(node.line, 1)
+        if path:
+            self._lines[path] = node.line
+        if isinstance(node.content, dict):
+            return {key: self._plain(value, (*path, key)) for key, value in node.content.items()}
+        if isinstance(node.content, list):
+            return [self._plain(value, (*path, index)) for index, value in enumerate(node.content)]
+        return node.content
+
+    def _until(self, end: type[Event]) -> Iterator[Event]:
+        while not isinstance(event := next(self._events), end):
+            yield event
+
+    def _spend(self, line: int, values: int) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            self._fail(line, f"there are more than {MAX_VALUES} values, aliases counted in full")
+
+    def _fail(self, line: int, message: str) -> NoReturn:
+        raise ConfigError(Problem(file=str(self._path), line=line, message=message))
+
+
+def _line(event: Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _dotted(path: KeyPath) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")

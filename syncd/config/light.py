@@ -1,0 +1,40 @@
+"""Find the control socket of a configuration without the model: `syncd ctl` answers before pydantic is loaded.
+
+Goes by the same file, the same expansion and the same defaults as the whole model; that both agree is tested.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from syncd.config import paths
+from syncd.config.document import Document, KeyPath, expand, read
+from syncd.config.errors import ConfigError
+
+
+def control_socket(path: Path) -> Path:
+    """Where the daemon of this configuration file listens. ConfigError when the file does not tell."""
+    document = read(path)
+    control = document.data.get("control", {})
+    socket = control.get("socket") if isinstance(control, dict) else None
+    if socket is not None:
+        return _checked(document, ("control", "socket"), _path(document, ("control", "socket"), socket))
+    state_dir = document.data.get("state_dir")
+    explicit = None if state_dir is None else _path(document, ("state_dir",), state_dir)
+    return _checked(document, ("state_dir",), paths.control_socket(explicit))
+
+
+def _path(document: Document, key: KeyPath, value: Any) -> Path:
+    try:
+        if isinstance(value, str):
+            return Path(paths.resolve(expand(value), document.path.absolute().parent))
+        reason = "must be a single value"
+    except ValueError as error:
+        reason = str(error)
+    raise ConfigError(document.problem(key, reason))
+
+
+def _checked(document: Document, key: KeyPath, socket: Path) -> Path:
+    try:
+        return paths.check_socket(socket)
+    except ValueError as error:
+        raise ConfigError(document.problem(key, str(error))) from None

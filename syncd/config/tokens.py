@@ -1,0 +1,123 @@
+"""Where a remote's token comes from: the file itself, a file of its own, the environment, or systemd.
+
+Each remote gets its token here, before the model sees it, so that no other room has to know of the sources.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from syncd.config import paths, values
+from syncd.config.document import Document, KeyPath
+from syncd.config.errors import Problem
+
+_SOURCES = ("token", "token_file", "token_env")
+_MAX_BYTES = 64 * 1024
+
+
+class Tokens:
+    """The tokens of a document's remotes, and what was noticed while finding them."""
+
+    def __init__(self, document: Document) -> None:
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self._document = document
+        self._found = dict(self._tokens())
+
+    def data(self) -> dict[str, Any]:
+        """Return the document's data with each token in its remote's `token`."""
+        data = dict(self._document.data)
+        if self._found:
+            remotes = data["remotes"]
+            data["remotes"] = remotes | {name: remotes[name] | {"token": token} for name, token in self._found.items()}
+        return data
+
+    def _tokens(self) -> Iterator[tuple[str, str]]:
+        for name, remote in mappings(self._document.data.get("remotes")):
+            given = [key for key in _SOURCES if remote.get(key) is not None]
+            path: KeyPath = ("remotes", name, *given[-1:])
+            if len(given) > 1:
+                message = f"give only one of {', '.join(_SOURCES)}, here are {' and '.join(given)}"
+                self.problems.append(self._document.problem(path, message))
+                continue
+            try:
+                token = self._token(name, remote, path)
+                if token is not None:
+                    values.token(token)
+                    yield name, token
+            except ValueError as error:
+                self.problems.append(self._document.problem(path, str(error)))
+
+    def _token(self, name: str, remote: dict[str, Any], path: KeyPath) -> str | None:
+        match path[-1]:
+            case "token_file":
+                base = self._document.path.absolute().parent
+                return self._read(Path(paths.resolve(values.text(remote["token_file"]), base)), path)
+            case "token_env":
+                variable = values.text(remote["token_env"])
+                if variable not in os.environ:
+                    raise ValueError(f"the environment has no variable {variable} — set it, or use token_file")
+                return os.environ[variable]
+            case "token":
+                return None
+        folder = _credentials()
+        credential = folder / f"{name}.token" if folder else None
+        return self._read(credential, path) if credential and credential.is_file() else None
+
+    def _read(self, file: Path, path: KeyPath) -> str:
+        try:
+            with file.open("rb") as stream:
+                raw = stream.read(_MAX_BYTES + 1)
+                mode = os.fstat(stream.fileno()).st_mode
+            token = raw.decode()
+        except OSError as error:
+            raise ValueError(f"{file} can't be read: {error.strerror} — check the path and its mode") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{file} is not a text in UTF-8") from None
+        if len(raw) > _MAX_BYTES:
+            raise ValueError(f"{file} is too large for a token")
+        if readable_by_others(mode) and _credentials() not in file.parents:
+            self.warnings.append(
+                self._document.problem(path, f"others on this machine can read {file} — chmod 600 {file}")
+            )
+        return token.removesuffix("\n").removesuffix("\r")
+
+
+def exposed_secrets(raw: Document) -> list[Problem]:
+    """Warn of each secret that stands in a configuration file which others can read. `raw` is not expanded yet."""
+    try:
+        if not readable_by_others(raw.path.stat().st_mode):
+            return []
+    except OSError:
+        return []
+    return [
+        raw.problem(
+            ("remotes", name, key),
+            f"others on this machine can read this file — chmod 600 {raw.path}, or move the secret out by "
+            + ("token_file" if key == "token" else "${NAME}"),
+        )
+        for name, remote in mappings(raw.data.get("remotes"))
+        for key in ("token", "encrypt_password", "proxy")
+        if isinstance(text := remote.get(key), str) and "${" not in text and (key != "proxy" or "@" in text)
+    ]
+
+
+def readable_by_others(mode: int) -> bool:
+    """Whether group or others may read, by a file's mode."""
+    return sys.platform != "win32" and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
+
+
+def mappings(section: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return the named mappings in a section that was not validated yet."""
+    if not isinstance(section, dict):
+        return []
+    return [(name, value) for name, value in section.items() if isinstance(value, dict)]
+
+
+def _credentials() -> Path | None:
+    """Folder of the credentials that systemd handed to this service; it keeps others out itself."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(folder) if folder else None
