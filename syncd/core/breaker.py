@@ -1,7 +1,7 @@
 """The breaker of a remote: a server that is down is asked by one probe, not by every job.
 
-Closed, requests pass. Open, none does until ``probe_at``. Then one probe goes (half-open); its success
-lets one job through at a time until the first request of a job succeeds, which closes the breaker.
+Closed, requests pass. Open, none does until ``probe_at``. Then one probe goes (half-open); where it passes, one
+request at a time may follow, and the first that succeeds closes the breaker.
 """
 
 from collections.abc import Callable
@@ -58,8 +58,8 @@ class Breaker:
         self._trouble += 1
         return failure.scope is Scope.REMOTE or self._trouble >= TROUBLE_LIMIT
 
-    def probe_passed(self) -> None:
-        """Let the first job through."""
+    def probe(self) -> None:
+        """Let one request through."""
         self.position = Position.HALF_OPEN
         self.probe_at = None
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from syncd.core.model import Stamp
 
 GRACE = 0.1
-"""Seconds that a closed file is given for what often follows: another write, or its mtime being set."""
+"""Seconds that a closed file is given for what often follows: another write, or its mtime being set. A file whose
+writer is still at it gets its first look after so long too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,10 +22,11 @@ class Settling:
     closed: bool = False
     """Its writer closed it, or it appeared in one step, and nothing has changed since."""
     stamp: Stamp | None = None
+    """What the last look showed, if there was one since the last event."""
 
     def noticed(self, *, closed: bool, now: float) -> "Settling":
-        """Take note of an event."""
-        return replace(self, since=now, closed=closed, stamp=None if not closed else self.stamp)
+        """Take note of an event; what earlier looks showed counts no more."""
+        return replace(self, since=now, closed=closed, stamp=None)
 
     def seen(self, stamp: Stamp, now: float) -> "Settling":
         """Take note of what ``stat`` shows; a change starts the quiet time anew."""
@@ -35,3 +37,7 @@ class Settling:
     def due(self, quiet: float) -> float:
         """Return the moment from which the file may be taken if nothing changes until then."""
         return self.since + (min(GRACE, quiet) if self.closed else quiet)
+
+    def look_at(self, quiet: float) -> float:
+        """Return the moment of the next look: stillness shows only between two of them, unless a close told."""
+        return self.since + min(GRACE, quiet) if self.stamp is None else self.due(quiet)

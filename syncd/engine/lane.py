@@ -1,0 +1,318 @@
+"""One remote's part of the queue: which jobs may run now, and what becomes of each.
+
+A lane claims no more than it can run, puts nothing to sleep while it holds a slot, and keeps no memory that the
+store does not have. While its server is down it claims nothing and sends one probe in each backoff period.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from syncd.core import retry
+from syncd.core.breaker import Position
+from syncd.core.errors import (
+    Failure,
+    FileChanged,
+    FileGone,
+    NotUploadable,
+    Permanent,
+    Transient,
+    Unauthorized,
+)
+from syncd.core.model import Stored
+from syncd.core.states import Outcome
+from syncd.engine.line import Line
+from syncd.engine.source import FileSource
+from syncd.engine.upload import Done, Interrupted, Progress, Upload
+from syncd.store.errors import StoreClosed
+from syncd.store.jobs import Job, JobStore
+
+log = structlog.get_logger()
+
+AHEAD = 2
+"""Jobs beyond the requests in flight, so that the next file is hashed while others are sent."""
+LEASE = 60.0
+LARGE = 32 * 1024 * 1024
+"""Bytes from which a file is large; at most half of the jobs that run are, while there are others."""
+PARKED = 60.0
+"""Seconds after which a job looks again by itself whether its twin has arrived."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a lane is given by the daemon. ``clock`` is the wall clock, in seconds since the epoch."""
+
+    store: JobStore
+    owner: str
+    policy: retry.Policy
+    clock: Callable[[], float]
+    random: Callable[[], float]
+    doubt: Callable[[str, str], None]
+    """Told (folder, path) when a file is not what the store thinks: the watch looks again."""
+    settle: Callable[[str], float]
+    """The settle time of a folder, in seconds."""
+    follow_symlinks: Callable[[str], bool]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class _Twin(Exception):  # noqa: N818 - nothing failed
+    """The same content is being uploaded by another job."""
+
+    def __init__(self, key: str, leader: Job) -> None:
+        super().__init__(f"the same content is being uploaded as {leader.path}")
+        self.key = key
+
+
+class RemoteState(StrEnum):
+    """How a remote is."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    UNAUTHORIZED = "unauthorized"
+
+
+class Lane:
+    """Runs the jobs of one remote."""
+
+    def __init__(self, name: str, remote_id: int, line: Line, around: Surroundings) -> None:
+        self.name = name
+        self.remote_id = remote_id
+        self.line = line
+        self.paused = False
+        self._around = around
+        self._store = around.store
+        self._wake = asyncio.Event()
+        self._running: dict[int, tuple[asyncio.Task[None], Upload]] = {}
+        self._leaders: dict[str, Job] = {}
+        self._followed: set[str] = set()
+        self._state = RemoteState.ONLINE
+        self._facts = dict(line.remote.facts)
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Claim and start jobs until cancelled."""
+        while True:
+            self._wake.clear()
+            delay = await self._turn()
+            self._note_state()
+            try:
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    def wake(self) -> None:
+        """Look again for jobs that are due."""
+        self._wake.set()
+
+    async def _turn(self) -> float | None:
+        """Do what can be done now; return the seconds until there may be more, None to be woken."""
+        if self.paused:
+            return None
+        breaker = self.line.breaker
+        if breaker.position is Position.OPEN:
+            wait = (breaker.probe_at or 0.0) - self.line.clock()
+            if wait > 0:
+                return wait
+            await self.line.probe()
+            return 0.0
+        target = 1 if breaker.position is Position.HALF_OPEN else self.line.gate.capacity + AHEAD
+        room = target - len(self._running)
+        if room <= 0:
+            return None
+        large = sum(upload.job.size >= LARGE for _, upload in self._running.values())
+        jobs = await self._store.claim(
+            self.remote_id,
+            room,
+            owner=self._around.owner,
+            lease=LEASE,
+            large=max(0, max(1, target // 2) - large),
+            large_size=LARGE,
+        )
+        for job in jobs:
+            self._start(job)
+        due = await self._store.next_due(self.remote_id)
+        if due is None or (self._running and due <= self._around.clock()):
+            return None  # the end of a running job wakes
+        return max(0.05, due - self._around.clock())
+
+    def _start(self, job: Job) -> None:
+        upload = Upload(
+            job,
+            line=self.line,
+            store=self._store,
+            stopping=lambda: self.paused or self.line.down,
+            sleep=self._around.sleep,
+        )
+        task = asyncio.create_task(self._run(upload), name=f"upload:{self.name}:{job.id}")
+        self._running[job.id] = (task, upload)
+        task.add_done_callback(lambda _: self._ended(job))
+
+    def _ended(self, job: Job) -> None:
+        del self._running[job.id]
+        self.wake()
+
+    # What others ask of it.
+
+    @property
+    def state(self) -> RemoteState:
+        """Say how the server is."""
+        if not self.line.down:
+            return RemoteState.ONLINE
+        if isinstance(self.line.breaker.reason, Unauthorized):
+            return RemoteState.UNAUTHORIZED
+        return RemoteState.OFFLINE
+
+    def _note_state(self) -> None:
+        """Log a change of the server's state."""
+        state = self.state
+        if state is self._state:
+            return
+        self._state = state
+        if state is RemoteState.ONLINE:
+            log.info("remote.online", remote=self.name)
+            return
+        retry_in = max(0.0, (self.line.breaker.probe_at or 0.0) - self.line.clock())
+        event = "remote.offline" if state is RemoteState.OFFLINE else "remote.unauthorized"
+        log.warning(event, remote=self.name, reason=str(self.line.breaker.reason), retry_in=round(retry_in, 1))
+
+    def progress(self) -> list[Progress]:
+        """Return how far the running jobs are."""
+        return [upload.progress for _, upload in self._running.values()]
+
+    def pause(self) -> None:
+        """Claim no more; what runs stops at its next chunk boundary."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on, and try a server that was down at once."""
+        self.paused = False
+        self.line.reset()
+        self.wake()
+
+    async def drain(self) -> None:
+        """Wait for what runs to end."""
+        while self._running:
+            await asyncio.wait([task for task, _ in self._running.values()])
+
+    async def cancel(self, job_ids: Container[int] | None = None) -> None:
+        """End these jobs, or all, wherever they are."""
+        tasks = [task for job, (task, _) in self._running.items() if job_ids is None or job in job_ids]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # One job.
+
+    async def _run(self, upload: Upload) -> None:
+        try:
+            await self._attempt(upload)
+        except StoreClosed:
+            pass  # the next start finds the job as it was
+        finally:
+            self._note_state()
+
+    async def _attempt(self, upload: Upload) -> None:
+        job = upload.job
+        try:
+            done = await self._upload(upload)
+        except Failure as failure:
+            await self._conclude(job, failure)
+        except Interrupted:
+            await self._store.release(job, "stopped")
+        except _Twin as twin:
+            await self._park(job, twin)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._store.release(job, "stopped"))
+            raise
+        except StoreClosed:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug met by one file must not end the others
+            log.error("job.crashed", job=job.id, path=job.path, remote=self.name, exc_info=error)
+            await self._conclude(job, Transient(f"internal error: {type(error).__name__}: {error}"))
+        else:
+            outcome = Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED
+            await self._store.finish(job, key=done.content.key, stored=done.stored, outcome=outcome)
+        finally:
+            await self._stop_leading(job)
+        await self._remember_facts()
+
+    async def _upload(self, upload: Upload) -> Done:
+        job = upload.job
+        source = await FileSource.open(
+            job.folder,
+            job.path,
+            job.stamp,
+            block_size=self.line.remote.block_size,
+            follow_symlinks=self._around.follow_symlinks(job.folder),
+        )
+        try:
+            content = await source.hash(self.line.remote.hasher())
+            if ref := await self._store.content(self.remote_id, content.key):
+                return Done(content=content, stored=Stored(ref=ref, already=True))
+            self._lead(job, content.key)
+            return await upload.run(source, content)
+        finally:
+            source.close()
+
+    def _lead(self, job: Job, key: str) -> None:
+        """Make ``job`` the one that uploads this content, unless another does already."""
+        if leader := self._leaders.get(key):
+            raise _Twin(key, leader)
+        self._leaders[key] = job
+
+    async def _stop_leading(self, job: Job) -> None:
+        for key in [key for key, leader in self._leaders.items() if leader is job]:
+            del self._leaders[key]
+            if key in self._followed:
+                self._followed.discard(key)
+                await self._store.wake(self.remote_id, key)
+
+    async def _park(self, job: Job, twin: "_Twin") -> None:
+        """Let ``job`` wait for the other one that uploads the same content."""
+        self._followed.add(twin.key)
+        await self._store.note_key(job, twin.key)
+        due_at = self._around.clock() + PARKED
+        await self._store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(twin))
+        if twin.key not in self._leaders:  # it ended in the meantime, before this one could be woken
+            await self._store.wake(self.remote_id, twin.key)
+
+    async def _remember_facts(self) -> None:
+        facts = dict(self.line.remote.facts)
+        if facts != self._facts:
+            self._facts = facts
+            await self._store.remember(self.remote_id, facts)
+
+    async def _conclude(self, job: Job, failure: Failure) -> None:
+        """Write down what follows from a failure."""
+        store, around = self._store, self._around
+        match failure:
+            case Permanent():
+                await store.refuse(job, str(failure))
+            case NotUploadable():
+                await store.skip(job, str(failure))
+            case FileGone():
+                await store.vanish(job)
+                around.doubt(job.folder, job.path)
+            case FileChanged():
+                due_at = around.clock() + around.settle(job.folder)
+                await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
+                around.doubt(job.folder, job.path)
+            case Transient() | Unauthorized() if self.line.down:
+                await store.release(job, str(failure))
+            case _:
+                await self._retry(job, failure)
+
+    async def _retry(self, job: Job, failure: Failure) -> None:
+        around = self._around
+        decision = retry.decide(
+            failure, attempts=job.attempts, now=around.clock(), random=around.random, policy=around.policy
+        )
+        if isinstance(decision, retry.GiveUp):
+            await self._store.refuse(job, decision.reason)
+        else:
+            await self._store.defer(job, due_at=decision.at, attempts=decision.attempts, detail=str(failure))

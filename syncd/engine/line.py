@@ -1,0 +1,66 @@
+"""The way to one server: its remote, its gate and its breaker. Every request of every upload goes through here."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from syncd.core.breaker import Breaker, Position
+from syncd.core.errors import Failure, Scope, Transient, Unauthorized
+from syncd.engine.gate import Gate
+from syncd.remote.base import Remote
+
+
+class Line:
+    """Holds what is known about how the server does; ``clock`` is monotonic, in seconds."""
+
+    def __init__(self, remote: Remote, gate: Gate, breaker: Breaker, *, clock: Callable[[], float]) -> None:
+        self.remote = remote
+        self.gate = gate
+        self.breaker = breaker
+        self.clock = clock
+
+    @property
+    def down(self) -> bool:
+        """Say whether no request may go now."""
+        return self.breaker.position is Position.OPEN
+
+    @asynccontextmanager
+    async def request(self, size: int = 0) -> AsyncGenerator[None]:
+        """Hold a slot for one request with a body of about ``size`` bytes, and learn from how it goes."""
+        async with self.gate.slot(), self.observed(size):
+            yield
+
+    @asynccontextmanager
+    async def observed(self, size: int) -> AsyncGenerator[None]:
+        """Learn from how a request goes, for a caller who holds a slot."""
+        if self.down:
+            raise Transient(str(self.breaker.reason), scope=Scope.REMOTE)
+        try:
+            yield
+        except Failure as failure:
+            self._failed(failure)
+            raise
+        self.gate.limit.finished(size=size, in_flight=self.gate.in_flight, now=self.clock())
+        if self.breaker.succeeded():
+            self.gate.narrow(False)
+
+    def _failed(self, failure: Failure) -> None:
+        now = self.clock()
+        if isinstance(failure, Transient) and failure.overload:
+            self.gate.limit.overloaded(now)
+        self.breaker.failed(failure, now)
+
+    async def probe(self) -> None:
+        """Ask the server whether it is back; from then on one request at a time, until one succeeds."""
+        self.breaker.probe()
+        self.gate.narrow(True)
+        try:
+            await self.remote.check()
+        except (Transient, Unauthorized) as failure:
+            self._failed(failure)
+        except Failure:
+            pass  # it answered, and that is what was asked
+
+    def reset(self) -> None:
+        """Forget past failures and try at once."""
+        self.breaker.reset()
+        self.gate.narrow(False)

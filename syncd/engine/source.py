@@ -1,0 +1,202 @@
+"""The file being sent: opened without following anybody's trick, hashed once, and checked at each read.
+
+What is sent is what was hashed. The hash pass notes a checksum for each block, and a block that is read for
+sending must have it still; the stamp is compared before and after. A small file is read once and sent from memory.
+"""
+
+import asyncio
+import errno
+import mimetypes
+import os
+import stat
+import threading
+import zlib
+from array import array
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from syncd.core.errors import FileChanged, FileGone, FileUnreadable, NotUploadable
+from syncd.core.model import Content, Stamp
+from syncd.remote.base import Hasher
+
+MEMORY_SIZE = 1024 * 1024
+"""Files up to this many bytes are sent from memory."""
+READ_SIZE = 1024 * 1024
+LEAST_BLOCK = 32 * 1024
+"""A checksum stands for at least this many bytes, however small the chunks are."""
+
+mimetypes.add_type("image/avif", ".avif")
+mimetypes.add_type("image/heic", ".heic")
+mimetypes.add_type("image/heif", ".heif")
+mimetypes.add_type("image/jxl", ".jxl")
+mimetypes.add_type("image/webp", ".webp")
+
+
+class FileSource:
+    """One state of one file. Made by :meth:`open`; close it."""
+
+    def __init__(self, descriptor: int, path: str, stamp: Stamp, block_size: int) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._stamp = stamp
+        self._block = block_size * -(-LEAST_BLOCK // block_size)
+        self._sums = array("I")
+        self._memory: bytes | None = None
+        self._cancelled = threading.Event()
+        self.name = _valid_unicode(os.path.basename(path))
+        self.media_type = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+        self.size = stamp.size
+
+    @classmethod
+    async def open(
+        cls, folder: str, path: str, expected: Stamp, *, block_size: int, follow_symlinks: bool = False
+    ) -> "FileSource":
+        """Open ``path`` below ``folder`` if it is still in the ``expected`` state.
+
+        ``FileGone``, ``FileUnreadable``, ``FileChanged`` or ``NotUploadable`` if it can't be.
+        """
+
+        def start() -> FileSource:
+            descriptor = _open(folder, path, follow_symlinks=follow_symlinks)
+            try:
+                source = cls(descriptor, path, stamp_of(os.fstat(descriptor)), block_size)
+                if source._stamp != expected:  # noqa: SLF001 - it is this class
+                    raise FileChanged("the file changed since it was queued")
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return source
+
+        return await asyncio.to_thread(start)
+
+    async def hash(self, hasher: Hasher) -> Content:
+        """Read the whole file through ``hasher``; ``FileChanged`` if it changes meanwhile."""
+        try:
+            return await asyncio.to_thread(self._hash, hasher)
+        except asyncio.CancelledError:
+            self._cancelled.set()  # the thread is still reading: it stops at its next block
+            raise
+
+    def _hash(self, hasher: Hasher) -> Content:
+        keep = bytearray() if self.size <= MEMORY_SIZE else None
+        with _reading(self._path):
+            for block in self._blocks():
+                hasher.update(block)
+                if keep is None:
+                    self._sums.append(zlib.crc32(block))
+                else:
+                    keep += block
+            self._compare_stamp()
+        if keep is not None:
+            self._memory = bytes(keep)
+        return hasher.content()
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield the file in blocks of the size that the checksums are for."""
+        offset = 0
+        step = max(1, READ_SIZE // self._block) * self._block
+        while offset < self.size:
+            if self._cancelled.is_set():
+                raise FileChanged("reading was stopped")
+            data = self._read_exactly(offset, min(step, self.size - offset))
+            for start in range(0, len(data), self._block):
+                yield data[start : start + self._block]
+            offset += len(data)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return these bytes as they were hashed; ``FileChanged`` if they are others now."""
+        if self._memory is not None:
+            return self._memory[offset : offset + length]
+        return await asyncio.to_thread(self._read_checked, offset, length)
+
+    def _read_checked(self, offset: int, length: int) -> bytes:
+        first, last = offset // self._block, -(-(offset + length) // self._block)
+        start = first * self._block
+        with _reading(self._path):
+            data = self._read_exactly(start, min(last * self._block, self.size) - start)
+        for number in range(first, last):
+            at = number * self._block - start
+            if zlib.crc32(data[at : at + self._block]) != self._sums[number]:
+                raise FileChanged("the file changed while it was being uploaded")
+        return data[offset - start : offset - start + length]
+
+    def _read_exactly(self, offset: int, length: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < length:
+            part = os.pread(self._descriptor, length - len(parts), offset + len(parts))
+            if not part:
+                raise FileChanged("the file got shorter while it was being read")
+            parts += part
+        return bytes(parts)
+
+    async def verify(self) -> None:
+        """Return if the open file still has its stamp; ``FileChanged`` else."""
+        await asyncio.to_thread(self._compare_stamp)
+
+    def _compare_stamp(self) -> None:
+        if stamp_of(os.fstat(self._descriptor)) != self._stamp:
+            raise FileChanged("the file changed while it was being read")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._cancelled.set()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return the stamp that ``stat`` shows."""
+    return Stamp(device=status.st_dev, inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def _open(folder: str, path: str, *, follow_symlinks: bool) -> int:
+    """Open a regular file for reading, with no symlink on the way below ``folder`` unless asked."""
+    with _reading(path), ExitStack() as stack:
+        if follow_symlinks or os.open not in os.supports_dir_fd:
+            return _open_regular(os.path.join(folder, path), None, follow_symlinks=follow_symlinks)
+        above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, above)
+        *parents, name = path.split("/")
+        for parent in parents:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            above = os.open(parent, flags, dir_fd=above)
+            stack.callback(os.close, above)
+        return _open_regular(name, above, follow_symlinks=False)
+
+
+def _open_regular(name: str, above: int | None, *, follow_symlinks: bool) -> int:
+    before = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks)
+    if not stat.S_ISREG(before.st_mode):  # looked at before: opening a device or a FIFO may have effects
+        raise NotUploadable("not a regular file")
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    if not follow_symlinks:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(name, flags, dir_fd=above)
+    after = os.fstat(descriptor)
+    if (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
+        os.close(descriptor)
+        raise FileChanged("the file was replaced while it was being opened")
+    return descriptor
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Translate what the file system says."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileGone("the file is gone") from None
+    except PermissionError:
+        raise FileUnreadable(
+            "no permission to read the file: make it readable for the user that syncd runs as"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise NotUploadable("not a regular file") from None
+        raise FileUnreadable(f"the file can't be read: {error.strerror}") from None
+
+
+def _valid_unicode(name: str) -> str:
+    """Return ``name`` with the bytes that are not UTF-8 replaced."""
+    return os.fsencode(name).decode("utf-8", "replace")

@@ -1,0 +1,97 @@
+"""The pace of all uploads together: the bandwidth limit and its timetable, and the meter of what went out."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from syncd.core.bandwidth import Bucket, Span, limit_at
+
+PIECE = 16 * 1024
+"""Bytes drawn at a time, so that a slow limit is smooth."""
+PAUSE = 5.0
+"""Seconds after which a closed line is looked at again; the longest a change of the limit takes to be noticed."""
+WINDOW = 5.0
+"""Seconds over which the rate is measured."""
+
+
+class Meter:
+    """Counts bytes sent: all, and a second's worth over the last few seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._recent: deque[tuple[float, int]] = deque()
+        self._recent_size = 0
+        self.total = 0
+
+    def count(self, size: int) -> None:
+        """Add ``size`` bytes."""
+        self.total += size
+        self._recent_size += size
+        now = self._clock()
+        if self._recent and now - self._recent[-1][0] < 0.1:  # a tenth of a second is fine enough
+            at, sum_ = self._recent[-1]
+            self._recent[-1] = (at, sum_ + size)
+        else:
+            self._recent.append((now, size))
+        self._forget(now)
+
+    def rate(self) -> float:
+        """Return bytes a second over the last few seconds."""
+        now = self._clock()
+        self._forget(now)
+        return self._recent_size / max(0.5, min(WINDOW, now - self._started))
+
+    def _forget(self, now: float) -> None:
+        while self._recent and self._recent[0][0] < now - WINDOW:
+            self._recent_size -= self._recent.popleft()[1]
+
+
+class Pace:
+    """The throttle that every remote sends through."""
+
+    def __init__(
+        self,
+        timetable: Sequence[Span],
+        *,
+        clock: Callable[[], float],
+        local_time: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._timetable = tuple(timetable)
+        self._clock = clock
+        self._local_time = local_time
+        self._sleep = sleep
+        self._bucket = Bucket(self._limit(), clock())
+        self.meter = Meter(clock)
+
+    def change(self, timetable: Sequence[Span]) -> None:
+        """Go by another timetable from now on."""
+        self._timetable = tuple(timetable)
+        self._bucket.set_rate(self._limit(), self._clock())
+
+    def _limit(self) -> float | None:
+        if not self._timetable:
+            return None
+        now = self._local_time()
+        return limit_at(self._timetable, now.hour * 60 + now.minute)
+
+    async def spend(self, size: int) -> None:
+        """Wait until ``size`` more bytes may be sent."""
+        while size > 0:
+            piece = min(size, PIECE) if self._timetable else size
+            await self._draw(piece)
+            self.meter.count(piece)
+            size -= piece
+
+    async def _draw(self, size: int) -> None:
+        if not self._timetable:
+            return
+        self._bucket.set_rate(self._limit(), self._clock())
+        while math.isinf(delay := self._bucket.draw(size, self._clock())):
+            await self._sleep(PAUSE)
+            self._bucket.set_rate(self._limit(), self._clock())
+        if delay > 0:
+            await self._sleep(delay)

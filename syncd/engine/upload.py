@@ -1,0 +1,184 @@
+"""One job from claim to confirmation: open, hash, agree, send the chunks, have them put together.
+
+Returns what became of the file or raises why it stopped; what follows from that is the lane's to decide.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from syncd.core import chunks
+from syncd.core.errors import SessionLost, Transient
+from syncd.core.model import Content, Pending, Session, Stored
+from syncd.engine.line import Line
+from syncd.engine.source import FileSource
+from syncd.store.jobs import Job, JobStore
+
+MAX_SESSIONS = 2
+"""So often is a lost upload begun again at once; after that it waits its turn."""
+MOST_UNRECORDED = 16
+"""Chunks beyond those in flight that may still wait for the store to record them."""
+POLL_FIRST, POLL_MOST, POLL_TOTAL = 0.5, 10.0, 900.0
+"""Seconds between questions to a server that is putting chunks together, and for how long it is asked."""
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing failed
+    """The engine is stopping; all chunks that were under way have been acknowledged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """The server has the whole content."""
+
+    content: Content
+    stored: Stored
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """How far a job is, for people who look on. Sizes in bytes of the file."""
+
+    job: Job
+    sent: int = 0
+    stage: str = "hashing"
+
+
+class Upload:
+    """Runs one job over one line."""
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        line: Line,
+        store: JobStore,
+        stopping: Callable[[], bool],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.job = job
+        self.progress = Progress(job=job)
+        self.line = line
+        self._remote = line.remote
+        self.store = store
+        self.stopping = stopping
+        self._sleep = sleep
+
+    async def run(self, source: FileSource, content: Content) -> Done:
+        """Bring ``content`` to the server."""
+        lost = 0
+        while True:
+            facts = dict(self._remote.facts)
+            try:
+                stored = await self._transfer(content, source)
+            except SessionLost:
+                await self.store.drop_session(self.job.remote_id, content.key)
+                lost += facts == self._remote.facts  # where something was learned, the next try is another one
+                if lost >= MAX_SESSIONS:
+                    raise
+            else:
+                return Done(content=content, stored=stored)
+
+    async def _transfer(self, content: Content, source: FileSource) -> Stored:
+        remembered = await self.store.session(self.job.remote_id, content.key)
+        self.progress.stage = "starting"
+        async with self.line.request():
+            begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts)
+        if isinstance(begun, Stored):
+            return begun
+        if not begun.whole and begun != remembered:
+            await self.store.save_session(self.job.remote_id, content.key, begun)
+        self.progress.stage = "sending"
+        sending = _Sending(self, begun, content, source)
+        stored = await sending.run()
+        if stored:
+            return stored
+        await source.verify()
+        self.progress.stage = "finishing"
+        return await self._finish(sending.session, content, source)
+
+    async def _finish(self, session: Session, content: Content, source: FileSource) -> Stored:
+        async with self.line.request():
+            result = await self._remote.finish(session, content, source)
+        pause, waited = MOST_UNRECORDED = 16
+"""Chunks beyond those in flight that may still wait for the store to record them."""
+POLL_FIRST, 0.0
+        while isinstance(result, Pending):
+            if self.stopping():
+                raise Interrupted
+            if waited >= POLL_TOTAL:
+                raise Transient(f"the server was still putting the file together after {waited:.0f} s")
+            await self._sleep(pause)
+            waited += pause
+            pause = min(pause * 2, POLL_MOST)
+            async with self.line.request():
+                result = await self._remote.poll(result, content)
+        return result
+
+
+class _Sending:
+    """The chunks of one session, several of them in flight."""
+
+    def __init__(self, upload: Upload, session: Session, content: Content, source: FileSource) -> None:
+        self.session = session
+        self._upload = upload
+        self._content = content
+        self._source = source
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        self._stored: Stored | None = None
+
+    async def run(self) -> Stored | None:
+        """Send what is missing. If one chunk fails no other is begun, but those in flight are brought to their end."""
+        self._note_progress()
+        try:
+            await self._launch()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure:
+            raise self._failure
+        if not self._stored and len(self.session.received) < self.session.count:
+            raise Interrupted
+        return self._stored
+
+    async def _launch(self) -> None:
+        gate = self._upload.line.gate
+        for index in self.session.received.missing(self.session.count):
+            slot = AsyncExitStack()
+            await slot.enter_async_context(gate.slot())
+            if self._failure or self._stored or self._upload.stopping():
+                await slot.aclose()
+                return
+            task = asyncio.create_task(self._send(index, slot))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+            if len(self._tasks) > 2 * gate.capacity + MOST_UNRECORDED:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _send(self, index: int, slot: AsyncExitStack) -> None:
+        upload, session = self._upload, self.session
+        size = chunks.span(index, self._content.size, session.chunk_size)[1]
+        async with slot, upload.line.observed(size):
+            receipt = await upload.line.remote.send(session, index, self._content, self._source)
+        if receipt.stored:
+            self._stored = receipt.stored
+        elif not session.whole:
+            job = upload.job
+            if receipt.doubtful and not session.doubtful:
+                self.session = replace(session, doubtful=True)
+                await upload.store.doubt(job.remote_id, self._content.key)
+            await upload.store.acknowledge(job.remote_id, self._content.key, session.token, index)
+        session.received.add(index)
+        self._note_progress()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() and not self._failure:
+            self._failure = task.exception()
+
+    def _note_progress(self) -> None:
+        self._upload.progress.sent = self._source.size * len(self.session.received) // self.session.count
