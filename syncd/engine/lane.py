@@ -231,8 +231,8 @@ class Lane:
             raise
         except StoreClosed:
             raise
-        except Exception as error:  # noqa: BLE001 - a bug met by one file must not end the others
-            log.error("job.crashed", job=job.id, path=job.path, remote=self.name, exc_info=error)
+        except Exception as error:  # a bug met by one file must not end the others
+            log.exception("job.crashed", job=job.id, path=job.path, remote=self.name)
             await self._conclude(job, Transient(f"internal error: {type(error).__name__}: {error}"))
         else:
             outcome = Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED

@@ -37,7 +37,6 @@ class FileSource:
 
     def __init__(self, descriptor: int, path: str, stamp: Stamp, block_size: int) -> None:
         self._descriptor = descriptor
-        self._path = path
         self._stamp = stamp
         self._block = block_size * -(-LEAST_BLOCK // block_size)
         self._sums = array("I")
@@ -58,14 +57,10 @@ class FileSource:
 
         def start() -> FileSource:
             descriptor = _open(folder, path, follow_symlinks=follow_symlinks)
-            try:
-                source = cls(descriptor, path, stamp_of(os.fstat(descriptor)), block_size)
-                if source._stamp != expected:  # noqa: SLF001 - it is this class
-                    raise FileChanged("the file changed since it was queued")
-            except BaseException:
+            if stamp_of(os.fstat(descriptor)) != expected:
                 os.close(descriptor)
-                raise
-            return source
+                raise FileChanged("the file changed since it was queued")
+            return cls(descriptor, path, expected, block_size)
 
         return await asyncio.to_thread(start)
 
@@ -79,7 +74,7 @@ class FileSource:
 
     def _hash(self, hasher: Hasher) -> Content:
         keep = bytearray() if self.size <= MEMORY_SIZE else None
-        with _reading(self._path):
+        with _reading():
             for block in self._blocks():
                 hasher.update(block)
                 if keep is None:
@@ -112,7 +107,7 @@ class FileSource:
     def _read_checked(self, offset: int, length: int) -> bytes:
         first, last = offset // self._block, -(-(offset + length) // self._block)
         start = first * self._block
-        with _reading(self._path):
+        with _reading():
             data = self._read_exactly(start, min(last * self._block, self.size) - start)
         for number in range(first, last):
             at = number * self._block - start
@@ -152,7 +147,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 def _open(folder: str, path: str, *, follow_symlinks: bool) -> int:
     """Open a regular file for reading, with no symlink on the way below ``folder`` unless asked."""
-    with _reading(path), ExitStack() as stack:
+    with _reading(), ExitStack() as stack:
         if follow_symlinks or os.open not in os.supports_dir_fd:
             return _open_regular(os.path.join(folder, path), None, follow_symlinks=follow_symlinks)
         above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -181,7 +176,7 @@ def _open_regular(name: str, above: int | None, *, follow_symlinks: bool) -> int
 
 
 @contextmanager
-def _reading(path: str) -> Iterator[None]:
+def _reading() -> Iterator[None]:
     """Translate what the file system says."""
     try:
         yield

@@ -100,9 +100,7 @@ class Upload:
     async def _finish(self, session: Session, content: Content, source: FileSource) -> Stored:
         async with self.line.request():
             result = await self._remote.finish(session, content, source)
-        pause, waited = MOST_UNRECORDED = 16
-"""Chunks beyond those in flight that may still wait for the store to record them."""
-POLL_FIRST, 0.0
+        pause, waited = POLL_FIRST, 0.0
         while isinstance(result, Pending):
             if self.stopping():
                 raise Interrupted
