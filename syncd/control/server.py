@@ -1,0 +1,121 @@
+"""The Unix socket that the control API is reached by, and who may use it: the daemon's own user and root."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import stat
+import struct
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+
+from syncd.control.api import make_app
+from syncd.control.steering import Steering
+
+IDLE_TIMEOUT = 30.0
+"""Seconds that a connection may say nothing."""
+PATH_LIMIT = 107
+"""Bytes that Linux takes in the address of a Unix socket."""
+
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid, as SO_PEERCRED tells them
+
+_http_log = logging.getLogger("syncd.control.http")
+_http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError))
+"""Says nothing of a broken request: the sender is told, and a traceback of it is of no use to anybody."""
+
+
+class SocketInUse(Exception):  # noqa: N818 - it says what is the case
+    """The socket can't be made at this path; ``str()`` says why and what to do."""
+
+
+class ControlServer:
+    """Serves the control API on ``socket_path`` from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, steering: Steering, socket_path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(socket_path)
+        self._runner = web.AppRunner(
+            make_app(steering, _same_user),
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_TIMEOUT,
+            logger=_http_log,
+            shutdown_timeout=1.0,
+            tcp_keepalive=False,
+        )
+        self._server: asyncio.Server | None = None
+        self._inode: int | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises :class:`SocketInUse`, or OSError where the folder can't be written."""
+        listening = _bind(self._path)
+        self._inode = os.stat(self._path).st_ino
+        await self._runner.setup()
+        assert self._runner.server is not None
+        self._server = await asyncio.get_running_loop().create_unix_server(self._runner.server, sock=listening)
+
+    async def stop(self) -> None:
+        """Listen no more, let the answers in the making go out, and remove the socket if it is still ours."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._inode == os.stat(self._path).st_ino:
+                os.unlink(self._path)
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+
+@web.middleware
+async def _same_user(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in the user that the daemon runs as, and root, who can do everything anyway."""
+    connection = request.get_extra_info("socket")
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    uid = _CREDENTIALS.unpack(raw)[1]
+    if uid in {0, os.geteuid()}:
+        return await handler(request)
+    refusal = web.json_response({"error": f"user {uid} may not control this daemon"}, status=403)
+    refusal.force_close()
+    return refusal
+
+
+def _bind(path: str) -> socket.socket:
+    """Return a socket bound to ``path`` that only its owner can reach at any moment."""
+    length = len(os.fsencode(path))
+    if length > PATH_LIMIT:
+        raise SocketInUse(f"{path} is {length} bytes long, a socket's path can have {PATH_LIMIT}: set control.socket")
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    _clear(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Linux makes the file with the mode of the socket itself: there is no moment at which it is more open.
+        os.fchmod(bound.fileno(), 0o600)
+        bound.bind(path)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SocketInUse(f"{path} was taken by another process this very moment") from None
+        raise
+    return bound
+
+
+def _clear(path: str) -> None:
+    """Remove a socket that a dead process left; never one that somebody answers at, nor anything else."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise SocketInUse(f"{path} is there and not a socket: remove it, or set control.socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except TimeoutError:
+            raise SocketInUse(f"{path} is held by a process that does not answer: end it first") from None
+        else:
+            raise SocketInUse(f"another daemon answers at {path}: stop it first, or set control.socket")

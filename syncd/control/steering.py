@@ -1,0 +1,166 @@
+r"""What can be asked of a running daemon: the contract between the control API and whoever implements it.
+
+The shapes below are those of the JSON that goes out. Every text in them is valid Unicode and fit for showing: bytes of
+a name that are not UTF-8 stand as ``\xff``, a newline as ``\n``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypedDict
+
+from syncd.control.targets import Target
+from syncd.core.states import State
+
+
+class Refusal(Exception):  # noqa: N818 - the daemon is well, it just won't
+    """The daemon won't do what was asked; ``str()`` is one line that says why."""
+
+
+class NotFound(Refusal):
+    """There is no such file, folder or job."""
+
+
+class Invalid(Refusal):
+    """What was asked makes no sense as it stands."""
+
+
+class BadConfig(Refusal):
+    """The configuration can't be used; the daemon goes on with the one it has. One line for each of ``problems``."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("the configuration was not taken over")
+        self.problems = list(problems)
+
+
+class FolderStatus(TypedDict):
+    """A watched folder. ``state``: ``watching``, ``scanning``, ``offline``; ``watch``: ``native`` or ``poll``."""
+
+    path: str
+    remotes: list[str]
+    state: str
+    watch: str
+    files: int
+    detail: str | None
+
+
+class RemoteStatus(TypedDict):
+    """A server. ``state``: ``online``, ``offline``, ``unauthorized``; ``retry_in_seconds``: until the next probe."""
+
+    name: str
+    type: str
+    url: str
+    state: str
+    detail: str | None
+    retry_in_seconds: float | None
+
+
+class Bytes(TypedDict):
+    """What is still to be sent, what was sent since the start, and the rate of the last seconds."""
+
+    pending: int
+    sent: int
+    per_second: float
+
+
+class Status(TypedDict):
+    """The daemon as a whole. ``state``: ``running``, ``stopped``, ``stopping``; ``jobs`` counts them by state."""
+
+    version: str
+    state: str
+    pid: int
+    uptime_seconds: float
+    folders: list[FolderStatus]
+    remotes: list[RemoteStatus]
+    jobs: dict[str, int]
+    bytes: Bytes
+    eta_seconds: float | None
+
+
+class Job(TypedDict):
+    """One file on its way to one remote. ``path`` is absolute, ``size`` in bytes, ``updated_at`` ISO 8601 with zone.
+
+    ``outcome`` is set for a job that is done, ``detail`` says why it waits, failed or was skipped, ``ref`` is what the
+    server calls it, ``due_in_seconds`` counts to the next try.
+    """
+
+    id: int
+    path: str
+    folder: str
+    remote: str
+    state: str
+    outcome: str | None
+    detail: str | None
+    size: int | None
+    attempts: int
+    due_in_seconds: float | None
+    updated_at: str
+    ref: str | None
+
+
+class Step(TypedDict):
+    """One change of a job's state: when (ISO 8601 with zone), to what, and why."""
+
+    at: str
+    state: str
+    cause: str
+    detail: str | None
+
+
+class JobDetail(Job):
+    """A job with every state that it went through, oldest first."""
+
+    history: list[Step]
+
+
+class JobPage(TypedDict):
+    """Some jobs, latest change first. ``next`` is the cursor of the page after this one, None on the last."""
+
+    jobs: list[Job]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobQuery:
+    """Which jobs to list: at most ``limit``, those after the cursor ``before``, with ``search`` in their path."""
+
+    state: State | None = None
+    limit: int = 50
+    before: str | None = None
+    search: str | None = None
+
+
+class Steering(Protocol):
+    """The running daemon. Every call may raise a :class:`Refusal`."""
+
+    async def status(self) -> Status:
+        """Return how the daemon is."""
+
+    async def start(self) -> None:
+        """Upload again after :meth:`stop`; the choice survives a restart."""
+
+    async def stop(self, *, now: bool) -> None:
+        """Upload no more: after the chunks in flight, or cutting them off with ``now``. Watching goes on."""
+
+    async def rescan(self, path: str | None) -> None:
+        """Begin a scan of the folder that holds ``path``, or of all; ``NotFound`` if no folder does."""
+
+    async def jobs(self, query: JobQuery) -> JobPage:
+        """Return a page of jobs; ``Invalid`` for a cursor that is none."""
+
+    async def show(self, target: Target) -> list[JobDetail]:
+        """Return the jobs of a file, one a remote, or the job of an id; ``NotFound`` if there is none."""
+
+    async def retry(self, targets: Sequence[Target] | None) -> int:
+        """Queue these jobs again, or with None all that failed; return how many. ``NotFound`` for an unknown target."""
+
+    async def cancel(self, targets: Sequence[Target]) -> int:
+        """Give these jobs up, those uploading too; return how many. ``NotFound`` for an unknown target."""
+
+    async def reload(self) -> list[str]:
+        """Take over the configuration as it is now; return what changed and what to beware of, a line each.
+
+        ``BadConfig`` if it can't be used.
+        """
+
+    async def shutdown(self) -> None:
+        """Begin to end the process, in order; return at once."""

@@ -1,0 +1,62 @@
+"""One daemon a state folder: a lock that the kernel lets go of when the process ends, however it ends."""
+
+import contextlib
+import fcntl
+import os
+from types import TracebackType
+from typing import Self
+
+LOCK_NAME = "lock"
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - it says what is the case
+    """Another process holds the state folder. ``pid`` is its number, or None where it could not be read."""
+
+    def __init__(self, state_dir: str, pid: int | None) -> None:
+        who = f"another syncd (pid {pid})" if pid else "another syncd"
+        super().__init__(f"{who} uses {state_dir}: stop it first (syncd ctl shutdown), or set another state_dir")
+        self.pid = pid
+
+
+class StateLock:
+    """Holds ``<state_dir>/lock`` as long as the context lasts; makes the folder, open to its owner alone, if missing.
+
+    The file holds the pid as text and stays behind: removing it would let two processes lock two files of one name.
+    Raises :class:`AlreadyRunning`, or OSError where the folder can't be written.
+    """
+
+    def __init__(self, state_dir: str | os.PathLike[str]) -> None:
+        self._state_dir = os.fspath(state_dir)
+        self._fd: int | None = None
+
+    def __enter__(self) -> Self:
+        os.makedirs(self._state_dir, mode=0o700, exist_ok=True)
+        path = os.path.join(self._state_dir, LOCK_NAME)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            pid = _read_pid(fd)
+            os.close(fd)
+            raise AlreadyRunning(self._state_dir, pid) from None
+        except OSError:
+            os.close(fd)
+            raise
+        self._fd = fd
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fd is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = None
+
+
+def _read_pid(fd: int) -> int | None:
+    text = os.pread(fd, 20, 0).strip()
+    return int(text) if text.isdigit() else None

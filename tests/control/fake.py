@@ -1,0 +1,103 @@
+"""A daemon that only remembers what it was asked."""
+
+from syncd.control.steering import BadConfig, NotFound
+
+
+def job(number=17, path="/srv/inbox/a b.jpg", **other):
+    return {
+        "id": number,
+        "path": path,
+        "folder": "/srv/inbox",
+        "remote": "drive",
+        "state": "failed",
+        "outcome": None,
+        "detail": "too large for the server (413)",
+        "size": 1234567,
+        "attempts": 3,
+        "due_in_seconds": None,
+        "updated_at": "2026-01-02T03:04:05+00:00",
+        "ref": None,
+        **other,
+    }
+
+
+STATUS = {
+    "version": "1.0.0",
+    "state": "running",
+    "pid": 4711,
+    "uptime_seconds": 12.5,
+    "folders": [
+        {
+            "path": "/srv/inbox",
+            "remotes": ["drive"],
+            "state": "watching",
+            "watch": "native",
+            "files": 120,
+            "detail": None,
+        }
+    ],
+    "remotes": [
+        {
+            "name": "drive",
+            "type": "multipart",
+            "url": "http://127.0.0.1:4444",
+            "state": "online",
+            "detail": None,
+            "retry_in_seconds": None,
+        }
+    ],
+    "jobs": {"queued": 3, "uploading": 2, "waiting": 0, "done": 115, "failed": 0, "skipped": 0},
+    "bytes": {"pending": 1048576, "sent": 73400320, "per_second": 524288.0},
+    "eta_seconds": 2.0,
+}
+
+
+class FakeDaemon:
+    def __init__(self):
+        self.asked = []
+        self.problems = None
+        self.status_document = STATUS
+        self.listed = [job()]
+
+    async def status(self):
+        self.asked.append("status")
+        return self.status_document
+
+    async def start(self):
+        self.asked.append("start")
+
+    async def stop(self, *, now):
+        self.asked.append(("stop", now))
+
+    async def rescan(self, path):
+        self.asked.append(("rescan", path))
+
+    async def jobs(self, query):
+        self.asked.append(("jobs", query))
+        return {"jobs": self.listed, "next": "c2"}
+
+    async def show(self, target):
+        self.asked.append(("show", target))
+        if target == 404:
+            raise NotFound("there is no job 404")
+        if target == 500:
+            raise RuntimeError("the secret of the house")
+        history = [{"at": "2026-01-02T03:04:05+00:00", "state": "queued", "cause": "found", "detail": None}]
+        return [{**one, "history": history} for one in self.listed]
+
+    async def retry(self, targets):
+        self.asked.append(("retry", targets))
+        return 2 if targets is None else len(targets)
+
+    async def cancel(self, targets):
+        self.asked.append(("cancel", targets))
+        return len(targets)
+
+    async def reload(self):
+        self.asked.append("reload")
+        if self.problems:
+            raise BadConfig(self.problems)
+        return ["remotes.drive.url changed"]
+
+    async def shutdown(self):
+        self.asked.append("shutdown")

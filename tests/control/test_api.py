@@ -1,0 +1,133 @@
+"""The client, the socket, the routes and a daemon behind them: each call arrives exactly, each refusal is one line."""
+
+import io
+import os
+
+import aiohttp
+import pytest
+
+from syncd.control.client import Refused
+from syncd.control.steering import JobQuery
+from syncd.core.states import State
+from tests.control.fake import STATUS
+
+ODD = os.fsdecode(b"/srv/inbox/\xff new\nline \xd9\x85.jpg")
+
+
+@pytest.fixture
+async def http(server):
+    async with aiohttp.ClientSession("http://syncd", connector=aiohttp.UnixConnector(str(server))) as session:
+        yield session
+
+
+async def test_status_goes_out_as_it_is(ask):
+    assert await ask("status") == STATUS
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "arrives", "answer"),
+    [
+        ("start", [], "start", None),
+        ("shutdown", [], "shutdown", None),
+        ("reload", [], "reload", ["remotes.drive.url changed"]),
+        ("rescan", [], ("rescan", None), None),
+        ("rescan", [ODD], ("rescan", ODD), None),
+        ("retry", [None], ("retry", None), 2),
+        ("retry", [[17, ODD]], ("retry", [17, ODD]), 2),
+        ("cancel", [[ODD]], ("cancel", [ODD]), 1),
+    ],
+)
+async def test_each_command_arrives(ask, daemon, name, args, arrives, answer):
+    assert await ask(name, *args) == answer
+    assert daemon.asked == [arrives]
+
+
+@pytest.mark.parametrize("now", [True, False])
+async def test_stop_says_how(ask, daemon, now):
+    await ask("stop", now=now)
+    assert daemon.asked == [("stop", now)]
+
+
+async def test_jobs_are_asked_for_with_all_that_was_given(ask, daemon):
+    query = JobQuery(state=State.FAILED, limit=7, before="c1", search="a&b=é %")
+    page = await ask("jobs", query)
+    assert daemon.asked == [("jobs", query)]
+    assert (page["jobs"], page["next"]) == (daemon.listed, "c2")
+
+
+async def test_jobs_has_a_default(ask, daemon):
+    await ask("jobs")
+    assert daemon.asked == [("jobs", JobQuery())]
+
+
+async def test_show_has_the_history(ask, daemon):
+    (shown,) = await ask("show", ODD)
+    assert daemon.asked == [("show", ODD)]
+    assert shown["history"][0]["state"] == "queued"
+
+
+async def test_a_refusal_reaches_the_caller(ask):
+    with pytest.raises(Refused, match=r"^there is no job 404$"):
+        await ask("show", 404)
+
+
+async def test_a_bad_configuration_comes_with_its_problems(ask, daemon):
+    daemon.problems = ["config.yaml:3: remotes: x", "config.yaml:9: folders: y"]
+    with pytest.raises(Refused) as caught:
+        await ask("reload")
+    assert caught.value.problems == daemon.problems
+
+
+async def test_a_fault_is_told_without_its_text(ask):
+    with pytest.raises(Refused, match="internal error") as caught:
+        await ask("show", 500)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "status"),
+    [
+        ("GET", "/", None, 404),
+        ("GET", "/v1/nothing", None, 404),
+        ("GET", "/v1/start", None, 405),
+        ("POST", "/v1/status", None, 405),
+        ("POST", "/v1/start", b"{", 400),
+        ("POST", "/v1/start", b"[]", 400),
+        ("POST", "/v1/start", b"\xff", 400),
+        ("POST", "/v1/start", b"[" * 100_000, 400),
+        ("POST", "/v1/stop", b'{"later": true}', 400),
+        ("POST", "/v1/stop", b'{"now": 1}', 400),
+        ("POST", "/v1/rescan", b'{"path": 17}', 400),
+        ("POST", "/v1/rescan", b'{"path": "17"}', 400),
+        ("POST", "/v1/rescan", b'{"path": "/srv"}', 400),
+        ("POST", "/v1/retry", b"", 400),
+        ("POST", "/v1/retry", b'{"targets": []}', 400),
+        ("POST", "/v1/cancel", b'{"targets": "all"}', 400),
+        ("POST", "/v1/cancel", b'{"targets": [17]}', 400),
+        ("GET", "/v1/jobs?state=lost", None, 400),
+        ("GET", "/v1/jobs?limit=0", None, 400),
+        ("GET", "/v1/jobs?limit=1001", None, 400),
+        ("GET", "/v1/jobs?limit=1e3", None, 400),
+        ("GET", "/v1/jobs?stat=done", None, 400),
+        ("GET", "/v1/job", None, 400),
+        ("GET", "/v1/job?target=x", None, 400),
+        ("GET", "/v1/job?target=404", None, 404),
+    ],
+)
+async def test_what_is_wrong_is_one_line_of_json(http, daemon, method, url, body, status):
+    async with http.request(method, url, data=body) as answer:
+        document = await answer.json()
+    assert (answer.status, set(document)) == (status, {"error"})
+    assert document["error"]
+    assert "\n" not in document["error"]
+    assert [asked for asked in daemon.asked if asked[0] != "show"] == []
+
+
+async def test_a_wrong_method_is_told_the_right_one(http):
+    async with http.get("/v1/start") as answer:
+        assert answer.headers["Allow"] == "POST"
+
+
+async def test_a_body_is_read_up_to_a_limit(http):
+    async with http.post("/v1/cancel", data=io.BytesIO(b" " * (1024 * 1024 + 1))) as answer:
+        assert (answer.status, set(await answer.json())) == (413, {"error"})

@@ -1,0 +1,246 @@
+"""Who can reach the socket, what becomes of it, and what it does with nonsense."""
+
+import asyncio
+import os
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncd.control import api
+from syncd.control.client import ControlClient, NoAnswer, NotRunning
+from syncd.control.server import ControlServer, SocketInUse
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+STRANGER = """
+import os, sys
+from syncd.control.client import ControlClient, Denied
+os.setuid(65534)
+try:
+    ControlClient(sys.argv[1]).status()
+except Denied as error:
+    print(error)
+"""
+
+
+def refusal_to_a_stranger(path):
+    return subprocess.run([sys.executable, "-c", STRANGER, path], capture_output=True, text=True, check=True).stdout
+
+
+async def test_only_the_owner_can_reach_it(server):
+    assert stat.S_IMODE(server.stat().st_mode) == 0o600
+    assert stat.S_IMODE(server.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+async def test_the_mode_does_not_depend_on_the_umask(daemon, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        server = ControlServer(daemon, tmp_path / "control.sock")
+        await server.start()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "control.sock").stat().st_mode) & 0o077 == 0
+    await server.stop()
+
+
+@as_root
+async def test_a_stranger_is_kept_out_by_the_mode(server):
+    assert "no permission" in await asyncio.to_thread(refusal_to_a_stranger, server)
+
+
+@as_root
+async def test_a_stranger_is_kept_out_even_where_the_mode_would_let_him(daemon):
+    folder = f"/tmp/syncd-test-{os.getpid()}"  # a folder that everybody can enter, which tmp_path is not
+    server = ControlServer(daemon, f"{folder}/control.sock")
+    await server.start()
+    os.chmod(folder, 0o755)
+    os.chmod(f"{folder}/control.sock", 0o666)
+    try:
+        answer = await asyncio.to_thread(refusal_to_a_stranger, f"{folder}/control.sock")
+    finally:
+        await server.stop()
+        os.rmdir(folder)
+    assert answer == "user 65534 may not control this daemon\n"
+    assert daemon.asked == []
+
+
+async def test_it_is_gone_after_the_stop(daemon, tmp_path):
+    server = ControlServer(daemon, tmp_path / "control.sock")
+    await server.start()
+    await server.stop()
+    assert not (tmp_path / "control.sock").exists()
+
+
+async def test_a_socket_that_is_not_ours_any_more_stays(daemon, tmp_path):
+    path = tmp_path / "control.sock"
+    first, second = ControlServer(daemon, path), ControlServer(daemon, path)
+    await first.start()
+    path.rename(tmp_path / "aside")
+    await second.start()
+    await first.stop()
+    assert path.is_socket()
+    await second.stop()
+
+
+async def test_a_stale_socket_is_replaced(daemon, tmp_path):
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    server = ControlServer(daemon, path)
+    await server.start()
+    assert (await asyncio.to_thread(ControlClient(path).status))["pid"] == 4711
+    await server.stop()
+
+
+async def test_a_living_daemon_keeps_its_socket(daemon, server):
+    with pytest.raises(SocketInUse, match="another daemon answers"):
+        await ControlServer(daemon, server).start()
+    assert (await asyncio.to_thread(ControlClient(server).status))["pid"] == 4711
+
+
+async def test_a_file_in_its_place_is_left_alone(daemon, tmp_path):
+    path = tmp_path / "control.sock"
+    path.write_text("precious")
+    with pytest.raises(SocketInUse, match="not a socket"):
+        await ControlServer(daemon, path).start()
+    assert path.read_text() == "precious"
+
+
+async def test_a_path_that_is_too_long_is_told_so(daemon, tmp_path):
+    with pytest.raises(SocketInUse, match=r"a socket's path can have 107: set control\.socket"):
+        await ControlServer(daemon, tmp_path / ("x" * 107)).start()
+
+
+async def test_nobody_there(tmp_path):
+    with pytest.raises(NotRunning, match="not running"):
+        ControlClient(tmp_path / "control.sock").status()
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(tmp_path / "control.sock"))
+    with pytest.raises(NotRunning, match="not running"):
+        ControlClient(tmp_path / "control.sock").status()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"220 mail.example ESMTP\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n[]"]
+)
+async def test_somebody_else_there(tmp_path, answer):
+    async def other(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_unix_server(other, tmp_path / "control.sock"):
+        with pytest.raises(NoAnswer):
+            await asyncio.to_thread(ControlClient(tmp_path / "control.sock", timeout=5).status)
+
+
+async def test_a_daemon_that_hangs(daemon, server, monkeypatch):
+    gate = asyncio.Event()
+    monkeypatch.setattr(daemon, "start", gate.wait)
+    with pytest.raises(NoAnswer, match=r"within 0\.1 s"):
+        await asyncio.to_thread(ControlClient(server, timeout=0.1).start)
+    gate.set()
+
+
+async def test_a_body_that_never_ends_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(api, "BODY_TIMEOUT", 0.05)
+    assert await send(server, b"POST /v1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{") == 408
+
+
+async def test_a_connection_that_says_nothing_is_closed(daemon, tmp_path, monkeypatch):
+    monkeypatch.setattr("syncd.control.server.IDLE_TIMEOUT", 0.05)
+    server = ControlServer(daemon, tmp_path / "control.sock")
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    await writer.wait_closed()
+    await server.stop()
+
+
+async def test_an_answer_in_the_making_goes_out_before_the_end(daemon, tmp_path, monkeypatch):
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def slow():
+        begun.set()
+        await gate.wait()
+
+    monkeypatch.setattr(daemon, "shutdown", slow)
+    server = ControlServer(daemon, tmp_path / "control.sock")
+    await server.start()
+    asking = asyncio.create_task(asyncio.to_thread(ControlClient(tmp_path / "control.sock").shutdown))
+    await begun.wait()
+    stopping = asyncio.create_task(server.stop())
+    gate.set()
+    await asyncio.gather(asking, stopping)
+
+
+async def send(path, raw):
+    """Return the status that the bytes ``raw`` get, or None for a connection closed without one."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        writer.write(raw)
+        line = await asyncio.wait_for(reader.readline(), 10)
+        return int(line.split()[1]) if line else None
+    except ConnectionError:
+        return None
+    finally:
+        writer.close()
+
+
+requests = st.one_of(
+    st.binary(max_size=300),
+    st.builds(
+        lambda method, url, length, body: (
+            b"%b %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (method, url, len(body) + length, body)
+        ),
+        st.sampled_from([b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS"]),
+        st.one_of(
+            st.sampled_from(
+                [b"/v1/stop", b"/v1/retry", b"/v1/cancel", b"/v1/rescan", b"/v1/jobs?limit=1", b"*", b"//"]
+            ),
+            st.binary(max_size=40).map(lambda raw: b"/v1/job?target=" + raw),
+            st.text("%0123456789abcdefgABCDEF&=+;", max_size=40).map(lambda text: b"/v1/jobs?search=" + text.encode()),
+            st.binary(max_size=40),
+        ),
+        st.integers(0, 1),
+        st.one_of(
+            st.binary(max_size=100),
+            st.sampled_from(
+                [b'{"targets": ["file:///%ff"]}', b'{"targets": ["\\ud800"]}', b'{"\\ud800": 1}', b"1e999", b"NaN"]
+            ),
+        ),
+    ),
+)
+
+
+async def test_nonsense_is_never_a_fault_of_ours(daemon, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(api, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr("syncd.control.server.IDLE_TIMEOUT", 0.05)
+    loop, path = asyncio.get_running_loop(), tmp_path / "control.sock"
+    server = ControlServer(daemon, path)
+    await server.start()
+
+    @settings(max_examples=200, deadline=None)
+    @given(requests)
+    def nonsense(raw):
+        status = asyncio.run_coroutine_threadsafe(send(path, raw + b"\r\n\r\n"), loop).result(15)
+        assert status is None or status < 500
+
+    await asyncio.to_thread(nonsense)
+    assert await send(path, b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n") == 200
+    assert caplog.records == []
+    await server.stop()
+
+
+@pytest.mark.parametrize("size", [10_000, 1_000_000])
+async def test_long_headers_are_refused(server, size):
+    status = await send(server, b"GET /v1/status HTTP/1.1\r\nHost: x\r\nX: " + b"x" * size + b"\r\n\r\n")
+    assert status in {400, 431, None}

@@ -1,0 +1,44 @@
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.control import targets
+
+paths = (
+    st.binary(min_size=1, max_size=255).filter(lambda raw: b"\0" not in raw).map(lambda raw: os.fsdecode(b"/" + raw))
+)
+
+
+@given(paths)
+def test_every_path_comes_back_as_it_went(path):
+    wire = targets.encode(path)
+    assert wire.isascii()
+    assert targets.decode(wire) == path
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_every_id_comes_back_as_it_went(number):
+    assert targets.decode(targets.encode(number)) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/srv/a",
+        "file:relative",
+        "file://host/a",
+        "file:///a%00b",
+        "-1",
+        "1.5",
+        "१७",
+        str(2**63),
+        "9" * 5000,
+        "file:///" + "a" * 5000,
+    ],
+)
+def test_what_names_nothing_is_refused(text):
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        targets.decode(text)

@@ -1,0 +1,71 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from syncd.host.lock import AlreadyRunning, StateLock
+
+HOLDER = """
+import sys, time
+from syncd.host.lock import StateLock
+with StateLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path / "state"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_folder_and_the_lock_are_private_and_hold_the_pid(tmp_path):
+    with StateLock(tmp_path / "a" / "state"):
+        lock = tmp_path / "a" / "state" / "lock"
+        assert lock.read_text() == f"{os.getpid()}\n"
+        assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+        assert stat.S_IMODE(lock.parent.stat().st_mode) == 0o700
+
+
+def test_a_second_process_is_told_who_holds_it(tmp_path, holder):
+    with (
+        pytest.raises(AlreadyRunning, match=f"pid {holder.pid}.*uses {tmp_path}") as caught,
+        StateLock(tmp_path / "state"),
+    ):
+        pass
+    assert caught.value.pid == holder.pid
+    assert (tmp_path / "state" / "lock").read_text() == f"{holder.pid}\n"
+
+
+def test_a_killed_holder_holds_no_more(tmp_path, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with StateLock(tmp_path / "state"):
+        assert (tmp_path / "state" / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_it_can_be_taken_again(tmp_path):
+    for _ in range(2):
+        with StateLock(tmp_path):
+            pass
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "lock").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"), StateLock(tmp_path):
+        pass
+    assert victim.read_text() == "precious"
