@@ -1,0 +1,88 @@
+"""The receiver put together: both APIs over their stores, and what goes on beside the requests."""
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+
+import structlog
+from aiohttp import web
+
+from syncd.receiver.bodies import Bodies
+from syncd.receiver.counters import Counters
+from syncd.receiver.disk import opened
+from syncd.receiver.errors import ReceiverBusy
+from syncd.receiver.gate import make_gate
+from syncd.receiver.image import ImageApi
+from syncd.receiver.multipart import MultipartApi
+from syncd.receiver.settings import Settings
+from syncd.receiver.storage import Store
+
+log = structlog.get_logger()
+
+
+def make_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> web.Application:
+    """Put a receiver together; `clock` gives epoch seconds.
+
+    Starting the application raises ReceiverBusy, or OSError when the folder can't be used.
+    """
+    counters = Counters()
+    bodies = Bodies(idle_timeout=settings.idle_timeout, max_buffered=settings.max_buffered)
+    images, files = (_store(settings, name, clock) for name in ("images", "files"))
+    image = ImageApi(store=images, bodies=bodies, counters=counters, settings=settings)
+    multipart = MultipartApi(store=files, bodies=bodies, counters=counters, settings=settings, clock=clock)
+
+    async def show_counters(_: web.Request) -> web.Response:
+        return web.json_response({**asdict(counters), "unfinished": images.unfinished + files.unfinished})
+
+    async def run(_: web.Application) -> AsyncIterator[None]:
+        with _own(settings.folder):
+            await image.recover()
+            await multipart.recover()
+            sweeping = asyncio.create_task(_keep_sweeping((images, files), counters, settings.unfinished_age))
+            yield
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
+
+    app = web.Application(middlewares=[make_gate(settings, bodies, counters)])
+    app.add_routes([*image.routes(), *multipart.routes(), web.get("/v1/receiver", show_counters)])
+    app.cleanup_ctx.append(run)
+    return app
+
+
+def _store(settings: Settings, name: str, clock: Callable[[], float]) -> Store:
+    return Store(
+        os.path.join(settings.folder, name),
+        fsync=settings.fsync,
+        max_unfinished=settings.max_unfinished,
+        unfinished_age=settings.unfinished_age,
+        clock=clock,
+    )
+
+
+@contextmanager
+def _own(folder: str) -> Iterator[None]:
+    """Hold the folder; the kernel lets go of it when the process ends, however it ends."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with opened(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ReceiverBusy(f"{folder}: another receiver uses this folder") from None
+        yield
+
+
+async def _keep_sweeping(stores: tuple[Store, ...], counters: Counters, age: float) -> None:
+    while True:
+        await asyncio.sleep(min(age / 4, 3600))
+        try:
+            for store in stores:
+                for upload in await store.sweep():
+                    counters.expired += 1
+                    log.info("receiver.expired", upload=upload.key, chunks=upload.arrived)
+        except OSError as error:
+            log.warning("receiver.sweep_failed", error=str(error))

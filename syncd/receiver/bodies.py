@@ -1,0 +1,123 @@
+"""Reading request bodies: each up to its limit, none that stalls, all together within a share of memory."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
+
+from syncd.receiver.errors import Refusal, Refused
+from syncd.receiver.settings import KIB
+
+FORM_OVERHEAD = 64 * KIB  # for boundaries, part headers and the small fields beside the file
+_PIECE = 64 * KIB
+_MAX_PARTS = 32
+_HELD = web.RequestKey("held", int)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One field of a form."""
+
+    data: bytes
+    filename: str | None
+    content_type: str | None
+
+
+class Bodies:
+    """Reads bodies; what is read counts as held until the request is released. Times in seconds."""
+
+    def __init__(self, *, idle_timeout: float, max_buffered: int) -> None:
+        self._idle_timeout = idle_timeout
+        self._max_buffered = max_buffered
+        self._buffered = 0
+
+    def release(self, request: web.Request) -> int:
+        """Note that a request is done with its body; return how many bytes that was."""
+        held: int = request.get(_HELD, 0)
+        self._buffered -= held
+        return held
+
+    async def json(self, request: web.Request, limit: int) -> dict[str, Any]:
+        """Read a JSON object. Raises Refused."""
+        if request.content_type != "application/json":
+            raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE, "The payload must be application/json.")
+        body = await self._read(request, limit)
+        try:
+            payload = json.loads(body.decode())
+        except (ValueError, RecursionError):
+            raise Refused(Refusal.MALFORMED, "The body is not valid JSON.") from None
+        if not isinstance(payload, dict):
+            raise Refused(Refusal.MALFORMED, "The body must be a JSON object.")
+        return payload
+
+    async def _read(self, request: web.Request, limit: int) -> bytes:
+        self._refuse_announced(request, limit)
+        body = bytearray()
+        while piece := await self._next(request.content.readany()):
+            self._hold(request, piece)
+            body += piece
+            if len(body) > limit:
+                raise _too_large(limit)
+        return bytes(body)
+
+    async def form(self, request: web.Request, field: str, limit: int) -> Mapping[str, Part]:
+        """Read a multipart form whose `field` may have `limit` bytes; the others are small. Raises Refused."""
+        if request.content_type != "multipart/form-data":
+            raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE, "The payload must be multipart/form-data.")
+        self._refuse_announced(request, limit + FORM_OVERHEAD)
+        try:
+            form = {name: part async for name, part in self._parts(request, field, limit)}
+        except (ValueError, RuntimeError, HttpProcessingError):
+            raise Refused(Refusal.MALFORMED, "The body is not a valid multipart form.") from None
+        if field not in form:
+            raise Refused(Refusal.MALFORMED, f"The form has no field named {field}.")
+        return form
+
+    async def _parts(self, request: web.Request, field: str, limit: int) -> AsyncIterator[tuple[str, Part]]:
+        reader = await request.multipart()
+        for _ in range(_MAX_PARTS):
+            part = await self._next(reader.next())
+            if part is None:
+                return
+            if not isinstance(part, BodyPartReader) or part.name is None:
+                raise ValueError("a part is no field")
+            data = bytearray()
+            allowed = limit if part.name == field else FORM_OVERHEAD
+            while piece := await self._next(part.read_chunk(_PIECE)):
+                self._hold(request, piece)
+                data += piece
+                if len(data) > allowed:
+                    raise _too_large(allowed)
+            content_type = part.headers.get("Content-Type")
+            yield part.name, Part(data=bytes(data), filename=part.filename, content_type=content_type)
+        raise Refused(Refusal.MALFORMED, "The form has too many fields.")
+
+    async def _next(self, step: Awaitable[_T]) -> _T:
+        try:
+            async with asyncio.timeout(self._idle_timeout):
+                return await step
+        except TimeoutError:
+            raise Refused(Refusal.BODY_STALLED, headers={"Connection": "close"}) from None
+        except RequestPayloadError:
+            raise Refused(Refusal.MALFORMED, "The body's transfer encoding is broken.") from None
+
+    def _hold(self, request: web.Request, piece: bytes) -> None:
+        self._buffered += len(piece)
+        request[_HELD] = request.get(_HELD, 0) + len(piece)
+        if self._buffered > self._max_buffered:
+            raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
+
+    @staticmethod
+    def _refuse_announced(request: web.Request, limit: int) -> None:
+        if request.content_length is not None and request.content_length > limit:
+            raise _too_large(limit)
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(Refusal.BODY_TOO_LARGE, f"The body is larger than the {limit} bytes that this call takes.")

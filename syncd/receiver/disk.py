@@ -1,0 +1,77 @@
+"""The steps that storage is made of: one blocking function each, run in a thread.
+
+Descriptors are opened for one step and closed after it, so the number of unfinished uploads costs none.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ARRIVED = b"\x01"
+_ALGORITHMS = {32: "md5", 64: "sha256"}
+
+
+@contextmanager
+def opened(path: str, flags: int) -> Iterator[int]:
+    """Yield a descriptor of `path`; a new file is for its owner alone."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def create(path: str, data: bytes | memoryview = b"", *, size: int = 0) -> None:
+    """Create `path` with `data`, or as `size` bytes that take no room yet."""
+    with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+        if size:
+            os.ftruncate(descriptor, size)
+        _write_at(descriptor, data, 0)
+
+
+def write_chunk(data_path: str, marks_path: str, *, index: int, offset: int, data: bytes) -> bool:
+    """Write a chunk at its offset, then mark it as arrived; False when it was marked already.
+
+    The mark follows the bytes, so a mark without its bytes can't be, wherever the process is killed.
+    """
+    with opened(marks_path, os.O_RDWR) as marks:
+        if os.pread(marks, 1, index) == ARRIVED:
+            return False
+        with opened(data_path, os.O_WRONLY) as descriptor:
+            _write_at(descriptor, data, offset)
+        _write_at(marks, ARRIVED, index)
+        return True
+
+
+def _write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest = rest[written:]
+        offset += written
+
+
+def read(path: str) -> bytes:
+    """Return the whole of a small file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def algorithm_of(digest: str) -> str | None:
+    """Name the hash that a hex digest of this length belongs to."""
+    return _ALGORITHMS.get(len(digest))
+
+
+def has_digest(path: str, digest: str) -> bool:
+    """Tell whether the file's content has this MD5 or SHA-256, as lowercase hex."""
+    algorithm = _ALGORITHMS[len(digest)]
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
+    return found.hexdigest() == digest
+
+
+def sync(path: str) -> None:
+    """Force a file or a folder to the disk."""
+    with opened(path, os.O_RDONLY) as descriptor:
+        os.fsync(descriptor)

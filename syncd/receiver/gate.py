@@ -1,0 +1,96 @@
+"""The gate that every request passes: who may come in, how many at once, and how a failure is answered."""
+
+import errno
+import hmac
+import time
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from syncd.receiver.bodies import Bodies
+from syncd.receiver.counters import Counters
+from syncd.receiver.errors import Refusal, Refused, TooManyUnfinished
+from syncd.receiver.settings import Settings
+
+log = structlog.get_logger()
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SCHEME = "bearer "
+
+
+def make_gate(settings: Settings, bodies: Bodies, counters: Counters) -> Middleware:
+    """Build the middleware: it admits, refuses in the API's own shape, counts, and logs a line a request."""
+
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.monotonic()
+        counters.enter()
+        held = 0
+        try:
+            _admit(request, settings, counters)
+            response = await handler(request)
+        except ConnectionError:  # the client is gone: there is no one to answer
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever fails becomes an answer
+            refused = _refusal_of(request, error)
+            counters.refused += 1
+            name, status = refused.refusal.name, refused.refusal.status
+            log.info("receiver.refused", path=request.path, code=name, status=status, reason=refused.message)
+            response = _render(request.path, refused)
+        finally:
+            held = bodies.release(request)
+            counters.bytes += held
+            counters.leave()
+        log.debug(
+            "receiver.request",
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            bytes=held,
+            seconds=round(time.monotonic() - began, 6),
+        )
+        return response
+
+    return gate
+
+
+def _admit(request: web.Request, settings: Settings, counters: Counters) -> None:
+    if settings.token is not None and not _has_token(request, settings.token):
+        raise Refused(Refusal.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="syncd"'})
+    if counters.in_flight > settings.max_requests:
+        raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
+
+
+def _has_token(request: web.Request, token: str) -> bool:
+    given = request.headers.get("Authorization", "")
+    scheme, value = given[: len(_SCHEME)], given[len(_SCHEME) :].strip()
+    right = hmac.compare_digest(value.encode(errors="surrogateescape"), token.encode())
+    return right and scheme.lower() == _SCHEME
+
+
+def _refusal_of(request: web.Request, error: Exception) -> Refused:
+    """Translate anything that a handler or the router raised."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, web.HTTPNotFound):
+        return Refused(Refusal.NOT_FOUND)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return Refused(Refusal.METHOD_NOT_ALLOWED, headers={"Allow": error.headers["Allow"]})
+    if isinstance(error, TooManyUnfinished):
+        return Refused(Refusal.TOO_MANY_UNFINISHED, headers={"Retry-After": "60"})
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        log.error("receiver.full")
+        return Refused(Refusal.STORAGE_FULL)
+    log.error("receiver.failed", path=request.path, exc_info=error)
+    return Refused(Refusal.INTERNAL_ERROR)
+
+
+def _render(path: str, refused: Refused) -> web.Response:
+    """Answer in the error shape of the API that `path` belongs to."""
+    status = refused.refusal.status
+    if path.startswith("/image"):
+        body: dict[str, object] = {"code": str(status), "message": refused.message}
+    else:
+        body = {"code": refused.refusal.name, "message": refused.message, "status": status}
+    return web.json_response(body, status=status, headers=refused.headers)

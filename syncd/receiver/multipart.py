@@ -1,0 +1,268 @@
+"""The multipart API: create, chunk, complete, progress, resume, direct, and the stored files.
+
+`hash` is an MD5 or a SHA-256 by its length; other lengths get 400, since what can't be checked can't be
+confirmed. A stored file's id is its hash. A task stays when *complete* finds chunks missing. A finished task is
+remembered for as long as an unfinished one may rest, so that a client that missed an answer gets it again.
+`expired_at` is kept: from then on the file is not there. `encrypt_password` is refused rather than ignored.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from aiohttp import web
+
+from syncd.receiver import fields
+from syncd.receiver.bodies import Bodies, Part
+from syncd.receiver.counters import Counters
+from syncd.receiver.errors import Gone, Refusal, Refused, WrongDigest
+from syncd.receiver.settings import KIB, Settings
+from syncd.receiver.storage import Store
+from syncd.receiver.upload import Plan, Upload
+
+CREATE_LIMIT = 64 * KIB
+PREFIXES = ("/api/files", "/drive/files")  # the second is the path behind the public gateway
+
+log = structlog.get_logger()
+
+
+class MultipartApi:
+    """The handlers of the multipart API over a store whose keys are task ids. `clock` gives epoch seconds."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bodies: Bodies,
+        counters: Counters,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._bodies = bodies
+        self._counters = counters
+        self._settings = settings
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes that the API has, under both prefixes."""
+        return [route for prefix in PREFIXES for route in self._routes_under(prefix)]
+
+    def _routes_under(self, prefix: str) -> list[web.RouteDef]:
+        return [
+            web.post(f"{prefix}/upload/create", self.create),
+            web.post(f"{prefix}/upload/chunk/{{task}}/{{index}}", self.chunk),
+            web.post(f"{prefix}/upload/complete/{{task}}", self.complete),
+            web.get(f"{prefix}/upload/progress/{{task}}", self.progress),
+            web.get(f"{prefix}/upload/resume/{{task}}", self.resume),
+            web.post(f"{prefix}/upload/direct", self.direct),
+            web.get(f"{prefix}/{{id}}", self.download),
+        ]
+
+    async def recover(self) -> None:
+        """Take up what an earlier process left."""
+        await self._store.recover()
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Answer 200 with the file when it is here, else with a new task."""
+        payload = await self._bodies.json(request, CREATE_LIMIT)
+        plan = self._plan(payload)
+        fields.guid(payload, "pool_id")  # only direct may leave it out
+        task = uuid.uuid4().hex
+        if await self._store.start(task, plan) is None:
+            stored = await self._store.stored(plan.digest)
+            if stored is None:  # it expired that very moment
+                raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
+            return web.json_response({"file_exists": True, "file": _cloud_file(stored)})
+        agreed = {"task_id": task, "chunk_size": plan.chunk_size, "chunks_count": plan.chunks_count}
+        return web.json_response({"file_exists": False, **agreed})
+
+    async def chunk(self, request: web.Request) -> web.Response:
+        """Answer 200 with an empty body, for a chunk that came before too."""
+        task, index = _task(request), request.match_info["index"]
+        form = await self._bodies.form(request, "chunk", self._settings.chunk_limit)
+        upload = self._store.get(task)
+        plan = upload.plan if upload else (await self._outcome(task))[0]
+        number, data = _chunk(plan, index, form["chunk"].data)
+        fresh = False
+        if upload is not None:
+            try:
+                fresh = await self._store.write(upload, number, data)
+            except Gone:
+                await self._outcome(task)
+        self._counters.chunk(fresh=fresh)
+        return web.Response()
+
+    async def complete(self, request: web.Request) -> web.Response:
+        """Answer 200 with the CloudFile, again for a task that was completed before."""
+        task = _task(request)
+        upload = self._store.get(task)
+        if upload is None:
+            return web.json_response(_cloud_file((await self._outcome(task))[1]))
+        if not upload.complete:
+            count, missing = upload.plan.chunks_count, upload.plan.chunks_count - upload.arrived
+            raise Refused(Refusal.CHUNK_MISSING, f"{missing} of {count} chunks are missing.")
+        return web.json_response(_cloud_file(await self._finish(upload)))
+
+    async def _finish(self, upload: Upload) -> Plan:
+        try:
+            stored = await self._store.finish(upload)
+        except WrongDigest:
+            raise Refused(Refusal.HASH_MISMATCH) from None
+        except Gone:  # another request completed it first
+            return (await self._outcome(upload.key))[1]
+        self._note_stored(stored)
+        return stored
+
+    def _note_stored(self, plan: Plan) -> None:
+        self._counters.files += 1
+        log.info("receiver.stored", api="multipart", digest=plan.digest, size=plan.size)
+
+    async def _outcome(self, task: str) -> tuple[Plan, Plan]:
+        outcome = await self._store.outcome(task)
+        if outcome is None:
+            raise Refused(Refusal.TASK_NOT_FOUND)
+        return outcome
+
+    async def progress(self, request: web.Request) -> web.Response:
+        """Answer 200 with how far the task is; `status` is Uploading, Processing or Completed."""
+        task = _task(request)
+        upload = self._store.get(task)
+        plan = upload.plan if upload else (await self._outcome(task))[0]
+        arrived = upload.arrived if upload else plan.chunks_count
+        status = "Completed" if upload is None else "Processing" if upload.finishing else "Uploading"
+        return web.json_response(
+            {
+                "task_id": task,
+                "status": status,
+                "progress": 100 * arrived // plan.chunks_count,
+                "chunks_count": plan.chunks_count,
+                "chunks_uploaded": arrived,
+            }
+        )
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """Answer 200 with what was agreed and which chunks have arrived."""
+        task = _task(request)
+        upload = self._store.get(task)
+        try:
+            chunks = None if upload is None else await upload.chunks()
+        except Gone:
+            upload, chunks = None, None
+        plan = upload.plan if upload else (await self._outcome(task))[0]
+        if chunks is None:
+            chunks = list(range(plan.chunks_count))
+        return web.json_response(
+            {
+                "task_id": task,
+                "file_name": plan.details["name"],
+                "file_size": plan.size,
+                "chunk_size": plan.chunk_size,
+                "chunks_count": plan.chunks_count,
+                "chunks_uploaded": len(chunks),
+                "uploaded_chunks": chunks,
+            }
+        )
+
+    async def direct(self, request: web.Request) -> web.Response:
+        """Answer 200 with the CloudFile of a file that came in this one request."""
+        form = await self._bodies.form(request, "file", self._settings.direct_limit)
+        file = form["file"]
+        payload = _texts(form)
+        payload.setdefault("file_name", file.filename)
+        payload.setdefault("content_type", file.content_type or "application/octet-stream")
+        if "hash" not in payload:
+            digest = await asyncio.to_thread(hashlib.sha256, file.data)
+            payload["hash"] = digest.hexdigest()
+        plan = self._plan({**payload, "file_size": len(file.data), "chunk_size": None})
+        try:
+            stored = await self._store.put(plan, file.data)
+        except WrongDigest:
+            raise Refused(Refusal.HASH_MISMATCH) from None
+        self._note_stored(stored)
+        return web.json_response(_cloud_file(stored))
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        """Answer 200 with a stored file's bytes, in headers that keep a browser from running them."""
+        digest = request.match_info["id"]
+        stored = await self._store.stored(digest) if fields.is_digest(digest) else None
+        if stored is None:
+            raise Refused(Refusal.FILE_NOT_FOUND)
+        headers = {
+            "Content-Type": stored.details["mime_type"],
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(stored.details['name'], safe='')}",
+            "Content-Security-Policy": "sandbox",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return web.FileResponse(self._store.path(digest), headers=headers)
+
+    def _plan(self, payload: Mapping[str, Any]) -> Plan:
+        given = {name: value for name, value in payload.items() if value is not None}
+        if given.get("encrypt_password"):
+            raise Refused(Refusal.ENCRYPTION_UNSUPPORTED)
+        size = fields.whole(given, "file_size", low=1, high=2**63)
+        if size > self._settings.max_file_size:
+            high = self._settings.max_file_size
+            raise Refused(Refusal.FILE_TOO_LARGE, f"A file may have {high} bytes at most.")
+        return Plan(
+            digest=fields.digest(given, "hash"),
+            size=size,
+            chunk_size=self._chunk_size(given, size),
+            expires=self._expiry(given),
+            details={
+                "name": fields.text(given, "file_name", longest=4096),
+                "mime_type": fields.mime_type(given, "content_type"),
+                "pool_id": fields.guid(given, "pool_id") if "pool_id" in given else None,
+                "bundle_id": fields.guid(given, "bundle_id") if "bundle_id" in given else None,
+                "created_at": datetime.fromtimestamp(self._clock(), UTC).isoformat(),
+                "expired_at": given.get("expired_at"),
+            },
+        )
+
+    def _chunk_size(self, given: Mapping[str, Any], size: int) -> int:
+        most = self._settings.chunk_size
+        asked = fields.whole(given, "chunk_size", low=1, high=2**63) if "chunk_size" in given else most
+        least = -(-size // self._settings.max_chunks)
+        return max(min(asked, most), least)
+
+    def _expiry(self, given: Mapping[str, Any]) -> float | None:
+        if "expired_at" not in given:
+            return None
+        expires = fields.moment(given, "expired_at")
+        if expires <= self._clock():
+            raise Refused(Refusal.INVALID_FIELD, "expired_at: is in the past.")
+        return expires
+
+
+def _task(request: web.Request) -> str:
+    task = request.match_info["task"]
+    if not fields.is_task(task):
+        raise Refused(Refusal.TASK_NOT_FOUND)
+    return task
+
+
+def _chunk(plan: Plan, index: str, data: bytes) -> tuple[int, bytes]:
+    if not fields.is_index(index) or int(index) >= plan.chunks_count:
+        last = plan.chunks_count - 1
+        raise Refused(Refusal.CHUNK_OUT_OF_RANGE, f"The upload has chunks 0 to {last} only.")
+    length = plan.length(int(index))
+    if len(data) != length:
+        raise Refused(Refusal.CHUNK_SIZE_WRONG, f"Chunk {int(index)} must be {length} bytes, not {len(data)}.")
+    return int(index), data
+
+
+def _texts(form: Mapping[str, Part]) -> dict[str, Any]:
+    """Return the form's fields beside the file; an empty one counts as left out."""
+    try:
+        return {name: part.data.decode() for name, part in form.items() if name != "file" and part.data}
+    except UnicodeDecodeError:
+        raise Refused(Refusal.MALFORMED, "A field of the form is not UTF-8.") from None
+
+
+def _cloud_file(plan: Plan) -> dict[str, Any]:
+    return {"id": plan.digest, "hash": plan.digest, "size": plan.size, **plan.details}

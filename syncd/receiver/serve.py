@@ -1,0 +1,68 @@
+"""Running a receiver: bind, say where, answer until told to stop."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+from yarl import URL
+
+from syncd.receiver.app import make_app
+from syncd.receiver.settings import Settings
+
+log = structlog.get_logger()
+
+_SHUTDOWN_TIMEOUT = 5.0  # for the requests under way, seconds
+_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class _TurnAway(asyncio.Protocol):
+    """Answers a connection over the limit without reading from it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(_TOO_MANY)
+        transport.close()
+
+
+async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+    """Serve until `stop` is set; call `ready` with the URL once requests are taken (port 0: any free port).
+
+    Raises ReceiverBusy when another receiver has the folder, and OSError when the folder can't be used or
+    the address can't be bound.
+    """
+    runner = web.AppRunner(
+        make_app(settings),
+        access_log=None,
+        auto_decompress=False,  # a small body must not become a large one
+        keepalive_timeout=settings.keep_alive,
+        shutdown_timeout=_SHUTDOWN_TIMEOUT,
+    )
+    try:
+        await runner.setup()
+        listener = await asyncio.get_running_loop().create_server(
+            _bounded(runner, settings.max_connections), host, port, backlog=1024
+        )
+        try:
+            bound = listener.sockets[0].getsockname()
+            url = str(URL.build(scheme="http", host=bound[0], port=bound[1]))
+            log.info("receiver.started", url=url, folder=settings.folder)
+            ready(url)
+            await stop.wait()
+        finally:
+            listener.close()
+    finally:
+        await runner.cleanup()
+    log.info("receiver.stopped", url=url)
+
+
+def _bounded(runner: web.AppRunner, limit: int) -> Callable[[], asyncio.BaseProtocol]:
+    server = runner.server
+    assert server is not None
+
+    def protocol() -> asyncio.BaseProtocol:
+        if len(server.connections) >= limit:
+            return _TurnAway()
+        return server()
+
+    return protocol

@@ -1,0 +1,284 @@
+"""Uploads on disk: start one, write chunks at their offsets, tell which are there, finish.
+
+A store has a folder of its own, laid out as
+
+    building/<random>/    folders being put together or thrown away; emptied at start
+    unfinished/<key>/     an upload under way: plan.json, data (full size, sparse), arrived
+    finished/<digest>/    a whole file: plan.json, data
+    notes/<key>.json      the plan of an upload that has finished, for a client that missed the answer
+
+Keys and digests are validated hex, so nothing from the network becomes a path. Every change of state is one
+rename of a folder: a kill leaves the state before it or the one after it.
+
+`arrived` holds one byte a chunk. A chunk's bytes are written first, then its byte there, then the client is
+answered. Both are in the kernel by then and outlive the process. A power cut may lose some of either; the
+digest of the whole, compared before the folder moves to finished/, finds that out and the upload starts over.
+"""
+
+import asyncio
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from weakref import WeakValueDictionary
+
+import structlog
+
+from syncd.receiver import disk
+from syncd.receiver.errors import Gone, TooManyUnfinished, WrongDigest
+from syncd.receiver.upload import Plan, Upload
+
+log = structlog.get_logger()
+
+
+class Store:
+    """The uploads of one API and what came of them. `clock` gives epoch seconds.
+
+    Methods with an underscore that are not coroutines block, and run in a thread.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        fsync: bool,
+        max_unfinished: int,
+        unfinished_age: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._building = os.path.join(folder, "building")
+        self._unfinished = os.path.join(folder, "unfinished")
+        self._finished = os.path.join(folder, "finished")
+        self._notes = os.path.join(folder, "notes")
+        self._fsync = fsync
+        self._max_unfinished = max_unfinished
+        self._age = unfinished_age
+        self._clock = clock
+        self._uploads: dict[str, Upload] = {}
+        self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._finished_lock = threading.RLock()  # held for a look-up or a rename, never for a file's bytes
+
+    @property
+    def unfinished(self) -> int:
+        """How many uploads are under way."""
+        return len(self._uploads)
+
+    async def recover(self) -> list[Upload]:
+        """Take up what an earlier process left; return the uploads under way."""
+        uploads = await asyncio.to_thread(self._recover)
+        self._uploads = {upload.key: upload for upload in uploads}
+        return uploads
+
+    def _recover(self) -> list[Upload]:
+        shutil.rmtree(self._building, ignore_errors=True)
+        for folder in (self._folder, self._building, self._unfinished, self._finished, self._notes):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        return [upload for key in os.listdir(self._unfinished) if (upload := self._recall(key))]
+
+    def _recall(self, key: str) -> Upload | None:
+        folder = os.path.join(self._unfinished, key)
+        marks = os.path.join(folder, "arrived")
+        try:
+            plan = Plan.load(disk.read(os.path.join(folder, "plan.json")))
+            arrived = disk.read(marks).count(disk.ARRIVED)
+            touched = os.stat(marks).st_mtime
+        except (FileNotFoundError, ValueError, TypeError):  # a power cut can leave that
+            log.warning("receiver.damaged", upload=key)
+            self._discard(folder)
+            return None
+        return Upload(key=key, plan=plan, folder=folder, arrived=arrived, touched=touched)
+
+    def get(self, key: str) -> Upload | None:
+        """Return the upload under way with this key, unless it has expired."""
+        upload = self._uploads.get(key)
+        return None if upload is None or self._is_expired(upload) else upload
+
+    def path(self, digest: str) -> str:
+        """Tell where the bytes of a stored file are."""
+        return os.path.join(self._finished, digest, "data")
+
+    async def start(self, key: str, plan: Plan) -> Upload | None:
+        """Start an upload; None when its content is stored or an upload with that key is under way.
+
+        Raises TooManyUnfinished.
+        """
+        async with self._lock(key):
+            if (known := self._uploads.get(key)) is not None:
+                if not self._is_expired(known):
+                    return None
+                await self._drop(known)
+            if len(self._uploads) >= self._max_unfinished:
+                raise TooManyUnfinished
+            if not await asyncio.to_thread(self._start, key, plan):
+                return None
+            folder = os.path.join(self._unfinished, key)
+            upload = Upload(key=key, plan=plan, folder=folder, arrived=0, touched=self._clock())
+            self._uploads[key] = upload
+            return upload
+
+    def _start(self, key: str, plan: Plan) -> bool:
+        if self._stored(plan.digest) is not None:
+            return False
+        with self._build(plan) as folder:
+            disk.create(os.path.join(folder, "data"), size=plan.size)
+            disk.create(os.path.join(folder, "arrived"))
+            os.rename(folder, os.path.join(self._unfinished, key))
+        return True
+
+    async def write(self, upload: Upload, index: int, data: bytes) -> bool:
+        """Write a chunk as `Upload.write` does, and keep the upload from expiring."""
+        upload.touched = self._clock()
+        return await upload.write(index, data)
+
+    async def finish(self, upload: Upload) -> Plan:
+        """Move a complete upload into place; return the plan that is stored under its digest.
+
+        That is another upload's plan when the same content came twice. Raises WrongDigest and Gone.
+        """
+        async with self._lock(upload.key):
+            if upload.ended:
+                raise Gone
+            upload.finishing = True
+            try:
+                stored = await asyncio.to_thread(self._finish, upload)
+            except FileNotFoundError:
+                self._forget(upload)
+                raise Gone from None
+            finally:
+                upload.finishing = False
+            self._forget(upload)
+        if stored is None:
+            raise WrongDigest
+        return stored
+
+    def _finish(self, upload: Upload) -> Plan | None:
+        if not disk.has_digest(os.path.join(upload.folder, "data"), upload.plan.digest):
+            self._discard(upload.folder)
+            return None
+        if upload.key != upload.plan.digest:  # else the digest itself tells what became of it
+            self._note(upload)
+        return self._place(upload.folder, upload.plan)
+
+    def _note(self, upload: Upload) -> None:
+        note = os.path.join(self._building, uuid.uuid4().hex)
+        disk.create(note, upload.plan.dump())
+        os.replace(note, os.path.join(self._notes, f"{upload.key}.json"))
+
+    async def put(self, plan: Plan, data: bytes) -> Plan:
+        """Store a file that came whole, as `finish` does. Raises WrongDigest."""
+        stored = await asyncio.to_thread(self._put, plan, data)
+        if stored is None:
+            raise WrongDigest
+        return stored
+
+    def _put(self, plan: Plan, data: bytes) -> Plan | None:
+        with self._build(plan) as folder:
+            path = os.path.join(folder, "data")
+            disk.create(path, data)
+            if not disk.has_digest(path, plan.digest):
+                self._discard(folder)
+                return None
+            return self._place(folder, plan)
+
+    @contextmanager
+    def _build(self, plan: Plan) -> Iterator[str]:
+        """Begin a new folder; it does not stay when putting it together fails."""
+        folder = os.path.join(self._building, uuid.uuid4().hex)
+        os.mkdir(folder, 0o700)
+        try:
+            disk.create(os.path.join(folder, "plan.json"), plan.dump())
+            yield folder
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _place(self, folder: str, plan: Plan) -> Plan:
+        if self._fsync:
+            for name in ("data", "plan.json", "."):
+                disk.sync(os.path.join(folder, name))
+        target = os.path.join(self._finished, plan.digest)
+        with self._finished_lock:
+            stored = self._stored(plan.digest)
+            if stored is None:
+                os.rename(folder, target)
+        if stored is not None:
+            self._discard(folder)
+        elif os.path.exists(marks := os.path.join(target, "arrived")):
+            os.unlink(marks)
+        if self._fsync:
+            disk.sync(self._finished)
+        return stored or plan
+
+    async def stored(self, digest: str) -> Plan | None:
+        """Return the plan of a stored file; None when there is none."""
+        return await asyncio.to_thread(self._stored, digest)
+
+    def _stored(self, digest: str) -> Plan | None:
+        folder = os.path.join(self._finished, digest)
+        with self._finished_lock:
+            if not os.path.exists(folder):
+                return None
+            try:
+                plan = Plan.load(disk.read(os.path.join(folder, "plan.json")))
+                whole = os.stat(os.path.join(folder, "data")).st_size == plan.size
+            except (FileNotFoundError, ValueError, TypeError):
+                whole = False
+            if whole and (plan.expires is None or self._clock() < plan.expires):
+                return plan
+            if not whole:  # a power cut can leave that when fsync is off
+                log.warning("receiver.damaged", digest=digest)
+            self._discard(folder)
+            return None
+
+    async def outcome(self, key: str) -> tuple[Plan, Plan] | None:
+        """Return a finished upload's own plan and the one stored under its digest; None when unknown."""
+        return await asyncio.to_thread(self._outcome, key)
+
+    def _outcome(self, key: str) -> tuple[Plan, Plan] | None:
+        try:
+            plan = Plan.load(disk.read(os.path.join(self._notes, f"{key}.json")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        stored = self._stored(plan.digest)
+        return None if stored is None else (plan, stored)
+
+    async def sweep(self) -> list[Upload]:
+        """Drop what has expired: uploads (returned), notes and stored files."""
+        dropped = []
+        for upload in [upload for upload in self._uploads.values() if self._is_expired(upload)]:
+            async with self._lock(upload.key):
+                if not upload.ended and not upload.busy:
+                    await self._drop(upload)
+                    dropped.append(upload)
+        await asyncio.to_thread(self._sweep)
+        return dropped
+
+    def _sweep(self) -> None:
+        for digest in os.listdir(self._finished):
+            self._stored(digest)
+        for entry in os.scandir(self._notes):
+            if self._clock() - entry.stat().st_mtime > self._age:
+                os.unlink(entry.path)
+
+    def _is_expired(self, upload: Upload) -> bool:
+        return self._clock() - upload.touched > self._age
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        return self._key_locks.setdefault(key, asyncio.Lock())
+
+    async def _drop(self, upload: Upload) -> None:
+        self._forget(upload)
+        await asyncio.to_thread(self._discard, upload.folder)
+
+    def _forget(self, upload: Upload) -> None:
+        upload.ended = True
+        self._uploads.pop(upload.key, None)
+
+    def _discard(self, folder: str) -> None:
+        """Take a folder out of its state at once, then free its space."""
+        trash = os.path.join(self._building, uuid.uuid4().hex)
+        os.rename(folder, trash)
+        shutil.rmtree(trash, ignore_errors=True)
