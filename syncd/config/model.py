@@ -235,6 +235,10 @@ class Config(Section):
     control: Control
     logging: Logging = Logging()
 
+    def secrets(self) -> frozenset[str]:
+        """Return every secret in it, and the parts of it that could stand alone: what a log must mask."""
+        return frozenset(secret for remote in self.remotes.values() for secret in remote.secrets())
+
     @model_validator(mode="before")
     @classmethod
     def _places(cls, data: Any, info: ValidationInfo) -> Any:

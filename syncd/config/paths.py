@@ -5,12 +5,10 @@ that `syncd ctl` finds the control socket by the same rules as the daemon, in a 
 """
 
 import getpass
-import hashlib
 import os
 import sys
+import zlib
 from pathlib import Path
-
-from platformdirs import user_config_path, user_state_path
 
 SYSTEM_CONFIG = Path("/etc/syncd/config.yaml")
 
@@ -34,6 +32,8 @@ def resolve(text: str, base: str | Path) -> str:
 
 def user_config() -> Path:
     """`syncd/config.yaml` in the user's configuration folder."""
+    from platformdirs import user_config_path  # noqa: PLC0415 — costs ctl more than all else here
+
     return user_config_path("syncd", appauthor=False) / "config.yaml"
 
 
@@ -44,6 +44,8 @@ def state_dir() -> Path:
         return granted
     if _is_root():
         return Path("/var/lib/syncd")
+    from platformdirs import user_state_path  # noqa: PLC0415 — as above
+
     return user_state_path("syncd", appauthor=False)
 
 
@@ -89,5 +91,5 @@ def _is_root() -> bool:
 def _pipe(explicit_state_dir: Path | None) -> Path:
     name = f"syncd-{getpass.getuser()}"
     if explicit_state_dir is not None:
-        name += "-" + hashlib.sha256(os.fsencode(explicit_state_dir)).hexdigest()[:8]
+        name += f"-{zlib.crc32(os.fsencode(explicit_state_dir)):08x}"
     return Path(rf"\\.\pipe\{name}")

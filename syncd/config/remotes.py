@@ -1,6 +1,8 @@
 """The two kinds of remotes: the image API and the multipart API."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -42,6 +44,17 @@ class Remote(Section):
     proxy: Proxy | None = None
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
 
+    def secrets(self) -> Iterator[str]:
+        """Yield every secret of this remote; of a header also the part after its scheme, as in `Bearer …`."""
+        for value in self.headers.values():
+            yield value.get_secret_value()
+            yield value.get_secret_value().rpartition(" ")[2]
+        if self.token:
+            yield self.token.get_secret_value()
+        if self.proxy and "@" in self.proxy.get_secret_value():
+            yield self.proxy.get_secret_value()
+            yield urlsplit(self.proxy.get_secret_value()).password or ""
+
     @model_validator(mode="after")
     def _key_has_certificate(self) -> "Remote":
         if self.client_key is not None and self.client_cert is None:
@@ -70,6 +83,12 @@ class MultipartRemote(Remote):
     hash: Annotated[Literal["sha256", "md5"], word()] = "sha256"
     chunk_size: Annotated[int, size(1024, MAX_CHUNK)] = parse_size("5MiB")
     direct: Annotated[Literal["auto", "never"], word(off="never", on="auto")] = "auto"
+
+    def secrets(self) -> Iterator[str]:
+        """Yield every secret of this remote."""
+        yield from super().secrets()
+        if self.encrypt_password:
+            yield self.encrypt_password.get_secret_value()
 
 
 AnyRemote = Annotated[ImageRemote | MultipartRemote, Field(discriminator="type")]

@@ -25,6 +25,7 @@ _SENTENCES = {
     "int_type": "must be a whole number",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
+    "model_attributes_type": "must hold keys and values, each as `key: value`",
     "model_type": "must hold keys and values, each as `key: value`",
     "string_type": "must be a text",
     "too_short": "must have at least one entry",

@@ -1,0 +1,334 @@
+"""One line a log event: to standard error, and to a rotated file if there is one.
+
+Loggers are structlog's own, cached on first use. What can change at a reload (level, formats, sinks, secrets) lies
+behind them in one object and on their class, so that a cached logger follows at once. Libraries that use the standard
+library's logging come out of the same door. Every event is masked and made safe for one line before it is rendered;
+a sink that fails is never the program's problem.
+"""
+
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+from urllib.parse import quote
+
+import structlog
+from structlog.typing import EventDict
+
+MASK = "***"
+LIBRARY_EVENT = "library"
+"""Event name of what a library had to say."""
+
+_SHORTEST_SECRET = 4
+"""A shorter one would blot out half of every line, and protect nothing."""
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_RESET = "\x1b[0m"
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_LINE_BREAKERS = re.compile("[\x7f-\x9f\u2028\u2029]")
+_UNSAFE_ON_TERMINAL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_HEAD = {"timestamp", "level", "event"}
+_BARE = re.compile(r"[^\s\"'=\\]+")
+
+Render = Callable[[EventDict], str]
+
+
+class RotatedFile(Protocol):
+    """Where a log file is, when it is put aside, and how many old ones stay."""
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102
+    @property
+    def max_size(self) -> int: ...  # noqa: D102
+    @property
+    def keep(self) -> int: ...  # noqa: D102
+
+
+def configure(
+    *,
+    level: str = "info",
+    format: str = "auto",  # noqa: A002 — the configuration's own word
+    file: RotatedFile | None = None,
+    stream: TextIO | None = None,
+    secrets: Iterable[str] = (),
+) -> None:
+    """Set up all logging, or change it while it runs; secrets of earlier calls stay masked.
+
+    `level` is debug, info, warning or error. `format` is console, json or auto: console where `stream`
+    (default: standard error) is a terminal. A file gets JSON unless the format is console.
+    OSError when the file can't be opened; logging then is as it was before.
+    """
+    opened = None if file is None else _LogFile(file)
+    stream = sys.stderr if stream is None else stream
+    _outlet.open(
+        stream=stream,
+        render=render_console(colours=_has_colours(stream))
+        if format == "console" or (format == "auto" and _is_terminal(stream))
+        else render_json,
+        file=opened,
+        render_file=render_console(colours=False) if format == "console" else render_json,
+        tracebacks=level == "debug",
+        secrets=secrets,
+    )
+    _set_level(level)
+    structlog.configure(
+        processors=_PROCESSORS,
+        wrapper_class=_Logger,
+        logger_factory=lambda *_: _outlet,
+        cache_logger_on_first_use=True,
+    )
+    logging.captureWarnings(capture=True)
+    logging.root.setLevel(logging.WARNING)
+    if _bridge not in logging.root.handlers:
+        logging.root.addHandler(_bridge)
+
+
+def close() -> None:
+    """Close the file and forget the secrets; what is logged later goes nowhere."""
+    logging.captureWarnings(capture=False)
+    logging.root.removeHandler(_bridge)
+    _set_level("debug")
+    _outlet.close()
+
+
+class _Logger(structlog.make_filtering_bound_logger("debug")):  # type: ignore[misc] # a class made at run time
+    """Every cached logger's class: a level that is off is a method that does nothing, set here."""
+
+
+def _set_level(level: str) -> None:
+    for name, number in _LEVELS.items():
+        if number < _LEVELS[level]:
+            setattr(_Logger, name, _nothing)
+        elif name in vars(_Logger):
+            delattr(_Logger, name)
+
+
+def _nothing(_logger: Any, _event: str | None = None, *_args: Any, **_values: Any) -> None:
+    """Stand in for a level that is off."""
+
+
+class _Outlet:
+    """What stands behind all loggers: the sinks, their formats, and what to mask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stream: TextIO | None = None
+        self._file: _LogFile | None = None
+        self._render = self._render_file = render_json
+        self._secrets: set[str] = set()
+        self.secret: re.Pattern[str] | None = None
+        self.tracebacks = False
+
+    def open(
+        self,
+        *,
+        stream: TextIO | None,
+        render: Render,
+        file: "_LogFile | None",
+        render_file: Render,
+        tracebacks: bool,
+        secrets: Iterable[str],
+    ) -> None:
+        with self._lock:
+            self._close_file()
+            self._stream, self._render = stream, render
+            self._file, self._render_file = file, render_file
+            self.tracebacks = tracebacks
+            self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+            forms = self._secrets | {quote(secret, safe="") for secret in self._secrets}
+            longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
+            self.secret = re.compile("|".join(longest_first)) if forms else None
+
+    def close(self) -> None:
+        with self._lock:
+            self._close_file()
+            self._stream = self._file = self.secret = None
+            self._secrets.clear()
+
+    def write(self, /, **event: Any) -> None:
+        """Render an event to each sink. Never raises for a sink that fails."""
+        with self._lock:
+            if self._stream is not None:
+                _write_line(self._stream, self._render(event))
+            if self._file is not None:
+                self._file.write_line(self._render_file(event))
+
+    debug = info = warning = error = critical = write
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _write_line(stream: TextIO, line: str) -> None:
+    with suppress(OSError, ValueError):  # a broken pipe, a closed stream
+        try:
+            stream.write(line + "\n")
+        except UnicodeEncodeError:
+            stream.write(line.encode("ascii", "backslashreplace").decode("ascii") + "\n")
+        stream.flush()
+
+
+class _LogFile:
+    """A file of lines that only its owner can read; put aside when it is full."""
+
+    def __init__(self, settings: RotatedFile) -> None:
+        self._path, self._max_size, self._keep = Path(settings.path), settings.max_size, settings.keep
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._open()
+
+    def write_line(self, line: str) -> None:
+        raw = (line + "\n").encode("utf-8", "backslashreplace")
+        if self._size and self._size + len(raw) > self._max_size:
+            self._size = 0  # if it can't be put aside, it goes on growing until the next try
+            with suppress(OSError):
+                self._rotate()
+        with suppress(OSError):  # a full disk must not stop the uploads
+            self._size += os.write(self._descriptor, raw)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def _rotate(self) -> None:
+        """Move the file to .1, .1 to .2 and so on; what is beyond `keep` goes."""
+        names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._keep + 1))]
+        for younger, older in reversed(list(pairwise(names))):
+            with suppress(FileNotFoundError):
+                younger.replace(older)
+        if self._keep == 0:
+            self._path.unlink(missing_ok=True)
+        full = self._descriptor
+        self._open()
+        os.close(full)
+
+
+class _Bridge(logging.Handler):
+    """Takes what libraries log by the standard library, from warnings on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        level = next((name for name in reversed(_LEVELS) if record.levelno >= _LEVELS[name]), "debug")
+        method = getattr(_library, level)
+        method(LIBRARY_EVENT, logger=record.name, message=message, exc_info=record.exc_info)
+
+
+def _stamp(_logger: Any, method: str, event: EventDict) -> EventDict:
+    """Begin the event with its time, level and name."""
+    return {"timestamp": datetime.now(UTC), "level": method, "event": event.pop("event", None), **event}
+
+
+def _tell_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Put an exception into `error` as type and message; how it came about is for debugging only."""
+    info = event.pop("exc_info", None)
+    if not info:
+        return event
+    error = info if isinstance(info, BaseException) else (info if isinstance(info, tuple) else sys.exc_info())[1]
+    if error is not None:
+        event.setdefault("error", error)
+        if _outlet.tracebacks:
+            event["traceback"] = "".join(traceback.format_exception(error))
+    return event
+
+
+def _make_safe(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Mask every secret, and turn every value into what JSON has."""
+    return {key: value if key == "timestamp" else _safe(value) for key, value in event.items()}
+
+
+def _safe(value: Any) -> Any:
+    match value:
+        case str():
+            return _safe_text(value)
+        case bool() | int() | None:
+            return value
+        case float():
+            return value if abs(value) < float("inf") else str(value)
+        case Mapping():
+            return {_safe_text(str(key)): _safe(below) for key, below in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_safe(below) for below in value]
+        case bytes() | os.PathLike():
+            return _safe_text(os.fsdecode(value))
+        case BaseException():
+            return _safe_text(f"{type(value).__name__}: {value}".removesuffix(": "))
+    return _safe_text(str(value))
+
+
+def _safe_text(text: str) -> str:
+    """Mask the secrets; show a byte that is not UTF-8 as its number in hex."""
+    if _outlet.secret is not None:
+        text = _outlet.secret.sub(MASK, text)
+    return text if text.isascii() else _SURROGATES.sub(_escaped_surrogate, text)
+
+
+def _escaped_surrogate(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def render_json(event: EventDict) -> str:
+    """One JSON object, on one line by everybody's idea of a line."""
+    stamp = event["timestamp"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = json.dumps({**event, "timestamp": stamp}, ensure_ascii=False)
+    return line if line.isascii() else _LINE_BREAKERS.sub(_escaped, line)
+
+
+def render_console(*, colours: bool) -> Render:
+    """Local time, level, event, then `key=value`; nothing in a value can move the cursor."""
+
+    def render(event: EventDict) -> str:
+        level = event["level"]
+        start, end = (_COLOURS[level], _RESET) if colours else ("", "")
+        time = event["timestamp"].astimezone().isoformat(sep=" ", timespec="milliseconds")[:23]
+        rest = (f"{key}={_shown(value)}" for key, value in event.items() if key not in _HEAD)
+        line = " ".join([f"{level:<8}{_shown_text(str(event['event']))}", *rest])
+        return f"{time} {start}{line[:8]}{end}{line[8:]}"
+
+    return render
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str) or _BARE.fullmatch(text):
+        return _shown_text(text)
+    return _shown_text(json.dumps(text, ensure_ascii=False))
+
+
+def _shown_text(text: str) -> str:
+    return text if text.isprintable() else _UNSAFE_ON_TERMINAL.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    with suppress(AttributeError, ValueError):
+        return stream is not None and stream.isatty()
+    return False
+
+
+def _has_colours(stream: TextIO | None) -> bool:
+    return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+_PROCESSORS: list[structlog.typing.Processor] = [_stamp, _tell_exception, _make_safe]
+_outlet = _Outlet()
+_bridge = _Bridge(level=logging.WARNING)
+_library = structlog.get_logger()
