@@ -7,11 +7,13 @@ and the exponential bound spreads many clients, or many jobs, best.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from syncd.core.errors import Failure, FileUnreadable, Transient
+from syncd.core.errors import Failure, FileUnreadable, SessionLost, Transient
 
 MAX_TRIES = 12
 """So many failures of one file, while others succeed, are the file's own; with the default policy that is
 about half an hour."""
+MAX_LOST = 4
+"""So many times may the server lose an upload; each costs sending it again."""
 MAX_RETRY_AFTER = 3600.0
 """A server may ask for more seconds than this; it is not believed."""
 
@@ -53,7 +55,8 @@ def decide(
     A file that can't be read is tried for ever: nobody tells us when its permissions change.
     """
     attempts += 1
-    if attempts >= MAX_TRIES and not isinstance(failure, FileUnreadable):
+    most = MAX_LOST if isinstance(failure, SessionLost) else MAX_TRIES
+    if attempts >= most and not isinstance(failure, FileUnreadable):
         return GiveUp(reason=f"{failure} (tried {attempts} times)")
     delay = backoff(attempts, policy, random)
     if isinstance(failure, Transient) and failure.retry_after is not None:

@@ -1,0 +1,124 @@
+"""What becomes of a local file after every remote has confirmed it: ``after_upload: keep | delete | {move: DIR}``.
+
+Driven by the store alone: it asks which files are wholly uploaded, so a crash between the confirmation and the deed
+is made up for at the next start. Nothing is touched whose stamp is not the one that was uploaded.
+"""
+
+import asyncio
+import os
+import shutil
+
+import structlog
+
+from syncd.config.model import AfterUpload, Folder
+from syncd.core.model import Stamp
+from syncd.core.names import displayed
+from syncd.core.states import State
+from syncd.daemon.rooms import Rooms
+from syncd.engine.source import stamp_of
+from syncd.store.jobs import Change
+
+log = structlog.get_logger()
+
+BATCH = 200
+COPY_SIZE = 1024 * 1024
+AGAIN = 60.0
+"""Seconds after which files that could not be moved or deleted are tried again."""
+
+
+class Aftermath:
+    """Deletes or moves what was uploaded, in the folders that ask for it."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._wake = asyncio.Event()
+        rooms.store.on_change.append(self._noticed)
+
+    def _noticed(self, change: Change) -> None:
+        if change.after is State.DONE:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wake.clear()
+            await self.sweep()
+            try:
+                async with asyncio.timeout(AGAIN):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def sweep(self) -> None:
+        """Do all that can be done now."""
+        for folder in list(self._rooms.folders.settings.values()):
+            if folder.after_upload.action != "keep":
+                await self._sweep_folder(folder)
+
+    async def _sweep_folder(self, folder: Folder) -> None:
+        after = None
+        ids = self._rooms.ids_of(folder.remotes)
+        while files := await self._rooms.store.uploaded(folder.path, ids, after=after, limit=BATCH):
+            gone = []
+            for path, stamp in files:
+                if await asyncio.to_thread(_put_away, folder.path, path, stamp, folder.after_upload):
+                    gone.append(path)
+            await self._rooms.store.gone(folder.path, gone)
+            after = files[-1][0]
+
+
+def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
+    """Delete or move one file; False where it was left, as it is not the one that was uploaded or can't be removed."""
+    full = os.path.join(folder, path)
+    try:
+        if stamp_of(os.lstat(full)) != stamp:
+            return False
+        if what.action == "delete":
+            os.unlink(full)
+        else:
+            _move(full, os.path.join(str(what.directory), path))
+    except FileNotFoundError:
+        return not os.path.lexists(full)
+    except OSError as error:
+        log.warning("file.kept", path=displayed(path), folder=displayed(folder), reason=error.strerror)
+        return False
+    log.info("file.deleted" if what.action == "delete" else "file.moved", path=displayed(path), folder=displayed(folder))
+    return True
+
+
+def _move(source: str, wanted: str) -> None:
+    """Move a file to ``wanted`` or, where that name is taken, to a numbered one; never over another file."""
+    os.makedirs(os.path.dirname(wanted), exist_ok=True)
+    stem, suffix = os.path.splitext(wanted)
+    number = 0
+    while True:
+        target = f"{stem}-{number}{suffix}" if number else wanted
+        try:
+            _move_exclusively(source, target)
+        except FileExistsError:
+            number += 1
+        else:
+            return
+
+
+def _move_exclusively(source: str, target: str) -> None:
+    """Move a file, to another file system too; FileExistsError if there is a ``target``."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # another file system, or one without hard links
+        _copy_exclusively(source, target)
+    os.unlink(source)
+
+
+def _copy_exclusively(source: str, target: str) -> None:
+    with open(source, "rb") as reader, open(target, "xb") as writer:
+        try:
+            shutil.copyfileobj(reader, writer, COPY_SIZE)
+            writer.flush()
+            os.fsync(writer.fileno())
+            shutil.copystat(source, target)
+        except BaseException:
+            os.unlink(target)
+            raise

@@ -1,0 +1,97 @@
+"""The watched folders: a watch for each, and the store behind it."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+
+from syncd.config.model import Folder
+from syncd.core.model import Seen
+from syncd.store.jobs import JobStore
+from syncd.watch.folder import FolderWatch
+
+
+class StoreSink:
+    """What a watch finds becomes files and jobs. ``remote_ids`` are those that the folder's files go to."""
+
+    def __init__(self, store: JobStore, remote_ids: Sequence[int]) -> None:
+        self._store = store
+        self._remote_ids = tuple(remote_ids)
+
+    async def diff(self, folder: str, seen: Sequence[Seen]) -> list[Seen]:
+        """Return those that the store does not know as they are."""
+        return await self._store.diff(folder, seen, self._remote_ids)
+
+    async def observe(self, folder: str, seen: Sequence[Seen]) -> None:
+        """Record them, with a job for each remote."""
+        await self._store.observe(folder, seen, self._remote_ids, vanished=_vanished)
+
+    async def gone(self, folder: str, paths: Sequence[str]) -> None:
+        """Record that they are no longer there."""
+        await self._store.gone(folder, paths)
+
+    async def paths(self, folder: str, after: str | None, limit: int) -> list[str]:
+        """Return known paths, in order."""
+        return await self._store.paths(folder, after=after, limit=limit)
+
+
+def _vanished(folder: str, path: str) -> bool:
+    return not os.path.lexists(os.path.join(folder, path))
+
+
+class Folders:
+    """Runs the watches; a watch that dies takes the daemon with it, by way of ``failed``."""
+
+    def __init__(
+        self, store: JobStore, *, clock: Callable[[], float], failed: Callable[[BaseException], None]
+    ) -> None:
+        self.watches: dict[str, FolderWatch] = {}
+        self.settings: dict[str, Folder] = {}
+        self._store = store
+        self._clock = clock
+        self._failed = failed
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def add(self, settings: Folder, remote_ids: Sequence[int]) -> FolderWatch:
+        """Know a folder; :meth:`start` watches it."""
+        watch = FolderWatch(settings, StoreSink(self._store, remote_ids))
+        self.watches[settings.path] = watch
+        self.settings[settings.path] = settings
+        return watch
+
+    def start(self) -> None:
+        """Watch every folder that is known and not watched yet."""
+        for path, watch in self.watches.items():
+            if path not in self._tasks:
+                self._tasks[path] = task = asyncio.create_task(watch.run(), name=f"watch:{path}")
+                task.add_done_callback(self._check)
+
+    async def remove(self, path: str) -> None:
+        """Watch a folder no longer."""
+        del self.watches[path], self.settings[path]
+        if task := self._tasks.pop(path, None):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Watch nothing any more."""
+        for path in list(self.watches):
+            await self.remove(path)
+
+    def doubt(self, folder: str, path: str) -> None:
+        """Have a file looked at again that is not what the store thinks."""
+        if watch := self.watches.get(folder):
+            watch.request_rescan(path)
+
+    def settle(self, folder: str) -> float:
+        """Return a folder's quiet time in seconds."""
+        settings = self.settings.get(folder)
+        return settings.settle if settings else 2.0
+
+    def follow_symlinks(self, folder: str) -> bool:
+        """Say whether symlinks of a folder are followed."""
+        settings = self.settings.get(folder)
+        return bool(settings and settings.follow_symlinks)
+
+    def _check(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._failed(error)

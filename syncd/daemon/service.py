@@ -1,0 +1,234 @@
+"""The running daemon: rooms, control socket, signals, service manager; started and stopped in order."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from typing import Any
+
+import structlog
+
+from syncd import __version__, logs
+from syncd.config.load import ConfigError, Loaded, load
+from syncd.config.model import Config
+from syncd.control.server import ControlServer
+from syncd.control.steering import BadConfig
+from syncd.daemon.aftermath import Aftermath
+from syncd.daemon.rooms import Rooms, open_rooms, timetable
+from syncd.daemon.steering import DaemonSteering
+from syncd.host import notify
+
+log = structlog.get_logger()
+
+STOPPED = "stopped"
+"""The setting in the store that keeps ``syncd ctl stop`` over a restart."""
+HEARTBEAT = 5.0
+"""Seconds between two status lines for the service manager, unless its watchdog wants them sooner."""
+
+
+class Daemon:
+    """One run of ``syncd run``."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.started_at = time.monotonic()
+        self.stopped = False
+        self.ending = asyncio.Event()
+        self._error: BaseException | None = None
+        self._reloading = asyncio.Lock()
+        self.rooms: Rooms
+
+    async def run(self) -> None:
+        """Run until asked to end; raises what killed a side task."""
+        with _signals(self):
+            async with open_rooms(self.loaded.config, failed=self._die) as rooms:
+                self.rooms = rooms
+                aftermath = Aftermath(rooms)
+                self.stopped = await rooms.store.get_setting(STOPPED) == "yes"
+                async with _serving(self), _task(aftermath.run()), _task(self._heartbeat()):
+                    await self._work()
+        if self._error:
+            raise self._error
+
+    async def _work(self) -> None:
+        config = self.loaded.config
+        log.info(
+            "daemon.started",
+            version=__version__,
+            pid=os.getpid(),
+            config=str(self.loaded.path),
+            folders=len(config.folders),
+            remotes=len(config.remotes),
+            stopped=self.stopped,
+        )
+        if self.stopped:
+            await self.rooms.scheduler.pause(now=True)
+        self.rooms.scheduler.start()
+        self.rooms.folders.start()
+        notify.ready(self.words())
+        await self.ending.wait()
+        notify.stopping()
+        log.info("daemon.stopping")
+        await self.rooms.folders.close()
+        await self.rooms.scheduler.close()
+
+    def end(self) -> None:
+        """Begin to end; asking twice changes nothing."""
+        self.ending.set()
+
+    def _die(self, error: BaseException) -> None:
+        """A side task died: without it the daemon would only seem to work."""
+        log.error("daemon.failed", exc_info=error)
+        self._error = self._error or error
+        self.end()
+
+    # What people ask for.
+
+    async def start(self) -> None:
+        """Upload again, and remember it."""
+        self.stopped = False
+        await self.rooms.store.set_setting(STOPPED, "no")
+        self.rooms.scheduler.resume()
+        log.info("daemon.resumed")
+
+    async def stop(self, *, now: bool) -> None:
+        """Upload no more, and remember it."""
+        self.stopped = True
+        await self.rooms.store.set_setting(STOPPED, "yes")
+        await self.rooms.scheduler.pause(now=now)
+        log.info("daemon.stopped", now=now)
+
+    async def reload(self) -> list[str]:
+        """Take over the configuration file as it is now; return what changed and what to beware of."""
+        async with self._reloading:
+            notify.reloading()
+            try:
+                try:
+                    loaded = await asyncio.to_thread(load, self.loaded.path)
+                except ConfigError as error:
+                    raise BadConfig([str(problem) for problem in error.problems]) from None
+                changes = await self._take_over(loaded.config)
+                self.loaded = loaded
+            except BadConfig as error:
+                log.error("daemon.reload_refused", problems=error.problems)
+                raise
+            finally:
+                notify.ready(self.words())
+            log.info("daemon.reloaded", changes=changes)
+            return [*changes, *loaded.warnings]
+
+    async def _take_over(self, new: Config) -> list[str]:
+        rooms, old = self.rooms, self.rooms.config
+        rooms.config = new
+        changes = []
+        if new.logging != old.logging:
+            logs.configure_from(new)
+            changes.append("logging")
+        if new.scheduler.bandwidth != old.scheduler.bandwidth:
+            rooms.pace.change(timetable(new.scheduler.bandwidth))
+            changes.append("bandwidth")
+        changes += await self._take_over_remotes(old, new)
+        changes += await self._take_over_folders(old, new)
+        for key in ("state_dir", "store", "control"):
+            if getattr(new, key) != getattr(old, key):
+                changes.append(f"{key}: takes effect at the next restart")
+        return changes or ["nothing"]
+
+    async def _take_over_remotes(self, old: Config, new: Config) -> list[str]:
+        """Replace the lanes whose settings changed; those that stay keep uploading."""
+        rooms = self.rooms
+        all_change = (new.scheduler.concurrency, new.scheduler.retry) != (old.scheduler.concurrency, old.scheduler.retry)
+        going = [name for name in old.remotes if all_change or old.remotes[name] != new.remotes.get(name)]
+        for name in going:
+            await rooms.remove_remote(name)
+        if all_change:
+            rooms.share_gate()
+        coming = [name for name in new.remotes if name not in rooms.remote_ids]
+        for name in coming:
+            await rooms.add_remote(name, new.remotes[name])
+            if self.stopped:
+                rooms.scheduler.lanes[name].pause()
+        return [f"remote {name}" for name in dict.fromkeys([*going, *coming])]
+
+    async def _take_over_folders(self, old: Config, new: Config) -> list[str]:
+        """Watch anew each folder whose settings changed or whose remotes are others now."""
+        rooms = self.rooms
+        before = {folder.path: folder for folder in old.folders}
+        after = {folder.path: folder for folder in new.folders}
+        moved = {name for name in old.remotes if old.remotes[name] != new.remotes.get(name)}
+        going = [
+            path for path, folder in before.items() if folder != after.get(path) or moved.intersection(folder.remotes)
+        ]
+        for path in going:
+            await rooms.folders.remove(path)
+        coming = [path for path in after if path not in rooms.folders.watches]
+        for path in coming:
+            rooms.folders.add(after[path], rooms.ids_of(after[path].remotes))
+        rooms.folders.start()
+        return [f"folder {path}" for path in dict.fromkeys([*going, *coming])]
+
+    # The service manager.
+
+    def words(self) -> str:
+        """Say in one line what the daemon is doing."""
+        rooms = self.rooms
+        active = len(rooms.scheduler.progress())
+        doing = "stopped by syncd ctl stop" if self.stopped else f"uploading {active}" if active else "idle"
+        down = [f"{lane.name} {lane.state}" for lane in rooms.scheduler.lanes.values() if lane.line.down]
+        return ", ".join([f"watching {len(rooms.folders.watches)} folders", doing, *down])
+
+    async def _heartbeat(self) -> None:
+        interval = notify.watchdog_interval()
+        while True:
+            notify.status(self.words())
+            if self.rooms.store.alive:
+                notify.watchdog()
+            await asyncio.sleep(min(HEARTBEAT, interval / 3) if interval else HEARTBEAT)
+
+
+@contextlib.asynccontextmanager
+async def _serving(daemon: Daemon) -> AsyncGenerator[None]:
+    server = ControlServer(DaemonSteering(daemon), os.fspath(daemon.loaded.config.control.socket))
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _signals(daemon: Daemon) -> Generator[None]:
+    """End on SIGTERM and SIGINT, reload on SIGHUP."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(_reload_quietly(daemon))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    handlers = {signal.SIGTERM: daemon.end, signal.SIGINT: daemon.end, signal.SIGHUP: reload}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
+
+
+async def _reload_quietly(daemon: Daemon) -> None:
+    with contextlib.suppress(BadConfig):  # it is in the log
+        await daemon.reload()

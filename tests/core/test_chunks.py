@@ -1,0 +1,30 @@
+"""Chunks and the set of those that arrived."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.core.chunks import ChunkSet, count, span
+
+sizes = st.integers(1, 10_000)
+
+
+@given(size=sizes, chunk_size=st.integers(1, 3_000))
+def test_chunks_cover_the_content_without_gap_or_overlap(size, chunk_size):
+    spans = [span(index, size, chunk_size) for index in range(count(size, chunk_size))]
+    assert [offset for offset, _ in spans] == [index * chunk_size for index in range(len(spans))]
+    assert sum(length for _, length in spans) == size
+    assert all(length == chunk_size for _, length in spans[:-1])
+    assert 0 < spans[-1][1] <= chunk_size
+
+
+@given(indices=st.lists(st.integers(0, 500)), total=st.integers(0, 600))
+def test_a_chunk_set_is_a_set(indices, total):
+    chunk_set = ChunkSet(indices)
+    assert list(chunk_set) == sorted(set(indices))
+    assert len(chunk_set) == len(set(indices))
+    assert list(chunk_set.missing(total)) == [index for index in range(total) if index not in set(indices)]
+    assert chunk_set == ChunkSet(reversed(indices))
+
+
+def test_it_is_small():
+    assert len(ChunkSet(range(300_000))._bits) <= 37_500
