@@ -10,6 +10,8 @@ from syncd.config import paths
 from syncd.config.document import Document, KeyPath, expand, read
 from syncd.config.errors import ConfigError
 
+_SOCKET: KeyPath = ("control", "socket")
+
 
 def control_socket(path: Path) -> Path:
     """Where the daemon of this configuration file listens. ConfigError when the file does not tell."""
@@ -17,10 +19,10 @@ def control_socket(path: Path) -> Path:
     control = document.data.get("control", {})
     socket = control.get("socket") if isinstance(control, dict) else None
     if socket is not None:
-        return _checked(document, ("control", "socket"), _path(document, ("control", "socket"), socket))
+        return _checked(document, _path(document, _SOCKET, socket))
     state_dir = document.data.get("state_dir")
     explicit = None if state_dir is None else _path(document, ("state_dir",), state_dir)
-    return _checked(document, ("state_dir",), paths.control_socket(explicit))
+    return _checked(document, paths.control_socket(explicit))
 
 
 def _path(document: Document, key: KeyPath, value: Any) -> Path:
@@ -33,8 +35,8 @@ def _path(document: Document, key: KeyPath, value: Any) -> Path:
     raise ConfigError(document.problem(key, reason))
 
 
-def _checked(document: Document, key: KeyPath, socket: Path) -> Path:
+def _checked(document: Document, socket: Path) -> Path:
     try:
         return paths.check_socket(socket)
     except ValueError as error:
-        raise ConfigError(document.problem(key, str(error))) from None
+        raise ConfigError(document.problem(_SOCKET, str(error))) from None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from syncd.config import paths
 from syncd.config.remotes import AnyRemote, ImageRemote, MultipartRemote
@@ -26,6 +26,7 @@ from syncd.config.values import (
     duration,
     is_off,
     limit,
+    not_empty,
     size,
     word,
 )
@@ -76,9 +77,10 @@ class Folder(Section):
     remotes: Annotated[
         tuple[str, ...],
         BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-        Field(alias="remote", min_length=1, description="the name of a remote, or a list of names"),
+        AfterValidator(not_empty),
+        Field(alias="remote", description="the name of a remote, or a list of names"),
     ]
-    include: Annotated[tuple[Pattern, ...], Field(min_length=1)] = DEFAULT_INCLUDE
+    include: Annotated[tuple[Pattern, ...], AfterValidator(not_empty)] = DEFAULT_INCLUDE
     exclude: tuple[Pattern, ...] = ()
     recursive: bool = True
     follow_symlinks: bool = False
@@ -224,10 +226,14 @@ class Config(Section):
     """A whole configuration file. Validate with `context={"base": folder of the file}`."""
 
     folders: Annotated[
-        tuple[Folder, ...], Field(min_length=1, description="the folders to watch, each with path and remote")
+        tuple[Folder, ...],
+        AfterValidator(not_empty),
+        Field(description="the folders to watch, each with path and remote"),
     ]
     remotes: Annotated[
-        dict[RemoteName, AnyRemote], Field(min_length=1, description="the servers to upload to, each by a name")
+        dict[RemoteName, AnyRemote],
+        AfterValidator(not_empty),
+        Field(description="the servers to upload to, each by a name"),
     ]
     scheduler: Scheduler = Scheduler()
     state_dir: File
@@ -250,8 +256,8 @@ class Config(Section):
         state_dir = given or paths.state_dir()
         places = {"state_dir": state_dir, "store": state_dir / "syncd.db"}
         control = data.get("control", {})
-        if isinstance(control, Mapping):
-            control = {"socket": paths.control_socket(given), **control}
+        if isinstance(control, Mapping) and control.get("socket") is None:
+            control = {**control, "socket": paths.control_socket(given)}
         return {**places, **data, "control": control}
 
 

@@ -28,7 +28,6 @@ _SENTENCES = {
     "model_attributes_type": "must hold keys and values, each as `key: value`",
     "model_type": "must hold keys and values, each as `key: value`",
     "string_type": "must be a text",
-    "too_short": "must have at least one entry",
     "tuple_type": "must be a list",
     "union_tag_invalid": "type must be {expected_tags}",
     "union_tag_not_found": "type is missing — say `type: image` or `type: multipart`",
@@ -60,7 +59,7 @@ class Section(BaseModel):
 
     @classmethod
     def _told(cls, details: ErrorDetails, absent: Iterable[str]) -> InitErrorDetails:
-        sentence = cls._sentence(details, absent).replace("{", "{{").replace("}", "}}")
+        sentence = cls._sentence(details, absent)
         return InitErrorDetails(type=PydanticCustomError(_TOLD, sentence), loc=details["loc"], input=None)
 
     @classmethod

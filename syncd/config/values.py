@@ -82,6 +82,13 @@ def text(value: Any) -> str:
     return value
 
 
+def not_empty(entries: Any) -> Any:
+    """Return a list or mapping that has at least one entry."""
+    if not entries:
+        raise ValueError("must have at least one entry")
+    return entries
+
+
 def is_off(value: Any) -> bool:
     """Whether a person or YAML's own reading says off."""
     return str(value).lower() in OFF_WORDS

@@ -1,0 +1,46 @@
+"""Ways to write a configuration, and an environment that has no say in it."""
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from syncd.config.load import ConfigError, load
+
+Write = Callable[[str], Path]
+Complaints = Callable[[str], list[str]]
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SYNCD_CONFIG", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home/.config"))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def complaints(write: Write) -> Complaints:
+    """Load a text that is wrong; return each problem as `line: key: message`."""
+
+    def complaints(text: str) -> list[str]:
+        path = write(text)
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        lines = str(caught.value).split("\n")
+        assert all(line.startswith(f"{path}:") for line in lines)
+        return [line.removeprefix(f"{path}:") for line in lines]
+
+    return complaints

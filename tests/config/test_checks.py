@@ -1,0 +1,49 @@
+"""Folders must not share a file, and files must not be moved to where they come from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from syncd.config.load import load
+
+Write = Callable[[str], Path]
+Complaints = Callable[[str], list[str]]
+
+REMOTES = "remotes: {drive: {type: image, url: 'http://127.0.0.1:4444'}}\n"
+
+
+def two(first: str, second: str) -> str:
+    return f"{REMOTES}folders:\n- {{remote: drive, {first}}}\n- {{remote: drive, {second}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("path: a", "path: b/../a", "is watched already by folders[0]"),
+        ("path: a", "path: a/b", "lies in a"),
+        ("path: a/b", "path: a", "holds a/b"),
+        ("path: a", "path: link/b", "lies in a"),
+        ("path: a, after_upload: {move: a/done}", "path: b", "files would come back"),
+        ("path: a, after_upload: {move: b}", "path: b", "files would come back"),
+        ("path: a, recursive: false, after_upload: {move: a}", "path: b", "files would come back"),
+    ],
+)
+def test_refused(complaints: Complaints, tmp_path: Path, first: str, second: str, said: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (complaint,) = complaints(two(first, second))
+    assert said in complaint
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("path: a", "path: ab"),
+        ("path: a, recursive: false", "path: a/b"),
+        ("path: a/b", "path: a, recursive: no"),
+        ("path: a/in, after_upload: {move: a}", "path: b"),
+        ("path: a, recursive: false, after_upload: {move: a/done}", "path: b"),
+    ],
+)
+def test_allowed(write: Write, first: str, second: str) -> None:
+    assert len(load(write(two(first, second))).config.folders) == 2

@@ -1,0 +1,95 @@
+"""The quick way to the control socket agrees with the whole model, and is quick."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from syncd.config import paths
+from syncd.config.errors import ConfigError
+from syncd.config.light import control_socket
+from syncd.config.load import load
+
+Write = Callable[[str], Path]
+
+REST = """\
+folders: [{path: in, remote: drive}]
+remotes: {drive: {type: image, url: "http://127.0.0.1:4444"}}
+"""
+
+PLACES = [
+    "",
+    "control:\n",
+    "control: {dashboard: off}\n",
+    "control: {socket: my.sock}\n",
+    "control: {socket: ~/my.sock}\n",
+    "control: {socket: '${PLACE}/my.sock'}\nstate_dir: other\n",
+    "control: {socket: null}\nstate_dir: ../state\n",
+    "state_dir: '${PLACE}'\n",
+    "state_dir: ~/state\ncontrol: {}\n",
+    "state_dir:\n",
+    "control: {<<: {socket: a.sock}, dashboard: off}\n",
+]
+
+
+@pytest.fixture(params=["root", "user", "user without a runtime folder", "service"])
+def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PLACE", "/somewhere")
+    monkeypatch.setattr(paths, "_is_root", lambda: request.param == "root")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path if request.param == "user" else tmp_path / "none"))
+    if request.param == "service":
+        monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/granted:{tmp_path}/second")
+        monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path}/runtime")
+
+
+@pytest.mark.usefixtures("_everybody")
+@pytest.mark.parametrize("place", PLACES)
+def test_agrees_with_the_model(write: Write, place: str) -> None:
+    path = write(place + REST)
+    assert load(path).config.control.socket == control_socket(path)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "control: {socket: [x]}\n",
+        "state_dir: ~no-such-user/x\n",
+        "state_dir: '${UNSET_HERE}'\n",
+        f"state_dir: /{'x' * 110}\n",
+    ],
+)
+def test_is_as_strict_as_the_model(write: Write, place: str) -> None:
+    path = write(place + REST)
+    said = []
+    for reader in (load, control_socket):
+        with pytest.raises(ConfigError) as caught:
+            reader(path)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+def test_default_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(paths, "_is_root", lambda: True)
+    assert paths.state_dir() == Path("/var/lib/syncd")
+    assert paths.control_socket(None) == Path("/run/syncd/control.sock")
+    assert paths.control_socket(Path("/srv/state")) == Path("/srv/state/control.sock")
+    monkeypatch.setattr(paths, "_is_root", lambda: False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert paths.state_dir() == tmp_path / "state/syncd"
+    assert paths.control_socket(None) == tmp_path / "syncd/control.sock"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
+    assert paths.control_socket(None) == tmp_path / "state/syncd/control.sock"
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/one:/var/lib/two")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/one")
+    assert paths.state_dir() == Path("/var/lib/one")
+    assert paths.control_socket(None) == Path("/run/one/control.sock")
+
+
+def test_leaves_the_slow_libraries_alone() -> None:
+    slow = {"pydantic", "aiohttp", "pathspec", "platformdirs"}
+    code = f"import sys, syncd.config.light; print(*sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

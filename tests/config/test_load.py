@@ -1,0 +1,296 @@
+"""A whole file: what it becomes, and what is said about one that is wrong."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.config.errors import ConfigError
+from syncd.config.load import find, load
+from syncd.config.model import Config, ImageRemote, MultipartRemote
+
+Write = Callable[[str], Path]
+Complaints = Callable[[str], list[str]]
+
+REMOTES = """\
+remotes:
+  drive: {type: image, url: "http://127.0.0.1:4444"}
+"""
+FOLDERS = """\
+folders: [{path: inbox, remote: drive}]
+"""
+GUID = "123e4567-e89b-12d3-a456-426614174000"
+
+
+@pytest.fixture
+def config(write: Write) -> Callable[[str], Config]:
+    return lambda text: load(write(text)).config
+
+
+def test_defaults(config: Callable[[str], Config], tmp_path: Path) -> None:
+    found = config(FOLDERS + REMOTES)
+    folder, remote = found.folders[0], found.remotes["drive"]
+    assert folder.path == str(tmp_path / "inbox")
+    assert folder.remotes == ("drive",)
+    assert {"*.jpg", "*.heic", "*.nef", "*.txt"} <= set(folder.include)
+    assert (folder.settle, folder.rescan, folder.max_size) == (2.0, 600.0, 10 * 2**30)
+    assert folder.after_upload.action == "keep"
+    assert isinstance(remote, ImageRemote)
+    assert (remote.chunk_size, remote.encoding, remote.verify, remote.timeout) == (49152, "auto", "conflict", 60.0)
+    assert found.scheduler.concurrency is None
+    assert found.scheduler.bandwidth.spans == ()
+    assert (found.scheduler.retry.initial, found.scheduler.retry.max) == (1.0, 300.0)
+    assert found.store == found.state_dir / "syncd.db"
+    assert found.control.dashboard is None
+    assert found.logging.file is None
+
+
+def test_everything(config: Callable[[str], Config], tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    found = config(f"""\
+        folders:
+          - {{path: ~/in, remote: [drive, drive], include: ["*.JPG"], exclude: ["!a", "b/"], recursive: no,
+             follow_symlinks: yes, watch: poll, settle: 200ms, rescan: 1h, max_size: 1GB, after_upload: {{move: done}}}}
+        remotes:
+          drive:
+            {{type: multipart, url: "https://host:8/x/", prefix: /drive/files/upload/, token: t0ken, pool_id: {GUID},
+             bundle_id: "{{{GUID.upper()}}}", expired_at: 30d, encrypt_password: pass-word, hash: md5, chunk_size: 1MiB,
+             direct: never, timeout: 5s, ca_file: ca.pem, proxy: "http://u:p@proxy:1", headers: {{X-A: b}}}}
+        scheduler: {{concurrency: 8, bandwidth: 2MiB/s, retry: {{initial: 2s, max: 1m}}}}
+        state_dir: state
+        store: sqlite:///jobs.db
+        control: {{socket: s.sock, dashboard: "[::1]:8765"}}
+        logging: {{level: DEBUG, format: json, file: {{path: x.log, max_size: 1MiB, keep: 2}}}}
+    """)
+    folder, remote = found.folders[0], found.remotes["drive"]
+    assert folder.path == str(tmp_path / "home/in")
+    assert (folder.remotes, folder.include, folder.exclude) == (("drive",), ("*.JPG",), ("!a", "b/"))
+    assert (folder.recursive, folder.follow_symlinks, folder.watch) == (False, True, "poll")
+    assert (folder.settle, folder.rescan, folder.max_size) == (0.2, 3600.0, 10**9)
+    assert (folder.after_upload.action, folder.after_upload.directory) == ("move", str(tmp_path / "done"))
+    assert isinstance(remote, MultipartRemote)
+    assert (remote.url, remote.prefix) == ("https://host:8/x", "/drive/files/upload")
+    assert (remote.pool_id, remote.bundle_id, remote.expired_at) == (GUID, GUID, timedelta(days=30))
+    assert (remote.hash, remote.chunk_size, remote.direct, remote.timeout) == ("md5", 2**20, "never", 5.0)
+    assert remote.ca_file == tmp_path / "ca.pem"
+    assert remote.token is not None
+    assert remote.token.get_secret_value() == "t0ken"
+    assert found.secrets() == {"t0ken", "pass-word", "http://u:p@proxy:1", "p", "b"}
+    (span,) = found.scheduler.bandwidth.spans
+    assert (span.start_minute, span.end_minute, span.limit) == (0, 1440, 2 * 2**20)
+    assert (found.scheduler.concurrency, found.scheduler.retry.max) == (8, 60.0)
+    assert (found.state_dir, found.store) == (tmp_path / "state", tmp_path / "jobs.db")
+    assert found.control.socket == tmp_path / "s.sock"
+    assert found.control.dashboard is not None
+    assert (found.control.dashboard.host, found.control.dashboard.port) == ("::1", 8765)
+    assert found.logging.file is not None
+    assert (found.logging.level, found.logging.file.path, found.logging.file.keep) == ("debug", tmp_path / "x.log", 2)
+
+
+@pytest.mark.parametrize("off", ["off", "'off'", "no", "false", "'false'", "Off"])
+def test_off_is_off_with_quotes_and_without(config: Callable[[str], Config], off: str) -> None:
+    found = config(
+        f"folders: [{{path: in, remote: [drive, ascii]}}]\ncontrol: {{dashboard: {off}}}\n"
+        f"remotes: {{drive: {{type: multipart, url: http://h, pool_id: {GUID}, direct: {off}}},"
+        f" ascii: {{type: image, url: http://h, verify: {off}}}}}"
+    )
+    drive, ascii_ = found.remotes["drive"], found.remotes["ascii"]
+    assert isinstance(drive, MultipartRemote)
+    assert isinstance(ascii_, ImageRemote)
+    assert (found.control.dashboard, drive.direct, ascii_.verify) == (None, "never", "never")
+
+
+def test_a_timetable_is_split_at_midnight_and_keeps_its_order(config: Callable[[str], Config]) -> None:
+    found = config(
+        FOLDERS
+        + REMOTES
+        + """\
+scheduler:
+  bandwidth:
+    - {from: 22:00, to: 06:00, limit: unlimited}
+    - {from: "8:00", to: 18:00, limit: 500kB/s}
+    - {from: 00:00, to: 24:00, limit: off}
+"""
+    )
+    spans = [(span.start_minute, span.end_minute, span.limit) for span in found.scheduler.bandwidth.spans]
+    assert spans == [(1320, 1440, None), (0, 360, None), (480, 1080, 500_000.0), (0, 1440, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2030-01-31", datetime(2030, 1, 31, tzinfo=UTC)),
+        ("2030-01-31T12:00:00Z", datetime(2030, 1, 31, 12, tzinfo=UTC)),
+        ("2030-01-31T12:00:00+02:00", datetime(2030, 1, 31, 10, tzinfo=UTC)),
+    ],
+)
+def test_expiry_by_date(config: Callable[[str], Config], text: str, moment: datetime) -> None:
+    remote = config(
+        FOLDERS + f"remotes: {{drive: {{type: multipart, url: http://h, pool_id: {GUID}, expired_at: {text!r}}}}}"
+    ).remotes["drive"]
+    assert isinstance(remote, MultipartRemote)
+    assert remote.expired_at == moment
+
+
+def test_a_key_without_a_value_is_as_good_as_absent(config: Callable[[str], Config]) -> None:
+    found = config(FOLDERS + REMOTES + "control:\nscheduler:\n  retry:\n    max:\nlogging: {file: null}\n")
+    assert found.scheduler.retry.max == 300.0
+
+
+def test_every_problem_is_told_at_once_with_its_line(complaints: Complaints) -> None:
+    assert complaints("""\
+        folders:
+          - path: inbox
+            remote: driv
+            settel: 3s
+            include: ["*.jpg", "#x"]
+          - remote: drive
+            recursive: maybe
+            unheard:
+        remotes:
+          drive:
+            type: multipart
+            url: ftp://host
+            timeout: 60
+            chunk_size: 7MiB
+          bad name: {type: image, url: "http://127.0.0.1"}
+          other: {type: imag}
+          third: x
+        scheduler:
+          bandwidth: [{from: 22:00, to: 6, limit: fast}]
+          concurrency: 0
+          retry: {initial: 10s, max: 1s}
+        state_dir: ${SYNCD_TEST_UNSET}/x
+        logging: {level: loud}
+    """) == [
+        "3: folders[0].remote: there is no remote driv — did you mean drive?",
+        "4: folders[0].settel: there is no such key — did you mean settle?",
+        r"5: folders[0].include[1]: is a pattern that matches nothing — write \# for a name that begins with #",
+        "6: folders[1].path: is missing — the folder to watch",
+        "7: folders[1].recursive: must be true or false",
+        (
+            "8: folders[1].unheard: there is no such key — known here: path, include, exclude, follow_symlinks, "
+            "watch, settle, rescan, max_size, after_upload"
+        ),
+        "10: remotes.drive.pool_id: is missing — the GUID of the pool that the files go to",
+        "12: remotes.drive.url: must be an address as https://host or http://host:port",
+        "13: remotes.drive.timeout: write a duration as 200ms, 30s, 5m, 1h or 30d",
+        "14: remotes.drive.chunk_size: must be between 1KiB and 6MiB",
+        "15: remotes.bad name: a remote's name has up to 32 letters a-z, digits, - and _",
+        "16: remotes.other: type must be 'image', 'multipart'",
+        "17: remotes.third: must hold keys and values, each as `key: value`",
+        "19: scheduler.bandwidth[0].to: must be a time of day between 00:00 and 24:00",
+        "19: scheduler.bandwidth[0].limit: write a rate as 500KiB/s or 2MiB/s",
+        "20: scheduler.concurrency: must be at least 1",
+        "21: scheduler.retry: max must not be shorter than initial",
+        "22: state_dir: the environment has no variable SYNCD_TEST_UNSET — set it, or write $${ for the text ${",
+        "23: logging.level: must be 'debug', 'info', 'warning' or 'error'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("bandwidth: off", "pause with syncd ctl stop"),
+        ("bandwidth: {from: 1}", "a list of {from, to, limit}"),
+        ("bandwidth: 2MiB", "write a rate"),
+        ("concurrency: 257", "at most 256"),
+        ("concurrency: many", "whole number"),
+        ("concurrency: [1]", "whole number"),
+        ("retry: 5", "must hold keys and values"),
+    ],
+)
+def test_what_can_be_wrong_with_the_scheduler(complaints: Complaints, line: str, said: str) -> None:
+    (complaint,) = complaints(f"{FOLDERS}{REMOTES}scheduler:\n  {line}\n")
+    assert said in complaint
+    assert complaint.startswith("5: scheduler.")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("url: http://user:pw@h", "must not hold a user or password"),
+        ("url: http://h?x=1", "must not hold a ?"),
+        ("url: 'http://h h'", "must be an address"),
+        ("url: http://h:99999", "must be an address"),
+        ("url: http://h, token: 'sec ret'", "holds a space"),
+        ('url: http://h, token: "sec\\nret"', "holds a line break"),
+        ("url: http://h, token: secret€", "can't be sent in a header"),
+        ("url: http://h, token: ''", "is empty"),
+        ("url: http://h, token: [secret]", "must be a single value"),
+        ('url: http://h, headers: {X: "sec\\rret"}', "holds a line break"),
+        ("url: http://h, headers: {'a b': secret}", "is not a header's name"),
+        ("url: http://h, headers: {Content-Length: secret}", "is a header that syncd sets itself"),
+        ("url: http://h, headers: secret", "must be a list of names and values"),
+        ("url: http://h, proxy: 'socks5://u:secret@h'", "must be an address"),
+        ("url: http://h, ca_file: nowhere.pem", "there is no file"),
+        ("url: http://h, chunk_size: 2MiB", "between 1 and 1MiB"),
+        ("url: http://h, encoding: base32", "must be 'auto'"),
+        ("url: http://h, prefix: /x", "there is no such key"),
+    ],
+)
+def test_what_can_be_wrong_with_a_remote(complaints: Complaints, keys: str, said: str) -> None:
+    (complaint,) = complaints(f"{FOLDERS}remotes:\n  drive: {{type: image, {keys}}}\n")
+    assert said in complaint
+    assert complaint.startswith("3: remotes.drive.")
+    assert "sec" not in complaint.replace("seconds", "")
+    assert "pw" not in complaint
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("store: postgresql://h/db", "only SQLite is supported yet"),
+        ("store: sqlite://h/db", "only SQLite is supported yet"),
+        ("control: {dashboard: nowhere}", "must be host:port"),
+        ("control: {dashboard: 'h:65536'}", "at most 65535"),
+        ("control: {dashboard: on}", "must be host:port"),
+        (f"control: {{socket: /{'x' * 107}}}", "set control.socket to a shorter path"),
+        (f"state_dir: /{'x' * 100}", "set control.socket to a shorter path"),
+        ("state_dir: ~no-such-user/x", "write the path in full"),
+        ("state_dir: [x]", "must be a single value"),
+        ("logging: {file: {keep: 2}}", "logging.file.path: is missing"),
+        ("dashboard: x", "there is no such key"),
+    ],
+)
+def test_what_can_be_wrong_with_the_rest(complaints: Complaints, line: str, said: str) -> None:
+    (complaint,) = complaints(f"{FOLDERS}{REMOTES}{line}\n")
+    assert said in complaint
+
+
+def test_no_secret_is_shown(write: Write) -> None:
+    found = load(
+        write(f"""\
+        folders: [{{path: in, remote: drive}}]
+        remotes:
+          drive: {{type: multipart, url: http://127.0.0.1, pool_id: {GUID}, token: s3cret, encrypt_password: s3cret,
+                  proxy: "http://u:s3cret@h", headers: {{X: s3cret}}}}
+    """)
+    )
+    shown: list[Any] = [repr(found), str(found), found.config.model_dump(), found.config.model_dump_json()]
+    assert "s3cret" not in str(shown)
+
+
+def test_a_value_from_the_environment_is_a_value_and_no_structure(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHERE", "x, remote: y}\n- z")
+    found = load(write("folders: [{path: '${WHERE}', remote: drive}]\n" + REMOTES))
+    assert found.config.folders[0].path.endswith("/x, remote: y}\n- z")
+
+
+def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncd.config.paths.SYSTEM_CONFIG", tmp_path / "etc.yaml")
+    with pytest.raises(ConfigError, match=r"home/\.config/syncd/config\.yaml nor .*etc\.yaml.*syncd init"):
+        find(None)
+    (tmp_path / "etc.yaml").touch()
+    assert find(None) == tmp_path / "etc.yaml"
+    user = tmp_path / "home/.config/syncd/config.yaml"
+    user.parent.mkdir(parents=True)
+    user.touch()
+    assert find(None) == user
+    monkeypatch.setenv("SYNCD_CONFIG", "by-environment.yaml")
+    assert find(None) == Path("by-environment.yaml")
+    assert find("by-option.yaml") == Path("by-option.yaml")

@@ -1,0 +1,107 @@
+"""Where tokens come from, and who is warned."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from syncd.config.load import Loaded, load
+
+Write = Callable[[str], Path]
+Complaints = Callable[[str], list[str]]
+
+
+def text(keys: str, url: str = "http://127.0.0.1:4444") -> str:
+    return f"folders: [{{path: in, remote: drive}}]\nremotes:\n  drive: {{type: image, url: '{url}'{keys}}}\n"
+
+
+def token(loaded: Loaded) -> str | None:
+    found = loaded.config.remotes["drive"].token
+    return found and found.get_secret_value()
+
+
+def secret_file(path: Path, content: bytes = b"t0ken\n", mode: int = 0o600) -> Path:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def test_from_a_file_beside_the_configuration(write: Write, tmp_path: Path) -> None:
+    secret_file(tmp_path / "drive.token", b"t0ken\r\n")
+    loaded = load(write(text(", token_file: drive.token")))
+    assert token(loaded) == "t0ken"
+    assert loaded.warnings == ()
+
+
+def test_from_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVE", "t0ken")
+    assert token(load(write(text(", token_env: DRIVE")))) == "t0ken"
+    assert token(load(write(text(", token: '${DRIVE}'")))) == "t0ken"
+
+
+def test_from_a_systemd_credential(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    assert token(load(write(text("")))) is None
+    (tmp_path / "credentials").mkdir()
+    secret_file(tmp_path / "credentials/drive.token", mode=0o440)
+    secret_file(tmp_path / "credentials/other", b"other", mode=0o440)
+    assert token(load(write(text("")))) == "t0ken"
+    loaded = load(write(text(", token_file: '${CREDENTIALS_DIRECTORY}/other'")))
+    assert token(loaded) == "other"
+    assert loaded.warnings == ()  # systemd's access lists show as a group that may read
+
+
+@pytest.mark.parametrize(
+    ("keys", "content", "said"),
+    [
+        (", token_file: drive.token, token_env: DRIVE", b"x", "token_env: give only one of"),
+        (", token: secret, token_file: drive.token", b"x", "token_file: give only one of"),
+        (", token_file: nowhere", b"x", "nowhere can't be read: No such file"),
+        (", token_file: .", b"x", "can't be read: Is a directory"),
+        (", token_file: drive.token", b"", "is empty"),
+        (", token_file: drive.token", b"\n", "is empty"),
+        (", token_file: drive.token", b"secret\nX-Evil: 1", "holds a space"),
+        (", token_file: drive.token", b"secret\n\n", "holds a line break"),
+        (", token_file: drive.token", b"secret\xff", "is not a text in UTF-8"),
+        (", token_file: drive.token", b"s" * 70_000, "is too large for a token"),
+        (", token_env: UNSET_FOR_THIS", b"x", "no variable UNSET_FOR_THIS"),
+        (", token_file: [x]", b"x", "must be a single value"),
+    ],
+)
+def test_what_can_be_wrong(complaints: Complaints, tmp_path: Path, keys: str, content: bytes, said: str) -> None:
+    secret_file(tmp_path / "drive.token", content)
+    (complaint,) = complaints(text(keys))
+    assert said in complaint
+    assert complaint.startswith("3: remotes.drive.token")
+    assert "secret" not in complaint
+
+
+def test_warned_of_a_token_file_that_others_can_read(write: Write, tmp_path: Path) -> None:
+    file = secret_file(tmp_path / "drive.token", mode=0o640)
+    (warning,) = load(write(text(", token_file: drive.token"))).warnings
+    assert f"config.yaml:3: remotes.drive.token_file: others on this machine can read {file}" in warning
+
+
+@pytest.mark.parametrize("keys", [", token: t0ken", ", proxy: 'http://u:t0ken@127.0.0.1:1'"])
+def test_warned_of_a_secret_in_a_configuration_that_others_can_read(write: Write, keys: str) -> None:
+    path = write(text(keys))
+    assert load(path).warnings == ()
+    path.chmod(0o644)
+    (warning,) = load(path).warnings
+    assert "others on this machine can read this file" in warning
+    assert "t0ken" not in warning
+
+
+def test_a_variable_is_no_secret(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVE", "t0ken")
+    path = write(text(", token: '${DRIVE}', proxy: 'http://127.0.0.1:1'"))
+    path.chmod(0o644)
+    assert load(path).warnings == ()
+
+
+def test_warned_of_a_token_in_the_clear(write: Write) -> None:
+    for local in ("http://localhost:1", "http://127.8.0.1", "http://[::1]:1", "https://example.org"):
+        assert load(write(text(", token: t0ken", local))).warnings == ()
+    assert load(write(text("", "http://example.org"))).warnings == ()
+    (warning,) = load(write(text(", token: t0ken", "http://example.org"))).warnings
+    assert "unencrypted" in warning
