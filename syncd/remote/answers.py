@@ -1,0 +1,190 @@
+"""What a server answered, and what it means: read leniently, since proxies and other programs answer too."""
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from syncd.core.errors import Failure, Permanent, Scope, Transient, Unauthorized
+
+LONGEST_WORDS = 300
+"""Characters of a server's message that are passed on to a person."""
+_GLANCE = 4096
+"""So much of the start of a body is looked at."""
+_TITLE = re.compile(r"<title[^>]{0,100}>([^<]*)", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"too (large|big|long)|exceed|larger than|limit", re.IGNORECASE)
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A server's answer to one request. ``headers`` have names in lower case; ``body`` may be cut short.
+
+    ``call`` is the method and path that it answers, ``host`` who does; no text made of it holds a ``secrets``.
+    """
+
+    host: str
+    call: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server did as asked; a page for people says no, whatever its status (a hotel's log-in page)."""
+        return self.status in (200, 201) and not self.is_page
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the body of the request was too large."""
+        return self.status == 413 or (self.status == 400 and _TOO_LARGE.search(self.words()) is not None)
+
+    def json(self) -> dict[str, object] | None:
+        """Return the JSON object in the body, or None where there is none."""
+        value = self._value()
+        return value if isinstance(value, dict) else None
+
+    def words(self) -> str:
+        """Return the server's own words, if there are any, as one short line."""
+        if self.is_page:
+            title = _TITLE.search(self.body[:_GLANCE].decode(errors="replace"))
+            text = html.unescape(title[1]) if title else ""
+            return self._tidy(text) or "an HTML page"
+        value = self._value()
+        if value is None:
+            return self._tidy(self.body.decode(errors="replace"))
+        return self._tidy(": ".join(_sayings(value)))
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is a page for people: a proxy's error, a log-in."""
+        return "html" in self.headers.get("content-type", "") or self.body[:_GLANCE].lstrip().startswith(b"<")
+
+    def _value(self) -> object:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def _tidy(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        text = _printable(text[:_GLANCE])
+        return text if len(text) <= LONGEST_WORDS else text[: LONGEST_WORDS - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` as one line that does nothing to a terminal."""
+    text = "".join(" " if unicodedata.category(character) in _UNPRINTABLE else character for character in text)
+    return " ".join(text.split())
+
+
+def _sayings(value: object) -> Iterator[str]:
+    """Yield what an error says, in the shapes ``{message}``, ``{error}`` and ``{title, detail, errors}``."""
+    if isinstance(value, str):
+        yield value
+    if not isinstance(value, dict):
+        return
+    inner = value.get("error")
+    told = [value.get("message"), inner.get("message") if isinstance(inner, dict) else inner]
+    told += [value.get("title"), value.get("detail"), _listed(value.get("errors"))]
+    sayings = [saying for saying in told if isinstance(saying, str) and saying]
+    yield from sayings or [str(value.get("code", ""))]
+
+
+def _listed(errors: object) -> str:
+    if isinstance(errors, dict):
+        return "; ".join(f"{name}: {_joined(told)}" for name, told in errors.items())
+    return _joined(errors) if isinstance(errors, list) else ""
+
+
+def _joined(told: object) -> str:
+    return ", ".join(map(str, told)) if isinstance(told, list) else str(told)
+
+
+def failure(answer: Answer, *, now: float) -> Failure:
+    """Say what an answer that is not the wanted one means for the upload; ``now`` in seconds since the epoch."""
+    status, message = answer.status, _sentence(answer)
+    if status == 401:
+        return Unauthorized(f"{message}; look at the remote's token")
+    if status == 407:
+        return Transient(f"{message}; put the user and password into proxy", scope=Scope.REMOTE)
+    if 300 <= status < 400:
+        return _moved(answer, message)
+    if status < 300:
+        message = f"{answer.host} answered {answer.call} with something that is not understood"
+        message = _joined_to(message, answer.words())
+        return Transient(message, scope=Scope.REMOTE if answer.is_page else Scope.JOB)
+    if status in _PASSING or (status >= 500 and status not in (501, 505)):
+        scope, overload = _PASSING.get(status, (Scope.JOB, False))
+        after = retry_after(answer.headers.get("retry-after", ""), now)
+        return Transient(message, scope=scope, overload=overload, retry_after=after)
+    return Permanent(message)
+
+
+_PASSING = {
+    408: (Scope.JOB, True),
+    423: (Scope.JOB, False),
+    425: (Scope.JOB, False),
+    429: (Scope.REMOTE, True),
+    502: (Scope.REMOTE, False),
+    503: (Scope.REMOTE, True),
+    504: (Scope.REMOTE, True),
+    507: (Scope.REMOTE, False),
+    521: (Scope.REMOTE, False),  # 521 to 524: the server behind a CDN is down, or did not answer in time
+    522: (Scope.REMOTE, True),
+    523: (Scope.REMOTE, False),
+    524: (Scope.JOB, True),
+}
+"""Status → how far it reaches, and whether there is too much to do. All other 5xx are the file's own."""
+
+
+def _sentence(answer: Answer) -> str:
+    return _joined_to(
+        f"{answer.host} answered {answer.status} to {answer.call}", answer.words() or _phrase(answer.status)
+    )
+
+
+def _joined_to(sentence: str, words: str) -> str:
+    return f"{sentence}: {words}" if words else sentence
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _moved(answer: Answer, message: str) -> Failure:
+    """Judge a redirect: a move for good needs another ``url``; one for now may be a log-in page, which passes."""
+    try:
+        target = urlsplit(answer.headers.get("location", ""))
+        origin = _printable(f"{target.scheme}://{target.hostname}" + (f":{target.port}" if target.port else ""))
+        known = bool(target.scheme and target.hostname)
+    except ValueError:
+        known = False
+    if known:
+        message = f"{answer.host} answered {answer.status} to {answer.call} and points to {origin}: set url to that"
+    if answer.status in (301, 308):
+        return Permanent(message)
+    return Transient(message, scope=Scope.REMOTE)
+
+
+def retry_after(value: str, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for, given as seconds or as a date; None for anything else."""
+    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+        at = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, at - now)

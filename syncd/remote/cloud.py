@@ -1,0 +1,94 @@
+"""Reading the JSON of the multipart API: what *create*, *resume*, *progress* and a CloudFile say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from syncd.core import chunks
+from syncd.core.chunks import ChunkSet
+from syncd.core.errors import Permanent, SessionLost
+from syncd.core.model import Content, Session
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CloudFile:
+    """A file that the server has. ``digest`` and ``size`` are None where it does not say."""
+
+    id: str
+    digest: str | None
+    size: int | None
+
+    def contradiction(self, content: Content) -> str | None:
+        """Return what shows that this is another content than the one sent; None if nothing does.
+
+        A hash of another length is of another kind, and tells nothing.
+        """
+        sent = content.key.partition(":")[2]
+        if self.size is not None and self.size != content.size:
+            return f"the server's file has {self.size} bytes instead of {content.size}"
+        if self.digest is not None and len(self.digest) == len(sent) and self.digest.lower() != sent:
+            return "the server's file has another hash"
+        return None
+
+
+def cloud_file(json: object) -> CloudFile | None:
+    """Read a CloudFile; None if it is none, as without ``id``."""
+    if not isinstance(json, dict):
+        return None
+    named = text(json.get("id"))
+    digest = json.get("hash")
+    if not named:
+        return None
+    return CloudFile(id=named, digest=digest if isinstance(digest, str) else None, size=number(json.get("size")))
+
+
+def session_of(json: Json, content: Content) -> Session | None:
+    """Read what *create* agrees to; None if it names no task, ``Permanent`` if its chunks do not add up."""
+    task, chunk_size = text(json.get("task_id")), number(json.get("chunk_size"))
+    if not task or chunk_size is None:
+        return None
+    count = chunks.count(content.size, chunk_size) if chunk_size > 0 else 0
+    told = number(json.get("chunks_count"))
+    if count < 1 or told not in (None, count):
+        raise Permanent(
+            f"the server wants {told} chunks of {chunk_size} bytes for a file of {content.size} bytes, "
+            "which do not add up"
+        )
+    return Session(token=task, chunk_size=chunk_size, count=count)
+
+
+def received(json: Json, session: Session) -> ChunkSet:
+    """Read from *resume* which chunks are there; ``SessionLost`` if the server counts other chunks than we do.
+
+    Where it only says how many, ours are believed if it has at least as many.
+    """
+    if number(json.get("chunks_count")) not in (None, session.count):
+        raise SessionLost("the server has cut this file into other chunks")
+    listed = json.get("uploaded_chunks")
+    if isinstance(listed, list):
+        indices = map(number, listed)
+        return ChunkSet(index for index in indices if index is not None and index < session.count)
+    counted = number(json.get("chunks_uploaded"))
+    return session.received if counted is None or counted >= len(session.received) else ChunkSet()
+
+
+def progress(json: Json) -> Literal["running", "failed", "done"]:
+    """Read from *progress* how the putting together stands: given as a word, or as an integer."""
+    status = str(json.get("status", "")).lower()
+    if status in ("failed", "4"):
+        return "failed"
+    return "done" if status in ("completed", "3") else "running"
+
+
+def text(value: object) -> str:
+    """Return an identifier, which some servers give as a number."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def number(value: object) -> int | None:
+    """Return a count, which some servers give as a text; None for anything that is not 0 or more."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,111 @@
+"""The forms in which a file travels through the image API, which stores texts only.
+
+A content's ``size``, its chunks and its hash are all taken over the text, a character being a byte of it.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from syncd.core.errors import Permanent
+from syncd.core.model import Content
+
+Form = Literal["text", "base64url", "base64"]
+"""``text``: the file's own bytes, all ASCII. The others: base64 with padding and without line breaks."""
+
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "text": bytes,
+    "base64url": base64.urlsafe_b64encode,
+    "base64": base64.b64encode,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """A piece of the text: the bytes of the file to read, and where in their text the piece begins and ends."""
+
+    form: str
+    offset: int
+    length: int
+    start: int
+    end: int
+
+    def encode(self, data: bytes) -> str:
+        """Return the piece, made of the bytes that were read."""
+        return _ENCODERS[self.form](data)[self.start : self.end].decode("ascii")
+
+
+def cut(form: str, *, offset: int, length: int, file_size: int) -> Cut:
+    """Say where in a file of ``file_size`` bytes these characters of its text come from.
+
+    Four characters stand for three bytes, and a piece may begin and end anywhere between.
+    """
+    if form == "text":
+        return Cut(form=form, offset=offset, length=length, start=0, end=length)
+    first, last = offset // 4, -(-(offset + length) // 4)
+    start = first * 3
+    skipped = offset - first * 4
+    return Cut(form=form, offset=start, length=min(last * 3, file_size) - start, start=skipped, end=skipped + length)
+
+
+def bytes_in(form: str, characters: int) -> int:
+    """Return how many bytes of a file about so many characters hold; at least one."""
+    return characters if form == "text" else max(1, characters // 4 * 3)
+
+
+class _Digest:
+    """The SHA-256 and the length of a file's text in one form, computed as the file is read."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        self._encode = _ENCODERS[form]
+        self._step = 1 if form == "text" else 3
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._rest = b""
+
+    def update(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        whole = len(data) - len(data) % self._step
+        self._rest = data[whole:]
+        self._add(data[:whole] if self._rest else data)
+
+    def _add(self, data: bytes) -> None:
+        text = self._encode(data)
+        self._hash.update(text)
+        self._size += len(text)
+
+    def content(self) -> Content:
+        self._add(self._rest)
+        self._rest = b""
+        return Content(key=self._hash.hexdigest(), size=self._size, encoding=self._form)
+
+
+class TextHasher:
+    """Says what text a file is. ``auto`` takes pure ASCII as it is, and all else as base64url.
+
+    As it can't know before the end, it computes both until the first byte that is not ASCII.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        forms = ("text", "base64url") if encoding == "auto" else (encoding,)
+        self._digests = [_Digest(form) for form in forms]
+        self._forced = encoding == "text"
+        self._ascii = forms[0] == "text"
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes; ``Permanent`` where ``text`` was asked for and they are not ASCII."""
+        if self._ascii and not data.isascii():
+            if self._forced:
+                raise Permanent("the file is not pure ASCII, so it can't be sent as text: set encoding to auto")
+            self._ascii = False
+            del self._digests[0]
+        for digest in self._digests:
+            digest.update(data)
+
+    def content(self) -> Content:
+        """Return the content, after the last bytes."""
+        return self._digests[0].content()

@@ -1,0 +1,281 @@
+"""Talking HTTP: with :mod:`syncd.remote.foreign`, the only module of the room that knows aiohttp.
+
+Beyond it there are answers (:mod:`syncd.remote.answers`) and the failures of :mod:`syncd.core.errors`, nothing else.
+"""
+
+import socket
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Protocol
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+from syncd.config.remotes import Remote as Settings
+from syncd.core.errors import Failure, Permanent, Scope, Transient
+from syncd.remote.answers import Answer, failure
+from syncd.remote.base import Throttle
+from syncd.remote.bodies import Body
+from syncd.remote.foreign import FOREIGN, translate
+from syncd.remote.routes import environment_proxy, follow
+from syncd.remote.stall import Stall
+
+LONGEST_ANSWER = 1024 * 1024
+"""Bytes of an answer that are kept; more is not read."""
+MOST_REDIRECTS = 5
+CONNECT_TIMEOUT = 20.0
+"""Seconds that one address of a server has to accept a connection."""
+KEEPALIVE = 4.0
+"""Seconds that an idle connection is kept: some servers close theirs after 5."""
+UNSENT = 128 * 1024
+"""Bytes that the kernel may hold unsent; more would hide from the stall timer that nothing moves."""
+_REUSE_TRIES = 3
+
+
+_CLOSING = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError)
+"""What a request meets on a connection that the server has just closed."""
+
+
+class Sink(Protocol):
+    """Where the body of a download goes. Either method says False to have no more of it."""
+
+    def expect(self, length: int | None) -> bool:
+        """Take note of the length in bytes that the server announces, if it does."""
+
+    def write(self, data: bytes) -> bool:
+        """Take the next bytes."""
+
+
+class _ConnectionWasClosing(Exception):  # noqa: N818 - it says what is wrong, not that something is
+    """A kept-alive connection ended as the request met it; the server has not answered any of it."""
+
+
+class _Payload(aiohttp.Payload):
+    """A :class:`Body` as aiohttp sends it: paced by the throttle, with the stall timer counting only the network."""
+
+    def __init__(self, body: Body, stall: Stall, throttle: Throttle) -> None:
+        super().__init__(body, content_type=body.content_type)
+        self._size = body.size
+        self._body = body
+        self._stall = stall
+        self._throttle = throttle
+        self.failure: Failure | None = None
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        try:
+            async with aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    self._stall.moved()
+                    await writer.write(piece)
+                    await writer.drain()
+                    self._stall.paused()
+        except Failure as failure:  # aiohttp would bury it under an exception of its own
+            self.failure = failure
+            raise
+        finally:
+            self._stall.moved()
+
+    async def _pieces(self) -> AsyncGenerator[memoryview]:
+        self._stall.paused()
+        async for piece in self._body.pieces():
+            await self._throttle.spend(len(piece))
+            yield piece
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - aiohttp asks for it
+        raise TypeError("a body is sent, not shown")
+
+
+class Http:
+    """All requests to one remote. Its connections are made when they are needed.
+
+    ``clock`` gives seconds since the epoch; no message shows a text in ``secrets``, nor a secret of ``settings``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        throttle: Throttle,
+        clock: Callable[[], float],
+        user_agent: str,
+        secrets: tuple[str, ...] = (),
+    ) -> None:
+        self._settings = settings
+        self._base = URL(settings.url)
+        self._throttle = throttle
+        self._clock = clock
+        self._open: aiohttp.ClientSession | None = None
+        self._plain_headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
+        self._secret_headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        if settings.token is not None:
+            self._secret_headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
+        self._secrets = (*self._known_secrets(), *secrets)
+
+    def _known_secrets(self) -> list[str]:
+        settings = self._settings
+        known = [value.get_secret_value() for value in settings.headers.values()]
+        if settings.token is not None:
+            known.append(settings.token.get_secret_value())
+        if settings.proxy is not None:
+            known.append(URL(settings.proxy.get_secret_value()).password or "")
+        return sorted(filter(None, known), key=len, reverse=True)
+
+    async def get(self, path: str, *, accept: str = "application/json", sink: Sink | None = None) -> Answer:
+        """Ask for ``path`` (quoted, below the remote's url), following redirects.
+
+        The body of a 200 goes to ``sink``, where there is one.
+        """
+        url = self._url(path)
+        for _ in range(MOST_REDIRECTS + 1):
+            answer = await self._ask("GET", url, accept=accept, sink=sink)
+            if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
+                return answer
+            url = follow(url, answer)
+        raise Permanent(f"{answer.host} answered GET {path} with more than {MOST_REDIRECTS} redirects")
+
+    async def post(self, path: str, body: Body | None = None) -> Answer:
+        """Send ``body`` to ``path`` (quoted, below the remote's url). Redirects are answers like any other."""
+        return await self._ask("POST", self._url(path), body=body)
+
+    def failure(self, answer: Answer) -> Failure:
+        """Say what an answer that is not the wanted one means."""
+        return failure(answer, now=self._clock())
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._open is not None:
+            await self._open.close()
+            self._open = None
+
+    def _url(self, path: str) -> URL:
+        return URL(f"{self._settings.url}{path}")
+
+    async def _ask(
+        self,
+        method: str,
+        url: URL,
+        *,
+        body: Body | None = None,
+        accept: str = "application/json",
+        sink: Sink | None = None,
+    ) -> Answer:
+        """Every call of both services may be repeated, so a request that met a closing connection is."""
+        headers = {**self._plain_headers, "Accept": accept}
+        if url.origin() == self._base.origin():
+            headers |= self._secret_headers
+        for last in (False,) * (_REUSE_TRIES - 1) + (True,):
+            try:
+                return await self._once(method, url, body, headers, sink, may_repeat=not last)
+            except _ConnectionWasClosing:
+                continue
+        raise AssertionError  # the last try never says so
+
+    async def _once(
+        self,
+        method: str,
+        url: URL,
+        body: Body | None,
+        headers: Mapping[str, str],
+        sink: Sink | None,
+        *,
+        may_repeat: bool,
+    ) -> Answer:
+        session = self._session()
+        stall = Stall(self._settings.timeout)
+        payload = _Payload(body, stall, self._throttle) if body is not None else None
+        trace = SimpleNamespace(reused=False, answered=False)
+        try:
+            async with stall:
+                response = await session.request(
+                    method,
+                    url,
+                    data=payload,
+                    headers=headers,
+                    allow_redirects=False,
+                    proxy=self._proxy(url),
+                    trace_request_ctx=trace,
+                )
+                trace.answered = True
+                try:
+                    return await self._read(response, f"{method} {url.raw_path}", stall, sink)
+                finally:
+                    response.close()
+        except FOREIGN as error:
+            if payload is not None and payload.failure is not None:
+                raise payload.failure from None
+            if may_repeat and trace.reused and not trace.answered and isinstance(error, _CLOSING):
+                raise _ConnectionWasClosing from None
+            raise translate(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout) from None
+
+    async def _read(self, response: aiohttp.ClientResponse, call: str, stall: Stall, sink: Sink | None) -> Answer:
+        body = bytearray()
+        wanted = True
+        if sink is not None and response.status == 200:
+            whole = response.content_length if "Content-Encoding" not in response.headers else None
+            wanted = sink.expect(whole)
+        while wanted and (data := await response.content.readany()):
+            stall.moved()
+            if sink is not None and response.status == 200:
+                wanted = sink.write(data)
+            else:
+                body += data[: LONGEST_ANSWER - len(body)]
+                wanted = len(body) < LONGEST_ANSWER
+        return Answer(
+            host=response.url.host_port_subcomponent or "",
+            call=call,
+            status=response.status,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=bytes(body),
+            secrets=self._secrets,
+        )
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._open is None:
+            connector = aiohttp.TCPConnector(
+                limit=0,  # how many requests there may be is the scheduler's to say
+                keepalive_timeout=KEEPALIVE,
+                ssl=self._tls() if self._base.scheme == "https" else True,
+                socket_factory=_socket,
+            )
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_reuseconn.append(_note_reuse)
+            connect = min(CONNECT_TIMEOUT, self._settings.timeout)
+            self._open = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
+                trace_configs=[trace],
+            )
+        return self._open
+
+    def _tls(self) -> ssl.SSLContext:
+        settings = self._settings
+        try:
+            context = ssl.create_default_context(cafile=settings.ca_file)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if settings.client_cert is not None:
+                context.load_cert_chain(settings.client_cert, settings.client_key)
+        except (OSError, ValueError) as error:
+            problem = f"ca_file, client_cert or client_key can't be used: {error}"
+            raise Transient(problem, scope=Scope.REMOTE) from None
+        return context
+
+    def _proxy(self, url: URL) -> str | None:
+        if self._settings.proxy is not None:
+            return self._settings.proxy.get_secret_value()
+        return environment_proxy(url)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    made = socket.socket(*address[:3])
+    if sys.platform == "linux":
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    return made
+
+
+async def _note_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.reused = True

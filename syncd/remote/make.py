@@ -1,0 +1,23 @@
+"""From a remote's settings to its client."""
+
+from collections.abc import Callable
+
+from syncd.config.remotes import ImageRemote as ImageSettings
+from syncd.config.remotes import MultipartRemote as MultipartSettings
+from syncd.remote.base import Throttle
+from syncd.remote.image import ImageRemote
+from syncd.remote.multipart import MultipartRemote
+
+
+def make_remote(
+    name: str,  # noqa: ARG001
+    settings: ImageSettings | MultipartSettings,
+    *,
+    throttle: Throttle,
+    clock: Callable[[], float],
+    user_agent: str,
+) -> ImageRemote | MultipartRemote:
+    """Return the client of the service that ``settings`` describe; ``clock`` gives seconds since the epoch."""
+    if isinstance(settings, ImageSettings):
+        return ImageRemote(settings, throttle=throttle, clock=clock, user_agent=user_agent)
+    return MultipartRemote(settings, throttle=throttle, clock=clock, user_agent=user_agent)

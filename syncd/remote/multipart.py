@@ -1,0 +1,264 @@
+"""The client of the multipart API: create a task, send its chunks, have them put together; or all in one request."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from syncd.config.remotes import MultipartRemote as Settings
+from syncd.core import chunks
+from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthorized
+from syncd.core.model import Content, Pending, Receipt, Session, Stored
+from syncd.remote import cloud
+from syncd.remote.answers import Answer
+from syncd.remote.base import Source, Throttle
+from syncd.remote.bodies import Body, Form, Upload, json_body
+from syncd.remote.http import Http
+
+LARGEST_DIRECT = 20 * 1024 * 1024
+"""Bytes of a file that may go in one request."""
+LEAST_CHUNK = 64 * 1024
+"""Bytes; a server that refuses such a chunk takes none."""
+_NO_TASK = "00000000-0000-0000-0000-000000000000"
+_PLAIN_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]+')
+"""Names that stand in a form's header without quoting, which every server reads in its own way."""
+
+
+class _Hasher:
+    """Computes the hash that the service knows a file by."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self._size = 0
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._hash.update(data)
+        self._size += len(data)
+
+    def content(self) -> Content:
+        """Return the content, after the last bytes."""
+        return Content(key=f"{self._algorithm}:{self._hash.hexdigest()}", size=self._size)
+
+
+class MultipartRemote:
+    """One server of the multipart API. ``clock`` gives seconds since the epoch."""
+
+    def __init__(self, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str) -> None:
+        self._settings = settings
+        password = settings.encrypt_password
+        secrets = () if password is None else (password.get_secret_value(),)
+        self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent, secrets=secrets)
+        self._clock = clock
+        self._facts: dict[str, int] = {}
+
+    @property
+    def identity(self) -> str:
+        """Tell this destination from others; without secrets."""
+        settings = self._settings
+        bundle = f" bundle {settings.bundle_id}" if settings.bundle_id else ""
+        return f"multipart {settings.url}{settings.prefix} pool {settings.pool_id}{bundle}"
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        """What was learned, in bytes.
+
+        ``refused``: the smallest chunk that was too large. ``direct_refused``: the smallest file that was too
+        large for one request; 0 where the server does not offer that.
+        """
+        return dict(self._facts)
+
+    def recall(self, facts: Mapping[str, int]) -> None:
+        """Take up what was learned in an earlier life."""
+        self._facts.update(facts)
+
+    @property
+    def block_size(self) -> int:
+        """The bytes of a file that one chunk most likely holds."""
+        if "refused" not in self._facts:
+            return self._settings.chunk_size
+        return min(self._settings.chunk_size, max(LEAST_CHUNK, self._facts["refused"] // 2))
+
+    def hasher(self) -> _Hasher:
+        """Return a new hasher for one file."""
+        return _Hasher(self._settings.hash)
+
+    async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:
+        """Take up a task again, choose the one request for a small file, or create a task."""
+        if session is not None and session.token and session.count == chunks.count(content.size, session.chunk_size):
+            return await self._resume(session)
+        if tries == 0 and self._may_go_direct(content, source):
+            return Session(token="", chunk_size=content.size, count=1, whole=True)
+        return await self._create(content, source)
+
+    def _may_go_direct(self, content: Content, source: Source) -> bool:
+        limit = self._facts.get("direct_refused", LARGEST_DIRECT + 1)
+        fits = self._settings.direct == "auto" and content.size < limit
+        return fits and _PLAIN_NAME.fullmatch(source.name) is not None
+
+    async def _create(self, content: Content, source: Source) -> Session | Stored:
+        order = {
+            **self._fields(content),
+            "file_name": source.name,
+            "file_size": content.size,
+            "content_type": source.media_type,
+            "chunk_size": self.block_size,
+        }
+        answer = await self._post("create", json_body(order))
+        json = answer.json() if answer.ok else None
+        if json is None:
+            raise self._http.failure(answer)
+        if json.get("file_exists") is True:
+            return self._existing(json, content)
+        begun = cloud.session_of(json, content)
+        if begun is None:
+            raise self._http.failure(answer)
+        self._check_chunk_size(begun, content)
+        return begun
+
+    def _existing(self, json: cloud.Json, content: Content) -> Stored:
+        file = cloud.cloud_file(json.get("file"))
+        contradiction = self._contradiction(file, content)
+        if contradiction:
+            raise Permanent(f"the server says that it has this file, but {contradiction}")
+        return Stored(ref=file.id if file else "", already=True)
+
+    def _check_chunk_size(self, begun: Session, content: Content) -> None:
+        refused = self._facts.get("refused")
+        length = min(begun.chunk_size, content.size)
+        if refused is not None and length >= refused:
+            raise Permanent(
+                f"the server wants chunks of {begun.chunk_size} bytes, though it refused one of {refused}: "
+                "a proxy in between may have to allow larger requests"
+            )
+
+    async def _resume(self, session: Session) -> Session:
+        """Ask what has arrived; where the server can't tell, what was acknowledged counts."""
+        answer = await self._http.get(f"{self._settings.prefix}/resume/{quote(session.token, safe='')}")
+        json = answer.json() if answer.ok else None
+        if json is None:
+            failure = self._http.failure(answer)
+            if isinstance(failure, Unauthorized | Transient):
+                raise failure
+            return session
+        arrived = cloud.received(json, session)
+        return Session(token=session.token, chunk_size=session.chunk_size, count=session.count, received=arrived)
+
+    async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
+        """Send chunk ``index``, or the whole file."""
+        if session.whole:
+            return await self._send_whole(content, source)
+        offset, length = chunks.span(index, content.size, session.chunk_size)
+        data = await source.read(offset, length)
+
+        async def read() -> AsyncIterator[bytes]:
+            yield data
+
+        upload = Upload(field="chunk", filename="chunk", media_type="application/octet-stream", size=length, read=read)
+        answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", Form(upload=upload))
+        if answer.ok:
+            return Receipt()
+        if answer.status == 404:
+            raise self._lost(answer)
+        if answer.too_large:
+            self._learn("refused", length)
+            raise Permanent(str(self._http.failure(answer))) if length <= LEAST_CHUNK else self._lost(answer)
+        raise self._http.failure(answer)
+
+    async def _send_whole(self, content: Content, source: Source) -> Receipt:
+        async def read() -> AsyncIterator[bytes]:
+            for index in range(chunks.count(source.size, self.block_size)):
+                yield await source.read(*chunks.span(index, source.size, self.block_size))
+
+        upload = Upload(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
+        answer = await self._post("direct", Form(fields=self._fields(content), upload=upload))
+        file = cloud.cloud_file(answer.json()) if answer.ok else None
+        if file is not None:
+            return Receipt(stored=self._confirmed(file, content))
+        if answer.status in (404, 405, 501):
+            self._learn("direct_refused", 0)
+            raise self._lost(answer)
+        if answer.too_large:
+            self._learn("direct_refused", content.size)
+            raise self._lost(answer)
+        raise self._http.failure(answer)
+
+    async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:  # noqa: ARG002 - the contract's
+        """Have the chunks put together. However that fails, the task may be gone, so it is begun again."""
+        answer = await self._post(f"complete/{quote(session.token, safe='')}")
+        json = answer.json() or {}
+        if answer.status == 202 and not answer.is_page:
+            return Pending(token=cloud.text(json.get("taskId")) or cloud.text(json.get("task_id")) or session.token)
+        file = cloud.cloud_file(json) if answer.ok else None
+        if file is not None:
+            return self._confirmed(file, content)
+        if answer.status in (400, 404, 409, 410, 500):
+            raise self._lost(answer)
+        raise self._http.failure(answer)
+
+    async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
+        """Ask whether the chunks have been put together."""
+        answer = await self._http.get(f"{self._settings.prefix}/progress/{quote(pending.token, safe='')}")
+        if answer.status == 404:
+            raise self._lost(answer)
+        json = answer.json() if answer.ok else None
+        if json is None:
+            raise self._http.failure(answer)
+        state = cloud.progress(json)
+        if state == "failed":
+            raise SessionLost(": ".join(filter(None, ("the server failed to put the file together", answer.words()))))
+        if state == "running":
+            return pending
+        file = cloud.cloud_file(json.get("file")) or cloud.cloud_file({**json, "id": json.get("file_id")})
+        return self._confirmed(file, content) if file else Stored(ref=pending.token)
+
+    async def check(self) -> None:
+        """Ask for a task that can't be there: what the server says about that shows whether it takes the token."""
+        answer = await self._http.get(f"{self._settings.prefix}/resume/{_NO_TASK}")
+        failure = self._http.failure(answer)
+        if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
+            raise failure
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._http.close()
+
+    async def _post(self, call: str, body: Body | None = None) -> Answer:
+        return await self._http.post(f"{self._settings.prefix}/{call}", body)
+
+    def _fields(self, content: Content) -> dict[str, str]:
+        """Return what *create* and *direct* are both told about a file."""
+        settings = self._settings
+        fields = {"hash": content.key.partition(":")[2], "pool_id": settings.pool_id}
+        if settings.bundle_id is not None:
+            fields["bundle_id"] = settings.bundle_id
+        if settings.encrypt_password is not None:
+            fields["encrypt_password"] = settings.encrypt_password.get_secret_value()
+        if settings.expired_at is not None:
+            fields["expired_at"] = self._expiry(settings.expired_at)
+        return fields
+
+    def _expiry(self, when: timedelta | datetime) -> str:
+        if isinstance(when, timedelta):
+            when = datetime.fromtimestamp(self._clock(), UTC) + when
+        return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def _confirmed(self, file: cloud.CloudFile, content: Content) -> Stored:
+        contradiction = self._contradiction(file, content)
+        if contradiction:
+            raise SessionLost(contradiction)
+        return Stored(ref=file.id)
+
+    def _contradiction(self, file: cloud.CloudFile | None, content: Content) -> str | None:
+        """Compare hash and size, where the server has the file as we know it and not encrypted."""
+        if file is None or self._settings.encrypt_password is not None:
+            return None
+        return file.contradiction(content)
+
+    def _learn(self, fact: str, size: int) -> None:
+        self._facts[fact] = min(size, self._facts.get(fact, size))
+
+    def _lost(self, answer: Answer) -> SessionLost:
+        return SessionLost(str(self._http.failure(answer)))
