@@ -1,0 +1,200 @@
+"""``syncd ctl``: asks the running daemon. Imports only what it needs, to answer at once."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import click
+
+from syncd.cli import ctl_view, words
+from syncd.cli.faults import Exit, Fault, bad_config
+from syncd.cli.options import config_option, examples, json_option
+from syncd.config import light
+from syncd.config.errors import ConfigError
+from syncd.config.load import find
+from syncd.control.client import ControlClient, Denied, NoAnswer, NotRunning, Refused
+from syncd.control.steering import Job, JobQuery
+from syncd.control.targets import Target
+from syncd.core.states import State
+
+PAGE = 1000
+"""Jobs asked for at once."""
+ENDING = 15.0
+"""Seconds that a daemon may take to end."""
+
+
+@click.group(
+    epilog=examples(
+        "syncd ctl status", "syncd ctl jobs --state failed", "syncd ctl show photos/cat.jpg", "syncd ctl retry --all"
+    )
+)
+@config_option
+@click.option("--socket", metavar="PATH", help="The daemon's control socket, instead of the configuration's.")
+@click.pass_context
+def command(ctx: click.Context, config: str | None, socket: str | None) -> None:
+    """Talk to the running daemon."""
+    ctx.obj = lambda: ControlClient(socket or _socket_of(config))
+
+
+def _socket_of(config: str | None) -> str:
+    try:
+        return str(light.control_socket(find(config)))
+    except ConfigError as error:
+        raise bad_config(error) from None
+
+
+def _asks(name: str) -> Callable[[Callable[..., int | None]], click.Command]:
+    """Make a function a subcommand that gets a client first, and whose errors are put into words."""
+
+    def decorate(function: Callable[..., int | None]) -> click.Command:
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> int | None:
+            with _faults():
+                return function(click.get_current_context().obj(), *args, **kwargs)
+
+        return command.command(name)(run)
+
+    return decorate
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except NotRunning as error:
+        raise Fault(str(error), code=Exit.NOT_RUNNING) from None
+    except Denied as error:
+        raise Fault(str(error), code=Exit.DENIED) from None
+    except NoAnswer as error:
+        raise Fault(str(error), code=Exit.UNAVAILABLE) from None
+    except Refused as error:
+        if error.problems:
+            raise Fault(str(error), *error.problems, code=Exit.BAD_CONFIG) from None
+        raise Fault(words.clean(error), code=Exit.FAILED) from None
+
+
+@_asks("status")
+@json_option
+def status(client: ControlClient, *, as_json: bool) -> None:
+    """How it is going: folders, servers, what is left to do."""
+    document = client.status()
+    _print(document, as_json=as_json, lines=ctl_view.status(document))
+
+
+@_asks("start")
+def start(client: ControlClient) -> None:
+    """Upload again after `stop`."""
+    client.start()
+    click.echo("uploading")
+
+
+@_asks("stop")
+@click.option("--now", is_flag=True, help="Cut the chunks in flight off; they are sent again later.")
+def stop(client: ControlClient, *, now: bool) -> None:
+    """Upload no more until `start`; watching and queueing go on."""
+    client.stop(now=now)
+    click.echo("stopped; new files are queued until: syncd ctl start")
+
+
+@_asks("rescan")
+@click.argument("path", required=False, type=click.UNPROCESSED)
+def rescan(client: ControlClient, path: str | None) -> None:
+    """Look through the folder that holds PATH, or through all."""
+    client.rescan(None if path is None else os.path.abspath(path))
+    click.echo("looking")
+
+
+@_asks("jobs")
+@click.option("--state", type=click.Choice(list(State)), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(min=1), default=JobQuery().limit, show_default=True, help="At most N.")
+@click.option("--search", metavar="TEXT", help="Only those with TEXT in their path.")
+@json_option
+def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | None, as_json: bool) -> None:
+    """List jobs, latest change first; there is one for each file and server."""
+    found: list[Job] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        page = client.jobs(
+            JobQuery(
+                state=State(state) if state else None,
+                limit=min(PAGE, limit - len(found)),
+                before=cursor,
+                search=search,
+            )
+        )
+        found += page["jobs"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    _print({"jobs": found, "next": cursor}, as_json=as_json, lines=ctl_view.jobs(found, more=cursor is not None))
+
+
+@_asks("show")
+@click.argument("target", metavar="PATH|ID", type=click.UNPROCESSED)
+@json_option
+def show(client: ControlClient, *, target: str, as_json: bool) -> None:
+    """All that is known of a file or a job, with its history.
+
+    A number is a job's ID; write ./17 for a file of that name.
+    """
+    found = client.show(_target(target))
+    _print({"jobs": found}, as_json=as_json, lines=ctl_view.details(found))
+
+
+@_asks("retry")
+@click.argument("targets", metavar="[PATH|ID]...", nargs=-1, type=click.UNPROCESSED)
+@click.option("--all", "everything", is_flag=True, help="All that failed.")
+def retry(client: ControlClient, *, targets: Sequence[str], everything: bool) -> None:
+    """Queue failed, skipped or waiting jobs again, to be tried at once."""
+    if everything == bool(targets):
+        raise click.UsageError("name a file or a job, or say --all")
+    number = client.retry(None if everything else [_target(text) for text in targets])
+    click.echo(f"{words.count(number, 'job')} queued again")
+
+
+@_asks("cancel")
+@click.argument("targets", metavar="PATH|ID...", nargs=-1, required=True, type=click.UNPROCESSED)
+def cancel(client: ControlClient, *, targets: Sequence[str]) -> None:
+    """Give jobs up, one that is uploading too; `retry` takes it back."""
+    number = client.cancel([_target(text) for text in targets])
+    click.echo(f"{words.count(number, 'job')} cancelled")
+
+
+@_asks("reload")
+def reload(client: ControlClient) -> None:
+    """Have the daemon take over the configuration as it is now."""
+    for line in client.reload() or ["nothing has changed"]:
+        click.echo(words.clean(line))
+
+
+@_asks("shutdown")
+def shutdown(client: ControlClient) -> int:
+    """End the daemon, in order; returns when it has ended."""
+    client.shutdown()
+    deadline = time.monotonic() + ENDING
+    while time.monotonic() < deadline:
+        try:
+            client.status()
+        except (NotRunning, NoAnswer):
+            click.echo("ended")
+            return Exit.OK
+        time.sleep(0.05)
+    raise Fault(f"the daemon is still ending after {ENDING:g} s: see its log", code=Exit.FAILED)
+
+
+def _target(text: str) -> Target:
+    if text.isascii() and text.isdigit():
+        return int(text)
+    return os.path.abspath(text)
+
+
+def _print(document: object, *, as_json: bool, lines: Iterator[str]) -> None:
+    if as_json:
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        for line in lines:
+            click.echo(line)

@@ -1,0 +1,43 @@
+"""How a command ends when it can't do its work: words for a person, a number for a script."""
+
+from enum import IntEnum
+
+from syncd.config.errors import ConfigError
+
+
+class Exit(IntEnum):
+    """What the exit codes mean; those from 64 on are of ``sysexits.h``."""
+
+    OK = 0
+    FAILED = 1
+    """The work had failures."""
+    USAGE = 2
+    NOT_RUNNING = 3
+    """There is no daemon, as ``systemctl status`` says it."""
+    BAD_DATA = 65
+    """The job store can't be used."""
+    UNAVAILABLE = 69
+    """Something that is needed is not there: an address, a disk, an answer."""
+    INTERNAL = 70
+    """A bug of syncd."""
+    BUSY = 75
+    """Another instance holds the state folder."""
+    DENIED = 77
+    """Permission."""
+    BAD_CONFIG = 78
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+class Fault(Exception):  # noqa: N818 - it is the end of a command, maybe a fine one
+    """Ends the command with ``code`` after ``lines`` on standard error: what, where, and what to do."""
+
+    def __init__(self, *lines: str, code: Exit) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+        self.code = code
+
+
+def bad_config(error: ConfigError) -> Fault:
+    """Return the fault that ends a command whose configuration can't be used."""
+    return Fault(*map(str, error.problems), code=Exit.BAD_CONFIG)

@@ -1,0 +1,97 @@
+"""``syncd once``: a single pass, for cron and for people who look on."""
+
+import asyncio
+import dataclasses
+import json
+import os
+from contextlib import ExitStack
+
+import click
+from rich.console import Console
+
+from syncd.cli import words
+from syncd.cli.configuration import load
+from syncd.cli.faults import Exit
+from syncd.cli.options import config_option, examples, json_option
+from syncd.cli.progress import Flight, Progress, View
+from syncd.cli.working import working
+from syncd.config.load import Loaded
+from syncd.core.names import displayed
+from syncd.daemon.once import Snapshot, Summary, once
+
+
+@click.command(epilog=examples("syncd once", "syncd once --json -c photos.yaml"))
+@config_option
+@json_option
+def command(config: str | None, *, as_json: bool) -> int:
+    """Look through the folders, upload all that is due, and end.
+
+    On a terminal it shows a progress bar; elsewhere it logs to standard error. Ends with 0 when all has arrived and
+    with 1 when something has not.
+    """
+    loaded = load(config)
+    summary = _run(loaded)
+    if as_json:
+        click.echo(json.dumps({"ok": _is_fine(summary), **dataclasses.asdict(summary)}, ensure_ascii=False))
+    else:
+        for line in _told(summary):
+            click.echo(line)
+    return Exit.OK if _is_fine(summary) else Exit.FAILED
+
+
+def _run(loaded: Loaded) -> Summary:
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        if not console.is_terminal:
+            stack.enter_context(working(loaded))
+            return asyncio.run(once(loaded.config))
+        # Bars and log lines can't share a terminal: what matters is told at the end, the log file has all.
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.enter_context(working(loaded, stream=nowhere))
+        progress = stack.enter_context(Progress(console))
+        return asyncio.run(once(loaded.config, on_progress=lambda snapshot: progress.show(_view(snapshot))))
+
+
+def _view(snapshot: Snapshot) -> View:
+    return View(
+        done=snapshot.files_done,
+        left=snapshot.files_left,
+        failed=snapshot.files_failed,
+        pending=snapshot.pending,
+        per_second=snapshot.per_second,
+        scanning=snapshot.scanning,
+        flights=[
+            Flight(
+                name=displayed(os.path.basename(progress.job.path)),
+                remote=progress.stage,
+                size=progress.job.size,
+                sent=progress.sent,
+            )
+            for progress in snapshot.in_flight
+        ],
+    )
+
+
+def _is_fine(summary: Summary) -> bool:
+    return not summary.problems and not summary.unreachable
+
+
+def _told(summary: Summary) -> list[str]:
+    done = [
+        (summary.uploaded, "uploaded"),
+        (summary.duplicate, "there already"),
+        (summary.unchanged, "unchanged"),
+        (summary.skipped, "skipped"),
+        (len(summary.problems), "not done"),
+    ]
+    numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or "nothing to do"
+    sent = f"; {words.size(summary.sent)} sent in {words.duration(summary.seconds)}" if summary.sent else ""
+    lines = [numbers + sent]
+    lines += [
+        words.clean(
+            f"{problem.path} to {problem.remote}: {problem.state}" + (f", {problem.detail}" if problem.detail else "")
+        )
+        for problem in summary.problems
+    ]
+    lines += [f"{words.clean(name)} can't be reached: syncd check" for name in summary.unreachable]
+    return lines

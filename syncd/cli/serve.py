@@ -1,0 +1,83 @@
+"""``syncd serve``: the receiver, a server for both upload APIs."""
+
+import asyncio
+import errno
+import ipaddress
+import os
+import signal
+
+import click
+
+from syncd import logs
+from syncd.cli.faults import Exit, Fault
+from syncd.cli.options import examples
+from syncd.config import paths
+from syncd.receiver.errors import ReceiverBusy
+from syncd.receiver.serve import serve
+from syncd.receiver.settings import Settings
+
+TOKEN = "SYNCD_SERVE_TOKEN"  # noqa: S105 - a variable's name
+_TAKEN = {errno.EADDRINUSE: "it is in use", errno.EADDRNOTAVAIL: "this machine has no such address"}
+
+
+@click.command(epilog=examples("syncd serve", "syncd serve --dir /srv/photos --port 8080 --token-file token"))
+@click.option("--dir", "folder", metavar="DIR", help="Where files are stored. Default: received in the state folder.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=4444, show_default=True, help="0: any free port.")
+@click.option("--token", help=f"Ask for this bearer token. It shows in the process list: rather ${TOKEN}.")
+@click.option("--token-file", metavar="FILE", help="A file that holds the token and nothing else.")
+def command(folder: str | None, host: str, port: int, token: str | None, token_file: str | None) -> None:
+    """Be the other end: a server for both upload APIs, storing files in DIR."""
+    secret = _token(token, token_file)
+    logs.configure(secrets=[secret] if secret else [])
+    if not secret and not _is_loopback(host):
+        click.echo(f"syncd: {host}: whoever can reach this address can store files: give --token-file", err=True)
+    folder = os.path.abspath(folder or paths.state_dir() / "received")
+    try:
+        asyncio.run(_serve(Settings(folder=folder, token=secret), host, port))
+    except ReceiverBusy as error:
+        raise Fault(f"{error}: end it, or give another --dir", code=Exit.BUSY) from None
+    except OSError as error:
+        if error.errno in _TAKEN:
+            advice = f"can't listen at {host} port {port}: {_TAKEN[error.errno]}; choose another: --host, --port"
+            raise Fault(advice, code=Exit.UNAVAILABLE) from None
+        raise
+    finally:
+        logs.close()
+
+
+async def _serve(settings: Settings, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    await serve(settings, host=host, port=port, ready=lambda url: _ready(url, settings.folder), stop=stop)
+
+
+def _ready(url: str, folder: str) -> None:
+    click.echo(f"{url} stores in {folder}")
+
+
+def _token(token: str | None, token_file: str | None) -> str | None:
+    if token and token_file:
+        raise click.UsageError("give only one of --token and --token-file")
+    if token:
+        click.echo(f"syncd: --token shows in the process list: rather --token-file or ${TOKEN}", err=True)
+        return token
+    if token_file:
+        try:
+            with open(token_file, encoding="utf-8") as file:
+                token = file.read(65_536).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
+            raise Fault(f"--token-file {token_file}: {reason}", code=Exit.BAD_CONFIG) from None
+        if not token:
+            raise Fault(f"--token-file {token_file}: it is empty", code=Exit.BAD_CONFIG)
+        return token
+    return os.environ.get(TOKEN) or None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
