@@ -1,0 +1,151 @@
+"""A job from its claim to what became of it.
+
+A result counts only for the claim that it belongs to: a job that was cancelled, or claimed anew after its lease was
+over, is left as it is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, update
+
+from syncd.core.model import Stored
+from syncd.core.states import Cause, Outcome, State, step
+from syncd.store import uploads
+from syncd.store.intake import mark_absent
+from syncd.store.moves import Work, load, load_all, move, stamp_of
+from syncd.store.records import Job
+from syncd.store.schema import jobs
+
+FAR = 24 * 3600.0
+"""No backoff is longer: a job that is due later than this was put off before the clock was set back."""
+OVERTAKEN = "the file changed while it was uploaded"
+REMOVED = "removed before it was uploaded"
+INTERRUPTED = "interrupted"
+
+_CAUSES = {Outcome.UPLOADED: Cause.UPLOADED, Outcome.DUPLICATE: Cause.DUPLICATE}
+
+
+def _due(state: State) -> Select[tuple[float, int]]:
+    return (
+        select(jobs.c.due_at, jobs.c.id)
+        .where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == state, jobs.c.large == bindparam("large"))
+        .where(jobs.c.due_at <= bindparam("now") if state is State.WAITING else true())
+        .order_by(jobs.c.due_at)
+        .limit(bindparam("limit"))
+    )
+
+
+_DUE = (_due(State.QUEUED), _due(State.WAITING))
+_WOKEN = update(jobs).where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == State.WAITING)
+_WOKEN_BY_KEY = _WOKEN.where(jobs.c.key == bindparam("content"))
+_NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
+
+
+def claim(work: Work, remote_id: int, limit: int, *, owner: str, lease: float, large: int) -> list[Job]:
+    """Take up to ``limit`` jobs that are due, the longest due first, at most ``large`` of them large."""
+    due: list[Row[tuple[float, int]]] = []
+    for is_large, bound in ((False, limit), (True, limit if large < 0 else min(large, limit))):
+        given = {"remote": remote_id, "large": is_large, "now": work.now, "limit": bound}
+        due += [row for statement in _DUE for row in work.connection.execute(statement, given)]
+    chosen = [job_id for _, job_id in sorted(due)[:limit]]
+    rows = load_all(work.connection, jobs.c.id, chosen)
+    rows.sort(key=lambda row: chosen.index(row.id))
+    move(work, Cause.CLAIMED, rows, lease_owner=owner, lease_until=work.now + lease)
+    return [_claimed(row) for row in rows]
+
+
+def _claimed(row: Row[Any]) -> Job:
+    return Job(
+        id=row.id,
+        file_id=row.file_id,
+        remote_id=row.remote_id,
+        folder=row.folder,
+        path=row.path,
+        size=row.size,
+        stamp=stamp_of(row),
+        version=row.file_version,
+        claim=row.claim + 1,
+        attempts=row.attempts,
+        key=row.key if row.key_version == row.file_version else None,
+    )
+
+
+def next_due(connection: Connection, remote_id: int, now: float) -> float | None:
+    """Return when a job of the remote is due, maybe in the past; None if there is none to come."""
+    times = [
+        connection.execute(
+            select(func.min(jobs.c.due_at)).where(
+                jobs.c.remote_id == remote_id, jobs.c.state == state, jobs.c.large == large
+            )
+        ).scalar()
+        for large in (False, True)
+        for state in (State.QUEUED, State.WAITING)
+    ]
+    return min((time for time in times if time is not None), default=None)
+
+
+def renew(work: Work, owner: str, lease: float) -> None:
+    """Put off the end of the leases of ``owner``."""
+    work.connection.execute(update(jobs).where(jobs.c.lease_owner == owner), {"lease_until": work.now + lease})
+
+
+def recover(work: Work, owner: str) -> int:
+    """Release what others than ``owner`` have claimed; return how many jobs.
+
+    For the one daemon of a state folder, at its start: all others are dead, however long their leases.
+    """
+    ids = select(jobs.c.id).where(jobs.c.lease_owner != owner)
+    rows = load_all(work.connection, jobs.c.id, work.connection.execute(ids).scalars())
+    move(work, Cause.RELEASED, rows, detail=INTERRUPTED)
+    far = jobs.c.due_at > work.now + FAR
+    work.connection.execute(update(jobs).where(jobs.c.state == State.WAITING, far), {"due_at": work.now})
+    return len(rows)
+
+
+def finish(work: Work, job: Job, *, key: str, stored: Stored, outcome: Outcome) -> State | None:
+    """Take note that the remote has the content ``key``, and with it this job's file."""
+    values = {"key": key, "key_version": job.version, "ref": stored.ref}
+    after = conclude(work, job, _CAUSES[outcome], values=values)
+    if after is not None:
+        uploads.record(work, job.remote_id, key, stored.ref, job.size)
+    return after
+
+
+def vanish(work: Work, job: Job) -> State | None:
+    """Take note that the file is not there."""
+    after = conclude(work, job, Cause.GONE, detail=REMOVED)
+    if after is State.SKIPPED:
+        mark_absent(work, [job.file_id])
+    return after
+
+
+def conclude(
+    work: Work, job: Job, cause: Cause, *, detail: str | None = None, values: Mapping[str, object] | None = None
+) -> State | None:
+    """End the claim; return the job's state after, or None if the claim had ended before.
+
+    If the file has another version meanwhile, the job is queued for that one, whatever became of this one.
+    """
+    row = load(work.connection, job.id)
+    if row is None or row.state is not State.UPLOADING or row.claim != job.claim:
+        return None
+    if row.file_version != job.version:
+        move(work, Cause.RELEASED, [row], detail=OVERTAKEN, attempts=0)
+        return State.QUEUED
+    move(work, cause, [row], detail=detail, **(values or {}))
+    return step(row.state, cause)
+
+
+def note_key(work: Work, job: Job, key: str) -> None:
+    """Keep the content key of the version that was claimed."""
+    given = {"job": job.id, "number": job.claim, "key": key, "key_version": job.version}
+    work.connection.execute(_NOTE, given)
+
+
+def wake(work: Work, remote_id: int, key: str | None) -> int:
+    """Make the waiting jobs of a remote due, all or those of a content; return how many."""
+    if key is None:
+        return work.connection.execute(_WOKEN, {"remote": remote_id, "due_at": work.now}).rowcount
+    given = {"remote": remote_id, "content": key, "due_at": work.now}
+    return work.connection.execute(_WOKEN_BY_KEY, given).rowcount

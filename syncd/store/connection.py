@@ -1,0 +1,85 @@
+"""How the file is opened by SQLite, and what its errors mean."""
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from syncd.store.errors import StoreDamaged, StoreError, StoreUnavailable
+
+BUSY_TIMEOUT = 1.0
+"""Seconds that SQLite itself waits for a lock of another program."""
+
+_PASSING = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+    )
+)
+_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+
+
+def address(path: str, mode: str) -> str:
+    """Return the URI of the file; ``mode`` is ``ro`` or ``rw``, neither of which makes a file."""
+    return f"{Path(path).absolute().as_uri()}?mode={mode}"
+
+
+def engine(path: str, *, writing: bool) -> Engine:
+    """Return an engine on an existing file; each of its connections stays in the thread that made it."""
+
+    def connect() -> sqlite3.Connection:
+        raw = sqlite3.connect(address(path, "rw"), uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL") if writing else ("query_only = ON",):
+                raw.execute(f"PRAGMA {pragma}")
+            raw.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            raw.close()
+            raise
+        return raw
+
+    made = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
+
+    @event.listens_for(made, "begin")
+    def _(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return made
+
+
+def _code(error: Exception) -> int | None:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def is_passing(error: Exception) -> bool:
+    """Say whether it is an error of the machine, as a full disk, that the same work need not meet again."""
+    return _code(error) in _PASSING
+
+
+def translated(error: Exception, path: str) -> Exception:
+    """Return what ``error`` means to a caller: an error of the disk or the file as a ``StoreError``, others as they are."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if _code(error) in _DAMAGE:
+        return damaged(path, str(cause))
+    if is_passing(error):
+        return StoreUnavailable(
+            f"{path}: the job store can't be used: {cause}: check the folder, its disk and its permissions"
+        )
+    return error
+
+
+def damaged(path: str, how: str) -> StoreError:
+    """Return the error for a file that is not, or not whole, a job store."""
+    return StoreDamaged(
+        f"{path}: the job store is damaged ({how}): move it away and start again; "
+        "what the servers have already is found there and not sent twice"
+    )

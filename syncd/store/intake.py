@@ -1,0 +1,198 @@
+"""What the sight of a file, or of its absence, does to the store."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from syncd.core.model import Seen, Stamp
+from syncd.core.states import Cause, State, sources
+from syncd.store.moves import LARGE, NewJob, Work, create, load_all, move, parts, stamp_of
+from syncd.store.schema import files, jobs, remotes
+
+Vanished = Callable[[str, str], bool]
+"""Says of a folder and a path in it whether there is nothing there; called in the writer's thread."""
+
+NO_STAMP = Stamp(device=0, inode=0, size=0, mtime_ns=0)
+"""Kept for a file that has no content to tell apart, as a named pipe."""
+ELSEWHERE = "its folder no longer goes to this remote"
+REMOVED = "removed before it was uploaded"
+
+_AT = select(files).where(files.c.folder == bindparam("folder"), files.c.path.in_(bindparam("paths", expanding=True)))
+_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)))
+_NEW = insert(files).returning(files.c.id, files.c.path, files.c.version)
+_PLACE = update(files).where(files.c.id == bindparam("file"))
+_RESIZE = update(jobs).where(jobs.c.file_id == bindparam("file"))
+_NAMES = select(remotes.c.id, remotes.c.name)
+_REVIVABLE = (Cause.UNFIT, Cause.GONE)
+_OPEN = (State.QUEUED, State.WAITING, State.FAILED)
+
+
+def diff(connection: Connection, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int]) -> list[Seen]:
+    """Return those of ``seen`` that :func:`observe` would do something about."""
+    return [one for part in parts(seen) for one in _diff(connection, folder, part, frozenset(remote_ids))]
+
+
+def _diff(connection: Connection, folder: str, seen: list[Seen], wanted: frozenset[int]) -> Iterator[Seen]:
+    known = _known(connection, folder, seen)
+    jobs_of = _jobs_of(connection, [row.id for row in known.values()])
+    for one in seen:
+        row = known.get(one.path)
+        if (
+            row is None
+            or not row.present
+            or stamp_of(row) != _stamp(one)
+            or wanted - {job.remote_id for job in jobs_of[row.id]}
+            or any(_effect(job, one.unfit, wanted) for job in jobs_of[row.id])
+        ):
+            yield one
+
+
+def observe(work: Work, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int], vanished: Vanished) -> int:
+    """Take note of quiet files; return how many jobs changed or were made."""
+    before = len(work.changes)
+    for part in parts({one.path: one for one in seen}.values()):
+        placed = _place(work, folder, part, vanished)
+        _apply(work, folder, [(one, *placed[one.path]) for one in part], frozenset(remote_ids))
+    return len(work.changes) - before
+
+
+def _place(work: Work, folder: str, seen: list[Seen], vanished: Vanished) -> dict[str, tuple[int, int]]:
+    """Bring the files' rows up to what was seen; return their ids and versions by path."""
+    known = _known(work.connection, folder, seen)
+    known |= _moved(work.connection, [one for one in seen if one.path not in known], vanished)
+    placed = {}
+    changed, new, resized = [], [], []
+    for one in seen:
+        if (row := known.get(one.path)) is None:
+            new.append({"version": 1, **_columns(folder, one)})
+            continue
+        stamp = _stamp(one)
+        version = row.version + (stamp != stamp_of(row))
+        placed[one.path] = row.id, version
+        changed.append({"file": row.id, "version": version, **_columns(folder, one)})
+        if stamp.size != row.size:
+            resized.append({"file": row.id, "size": stamp.size, "large": stamp.size >= LARGE})
+    for statement, rows in (_PLACE, changed), (_RESIZE, resized):
+        if rows:
+            work.connection.execute(statement, rows)
+    if new:
+        placed |= {row.path: (row.id, row.version) for row in work.connection.execute(_NEW, new)}
+    return placed
+
+
+def _moved(connection: Connection, seen: list[Seen], vanished: Vanished) -> dict[str, Row[Any]]:
+    """Find files that were renamed: the same stamp is known under a path where there is nothing any more."""
+    inodes = {one.stamp.inode for one in seen if one.stamp is not None}
+    candidates: dict[Stamp, list[Row[Any]]] = {}
+    for row in connection.execute(_WITH_INODE, {"inodes": inodes}) if inodes else ():
+        candidates.setdefault(stamp_of(row), []).append(row)
+    found = {}
+    for one in seen:
+        rows = candidates.get(_stamp(one), [])
+        row = next((row for row in rows if vanished(row.folder, row.path)), None)
+        if row is not None and one.stamp is not None:
+            rows.remove(row)
+            found[one.path] = row
+    return found
+
+
+def _apply(work: Work, folder: str, placed: list[tuple[Seen, int, int]], wanted: frozenset[int]) -> None:
+    """Make or move the jobs of the files that were seen; with each file go its id and its version."""
+    jobs_of = _jobs_of(work.connection, [file_id for _, file_id, _ in placed])
+    names = {row.id: row.name for row in work.connection.execute(_NAMES)}
+    effects = []
+    new = []
+    for one, file_id, version in placed:
+        for job in jobs_of[file_id]:
+            if effect := _effect(job, one.unfit, wanted):
+                effects.append((*effect, job))
+        new += [
+            NewJob(
+                file_id=file_id,
+                remote_id=remote_id,
+                folder=folder,
+                path=one.path,
+                remote=names[remote_id],
+                size=_stamp(one).size,
+                version=version,
+                unfit=one.unfit,
+            )
+            for remote_id in sorted(wanted - {job.remote_id for job in jobs_of[file_id]})
+        ]
+    create(work, new)
+    effects.sort(key=lambda effect: (effect[0], effect[1] or ""))
+    for (cause, detail), group in groupby(effects, key=lambda effect: effect[:2]):
+        move(work, cause, [job for _, _, job in group], detail=detail, attempts=0, due_at=work.now)
+
+
+def _effect(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[Cause, str | None] | None:
+    """Return the cause and the detail of the step that ``job`` takes when its file is seen, if any.
+
+    A job that is uploading takes none: the end of the upload notices that the file has another version.
+    """
+    if job.state is State.UPLOADING:
+        return None
+    if job.remote_id not in wanted:
+        return (Cause.GONE, ELSEWHERE) if job.state in _OPEN else None
+    changed = job.version != job.file_version
+    left_out = job.state is State.SKIPPED and job.cause in _REVIVABLE
+    if unfit is None:
+        return (Cause.CHANGED, None) if changed or left_out else None
+    known = job.cause is Cause.UNFIT and job.detail == unfit
+    return (Cause.UNFIT, unfit) if changed or job.state in _OPEN or (left_out and not known) else None
+
+
+def gone(work: Work, folder: str, paths: Iterable[str]) -> int:
+    """Take note that there is nothing at ``paths`` any more; return how many jobs that ended."""
+    before = len(work.changes)
+    for part in parts(paths):
+        rows = work.connection.execute(_AT, {"folder": folder, "paths": part}).all()
+        if rows:
+            mark_absent(work, [row.id for row in rows])
+            open_jobs = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
+            move(work, Cause.GONE, [job for job in open_jobs if job.state in _OPEN], detail=REMOVED)
+    return len(work.changes) - before
+
+
+def mark_absent(work: Work, file_ids: Iterable[int]) -> None:
+    """Take note that files are not where they were."""
+    work.connection.execute(_PLACE, [{"file": file_id, "present": False} for file_id in file_ids])
+
+
+def paths(connection: Connection, folder: str, after: str | None, limit: int) -> list[str]:
+    """Return paths of present files in the order of their bytes, following ``after``."""
+    statement = select(files.c.path).where(files.c.folder == folder, files.c.present)
+    if after is not None:
+        statement = statement.where(files.c.path > after)
+    return list(connection.execute(statement.order_by(files.c.path).limit(limit)).scalars())
+
+
+def _known(connection: Connection, folder: str, seen: list[Seen]) -> dict[str, Row[Any]]:
+    rows = connection.execute(_AT, {"folder": folder, "paths": [one.path for one in seen]})
+    return {row.path: row for row in rows}
+
+
+def _jobs_of(connection: Connection, file_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
+    found: dict[int, list[Row[Any]]] = {file_id: [] for file_id in file_ids}
+    for row in load_all(connection, jobs.c.file_id, found):
+        found[row.file_id].append(row)
+    return found
+
+
+def _stamp(seen: Seen) -> Stamp:
+    return seen.stamp or NO_STAMP
+
+
+def _columns(folder: str, seen: Seen) -> dict[str, object]:
+    stamp = _stamp(seen)
+    return {
+        "folder": folder,
+        "path": seen.path,
+        "device": stamp.device,
+        "inode": stamp.inode,
+        "size": stamp.size,
+        "mtime_ns": stamp.mtime_ns,
+        "present": True,
+    }

@@ -1,0 +1,278 @@
+"""The door to the store: all that the daemon may ask of it, asynchronously.
+
+Every write is on the disk when its call returns; no call depends on another that has not returned. A call that is
+cancelled may still be carried out.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from syncd.core.model import Seen, Session, Stored
+from syncd.core.states import Cause, Outcome, State
+from syncd.store import claims, intake, people, uploads
+from syncd.store.database import Database
+from syncd.store.intake import Vanished
+from syncd.store.moves import LARGE, Work
+from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step
+
+__all__ = ["LARGE", "Change", "Counts", "Job", "JobRecord", "JobStore", "RemoteRecord", "Step"]
+
+T = TypeVar("T")
+
+ORDER_PART = 5000
+"""Jobs that one write retries, so that others get their turn between."""
+
+
+class JobStore:
+    """The memory of the daemon. Made by :meth:`open`; belongs to the event loop that opened it.
+
+    Any call raises ``StoreClosed`` after :meth:`close`. ``clock`` gives seconds since the epoch.
+    ``on_change`` are called in the loop's thread with each :class:`Change` once it is on the disk, before the call that
+    made it returns.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self.database = database
+        self.on_change: list[Callable[[Change], None]] = []
+        self._clock = clock
+
+    @classmethod
+    async def open(
+        cls, path: str, *, clock: Callable[[], float], on_blocked: Callable[[str | None], None] | None = None
+    ) -> "JobStore":
+        """Open the file, made or migrated as needed; a ``StoreError`` if that can't be.
+
+        ``on_blocked`` is called with one line when writes begin to wait for the disk, and with None when they go on.
+        """
+        return cls(await Database.open(path, on_blocked=on_blocked), clock)
+
+    async def close(self) -> None:
+        """Finish what was asked for before, and close the file."""
+        await self.database.close()
+
+    @property
+    def alive(self) -> bool:
+        """Say whether the store does its work: for a watchdog."""
+        return self.database.alive
+
+    async def _write(self, work: Callable[[Work], T]) -> T:
+        def unit(connection: Connection) -> tuple[T, list[Change]]:
+            under_way = Work(connection=connection, now=self._clock())
+            return work(under_way), under_way.changes
+
+        result, _ = await self.database.write(unit, self._tell)
+        return result
+
+    def _tell(self, done: tuple[object, list[Change]]) -> None:
+        for change in done[1]:
+            for listener in self.on_change:
+                listener(change)
+
+    # Remotes.
+
+    async def remote(self, name: str, identity: str) -> RemoteRecord:
+        """Return the remote of that identity; it is made, or given its new name, as needed."""
+        return await self._write(lambda work: people.remote(work, name, identity))
+
+    async def remember(self, remote_id: int, facts: Mapping[str, int]) -> None:
+        """Keep what was learned about a server, in place of what was known."""
+        await self._write(lambda work: people.remember(work, remote_id, facts))
+
+    # Intake.
+
+    async def diff(self, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int]) -> list[Seen]:
+        """Return those of ``seen`` that :meth:`observe` would do something about. Writes nothing."""
+        return await self.database.read(lambda connection: intake.diff(connection, folder, seen, remote_ids))
+
+    async def observe(self, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int], *, vanished: Vanished) -> int:
+        """Take note of files that are quiet; return how many jobs were made or changed their state.
+
+        Each file has one job for each of the remotes. A new stamp queues it again; a job that is uploading goes on, and
+        is queued again at its end. A path that is new but has the stamp of one where there is nothing any more is that
+        file, renamed. ``vanished(folder, path)`` tells this, in the writer's thread.
+        """
+        return await self._write(lambda work: intake.observe(work, folder, seen, remote_ids, vanished))
+
+    async def gone(self, folder: str, paths: Sequence[str]) -> int:
+        """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
+
+        What is done stays done, and uploads under way find out by themselves.
+        """
+        return await self._write(lambda work: intake.gone(work, folder, paths))
+
+    async def paths(self, folder: str, *, after: str | None = None, limit: int = 1000) -> list[str]:
+        """Return the paths of up to ``limit`` files that are not gone, in the order of their bytes, following ``after``."""
+        return await self.database.read(lambda connection: intake.paths(connection, folder, after, limit))
+
+    # Claims and results. A result returns the state after it, or None, and changes nothing, if the claim is over.
+
+    async def claim(self, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
+        """Take up to ``limit`` jobs that are due, the longest due first; they are ``owner``'s for ``lease`` seconds.
+
+        At most ``large`` of them are of files of :data:`LARGE` bytes and more; -1 for no such bound.
+        """
+        take = partial(claims.claim, owner=owner, lease=lease, large=large)
+        return await self._write(lambda work: take(work, remote_id, limit))
+
+    async def next_due(self, remote_id: int) -> float | None:
+        """Return when a job of the remote is due, at the latest now for one that is; None if there is none to come."""
+        now = self._clock()
+        return await self.database.read(lambda connection: claims.next_due(connection, remote_id, now))
+
+    async def renew(self, owner: str, lease: float) -> None:
+        """Let the leases of ``owner`` end ``lease`` seconds from now."""
+        await self._write(lambda work: claims.renew(work, owner, lease))
+
+    async def recover(self, owner: str) -> int:
+        """Queue again what others than ``owner`` had claimed; return how many jobs.
+
+        For the start of the one daemon of a state folder: all others are dead, however long their leases.
+        """
+        return await self._write(lambda work: claims.recover(work, owner))
+
+    async def finish(self, job: Job, *, key: str, stored: Stored, outcome: Outcome) -> State | None:
+        """The remote has the content ``key``: done, unless the file has changed meanwhile."""
+        return await self._write(lambda work: claims.finish(work, job, key=key, stored=stored, outcome=outcome))
+
+    async def defer(self, job: Job, *, due_at: float, attempts: int, detail: str) -> State | None:
+        """A try failed; wait for the next one."""
+        values = {"due_at": due_at, "attempts": attempts}
+        return await self._write(lambda work: claims.conclude(work, job, Cause.DEFERRED, detail=detail, values=values))
+
+    async def release(self, job: Job, detail: str) -> State | None:
+        """Put the job back in the queue, at its old place."""
+        return await self._write(lambda work: claims.conclude(work, job, Cause.RELEASED, detail=detail))
+
+    async def refuse(self, job: Job, detail: str) -> State | None:
+        """The job failed; a person has to look."""
+        return await self._write(lambda work: claims.conclude(work, job, Cause.REFUSED, detail=detail))
+
+    async def skip(self, job: Job, detail: str) -> State | None:
+        """The file can't be uploaded as it is."""
+        return await self._write(lambda work: claims.conclude(work, job, Cause.UNFIT, detail=detail))
+
+    async def vanish(self, job: Job) -> State | None:
+        """The file is not there any more."""
+        return await self._write(lambda work: claims.vanish(work, job))
+
+    async def note_key(self, job: Job, key: str) -> None:
+        """Keep the content key that hashing has found."""
+        await self._write(lambda work: claims.note_key(work, job, key))
+
+    async def wake(self, remote_id: int, key: str) -> int:
+        """Make the waiting jobs with that content due; return how many."""
+        return await self._write(lambda work: claims.wake(work, remote_id, key))
+
+    async def wake_remote(self, remote_id: int) -> int:
+        """Make all waiting jobs of the remote due; return how many."""
+        return await self._write(lambda work: claims.wake(work, remote_id, None))
+
+    # Sessions and contents.
+
+    async def content(self, remote_id: int, key: str) -> str | None:
+        """Return how to ask the remote for the content, if it is known to be there."""
+        return await self.database.read(lambda connection: uploads.content(connection, remote_id, key))
+
+    async def forget_content(self, remote_id: int, key: str) -> None:
+        """Take note that the remote does not have the content after all."""
+        await self._write(lambda work: uploads.forget(work, remote_id, key))
+
+    async def session(self, remote_id: int, key: str) -> Session | None:
+        """Return the upload of a content that is under way, with the chunks that were acknowledged."""
+        return await self.database.read(lambda connection: uploads.session(connection, remote_id, key))
+
+    async def save_session(self, remote_id: int, key: str, session: Session) -> None:
+        """Keep ``session``, its received chunks included, in place of an earlier one. Not for ``whole`` ones."""
+        await self._write(lambda work: uploads.save_session(work, remote_id, key, session))
+
+    async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
+        """Take note that chunk ``index`` has arrived, if the session is still the one that ``token`` names."""
+        await self._write(lambda work: uploads.acknowledge(work, remote_id, key, token, index))
+
+    async def doubt(self, remote_id: int, key: str) -> None:
+        """Mark the session as doubtful."""
+        await self._write(lambda work: uploads.doubt(work, remote_id, key))
+
+    async def drop_session(self, remote_id: int, key: str) -> None:
+        """Forget the session."""
+        await self._write(lambda work: uploads.drop_session(work, remote_id, key))
+
+    async def expire_sessions(self, older_than: float) -> int:
+        """Forget the sessions that were begun before ``older_than``; return how many."""
+        return await self._write(lambda work: uploads.expire(work, older_than))
+
+    # What a person asks and orders.
+
+    async def job(self, job_id: int) -> JobRecord | None:
+        """Return one job."""
+        return await self.database.read(lambda connection: people.job(connection, job_id))
+
+    async def jobs_of(self, path: str, folders: Sequence[str]) -> list[JobRecord]:
+        """Return the jobs of a file: ``path`` is absolute, or relative to whichever of ``folders`` holds it."""
+        if os.path.isabs(path):
+            prefixes = [(folder, os.path.join(folder, "")) for folder in folders]
+            places = [(folder, path.removeprefix(prefix)) for folder, prefix in prefixes if path.startswith(prefix)]
+        else:
+            places = [(folder, path) for folder in folders]
+        return await self.database.read(lambda connection: people.jobs_of(connection, places))
+
+    async def jobs(
+        self,
+        remote_ids: Sequence[int],
+        *,
+        state: State | None = None,
+        limit: int = 50,
+        before: tuple[float, int] | None = None,
+        search: str | None = None,
+    ) -> list[JobRecord]:
+        """Return up to ``limit`` jobs, latest change first, of one ``state``, with ``search`` in their path.
+
+        ``before`` is (``updated_at``, ``id``) of the last job of the page before.
+        """
+        ask = partial(people.page, state=state, limit=limit, before=before, search=search)
+        return await self.database.read(lambda connection: ask(connection, remote_ids))
+
+    async def history(self, job_id: int) -> list[Step]:
+        """Return the last steps of a job, oldest first."""
+        return await self.database.read(lambda connection: people.steps(connection, job_id))
+
+    async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
+        """Queue jobs again that wait, failed or were skipped, or with None all that failed; return their ids."""
+        if job_ids is not None:
+            return await self._write(lambda work: people.order(work, Cause.RETRIED, job_ids))
+        queued: list[int] = []
+        while more := await self._write(
+            lambda work: people.order(work, Cause.RETRIED, people.failed(work.connection, ORDER_PART))
+        ):
+            queued += more
+        return queued
+
+    async def cancel(self, job_ids: Sequence[int]) -> list[int]:
+        """Give jobs up that are not at their end, running ones too; return their ids."""
+        return await self._write(lambda work: people.order(work, Cause.CANCELLED, job_ids))
+
+    async def counts(self, remote_ids: Sequence[int]) -> Counts:
+        """Count the jobs of remotes, in time that does not depend on how many there are."""
+        return await self.database.read(lambda connection: people.counts(connection, remote_ids))
+
+    async def unfinished(self, remote_ids: Sequence[int]) -> int:
+        """Return how many jobs of remotes are not at their end."""
+        return (await self.counts(remote_ids)).pending
+
+    async def files_count(self, folder: str) -> int:
+        """Return how many files are present in a folder."""
+        return await self.database.read(lambda connection: people.files_count(connection, folder))
+
+    # Settings.
+
+    async def get_setting(self, key: str) -> str | None:
+        """Return a value that was kept."""
+        return await self.database.read(lambda connection: people.setting(connection, key))
+
+    async def set_setting(self, key: str, value: str) -> None:
+        """Keep a value."""
+        await self._write(lambda work: people.set_setting(work, key, value))

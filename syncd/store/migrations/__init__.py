@@ -1,0 +1,24 @@
+"""The schema's versions, oldest first, and how a store is brought to the newest.
+
+Alembic is imported only when there is something to migrate: it would double the time that a start takes.
+"""
+
+import os
+
+from sqlalchemy import Engine
+
+REVISIONS = ("0001",)
+HEAD = REVISIONS[-1]
+FOLDER = os.path.dirname(__file__)
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the store to the newest schema, in one transaction."""
+    from alembic import command  # noqa: PLC0415 - see above
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", FOLDER.replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

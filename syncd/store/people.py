@@ -1,0 +1,135 @@
+"""What a person asks the store, and orders."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Text, cast, func, literal, or_, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from syncd.core.states import Cause, State, sources
+from syncd.store.moves import JOBS, Work, load, load_all, move
+from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
+from syncd.store.schema import file_tallies, files, history, job_tallies, jobs, remotes, settings
+
+CANCELLED = "cancelled by a person"
+
+
+def job(connection: Connection, job_id: int) -> JobRecord | None:
+    """Return one job."""
+    row = load(connection, job_id)
+    return None if row is None else _record(row)
+
+
+def jobs_of(connection: Connection, places: Sequence[tuple[str, str]]) -> list[JobRecord]:
+    """Return the jobs of the files at ``places``, each a folder and a path in it."""
+    at = or_(*(((files.c.folder == folder) & (files.c.path == path)) for folder, path in places))
+    return [_record(row) for row in connection.execute(JOBS.where(at).order_by(jobs.c.id))] if places else []
+
+
+def page(
+    connection: Connection,
+    remote_ids: Sequence[int],
+    *,
+    state: State | None,
+    limit: int,
+    before: tuple[float, int] | None,
+    search: str | None,
+) -> list[JobRecord]:
+    """Return jobs, latest change first."""
+    statement = JOBS.where(jobs.c.remote_id.in_(remote_ids))
+    if state is not None:
+        statement = statement.where(jobs.c.state == state)
+    if before is not None:
+        statement = statement.where(tuple_(jobs.c.updated_at, jobs.c.id) < before)
+    if search:
+        needle = func.lower(cast(literal(os.fsencode(search)), Text))
+        statement = statement.where(func.instr(func.lower(cast(files.c.path, Text)), needle) > 0)
+    latest_first = statement.order_by(jobs.c.updated_at.desc(), jobs.c.id.desc()).limit(limit)
+    return [_record(row) for row in connection.execute(latest_first)]
+
+
+def steps(connection: Connection, job_id: int) -> list[Step]:
+    """Return the history of a job, oldest first."""
+    rows = connection.execute(select(history).where(history.c.job_id == job_id).order_by(history.c.id))
+    return [
+        Step(at=row.at, cause=row.cause, before=row.from_state, after=row.to_state, detail=row.detail) for row in rows
+    ]
+
+
+def counts(connection: Connection, remote_ids: Sequence[int]) -> Counts:
+    """Count the jobs of remotes."""
+    found = dict.fromkeys(State, 0)
+    pending_bytes = 0
+    for row in connection.execute(select(job_tallies).where(job_tallies.c.remote_id.in_(remote_ids))):
+        found[row.state] += row.jobs
+        pending_bytes += row.bytes if row.state in PENDING else 0
+    return Counts(jobs=found, pending_bytes=pending_bytes)
+
+
+def files_count(connection: Connection, folder: str) -> int:
+    """Count the files that are present in a folder."""
+    return connection.execute(select(file_tallies.c.files).where(file_tallies.c.folder == folder)).scalar() or 0
+
+
+def failed(connection: Connection, limit: int) -> list[int]:
+    """Return the ids of failed jobs."""
+    return list(connection.execute(select(jobs.c.id).where(jobs.c.state == State.FAILED).limit(limit)).scalars())
+
+
+def order(work: Work, cause: Cause, job_ids: Iterable[int]) -> list[int]:
+    """Retry or cancel those of the jobs for which that makes sense; return their ids."""
+    open_to_it = sources(cause)
+    rows = [row for row in load_all(work.connection, jobs.c.id, job_ids) if row.state in open_to_it]
+    if cause is Cause.RETRIED:
+        move(work, cause, rows, attempts=0, due_at=work.now)
+    else:
+        move(work, cause, rows, detail=CANCELLED)
+    return [row.id for row in rows]
+
+
+def remote(work: Work, name: str, identity: str) -> RemoteRecord:
+    """Return the remote of that identity, made or given its new name as needed."""
+    made = upsert(remotes).values(name=name, identity=identity, facts={})
+    made = made.on_conflict_do_update(index_elements=[remotes.c.identity], set_={"name": made.excluded.name})
+    row = work.connection.execute(made.returning(remotes)).one()
+    return RemoteRecord(id=row.id, name=row.name, identity=row.identity, facts=row.facts)
+
+
+def remember(work: Work, remote_id: int, facts: Mapping[str, int]) -> None:
+    """Keep what was learned about a server, in place of what was known."""
+    work.connection.execute(update(remotes).where(remotes.c.id == remote_id), {"facts": dict(facts)})
+
+
+def setting(connection: Connection, key: str) -> str | None:
+    """Return a value that was kept."""
+    value: str | None = connection.execute(select(settings.c.value).where(settings.c.key == key)).scalar()
+    return value
+
+
+def set_setting(work: Work, key: str, value: str) -> None:
+    """Keep a value."""
+    kept = upsert(settings).values(key=key, value=value)
+    work.connection.execute(kept.on_conflict_do_update(index_elements=[settings.c.key], set_={"value": value}))
+
+
+def _record(row: Row[Any]) -> JobRecord:
+    return JobRecord(
+        id=row.id,
+        folder=row.folder,
+        path=row.path,
+        present=row.present,
+        remote_id=row.remote_id,
+        remote=row.remote,
+        state=row.state,
+        cause=row.cause,
+        outcome=row.outcome,
+        detail=row.detail,
+        size=row.size,
+        attempts=row.attempts,
+        due_at=row.due_at if row.state is State.WAITING else None,
+        key=row.key,
+        ref=row.ref,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,111 @@
+"""The values that the store hands out. All times are seconds since the epoch, all sizes bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from syncd.core.model import Stamp
+from syncd.core.states import Cause, Outcome, State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteRecord:
+    """A destination. ``identity`` tells it from all others; ``facts`` are what was learned about its server."""
+
+    id: int
+    name: str
+    identity: str
+    facts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A job that was claimed. ``path`` is relative to ``folder``, both in ``os.fsdecode`` form.
+
+    ``version`` is the file's version that was claimed, with its ``stamp``; ``claim`` is the fencing number, by which
+    the store knows a result that comes too late. ``attempts`` counts the failures so far. ``key`` is the content key of
+    this very version, where an earlier try has found it.
+    """
+
+    id: int
+    file_id: int
+    remote_id: int
+    folder: str
+    path: str
+    size: int
+    stamp: Stamp
+    version: int
+    claim: int
+    attempts: int
+    key: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A job's state changed; ``before`` is None for a new job. ``remote`` is the remote's name."""
+
+    job_id: int
+    folder: str
+    path: str
+    remote: str
+    cause: Cause
+    before: State | None
+    after: State
+    detail: str | None
+    outcome: Outcome | None
+    size: int
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRecord:
+    """A job as a person sees it.
+
+    ``present`` says whether the file was there when last looked. ``due_at`` is when a waiting job is tried next.
+    ``key`` and ``ref`` name what was uploaded last: the content, and what the server calls it.
+    """
+
+    id: int
+    folder: str
+    path: str
+    present: bool
+    remote_id: int
+    remote: str
+    state: State
+    cause: Cause
+    outcome: Outcome | None
+    detail: str | None
+    size: int
+    attempts: int
+    due_at: float | None
+    key: str | None
+    ref: str | None
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One line of a job's history."""
+
+    at: float
+    cause: Cause
+    before: State | None
+    after: State
+    detail: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How many jobs are in each state, all six of them, and the bytes of those that are not at their end."""
+
+    jobs: Mapping[State, int]
+    pending_bytes: int
+
+    @property
+    def pending(self) -> int:
+        """Jobs that are not at their end."""
+        return sum(self.jobs[state] for state in PENDING)
+
+
+PENDING = (State.QUEUED, State.UPLOADING, State.WAITING)
+"""The states of a job that is not at its end."""

@@ -1,0 +1,238 @@
+"""The tables, as the newest migration leaves them.
+
+Two things that must never drift from the rows they speak of are kept by triggers: the tallies, so that counting a
+million jobs reads six rows, and the length of each job's history.
+"""
+
+import os
+from enum import StrEnum
+
+from sqlalchemy import (
+    DDL,
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from syncd.core.states import Cause, Outcome, State
+
+HISTORY_LIMIT = 100
+"""The steps that are kept of each job."""
+
+
+class PathText(TypeDecorator[str]):
+    """A path: ``str`` as ``os.fsdecode`` gives it in memory, its exact bytes in the store."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002 - the signature is SQLAlchemy's
+        """Encode."""
+        return None if value is None else os.fsencode(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - as above
+        """Decode."""
+        return None if value is None else os.fsdecode(value)
+
+
+class BigNumber(TypeDecorator[int]):
+    """A whole number that may not fit 63 bits, kept as its digits.
+
+    Some file systems number inodes from 2**63, some platforms with 128 bits, and a time in nanoseconds leaves 63 bits
+    in the year 2262, which a broken clock reaches easily.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - as above
+        """Write the digits."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - as above
+        """Read the digits."""
+        return None if value is None else int(value)
+
+
+class Word(TypeDecorator[StrEnum]):
+    """A member of a ``StrEnum``, kept as its value."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002 - as above
+        """Find the member."""
+        return None if value is None else self.words(value)
+
+
+metadata = MetaData()
+
+remotes = Table(
+    "remotes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("identity", Text, nullable=False, unique=True),
+    Column("facts", JSON, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("folder", PathText, nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("device", BigNumber, nullable=False),
+    Column("inode", BigNumber, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", BigNumber, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("present", Boolean, nullable=False),
+    UniqueConstraint("folder", "path"),
+    Index("files_by_inode", "inode", "device"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("file_id", ForeignKey("files.id"), nullable=False),
+    Column("remote_id", ForeignKey("remotes.id"), nullable=False),
+    Column("state", Word(State), nullable=False),
+    Column("cause", Word(Cause), nullable=False),  # of the last step
+    Column("outcome", Word(Outcome)),
+    Column("detail", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),  # queued: since when; waiting: until when
+    Column("lease_owner", Text),
+    Column("lease_until", Float),
+    Column("claim", Integer, nullable=False),  # the fencing number: each claim has its own
+    Column("version", Integer, nullable=False),  # of the file, at the last step
+    Column("size", Integer, nullable=False),  # of the file, as it is now
+    Column("large", Boolean, nullable=False),
+    Column("key", Text),
+    Column("key_version", Integer),  # of the file that has this key
+    Column("ref", Text),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("file_id", "remote_id"),
+    Index("jobs_by_due", "remote_id", "state", "large", "due_at"),
+    Index("jobs_by_key", "remote_id", "key"),
+    Index("jobs_by_owner", "lease_owner"),
+    Index("jobs_by_update", "updated_at", "id"),
+    Index("jobs_by_state", "state", "updated_at", "id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("remote_id", ForeignKey("remotes.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("chunk_size", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("doubtful", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("remote_id", "key"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("remote_id", ForeignKey("remotes.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("ref", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("stored_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("cause", Word(Cause), nullable=False),
+    Column("from_state", Word(State)),
+    Column("to_state", Word(State), nullable=False),
+    Column("detail", Text),
+    Index("history_by_job", "job_id", "id"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+job_tallies = Table(
+    "job_tallies",
+    metadata,
+    Column("remote_id", Integer, primary_key=True),
+    Column("state", Word(State), primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+file_tallies = Table(
+    "file_tallies",
+    metadata,
+    Column("folder", PathText, primary_key=True),
+    Column("files", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_JOB_IN = """
+  INSERT INTO job_tallies (remote_id, state, jobs, bytes) VALUES (new.remote_id, new.state, 1, new.size)
+    ON CONFLICT (remote_id, state) DO UPDATE SET jobs = jobs + 1, bytes = bytes + excluded.bytes;"""
+_JOB_OUT = """
+  UPDATE job_tallies SET jobs = jobs - 1, bytes = bytes - old.size
+    WHERE remote_id = old.remote_id AND state = old.state;"""
+_FILE_IN = """
+  INSERT INTO file_tallies (folder, files) VALUES (new.folder, new.present)
+    ON CONFLICT (folder) DO UPDATE SET files = files + excluded.files;"""
+_FILE_OUT = """
+  UPDATE file_tallies SET files = files - old.present WHERE folder = old.folder;"""
+
+TRIGGERS = (
+    f"CREATE TRIGGER jobs_inserted AFTER INSERT ON jobs BEGIN{_JOB_IN}\nEND",
+    f"CREATE TRIGGER jobs_updated AFTER UPDATE OF state, size ON jobs BEGIN{_JOB_OUT}{_JOB_IN}\nEND",
+    f"CREATE TRIGGER files_inserted AFTER INSERT ON files BEGIN{_FILE_IN}\nEND",
+    f"CREATE TRIGGER files_updated AFTER UPDATE OF folder, present ON files BEGIN{_FILE_OUT}{_FILE_IN}\nEND",
+    f"""CREATE TRIGGER history_trimmed AFTER INSERT ON history BEGIN
+  DELETE FROM history WHERE job_id = new.job_id AND id <= (
+    SELECT id FROM history WHERE job_id = new.job_id ORDER BY id DESC LIMIT 1 OFFSET {HISTORY_LIMIT});
+END""",
+)
+"""Rows of jobs and files are never deleted, so that no trigger is needed for it."""
+
+for _trigger in TRIGGERS:
+    event.listen(metadata, "after_create", DDL(_trigger.replace("%", "%%")))
