@@ -1,0 +1,1 @@
+"""What is in the folders: events as hints, scans as the truth, and the wait until a file is quiet."""

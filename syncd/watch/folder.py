@@ -1,0 +1,267 @@
+"""One configured folder: hears the hints, scans where they may not tell all, and knows how it stands.
+
+Events are hints; the truth is the scan and the sink. Whatever goes wrong with the events leads to a scan.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from syncd.config.model import Folder
+from syncd.core.model import Seen
+from syncd.watch.intake import LIMIT, Intake
+from syncd.watch.scanner import Identity, Scan, Tree
+from syncd.watch.sink import Sink
+from syncd.watch.source import Source
+
+SUPERVISE = 2.0
+"""Seconds between two looks at whether the folder is still there and its events still come."""
+POLL = 2.0
+"""Least seconds between two scans of a folder that is polled."""
+POLL_SHARE = 10
+"""A scan that took long is followed by a pause so many times as long."""
+PATIENCE = 10
+"""``scan_once`` waits so many quiet times for files that keep changing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderStatus:
+    """How a folder stands. ``detail`` says what is wrong and what to do about it, if anything is."""
+
+    state: Literal["watching", "scanning", "offline"]
+    watch: Literal["native", "poll"]
+    detail: str | None = None
+
+
+class FolderWatch:
+    """Finds what is new in one folder and hands it to ``sink``. Belongs to one event loop.
+
+    ``clock`` is monotonic, ``wall`` is the time that files are stamped with; both in seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Folder,
+        sink: Sink,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        log: FilteringBoundLogger | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._log: FilteringBoundLogger = (log or structlog.get_logger()).bind(folder=settings.path)
+        self._tree = Tree.of(settings)
+        self._intake = Intake(self._tree, sink, settle=settings.settle, clock=clock, wall=wall, log=self._log)
+        self._source = Source(self._tree, settings.watch, wake=self._hear, log=self._log)
+        self._wake = asyncio.Event()
+        self._filled: Identity | None = None  # the folder in which a scan last saw anything at all
+        self._offline: str | None = None
+        self._unreadable: dict[str, str] = {}
+        self._scanning = True
+        self._everything = True
+        self._subtrees: set[str] = set()
+        self._next_scan = 0.0
+        self._next_arming = 0.0
+
+    @property
+    def status(self) -> FolderStatus:
+        """How the folder stands now."""
+        watch: Literal["native", "poll"] = "native" if self._source.native else "poll"
+        if self._offline:
+            return FolderStatus(state="offline", watch=watch, detail=self._offline)
+        state: Literal["scanning", "watching"] = "scanning" if self._scanning else "watching"
+        return FolderStatus(state=state, watch=watch, detail=self._source.detail or self._gaps())
+
+    def settling(self, path: str) -> bool:
+        """Say whether the file at ``path`` (relative) is being waited for until it is quiet."""
+        return path in self._intake
+
+    def request_rescan(self, path: str | None = None) -> None:
+        """Have all of the folder scanned soon, or what is at and below ``path``, relative or absolute."""
+        inside = self._tree.relative(os.path.join(self._tree.root, path)) if path else ""
+        if inside:
+            self._subtrees.add(inside)
+            if self._tree.takes(inside):
+                self._intake.hint(inside, closed=False)
+        elif inside is not None:
+            self._everything = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled. A folder that is not there is waited for."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._intake.run())
+                tasks.create_task(self._supervise())
+        finally:
+            await self._source.disarm()
+
+    async def scan_once(self) -> bool:
+        """Scan all, wait for files to become quiet and return when they were handed over; False if offline.
+
+        A file that keeps changing is left in the end.
+        """
+        try:
+            self._intake.root = await asyncio.to_thread(self._tree.identity)
+        except OSError as error:
+            self._leave(_reason(error))
+            return False
+        taker = asyncio.create_task(self._intake.run())
+        try:
+            await self._scan_all()
+            left = await self._intake.idle(max(1.0, self._settings.settle * PATIENCE))
+        finally:
+            taker.cancel()
+            with suppress(asyncio.CancelledError):
+                await taker
+        if left:
+            self._log.warning("folder.unsettled", files=left)
+        return self._offline is None
+
+    async def _supervise(self) -> None:
+        while True:
+            if await self._present():
+                await self._work()
+            pause = min(SUPERVISE, max(0.0, self._next_scan - self._clock())) if not self._offline else SUPERVISE
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    def _hear(self) -> None:
+        hints = self._source.take()
+        for path, closed in hints.files.items():
+            self._intake.hint(path, closed=closed)
+        self._subtrees |= hints.directories
+        self._everything |= hints.doubt
+        if hints.overflow:
+            self._log.warning("folder.overflow")
+        if hints.directories or hints.doubt:
+            self._wake.set()
+
+    async def _present(self) -> bool:
+        """Say whether the folder is there and watched, after seeing to it."""
+        try:
+            identity = await asyncio.to_thread(self._tree.identity)
+            if identity == self._intake.root and self._source.sound:
+                return True
+            if self._filled and identity[0] != self._filled[0] and await asyncio.to_thread(_is_empty, self._tree.root):
+                self._leave("it is empty and no longer on the same device; is its file system mounted?")
+                return False
+        except OSError as error:
+            self._leave(_reason(error))
+            return False
+        await self._arm(identity)
+        return True
+
+    def _leave(self, reason: str) -> None:
+        if self._offline != reason:
+            self._log.warning("folder.offline", reason=reason)
+        self._offline = reason
+        self._intake.root = None  # from now on a missing file proves nothing
+
+    async def _arm(self, identity: Identity) -> None:
+        await self._source.arm()
+        self._intake.root = identity
+        self._everything = True
+        self._next_arming = self._clock() + self._settings.rescan
+        if self._offline:
+            self._offline = None
+            self._log.info("folder.back")
+        self._log.info("folder.watching", watch=self.status.watch)
+
+    async def _work(self) -> None:
+        self._everything |= await self._source.review()
+        now = self._clock()
+        if self._source.detail and now >= self._next_arming and self._intake.root:
+            await self._arm(self._intake.root)  # what was in the way may be gone
+        if self._intake.missed and len(self._intake) < LIMIT // 2:
+            self._intake.missed = False
+            self._everything = True
+        if self._everything or now >= self._next_scan:
+            await self._scan_all()
+        for start in _outermost(self._subtrees):
+            self._subtrees.discard(start)
+            await self._scan_below(start)
+
+    async def _scan_all(self) -> None:
+        started = self._clock()
+        asked, self._everything = self._everything, False
+        self._subtrees.clear()
+        self._scanning = asked or self._source.native
+        scan = Scan(self._tree)
+        files = changed = gone = 0
+        try:
+            async for batch in _batches(scan):
+                files += len(batch)
+                changed += await self._intake.found(batch)
+        except OSError as error:
+            self._leave(_reason(error))
+            return
+        if scan.entries or self._filled == self._intake.root:
+            # A folder without anything in it may be a mount point whose file system is missing.
+            self._filled = self._intake.root
+            gone = await self._intake.sweep()
+        self._report(scan)
+        self._unreadable = scan.unreadable
+        if await self._source.follow(scan.links):
+            self._everything = True
+        seconds = self._clock() - started
+        self._next_scan = self._clock() + (
+            self._settings.rescan if self._source.native else max(POLL, POLL_SHARE * seconds)
+        )
+        self._scanning = False
+        log = self._log.info if asked or changed or gone else self._log.debug
+        log("folder.scanned", files=files, changed=changed, gone=gone, seconds=round(seconds, 3))
+
+    async def _scan_below(self, start: str) -> None:
+        if self._settings.follow_symlinks:
+            self._everything = True  # which of two ways leads to a directory, only a full scan can tell
+            self._wake.set()
+            return
+        scan = Scan(self._tree, start)
+        async for batch in _batches(scan):
+            await self._intake.found(batch)
+        await self._intake.sweep(start)
+        self._report(scan)
+
+    def _report(self, scan: Scan) -> None:
+        for path, reason in scan.unreadable.items():
+            if path not in self._unreadable:
+                self._log.warning("scan.unreadable", path=path, reason=reason)
+
+    def _gaps(self) -> str | None:
+        first = next(iter(self._unreadable.items()), None)
+        return f"{len(self._unreadable)} not readable, such as {first[0]}: {first[1]}" if first else None
+
+
+async def _batches(scan: Scan) -> AsyncIterator[list[Seen]]:
+    while (batch := await asyncio.to_thread(scan.batch)) is not None:
+        if batch:
+            yield batch
+
+
+def _outermost(paths: set[str]) -> list[str]:
+    """Return the paths that lie below no other one of them."""
+    outer: list[str] = []
+    for path in sorted(paths, key=lambda path: path.split("/")):
+        if not outer or not f"{path}/".startswith(f"{outer[-1]}/"):
+            outer.append(path)
+    return outer
+
+
+def _is_empty(path: str) -> bool:
+    with os.scandir(path) as entries:
+        return next(entries, None) is None
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)

@@ -1,0 +1,222 @@
+"""The way from "this path may have something new" into the sink: wait until the file is quiet, then hand it over.
+
+Hints come from the observer and from scans. However many there are for a path, it has one entry here, and the file
+is looked at when the entry is due; so the order and the number of events never matter.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from syncd.core.model import Seen
+from syncd.core.settle import Settling
+from syncd.watch.scanner import BATCH, Identity, Tree
+from syncd.watch.sink import Sink
+
+LIMIT = 50_000
+"""So many files at most wait to become quiet; hints beyond are dropped, and a rescan finds what they meant."""
+RETRY = 5.0
+"""Seconds until a file that the sink did not take is offered again."""
+T = TypeVar("T")
+
+
+class Intake:
+    """The files of one folder that are not quiet yet. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        sink: Sink,
+        *,
+        settle: float,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._tree = tree
+        self._sink = sink
+        self._settle = settle
+        self._clock = clock
+        self._wall = wall
+        self._log = log
+        self._pending: dict[str, Settling] = {}
+        self._agenda: list[tuple[float, str]] = []
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self.root: Identity | None = None
+        """The folder that the paths belong to. Under any other, a missing file proves nothing."""
+        self.missed = False
+        """Hints were dropped; whoever rescans resets it."""
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._pending
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def hint(self, path: str, *, closed: bool) -> None:
+        """Have ``path`` looked at; ``closed`` if nobody seems to be writing to it any more."""
+        known = self._pending.get(path)
+        if known is None and len(self._pending) >= LIMIT:
+            self.missed = True
+            return
+        now = self._clock()
+        self._put(path, known.noticed(closed=closed, now=now) if known else Settling(since=now, closed=closed))
+
+    async def found(self, batch: Iterable[Seen]) -> int:
+        """Take what a scan saw; return how many of the files were new or changed.
+
+        A file that was last written some time ago is quiet, unless an event has just told otherwise.
+        """
+        await self._room.wait()
+        now, wall = self._clock(), self._wall()
+        ready = []
+        for seen in batch:
+            if seen.path in self._pending:
+                continue
+            if seen.stamp is None or wall - seen.stamp.mtime_ns / 1e9 >= self._settle:
+                ready.append(seen)
+            else:
+                self._put(seen.path, Settling(since=now, stamp=seen.stamp))
+        return await self._hand_over(ready)
+
+    async def run(self) -> None:
+        """Take files as they become quiet, until cancelled."""
+        while True:
+            await self._until_due()
+            await self._take_due()
+
+    async def idle(self, patience: float) -> int:
+        """Wait until :meth:`run` has taken all files, at most ``patience`` seconds; return how many are left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._idle.wait()
+        return len(self._pending)
+
+    async def sweep(self, below: str = "") -> int:
+        """Find the known files that are no longer there, below a directory or all; return how many."""
+        prefix = f"{below}/" if below else ""
+        after, count = prefix or None, 0
+        while page := await self._attempt(self._sink.paths(self._tree.root, after, BATCH)):
+            mine = [path for path in page if path.startswith(prefix)]
+            gone = await asyncio.to_thread(self._missing, mine)
+            if gone:
+                await self._attempt(self._sink.gone(self._tree.root, gone), gone)
+            count += len(gone)
+            if len(mine) < len(page):
+                break
+            after = page[-1]
+        return count
+
+    def _put(self, path: str, settling: Settling) -> None:
+        self._pending[path] = settling
+        self._idle.clear()
+        due = settling.look_at(self._settle)
+        first = not self._agenda or due < self._agenda[0][0]
+        heapq.heappush(self._agenda, (due, path))
+        if first:
+            self._changed.set()
+        if len(self._pending) >= LIMIT:
+            self._room.clear()
+
+    def _drop(self, path: str) -> None:
+        del self._pending[path]
+        if len(self._pending) < LIMIT:
+            self._room.set()
+
+    async def _until_due(self) -> None:
+        while True:
+            if not self._pending:
+                self._idle.set()
+            delay = self._agenda[0][0] - self._clock() if self._agenda else None
+            if delay is not None and delay <= 0:
+                return
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._changed.wait()
+
+    def _next_batch(self) -> dict[str, Settling]:
+        """Take up to a batch of due entries off the agenda; they stay pending until they were looked at."""
+        now = self._clock()
+        batch: dict[str, Settling] = {}
+        while self._agenda and self._agenda[0][0] <= now and len(batch) < BATCH:
+            due, path = heapq.heappop(self._agenda)
+            settling = self._pending.get(path)
+            # A later event moved the entry on; it stands on the agenda again, further down.
+            if settling is not None and settling.look_at(self._settle) == due:
+                batch[path] = settling
+        return batch
+
+    async def _take_due(self) -> None:
+        batch = self._next_batch()
+        if not batch:
+            return
+        looks = await asyncio.to_thread(self._look, list(batch))
+        now = self._clock()
+        ready, gone = [], []
+        for path, settling in batch.items():
+            if self._pending.get(path) is not settling:
+                continue  # something happened to it during the look
+            seen = looks.get(path)
+            after = settling.seen(seen.stamp, now) if seen and seen.stamp else settling
+            if seen and seen.stamp and after.due(self._settle) > now:
+                self._put(path, after)
+                continue
+            self._drop(path)
+            if seen:
+                ready.append(seen)
+            elif path in looks:
+                gone.append(path)
+        await self._hand_over(ready)
+        if gone:
+            await self._attempt(self._sink.gone(self._tree.root, gone), gone)
+
+    async def _hand_over(self, ready: Sequence[Seen]) -> int:
+        if not ready:
+            return 0
+        folder = self._tree.root
+        changed = await self._attempt(self._sink.diff(folder, ready), [seen.path for seen in ready])
+        if not changed:
+            return 0
+        await asyncio.gather(*(self._attempt(self._sink.observe(folder, seen), [seen.path]) for seen in changed))
+        return len(changed)
+
+    async def _attempt(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:
+        """Do one thing with the sink; if that fails, have the same files looked at again later."""
+        try:
+            return await work
+        except Exception as error:  # noqa: BLE001 - whatever one file brings up, the others go on
+            path = paths[0] if paths else None
+            self._log.warning("watch.not_taken", files=len(paths), path=path, reason=str(error))
+        for path in paths:
+            if path not in self._pending:
+                self._put(path, Settling(since=self._clock() + RETRY))
+        return None
+
+    def _look(self, paths: Iterable[str]) -> dict[str, Seen | None]:
+        """Return what is at each path; those that can't be judged now are left out."""
+        looks: dict[str, Seen | None] = {}
+        for path in paths:
+            try:
+                looks[path] = self._tree.look(path)
+            except OSError as error:
+                self._log.warning("scan.unreadable", path=path, reason=error.strerror)
+        if None in looks.values() and not self._at_home():
+            return {path: seen for path, seen in looks.items() if seen}
+        return looks
+
+    def _missing(self, paths: Iterable[str]) -> list[str]:
+        return [path for path, seen in self._look(paths).items() if seen is None]
+
+    def _at_home(self) -> bool:
+        try:
+            return self._tree.identity() == self.root
+        except OSError:
+            return False

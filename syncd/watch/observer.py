@@ -1,0 +1,196 @@
+"""Events from the system, by watchdog, made into hints.
+
+watchdog calls from a thread of its own. The hints wait behind a lock, each path once, and the event loop is woken
+once for all that have gathered.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+
+import watchdog.observers
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+from syncd.watch.intake import LIMIT
+from syncd.watch.scanner import Tree
+
+EVENTS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent,
+    FileClosedEvent,
+    FileMovedEvent,
+    FileDeletedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,
+]
+"""What is subscribed to. Reading a file makes none of these, so the daemon does not wake itself."""
+if sys.platform != "linux":  # elsewhere nothing tells of a close
+    EVENTS.append(FileModifiedEvent)
+
+MAX_LINKS = 64
+"""Linked directories that are watched, at a thread each."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Hints:
+    """What events said since the last time somebody asked."""
+
+    files: dict[str, bool] = field(default_factory=dict)
+    """Path → whether nobody seems to be writing to it any more."""
+    directories: set[str] = field(default_factory=set)
+    """Directories that appeared, or went."""
+    doubt: bool = False
+    """Only a full scan tells what is there now."""
+    overflow: bool = False
+    """So because there were more events than anybody could take."""
+
+
+class Mailbox:
+    """Hands hints from watchdog's threads over to whoever ``wake`` wakes; it is called once until they are taken."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._hints = Hints()
+        self._woken = False
+
+    def file(self, path: str, *, closed: bool) -> None:
+        """Leave word that the file at ``path`` is new, changed or gone."""
+        with self._lock:
+            self._hints.files[path] = closed
+            if len(self._hints.files) > LIMIT:
+                self._hints = Hints(doubt=True, overflow=True)
+        self._ring()
+
+    def directory(self, path: str) -> None:
+        """Leave word that a directory appeared or went."""
+        with self._lock:
+            self._hints.directories.add(path)
+        self._ring()
+
+    def doubt(self, *, overflow: bool = False) -> None:
+        """Leave word that events may have been lost."""
+        with self._lock:
+            self._hints.doubt = True
+            self._hints.overflow |= overflow
+        self._ring()
+
+    def take(self) -> Hints:
+        """Return the hints and begin anew."""
+        with self._lock:
+            hints, self._hints, self._woken = self._hints, Hints(), False
+        return hints
+
+    def _ring(self) -> None:
+        with self._lock:
+            first, self._woken = not self._woken, True
+        if first:
+            self._wake()
+
+
+class Handler(FileSystemEventHandler):
+    """Sorts events by path. Runs in watchdog's thread, which an exception would end."""
+
+    def __init__(self, tree: Tree, mailbox: Mailbox) -> None:
+        self._tree = tree
+        self._mailbox = mailbox
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Turn an event into hints."""
+        try:
+            for path in (event.src_path, event.dest_path):
+                if path:
+                    self._note(event, os.fsdecode(path))
+        except Exception:  # noqa: BLE001 - see above; what the event meant, a scan finds
+            self._mailbox.doubt()
+
+    def _note(self, event: FileSystemEvent, full: str) -> None:
+        path = self._tree.relative(full)
+        if path is None:
+            return
+        if not path:
+            self._mailbox.doubt()  # the folder itself went away
+        elif event.is_directory:
+            if self._tree.enters(path):
+                self._mailbox.directory(path)
+        elif self._tree.takes(path):
+            # A file that was just created is most often being written; all else happens in one step.
+            self._mailbox.file(path, closed=not isinstance(event, FileCreatedEvent | FileModifiedEvent))
+
+
+class Observer:
+    """Watches a tree. Its methods block while directories are gone through: call them in a thread."""
+
+    def __init__(self, tree: Tree, mailbox: Mailbox) -> None:
+        self._tree = tree
+        self._handler = Handler(tree, mailbox)
+        self._linked: dict[str, ObservedWatch] = {}
+        self._system = _system(tree, mailbox)
+
+    def start(self) -> None:
+        """Watch from now on; OSError if the folder can't be watched."""
+        self._system.start()
+        try:
+            self._schedule(self._tree.root)
+        except OSError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._system.stop()
+        self._system.join()
+
+    def alive(self) -> bool:
+        """Say whether all threads are at work: the one that serves a folder ends when the folder goes away."""
+        return self._system.is_alive() and all(emitter.is_alive() for emitter in self._system.emitters.copy())
+
+    def trouble(self) -> str | None:
+        """Say why some directories are not watched, and what to do about it; None if all of them are."""
+        if len(self._linked) > MAX_LINKS:
+            return f"more than {MAX_LINKS} linked directories"
+        return getattr(self._system, "trouble", None)
+
+    def follow(self, links: Iterable[str]) -> bool:
+        """Watch the linked directories ``links`` beside the tree, and no others; True if some are new."""
+        wanted = set(links)
+        for link in self._linked.keys() - wanted:
+            self._system.unschedule(self._linked.pop(link))
+        new = wanted - self._linked.keys()
+        for link in islice(sorted(new), MAX_LINKS + 1 - len(self._linked)):
+            with suppress(OSError):  # gone again
+                # The closing separator makes it the directory that is watched, not the link.
+                self._linked[link] = self._schedule(self._tree.full(link) + os.sep)
+        return bool(new)
+
+    def _schedule(self, path: str) -> ObservedWatch:
+        return self._system.schedule(self._handler, path, recursive=self._tree.recursive, event_filter=EVENTS)
+
+
+def _system(tree: Tree, mailbox: Mailbox) -> BaseObserver:
+    """Return the platform's observer; OSError with what to do if it can't have another one."""
+    if sys.platform != "linux":
+        return watchdog.observers.Observer()
+    from syncd.watch.inotify import InotifyObserver  # noqa: PLC0415 - there is no such thing elsewhere
+
+    def enters(full: str) -> bool:
+        path = tree.relative(full)
+        return path is None or tree.enters(path)
+
+    return InotifyObserver(enters=enters, doubt=mailbox.doubt)

@@ -1,0 +1,81 @@
+"""A watch on a real folder with a sink in memory."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from syncd.config.model import Folder
+from syncd.core.model import Seen
+from syncd.watch.folder import FolderWatch
+
+
+class MemorySink:
+    """Knows what the watch told it, and counts how often."""
+
+    def __init__(self):
+        self.known: dict[str, Seen] = {}
+        self.observed: list[Seen] = []
+        self.departed: list[str] = []
+        self.asked = 0
+        self.failing: set[str] = set()
+
+    async def diff(self, folder: str, seen: Sequence[Seen]) -> list[Seen]:
+        self.asked += len(seen)
+        return [one for one in seen if self.known.get(one.path) != one]
+
+    async def observe(self, folder: str, seen: Seen) -> None:
+        if seen.path in self.failing:
+            self.failing.discard(seen.path)
+            raise OSError("the store is full")
+        self.known[seen.path] = seen
+        self.observed.append(seen)
+
+    async def gone(self, folder: str, paths: Sequence[str]) -> None:
+        for path in paths:
+            if self.known.pop(path, None):
+                self.departed.append(path)
+
+    async def paths(self, folder: str, after: str | None, limit: int) -> list[str]:
+        def order(path: str) -> bytes:
+            return path.encode("utf-8", "surrogateescape")
+
+        return sorted((path for path in self.known if after is None or order(path) > order(after)), key=order)[:limit]
+
+
+async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait for a condition; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.01)
+
+
+class Bench:
+    """A folder on disk, its sink and its running watch."""
+
+    def __init__(self, path, sink: MemorySink):
+        self.path = path
+        self.sink = sink
+        self.folder = Folder.model_validate({"path": str(path), "remote": "r"}).model_copy(
+            update={"settle": 0.3, "rescan": 3600.0, "include": ("*.jpg",)}
+        )
+        self.watch: FolderWatch | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self, **changes) -> AsyncIterator[FolderWatch]:
+        self.folder = self.folder.model_copy(update=changes)
+        self.watch = FolderWatch(self.folder, self.sink)
+        task = asyncio.create_task(self.watch.run())
+        try:
+            if self.path.is_dir():
+                await until(lambda: task.done() or self.watch.status.state == "watching")
+            yield self.watch
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def once(self, **changes) -> FolderWatch:
+        self.folder = self.folder.model_copy(update=changes)
+        return FolderWatch(self.folder, self.sink)
