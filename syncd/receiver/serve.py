@@ -1,6 +1,7 @@
 """Running a receiver: bind, say where, answer until told to stop."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
@@ -25,14 +26,22 @@ class _TurnAway(asyncio.Protocol):
         transport.close()
 
 
-async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+    clock: Callable[[], float] = time.time,
+) -> None:
     """Serve until `stop` is set; call `ready` with the URL once requests are taken (port 0: any free port).
 
     Raises ReceiverBusy when another receiver has the folder, and OSError when the folder can't be used or
     the address can't be bound.
     """
     runner = web.AppRunner(
-        make_app(settings),
+        make_app(settings, clock=clock),
         access_log=None,
         auto_decompress=False,  # a small body must not become a large one
         keepalive_timeout=settings.keep_alive,

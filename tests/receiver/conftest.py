@@ -1,0 +1,160 @@
+"""A receiver on a real socket, spoken to with plain HTTP: what the document says, not what our client does."""
+
+import asyncio
+import hashlib
+import io
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from syncd.receiver.serve import serve
+from syncd.receiver.settings import Settings
+
+POOL = "00000000-0000-0000-0000-000000000000"
+
+
+class Clock:
+    """The wall clock, moved forward by hand."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class Answer:
+    def __init__(self, response: aiohttp.ClientResponse, body: bytes) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.content_type = response.content_type if "Content-Type" in response.headers else None
+        self.body = body
+        self._response = response
+
+    async def json(self) -> Any:
+        return await self._response.json(content_type="application/json")
+
+
+class Caller:
+    """The documented calls of both APIs, by hand."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.session = session
+
+    async def call(self, method: str, path: str, **kwargs: Any) -> Answer:
+        async with self.session.request(method, URL(self.url + path, encoded=True), **kwargs) as response:
+            return Answer(response, await response.read())
+
+    async def register(self, text: str, chunk_size: int, /, **changes: Any) -> Answer:
+        payload = {"sha256": sha256(text.encode()), "size": len(text), "chunk_size": chunk_size, **changes}
+        return await self.call("POST", "/image", json=payload)
+
+    async def image_chunk(self, sha: str, index: int, data: str, /, **changes: Any) -> Answer:
+        payload = {"id": index, "size": len(data), "data": data, **changes}
+        return await self.call("POST", f"/image/{sha}/chunks", json=payload)
+
+    async def create(self, data: bytes, /, **changes: Any) -> Answer:
+        payload = {
+            "hash": sha256(data),
+            "file_name": "a photo.jpg",
+            "file_size": len(data),
+            "content_type": "image/jpeg",
+            "pool_id": POOL,
+            **changes,
+        }
+        present = {name: value for name, value in payload.items() if value is not ...}
+        return await self.call("POST", "/api/files/upload/create", json=present)
+
+    async def task(self, data: bytes, chunk_size: int, **changes: Any) -> str:
+        answer = await self.create(data, chunk_size=chunk_size, **changes)
+        assert answer.status == 200, answer.body
+        return str((await answer.json())["task_id"])
+
+    async def chunk(self, task: str, index: int | str, data: bytes) -> Answer:
+        form = aiohttp.FormData()
+        form.add_field("chunk", io.BytesIO(data), filename="blob")
+        return await self.call("POST", f"/api/files/upload/chunk/{task}/{index}", data=form)
+
+    async def complete(self, task: str) -> Answer:
+        return await self.call("POST", f"/api/files/upload/complete/{task}")
+
+    async def resume(self, task: str) -> Answer:
+        return await self.call("GET", f"/api/files/upload/resume/{task}")
+
+    async def counters(self) -> dict[str, int]:
+        return dict(await (await self.call("GET", "/v1/receiver")).json())
+
+
+Start = Callable[..., Awaitable[Caller]]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def cut(data: Any, chunk_size: int) -> list[Any]:
+    return [data[at : at + chunk_size] for at in range(0, len(data), chunk_size)]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.005)
+
+
+def tree(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+async def start(folder: Path, clock: Clock) -> AsyncIterator[Start]:
+    """Start a receiver with these settings; starting the next one stops it first."""
+    running: list[tuple[asyncio.Task[None], asyncio.Event, aiohttp.ClientSession]] = []
+
+    async def end() -> None:
+        while running:
+            task, stop, session = running.pop()
+            await session.close()
+            stop.set()
+            await task
+
+    async def begin(*, headers: dict[str, str] | None = None, **changes: Any) -> Caller:
+        await end()
+        settings = Settings(**({"folder": str(folder), "fsync": False} | changes))
+        url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        stop = asyncio.Event()
+        task = asyncio.create_task(
+            serve(settings, host="127.0.0.1", port=0, ready=url.set_result, stop=stop, clock=clock)
+        )
+        await asyncio.wait({task, url}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        session = aiohttp.ClientSession(headers=headers)
+        running.append((task, stop, session))
+        return Caller(await url, session)
+
+    yield begin
+    await end()
+
+
+@pytest.fixture
+async def caller(start: Start) -> Caller:
+    return await start()

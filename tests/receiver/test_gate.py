@@ -1,0 +1,348 @@
+"""What holds for every call: the token, unknown addresses, limits, hostile names, failures."""
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from yarl import URL
+
+from syncd.receiver import disk
+from syncd.receiver.errors import ReceiverBusy
+from syncd.receiver.serve import serve
+from syncd.receiver.settings import Settings
+from tests.receiver.conftest import Answer, Caller, Start, sha256, tree, until
+
+TOKEN = "s3cret"
+
+
+async def assert_error(answer: Answer, path: str, status: int) -> None:
+    assert answer.status == status, answer.body
+    assert answer.content_type == "application/json"
+    body = await answer.json()
+    if path.startswith("/image"):
+        assert set(body) == {"code", "message"}
+        assert body["code"] == str(status)
+    else:
+        assert set(body) == {"code", "message", "status"}
+        assert body["status"] == status
+    assert body["message"]
+
+
+CALLS = [
+    ("POST", "/image"),
+    ("POST", f"/image/{'a' * 64}/chunks"),
+    ("GET", f"/image/{'a' * 64}"),
+    ("POST", "/api/files/upload/create"),
+    ("POST", "/drive/files/upload/create"),
+    ("POST", f"/api/files/upload/chunk/{'a' * 32}/0"),
+    ("POST", f"/api/files/upload/complete/{'a' * 32}"),
+    ("GET", f"/api/files/upload/resume/{'a' * 32}"),
+    ("POST", "/api/files/upload/direct"),
+    ("GET", f"/api/files/{'a' * 64}"),
+    ("GET", "/v1/receiver"),
+    ("GET", "/nothing"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer ", TOKEN, f"Basic {TOKEN}", "Bearer s3crét"])
+async def test_without_the_token_every_call_gets_401(start: Start, method: str, path: str, given) -> None:
+    caller = await start(token=TOKEN)
+    answer = await caller.call(method, path, headers={"Authorization": given} if given else {})
+    await assert_error(answer, path, 401)
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_the_token_opens_both_apis(start: Start, scheme: str) -> None:
+    caller = await start(token=TOKEN, headers={"Authorization": f"{scheme} {TOKEN}"})
+    assert (await caller.register("text", 4)).status == 201
+    assert (await caller.create(b"data")).status == 200
+
+
+async def test_the_token_is_never_shown(start: Start) -> None:
+    with capture_logs() as lines:
+        caller = await start(token=TOKEN, headers={"Authorization": f"Bearer {TOKEN}"})
+        await caller.counters()
+        await caller.call("GET", "/nothing")
+    assert lines
+    assert TOKEN not in repr(lines)
+    assert TOKEN not in repr(Settings(folder="x", token=TOKEN))
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/image/", "/image/a/b/c", "/api/files/upload/create/x", "/api"])
+async def test_an_unknown_address_gets_404_in_json(caller: Caller, path: str) -> None:
+    await assert_error(await caller.call("GET", path), path, 404)
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/image", "POST"), ("/api/files/upload/create", "POST")])
+async def test_a_wrong_method_gets_405_in_json(caller: Caller, path: str, allowed: str) -> None:
+    answer = await caller.call("DELETE", path)
+    await assert_error(answer, path, 405)
+    assert allowed in answer.headers["Allow"]
+
+
+TRICKS = [
+    "..",
+    "%2e%2e",
+    "..%2f..%2f..%2fetc%2fpasswd",
+    "%2e%2e%2f%2e%2e%2flock",
+    "%2fetc%2fpasswd",
+    "%00",
+    "a" * 63 + "%00",
+    "a" * 64 + "%0a",
+    "a" * 32 + "%0a",
+    "%D9%A1" * 64,
+    "%EF%BC%A1" * 32,
+    "A" * 64,
+    "..%5c..%5clock",
+    "%ff%fe",
+    "C%3A%5Cx",
+    ".",
+    "a" * 5000,
+]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+async def test_no_id_becomes_a_path(start: Start, folder: Path, trick: str) -> None:
+    caller = await start()
+    (folder / "images/plan.json").write_text("{}")
+    (folder / "images/data").write_text("inside")
+    before = tree(folder)
+    chunk = {"id": 0, "size": 1, "data": "x"}
+    for method, path in (
+        ("GET", f"/image/{trick}"),
+        ("POST", f"/image/{trick}/chunks"),
+        ("GET", f"/api/files/{trick}"),
+        ("GET", f"/drive/files/{trick}"),
+        ("POST", f"/api/files/upload/complete/{trick}"),
+        ("GET", f"/api/files/upload/resume/{trick}"),
+        ("GET", f"/api/files/upload/progress/{trick}"),
+        ("POST", f"/api/files/upload/chunk/{trick}/0"),
+    ):
+        answer = await caller.call(method, path, json=chunk if method == "POST" else None)
+        assert answer.status in (400, 404, 405), (path, answer.status, answer.body)
+        assert b"inside" not in answer.body
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "/etc/evil", "a\x00b", "..", "con:", "a\r\nX-Evil: 1", "😀" * 60])
+async def test_a_hostile_file_name_stays_a_name(caller: Caller, tmp_path: Path, name: str) -> None:
+    digest = sha256(b"data")
+    task = await caller.task(b"data", 4, file_name=name)
+    await caller.chunk(task, 0, b"data")
+    file = await (await caller.complete(task)).json()
+    assert file["name"] == name
+    answer = await caller.call("GET", f"/api/files/{digest}")
+    assert answer.body == b"data"
+    assert "X-Evil" not in answer.headers
+    assert not [path for path in tree(tmp_path) if "evil" in path.name]
+
+
+async def test_what_it_stores_is_for_its_owner_alone(caller: Caller, folder: Path) -> None:
+    task = await caller.task(b"data" * 2, 4)
+    await caller.chunk(task, 0, b"data")
+    await caller.register("text", 4)
+    await caller.image_chunk(sha256(b"text"), 0, "text")
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [folder, *tree(folder)]}
+    assert len(modes) > 15
+    assert {path: mode for path, mode in modes.items() if mode != (0o700 if path.is_dir() else 0o600)} == {}
+
+
+async def test_one_receiver_a_folder(start: Start, folder: Path) -> None:
+    await start()
+    settings, stop = Settings(folder=str(folder)), asyncio.Event()
+    with pytest.raises(ReceiverBusy, match="another receiver"):
+        await serve(settings, host="127.0.0.1", port=0, ready=lambda _: stop.set(), stop=stop)
+
+
+async def test_a_port_in_use_is_told_and_the_folder_is_free_again(start: Start, tmp_path: Path) -> None:
+    url = URL((await start()).url)
+    settings, stop = Settings(folder=str(tmp_path / "second")), asyncio.Event()
+    with pytest.raises(OSError, match="in use"):
+        await serve(settings, host="127.0.0.1", port=url.port or 0, ready=lambda _: stop.set(), stop=stop)
+    await serve(settings, host="127.0.0.1", port=0, ready=lambda _: stop.set(), stop=stop)
+
+
+async def raw(caller: Caller, request: bytes) -> tuple[bytes, asyncio.StreamWriter]:
+    url = URL(caller.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(request)
+    async with asyncio.timeout(10):
+        return await reader.read(65536), writer
+
+
+JSON_CUT_OFF = b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+FORM_CUT_OFF = (
+    b"POST /api/files/upload/direct HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="
+)
+
+
+@pytest.mark.parametrize("head", [JSON_CUT_OFF, FORM_CUT_OFF])
+async def test_a_body_that_stalls_gets_408_and_the_connection_ends(start: Start, head: bytes) -> None:
+    caller = await start(idle_timeout=0.1)
+    answer, writer = await raw(caller, head)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"Connection: close" in answer
+
+
+async def test_a_head_that_never_ends_is_cut_off(start: Start) -> None:
+    caller = await start(keep_alive=0.1)
+    answer, writer = await raw(caller, b"POST /image HTTP/1.1\r\nHost:")
+    writer.close()
+    assert answer == b""
+
+
+def in_flight(caller: Caller, count: int) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return (await caller.counters())["in_flight"] == count
+
+    return check
+
+
+async def test_a_client_that_goes_away_in_a_body_harms_no_one(caller: Caller) -> None:
+    url = URL(caller.url)
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(JSON_CUT_OFF)
+    await writer.drain()
+    await until(in_flight(caller, 2))
+    writer.close()
+    await until(in_flight(caller, 1))
+    assert (await caller.register("text", 4)).status == 201
+
+
+async def stalled(caller: Caller, count: int) -> list[asyncio.StreamWriter]:
+    """Have this many requests under way that wait for their bodies."""
+    url = URL(caller.url)
+    writers = []
+    for _ in range(count):
+        _, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(
+            b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3000\r\n\r\n"
+            + b" " * 1500
+        )
+        writers.append(writer)
+    return writers
+
+
+async def test_requests_at_once_are_limited(start: Start) -> None:
+    caller = await start(max_requests=3)
+
+    async def busy() -> bool:
+        answer = await caller.register("text", 4)
+        if answer.status == 503:
+            await assert_error(answer, "/image", 503)
+            assert answer.headers["Retry-After"] == "1"
+        return answer.status == 503
+
+    async def free() -> bool:
+        return not await busy()
+
+    writers = await stalled(caller, 3)
+    await until(busy)
+    for writer in writers:
+        writer.close()
+    await until(free)
+
+
+async def test_bodies_in_memory_are_limited_all_together(start: Start) -> None:
+    caller = await start(max_buffered=4000)
+    writers = await stalled(caller, 2)
+    await until(in_flight(caller, 3))
+    await assert_error(await caller.create(b"data", file_name="x" * 2000), "/api/files", 503)
+    for writer in writers:
+        writer.close()
+
+    async def free() -> bool:
+        return (await caller.create(b"data", file_name="x" * 2000)).status == 200
+
+    await until(free)
+
+
+async def test_connections_are_limited(start: Start) -> None:
+    caller = await start(max_connections=2)
+    assert (await caller.counters())["requests"] == 1
+    _, first = await asyncio.open_connection(URL(caller.url).host, URL(caller.url).port)
+    answer, second = await raw(caller, b"")
+    assert answer.startswith(b"HTTP/1.1 503")
+    first.close()
+    second.close()
+
+    async def free() -> bool:
+        answer, writer = await raw(caller, b"GET /v1/receiver HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.close()
+        return answer.startswith(b"HTTP/1.1 200")
+
+    await until(free)
+
+
+async def test_a_failure_gets_500_in_json_and_the_traceback_goes_to_the_log(caller: Caller, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(disk, "create", fail)
+    with capture_logs() as lines:
+        for path, answer in (("/image", await caller.register("text", 4)), ("/api", await caller.create(b"data"))):
+            await assert_error(answer, path, 500)
+            assert b"secret" not in answer.body
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["receiver.failed"] * 2
+
+
+async def test_a_full_disk_gets_507_and_goes_on_when_there_is_room(caller: Caller, folder: Path, monkeypatch) -> None:
+    task = await caller.task(b"data", 4)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        await assert_error(await caller.chunk(task, 0, b"data"), "/api", 507)
+        await assert_error(await caller.register("text", 4), "/image", 507)
+    assert not tree(folder / "images/building")
+    assert (await caller.chunk(task, 0, b"data")).status == 200
+    assert (await caller.register("text", 4)).status == 201
+    assert (await caller.complete(task)).status == 200
+
+
+async def test_each_event_has_its_name(start: Start) -> None:
+    with capture_logs() as lines:
+        caller = await start()
+        await caller.register("text", 4)
+        await caller.register("text", 4)
+        await caller.image_chunk(sha256(b"text"), 0, "text")
+    assert [line["event"] for line in lines] == [
+        "receiver.started",
+        "receiver.request",
+        "receiver.refused",
+        "receiver.request",
+        "receiver.stored",
+        "receiver.request",
+    ]
+
+
+async def test_the_counters_count(caller: Caller) -> None:
+    await caller.register("text", 4)
+    await caller.image_chunk(sha256(b"text"), 0, "text")
+    await caller.image_chunk(sha256(b"text"), 0, "text")
+    await caller.create(b"data")
+    counters = await caller.counters()
+    assert counters.pop("bytes") > 100
+    assert counters == {
+        "requests": 5,
+        "images": 1,
+        "files": 0,
+        "chunks_received": 1,
+        "chunks_repeated": 1,
+        "refused": 1,
+        "expired": 0,
+        "in_flight": 1,
+        "max_in_flight": 1,
+        "unfinished": 1,
+    }

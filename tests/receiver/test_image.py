@@ -1,0 +1,252 @@
+import asyncio
+import io
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.receiver.conftest import Caller, Clock, Start, cut, sha256
+
+ART = "  8   888   ,\n" * 100
+SHA = sha256(ART.encode())
+
+
+async def upload(caller: Caller, text: str, chunk_size: int) -> None:
+    assert (await caller.register(text, chunk_size)).status == 201
+    sha = sha256(text.encode())
+    for index, piece in enumerate(cut(text, chunk_size)):
+        assert (await caller.image_chunk(sha, index, piece)).status == 201
+
+
+async def assert_refused(answer, status: int, message: str) -> None:
+    assert answer.status == status, answer.body
+    assert answer.content_type == "application/json"
+    body = await answer.json()
+    assert set(body) == {"code", "message"}
+    assert body["code"] == str(status)
+    assert message in body["message"]
+
+
+async def test_an_image_goes_up_in_chunks_and_comes_back_whole_as_plain_text(caller: Caller) -> None:
+    await upload(caller, ART, 256)
+    answer = await caller.call("GET", f"/image/{SHA}", headers={"Accept": "text/plain"})
+    assert (answer.status, answer.content_type) == (200, "text/plain")
+    assert answer.body == ART.encode()
+
+
+async def test_201_on_register_and_409_from_then_on(caller: Caller) -> None:
+    assert (await caller.register(ART, 256)).status == 201
+    await assert_refused(await caller.register(ART, 256), 409, "already exists")
+    await assert_refused(await caller.register(ART, 512), 409, "already exists")
+    for index, piece in enumerate(cut(ART, 256)):
+        await caller.image_chunk(SHA, index, piece)
+    await assert_refused(await caller.register(ART, 256), 409, "already exists")
+
+
+async def test_of_many_registrations_at_once_one_gets_201(caller: Caller) -> None:
+    answers = await asyncio.gather(*(caller.register(ART, 256) for _ in range(20)))
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 19
+
+
+async def test_chunks_come_in_any_order_and_all_at_once(caller: Caller) -> None:
+    text = "".join(random.Random(7).choices("ABCDEFGHabcdefgh-_=", k=100_003))
+    sha = sha256(text.encode())
+    assert (await caller.register(text, 1000)).status == 201
+    pieces = list(enumerate(cut(text, 1000)))
+    random.Random(8).shuffle(pieces)
+    answers = await asyncio.gather(*(caller.image_chunk(sha, index, piece) for index, piece in pieces))
+    assert {answer.status for answer in answers} == {201}
+    assert (await caller.call("GET", f"/image/{sha}")).body == text.encode()
+    counters = await caller.counters()
+    assert (counters["chunks_received"], counters["images"], counters["unfinished"]) == (101, 1, 0)
+
+
+async def test_a_chunk_sent_twice_gets_409_and_changes_nothing(caller: Caller) -> None:
+    await caller.register(ART, 1000)
+    assert (await caller.image_chunk(SHA, 0, ART[:1000])).status == 201
+    await assert_refused(await caller.image_chunk(SHA, 0, "x" * 1000), 409, "already exists")
+    assert (await caller.image_chunk(SHA, 1, ART[1000:])).status == 201
+    await assert_refused(await caller.image_chunk(SHA, 1, ART[1000:]), 409, "complete")
+    assert (await caller.call("GET", f"/image/{SHA}")).body == ART.encode()
+    assert (await caller.counters())["chunks_repeated"] == 2
+
+
+async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller) -> None:
+    await caller.register(ART, 1000)
+    answers = await asyncio.gather(*(caller.image_chunk(SHA, 0, ART[:1000]) for _ in range(20)))
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 19
+
+
+async def test_an_incomplete_image_is_not_found(caller: Caller) -> None:
+    await caller.register(ART, 1000)
+    await caller.image_chunk(SHA, 0, ART[:1000])
+    await assert_refused(await caller.call("GET", f"/image/{SHA}"), 404, "not found")
+
+
+async def test_an_unknown_image_is_not_found(caller: Caller) -> None:
+    await assert_refused(await caller.image_chunk(SHA, 0, ART[:1000]), 404, "not found")
+    await assert_refused(await caller.call("GET", f"/image/{SHA}"), 404, "not found")
+
+
+async def test_a_wrong_hash_is_told_with_the_last_chunk_and_the_image_can_start_again(caller: Caller) -> None:
+    await caller.register(ART, 1000)
+    assert (await caller.image_chunk(SHA, 1, "x" * 400)).status == 201
+    await assert_refused(await caller.image_chunk(SHA, 0, ART[:1000]), 400, "hash")
+    await assert_refused(await caller.image_chunk(SHA, 0, ART[:1000]), 404, "not found")
+    await upload(caller, ART, 700)
+    assert (await caller.call("GET", f"/image/{SHA}")).body == ART.encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sha256": "abc"}, "sha256"),
+        ({"sha256": SHA.upper()}, "sha256"),
+        ({"sha256": SHA + "\n"}, "sha256"),
+        ({"sha256": 5}, "sha256"),
+        ({"size": 0}, "size"),
+        ({"size": -1}, "size"),
+        ({"size": "12"}, "size"),
+        ({"size": True}, "size"),
+        ({"size": 1.5}, "size"),
+        ({"size": 10**100}, "size"),
+        ({"chunk_size": 0}, "chunk_size"),
+        ({"chunk_size": None}, "chunk_size"),
+        ({"size": 3_000_000, "chunk_size": 2_000_000}, "chunk_size"),
+        ({"size": 3_000_000, "chunk_size": 1}, "chunk_size"),
+    ],
+)
+async def test_register_says_which_field_is_wrong(caller: Caller, changes, message: str) -> None:
+    await assert_refused(await caller.register(ART, 256, **changes), 400, message)
+    assert (await caller.counters())["unfinished"] == 0
+
+
+@pytest.mark.parametrize("missing", ["sha256", "size", "chunk_size"])
+async def test_register_says_which_field_is_missing(caller: Caller, missing: str) -> None:
+    payload = {"sha256": SHA, "size": 1, "chunk_size": 1}
+    del payload[missing]
+    answer = await caller.call("POST", "/image", json=payload)
+    await assert_refused(answer, 400, f"{missing} field is missing.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": -1}, "id"),
+        ({"id": 2}, "from 0 to 1"),
+        ({"id": "0"}, "id"),
+        ({"id": False}, "id"),
+        ({"size": 999}, "size"),
+        ({"data": "x" * 999}, "1000 characters, not 999"),
+        ({"data": "x" * 1001}, "data"),
+        ({"data": ""}, "data"),
+        ({"data": ["x"]}, "data"),
+        ({"data": "é" * 1000}, "ASCII"),
+        ({"data": "\ud800" * 1000}, "Unicode"),
+        ({"id": 1}, "size"),
+    ],
+)
+async def test_a_chunk_that_does_not_fit_is_refused_and_not_kept(caller: Caller, changes, message: str) -> None:
+    await caller.register(ART, 1000)
+    answer = await caller.image_chunk(SHA, 0, ART[:1000], **changes)
+    await assert_refused(answer, 400, message)
+    assert (await caller.image_chunk(SHA, 0, ART[:1000])).status == 201
+
+
+async def test_the_document_s_own_example_of_an_error(caller: Caller) -> None:
+    await caller.register(ART, 1000)
+    answer = await caller.call("POST", f"/image/{SHA}/chunks", json={"size": 1, "data": "x"})
+    assert await answer.json() == {"code": "400", "message": "Chunk ID field is missing."}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"a":' + b"9" * 3000])
+async def test_malformed_json_gets_400(caller: Caller, body: bytes) -> None:
+    await caller.register(ART, 1000)
+    answer = await caller.call("POST", f"/image/{SHA}/chunks", data=body, headers={"Content-Type": "application/json"})
+    await assert_refused(answer, 400, "JSON")
+
+
+@pytest.mark.parametrize("path", ["/image", f"/image/{SHA}/chunks"])
+async def test_another_payload_format_gets_415(caller: Caller, path: str) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
+        answer = await caller.call("POST", path, data=b"{}", headers={"Content-Type": kind})
+        await assert_refused(answer, 415, "application/json")
+
+
+async def test_a_charset_beside_the_content_type_is_fine(caller: Caller) -> None:
+    body = b'{"sha256": "%s", "size": 1400, "chunk_size": 256}' % SHA.encode()
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    assert (await caller.call("POST", "/image", data=body, headers=headers)).status == 201
+
+
+async def test_a_body_over_the_limit_gets_413(caller: Caller) -> None:
+    await caller.register("x" * 1_500_000, 1_000_000)
+    sha = sha256(b"x" * 1_500_000)
+    assert (await caller.image_chunk(sha, 0, "x" * 1_000_000)).status == 201
+    answer = await caller.call(
+        "POST",
+        f"/image/{sha}/chunks",
+        data=io.BytesIO(b" " * 1_048_577),
+        headers={"Content-Type": "application/json"},
+    )
+    await assert_refused(answer, 413, "larger")
+
+    async def unannounced():
+        for _ in range(40):
+            yield b" " * 32_768
+
+    answer = await caller.call(
+        "POST", f"/image/{sha}/chunks", data=unannounced(), headers={"Content-Type": "application/json"}
+    )
+    await assert_refused(answer, 413, "larger")
+
+
+async def test_unfinished_images_are_limited(start: Start, clock: Clock) -> None:
+    caller = await start(max_unfinished=2)
+    await caller.register("one", 1)
+    await caller.register("two", 1)
+    answer = await caller.register("three", 1)
+    await assert_refused(answer, 503, "unfinished")
+    assert int(answer.headers["Retry-After"]) > 0
+    await caller.image_chunk(sha256(b"one"), 0, "o")
+    await caller.image_chunk(sha256(b"one"), 1, "n")
+    await caller.image_chunk(sha256(b"one"), 2, "e")
+    assert (await caller.register("three", 1)).status == 201
+
+
+async def test_an_expired_image_starts_again(start: Start, clock: Clock) -> None:
+    caller = await start(unfinished_age=3600)
+    await caller.register(ART, 1000)
+    await caller.image_chunk(SHA, 0, ART[:1000])
+    clock.ahead = 3000
+    assert (await caller.register(ART, 700)).status == 409
+    clock.ahead = 4000
+    await assert_refused(await caller.image_chunk(SHA, 1, ART[1000:]), 404, "not found")
+    await upload(caller, ART, 700)
+    assert (await caller.call("GET", f"/image/{SHA}")).body == ART.encode()
+
+
+async def test_a_new_process_goes_on_where_the_old_one_stopped(start: Start) -> None:
+    caller = await start()
+    await caller.register(ART, 300)
+    pieces = cut(ART, 300)
+    for index in (3, 0):
+        await caller.image_chunk(SHA, index, pieces[index])
+    caller = await start()
+    assert (await caller.register(ART, 300)).status == 409
+    statuses = [(await caller.image_chunk(SHA, index, piece)).status for index, piece in enumerate(pieces)]
+    assert statuses == [409, 201, 201, 409, 201]
+    assert (await caller.call("GET", f"/image/{SHA}")).body == ART.encode()
+
+
+async def test_an_image_whose_end_was_cut_off_is_finished_at_start(start: Start, folder: Path) -> None:
+    caller = await start()
+    await caller.register(ART, 1000)
+    await caller.image_chunk(SHA, 0, ART[:1000])
+    await start(folder=str(folder.parent / "other"))
+    unfinished = folder / "images/unfinished" / SHA
+    (unfinished / "data").write_bytes(ART.encode())
+    (unfinished / "arrived").write_bytes(b"\x01\x01")
+    caller = await start()
+    assert (await caller.call("GET", f"/image/{SHA}")).body == ART.encode()
+    assert (await caller.register(ART, 1000)).status == 409

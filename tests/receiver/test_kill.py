@@ -1,0 +1,144 @@
+"""kill -9 at any moment: what was acknowledged is there when the receiver is started again."""
+
+import asyncio
+import contextlib
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.receiver.conftest import Caller, cut, sha256
+
+SCRIPT = """
+import asyncio, sys
+from syncd.receiver.serve import serve
+from syncd.receiver.settings import Settings
+
+settings = Settings(folder=sys.argv[1], fsync=False)
+ready = lambda url: print("ready", url, flush=True)
+asyncio.run(serve(settings, host="127.0.0.1", port=0, ready=ready, stop=asyncio.Event()))
+"""
+CHUNK = 4096
+DATA = random.Random(9).randbytes(200 * CHUNK + 17)
+TEXT = DATA.hex()[: len(DATA)]
+LOST = (aiohttp.ClientError, ConnectionError)
+
+
+class Process:
+    """A receiver as a process of its own, and the calls to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, caller: Caller) -> None:
+        self._process = process
+        self.caller = caller
+
+    async def kill(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+
+@contextlib.asynccontextmanager
+async def receiver(folder: Path) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SCRIPT, str(folder), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    url = ""
+    async with asyncio.timeout(30):
+        while not url.startswith("http"):
+            url = (await process.stdout.readline()).decode().strip().removeprefix("ready ")
+    draining = asyncio.create_task(process.stdout.read())
+    async with aiohttp.ClientSession() as session:
+        running = Process(process, Caller(url, session))
+        try:
+            yield running
+        finally:
+            if process.returncode is None:
+                await running.kill()
+            await draining
+
+
+async def send_until_killed(process: Process, sends: list, kill_after: int) -> set[int]:
+    """Send all at once; kill the process once so many were acknowledged. Return the acknowledged ones."""
+    acknowledged: set[int] = set()
+    killing: list[asyncio.Task[None]] = []
+
+    async def one(index: int, send) -> None:
+        with contextlib.suppress(*LOST):
+            if (await send()).status in (200, 201):
+                acknowledged.add(index)
+                if len(acknowledged) >= kill_after and not killing:
+                    killing.append(asyncio.create_task(process.kill()))
+
+    await asyncio.gather(*(one(index, send) for index, send in enumerate(sends)))
+    await asyncio.gather(*killing)
+    return acknowledged
+
+
+@pytest.mark.parametrize("kill_after", [1, 60, 190])
+async def test_multipart_keeps_every_acknowledged_chunk(tmp_path: Path, kill_after: int) -> None:
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+        task = await caller.task(DATA, CHUNK)
+        pieces = cut(DATA, CHUNK)
+        sends = [lambda i=i, p=p, c=caller: c.chunk(task, i, p) for i, p in enumerate(pieces[:-1])]
+        acknowledged = await send_until_killed(process, sends, kill_after)
+    assert len(acknowledged) >= kill_after
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+        there = set((await (await caller.resume(task)).json())["uploaded_chunks"])
+        assert acknowledged <= there
+        for index in set(range(len(pieces))) - there:
+            assert (await caller.chunk(task, index, pieces[index])).status == 200
+        assert (await caller.complete(task)).status == 200
+        assert (await caller.call("GET", f"/api/files/{sha256(DATA)}")).body == DATA
+
+
+@pytest.mark.parametrize("kill_after", [1, 60, 190])
+async def test_images_keep_every_acknowledged_chunk(tmp_path: Path, kill_after: int) -> None:
+    sha = sha256(TEXT.encode())
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+        assert (await caller.register(TEXT, CHUNK)).status == 201
+        pieces = cut(TEXT, CHUNK)
+        sends = [lambda i=i, p=p, c=caller: c.image_chunk(sha, i, p) for i, p in enumerate(pieces[:-1])]
+        acknowledged = await send_until_killed(process, sends, kill_after)
+    assert len(acknowledged) >= kill_after
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+        statuses = [(await caller.image_chunk(sha, index, piece)).status for index, piece in enumerate(pieces)]
+        assert set(statuses) == {201, 409}
+        assert {statuses[index] for index in acknowledged} == {409}
+        assert (await caller.call("GET", f"/image/{sha}")).body == TEXT.encode()
+
+
+async def test_killed_while_files_are_finished_each_is_whole_or_can_go_on(tmp_path: Path) -> None:
+    files = [random.Random(seed).randbytes(3000) for seed in range(100)]
+    tasks: dict[int, str] = {}
+
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+
+        async def send(index: int):
+            tasks[index] = await caller.task(files[index], 1000)
+            for number, piece in enumerate(cut(files[index], 1000)):
+                await caller.chunk(tasks[index], number, piece)
+            return await caller.complete(tasks[index])
+
+        sends = [lambda i=i: send(i) for i in range(len(files))]
+        completed = await send_until_killed(process, sends, kill_after=15)
+    assert len(completed) >= 15
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+        for index in completed:
+            assert (await caller.call("GET", f"/api/files/{sha256(files[index])}")).body == files[index]
+        for index, task in tasks.items():
+            there = (await (await caller.resume(task)).json())["uploaded_chunks"]
+            for number, piece in enumerate(cut(files[index], 1000)):
+                if number not in there:
+                    assert (await caller.chunk(task, number, piece)).status == 200
+            assert (await caller.complete(task)).status == 200
+            assert (await caller.call("GET", f"/api/files/{sha256(files[index])}")).body == files[index]

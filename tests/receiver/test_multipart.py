@@ -1,0 +1,388 @@
+import asyncio
+import hashlib
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.receiver.conftest import POOL, Answer, Caller, Clock, Start, cut, sha256, tree, until
+
+DATA = random.Random(1).randbytes(2500)
+SHA = sha256(DATA)
+UNKNOWN = "0123456789abcdef" * 2
+
+
+async def assert_refused(answer: Answer, status: int, code: str, message: str = "") -> None:
+    assert answer.status == status, answer.body
+    assert answer.content_type == "application/json"
+    body = await answer.json()
+    assert set(body) == {"code", "message", "status"}
+    assert (body["code"], body["status"]) == (code, status)
+    assert message in body["message"]
+
+
+async def upload(caller: Caller, data: bytes = DATA, chunk_size: int = 1000, **changes) -> Answer:
+    task = await caller.task(data, chunk_size, **changes)
+    for index, piece in enumerate(cut(data, chunk_size)):
+        assert (await caller.chunk(task, index, piece)).status == 200
+    return await caller.complete(task)
+
+
+@pytest.mark.parametrize("prefix", ["/api/files", "/drive/files"])
+async def test_create_chunks_complete_and_the_file_comes_back(caller: Caller, prefix: str) -> None:
+    base = f"{prefix}/upload"
+    payload = {
+        "hash": SHA,
+        "file_name": "زهرا 🌸.jpg",
+        "file_size": 2500,
+        "content_type": "image/jpeg",
+        "pool_id": POOL,
+        "bundle_id": POOL,
+        "chunk_size": 1000,
+    }
+    created = await caller.call("POST", f"{base}/create", json=payload)
+    assert (created.status, created.content_type) == (200, "application/json")
+    agreed = await created.json()
+    task = agreed.pop("task_id")
+    assert agreed == {"file_exists": False, "chunk_size": 1000, "chunks_count": 3}
+    for index, piece in enumerate(cut(DATA, 1000)):
+        with aiohttp.MultipartWriter("form-data") as form:
+            form.append(piece).set_content_disposition("form-data", name="chunk", filename="blob")
+        answer = await caller.call("POST", f"{base}/chunk/{task}/{index}", data=form)
+        assert (answer.status, answer.body) == (200, b"")
+    answer = await caller.call("POST", f"{base}/complete/{task}")
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    file = await answer.json()
+    expected = {"name": "زهرا 🌸.jpg", "mime_type": "image/jpeg", "hash": SHA, "size": 2500, "bundle_id": POOL}
+    assert expected.items() <= file.items()
+    stored = await caller.call("GET", f"{prefix}/{file['id']}")
+    assert (stored.status, stored.content_type, stored.body) == (200, "image/jpeg", DATA)
+    assert stored.headers["X-Content-Type-Options"] == "nosniff"
+    assert stored.headers["Content-Disposition"].startswith("attachment;")
+
+
+async def test_a_known_hash_needs_nothing_sent(caller: Caller) -> None:
+    file = await (await upload(caller)).json()
+    answer = await caller.create(DATA, file_name="another name.jpg")
+    assert await answer.json() == {"file_exists": True, "file": file}
+    assert (await caller.counters())["unfinished"] == 0
+
+
+async def test_the_server_s_chunk_size_rules(start: Start) -> None:
+    caller = await start(chunk_size=1024, max_chunks=10, max_file_size=10_240)
+    for asked, agreed in ((..., (1024, 3)), (None, (1024, 3)), (5000, (1024, 3)), (2**62, (1024, 3)), (1, (250, 10))):
+        answer = await (await caller.create(DATA, chunk_size=asked)).json()
+        assert (answer["chunk_size"], answer["chunks_count"]) == agreed
+
+
+async def test_md5_is_a_hash_too(caller: Caller) -> None:
+    digest = hashlib.md5(DATA).hexdigest()
+    file = await (await upload(caller, hash=digest.upper())).json()
+    assert file["hash"] == digest
+    task = await caller.task(b"other", 5, hash=hashlib.md5(b"not this").hexdigest())
+    await caller.chunk(task, 0, b"other")
+    await assert_refused(await caller.complete(task), 400, "HASH_MISMATCH")
+
+
+async def test_chunks_come_in_any_order_and_all_at_once(caller: Caller) -> None:
+    data = random.Random(2).randbytes(300_001)
+    task = await caller.task(data, 3000)
+    pieces = list(enumerate(cut(data, 3000)))
+    random.Random(3).shuffle(pieces)
+    answers = await asyncio.gather(*(caller.chunk(task, index, piece) for index, piece in pieces))
+    assert {answer.status for answer in answers} == {200}
+    file = await (await caller.complete(task)).json()
+    assert (await caller.call("GET", f"/api/files/{file['id']}")).body == data
+    assert (await caller.counters())["chunks_received"] == 101
+
+
+async def test_a_chunk_sent_twice_is_accepted_twice_and_kept_once(caller: Caller) -> None:
+    task = await caller.task(DATA, 2500)
+    answers = await asyncio.gather(*(caller.chunk(task, 0, DATA) for _ in range(10)))
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"")] * 10
+    assert (await caller.chunk(task, 0, b"x" * 2500)).status == 200
+    assert (await caller.complete(task)).status == 200
+    assert (await caller.call("GET", f"/api/files/{SHA}")).body == DATA
+    counters = await caller.counters()
+    assert (counters["chunks_received"], counters["chunks_repeated"]) == (1, 10)
+
+
+@pytest.mark.parametrize("index", ["3", "-1", "1e1", "x", "%00", "999999999999999999999", "%D9%A1", "1.0"])
+async def test_a_chunk_out_of_range_gets_400(caller: Caller, index: str) -> None:
+    task = await caller.task(DATA, 1000)
+    await assert_refused(await caller.chunk(task, index, DATA[:1000]), 400, "CHUNK_OUT_OF_RANGE", "0 to 2")
+
+
+@pytest.mark.parametrize(("index", "length"), [(0, 999), (0, 1001), (0, 0), (2, 499), (2, 1000)])
+async def test_a_chunk_of_the_wrong_length_gets_400(caller: Caller, index: int, length: int) -> None:
+    task = await caller.task(DATA, 1000)
+    await assert_refused(await caller.chunk(task, index, b"x" * length), 400, "CHUNK_SIZE_WRONG", str(length))
+    assert (await (await caller.resume(task)).json())["chunks_uploaded"] == 0
+
+
+async def test_an_unknown_task_gets_404_everywhere(caller: Caller) -> None:
+    for answer in (
+        await caller.chunk(UNKNOWN, 0, b"x"),
+        await caller.complete(UNKNOWN),
+        await caller.resume(UNKNOWN),
+        await caller.call("GET", f"/api/files/upload/progress/{UNKNOWN}"),
+    ):
+        await assert_refused(answer, 404, "TASK_NOT_FOUND")
+    await assert_refused(await caller.call("GET", f"/api/files/{SHA}"), 404, "FILE_NOT_FOUND")
+
+
+async def test_complete_with_chunks_missing_gets_400_and_the_task_stays(caller: Caller) -> None:
+    task = await caller.task(DATA, 1000)
+    await caller.chunk(task, 1, DATA[1000:2000])
+    await assert_refused(await caller.complete(task), 400, "CHUNK_MISSING", "2 of 3")
+    await caller.chunk(task, 0, DATA[:1000])
+    await caller.chunk(task, 2, DATA[2000:])
+    assert (await caller.complete(task)).status == 200
+
+
+async def test_a_wrong_hash_ends_the_task_and_stores_nothing(caller: Caller) -> None:
+    task = await caller.task(DATA, 2500)
+    await caller.chunk(task, 0, b"x" * 2500)
+    await assert_refused(await caller.complete(task), 400, "HASH_MISMATCH")
+    await assert_refused(await caller.complete(task), 404, "TASK_NOT_FOUND")
+    await assert_refused(await caller.call("GET", f"/api/files/{SHA}"), 404, "FILE_NOT_FOUND")
+    assert (await upload(caller)).status == 200
+
+
+async def test_a_finished_task_answers_as_before_to_a_client_that_missed_it(start: Start) -> None:
+    caller = await start()
+    task = await caller.task(DATA, 1000)
+    for index, piece in enumerate(cut(DATA, 1000)):
+        await caller.chunk(task, index, piece)
+    file = await (await caller.complete(task)).json()
+    for _ in range(2):
+        answer = await caller.complete(task)
+        assert (answer.status, await answer.json()) == (200, file)
+        assert (await caller.chunk(task, 2, DATA[2000:])).status == 200
+        await assert_refused(await caller.chunk(task, 3, DATA[2000:]), 400, "CHUNK_OUT_OF_RANGE")
+        assert (await (await caller.resume(task)).json())["uploaded_chunks"] == [0, 1, 2]
+        caller = await start()
+
+
+async def test_complete_sent_many_times_at_once_answers_the_same(caller: Caller) -> None:
+    task = await caller.task(DATA, 2500)
+    await caller.chunk(task, 0, DATA)
+    answers = await asyncio.gather(*(caller.complete(task) for _ in range(10)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == 1
+    assert (await caller.counters())["files"] == 1
+
+
+async def test_two_tasks_with_the_same_hash_both_end_well(caller: Caller, folder: Path) -> None:
+    tasks = [await caller.task(DATA, size, file_name=f"{size}.jpg") for size in (2500, 1000)]
+    for task, size in zip(tasks, (2500, 1000), strict=True):
+        for index, piece in enumerate(cut(DATA, size)):
+            assert (await caller.chunk(task, index, piece)).status == 200
+    answers = await asyncio.gather(*(caller.complete(task) for task in tasks))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == 1
+    assert (await caller.call("GET", f"/api/files/{SHA}")).body == DATA
+    assert [path.name for path in (folder / "files/finished").iterdir()] == [SHA]
+    assert not tree(folder / "files/unfinished")
+    assert not tree(folder / "files/building")
+
+
+async def test_resume_and_progress_tell_what_has_arrived(start: Start) -> None:
+    caller = await start()
+    task = await caller.task(DATA, 1000)
+    await caller.chunk(task, 2, DATA[2000:])
+    await caller.chunk(task, 0, DATA[:1000])
+    for _ in range(2):
+        resume = await (await caller.resume(task)).json()
+        assert resume == {
+            "task_id": task,
+            "file_name": "a photo.jpg",
+            "file_size": 2500,
+            "chunk_size": 1000,
+            "chunks_count": 3,
+            "chunks_uploaded": 2,
+            "uploaded_chunks": [0, 2],
+        }
+        progress = await (await caller.call("GET", f"/api/files/upload/progress/{task}")).json()
+        assert (progress["status"], progress["progress"]) == ("Uploading", 66)
+        caller = await start()
+    await caller.chunk(task, 1, DATA[1000:2000])
+    await caller.complete(task)
+    progress = await (await caller.call("GET", f"/api/files/upload/progress/{task}")).json()
+    assert (progress["status"], progress["chunks_uploaded"]) == ("Completed", 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hash": ...}, "hash field is missing"),
+        ({"hash": "abc"}, "hash"),
+        ({"hash": "g" * 64}, "hash"),
+        ({"hash": "../../../etc/passwd" + "a" * 13}, "hash"),
+        ({"file_name": ...}, "file_name field is missing"),
+        ({"file_name": ""}, "file_name"),
+        ({"file_name": "\ud800"}, "Unicode"),
+        ({"file_size": ...}, "file_size field is missing"),
+        ({"file_size": 0}, "file_size"),
+        ({"file_size": -5}, "file_size"),
+        ({"file_size": "7"}, "file_size"),
+        ({"content_type": ...}, "content_type"),
+        ({"content_type": "image"}, "content_type"),
+        ({"content_type": "a/b\r\nX-Evil: 1"}, "content_type"),
+        ({"pool_id": ...}, "pool_id"),
+        ({"pool_id": "pool"}, "pool_id"),
+        ({"bundle_id": "bundle"}, "bundle_id"),
+        ({"chunk_size": 0}, "chunk_size"),
+        ({"chunk_size": "5MiB"}, "chunk_size"),
+        ({"expired_at": "tomorrow"}, "expired_at"),
+        ({"expired_at": "2001-01-01T00:00:00Z"}, "in the past"),
+        ({"expired_at": "0001-01-01T00:00:00+14:00"}, "expired_at"),
+    ],
+)
+async def test_create_says_which_field_is_wrong(caller: Caller, changes, message: str) -> None:
+    await assert_refused(await caller.create(DATA, **changes), 400, "INVALID_FIELD", message)
+    assert (await caller.counters())["unfinished"] == 0
+
+
+async def test_what_this_receiver_will_never_take_gets_403(start: Start) -> None:
+    caller = await start(max_file_size=2000)
+    await assert_refused(await caller.create(DATA), 403, "FILE_TOO_LARGE", "2000 bytes")
+    await assert_refused(await caller.create(b"x", encrypt_password="secret"), 403, "ENCRYPTION_UNSUPPORTED")
+
+
+async def test_a_chunk_over_the_limit_gets_413(start: Start) -> None:
+    caller = await start(chunk_limit=2000)
+    task = await caller.task(b"x" * 5000, 5000)
+    await assert_refused(await caller.chunk(task, 0, b"x" * 2001), 413, "BODY_TOO_LARGE", "2000")
+    await assert_refused(await caller.chunk(task, 0, b"x" * 200_000), 413, "BODY_TOO_LARGE")
+
+
+async def test_six_mib_is_the_most_that_a_chunk_may_have(caller: Caller) -> None:
+    task = await caller.task(DATA, 1000)
+    limit = 6 * 1024 * 1024
+    await assert_refused(await caller.chunk(task, 0, bytes(limit)), 400, "CHUNK_SIZE_WRONG")
+    await assert_refused(await caller.chunk(task, 0, bytes(limit + 1)), 413, "BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "code"),
+    [
+        ("application/octet-stream", b"x", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("multipart/form-data", b"x", 400, "MALFORMED"),
+        ("multipart/form-data; boundary=b", b"", 400, "MALFORMED"),
+        ("multipart/form-data; boundary=b", b"x\r\n" * 10, 400, "MALFORMED"),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", 400, "MALFORMED"),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\nx\r\n--b--\r\n", 400, "MALFORMED"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n--b--\r\n',
+            400,
+            "MALFORMED",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="chunk"\r\n\r\n' + b"x" * 1000,
+            400,
+            "MALFORMED",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--\r\n",
+            400,
+            "MALFORMED",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\nx\r\n' * 40 + b"--b--\r\n",
+            400,
+            "MALFORMED",
+        ),
+    ],
+)
+async def test_a_chunk_that_is_no_proper_form_is_refused(caller: Caller, kind, body, status, code) -> None:
+    task = await caller.task(DATA, 1000)
+    answer = await caller.call("POST", f"/api/files/upload/chunk/{task}/0", data=body, headers={"Content-Type": kind})
+    await assert_refused(answer, status, code)
+
+
+async def test_unfinished_tasks_are_limited(start: Start) -> None:
+    caller = await start(max_unfinished=2)
+    await caller.create(DATA)
+    await caller.create(DATA)
+    answer = await caller.create(DATA)
+    await assert_refused(answer, 503, "TOO_MANY_UNFINISHED")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_an_idle_task_expires_and_a_busy_one_does_not(start: Start, clock: Clock) -> None:
+    caller = await start(unfinished_age=3600)
+    idle, busy = await caller.task(DATA, 1000), await caller.task(DATA, 1000)
+    for hours in range(3):
+        clock.ahead = hours * 3000
+        await caller.chunk(busy, hours, cut(DATA, 1000)[hours])
+    await assert_refused(await caller.chunk(idle, 0, DATA[:1000]), 404, "TASK_NOT_FOUND")
+    await assert_refused(await caller.complete(idle), 404, "TASK_NOT_FOUND")
+    await assert_refused(await caller.resume(idle), 404, "TASK_NOT_FOUND")
+    assert (await caller.complete(busy)).status == 200
+
+
+async def test_what_has_expired_is_swept_from_the_disk(start: Start, folder: Path, clock: Clock) -> None:
+    caller = await start(unfinished_age=3600)
+    await caller.task(b"unfinished", 5)
+    await upload(caller)
+    clock.ahead = 4000
+    caller = await start(unfinished_age=0.2)
+
+    async def swept() -> bool:
+        return not (await caller.counters())["unfinished"] and not tree(folder / "files/notes")
+
+    await until(swept)
+    assert (await caller.counters())["expired"] == 1
+    assert not tree(folder / "files/unfinished")
+    assert (await caller.call("GET", f"/api/files/{SHA}")).body == DATA
+
+
+async def test_a_file_is_gone_from_its_expired_at_on(caller: Caller, clock: Clock, folder: Path) -> None:
+    moment = datetime.fromtimestamp(clock() + 3600, UTC).isoformat()
+    file = await (await upload(caller, expired_at=moment)).json()
+    assert file["expired_at"] == moment
+    assert (await caller.call("GET", f"/api/files/{SHA}")).status == 200
+    clock.ahead = 3601
+    await assert_refused(await caller.call("GET", f"/api/files/{SHA}"), 404, "FILE_NOT_FOUND")
+    assert not tree(folder / "files/finished")
+    assert (await upload(caller)).status == 200
+
+
+async def send_direct(caller: Caller, data: bytes, **fields: str) -> Answer:
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in fields.items():
+        form.add_field(name, value)
+    form.add_field("file", data, filename="a photo.png", content_type="image/png")
+    return await caller.call("POST", "/api/files/upload/direct", data=form)
+
+
+async def test_direct_takes_a_file_in_one_request(caller: Caller) -> None:
+    answer = await send_direct(caller, DATA, hash=SHA, pool_id=POOL)
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    file = await answer.json()
+    expected = {"name": "a photo.png", "mime_type": "image/png", "hash": SHA, "size": 2500, "pool_id": POOL}
+    assert expected.items() <= file.items()
+    stored = await caller.call("GET", f"/api/files/{file['id']}")
+    assert (stored.body, stored.content_type) == (DATA, "image/png")
+    assert await (await send_direct(caller, DATA)).json() == file
+    assert (await (await caller.create(DATA)).json())["file_exists"] is True
+
+
+async def test_direct_refuses_what_is_wrong(start: Start, folder: Path) -> None:
+    caller = await start(direct_limit=100_000)
+    await assert_refused(await send_direct(caller, DATA, hash=sha256(b"other")), 400, "HASH_MISMATCH")
+    await assert_refused(await send_direct(caller, DATA, hash="123"), 400, "INVALID_FIELD", "hash")
+    await assert_refused(await send_direct(caller, DATA, pool_id="x"), 400, "INVALID_FIELD", "pool_id")
+    await assert_refused(await send_direct(caller, b""), 400, "INVALID_FIELD", "file_size")
+    await assert_refused(await send_direct(caller, bytes(100_001)), 413, "BODY_TOO_LARGE")
+    await assert_refused(await send_direct(caller, DATA, extra="x" * 70_000), 413, "BODY_TOO_LARGE")
+    assert not tree(folder / "files/finished")
+    assert not tree(folder / "files/building")
+    assert (await send_direct(caller, bytes(100_000))).status == 200
