@@ -16,13 +16,13 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import pairwise
-from pathlib import Path
 from typing import Any, Protocol, TextIO
 from urllib.parse import quote
 
 import structlog
 from structlog.typing import EventDict
+
+from syncd.logfile import LogFile, RotatedFile
 
 MASK = "***"
 LIBRARY_EVENT = "library"
@@ -42,15 +42,29 @@ _BARE = re.compile(r"[^\s\"'=\\]+")
 Render = Callable[[EventDict], str]
 
 
-class RotatedFile(Protocol):
-    """Where a log file is, when it is put aside, and how many old ones stay."""
+class Settings(Protocol):
+    """How to log; the section `logging` of a configuration is one."""
 
     @property
-    def path(self) -> Path: ...  # noqa: D102
+    def level(self) -> str: ...  # noqa: D102
     @property
-    def max_size(self) -> int: ...  # noqa: D102
+    def format(self) -> str: ...  # noqa: D102
     @property
-    def keep(self) -> int: ...  # noqa: D102
+    def file(self) -> RotatedFile | None: ...  # noqa: D102
+
+
+class Configured(Protocol):
+    """What knows how to log, and what must not be seen there; a whole configuration is one."""
+
+    @property
+    def logging(self) -> Settings: ...  # noqa: D102
+    def secrets(self) -> Iterable[str]: ...  # noqa: D102
+
+
+def configure_from(config: Configured, *, stream: TextIO | None = None) -> None:
+    """Log as a configuration says, and mask its secrets. As `configure` in all else."""
+    wanted = config.logging
+    configure(level=wanted.level, format=wanted.format, file=wanted.file, stream=stream, secrets=config.secrets())
 
 
 def configure(
@@ -67,7 +81,7 @@ def configure(
     (default: standard error) is a terminal. A file gets JSON unless the format is console.
     OSError when the file can't be opened; logging then is as it was before.
     """
-    opened = None if file is None else _LogFile(file)
+    opened = None if file is None else LogFile(file)
     stream = sys.stderr if stream is None else stream
     _outlet.open(
         stream=stream,
@@ -122,8 +136,9 @@ class _Outlet:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stream: TextIO | None = None
-        self._file: _LogFile | None = None
-        self._render = self._render_file = render_json
+        self._file: LogFile | None = None
+        self._render: Render = render_json
+        self._render_file: Render = render_json
         self._secrets: set[str] = set()
         self.secret: re.Pattern[str] | None = None
         self.tracebacks = False
@@ -133,7 +148,7 @@ class _Outlet:
         *,
         stream: TextIO | None,
         render: Render,
-        file: "_LogFile | None",
+        file: "LogFile | None",
         render_file: Render,
         tracebacks: bool,
         secrets: Iterable[str],
@@ -144,9 +159,8 @@ class _Outlet:
             self._file, self._render_file = file, render_file
             self.tracebacks = tracebacks
             self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-            forms = self._secrets | {quote(secret, safe="") for secret in self._secrets}
-            longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
-            self.secret = re.compile("|".join(longest_first)) if forms else None
+            forms = sorted({form for secret in self._secrets for form in _forms(secret)}, key=len, reverse=True)
+            self.secret = re.compile("|".join(map(re.escape, forms))) if forms else None
 
     def close(self) -> None:
         with self._lock:
@@ -169,6 +183,11 @@ class _Outlet:
             self._file.close()
 
 
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return the secret as it may turn up: plain, in a URL, in Python's or JSON's quotes."""
+    return secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]
+
+
 def _write_line(stream: TextIO, line: str) -> None:
     with suppress(OSError, ValueError):  # a broken pipe, a closed stream
         try:
@@ -176,43 +195,6 @@ def _write_line(stream: TextIO, line: str) -> None:
         except UnicodeEncodeError:
             stream.write(line.encode("ascii", "backslashreplace").decode("ascii") + "\n")
         stream.flush()
-
-
-class _LogFile:
-    """A file of lines that only its owner can read; put aside when it is full."""
-
-    def __init__(self, settings: RotatedFile) -> None:
-        self._path, self._max_size, self._keep = Path(settings.path), settings.max_size, settings.keep
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._open()
-
-    def write_line(self, line: str) -> None:
-        raw = (line + "\n").encode("utf-8", "backslashreplace")
-        if self._size and self._size + len(raw) > self._max_size:
-            self._size = 0  # if it can't be put aside, it goes on growing until the next try
-            with suppress(OSError):
-                self._rotate()
-        with suppress(OSError):  # a full disk must not stop the uploads
-            self._size += os.write(self._descriptor, raw)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-    def _open(self) -> None:
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._size = os.fstat(self._descriptor).st_size
-
-    def _rotate(self) -> None:
-        """Move the file to .1, .1 to .2 and so on; what is beyond `keep` goes."""
-        names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._keep + 1))]
-        for younger, older in reversed(list(pairwise(names))):
-            with suppress(FileNotFoundError):
-                younger.replace(older)
-        if self._keep == 0:
-            self._path.unlink(missing_ok=True)
-        full = self._descriptor
-        self._open()
-        os.close(full)
 
 
 class _Bridge(logging.Handler):
