@@ -1,0 +1,161 @@
+"""The checks of ``syncd check``: each looks at one thing and tells what it found, as values."""
+
+import os
+import shutil
+import time
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from syncd import __version__
+from syncd.cli import words
+from syncd.config.load import ConfigError, Loaded, find, load
+from syncd.config.model import Config, Folder, ImageRemote, MultipartRemote
+from syncd.control.client import ControlClient, ControlError, NotRunning
+from syncd.core.errors import Failure, Unauthorized
+from syncd.core.names import displayed
+from syncd.remote.make import make_remote
+
+Level = Literal["ok", "warn", "error"]
+
+ENOUGH_SPACE = 64 * 1024 * 1024
+"""Free bytes below which the state folder is worth a warning."""
+_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing looked at: ``where``, ``what`` was found, and what to do about it."""
+
+    level: Level
+    where: str
+    what: str
+    advice: str = ""
+
+
+def check_config(config: str | None) -> tuple[Loaded | None, list[Finding]]:
+    """Load the configuration; all that is wrong with it, or what to beware of."""
+    try:
+        loaded = load(find(config))
+    except ConfigError as error:
+        return None, [Finding(level="error", where="configuration", what=str(problem)) for problem in error.problems]
+    numbers = (
+        f"{words.count(len(loaded.config.folders), 'folder')}, {words.count(len(loaded.config.remotes), 'server')}"
+    )
+    found = [Finding(level="ok", where=f"configuration {loaded.path}", what=numbers)]
+    return loaded, found + [Finding(level="warn", where="configuration", what=text) for text in loaded.warnings]
+
+
+def check_folders(config: Config) -> Iterator[Finding]:
+    """Look whether each watched folder can be read, and whether the kernel can watch all that is in them."""
+    directories = 0
+    for folder in config.folders:
+        where = f"folder {displayed(folder.path)}"
+        try:
+            with os.scandir(folder.path):
+                pass
+        except FileNotFoundError:
+            yield Finding(level="error", where=where, what="is not there", advice="make it, or mount what it is on")
+        except NotADirectoryError:
+            yield Finding(level="error", where=where, what="is not a folder", advice="give the folder that it is in")
+        except OSError as error:
+            advice = f"give user {os.geteuid()} the right to read and enter it"
+            yield Finding(level="error", where=where, what=str(error.strerror), advice=advice)
+        else:
+            yield Finding(level="ok", where=where, what="can be read")
+            if folder.watch != "poll":
+                directories += _directories(folder)
+    if directories:
+        yield from _check_watches(directories)
+
+
+def _directories(folder: Folder) -> int:
+    if not folder.recursive:
+        return 1
+    return sum(1 for _ in os.walk(folder.path, followlinks=folder.follow_symlinks))
+
+
+def _check_watches(directories: int) -> Iterator[Finding]:
+    try:
+        limit = int(_WATCHES.read_text())
+    except (OSError, ValueError):
+        return
+    where, what = "inotify", f"{words.count(directories, 'folder')} to watch, {limit:,} allowed"
+    if directories > limit:
+        advice = f"sudo sysctl fs.inotify.max_user_watches={2 * directories}; until then, such a folder is polled"
+        yield Finding(level="error", where=where, what=what, advice=advice)
+    elif directories > limit * 0.8:
+        advice = f"other programs share the limit: sudo sysctl fs.inotify.max_user_watches={2 * limit}"
+        yield Finding(level="warn", where=where, what=what, advice=advice)
+    else:
+        yield Finding(level="ok", where=where, what=what)
+
+
+def check_state(config: Config) -> Iterator[Finding]:
+    """Look whether the state folder can be written or made, and whether there is space."""
+    where = f"state folder {config.state_dir}"
+    existing = next(path for path in (config.state_dir, *config.state_dir.parents) if path.exists())
+    if not existing.is_dir():
+        yield Finding(level="error", where=where, what=f"{existing} is not a folder", advice="set another state_dir")
+        return
+    if not os.access(existing, os.W_OK | os.X_OK):
+        advice = f"give user {os.geteuid()} the right to write to {existing}, or set another state_dir"
+        yield Finding(level="error", where=where, what="can't be written", advice=advice)
+        return
+    free = shutil.disk_usage(existing).free
+    what = f"{'can be written' if existing == config.state_dir else 'can be made'}, {words.size(free)} free"
+    if free < ENOUGH_SPACE:
+        yield Finding(level="warn", where=where, what=what, advice="make room: without it no file can be taken up")
+    else:
+        yield Finding(level="ok", where=where, what=what)
+
+
+def check_daemon(config: Config) -> Finding:
+    """Ask whether a daemon of this configuration runs."""
+    try:
+        status = ControlClient(config.control.socket, timeout=5).status()
+    except NotRunning:
+        return Finding(level="ok", where="daemon", what="is not running", advice="start it with: syncd run")
+    except ControlError as error:
+        return Finding(level="warn", where="daemon", what=str(error))
+    return Finding(level="ok", where="daemon", what=f"is {words.clean(status['state'])} with pid {status['pid']}")
+
+
+class _Unthrottled:
+    """A check sends next to nothing."""
+
+    async def spend(self, size: int) -> None:
+        pass
+
+
+async def check_remote(name: str, settings: ImageRemote | MultipartRemote) -> Finding:
+    """Ask a server whether it is there and takes the token."""
+    where = f"server {name} {settings.url}"
+    remote = make_remote(name, settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+    started = time.monotonic()
+    try:
+        await remote.check()
+    except Unauthorized as error:
+        advice = "put a valid token where token, token_file or token_env says"
+        return Finding(level="error", where=where, what=words.clean(error), advice=advice)
+    except Failure as error:
+        advice = "is the address right and the server up?"
+        return Finding(level="error", where=where, what=words.clean(error), advice=advice)
+    finally:
+        await remote.close()
+    milliseconds = (time.monotonic() - started) * 1000
+    return Finding(level="ok", where=where, what=f"answers in {milliseconds:.0f} ms and takes the token")
+
+
+async def check_all(config: str | None) -> AsyncGenerator[Finding]:
+    """Look at everything, in the order in which it has to work."""
+    loaded, found = check_config(config)
+    for finding in found:
+        yield finding
+    if loaded is None:
+        return
+    for finding in (*check_folders(loaded.config), *check_state(loaded.config), check_daemon(loaded.config)):
+        yield finding
+    for name, settings in loaded.config.remotes.items():
+        yield await check_remote(name, settings)
