@@ -28,7 +28,7 @@ class Breaker:
     def __init__(self, policy: Policy, random: Callable[[], float]) -> None:
         self._policy = policy
         self._random = random
-        self._failures = 0
+        self.failures = 0
         self._trouble = 0
         self.position = Position.CLOSED
         self.probe_at: float | None = None
@@ -40,9 +40,9 @@ class Breaker:
             return False
         if self.position is Position.OPEN:  # a request that was under way when it opened tells nothing new
             return True
-        self._failures += 1
+        self.failures += 1
         self._trouble = 0
-        delay = backoff(self._failures, self._policy, self._random)
+        delay = backoff(self.failures, self._policy, self._random)
         if isinstance(failure, Transient) and failure.retry_after is not None:
             delay += min(failure.retry_after, MAX_RETRY_AFTER)
         self.position = Position.OPEN
@@ -73,6 +73,6 @@ class Breaker:
 
     def reset(self) -> None:
         """Forget all failures: the configuration changed, or a person asked to try now."""
-        self._failures = self._trouble = 0
+        self.failures = self._trouble = 0
         self.position = Position.CLOSED
         self.probe_at = self.reason = None

@@ -82,7 +82,9 @@ def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
     except OSError as error:
         log.warning("file.kept", path=displayed(path), folder=displayed(folder), reason=error.strerror)
         return False
-    log.info("file.deleted" if what.action == "delete" else "file.moved", path=displayed(path), folder=displayed(folder))
+    log.info(
+        "file.deleted" if what.action == "delete" else "file.moved", path=displayed(path), folder=displayed(folder)
+    )
     return True
 
 

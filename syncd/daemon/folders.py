@@ -21,9 +21,9 @@ class StoreSink:
         """Return those that the store does not know as they are."""
         return await self._store.diff(folder, seen, self._remote_ids)
 
-    async def observe(self, folder: str, seen: Sequence[Seen]) -> None:
-        """Record them, with a job for each remote."""
-        await self._store.observe(folder, seen, self._remote_ids, vanished=_vanished)
+    async def observe(self, folder: str, seen: Seen) -> None:
+        """Record it, with a job for each remote."""
+        await self._store.observe(folder, [seen], self._remote_ids, vanished=_vanished)
 
     async def gone(self, folder: str, paths: Sequence[str]) -> None:
         """Record that they are no longer there."""
@@ -41,13 +41,10 @@ def _vanished(folder: str, path: str) -> bool:
 class Folders:
     """Runs the watches; a watch that dies takes the daemon with it, by way of ``failed``."""
 
-    def __init__(
-        self, store: JobStore, *, clock: Callable[[], float], failed: Callable[[BaseException], None]
-    ) -> None:
+    def __init__(self, store: JobStore, *, failed: Callable[[BaseException], None]) -> None:
         self.watches: dict[str, FolderWatch] = {}
         self.settings: dict[str, Folder] = {}
         self._store = store
-        self._clock = clock
         self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}
 

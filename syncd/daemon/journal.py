@@ -1,5 +1,7 @@
-"""One log line for each change of a job's state: ``job.queued``, ``job.uploading``, ``job.waiting``, ``job.done``,
-``job.failed``, ``job.skipped``."""
+"""One log line for each change of a job's state.
+
+The events are ``job.queued``, ``job.uploading``, ``job.waiting``, ``job.done``, ``job.failed`` and ``job.skipped``.
+"""
 
 import structlog
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 PATIENCE = 4
 """So many tries of a file, or probes of a server, and a single pass leaves it for the next one."""
+MOST_PROBLEMS = 100
 LOOK = 0.2
 """Seconds between two looks at how far it is."""
 
@@ -44,6 +45,7 @@ class Problem:
     """A file that did not arrive."""
 
     path: str
+    folder: str
     remote: str
     state: str
     detail: str | None
@@ -56,31 +58,36 @@ class Summary:
     uploaded: int
     duplicate: int
     skipped: int
-    unchanged: int
-    problems: list[Problem] = field(default_factory=list)
-    unreachable: list[str] = field(default_factory=list)
+    failed: int
+    """All that are failed now, from earlier passes too: they need a person."""
+    left: int
+    """Still to be uploaded; the next pass tries them again."""
+    problems: list[Problem]
+    """The failed and the left ones, so many of each state at most as :data:`MOST_PROBLEMS` says."""
+    unreachable: list[str]
+    """Remotes that can't be reached, or don't accept the token."""
     sent: int
+    """Bytes."""
     seconds: float
 
 
 async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None = None) -> Summary:
     """Bring every file of the watched folders to its remotes; StoreError if the store can't be used."""
-    loop = asyncio.get_running_loop()
-    dead: asyncio.Future[None] = loop.create_future()
+    death: list[BaseException] = []
 
     def failed(error: BaseException) -> None:
-        if not dead.done():
-            dead.set_exception(error)
+        death.append(error)
+        work.cancel()
 
     async with open_rooms(config, failed=failed) as rooms:
         work = asyncio.create_task(_Pass(rooms, on_progress).run())
         try:
-            await asyncio.wait({work, dead}, return_when=asyncio.FIRST_COMPLETED)
-            if dead.done():
-                dead.result()
             return await work
+        except asyncio.CancelledError:
+            if death:
+                raise death[0] from None
+            raise
         finally:
-            dead.cancel()
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
@@ -94,6 +101,7 @@ class _Pass:
         self._started = time.monotonic()
         self._ends: Counter[str] = Counter()
         self._deferred: Counter[int] = Counter()
+        self._left: defaultdict[str, set[int]] = defaultdict(set)  # by remote: tried often enough for this pass
         self._scanning = True
         rooms.store.on_change.append(self._count)
 
@@ -104,10 +112,12 @@ class _Pass:
             self._ends[change.after] += 1
         if change.cause is Cause.DEFERRED:
             self._deferred[change.job_id] += 1
+        given_up = change.after is State.WAITING and self._deferred[change.job_id] >= PATIENCE
+        left = self._left[change.remote]
+        left.add(change.job_id) if given_up else left.discard(change.job_id)
 
     async def run(self) -> Summary:
         rooms = self._rooms
-        before = await rooms.store.counts(rooms.remote_ids.values())
         watching = asyncio.create_task(self._report())
         try:
             rooms.scheduler.start()
@@ -115,10 +125,71 @@ class _Pass:
                 await watch.scan_once()
             self._scanning = False
             while await self._unfinished():
+                await self._show()
                 await asyncio.sleep(LOOK)
             await Aftermath(rooms).sweep()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         await self._show()
-        return await self._summary(before.done)
+        return await self._summary()
+
+    async def _unfinished(self) -> bool:
+        """Say whether waiting longer may bring anything more."""
+        rooms = self._rooms
+        for name, lane in rooms.scheduler.lanes.items():
+            if lane.line.breaker.failures >= PATIENCE:
+                continue
+            if await rooms.store.unfinished([rooms.remote_ids[name]]) > len(self._left[name]):
+                return True
+        return False
+
+    async def _report(self) -> None:
+        while True:  # the scan has its own pace, and people look on
+            await self._show()
+            await asyncio.sleep(LOOK)
+
+    async def _show(self) -> None:
+        rooms = self._rooms
+        counts = await rooms.store.counts(list(rooms.remote_ids.values()))
+        in_flight = rooms.scheduler.progress()
+        self._on_progress(
+            Snapshot(
+                scanning=self._scanning,
+                files_done=self._ends[Outcome.UPLOADED] + self._ends[Outcome.DUPLICATE],
+                files_left=counts.pending,
+                files_failed=self._ends[State.FAILED],
+                sent=rooms.pace.meter.total,
+                pending=max(0, counts.pending_bytes - sum(progress.sent for progress in in_flight)),
+                per_second=rooms.pace.meter.rate(),
+                in_flight=in_flight,
+            )
+        )
+
+    async def _summary(self) -> Summary:
+        rooms = self._rooms
+        ids = list(rooms.remote_ids.values())
+        problems = [
+            Problem(
+                path=displayed(job.path),
+                folder=displayed(job.folder),
+                remote=job.remote,
+                state=job.state.value,
+                detail=job.detail,
+            )
+            for state in (State.FAILED, State.WAITING, State.QUEUED)
+            for job in await rooms.store.jobs(ids, state=state, limit=MOST_PROBLEMS)
+        ]
+        counts = await rooms.store.counts(ids)
+        lanes = rooms.scheduler.lanes.values()
+        return Summary(
+            uploaded=self._ends[Outcome.UPLOADED],
+            duplicate=self._ends[Outcome.DUPLICATE],
+            skipped=self._ends[State.SKIPPED],
+            failed=counts.jobs[State.FAILED],
+            left=counts.pending,
+            problems=problems,
+            unreachable=[lane.name for lane in lanes if lane.state is not RemoteState.ONLINE],
+            sent=rooms.pace.meter.total,
+            seconds=time.monotonic() - self._started,
+        )

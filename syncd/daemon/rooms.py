@@ -57,9 +57,7 @@ class Rooms:
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""
-        remote = make_remote(
-            name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}"
-        )
+        remote = make_remote(name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
         record = await self.store.remote(name, remote.identity)
         remote.recall(record.facts)
         scheduler = self.config.scheduler
@@ -100,7 +98,7 @@ async def open_rooms(config: Config, *, failed: Callable[[BaseException], None])
 
     ``failed`` is told when a side task dies. :class:`~syncd.store.errors.StoreError` if the store can't be used.
     """
-    store = await JobStore.open(config.store, clock=time.time, on_blocked=_log_blocked)
+    store = await JobStore.open(str(config.store), clock=time.time, on_blocked=_log_blocked)
     try:
         rooms = Rooms(config, store, failed=failed)
         await store.recover(rooms.owner)

@@ -79,7 +79,7 @@ class Daemon:
         self.ending.set()
 
     def _die(self, error: BaseException) -> None:
-        """A side task died: without it the daemon would only seem to work."""
+        """End because a side task died: without it the daemon would only seem to work."""
         log.error("daemon.failed", exc_info=error)
         self._error = self._error or error
         self.end()
@@ -105,15 +105,9 @@ class Daemon:
         async with self._reloading:
             notify.reloading()
             try:
-                try:
-                    loaded = await asyncio.to_thread(load, self.loaded.path)
-                except ConfigError as error:
-                    raise BadConfig([str(problem) for problem in error.problems]) from None
+                loaded = await _loaded_again(self.loaded)
                 changes = await self._take_over(loaded.config)
                 self.loaded = loaded
-            except BadConfig as error:
-                log.error("daemon.reload_refused", problems=error.problems)
-                raise
             finally:
                 notify.ready(self.words())
             log.info("daemon.reloaded", changes=changes)
@@ -139,7 +133,10 @@ class Daemon:
     async def _take_over_remotes(self, old: Config, new: Config) -> list[str]:
         """Replace the lanes whose settings changed; those that stay keep uploading."""
         rooms = self.rooms
-        all_change = (new.scheduler.concurrency, new.scheduler.retry) != (old.scheduler.concurrency, old.scheduler.retry)
+        all_change = (new.scheduler.concurrency, new.scheduler.retry) != (
+            old.scheduler.concurrency,
+            old.scheduler.retry,
+        )
         going = [name for name in old.remotes if all_change or old.remotes[name] != new.remotes.get(name)]
         for name in going:
             await rooms.remove_remote(name)
@@ -227,6 +224,15 @@ def _signals(daemon: Daemon) -> Generator[None]:
     finally:
         for number in handlers:
             loop.remove_signal_handler(number)
+
+
+async def _loaded_again(loaded: Loaded) -> Loaded:
+    try:
+        return await asyncio.to_thread(load, loaded.path)
+    except ConfigError as error:
+        problems = [str(problem) for problem in error.problems]
+        log.error("daemon.reload_refused", problems=problems)  # noqa: TRY400 - the problems are the whole story
+        raise BadConfig(problems) from None
 
 
 async def _reload_quietly(daemon: Daemon) -> None:

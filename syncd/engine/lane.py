@@ -28,15 +28,13 @@ from syncd.engine.line import Line
 from syncd.engine.source import FileSource
 from syncd.engine.upload import Done, Interrupted, Progress, Upload
 from syncd.store.errors import StoreClosed
-from syncd.store.jobs import Job, JobStore
+from syncd.store.jobs import LARGE, Job, JobStore
 
 log = structlog.get_logger()
 
 AHEAD = 2
 """Jobs beyond the requests in flight, so that the next file is hashed while others are sent."""
 LEASE = 60.0
-LARGE = 32 * 1024 * 1024
-"""Bytes from which a file is large; at most half of the jobs that run are, while there are others."""
 PARKED = 60.0
 """Seconds after which a job looks again by itself whether its twin has arrived."""
 
@@ -131,7 +129,6 @@ class Lane:
             owner=self._around.owner,
             lease=LEASE,
             large=max(0, max(1, target // 2) - large),
-            large_size=LARGE,
         )
         for job in jobs:
             self._start(job)

@@ -1,7 +1,8 @@
 """The engine as a whole: a lane for each remote, started and stopped together."""
 
 import asyncio
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Coroutine
+from typing import Any
 
 from syncd.engine.lane import LEASE, Lane
 from syncd.engine.upload import Progress
@@ -87,7 +88,7 @@ class Scheduler:
             await asyncio.sleep(LEASE / 3)
             await self._store.renew(self._owner, LEASE)
 
-    def _supervised(self, work: "asyncio._CoroutineLike[None]", name: str) -> asyncio.Task[None]:
+    def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run ``work``; if it dies, the daemon must not go on as if nothing were."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._check)

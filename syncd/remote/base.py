@@ -66,6 +66,9 @@ class Remote(Protocol):
     def facts(self) -> Mapping[str, int]:
         """What was learned about the server and is worth remembering, as the largest chunk that it takes."""
 
+    def recall(self, facts: Mapping[str, int]) -> None:
+        """Take up facts that an earlier life learned."""
+
     @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
