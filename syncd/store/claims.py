@@ -7,13 +7,13 @@ over, is left as it is.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, union_all, update
 
 from syncd.core.model import Stored
 from syncd.core.states import Cause, Outcome, State, step
 from syncd.store import uploads
 from syncd.store.intake import mark_absent
-from syncd.store.moves import Work, load, load_all, move, stamp_of
+from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
 from syncd.store.records import Job
 from syncd.store.schema import jobs
 
@@ -26,17 +26,28 @@ INTERRUPTED = "interrupted"
 _CAUSES = {Outcome.UPLOADED: Cause.UPLOADED, Outcome.DUPLICATE: Cause.DUPLICATE}
 
 
-def _due(state: State) -> Select[tuple[float, int]]:
+def _due(state: State, *, large: bool) -> Select[int, float]:
     return (
-        select(jobs.c.due_at, jobs.c.id)
-        .where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == state, jobs.c.large == bindparam("large"))
+        select(jobs.c.id, jobs.c.due_at)
+        .where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == state, jobs.c.large == large)
         .where(jobs.c.due_at <= bindparam("now") if state is State.WAITING else true())
         .order_by(jobs.c.due_at)
-        .limit(bindparam("limit"))
+        .limit(bindparam("most_large" if large else "most"))
     )
 
 
-_DUE = (_due(State.QUEUED), _due(State.WAITING))
+_KINDS = [(state, large) for state in (State.QUEUED, State.WAITING) for large in (False, True)]
+_DUE = union_all(*(select(_due(state, large=large).subquery()) for state, large in _KINDS)).subquery()
+_CLAIMABLE = JOBS.join(_DUE, _DUE.c.id == jobs.c.id).order_by(_DUE.c.due_at, _DUE.c.id).limit(bindparam("most"))
+"""Each kind comes from the index in its order, so that a claim costs the same however long the queue is."""
+_NEXT = select(
+    *(
+        select(func.min(jobs.c.due_at))
+        .where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == state, jobs.c.large == large)
+        .scalar_subquery()
+        for state, large in _KINDS
+    )
+)
 _WOKEN = update(jobs).where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == State.WAITING)
 _WOKEN_BY_KEY = _WOKEN.where(jobs.c.key == bindparam("content"))
 _NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
@@ -44,13 +55,9 @@ _NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindpa
 
 def claim(work: Work, remote_id: int, limit: int, *, owner: str, lease: float, large: int) -> list[Job]:
     """Take up to ``limit`` jobs that are due, the longest due first, at most ``large`` of them large."""
-    due: list[Row[tuple[float, int]]] = []
-    for is_large, bound in ((False, limit), (True, limit if large < 0 else min(large, limit))):
-        given = {"remote": remote_id, "large": is_large, "now": work.now, "limit": bound}
-        due += [row for statement in _DUE for row in work.connection.execute(statement, given)]
-    chosen = [job_id for _, job_id in sorted(due)[:limit]]
-    rows = load_all(work.connection, jobs.c.id, chosen)
-    rows.sort(key=lambda row: chosen.index(row.id))
+    most_large = limit if large < 0 else min(large, limit)
+    given = {"remote": remote_id, "now": work.now, "most": limit, "most_large": most_large}
+    rows = work.connection.execute(_CLAIMABLE, given).all()
     move(work, Cause.CLAIMED, rows, lease_owner=owner, lease_until=work.now + lease)
     return [_claimed(row) for row in rows]
 
@@ -72,17 +79,14 @@ def _claimed(row: Row[Any]) -> Job:
 
 
 def next_due(connection: Connection, remote_id: int, now: float) -> float | None:
-    """Return when a job of the remote is due, maybe in the past; None if there is none to come."""
-    times = [
-        connection.execute(
-            select(func.min(jobs.c.due_at)).where(
-                jobs.c.remote_id == remote_id, jobs.c.state == state, jobs.c.large == large
-            )
-        ).scalar()
-        for large in (False, True)
-        for state in (State.QUEUED, State.WAITING)
+    """Return when a job of the remote is due, for a queued one ``now`` or before; None if there is none to come."""
+    times = connection.execute(_NEXT, {"remote": remote_id}).one()
+    known = [
+        min(time, now) if state is State.QUEUED else time
+        for (state, _), time in zip(_KINDS, times, strict=True)
+        if time is not None
     ]
-    return min((time for time in times if time is not None), default=None)
+    return min(known, default=None)
 
 
 def renew(work: Work, owner: str, lease: float) -> None:

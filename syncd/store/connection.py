@@ -66,14 +66,12 @@ def is_passing(error: Exception) -> bool:
 
 
 def translated(error: Exception, path: str) -> Exception:
-    """Return what ``error`` means to a caller: an error of the disk or the file as a ``StoreError``, others as they are."""
+    """Return what ``error`` means to a caller: one of the disk or the file as a ``StoreError``, others as they are."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if _code(error) in _DAMAGE:
         return damaged(path, str(cause))
     if is_passing(error):
-        return StoreUnavailable(
-            f"{path}: the job store can't be used: {cause}: check the folder, its disk and its permissions"
-        )
+        return StoreUnavailable(f"{path}: the job store can't be used: {cause}: check the disk and the permissions")
     return error
 
 

@@ -197,16 +197,17 @@ class Database:
         with connection.begin():
             return [self._run(connection, unit) for unit in batch]
 
-    def _run(self, connection: Connection, unit: _Unit) -> Any:  # noqa: ANN401
-        connection.exec_driver_sql("SAVEPOINT unit")
+    def _run(self, connection: Connection, unit: _Unit) -> Any:
+        savepoint = connection.connection.cursor()  # several times faster than by way of SQLAlchemy
+        savepoint.execute("SAVEPOINT unit")
         try:
             result = unit.work(connection)
         except Exception as error:
             if is_passing(error):
                 raise
-            connection.exec_driver_sql("ROLLBACK TO unit")
+            savepoint.execute("ROLLBACK TO unit")
             result = _Failed(error=translated(error, self.path))
-        connection.exec_driver_sql("RELEASE unit")
+        savepoint.execute("RELEASE unit")
         return result
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
@@ -225,7 +226,7 @@ def _answer(batch: list[_Unit], results: list[Any]) -> None:
         _resolve(unit.answer, result)
 
 
-def _resolve(answer: asyncio.Future[Any], result: Any) -> None:  # noqa: ANN401
+def _resolve(answer: asyncio.Future[Any], result: Any) -> None:
     if answer.done():  # cancelled
         return
     if isinstance(result, _Failed):

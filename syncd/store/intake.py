@@ -1,13 +1,13 @@
 """What the sight of a file, or of its absence, does to the store."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from syncd.core.model import Seen, Stamp
-from syncd.core.states import Cause, State, sources
+from syncd.core.states import Cause, State
 from syncd.store.moves import LARGE, NewJob, Work, create, load_all, move, parts, stamp_of
 from syncd.store.schema import files, jobs, remotes
 
@@ -91,10 +91,9 @@ def _moved(connection: Connection, seen: list[Seen], vanished: Vanished) -> dict
     found = {}
     for one in seen:
         rows = candidates.get(_stamp(one), [])
-        row = next((row for row in rows if vanished(row.folder, row.path)), None)
-        if row is not None and one.stamp is not None:
-            rows.remove(row)
-            found[one.path] = row
+        if one.stamp is not None and (moved := [row for row in rows if vanished(row.folder, row.path)]):
+            rows.remove(moved[0])
+            found[one.path] = moved[0]
     return found
 
 
@@ -102,13 +101,16 @@ def _apply(work: Work, folder: str, placed: list[tuple[Seen, int, int]], wanted:
     """Make or move the jobs of the files that were seen; with each file go its id and its version."""
     jobs_of = _jobs_of(work.connection, [file_id for _, file_id, _ in placed])
     names = {row.id: row.name for row in work.connection.execute(_NAMES)}
-    effects = []
-    new = []
-    for one, file_id, version in placed:
+    effects = defaultdict(list)
+    for one, file_id, _ in placed:
         for job in jobs_of[file_id]:
             if effect := _effect(job, one.unfit, wanted):
-                effects.append((*effect, job))
-        new += [
+                effects[effect].append(job)
+    for (cause, detail), affected in effects.items():
+        move(work, cause, affected, detail=detail, attempts=0, due_at=work.now)
+    create(
+        work,
+        [
             NewJob(
                 file_id=file_id,
                 remote_id=remote_id,
@@ -119,12 +121,10 @@ def _apply(work: Work, folder: str, placed: list[tuple[Seen, int, int]], wanted:
                 version=version,
                 unfit=one.unfit,
             )
+            for one, file_id, version in placed
             for remote_id in sorted(wanted - {job.remote_id for job in jobs_of[file_id]})
-        ]
-    create(work, new)
-    effects.sort(key=lambda effect: (effect[0], effect[1] or ""))
-    for (cause, detail), group in groupby(effects, key=lambda effect: effect[:2]):
-        move(work, cause, [job for _, _, job in group], detail=detail, attempts=0, due_at=work.now)
+        ],
+    )
 
 
 def _effect(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[Cause, str | None] | None:

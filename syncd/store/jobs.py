@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.core.model import Seen, Session, Stored
+from syncd.core.model import Seen, Session, Stamp, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import claims, intake, people, uploads
 from syncd.store.database import Database
@@ -105,7 +105,7 @@ class JobStore:
         return await self._write(lambda work: intake.gone(work, folder, paths))
 
     async def paths(self, folder: str, *, after: str | None = None, limit: int = 1000) -> list[str]:
-        """Return the paths of up to ``limit`` files that are not gone, in the order of their bytes, following ``after``."""
+        """Return up to ``limit`` paths of files that are not gone, in the order of their bytes, following ``after``."""
         return await self.database.read(lambda connection: intake.paths(connection, folder, after, limit))
 
     # Claims and results. A result returns the state after it, or None, and changes nothing, if the claim is over.
@@ -119,7 +119,7 @@ class JobStore:
         return await self._write(lambda work: take(work, remote_id, limit))
 
     async def next_due(self, remote_id: int) -> float | None:
-        """Return when a job of the remote is due, at the latest now for one that is; None if there is none to come."""
+        """Return when a job of the remote is due, maybe in the past; None if there is none to come."""
         now = self._clock()
         return await self.database.read(lambda connection: claims.next_due(connection, remote_id, now))
 
@@ -135,11 +135,11 @@ class JobStore:
         return await self._write(lambda work: claims.recover(work, owner))
 
     async def finish(self, job: Job, *, key: str, stored: Stored, outcome: Outcome) -> State | None:
-        """The remote has the content ``key``: done, unless the file has changed meanwhile."""
+        """Take note that the remote has the content ``key``: done, unless the file has changed meanwhile."""
         return await self._write(lambda work: claims.finish(work, job, key=key, stored=stored, outcome=outcome))
 
     async def defer(self, job: Job, *, due_at: float, attempts: int, detail: str) -> State | None:
-        """A try failed; wait for the next one."""
+        """Take note of a failed try; wait for the next one."""
         values = {"due_at": due_at, "attempts": attempts}
         return await self._write(lambda work: claims.conclude(work, job, Cause.DEFERRED, detail=detail, values=values))
 
@@ -148,15 +148,15 @@ class JobStore:
         return await self._write(lambda work: claims.conclude(work, job, Cause.RELEASED, detail=detail))
 
     async def refuse(self, job: Job, detail: str) -> State | None:
-        """The job failed; a person has to look."""
+        """Take note that it can't succeed as it is; a person has to look."""
         return await self._write(lambda work: claims.conclude(work, job, Cause.REFUSED, detail=detail))
 
     async def skip(self, job: Job, detail: str) -> State | None:
-        """The file can't be uploaded as it is."""
+        """Take note that the file is of a kind that is never sent."""
         return await self._write(lambda work: claims.conclude(work, job, Cause.UNFIT, detail=detail))
 
     async def vanish(self, job: Job) -> State | None:
-        """The file is not there any more."""
+        """Take note that the file is not there any more."""
         return await self._write(lambda work: claims.vanish(work, job))
 
     async def note_key(self, job: Job, key: str) -> None:
@@ -266,6 +266,13 @@ class JobStore:
     async def files_count(self, folder: str) -> int:
         """Return how many files are present in a folder."""
         return await self.database.read(lambda connection: people.files_count(connection, folder))
+
+    async def uploaded(
+        self, folder: str, remote_ids: Sequence[int], *, after: str | None = None, limit: int = 100
+    ) -> list[tuple[str, Stamp]]:
+        """Return present files of a folder that all these remotes have as they are, by path, following ``after``."""
+        ask = partial(people.uploaded, after=after, limit=limit)
+        return await self.database.read(lambda connection: ask(connection, folder, remote_ids))
 
     # Settings.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Row, bindparam, insert, select, update
 
 from syncd.core.model import Stamp
 from syncd.core.states import Cause, Outcome, State, step
@@ -85,7 +85,7 @@ def load(connection: Connection, job_id: int) -> Row[Any] | None:
     return connection.execute(_JOB, {"job": job_id}).one_or_none()
 
 
-def load_all(connection: Connection, column: ColumnElement[int], ids: Iterable[int]) -> list[Row[Any]]:
+def load_all(connection: Connection, column: Column[int], ids: Iterable[int]) -> list[Row[Any]]:
     """Return the rows of the jobs whose ``column``, id or file_id, is one of ``ids``."""
     statement = _JOBS_OF[column]
     return [row for part in parts(ids) for row in connection.execute(statement, {"ids": part})]
@@ -123,7 +123,7 @@ def move(work: Work, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | No
     moved = work.connection.execute(_STEP, steps)
     if moved.rowcount != len(rows):
         raise RuntimeError(f"{len(rows) - moved.rowcount} jobs were not in the state that was read")
-    _record(work, [_change(work, cause, row, row.id, row.state, detail) for row in rows])
+    _record(work, [_change(row, row.id, before=row.state, cause=cause, detail=detail, at=work.now) for row in rows])
 
 
 def create(work: Work, new: Sequence[NewJob]) -> None:
@@ -152,11 +152,11 @@ def create(work: Work, new: Sequence[NewJob]) -> None:
             for job in new
         ],
     )
-    changes = []
-    for row in sorted(rows):
-        job = made[row.file_id, row.remote_id]
-        changes.append(_change(work, _cause(job), job, row.id, None, job.unfit))
-    _record(work, changes)
+    ids = [(row.id, made[row.file_id, row.remote_id]) for row in sorted(rows)]
+    _record(
+        work,
+        [_change(job, id_, before=None, cause=_cause(job), detail=job.unfit, at=work.now) for id_, job in ids],
+    )
 
 
 def _cause(job: NewJob) -> Cause:
@@ -164,7 +164,7 @@ def _cause(job: NewJob) -> Cause:
 
 
 def _change(
-    work: Work, cause: Cause, job: NewJob | Row[Any], job_id: int, before: State | None, detail: str | None
+    job: NewJob | Row[Any], job_id: int, *, before: State | None, cause: Cause, detail: str | None, at: float
 ) -> Change:
     return Change(
         job_id=job_id,
@@ -177,7 +177,7 @@ def _change(
         detail=detail,
         outcome=_OUTCOMES.get(cause),
         size=job.size,
-        at=work.now,
+        at=at,
     )
 
 

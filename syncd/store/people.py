@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, cast, func, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, Text, cast, exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from syncd.core.model import Stamp
 from syncd.core.states import Cause, State, sources
-from syncd.store.moves import JOBS, Work, load, load_all, move
+from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
 from syncd.store.schema import file_tallies, files, history, job_tallies, jobs, remotes, settings
 
@@ -70,6 +71,18 @@ def counts(connection: Connection, remote_ids: Sequence[int]) -> Counts:
 def files_count(connection: Connection, folder: str) -> int:
     """Count the files that are present in a folder."""
     return connection.execute(select(file_tallies.c.files).where(file_tallies.c.folder == folder)).scalar() or 0
+
+
+def uploaded(
+    connection: Connection, folder: str, remote_ids: Sequence[int], *, after: str | None, limit: int
+) -> list[tuple[str, Stamp]]:
+    """Return present files of a folder that all the remotes have in their present version, in the order of paths."""
+    has = exists().where(jobs.c.file_id == files.c.id, jobs.c.state == State.DONE, jobs.c.version == files.c.version)
+    statement = select(files).where(files.c.folder == folder, files.c.present)
+    statement = statement.where(*(has.where(jobs.c.remote_id == remote_id) for remote_id in remote_ids))
+    if after is not None:
+        statement = statement.where(files.c.path > after)
+    return [(row.path, stamp_of(row)) for row in connection.execute(statement.order_by(files.c.path).limit(limit))]
 
 
 def failed(connection: Connection, limit: int) -> list[int]:

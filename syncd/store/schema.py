@@ -28,9 +28,6 @@ from sqlalchemy.types import TypeDecorator
 
 from syncd.core.states import Cause, Outcome, State
 
-HISTORY_LIMIT = 100
-"""The steps that are kept of each job."""
-
 
 class PathText(TypeDecorator[str]):
     """A path: ``str`` as ``os.fsdecode`` gives it in memory, its exact bytes in the store."""
@@ -147,7 +144,7 @@ sessions = Table(
     Column("key", Text, nullable=False),
     Column("token", Text, nullable=False),
     Column("chunk_size", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("chunk_count", Integer, nullable=False),
     Column("doubtful", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
     UniqueConstraint("remote_id", "key"),
@@ -227,12 +224,12 @@ TRIGGERS = (
     f"CREATE TRIGGER jobs_updated AFTER UPDATE OF state, size ON jobs BEGIN{_JOB_OUT}{_JOB_IN}\nEND",
     f"CREATE TRIGGER files_inserted AFTER INSERT ON files BEGIN{_FILE_IN}\nEND",
     f"CREATE TRIGGER files_updated AFTER UPDATE OF folder, present ON files BEGIN{_FILE_OUT}{_FILE_IN}\nEND",
-    f"""CREATE TRIGGER history_trimmed AFTER INSERT ON history BEGIN
+    """CREATE TRIGGER history_trimmed AFTER INSERT ON history BEGIN
   DELETE FROM history WHERE job_id = new.job_id AND id <= (
-    SELECT id FROM history WHERE job_id = new.job_id ORDER BY id DESC LIMIT 1 OFFSET {HISTORY_LIMIT});
+    SELECT id FROM history WHERE job_id = new.job_id ORDER BY id DESC LIMIT 1 OFFSET 100);
 END""",
 )
-"""Rows of jobs and files are never deleted, so that no trigger is needed for it."""
+"""Jobs and files are never deleted, so that no trigger is needed for that. Of a job the last 100 steps are kept."""
 
 for _trigger in TRIGGERS:
-    event.listen(metadata, "after_create", DDL(_trigger.replace("%", "%%")))
+    event.listen(metadata, "after_create", DDL(_trigger))  # type: ignore[no-untyped-call]  # SQLAlchemy's

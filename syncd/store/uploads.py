@@ -39,7 +39,7 @@ def session(connection: Connection, remote_id: int, key: str) -> Session | None:
     return Session(
         token=row.token,
         chunk_size=row.chunk_size,
-        count=row.count,
+        count=row.chunk_count,
         received=ChunkSet(connection.execute(_CHUNKS, {"session": row.id}).scalars()),
         doubtful=row.doubtful,
     )
@@ -48,20 +48,19 @@ def session(connection: Connection, remote_id: int, key: str) -> Session | None:
 def save_session(work: Work, remote_id: int, key: str, session: Session) -> None:
     """Keep ``session`` in place of an earlier one of that content."""
     drop_session(work, remote_id, key)
-    made = work.connection.execute(
-        insert(sessions),
+    session_id = work.connection.execute(
+        insert(sessions).returning(sessions.c.id),
         {
             "remote_id": remote_id,
             "key": key,
             "token": session.token,
             "chunk_size": session.chunk_size,
-            "count": session.count,
+            "chunk_count": session.count,
             "doubtful": session.doubtful,
             "created_at": work.now,
         },
-    )
+    ).scalar_one()
     if session.received:
-        (session_id,) = made.inserted_primary_key or ()
         work.connection.execute(
             insert(chunks), [{"session_id": session_id, "idx": index} for index in session.received]
         )

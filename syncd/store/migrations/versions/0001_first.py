@@ -95,7 +95,7 @@ STATEMENTS = (
         "key" TEXT NOT NULL,
         token TEXT NOT NULL,
         chunk_size INTEGER NOT NULL,
-        count INTEGER NOT NULL,
+        chunk_count INTEGER NOT NULL,
         doubtful BOOLEAN NOT NULL,
         created_at FLOAT NOT NULL,
         PRIMARY KEY (id),
