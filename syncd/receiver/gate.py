@@ -36,7 +36,9 @@ def make_gate(settings: Settings, bodies: Bodies, counters: Counters) -> Middlew
             refused = _refusal_of(request, error)
             counters.refused += 1
             name, status = refused.refusal.name, refused.refusal.status
-            log.info("receiver.refused", path=request.path, code=name, status=status, reason=refused.message)
+            log.info(
+                "receiver.refused", path=request.rel_url.raw_path, code=name, status=status, reason=refused.message
+            )
             response = _render(request.path, refused)
         finally:
             held = bodies.release(request)
@@ -45,7 +47,7 @@ def make_gate(settings: Settings, bodies: Bodies, counters: Counters) -> Middlew
         log.debug(
             "receiver.request",
             method=request.method,
-            path=request.path,
+            path=request.rel_url.raw_path,
             status=response.status,
             bytes=held,
             seconds=round(time.monotonic() - began, 6),
@@ -82,7 +84,7 @@ def _refusal_of(request: web.Request, error: Exception) -> Refused:
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         log.error("receiver.full")
         return Refused(Refusal.STORAGE_FULL)
-    log.error("receiver.failed", path=request.path, exc_info=error)
+    log.error("receiver.failed", path=request.rel_url.raw_path, exc_info=error)
     return Refused(Refusal.INTERNAL_ERROR)
 
 

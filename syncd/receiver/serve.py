@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -21,9 +22,9 @@ class _TurnAway(asyncio.Protocol):
     """Answers a connection over the limit without reading from it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(_TOO_MANY)
-        transport.close()
+        writable = cast("asyncio.Transport", transport)
+        writable.write(_TOO_MANY)
+        writable.close()
 
 
 async def serve(

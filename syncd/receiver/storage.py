@@ -259,9 +259,10 @@ class Store:
     def _sweep(self) -> None:
         for digest in os.listdir(self._finished):
             self._stored(digest)
-        for entry in os.scandir(self._notes):
-            if self._clock() - entry.stat().st_mtime > self._age:
-                os.unlink(entry.path)
+        with os.scandir(self._notes) as notes:
+            for note in notes:
+                if self._clock() - note.stat().st_mtime > self._age:
+                    os.unlink(note.path)
 
     def _is_expired(self, upload: Upload) -> bool:
         return self._clock() - upload.touched > self._age

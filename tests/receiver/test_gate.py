@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gzip
 import os
 import stat
 from collections.abc import Awaitable, Callable
@@ -298,8 +299,12 @@ async def test_a_failure_gets_500_in_json_and_the_traceback_goes_to_the_log(call
 async def test_a_full_disk_gets_507_and_goes_on_when_there_is_room(caller: Caller, folder: Path, monkeypatch) -> None:
     task = await caller.task(b"data", 4)
 
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    pwrite = os.pwrite
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        if len(data) > 1:  # room is left for a chunk's mark, which must not be set then
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(descriptor, data, offset)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "pwrite", full)
@@ -309,6 +314,12 @@ async def test_a_full_disk_gets_507_and_goes_on_when_there_is_room(caller: Calle
     assert (await caller.chunk(task, 0, b"data")).status == 200
     assert (await caller.register("text", 4)).status == 201
     assert (await caller.complete(task)).status == 200
+
+
+async def test_a_compressed_body_is_not_unpacked(caller: Caller) -> None:
+    body = gzip.compress(b'{"sha256": "' + b"a" * 64 + b'", "size": 4, "chunk_size": 4}')
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    await assert_error(await caller.call("POST", "/image", data=body, headers=headers), "/image", 400)
 
 
 async def test_each_event_has_its_name(start: Start) -> None:

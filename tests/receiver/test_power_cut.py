@@ -1,0 +1,99 @@
+"""What a power cut may leave behind, and what `fsync` does against it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from syncd.receiver import disk
+from tests.receiver.conftest import Caller, Start, cut, sha256
+
+DATA = b"0123456789" * 100
+SHA = sha256(DATA)
+
+
+async def send(caller: Caller) -> str:
+    task = await caller.task(DATA, 400)
+    for index, piece in enumerate(cut(DATA, 400)):
+        assert (await caller.chunk(task, index, piece)).status == 200
+    return task
+
+
+async def stored(caller: Caller) -> bytes | None:
+    answer = await caller.call("GET", f"/api/files/{SHA}")
+    return answer.body if answer.status == 200 else None
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+async def test_a_file_is_forced_to_disk_before_it_moves_into_place(start: Start, monkeypatch, fsync: bool) -> None:
+    caller = await start(fsync=fsync)
+    task = await send(caller)
+    steps: list[str] = []
+    sync, rename = disk.sync, os.rename
+
+    def noting_sync(path: str) -> None:
+        steps.append(f"sync {Path(path).name}")
+        sync(path)
+
+    def noting_rename(source: str, target: str) -> None:
+        steps.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(disk, "sync", noting_sync)
+    monkeypatch.setattr(os, "rename", noting_rename)
+    assert (await caller.complete(task)).status == 200
+    synced = ["sync data", "sync plan.json", f"sync {task}", "rename", "sync finished"]
+    assert steps == (synced if fsync else ["rename"])
+
+
+async def test_a_chunk_that_was_marked_but_lost_is_found_out_by_the_hash(start: Start, folder: Path) -> None:
+    task = await send(await start())
+    (folder / "files/unfinished" / task / "data").write_bytes(DATA[:400] + bytes(400) + DATA[800:])
+    caller = await start()
+    assert (await (await caller.complete(task)).json())["code"] == "HASH_MISMATCH"
+    assert await stored(caller) is None
+    await caller.complete(await send(caller))
+    assert await stored(caller) == DATA
+
+
+@pytest.mark.parametrize("name", ["plan.json", "arrived"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[", None])
+async def test_an_upload_that_can_t_be_read_is_dropped(start: Start, folder: Path, name: str, damage) -> None:
+    task = await send(await start())
+    path = folder / "files/unfinished" / task / name
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
+    caller = await start()
+    answer = await caller.complete(task)
+    assert answer.status == (404 if name == "plan.json" or damage is None else 400)
+    await caller.complete(await send(caller))
+    assert await stored(caller) == DATA
+
+
+@pytest.mark.parametrize("name", ["plan.json", "data"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", None])
+async def test_a_stored_file_that_is_damaged_is_not_there_and_can_come_again(
+    start: Start, folder: Path, name: str, damage
+) -> None:
+    caller = await start()
+    await caller.complete(await send(caller))
+    path = folder / "files/finished" / SHA / name
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
+    with capture_logs() as lines:
+        assert await stored(caller) is None
+    assert "receiver.damaged" in [line["event"] for line in lines]
+    await caller.complete(await send(caller))
+    assert await stored(caller) == DATA
+
+
+async def test_what_was_being_put_together_is_cleared_away_at_start(start: Start, folder: Path) -> None:
+    await start()
+    (folder / "files/building/half").mkdir()
+    (folder / "files/building/half/data").write_bytes(b"x")
+    (folder / "files/building/note").write_bytes(b"x")
+    await start()
+    assert os.listdir(folder / "files/building") == []
