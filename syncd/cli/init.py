@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,14 +63,14 @@ def command(file: str | None, *, force: bool, **given: str | None) -> None:
 
 def _ask(given: dict[str, str | None]) -> Answers:
     """Complete what was given: by questions on a terminal, else it must be there."""
-    asking = click.get_text_stream("stdin").isatty() and click.get_text_stream("stdout").isatty()
+    asking = sys.stdin.isatty() and sys.stdout.isatty()
 
     def need(name: str, question: str, default: str | None = None, choice: click.Choice[str] | None = None) -> str:
         if answer := given[name]:
             return answer
         if not asking:
             raise click.UsageError(f"--{_OPTIONS[name]} is needed where nobody can be asked")
-        return str(click.prompt(question, default=default, type=choice))
+        return str(click.prompt(question, default=default, type=choice or str))
 
     folder = need("folder", "Which folder shall be watched?")
     kind = need("kind", "Which API does the server speak?", "multipart", click.Choice(list(_REMOTES)))

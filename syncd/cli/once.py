@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import click
@@ -73,25 +74,21 @@ def _view(snapshot: Snapshot) -> View:
 
 
 def _is_fine(summary: Summary) -> bool:
-    return not summary.problems and not summary.unreachable
+    return not summary.failed and not summary.left and not summary.unreachable
 
 
-def _told(summary: Summary) -> list[str]:
+def _told(summary: Summary) -> Iterator[str]:
     done = [
         (summary.uploaded, "uploaded"),
         (summary.duplicate, "there already"),
-        (summary.unchanged, "unchanged"),
         (summary.skipped, "skipped"),
-        (len(summary.problems), "not done"),
+        (summary.failed, "failed"),
+        (summary.left, "left for the next time"),
     ]
     numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or "nothing to do"
-    sent = f"; {words.size(summary.sent)} sent in {words.duration(summary.seconds)}" if summary.sent else ""
-    lines = [numbers + sent]
-    lines += [
-        words.clean(
-            f"{problem.path} to {problem.remote}: {problem.state}" + (f", {problem.detail}" if problem.detail else "")
-        )
-        for problem in summary.problems
-    ]
-    lines += [f"{words.clean(name)} can't be reached: syncd check" for name in summary.unreachable]
-    return lines
+    yield numbers + (f"; {words.size(summary.sent)} sent in {words.duration(summary.seconds)}" if summary.sent else "")
+    for problem in summary.problems:
+        detail = f": {problem.detail}" if problem.detail else ""
+        yield words.clean(f"{os.path.join(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")
+    for name in summary.unreachable:
+        yield f"server {words.clean(name)} is out of reach: syncd check"

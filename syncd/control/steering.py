@@ -6,7 +6,7 @@ a name that are not UTF-8 stand as ``\xff``, a newline as ``\n``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 from syncd.control.targets import Target
 from syncd.core.states import State
@@ -80,7 +80,7 @@ class Job(TypedDict):
     """One file on its way to one remote. ``path`` is absolute, ``size`` in bytes, ``updated_at`` ISO 8601 with zone.
 
     ``outcome`` is set for a job that is done, ``detail`` says why it waits, failed or was skipped, ``ref`` is what the
-    server calls it, ``due_in_seconds`` counts to the next try.
+    server calls it, ``due_in_seconds`` counts to the next try, ``sent`` is how much of a file in flight has arrived.
     """
 
     id: int
@@ -95,6 +95,7 @@ class Job(TypedDict):
     due_in_seconds: float | None
     updated_at: str
     ref: str | None
+    sent: NotRequired[int]
 
 
 class Step(TypedDict):
