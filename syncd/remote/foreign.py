@@ -22,7 +22,7 @@ _UNTRUSTED = (
 )
 _STALL = ("{host} let nothing move for {timeout:g} s", Scope.JOB)
 _NONSENSE = ("{host} answered with something that is not HTTP", Scope.JOB)
-_INCOMPLETE = ("the answer of {host} broke off", Scope.JOB)
+_INCOMPLETE = ("the answer of {host} was not whole", Scope.JOB)
 _BAD_URL = ("the address of {host} can't be used; look at url and proxy", Scope.REMOTE)
 
 TROUBLE: dict[type[BaseException], tuple[str, Scope]] = {

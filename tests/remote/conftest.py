@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from aioresponses import aioresponses
+from aioresponses.core import RequestCall
 
 from syncd.receiver.app import make_app
 from syncd.receiver.settings import Settings as ReceiverSettings
 from syncd.remote.base import Remote
+from syncd.remote.http import Http
 from syncd.remote.make import make_remote
 from tests.remote.helpers import (
     NOW,
@@ -39,6 +41,21 @@ async def remote_to() -> AsyncIterator[Callable[..., Any]]:
     yield make
     for remote in made:
         await remote.close()
+
+
+@pytest.fixture
+async def http_to() -> AsyncIterator[Callable[..., Http]]:
+    """Makes the door to a server, and closes it."""
+    made: list[Http] = []
+
+    def make(url: str, *, throttle: Meter | None = None, **values: Any) -> Http:
+        settings = image_settings(url, **values)
+        made.append(Http(settings, throttle=throttle or Meter(), clock=lambda: NOW, user_agent="syncd/test"))
+        return made[-1]
+
+    yield make
+    for http in made:
+        await http.close()
 
 
 @pytest.fixture
@@ -84,10 +101,17 @@ async def rogue() -> AsyncIterator[Callable[[Handle], Awaitable[Rogue]]]:
         await server.wait_closed()
 
 
+class _Answers(aioresponses):
+    """Keeps the request as it is, where aioresponses copies it deeply: the body, its timer, the event loop."""
+
+    def _build_request_call(self, method: str, *args: Any, **kwargs: Any) -> RequestCall:
+        return RequestCall(args, kwargs)
+
+
 @pytest.fixture
 def answers() -> Iterator[Callable[..., None]]:
     """Says what the next requests are answered, without a server."""
-    with aioresponses() as mocked:
+    with _Answers() as mocked:
 
         def answer(method: str, url: str, **values: Any) -> None:
             mocked.add(url, method=method, response_class=MockedResponse, **values)

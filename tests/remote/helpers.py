@@ -1,6 +1,8 @@
 """What the tests of the remotes share beside fixtures: a file in memory, settings, the engine's steps in short."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -126,13 +128,23 @@ class Rogue:
 Handle = Callable[[Rogue, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def read_request(reader: asyncio.StreamReader) -> bytes:
-    """Read a whole request and return its head."""
+async def read_head(reader: asyncio.StreamReader) -> tuple[bytes, int]:
+    """Read a request's head; return it and the length of its body."""
     head = await reader.readuntil(b"\r\n\r\n")
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            await reader.readexactly(int(line.split(b":")[1]))
-    return head
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return head, int(lengths[0].split(b":")[1]) if lengths else 0
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """Read a whole request and return it."""
+    head, length = await read_head(reader)
+    return head + await reader.readexactly(length)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection as a crash does."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def reply(status: str, body: bytes = b"", *headers: str) -> bytes:

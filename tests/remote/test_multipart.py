@@ -1,0 +1,289 @@
+"""How the multipart API's client reads answers."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from syncd.core.chunks import ChunkSet
+from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
+from syncd.core.model import Pending, Receipt, Session, Stored
+from tests.remote.helpers import Memory, content_of
+
+URL = "http://host.test:4444"
+UP = f"{URL}/api/files/upload"
+MIB = 1024 * 1024
+DATA = b"\xff\xd8" * 150_000
+HASH = hashlib.sha256(DATA).hexdigest()
+FILE = {"id": "f-1", "name": "a.jpg", "mime_type": "image/jpeg", "hash": HASH.upper(), "size": len(DATA)}
+
+
+@pytest.fixture
+def make(remote_to: Any) -> Any:
+    return lambda **values: remote_to("multipart", URL, **{"chunk_size": 100_000, "direct": "never", **values})
+
+
+def session(received: Any = (), **values: Any) -> Session:
+    return Session(**{"token": "t-1", "chunk_size": 100_000, "count": 3, "received": ChunkSet(received), **values})
+
+
+def agreed(**values: Any) -> dict[str, Any]:
+    return {"file_exists": False, "task_id": "t-1", "chunk_size": 100_000, "chunks_count": 3, **values}
+
+
+async def begin(remote: Any, earlier: Session | None = None, *, name: str = "a.jpg", tries: int = 0) -> Any:
+    return await remote.begin(content_of(remote, DATA), Memory(DATA, name=name), earlier, tries=tries)
+
+
+async def send(remote: Any, used: Session | None = None, index: int = 0) -> Receipt:
+    return await remote.send(used or session(), index, content_of(remote, DATA), Memory(DATA))
+
+
+async def finish(remote: Any) -> Any:
+    return await remote.finish(session(), content_of(remote, DATA), Memory(DATA))
+
+
+@pytest.mark.parametrize(
+    ("payload", "begun"),
+    [
+        (agreed(), session()),
+        ({key: value for key, value in agreed().items() if key != "file_exists"}, session()),
+        (agreed(chunk_size=150_000, chunks_count=2), session(chunk_size=150_000, count=2)),
+        (agreed(task_id=77, chunk_size="100000", chunks_count="3"), session(token="77")),
+        ({"file_exists": True, "file": FILE}, Stored(ref="f-1", already=True)),
+        ({"file_exists": True}, Stored(ref="", already=True)),
+    ],
+)
+async def test_create(make, answers, payload, begun):
+    answers("POST", f"{UP}/create", payload=payload)
+    assert await begin(make()) == begun
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "words"),
+    [
+        ({"payload": agreed(chunks_count=4)}, Permanent, "do not add up"),
+        ({"payload": agreed(chunk_size=0)}, Permanent, "do not add up"),
+        ({"payload": {"file_exists": True, "file": {**FILE, "size": 5}}}, Permanent, "5 bytes instead of 300000"),
+        ({"payload": {"file_exists": True, "file": {**FILE, "hash": "0" * 64}}}, Permanent, "another hash"),
+        ({"payload": {"file_exists": False}}, Transient, "not understood"),
+        ({"body": "[]"}, Transient, "not understood"),
+        ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient, "Log in"),
+        ({"status": 400, "payload": {"title": "Bad", "errors": {"hash": ["is odd"]}}}, Permanent, "hash: is odd"),
+        ({"status": 401}, Unauthorized, "401"),
+        ({"status": 403, "payload": {"message": "quota exceeded"}}, Permanent, "quota exceeded"),
+        ({"status": 503, "headers": {"Retry-After": "9"}}, Transient, "503"),
+    ],
+)
+async def test_create_that_leads_to_nothing(make, answers, answer, failure, words):
+    answers("POST", f"{UP}/create", **answer)
+    with pytest.raises(failure, match=words):
+        await begin(make())
+
+
+async def test_an_encrypted_file_is_not_compared(make, answers):
+    answers("POST", f"{UP}/create", payload={"file_exists": True, "file": {**FILE, "size": 5}})
+    assert await begin(make(encrypt_password="psst")) == Stored(ref="f-1", already=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "received"),
+    [
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 1, "uploaded_chunks": [2]}}, [2]),
+        ({"payload": {"chunks_count": 3, "uploaded_chunks": []}}, []),
+        ({"payload": {"uploaded_chunks": [1, "2", 3, -1, None, True]}}, [1, 2]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 2}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 3}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 1}}, []),
+        ({"payload": {}}, [0, 1]),
+        ({"status": 404}, [0, 1]),
+        ({"status": 405}, [0, 1]),
+    ],
+)
+async def test_resume(make, answers, answer, received):
+    answers("GET", f"{UP}/resume/t-1", **answer)
+    assert await begin(make(), session([0, 1])) == session(received)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [({"status": 401}, Unauthorized), ({"status": 503}, Transient), ({"payload": {"chunks_count": 9}}, SessionLost)],
+)
+async def test_resume_that_is_no_use(make, answers, answer, failure):
+    answers("GET", f"{UP}/resume/t-1", **answer)
+    with pytest.raises(failure):
+        await begin(make(), session([0, 1]))
+
+
+async def test_a_remembered_session_of_another_size_is_not_taken_up(make, answers):
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(make(), session([0], count=9)) == session()
+
+
+async def test_a_task_id_is_quoted(make, answers):
+    answers("GET", f"{UP}/resume/a%2Fb%3F", payload={"uploaded_chunks": [1]})
+    assert await begin(make(), session(token="a/b?")) == session([1], token="a/b?")
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        ({"status": 404}, SessionLost),
+        ({"status": 400, "payload": {"message": "index out of range"}}, Permanent),
+        ({"status": 401}, Unauthorized),
+        ({"status": 500}, Transient),
+        ({"body": "<html>", "content_type": "text/html"}, Transient),
+    ],
+)
+async def test_a_chunk_has_not_arrived(make, answers, answer, failure):
+    answers("POST", f"{UP}/chunk/t-1/1", **answer)
+    with pytest.raises(failure):
+        await send(make(), index=1)
+
+
+@pytest.mark.parametrize("answer", [{}, {"payload": {"message": "chunk was there already"}}])
+async def test_a_chunk_has_arrived(make, answers, answer):
+    answers("POST", f"{UP}/chunk/t-1/1", **answer)
+    assert await send(make(), index=1) == Receipt()
+
+
+@pytest.mark.parametrize("answer", [{"status": 413}, {"status": 400, "payload": {"error": "chunk too large"}}])
+async def test_a_chunk_that_is_too_large_leads_to_a_smaller_one(make, answers, answer):
+    remote = make(chunk_size=200_000)
+    large = session(chunk_size=200_000, count=2)
+    answers("POST", f"{UP}/chunk/t-1/0", repeat=True, **answer)
+    for _ in range(2):  # a second chunk of that size teaches nothing new
+        with pytest.raises(SessionLost):
+            await send(remote, large)
+    assert remote.facts == {"refused": 200_000}
+    assert remote.block_size == 100_000
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(remote) == session()
+
+
+async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
+    remote = make()
+    remote.recall({"refused": 200_000})
+    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    with pytest.raises(Permanent, match="refused one of 200000"):
+        await begin(remote)
+
+
+async def test_a_server_that_takes_no_chunk_at_all(make, answers):
+    answers("POST", f"{UP}/chunk/t-1/4", status=413)
+    with pytest.raises(Permanent):
+        await send(make(), session(chunk_size=64 * 1024, count=5), index=4)
+
+
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ({"payload": FILE}, Stored(ref="f-1")),
+        ({"payload": {"id": 12}}, Stored(ref="12")),
+        ({"payload": {"id": "x", "hash": "md5-of-another-length"}}, Stored(ref="x")),
+        ({"status": 202, "payload": {"taskId": "t-9", "status": "processing"}}, Pending(token="t-9")),
+        ({"status": 202}, Pending(token="t-1")),
+        ({"payload": {**FILE, "size": 1}}, SessionLost),
+        ({"payload": {**FILE, "hash": "0" * 64}}, SessionLost),
+        ({"status": 400, "payload": {"code": "CHUNK_MISSING", "message": "chunks are missing"}}, SessionLost),
+        ({"status": 400, "payload": {"error": "upload is incomplete"}}, SessionLost),
+        ({"status": 404}, SessionLost),
+        ({"status": 500}, SessionLost),
+        ({"status": 502}, Transient),
+        ({"status": 401}, Unauthorized),
+        ({"status": 403, "payload": {"message": "type not allowed"}}, Permanent),
+        ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient),
+        ({"body": ""}, Transient),
+    ],
+)
+async def test_complete(make, answers, answer, end):
+    answers("POST", f"{UP}/complete/t-1", **answer)
+    if isinstance(end, type):
+        with pytest.raises(end):
+            await finish(make())
+    else:
+        assert await finish(make()) == end
+
+
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ({"payload": {"status": "Processing"}}, Pending(token="t-1")),
+        ({"payload": {"status": 2}}, Pending(token="t-1")),
+        ({"payload": {}}, Pending(token="t-1")),
+        ({"payload": {"status": "COMPLETED", "file": FILE}}, Stored(ref="f-1")),
+        ({"payload": {"status": 3, "file_id": "f-2"}}, Stored(ref="f-2")),
+        ({"payload": {"status": "3"}}, Stored(ref="t-1")),
+        ({"payload": {"status": "completed", "file": {**FILE, "size": 1}}}, SessionLost),
+        ({"payload": {"status": "Failed", "message": "disk full"}}, SessionLost),
+        ({"payload": {"status": 4}}, SessionLost),
+        ({"status": 404}, SessionLost),
+        ({"status": 500}, Transient),
+        ({"body": "?"}, Transient),
+    ],
+)
+async def test_progress(make, answers, answer, end):
+    remote = make()
+    content = content_of(remote, DATA)
+    answers("GET", f"{UP}/progress/t-1", **answer)
+    if isinstance(end, type):
+        with pytest.raises(end):
+            await remote.poll(Pending(token="t-1"), content)
+    else:
+        assert await remote.poll(Pending(token="t-1"), content) == end
+
+
+DIRECT = Session(token="", chunk_size=len(DATA), count=1, whole=True)
+
+
+async def test_a_small_file_goes_in_one_request(make, answers):
+    remote = make(direct="auto")
+    assert await begin(remote) == DIRECT
+    answers("POST", f"{UP}/direct", payload=FILE)
+    assert await send(remote, DIRECT) == Receipt(stored=Stored(ref="f-1"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "facts"),
+    [
+        ({"status": 404}, SessionLost, {"direct_refused": 0}),
+        ({"status": 405}, SessionLost, {"direct_refused": 0}),
+        ({"status": 413}, SessionLost, {"direct_refused": len(DATA)}),
+        ({"status": 403, "payload": {"message": "quota"}}, Permanent, {}),
+        ({"status": 500}, Transient, {}),
+        ({"payload": {**FILE, "size": 1}}, SessionLost, {}),
+        ({"body": "?"}, Transient, {}),
+    ],
+)
+async def test_one_request_that_does_not_work(make, answers, answer, failure, facts):
+    remote = make(direct="auto")
+    answers("POST", f"{UP}/direct", **answer)
+    with pytest.raises(failure):
+        await send(remote, DIRECT)
+    assert remote.facts == facts
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(remote) == (session() if facts else DIRECT)
+
+
+@pytest.mark.parametrize("values", [{"tries": 1}, {"name": 'a"b.jpg'}, {"name": "a\nb.jpg"}])
+async def test_when_a_small_file_goes_in_chunks(make, answers, values):
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(make(direct="auto"), **values) == session()
+
+
+async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answers):
+    answers("GET", f"{UP}/resume/t-1", payload={"uploaded_chunks": [0]})
+    assert await begin(make(direct="auto"), session()) == session([0])
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [(200, None), (404, None), (500, None), (401, Unauthorized), (403, Permanent), (502, Transient)],
+)
+async def test_check(make, answers, status, failure: type[Failure] | None):
+    answers("GET", f"{UP}/resume/00000000-0000-0000-0000-000000000000", status=status)
+    if failure is None:
+        await make().check()
+    else:
+        with pytest.raises(failure):
+            await make().check()

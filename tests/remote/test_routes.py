@@ -1,0 +1,162 @@
+"""The ways to a server: TLS, proxies, names, redirects that may not be followed."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from syncd.core.errors import Permanent, Scope, Transient
+from syncd.remote.answers import Answer
+from syncd.remote.bodies import Block
+from syncd.remote.routes import environment_proxy, follow
+from tests.remote.helpers import read_request, reply
+
+BODY = Block(content_type="text/plain", data=b"x")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that signs itself, its key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("makes a certificate with openssl")
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(path) + ".key"]
+    command = ["openssl", "req", "-x509", "-days", "2", *key, "-out", str(path), *names]
+    subprocess.run(command, check=True, capture_output=True)
+    with path.open("ab") as file:
+        file.write(Path(f"{path}.key").read_bytes())
+    return path
+
+
+@pytest.fixture
+async def secure(certificate: Path):
+    """The address of a server over TLS."""
+
+    async def note(_request: web.Request) -> web.Response:
+        return web.Response(text="{}")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", note)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_a_certificate_of_ones_own_needs_ca_file(http_to, secure, certificate):
+    with pytest.raises(Transient, match=r"not trusted \(self-signed certificate\); set ca_file") as caught:
+        await http_to(secure).post("/image", BODY)
+    assert caught.value.scope is Scope.REMOTE
+    assert (await http_to(secure, ca_file=certificate).post("/image", BODY)).status == 200
+
+
+async def test_a_certificate_for_another_name(http_to, secure, certificate):
+    with pytest.raises(Transient, match=r"not trusted .*localhost"):
+        await http_to(secure.replace("127.0.0.1", "localhost"), ca_file=certificate).post("/image", BODY)
+
+
+async def test_tls_where_the_server_has_none(http_to, rogue):
+    async def handle(it, reader, writer):
+        await reader.read(100)
+        writer.write(reply("400 No"))
+
+    server = await rogue(handle)
+    with pytest.raises(Transient, match="can't be reached over TLS: wrong version number") as caught:
+        await http_to(server.url.replace("http", "https")).post("/image", BODY)
+    assert caught.value.scope is Scope.REMOTE
+
+
+@pytest.mark.parametrize("key", ["ca_file", "client_cert"])
+async def test_a_file_that_is_no_certificate(http_to, tmp_path, key):
+    (tmp_path / "x.pem").write_text("no certificate")
+    with pytest.raises(Transient, match="can't be used") as caught:
+        await http_to("https://127.0.0.1:1", **{key: tmp_path / "x.pem"}).post("/image", BODY)
+    assert caught.value.scope is Scope.REMOTE
+
+
+async def test_a_name_that_is_not_known(http_to, monkeypatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(Transient, match=r"can't connect to host\.test: Name or service not known") as caught:
+        await http_to("http://host.test").post("/image", BODY)
+    assert caught.value.scope is Scope.REMOTE
+
+
+async def test_a_proxy_is_used_with_its_password(http_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_request(reader))
+        writer.write(reply("200 OK"))
+
+    proxy = await rogue(handle)
+    address = proxy.url.replace("//", "//me:pa55word@")
+    await http_to("http://host.test:99", proxy=address).post("/image", BODY)
+    assert proxy.seen[0].startswith(b"POST http://host.test:99/image HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic bWU6cGE1NXdvcmQ=" in proxy.seen[0]
+
+
+async def test_a_proxy_that_refuses(http_to, rogue):
+    async def handle(it, reader, writer):
+        await read_request(reader)
+        writer.write(reply("407 Who", b"not pa55word"))
+
+    proxy = await rogue(handle)
+    address = proxy.url.replace("//", "//me:pa55word@")
+    http = http_to("http://host.test", proxy=address)
+    failure = http.failure(await http.post("/image", BODY))
+    assert isinstance(failure, Transient)
+    assert failure.scope is Scope.REMOTE
+    assert "not ***" in str(failure)
+    with pytest.raises(Transient, match="by way of the proxy: it answered 407") as caught:
+        await http_to("https://host.test", proxy=address).post("/image", BODY)
+    assert "pa55word" not in str(caught.value)
+
+
+async def test_a_proxy_that_is_not_there(http_to, unused_tcp_port):
+    address = f"http://me:pa55word@127.0.0.1:{unused_tcp_port}"
+    with pytest.raises(Transient, match=r"host\.test by way of the proxy: connection refused") as caught:
+        await http_to("http://host.test", proxy=address).post("/image", BODY)
+    assert "pa55word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("http://host.test:4444/x", "http://proxy.test:3128"),
+        ("https://host.test/x", None),
+        ("http://inner.test/x", None),
+        ("http://localhost:4444/", None),
+        ("http://127.0.0.9:4444/", None),
+        ("http://[::1]:4444/", None),
+    ],
+)
+def test_the_proxy_of_the_environment(monkeypatch, url, proxy):
+    for name in ("HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "proxy.test:3128")
+    monkeypatch.setenv("no_proxy", "inner.test")
+    assert environment_proxy(URL(url)) == proxy
+
+
+@pytest.mark.parametrize(
+    "location", ["http://host.test/x", "ftp://host.test/", "http://[", "mailto:me@host.test", "http://host:0x1/"]
+)
+def test_redirects_that_are_not_followed(location):
+    answer = Answer(host="host.test", call="GET /x", status=302, headers={"location": location})
+    with pytest.raises(Permanent, match=r"host\.test answered GET /x with a redirect"):
+        follow(URL("https://host.test/x"), answer)
+
+
+def test_a_redirect_brings_no_password_along():
+    answer = Answer(host="host.test", call="GET /x", status=302, headers={"location": "https://me:pw@b.test/y"})
+    assert str(follow(URL("https://host.test/x"), answer)) == "https://b.test/y"
