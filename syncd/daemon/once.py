@@ -79,7 +79,7 @@ async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None
         death.append(error)
         work.cancel()
 
-    async with open_rooms(config, failed=failed) as rooms:
+    async with open_rooms(config, failed=failed, heed_stop=False) as rooms:
         work = asyncio.create_task(_Pass(rooms, on_progress).run())
         try:
             return await work
@@ -120,7 +120,6 @@ class _Pass:
         rooms = self._rooms
         watching = asyncio.create_task(self._report())
         try:
-            rooms.scheduler.start()
             for watch in rooms.folders.watches.values():
                 await watch.scan_once()
             self._scanning = False

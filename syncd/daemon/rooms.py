@@ -31,6 +31,8 @@ from syncd.store.jobs import Change, JobStore
 
 log = structlog.get_logger()
 
+STOPPED = "stopped"
+"""The setting in the store that keeps ``syncd ctl stop`` over a restart: yes or no."""
 _TO_CLAIM = (State.QUEUED, State.WAITING)
 
 
@@ -93,16 +95,21 @@ class Rooms:
 
 
 @asynccontextmanager
-async def open_rooms(config: Config, *, failed: Callable[[BaseException], None]) -> AsyncGenerator[Rooms]:
-    """Open all for ``config``: nothing is watched and nothing uploaded yet.
+async def open_rooms(
+    config: Config, *, failed: Callable[[BaseException], None], heed_stop: bool = True
+) -> AsyncGenerator[Rooms]:
+    """Open all for ``config``, and upload what is queued, unless a person stopped that; nothing is watched yet.
 
-    ``failed`` is told when a side task dies. :class:`~syncd.store.errors.StoreError` if the store can't be used.
+    ``heed_stop`` says whether to ask for that. ``failed`` is told when a side task dies.
+    :class:`~syncd.store.errors.StoreError` if the store can't be used.
     """
     store = await JobStore.open(str(config.store), clock=time.time, on_blocked=_log_blocked)
     try:
         rooms = Rooms(config, store, failed=failed)
         await store.recover(rooms.owner)
+        rooms.scheduler.paused = heed_stop and await store.get_setting(STOPPED) == "yes"
         try:
+            rooms.scheduler.start()
             for name, settings in config.remotes.items():
                 await rooms.add_remote(name, settings)
             for folder in config.folders:

@@ -16,14 +16,12 @@ from syncd.config.model import Config
 from syncd.control.server import ControlServer
 from syncd.control.steering import BadConfig
 from syncd.daemon.aftermath import Aftermath
-from syncd.daemon.rooms import Rooms, open_rooms, timetable
+from syncd.daemon.rooms import STOPPED, Rooms, open_rooms, timetable
 from syncd.daemon.steering import DaemonSteering
 from syncd.host import notify
 
 log = structlog.get_logger()
 
-STOPPED = "stopped"
-"""The setting in the store that keeps ``syncd ctl stop`` over a restart."""
 HEARTBEAT = 5.0
 """Seconds between two status lines for the service manager, unless its watchdog wants them sooner."""
 
@@ -34,7 +32,6 @@ class Daemon:
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
         self.started_at = time.monotonic()
-        self.stopped = False
         self.ending = asyncio.Event()
         self._error: BaseException | None = None
         self._reloading = asyncio.Lock()
@@ -46,7 +43,6 @@ class Daemon:
             async with open_rooms(self.loaded.config, failed=self._die) as rooms:
                 self.rooms = rooms
                 aftermath = Aftermath(rooms)
-                self.stopped = await rooms.store.get_setting(STOPPED) == "yes"
                 async with _serving(self), _task(aftermath.run()), _task(self._heartbeat()):
                     await self._work()
         if self._error:
@@ -63,9 +59,6 @@ class Daemon:
             remotes=len(config.remotes),
             stopped=self.stopped,
         )
-        if self.stopped:
-            await self.rooms.scheduler.pause(now=True)
-        self.rooms.scheduler.start()
         self.rooms.folders.start()
         notify.ready(self.words())
         await self.ending.wait()
@@ -73,6 +66,11 @@ class Daemon:
         log.info("daemon.stopping")
         await self.rooms.folders.close()
         await self.rooms.scheduler.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Say whether a person stopped the uploading."""
+        return self.rooms.scheduler.paused
 
     def end(self) -> None:
         """Begin to end; asking twice changes nothing."""
@@ -88,14 +86,12 @@ class Daemon:
 
     async def start(self) -> None:
         """Upload again, and remember it."""
-        self.stopped = False
         await self.rooms.store.set_setting(STOPPED, "no")
         self.rooms.scheduler.resume()
         log.info("daemon.resumed")
 
     async def stop(self, *, now: bool) -> None:
         """Upload no more, and remember it."""
-        self.stopped = True
         await self.rooms.store.set_setting(STOPPED, "yes")
         await self.rooms.scheduler.pause(now=now)
         log.info("daemon.stopped", now=now)
@@ -145,8 +141,6 @@ class Daemon:
         coming = [name for name in new.remotes if name not in rooms.remote_ids]
         for name in coming:
             await rooms.add_remote(name, new.remotes[name])
-            if self.stopped:
-                rooms.scheduler.lanes[name].pause()
         return [f"remote {name}" for name in dict.fromkeys([*going, *coming])]
 
     async def _take_over_folders(self, old: Config, new: Config) -> list[str]:

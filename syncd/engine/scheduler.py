@@ -17,6 +17,7 @@ class Scheduler:
 
     def __init__(self, store: JobStore, *, owner: str, failed: Callable[[BaseException], None]) -> None:
         self.lanes: dict[str, Lane] = {}
+        self.paused = False
         self._store = store
         self._owner = owner
         self._failed = failed
@@ -30,6 +31,8 @@ class Scheduler:
     def add(self, lane: Lane) -> None:
         """Run a lane."""
         self.lanes[lane.name] = lane
+        if self.paused:
+            lane.pause()
         self._tasks[lane.name] = self._supervised(lane.run(), f"lane:{lane.name}")
 
     async def remove(self, name: str) -> None:
@@ -46,11 +49,13 @@ class Scheduler:
 
     def resume(self) -> None:
         """Upload."""
+        self.paused = False
         for lane in self.lanes.values():
             lane.resume()
 
     async def pause(self, *, now: bool) -> None:
         """Stop uploading: at the next chunk boundary, or at once."""
+        self.paused = True
         for lane in self.lanes.values():
             lane.pause()
         for lane in self.lanes.values():

@@ -1,0 +1,283 @@
+"""The promises, kept by real processes: real files in a folder, the daemon, the receiver, and ``kill -9``."""
+
+import os
+import random
+import shutil
+import threading
+import time
+
+import pytest
+import yaml
+
+from tests.e2e.processes import Receiver, until
+
+pytestmark = pytest.mark.e2e
+
+MIB = 1024 * 1024
+
+
+def noise(size, seed):
+    return random.Random(seed).randbytes(size)
+
+
+def _sizes():
+    """300 sizes: mostly photographs' thumbnails, some photographs, some odd ones, one giant."""
+    rng = random.Random(7)
+    odd = [1, 2, 3, 4095, 4096, 4097, 36 * 1024, MIB - 1, MIB, MIB + 1, 5 * MIB, 5 * MIB + 1, 21 * MIB, 60 * MIB]
+    return odd + [rng.randrange(1, 120_000) for _ in range(300 - 4 - len(odd))]
+
+
+class Dropper(threading.Thread):
+    """Drops files into a folder in all the ways that programs do, while the daemon runs."""
+
+    def __init__(self, inbox, elsewhere):
+        super().__init__()
+        self.inbox, self.elsewhere = inbox, elsewhere
+        self.dropped = {}
+
+    def run(self):
+        ways = [self.write, self.rename_into_place, self.copy, self.write_slowly, self.into_new_folder, self.as_text]
+        for number, size in enumerate(_sizes()):
+            way = ways[number % len(ways)] if size < 3 * MIB else self.copy
+            path, data = way(number, size)
+            self.dropped[str(path)] = data
+
+    def write(self, number, size):
+        data, path = noise(size, number), self.inbox / f"photo {number} گل 🌷.jpg"
+        path.write_bytes(data)
+        return path, data
+
+    def rename_into_place(self, number, size):
+        data, path = noise(size, number), self.inbox / f"renamed-{number}.png"
+        part = self.inbox / f"renamed-{number}.png.part"
+        part.write_bytes(data)
+        part.rename(path)
+        return path, data
+
+    def copy(self, number, size):
+        data, source, path = noise(size, number), self.elsewhere / str(number), self.inbox / f"copied-{number}.webp"
+        source.write_bytes(data)
+        shutil.copy2(source, path)
+        return path, data
+
+    def write_slowly(self, number, size):
+        data, path = noise(size, number), self.inbox / f"slow-{number}.jpeg"
+        with path.open("wb") as file:
+            for start in range(0, size, max(1, size // 3)):
+                file.write(data[start : start + max(1, size // 3)])
+                file.flush()
+                time.sleep(0.003)  # the writer's pace, not the test's
+        return path, data
+
+    def into_new_folder(self, number, size):
+        folder = self.inbox / f"album {number}" / "deeper"
+        folder.mkdir(parents=True)
+        data, path = noise(size, number), folder / f"{number}.JPG"
+        path.write_bytes(data)
+        return path, data
+
+    def as_text(self, number, size):
+        data, path = (b"%06d  .oO@#  " % number * (size // 12 + 1))[:size], self.inbox / f"ascii-{number}.txt"
+        path.write_bytes(data)
+        return path, data
+
+
+def test_everything_dropped_arrives_whole_and_once(tmp_path, daemon, receiver):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    daemon.start()
+    dropper = Dropper(daemon.inbox, elsewhere)
+    dropper.start()
+    for name in ("empty-0.jpg", "empty-1.png", "empty-2.txt"):
+        (daemon.inbox / name).touch()
+    odd_name = os.path.join(os.fsencode(daemon.inbox), b"not utf-8 \xff and\nnewline.jpg")
+    with open(odd_name, "wb") as file:
+        file.write(noise(5000, "odd"))
+    (daemon.inbox / "left out.doc").write_bytes(b"not an image")
+    os.mkfifo(daemon.inbox / "pipe.jpg")
+    dropper.join()
+    dropper.dropped[os.fsdecode(odd_name)] = noise(5000, "odd")
+
+    files = len(dropper.dropped)
+    assert files + 3 == 300
+    daemon.until_counts(done=2 * files, skipped=2 * 4, queued=0, uploading=0, waiting=0)
+
+    jobs = {(job["path"], job["remote"]): job for job in daemon.jobs("done")}
+    for path, data in dropper.dropped.items():
+        for remote in ("drive", "ascii"):
+            shown = path if path in {job_path for job_path, _ in jobs} else _escaped(path)
+            assert receiver.content(jobs[shown, remote]) == data, path
+    counters = receiver.counters()
+    assert counters["chunks_repeated"] == 0
+    assert counters["images"] == counters["files"] == files
+    assert {job["detail"] for job in daemon.jobs("skipped")} == {"empty", "not a regular file"}
+
+    _renames_and_copies_cost_no_chunk(daemon, receiver, dropper.dropped)
+    _a_change_uploads_the_new_content(daemon, receiver, dropper.dropped)
+    assert daemon.end() == 0
+
+
+def _escaped(path):
+    return path.replace("\udcff", r"\xff").replace("\n", r"\n")
+
+
+def _renames_and_copies_cost_no_chunk(daemon, receiver, dropped):
+    before = receiver.counters()
+    giant = max(dropped, key=lambda path: len(dropped[path]))
+    moved, copied = daemon.inbox / "moved.webp", daemon.inbox / "copied.webp"
+    shutil.copy(giant, copied)
+    os.rename(giant, moved)
+    album = next(path for path in dropped if "/album " in path)
+    folder = os.path.dirname(os.path.dirname(album))
+    os.rename(folder, f"{folder} renamed")
+    for path in (moved, copied, album.replace(folder, f"{folder} renamed")):
+        for job in daemon.until_shown(path, {"done"}):
+            assert receiver.content(job) == dropped[giant if "webp" in str(path) else album]
+    after = receiver.counters()
+    for kind in ("chunks_received", "chunks_repeated", "images", "files"):
+        assert after[kind] == before[kind]
+
+
+def _a_change_uploads_the_new_content(daemon, receiver, dropped):
+    path = next(path for path in dropped if "renamed-" in path and len(dropped[path]) < MIB)
+    before = {job["ref"] for job in daemon.ctl.show(path)}
+    data = noise(70_000, "changed")
+    with open(path, "wb") as file:
+        file.write(data)
+
+    def changed():
+        jobs = daemon.ctl.show(path)
+        return jobs if not before & {job["ref"] for job in jobs} and all(j["state"] == "done" for j in jobs) else None
+
+    for job in until(changed, "the new content is there"):
+        assert receiver.content(job) == data
+
+
+def test_after_kill_9_only_chunks_that_were_not_acknowledged_are_sent(daemon, receiver):
+    data = noise(60 * MIB, "giant")
+    daemon.settings["scheduler"] = {"bandwidth": "24MiB/s", "concurrency": 4}
+    daemon.start()
+    (daemon.inbox / "giant.tif").write_bytes(data)
+    until(lambda: receiver.chunk_requests() > 60, "some chunks are there")
+    daemon.kill()
+    acknowledged = daemon.acknowledged()
+    assert acknowledged["drive"] > 5
+    assert acknowledged["ascii"] > 5
+    before = receiver.chunk_requests()
+
+    daemon.start()
+    daemon.until_counts(done=2)
+    whole = 60 + -(-60 * MIB * 4 // 3 // (256 * 1024))  # chunks of both remotes
+    sent_again = receiver.chunk_requests() - before
+    # The multipart server tells on its own what it has, so those that it took and could not acknowledge are saved too.
+    assert whole - before <= sent_again <= whole - sum(acknowledged.values())
+    for job in daemon.jobs("done"):
+        assert receiver.content(job) == data
+    assert daemon.end() == 0
+
+
+def test_a_file_that_is_rewritten_while_it_is_uploading_arrives_in_one_state_that_it_had(daemon, receiver):
+    daemon.settings["scheduler"] = {"bandwidth": "30MiB/s"}
+    daemon.start()
+    path = daemon.inbox / "busy.tif"
+    states = [noise(30 * MIB, number) for number in range(3)]
+    with path.open("wb") as file:
+        file.write(states[0])
+    for state in states[1:]:
+        sent = receiver.counters()["bytes"]
+        until(lambda sent=sent: receiver.counters()["bytes"] > sent + 5 * MIB, "the upload is under way")
+        with path.open("r+b") as file:  # in place, as an editor does that has no mercy
+            for start in range(0, len(state), MIB):
+                file.write(state[start : start + MIB])
+                file.flush()
+
+    def last_state_arrived():
+        jobs = daemon.ctl.show(str(path))
+        return all(job["state"] == "done" and receiver.content(job) == states[-1] for job in jobs)
+
+    until(last_state_arrived, "the last state is there")
+    # Whatever else the server took in on the way must be a state that the file had, too.
+    _only_real_states(receiver, states)
+    assert daemon.end() == 0
+
+
+def _only_real_states(receiver, states):
+    counters = receiver.counters()
+    whole = [path for path in receiver.folder.rglob("*") if path.is_file() and path.stat().st_size == 30 * MIB]
+    assert counters["files"] >= 1
+    assert all(path.read_bytes() in states for path in whole if "unfinished" not in str(path))
+
+
+def test_a_stop_survives_a_restart_and_what_was_dropped_meanwhile_arrives(daemon, receiver):
+    daemon.settings["scheduler"] = {"bandwidth": "10MiB/s"}
+    daemon.start()
+    first = {daemon.inbox / f"first-{number}.jpg": noise(2 * MIB, number) for number in range(8)}
+    for path, data in first.items():
+        path.write_bytes(data)
+    until(lambda: receiver.counters()["bytes"] > 3 * MIB, "uploading is under way")
+    daemon.ctl.stop()
+    assert daemon.ctl.status()["state"] == "stopped"
+    later = {daemon.inbox / f"later-{number}.jpg": noise(50_000, -number) for number in range(1, 11)}
+    for path, data in later.items():
+        path.write_bytes(data)
+    until(lambda: sum(daemon.ctl.status()["jobs"].values()) == 2 * 18, "all are queued")
+    quiet = receiver.counters()["requests"]
+    assert daemon.end() == 0
+
+    daemon.settings["scheduler"] = {}
+    daemon.start()
+    status = daemon.ctl.status()
+    assert status["state"] == "stopped"
+    assert status["jobs"]["uploading"] == 0
+    assert receiver.counters()["requests"] <= quiet + 2  # only these questions
+    daemon.ctl.start()
+    daemon.until_counts(done=2 * 18)
+    for job in daemon.jobs("done"):
+        data = next(data for path, data in {**first, **later}.items() if str(path) == job["path"])
+        assert receiver.content(job) == data
+    assert daemon.end() == 0
+
+
+def test_a_receiver_that_is_killed_loses_nothing_either(daemon, receiver):
+    daemon.settings["scheduler"] = {"bandwidth": "40MiB/s", "retry": {"initial": "100ms", "max": "500ms"}}
+    daemon.start()
+    dropped = {daemon.inbox / f"{number}.jpg": noise(3 * MIB, number) for number in range(20)}
+    for path, data in dropped.items():
+        path.write_bytes(data)
+    for _ in range(3):
+        before = receiver.counters()["bytes"]
+        until(lambda before=before: receiver.counters()["bytes"] > before + 5 * MIB, "uploading is under way")
+        receiver.kill()
+        until(lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed")
+        receiver.start()
+    daemon.until_counts(done=40)
+    for job in daemon.jobs("done"):
+        assert receiver.content(job) == next(data for path, data in dropped.items() if str(path) == job["path"])
+    assert daemon.ctl.status()["jobs"]["failed"] == 0
+    assert daemon.end() == 0
+
+
+def test_with_a_token(tmp_path, daemon):
+    (tmp_path / "token").write_text("right-token\n")
+    (tmp_path / "token").chmod(0o600)
+    with Receiver(tmp_path / "guarded", "--token-file", tmp_path / "token") as guarded:
+        for remote in daemon.settings["remotes"].values():
+            remote["url"] = guarded.url
+            remote["token"] = "wrong-token"
+        daemon.settings["scheduler"] = {"retry": {"initial": "50ms", "max": "200ms"}}
+        daemon.start()
+        (daemon.inbox / "a.jpg").write_bytes(noise(1000, 1))
+
+        def unauthorized():
+            return {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"unauthorized"}
+
+        until(unauthorized, "the token is refused")
+        for remote in daemon.settings["remotes"].values():
+            del remote["token"]
+            remote["token_file"] = str(tmp_path / "token")
+        daemon.config.write_text(yaml.safe_dump(daemon.settings))
+        assert daemon.ctl.reload()
+        daemon.until_counts(done=2)
+        assert "right-token" not in daemon.log.read_text()
+        assert "wrong-token" not in daemon.log.read_text()
+        assert daemon.end() == 0
