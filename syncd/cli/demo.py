@@ -19,7 +19,7 @@ from syncd.cli import words
 from syncd.cli.arrival import compare
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
-from syncd.cli.progress import SHOWN, Flight, Progress, View
+from syncd.cli.progress import Flight, Progress, View
 from syncd.cli.samples import write_all
 from syncd.cli.stage import Stage, set_up
 from syncd.control.client import ControlError
@@ -106,7 +106,7 @@ def _all_ended(status: Status, jobs: int) -> bool:
 
 def _view(status: Status, stage: Stage) -> View:
     counts = status["jobs"]
-    flights = stage.client.jobs(JobQuery(state=State.UPLOADING, limit=SHOWN))["jobs"] if counts["uploading"] else []
+    flights = stage.client.jobs(JobQuery(state=State.UPLOADING, limit=100))["jobs"] if counts["uploading"] else []
     return View(
         done=counts["done"],
         left=sum(counts[state] for state in _UNFINISHED),
@@ -155,7 +155,7 @@ def _advice(stage: Stage, paths: Sequence[str]) -> Iterator[str]:
     yield "The daemon goes on watching. In another terminal, try:"
     yield ""
     yield f"  cp ~/Pictures/*.jpg {shlex.quote(stage.inbox)}"
-    for rest in ("status", "jobs --limit 10", f"show {shlex.quote(paths[-1])}", "stop", "start"):
+    for rest in ("status", "jobs --limit 10", f"show {shlex.quote(paths[1])}", "stop", "start"):
         yield f"  {program} ctl -c {config} {rest}"
     yield f"  curl {stage.url}/image/{ref.partition(':')[0]}"
     yield f"  tail -f {shlex.quote(stage.daemon_log)}"

@@ -85,7 +85,7 @@ class Progress:
         for justify in ("left", "right", "right"):
             flights.add_column(no_wrap=True, justify=justify)
         flights.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for flight in view.flights[:SHOWN]:
+        for flight in sorted(view.flights, key=lambda flight: -flight.size)[:SHOWN]:
             share = "" if flight.sent is None else f"{_percent(flight.sent, flight.size)}%"
             flights.add_row(f"  {flight.remote}", words.size(flight.size), share, Text(flight.name))
         return Group(bar, Text(_files(view)), flights)
@@ -93,7 +93,7 @@ class Progress:
     def _bytes(self, view: View) -> str:
         total = self._finished + view.pending
         parts = [f"{_percent(self._finished, total)}%", f"{words.size(self._finished)} of {words.size(total)}"]
-        if view.per_second > 0:
+        if view.pending and view.per_second > 0:
             parts.append(f"{words.size(view.per_second)}/s")
             parts.append(f"{words.duration(view.pending / view.per_second)} left")
         return "  ".join(parts)
@@ -105,4 +105,4 @@ def _files(view: View) -> str:
 
 
 def _percent(part: int, whole: int) -> int:
-    return 100 if whole == 0 else min(100, part * 100 // whole)
+    return min(100, part * 100 // whole) if whole else 0
