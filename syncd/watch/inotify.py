@@ -105,7 +105,7 @@ class InotifyObserver(BaseObserver):
 
     def is_alive(self) -> bool:
         """Say whether events get through."""
-        return super().is_alive() and not self._queue.unmounted
+        return super().is_alive() and self._queue.is_alive() and not self._queue.unmounted
 
     @property
     def trouble(self) -> str | None:

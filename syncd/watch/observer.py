@@ -110,6 +110,8 @@ class Handler(FileSystemEventHandler):
     def __init__(self, tree: Tree, mailbox: Mailbox) -> None:
         self._tree = tree
         self._mailbox = mailbox
+        self.linked: dict[str, ObservedWatch] = {}
+        """The linked directories that are watched beside the tree."""
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Turn an event into hints."""
@@ -126,40 +128,54 @@ class Handler(FileSystemEventHandler):
             return
         if not path:
             self._mailbox.doubt()  # the folder itself went away
-        elif event.is_directory:
+        elif event.is_directory or self._is_link(path, full):
             if self._tree.enters(path):
                 self._mailbox.directory(path)
         elif self._tree.takes(path):
             # A file that was just created is most often being written; all else happens in one step.
             self._mailbox.file(path, closed=not isinstance(event, FileCreatedEvent | FileModifiedEvent))
 
+    def _is_link(self, path: str, full: str) -> bool:
+        """Say whether it is, or was, a link to a directory; for the system such a one is a file."""
+        return self._tree.follow_symlinks and (path in self.linked or (os.path.islink(full) and os.path.isdir(full)))
+
 
 class Observer:
-    """Watches a tree. Its methods block while directories are gone through: call them in a thread."""
+    """Watches a tree, once. Its methods block while directories are gone through: call them in a thread.
+
+    :meth:`stop` may be called at any time, even while :meth:`start` is still at work in another thread.
+    """
 
     def __init__(self, tree: Tree, mailbox: Mailbox) -> None:
         self._tree = tree
+        self._mailbox = mailbox
         self._handler = Handler(tree, mailbox)
-        self._linked: dict[str, ObservedWatch] = {}
-        self._system = _system(tree, mailbox)
+        self._linked = self._handler.linked
+        self._lock = threading.Lock()
+        self._system: BaseObserver | None = None
+        self._over = False
 
     def start(self) -> None:
-        """Watch from now on; OSError if the folder can't be watched."""
-        self._system.start()
-        try:
-            self._schedule(self._tree.root)
-        except OSError:
-            self.stop()
-            raise
+        """Watch from now on; OSError, saying what to do, if that can't be."""
+        with self._lock:
+            if not self._over:
+                self._system = _system(self._tree, self._mailbox)
+                self._system.start()
+                self._schedule(self._system, self._tree.root)
 
     def stop(self) -> None:
         """Watch no more."""
-        self._system.stop()
-        self._system.join()
+        with self._lock:
+            self._over = True
+            system, self._system = self._system, None
+        if system is not None:
+            system.stop()
+            system.join()
 
     def alive(self) -> bool:
         """Say whether all threads are at work: the one that serves a folder ends when the folder goes away."""
-        return self._system.is_alive() and all(emitter.is_alive() for emitter in self._system.emitters.copy())
+        system = self._system
+        return system is not None and system.is_alive() and all(each.is_alive() for each in system.emitters.copy())
 
     def trouble(self) -> str | None:
         """Say why some directories are not watched, and what to do about it; None if all of them are."""
@@ -170,17 +186,20 @@ class Observer:
     def follow(self, links: Iterable[str]) -> bool:
         """Watch the linked directories ``links`` beside the tree, and no others; True if some are new."""
         wanted = set(links)
-        for link in self._linked.keys() - wanted:
-            self._system.unschedule(self._linked.pop(link))
-        new = wanted - self._linked.keys()
-        for link in islice(sorted(new), MAX_LINKS + 1 - len(self._linked)):
-            with suppress(OSError):  # gone again
-                # The closing separator makes it the directory that is watched, not the link.
-                self._linked[link] = self._schedule(self._tree.full(link) + os.sep)
+        with self._lock:
+            if self._system is None:
+                return False
+            for link in self._linked.keys() - wanted:
+                self._system.unschedule(self._linked.pop(link))
+            new = wanted - self._linked.keys()
+            for link in islice(sorted(new), MAX_LINKS + 1 - len(self._linked)):
+                with suppress(OSError):  # gone again
+                    # The closing separator makes it the directory that is watched, not the link.
+                    self._linked[link] = self._schedule(self._system, self._tree.full(link) + os.sep)
         return bool(new)
 
-    def _schedule(self, path: str) -> ObservedWatch:
-        return self._system.schedule(self._handler, path, recursive=self._tree.recursive, event_filter=EVENTS)
+    def _schedule(self, system: BaseObserver, path: str) -> ObservedWatch:
+        return system.schedule(self._handler, path, recursive=self._tree.recursive, event_filter=EVENTS)
 
 
 def _system(tree: Tree, mailbox: Mailbox) -> BaseObserver:

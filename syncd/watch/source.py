@@ -11,6 +11,9 @@ from syncd.watch.mounts import remote_type
 from syncd.watch.observer import Hints, Mailbox, Observer
 from syncd.watch.scanner import Tree
 
+GATHER = 0.05
+"""Seconds that hints gather before anybody is woken: in a burst, a wake-up for each would cost more than the work."""
+
 
 class Source:
     """The events of a tree, as far as they can be had. ``wake`` is called in the event loop when there are hints."""
@@ -58,10 +61,12 @@ class Source:
             self._polls(f"polled: {kind} does not tell of what other machines change")
             return
         try:
-            self._observer = await asyncio.to_thread(Observer, self._tree, self._mailbox)
+            self._observer = Observer(self._tree, self._mailbox)
             await asyncio.to_thread(self._observer.start)
         except OSError as error:
             await self._fall_back(error.strerror or str(error))
+        except RecursionError:  # watchdog walks with a stack frame a level
+            await self._fall_back("its folders are nested too deep")
         await self.review()
 
     async def disarm(self) -> None:
@@ -97,4 +102,4 @@ class Source:
     def _ring(self) -> None:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed; nobody wants to know any more
-                self._loop.call_soon_threadsafe(self._wake)
+                self._loop.call_soon_threadsafe(self._loop.call_later, GATHER, self._wake)

@@ -58,7 +58,7 @@ class Bench:
         self.path = path
         self.sink = sink
         self.folder = Folder.model_validate({"path": str(path), "remote": "r"}).model_copy(
-            update={"settle": 0.3, "rescan": 3600.0, "include": ("*.jpg",)}
+            update={"settle": 0.15, "rescan": 3600.0, "include": ("*.jpg",)}
         )
         self.watch: FolderWatch | None = None
 

@@ -1,7 +1,11 @@
 """The real watchdog on real directories: however a file comes, it is found; events alone are never trusted."""
 
+import contextlib
 import os
 import shutil
+from pathlib import Path
+
+import pytest
 
 from tests.watch.support import until
 
@@ -55,3 +59,176 @@ async def test_deletes(bench, sink):
         (bench.path / "a.jpg").unlink()
         shutil.rmtree(bench.path / "d")
         await until(lambda: not sink.known)
+
+
+async def test_a_file_kept_open_is_taken_when_it_is_closed(bench, sink):
+    async with bench.running(settle=1.0) as watch:
+        with (bench.path / "a.jpg").open("wb", buffering=0) as file:
+            for _ in range(20):
+                file.write(b"x" * 1000)
+                await until(lambda: watch.settling("a.jpg"))
+            assert not sink.observed
+        await until(lambda: sink.observed)
+    assert [seen.stamp.size for seen in sink.observed] == [20_000]
+
+
+async def test_an_open_file_that_rests_is_taken_and_its_change_too(bench, sink):
+    async with bench.running():
+        with (bench.path / "a.jpg").open("wb", buffering=0) as file:
+            file.write(b"x")
+            await until(lambda: sink.observed)
+            file.write(b"x")
+        await until(lambda: len(sink.observed) == 2)
+    assert [seen.stamp.size for seen in sink.observed] == [1, 2]
+
+
+async def test_an_empty_file_counts_only_when_it_is_quiet(bench, sink):
+    async with bench.running(settle=30.0):
+        with (bench.path / "a.jpg").open("wb", buffering=0) as file:
+            await until(lambda: bench.watch.settling("a.jpg"))
+            file.write(b"x")
+        await until(lambda: sink.observed)
+    assert [seen.unfit for seen in sink.observed] == [None]
+
+
+async def test_a_folder_moved_in_and_out(bench, sink, other):
+    (other / "d" / "deep").mkdir(parents=True)
+    (other / "d" / "deep" / "a.jpg").write_bytes(b"x")
+    async with bench.running():
+        os.rename(other / "d", bench.path / "d")
+        await until(lambda: "d/deep/a.jpg" in sink.known)
+        (bench.path / "d" / "deep" / "b.jpg").write_bytes(b"x")
+        await until(lambda: "d/deep/b.jpg" in sink.known)
+        os.rename(bench.path / "d", other / "d")
+        await until(lambda: not sink.known)
+
+
+async def test_a_folder_that_was_junk_until_it_got_its_name(bench, sink):
+    async with bench.running():
+        hidden = bench.path / ".unpacking"
+        (hidden / "deep").mkdir(parents=True)
+        (hidden / "deep" / "a.jpg").write_bytes(b"x")
+        os.rename(hidden, bench.path / "album")
+        await until(lambda: "album/deep/a.jpg" in sink.known)
+        (bench.path / "album" / "deep" / "b.jpg").write_bytes(b"x")
+        await until(lambda: "album/deep/b.jpg" in sink.known)
+
+
+async def test_junk_folders_take_no_watch(bench, sink):
+    for name in ("@eaDir/a", ".cache/b", "good/c"):
+        (bench.path / name).mkdir(parents=True)
+
+    def watches() -> int:
+        count = 0
+        for fd in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:inotify":
+                    count += Path(f"/proc/self/fdinfo/{fd}").read_text().count("inotify wd:")
+        return count
+
+    before = watches()
+    async with bench.running():
+        assert watches() - before == 3
+        (bench.path / "@eaDir" / "new").mkdir()
+        (bench.path / "good" / "new").mkdir()
+        await until(lambda: watches() - before == 4)
+
+
+async def test_not_recursive(bench, sink):
+    (bench.path / "d").mkdir()
+    async with bench.running(recursive=False):
+        (bench.path / "d" / "a.jpg").write_bytes(b"x")
+        (bench.path / "b.jpg").write_bytes(b"x")
+        await until(lambda: "b.jpg" in sink.known)
+    assert sink.known.keys() == {"b.jpg"}
+
+
+async def test_linked_folders_are_watched(bench, sink, other):
+    async with bench.running(follow_symlinks=True):
+        os.symlink(other, bench.path / "linked")
+        (other / "back").symlink_to(bench.path)
+        await until(lambda: bench.watch._source._observer._linked)
+        (other / "a.jpg").write_bytes(b"x")
+        await until(lambda: "linked/a.jpg" in sink.known)
+        (other / "sub").mkdir()
+        (other / "sub" / "b.jpg").write_bytes(b"x")
+        await until(lambda: "linked/sub/b.jpg" in sink.known)
+        assert sink.known.keys() == {"linked/a.jpg", "linked/sub/b.jpg"}
+        (bench.path / "linked").unlink()
+        await until(lambda: not sink.known)
+
+
+async def test_a_rescan_of_what_is_known_costs_no_observe(bench, sink):
+    for n in range(100):
+        (bench.path / f"{n}.jpg").write_bytes(b"x")
+    async with bench.running() as watch:
+        await until(lambda: len(sink.observed) == 100)
+        asked = sink.asked
+        watch.request_rescan()
+        await until(lambda: sink.asked - asked >= 100 and watch.status.state == "watching")
+    assert len(sink.observed) == 100
+
+
+async def test_reading_wakes_nobody(bench, sink):
+    (bench.path / "a.jpg").write_bytes(b"x")
+    async with bench.running() as watch:
+        await until(lambda: "a.jpg" in sink.known and not watch.settling("a.jpg"))
+        hints = []
+        watch._source._mailbox.file = lambda path, closed: hints.append(path)
+        watch._source._mailbox.directory = hints.append
+        for _ in range(50):
+            (bench.path / "a.jpg").read_bytes()
+            os.listdir(bench.path)
+        (bench.path / "b.jpg").write_bytes(b"x")  # what came before it has been told by then
+        await until(lambda: "b.jpg" in hints)
+    assert "a.jpg" not in hints
+
+
+async def test_a_rescan_of_one_path(bench, sink):
+    async with bench.running() as watch:
+        (bench.path / "d").mkdir()
+        (bench.path / "d" / "a.jpg").write_bytes(b"x")
+        await until(lambda: "d/a.jpg" in sink.known)
+        sink.known.clear()
+        watch.request_rescan("d")
+        await until(lambda: "d/a.jpg" in sink.known)
+        sink.known.clear()
+        watch.request_rescan(str(bench.path / "d" / "a.jpg"))
+        await until(lambda: "d/a.jpg" in sink.known)
+        sink.known.clear()
+        watch.request_rescan("/somewhere/else")
+        watch.request_rescan(str(bench.path))
+        await until(lambda: "d/a.jpg" in sink.known)
+
+
+async def test_the_periodic_rescan_finds_what_no_event_told(bench, sink):
+    async with bench.running(rescan=0.2) as watch:
+        watch._source._mailbox.file = lambda path, closed: None
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known)
+
+
+async def test_more_hints_than_may_wait_become_a_rescan(bench, sink, monkeypatch):
+    monkeypatch.setattr("syncd.watch.intake.LIMIT", 50)
+    monkeypatch.setattr("syncd.watch.folder.LIMIT", 50)
+    monkeypatch.setattr("syncd.watch.folder.SUPERVISE", 0.1)
+    async with bench.running():
+        for n in range(1000):
+            (bench.path / f"{n}.jpg").write_bytes(b"x")
+        await until(lambda: len(sink.known) == 1000)
+
+
+@pytest.mark.parametrize("name", ["\udcff.jpg", "a\nb.jpg", "é" * 125 + "a.jpg", "!#.jpg", " .jpg"])
+async def test_odd_names(bench, sink, name):
+    async with bench.running():
+        (bench.path / name).write_bytes(b"x")
+        await until(lambda: name in sink.known)
+        (bench.path / name).unlink()
+        await until(lambda: not sink.known)
+
+
+async def test_special_files(bench, sink):
+    async with bench.running():
+        os.mkfifo(bench.path / "p.jpg")
+        await until(lambda: "p.jpg" in sink.known)
+    assert sink.known["p.jpg"].unfit == "not a regular file"

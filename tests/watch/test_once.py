@@ -1,0 +1,161 @@
+"""`scan_once`: all that is there is handed over when it returns, and nothing that is known already."""
+
+import asyncio
+import os
+import shutil
+import time
+
+import pytest
+
+from syncd.watch import folder as folder_module
+
+
+def age(path, seconds=60.0):
+    when = time.time() - seconds
+    os.utime(path, (when, when))
+
+
+async def test_all_is_handed_over_and_the_second_time_nothing(bench, sink):
+    for n in range(2500):
+        (bench.path / f"{n}.jpg").write_bytes(b"x")
+    assert await bench.once().scan_once()
+    assert len(sink.known) == 2500
+    assert await bench.once().scan_once()
+    assert len(sink.observed) == 2500
+    assert sink.asked == 5000
+
+
+async def test_an_old_file_need_not_settle(bench, sink):
+    (bench.path / "a.jpg").write_bytes(b"x")
+    age(bench.path / "a.jpg")
+    started = time.monotonic()
+    assert await bench.once(settle=60.0).scan_once()
+    assert "a.jpg" in sink.known
+    assert time.monotonic() - started < 30
+
+
+async def test_a_file_with_an_mtime_to_come_settles(bench, sink):
+    (bench.path / "a.jpg").write_bytes(b"x")
+    age(bench.path / "a.jpg", -3600)
+    assert await bench.once().scan_once()
+    assert "a.jpg" in sink.known
+
+
+async def test_a_change_is_handed_over(bench, sink):
+    (bench.path / "a.jpg").write_bytes(b"x")
+    await bench.once().scan_once()
+    (bench.path / "a.jpg").write_bytes(b"xy")
+    await bench.once().scan_once()
+    assert [seen.stamp.size for seen in sink.observed] == [1, 2]
+
+
+async def test_what_is_gone_is_said(bench, sink):
+    (bench.path / "d").mkdir()
+    for name in ("a.jpg", "b.jpg", "d/c.jpg"):
+        (bench.path / name).write_bytes(b"x")
+    await bench.once().scan_once()
+    (bench.path / "a.jpg").unlink()
+    shutil.rmtree(bench.path / "d")
+    await bench.once().scan_once()
+    assert set(sink.departed) == {"a.jpg", "d/c.jpg"}
+    assert sink.known.keys() == {"b.jpg"}
+
+
+async def test_an_empty_folder_proves_nothing(bench, sink):
+    (bench.path / "a.jpg").write_bytes(b"x")
+    await bench.once().scan_once()
+    (bench.path / "a.jpg").unlink()
+    assert await bench.once().scan_once()
+    assert sink.known.keys() == {"a.jpg"}
+
+
+async def test_a_missing_folder_proves_nothing(bench, sink):
+    (bench.path / "a.jpg").write_bytes(b"x")
+    await bench.once().scan_once()
+    shutil.rmtree(bench.path)
+    watch = bench.once()
+    assert not await watch.scan_once()
+    assert watch.status.state == "offline"
+    assert "No such file or directory" in watch.status.detail
+    assert sink.known.keys() == {"a.jpg"}
+
+
+async def test_a_file_in_place_of_the_folder(bench, sink):
+    bench.path.rmdir()
+    bench.path.write_bytes(b"x")
+    watch = bench.once()
+    assert not await watch.scan_once()
+    assert "Not a directory" in watch.status.detail
+
+
+async def test_unfit_files_are_handed_over_with_the_reason(bench, sink):
+    (bench.path / "a.jpg").touch()
+    os.mkfifo(bench.path / "p.jpg")
+    await bench.once().scan_once()
+    assert {seen.path: seen.unfit for seen in sink.observed} == {"a.jpg": "empty", "p.jpg": "not a regular file"}
+
+
+async def test_one_file_the_sink_refuses_does_not_stop_the_others(bench, sink, monkeypatch):
+    monkeypatch.setattr("syncd.watch.intake.RETRY", 0.1)
+    for n in range(50):
+        (bench.path / f"{n}.jpg").write_bytes(b"x")
+    sink.failing = {"7.jpg", "8.jpg"}
+    assert await bench.once().scan_once()
+    assert len(sink.known) == 50
+
+
+async def test_a_sink_that_fails_as_a_whole_is_asked_again(bench, sink, monkeypatch):
+    monkeypatch.setattr("syncd.watch.intake.RETRY", 0.1)
+    (bench.path / "a.jpg").write_bytes(b"x")
+    diff, paths = sink.diff, sink.paths
+    broken = ["diff", "paths"]
+
+    async def failing(name, call, *args):
+        if name in broken:
+            broken.remove(name)
+            raise OSError("the store is full")
+        return await call(*args)
+
+    sink.diff = lambda *args: failing("diff", diff, *args)
+    sink.paths = lambda *args: failing("paths", paths, *args)
+    assert await bench.once().scan_once()
+    assert sink.known.keys() == {"a.jpg"}
+    assert not broken
+
+
+async def test_more_files_than_may_wait(bench, sink, monkeypatch):
+    monkeypatch.setattr("syncd.watch.intake.LIMIT", 500)
+    for n in range(3000):
+        (bench.path / f"{n}.jpg").write_bytes(b"x")
+    assert await bench.once().scan_once()
+    assert len(sink.known) == 3000
+
+
+async def test_a_file_that_never_rests_is_left(bench, sink, monkeypatch):
+    monkeypatch.setattr(folder_module, "PATIENCE", 3)
+    (bench.path / "calm.jpg").write_bytes(b"x")
+    (bench.path / "restless.jpg").write_bytes(b"x")
+
+    async def write():
+        while True:
+            with (bench.path / "restless.jpg").open("ab") as file:
+                file.write(b"x")
+            await asyncio.sleep(0.01)
+
+    writer = asyncio.create_task(write())
+    watch = bench.once()
+    assert await watch.scan_once()
+    writer.cancel()
+    assert sink.known.keys() == {"calm.jpg"}
+    assert watch.settling("restless.jpg")
+
+
+@pytest.mark.parametrize("name", ["\udcff.jpg", "a\nb.jpg", "é" * 125 + "a.jpg"])
+async def test_odd_names(bench, sink, name):
+    (bench.path / name).write_bytes(b"x")
+    await bench.once().scan_once()
+    assert sink.known.keys() == {name}
+    (bench.path / name).unlink()
+    (bench.path / "other.jpg").write_bytes(b"x")
+    await bench.once().scan_once()
+    assert sink.departed == [name]

@@ -1,0 +1,91 @@
+"""Names: gitignore syntax, any case, and any bytes that a name can have."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.watch.patterns import Patterns
+
+JPG = Patterns(include=["*.jpg"], exclude=[])
+
+_bytes = st.binary(min_size=1, max_size=40).filter(lambda name: b"/" not in name and b"\0" not in name)
+_names = st.one_of(
+    _bytes.map(os.fsdecode),
+    st.text(st.sampled_from("aA.~#!* \n\r\t\\jpgJPGß\udcff"), min_size=1, max_size=8),
+).filter(lambda name: name not in (".", ".."))
+_images = st.builds(lambda stem, suffix: stem + suffix, _names, st.sampled_from([".jpg", ".JPG", ".jPg", ".jpg\n", ""]))
+
+
+def is_junk(name: str) -> bool:
+    low = name.casefold()
+    ends = ("~", ".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp")
+    names = ("thumbs.db", "desktop.ini")
+    return low.startswith((".", "~", "synofile_thumb")) or low.endswith(ends) or low in names
+
+
+@given(_images)
+def test_any_name_is_taken_by_its_ending(name):
+    assert JPG.takes(name) == (name.casefold().endswith(".jpg") and not is_junk(name))
+
+
+@given(_names, _images)
+def test_any_folder_counts_too(folder, name):
+    inside = name.casefold().endswith(".jpg") or folder.casefold().endswith(".jpg")
+    assert JPG.takes(f"{folder}/{name}") == (inside and not is_junk(name) and not is_junk(folder))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".hidden.jpg",
+        ".thumbnails/a.jpg",
+        "a/.cache/b/c.jpg",
+        "a.jpg.part",
+        "~lock.jpg",
+        "a.jpg~",
+        "@eaDir/a.jpg",
+        "x/@EADIR/a.jpg/SYNOFILE_THUMB_M.jpg",
+        "SYNOFILE_THUMB_XL.jpg",
+        "#recycle/a.jpg",
+        "@Recycle/a.jpg",
+        "$RECYCLE.BIN/a.jpg",
+        "System Volume Information/a.jpg",
+        "lost+found/a.jpg",
+        ".syncd/a.jpg",
+    ],
+)
+def test_junk_is_left(path):
+    assert not JPG.takes(path)
+
+
+@pytest.mark.parametrize("name", ["#recycle.jpg", "!a.jpg", "#1.jpg", " a.jpg", "a .jpg", "-.jpg", "recycle/a.jpg"])
+def test_what_only_looks_like_junk_is_taken(name):
+    assert JPG.takes(name)
+
+
+def test_longest_name():
+    assert JPG.takes("ä" * 125 + "a.jpg")
+
+
+def test_a_user_takes_junk_back_and_leaves_more():
+    patterns = Patterns(include=["*.JPG"], exclude=["!.keep", "Private/", "*.raw.jpg"])
+    assert patterns.takes(".keep/a.jpg")
+    assert not patterns.takes("private/a.jpg")
+    assert not patterns.takes("a.RAW.jpg")
+    assert not patterns.takes(".other/a.jpg")
+
+
+def test_nothing_below_an_excluded_folder_comes_back():
+    patterns = Patterns(include=["*.jpg"], exclude=["private/", "!keep.jpg"])
+    assert not patterns.enters("private/sub")
+    assert not patterns.takes("private/sub/keep.jpg")
+
+
+def test_include_can_name_places():
+    patterns = Patterns(include=["photos/**/*.png", "/top.png"], exclude=[])
+    assert patterns.takes("photos/2024/a.png")
+    assert patterns.takes("top.png")
+    assert not patterns.takes("other/a.png")
+    assert not patterns.takes("photos/top.jpg")

@@ -1,0 +1,72 @@
+"""Polling: for folders that no event tells about."""
+
+import pytest
+
+from syncd.watch import folder as folder_module
+from syncd.watch.mounts import remote_type
+from tests.watch.support import until
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(folder_module, "POLL", 0.1)
+
+
+async def test_polling_finds_changes(bench, sink):
+    async with bench.running(watch="poll") as watch:
+        assert watch.status.watch == "poll"
+        assert watch.status.detail is None
+        (bench.path / "keep.jpg").write_bytes(b"x")
+        (bench.path / "d").mkdir()
+        (bench.path / "d" / "a.jpg").write_bytes(b"x")
+        await until(lambda: "d/a.jpg" in sink.known)
+        (bench.path / "d" / "a.jpg").write_bytes(b"xy")
+        await until(lambda: sink.known["d/a.jpg"].stamp.size == 2)
+        (bench.path / "d" / "a.jpg").unlink()
+        await until(lambda: sink.known.keys() == {"keep.jpg"})
+
+
+async def test_auto_polls_what_others_change(bench, sink, monkeypatch):
+    monkeypatch.setattr("syncd.watch.source.remote_type", lambda path: "cifs")
+    async with bench.running() as watch:
+        assert watch.status.watch == "poll"
+        assert "cifs" in watch.status.detail
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known)
+
+
+async def test_native_insists(bench, sink, monkeypatch):
+    monkeypatch.setattr("syncd.watch.source.remote_type", lambda path: "cifs")
+    async with bench.running(watch="native") as watch:
+        assert watch.status.watch == "native"
+
+
+MOUNTS = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+40 22 0:50 / /srv/my\\040share rw - cifs //nas/share rw
+41 22 0:51 / /srv/nfs rw,relatime shared:7 master:2 - nfs4 nas:/x rw
+42 41 8:2 / /srv/nfs/local rw - xfs /dev/sdb1 rw
+43 22 0:52 / /srv/twice rw - tmpfs none rw
+44 43 0:53 / /srv/twice rw - fuse.sshfs host: rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/srv", None),
+        ("/srv/my share/photos", "cifs"),
+        ("/srv/nfs", "nfs4"),
+        ("/srv/nfs/local/x", None),
+        ("/srv/nfsx", None),
+        ("/srv/twice", "fuse.sshfs"),
+    ],
+)
+def test_the_type_of_a_file_system(tmp_path, path, kind):
+    table = tmp_path / "mountinfo"
+    table.write_text(MOUNTS)
+    assert remote_type(path, str(table)) == kind
+
+
+def test_no_table_of_mounts(tmp_path):
+    assert remote_type("/", str(tmp_path / "none")) is None

@@ -1,0 +1,231 @@
+"""What goes wrong with folders and events: lost roots, lost events, used-up limits, failing handlers."""
+
+import asyncio
+import errno
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from watchdog.observers import inotify_c
+
+from syncd.watch import folder as folder_module
+from syncd.watch.inotify import Inotify
+from tests.watch.support import until
+
+QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(folder_module, "SUPERVISE", 0.1)
+    monkeypatch.setattr(folder_module, "POLL", 0.1)
+
+
+def names(logs):
+    return [line["event"] for line in logs]
+
+
+async def test_a_folder_that_comes_later(bench, sink):
+    bench.path.rmdir()
+    async with bench.running() as watch:
+        await until(lambda: watch.status.state == "offline")
+        assert "No such file" in watch.status.detail
+        bench.path.mkdir()
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known and watch.status.state == "watching")
+
+
+async def test_a_folder_deleted_and_made_again(bench, sink):
+    (bench.path / "a.jpg").write_bytes(b"x")
+    with capture_logs() as logs:
+        async with bench.running() as watch:
+            await until(lambda: "a.jpg" in sink.known)
+            shutil.rmtree(bench.path)
+            await until(lambda: watch.status.state == "offline")
+            known = set(sink.known)
+            bench.path.mkdir()
+            await until(lambda: watch.status.state == "watching")
+            (bench.path / "b.jpg").write_bytes(b"x")  # found by an event: nothing else would come so soon
+            await until(lambda: "b.jpg" in sink.known)
+    assert known <= {"a.jpg"}
+    assert [name for name in names(logs) if name in ("folder.offline", "folder.back")] == [
+        "folder.offline",
+        "folder.back",
+    ]
+
+
+async def test_a_folder_exchanged_in_one_step(bench, sink, other):
+    async with bench.running():
+        (other / "a.jpg").write_bytes(b"x")
+        os.rename(bench.path, bench.path.with_name("before"))
+        os.rename(other, bench.path)
+        await until(lambda: "a.jpg" in sink.known)
+        (bench.path / "b.jpg").write_bytes(b"x")
+        await until(lambda: "b.jpg" in sink.known)
+
+
+@pytest.fixture
+def mounted(bench):
+    """Mount a small file system on the folder; the test may unmount and mount it again."""
+
+    def mount():
+        return subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "syncd-test", bench.path], capture_output=True, check=False
+        )
+
+    def unmount():
+        return subprocess.run(["umount", "-l", bench.path], capture_output=True, check=False)
+
+    if os.geteuid() or mount().returncode:
+        pytest.skip("mounting needs root")
+    yield mount, unmount
+    unmount()
+
+
+async def test_an_unmounted_folder_is_not_an_empty_one(bench, sink, mounted):
+    mount, unmount = mounted
+    (bench.path / "a.jpg").write_bytes(b"x")
+    async with bench.running() as watch:
+        await until(lambda: "a.jpg" in sink.known)
+        (bench.path / "b.jpg").write_bytes(b"x")  # still settling when the ground goes
+        unmount()
+        await until(lambda: watch.status.state == "offline")
+        assert "mounted" in watch.status.detail
+        watch.request_rescan()
+        assert not sink.departed
+        mount()
+        (bench.path / "c.jpg").write_bytes(b"x")
+        await until(lambda: "c.jpg" in sink.known and watch.status.state == "watching")
+        (bench.path / "d.jpg").write_bytes(b"x")
+        await until(lambda: "d.jpg" in sink.known)
+
+
+@pytest.mark.skipif(QUEUE > 100_000, reason="the kernel's queue is very long here")
+async def test_lost_events_lead_to_a_rescan(bench, sink, monkeypatch):
+    """The reader is held up until the kernel's queue runs over: what it reads then tells of a part only."""
+    held, gate = threading.Event(), threading.Event()
+    handle = Inotify.handle_event
+
+    def waiting(self, event):
+        held.set()
+        assert gate.wait(60)
+        handle(self, event)
+
+    monkeypatch.setattr(Inotify, "handle_event", waiting)
+    with capture_logs() as logs:
+        async with bench.running():
+            (bench.path / "first.jpg").write_bytes(b"x")
+            assert await asyncio.to_thread(held.wait, 20)
+            for _ in range(QUEUE // 3 + 2000):  # created, closed, deleted
+                (bench.path / "a.doc").touch()
+                (bench.path / "a.doc").unlink()
+            (bench.path / "last.jpg").write_bytes(b"x")
+            gate.set()
+            await until(lambda: {"first.jpg", "last.jpg"} <= sink.known.keys())
+    assert "folder.overflow" in names(logs)
+
+
+async def test_twenty_thousand_files_at_once(bench, sink):
+    def drop():
+        for n in range(20):
+            (bench.path / str(n)).mkdir()
+            for m in range(1000):
+                (bench.path / str(n) / f"{m}.jpg").write_bytes(b"x")
+
+    async with bench.running():
+        await asyncio.to_thread(drop)
+        await until(lambda: len(sink.known) == 20_000, 60)
+
+
+async def test_too_few_watches(bench, sink, monkeypatch):
+    for n in range(10):
+        (bench.path / f"d{n}").mkdir()
+    made = []
+    add = inotify_c.InotifyFD._get_or_create_watch
+
+    def limited(self, path, mask):
+        made.append(path)
+        if len(made) > 5:
+            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        return add(self, path, mask)
+
+    monkeypatch.setattr(inotify_c.InotifyFD, "_get_or_create_watch", limited)
+    async with bench.running() as watch:
+        assert watch.status.watch == "poll"
+        assert "sudo sysctl fs.inotify.max_user_watches=" in watch.status.detail
+        (bench.path / "d9" / "a.jpg").write_bytes(b"x")
+        await until(lambda: "d9/a.jpg" in sink.known)
+
+
+async def test_the_watches_run_out_later(bench, sink, monkeypatch):
+    async with bench.running() as watch:
+        assert watch.status.watch == "native"
+
+        def exhausted(self, path, mask):
+            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+        monkeypatch.setattr(inotify_c.InotifyFD, "_get_or_create_watch", exhausted)
+        (bench.path / "d").mkdir()
+        (bench.path / "d" / "a.jpg").write_bytes(b"x")
+        await until(lambda: "d/a.jpg" in sink.known and watch.status.watch == "poll")
+        assert "max_user_watches" in watch.status.detail
+
+
+async def test_no_inotify_instance_left(bench, sink, monkeypatch):
+    def refused(cls):
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr(inotify_c.InotifyFD, "_create_inotify_fd", classmethod(refused))
+    async with bench.running() as watch:
+        assert "sudo sysctl fs.inotify.max_user_instances=" in watch.status.detail
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known)
+
+
+async def test_events_come_back_when_the_limit_was_raised(bench, sink, monkeypatch):
+    create = inotify_c.InotifyFD._create_inotify_fd
+
+    def refused(cls):
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr(inotify_c.InotifyFD, "_create_inotify_fd", classmethod(refused))
+    async with bench.running(rescan=0.2) as watch:
+        assert watch.status.watch == "poll"
+        monkeypatch.setattr(inotify_c.InotifyFD, "_create_inotify_fd", create)
+        await until(lambda: watch.status.watch == "native" and watch.status.detail is None)
+
+
+async def test_a_handler_that_fails_does_not_end_the_watch(bench, sink, monkeypatch):
+    async with bench.running() as watch:
+        takes = type(watch._tree).takes
+
+        def failing(self, path):
+            if path == "bad.jpg":
+                monkeypatch.setattr(type(watch._tree), "takes", takes)
+                raise RuntimeError("a bug")
+            return takes(self, path)
+
+        monkeypatch.setattr(type(watch._tree), "takes", failing)
+        (bench.path / "bad.jpg").write_bytes(b"x")
+        await until(lambda: "bad.jpg" in sink.known)
+        (bench.path / "good.jpg").write_bytes(b"x")
+        await until(lambda: "good.jpg" in sink.known)
+
+
+async def test_a_dead_thread_is_replaced(bench, sink):
+    async with bench.running() as watch:
+        before = watch._source._observer
+        for emitter in before._system.emitters:
+            emitter.stop()
+        await until(lambda: watch._source._observer not in (None, before) and watch.status.state == "watching")
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known)
+
+
+def test_logs_have_the_folder(bench):
+    assert structlog.get_context(bench.once()._log)["folder"] == str(bench.path)
