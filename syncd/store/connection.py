@@ -26,7 +26,7 @@ _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 def address(path: str, mode: str) -> str:
-    """Return the URI of the file; ``mode`` is ``ro`` or ``rw``, neither of which makes a file."""
+    """Return the URI of the file; ``mode``, ``ro`` or ``rw``, lets SQLite make no new one."""
     return f"{Path(path).absolute().as_uri()}?mode={mode}"
 
 

@@ -54,7 +54,7 @@ class Database:
     def __init__(self, path: str, on_blocked: Callable[[str | None], None] | None, retry_delay: float) -> None:
         self.path = path
         self.engine = engine(path, writing=True)
-        self._on_blocked = on_blocked or (lambda _: None)
+        self._on_blocked = on_blocked
         self._retry_delay = retry_delay
         self._loop = asyncio.get_running_loop()
         self._units: deque[_Unit] = deque()
@@ -152,7 +152,7 @@ class Database:
             with self.engine.connect() as connection:
                 self._call(_resolve, self._opened, None)
                 while batch := self._next_batch():
-                    self._call(_answer, batch, self._write_batch(connection, batch))
+                    self._call(_answer, self._loop, batch, self._write_batch(connection, batch))
         except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
             self._call(_resolve, self._opened, _Failed(error=translated(error, self.path)))
         finally:
@@ -180,14 +180,14 @@ class Database:
             else:
                 if self._blocked:
                     self._blocked = False
-                    self._call(self._on_blocked, None)
+                    self._report(None)
                 return results
 
     def _outwait(self, message: str) -> bool:
         """Let some time pass; False if the database is being closed."""
         if not self._blocked:
             self._blocked = True
-            self._call(self._on_blocked, message)
+            self._report(message)
         with self._changed:
             closing = self._changed.wait_for(lambda: self._closing, self._retry_delay)
         self._busy_since = time.monotonic()
@@ -210,6 +210,10 @@ class Database:
         savepoint.execute("RELEASE unit")
         return result
 
+    def _report(self, blocked: str | None) -> None:
+        if self._on_blocked is not None:
+            self._call(self._on_blocked, blocked)
+
     def _call(self, function: Callable[..., object], *args: object) -> None:
         """Have the loop call ``function``, unless the loop is gone."""
         with suppress(RuntimeError):
@@ -219,10 +223,10 @@ class Database:
 # In the loop's thread.
 
 
-def _answer(batch: list[_Unit], results: list[Any]) -> None:
+def _answer(loop: asyncio.AbstractEventLoop, batch: list[_Unit], results: list[Any]) -> None:
     for unit, result in zip(batch, results, strict=True):
         if unit.then is not None and not isinstance(result, _Failed):
-            unit.then(result)
+            loop.call_soon(unit.then, result)  # not called here, so that what one raises harms no other
         _resolve(unit.answer, result)
 
 

@@ -6,7 +6,7 @@ import stat
 from contextlib import closing
 
 from syncd.store import migrations
-from syncd.store.connection import address, damaged, engine, translated
+from syncd.store.connection import address, damaged, engine, is_passing, translated
 from syncd.store.errors import StoreTooNew, StoreUnavailable
 
 FULL_CHECK = 256 * 1024 * 1024
@@ -17,16 +17,14 @@ _MAGIC = b"SQLite format 3\0"
 def prepare(path: str) -> None:
     """Make the file at ``path`` a job store of the newest schema, or raise a ``StoreError`` and leave it as it is."""
     try:
-        empty = _create(path)
-        revision = None if empty else _revision(path)
-    except (OSError, sqlite3.Error) as error:
-        failure = translated(error, path)
-        if failure is error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            failure = StoreUnavailable(
-                f"{path}: can't open the job store: {reason}: check the folder and its permissions"
-            )
-        raise failure from error
+        _create(path)
+        revision = _revision(path)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path}: can't open the job store: {error.strerror}: check the folder and its permissions"
+        ) from error
+    except sqlite3.Error as error:
+        raise translated(error, path) if is_passing(error) else damaged(path, str(error)) from error
     if revision == migrations.HEAD:
         return
     if revision is not None:
@@ -36,43 +34,42 @@ def prepare(path: str) -> None:
     migrations.upgrade(engine(path, writing=True))
 
 
-def _create(path: str) -> bool:
-    """Make the file, for its owner alone, unless it is there; return whether there is nothing in it."""
+def _create(path: str) -> None:
+    """Make an empty file, for its owner alone, unless there is one that can be written."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        status = os.fstat(handle)
+        regular = stat.S_ISREG(os.fstat(handle).st_mode)
     finally:
         os.close(handle)
-    if not stat.S_ISREG(status.st_mode):
+    if not regular:
         raise OSError(0, "it is not a regular file")
-    return status.st_size == 0
 
 
-def _revision(path: str) -> str:
-    """Check an existing file without writing to it; return the schema's revision."""
+def _revision(path: str) -> str | None:
+    """Check the file without writing to it; return the schema's revision, None if there is no table yet."""
     with open(path, "rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise damaged(path, "it is not a database")
-    with closing(sqlite3.connect(address(path, "ro"), uri=True, isolation_level=None)) as connection:
-        if os.path.getsize(path) <= FULL_CHECK or _has_log(path):
-            finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        head = file.read(len(_MAGIC))
+    if not head:
+        return None
+    if head != _MAGIC:
+        raise damaged(path, "it is not a database")
+    in_use = os.path.exists(f"{path}-wal")  # by a process that was killed, or still runs
+    mode = "ro" if in_use else "ro&immutable=1"  # so that SQLite makes no files of its own beside it
+    with closing(sqlite3.connect(address(path, mode), uri=True)) as connection:
+        if in_use or os.path.getsize(path) <= FULL_CHECK:
+            (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if finding != "ok":
                 raise damaged(path, " ".join(finding.split()))
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not tables:  # the process ended between making the file and filling it
+            return None
+        if "alembic_version" not in tables:
             raise damaged(path, "it is a database of another program")
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     if row is None:
         raise damaged(path, "it does not say its version")
     return str(row[0])
-
-
-def _has_log(path: str) -> bool:
-    """Say whether there is a write-ahead log, as after a crash."""
-    try:
-        return os.path.getsize(f"{path}-wal") > 0
-    except FileNotFoundError:
-        return False
 
 
 def _back_up(path: str, target: str) -> None:

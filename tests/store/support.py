@@ -1,0 +1,75 @@
+"""What the tests of the store share."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+
+from syncd.core.model import Seen, Stamp
+from syncd.store.jobs import Job, JobRecord, JobStore
+
+FOLDER = "/srv/inbox"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stamp(inode: int = 1, *, size: int = 100, mtime_ns: int = 10**18, device: int = 7) -> Stamp:
+    return Stamp(device=device, inode=inode, size=size, mtime_ns=mtime_ns)
+
+
+def seen(path: str, inode: int | None = None, *, unfit: str | None = None, **values: int) -> Seen:
+    """A file with an inode of its own, unless told."""
+    return Seen(path=path, stamp=stamp(hash(path) if inode is None else inode, **values), unfit=unfit)
+
+
+async def observe(store: JobStore, remotes: int | list[int], *files: Seen, vanished: tuple[str, ...] = ()) -> int:
+    remote_ids = [remotes] if isinstance(remotes, int) else remotes
+    return await store.observe(FOLDER, files, remote_ids, vanished=lambda _, path: path in vanished)
+
+
+async def claim(store: JobStore, remote: int, limit: int = 100, **values: int) -> list[Job]:
+    return await store.claim(remote, limit, owner="tests", lease=60.0, **values)
+
+
+async def only_job(store: JobStore, path: str) -> JobRecord:
+    (job,) = await store.jobs_of(path, [FOLDER])
+    return job
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in another thread
+            await asyncio.sleep(0.005)
+
+
+def overwrite(path: str, offset: int, data: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def contents(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def size(path: str) -> int:
+    return os.path.getsize(path)
+
+
+def create(path: str, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+
+
+def run(script: str) -> str:
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

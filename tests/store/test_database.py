@@ -1,0 +1,337 @@
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+
+from syncd.store import database as module
+from syncd.store.database import Database
+from syncd.store.errors import StoreClosed, StoreDamaged
+from syncd.store.jobs import JobStore
+from tests.store.support import Clock, overwrite, size, until
+
+INSERT = text("INSERT INTO settings VALUES (:key, :value)")
+SIZE = 4000
+
+
+def insert(key: str):
+    def work(connection) -> str:
+        connection.execute(INSERT, {"key": key, "value": "x" * SIZE})
+        return key
+
+    return work
+
+
+def keys(connection) -> set[str]:
+    return set(connection.execute(text("SELECT key FROM settings")).scalars())
+
+
+class Told(list):
+    """What on_blocked was called with; all in the loop's thread."""
+
+    def __call__(self, message: str | None) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        self.append(message)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+async def database(path, told):
+    database = await Database.open(path, on_blocked=told, retry_delay=0.02)
+    yield database
+    await database.close()
+
+
+def count_commits(database: Database) -> list[None]:
+    commits: list[None] = []
+    event.listen(database.engine, "commit", lambda _: commits.append(None))
+    return commits
+
+
+async def test_what_waits_goes_in_one_commit(database):
+    commits = count_commits(database)
+    done = await asyncio.gather(*(database.write(insert(str(number))) for number in range(400)))
+    assert done == [str(number) for number in range(400)]
+    assert len(commits) <= 3
+    assert await database.read(keys) == set(done)
+
+
+async def test_a_batch_has_its_limit(database, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 10)
+    commits = count_commits(database)
+    await asyncio.gather(*(database.write(insert(str(number))) for number in range(100)))
+    assert 10 <= len(commits) <= 12
+
+
+async def test_there_are_two_threads(database):
+    await asyncio.gather(*(database.write(insert(str(number))) for number in range(20)))
+    await asyncio.gather(*(database.read(keys) for _ in range(20)))
+    assert sum(thread.name.startswith("store-") for thread in threading.enumerate()) == 2
+
+
+async def test_who_raises_fails_alone(database):
+    def half_way(connection) -> None:
+        insert("half")(connection)
+        raise ValueError("half way")
+
+    results = await asyncio.gather(
+        database.write(insert("a")),
+        database.write(half_way),
+        database.write(insert("a")),
+        database.write(insert("b")),
+        return_exceptions=True,
+    )
+    assert results[0] == "a"
+    assert str(results[1]) == "half way"
+    assert "UNIQUE" in str(results[2])
+    assert results[3] == "b"
+    assert await database.read(keys) == {"a", "b"}
+
+
+async def test_who_is_cancelled_harms_nobody(database):
+    done: list[str] = []
+    hold = threading.Event()
+    held = asyncio.create_task(database.write(lambda _: hold.wait(20)))
+    tasks = [asyncio.create_task(database.write(insert(str(number)), done.append)) for number in range(10)]
+    await asyncio.sleep(0)
+    tasks[3].cancel()
+    hold.set()
+    await held
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results.pop(3), asyncio.CancelledError)
+    assert results == [str(number) for number in range(10) if number != 3]
+    assert sorted(done) == [str(number) for number in range(10)]
+    assert await database.read(keys) == set(done)
+
+
+async def test_one_who_listens_and_raises_harms_nobody(database):
+    loud: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: loud.append(context))
+    results = await asyncio.gather(
+        database.write(insert("a"), lambda _: 1 / 0),
+        database.write(insert("b")),
+    )
+    assert results == ["a", "b"]
+    assert isinstance(loud[0]["exception"], ZeroDivisionError)
+
+
+async def test_then_comes_before_the_caller_goes_on(database):
+    order: list[str] = []
+    order.append(await database.write(insert("a"), lambda key: order.append(f"then {key}")))
+    assert order == ["then a", "a"]
+
+
+async def test_a_reader_cannot_write(database):
+    with pytest.raises(Exception, match="readonly"):
+        await database.read(insert("a"))
+    assert await database.read(keys) == set()
+
+
+async def test_a_reader_sees_one_state(database):
+    seen: list[set[str]] = []
+    between, go_on = threading.Event(), threading.Event()
+
+    def twice(connection) -> None:
+        seen.append(keys(connection))
+        between.set()
+        go_on.wait(20)
+        seen.append(keys(connection))
+
+    reading = asyncio.create_task(database.read(twice))
+    await until(between.is_set)
+    await database.write(insert("a"))
+    go_on.set()
+    await reading
+    assert seen == [set(), set()]
+
+
+async def test_writes_wait_for_room(database, told):
+    """SQLite's own limit stands in for the disk's."""
+    freed = threading.Event()
+
+    def fill(connection) -> int:
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+        return connection.execute(text(f"PRAGMA max_page_count = {1000 if freed.is_set() else pages}")).scalar()
+
+    def much(connection) -> None:
+        fill(connection)
+        for number in range(20):
+            insert(f"much {number}")(connection)
+
+    writes = [asyncio.create_task(database.write(work)) for work in (insert("before"), much, insert("after"))]
+    await until(lambda: told)
+    await asyncio.sleep(0.1)  # several tries
+    assert len(told) == 1
+    assert "full" in told[0]
+    assert "\n" not in told[0]
+    assert not any(write.done() for write in writes)
+    assert database.alive
+    assert await database.read(keys) == set()
+    freed.set()
+    await asyncio.gather(*writes)
+    assert told[1:] == [None]
+    assert len(await database.read(keys)) == 22
+
+
+@pytest.fixture
+def small_disk():
+    """A folder on a file system of 1 MiB; not in tmp_path, whose removal would trip over a mount that was left."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+        if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+            pytest.skip("needs leave to mount")
+        yield Path(folder)
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(path: str) -> None:
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+async def test_a_disk_that_is_really_full(small_disk, told):
+    database = await Database.open(str(small_disk / "syncd.db"), on_blocked=told, retry_delay=0.02)
+    fill(str(small_disk / "ballast"))
+    try:
+        write = asyncio.create_task(database.write(insert("a")))
+        await until(lambda: told)
+        assert "full" in told[0] or "disk I/O" in told[0]
+        assert not write.done()
+        (small_disk / "ballast").unlink()
+        assert await write == "a"
+        assert told[1:] == [None]
+    finally:
+        await database.close()
+
+
+async def test_a_lock_of_another_program_is_waited_out(database, told, path, monkeypatch):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        write = asyncio.create_task(database.write(insert("a")))
+        await until(lambda: told)
+        assert "locked" in told[0]
+        other.execute("ROLLBACK")
+    assert await write == "a"
+    assert told[1:] == [None]
+
+
+async def test_closing_does_not_wait_for_a_lock(path, told):
+    database = await Database.open(path, on_blocked=told, retry_delay=1000.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        write = asyncio.create_task(database.write(insert("a")))
+        await until(lambda: told)
+        await asyncio.wait_for(database.close(), 10)
+        with pytest.raises(StoreClosed):
+            await write
+
+
+async def test_closing_finishes_what_was_handed_over(path):
+    database = await Database.open(path)
+    writes = [asyncio.create_task(database.write(insert(str(number)))) for number in range(1000)]
+    await asyncio.sleep(0)
+    await database.close()
+    await asyncio.gather(*writes)
+    assert not database.alive
+    assert not any(thread.name.startswith("store-") for thread in threading.enumerate())
+    again = await Database.open(path)
+    assert len(await again.read(keys)) == 1000
+    await again.close()
+
+
+async def test_after_closing(path):
+    database = await Database.open(path)
+    await database.close()
+    await database.close()
+    with pytest.raises(StoreClosed):
+        await database.write(insert("a"))
+    with pytest.raises(StoreClosed):
+        await database.read(keys)
+
+
+async def test_damage_that_is_met_later_is_named(database, path):
+    await asyncio.gather(*(database.write(insert(str(number))) for number in range(300)))
+    await database.write(lambda _: None)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(path, 4096, os.urandom(size(path) - 4096))
+    with pytest.raises(StoreDamaged):
+        await database.write(
+            lambda connection: connection.execute(text("SELECT count(*), max(value) FROM settings")).all()
+        )
+    with pytest.raises(StoreDamaged):
+        await database.read(
+            lambda connection: connection.execute(text("SELECT count(*), max(value) FROM settings")).all()
+        )
+
+
+async def test_a_writer_that_hangs_is_noticed(database, monkeypatch):
+    assert database.alive
+    monkeypatch.setattr(module, "STUCK", 0.05)
+    hang = threading.Event()
+    write = asyncio.create_task(database.write(lambda _: hang.wait(20)))
+    await until(lambda: not database.alive)
+    hang.set()
+    await write
+    await until(lambda: database.alive)
+
+
+def test_what_was_acknowledged_survives_a_kill(path):
+    script = """
+        import asyncio, sys
+        from syncd.core.model import Seen, Stamp
+        from syncd.store.jobs import JobStore
+
+        async def main():
+            store = await JobStore.open(sys.argv[1], clock=lambda: 0.0)
+            remote = await store.remote("drive", "drive")
+
+            async def writer(lane):
+                for number in range(1_000_000):
+                    stamp = Stamp(device=1, inode=number * 4 + lane, size=1, mtime_ns=1)
+                    path = f"{lane}/{number}"
+                    await store.observe("/f", [Seen(path=path, stamp=stamp)], [remote.id], vanished=lambda *_: False)
+                    print(path, flush=True)
+
+            await asyncio.gather(*map(writer, range(4)))
+
+        asyncio.run(main())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        acknowledged = [process.stdout.readline().strip() for _ in range(300)]
+        process.send_signal(signal.SIGKILL)
+        acknowledged += process.stdout.read().split()
+
+    async def check() -> None:
+        store = await JobStore.open(path, clock=Clock())
+        present = await store.paths("/f", limit=1_000_000)
+        assert set(acknowledged) <= set(present)
+        (remote,) = {job.remote_id for job in await store.jobs([1])}
+        assert sum((await store.counts([remote])).jobs.values()) == len(present)
+        await store.close()
+
+    asyncio.run(check())
+
+
+async def test_a_write_costs_no_busy_waiting(database):
+    await database.write(insert("a"))
+    before = time.process_time()
+    await asyncio.sleep(0.2)
+    assert time.process_time() - before < 0.1

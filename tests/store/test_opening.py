@@ -1,0 +1,248 @@
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+from contextlib import closing
+
+import pytest
+
+from syncd.store import migrations, opening
+from syncd.store.errors import StoreDamaged, StoreTooNew, StoreUnavailable
+from syncd.store.jobs import JobStore
+from tests.store.support import FOLDER, Clock, contents, create, observe, overwrite, run, seen, size
+
+
+async def _make(path: str, files: int = 2000) -> None:
+    store = await JobStore.open(path, clock=Clock())
+    remote = await store.remote("drive", "drive")
+    await observe(store, remote.id, *(seen(f"{number}.jpg") for number in range(files)))
+    await store.close()
+
+
+async def _refused(path: str, error: type[Exception]) -> str:
+    """Open in vain; return the message."""
+    before = None if error is StoreUnavailable else contents(path)
+    beside = set(os.listdir(os.path.dirname(path)))
+    with pytest.raises(error) as caught:
+        await JobStore.open(path, clock=Clock())
+    if before is not None:
+        assert contents(path) == before
+    assert set(os.listdir(os.path.dirname(path))) - {"syncd.db-shm"} == beside
+    message = str(caught.value)
+    assert message.startswith(path)
+    assert "\n" not in message
+    return message
+
+
+def _mode(path: object) -> int:
+    return stat.S_IMODE(os.stat(str(path)).st_mode)
+
+
+async def test_a_new_store_is_for_its_owner_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        path = tmp_path / "state" / "syncd.db"
+        store = await JobStore.open(str(path), clock=Clock())
+        await store.set_setting("a", "b")
+        assert {name: _mode(path.parent / name) for name in os.listdir(path.parent)} == {
+            "syncd.db": 0o600,
+            "syncd.db-wal": 0o600,
+            "syncd.db-shm": 0o600,
+        }
+        assert _mode(path.parent) == 0o700
+        await store.close()
+    finally:
+        os.umask(before)
+
+
+async def test_names_that_a_uri_would_misread(tmp_path):
+    path = tmp_path / "50% ?mode=ro&#" / "sync\udcffd.db"
+    store = await JobStore.open(str(path), clock=Clock())
+    await store.set_setting("a", "b")
+    await store.close()
+    assert os.listdir(path.parent) == [path.name]
+
+
+async def test_what_was_closed_is_there_again_without_alembic(path):
+    await _make(path, 1)
+    script = f"""
+        import asyncio, sys
+        from syncd.store.jobs import JobStore
+
+        async def main():
+            store = await JobStore.open({path!r}, clock=lambda: 0.0)
+            print(await store.files_count({FOLDER!r}), "alembic" in sys.modules)
+            await store.close()
+
+        asyncio.run(main())
+    """
+    assert run(script) == "1 False\n"
+
+
+async def test_not_a_database(path):
+    create(path, b"\x89PNG\r\n\x1a\n" + bytes(5000))
+    assert "not a database" in await _refused(path, StoreDamaged)
+
+
+async def test_cut_short(path):
+    await _make(path)
+    os.truncate(path, size(path) // 2)
+    assert "move it away" in await _refused(path, StoreDamaged)
+
+
+async def test_a_wrong_page(path):
+    await _make(path)
+    overwrite(path, 4096 * 5, os.urandom(4096))
+    await _refused(path, StoreDamaged)
+
+
+async def test_a_wrong_schema_page(path):
+    await _make(path)
+    overwrite(path, 100, bytes(4000))
+    await _refused(path, StoreDamaged)
+
+
+async def test_a_file_format_from_the_future(path):
+    await _make(path, 1)
+    overwrite(path, 44, (9).to_bytes(4, "big"))  # the schema's format number
+    await _refused(path, StoreDamaged)
+
+
+async def test_a_large_file_is_checked_only_after_a_crash(path, monkeypatch):
+    await _make(path)
+    monkeypatch.setattr(opening, "FULL_CHECK", 0)
+    overwrite(path, 4096 * 20, os.urandom(4096))
+    store = await JobStore.open(path, clock=Clock())
+    await store.close()
+    create(f"{path}-wal", b"")
+    await _refused(path, StoreDamaged)
+
+
+async def test_another_programs_database(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    assert "another program" in await _refused(path, StoreDamaged)
+
+
+async def test_of_a_later_version(path):
+    await _make(path, 1)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    message = await _refused(path, StoreTooNew)
+    assert "9999" in message
+    assert "update syncd" in message
+
+
+async def test_a_version_table_without_a_version(path):
+    await _make(path, 1)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM alembic_version")
+    await _refused(path, StoreDamaged)
+
+
+async def test_a_directory(path):
+    os.mkdir(path)
+    await _refused(path, StoreUnavailable)
+
+
+async def test_a_device():
+    with pytest.raises(StoreUnavailable, match="regular file"):
+        await JobStore.open("/dev/null", clock=Clock())
+
+
+async def test_a_file_where_the_folder_should_be(tmp_path):
+    (tmp_path / "state").touch()
+    with pytest.raises(StoreUnavailable):
+        await JobStore.open(str(tmp_path / "state" / "syncd.db"), clock=Clock())
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o400])
+async def test_no_permission(mode):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "syncd.db")
+        await _make(path, 1)
+        os.chmod(path, mode)
+        if os.geteuid() == 0:  # who may do all
+            os.chmod(folder, 0o777)
+            os.seteuid(65534)
+        try:
+            with pytest.raises(StoreUnavailable, match="Permission denied: check"):
+                await JobStore.open(path, clock=Clock())
+        finally:
+            os.seteuid(os.getuid())
+
+
+async def test_killed_between_making_the_file_and_filling_it(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert size(path) > 0
+    store = await JobStore.open(path, clock=Clock())
+    await store.set_setting("a", "b")
+    await store.close()
+
+
+async def test_a_hot_log_is_read(path):
+    store = await JobStore.open(path, clock=Clock())
+    await store.set_setting("a", "b")
+    copy = f"{path}.crashed"
+    shutil.copy(path, copy)
+    shutil.copy(f"{path}-wal", f"{copy}-wal")
+    await store.close()
+    crashed = await JobStore.open(copy, clock=Clock())
+    assert await crashed.get_setting("a") == "b"
+    await crashed.close()
+
+
+@pytest.fixture
+def next_version(tmp_path, monkeypatch):
+    """A version of syncd with one more migration."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations.FOLDER, folder)
+    script = folder / "versions" / "0002_more.py"
+    script.write_text(
+        "from alembic import op\n"
+        "revision = '0002'\n"
+        "down_revision = '0001'\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE more (x INTEGER)')\n"
+        "    op.execute(\"UPDATE settings SET value = 'migrated'\")\n"
+    )
+    monkeypatch.setattr(migrations, "FOLDER", str(folder))
+    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(migrations, "HEAD", "0002")
+    return script
+
+
+async def _with_setting(path: str) -> None:
+    store = await JobStore.open(path, clock=Clock())
+    await store.set_setting("a", "as it was")
+    await store.close()
+
+
+async def test_an_older_store_is_migrated_and_kept_beside(path, request):
+    await _with_setting(path)
+    request.getfixturevalue("next_version")
+    store = await JobStore.open(path, clock=Clock())
+    assert await store.get_setting("a") == "migrated"
+    await store.close()
+    backup = f"{path}.before-0002"
+    assert _mode(backup) == 0o600
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT value FROM settings").fetchall() == [("as it was",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    assert sorted(name for name in os.listdir(os.path.dirname(path)) if name.startswith("syncd")) == [
+        "syncd.db",
+        "syncd.db.before-0002",
+    ]
+
+
+async def test_a_migration_that_fails_leaves_the_store_as_it_was(path, request):
+    await _with_setting(path)
+    script = request.getfixturevalue("next_version")
+    script.write_text(script.read_text() + "    raise RuntimeError('half way')\n")
+    with pytest.raises(RuntimeError, match="half way"):
+        await JobStore.open(path, clock=Clock())
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT value FROM settings").fetchall() == [("as it was",)]
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'more'").fetchall()
