@@ -30,8 +30,7 @@ class LogFile:
         """Append a line; before it would make the file too large, begin a new one."""
         raw = (line + "\n").encode("utf-8", "backslashreplace")
         if self._size and self._size + len(raw) > self._max_size:
-            self._size = 0  # if it can't be put aside, it goes on growing until the next try
-            with suppress(OSError):
+            with suppress(OSError):  # it goes on growing, and the next line tries again
                 self._rotate()
         with suppress(OSError):  # a full disk must not stop the uploads
             self._size += os.write(self._descriptor, raw)

@@ -101,7 +101,6 @@ def configure(
         cache_logger_on_first_use=True,
     )
     logging.captureWarnings(capture=True)
-    logging.root.setLevel(logging.WARNING)
     if _bridge not in logging.root.handlers:
         logging.root.addHandler(_bridge)
 

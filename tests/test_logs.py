@@ -268,7 +268,9 @@ def test_a_stream_that_knows_only_ascii_gets_the_line_escaped(log: Any) -> None:
 def test_libraries_come_out_of_the_same_door_from_warnings_on(out: io.StringIO) -> None:
     logs.configure(stream=out, level="debug")
     library = logging.getLogger("aiohttp.server")
+    library.setLevel(logging.INFO)
     library.info("not this")
+    library.setLevel(logging.NOTSET)
     library.warning("%d of %s", 1, "two")
     library.error("failed", exc_info=ValueError("why"))
     logs._bridge.emit(logging.LogRecord("x", logging.WARNING, "x.py", 1, "%d", ("not a number",), None))

@@ -110,7 +110,7 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) <= MAX_BYTES:
-            return raw.decode("utf-8-sig")
+            return raw.decode("utf-8")
         reason = f"is larger than {MAX_BYTES} bytes — this is not a configuration file"
     except FileNotFoundError:
         reason = "there is no such file — write one with syncd init"

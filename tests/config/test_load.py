@@ -190,6 +190,11 @@ def test_every_problem_is_told_at_once_with_its_line(complaints: Complaints) -> 
     ]
 
 
+def test_what_follows_from_a_problem_is_not_told(complaints: Complaints) -> None:
+    (complaint,) = complaints(FOLDERS + "remotes: {drive: {type: image, url: '${SYNCD_TEST_UNSET}'}}\n")
+    assert "the environment has no variable" in complaint
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -72,7 +72,8 @@ def test_what_can_be_wrong(complaints: Complaints, tmp_path: Path, keys: str, co
     secret_file(tmp_path / "drive.token", content)
     (complaint,) = complaints(text(keys))
     assert said in complaint
-    assert complaint.startswith("3: remotes.drive.token")
+    place = keys.rsplit(":", 1)[0].rsplit(maxsplit=1)[-1]  # the last key given
+    assert complaint.startswith(f"3: remotes.drive.{place}: ")
     assert "secret" not in complaint
 
 
