@@ -86,6 +86,8 @@ class FolderWatch:
 
     def request_rescan(self, path: str | None = None) -> None:
         """Have all of the folder scanned soon, or what is at and below ``path``, relative or absolute."""
+        if path and not _can_be(path):
+            return
         inside = self._tree.relative(os.path.join(self._tree.root, path)) if path else ""
         if inside:
             self._subtrees.add(inside)
@@ -176,7 +178,8 @@ class FolderWatch:
         if self._offline:
             self._offline = None
             self._log.info("folder.back")
-        self._log.info("folder.watching", watch=self.status.watch)
+        if self._source.native or self._source.detail is None:
+            self._log.info("folder.watching", watch=self.status.watch)
 
     async def _work(self) -> None:
         self._everything |= await self._source.review()
@@ -247,6 +250,12 @@ async def _batches(scan: Scan) -> AsyncIterator[list[Seen]]:
     while (batch := await asyncio.to_thread(scan.batch)) is not None:
         if batch:
             yield batch
+
+
+def _can_be(path: str) -> bool:
+    with suppress(UnicodeEncodeError):
+        return b"\0" not in os.fsencode(path)
+    return False
 
 
 def _outermost(paths: set[str]) -> list[str]:

@@ -69,10 +69,9 @@ class Tree:
         return not path or (self.recursive and self.patterns.enters(path))
 
     def identity(self) -> Identity:
-        """Return which folder the root is now; OSError if there is none."""
+        """Return which folder the root is now; OSError if there is none, or none that can be listed."""
+        os.scandir(self.root).close()
         found = os.stat(self.root)
-        if not stat.S_ISDIR(found.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self.root)
         return found.st_dev, found.st_ino
 
     def look(self, path: str) -> Seen | None:

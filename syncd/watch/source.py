@@ -33,6 +33,7 @@ class Source:
         self._mailbox = Mailbox(self._ring)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._observer: Observer | None = None
+        self._said: str | None = None
         self.detail: str | None = None
         """Why the folder is polled although nobody asked for it, and what to do about it."""
 
@@ -96,8 +97,9 @@ class Source:
         self._polls(f"not all of it can be watched, so it is polled: {reason}")
 
     def _polls(self, detail: str) -> None:
-        self.detail = detail
-        self._log.warning("folder.polling", reason=detail)
+        if detail != self._said:
+            self._log.warning("folder.polling", reason=detail)
+        self.detail = self._said = detail
 
     def _ring(self) -> None:
         if self._loop is not None:

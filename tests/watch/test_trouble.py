@@ -229,3 +229,47 @@ async def test_a_dead_thread_is_replaced(bench, sink):
 
 def test_logs_have_the_folder(bench):
     assert structlog.get_context(bench.once()._log)["folder"] == str(bench.path)
+
+
+async def test_a_folder_that_may_not_be_read(bench, sink, monkeypatch):
+    scandir = os.scandir
+    refused = [True]
+
+    def guarded(path):
+        if refused and str(path) == str(bench.path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    (bench.path / "a.jpg").write_bytes(b"x")
+    with capture_logs() as logs:
+        watch = bench.once()
+        assert not await watch.scan_once()
+        assert watch.status.detail == f"Permission denied: {bench.path}"
+        task = asyncio.create_task(watch.run())
+        await until(lambda: watch.status.state == "offline")
+        refused.clear()
+        await until(lambda: "a.jpg" in sink.known)
+        task.cancel()
+        await asyncio.wait([task])
+    assert names(logs).count("folder.offline") == 1
+
+
+async def test_paths_that_no_path_can_be(bench, sink):
+    async with bench.running() as watch:
+        watch.request_rescan("a\0.jpg")
+        watch.request_rescan("\ud800.jpg")
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known)
+
+
+async def test_too_many_linked_folders(bench, sink, other, monkeypatch):
+    monkeypatch.setattr("syncd.watch.observer.MAX_LINKS", 2)
+    for n in range(4):
+        (other / str(n)).mkdir()
+        (bench.path / str(n)).symlink_to(other / str(n))
+    async with bench.running(follow_symlinks=True) as watch:
+        await until(lambda: watch.status.watch == "poll")
+        assert "linked" in watch.status.detail
+        (other / "3" / "a.jpg").write_bytes(b"x")
+        await until(lambda: "3/a.jpg" in sink.known)
