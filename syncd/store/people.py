@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, cast, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, Text, and_, cast, exists, false, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.model import Stamp
@@ -24,8 +24,8 @@ def job(connection: Connection, job_id: int) -> JobRecord | None:
 
 def jobs_of(connection: Connection, places: Sequence[tuple[str, str]]) -> list[JobRecord]:
     """Return the jobs of the files at ``places``, each a folder and a path in it."""
-    at = or_(*(((files.c.folder == folder) & (files.c.path == path)) for folder, path in places))
-    return [_record(row) for row in connection.execute(JOBS.where(at).order_by(jobs.c.id))] if places else []
+    at = or_(false(), *(and_(files.c.folder == folder, files.c.path == path) for folder, path in places))
+    return [_record(row) for row in connection.execute(JOBS.where(at).order_by(jobs.c.id))]
 
 
 def page(

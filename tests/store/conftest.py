@@ -1,3 +1,5 @@
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,8 +18,21 @@ def path(tmp_path) -> str:
     return str(tmp_path / "syncd.db")
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> str:
+    """A store that was made and closed, to be copied: Alembic takes its time."""
+
+    async def make() -> None:
+        await (await JobStore.open(path, clock=Clock())).close()
+
+    path = str(tmp_path_factory.mktemp("store") / "empty.db")
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-async def store(path, clock) -> AsyncIterator[JobStore]:
+async def store(path, clock, empty_store) -> AsyncIterator[JobStore]:
+    shutil.copy(empty_store, path)
     store = await JobStore.open(path, clock=clock)
     yield store
     await store.close()

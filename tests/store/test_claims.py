@@ -1,0 +1,220 @@
+import asyncio
+
+import pytest
+
+from syncd.core.model import Session, Stored
+from syncd.core.states import Cause, Outcome, State
+from syncd.store.jobs import LARGE, JobStore
+from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
+
+STORED = Stored(ref="ref")
+
+
+async def states(store, remote) -> dict[str, str]:
+    return {job.path: job.state.value for job in await store.jobs([remote])}
+
+
+async def test_the_oldest_first(store, remote, clock):
+    for name in "cab":
+        await observe(store, remote, seen(name))
+        clock.now += 1
+    assert [job.path for job in await claim(store, remote, 2)] == ["c", "a"]
+    assert [job.path for job in await claim(store, remote, 2)] == ["b"]
+    assert await claim(store, remote, 2) == []
+
+
+async def test_what_a_claim_holds(store, remote):
+    await observe(store, remote, seen("a", 3, size=12))
+    (job,) = await claim(store, remote)
+    assert (job.folder, job.path, job.size, job.stamp) == (FOLDER, "a", 12, seen("a", 3, size=12).stamp)
+    assert (job.version, job.claim, job.attempts, job.key) == (1, 1, 0, None)
+    assert (await only_job(store, "a")).state is State.UPLOADING
+
+
+async def test_a_remote_gets_its_own_only(store, remote):
+    other = (await store.remote("other", "other")).id
+    await observe(store, remote, seen("a"))
+    assert await claim(store, other) == []
+    assert await store.next_due(other) is None
+    assert len(await claim(store, remote)) == 1
+
+
+async def test_large_files_leave_room(store, remote, clock):
+    for number in range(5):
+        await observe(store, remote, seen(f"large {number}", size=LARGE))
+        clock.now += 1
+    await observe(store, remote, seen("small 1", size=LARGE - 1), seen("small 2"))
+    assert [job.path for job in await claim(store, remote, 3, large=1)] == ["large 0", "small 1", "small 2"]
+    assert await claim(store, remote, 3, large=0) == []
+    assert [job.path for job in await claim(store, remote, 3)] == ["large 1", "large 2", "large 3"]
+
+
+async def test_waiting_jobs_come_when_they_are_due(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    assert await store.next_due(remote) is None
+    assert await store.defer(job, due_at=clock.now + 10, attempts=3, detail="503") is State.WAITING
+    record = await only_job(store, "a")
+    assert (record.due_at, record.attempts, record.detail) == (clock.now + 10, 3, "503")
+    assert await store.next_due(remote) == clock.now + 10
+    assert await claim(store, remote) == []
+    clock.now += 10
+    (again,) = await claim(store, remote)
+    assert (again.attempts, again.claim) == (3, 2)
+    assert (await only_job(store, "a")).due_at is None
+
+
+async def test_a_clock_that_is_set_back_keeps_no_job_waiting(store, remote, clock):
+    await observe(store, remote, seen("queued"), seen("waiting"))
+    jobs = {job.path: job for job in await claim(store, remote)}
+    await store.defer(jobs["waiting"], due_at=clock.now + 10, attempts=1, detail="503")
+    await store.release(jobs["queued"], "stopped")
+    clock.now -= 10**8
+    assert await store.next_due(remote) == clock.now
+    assert [job.path for job in await claim(store, remote)] == ["queued"]
+    await store.recover("a new start")
+    assert len(await claim(store, remote)) == 2
+
+
+async def test_wake(store, remote, clock):
+    await observe(store, remote, seen("a"), seen("b"), seen("c"))
+    for job in await claim(store, remote):
+        await store.note_key(job, "key b" if job.path == "b" else "other key")
+        await store.defer(job, due_at=clock.now + 100, attempts=0, detail="twin")
+    assert await store.wake(remote, "key b") == 1
+    (job,) = await claim(store, remote)
+    assert (job.path, job.key) == ("b", "key b")
+    assert await store.wake_remote(remote) == 2
+    assert await store.next_due(remote) == clock.now
+    assert len(await claim(store, remote)) == 2
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+async def test_finish(store, remote, outcome):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    session = Session(token="t", chunk_size=1, count=1)
+    await store.save_session(remote, "key", session)
+    told = []
+    store.on_change.append(told.append)
+    assert await store.finish(job, key="key", stored=STORED, outcome=outcome) is State.DONE
+    assert [(change.cause, change.outcome) for change in told] == [(Cause(outcome.value), outcome)]
+    record = await only_job(store, "a")
+    assert (record.state, record.outcome, record.key, record.ref) == (State.DONE, outcome, "key", "ref")
+    assert await store.content(remote, "key") == "ref"
+    assert await store.session(remote, "key") is None
+    assert await store.unfinished([remote]) == 0
+
+
+RESULTS = {
+    "finish": (lambda store, job: store.finish(job, key="k", stored=STORED, outcome=Outcome.UPLOADED), State.DONE),
+    "defer": (lambda store, job: store.defer(job, due_at=9e9, attempts=4, detail="x"), State.WAITING),
+    "release": (lambda store, job: store.release(job, "x"), State.QUEUED),
+    "refuse": (lambda store, job: store.refuse(job, "x"), State.FAILED),
+    "skip": (lambda store, job: store.skip(job, "x"), State.SKIPPED),
+    "vanish": (lambda store, job: store.vanish(job), State.SKIPPED),
+}
+results = pytest.mark.parametrize("result", RESULTS)
+
+
+@results
+async def test_a_result(store, remote, result):
+    call, after = RESULTS[result]
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    assert await call(store, job) is after
+    assert (await only_job(store, "a")).state is after
+    assert await call(store, job) is None
+
+
+@results
+async def test_a_result_for_a_version_that_is_past(store, remote, result):
+    call, _ = RESULTS[result]
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.defer(job, due_at=0, attempts=5, detail="x")
+    (job,) = await claim(store, remote)
+    await observe(store, remote, seen("a", size=5))
+    assert await call(store, job) is State.QUEUED
+    record = await only_job(store, "a")
+    assert (record.state, record.present, record.attempts) == (State.QUEUED, True, 0)
+
+
+@results
+async def test_a_result_that_comes_too_late(store, remote, result):
+    call, _ = RESULTS[result]
+    await observe(store, remote, seen("a"))
+    (stale,) = await claim(store, remote)
+    await store.recover("another")
+    (fresh,) = await claim(store, remote)
+    before = await store.history(stale.id)
+    assert await call(store, stale) is None
+    await store.note_key(stale, "wrong")
+    assert await store.history(stale.id) == before
+    assert await store.content(remote, "k") is None
+    assert (await only_job(store, "a")).key is None
+    assert await store.finish(fresh, key="k", stored=STORED, outcome=Outcome.UPLOADED) is State.DONE
+
+
+async def test_a_cancelled_job_takes_no_result(store, remote):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    assert await store.cancel([job.id]) == [job.id]
+    assert await store.finish(job, key="k", stored=STORED, outcome=Outcome.UPLOADED) is None
+    assert (await only_job(store, "a")).state is State.SKIPPED
+
+
+async def test_a_key_is_of_one_version(store, remote):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.note_key(job, "key")
+    await store.release(job, "stopped")
+    (job,) = await claim(store, remote)
+    assert job.key == "key"
+    await store.release(job, "stopped")
+    await observe(store, remote, seen("a", size=4))
+    assert (await claim(store, remote))[0].key is None
+
+
+async def test_a_released_job_has_its_old_place(store, remote, clock):
+    await observe(store, remote, seen("first"))
+    clock.now += 1
+    await observe(store, remote, seen("second"))
+    (job,) = await claim(store, remote, 1)
+    clock.now += 1
+    await store.release(job, "stopped")
+    assert [job.path for job in await claim(store, remote, 1)] == ["first"]
+
+
+async def test_recovery_after_a_crash(path, clock):
+    store = await JobStore.open(path, clock=clock)
+    remote = (await store.remote("drive", "drive")).id
+    await observe(store, remote, seen("a"), seen("b"))
+    (job,) = await store.claim(remote, 1, owner="first", lease=1e9)
+    await store.close()
+
+    store = await JobStore.open(path, clock=clock)
+    assert await store.claim(remote, 5, owner="second", lease=60) != []
+    assert await store.recover("second") == 1
+    assert (await store.history(job.id))[-1].detail == "interrupted"
+    assert (await only_job(store, job.path)).state is State.QUEUED
+    await store.renew("second", 60)
+    assert await store.recover("second") == 0
+    await store.close()
+
+
+async def test_many_at_once_get_each_job_once(store, remote):
+    await observe(store, remote, *(seen(str(number)) for number in range(300)))
+    claimed = [job.id for jobs in await asyncio.gather(*(claim(store, remote, 7) for _ in range(60))) for job in jobs]
+    assert len(claimed) == len(set(claimed)) == 300
+
+
+async def test_the_clock_is_that_of_the_write(path):
+    clock = Clock()
+    store = await JobStore.open(path, clock=clock)
+    remote = (await store.remote("drive", "drive")).id
+    await observe(store, remote, seen("a"))
+    clock.now += 5
+    (job,) = await claim(store, remote)
+    assert [step.at for step in await store.history(job.id)] == [clock.now - 5, clock.now]
+    await store.close()

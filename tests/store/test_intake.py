@@ -1,0 +1,259 @@
+import os
+
+import pytest
+
+from syncd.core.model import Seen, Stored
+from syncd.core.states import Cause, Outcome, State
+from syncd.store.jobs import LARGE
+from tests.store.support import FOLDER, claim, observe, only_job, seen, stamp
+
+
+async def diff(store, remotes, *files: Seen) -> list[Seen]:
+    return await store.diff(FOLDER, files, remotes if isinstance(remotes, list) else [remotes])
+
+
+async def finish(store, job, key: str = "key") -> State | None:
+    return await store.finish(job, key=key, stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)
+
+
+async def test_a_new_file_has_a_job_for_each_remote(store, remote, clock):
+    other = (await store.remote("other", "other")).id
+    told = []
+    store.on_change.append(told.append)
+    file = seen("a.jpg", size=17)
+    assert await diff(store, [remote, other], file) == [file]
+    assert await observe(store, [remote, other], file) == 2
+    assert await diff(store, [remote, other], file) == []
+    assert [(change.remote, change.cause, change.before, change.after) for change in told] == [
+        ("drive", Cause.FOUND, None, State.QUEUED),
+        ("other", Cause.FOUND, None, State.QUEUED),
+    ]
+    assert (told[0].folder, told[0].path, told[0].size, told[0].at) == (FOLDER, "a.jpg", 17, clock.now)
+    assert (await store.counts([remote])).pending_bytes == 17
+    assert await store.unfinished([remote, other]) == 2
+
+
+async def test_a_remote_that_is_added_later_gets_its_job(store, remote):
+    await observe(store, remote, seen("a"))
+    await observe(store, remote, seen("a", size=5))  # the file's second version
+    other = (await store.remote("other", "other")).id
+    assert await diff(store, [remote, other], seen("a", size=5)) == [seen("a", size=5)]
+    await observe(store, [remote, other], seen("a", size=5))
+    (job,) = await claim(store, other)
+    assert await finish(store, job) is State.DONE
+    assert await diff(store, [remote, other], seen("a", size=5)) == []
+
+
+async def test_a_folder_that_no_longer_goes_to_a_remote(store, remote):
+    other = (await store.remote("other", "other")).id
+    await observe(store, remote, seen("open"), seen("done"))
+    jobs = {job.path: job for job in await claim(store, remote)}
+    await finish(store, jobs["done"])
+    await store.release(jobs["open"], "stopped")
+    assert len(await diff(store, other, seen("open"), seen("done"))) == 2
+    await observe(store, other, seen("open"), seen("done"))
+    states = {job.path: job.state for job in await store.jobs([remote])}
+    assert states == {"open": State.SKIPPED, "done": State.DONE}
+    await observe(store, remote, seen("open"), seen("done"))
+    assert (await store.counts([remote])).jobs[State.QUEUED] == 1
+
+
+async def test_an_unchanged_file_that_is_done_stays_done(store, remote):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    assert await finish(store, job) is State.DONE
+    assert await observe(store, remote, seen("a")) == 0
+    assert await diff(store, remote, seen("a")) == []
+
+
+@pytest.mark.parametrize("change", [{"size": 7}, {"mtime_ns": 5}, {"inode": 99}, {"device": 4}])
+async def test_any_part_of_the_stamp_tells_a_change(store, remote, change):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await finish(store, job)
+    file = seen("a", **change)
+    assert await diff(store, remote, file) == [file]
+    await observe(store, remote, file)
+    (again,) = await claim(store, remote)
+    assert (again.id, again.version, again.stamp) == (job.id, 2, file.stamp)
+    assert again.key is None
+
+
+async def test_a_change_while_it_is_uploaded_waits_for_the_end(store, remote):
+    await observe(store, remote, seen("a", size=10))
+    (job,) = await claim(store, remote)
+    assert await observe(store, remote, seen("a", size=20)) == 0
+    assert (await only_job(store, "a")).state is State.UPLOADING
+    assert await finish(store, job, "old") is State.QUEUED
+    assert await store.content(remote, "old") == "ref"
+    assert (await store.counts([remote])).pending_bytes == 20
+    (again,) = await claim(store, remote)
+    assert (again.version, again.size) == (2, 20)
+
+
+async def test_a_file_that_is_unfit(store, remote):
+    empty = seen("a", size=0, unfit="empty")
+    await observe(store, remote, empty)
+    job = await only_job(store, "a")
+    assert (job.state, job.cause, job.detail) == (State.SKIPPED, Cause.UNFIT, "empty")
+    assert await diff(store, remote, empty) == []
+    other_words = seen("a", size=0, unfit="0 bytes")
+    assert await diff(store, remote, other_words) == [other_words]
+    await observe(store, remote, other_words)
+    assert (await only_job(store, "a")).detail == "0 bytes"
+    fit = seen("a", size=0)  # the same file: the rules have changed
+    assert await diff(store, remote, fit) == [fit]
+    await observe(store, remote, fit)
+    assert (await only_job(store, "a")).state is State.QUEUED
+    await observe(store, remote, empty)
+    assert (await only_job(store, "a")).state is State.SKIPPED
+
+
+async def test_what_is_done_stays_done_under_new_rules(store, remote):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await finish(store, job)
+    assert await diff(store, remote, seen("a", unfit="too large")) == []
+    await observe(store, remote, seen("a", size=9, unfit="too large"))
+    assert (await only_job(store, "a")).state is State.SKIPPED
+
+
+async def test_a_file_without_content(store, remote):
+    pipe = Seen(path="pipe", stamp=None, unfit="a named pipe")
+    await observe(store, remote, pipe, Seen(path="pipe 2", stamp=None, unfit="a named pipe"), vanished=("pipe",))
+    assert await store.paths(FOLDER) == ["pipe", "pipe 2"]
+    assert await diff(store, remote, pipe) == []
+    await observe(store, remote, seen("pipe"))
+    assert (await only_job(store, "pipe")).state is State.QUEUED
+
+
+async def test_cancelled_stays_so_until_the_file_changes(store, remote):
+    await observe(store, remote, seen("a"))
+    await store.cancel([(await only_job(store, "a")).id])
+    assert await diff(store, remote, seen("a")) == []
+    assert await diff(store, remote, seen("a", unfit="too large")) == []
+    await observe(store, remote, seen("a"))
+    assert (await only_job(store, "a")).state is State.SKIPPED
+    await observe(store, remote, seen("a", size=1))
+    assert (await only_job(store, "a")).state is State.QUEUED
+
+
+async def test_a_file_that_is_gone_and_comes_back(store, remote):
+    await observe(store, remote, seen("queued"), seen("done"), seen("running"))
+    jobs = {job.path: job for job in await claim(store, remote)}
+    await finish(store, jobs["done"])
+    await store.release(jobs["queued"], "stopped")
+    assert await store.gone(FOLDER, ["queued", "done", "running", "never was"]) == 1
+    assert await store.paths(FOLDER) == []
+    assert await store.files_count(FOLDER) == 0
+    gone = await only_job(store, "queued")
+    assert (gone.state, gone.present) == (State.SKIPPED, False)
+    assert (await only_job(store, "done")).state is State.DONE
+    assert (await only_job(store, "running")).state is State.UPLOADING
+    assert await store.vanish(jobs["running"]) is State.SKIPPED
+    back = [seen("queued"), seen("done"), seen("running")]
+    assert await diff(store, remote, *back) == back
+    assert await observe(store, remote, *back) == 2
+    assert await store.files_count(FOLDER) == 3
+    states = {job.path: job.state for job in await store.jobs([remote])}
+    assert states == {"queued": State.QUEUED, "done": State.DONE, "running": State.QUEUED}
+
+
+async def test_a_rename_keeps_the_record(store, remote):
+    await observe(store, remote, seen("a", 5), seen("b", 6))
+    jobs = {job.path: job for job in await claim(store, remote)}
+    await finish(store, jobs["a"])
+    moved = seen("new/a", 5)
+    assert await diff(store, remote, moved) == [moved]
+    assert await observe(store, remote, moved, vanished=("a",)) == 0
+    record = await only_job(store, "new/a")
+    assert (record.id, record.state) == (jobs["a"].id, State.DONE)
+    assert await store.jobs_of("a", [FOLDER]) == []
+    assert await store.paths(FOLDER) == ["b", "new/a"]
+    assert await store.files_count(FOLDER) == 2
+
+
+async def test_a_rename_that_was_seen_as_gone_first(store, remote):
+    await observe(store, remote, seen("a", 5))
+    await store.gone(FOLDER, ["a"])
+    await observe(store, remote, seen("b", 5), vanished=("a",))
+    assert (await only_job(store, "b")).state is State.QUEUED
+    assert await store.jobs_of("a", [FOLDER]) == []
+
+
+async def test_a_rename_between_folders(store, remote):
+    other = (await store.remote("other", "other")).id
+    await observe(store, remote, seen("a", 5))
+    await store.observe("/srv/other", [seen("a", 5)], [other], vanished=lambda folder, path: folder == FOLDER)
+    assert [await store.files_count(folder) for folder in (FOLDER, "/srv/other")] == [0, 1]
+    assert (await store.counts([remote])).jobs[State.SKIPPED] == 1
+    assert (await store.counts([other])).jobs[State.QUEUED] == 1
+
+
+async def test_a_hard_link_and_a_new_file_with_an_old_inode_are_no_rename(store, remote):
+    await observe(store, remote, seen("a", 5))
+    await observe(store, remote, seen("link", 5))
+    await observe(store, remote, seen("reused", 5, size=3), vanished=("a", "link"))
+    assert await store.paths(FOLDER) == ["a", "link", "reused"]
+
+
+async def test_of_two_links_the_one_that_vanished_was_renamed(store, remote):
+    await observe(store, remote, seen("a", 5))
+    await observe(store, remote, seen("b", 5))
+    await observe(store, remote, seen("c", 5), seen("d", 5), vanished=("b",))
+    assert await store.paths(FOLDER) == ["a", "c", "d"]
+
+
+async def test_names_that_are_hard(store, remote):
+    names = ["new\nline", os.fsdecode(b"not utf-8 \xff\xfe"), "\u0641\u0627\u0631\u0633\u06cc", "\U0001f431", "x" * 255]
+    files = [seen(name, number) for number, name in enumerate(names)]
+    await observe(store, remote, *files)
+    assert sorted(await store.paths(FOLDER), key=os.fsencode) == await store.paths(FOLDER)
+    assert set(await store.paths(FOLDER)) == set(names)
+    assert {job.path for job in await claim(store, remote)} == set(names)
+    assert await diff(store, remote, *files) == []
+    for name in names:
+        assert (await only_job(store, name)).path == name
+        assert (await only_job(store, f"{FOLDER}/{name}")).path == name
+    await store.gone(FOLDER, names)
+    assert await store.files_count(FOLDER) == 0
+
+
+async def test_numbers_that_are_large(store, remote):
+    file = Seen(path="a", stamp=stamp(2**64 - 1, device=2**63, mtime_ns=10**20, size=2**40))
+    await observe(store, remote, file)
+    assert await diff(store, remote, file) == []
+    assert (await claim(store, remote))[0].stamp == file.stamp
+    moved = Seen(path="b", stamp=file.stamp)
+    await observe(store, remote, moved, vanished=("a",))
+    assert await store.paths(FOLDER) == ["b"]
+    before_1970 = Seen(path="b", stamp=stamp(0, mtime_ns=-1))
+    await observe(store, remote, before_1970)
+    assert await diff(store, remote, before_1970) == []
+
+
+async def test_more_than_one_statement_takes(store, remote):
+    files = [seen(f"{number:05}", number, size=LARGE if number % 2 else 1) for number in range(1, 2500)]
+    assert await diff(store, remote, *files) == files
+    assert await observe(store, remote, *files) == len(files)
+    assert await diff(store, remote, *files) == []
+    names = [file.path for file in files]
+    assert await store.paths(FOLDER, limit=5000) == names
+    paged: list[str] = []
+    while page := await store.paths(FOLDER, after=paged[-1] if paged else None, limit=700):
+        paged += page
+    assert paged == names
+    assert await store.gone(FOLDER, names) == len(files)
+
+
+async def test_a_path_that_is_named_twice_in_one_call(store, remote):
+    await observe(store, remote, seen("a", size=1), seen("a", size=2))
+    assert (await only_job(store, "a")).size == 2
+
+
+async def test_folders_are_apart(store, remote):
+    await observe(store, remote, seen("a"))
+    await store.observe("/srv/other", [seen("a", 77)], [remote], vanished=lambda *_: True)
+    await store.gone("/srv/other", ["a"])
+    assert await store.paths(FOLDER) == ["a"]
+    assert await store.files_count("/srv/other") == 0

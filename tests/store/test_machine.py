@@ -1,0 +1,230 @@
+"""Random orders of everything that happens to a store, against a model of a page."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import text
+
+from syncd.core.model import Session, Stored
+from syncd.core.states import TABLE, Outcome, State
+from syncd.store.jobs import Change, Job, JobStore
+from tests.store.support import FOLDER, Clock, seen
+
+Q, U, W, D, F, S = State
+PATHS = st.sampled_from(["a", "b", "c"])
+REMOTES = [1, 2]
+
+
+@dataclass
+class ModelJob:
+    state: State
+    version: int
+    """The version that the state speaks of."""
+    left_out: bool = False
+    """Skipped for what the file was, not because a person said so."""
+    claim: int = 0
+    due_at: float = 0.0
+
+
+class ModelFile:
+    def __init__(self) -> None:
+        self.version = 0
+        self.size: int | None = None
+        self.jobs: dict[int, ModelJob] = {}
+
+    def see(self, size: int, unfit: bool) -> None:
+        if size != self.size:
+            self.size = size
+            self.version += 1
+        for remote in REMOTES:
+            if (job := self.jobs.get(remote)) is None:
+                self.jobs[remote] = ModelJob(S if unfit else Q, self.version, left_out=unfit)
+                continue
+            changed = job.version != self.version
+            if job.state is U:
+                continue
+            if unfit and (changed or job.state in (Q, W, F)):
+                job.state, job.version, job.left_out = S, self.version, True
+            elif not unfit and (changed or (job.state is S and job.left_out)):
+                job.state, job.version = Q, self.version
+
+
+class StoreMachine(RuleBasedStateMachine):
+    template = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.mkdtemp()
+        self.path = shutil.copy(self.template, os.path.join(self.folder, "syncd.db"))
+        self.clock = Clock()
+        self.runner = asyncio.Runner()
+        self.files: dict[str, ModelFile] = {}
+        self.held: list[Job] = []
+        self.last: dict[int, State] = {}
+        self.open()
+        for name in ("drive", "ascii"):
+            self.run(self.store.remote(name, name))
+
+    def run(self, work):
+        return self.runner.run(work)
+
+    def open(self) -> None:
+        self.store = self.run(JobStore.open(self.path, clock=self.clock))
+        self.store.on_change.append(self.changed)
+
+    def changed(self, change: Change) -> None:
+        assert TABLE[change.before, change.cause] is change.after
+        assert self.last.get(change.job_id) is change.before
+        self.last[change.job_id] = change.after
+
+    def teardown(self) -> None:
+        self.run(self.store.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    def model(self, job: Job) -> ModelJob:
+        return self.files[job.path].jobs[job.remote_id]
+
+    # What the watch does.
+
+    @rule(path=PATHS, size=st.integers(1, 3), unfit=st.booleans())
+    def see(self, path, size, unfit):
+        file = seen(path, 1, size=size, unfit="unfit" if unfit else None)
+        self.run(self.store.observe(FOLDER, [file], REMOTES, vanished=lambda *_: False))
+        self.files.setdefault(path, ModelFile()).see(size, unfit)
+        assert self.run(self.store.diff(FOLDER, [file], REMOTES)) == []
+
+    @rule(paths=st.sets(PATHS))
+    def gone(self, paths):
+        self.run(self.store.gone(FOLDER, sorted(paths)))
+        for job in [job for path in paths & set(self.files) for job in self.files[path].jobs.values()]:
+            if job.state in (Q, W, F):
+                job.state, job.version, job.left_out = S, self.version_of(job), True
+
+    def version_of(self, job: ModelJob) -> int:
+        return next(file.version for file in self.files.values() if job in file.jobs.values())
+
+    # What the engine does.
+
+    @rule(remote=st.sampled_from(REMOTES), limit=st.integers(1, 3))
+    def claim(self, remote, limit):
+        due = sum(
+            job.state is Q or (job.state is W and job.due_at <= self.clock.now)
+            for file in self.files.values()
+            for at, job in file.jobs.items()
+            if at == remote
+        )
+        claimed = self.run(self.store.claim(remote, limit, owner="one", lease=60))
+        assert len(claimed) == min(due, limit)
+        for job in claimed:
+            known = self.model(job)
+            assert known.state is Q or (known.state is W and known.due_at <= self.clock.now)
+            known.state, known.version, known.claim = U, self.files[job.path].version, known.claim + 1
+            assert (job.version, job.claim) == (known.version, known.claim)
+            assert job.size == self.files[job.path].size
+        self.held += claimed
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), result=st.sampled_from(["finish", "defer", "release", "refuse", "skip", "vanish"]))
+    def conclude(self, data, result):
+        job = data.draw(st.sampled_from(self.held))
+        known, file = self.model(job), self.files[job.path]
+        due_at = self.clock.now + 10
+        after = self.run(
+            {
+                "finish": lambda: self.store.finish(job, key="k", stored=Stored(ref="r"), outcome=Outcome.DUPLICATE),
+                "defer": lambda: self.store.defer(job, due_at=due_at, attempts=1, detail="x"),
+                "release": lambda: self.store.release(job, "x"),
+                "refuse": lambda: self.store.refuse(job, "x"),
+                "skip": lambda: self.store.skip(job, "unfit"),
+                "vanish": lambda: self.store.vanish(job),
+            }[result]()
+        )
+        if known.state is not U or known.claim != job.claim:
+            assert after is None
+            return
+        if file.version != job.version:
+            known.state, known.version = Q, file.version
+        else:
+            known.state = {"finish": D, "defer": W, "release": Q, "refuse": F, "skip": S, "vanish": S}[result]
+            known.due_at, known.left_out = due_at, True
+        assert after is known.state
+
+    @rule(seconds=st.sampled_from([1, 20]))
+    def tick(self, seconds):
+        self.clock.now += seconds
+
+    @rule(key=st.sampled_from("kl"), index=st.integers(0, 9))
+    def send(self, key, index):
+        self.run(self.store.save_session(1, key, Session(token="t", chunk_size=1, count=10)))
+        self.run(self.store.acknowledge(1, key, "t", index))
+        assert list(self.run(self.store.session(1, key)).received) == [index]
+
+    @rule()
+    def restart(self):
+        self.run(self.store.close())
+        self.open()
+        self.run(self.store.recover("another"))
+        for file in self.files.values():
+            for job in file.jobs.values():
+                if job.state is U:
+                    job.state, job.version = Q, file.version
+
+    # What a person does.
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data(), order=st.sampled_from(["retry", "cancel"]))
+    def order(self, data, order):
+        path = data.draw(st.sampled_from(sorted(self.files)))
+        records = self.run(self.store.jobs_of(path, [FOLDER]))
+        affected = self.run(getattr(self.store, order)([record.id for record in records]))
+        for record in records:
+            job = self.files[path].jobs[record.remote_id]
+            open_to_it = (W, F, S) if order == "retry" else (Q, U, W, F)
+            assert (record.id in affected) is (job.state in open_to_it)
+            if record.id in affected:
+                job.state, job.version = (Q if order == "retry" else S), self.files[path].version
+                job.left_out = False
+
+    # What always holds.
+
+    @invariant()
+    def the_store_is_as_the_model(self):
+        records = self.run(self.store.jobs(REMOTES, limit=100))
+        found = {(record.path, record.remote_id): record.state for record in records}
+        assert found == {
+            (path, remote): job.state for path, file in self.files.items() for remote, job in file.jobs.items()
+        }
+        assert self.last == {record.id: record.state for record in records}
+
+    @invariant()
+    def the_counts_are_right(self):
+        query = text("SELECT state, count(*), sum(size) FROM jobs WHERE remote_id = :remote GROUP BY state")
+        for remote in REMOTES:
+            rows = self.run(
+                self.store.database.read(lambda connection, at=remote: connection.execute(query, {"remote": at}).all())
+            )
+            counts = self.run(self.store.counts([remote]))
+            assert {state: number for state, number in counts.jobs.items() if number} == {
+                State(state): number for state, number, _ in rows
+            }
+            assert counts.pending_bytes == sum(size for state, _, size in rows if state in (Q, U, W))
+
+
+def test_any_order_of_events(empty_store):
+    StoreMachine.template = empty_store
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -1,0 +1,152 @@
+import os
+
+from syncd.core.states import Cause, State
+from syncd.store import jobs as module
+from tests.store.support import FOLDER, claim, observe, only_job, seen
+
+
+async def test_a_remote_is_known_by_its_identity(store):
+    first = await store.remote("drive", "multipart http://a")
+    await store.remember(first.id, {"chunk_limit": 10_000})
+    again = await store.remote("renamed", "multipart http://a")
+    assert (again.id, again.name, again.facts) == (first.id, "renamed", {"chunk_limit": 10_000})
+    other = await store.remote("drive", "multipart http://b")
+    assert other.id != first.id
+    assert other.facts == {}
+
+
+async def test_the_old_remote_keeps_its_name(store):
+    old = await store.remote("drive", "a")
+    await observe(store, old.id, seen("a"))
+    await store.remote("drive", "b")
+    assert (await only_job(store, "a")).remote == "drive"
+
+
+async def test_jobs_are_listed_by_their_latest_change(store, remote, clock):
+    for name in "abcd":
+        await observe(store, remote, seen(name))
+        clock.now += 1
+    (job,) = await claim(store, remote, 1)
+    clock.now += 1
+    await store.refuse(job, "quota")
+    assert [job.path for job in await store.jobs([remote])] == ["a", "d", "c", "b"]
+    assert [job.path for job in await store.jobs([remote], state=State.FAILED)] == ["a"]
+    assert await store.jobs([remote + 1]) == []
+    assert await store.jobs([]) == []
+
+
+async def test_pages(store, remote):
+    await observe(store, remote, *(seen(f"{number}") for number in range(25)))
+    paged: list[int] = []
+    before = None
+    while page := await store.jobs([remote], limit=7, before=before):
+        paged += [job.id for job in page]
+        before = page[-1].updated_at, page[-1].id
+    assert paged == sorted(paged, reverse=True)
+    assert len(paged) == 25
+
+
+async def test_search(store, remote):
+    odd = os.fsdecode(b"odd \xff name.JPG")
+    await observe(store, remote, seen("sub/Cat.jpg"), seen("100%.jpg"), seen("dog.png"), seen(odd))
+
+    async def found(search: str) -> set[str]:
+        return {job.path for job in await store.jobs([remote], search=search)}
+
+    assert await found("cat.J") == {"sub/Cat.jpg"}
+    assert await found("%") == {"100%.jpg"}
+    assert await found("_") == set()
+    assert await found(os.fsdecode(b"\xff")) == {odd}
+    assert await found(".jpg") == {"sub/Cat.jpg", "100%.jpg", odd}
+
+
+async def test_a_file_is_found_by_either_path(store, remote):
+    other = (await store.remote("other", "other")).id
+    await observe(store, [remote, other], seen("sub/a"))
+    for name in ("sub/a", f"{FOLDER}/sub/a"):
+        assert {job.remote for job in await store.jobs_of(name, ["/srv", FOLDER])} == {"drive", "other"}
+    for name in ("a", f"{FOLDER}/a", f"{FOLDER}x/sub/a", f"{FOLDER}/", FOLDER):
+        assert await store.jobs_of(name, [FOLDER]) == []
+    assert await store.jobs_of("sub/a", []) == []
+    await store.observe("/", [seen("etc/a")], [remote], vanished=lambda *_: False)
+    assert [job.path for job in await store.jobs_of("/etc/a", ["/", FOLDER])] == ["etc/a"]
+
+
+async def test_an_unknown_job(store):
+    assert await store.job(17) is None
+    assert await store.history(17) == []
+    assert await store.retry([17]) == []
+
+
+async def test_the_history_has_every_step(store, remote):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.refuse(job, "no room")
+    steps = await store.history(job.id)
+    assert [(step.cause, step.before, step.after, step.detail) for step in steps] == [
+        (Cause.FOUND, None, State.QUEUED, None),
+        (Cause.CLAIMED, State.QUEUED, State.UPLOADING, None),
+        (Cause.REFUSED, State.UPLOADING, State.FAILED, "no room"),
+    ]
+
+
+async def test_the_history_has_an_end(store, remote):
+    await observe(store, remote, seen("a"), seen("b"))
+    for number in range(80):
+        for job in await claim(store, remote, 1):
+            await store.release(job, str(number))
+    a, b = sorted(await store.jobs([remote]), key=lambda job: job.path)
+    assert len(await store.history(a.id)) == 100
+    assert (await store.history(a.id))[-1].detail == "79"
+    assert len(await store.history(b.id)) == 1
+
+
+async def test_retry(store, remote, clock):
+    await observe(store, remote, seen("failed"), seen("waiting"), seen("running"), seen("skipped"))
+    jobs = {job.path: job for job in await claim(store, remote)}
+    await store.refuse(jobs["failed"], "quota")
+    await store.defer(jobs["waiting"], due_at=clock.now + 99, attempts=7, detail="503")
+    await store.skip(jobs["skipped"], "empty")
+    ids = {name: job.id for name, job in jobs.items()}
+    assert await store.retry() == [ids["failed"]]
+    assert set(await store.retry(list(ids.values()))) == {ids["waiting"], ids["skipped"]}
+    again = {job.path: job.attempts for job in await claim(store, remote)}
+    assert again == {"failed": 0, "waiting": 0, "skipped": 0}
+
+
+async def test_retry_of_many(store, remote, monkeypatch):
+    monkeypatch.setattr(module, "ORDER_PART", 7)
+    await observe(store, remote, *(seen(str(number)) for number in range(20)))
+    for job in await claim(store, remote):
+        await store.refuse(job, "quota")
+    assert len(await store.retry()) == 20
+    assert (await store.counts([remote])).jobs[State.QUEUED] == 20
+
+
+async def test_cancel(store, remote):
+    await observe(store, remote, seen("queued"))
+    await observe(store, remote, seen("running"), seen("done"))
+    jobs = {job.path: job for job in await claim(store, remote)}
+    await store.release(jobs["queued"], "stopped")
+    await store.skip(jobs["done"], "empty")
+    cancelled = await store.cancel([job.id for job in jobs.values()])
+    assert set(cancelled) == {jobs["queued"].id, jobs["running"].id}
+    assert (await store.counts([remote])).jobs[State.SKIPPED] == 3
+
+
+async def test_counts_of_remotes(store, remote):
+    other = (await store.remote("other", "other")).id
+    await observe(store, [remote, other], seen("a", size=10), seen("b", size=20))
+    both = await store.counts([remote, other])
+    assert (both.jobs[State.QUEUED], both.pending, both.pending_bytes) == (4, 4, 60)
+    assert set(both.jobs) == set(State)
+    assert (await store.counts([])).pending == 0
+    await store.cancel([job.id for job in await store.jobs([other])])
+    assert (await store.counts([remote, other])).pending_bytes == 30
+
+
+async def test_settings(store):
+    assert await store.get_setting("stopped") is None
+    await store.set_setting("stopped", "yes")
+    await store.set_setting("stopped", "no")
+    assert await store.get_setting("stopped") == "no"

@@ -1,0 +1,60 @@
+from syncd.core.chunks import ChunkSet
+from syncd.core.model import Session
+
+SESSION = Session(token="task", chunk_size=36_864, count=5000, received=ChunkSet([0, 4999]))
+
+
+async def test_a_session_is_kept_with_its_chunks(store, remote):
+    assert await store.session(remote, "key") is None
+    await store.save_session(remote, "key", SESSION)
+    assert await store.session(remote, "key") == SESSION
+    for index in (7, 0, 7):
+        await store.acknowledge(remote, "key", "task", index)
+    kept = await store.session(remote, "key")
+    assert kept.received == ChunkSet([0, 7, 4999])
+
+
+async def test_a_session_is_of_one_remote_and_one_content(store, remote):
+    other = (await store.remote("other", "other")).id
+    await store.save_session(remote, "key", SESSION)
+    assert await store.session(other, "key") is None
+    assert await store.session(remote, "other key") is None
+    await store.drop_session(other, "key")
+    await store.drop_session(remote, "other key")
+    assert await store.session(remote, "key") == SESSION
+
+
+async def test_a_new_session_replaces_the_old_one(store, remote):
+    await store.save_session(remote, "key", SESSION)
+    new = Session(token="new", chunk_size=1, count=2, doubtful=True)
+    await store.save_session(remote, "key", new)
+    await store.acknowledge(remote, "key", "task", 1)  # meant for the old one
+    assert await store.session(remote, "key") == new
+
+
+async def test_doubt_is_kept(store, remote):
+    await store.save_session(remote, "key", SESSION)
+    await store.doubt(remote, "key")
+    assert (await store.session(remote, "key")).doubtful
+
+
+async def test_a_session_that_is_dropped_leaves_no_chunk(store, remote):
+    await store.save_session(remote, "key", SESSION)
+    await store.drop_session(remote, "key")
+    assert await store.session(remote, "key") is None
+    chunks = await store.database.read(lambda connection: connection.exec_driver_sql("SELECT * FROM chunks").all())
+    assert chunks == []
+
+
+async def test_old_sessions_expire(store, remote, clock):
+    await store.save_session(remote, "old", SESSION)
+    clock.now += 10
+    await store.save_session(remote, "new", SESSION)
+    assert await store.expire_sessions(clock.now) == 1
+    assert await store.session(remote, "old") is None
+    assert await store.session(remote, "new") == SESSION
+
+
+async def test_a_content_can_be_forgotten(store, remote):
+    await store.forget_content(remote, "never known")
+    assert await store.content(remote, "key") is None
