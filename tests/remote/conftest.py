@@ -1,6 +1,7 @@
 """The fixtures of the remotes' tests: remotes, a receiver, a server that misbehaves, and answers without a server."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -67,12 +68,12 @@ async def receiver(tmp_path) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def rogue() -> AsyncIterator[Callable[[Handle], Awaitable[Rogue]]]:
+async def rogue() -> AsyncIterator[Callable[..., Awaitable[Rogue]]]:
     """Starts servers that misbehave at the level of bytes."""
     servers: list[asyncio.Server] = []
     tasks: set[asyncio.Task[None]] = set()
 
-    async def start(handle: Handle) -> Rogue:
+    async def start(handle: Handle, *, receive_buffer: int | None = None) -> Rogue:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
@@ -86,7 +87,10 @@ async def rogue() -> AsyncIterator[Callable[[Handle], Awaitable[Rogue]]]:
                 with suppress(ConnectionError, asyncio.CancelledError):
                     await writer.wait_closed()
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        listener = socket.create_server(("127.0.0.1", 0))
+        if receive_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        server = await asyncio.start_server(accept, sock=listener)
         servers.append(server)
         it = Rogue(port=server.sockets[0].getsockname()[1])
         return it

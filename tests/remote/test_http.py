@@ -1,6 +1,7 @@
 """The door to a server that misbehaves, over real sockets."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from syncd.core.errors import FileChanged, Permanent, Scope, Transient
 from syncd.remote.bodies import PIECE, Block, Form, Upload, json_body
-from syncd.remote.http import LONGEST_ANSWER, MOST_REDIRECTS
+from syncd.remote.http import LONGEST_ANSWER
 from tests.remote.helpers import TOKEN, Meter, read_head, read_request, reply, reset, serving
 
 OK = reply("200 OK", b"{}")
@@ -172,6 +173,14 @@ async def test_a_stall_ends(http_to, rogue, handle):
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
+async def test_the_kernel_takes_little_that_it_cannot_send(http_to, rogue):
+    server, meter = await rogue(never_reading, receive_buffer=PIECE), Meter()
+    with pytest.raises(Transient):
+        await http_to(server.url, timeout=0.2, throttle=meter).post("/image", block(16 * MIB))
+    assert sum(meter.spent) < MIB
+
+
 async def test_a_slow_server_that_moves_is_waited_for(http_to, rogue):
     async def handle(it, reader, writer):
         _, length = await read_head(reader)
@@ -246,8 +255,10 @@ async def test_no_failure_shows_a_secret(http_to, rogue):
     assert TOKEN not in repr(answer).replace(repr(answer.body), "")
 
 
-def pointing(location: str, *, status: int = 302) -> web.Application:
-    async def redirect(_request: web.Request) -> web.Response:
+def pointing(location: str, *, status: int = 302, seen: list[str] | None = None) -> web.Application:
+    async def redirect(request: web.Request) -> web.Response:
+        if seen is not None:
+            seen.append(request.path)
         return web.Response(status=status, headers={"Location": location})
 
     app = web.Application()
@@ -292,9 +303,11 @@ async def test_a_redirect_within_the_server_takes_them_along(http_to):
 
 
 async def test_redirects_come_to_an_end(http_to):
-    async with serving(pointing("/round")) as url:
-        with pytest.raises(Permanent, match=f"more than {MOST_REDIRECTS} redirects"):
+    seen: list[str] = []
+    async with serving(pointing("/round", seen=seen)) as url:
+        with pytest.raises(Permanent, match="more than 5 redirects"):
             await http_to(url).get("/image/1")
+    assert seen == ["/image/1", *["/round"] * 5]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(301, Permanent), (308, Permanent), (302, Transient), (307, Transient)])

@@ -7,7 +7,7 @@ import pytest
 
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Receipt, Session, Stored
-from tests.remote.helpers import Memory, content_of
+from tests.remote.helpers import Memory, content_of, read_request
 
 URL = "http://host.test:4444"
 DATA = b"ascii art " * 100
@@ -200,3 +200,28 @@ async def test_check(make, answers, status, failure: type[Failure] | None):
 )
 async def test_block_size(remote_to, values, size):
     assert remote_to("image", URL, **values).block_size == size
+
+
+async def test_a_comparison_reads_no_more_than_the_image_has(remote_to, rogue):
+    async def handle(it, reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + DATA)
+        while True:
+            writer.write(b"y" * 1024)
+            await writer.drain()
+
+    server = await rogue(handle)
+    with pytest.raises(Permanent, match="another content"):
+        await finish(remote_to("image", server.url, verify="always"), session())
+
+
+@pytest.mark.parametrize(("length", "failure"), [(len(DATA) - 1, SessionLost), (len(DATA) + 1, Permanent)])
+async def test_a_comparison_is_over_when_the_length_shows_it(remote_to, rogue, length, failure):
+    async def handle(it, reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % length)
+        await reader.read(-1)
+
+    server = await rogue(handle)
+    with pytest.raises(failure):
+        await finish(remote_to("image", server.url, verify="always"), session())
