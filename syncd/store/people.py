@@ -38,7 +38,8 @@ def page(
     search: str | None,
 ) -> list[JobRecord]:
     """Return jobs, latest change first."""
-    statement = JOBS.where(jobs.c.remote_id.in_(remote_ids))
+    theirs = (jobs.c.remote_id + 0).in_(remote_ids)  # an expression: else SQLite takes that index and sorts them all
+    statement = JOBS.where(theirs)
     if state is not None:
         statement = statement.where(jobs.c.state == state)
     if before is not None:
@@ -77,6 +78,8 @@ def uploaded(
     connection: Connection, folder: str, remote_ids: Sequence[int], *, after: str | None, limit: int
 ) -> list[tuple[str, Stamp]]:
     """Return present files of a folder that all the remotes have in their present version, in the order of paths."""
+    if not remote_ids:  # "all of none" would be every file, and what is returned here may be deleted
+        return []
     has = exists().where(jobs.c.file_id == files.c.id, jobs.c.state == State.DONE, jobs.c.version == files.c.version)
     statement = select(files).where(files.c.folder == folder, files.c.present)
     statement = statement.where(*(has.where(jobs.c.remote_id == remote_id) for remote_id in remote_ids))

@@ -1,6 +1,7 @@
 import os
 
-from syncd.core.states import Cause, State
+from syncd.core.model import Stored
+from syncd.core.states import Cause, Outcome, State
 from syncd.store import jobs as module
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
@@ -143,6 +144,31 @@ async def test_counts_of_remotes(store, remote):
     assert (await store.counts([])).pending == 0
     await store.cancel([job.id for job in await store.jobs([other])])
     assert (await store.counts([remote, other])).pending_bytes == 30
+
+
+async def test_what_all_remotes_have_as_it_is(store, remote):
+    other = (await store.remote("other", "other")).id
+    await observe(store, [remote, other], *(seen(name) for name in ("both", "changed", "gone", "half", "moved on")))
+
+    async def uploaded(*remote_ids: int) -> list[str]:
+        return [path for path, _ in await store.uploaded(FOLDER, remote_ids)]
+
+    for job in await claim(store, remote):
+        await store.finish(job, key=job.path, stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)
+    assert await uploaded(remote, other) == []
+    for job in await claim(store, other):
+        if job.path != "half":
+            await store.finish(job, key=job.path, stored=Stored(ref="ref"), outcome=Outcome.DUPLICATE)
+    await observe(store, [remote, other], seen("changed", size=3))
+    await observe(store, [other], seen("moved on", size=3))  # no longer for the first
+    (job,) = [job for job in await claim(store, other) if job.path == "moved on"]
+    await store.finish(job, key="new", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)
+    await store.gone(FOLDER, ["gone"])
+    assert await uploaded(remote, other) == ["both"]
+    assert await uploaded(remote) == ["both", "half"]
+    assert await uploaded() == []
+    ((_, stamp),) = await store.uploaded(FOLDER, [other], after="both", limit=1)
+    assert stamp == seen("moved on", size=3).stamp
 
 
 async def test_settings(store):
