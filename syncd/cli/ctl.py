@@ -15,7 +15,6 @@ from syncd.cli.faults import Exit, Fault, bad_config
 from syncd.cli.options import config_option, examples, json_option
 from syncd.config import light
 from syncd.config.errors import ConfigError
-from syncd.config.load import find
 from syncd.control.client import ControlClient, Denied, NoAnswer, NotRunning, Refused
 from syncd.control.steering import Job, JobQuery
 from syncd.control.targets import Target
@@ -41,6 +40,8 @@ def command(ctx: click.Context, config: str | None, socket: str | None) -> None:
 
 
 def _socket_of(config: str | None) -> str:
+    from syncd.config.load import find  # noqa: PLC0415 - it loads pydantic, which --socket can do without
+
     try:
         return str(light.control_socket(find(config)))
     except ConfigError as error:
@@ -109,7 +110,7 @@ def rescan(client: ControlClient, path: str | None) -> None:
 
 
 @_asks("jobs")
-@click.option("--state", type=click.Choice(list(State)), help="Only those in this state.")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only those in this state.")
 @click.option("--limit", type=click.IntRange(min=1), default=JobQuery().limit, show_default=True, help="At most N.")
 @click.option("--search", metavar="TEXT", help="Only those with TEXT in their path.")
 @json_option
@@ -128,7 +129,7 @@ def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | 
         )
         found += page["jobs"]
         cursor = page["next"]
-        if cursor is None:
+        if cursor is None or not page["jobs"]:
             break
     _print({"jobs": found, "next": cursor}, as_json=as_json, lines=ctl_view.jobs(found, more=cursor is not None))
 

@@ -119,9 +119,10 @@ def _write_big(path: str) -> None:
     with open(path, "xb") as file:
         file.write(head.ljust(BIG - pixels, b"\0"))
         for band in range(_BANDS):
-            grain = [Image.effect_noise((_WIDTH, _BAND), 50) for _ in range(3)]
+            grain = Image.effect_noise((_WIDTH, _BAND), 50)
+            channels = [ImageChops.offset(grain, 700 * shift, 0) for shift in range(3)]
             tint = Image.new("RGB", (_WIDTH, _BAND), _hue(band / _BANDS))
-            file.write(Image.blend(Image.merge("RGB", grain), tint, 0.4).tobytes("raw", "BGR"))
+            file.write(Image.blend(Image.merge("RGB", channels), tint, 0.4).tobytes("raw", "BGR"))
 
 
 def _gradient(size: tuple[int, int], top: Colour, bottom: Colour) -> Image.Image:

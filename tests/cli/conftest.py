@@ -1,0 +1,125 @@
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from syncd.cli import main
+from syncd.control.server import ControlServer
+from tests.control.fake import FakeDaemon
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def syncd(monkeypatch, capsys):
+    """Run a command in this process: syncd("ctl", "status") → code, out, err."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["syncd", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        streams = capsys.readouterr()
+        return Ended(ended.value.code, streams.out, streams.err)
+
+    return run
+
+
+@pytest.fixture
+def process():
+    """Start a command as a process; whatever still runs at the end is killed."""
+    with ExitStack() as stack:
+
+        def start(*arguments, **options):
+            options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+            started = stack.enter_context(
+                subprocess.Popen([sys.executable, "-m", "syncd", *map(str, arguments)], **options)
+            )
+            stack.callback(started.kill)
+            return started
+
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(monkeypatch, tmp_path):
+    """Nothing of the machine's user is read or written."""
+    for name in ("SYNCD_CONFIG", "SYNCD_DEBUG", "SYNCD_SERVE_TOKEN", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / "config"))
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@contextmanager
+def listening(daemon, path):
+    """Serve ``daemon`` at a socket from a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = ControlServer(daemon, path)
+
+    def call(work):
+        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+
+    try:
+        call(server.start())
+        yield
+    finally:
+        call(server.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    fake = FakeDaemon()
+    fake.socket = os.fspath(tmp_path / "control.sock")
+    with listening(fake, fake.socket):
+        yield fake
+
+
+@pytest.fixture
+def ctl(syncd, daemon):
+    """Run a ctl command against the fake daemon."""
+    return lambda *arguments: syncd("ctl", "--socket", daemon.socket, *arguments)
+
+
+@pytest.fixture
+def receiver(process, tmp_path):
+    """The URL of a real ``syncd serve``."""
+    started = process("serve", "--dir", tmp_path / "received", "--port", "0")
+    return started.stdout.readline().split()[0]
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write a configuration for one folder, ``inbox``, to both services at an address."""
+
+    def write(url, *, extra=""):
+        (tmp_path / "inbox").mkdir(exist_ok=True)
+        path = tmp_path / "config.yaml"
+        path.write_text(
+            f"""
+folders: [{{path: inbox, remote: [drive, ascii]}}]
+remotes:
+  drive: {{type: multipart, url: "{url}", pool_id: 00000000-0000-0000-0000-000000000000}}
+  ascii: {{type: image, url: "{url}"}}
+state_dir: state
+scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
+{extra}
+"""
+        )
+        return path
+
+    return write

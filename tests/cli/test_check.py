@@ -1,0 +1,123 @@
+import json
+import os
+import socket
+
+import pytest
+
+from syncd.cli import findings
+from tests.cli.conftest import listening
+from tests.control.fake import FakeDaemon
+
+
+@pytest.fixture
+def found(syncd):
+    """Run ``check --json``; return its exit code and the findings by the first word of where they are."""
+
+    def run(config):
+        ended = syncd("check", "-c", config, "--json")
+        document = json.loads(ended.out)
+        assert document["ok"] is (ended.code == 0)
+        return ended.code, {finding["where"].partition(" ")[0]: finding for finding in document["findings"]}
+
+    return run
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]  # bound, and nobody listens
+
+
+def test_all_is_well(found, config, receiver):
+    code, seen = found(config(receiver))
+    assert code == 0
+    assert {where: finding["level"] for where, finding in seen.items()} == dict.fromkeys(
+        ["configuration", "folder", "inotify", "state", "daemon", "server"], "ok"
+    )
+    assert "takes the token" in seen["server"]["what"]
+
+
+def test_every_problem_of_the_configuration_is_told(syncd, tmp_path):
+    (tmp_path / "c.yaml").write_text("folders: [{path: in, remot: x}]\nremotes: {x: {type: image, url: nonsense}}\n")
+    ended = syncd("check", "-c", tmp_path / "c.yaml")
+    assert (ended.code, ended.err) == (1, "")
+    assert ended.out.count("error  configuration: ") >= 2
+    assert "did you mean remote?" in ended.out
+
+
+def test_warnings_do_not_fail(found, config, receiver, tmp_path):
+    path = config(receiver, extra="control: {socket: c.sock}")
+    (tmp_path / "token").write_text("t0ken")
+    (tmp_path / "token").chmod(0o644)
+    path.write_text(path.read_text().replace("type: image,", "type: image, token_file: token,"))
+    code, seen = found(path)
+    assert (code, seen["configuration"]["level"]) == (0, "warn")
+    assert "others on this machine can read" in seen["configuration"]["what"]
+
+
+def test_a_server_that_is_not_there(found, config, closed_port):
+    code, seen = found(config(f"http://127.0.0.1:{closed_port}"))
+    assert (code, seen["server"]["level"]) == (1, "error")
+    assert "refused" in seen["server"]["what"]
+    assert seen["server"]["advice"]
+
+
+def test_a_token_that_is_not_accepted(found, config, process, tmp_path):
+    server = process(
+        "serve", "--dir", tmp_path / "r", "--port", "0", env={**os.environ, "SYNCD_SERVE_TOKEN": "right-token"}
+    )
+    path = config(server.stdout.readline().split()[0])
+    text = path.read_text()
+    path.write_text(text.replace("type: image,", "type: image, token: wrong-token,"))
+    path.chmod(0o600)
+    code, seen = found(path)
+    assert (code, seen["server"]["level"]) == (1, "error")
+    assert "valid token" in seen["server"]["advice"]
+    path.write_text(text.replace("{type:", "{token: right-token, type:"))
+    assert found(path)[0] == 0
+
+
+def test_a_folder_that_is_not_there(found, config, receiver, tmp_path):
+    path = config(receiver)
+    (tmp_path / "inbox").rmdir()
+    code, seen = found(path)
+    assert (code, seen["folder"]["level"], seen["folder"]["what"]) == (1, "error", "is not there")
+    (tmp_path / "inbox").write_text("")
+    assert found(path)[1]["folder"]["what"] == "is not a folder"
+
+
+def test_more_folders_than_the_kernel_watches(found, config, receiver, tmp_path, monkeypatch):
+    path = config(receiver)
+    for name in "abc":
+        (tmp_path / "inbox" / name).mkdir()
+    limit = tmp_path / "max_user_watches"
+    monkeypatch.setattr(findings, "_WATCHES", limit)
+    limit.write_text("3\n")
+    code, seen = found(path)
+    assert (code, seen["inotify"]["level"]) == (1, "error")
+    assert "4 folders to watch, 3 allowed" in seen["inotify"]["what"]
+    assert "max_user_watches=8" in seen["inotify"]["advice"]
+    limit.write_text("4\n")
+    assert found(path)[1]["inotify"]["level"] == "warn"
+    path.write_text(path.read_text().replace("path: inbox,", "path: inbox, watch: poll,"))
+    assert "inotify" not in found(path)[1]
+
+
+def test_a_state_folder_that_can_not_be(found, config, receiver, tmp_path):
+    path = config(receiver)
+    (tmp_path / "state").write_text("")
+    code, seen = found(path)
+    assert (code, seen["state"]["level"]) == (1, "error")
+    assert "is not a folder" in seen["state"]["what"]
+
+
+def test_it_makes_nothing(found, config, receiver, tmp_path):
+    found(config(receiver))
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
+    with listening(FakeDaemon(), tmp_path / "state" / "control.sock"):
+        code, seen = found(config(receiver))
+    assert (code, seen["daemon"]["what"]) == (0, "is running with pid 4711")

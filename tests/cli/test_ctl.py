@@ -1,0 +1,221 @@
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+from syncd.control.steering import JobQuery
+from syncd.core.states import State
+from tests.control.fake import STATUS, job
+
+ODD = os.fsdecode(b"\xff new\nline.jpg")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked", "said"),
+    [
+        (["start"], "start", "uploading"),
+        (["stop"], ("stop", False), "stopped; new files are queued until: syncd ctl start"),
+        (["stop", "--now"], ("stop", True), "stopped; new files are queued until: syncd ctl start"),
+        (["rescan"], ("rescan", None), "looking"),
+        (["retry", "--all"], ("retry", None), "2 jobs queued again"),
+        (["retry", "17"], ("retry", [17]), "1 job queued again"),
+        (["cancel", "17", "18"], ("cancel", [17, 18]), "2 jobs cancelled"),
+        (["reload"], "reload", "remotes.drive.url changed"),
+    ],
+)
+def test_each_command_asks_and_says(ctl, daemon, arguments, asked, said):
+    ended = ctl(*arguments)
+    assert (ended.code, ended.out, ended.err) == (0, said + "\n", "")
+    assert daemon.asked == [asked]
+
+
+def test_paths_go_exactly_and_absolute(ctl, daemon, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    full = os.path.join(tmp_path, ODD)
+    ctl("show", ODD)
+    ctl("rescan", f"./{ODD}")
+    ctl("retry", ODD, "17")
+    ctl("cancel", "./17")
+    assert daemon.asked == [("show", full), ("rescan", full), ("retry", [full, 17]), ("cancel", [f"{tmp_path}/17"])]
+
+
+@pytest.mark.parametrize("arguments", [["retry"], ["retry", "--all", "17"], ["cancel"], ["jobs", "--limit", "0"]])
+def test_nothing_is_done_on_a_guess(ctl, daemon, arguments):
+    assert ctl(*arguments).code == 2
+    assert daemon.asked == []
+
+
+def test_status_as_json_is_the_document(ctl):
+    assert json.loads(ctl("status", "--json").out) == STATUS
+
+
+def test_status_in_words(ctl):
+    out = ctl("status").out
+    assert "syncd 1.0.0, running, pid 4711, up 12 s" in out
+    assert "/srv/inbox → drive\n    watching by events, 120 files" in out
+    assert "drive  online  http://127.0.0.1:4444" in out
+    assert "3 queued, 2 uploading, 115 done\n  1.0 MiB to send, 512 KiB/s, 2 s left" in out
+    assert "failed" not in out
+
+
+def test_status_says_what_to_do(ctl, daemon):
+    folder, remote = STATUS["folders"][0], STATUS["remotes"][0]
+    daemon.status_document = {
+        **STATUS,
+        "state": "stopped",
+        "folders": [{**folder, "state": "offline"}],
+        "remotes": [
+            {**remote, "state": "offline", "detail": "connection refused", "retry_in_seconds": 7.6},
+            {**remote, "name": "far", "state": "unauthorized"},
+        ],
+        "jobs": {**STATUS["jobs"], "failed": 2},
+        "eta_seconds": None,
+    }
+    out = ctl("status").out
+    assert "nothing is uploaded until: syncd ctl start" in out
+    assert "is it mounted?" in out
+    assert "drive  offline, next try in 8 s" in out
+    assert "connection refused" in out
+    assert "the token was refused" in out
+    assert "syncd ctl retry --all" in out
+    assert "left\n" not in out
+
+
+def test_jobs_are_listed_with_their_reasons(ctl, daemon):
+    daemon.listed = [
+        job(),
+        job(5, "/srv/inbox/b.jpg", state="done", outcome="duplicate", detail=None, size=None, remote="d"),
+        job(6, "/srv/inbox/c.jpg", state="waiting", detail="reset", due_in_seconds=61.0),
+    ]
+    assert ctl("jobs", "--limit", "3").out.splitlines() == [
+        "17  failed   drive  1.2 MiB  /srv/inbox/a b.jpg",
+        "    too large for the server (413)",
+        " 5  done     d            -  /srv/inbox/b.jpg",
+        "    the server had this content already",
+        " 6  waiting  drive  1.2 MiB  /srv/inbox/c.jpg",
+        "    reset, next try in 1 min 1 s",
+        "these are the latest 3; more: --limit, --state, --search",
+    ]
+
+
+def test_jobs_are_asked_for_page_by_page(ctl, daemon):
+    daemon.listed = [job(number) for number in range(700)]
+    ended = ctl("jobs", "--state", "failed", "--search", "a b", "--limit", "1500", "--json")
+    found = json.loads(ended.out)
+    common = {"state": State.FAILED, "search": "a b"}
+    assert daemon.asked == [
+        ("jobs", JobQuery(limit=1000, **common)),
+        ("jobs", JobQuery(limit=800, before="c2", **common)),
+        ("jobs", JobQuery(limit=100, before="c2", **common)),
+    ]
+    assert (len(found["jobs"]), found["next"]) == (2100, "c2")
+
+
+def test_no_jobs(ctl, daemon):
+    daemon.listed = []
+    assert ctl("jobs").out == "no jobs\n"
+
+
+def test_show_tells_all(ctl, daemon):
+    daemon.listed = [job(state="done", detail=None, ref="f-1"), job(18, remote="ascii")]
+    out = ctl("show", "/srv/inbox/a b.jpg").out
+    assert "/srv/inbox/a b.jpg\n  job 17 to drive: done\n  1.2 MiB, tried 3 times, on the server f-1\n" in out
+    assert "job 18 to ascii: failed\n  too large for the server (413)\n" in out
+    assert re.search(r"  2026-01-0\d\n    \d\d:0\d:05\.0  found → queued\n", out)
+
+
+def test_show_as_json_has_the_history(ctl):
+    (shown,) = json.loads(ctl("show", "17", "--json").out)["jobs"]
+    assert [step["state"] for step in shown["history"]] == ["queued"]
+
+
+def test_words_from_a_server_can_not_steer_the_terminal(ctl, daemon):
+    daemon.listed = [job(detail="\x1b[2J\x9b31m\u202egnp\n* done")]
+    assert "    \\x1b[2J\\x9b31m\\u202egnp\\n* done\n" in ctl("jobs").out
+
+
+def test_a_refusal(ctl):
+    ended = ctl("show", "404")
+    assert (ended.code, ended.out, ended.err) == (1, "", "syncd: there is no job 404\n")
+
+
+def test_a_configuration_that_was_refused(ctl, daemon):
+    daemon.problems = ["config.yaml:3: one", "config.yaml:9: two"]
+    ended = ctl("reload")
+    assert ended.code == 78
+    assert ended.err.splitlines()[1:] == ["syncd: config.yaml:3: one", "syncd: config.yaml:9: two"]
+
+
+def test_nobody_there(syncd, tmp_path):
+    ended = syncd("ctl", "--socket", tmp_path / "none.sock", "status")
+    assert ended.code == 3
+    assert ended.err == f"syncd: the daemon is not running (nobody listens at {tmp_path}/none.sock): syncd run\n"
+
+
+def test_the_socket_comes_from_the_configuration(syncd, daemon, tmp_path):
+    (tmp_path / "c.yaml").write_text("control: {socket: control.sock}\n")
+    assert syncd("ctl", "-c", tmp_path / "c.yaml", "start").code == 0
+    assert daemon.asked == ["start"]
+
+
+def test_no_configuration(syncd, tmp_path):
+    ended = syncd("ctl", "-c", tmp_path / "none.yaml", "start")
+    assert (ended.code, ended.err) == (
+        78,
+        f"syncd: {tmp_path}/none.yaml: there is no such file — write one with syncd init\n",
+    )
+
+
+def test_shutdown_waits_for_the_end(ctl, daemon, monkeypatch):
+    looks = []
+
+    async def status():
+        looks.append(1)
+        if len(looks) == 3:
+            os.unlink(daemon.socket)
+        return STATUS
+
+    monkeypatch.setattr(daemon, "status", status)
+    ended = ctl("shutdown")
+    assert (ended.code, ended.out, len(looks)) == (0, "ended\n", 3)
+    assert daemon.asked == ["shutdown"]
+
+
+def test_shutdown_says_when_it_takes_too_long(ctl, monkeypatch):
+    monkeypatch.setattr("syncd.cli.ctl.ENDING", 0.2)
+    ended = ctl("shutdown")
+    assert (ended.code, ended.err) == (1, "syncd: the daemon is still ending after 0.2 s: see its log\n")
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colours_only_on_a_terminal_that_wants_them(daemon, no_color, coloured):
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "NO_COLOR": no_color}
+    command = [sys.executable, "-m", "syncd", "ctl", "--socket", daemon.socket, "status"]
+    subprocess.run(command, stdout=theirs, env=environment, check=True)
+    out = os.read(ours, 65_536)
+    os.close(ours)
+    os.close(theirs)
+    assert b"running" in out
+    assert (b"\x1b[" in out) is coloured
+
+
+def test_no_colours_in_a_pipe(ctl):
+    assert "\x1b" not in ctl("status").out
+
+
+def test_it_loads_nothing_heavy(daemon):
+    script = (
+        "import sys; from syncd.cli import main\n"
+        f"sys.argv = ['syncd', 'ctl', '--socket', {daemon.socket!r}, 'status']\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "running" in ended.stdout
+    heavy = {"aiohttp", "asyncio", "pydantic", "rich", "sqlalchemy", "structlog", "watchdog", "PIL", "platformdirs"}
+    assert heavy.isdisjoint(ended.stderr.split())

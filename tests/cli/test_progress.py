@@ -1,0 +1,74 @@
+import io
+import re
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from syncd.cli.progress import Flight, Progress, View
+
+
+def view(**other):
+    return View(**{"done": 1, "left": 2, "failed": 0, "pending": 3 * 2**20, "per_second": 2.0**20, **other})
+
+
+@pytest.fixture
+def terminal():
+    return Console(file=io.StringIO(), force_terminal=True, width=80, legacy_windows=False)
+
+
+def lines(console):
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", console.file.getvalue())
+    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def test_bars_say_how_far_it_is(terminal):
+    with Progress(terminal) as progress:
+        progress.show(view(pending=4 * 2**20))
+        progress.show(view(failed=1))
+    shown = " ".join(lines(terminal))
+    assert "25%  1.0 MiB of 4.0 MiB  1.0 MiB/s  3 s left" in shown
+    assert "1 done, 2 to go, 1 failed" in shown
+
+
+def test_what_is_found_later_adds_to_the_whole(terminal):
+    with Progress(terminal) as progress:
+        progress.show(view(pending=4 * 2**20, scanning=True))
+        progress.show(view(pending=1 * 2**20))
+        progress.show(view(pending=2 * 2**20))
+        progress.show(view(pending=0))
+    shown = " ".join(lines(terminal))
+    assert "looking for more" in shown
+    assert "60%  3.0 MiB of 5.0 MiB" in shown
+    assert "100%  5.0 MiB of 5.0 MiB" in shown
+
+
+def test_the_largest_in_flight_are_named_and_fit(terminal):
+    long = "سلام 🏔️ " * 30
+    flights = [
+        Flight(name=f"{number} {long}", remote="drive", size=2**20 * number, sent=2**19) for number in range(1, 10)
+    ]
+    with Progress(terminal) as progress:
+        progress.show(view(flights=flights))
+    shown = lines(terminal)
+    assert [line.split()[1] for line in shown if line.startswith("drive")][:6] == [
+        "9.0",
+        "8.0",
+        "7.0",
+        "6.0",
+        "5.0",
+        "4.0",
+    ]
+    assert "50%" not in shown[0]
+    assert any("12%" in line for line in shown)
+    assert max(cell_len(line) for line in shown) <= 80
+
+
+def test_elsewhere_a_plain_line_now_and_then():
+    now = 0.0
+    console = Console(file=io.StringIO(), width=20)
+    with Progress(console, clock=lambda: now) as progress:
+        for _ in range(11):
+            now += 1.0
+            progress.show(view())
+    assert console.file.getvalue() == "0%  0 B of 3.0 MiB  1.0 MiB/s  3 s left; 1 done, 2 to go\n" * 2
