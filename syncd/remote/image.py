@@ -88,7 +88,7 @@ class ImageRemote:
         size = self._settings.chunk_size
         if "refused" in self._facts:
             size = min(size, max(LEAST_CHUNK, self._facts["refused"] // 2))
-        return max(size - size % 4, 1)
+        return size - size % 4 or size
 
     def hasher(self) -> TextHasher:
         """Return a new hasher for one file."""

@@ -59,6 +59,12 @@ async def test_registered_before_is_a_question_that_the_download_answers(make, a
     assert await begin(make(verify=verify)) == begun
 
 
+@pytest.mark.parametrize(("asked", "chunk_size"), [(400, 400), (399, 396), (5, 4), (3, 3), (1, 1)])
+async def test_chunks_begin_at_whole_bytes(make, answers, asked, chunk_size):
+    answers("POST", f"{URL}/image", status=201)
+    assert (await begin(make(chunk_size=asked))).chunk_size == chunk_size
+
+
 async def test_registered_before_and_no_download_wanted(make, answers):
     answers("POST", f"{URL}/image", status=409)
     assert await begin(make(verify="never")) == session(doubtful=True)

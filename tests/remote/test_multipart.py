@@ -1,6 +1,8 @@
 """How the multipart API's client reads answers."""
 
 import hashlib
+import json
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Pending, Receipt, Session, Stored
-from tests.remote.helpers import Memory, content_of
+from tests.remote.helpers import POOL, Memory, content_of, read_request, reply
 
 URL = "http://host.test:4444"
 UP = f"{URL}/api/files/upload"
@@ -169,6 +171,13 @@ async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
         await begin(remote)
 
 
+async def test_a_size_that_no_chunk_of_this_file_reaches_is_no_matter(make, answers):
+    remote = make()
+    remote.recall({"refused": 400_000})
+    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    assert await begin(remote) == session(chunk_size=5 * MIB, count=1)
+
+
 async def test_a_server_that_takes_no_chunk_at_all(make, answers):
     answers("POST", f"{UP}/chunk/t-1/4", status=413)
     with pytest.raises(Permanent):
@@ -287,3 +296,61 @@ async def test_check(make, answers, status, failure: type[Failure] | None):
     else:
         with pytest.raises(failure):
             await make().check()
+
+
+TOLD = {
+    "hash": HASH,
+    "pool_id": POOL,
+    "bundle_id": "00000000-0000-0000-0000-000000000002",
+    "encrypt_password": "psst",
+    "expired_at": "2023-11-15T22:13:20Z",
+}
+TELLING = {"bundle_id": TOLD["bundle_id"], "encrypt_password": "psst", "expired_at": "1d"}
+
+
+async def test_what_create_is_told(remote_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_request(reader))
+        writer.write(reply("200 OK", json.dumps(agreed()).encode()))
+
+    server = await rogue(handle)
+    remote = remote_to("multipart", server.url, prefix="/drive/files/upload", chunk_size=100_000, **TELLING)
+    await begin(remote, name="عکس\n🦊.jpg", tries=1)
+    head, _, body = server.seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /drive/files/upload/create HTTP/1.1\r\n")
+    assert json.loads(body) == {
+        **TOLD,
+        "file_name": "عکس\n🦊.jpg",
+        "file_size": len(DATA),
+        "content_type": "image/jpeg",
+        "chunk_size": 100_000,
+    }
+
+
+async def test_what_direct_is_told(remote_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_request(reader))
+        writer.write(reply("200 OK", json.dumps(FILE).encode()))
+
+    server = await rogue(handle)
+    content = content_of(remote := remote_to("multipart", server.url, **TELLING), DATA)
+    await remote.send(DIRECT, 0, content, Memory(DATA, name="🦊.jpg"))
+    head, _, body = server.seen[0].partition(b"\r\n\r\n")
+    boundary = re.search(rb"Content-Type: multipart/form-data; boundary=(\S+)", head)[1]
+    first, *parts, last = body.split(b"--" + boundary)
+    assert (first, last) == (b"", b"--\r\n")
+    field = re.compile(rb'\r\nContent-Disposition: form-data; name="(.+)"\r\n\r\n(.+)\r\n')
+    fields = dict(field.fullmatch(part).groups() for part in parts[:-1])
+    assert fields == {name.encode(): value.encode() for name, value in TOLD.items()}
+    disposition = 'Content-Disposition: form-data; name="file"; filename="🦊.jpg"'
+    assert parts[-1] == f"\r\n{disposition}\r\nContent-Type: image/jpeg\r\n\r\n".encode() + DATA + b"\r\n"
+
+
+async def test_a_fixed_expiry(remote_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_request(reader))
+        writer.write(reply("200 OK", json.dumps(agreed()).encode()))
+
+    server = await rogue(handle)
+    await begin(remote_to("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), tries=1)
+    assert b'"expired_at": "2030-01-31T10:00:00Z"' in server.seen[0]
