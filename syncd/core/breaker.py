@@ -11,7 +11,7 @@ from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.retry import MAX_RETRY_AFTER, Policy, backoff
 
 TROUBLE_LIMIT = 5
-"""So many failed requests in a row, of whatever jobs and with no success between, are the server's own."""
+"""So many files that fail, with no success between, are the server's own trouble."""
 
 
 class Position(StrEnum):
@@ -29,19 +29,19 @@ class Breaker:
         self._policy = policy
         self._random = random
         self.failures = 0
-        self._trouble = 0
+        self._troubled: set[object] = set()
         self.position = Position.CLOSED
         self.probe_at: float | None = None
         self.reason: Failure | None = None
 
-    def failed(self, failure: Failure, now: float) -> bool:
-        """Take note of a failed request; True if the whole remote is now taken as failing."""
-        if not self._concerns_remote(failure):
+    def failed(self, failure: Failure, now: float, *, whose: object = None) -> bool:
+        """Take note of a failed request of job ``whose``; True if the whole remote is now taken as failing."""
+        if not self._concerns_remote(failure, whose):
             return False
         if self.position is Position.OPEN:  # a request that was under way when it opened tells nothing new
             return True
         self.failures += 1
-        self._trouble = 0
+        self._troubled.clear()
         delay = backoff(self.failures, self._policy, self._random)
         if isinstance(failure, Transient) and failure.retry_after is not None:
             delay += min(failure.retry_after, MAX_RETRY_AFTER)
@@ -50,13 +50,13 @@ class Breaker:
         self.reason = failure
         return True
 
-    def _concerns_remote(self, failure: Failure) -> bool:
+    def _concerns_remote(self, failure: Failure, whose: object) -> bool:
         if isinstance(failure, Unauthorized):
             return True
         if not isinstance(failure, Transient):
             return False
-        self._trouble += 1
-        return failure.scope is Scope.REMOTE or self._trouble >= TROUBLE_LIMIT
+        self._troubled.add(whose)
+        return failure.scope is Scope.REMOTE or len(self._troubled) >= TROUBLE_LIMIT
 
     def probe(self) -> None:
         """Let one request through."""
@@ -65,7 +65,7 @@ class Breaker:
 
     def succeeded(self) -> bool:
         """Take note of a request that the server took; True if that closed the breaker."""
-        self._trouble = 0
+        self._troubled.clear()
         if self.position is not Position.HALF_OPEN:
             return False
         self.reset()
@@ -73,6 +73,7 @@ class Breaker:
 
     def reset(self) -> None:
         """Forget all failures: the configuration changed, or a person asked to try now."""
-        self.failures = self._trouble = 0
+        self.failures = 0
+        self._troubled.clear()
         self.position = Position.CLOSED
         self.probe_at = self.reason = None

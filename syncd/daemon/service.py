@@ -113,8 +113,8 @@ class Daemon:
         rooms, old = self.rooms, self.rooms.config
         rooms.config = new
         changes = []
+        logs.configure_from(new)  # whatever changed: there may be a secret to mask that is new
         if new.logging != old.logging:
-            logs.configure_from(new)
             changes.append("logging")
         if new.scheduler.bandwidth != old.scheduler.bandwidth:
             rooms.pace.change(timetable(new.scheduler.bandwidth))

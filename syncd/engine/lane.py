@@ -84,6 +84,7 @@ class Lane:
         self._store = around.store
         self._wake = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Upload]] = {}
+        self._claiming = asyncio.Lock()
         self._leaders: dict[str, Job] = {}
         self._followed: set[str] = set()
         self._state = RemoteState.ONLINE
@@ -123,15 +124,16 @@ class Lane:
         if room <= 0:
             return None
         large = sum(upload.job.size >= LARGE for _, upload in self._running.values())
-        jobs = await self._store.claim(
-            self.remote_id,
-            room,
-            owner=self._around.owner,
-            lease=LEASE,
-            large=max(0, max(1, target // 2) - large),
-        )
-        for job in jobs:
-            self._start(job)
+        async with self._claiming:
+            jobs = await self._store.claim(
+                self.remote_id,
+                room,
+                owner=self._around.owner,
+                lease=LEASE,
+                large=max(0, max(1, target // 2) - large),  # giants leave half of the places to others
+            )
+            for job in jobs:
+                self._start(job)
         due = await self._store.next_due(self.remote_id)
         if due is None or (self._running and due <= self._around.clock()):
             return None  # the end of a running job wakes
@@ -192,12 +194,16 @@ class Lane:
         self.wake()
 
     async def drain(self) -> None:
-        """Wait for what runs to end."""
+        """Wait for what runs to end, and for what was being claimed."""
+        async with self._claiming:
+            pass
         while self._running:
             await asyncio.wait([task for task, _ in self._running.values()])
 
     async def cancel(self, job_ids: Container[int] | None = None) -> None:
         """End these jobs, or all, wherever they are."""
+        async with self._claiming:
+            pass
         tasks = [task for job, (task, _) in self._running.items() if job_ids is None or job in job_ids]
         for task in tasks:
             task.cancel()
@@ -240,6 +246,8 @@ class Lane:
 
     async def _upload(self, upload: Upload) -> Done:
         job = upload.job
+        if upload.stopping():
+            raise Interrupted
         source = await FileSource.open(
             job.folder,
             job.path,

@@ -24,30 +24,30 @@ class Line:
         return self.breaker.position is Position.OPEN
 
     @asynccontextmanager
-    async def request(self, size: int = 0) -> AsyncGenerator[None]:
-        """Hold a slot for one request with a body of about ``size`` bytes, and learn from how it goes."""
-        async with self.gate.slot(), self.observed(size):
+    async def request(self, whose: object) -> AsyncGenerator[None]:
+        """Hold a slot for one small request of the job ``whose``, and learn from how it goes."""
+        async with self.gate.slot(), self.observed(whose):
             yield
 
     @asynccontextmanager
-    async def observed(self, size: int) -> AsyncGenerator[None]:
-        """Learn from how a request goes, for a caller who holds a slot."""
+    async def observed(self, whose: object, size: int = 0) -> AsyncGenerator[None]:
+        """Learn from how a request with a body of ``size`` bytes goes, for a caller who holds a slot."""
         if self.down:
             raise Transient(str(self.breaker.reason), scope=Scope.REMOTE)
         try:
             yield
         except Failure as failure:
-            self._failed(failure)
+            self._failed(failure, whose)
             raise
         self.gate.limit.finished(size=size, in_flight=self.gate.in_flight, now=self.clock())
         if self.breaker.succeeded():
             self.gate.narrow(False)
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, whose: object = None) -> None:
         now = self.clock()
         if isinstance(failure, Transient) and failure.overload:
             self.gate.limit.overloaded(now)
-        self.breaker.failed(failure, now)
+        self.breaker.failed(failure, now, whose=whose)
 
     async def probe(self) -> None:
         """Ask the server whether it is back; from then on one request at a time, until one succeeds."""

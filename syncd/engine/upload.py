@@ -68,6 +68,8 @@ class Upload:
         """Bring ``content`` to the server."""
         lost = 0
         while True:
+            if self.stopping():
+                raise Interrupted
             facts = dict(self._remote.facts)
             try:
                 stored = await self._transfer(content, source)
@@ -82,7 +84,7 @@ class Upload:
     async def _transfer(self, content: Content, source: FileSource) -> Stored:
         remembered = await self.store.session(self.job.remote_id, content.key)
         self.progress.stage = "starting"
-        async with self.line.request():
+        async with self.line.request(self.job.id):
             begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts)
         if isinstance(begun, Stored):
             return begun
@@ -98,7 +100,7 @@ class Upload:
         return await self._finish(sending.session, content, source)
 
     async def _finish(self, session: Session, content: Content, source: FileSource) -> Stored:
-        async with self.line.request():
+        async with self.line.request(self.job.id):
             result = await self._remote.finish(session, content, source)
         pause, waited = POLL_FIRST, 0.0
         while isinstance(result, Pending):
@@ -109,7 +111,7 @@ class Upload:
             await self._sleep(pause)
             waited += pause
             pause = min(pause * 2, POLL_MOST)
-            async with self.line.request():
+            async with self.line.request(self.job.id):
                 result = await self._remote.poll(result, content)
         return result
 
@@ -160,7 +162,7 @@ class _Sending:
     async def _send(self, index: int, slot: AsyncExitStack) -> None:
         upload, session = self._upload, self.session
         size = chunks.span(index, self._content.size, session.chunk_size)[1]
-        async with slot, upload.line.observed(size):
+        async with slot, upload.line.observed(upload.job.id, size):
             receipt = await upload.line.remote.send(session, index, self._content, self._source)
         if receipt.stored:
             self._stored = receipt.stored

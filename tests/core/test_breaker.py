@@ -46,13 +46,15 @@ def test_only_a_success_after_the_probe_closes_it(breaker):
     assert breaker.probe_at == pytest.approx(10.999)  # and it starts from the beginning
 
 
-def test_one_file_in_trouble_is_not_the_server_but_many_in_a_row_are(breaker):
-    for _ in range(TROUBLE_LIMIT - 1):
-        assert not breaker.failed(ODD, 0)
+def test_one_file_in_trouble_is_not_the_server_but_many_with_no_success_between_are(breaker):
+    for _ in range(100):
+        assert not breaker.failed(ODD, 0, whose="a")
+    for job in range(TROUBLE_LIMIT - 2):
+        assert not breaker.failed(ODD, 0, whose=job)
     breaker.succeeded()
-    for _ in range(TROUBLE_LIMIT - 1):
-        assert not breaker.failed(ODD, 0)
-    assert breaker.failed(ODD, 0)
+    for job in range(TROUBLE_LIMIT - 1):
+        assert not breaker.failed(ODD, 0, whose=job)
+    assert breaker.failed(ODD, 0, whose="a")
 
 
 def test_a_refused_token_concerns_the_server_and_a_refused_file_does_not(breaker):

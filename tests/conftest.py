@@ -1,0 +1,17 @@
+"""What every test runs in: quiet logs, and no home of its own."""
+
+import io
+
+import pytest
+import structlog
+
+from syncd import logs
+
+
+@pytest.fixture(autouse=True)
+def _quiet_logs():
+    """Render logs as the program does, to nowhere: structlog's own default draws tracebacks, at great cost."""
+    logs.configure(level="info", format="json", stream=io.StringIO())
+    yield
+    logs.close()
+    structlog.reset_defaults()
