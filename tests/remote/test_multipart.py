@@ -163,6 +163,15 @@ async def test_a_chunk_that_is_too_large_leads_to_a_smaller_one(make, answers, a
     assert await begin(remote) == session()
 
 
+async def test_a_larger_chunk_that_is_refused_teaches_nothing(make, answers):
+    remote = make()
+    remote.recall({"refused": 90_000})
+    answers("POST", f"{UP}/chunk/t-1/0", status=413)
+    with pytest.raises(SessionLost):
+        await send(remote)
+    assert remote.facts == {"refused": 90_000}
+
+
 async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
     remote = make()
     remote.recall({"refused": 200_000})
@@ -202,6 +211,7 @@ async def test_a_server_that_takes_no_chunk_at_all(make, answers):
         ({"status": 401}, Unauthorized),
         ({"status": 403, "payload": {"message": "type not allowed"}}, Permanent),
         ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient),
+        ({"status": 202, "body": "<html>", "content_type": "text/html"}, Transient),
         ({"body": ""}, Transient),
     ],
 )
