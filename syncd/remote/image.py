@@ -5,6 +5,7 @@ Register's 409 says only that somebody registered the hash, not that the image i
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 
 from syncd.config.remotes import ImageRemote as Settings
@@ -97,7 +98,8 @@ class ImageRemote:
     async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:  # noqa: ARG002 - the contract's
         """Register the image; where it was registered before, find out whether it is whole."""
         if session is not None and session.count == chunks.count(content.size, session.chunk_size):
-            return session
+            # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
+            return replace(session, doubtful=session.doubtful or len(session.received) == session.count)
         size = self._chunk_size
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
         answer = await self._http.post("/image", json_body(order))

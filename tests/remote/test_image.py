@@ -1,10 +1,12 @@
 """How the image API's client reads answers."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Receipt, Session, Stored
 from tests.remote.helpers import Memory, content_of, read_request
@@ -72,6 +74,11 @@ async def test_registered_before_and_no_download_wanted(make, answers):
 
 async def test_a_remembered_session_costs_no_request(make, answers):
     assert await begin(make(), session()) == session()
+
+
+async def test_a_remembered_session_with_nothing_left_to_send_is_compared_in_the_end(make):
+    whole = Session(token=KEY, chunk_size=400, count=3, received=ChunkSet(range(3)))
+    assert await begin(make(), whole) == replace(whole, doubtful=True)
 
 
 async def test_a_remembered_session_of_another_size_is_not_taken_up(make, answers):
