@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gzip
+import io
 import os
 import stat
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from yarl import URL
 
+from syncd import logs
 from syncd.receiver import disk
 from syncd.receiver.errors import ReceiverBusy
 from syncd.receiver.serve import serve
@@ -51,7 +53,9 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-@pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer ", TOKEN, f"Basic {TOKEN}", "Bearer s3crét"])
+@pytest.mark.parametrize(
+    "given", [None, "Bearer wrong", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Digest {TOKEN}", "Bearer s3crét"]
+)
 async def test_without_the_token_every_call_gets_401(start: Start, method: str, path: str, given) -> None:
     caller = await start(token=TOKEN)
     answer = await caller.call(method, path, headers={"Authorization": given} if given else {})
@@ -323,6 +327,7 @@ async def test_a_compressed_body_is_not_unpacked(caller: Caller) -> None:
 
 
 async def test_each_event_has_its_name(start: Start) -> None:
+    logs.configure(level="debug", format="json", stream=io.StringIO())
     with capture_logs() as lines:
         caller = await start()
         await caller.register("text", 4)

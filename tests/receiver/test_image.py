@@ -1,10 +1,12 @@
 import asyncio
 import io
 import random
+import time
 from pathlib import Path
 
 import pytest
 
+from syncd.receiver import disk
 from tests.receiver.conftest import Caller, Clock, Start, cut, sha256
 
 ART = "  8   888   ,\n" * 100
@@ -71,10 +73,38 @@ async def test_a_chunk_sent_twice_gets_409_and_changes_nothing(caller: Caller) -
     assert (await caller.counters())["chunks_repeated"] == 2
 
 
-async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller) -> None:
+async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller, monkeypatch) -> None:
+    write_chunk, writing, most = disk.write_chunk, [], []
+
+    def slowly(*paths: str, **chunk) -> bool:
+        writing.append(chunk)
+        most.append(len(writing))
+        time.sleep(0.002)  # so that two at once would meet
+        try:
+            return write_chunk(*paths, **chunk)
+        finally:
+            writing.pop()
+
+    monkeypatch.setattr(disk, "write_chunk", slowly)
     await caller.register(ART, 1000)
     answers = await asyncio.gather(*(caller.image_chunk(SHA, 0, ART[:1000]) for _ in range(20)))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 19
+    assert max(most) == 1
+
+
+async def test_the_last_chunk_repeated_while_the_image_is_finished_gets_409(caller: Caller, monkeypatch) -> None:
+    has_digest = disk.has_digest
+
+    def slowly(path: str, digest: str) -> bool:
+        time.sleep(0.05)  # so that the repeats come meanwhile
+        return has_digest(path, digest)
+
+    monkeypatch.setattr(disk, "has_digest", slowly)
+    await caller.register(ART, len(ART))
+    answers = await asyncio.gather(*(caller.image_chunk(SHA, 0, ART) for _ in range(20)))
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 19
+    counters = await caller.counters()
+    assert (counters["images"], counters["chunks_received"], counters["chunks_repeated"]) == (1, 1, 19)
 
 
 async def test_an_incomplete_image_is_not_found(caller: Caller) -> None:

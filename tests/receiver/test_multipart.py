@@ -295,7 +295,8 @@ async def test_six_mib_is_the_most_that_a_chunk_may_have(caller: Caller) -> None
         ),
         (
             "multipart/form-data; boundary=b",
-            b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\nx\r\n' * 40 + b"--b--\r\n",
+            b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\nx\r\n' * 40
+            + b'--b\r\nContent-Disposition: form-data; name="chunk"\r\n\r\nx\r\n--b--\r\n',
             400,
             "MALFORMED",
         ),

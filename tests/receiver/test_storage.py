@@ -1,0 +1,63 @@
+"""Meetings that plain HTTP can't bring about on purpose."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from syncd.receiver import disk
+from syncd.receiver.errors import Gone, WrongDigest
+from syncd.receiver.storage import Store
+from syncd.receiver.upload import Plan
+from tests.receiver.conftest import Clock, sha256
+
+DATA = b"data"
+PLAN = Plan(digest=sha256(DATA), size=4, chunk_size=2)
+
+
+@pytest.fixture
+async def store(folder: Path, clock: Clock) -> Store:
+    store = Store(str(folder), fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock)
+    await store.recover()
+    return store
+
+
+async def test_an_upload_that_ended_does_not_touch_the_next_one_of_its_key(store: Store) -> None:
+    old = await store.start(PLAN.digest, PLAN)
+    assert old is not None
+    await store.write(old, 0, b"xx")
+    await store.write(old, 1, b"xx")
+    with pytest.raises(WrongDigest):
+        await store.finish(old)
+    new = await store.start(PLAN.digest, PLAN)
+    assert new is not None
+    with pytest.raises(Gone):
+        await store.write(old, 0, b"xx")
+    await store.write(new, 0, b"da")
+    with pytest.raises(Gone):
+        await store.finish(old)
+    await store.write(new, 1, b"ta")
+    assert await store.finish(new) == PLAN
+    assert disk.read(store.path(PLAN.digest)) == DATA
+
+
+async def test_an_upload_is_not_swept_while_a_chunk_of_it_is_written(store: Store, clock: Clock, monkeypatch) -> None:
+    write_chunk, entered, go_on = disk.write_chunk, threading.Event(), threading.Event()
+
+    def held_up(*paths: str, **chunk) -> bool:
+        entered.set()
+        assert go_on.wait(10)
+        return write_chunk(*paths, **chunk)
+
+    monkeypatch.setattr(disk, "write_chunk", held_up)
+    upload = await store.start(PLAN.digest, PLAN)
+    assert upload is not None
+    writing = asyncio.create_task(store.write(upload, 0, b"da"))
+    assert await asyncio.to_thread(entered.wait, 10)
+    clock.ahead = 4000
+    assert await store.sweep() == []
+    go_on.set()
+    assert await writing
+    assert await store.sweep() == [upload]
+    assert store.unfinished == 0
