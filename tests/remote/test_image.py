@@ -216,16 +216,21 @@ async def test_block_size(remote_to, values, size):
 
 
 async def test_a_comparison_reads_no_more_than_the_image_has(remote_to, rogue):
+    sent = 0
+
     async def handle(it, reader, writer):
+        nonlocal sent
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + DATA)
-        while True:
+        while sent < 32 * 1024 * 1024:
             writer.write(b"y" * 1024)
+            sent += 1024
             await writer.drain()
 
     server = await rogue(handle)
     with pytest.raises(Permanent, match="another content"):
         await finish(remote_to("image", server.url, verify="always"), session())
+    assert sent < 16 * 1024 * 1024
 
 
 @pytest.mark.parametrize(("length", "failure"), [(len(DATA) - 1, SessionLost), (len(DATA) + 1, Permanent)])
