@@ -132,11 +132,15 @@ class FolderWatch:
         while True:
             if await self._present():
                 await self._work()
-            pause = min(SUPERVISE, max(0.0, self._next_scan - self._clock())) if not self._offline else SUPERVISE
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(self._pause()):
                     await self._wake.wait()
             self._wake.clear()
+
+    def _pause(self) -> float:
+        if self._offline:
+            return SUPERVISE
+        return 0.0 if self._everything else min(SUPERVISE, max(0.0, self._next_scan - self._clock()))
 
     def _hear(self) -> None:
         hints = self._source.take()
@@ -228,7 +232,6 @@ class FolderWatch:
     async def _scan_below(self, start: str) -> None:
         if self._settings.follow_symlinks:
             self._everything = True  # which of two ways leads to a directory, only a full scan can tell
-            self._wake.set()
             return
         scan = Scan(self._tree, start)
         async for batch in _batches(scan):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.watch.observer import Observer
 from tests.watch.support import until
 
 
@@ -85,7 +86,7 @@ async def test_an_open_file_that_rests_is_taken_and_its_change_too(bench, sink):
 async def test_an_empty_file_counts_only_when_it_is_quiet(bench, sink):
     async with bench.running(settle=30.0):
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
-            await until(lambda: bench.watch.settling("a.jpg"))
+            await until(lambda: bench.watch._intake._pending["a.jpg"].stamp if bench.watch.settling("a.jpg") else None)
             file.write(b"x")
         await until(lambda: sink.observed)
     assert [seen.unfit for seen in sink.observed] == [None]
@@ -156,6 +157,20 @@ async def test_linked_folders_are_watched(bench, sink, other):
         assert sink.known.keys() == {"linked/a.jpg", "linked/sub/b.jpg"}
         (bench.path / "linked").unlink()
         await until(lambda: not sink.known)
+
+
+async def test_a_file_that_came_just_before_a_linked_folder_was_watched(bench, sink, other, monkeypatch):
+    follow = Observer.follow
+
+    def late(self, links):
+        if links:
+            (other / "between.jpg").write_bytes(b"x")
+        return follow(self, links)
+
+    monkeypatch.setattr(Observer, "follow", late)
+    (bench.path / "linked").symlink_to(other)
+    async with bench.running(follow_symlinks=True):
+        await until(lambda: "linked/between.jpg" in sink.known)
 
 
 async def test_a_rescan_of_what_is_known_costs_no_observe(bench, sink):

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from syncd.watch import folder as folder_module
+from syncd.watch.scanner import Tree
 
 
 def age(path, seconds=60.0):
@@ -148,6 +149,31 @@ async def test_a_file_that_never_rests_is_left(bench, sink, monkeypatch):
     writer.cancel()
     assert sink.known.keys() == {"calm.jpg"}
     assert watch.settling("restless.jpg")
+
+
+async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
+    path = bench.path / "a.jpg"
+    path.write_bytes(b"x")
+    watch = bench.once()
+    loop = asyncio.get_running_loop()
+    look = Tree.look
+
+    def slow(self, name):
+        seen = look(self, name)
+        if path.stat().st_size == 1:
+            path.write_bytes(b"xy")
+            loop.call_soon_threadsafe(watch.request_rescan, name)
+            heard = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+            heard.result(20)
+        return seen
+
+    watch._intake.hint("a.jpg", closed=True)
+    monkeypatch.setattr(Tree, "look", slow)
+    taker = asyncio.create_task(watch._intake.run())
+    assert await watch._intake.idle(20) == 0
+    taker.cancel()
+    await asyncio.wait([taker])
+    assert [seen.stamp.size for seen in sink.observed] == [2]
 
 
 @pytest.mark.parametrize("name", ["\udcff.jpg", "a\nb.jpg", "é" * 125 + "a.jpg"])

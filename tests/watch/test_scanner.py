@@ -49,6 +49,7 @@ def test_any_bytes_in_a_name(bench):
 def test_not_recursive(bench):
     fill(bench, "a.jpg", "d/b.jpg")
     assert walk(bench, recursive=False)[1] == {"a.jpg": None}
+    assert walk(bench, start="d", recursive=False)[1] == {}
 
 
 def test_unfit_files(bench):

@@ -15,6 +15,7 @@ from watchdog.observers import inotify_c
 
 from syncd.watch import folder as folder_module
 from syncd.watch.inotify import Inotify
+from syncd.watch.observer import Observer
 from tests.watch.support import until
 
 QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -92,11 +93,11 @@ async def test_an_unmounted_folder_is_not_an_empty_one(bench, sink, mounted):
     (bench.path / "a.jpg").write_bytes(b"x")
     async with bench.running() as watch:
         await until(lambda: "a.jpg" in sink.known)
-        (bench.path / "b.jpg").write_bytes(b"x")  # still settling when the ground goes
+        (bench.path / "a.jpg").write_bytes(b"xy")
+        await until(lambda: watch.settling("a.jpg"))  # it is looked at when the ground has gone
         unmount()
-        await until(lambda: watch.status.state == "offline")
+        await until(lambda: watch.status.state == "offline" and not watch.settling("a.jpg"))
         assert "mounted" in watch.status.detail
-        watch.request_rescan()
         assert not sink.departed
         mount()
         (bench.path / "c.jpg").write_bytes(b"x")
@@ -174,6 +175,16 @@ async def test_the_watches_run_out_later(bench, sink, monkeypatch):
         (bench.path / "d" / "a.jpg").write_bytes(b"x")
         await until(lambda: "d/a.jpg" in sink.known and watch.status.watch == "poll")
         assert "max_user_watches" in watch.status.detail
+        (bench.path / "d" / "b.jpg").write_bytes(b"x")
+        await until(lambda: "d/b.jpg" in sink.known)
+
+
+async def test_polling_begins_at_once_when_events_do_not_suffice(bench, sink, monkeypatch):
+    async with bench.running() as watch:
+        monkeypatch.setattr(Observer, "trouble", lambda self: "too few")
+        await until(lambda: watch.status.watch == "poll")
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known)
 
 
 async def test_no_inotify_instance_left(bench, sink, monkeypatch):
