@@ -81,7 +81,6 @@ def main() -> NoReturn:
 def _run() -> int:
     try:
         code: Any = cli.main(prog_name="syncd", standalone_mode=False)
-        sys.stdout.flush()
     except Fault as fault:
         return _tell(*fault.lines, code=fault.code)
     except click.ClickException as error:
@@ -90,10 +89,6 @@ def _run() -> int:
         return _tell(error.format_message() + advice, code=error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Nothing may be flushed into the pipe when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
         return _unforeseen(error)
     return code if isinstance(code, int) else Exit.OK

@@ -123,6 +123,7 @@ def test_children_end_however_the_demo_ends(process, folder, number):
     started.send_signal(number)
     assert started.wait(60) == {signal.SIGINT: 130, signal.SIGKILL: -9}.get(number, 128 + number)
     wait_for(lambda: not children_of(folder))
+    assert "daemon.stopping" in (folder / "run.log").read_text()
 
 
 @pytest.mark.e2e

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from syncd.cli import init
+from syncd.cli.faults import Fault
 from syncd.cli.init import Answers, fill_in
 from syncd.config.load import load
 from syncd.config.template import example_text
@@ -74,6 +76,14 @@ def test_a_file_that_is_there_stays(syncd, tmp_path):
     assert "--force" in ended.err
     assert syncd("init", target, "--folder", "in", *IMAGE, "--force").code == 0
     assert load(target).config.folders
+
+
+def test_a_file_that_appears_meanwhile_stays(tmp_path):
+    target = tmp_path / "c.yaml"
+    target.write_text("precious")
+    with pytest.raises(Fault, match="there already"):
+        init._write(target, example_text(), force=False)
+    assert target.read_text() == "precious"
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])

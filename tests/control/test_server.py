@@ -166,20 +166,18 @@ async def test_a_connection_that_says_nothing_is_closed(daemon, tmp_path, monkey
 
 
 async def test_an_answer_in_the_making_goes_out_before_the_end(daemon, tmp_path, monkeypatch):
-    gate, begun = asyncio.Event(), asyncio.Event()
+    begun = asyncio.Event()
 
     async def slow():
         begun.set()
-        await gate.wait()
+        await asyncio.sleep(0.1)
 
     monkeypatch.setattr(daemon, "shutdown", slow)
     server = ControlServer(daemon, tmp_path / "control.sock")
     await server.start()
     asking = asyncio.create_task(asyncio.to_thread(ControlClient(tmp_path / "control.sock").shutdown))
     await begun.wait()
-    stopping = asyncio.create_task(server.stop())
-    gate.set()
-    await asyncio.gather(asking, stopping)
+    await asyncio.gather(asking, server.stop())
 
 
 async def send(path, raw):
