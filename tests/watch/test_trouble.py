@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -161,6 +162,22 @@ async def test_too_few_watches(bench, sink, monkeypatch):
         assert "sudo sysctl fs.inotify.max_user_watches=" in watch.status.detail
         (bench.path / "d9" / "a.jpg").write_bytes(b"x")
         await until(lambda: "d9/a.jpg" in sink.known)
+
+
+def test_too_few_watches_for_real():
+    """The kernel refuses the watches: 20 are allowed for 51 folders."""
+
+    def limited(*command):
+        lower = 'echo 20 > /proc/sys/user/max_inotify_watches && exec "$@"'
+        whole = ["unshare", "--user", "--map-root-user", "sh", "-c", lower, "sh", *command]
+        return subprocess.run(whole, capture_output=True, text=True, check=False)
+
+    if not shutil.which("unshare") or limited("true").returncode:
+        pytest.skip("user namespaces are not allowed here")
+    result = limited(sys.executable, "-m", "tests.watch.few_watches")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1].startswith("poll ")
+    assert "sudo sysctl fs.inotify.max_user_watches=" in result.stdout
 
 
 async def test_the_watches_run_out_later(bench, sink, monkeypatch):
