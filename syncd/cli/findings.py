@@ -132,7 +132,7 @@ class _Unthrottled:
 async def check_remote(name: str, settings: ImageRemote | MultipartRemote) -> Finding:
     """Ask a server whether it is there and takes the token."""
     where = f"server {name} {settings.url}"
-    remote = make_remote(name, settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+    remote = make_remote(settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
     started = time.monotonic()
     try:
         await remote.check()

@@ -59,7 +59,7 @@ class Rooms:
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""
-        remote = make_remote(name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
+        remote = make_remote(settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
         record = await self.store.remote(name, remote.identity)
         remote.recall(record.facts)
         scheduler = self.config.scheduler

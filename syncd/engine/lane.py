@@ -25,10 +25,11 @@ from syncd.core.errors import (
 from syncd.core.model import Stored
 from syncd.core.states import Outcome
 from syncd.engine.line import Line
+from syncd.engine.ports import Jobs
 from syncd.engine.source import FileSource
 from syncd.engine.upload import Done, Interrupted, Progress, Upload
 from syncd.store.errors import StoreClosed
-from syncd.store.jobs import LARGE, Job, JobStore
+from syncd.store.records import LARGE, Job
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ PARKED = 60.0
 class Surroundings:
     """What a lane is given by the daemon. ``clock`` is the wall clock, in seconds since the epoch."""
 
-    store: JobStore
+    store: Jobs
     owner: str
     policy: retry.Policy
     clock: Callable[[], float]

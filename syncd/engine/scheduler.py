@@ -5,8 +5,8 @@ from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
 from syncd.engine.lane import LEASE, Lane
+from syncd.engine.ports import Jobs
 from syncd.engine.upload import Progress
-from syncd.store.jobs import JobStore
 
 DRAIN = 3.5
 """Seconds that running uploads get to reach a chunk boundary before they are cut off; a clean stop takes five."""
@@ -15,7 +15,7 @@ DRAIN = 3.5
 class Scheduler:
     """Holds the lanes. ``owner`` is the name under which this process leases jobs."""
 
-    def __init__(self, store: JobStore, *, owner: str, failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, store: Jobs, *, owner: str, failed: Callable[[BaseException], None]) -> None:
         self.lanes: dict[str, Lane] = {}
         self.paused = False
         self._store = store

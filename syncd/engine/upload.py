@@ -12,8 +12,9 @@ from syncd.core import chunks
 from syncd.core.errors import SessionLost, Transient
 from syncd.core.model import Content, Pending, Session, Stored
 from syncd.engine.line import Line
+from syncd.engine.ports import Jobs
 from syncd.engine.source import FileSource
-from syncd.store.jobs import Job, JobStore
+from syncd.store.records import Job
 
 MAX_SESSIONS = 2
 """So often is a lost upload begun again at once; after that it waits its turn."""
@@ -52,7 +53,7 @@ class Upload:
         job: Job,
         *,
         line: Line,
-        store: JobStore,
+        store: Jobs,
         stopping: Callable[[], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:

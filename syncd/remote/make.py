@@ -10,7 +10,6 @@ from syncd.remote.multipart import MultipartRemote
 
 
 def make_remote(
-    name: str,  # noqa: ARG001
     settings: ImageSettings | MultipartSettings,
     *,
     throttle: Throttle,

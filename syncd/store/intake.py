@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from syncd.core.model import Seen, Stamp
 from syncd.core.states import Cause, State
-from syncd.store.moves import LARGE, NewJob, Work, create, load_all, move, parts, stamp_of
+from syncd.store.moves import NewJob, Work, create, load_all, move, parts, stamp_of
+from syncd.store.records import LARGE
 from syncd.store.schema import files, jobs, remotes
 
 Vanished = Callable[[str, str], bool]

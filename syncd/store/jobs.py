@@ -16,10 +16,10 @@ from syncd.core.states import Cause, Outcome, State
 from syncd.store import claims, intake, people, uploads
 from syncd.store.database import Database
 from syncd.store.intake import Vanished
-from syncd.store.moves import LARGE, Work
+from syncd.store.moves import Work
 from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step
 
-__all__ = ["LARGE", "Change", "Counts", "Job", "JobRecord", "JobStore", "RemoteRecord", "Step"]
+__all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "RemoteRecord", "Step"]
 
 T = TypeVar("T")
 

@@ -13,13 +13,11 @@ from sqlalchemy import Column, Connection, Row, bindparam, insert, select, updat
 
 from syncd.core.model import Stamp
 from syncd.core.states import Cause, Outcome, State, step
-from syncd.store.records import Change
+from syncd.store.records import LARGE, Change
 from syncd.store.schema import files, history, jobs, remotes
 
 T = TypeVar("T")
 
-LARGE = 32 * 1024 * 1024
-"""Bytes from which a file is large, so that few of them run at a time while there are others."""
 PART = 500
 """Values that are asked for in one statement."""
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from syncd.core.model import Stamp
 from syncd.core.states import Cause, Outcome, State
 
+LARGE = 32 * 1024 * 1024
+"""Bytes from which a file is large, so that few of them run at a time while there are others."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteRecord:

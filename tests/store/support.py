@@ -46,7 +46,7 @@ async def only_job(store: JobStore, path: str) -> JobRecord:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in another thread
+        while not condition():
             await asyncio.sleep(0.005)
 
 
