@@ -4,7 +4,8 @@ import pytest
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store.jobs import LARGE, JobStore
+from syncd.store.jobs import JobStore
+from syncd.store.records import LARGE
 from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
 
 STORED = Stored(ref="ref")

@@ -4,7 +4,7 @@ import pytest
 
 from syncd.core.model import Seen, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store.jobs import LARGE
+from syncd.store.records import LARGE
 from tests.store.support import FOLDER, claim, observe, only_job, seen, stamp
 
 
