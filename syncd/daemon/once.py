@@ -108,7 +108,7 @@ class _Pass:
     def _count(self, change: Change) -> None:
         if change.after is State.DONE:
             self._ends[str(change.outcome)] += 1
-        elif change.after in (State.SKIPPED, State.FAILED):
+        elif change.cause in (Cause.UNFIT, Cause.REFUSED):
             self._ends[change.after] += 1
         if change.cause is Cause.DEFERRED:
             self._deferred[change.job_id] += 1

@@ -227,7 +227,7 @@ class Lane:
         except Failure as failure:
             await self._conclude(job, failure)
         except Interrupted:
-            await self._store.release(job, "stopped")
+            await self._store.release(job, str(self.line.breaker.reason) if self.line.down else "stopped")
         except _Twin as twin:
             await self._park(job, twin)
         except asyncio.CancelledError:

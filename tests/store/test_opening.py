@@ -134,6 +134,22 @@ async def test_of_a_later_version(path):
     assert "update syncd" in message
 
 
+async def test_of_a_later_version_that_was_killed(path):
+    await _make(path, 1)
+    copy = f"{path}.crashed"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+        shutil.copy(path, copy)
+        shutil.copy(f"{path}-wal", f"{copy}-wal")
+    log = contents(f"{copy}-wal")
+    assert b"9999" not in contents(copy)
+    with pytest.raises(StoreTooNew):
+        await JobStore.open(copy, clock=Clock())
+    assert b"9999" not in contents(copy)
+    assert contents(f"{copy}-wal") == log
+
+
 async def test_a_version_table_without_a_version(path):
     await _make(path, 1)
     with closing(sqlite3.connect(path)) as connection, connection:
