@@ -40,10 +40,8 @@ def command(ctx: click.Context, config: str | None, socket: str | None) -> None:
 
 
 def _socket_of(config: str | None) -> str:
-    from syncd.config.load import find  # noqa: PLC0415 - it loads pydantic, which --socket can do without
-
     try:
-        return str(light.control_socket(find(config)))
+        return str(light.control_socket(light.find(config)))
     except ConfigError as error:
         raise bad_config(error) from None
 
@@ -148,12 +146,12 @@ def show(client: ControlClient, *, target: str, as_json: bool) -> None:
 
 @_asks("retry")
 @click.argument("targets", metavar="[PATH|ID]...", nargs=-1, type=click.UNPROCESSED)
-@click.option("--all", "everything", is_flag=True, help="All that failed.")
+@click.option("--all", "everything", is_flag=True, help="All that failed; so too where nothing is named.")
 def retry(client: ControlClient, *, targets: Sequence[str], everything: bool) -> None:
     """Queue failed, skipped or waiting jobs again, to be tried at once."""
-    if everything == bool(targets):
-        raise click.UsageError("name a file or a job, or say --all")
-    number = client.retry(None if everything else [_target(text) for text in targets])
+    if everything and targets:
+        raise click.UsageError("name files and jobs, or say --all")
+    number = client.retry([_target(text) for text in targets] or None)
     click.echo(f"{words.count(number, 'job')} queued again")
 
 

@@ -1,16 +1,33 @@
-"""Find the control socket of a configuration without the model: `syncd ctl` answers before pydantic is loaded.
+"""Find the configuration and its control socket without the model: `syncd ctl` answers before pydantic is loaded.
 
 Goes by the same file, the same expansion and the same defaults as the whole model; that both agree is tested.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
 from syncd.config import paths
 from syncd.config.document import Document, KeyPath, expand, read
-from syncd.config.errors import ConfigError
+from syncd.config.errors import ConfigError, Problem
 
 _SOCKET: KeyPath = ("control", "socket")
+
+
+def find(explicit: str | None) -> Path:
+    """Name the configuration file: the one given, else `$SYNCD_CONFIG`, else the first that exists.
+
+    ConfigError when there is none.
+    """
+    named = explicit or os.environ.get("SYNCD_CONFIG")
+    if named:
+        return Path(named)
+    usual = (paths.user_config(), paths.SYSTEM_CONFIG)
+    for path in usual:
+        if os.path.exists(path):
+            return path
+    tried = " nor ".join(map(str, usual))
+    raise ConfigError(Problem(message=f"there is no configuration, neither {tried} — write one with syncd init"))
 
 
 def control_socket(path: Path) -> Path:

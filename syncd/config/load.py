@@ -1,7 +1,6 @@
 """The door to the configuration: find the file, read it, tell all that is wrong with it at once."""
 
 import ipaddress
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from syncd.config import paths
 from syncd.config.checks import across_sections
 from syncd.config.document import Document, KeyPath, read
 from syncd.config.errors import ConfigError, Problem
+from syncd.config.light import find
 from syncd.config.model import Config
 from syncd.config.tokens import Tokens, exposed_secrets
 
@@ -30,22 +29,6 @@ class Loaded:
     config: Config
     path: Path
     warnings: tuple[str, ...]
-
-
-def find(explicit: str | None) -> Path:
-    """Name the configuration file: the one given, else `$SYNCD_CONFIG`, else the first that exists.
-
-    ConfigError when there is none.
-    """
-    named = explicit or os.environ.get("SYNCD_CONFIG")
-    if named:
-        return Path(named)
-    usual = (paths.user_config(), paths.SYSTEM_CONFIG)
-    for path in usual:
-        if os.path.exists(path):
-            return path
-    tried = " nor ".join(map(str, usual))
-    raise ConfigError(Problem(message=f"there is no configuration, neither {tried} — write one with syncd init"))
 
 
 def load(path: Path) -> Loaded:

@@ -104,7 +104,7 @@ class DaemonSteering(api.Steering):
         page = found[: query.limit]
         more = len(found) > query.limit
         return {
-            "jobs": [_job(record) for record in page],
+            "jobs": self._described(page),
             "next": f"{page[-1].updated_at!r}:{page[-1].id}" if more else None,
         }
 
@@ -113,8 +113,14 @@ class DaemonSteering(api.Steering):
         store = self._daemon.rooms.store
         records = await self._find(target)
         return [
-            {**_job(record), "history": [_step(step) for step in await store.history(record.id)]} for record in records
+            {**job, "history": [_step(step) for step in await store.history(job["id"])]}
+            for job in self._described(records)
         ]
+
+    def _described(self, records: Sequence[JobRecord]) -> list[api.Job]:
+        """Put jobs into the API's shape, those in flight with how much has arrived."""
+        sent = {progress.job.id: progress.sent for progress in self._daemon.rooms.scheduler.progress()}
+        return [_job(record, sent.get(record.id)) for record in records]
 
     async def _find(self, target: Target) -> list[JobRecord]:
         rooms = self._daemon.rooms
@@ -175,9 +181,9 @@ def _cursor(text: str | None) -> tuple[float, int] | None:
         raise api.Invalid("before: not a cursor that an earlier answer gave as next") from None
 
 
-def _job(record: JobRecord) -> api.Job:
+def _job(record: JobRecord, sent: int | None) -> api.Job:
     due = max(0.0, record.due_at - time.time()) if record.due_at is not None else None
-    return {
+    job: api.Job = {
         "id": record.id,
         "path": displayed(os.path.join(record.folder, record.path)),
         "folder": displayed(record.folder),
@@ -191,6 +197,9 @@ def _job(record: JobRecord) -> api.Job:
         "updated_at": _iso(record.updated_at),
         "ref": record.ref,
     }
+    if sent is not None and record.state is State.UPLOADING:
+        job["sent"] = sent
+    return job
 
 
 def _step(step: Step) -> api.Step:

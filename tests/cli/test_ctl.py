@@ -22,6 +22,7 @@ ODD = os.fsdecode(b"\xff new\nline.jpg")
         (["stop", "--now"], ("stop", True), "stopped; new files are queued until: syncd ctl start"),
         (["rescan"], ("rescan", None), "looking"),
         (["retry", "--all"], ("retry", None), "2 jobs queued again"),
+        (["retry"], ("retry", None), "2 jobs queued again"),
         (["retry", "17"], ("retry", [17]), "1 job queued again"),
         (["cancel", "17", "18"], ("cancel", [17, 18]), "2 jobs cancelled"),
         (["reload"], "reload", "remotes.drive.url changed"),
@@ -43,7 +44,7 @@ def test_paths_go_exactly_and_absolute(ctl, daemon, tmp_path, monkeypatch):
     assert daemon.asked == [("show", full), ("rescan", full), ("retry", [full, 17]), ("cancel", [f"{tmp_path}/17"])]
 
 
-@pytest.mark.parametrize("arguments", [["retry"], ["retry", "--all", "17"], ["cancel"], ["jobs", "--limit", "0"]])
+@pytest.mark.parametrize("arguments", [["retry", "--all", "17"], ["cancel"], ["jobs", "--limit", "0"]])
 def test_nothing_is_done_on_a_guess(ctl, daemon, arguments):
     assert ctl(*arguments).code == 2
     assert daemon.asked == []
@@ -208,10 +209,14 @@ def test_no_colours_in_a_pipe(ctl):
     assert "\x1b" not in ctl("status").out
 
 
-def test_it_loads_nothing_heavy(daemon):
+@pytest.mark.parametrize("by", ["--socket", "-c"])
+def test_it_loads_nothing_heavy(daemon, tmp_path, by):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"control: {{socket: {daemon.socket}}}")
+    where = {"--socket": str(daemon.socket), "-c": str(config)}[by]
     script = (
         "import sys; from syncd.cli import main\n"
-        f"sys.argv = ['syncd', 'ctl', '--socket', {daemon.socket!r}, 'status']\n"
+        f"sys.argv = ['syncd', 'ctl', {by!r}, {where!r}, 'status']\n"
         "try: main()\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )
