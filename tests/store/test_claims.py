@@ -1,18 +1,16 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store.jobs import JobStore
+from syncd.store.moves import Work, load, move
 from syncd.store.records import LARGE
 from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
 
 STORED = Stored(ref="ref")
-
-
-async def states(store, remote) -> dict[str, str]:
-    return {job.path: job.state.value for job in await store.jobs([remote])}
 
 
 async def test_the_oldest_first(store, remote, clock):
@@ -22,6 +20,28 @@ async def test_the_oldest_first(store, remote, clock):
     assert [job.path for job in await claim(store, remote, 2)] == ["c", "a"]
     assert [job.path for job in await claim(store, remote, 2)] == ["b"]
     assert await claim(store, remote, 2) == []
+
+
+async def test_a_waiting_job_has_its_turn_from_when_it_was_due(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.defer(job, due_at=clock.now + 5, attempts=1, detail="503")
+    await observe(store, remote, seen("b"))
+    clock.now += 9
+    await observe(store, remote, seen("c"))
+    assert [job.path for job in await claim(store, remote)] == ["b", "a", "c"]
+
+
+async def test_no_step_from_a_state_that_is_past(store, remote):
+    """What was read outside of the transaction must not be acted on."""
+    await observe(store, remote, seen("a"))
+    (record,) = await store.jobs([remote])
+    row = await store.database.read(lambda connection: load(connection, record.id))
+    await store.cancel([record.id])
+    with pytest.raises(RuntimeError, match="not in the state"):
+        await store.database.write(lambda connection: move(Work(connection=connection, now=0.0), Cause.CLAIMED, [row]))
+    assert (await only_job(store, "a")).state is State.SKIPPED
+    assert len(await store.history(record.id)) == 2
 
 
 async def test_what_a_claim_holds(store, remote):
@@ -199,9 +219,24 @@ async def test_recovery_after_a_crash(path, clock):
     assert await store.recover("second") == 1
     assert (await store.history(job.id))[-1].detail == "interrupted"
     assert (await only_job(store, job.path)).state is State.QUEUED
-    await store.renew("second", 60)
     assert await store.recover("second") == 0
     await store.close()
+
+
+async def test_leases_are_renewed(store, remote, clock):
+    async def leases() -> set[tuple[str, float]]:
+        query = text("SELECT lease_owner, lease_until FROM jobs WHERE lease_owner IS NOT NULL")
+        return set(await store.database.read(lambda connection: map(tuple, connection.execute(query).all())))
+
+    await observe(store, remote, seen("a"), seen("b"))
+    await store.claim(remote, 1, owner="one", lease=60)
+    (other,) = await store.claim(remote, 1, owner="two", lease=60)
+    clock.now += 50
+    await store.renew("one", 60)
+    assert await leases() == {("one", clock.now + 60), ("two", clock.now + 10)}
+    await store.release(other, "stopped")
+    await store.renew("two", 60)
+    assert await leases() == {("one", clock.now + 60)}
 
 
 async def test_many_at_once_get_each_job_once(store, remote):

@@ -120,8 +120,10 @@ async def test_what_is_done_stays_done_under_new_rules(store, remote):
 
 async def test_a_file_without_content(store, remote):
     pipe = Seen(path="pipe", stamp=None, unfit="a named pipe")
-    await observe(store, remote, pipe, Seen(path="pipe 2", stamp=None, unfit="a named pipe"), vanished=("pipe",))
-    assert await store.paths(FOLDER) == ["pipe", "pipe 2"]
+    await observe(store, remote, pipe)
+    another = Seen(path="another", stamp=None, unfit="a named pipe")
+    await observe(store, remote, another, seen("of inode 0", 0), vanished=("pipe",))
+    assert await store.paths(FOLDER) == ["another", "of inode 0", "pipe"]
     assert await diff(store, remote, pipe) == []
     await observe(store, remote, seen("pipe"))
     assert (await only_job(store, "pipe")).state is State.QUEUED
@@ -244,6 +246,21 @@ async def test_more_than_one_statement_takes(store, remote):
         paged += page
     assert paged == names
     assert await store.gone(FOLDER, names) == len(files)
+
+
+async def test_more_than_sqlite_takes(store, remote):
+    files = [seen(str(number)) for number in range(33_000)]
+    assert await diff(store, remote, *files) == files
+
+
+async def test_a_changed_file_starts_afresh(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.defer(job, due_at=clock.now + 1000, attempts=9, detail="503")
+    await observe(store, remote, seen("a", size=5))
+    clock.now += 1
+    await observe(store, remote, seen("b"))
+    assert [(job.path, job.attempts) for job in await claim(store, remote)] == [("a", 0), ("b", 0)]
 
 
 async def test_a_path_that_is_named_twice_in_one_call(store, remote):

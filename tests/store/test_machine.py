@@ -222,7 +222,7 @@ def test_any_order_of_events(empty_store):
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
