@@ -23,7 +23,7 @@ from syncd.core.errors import (
     Unauthorized,
 )
 from syncd.core.model import Stored
-from syncd.core.states import Outcome
+from syncd.core.states import Outcome, State
 from syncd.engine.line import Line
 from syncd.engine.ports import Jobs
 from syncd.engine.source import FileSource
@@ -36,6 +36,8 @@ log = structlog.get_logger()
 AHEAD = 2
 """Jobs beyond the requests in flight, so that the next file is hashed while others are sent."""
 LEASE = 60.0
+RELEASE = 0.5
+"""Seconds to wait for the store to take back a job that is cut off."""
 PARKED = 60.0
 """Seconds after which a job looks again by itself whether its twin has arrived."""
 
@@ -86,6 +88,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Upload]] = {}
         self._claiming = asyncio.Lock()
+        self._releases: set[asyncio.Task[State | None]] = set()
         self._leaders: dict[str, Job] = {}
         self._followed: set[str] = set()
         self._state = RemoteState.ONLINE
@@ -203,8 +206,6 @@ class Lane:
 
     async def cancel(self, job_ids: Container[int] | None = None) -> None:
         """End these jobs, or all, wherever they are."""
-        async with self._claiming:
-            pass
         tasks = [task for job, (task, _) in self._running.items() if job_ids is None or job in job_ids]
         for task in tasks:
             task.cancel()
@@ -231,7 +232,7 @@ class Lane:
         except _Twin as twin:
             await self._park(job, twin)
         except asyncio.CancelledError:
-            await asyncio.shield(self._store.release(job, "stopped"))
+            await self._let_go(job)
             raise
         except StoreClosed:
             raise
@@ -264,6 +265,18 @@ class Lane:
             return await upload.run(source, content)
         finally:
             source.close()
+
+    async def _let_go(self, job: Job) -> None:
+        """Release a job that was cut off, without waiting for a disk that is full: the next start makes up for it."""
+        release = asyncio.create_task(self._store.release(job, "stopped"))
+        self._releases.add(release)
+        release.add_done_callback(self._released)
+        await asyncio.wait({release}, timeout=RELEASE)
+
+    def _released(self, release: asyncio.Task[State | None]) -> None:
+        self._releases.discard(release)
+        if not release.cancelled():
+            release.exception()  # the store was closed before; nobody else asks
 
     def _lead(self, job: Job, key: str) -> None:
         """Make ``job`` the one that uploads this content, unless another does already."""
