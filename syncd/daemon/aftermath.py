@@ -7,6 +7,7 @@ is made up for at the next start. Nothing is touched whose stamp is not the one 
 import asyncio
 import os
 import shutil
+import time
 
 import structlog
 
@@ -22,6 +23,10 @@ log = structlog.get_logger()
 
 BATCH = 200
 COPY_SIZE = 1024 * 1024
+GATHER = 0.5
+"""Seconds between two sweeps at least, for several files to gather."""
+SHARE = 10
+"""So many times as long as a sweep took is the pause after it."""
 AGAIN = 60.0
 """Seconds after which files that could not be moved or deleted are tried again."""
 
@@ -42,7 +47,10 @@ class Aftermath:
         """Work until cancelled."""
         while True:
             self._wake.clear()
+            started = time.monotonic()
             await self.sweep()
+            # There is no hurry: a sweep that looks through many files must not follow on the last one's heels.
+            await asyncio.sleep(max(GATHER, SHARE * (time.monotonic() - started)))
             try:
                 async with asyncio.timeout(AGAIN):
                     await self._wake.wait()
