@@ -62,7 +62,12 @@ class FileSource:
                 raise FileChanged("the file changed since it was queued")
             return cls(descriptor, path, expected, block_size)
 
-        return await asyncio.to_thread(start)
+        opening = asyncio.create_task(asyncio.to_thread(start))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_abandon)  # the thread can't be stopped, and what it opens is to be closed
+            raise
 
     async def hash(self, hasher: Hasher) -> Content:
         """Read the whole file through ``hasher``; ``FileChanged`` if it changes meanwhile."""
@@ -138,6 +143,12 @@ class FileSource:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _abandon(opening: "asyncio.Task[FileSource]") -> None:
+    """Close a file that nobody waits for any more."""
+    if not opening.cancelled() and not opening.exception():
+        opening.result().close()
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
