@@ -1,0 +1,452 @@
+"""The documents say what the code does: every event, key, default, state, exit code, command, option and route.
+
+Each list in the documents is compared with the code in both directions, so that neither can grow without the other.
+"""
+
+import ast
+import inspect
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import click
+import pytest
+import yaml
+
+from syncd import logs
+from syncd.cli import cli
+from syncd.cli.faults import Exit
+from syncd.config.load import load
+from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
+from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
+from syncd.config.section import Section
+from syncd.control import api, steering
+from syncd.core.states import TABLE, Cause, Outcome, State
+from syncd.daemon import journal
+from syncd.store.jobs import Change
+
+ROOT = Path(__file__).parents[1]
+DOCS = {
+    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("commands", "configuration", "events")
+}
+PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "packaging/*/README.md")
+
+
+def part(text: str, heading: str) -> str:
+    """Return what stands below a heading, up to the next one of any level."""
+    parts = re.split(rf"(?m)^{re.escape(heading)}$", text)
+    assert len(parts) == 2, f"{heading} should stand there once"
+    return re.split(r"(?m)^#+ ", parts[1])[0]
+
+
+def rows(text: str, first: str) -> list[list[str]]:
+    """Return the cells of the tables whose first column is headed ``first``."""
+    found: list[list[str]] = []
+    inside = False
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            inside = False
+            continue
+        cells = [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if cells[0] == first:
+            inside = True
+        elif inside and set(cells[0]) != {"-"}:
+            found.append(cells)
+    return found
+
+
+def code(text: str) -> list[str]:
+    """Return what stands in backticks."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def by_name(table: Iterable[list[str]]) -> dict[str, list[str]]:
+    """Return rows by the code in their first cell; each name once."""
+    found: dict[str, list[str]] = {}
+    for row in table:
+        (name,) = code(row[0])
+        assert name not in found, f"{name} is there twice"
+        found[name] = row
+    return found
+
+
+# Log events.
+
+
+@dataclass
+class Event:
+    """What the code says about one event."""
+
+    levels: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)
+
+
+LEVELS = {name: name for name in ("debug", "info", "warning", "error", "critical")} | {"exception": "error"}
+JOURNAL = "syncd/daemon/journal.py"
+
+
+class _Calls(ast.NodeVisitor):
+    """Finds every call of a logger in one module, and what the event is called there."""
+
+    def __init__(self, name: str, tree: ast.Module) -> None:
+        self.events: defaultdict[str, Event] = defaultdict(Event)
+        self._module = name
+        self._assigned: dict[str, list[ast.expr]] = defaultdict(list)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self._assigned[node.targets[0].id].append(node.value)
+        self.visit(tree)
+
+    def visit_Call(self, call: ast.Call) -> None:
+        self.generic_visit(call)
+        if levels := self._levels(call.func):
+            for name in self._names(call.args[0], call):
+                self._note(self.events[name], levels, call)
+
+    def _note(self, event: Event, levels: set[str], call: ast.Call) -> None:
+        event.levels |= levels
+        given = {keyword.arg for keyword in call.keywords if keyword.arg}
+        assert given or not call.keywords, f"{self._module}:{call.lineno}: fields that can't be read here"
+        if "exc_info" in given or (isinstance(call.func, ast.Attribute) and call.func.attr == "exception"):
+            given = given - {"exc_info"} | {"error"}
+        event.fields |= given | ({"folder"} if self._module.startswith("syncd/watch/") else set())  # bound there
+
+    def _levels(self, called: ast.expr) -> set[str]:
+        """Return the levels of a logger's method, or of a name that one was given to; none for another call."""
+        if isinstance(called, ast.Attribute) and called.attr in LEVELS and self._is_logger(called.value):
+            return {LEVELS[called.attr]}
+        if isinstance(called, ast.Name):
+            given = self._assigned.get(called.id, [])
+            return {
+                LEVELS[node.attr]
+                for value in given
+                for node in ast.walk(value)
+                if isinstance(node, ast.Attribute) and node.attr in LEVELS and self._is_logger(node.value)
+            }
+        return set()
+
+    @staticmethod
+    def _is_logger(value: ast.expr) -> bool:
+        return (isinstance(value, ast.Name) and value.id == "log") or (
+            isinstance(value, ast.Attribute) and value.attr in ("log", "_log")
+        )
+
+    def _names(self, said: ast.expr, call: ast.Call) -> set[str]:
+        """Return what the first argument may be: a text, a choice of texts, or a name for one."""
+        values = self._assigned[said.id] if isinstance(said, ast.Name) else [said]
+        branches = [
+            branch
+            for value in values
+            for branch in ([value.body, value.orelse] if isinstance(value, ast.IfExp) else [value])
+        ]
+        names = {of.value for of in branches if isinstance(of, ast.Constant) and isinstance(of.value, str)}
+        assert len(names) == len(branches) > 0, f"{self._module}:{call.lineno}: the event's name is not a literal"
+        return names
+
+
+def events_in_code() -> dict[str, Event]:
+    found: defaultdict[str, Event] = defaultdict(Event)
+    for path in sorted((ROOT / "syncd").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if name == JOURNAL:  # its names are made of the states; another test runs it
+            continue
+        for event, said in _Calls(name, ast.parse(path.read_text(encoding="utf-8"))).events.items():
+            found[event].levels |= said.levels
+            found[event].fields |= said.fields
+    found[logs.LIBRARY_EVENT] = Event(levels={"warning", "error", "critical"}, fields={"logger", "message", "error"})
+    return dict(found)
+
+
+def journal_events() -> dict[str, Event]:
+    """Have the journal write one change to each state, with every field set, and read what it wrote."""
+    stream = io.StringIO()
+    logs.configure(level="debug", format="json", stream=stream)
+    for state in State:
+        journal.write(
+            Change(
+                job_id=1,
+                folder="/in",
+                path="a.jpg",
+                remote="drive",
+                cause=Cause.FOUND,
+                before=None,
+                after=state,
+                detail="why",
+                outcome=Outcome.UPLOADED,
+                size=1,
+                at=0.0,
+            )
+        )
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    return {
+        line["event"]: Event(levels={line["level"]}, fields=set(line) - {"timestamp", "level", "event"})
+        for line in lines
+    }
+
+
+def test_events() -> None:
+    documented = {
+        name: Event(levels=set(levels.split(", ")), fields=set(code(fields)))
+        for name, (_, levels, fields, _) in by_name(rows(DOCS["events"], "event")).items()
+    }
+    assert documented == events_in_code() | journal_events()
+
+
+def test_every_logger_is_called_as_the_test_reads_it() -> None:
+    """A logger by another name would be overlooked; `logs` itself passes on what libraries say."""
+    for path in (ROOT / "syncd").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        made = re.findall(r"(?m)^(\w+) = structlog\.get_logger\(", text)
+        assert set(made) <= {"log"} or path.name == "logs.py", path
+
+
+# Configuration.
+
+BOTH = {*Remote.keys(), "type"}
+SECTIONS: dict[str, tuple[type[Section], set[str]]] = {
+    "## The file": (Config, set(Config.keys())),
+    "## folders": (Folder, set(Folder.keys())),
+    "### after_upload": (AfterUpload, set(AfterUpload.keys()) - {"action"}),
+    "## remotes": (Remote, BOTH),
+    "### type: image": (ImageRemote, set(ImageRemote.keys()) - BOTH),
+    "### type: multipart": (MultipartRemote, set(MultipartRemote.keys()) - BOTH),
+    "## scheduler": (Scheduler, set(Scheduler.keys())),
+    "### bandwidth": (Span, set(Span.keys())),
+    "### retry": (Retry, set(Retry.keys())),
+    "## control": (Control, set(Control.keys())),
+    "## logging": (Logging, set(Logging.keys())),
+    "### file": (LogFile, set(LogFile.keys())),
+}
+PLACES: dict[str, tuple[tuple[str | int, ...], ...]] = {
+    "## folders": (("folders", 0),),
+    "## remotes": (("remotes", "a"), ("remotes", "d")),
+    "### type: image": (("remotes", "a"),),
+    "### type: multipart": (("remotes", "d"),),
+    "## scheduler": (("scheduler",),),
+    "### retry": (("scheduler", "retry"),),
+    "## control": (("control",),),
+    "## logging": (("logging",),),
+    "### file": (("logging", "file"),),
+}
+"""Where the keys of a section stand in the file that the defaults are tried in."""
+IN_WORDS = {"include", "state_dir", "store", "socket"}
+"""Their defaults are a long list or depend on the platform."""
+
+
+def options(heading: str) -> dict[str, list[str]]:
+    return by_name(rows(part(DOCS["configuration"], heading), "key"))
+
+
+def test_every_section_is_documented() -> None:
+    def below(annotation: Any) -> set[type[Section]]:
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            return {annotation}.union(*(below(of.annotation) for of in annotation.model_fields.values()))
+        return set().union(*map(below, get_args(annotation)))
+
+    short_forms = {"Bandwidth", "Address"}  # a list, and host:port
+    known = {section for section, _ in SECTIONS.values()} - {Remote}
+    assert {section.__name__ for section in below(Config) - known} == short_forms
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_keys(heading: str) -> None:
+    assert set(options(heading)) == SECTIONS[heading][1]
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_words_that_a_key_takes(heading: str) -> None:
+    fields = SECTIONS[heading][0].model_fields
+    for key, row in options(heading).items():
+        taken = words_of(fields[key].annotation) if key in fields else set()
+        assert taken <= {*code(row[1]), *code(row[2]), "move"}, key
+
+
+def words_of(annotation: Any) -> set[str]:
+    if get_origin(annotation) is Literal:
+        return set(get_args(annotation))
+    return set().union(*map(words_of, get_args(annotation)))
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_which_keys_are_required_and_which_are_not_set(heading: str) -> None:
+    fields = {of.alias or name: of for name, of in SECTIONS[heading][0].model_fields.items()}
+    for key, (_, _, default, _) in options(heading).items():
+        if key in fields and key not in IN_WORDS | {"control"}:
+            assert (default == "required") == fields[key].is_required(), key
+            assert default != "—" or fields[key].default is None, key
+
+
+@pytest.mark.parametrize("heading", PLACES)
+def test_defaults(tmp_path: Path, heading: str) -> None:
+    """A file that says the documented default says nothing: it is the same configuration as one without."""
+    for key, (_, _, default, _) in options(heading).items():
+        if key not in IN_WORDS and (value := code(default)):
+            for place in PLACES[heading]:
+                said = configuration(tmp_path, place, {key: yaml.safe_load(value[0])})
+                assert said == configuration(tmp_path, place, {}), key
+
+
+def configuration(tmp_path: Path, place: Iterable[str | int], added: dict[str, Any]) -> Config:
+    """Load a small file with these keys added at ``place``."""
+    data: dict[str, Any] = {
+        "folders": [{"path": "in", "remote": "d"}],
+        "remotes": {
+            "a": {"type": "image", "url": "http://host"},
+            "d": {"type": "multipart", "url": "http://host", "pool_id": "00000000-0000-0000-0000-000000000000"},
+        },
+        "scheduler": {"retry": {}},
+        "control": {},
+        "logging": {"file": {"path": "log"}} if tuple(place) == ("logging", "file") else {},
+    }
+    section: Any = data
+    for step in place:
+        section = section[step]
+    section.update(added)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return load(path).config
+
+
+# Commands.
+
+
+def test_states_causes_and_outcomes() -> None:
+    states = DOCS["commands"]
+    assert set(by_name(rows(states, "state"))) == set(State)
+    assert set(by_name(rows(states, "outcome of `done`"))) == set(Outcome)
+    leads = {cause: code(row[1]) for cause, row in by_name(rows(states, "cause")).items()}
+    assert leads == {cause: sorted({end for (_, by), end in TABLE.items() if by is cause}) for cause in Cause}
+
+
+def test_exit_codes() -> None:
+    assert [int(row[0]) for row in rows(DOCS["commands"], "code")] == list(Exit)
+
+
+def commands(group: click.Group) -> Iterator[click.Command]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield command
+
+
+def spelled(command: click.Command) -> set[str]:
+    return {spelling for option in command.params if isinstance(option, click.Option) for spelling in option.opts}
+
+
+def test_every_command_is_documented() -> None:
+    headings = set(re.findall(r"(?m)^## syncd (.+)$", DOCS["commands"]))
+    assert headings == set(cli.list_commands(click.Context(cli)))
+
+
+@pytest.mark.parametrize("name", ["", *cli.list_commands(click.Context(cli))])
+def test_options(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name) if name else cli
+    assert command is not None
+    table = rows(part(DOCS["commands"], f"## syncd {name}" if name else "# Commands"), "option")
+    documented = [spelling for row in table for spelling in code(row[0])]
+    assert sorted(documented) == sorted(spelled(command) | (set() if name else {"-h", "--help"}))
+
+
+def test_subcommands_of_ctl() -> None:
+    group = cli.get_command(click.Context(cli), "ctl")
+    assert isinstance(group, click.Group)
+    documented = {}
+    for usage, options_of, _ in rows(part(DOCS["commands"], "## syncd ctl"), "command"):
+        (words,) = code(usage)
+        name, _, arguments = words.partition(" ")
+        documented[name] = arguments, set(code(options_of))
+    assert documented == {
+        command.name: (
+            " ".join(
+                of.make_metavar(click.Context(command)) for of in command.params if isinstance(of, click.Argument)
+            ),
+            spelled(command),
+        )
+        for command in commands(group)
+    }
+
+
+def test_environment() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "syncd").rglob("*.py"))
+    ours = set(re.findall(r"\"(SYNCD_\w+|NO_COLOR)\"", text))
+    assert set(by_name(rows(DOCS["commands"], "variable"))) == ours
+
+
+# The control API.
+
+
+def test_routes() -> None:
+    source = ast.parse(inspect.getsource(api.make_app))
+    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    routes = {
+        f"{call.func.attr.upper()} {call.args[0].value}"
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "post")
+        if isinstance(call.args[0], ast.Constant)
+    }
+    assert set(by_name(rows(DOCS["commands"], "request"))) == routes
+
+
+def test_status_document() -> None:
+    documented = by_name(rows(part(DOCS["commands"], "### The status document"), "field"))
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(steering.Status))
+    for name, shape in ("folders[]", steering.FolderStatus), ("remotes[]", steering.RemoteStatus):
+        assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
+    assert set(get_type_hints(steering.Bytes)) == set(code(documented["bytes"][1]))
+
+
+def test_job_document() -> None:
+    documented = by_name(rows(part(DOCS["commands"], "### A job"), "field"))
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(steering.JobDetail))
+    assert set(get_type_hints(steering.Step)) <= set(code(documented["history[]"][1]))
+
+
+# All documents.
+
+
+def prose() -> list[Path]:
+    return sorted(path for pattern in PROSE for path in ROOT.glob(pattern))
+
+
+@pytest.mark.parametrize("path", prose(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"(?m)^#+ (.+)$", there.read_text(encoding="utf-8"))
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
+
+
+def test_the_configuration_that_the_readme_shows_works(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"(?s)```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"))
+    (tmp_path / "drive.token").write_text("token")
+    (tmp_path / "drive.token").chmod(0o600)
+    (tmp_path / "config.yaml").write_text(shown, encoding="utf-8")
+    assert load(tmp_path / "config.yaml").warnings == ()
+
+
+def test_the_source_map_is_whole() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(by_name(rows(text, "room")))
+    package = ROOT / "syncd"
+    rooms = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
+    modules = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert named == rooms | modules
+
+
+def test_code_that_the_architecture_names_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    paths = [name for name in code(text) if re.fullmatch(r"[\w/]+\.py", name)]
+    assert len(paths) > 20
+    for name in paths:
+        assert (ROOT / "syncd" / name).exists() or (ROOT / name).exists(), name
