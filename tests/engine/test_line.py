@@ -1,0 +1,68 @@
+"""The way to a server: what its failures and successes do to the requests that follow."""
+
+import asyncio
+
+import pytest
+
+from syncd.core.breaker import Breaker, Position
+from syncd.core.errors import Permanent, Scope, Transient
+from syncd.core.limits import Adaptive, Fixed
+from syncd.core.retry import Policy
+from syncd.engine.gate import Gate
+from syncd.engine.line import Line
+from tests.engine.fakes import FakeRemote
+
+DOWN = Transient("connection refused", scope=Scope.REMOTE)
+
+
+@pytest.fixture
+def line():
+    return Line(FakeRemote(latency=0), Gate(Fixed(8)), Breaker(Policy(), lambda: 0.0), clock=lambda: 5.0)
+
+
+async def fail(line, failure):
+    with pytest.raises(type(failure)):
+        async with line.request("job"):
+            raise failure
+
+
+async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(line):
+    await fail(line, DOWN)
+    assert line.down
+    await line.probe()
+    assert (line.down, line.gate.capacity) == (False, 1)
+    async with line.request("job"):
+        assert line.gate.capacity == 1
+    assert line.gate.capacity == 8
+
+
+async def test_a_request_that_waited_while_the_server_went_down_is_not_made(line):
+    made = []
+
+    async def ask(number):
+        async with line.request(number):
+            made.append(number)
+            await asyncio.sleep(0)
+            raise DOWN
+
+    await asyncio.gather(*(ask(number) for number in range(20)), return_exceptions=True)
+    assert made == list(range(8))
+
+
+async def test_a_probe_that_fails_opens_it_again_and_any_other_answer_will_do(line):
+    await fail(line, DOWN)
+    line.remote.fail = lambda call, *about: DOWN
+    await line.probe()
+    assert line.down
+    line.remote.fail = lambda call, *about: Permanent("forbidden, but somebody is there")
+    await line.probe()
+    assert line.breaker.position is Position.HALF_OPEN
+
+
+async def test_an_overload_lowers_the_limit(line):
+    line.gate.limit = Adaptive()
+    before = line.gate.capacity
+    await fail(line, Transient("too busy", overload=True))
+    assert line.gate.capacity == before // 2
+    await fail(line, Transient("reset"))
+    assert line.gate.capacity == before // 2
