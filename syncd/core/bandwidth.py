@@ -40,8 +40,10 @@ class Bucket:
         self._at = now
 
     def set_rate(self, rate: float | None, now: float) -> None:
-        """Go on at another rate: bytes a second, None for unlimited, 0 for none."""
+        """Go on at another rate: bytes a second, None for unlimited, 0 for none. Who waits is to draw anew then."""
         self._refill(now)
+        if rate != self.rate:
+            self._level = 0.0
         self.rate = rate
 
     def draw(self, size: int, now: float) -> float:

@@ -1,7 +1,6 @@
 """The pace of all uploads together: the bandwidth limit and its timetable, and the meter of what went out."""
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -11,7 +10,7 @@ from syncd.core.bandwidth import Bucket, Span, limit_at
 PIECE = 16 * 1024
 """Bytes drawn at a time, so that a slow limit is smooth."""
 PAUSE = 5.0
-"""Seconds after which a closed line is looked at again; the longest a change of the limit takes to be noticed."""
+"""Seconds after which one who waits looks again; the longest a change of the limit takes to be noticed."""
 WINDOW = 5.0
 """Seconds over which the rate is measured."""
 
@@ -90,8 +89,10 @@ class Pace:
         if not self._timetable:
             return
         self._bucket.set_rate(self._limit(), self._clock())
-        while math.isinf(delay := self._bucket.draw(size, self._clock())):
-            await self._sleep(PAUSE)
+        delay = self._bucket.draw(size, self._clock())
+        while delay > 0:
+            rate, pause = self._bucket.rate, min(delay, PAUSE)
+            await self._sleep(pause)
             self._bucket.set_rate(self._limit(), self._clock())
-        if delay > 0:
-            await self._sleep(delay)
+            same = self._bucket.rate == rate
+            delay = delay - pause if same else self._bucket.draw(size, self._clock())

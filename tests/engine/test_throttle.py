@@ -1,0 +1,159 @@
+"""The pace of all uploads together, in simulated time."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from syncd.core.bandwidth import BURST, DAY, Span
+from syncd.engine.throttle import PAUSE, PIECE, WINDOW, Meter, Pace
+from tests.simulation.loop import simulated
+
+KIB = 1024
+START = datetime(2030, 6, 1, 7, 0)  # noqa: DTZ001 - a timetable is in local time
+
+
+def always(limit):
+    return [Span(start=0, end=DAY, limit=limit)]
+
+
+def pace_of(timetable):
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    return Pace(timetable, clock=loop.time, local_time=lambda: START + timedelta(seconds=loop.time() - began))
+
+
+async def seconds(*work):
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await asyncio.gather(*work)
+    return clock() - began
+
+
+def test_without_a_limit_nothing_waits():
+    async def run():
+        pace = pace_of([])
+        assert await seconds(pace.spend(10**12)) == 0
+        assert pace.meter.total == 10**12
+
+    simulated(run())
+
+
+@pytest.mark.parametrize("senders", [1, 7])
+def test_all_senders_together_keep_to_the_limit(senders):
+    async def run():
+        pace = pace_of(always(100 * KIB))
+        took = await seconds(*(pace.spend(1000 * KIB) for _ in range(senders)))
+        assert took == pytest.approx(10 * senders, rel=0.03)
+        assert pace.meter.total == senders * 1000 * KIB
+
+    simulated(run())
+
+
+def test_never_more_than_the_burst_ahead():
+    async def run():
+        rate = 64 * KIB
+        pace = pace_of(always(rate))
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(3600)  # what was not used is not saved up
+        began = clock()
+        sending = asyncio.gather(*(pace.spend(300 * KIB) for _ in range(4)))
+        while not sending.done():
+            assert pace.meter.total <= rate * (clock() - began + BURST) + 4 * PIECE
+            await asyncio.sleep(0.05)
+        await sending
+
+    simulated(run())
+
+
+def test_a_closed_line_opens_by_the_timetable():
+    async def run():
+        pace = pace_of([Span(start=6 * 60, end=8 * 60, limit=0.0), Span(start=0, end=DAY, limit=None)])
+        assert 3600 <= await seconds(pace.spend(10 * KIB)) <= 3600 + PAUSE  # it is seven o'clock
+        assert await seconds(pace.spend(10**9)) == 0
+
+    simulated(run())
+
+
+@pytest.mark.parametrize("before", [0.0, 1.0, 1 * KIB])
+def test_a_change_is_noticed_by_those_who_wait(before):
+    """At one byte a second a piece waits for hours; nobody who lifts the limit wants to wait them out."""
+
+    async def run():
+        pace = pace_of(always(before))
+        waiting = asyncio.gather(*(pace.spend(PIECE) for _ in range(50)))
+        await asyncio.sleep(12)
+        assert not waiting.done()
+        pace.change([])
+        assert await seconds(waiting) <= PAUSE
+
+    simulated(run())
+
+
+def test_a_change_to_another_rate_holds_for_those_who_wait():
+    async def run():
+        pace = pace_of(always(1 * KIB))
+        waiting = asyncio.gather(*(pace.spend(PIECE) for _ in range(64)))  # a thousand seconds' worth
+        await asyncio.sleep(12)
+        sent = pace.meter.total
+        pace.change(always(64 * KIB))
+        left = 64 * PIECE - sent
+        took = await seconds(waiting)
+        assert left / (64 * KIB) - 2 <= took <= left / (64 * KIB) + PAUSE + 1
+
+    simulated(run())
+
+
+def test_a_lower_limit_holds_too():
+    async def run():
+        pace = pace_of(always(1024 * KIB))
+        sending = asyncio.gather(*(pace.spend(10 * 1024 * KIB) for _ in range(4)))
+        await asyncio.sleep(5)
+        pace.change(always(10 * KIB))
+        await asyncio.sleep(PAUSE)
+        before = pace.meter.total
+        await asyncio.sleep(100)
+        assert pace.meter.total - before <= 100 * 10 * KIB * 1.05 + 4 * PIECE
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+    simulated(run())
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_the_meter_tells_the_rate_of_the_last_seconds():
+    clock = Clock()
+    meter = Meter(clock)
+    assert meter.rate() == 0
+    for _ in range(1000):
+        clock.now += 0.01
+        meter.count(500)
+    assert meter.total == 500_000
+    assert meter.rate() == pytest.approx(50_000, rel=0.05)
+    clock.now += WINDOW / 2
+    assert meter.rate() == pytest.approx(25_000, rel=0.1)
+    clock.now += WINDOW
+    assert meter.rate() == 0
+    assert meter.total == 500_000
+
+
+def test_the_meter_is_not_dazzled_by_its_first_bytes():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.count(1000)
+    assert meter.rate() == 2000  # as over half a second, not over none
+
+
+def test_the_meter_remembers_little():
+    clock = Clock()
+    meter = Meter(clock)
+    for _ in range(100_000):
+        clock.now += 0.001
+        meter.count(1)
+    assert len(meter._recent) <= WINDOW * 10 + 2
