@@ -48,7 +48,8 @@ _NEXT = select(
         for state, large in _KINDS
     )
 )
-_WOKEN = update(jobs).where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == State.WAITING)
+_ALL_WAITING = update(jobs).where(jobs.c.state == State.WAITING)
+_WOKEN = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"))
 _WOKEN_BY_KEY = _WOKEN.where(jobs.c.key == bindparam("content"))
 _NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
 
@@ -97,13 +98,15 @@ def renew(work: Work, owner: str, lease: float) -> None:
 def recover(work: Work, owner: str) -> int:
     """Release what others than ``owner`` have claimed; return how many jobs.
 
-    For the one daemon of a state folder, at its start: all others are dead, however long their leases.
+    For the one daemon of a state folder, at its start: all others are dead, however long their leases. What waited for
+    one of their uploads of the same content would not be woken, so it is due now.
     """
     ids = select(jobs.c.id).where(jobs.c.lease_owner != owner)
     rows = load_all(work.connection, jobs.c.id, work.connection.execute(ids).scalars())
     move(work, Cause.RELEASED, rows, detail=INTERRUPTED)
     far = jobs.c.due_at > work.now + FAR
-    work.connection.execute(update(jobs).where(jobs.c.state == State.WAITING, far), {"due_at": work.now})
+    followed = jobs.c.key_version == jobs.c.version
+    work.connection.execute(_ALL_WAITING.where(far | followed), {"due_at": work.now})
     return len(rows)
 
 

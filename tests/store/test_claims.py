@@ -223,6 +223,22 @@ async def test_recovery_after_a_crash(path, clock):
     await store.close()
 
 
+async def test_after_a_crash_a_twin_does_not_wait_to_be_woken(path, clock):
+    store = await JobStore.open(path, clock=clock)
+    remote = (await store.remote("drive", "drive")).id
+    await observe(store, remote, seen("a"), seen("b"), seen("c"))
+    _, twin, failed = await store.claim(remote, 3, owner="first", lease=60)
+    await store.note_key(twin, "key")
+    for job in (twin, failed):
+        await store.defer(job, due_at=clock.now + 50, attempts=0, detail="later")
+    await store.close()
+
+    store = await JobStore.open(path, clock=clock)
+    await store.recover("second")
+    assert {job.path for job in await store.claim(remote, 5, owner="second", lease=60)} == {"a", "b"}
+    await store.close()
+
+
 async def test_leases_are_renewed(store, remote, clock):
     async def leases() -> set[tuple[str, float]]:
         query = text("SELECT lease_owner, lease_until FROM jobs WHERE lease_owner IS NOT NULL")
