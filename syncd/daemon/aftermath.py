@@ -8,10 +8,12 @@ import asyncio
 import os
 import shutil
 import time
+from contextlib import suppress
 
 import structlog
 
 from syncd.config.model import AfterUpload, Folder
+from syncd.core.errors import FileChanged
 from syncd.core.model import Stamp
 from syncd.core.names import displayed
 from syncd.core.states import State
@@ -65,6 +67,8 @@ class Aftermath:
 
     async def _sweep_folder(self, folder: Folder) -> None:
         after = None
+        if not self._rooms.remote_ids.keys() >= set(folder.remotes):
+            return  # in the middle of a reload
         ids = self._rooms.ids_of(folder.remotes)
         while files := await self._rooms.store.uploaded(folder.path, ids, after=after, limit=BATCH):
             gone = []
@@ -84,9 +88,11 @@ def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
         if what.action == "delete":
             os.unlink(full)
         else:
-            _move(full, os.path.join(str(what.directory), path))
+            _move(full, os.path.join(str(what.directory), path), stamp)
     except FileNotFoundError:
         return not os.path.lexists(full)
+    except FileChanged:
+        return False
     except OSError as error:
         log.warning("file.kept", path=displayed(path), folder=displayed(folder), reason=error.strerror)
         return False
@@ -96,7 +102,7 @@ def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
     return True
 
 
-def _move(source: str, wanted: str) -> None:
+def _move(source: str, wanted: str, stamp: Stamp) -> None:
     """Move a file to ``wanted`` or, where that name is taken, to a numbered one; never over another file."""
     os.makedirs(os.path.dirname(wanted), exist_ok=True)
     stem, suffix = os.path.splitext(wanted)
@@ -104,31 +110,53 @@ def _move(source: str, wanted: str) -> None:
     while True:
         target = f"{stem}-{number}{suffix}" if number else wanted
         try:
-            _move_exclusively(source, target)
+            _move_exclusively(source, target, stamp)
         except FileExistsError:
             number += 1
         else:
             return
 
 
-def _move_exclusively(source: str, target: str) -> None:
-    """Move a file, to another file system too; FileExistsError if there is a ``target``."""
+def _move_exclusively(source: str, target: str, stamp: Stamp) -> None:
+    """Move a file, to another file system too; FileExistsError if there is another ``target``."""
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:
-        raise
+        if stamp_of(os.lstat(target)) != stamp:  # else a crash came between the link and the unlink
+            raise
     except OSError:  # another file system, or one without hard links
-        _copy_exclusively(source, target)
+        _copy_exclusively(source, target, stamp)
     os.unlink(source)
 
 
-def _copy_exclusively(source: str, target: str) -> None:
-    with open(source, "rb") as reader, open(target, "xb") as writer:
-        try:
+def _copy_exclusively(source: str, target: str, stamp: Stamp) -> None:
+    """Copy a file, which has its name only when it is whole; ``FileChanged`` if it is not the one of ``stamp`` then."""
+    part = os.path.join(os.path.dirname(target), f".syncd-{stamp.device:x}-{stamp.inode:x}.part")
+    try:
+        with open(source, "rb", opener=_open_plainly) as reader, open(part, "wb") as writer:
             shutil.copyfileobj(reader, writer, COPY_SIZE)
             writer.flush()
             os.fsync(writer.fileno())
-            shutil.copystat(source, target)
-        except BaseException:
-            os.unlink(target)
-            raise
+        shutil.copystat(source, part)
+        if stamp_of(os.lstat(source)) != stamp:
+            raise FileChanged("the file changed while it was being moved")
+        _name_exclusively(part, target)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    """Open without following a link or waiting for a FIFO's writer, whatever has taken the file's place."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def _name_exclusively(part: str, target: str) -> None:
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            raise FileExistsError from None
+        os.rename(part, target)

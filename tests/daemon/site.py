@@ -1,0 +1,146 @@
+"""A daemon and a receiver in the test's own process, on real folders and sockets, and what a person asks of them."""
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager
+
+import aiohttp
+import yaml
+
+from syncd.config.load import load
+from syncd.control.steering import JobQuery, NotFound
+from syncd.daemon.service import Daemon
+from syncd.daemon.steering import DaemonSteering
+from syncd.receiver.serve import serve
+from syncd.receiver.settings import Settings
+
+POOL = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
+PATIENCE = 30.0
+
+
+@asynccontextmanager
+async def running_receiver(folder, **settings):
+    stop, url = asyncio.Event(), asyncio.get_running_loop().create_future()
+    made = Settings(folder=str(folder), fsync=False, **settings)
+    task = asyncio.create_task(serve(made, host="127.0.0.1", port=0, ready=url.set_result, stop=stop))
+    try:
+        yield await url
+    finally:
+        stop.set()
+        await task
+
+
+def noise(size, seed=1):
+    return hashlib.shake_128(str(seed).encode()).digest(size)
+
+
+async def until(condition, what=""):
+    """Wait until ``condition()``, maybe a coroutine function, is true; return what it returned."""
+    seen = None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not seen:
+                seen = condition()
+                if asyncio.iscoroutine(seen):
+                    seen = await seen
+                if not seen:
+                    await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"waited in vain until {what or condition}") from None
+    return seen
+
+
+class Site:
+    def __init__(self, folder, url):
+        self.folder = folder
+        self.url = url
+        self.inbox = folder / "inbox"
+        self.inbox.mkdir()
+        self.path = folder / "config.yaml"
+        self.daemon = None
+        self._task = None
+        self.settings = {
+            "folders": [{"path": "inbox", "remote": ["drive"], "settle": "50ms"}],
+            "remotes": {"drive": self.multipart(), "ascii": self.image()},
+            "scheduler": {"retry": {"initial": "20ms", "max": "50ms"}},
+            "state_dir": "state",
+        }
+
+    def multipart(self, **more):
+        return {"type": "multipart", "url": self.url, "pool_id": POOL, "chunk_size": "64KiB", "direct": "never", **more}
+
+    def image(self, **more):
+        return {"type": "image", "url": self.url, **more}
+
+    def write(self):
+        self.path.write_text(yaml.safe_dump(self.settings))
+        return load(self.path)
+
+    async def start(self):
+        self.daemon = Daemon(self.write())
+        self._task = asyncio.create_task(self.daemon.run())
+        await until(lambda: self._task.done() or (self.folder / "state" / "control.sock").exists())
+        if self._task.done():
+            await self._task
+        return self
+
+    async def run_to_the_end(self):
+        await Daemon(self.write()).run()
+
+    async def end(self):
+        if self._task is None:
+            return
+        self.daemon.end()
+        task, self._task = self._task, None
+        await task
+
+    @property
+    def steering(self):
+        return DaemonSteering(self.daemon)
+
+    async def reload(self):
+        self.write()
+        return await self.steering.reload()
+
+    async def jobs(self, **query):
+        return (await self.steering.jobs(JobQuery(limit=1000, **query)))["jobs"]
+
+    async def show(self, name):
+        return await self.steering.show(str(self.inbox / name))
+
+    async def counts(self):
+        return (await self.steering.status())["jobs"]
+
+    async def until_counts(self, **wanted):
+        seen = {}
+
+        async def reached():
+            seen.update(await self.counts())
+            return all(seen[state] == number for state, number in wanted.items())
+
+        try:
+            await until(reached)
+        except AssertionError:
+            raise AssertionError(f"wanted {wanted}, there are {seen}") from None
+
+    async def until_shown(self, name, *states):
+        async def shown():
+            try:
+                jobs = await self.show(name)
+            except NotFound:
+                return None
+            return jobs if {job["state"] for job in jobs} <= set(states) else None
+
+        return await until(shown, f"{name} is {states}")
+
+    async def received(self, path="/v1/receiver"):
+        async with aiohttp.ClientSession() as session, session.get(self.url + path) as answer:
+            return answer.status, await (answer.json() if path == "/v1/receiver" else answer.read())
+
+    async def counters(self):
+        return (await self.received())[1]
+
+    async def content(self, job):
+        status, body = await self.received(f"/api/files/{job['ref']}")
+        assert status == 200, job
+        return body
