@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ class Daemon:
         self.started_at = time.monotonic()
         self.ending = asyncio.Event()
         self._error: BaseException | None = None
+        self._hung_up = asyncio.Event()
         self._reloading = asyncio.Lock()
         self.rooms: Rooms
 
@@ -43,7 +45,7 @@ class Daemon:
             async with open_rooms(self.loaded.config, failed=self._die) as rooms:
                 self.rooms = rooms
                 aftermath = Aftermath(rooms)
-                async with _serving(self), _task(aftermath.run()), _task(self._heartbeat()):
+                async with _serving(self), _task(self, aftermath.run()), _task(self, self._heartbeat()):
                     await self._work()
         if self._error:
             raise self._error
@@ -61,7 +63,8 @@ class Daemon:
         )
         self.rooms.folders.start()
         notify.ready(self.words())
-        await self.ending.wait()
+        async with _task(self._heed_hang_ups()):
+            await self.ending.wait()
         notify.stopping()
         log.info("daemon.stopping")
         await self.rooms.folders.close()
@@ -81,6 +84,22 @@ class Daemon:
         log.error("daemon.failed", exc_info=error)
         self._error = self._error or error
         self.end()
+
+    def check(self, task: asyncio.Task[None]) -> None:
+        """End if a side task has died."""
+        if not task.cancelled() and (error := task.exception()):
+            self._die(error)
+
+    def hang_up(self) -> None:
+        """Have the configuration read again; asking ten times at once is asking once."""
+        self._hung_up.set()
+
+    async def _heed_hang_ups(self) -> None:
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            with contextlib.suppress(BadConfig):  # it is in the log
+                await self.reload()
 
     # What people ask for.
 
@@ -102,6 +121,7 @@ class Daemon:
             notify.reloading()
             try:
                 loaded = await _loaded_again(self.loaded)
+                _log_as(loaded)  # whatever changed: there may be a secret to mask that is new
                 changes = await self._take_over(loaded.config)
                 self.loaded = loaded
             finally:
@@ -113,7 +133,6 @@ class Daemon:
         rooms, old = self.rooms, self.rooms.config
         rooms.config = new
         changes = []
-        logs.configure_from(new)  # whatever changed: there may be a secret to mask that is new
         if new.logging != old.logging:
             changes.append("logging")
         if new.scheduler.bandwidth != old.scheduler.bandwidth:
@@ -190,8 +209,10 @@ async def _serving(daemon: Daemon) -> AsyncGenerator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _task(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+async def _task(daemon: Daemon, work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Do ``work`` beside; without it the daemon does not go on."""
     task = asyncio.create_task(work)
+    task.add_done_callback(daemon.check)
     try:
         yield
     finally:
@@ -201,23 +222,22 @@ async def _task(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
 
 @contextlib.contextmanager
 def _signals(daemon: Daemon) -> Generator[None]:
-    """End on SIGTERM and SIGINT, reload on SIGHUP."""
+    """End on SIGTERM and SIGINT, reload on SIGHUP; afterwards whoever handled them before does so again.
+
+    The loop's own handlers would leave a moment at which a signal kills.
+    """
     loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[None]] = set()
 
-    def reload() -> None:
-        task = asyncio.create_task(_reload_quietly(daemon))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
+    def calling(function: Callable[[], None]) -> Callable[[int, FrameType | None], object]:
+        return lambda _number, _frame: loop.call_soon_threadsafe(function)
 
-    handlers = {signal.SIGTERM: daemon.end, signal.SIGINT: daemon.end, signal.SIGHUP: reload}
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
+    wanted = {signal.SIGTERM: daemon.end, signal.SIGINT: daemon.end, signal.SIGHUP: daemon.hang_up}
+    before = {number: signal.signal(number, calling(function)) for number, function in wanted.items()}
     try:
         yield
     finally:
-        for number in handlers:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _loaded_again(loaded: Loaded) -> Loaded:
@@ -229,6 +249,10 @@ async def _loaded_again(loaded: Loaded) -> Loaded:
         raise BadConfig(problems) from None
 
 
-async def _reload_quietly(daemon: Daemon) -> None:
-    with contextlib.suppress(BadConfig):  # it is in the log
-        await daemon.reload()
+def _log_as(loaded: Loaded) -> None:
+    try:
+        logs.configure_from(loaded.config)
+    except OSError as error:
+        problem = f"{loaded.path}: logging.file: can't be opened: {error.strerror}"
+        log.error("daemon.reload_refused", problems=[problem])  # noqa: TRY400 - the problem is the whole story
+        raise BadConfig([problem]) from None

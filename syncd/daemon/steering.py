@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from syncd import __version__
+from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.control import steering as api
 from syncd.control.targets import Target
 from syncd.core.names import displayed
@@ -39,7 +40,11 @@ class DaemonSteering(api.Steering):
             "pid": os.getpid(),
             "uptime_seconds": round(time.monotonic() - daemon.started_at, 3),
             "folders": [await self._folder(path) for path in list(rooms.folders.watches)],
-            "remotes": [self._remote(lane) for lane in rooms.scheduler.lanes.values()],
+            "remotes": [
+                self._remote(lane, rooms.config.remotes[name])
+                for name, lane in rooms.scheduler.lanes.items()
+                if name in rooms.config.remotes  # during a reload, one that goes may still be there
+            ],
             "jobs": {state.value: counts.jobs[state] for state in State},
             "bytes": {"pending": pending, "sent": rooms.pace.meter.total, "per_second": round(rate, 1)},
             "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
@@ -57,8 +62,7 @@ class DaemonSteering(api.Steering):
             "detail": status.detail,
         }
 
-    def _remote(self, lane: Lane) -> api.RemoteStatus:
-        settings = self._daemon.rooms.config.remotes[lane.name]
+    def _remote(self, lane: Lane, settings: ImageRemote | MultipartRemote) -> api.RemoteStatus:
         breaker = lane.line.breaker
         down = lane.line.down
         return {

@@ -1,0 +1,205 @@
+"""A changed configuration is taken over while the work goes on: nothing is lost, and what stays is left alone."""
+
+import asyncio
+
+import pytest
+
+from syncd.control.steering import BadConfig
+from syncd.store.jobs import Change
+from tests.daemon.site import noise, until
+
+MIB = 1024 * 1024
+
+
+def told(site):
+    """Collect the changes of all jobs from now on."""
+    changes: list[Change] = []
+    site.daemon.rooms.store.on_change.append(changes.append)
+    return changes
+
+
+async def test_nothing_changed(site):
+    await site.start()
+    assert await site.reload() == ["nothing"]
+
+
+async def test_a_new_folder_and_a_new_remote(site):
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(done=1)
+    other = site.folder / "other"
+    other.mkdir()
+    (other / "b.jpg").write_bytes(noise(2000))
+    site.settings["folders"] += [{"path": "other", "remote": ["more"], "settle": "50ms"}]
+    site.settings["remotes"]["more"] = site.multipart(pool_id="00000000-0000-0000-0000-000000000001")
+    assert await site.reload() == ["remote more", f"folder {other}"]
+    await site.until_counts(done=2)
+    (other / "c.jpg").write_bytes(noise(3000))
+    await site.until_counts(done=3)
+
+
+async def test_a_folder_that_goes_is_watched_no_longer_and_comes_back_with_nothing_sent_twice(site):
+    other = site.folder / "other"
+    other.mkdir()
+    (other / "b.jpg").write_bytes(noise(2000))
+    site.settings["folders"] += [{"path": "other", "remote": "drive", "settle": "50ms"}]
+    await site.start()
+    await site.until_counts(done=1)
+    away = site.settings["folders"].pop()
+    assert await site.reload() == [f"folder {other}"]
+    (other / "c.jpg").write_bytes(noise(3000))
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(done=2)
+    assert [folder["path"] for folder in (await site.steering.status())["folders"]] == [str(site.inbox)]
+    before = await site.counters()
+    site.settings["folders"].append(away)
+    await site.reload()
+    await site.until_counts(done=3)
+    assert (await site.counters())["files"] == before["files"] + 1  # c, and not b again
+
+
+async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
+    """While the other remote, the folder's own settings and the bandwidth change."""
+    site.settings["folders"][0]["remote"] = ["drive", "ascii"]
+    site.settings["scheduler"]["bandwidth"] = "2MiB/s"
+    await site.start()
+    changes = told(site)
+    data = noise(4 * MIB)
+    (site.inbox / "giant.tif").write_bytes(data)
+    lanes = site.daemon.rooms.scheduler.lanes
+    await until(lambda: all(lane.progress() for lane in lanes.values()))
+
+    async def under_way():
+        return (await site.counters())["chunks_received"] > 4
+
+    await until(under_way)
+    site.settings["remotes"]["ascii"]["timeout"] = "59s"
+    site.settings["folders"][0]["settle"] = "60ms"
+    site.settings["scheduler"]["bandwidth"] = "100MiB/s"
+    changed = await site.reload()
+    assert changed == ["bandwidth", "remote ascii", f"folder {site.inbox}"]
+    await site.until_counts(done=2)
+    drive = [change.after.value for change in changes if change.remote == "drive"]
+    assert drive == ["queued", "uploading", "done"]
+    counters = await site.counters()
+    assert counters["chunks_repeated"] == 0
+    jobs = await site.show("giant.tif")
+    assert await site.content(next(job for job in jobs if job["remote"] == "drive")) == data
+
+
+async def test_a_remote_that_changes_keeps_what_was_acknowledged(site):
+    site.settings["scheduler"]["bandwidth"] = "2MiB/s"
+    await site.start()
+    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
+
+    async def under_way():
+        return (await site.counters())["chunks_received"] > 4
+
+    await until(under_way)
+    site.settings["remotes"]["drive"]["timeout"] = "59s"
+    site.settings["scheduler"]["bandwidth"] = "100MiB/s"
+    assert "remote drive" in await site.reload()
+    await site.until_counts(done=1)
+    counters = await site.counters()
+    assert (counters["chunks_received"], counters["chunks_repeated"]) == (64, 0)
+
+
+async def test_what_waits_for_a_remote_that_goes_is_there_when_it_comes_back(site):
+    await site.start()
+    await site.steering.stop(now=False)
+    for number in range(5):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
+    await site.until_counts(queued=5)
+    drive = site.settings["remotes"].pop("drive")
+    site.settings["folders"][0]["remote"] = ["ascii"]
+    await site.reload()
+    await site.until_counts(queued=5)  # those for the other remote
+    site.settings["remotes"]["drive"] = drive
+    site.settings["folders"][0]["remote"] = ["ascii", "drive"]
+    await site.reload()
+    await site.until_counts(queued=10)
+    await site.steering.start()
+    await site.until_counts(done=10)
+
+
+async def test_status_answers_while_a_remote_goes(site):
+    """Its last chunks are on their way, for seconds maybe, and people look on."""
+    site.settings["scheduler"]["bandwidth"] = "100KiB/s"
+    site.settings["remotes"]["more"] = site.multipart(pool_id="00000000-0000-0000-0000-000000000001")
+    await site.start()
+    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
+    await until(lambda: any(progress.stage == "sending" for progress in site.daemon.rooms.scheduler.progress()))
+    site.settings["folders"][0]["remote"] = ["ascii"]
+    del site.settings["remotes"]["drive"], site.settings["remotes"]["more"]
+    reloading = asyncio.create_task(site.reload())
+    seen = []
+    while not reloading.done():
+        status = await site.steering.status()
+        seen.append([remote["name"] for remote in status["remotes"]])
+        await asyncio.sleep(0.05)
+    await reloading
+    assert len(seen) > 1
+    assert [remote["name"] for remote in (await site.steering.status())["remotes"]] == ["ascii"]
+
+
+async def test_two_reloads_at_once_come_one_after_the_other(site):
+    await site.start()
+    site.settings["scheduler"]["bandwidth"] = "3MiB/s"
+    site.write()
+    answers = await asyncio.gather(site.steering.reload(), site.steering.reload())
+    assert answers == [["bandwidth"], ["nothing"]]
+
+
+async def test_other_limits_hold_from_then_on(site):
+    site.settings["scheduler"]["concurrency"] = 2
+    await site.start()
+    lanes = site.daemon.rooms.scheduler.lanes
+    assert {lane.line.gate.capacity for lane in lanes.values()} == {2}
+    site.settings["scheduler"]["concurrency"] = 7
+    await site.reload()
+    assert {lane.line.gate.capacity for lane in lanes.values()} == {7}
+    site.settings["scheduler"]["concurrency"] = "auto"
+    await site.reload()
+    assert {lane.line.gate.capacity for lane in lanes.values()} == {4}
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(done=1)
+
+
+async def test_a_stop_outlasts_a_reload(site):
+    await site.start()
+    await site.steering.stop(now=False)
+    site.settings["remotes"]["drive"]["timeout"] = "59s"
+    await site.reload()
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(queued=1)
+    assert (await site.steering.status())["state"] == "stopped"
+    await site.steering.start()
+    await site.until_counts(done=1)
+
+
+@pytest.mark.parametrize("broken", ["document", "log file"])
+async def test_a_configuration_that_can_not_be_used_changes_nothing(site, broken):
+    await site.start()
+    before = site.daemon.rooms.config
+    if broken == "document":
+        site.path.write_text("folders: [")
+    else:
+        site.settings["folders"][0]["settle"] = "70ms"
+        site.settings["logging"] = {"file": "config.yaml/below a file"}
+        site.write()
+    with pytest.raises(BadConfig) as caught:
+        await site.steering.reload()
+    assert len(caught.value.problems) == 1
+    assert str(site.path) in caught.value.problems[0]
+    assert site.daemon.rooms.config is before
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(done=1)
+    if broken == "log file":  # mended, it is taken over as a whole
+        del site.settings["logging"]
+        assert await site.reload() == [f"folder {site.inbox}"]
+
+
+async def test_what_needs_a_restart_is_said(site):
+    await site.start()
+    site.settings["control"] = {"socket": "other.sock"}
+    assert await site.reload() == ["control: takes effect at the next restart"]
