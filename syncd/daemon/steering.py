@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,10 @@ from syncd.store.jobs import JobRecord, Step
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
     from syncd.daemon.service import Daemon
+
+
+_CURSOR = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?:[0-9]{1,18}")
+"""When a job last changed, and its id: where a page ends."""
 
 
 class DaemonSteering(api.Steering):
@@ -178,11 +183,10 @@ class DaemonSteering(api.Steering):
 def _cursor(text: str | None) -> tuple[float, int] | None:
     if text is None:
         return None
+    if not _CURSOR.fullmatch(text):
+        raise api.Invalid("before: not a cursor that an earlier answer gave as next")
     at, _, number = text.partition(":")
-    try:
-        return float(at), int(number)
-    except ValueError:
-        raise api.Invalid("before: not a cursor that an earlier answer gave as next") from None
+    return float(at), int(number)
 
 
 def _job(record: JobRecord, sent: int | None) -> api.Job:

@@ -1,0 +1,167 @@
+"""What people ask of a running daemon, answered by the real one."""
+
+import os
+
+import pytest
+
+from syncd.control.steering import Invalid, JobQuery, NotFound
+from syncd.core.states import State
+from tests.daemon.site import noise, until
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+async def stopped(site):
+    """A daemon that watches and queues, and uploads nothing."""
+    await site.start()
+    await site.steering.stop(now=False)
+    return site
+
+
+async def test_the_pages_have_every_job_once(stopped):
+    names = {f"{number:02}.jpg" for number in range(23)}
+    for name in names:
+        (stopped.inbox / name).write_bytes(noise(100, name))
+    await stopped.until_counts(queued=23)
+    seen, cursor, pages = [], None, 0
+    while pages == 0 or cursor:
+        page = await stopped.steering.jobs(JobQuery(limit=5, before=cursor))
+        assert len(page["jobs"]) <= 5
+        seen += [os.path.basename(job["path"]) for job in page["jobs"]]
+        cursor, pages = page["next"], pages + 1
+    assert pages == 5
+    assert sorted(seen) == sorted(names)
+    exact = await stopped.steering.jobs(JobQuery(limit=23))
+    assert exact["next"] is None
+
+
+async def test_jobs_by_state_and_by_name(stopped):
+    for name in ("a 100%_sure.jpg", "b.jpg"):
+        (stopped.inbox / name).write_bytes(noise(100, name))
+    await stopped.until_counts(queued=2)
+    assert await stopped.jobs(state=State.DONE) == []
+    assert len(await stopped.jobs(state=State.QUEUED)) == 2
+    assert [job["path"][-6:] for job in await stopped.jobs(search="100%_s")] == ["re.jpg"]
+    assert await stopped.jobs(search="%") != []
+    assert await stopped.jobs(search="0_0") == []  # no wildcard
+
+
+@pytest.mark.parametrize("cursor", ["", ":", "x", "1:x", "nan:1:2", "1e999:99999999999999999999999", "inf:1", "nan:1"])
+async def test_any_cursor_is_a_page_or_refused(stopped, cursor):
+    try:
+        page = await stopped.steering.jobs(JobQuery(before=cursor))
+    except Invalid:
+        pass
+    else:
+        assert page == {"jobs": [], "next": None}
+
+
+NAME = "escaped \udcff\n\x1b[2J \u202e.jpg"
+
+
+async def test_an_odd_name_is_shown_escaped_and_found_exactly(site):
+    await site.start()
+    data = noise(1000)
+    (site.inbox / NAME).write_bytes(data)
+    (job,) = await site.until_shown(NAME, "done")
+    assert job["path"].startswith(str(site.inbox))
+    assert "\\xff\\n\\x1b[2J" in job["path"]
+    job["path"].encode()
+    assert await site.content(job) == data
+    assert [step["state"] for step in job["history"]] == ["queued", "uploading", "done"]
+    (same,) = await site.steering.show(job["id"])
+    assert same["path"] == job["path"]
+
+
+async def test_what_is_not_there_is_told_apart(site):
+    await site.start()
+    (site.inbox / "left out.doc").write_bytes(b"x")
+    for path, words in [
+        (site.inbox / "left out.doc", "left out by include or exclude"),
+        (site.inbox / "none.jpg", "no such file"),
+        (site.folder / "elsewhere.jpg", "none of the watched folders"),
+        (f"{site.inbox}-2/a.jpg", "none of the watched folders"),
+    ]:
+        with pytest.raises(NotFound, match=words):
+            await site.steering.show(str(path))
+    with pytest.raises(NotFound, match="no job 4711"):
+        await site.steering.show(4711)
+    with pytest.raises(NotFound, match="none of the watched folders"):
+        await site.steering.rescan("/")
+    for order in (site.steering.retry, site.steering.cancel):
+        with pytest.raises(NotFound):
+            await order([4711])
+
+
+async def test_a_running_job_is_cancelled_and_tried_again(site):
+    site.settings["scheduler"]["bandwidth"] = "500KiB/s"
+    await site.start()
+    data = noise(4 * MIB)
+    (site.inbox / "giant.tif").write_bytes(data)
+    await until(lambda: any(progress.sent > 0 for progress in site.daemon.rooms.scheduler.progress()))
+    (job,) = await site.show("giant.tif")
+    assert job["state"] == "uploading"
+    assert await site.steering.cancel([str(site.inbox / "giant.tif")]) == 1
+    assert site.daemon.rooms.scheduler.progress() == []
+    (job,) = await site.show("giant.tif")
+    assert (job["state"], job["detail"]) == ("skipped", "cancelled by a person")
+    assert await site.steering.cancel([job["id"]]) == 0
+    site.settings["scheduler"]["bandwidth"] = "unlimited"
+    await site.reload()
+    assert await site.steering.retry([job["id"]]) == 1
+    (job,) = await site.until_shown("giant.tif", "done")
+    assert await site.content(job) == data
+    assert (await site.counters())["chunks_repeated"] == 0
+
+
+async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(site):
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(100, 1))
+    await site.until_counts(done=1)
+    await site.steering.stop(now=False)
+    (site.inbox / "b.jpg").write_bytes(noise(100, 2))
+    await site.until_counts(queued=1)
+    assert await site.steering.cancel([str(site.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
+    assert await site.counts() == {"queued": 0, "uploading": 0, "waiting": 0, "done": 1, "failed": 0, "skipped": 1}
+    assert await site.steering.retry(None) == 0  # all that failed; this one was somebody's wish
+    assert await site.steering.retry([str(site.inbox / "b.jpg")]) == 1
+    await site.steering.start()
+    await site.until_counts(done=2)
+
+
+async def test_stop_now_cuts_off_and_start_goes_on(site):
+    site.settings["scheduler"]["bandwidth"] = "500KiB/s"
+    await site.start()
+    (site.inbox / "giant.tif").write_bytes(noise(2 * MIB))
+    await until(lambda: any(progress.sent > 0 for progress in site.daemon.rooms.scheduler.progress()))
+    await site.steering.stop(now=True)
+    assert site.daemon.rooms.scheduler.progress() == []
+    assert (await site.steering.status())["state"] == "stopped"
+    site.settings["scheduler"]["bandwidth"] = "unlimited"
+    await site.reload()
+    await site.steering.start()
+    await site.until_counts(done=1)
+    assert (await site.counters())["chunks_repeated"] == 0
+
+
+async def test_the_status_of_a_server_that_is_down(site):
+    site.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
+    site.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(100))
+
+    async def drive():
+        status = await site.steering.status()
+        return next(remote for remote in status["remotes"] if remote["state"] != "online" or remote["name"] == "drive")
+
+    async def down():
+        return (await drive())["state"] == "offline" and (await site.counts())["queued"] == 1
+
+    await until(down)
+    remote = await drive()
+    assert "can't connect" in remote["detail"]
+    assert 0 <= remote["retry_in_seconds"] <= 300
+    status = await site.steering.status()
+    assert status["bytes"]["pending"] == 100
+    assert status["eta_seconds"] is None
