@@ -176,7 +176,7 @@ class _Pass:
                 state=job.state.value,
                 detail=job.detail,
             )
-            for state in (State.FAILED, State.WAITING, State.QUEUED)
+            for state in (State.FAILED, State.WAITING, State.QUEUED, State.UPLOADING)
             for job in await rooms.store.jobs(ids, state=state, limit=MOST_PROBLEMS)
         ]
         counts = await rooms.store.counts(ids)

@@ -1,0 +1,159 @@
+"""A single pass: what it brings over, what it leaves, and that it comes to an end whatever happens."""
+
+import os
+
+import pytest
+from aiohttp import web
+
+from syncd.config.model import Config
+from syncd.daemon import once as module
+from syncd.daemon.once import PATIENCE, once
+from tests.daemon.site import Site, noise
+from tests.remote.helpers import serving
+
+
+async def run(site, **options):
+    config: Config = site.write().config
+    return await once(config, **options)
+
+
+async def test_nothing_to_do(site):
+    summary = await run(site)
+    assert (summary.uploaded, summary.failed, summary.left, summary.problems, summary.unreachable) == (0, 0, 0, [], [])
+
+
+async def test_each_file_is_counted_once_for_each_remote(site):
+    site.settings["folders"][0]["remote"] = ["drive", "ascii"]
+    for number in range(5):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
+    (site.inbox / "copy.jpg").write_bytes(noise(1000, 0))
+    (site.inbox / "empty.jpg").touch()
+    snapshots = []
+    summary = await run(site, on_progress=snapshots.append)
+    assert (summary.uploaded, summary.duplicate, summary.skipped) == (10, 2, 2)
+    assert (summary.failed, summary.left, summary.problems, summary.unreachable) == (0, 0, [], [])
+    assert summary.sent > 10 * 1000
+    assert snapshots[0].scanning
+    assert not snapshots[-1].scanning
+    assert (snapshots[-1].files_done, snapshots[-1].files_left, snapshots[-1].pending) == (12, 0, 0)
+
+    again = await run(site)
+    assert (again.uploaded, again.duplicate, again.sent) == (0, 0, 0)
+
+
+async def test_a_server_that_is_not_there_is_given_up(site):
+    site.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
+    for number in range(20):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(100, number))
+    summary = await run(site)
+    assert (summary.uploaded, summary.failed, summary.left) == (0, 0, 20)
+    assert summary.unreachable == ["drive"]
+    assert len(summary.problems) == 20
+
+    site.settings["remotes"]["drive"]["url"] = site.url
+    assert (await run(site)).uploaded == 20
+
+
+async def test_one_server_that_is_not_there_holds_up_no_other(site):
+    site.settings["folders"][0]["remote"] = ["drive", "ascii"]
+    site.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    summary = await run(site)
+    assert (summary.uploaded, summary.left, summary.unreachable) == (1, 1, ["ascii"])
+
+
+@pytest.fixture
+async def refusing(tmp_path):
+    """A server that answers every call with one status, 403 if nothing else is said."""
+
+    async def answer(request):
+        await request.read()
+        site.posts += request.method == "POST"
+        return web.json_response({"message": "no, and no again"}, status=site.status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with serving(app) as url:
+        site = Site(tmp_path, url)
+        site.status, site.posts = 403, 0
+        yield site
+
+
+async def test_a_file_that_is_refused_has_failed_and_stays_so(refusing):
+    (refusing.inbox / "bad\n\udcff.jpg").write_bytes(noise(1000))
+    summary = await run(refusing)
+    assert (summary.uploaded, summary.failed, summary.left) == (0, 1, 0)
+    (problem,) = summary.problems
+    assert (problem.path, problem.state) == (r"bad\n\xff.jpg", "failed")
+    assert "no, and no again" in problem.detail
+    posts = refusing.posts
+    assert (await run(refusing)).failed == 1
+    assert refusing.posts == posts  # it needs a person, not another try
+
+
+async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
+    refusing.status = 500
+    (refusing.inbox / "a.jpg").write_bytes(noise(1000))
+    summary = await run(refusing)
+    assert (summary.uploaded, summary.failed, summary.left) == (0, 0, 1)
+    assert summary.problems[0].state in {"waiting", "queued"}
+
+
+async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkeypatch):
+    """Each time it is hashed it is another one."""
+    path = site.inbox / "busy.jpg"
+    path.write_bytes(noise(1000))
+    (site.inbox / "calm.jpg").write_bytes(noise(2000))
+    real = module.open_rooms
+    tries = []
+
+    def opened(*arguments, **options):
+        from syncd.engine.source import FileSource  # noqa: PLC0415 - patched for this pass alone
+
+        hash_ = FileSource.hash
+
+        async def change_first(self, hasher):
+            if self.size != 2000:
+                tries.append(self.size)
+                with path.open("ab") as file:
+                    file.write(os.urandom(7))
+            return await hash_(self, hasher)
+
+        monkeypatch.setattr(FileSource, "hash", change_first)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, "open_rooms", opened)
+    summary = await run(site)
+    assert (summary.uploaded, summary.failed, summary.left) == (1, 0, 1)
+    assert len(tries) <= 2 * PATIENCE
+    assert "changed" in summary.problems[0].detail
+
+
+async def test_it_goes_on_though_the_daemon_was_stopped(site):
+    """Who asks for a pass wants one."""
+    await site.start()
+    await site.steering.stop(now=False)
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(queued=1)
+    await site.end()
+    assert (await run(site)).uploaded == 1
+    await site.start()
+    assert (await site.steering.status())["state"] == "stopped"
+
+
+async def test_what_was_uploaded_is_put_away(site):
+    site.settings["folders"][0]["after_upload"] = "delete"
+    for number in range(3):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
+    assert (await run(site)).uploaded == 3
+    assert os.listdir(site.inbox) == []
+
+
+async def test_the_death_of_a_side_task_ends_it(site, monkeypatch):
+    async def die(self):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("syncd.engine.lane.Lane._turn", die)
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    with pytest.raises(ZeroDivisionError):
+        await run(site)
