@@ -23,6 +23,7 @@ from syncd.core.errors import (
     Unauthorized,
 )
 from syncd.core.model import Stored
+from syncd.core.names import displayed
 from syncd.core.states import Outcome, State
 from syncd.engine.line import Line
 from syncd.engine.ports import Jobs
@@ -63,7 +64,7 @@ class _Twin(Exception):  # noqa: N818 - nothing failed
     """The same content is being uploaded by another job."""
 
     def __init__(self, key: str, leader: Job) -> None:
-        super().__init__(f"the same content is being uploaded as {leader.path}")
+        super().__init__(f"the same content is being uploaded as {displayed(leader.path)}")
         self.key = key
 
 
@@ -238,7 +239,7 @@ class Lane:
             raise
         except Exception as error:  # a bug met by one file must not end the others
             log.exception("job.crashed", job=job.id, path=job.path, remote=self.name)
-            await self._conclude(job, Transient(f"internal error: {type(error).__name__}: {error}"))
+            await self._conclude(job, Transient(displayed(f"internal error: {type(error).__name__}: {error}")))
         else:
             outcome = Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED
             await self._store.finish(job, key=done.content.key, stored=done.stored, outcome=outcome)
