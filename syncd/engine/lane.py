@@ -87,7 +87,7 @@ class Lane:
         self._around = around
         self._store = around.store
         self._wake = asyncio.Event()
-        self._running: dict[int, tuple[asyncio.Task[None], Upload]] = {}
+        self._running: dict[asyncio.Task[None], Upload] = {}  # of one job maybe two: it is queued before its task ends
         self._claiming = asyncio.Lock()
         self._releases: set[asyncio.Task[State | None]] = set()
         self._leaders: dict[str, Job] = {}
@@ -128,7 +128,7 @@ class Lane:
         room = target - len(self._running)
         if room <= 0:
             return None
-        large = sum(upload.job.size >= LARGE for _, upload in self._running.values())
+        large = sum(upload.job.size >= LARGE for upload in self._running.values())
         async with self._claiming:
             jobs = await self._store.claim(
                 self.remote_id,
@@ -153,11 +153,11 @@ class Lane:
             sleep=self._around.sleep,
         )
         task = asyncio.create_task(self._run(upload), name=f"upload:{self.name}:{job.id}")
-        self._running[job.id] = (task, upload)
-        task.add_done_callback(lambda _: self._ended(job))
+        self._running[task] = upload
+        task.add_done_callback(self._ended)
 
-    def _ended(self, job: Job) -> None:
-        del self._running[job.id]
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
         self.wake()
 
     # What others ask of it.
@@ -186,7 +186,7 @@ class Lane:
 
     def progress(self) -> list[Progress]:
         """Return how far the running jobs are."""
-        return [upload.progress for _, upload in self._running.values()]
+        return [upload.progress for upload in self._running.values()]
 
     def pause(self) -> None:
         """Claim no more; what runs stops at its next chunk boundary."""
@@ -203,11 +203,11 @@ class Lane:
         async with self._claiming:
             pass
         while self._running:
-            await asyncio.wait([task for task, _ in self._running.values()])
+            await asyncio.wait(self._running)
 
     async def cancel(self, job_ids: Container[int] | None = None) -> None:
         """End these jobs, or all, wherever they are."""
-        tasks = [task for job, (task, _) in self._running.items() if job_ids is None or job in job_ids]
+        tasks = [task for task, upload in self._running.items() if job_ids is None or upload.job.id in job_ids]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

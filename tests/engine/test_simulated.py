@@ -1,5 +1,6 @@
 """What the simulation of the whole engine found, each in as few steps as show it."""
 
+import asyncio
 import os
 
 from tests.engine.fakes import Bench
@@ -15,3 +16,25 @@ async def test_a_twin_may_have_any_name(tmp_path):
         await bench.settle(done=2)
         details = [step.detail for name in names for step in await bench.store.history((await bench.job(name)).id)]
         assert any(r"as \xff\n.jpg" in (detail or "") for detail in details)
+
+
+@in_simulation
+async def test_a_job_that_is_queued_again_may_start_before_its_last_run_has_wound_up(tmp_path):
+    errors = []
+    async with Bench(tmp_path) as bench:
+        bench.loop.set_exception_handler(lambda _, context: errors.append(context))
+        remember, bench.remote.facts = bench.store.remember, {"learned": 1}
+
+        async def slow_remember(*about):
+            await remember(*about)
+            await asyncio.sleep(10)  # the run before is still at it when the job is claimed again
+
+        bench.store.remember = slow_remember
+        await bench.drop("a.jpg", os.urandom(30_000))
+        await bench.until(lambda: bench.remote.count("send") > 5)
+        await bench.drop("a.jpg", os.urandom(50_000))
+        await bench.settle(done=1)
+        assert bench.lane.progress()
+        await bench.lane.drain()
+        assert not bench.lane.progress()
+    assert not errors
