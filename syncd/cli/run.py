@@ -1,13 +1,17 @@
 """``syncd run``: the daemon, in the foreground."""
 
 import asyncio
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
-from syncd.cli.configuration import load
 from syncd.cli.options import config_option, examples
-from syncd.cli.working import working
-from syncd.daemon.service import Daemon
+
+if TYPE_CHECKING:
+    from syncd.config.load import Loaded
 
 
 @click.command(epilog=examples("syncd run", "syncd run -c photos.yaml"))
@@ -17,6 +21,26 @@ def command(config: str | None) -> None:
 
     SIGHUP takes over a changed configuration. To talk to it: syncd ctl.
     """
+    signal.signal(signal.SIGTERM, _end_unbegun)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is about to be read
+    # Loading what follows takes most of the start: only now, so that a signal meanwhile finds the handlers.
+    from syncd.cli.configuration import load  # noqa: PLC0415 - as above
+    from syncd.cli.working import working  # noqa: PLC0415 - as above
+
     loaded = load(config)
     with working(loaded):
-        asyncio.run(Daemon(loaded).run())
+        asyncio.run(_run(loaded))
+
+
+def _end_unbegun(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+async def _run(loaded: "Loaded") -> None:
+    from syncd.daemon.service import Daemon  # noqa: PLC0415 - as above
+
+    try:
+        await Daemon(loaded).run()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # it is as good as ended

@@ -63,7 +63,7 @@ class Daemon:
         )
         self.rooms.folders.start()
         notify.ready(self.words())
-        async with _task(self._heed_hang_ups()):
+        async with _task(self, self._heed_hang_ups()):
             await self.ending.wait()
         notify.stopping()
         log.info("daemon.stopping")

@@ -36,11 +36,14 @@ class Scheduler:
         self._tasks[lane.name] = self._supervised(lane.run(), f"lane:{lane.name}")
 
     async def remove(self, name: str) -> None:
-        """Stop a lane at a chunk boundary and close its remote."""
-        lane = self.lanes.pop(name)
-        await self._end([lane])
-        await _cancelled(self._tasks.pop(name))
-        await lane.line.remote.close()
+        """Stop a lane at a chunk boundary, or at once when cancelled, and close its remote."""
+        lane, task = self.lanes.pop(name), self._tasks.pop(name)
+        try:
+            await self._end([lane])
+        finally:
+            await lane.cancel()
+            await _cancelled(task)
+            await lane.line.remote.close()
 
     def wake(self) -> None:
         """Look again for jobs that are due."""
