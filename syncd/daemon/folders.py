@@ -8,6 +8,7 @@ from syncd.config.model import Folder
 from syncd.core.model import Seen
 from syncd.store.jobs import JobStore
 from syncd.watch.folder import FolderWatch
+from syncd.watch.scanner import unfit
 
 
 class StoreSink:
@@ -88,6 +89,11 @@ class Folders:
         """Say whether symlinks of a folder are followed."""
         settings = self.settings.get(folder)
         return bool(settings and settings.follow_symlinks)
+
+    def unfit(self, folder: str, size: int) -> str | None:
+        """Say why a file of ``size`` bytes is not to be uploaded, if it is not."""
+        settings = self.settings.get(folder)
+        return unfit(size, max_size=settings.max_size) if settings else None
 
     def _check(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):

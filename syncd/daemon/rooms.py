@@ -75,6 +75,7 @@ class Rooms:
             doubt=self.folders.doubt,
             settle=self.folders.settle,
             follow_symlinks=self.folders.follow_symlinks,
+            unfit=self.folders.unfit,
         )
         self.remote_ids[name] = record.id
         self.scheduler.add(Lane(name, record.id, line, around))

@@ -57,6 +57,8 @@ class Surroundings:
     settle: Callable[[str], float]
     """The settle time of a folder, in seconds."""
     follow_symlinks: Callable[[str], bool]
+    unfit: Callable[[str, int], str | None]
+    """Says why a file of so many bytes is not to be uploaded from a folder, if it is not."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -251,6 +253,8 @@ class Lane:
         job = upload.job
         if upload.stopping():
             raise Interrupted
+        if unfit := self._around.unfit(job.folder, job.size):
+            raise NotUploadable(unfit)
         source = await FileSource.open(
             job.folder,
             job.path,

@@ -27,6 +27,13 @@ Identity = tuple[int, int]
 _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
+def unfit(size: int, *, max_size: int) -> str | None:
+    """Return why a file of ``size`` bytes can't be uploaded, if it can't."""
+    if size == 0:
+        return EMPTY
+    return f"larger than max_size ({format_size(max_size)})" if size > max_size else None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tree:
     """A configured folder as it lies on disk. Paths are relative to ``root``, with ``/`` between the parts."""
@@ -87,12 +94,7 @@ class Tree:
         if not stat.S_ISREG(found.st_mode):
             return Seen(path=path, stamp=None, unfit=NOT_REGULAR)
         stamp = Stamp(device=found.st_dev, inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
-        return Seen(path=path, stamp=stamp, unfit=self._unfit(found.st_size))
-
-    def _unfit(self, size: int) -> str | None:
-        if size == 0:
-            return EMPTY
-        return f"larger than max_size ({format_size(self.max_size)})" if size > self.max_size else None
+        return Seen(path=path, stamp=stamp, unfit=unfit(found.st_size, max_size=self.max_size))
 
 
 class Scan:

@@ -143,6 +143,7 @@ class Bench:
             doubt=lambda folder, path: self.doubts.append(path),
             settle=lambda folder: 2.0,
             follow_symlinks=lambda folder: False,
+            unfit=lambda folder, size: "empty" if size == 0 else None,
         )
         self.lane = Lane("fake", record.id, line, around)
         self.changes = []
