@@ -1,0 +1,57 @@
+"""What a signal does to the daemon, and that it leaves no trace of its own handlers."""
+
+import asyncio
+import os
+import signal
+
+from structlog.testing import capture_logs
+
+from tests.daemon.site import noise, until
+
+MIB = 1024 * 1024
+
+
+async def test_a_hundred_hang_ups_at_once_are_few_reloads_and_the_last_change_counts(site):
+    await site.start()
+    with capture_logs() as logs:
+        for number in range(100):
+            site.settings["folders"][0]["rescan"] = f"{60 + number}s"
+            site.write()
+            os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: site.daemon.loaded.config.folders[0].rescan == 159)
+    assert 1 <= [line["event"] for line in logs].count("daemon.reloaded") <= 10
+
+
+async def test_a_hang_up_before_it_is_ready_is_heeded_then(site):
+    starting = asyncio.create_task(site.start())
+    await until(lambda: site.daemon and signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL)
+    site.settings["folders"][0]["rescan"] = "99s"
+    site.write()
+    os.kill(os.getpid(), signal.SIGHUP)
+    await starting
+    await until(lambda: site.daemon.loaded.config.folders[0].rescan == 99)
+
+
+async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(site, caplog):
+    site.settings["scheduler"]["bandwidth"] = "20KiB/s"
+    await site.start()
+    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
+    await until(lambda: [one for one in site.daemon.rooms.scheduler.progress() if one.stage == "sending"])
+    site.settings["remotes"]["drive"]["timeout"] = "59s"
+    site.write()
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until(lambda: "drive" not in site.daemon.rooms.scheduler.lanes)
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(3):
+        await site.end()
+    assert "Unclosed" not in caplog.text
+
+
+async def test_whoever_handled_signals_before_does_so_again(site):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    await site.start()
+    assert all(signal.getsignal(number) is not handler for number, handler in before.items())
+    os.kill(os.getpid(), signal.SIGTERM)
+    await until(site.daemon.ending.is_set)
+    await site.end()
+    assert {number: signal.getsignal(number) for number in before} == before
