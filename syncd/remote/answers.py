@@ -96,7 +96,7 @@ def _sayings(value: object) -> Iterator[str]:
     told = [value.get("message"), inner.get("message") if isinstance(inner, dict) else inner]
     told += [value.get("title"), value.get("detail"), _listed(value.get("errors"))]
     sayings = [saying for saying in told if isinstance(saying, str) and saying]
-    yield from sayings or [str(value.get("code", ""))]
+    yield from sayings or [_joined(value.get("code", ""))]
 
 
 def _listed(errors: object) -> str:
@@ -106,7 +106,8 @@ def _listed(errors: object) -> str:
 
 
 def _joined(told: object) -> str:
-    return ", ".join(map(str, told)) if isinstance(told, list) else str(told)
+    parts = told if isinstance(told, list) else [told]
+    return ", ".join(str(part) for part in parts if isinstance(part, str | int | float))
 
 
 def failure(answer: Answer, *, now: float) -> Failure:

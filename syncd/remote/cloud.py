@@ -11,6 +11,11 @@ from syncd.core.model import Content, Session
 
 Json = Mapping[str, object]
 
+MOST_CHUNKS = 1_000_000
+"""Chunks of one file; each is a request, and a row in the store."""
+LONGEST_ID = 1000
+"""Characters of what a server may call a task or a file."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloudFile:
@@ -56,7 +61,9 @@ def session_of(json: Json, content: Content) -> Session | None:
             f"the server wants {told} chunks of {chunk_size} bytes for a file of {content.size} bytes, "
             "which do not add up"
         )
-    return Session(token=task, chunk_size=chunk_size, count=count)
+    if count > MOST_CHUNKS:
+        raise Permanent(f"the server wants {count} chunks of {chunk_size} bytes, more than {MOST_CHUNKS}")
+    return Session(token=task, chunk_size=min(chunk_size, content.size), count=count)
 
 
 def received(json: Json, session: Session) -> ChunkSet:
@@ -76,15 +83,16 @@ def received(json: Json, session: Session) -> ChunkSet:
 
 def progress(json: Json) -> Literal["running", "failed", "done"]:
     """Read from *progress* how the putting together stands: given as a word, or as an integer."""
-    status = str(json.get("status", "")).lower()
+    status = text(json.get("status")).lower()
     if status in ("failed", "4"):
         return "failed"
     return "done" if status in ("completed", "3") else "running"
 
 
 def text(value: object) -> str:
-    """Return an identifier, which some servers give as a number."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    """Return an identifier, which some servers give as a number; nothing for what can't be stored or put into a URL."""
+    named = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return named if named.isprintable() and len(named) <= LONGEST_ID else ""
 
 
 def number(value: object) -> int | None:

@@ -212,14 +212,15 @@ class Http:
             raise translate(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout) from None
 
     async def _read(self, response: aiohttp.ClientResponse, call: str, stall: Stall, sink: Sink | None) -> Answer:
+        """Read an answer. Only a download may take its time; all else is short, and whole within one time-out."""
         body = bytearray()
         wanted = True
         if sink is not None and response.status == 200:
             whole = response.content_length if "Content-Encoding" not in response.headers else None
             wanted = sink.expect(whole)
         while wanted and (data := await response.content.readany()):
-            stall.moved()
             if sink is not None and response.status == 200:
+                stall.moved()
                 wanted = sink.write(data)
             else:
                 body += data[: LONGEST_ANSWER - len(body)]

@@ -151,11 +151,7 @@ class MultipartRemote:
         if session.whole:
             return await self._send_whole(content, source)
         offset, length = chunks.span(index, content.size, session.chunk_size)
-        data = await source.read(offset, length)
-
-        async def read() -> AsyncIterator[bytes]:
-            yield data
-
+        read = self._reader(source, offset, length)
         upload = Upload(field="chunk", filename="chunk", media_type="application/octet-stream", size=length, read=read)
         answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", Form(upload=upload))
         if answer.ok:
@@ -167,11 +163,19 @@ class MultipartRemote:
             raise Permanent(str(self._http.failure(answer))) if length <= LEAST_CHUNK else self._lost(answer)
         raise self._http.failure(answer)
 
-    async def _send_whole(self, content: Content, source: Source) -> Receipt:
-        async def read() -> AsyncIterator[bytes]:
-            for index in range(chunks.count(source.size, self.block_size)):
-                yield await source.read(*chunks.span(index, source.size, self.block_size))
+    def _reader(self, source: Source, offset: int, length: int) -> Callable[[], AsyncIterator[bytes]]:
+        """Return what reads a part of the file piece by piece, as the server may want chunks of any length."""
+        block = self.block_size
 
+        async def read() -> AsyncIterator[bytes]:
+            for index in range(chunks.count(length, block)):
+                start, size = chunks.span(index, length, block)
+                yield await source.read(offset + start, size)
+
+        return read
+
+    async def _send_whole(self, content: Content, source: Source) -> Receipt:
+        read = self._reader(source, 0, source.size)
         upload = Upload(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
         answer = await self._post("direct", Form(fields=self._fields(content), upload=upload))
         file = cloud.cloud_file(answer.json()) if answer.ok else None

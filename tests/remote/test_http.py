@@ -199,6 +199,23 @@ async def test_a_slow_server_that_moves_is_waited_for(http_to, rogue):
     assert time.monotonic() - started > 0.35, "the server was not slow enough to show anything"
 
 
+async def test_an_answer_that_drips_is_not_waited_for(http_to, rogue):
+    """Each byte would buy it a time-out more, and it may have a million of them."""
+
+    async def handle(it, reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while True:
+            await asyncio.sleep(0.01)
+            writer.write(b" ")
+            await writer.drain()
+
+    server = await rogue(handle)
+    async with asyncio.timeout(5):
+        with pytest.raises(Transient, match="let nothing move"):
+            await http_to(server.url, timeout=0.2).post("/image", block(10))
+
+
 async def test_waiting_for_the_bandwidth_limit_is_no_stall(http_to, rogue):
     async def handle(it, reader, writer):
         await read_request(reader)

@@ -184,7 +184,7 @@ async def test_a_size_that_no_chunk_of_this_file_reaches_is_no_matter(make, answ
     remote = make()
     remote.recall({"refused": 400_000})
     answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
-    assert await begin(remote) == session(chunk_size=5 * MIB, count=1)
+    assert await begin(remote) == session(chunk_size=len(DATA), count=1)
 
 
 async def test_a_server_that_takes_no_chunk_at_all(make, answers):

@@ -1,0 +1,527 @@
+"""Whatever a server answers, a remote returns what the store can keep or raises a failure of the core: soon, and small.
+
+Real remotes on real sockets; the other end is made up, from the status line to the fields of the JSON.
+"""
+
+import asyncio
+import gzip
+import json
+import sys
+import time
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from syncd.core import chunks
+from syncd.core.errors import Failure, Permanent, SessionLost
+from syncd.core.model import Pending, Session, Stored
+from syncd.remote import cloud
+from syncd.remote.answers import Answer, failure, retry_after
+from syncd.remote.make import make_remote
+from tests.remote.helpers import NOW, Memory, Meter, content_of, image_settings, multipart_settings
+
+MIB = 1024 * 1024
+TIMEOUT = 0.25
+"""Seconds without progress after which a remote is to give up."""
+SOON = 10.0
+DATA = bytes(range(256)) * 40
+
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Liar:
+    """A server that reads a request and answers with what ``script`` says for it; then it closes, or hangs."""
+
+    def __init__(self):
+        self.script = lambda call: b""
+        self.hang = False
+        self.calls = []
+        self.received = 0
+        self._tasks = set()
+
+    async def start(self):
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=4 * MIB)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def stop(self):
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader, writer):
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        length = int(lengths[0]) if lengths else 0
+        self.received += length
+        while length:
+            length -= len(await reader.read(min(length, MIB)))
+        call = head.split(b" HTTP/1.1")[0].decode()
+        self.calls.append(call)
+        answer = self.script(call)
+        for piece in [answer] if isinstance(answer, bytes) else answer:
+            writer.write(piece)
+            await writer.drain()
+        if self.hang:
+            await asyncio.sleep(3600)
+
+
+class Bench:
+    """A liar and a remote of each kind, on a loop of their own: Hypothesis calls plain functions."""
+
+    def __init__(self, runner):
+        self.runner = runner
+        self.liar = runner.run(Liar().start())
+
+    def close(self):
+        self.runner.run(self.liar.stop())
+
+    def upload(self, kind, script, *, hang=False, session=None, data=DATA):
+        """Bring a file there as the engine does; returns what came of it, which may be a failure of the core."""
+        outcome = self.runner.run(self._upload(kind, script, hang, session, data))
+        assert isinstance(outcome, Failure | Stored | Pending)
+        words = str(outcome)
+        words.encode()
+        assert "\n" not in words
+        assert len(words) < 2500
+        return outcome
+
+    async def _upload(self, kind, script, hang, session, data):
+        self.liar.script, self.liar.hang, self.liar.calls, self.liar.received = script, hang, [], 0
+        make = image_settings if kind == "image" else multipart_settings
+        options = {} if kind == "image" else {"direct": "auto" if kind == "direct" else "never"}
+        remote = make_remote(
+            make(self.liar.url, timeout=TIMEOUT, chunk_size=4096, **options),
+            throttle=Meter(),
+            clock=lambda: NOW,
+            user_agent="syncd/test",
+        )
+        try:
+            async with asyncio.timeout(SOON):
+                return await steps(remote, data if isinstance(data, Memory) else Memory(data), session)
+        except Failure as stopped:
+            return stopped
+        finally:
+            await remote.close()
+
+
+async def steps(remote, source, session):
+    """Take one upload through; check that all that comes back can be kept."""
+    content = content_of(remote, source.data)
+    begun = await remote.begin(content, source, session, tries=0)
+    if isinstance(begun, Stored):
+        return kept(begun)
+    checked(begun, content)
+    for index in list(begun.received.missing(begun.count))[:3]:
+        receipt = await remote.send(begun, index, content, source)
+        if receipt.stored:
+            return kept(receipt.stored)
+    result = await remote.finish(begun, content, source)
+    for _ in range(3):
+        if isinstance(result, Stored):
+            return kept(result)
+        assert isinstance(result, Pending)
+        result.token.encode()
+        result = await remote.poll(result, content)
+    return result
+
+
+def kept(stored):
+    stored.ref.encode()
+    assert len(stored.ref) < 2000
+    return stored
+
+
+def checked(session: Session, content):
+    session.token.encode()
+    assert len(session.token) < 2000
+    assert 0 < session.chunk_size < 2**63
+    assert session.count == chunks.count(content.size, session.chunk_size) <= 1_000_000
+    assert all(0 <= index < session.count for index in session.received)
+
+
+@pytest.fixture(scope="module")
+def bench():
+    with asyncio.Runner() as runner:
+        made = Bench(runner)
+        yield made
+        made.close()
+
+
+# Bytes.
+
+
+def answer(body=b"{}", *headers, status="200 OK"):
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n" + body
+
+
+lines = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 201",
+        b"HTTP/1.1 204 No Content",
+        b"HTTP/1.1 100 Continue",
+        b"HTTP/1.1 101 Switching Protocols",
+        b"HTTP/1.1 103 Early Hints",
+        b"HTTP/1.1 304 Not Modified",
+        b"HTTP/1.1 307 Elsewhere",
+        b"HTTP/1.1 407 Proxy",
+        b"HTTP/1.1 999 ?",
+        b"HTTP/1.1 000 ?",
+        b"HTTP/1.1 -200 OK",
+        b"HTTP/1.1 2000 OK",
+        b"HTTP/1.0 200 OK",
+        b"HTTP/9.9 200 OK",
+        b"HTTP/2 200",
+        b"ICY 200 OK",
+        b"SSH-2.0-OpenSSH_9.9",
+        b"HTTP/1.1 200 \xff\xfe\x00",
+        b"HTTP/1.1 " + "٢٠٠".encode(),
+    ]
+)
+headers = st.lists(
+    st.sampled_from(
+        [
+            b"Content-Length: 2",
+            b"Content-Length: 0",
+            b"Content-Length: 99999999999999999999999999",
+            b"Content-Length: -1",
+            b"Content-Length: 2, 2",
+            b"Content-Length: +2",
+            b"Transfer-Encoding: chunked",
+            b"Transfer-Encoding: gzip, chunked",
+            b"Transfer-Encoding: identity",
+            b"Content-Encoding: gzip",
+            b"Content-Encoding: br",
+            b"Content-Encoding: zstd",
+            b"Content-Encoding: deflate",
+            b"Content-Encoding: no-such",
+            b"Content-Type: application/json",
+            b"Content-Type: text/html; charset=no-such",
+            b"Content-Type: ;;;",
+            b"Connection: close",
+            b"Connection: upgrade",
+            b"Upgrade: websocket",
+            b"Retry-After: 99999999999999999999",
+            b"Retry-After: Thu, 99 Foo 99999 99:99:99 +9999",
+            b"Retry-After: -5",
+            b"Location: http://[::1",
+            b"Location: http://u:p@127.0.0.1:99999/",
+            b"Location: //",
+            b"Location: \xff\xfe",
+            b"Location: javascript:alert(1)",
+            b"Set-Cookie: \x00=;;;;=",
+            b"Set-Cookie: a=b; expires=Thu, 99 Foo",
+            b"X: " + b"y" * 9000,
+            b"X" * 9000 + b": y",
+            b" folded: yes",
+            b"no colon",
+            b": no name",
+            b"\x00: nul",
+        ]
+    )
+    | st.binary(max_size=30),
+    max_size=5,
+)
+bodies = st.one_of(
+    st.sampled_from(
+        [
+            b"{}",
+            b"",
+            b"2\r\n{}\r\n0\r\n\r\n",
+            b"2;x=\xff\r\n{}\r\n0\r\nTrailer: x\r\n\r\n",
+            b"ffffffffffffffffffff\r\n{}",
+            b"-1\r\n{}\r\n",
+            b"2\r\n{}",
+            b"zz\r\n{}\r\n0\r\n\r\n",
+            b"0" * 100_000 + b"2\r\n{}\r\n0\r\n\r\n",
+            gzip.compress(b"{}"),
+            gzip.compress(b"{}")[:-4],
+            zlib.compress(b"{}"),
+        ]
+    ),
+    st.binary(max_size=200),
+)
+responses = st.one_of(
+    st.binary(max_size=300),
+    st.builds(lambda line, rest, body: b"\r\n".join([line, *rest]) + b"\r\n\r\n" + body, lines, headers, bodies),
+    st.builds(
+        lambda line, rest, body, at: (b"\r\n".join([line, *rest]) + b"\r\n\r\n" + body)[:at],
+        lines,
+        headers,
+        bodies,
+        st.integers(0, 120),
+    ),
+)
+
+
+@settings(quick, max_examples=300)
+@given(kind=st.sampled_from(["image", "multipart", "direct"]), raw=responses)
+def test_any_bytes(bench, kind, raw):
+    bench.upload(kind, lambda _: raw)
+
+
+@settings(quick, max_examples=20)
+@given(kind=st.sampled_from(["image", "multipart", "direct"]), raw=responses)
+def test_any_bytes_and_then_silence(bench, kind, raw):
+    began = time.monotonic()
+    bench.upload(kind, lambda _: raw, hang=True)
+    assert time.monotonic() - began < 8 * TIMEOUT + 2
+
+
+# Endless and huge answers.
+
+
+def endless(head, piece):
+    def script(_):
+        yield head
+        while True:
+            yield piece
+
+    return script
+
+
+def bomb(zeros=400 * MIB):
+    packer = zlib.compressobj(9, wbits=31)
+    packed = b"".join([*(packer.compress(bytes(MIB)) for _ in range(zeros // MIB)), packer.flush()])
+    return answer(packed, "Content-Encoding: gzip")
+
+
+HUGE = {
+    "endless headers": endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000),
+    "endless header": endless(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 65536),
+    "endless status line": endless(b"HTTP/1.1 200 ", b"y" * 65536),
+    "endless 1xx": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "endless hints": endless(b"", b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" * 1000),
+    "endless body": endless(b"HTTP/1.1 200 OK\r\n\r\n", b"[" * 65536),
+    "endless chunks": endless(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", (b"20\r\n" + b"[" * 32 + b"\r\n") * 1000
+    ),
+    "endless chunk extension": endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=", b"y" * 65536),
+    "endless trailers": endless(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"X: y\r\n" * 1000
+    ),
+    "endless error": endless(b"HTTP/1.1 500 No\r\n\r\n", b"<" * 65536),
+    "a gigabyte announced": lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("kind", ["image", "multipart"])
+@pytest.mark.parametrize("what", [*HUGE, "gzip bomb"])
+def test_what_has_no_end_is_cut(bench, kind, what):
+    packed = bomb() if what == "gzip bomb" else b""
+    script = HUGE.get(what) or (lambda _: packed)
+    began = time.monotonic()
+    tracemalloc.start()
+    try:
+        outcome = bench.upload(kind, script)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(outcome, Failure | Stored)
+    assert time.monotonic() - began < SOON / 2
+    assert peak < 16 * MIB
+
+
+# JSON.
+
+odd = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 12_000),
+    st.sampled_from([2**31, 2**63 - 1, 2**63, 10**400, -(10**30)]),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(
+        ["\ud800", "\0", "a/../b", "é" * 300, "x" * 100_000, "4096", "٣", "1e3", "Completed", "failed", "processing"]
+    ),
+)
+values = st.recursive(
+    odd,
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=3), below, max_size=4),
+    max_leaves=6,
+)
+good_file = {"id": "f-1", "name": "a.jpg", "mime_type": "image/jpeg", "hash": "?", "size": len(DATA)}
+
+
+def spoilt(good):
+    """A right object with some fields replaced, left out or doubled by nonsense; or nonsense as a whole."""
+    changed = st.fixed_dictionaries({}, optional=dict.fromkeys(good, values))
+    missing = st.lists(st.sampled_from(sorted(good)), max_size=2) if good else st.just([])
+    return st.one_of(
+        st.builds(
+            lambda odd_ones, gone: {k: v for k, v in (good | odd_ones).items() if k not in gone}, changed, missing
+        ),
+        values,
+    ).map(json.dumps)
+
+
+statuses = st.sampled_from(
+    ["200 OK"] * 6 + ["201 Created", "202 Accepted", "400 Bad", "404 No", "409 Exists", "500 No"]
+)
+calls = st.fixed_dictionaries(
+    {
+        "create": st.tuples(
+            statuses,
+            spoilt({"file_exists": False, "task_id": "t-1", "chunk_size": 4096, "chunks_count": 3, "file": good_file}),
+        ),
+        "resume": st.tuples(statuses, spoilt({"chunks_count": 3, "chunks_uploaded": 1, "uploaded_chunks": [0]})),
+        "chunk": st.tuples(statuses, spoilt({})),
+        "complete": st.tuples(statuses, spoilt({**good_file, "taskId": "t-1", "task_id": 7, "status": "processing"})),
+        "progress": st.tuples(statuses, spoilt({"status": "Completed", "file": good_file, "file_id": "f-2"})),
+        "direct": st.tuples(statuses, spoilt(good_file)),
+        "image": st.tuples(statuses, spoilt({"code": "400", "message": "no", "error": {"message": "no"}})),
+    }
+)
+
+
+def by_call(told):
+    def script(call):
+        name = next((name for name in told if f"/upload/{name}" in call), "image")
+        status, body = told[name]
+        return answer(body.encode(), "Content-Type: application/json", status=status)
+
+    return script
+
+
+@settings(quick, max_examples=300)
+@given(kind=st.sampled_from(["image", "multipart", "direct"]), told=calls, resumed=st.booleans())
+def test_any_json(bench, kind, told, resumed):
+    session = Session(token="t-0", chunk_size=4096, count=3) if resumed and kind == "multipart" else None
+    bench.upload(kind, by_call(told), session=session)
+
+
+def agreed(**changes):
+    body = json.dumps({"task_id": "t-1", "chunk_size": 4096, "chunks_count": 3, **changes})
+    fine = answer(json.dumps(good_file | {"hash": None, "size": None}).encode())
+    return lambda call: answer(body.encode()) if call.endswith("create") else fine
+
+
+def test_an_agreement_is_kept(bench):
+    """Or the tests below would show nothing."""
+    assert bench.upload("multipart", agreed()) == Stored(ref="f-1")
+
+
+@pytest.mark.parametrize("size", [2**63, 10**30])
+def test_a_chunk_size_beyond_all_numbers_is_one_chunk(bench, size):
+    assert bench.upload("multipart", agreed(chunk_size=size, chunks_count=1)) == Stored(ref="f-1")
+
+
+class Noting(Memory):
+    """A file that knows how much of it was asked for at once."""
+
+    longest = 0
+
+    async def read(self, offset, length):
+        self.longest = max(self.longest, length)
+        return await super().read(offset, length)
+
+
+def test_a_chunk_of_any_length_is_read_piece_by_piece(bench):
+    """Or a server that wants one chunk of ten gibibytes would fill the memory."""
+    source = Noting(bytes(3 * MIB + 5))
+    assert bench.upload("multipart", agreed(chunk_size=2**40, chunks_count=1), data=source) == Stored(ref="f-1")
+    assert source.longest <= 4096
+    assert bench.liar.received > source.size
+
+
+def test_millions_of_tiny_chunks_are_refused(bench):
+    outcome = bench.upload("multipart", agreed(chunk_size=1, chunks_count=1_200_000), data=bytes(1_200_000))
+    assert isinstance(outcome, Permanent)
+    assert "1200000 chunks" in str(outcome)
+    assert len(bench.liar.calls) == 1
+
+
+@pytest.mark.parametrize("task", ["\ud800", "x" * 5000, "", None, [], {}, True])
+def test_a_task_id_that_is_none(bench, task):
+    outcome = bench.upload("multipart", agreed(task_id=task))
+    assert isinstance(outcome, Failure)
+    assert len(bench.liar.calls) == 1
+
+
+@pytest.mark.parametrize("ref", ["\ud800", "x" * 5000])
+def test_a_file_id_that_is_none(bench, ref):
+    confirm = json.dumps(good_file | {"id": ref, "hash": None}).encode()
+    outcome = bench.upload("multipart", lambda call: agreed()(call) if call.endswith("create") else answer(confirm))
+    assert isinstance(outcome, Failure)
+
+
+NESTED = ['{{"errors": {}}}', '{{"errors": {{"a": {}}}}}', '{{"code": {}}}', '{{"status": {}}}', "{}"]
+
+
+@pytest.mark.parametrize("form", NESTED)
+def test_nesting_just_below_and_beyond_what_the_parser_takes(form):
+    """There is a depth that can be read and no longer shown."""
+    for depth in range(sys.getrecursionlimit() - 120, sys.getrecursionlimit()):
+        body = form.format("[" * depth + "]" * depth).encode()
+        told = Answer(host="h", call="POST /x", status=400, body=body)
+        assert isinstance(failure(told, now=NOW), Permanent)
+        assert cloud.progress(told.json() or {}) == "running"
+
+
+DUPLICATES = [
+    b'{"task_id": "t-1", "task_id": null, "chunk_size": 4096}',
+    b'{"task_id": "t-1", "chunk_size": 4096, "chunk_size": -1}',
+    b'{"task_id": "t-1", "chunk_size": NaN}',
+    b'{"task_id": "t-1", "chunk_size": Infinity}',
+    b'{"task_id": "t-1", "chunk_size": 4096.0}',
+    b'{"task_id": "t-1", "chunk_size": 1e400}',
+    b'{"task_id": "t-1", "chunk_size": ' + b"9" * 10_000 + b"}",
+    b'{"task_id": "t-1", "chunk_size": 4096, "chunks_count": 4}',
+    b'\xef\xbb\xbf{"task_id": "t-1"}',
+    '{"task_id": "t-1"}'.encode("utf-16"),
+    b'{"file_exists": "true", "file": {"id": "f-1"}}',
+    b'{"file_exists": 1, "file": {"id": "f-1"}}',
+]
+
+
+@pytest.mark.parametrize("body", DUPLICATES)
+def test_json_that_agrees_to_nothing(bench, body):
+    outcome = bench.upload("multipart", lambda _: answer(body))
+    assert isinstance(outcome, Failure)
+    assert len(bench.liar.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "listed", [[0, 1, 2], [0, 1, 2, 3, 10**30, -1, "1", None, [], 1.0, True], "012", {"0": 1}, 10**9]
+)
+def test_chunks_that_are_said_to_be_there(bench, listed):
+    """Whatever the server claims, its own *complete* decides."""
+    told = {"resume": json.dumps({"uploaded_chunks": listed, "chunks_uploaded": listed}).encode()}
+    missing = answer(b'{"code": "CHUNK_MISSING"}', status="400 Bad Request")
+    session = Session(token="t-0", chunk_size=4096, count=3)
+    outcome = bench.upload(
+        "multipart",
+        lambda call: answer(told["resume"]) if "resume" in call else missing if "complete" in call else answer(),
+        session=session,
+    )
+    assert isinstance(outcome, SessionLost)
+
+
+@settings(quick, max_examples=100)
+@given(
+    value=st.text(max_size=60)
+    | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,4} [A-Z][a-z]{2} -?[0-9]{1,6} [0-9:]{1,9} ?[+-]?[0-9]{0,6}")
+)
+@example(value="Sun, 06 Nov 1994 08:49:37 GMT")
+@example(value="1" * 5000)
+def test_any_retry_after(value):
+    seconds = retry_after(value, NOW)
+    assert seconds is None or 0 <= seconds < float("inf")
