@@ -22,7 +22,7 @@ from syncd.core.errors import (
     Transient,
     Unauthorized,
 )
-from syncd.core.model import Stored
+from syncd.core.model import Content, Stored
 from syncd.core.names import displayed
 from syncd.core.states import Outcome, State
 from syncd.engine.line import Line
@@ -100,7 +100,9 @@ class Lane:
     # The loop.
 
     async def run(self) -> None:
-        """Claim and start jobs until cancelled."""
+        """Claim and start jobs until cancelled; ask first whether the server is there at all."""
+        if not self.paused:
+            await self.line.ask()
         while True:
             self._wake.clear()
             delay = await self._turn()
@@ -264,12 +266,25 @@ class Lane:
         )
         try:
             content = await source.hash(self.line.remote.hasher())
-            if ref := await self._store.content(self.remote_id, content.key):
-                return Done(content=content, stored=Stored(ref=ref, already=True))
-            self._lead(job, content.key)
-            return await upload.run(source, content)
+            known = await self._known(job, content)
+            if not known:
+                self._lead(job, content.key)
+                known = await self._known(job, content)  # again: the leader before may have ended just now
+            return known or await upload.run(source, content)
         finally:
             source.close()
+
+    async def _known(self, job: Job, content: Content) -> Done | None:
+        """Return the end of a job whose content was uploaded before and is still there."""
+        ref = await self._store.content(self.remote_id, content.key)
+        if ref is None:
+            return None
+        async with self.line.request(job.id):
+            there = await self.line.remote.confirm(ref, content)
+        if there:
+            return Done(content=content, stored=Stored(ref=ref, already=True))
+        await self._store.forget_content(self.remote_id, content.key)
+        return None
 
     async def _let_go(self, job: Job) -> None:
         """Release a job that was cut off, without waiting for a disk that is full: the next start makes up for it."""

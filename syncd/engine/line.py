@@ -53,6 +53,10 @@ class Line:
         """Ask the server whether it is back; from then on one request at a time, until one succeeds."""
         self.breaker.probe()
         self.gate.narrow(True)
+        await self.ask()
+
+    async def ask(self) -> None:
+        """Ask the server for anything cheap; the breaker learns from a failure."""
         try:
             await self.remote.check()
         except (Transient, Unauthorized) as failure:

@@ -51,6 +51,9 @@ class Jobs(Protocol):
     async def content(self, remote_id: int, key: str) -> str | None:
         """Return how to ask the remote for a content, if it is known to be there."""
 
+    async def forget_content(self, remote_id: int, key: str) -> None:
+        """Keep that the remote does not have a content after all."""
+
     async def session(self, remote_id: int, key: str) -> Session | None:
         """Return the upload of a content that is under way, with the chunks that were acknowledged."""
 

@@ -92,6 +92,12 @@ class Remote(Protocol):
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
         """Ask how far the putting together is."""
 
+    async def confirm(self, ref: str, content: Content) -> bool:
+        """Ask whether the server still has what it stored as ``ref``; its length may be all that is looked at.
+
+        Where the server has no way to tell, it is believed to have it.
+        """
+
     async def check(self) -> None:
         """Ask the server for anything cheap: returns if it can be reached and accepts the token."""
 

@@ -50,6 +50,22 @@ class Sink(Protocol):
         """Take the next bytes."""
 
 
+class Glance:
+    """A sink that wants to know of a download, and to have none of it. ``length`` is what the server announced."""
+
+    def __init__(self) -> None:
+        self.length: int | None = None
+
+    def expect(self, length: int | None) -> bool:
+        """Take note of the length in bytes, if the server tells it."""
+        self.length = length
+        return False
+
+    def write(self, data: bytes) -> bool:  # noqa: ARG002 - none is wanted
+        """Have no more."""
+        return False
+
+
 class _ConnectionWasClosing(Exception):  # noqa: N818 - it says what is wrong, not that something is
     """A kept-alive connection ended as the request met it; the server has not answered any of it."""
 

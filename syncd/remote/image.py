@@ -16,7 +16,7 @@ from syncd.remote.answers import Answer
 from syncd.remote.base import Source, Throttle
 from syncd.remote.bodies import json_body
 from syncd.remote.forms import TextHasher, bytes_in, cut
-from syncd.remote.http import Http
+from syncd.remote.http import Glance, Http
 
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
@@ -168,6 +168,16 @@ class ImageRemote:
     async def poll(self, pending: Pending, content: Content) -> Stored:  # noqa: ARG002 - the contract's
         """Answer at once: this service has nothing to wait for."""
         return _stored(content)
+
+    async def confirm(self, ref: str, content: Content) -> bool:  # noqa: ARG002 - the hash is the key
+        """Ask for the image, and compare its length if the server tells it."""
+        glance = Glance()
+        answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=glance)
+        if answer.status == 404:
+            return False
+        if answer.status != 200 or answer.is_page:
+            raise self._http.failure(answer)
+        return glance.length in (None, content.size)
 
     async def check(self) -> None:
         """Ask for an image that can't be there: what the server says about that shows that it is a server."""

@@ -14,7 +14,7 @@ from syncd.remote import cloud
 from syncd.remote.answers import Answer
 from syncd.remote.base import Source, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
-from syncd.remote.http import Http
+from syncd.remote.http import Glance, Http
 
 LARGEST_DIRECT = 20 * 1024 * 1024
 """Bytes of a file that may go in one request."""
@@ -217,6 +217,20 @@ class MultipartRemote:
             return pending
         file = cloud.cloud_file(json.get("file")) or cloud.cloud_file({**json, "id": json.get("file_id")})
         return self._confirmed(file, content) if file else Stored(ref=pending.token)
+
+    async def confirm(self, ref: str, content: Content) -> bool:
+        """Ask for the file, and compare its length if the server tells it."""
+        if not ref:
+            return True
+        files = self._settings.prefix.removesuffix("/upload")
+        glance = Glance()
+        answer = await self._http.get(f"{files}/{quote(ref, safe='')}", accept="*/*", sink=glance)
+        if answer.status in (404, 410):
+            return False
+        failure = self._http.failure(answer)
+        if not answer.ok and isinstance(failure, Transient | Unauthorized):
+            raise failure
+        return self._settings.encrypt_password is not None or glance.length in (None, content.size)
 
     async def check(self) -> None:
         """Ask for a task that can't be there: what the server says about that shows whether it takes the token."""

@@ -85,6 +85,10 @@ class FakeRemote:
             self.whole[content.key] = data
             return Stored(ref=content.key)
 
+    async def confirm(self, ref, content):
+        async with self._request("confirm", ref):
+            return content.key in self.whole
+
     async def check(self):
         async with self._request("check"):
             pass
@@ -176,6 +180,7 @@ class Bench:
 
     async def until(self, condition):
         while not condition():
+            assert not self.died
             await asyncio.sleep(0.01)
 
     async def settle(self, **wanted):
@@ -184,4 +189,5 @@ class Bench:
             counts = (await self.store.counts([self.remote_id])).jobs
             if all(counts[State(state)] == number for state, number in wanted.items()):
                 return
+            assert not self.died
             await asyncio.sleep(0.5)

@@ -127,6 +127,16 @@ async def test_every_byte_goes_through_the_throttle(make, kind):
     assert max(meter.spent) <= 64 * 1024
 
 
+async def test_what_was_stored_is_confirmed_and_what_was_not_is_not(make, kind):
+    remote, source = make(kind), Memory(noise(200_000, kind))
+    stored = await upload(remote, source)
+    content = content_of(remote, source.data)
+    assert await remote.confirm(stored.ref, content)
+    other = content_of(remote, noise(1000, kind))
+    ref = other.key.rpartition(":")[2] if KINDS[kind][0] == "multipart" else f"{other.key}:{other.encoding}"
+    assert not await remote.confirm(ref, other)
+
+
 async def test_check_passes_with_the_token_and_tells_without(make, kind):
     await make(kind).check()
     for token in (None, "another-one"):

@@ -243,3 +243,25 @@ async def test_a_comparison_is_over_when_the_length_shows_it(remote_to, rogue, l
     server = await rogue(handle)
     with pytest.raises(failure):
         await finish(remote_to("image", server.url, verify="always"), session())
+
+
+@pytest.mark.parametrize(
+    ("answer", "there"),
+    [
+        ({"status": 200, "body": DATA}, True),
+        ({"status": 200, "body": DATA[:400]}, False),  # some servers answer with the part that they have
+        ({"status": 404}, False),
+        ({"status": 503}, Transient),
+        ({"status": 401}, Unauthorized),
+    ],
+)
+async def test_whether_it_is_still_there(make, answers, answer, there):
+    length = {"Content-Length": str(len(answer.get("body", b"")))}
+    answers("GET", f"{URL}/image/{KEY}", content_type="text/plain", headers=length, **answer)
+    remote = make()
+    content = content_of(remote, DATA)
+    if isinstance(there, bool):
+        assert await remote.confirm(WHOLE.ref, content) is there
+    else:
+        with pytest.raises(there):
+            await remote.confirm(WHOLE.ref, content)

@@ -364,3 +364,25 @@ async def test_a_fixed_expiry(remote_to, rogue):
     server = await rogue(handle)
     await begin(remote_to("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), tries=1)
     assert b'"expired_at": "2030-01-31T10:00:00Z"' in server.seen[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "there"),
+    [
+        ({"status": 200, "headers": {"Content-Length": str(len(DATA))}}, True),
+        ({"status": 200, "headers": {"Content-Length": "7"}}, False),
+        ({"status": 404}, False),
+        ({"status": 405}, True),  # it has no way to tell
+        ({"status": 503}, Transient),
+        ({"status": 401}, Unauthorized),
+    ],
+)
+async def test_whether_it_is_still_there(make, answers, answer, there):
+    answers("GET", f"{URL}/api/files/f-1", **answer)
+    remote = make()
+    content = content_of(remote, DATA)
+    if isinstance(there, bool):
+        assert await remote.confirm("f-1", content) is there
+    else:
+        with pytest.raises(there):
+            await remote.confirm("f-1", content)
