@@ -145,7 +145,8 @@ async def check_remote(name: str, settings: ImageRemote | MultipartRemote) -> Fi
     finally:
         await remote.close()
     milliseconds = (time.monotonic() - started) * 1000
-    return Finding(level="ok", where=where, what=f"answers in {milliseconds:.0f} ms and takes the token")
+    token = " and takes the token" if settings.token is not None else ""
+    return Finding(level="ok", where=where, what=f"answers in {milliseconds:.0f} ms{token}")
 
 
 async def check_all(config: str | None) -> AsyncGenerator[Finding]:

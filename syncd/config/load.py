@@ -42,6 +42,8 @@ def load(path: Path) -> Loaded:
     if config is None or problems:
         raise ConfigError(*_first_of_each_place(problems))
     warnings = [*exposed_secrets(raw), *tokens.warnings, *_plain_tokens(document, config)]
+    if config.control.dashboard is not None:
+        warnings.append(document.problem(("control", "dashboard"), "there is no dashboard yet"))
     return Loaded(config=config, path=path, warnings=tuple(map(str, warnings)))
 
 

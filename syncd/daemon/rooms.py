@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 STOPPED = "stopped"
 """The setting in the store that keeps ``syncd ctl stop`` over a restart: yes or no."""
+SESSION_AGE = 30 * 86_400.0
+"""Seconds after which an upload that was begun and never ended is forgotten; no server keeps one so long."""
 _TO_CLAIM = (State.QUEUED, State.WAITING)
 
 
@@ -108,6 +110,7 @@ async def open_rooms(
     try:
         rooms = Rooms(config, store, failed=failed)
         await store.recover(rooms.owner)
+        await store.expire_sessions(time.time() - SESSION_AGE)
         rooms.scheduler.paused = heed_stop and await store.get_setting(STOPPED) == "yes"
         try:
             rooms.scheduler.start()

@@ -49,8 +49,7 @@ _NEXT = select(
     )
 )
 _ALL_WAITING = update(jobs).where(jobs.c.state == State.WAITING)
-_WOKEN = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"))
-_WOKEN_BY_KEY = _WOKEN.where(jobs.c.key == bindparam("content"))
+_WOKEN = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"), jobs.c.key == bindparam("content"))
 _NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
 
 
@@ -150,9 +149,7 @@ def note_key(work: Work, job: Job, key: str) -> None:
     work.connection.execute(_NOTE, given)
 
 
-def wake(work: Work, remote_id: int, key: str | None) -> int:
-    """Make the waiting jobs of a remote due, all or those of a content; return how many."""
-    if key is None:
-        return work.connection.execute(_WOKEN, {"remote": remote_id, "due_at": work.now}).rowcount
+def wake(work: Work, remote_id: int, key: str) -> int:
+    """Make the waiting jobs of a content due; return how many."""
     given = {"remote": remote_id, "content": key, "due_at": work.now}
-    return work.connection.execute(_WOKEN_BY_KEY, given).rowcount
+    return work.connection.execute(_WOKEN, given).rowcount

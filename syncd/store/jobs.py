@@ -167,10 +167,6 @@ class JobStore:
         """Make the waiting jobs with that content due; return how many."""
         return await self._write(lambda work: claims.wake(work, remote_id, key))
 
-    async def wake_remote(self, remote_id: int) -> int:
-        """Make all waiting jobs of the remote due; return how many."""
-        return await self._write(lambda work: claims.wake(work, remote_id, None))
-
     # Sessions and contents.
 
     async def content(self, remote_id: int, key: str) -> str | None:
@@ -228,12 +224,22 @@ class JobStore:
         limit: int = 50,
         before: tuple[float, int] | None = None,
         search: str | None = None,
+        folder: str | None = None,
+        oldest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return up to ``limit`` jobs, latest change first, of one ``state``, with ``search`` in their path.
+        """Return up to ``limit`` jobs, latest change first, of ``state`` and ``folder``, with ``search`` in their path.
 
         ``before`` is (``updated_at``, ``id``) of the last job of the page before.
         """
-        ask = partial(people.page, state=state, limit=limit, before=before, search=search)
+        ask = partial(
+            people.page,
+            state=state,
+            limit=limit,
+            before=before,
+            search=search,
+            folder=folder,
+            oldest_first=oldest_first,
+        )
         return await self.database.read(lambda connection: ask(connection, remote_ids))
 
     async def history(self, job_id: int) -> list[Step]:

@@ -299,3 +299,8 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SYNCD_CONFIG", "by-environment.yaml")
     assert find(None) == Path("by-environment.yaml")
     assert find("by-option.yaml") == Path("by-option.yaml")
+
+
+def test_a_dashboard_that_is_not_there_yet_is_told_of(write: Write) -> None:
+    loaded = load(write(FOLDERS + REMOTES + "control: {dashboard: 127.0.0.1:8765}\n"))
+    assert any("there is no dashboard yet" in warning for warning in loaded.warnings)

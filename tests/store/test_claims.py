@@ -105,9 +105,7 @@ async def test_wake(store, remote, clock):
     assert await store.wake(remote, "key b") == 1
     (job,) = await claim(store, remote)
     assert (job.path, job.key) == ("b", "key b")
-    assert await store.wake_remote(remote) == 2
-    assert await store.next_due(remote) == clock.now
-    assert len(await claim(store, remote)) == 2
+    assert await claim(store, remote) == []
 
 
 @pytest.mark.parametrize("outcome", Outcome)
