@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -22,6 +22,7 @@ from syncd.daemon.steering import DaemonSteering
 from syncd.host import notify
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 HEARTBEAT = 5.0
 """Seconds between two status lines for the service manager, unless its watchdog wants them sooner."""
@@ -42,13 +43,19 @@ class Daemon:
     async def run(self) -> None:
         """Run until asked to end; raises what killed a side task."""
         with _signals(self):
-            async with open_rooms(self.loaded.config, failed=self._die) as rooms:
-                self.rooms = rooms
-                aftermath = Aftermath(rooms)
-                async with _serving(self), _task(self, aftermath.run()), _task(self, self._heartbeat()):
-                    await self._work()
+            async with contextlib.AsyncExitStack() as stack:
+                rooms = open_rooms(self.loaded.config, failed=self._die)
+                # The store may wait for a full disk: that must not hold up the end.
+                if opened := await _unless(self.ending, stack.enter_async_context(rooms)):
+                    await self._live(opened)
         if self._error:
             raise self._error
+
+    async def _live(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        aftermath = Aftermath(rooms)
+        async with _serving(self), _task(self, aftermath.run()), _task(self, self._heartbeat()):
+            await self._work()
 
     async def _work(self) -> None:
         config = self.loaded.config
@@ -218,6 +225,18 @@ async def _task(daemon: Daemon, work: Coroutine[Any, Any, None]) -> AsyncGenerat
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _unless(over: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what ``work`` returns; give it up and return None if ``over`` is set first."""
+    doing, waiting = asyncio.create_task(work), asyncio.create_task(over.wait())
+    try:
+        await asyncio.wait((doing, waiting), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        doing.cancel()
+        waiting.cancel()
+        await asyncio.gather(doing, waiting, return_exceptions=True)
+    return None if doing.cancelled() else doing.result()
 
 
 @contextlib.contextmanager

@@ -41,9 +41,9 @@ class StateLock:
             pid = _read_pid(fd)
             os.close(fd)
             raise AlreadyRunning(self._state_dir, pid) from None
-        except OSError:
+        except OSError as error:
             os.close(fd)
-            raise
+            raise OSError(error.errno, error.strerror, path) from None
         self._fd = fd
         return self
 

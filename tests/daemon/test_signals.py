@@ -6,6 +6,8 @@ import signal
 
 from structlog.testing import capture_logs
 
+from syncd.daemon.service import Daemon
+from syncd.store.jobs import JobStore
 from tests.daemon.site import noise, until
 
 MIB = 1024 * 1024
@@ -55,3 +57,18 @@ async def test_whoever_handled_signals_before_does_so_again(site):
     await until(site.daemon.ending.is_set)
     await site.end()
     assert {number: signal.getsignal(number) for number in before} == before
+
+
+async def test_a_store_that_waits_for_the_disk_does_not_hold_up_the_end(site, monkeypatch):
+    opening = asyncio.Event()
+
+    async def blocked(_store, _owner):
+        opening.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(JobStore, "recover", blocked)
+    running = asyncio.create_task(Daemon(site.write()).run())
+    async with asyncio.timeout(5):
+        await opening.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import stat
@@ -69,3 +70,13 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
     with pytest.raises(OSError, match="symbolic links"), StateLock(tmp_path):
         pass
     assert victim.read_text() == "precious"
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left on device") as raised, StateLock(tmp_path):
+        pass
+    assert raised.value.filename == str(tmp_path / "lock")
