@@ -17,19 +17,16 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO
-from urllib.parse import quote
 
 import structlog
 from structlog.typing import EventDict
 
+from syncd.core.secrets import Mask
 from syncd.logfile import LogFile, RotatedFile
 
-MASK = "***"
 LIBRARY_EVENT = "library"
 """Event name of what a library had to say."""
 
-_SHORTEST_SECRET = 4
-"""A shorter one would blot out half of every line, and protect nothing."""
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _RESET = "\x1b[0m"
@@ -139,7 +136,7 @@ class _Outlet:
         self._render: Render = render_json
         self._render_file: Render = render_json
         self._secrets: set[str] = set()
-        self.secret: re.Pattern[str] | None = None
+        self.mask = Mask()
         self.tracebacks = False
 
     def open(
@@ -157,15 +154,15 @@ class _Outlet:
             self._stream, self._render = stream, render
             self._file, self._render_file = file, render_file
             self.tracebacks = tracebacks
-            self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-            forms = sorted({form for secret in self._secrets for form in _forms(secret)}, key=len, reverse=True)
-            self.secret = re.compile("|".join(map(re.escape, forms))) if forms else None
+            self._secrets.update(secrets)
+            self.mask = Mask(self._secrets)
 
     def close(self) -> None:
         with self._lock:
             self._close_file()
-            self._stream = self._file = self.secret = None
+            self._stream = self._file = None
             self._secrets.clear()
+            self.mask = Mask()
 
     def write(self, /, **event: Any) -> None:
         """Render an event to each sink. Never raises for a sink that fails."""
@@ -180,11 +177,6 @@ class _Outlet:
     def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
-
-
-def _forms(secret: str) -> tuple[str, ...]:
-    """Return the secret as it may turn up: plain, in a URL, in Python's or JSON's quotes."""
-    return secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]
 
 
 def _write_line(stream: TextIO, line: str) -> None:
@@ -253,8 +245,7 @@ def _safe(value: Any) -> Any:
 
 def _safe_text(text: str) -> str:
     """Mask the secrets; show a byte that is not UTF-8 as its number in hex."""
-    if _outlet.secret is not None:
-        text = _outlet.secret.sub(MASK, text)
+    text = _outlet.mask(text)
     return text if text.isascii() else _SURROGATES.sub(_escaped_surrogate, text)
 
 

@@ -20,6 +20,7 @@ import structlog
 
 from syncd import logs
 from syncd.config.model import Config
+from syncd.core.secrets import MASKED
 
 SECRET = "tok/\"s3'cret\\"
 
@@ -141,7 +142,7 @@ def test_secrets_are_masked_everywhere(log: Any, out: io.StringIO, tmp_path: Pat
     logging.getLogger("aiohttp").error("with %s", SECRET)
     text = out.getvalue() + file.path.read_text()
     assert "s3" not in text
-    assert text.count(logs.MASK) >= 12
+    assert text.count(MASKED) >= 12
     assert "nested" in text  # a secret of one letter is none
 
 
@@ -157,7 +158,7 @@ def test_a_configuration_says_how_to_log_and_what_to_mask(log: Any, out: io.Stri
     logs.configure_from(config, stream=out)
     log.info("not this")
     log.warning("asked", token="s3cret-token")
-    assert [event["token"] for event in events(out)] == [logs.MASK]
+    assert [event["token"] for event in events(out)] == [MASKED]
     assert (tmp_path / "syncd.log").read_text() == out.getvalue()
 
 
@@ -165,7 +166,7 @@ def test_secrets_of_an_earlier_configuration_stay_masked(log: Any, out: io.Strin
     logs.configure(stream=out, secrets=["old-token"])
     logs.configure(stream=out, secrets=["new-token"])
     log.info("asked", tokens=["old-token", "new-token"])
-    assert events(out)[0]["tokens"] == [logs.MASK, logs.MASK]
+    assert events(out)[0]["tokens"] == [MASKED, MASKED]
 
 
 def test_an_exception_is_one_field_and_its_traceback_only_for_debugging(log: Any, out: io.StringIO) -> None:

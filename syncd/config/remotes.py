@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, model_validator
 
@@ -53,7 +53,9 @@ class Remote(Section):
             yield self.token.get_secret_value()
         if self.proxy and "@" in self.proxy.get_secret_value():
             yield self.proxy.get_secret_value()
-            yield urlsplit(self.proxy.get_secret_value()).password or ""
+            proxy = urlsplit(self.proxy.get_secret_value())
+            user, password = unquote(proxy.username or ""), unquote(proxy.password or "")
+            yield from (proxy.password or "", password, f"{user}:{password}")  # the last goes as Basic
 
     @model_validator(mode="after")
     def _key_has_certificate(self) -> "Remote":

@@ -243,7 +243,7 @@ class Lane:
             raise
         except Exception as error:  # a bug met by one file must not end the others
             log.exception("job.crashed", job=job.id, path=job.path, remote=self.name)
-            await self._conclude(job, Transient(displayed(f"internal error: {type(error).__name__}: {error}")))
+            await self._conclude(job, Transient(f"internal error: {type(error).__name__}; the log has more"))
         else:
             outcome = Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED
             await self._store.finish(job, key=done.content.key, stored=done.stored, outcome=outcome)

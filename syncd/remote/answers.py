@@ -12,6 +12,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from syncd.core.errors import Failure, Permanent, Scope, Transient, Unauthorized
+from syncd.core.secrets import Mask
 
 LONGEST_WORDS = 300
 """Characters of a server's message that are passed on to a person."""
@@ -26,7 +27,7 @@ _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 class Answer:
     """A server's answer to one request. ``headers`` have names in lower case; ``body`` may be cut short.
 
-    ``call`` is the method and path that it answers, ``host`` who does; no text made of it holds a ``secrets``.
+    ``call`` is the method and path that it answers, ``host`` who does; ``mask`` keeps secrets out of texts made of it.
     """
 
     host: str
@@ -34,7 +35,7 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    mask: Mask = field(default_factory=Mask, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -54,7 +55,7 @@ class Answer:
     def words(self) -> str:
         """Return the server's own words, if there are any, as one short line."""
         if self.is_page:
-            title = _TITLE.search(self.body[:_GLANCE].decode(errors="replace"))
+            title = _TITLE.search(self.mask(self.body.decode(errors="replace"))[:_GLANCE])
             text = html.unescape(title[1]) if title else ""
             return self._tidy(text) or "an HTML page"
         value = self._value()
@@ -74,9 +75,7 @@ class Answer:
             return None
 
     def _tidy(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        text = _printable(text[:_GLANCE])
+        text = _printable(self.mask(text)[:_GLANCE])
         return text if len(text) <= LONGEST_WORDS else text[: LONGEST_WORDS - 1] + "…"
 
 

@@ -17,6 +17,7 @@ from yarl import URL
 
 from syncd.config.remotes import Remote as Settings
 from syncd.core.errors import Failure, Permanent, Scope, Transient
+from syncd.core.secrets import Mask
 from syncd.remote.answers import Answer, failure
 from syncd.remote.base import Throttle
 from syncd.remote.bodies import Body
@@ -108,7 +109,7 @@ class _Payload(aiohttp.Payload):
 class Http:
     """All requests to one remote. Its connections are made when they are needed.
 
-    ``clock`` gives seconds since the epoch; no message shows a text in ``secrets``, nor a secret of ``settings``.
+    ``clock`` gives seconds since the epoch; no message shows a secret of ``settings``.
     """
 
     def __init__(
@@ -118,7 +119,6 @@ class Http:
         throttle: Throttle,
         clock: Callable[[], float],
         user_agent: str,
-        secrets: tuple[str, ...] = (),
     ) -> None:
         self._settings = settings
         self._base = URL(settings.url)
@@ -129,16 +129,7 @@ class Http:
         self._secret_headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         if settings.token is not None:
             self._secret_headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
-        self._secrets = (*self._known_secrets(), *secrets)
-
-    def _known_secrets(self) -> list[str]:
-        settings = self._settings
-        known = [value.get_secret_value() for value in settings.headers.values()]
-        if settings.token is not None:
-            known.append(settings.token.get_secret_value())
-        if settings.proxy is not None:
-            known.append(URL(settings.proxy.get_secret_value()).password or "")
-        return sorted(filter(None, known), key=len, reverse=True)
+        self._mask = Mask(settings.secrets())
 
     async def get(self, path: str, *, accept: str = "application/json", sink: Sink | None = None) -> Answer:
         """Ask for ``path`` (quoted, below the remote's url), following redirects.
@@ -247,7 +238,7 @@ class Http:
             status=response.status,
             headers={name.lower(): value for name, value in response.headers.items()},
             body=bytes(body),
-            secrets=self._secrets,
+            mask=self._mask,
         )
 
     def _session(self) -> aiohttp.ClientSession:

@@ -48,9 +48,7 @@ class MultipartRemote:
 
     def __init__(self, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str) -> None:
         self._settings = settings
-        password = settings.encrypt_password
-        secrets = () if password is None else (password.get_secret_value(),)
-        self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent, secrets=secrets)
+        self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._clock = clock
         self._facts: dict[str, int] = {}
 

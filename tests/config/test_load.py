@@ -77,7 +77,7 @@ def test_everything(config: Callable[[str], Config], tmp_path: Path) -> None:
     assert remote.ca_file == tmp_path / "ca.pem"
     assert remote.token is not None
     assert remote.token.get_secret_value() == "t0ken"
-    assert found.secrets() == {"t0ken", "pass-word", "http://u:p@proxy:1", "p", "b"}
+    assert found.secrets() == {"t0ken", "pass-word", "http://u:p@proxy:1", "u:p", "p", "b"}
     (span,) = found.scheduler.bandwidth.spans
     assert (span.start_minute, span.end_minute, span.limit) == (0, 1440, 2 * 2**20)
     assert (found.scheduler.concurrency, found.scheduler.retry.max) == (8, 60.0)

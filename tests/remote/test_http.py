@@ -185,12 +185,9 @@ async def test_a_slow_server_that_moves_is_waited_for(http_to, rogue):
     async def handle(it, reader, writer):
         _, length = await read_head(reader)
         while length:
-            length -= len(await reader.read(length))
+            length -= len(await reader.read(PIECE))
             await asyncio.sleep(0.01)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
-        for _ in range(20):
-            await asyncio.sleep(0.01)
-            writer.write(b" ")
+        writer.write(reply("200 OK"))
 
     server = await rogue(handle)
     started = time.monotonic()

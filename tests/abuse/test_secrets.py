@@ -1,0 +1,274 @@
+"""No secret is seen: real processes go the typical ways with marked secrets, and then all that they left is searched.
+
+The server is the worst one: it answers every request with all of it, in every kind of error, and so does the proxy.
+"""
+
+import base64
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from tests.e2e.processes import POOL, Daemon, until
+
+pytestmark = pytest.mark.e2e
+
+MARK = "m4rk"
+TOKEN_IN_FILE = f"{MARK}-token-in-file/+=%41"
+TOKEN_IN_CONFIG = f"{MARK}-token-in-config"
+HEADER = f'{MARK}-header "quoted" \\ value'
+PROXY_PASSWORD = f"{MARK}-proxy:pass/word"
+ENCRYPT_PASSWORD = f'{MARK} encrypt "گل" \\ password'
+WORDS = [TOKEN_IN_FILE, TOKEN_IN_CONFIG, HEADER, PROXY_PASSWORD, ENCRYPT_PASSWORD]
+
+
+def forms(secret):
+    """The ways in which a secret may be written."""
+    yield from {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1]}
+    yield from {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    for before in ("", ":", "user:"):
+        yield base64.b64encode(f"{before}{secret}".encode()).decode().rstrip("=")
+
+
+FORMS = sorted({form for secret in WORDS for form in forms(secret)} | {MARK}, key=len, reverse=True)
+
+
+def found_in(raw):
+    """Return the first place where a secret is seen, with what stands around it."""
+    for form in FORMS:
+        at = raw.find(form.encode())
+        if at >= 0:
+            return raw[max(0, at - 100) : at + len(form) + 60]
+    return None
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the request itself, each time with another status."""
+
+    protocol_version = "HTTP/1.1"
+    statuses = (500, 403, 400, 302, 200, 404, 413, 429, 201, 502, 409, 301, 202, 503, 422)
+
+    def do_GET(self):
+        length = int(self.headers.get("Content-Length", 0))
+        sent = f"{self.requestline} {dict(self.headers)} {self.rfile.read(length).decode(errors='replace')}"
+        with self.server.lock:
+            status = next(self.server.turn)
+            self.server.count += 1
+        shape = self.server.count % 4
+        if shape == 0:
+            kind, body = "text/html", f"<html><title>{sent}</title>{sent}</html>"
+        elif shape == 1:
+            kind, body = "application/json", json.dumps({"error": {"message": sent}, "code": sent})
+        elif shape == 2:
+            kind, body = "application/json", json.dumps({"title": "x", "errors": {sent: [sent]}}, ensure_ascii=False)
+        else:
+            kind, body = "text/plain", sent
+        raw = body.encode()
+        self.send_response(status, "Word")
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(raw)))
+        if status in (301, 302):
+            self.send_header("Location", f"http://elsewhere.test:1/{quote(sent)}?{quote(sent)}")
+        if status in (429, 503):
+            self.send_header("Retry-After", "0")
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_POST = do_CONNECT = do_GET  # noqa: N815 - the names that the library calls
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def echo():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.lock, server.turn, server.count = threading.Lock(), itertools.cycle(Echo.statuses), 0
+    server.daemon_threads = False
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def daemon(tmp_path, echo):
+    url = f"http://127.0.0.1:{echo.server_port}"
+    (tmp_path / "token").write_text(f"{TOKEN_IN_FILE}\n")
+    (tmp_path / "token").chmod(0o600)
+    made = Daemon(tmp_path, url, retry={"initial": "10ms", "max": "30ms"})
+    headers = {"X-Secret": HEADER}
+    proxied = {"proxy": f"http://user:{quote(PROXY_PASSWORD, safe='')}@127.0.0.1:{echo.server_port}"}
+    drive = {"type": "multipart", "pool_id": POOL, "headers": headers, "encrypt_password": "${DRIVE_PASSWORD}"}
+    made.settings["folders"] = [
+        {"path": "inbox", "remote": ["drive", "ascii", "proxied", "tunnelled"], "settle": "50ms"}
+    ]
+    made.settings["remotes"] = {
+        "drive": {**drive, "url": url, "token_file": "token"},
+        "ascii": {"type": "image", "url": url, "token": TOKEN_IN_CONFIG, "headers": headers},
+        "proxied": {**drive, "url": "http://elsewhere.test", "token": TOKEN_IN_CONFIG, **proxied, "direct": "never"},
+        "tunnelled": {"type": "image", "url": "https://elsewhere.test", "token_file": "token", **proxied},
+    }
+    made.settings["logging"] = {
+        "level": "debug",
+        "format": "json",
+        "file": {"path": "logs/syncd.log", "max_size": "64KiB"},
+    }
+    yield made
+    made.kill()
+
+
+class Search:
+    """All that the processes said and left."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.said = []
+        self.leaks = {}
+
+    def note(self, where, raw):
+        if seen := found_in(raw):
+            self.leaks[where] = seen
+
+    def command(self, *arguments, codes, env=None):
+        ended = subprocess.run(
+            [sys.executable, "-m", "syncd", *map(str, arguments)],
+            check=False,
+            capture_output=True,
+            env={**os.environ, "DRIVE_PASSWORD": ENCRYPT_PASSWORD, **(env or {})},
+            timeout=60,
+        )
+        assert ended.returncode in codes, (arguments, ended)
+        self.note(f"output of {arguments}", ended.stdout + ended.stderr)
+        self.said.append(ended)
+        return ended
+
+    def processes(self, own):
+        """Look at every command line, and at every environment but that of the daemon, which was given its own."""
+        for number in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                self.note(f"command line of {number}", pathlib.Path(f"/proc/{number}/cmdline").read_bytes())
+                if int(number) not in own:
+                    self.note(f"environment of {number}", pathlib.Path(f"/proc/{number}/environ").read_bytes())
+
+    def files(self, *roots):
+        count = 0
+        for root in roots:
+            for path in filter(pathlib.Path.is_file, [root, *root.rglob("*")]):
+                count += 1
+                self.note(str(path.relative_to(self.folder)), os.fsencode(path) + path.read_bytes())
+        return count
+
+
+def test_no_secret_is_seen_anywhere(tmp_path, daemon, echo):
+    search = Search(tmp_path)
+    for number in range(6):
+        (daemon.inbox / f"{number}.jpg").write_bytes(os.urandom(2000))
+        (daemon.inbox / f"{number}.txt").write_bytes(b"ascii %d" % number * 300)
+    daemon.config.write_text(yaml.safe_dump(daemon.settings))
+    daemon.config.chmod(0o644)  # so that there is something to warn of
+
+    search.command("check", "-c", daemon.config, codes={1})
+    search.command("check", "--json", "-c", daemon.config, codes={1})
+    search.command("once", "-c", daemon.config, codes={1})
+    daemon.spawn("--debug", "run", "-c", daemon.config, env={"DRIVE_PASSWORD": ENCRYPT_PASSWORD})
+    until(daemon.answers, "it is up")
+    for number in range(4):
+        (daemon.inbox / f"new {number}.jpg").write_bytes(os.urandom(3000))
+    before = echo.count
+    until(lambda: echo.count > before + 60, "much has been answered")
+    search.processes(own={daemon.child.pid})
+    for arguments in (["status"], ["status", "--json"], ["jobs", "--limit", "200"], ["jobs", "--json"]):
+        search.command("ctl", "-c", daemon.config, *arguments, codes={0})
+    search.command("ctl", "-c", daemon.config, "show", "--json", daemon.inbox / "1.jpg", codes={0})
+    search.note("a job", json.dumps(daemon.jobs(), ensure_ascii=False).encode())
+    assert any(job["detail"] and "***" in job["detail"] for job in daemon.jobs()), "nothing was masked"
+    search.note("a status", json.dumps(daemon.ctl.status()).encode())
+
+    daemon.settings["remotes"]["drive"]["tokken"] = TOKEN_IN_FILE
+    daemon.config.write_text(yaml.safe_dump(daemon.settings))
+    assert b"tokken" in search.command("ctl", "-c", daemon.config, "reload", codes={1, 78}).stderr
+    search.files(daemon.state)  # as it is while the daemon runs, with its journal
+    assert daemon.end() == 0
+    assert search.files(daemon.state, daemon.log, tmp_path / "logs") >= 4
+    events = {event["event"] for event in daemon.events()}
+    assert {"job.failed", "job.waiting", "daemon.reload_refused"} <= events
+    assert not search.leaks, search.leaks
+
+
+BROKEN = {
+    "a mapping": {"token": {"a": TOKEN_IN_CONFIG}},
+    "a list": {"token": [TOKEN_IN_CONFIG]},
+    "two tokens": {"token": TOKEN_IN_CONFIG, "token_file": "token"},
+    "a line break": {"token": f"{TOKEN_IN_CONFIG}\nX: y"},
+    "not ASCII": {"token": f"{TOKEN_IN_CONFIG}گل"},
+    "a bad header": {"headers": {"X": f"{TOKEN_IN_CONFIG}\r\n"}},
+    "headers as text": {"headers": TOKEN_IN_CONFIG},
+    "a bad proxy": {"proxy": f"http://user:{TOKEN_IN_CONFIG}@:x"},
+    "a proxy of another kind": {"proxy": f"socks5://user:{TOKEN_IN_CONFIG}@127.0.0.1:1"},
+    "a password in the url": {"url": f"http://user:{TOKEN_IN_CONFIG}@127.0.0.1"},
+    "a secret as key": {TOKEN_IN_CONFIG: "x"},
+    "a password as mapping": {"encrypt_password": {"a": TOKEN_IN_CONFIG}},
+    "a variable": {"token": f"${{NO_SUCH_{MARK}}}"},
+}
+
+
+@pytest.mark.parametrize("broken", [name for name in BROKEN if name not in ("a secret as key", "a variable")])
+def test_a_wrong_configuration_quotes_no_secret(tmp_path, daemon, broken):
+    daemon.settings["remotes"] = {"drive": {**daemon.settings["remotes"]["drive"], **BROKEN[broken]}}
+    if "token" in BROKEN[broken] and broken != "two tokens":
+        del daemon.settings["remotes"]["drive"]["token_file"]
+    daemon.settings["folders"][0]["remote"] = "drive"
+    daemon.config.write_text(yaml.safe_dump(daemon.settings, allow_unicode=True))
+    search = Search(tmp_path)
+    ended = search.command("--debug", "once", "-c", daemon.config, codes={78})
+    assert ended.stderr
+    assert not search.leaks, search.leaks
+
+
+def test_the_traceback_of_a_crash_has_no_secret(tmp_path, daemon):
+    """With --debug and the level debug, where a bug met by one file is told in full, and its text has the token."""
+    daemon.settings["remotes"] = {"drive": daemon.settings["remotes"]["drive"]}
+    daemon.settings["folders"][0]["remote"] = "drive"
+    daemon.config.write_text(yaml.safe_dump(daemon.settings))
+    (daemon.inbox / "a.jpg").write_bytes(b"content")
+    script = tmp_path / "crash.py"
+    script.write_text(
+        """
+import sys
+from syncd.remote.multipart import MultipartRemote
+from syncd.cli import main
+
+async def begin(self, *_, **__):
+    held = [self._settings, self._http.__dict__]
+    raise RuntimeError(f"{held} {self._settings.token.get_secret_value()}")
+
+MultipartRemote.begin = begin
+main()
+"""
+    )
+    ended = subprocess.run(
+        [sys.executable, script, "--debug", "once", "-c", daemon.config],
+        check=False,
+        capture_output=True,
+        env={**os.environ, "DRIVE_PASSWORD": ENCRYPT_PASSWORD, "PYTHONPATH": os.getcwd()},
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert b"job.crashed" in ended.stderr
+    assert b"Traceback" in ended.stderr
+    search = Search(tmp_path)
+    search.note("output", ended.stdout + ended.stderr)
+    search.files(daemon.state, tmp_path / "logs")
+    assert not search.leaks, search.leaks
