@@ -39,6 +39,8 @@ AHEAD = 2
 LEASE = 60.0
 RELEASE = 0.5
 """Seconds to wait for the store to take back a job that is cut off."""
+SET_BACK = 5.0
+"""Seconds by which the wall clock must have fallen behind for anybody to have set it."""
 PARKED = 60.0
 """Seconds after which a job looks again by itself whether its twin has arrived."""
 
@@ -96,6 +98,7 @@ class Lane:
         self._followed: set[str] = set()
         self._state = RemoteState.ONLINE
         self._facts = dict(line.remote.facts)
+        self._ahead = self._wall_ahead()
 
     # The loop.
 
@@ -121,6 +124,7 @@ class Lane:
         """Do what can be done now; return the seconds until there may be more, None to be woken."""
         if self.paused:
             return None
+        await self._heed_clock()
         breaker = self.line.breaker
         if breaker.position is Position.OPEN:
             wait = (breaker.probe_at or 0.0) - self.line.clock()
@@ -147,6 +151,15 @@ class Lane:
         if due is None or (self._running and due <= self._around.clock()):
             return None  # the end of a running job wakes
         return max(0.05, due - self._around.clock())
+
+    async def _heed_clock(self) -> None:
+        """Keep what waits from waiting longer by as much as the wall clock, which the store goes by, was set back."""
+        before, self._ahead = self._ahead, self._wall_ahead()
+        if before - self._ahead > SET_BACK:
+            await self._store.set_back(self.remote_id, before - self._ahead)
+
+    def _wall_ahead(self) -> float:
+        return self._around.clock() - self.line.clock()
 
     def _start(self, job: Job) -> None:
         upload = Upload(

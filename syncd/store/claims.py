@@ -17,8 +17,9 @@ from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
 from syncd.store.records import Job
 from syncd.store.schema import jobs
 
-FAR = 24 * 3600.0
-"""No backoff is longer: a job that is due later than this was put off before the clock was set back."""
+FAR = 2 * 3600.0
+"""Seconds that a job may still wait after a restart: one that is due later was likely put off before the clock was set
+back, and to be tried at a restart does no harm to any other."""
 OVERTAKEN = "the file changed while it was uploaded"
 REMOVED = "removed before it was uploaded"
 INTERRUPTED = "interrupted"
@@ -49,7 +50,9 @@ _NEXT = select(
     )
 )
 _ALL_WAITING = update(jobs).where(jobs.c.state == State.WAITING)
-_WOKEN = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"), jobs.c.key == bindparam("content"))
+_WAITING = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"))
+_WOKEN = _WAITING.where(jobs.c.key == bindparam("content"))
+_EARLIER = _WAITING.values(due_at=jobs.c.due_at - bindparam("seconds"))
 _NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
 
 
@@ -153,3 +156,8 @@ def wake(work: Work, remote_id: int, key: str) -> int:
     """Make the waiting jobs of a content due; return how many."""
     given = {"remote": remote_id, "content": key, "due_at": work.now}
     return work.connection.execute(_WOKEN, given).rowcount
+
+
+def set_back(work: Work, remote_id: int, seconds: float) -> None:
+    """Have the waiting jobs of a remote due when they were to be, though the clock was set back by ``seconds``."""
+    work.connection.execute(_EARLIER, {"remote": remote_id, "seconds": seconds})

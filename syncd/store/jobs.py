@@ -167,6 +167,10 @@ class JobStore:
         """Make the waiting jobs with that content due; return how many."""
         return await self._write(lambda work: claims.wake(work, remote_id, key))
 
+    async def set_back(self, remote_id: int, seconds: float) -> None:
+        """Take note that the clock was set back: the remote's waiting jobs are due when they were to be."""
+        await self._write(lambda work: claims.set_back(work, remote_id, seconds))
+
     # Sessions and contents.
 
     async def content(self, remote_id: int, key: str) -> str | None:

@@ -125,10 +125,11 @@ class Bench:
         self.policy = policy or Policy()
         self.doubts = []
         self.died = []
+        self.jumped = 0.0
 
     async def __aenter__(self):
         self.loop = asyncio.get_running_loop()
-        self.store = await self.loop.counted(JobStore.open)(self.path, clock=self.loop.time)
+        self.store = await self.loop.counted(JobStore.open)(self.path, clock=self.wall)
         self.store.database.write = self.loop.counted(self.store.database.write)
         await self.store.recover("bench")
         record = await self.store.remote("fake", self.remote.identity)
@@ -142,7 +143,7 @@ class Bench:
             store=self.store,
             owner="bench",
             policy=self.policy,
-            clock=self.loop.time,
+            clock=self.wall,
             random=rng.random,
             doubt=lambda folder, path: self.doubts.append(path),
             settle=lambda folder: 2.0,
@@ -160,6 +161,9 @@ class Bench:
         await self.scheduler.close()
         await self.loop.counted(self.store.close)()
         assert not self.died
+
+    def wall(self):
+        return self.loop.time() + self.jumped
 
     def write(self, name, data):
         (self.inbox / name).write_bytes(data)

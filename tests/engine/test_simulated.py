@@ -3,6 +3,8 @@
 import asyncio
 import os
 
+from syncd.core.errors import Transient
+from syncd.core.retry import Policy
 from syncd.core.states import Cause
 from tests.engine.fakes import Bench
 from tests.engine.test_lane import in_simulation
@@ -54,3 +56,16 @@ async def test_a_file_that_became_unfit_while_it_was_uploaded_is_skipped(tmp_pat
         await bench.settle(queued=0, uploading=0)
         assert (await bench.job("a.jpg")).detail == "empty"
         assert bench.remote.count("begin") == 1
+
+
+@in_simulation
+async def test_a_clock_that_is_set_back_keeps_no_job_waiting(tmp_path):
+    failures = [Transient("once")]
+    async with Bench(tmp_path, policy=Policy(initial=60, maximum=60)) as bench:
+        bench.remote.fail = lambda call, *about: failures.pop() if call == "begin" and failures else None
+        await bench.drop("a.jpg", b"a")
+        await bench.settle(waiting=1)
+        bench.jumped = -86_400.0
+        asked = bench.loop.now
+        await bench.settle(done=1)
+        assert bench.loop.now - asked < 120
