@@ -127,6 +127,7 @@ class MultipartRemote:
         refused = self._facts.get("refused")
         length = min(begun.chunk_size, content.size)
         if refused is not None and length >= refused:
+            del self._facts["refused"]  # of no use with this server; maybe it takes the next file's chunks
             raise Permanent(
                 f"the server wants chunks of {begun.chunk_size} bytes, though it refused one of {refused}: "
                 "a proxy in between may have to allow larger requests"
@@ -156,9 +157,11 @@ class MultipartRemote:
             return Receipt()
         if answer.status == 404:
             raise self._lost(answer)
-        if answer.too_large:
+        if answer.too_large and length > LEAST_CHUNK:
             self._learn("refused", length)
-            raise Permanent(str(self._http.failure(answer))) if length <= LEAST_CHUNK else self._lost(answer)
+            raise self._lost(answer)
+        if answer.too_large:  # nothing to learn for other files: there is no smaller chunk to try
+            raise Permanent(str(self._http.failure(answer)))
         raise self._http.failure(answer)
 
     def _reader(self, source: Source, offset: int, length: int) -> Callable[[], AsyncIterator[bytes]]:

@@ -178,6 +178,8 @@ async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
     answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
     with pytest.raises(Permanent, match="refused one of 200000"):
         await begin(remote)
+    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    assert isinstance(await begin(remote), Session)  # a refusal in passing spoils no other file
 
 
 async def test_a_size_that_no_chunk_of_this_file_reaches_is_no_matter(make, answers):
@@ -188,9 +190,11 @@ async def test_a_size_that_no_chunk_of_this_file_reaches_is_no_matter(make, answ
 
 
 async def test_a_server_that_takes_no_chunk_at_all(make, answers):
+    remote = make()
     answers("POST", f"{UP}/chunk/t-1/4", status=413)
     with pytest.raises(Permanent):
-        await send(make(), session(chunk_size=64 * 1024, count=5), index=4)
+        await send(remote, session(chunk_size=64 * 1024, count=5), index=4)
+    assert remote.facts == {}
 
 
 @pytest.mark.parametrize(
