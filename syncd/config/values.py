@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pathspec import GitIgnoreSpec
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
-from syncd.config import paths
+from syncd.config import gitignore, paths
 from syncd.config.units import (
     format_duration,
     format_size,
@@ -128,7 +127,7 @@ def _existing(path: Path) -> Path:
 def _pattern(value: Any) -> str:
     pattern = text(value)
     try:
-        lines = GitIgnoreSpec.from_lines([pattern]).patterns
+        lines = gitignore.spec([pattern]).patterns
     except ValueError:
         raise ValueError("is not a pattern in gitignore syntax") from None
     if not any(line.include is not None for line in lines):

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
 
+from syncd.config import gitignore
+
 JUNK = (
     ".*",
     "*.part",
@@ -61,8 +63,7 @@ class Patterns:
 
 
 def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    # The backend is pinned: the faster ones, where installed, can't match names that are not valid Unicode.
-    return GitIgnoreSpec.from_lines((_plain(line) for line in lines), backend="simple")
+    return gitignore.spec(_plain(line) for line in lines)
 
 
 def _plain(text: str) -> str:
