@@ -23,11 +23,12 @@ from structlog.typing import EventDict
 
 from syncd.core.secrets import Mask
 from syncd.logfile import LogFile, RotatedFile
+from syncd.logring import Ring
 
 LIBRARY_EVENT = "library"
 """Event name of what a library had to say."""
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _RESET = "\x1b[0m"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -115,8 +116,8 @@ class _Logger(structlog.make_filtering_bound_logger("debug")):  # type: ignore[m
 
 
 def _set_level(level: str) -> None:
-    for name, number in _LEVELS.items():
-        if number < _LEVELS[level]:
+    for name, number in LEVELS.items():
+        if number < LEVELS[level]:
             setattr(_Logger, name, _nothing)
         elif name in vars(_Logger):
             delattr(_Logger, name)
@@ -163,6 +164,7 @@ class _Outlet:
             self._stream = self._file = None
             self._secrets.clear()
             self.mask = Mask()
+        recent.clear()
 
     def write(self, /, **event: Any) -> None:
         """Render an event to each sink. Never raises for a sink that fails."""
@@ -171,6 +173,7 @@ class _Outlet:
                 _write_line(self._stream, self._render(event))
             if self._file is not None:
                 self._file.write_line(self._render_file(event))
+        recent.add(event)
 
     debug = info = warning = error = critical = write
 
@@ -196,7 +199,7 @@ class _Bridge(logging.Handler):
             message = record.getMessage()
         except (TypeError, ValueError):
             message = str(record.msg)
-        level = next((name for name in reversed(_LEVELS) if record.levelno >= _LEVELS[name]), "debug")
+        level = next((name for name in reversed(LEVELS) if record.levelno >= LEVELS[name]), "debug")
         method = getattr(_library, level)
         method(LIBRARY_EVENT, logger=record.name, message=message, exc_info=record.exc_info)
 
@@ -254,10 +257,30 @@ def _escaped_surrogate(match: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
+def document(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event as JSON has it."""
+    return {**event, "timestamp": event["timestamp"].isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+
+
+def latest(*, limit: int, level: str = "debug", event: str = "", text: str = "") -> list[dict[str, Any]]:
+    """Return the last events of at least ``level``, oldest first, as JSON has them.
+
+    Their names begin with ``event``; ``text`` is in the line that a person would read, in whatever case.
+    """
+    line, wanted = render_console(colours=False), text.lower()
+    found = [
+        one
+        for one in recent.events()
+        if LEVELS[one["level"]] >= LEVELS[level]
+        and str(one["event"]).startswith(event)
+        and (not wanted or wanted in line(dict(one)).lower())
+    ]
+    return [document(one) for one in found[-limit:]]
+
+
 def render_json(event: EventDict) -> str:
     """One JSON object, on one line by everybody's idea of a line."""
-    stamp = event["timestamp"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = json.dumps({**event, "timestamp": stamp}, ensure_ascii=False)
+    line = json.dumps(document(event), ensure_ascii=False)
     return line if line.isascii() else _LINE_BREAKERS.sub(_escaped, line)
 
 
@@ -299,6 +322,9 @@ def _is_terminal(stream: TextIO | None) -> bool:
 def _has_colours(stream: TextIO | None) -> bool:
     return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
+
+recent = Ring()
+"""What was logged last."""
 
 _PROCESSORS: list[structlog.typing.Processor] = [_stamp, _tell_exception, _make_safe]
 _outlet = _Outlet()

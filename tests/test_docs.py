@@ -4,6 +4,7 @@ Each list in the documents is compared with the code in both directions, so that
 """
 
 import ast
+import asyncio
 import inspect
 import io
 import json
@@ -17,22 +18,27 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import click
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from syncd import logs
 from syncd.cli import cli
 from syncd.cli.faults import Exit
-from syncd.config.load import load
+from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
 from syncd.control import api, steering
+from syncd.control.events import KINDS, LOST
 from syncd.core.states import TABLE, Cause, Outcome, State
-from syncd.daemon import journal
+from syncd.daemon import journal, metrics
+from syncd.daemon.rooms import open_rooms
+from syncd.daemon.service import Daemon
 from syncd.store.jobs import Change
 
 ROOT = Path(__file__).parents[1]
 DOCS = {
-    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("commands", "configuration", "events")
+    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("commands", "configuration", "events", "metrics")
 }
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "packaging/*/README.md")
 
@@ -391,6 +397,38 @@ def test_routes() -> None:
         if isinstance(call.args[0], ast.Constant)
     }
     assert set(by_name(rows(DOCS["commands"], "request"))) == routes
+
+
+def test_events_of_the_control_api() -> None:
+    documented = by_name(rows(part(DOCS["commands"], "### Events"), "event"))
+    assert set(documented) == {*KINDS, LOST}
+    for name, shape in ("job", steering.JobEvent), ("daemon", steering.DaemonEvent), ("progress", steering.Progress):
+        assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
+    assert set(get_type_hints(steering.Flight)) <= set(code(documented["progress"][1]))
+
+
+def test_how_jobs_are_sorted() -> None:
+    assert set(steering.Sort) <= set(code(part(DOCS["commands"], "### Which jobs")))
+
+
+def test_metrics(tmp_path: Path) -> None:
+    """Ask a daemon that has but opened its rooms for its metrics."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+
+    async def scraped() -> str:
+        daemon = Daemon(Loaded(config=configuration(tmp_path, (), {}), path=tmp_path / "config.yaml", warnings=()))
+        async with open_rooms(daemon.loaded.config, failed=pytest.fail) as daemon.rooms:
+            body, _ = await metrics.scrape(daemon)
+            return body.decode()
+
+    told = {
+        sample.name: (family.type, sorted(sample.labels), family.documentation)
+        for family in text_string_to_metric_families(asyncio.run(scraped()))
+        for sample in family.samples
+    }
+    documented = by_name(rows(DOCS["metrics"], "metric"))
+    assert told == {name: (kind, sorted(code(labels)), words) for name, (_, kind, labels, words) in documented.items()}
 
 
 def test_status_document() -> None:

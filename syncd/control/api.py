@@ -1,14 +1,21 @@
 """The routes of the control API: each takes the request apart, asks the daemon, and puts the answer into JSON.
 
 =========================  ====================================  ==============================
+``GET /healthz``                                                 ``{"ok": true}``, or 503
+``GET /metrics``                                                 the metrics, for Prometheus
+``GET /v1/openapi.json``                                         all of this, for programs
 ``GET /v1/status``                                               the status document
+``GET /v1/folders``                                              ``{"folders": […]}``
+``GET /v1/remotes``                                              ``{"remotes": […]}``
 ``POST /v1/start``                                               ``{}``
 ``POST /v1/stop``          ``{"now": bool}``                     ``{}``
 ``POST /v1/rescan``        ``{"path": file URI}``                ``{}``
-``GET /v1/jobs``           ``?state= &limit= &before= &search=``  ``{"jobs": […], "next": cursor}``
+``GET /v1/jobs``           ``?state= &limit= &before= …``        ``{"jobs": […], "next": cursor}``
 ``GET /v1/job``            ``?target=``                          ``{"jobs": […]}`` with history
 ``POST /v1/retry``         ``{"targets": [target, …] or "all"}``  ``{"count": n}``
 ``POST /v1/cancel``        ``{"targets": [target, …]}``          ``{"count": n}``
+``GET /v1/log``            ``?limit= &level= &event= &text=``    ``{"events": […]}``
+``GET /v1/events``         ``?only=``                            server-sent events
 ``POST /v1/reload``                                              ``{"messages": […]}``
 ``POST /v1/shutdown``                                            ``{}``
 =========================  ====================================  ==============================
@@ -27,10 +34,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from syncd.control import targets
-from syncd.control.steering import BadConfig, Invalid, JobQuery, NotFound, Refusal, Steering
-from syncd.control.targets import Target
+from syncd.control import fields, openapi, stream
+from syncd.control.events import Crowded
+from syncd.control.steering import BadConfig, Invalid, JobQuery, LogQuery, NotFound, Refusal, Sort, Steering
 from syncd.core.states import State
+from syncd.logs import LEVELS
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request's body; enough for some ten thousand targets."""
@@ -38,6 +46,9 @@ BODY_TIMEOUT = 15.0
 """Seconds that a client has to send its body."""
 MAX_LIMIT = 1000
 """Jobs on one page."""
+
+MAX_LOG = 2000
+"""Log events in one answer."""
 
 STEERING: web.AppKey[Steering] = web.AppKey("steering")
 
@@ -48,11 +59,19 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
     """Return the API in front of ``steering``. ``guards`` say who may come in, in the way of the listening side."""
     app = web.Application(middlewares=[_errors, *guards], client_max_size=MAX_BODY)
     app[STEERING] = steering
+    app.on_shutdown.append(_hang_up)
     app.add_routes(
         [
+            web.get("/healthz", _health),
+            web.get("/metrics", _metrics),
+            web.get("/v1/openapi.json", _openapi),
             web.get("/v1/status", _status),
+            web.get("/v1/folders", _folders),
+            web.get("/v1/remotes", _remotes),
             web.get("/v1/jobs", _jobs),
             web.get("/v1/job", _job),
+            web.get("/v1/log", _log),
+            web.get("/v1/events", _events),
             web.post("/v1/start", _start),
             web.post("/v1/stop", _stop),
             web.post("/v1/rescan", _rescan),
@@ -76,6 +95,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _error(422, str(error), problems=error.problems)
     except Refusal as error:
         return _error(400, str(error))
+    except Crowded as error:
+        return _error(503, str(error))
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return _error(error.status, f"{request.method} {request.path}: {error.reason}", headers=allow)
@@ -95,25 +116,72 @@ def _error(
     return web.json_response(document, status=status, headers=headers)
 
 
+async def _hang_up(app: web.Application) -> None:
+    """Let the streams of events end: they would not by themselves."""
+    app[STEERING].events.close()
+
+
+async def _health(request: web.Request) -> web.Response:
+    trouble = await request.app[STEERING].health()
+    return web.json_response({"ok": True}) if trouble is None else _error(503, trouble)
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    body, content_type = await request.app[STEERING].metrics()
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def _openapi(_request: web.Request) -> web.Response:
+    return web.json_response(openapi.document())
+
+
 async def _status(request: web.Request) -> web.Response:
     return web.json_response(await request.app[STEERING].status())
 
 
+async def _folders(request: web.Request) -> web.Response:
+    return web.json_response({"folders": await request.app[STEERING].folders()})
+
+
+async def _remotes(request: web.Request) -> web.Response:
+    return web.json_response({"remotes": await request.app[STEERING].remotes()})
+
+
 async def _jobs(request: web.Request) -> web.Response:
-    query = _query(request, {"state", "limit", "before", "search"})
+    query = _query(request, {"state", "limit", "before", "search", "folder", "remote", "sort"})
+    folder = query.get("folder")
     page = await request.app[STEERING].jobs(
         JobQuery(
-            state=_state(query.get("state")),
-            limit=_limit(query.get("limit")),
+            state=fields.word("state", query.get("state"), State),
+            limit=fields.number("limit", query.get("limit"), default=JobQuery().limit, most=MAX_LIMIT),
             before=query.get("before") or None,
             search=query.get("search") or None,
+            folder=fields.path("folder", folder) if folder else None,
+            remote=query.get("remote") or None,
+            sort=fields.word("sort", query.get("sort"), Sort) or JobQuery().sort,
         )
     )
     return web.json_response(page)
 
 
+async def _log(request: web.Request) -> web.Response:
+    query = _query(request, {"limit", "level", "event", "text"})
+    wanted = LogQuery(
+        limit=fields.number("limit", query.get("limit"), default=LogQuery().limit, most=MAX_LOG),
+        level=fields.among("level", query.get("level") or LogQuery().level, LEVELS),
+        event=query.get("event", ""),
+        text=query.get("text", ""),
+    )
+    return web.json_response({"events": await request.app[STEERING].log(wanted)})
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    kinds = stream.kinds_in(_query(request, {"only"}).get("only"))
+    return await stream.tell(request, request.app[STEERING].events, kinds)
+
+
 async def _job(request: web.Request) -> web.Response:
-    target = _target(_query(request, {"target"}).get("target"))
+    target = fields.target(_query(request, {"target"}).get("target"))
     return web.json_response({"jobs": await request.app[STEERING].show(target)})
 
 
@@ -133,21 +201,18 @@ async def _stop(request: web.Request) -> web.Response:
 
 async def _rescan(request: web.Request) -> web.Response:
     named = (await _body(request, {"path"})).get("path")
-    path = None if named is None else _target(named)
-    if isinstance(path, int):
-        raise Invalid("path must be a file:// URI")
-    await request.app[STEERING].rescan(path)
+    await request.app[STEERING].rescan(None if named is None else fields.path("path", named))
     return web.json_response({})
 
 
 async def _retry(request: web.Request) -> web.Response:
     named = (await _body(request, {"targets"})).get("targets")
-    chosen = None if named == "all" else _targets(named)
+    chosen = None if named == "all" else fields.some_targets(named)
     return web.json_response({"count": await request.app[STEERING].retry(chosen)})
 
 
 async def _cancel(request: web.Request) -> web.Response:
-    chosen = _targets((await _body(request, {"targets"})).get("targets"))
+    chosen = fields.some_targets((await _body(request, {"targets"})).get("targets"))
     return web.json_response({"count": await request.app[STEERING].cancel(chosen)})
 
 
@@ -163,7 +228,7 @@ async def _shutdown(request: web.Request) -> web.Response:
 
 
 def _query(request: web.Request, known: set[str]) -> Mapping[str, str]:
-    _only(request.query, known)
+    fields.only(request.query, known)
     return request.query
 
 
@@ -182,43 +247,5 @@ async def _body(request: web.Request, known: set[str]) -> dict[str, Any]:
         raise Invalid("the body is not JSON") from None
     if not isinstance(document, dict):
         raise Invalid("the body must be a JSON object")
-    _only(document, known)
+    fields.only(document, known)
     return document
-
-
-def _only(given: Mapping[str, Any], known: set[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise Invalid(f"unknown field {name!a}" + (f": known are {', '.join(sorted(known))}" if known else ""))
-
-
-def _state(text: str | None) -> State | None:
-    if not text:
-        return None
-    try:
-        return State(text)
-    except ValueError:
-        raise Invalid(f"state must be one of {', '.join(State)}") from None
-
-
-def _limit(text: str | None) -> int:
-    if not text:
-        return JobQuery().limit
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT):
-        raise Invalid(f"limit must be a number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def _targets(named: object) -> list[Target]:
-    if not isinstance(named, list) or not named:
-        raise Invalid("targets must be a list with at least one target")
-    return [_target(one) for one in named]
-
-
-def _target(named: object) -> Target:
-    if not isinstance(named, str):
-        raise Invalid("a target is a job's id or a file:// URI, as a text")
-    try:
-        return targets.decode(named)
-    except ValueError as error:
-        raise Invalid(str(error)) from None

@@ -6,12 +6,13 @@ It speaks the little HTTP that it needs by itself: `http.client` alone takes lon
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from syncd.control import targets
-from syncd.control.steering import JobDetail, JobPage, JobQuery, Status
+from syncd.control.steering import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status
 from syncd.control.targets import Target
 
 TIMEOUT = 60.0
@@ -42,6 +43,44 @@ class Refused(ControlError):  # noqa: N818 - it says what is the case
         self.problems = list(problems)
 
 
+class EventStream:
+    """What :meth:`ControlClient.listen` returns. Belongs to a ``with``; can be given to ``select``."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._raw = b""
+        connection.settimeout(None)
+
+    def __enter__(self) -> "EventStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def fileno(self) -> int:
+        """Return what ``select`` waits for."""
+        return self._connection.fileno()
+
+    def receive(self) -> list[tuple[str, dict[str, Any]]] | None:
+        """Wait until something comes, and return the events in it, each a name and its document; None at the end."""
+        try:
+            more = self._connection.recv(65_536)
+        except OSError:
+            more = b""
+        if not more:
+            return None
+        *blocks, self._raw = (self._raw + more).split(b"\n\n")
+        return [event for block in blocks if (event := _event(block))]
+
+
+def _event(block: bytes) -> tuple[str, dict[str, Any]] | None:
+    """Return the event in a block; None for a comment."""
+    lines = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
+    if b"event" not in lines:
+        return None
+    return lines[b"event"].decode(), json.loads(lines[b"data"])
+
+
 class ControlClient:
     """Asks the daemon that listens at ``socket_path``. Every call raises only :class:`ControlError` and its kinds."""
 
@@ -68,9 +107,37 @@ class ControlClient:
     def jobs(self, query: JobQuery | None = None) -> JobPage:
         """Return a page of jobs."""
         wanted = query or JobQuery()
-        fields = {"state": wanted.state, "limit": wanted.limit, "before": wanted.before, "search": wanted.search}
+        fields = {
+            "state": wanted.state,
+            "limit": wanted.limit,
+            "before": wanted.before,
+            "search": wanted.search,
+            "folder": None if wanted.folder is None else targets.encode(wanted.folder),
+            "remote": wanted.remote,
+            "sort": wanted.sort,
+        }
         given = urlencode({name: value for name, value in fields.items() if value is not None})
         return cast("JobPage", self._ask("GET", f"/v1/jobs?{given}"))
+
+    def log(self, query: LogQuery | None = None) -> list[LogEvent]:
+        """Return what was logged last, oldest first."""
+        wanted = query or LogQuery()
+        fields = {"limit": wanted.limit, "level": wanted.level, "event": wanted.event, "text": wanted.text}
+        return cast("list[LogEvent]", self._ask("GET", f"/v1/log?{urlencode(fields)}")["events"])
+
+    def listen(self, *kinds: str) -> EventStream:
+        """Return the events of these kinds, or all, from now on; close it in the end."""
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._connect())
+            with self._told():
+                connection.sendall(_request("GET", "/v1/events?" + urlencode({"only": ",".join(kinds)})))
+                head = _head(connection)
+                if _status_of(head) == 200:
+                    stack.pop_all()
+                    return EventStream(connection)
+                rest = _rest(connection)
+        self._read(head + rest)
+        raise self._strange()
 
     def show(self, target: Target) -> list[JobDetail]:
         """Return the jobs of a file, or the job of an id, with their history."""
@@ -96,9 +163,27 @@ class ControlClient:
 
     def _ask(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         content = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {url} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+        with self._connect() as connection, self._told():
+            connection.sendall(_request(method, url, content))
+            raw = _rest(connection)
+        return self._read(raw)
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self._timeout)
         try:
-            raw = self._exchange(head.encode() + content)
+            with self._told():
+                connection.connect(self._path)
+        except ControlError:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Put what can happen to a connection into words."""
+        try:
+            yield
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotRunning(f"the daemon is not running (nobody listens at {self._path}): syncd run") from None
         except PermissionError:
@@ -107,28 +192,46 @@ class ControlClient:
             raise NoAnswer(f"the daemon gave no answer within {self._timeout:g} s: see its log") from None
         except OSError as error:
             raise NoAnswer(f"{self._path}: {error.strerror or error}: is it the daemon's socket?") from None
-        return self._read(raw)
-
-    def _exchange(self, request: bytes) -> bytes:
-        """Send a request of HTTP 1.0, whose answer ends with the connection."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(self._timeout)
-            connection.connect(self._path)
-            connection.sendall(request)
-            return b"".join(iter(lambda: connection.recv(65_536), b""))
 
     def _read(self, raw: bytes) -> dict[str, Any]:
         head, _, body = raw.partition(b"\r\n\r\n")
+        status = _status_of(head)
         try:
-            status = int(head.split(b" ", 2)[1])
             document = json.loads(body)
-        except (ValueError, IndexError):
+        except ValueError:
             document = None
-        if not isinstance(document, dict):
-            raise NoAnswer(f"{self._path} answers, but not as a daemon does: is this the right socket?")
+        if status is None or not isinstance(document, dict):
+            raise self._strange()
         if status == 200:
             return document
         message = str(document.get("error", f"status {status}"))
         if status == 403:
             raise Denied(message)
         raise Refused(message, document.get("problems", ()))
+
+    def _strange(self) -> NoAnswer:
+        return NoAnswer(f"{self._path} answers, but not as a daemon does: is this the right socket?")
+
+
+def _request(method: str, url: str, content: bytes = b"") -> bytes:
+    """Return a request of HTTP 1.0, whose answer ends with the connection."""
+    return f"{method} {url} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
+
+
+def _rest(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def _head(connection: socket.socket) -> bytes:
+    """Return an answer's head, and take no byte of what follows."""
+    raw = b""
+    while not raw.endswith(b"\r\n\r\n") and (more := connection.recv(1)):
+        raw += more
+    return raw
+
+
+def _status_of(head: bytes) -> int | None:
+    try:
+        return int(head.split(b" ", 2)[1])
+    except (ValueError, IndexError):
+        return None

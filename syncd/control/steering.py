@@ -6,10 +6,14 @@ a name that are not UTF-8 stand as ``\xff``, a newline as ``\n``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NotRequired, Protocol, TypedDict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
 from syncd.control.targets import Target
 from syncd.core.states import State
+
+if TYPE_CHECKING:  # the client knows these shapes, and needs no event loop for them
+    from syncd.control.events import Hub
 
 
 class Refusal(Exception):  # noqa: N818 - the daemon is well, it just won't
@@ -120,18 +124,112 @@ class JobPage(TypedDict):
     next: str | None
 
 
+class DaemonEvent(TypedDict):
+    """The event ``daemon``: its state, and which folders and remotes there are."""
+
+    state: str
+    folders: list[str]
+    remotes: list[str]
+
+
+class JobEvent(TypedDict):
+    """The event ``job``: a job's state has changed. The words are those of :class:`Job` and :class:`Step`."""
+
+    id: int
+    path: str
+    folder: str
+    remote: str
+    state: str
+    cause: str
+    outcome: str | None
+    detail: str | None
+    size: int | None
+    updated_at: str
+
+
+class Flight(TypedDict):
+    """A job that is uploading: ``sent`` of ``size`` bytes have arrived; ``stage`` is ``hashing`` at first."""
+
+    id: int
+    path: str
+    remote: str
+    size: int
+    sent: int
+    stage: str
+
+
+class Progress(TypedDict):
+    """The event ``progress``: what is in flight, and as in :class:`Status` what is left to do."""
+
+    flights: list[Flight]
+    jobs: dict[str, int]
+    bytes: Bytes
+    eta_seconds: float | None
+
+
+LogEvent = dict[str, Any]
+"""One log event: ``timestamp`` (ISO 8601, UTC), ``level``, ``event``, and its own fields."""
+
+
+class Sort(StrEnum):
+    """In which order jobs are listed; each has an index in the store."""
+
+    LATEST = "latest"
+    """The latest change first."""
+    OLDEST = "oldest"
+    """The oldest change first."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobQuery:
-    """Which jobs to list: at most ``limit``, those after the cursor ``before``, with ``search`` in their path."""
+    """Which jobs to list: at most ``limit``, those after the cursor ``before``, with ``search`` in their path.
+
+    ``folder`` is a watched folder's path as the operating system has it, ``remote`` a remote's name.
+    """
 
     state: State | None = None
     limit: int = 50
     before: str | None = None
     search: str | None = None
+    folder: str | None = None
+    remote: str | None = None
+    sort: Sort = Sort.LATEST
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogQuery:
+    """Which log events: the last ``limit`` of at least ``level``, with names that begin with ``event``, with ``text``.
+
+    Upper and lower case of ``text`` are one.
+    """
+
+    limit: int = 100
+    level: str = "debug"
+    event: str = ""
+    text: str = ""
 
 
 class Steering(Protocol):
     """The running daemon. Every call may raise a :class:`Refusal`."""
+
+    @property
+    def events(self) -> "Hub":
+        """Return where to listen to what happens."""
+
+    async def health(self) -> str | None:
+        """Return None if the daemon does its work, or one line that says why not."""
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """Return the metrics for Prometheus, and of what content type they are."""
+
+    async def folders(self) -> list[FolderStatus]:
+        """Return how the watched folders are."""
+
+    async def remotes(self) -> list[RemoteStatus]:
+        """Return how the servers are."""
+
+    async def log(self, query: LogQuery) -> list[LogEvent]:
+        """Return events that were logged a while ago at most, oldest first."""
 
     async def status(self) -> Status:
         """Return how the daemon is."""

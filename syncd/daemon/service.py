@@ -14,9 +14,11 @@ import structlog
 from syncd import __version__, logs
 from syncd.config.load import ConfigError, Loaded, load
 from syncd.config.model import Config
+from syncd.control.events import Hub
 from syncd.control.server import ControlServer
 from syncd.control.steering import BadConfig
 from syncd.daemon.aftermath import Aftermath
+from syncd.daemon.feed import Feed
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms, timetable
 from syncd.daemon.steering import DaemonSteering
 from syncd.host import notify
@@ -35,6 +37,7 @@ class Daemon:
         self.loaded = loaded
         self.started_at = time.monotonic()
         self.ending = asyncio.Event()
+        self.hub = Hub()
         self._error: BaseException | None = None
         self._hung_up = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -81,6 +84,16 @@ class Daemon:
     def stopped(self) -> bool:
         """Say whether a person stopped the uploading."""
         return self.rooms.scheduler.paused
+
+    @property
+    def state(self) -> str:
+        """Say what it is doing: running, stopped or stopping."""
+        return "stopping" if self.ending.is_set() else "stopped" if self.stopped else "running"
+
+    @property
+    def uptime(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started_at
 
     def end(self) -> None:
         """Begin to end; asking twice changes nothing."""
@@ -207,12 +220,16 @@ class Daemon:
 
 @contextlib.asynccontextmanager
 async def _serving(daemon: Daemon) -> AsyncGenerator[None]:
-    server = ControlServer(DaemonSteering(daemon), os.fspath(daemon.loaded.config.control.socket))
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.stop()
+    steering = DaemonSteering(daemon)
+    server = ControlServer(steering, os.fspath(daemon.loaded.config.control.socket))
+    feed = Feed(daemon.hub, daemon.rooms, steering)
+    async with feed.running():
+        await server.start()
+        try:
+            yield
+        finally:
+            feed.tell_state()
+            await server.stop()
 
 
 @contextlib.asynccontextmanager

@@ -3,19 +3,19 @@
 import asyncio
 import os
 import re
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from syncd import __version__
+from syncd import __version__, logs
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.control import steering as api
+from syncd.control.events import Hub
 from syncd.control.targets import Target
 from syncd.core.names import displayed
 from syncd.core.states import State
+from syncd.daemon import metrics, shapes
 from syncd.engine.lane import Lane
-from syncd.store.jobs import JobRecord, Step
+from syncd.store.jobs import JobRecord
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
     from syncd.daemon.service import Daemon
@@ -25,37 +25,97 @@ _CURSOR = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?:[0-9]{1,18}")
 """When a job last changed, and its id: where a page ends."""
 
 
+class _Work(TypedDict):
+    """What is left to do, as status and progress tell it."""
+
+    jobs: dict[str, int]
+    bytes: api.Bytes
+    eta_seconds: float | None
+
+
 class DaemonSteering(api.Steering):
     """Puts what store, engine and watches know into the shapes of the API."""
 
     def __init__(self, daemon: "Daemon") -> None:
         self._daemon = daemon
 
+    @property
+    def events(self) -> Hub:
+        """Return where to listen to what happens."""
+        return self._daemon.hub
+
+    async def health(self) -> str | None:
+        """Return None, or why the daemon does not do its work."""
+        if self._daemon.ending.is_set():
+            return "the daemon is ending"
+        if not self._daemon.rooms.store.alive:
+            return "the job store's writer is stuck or dead: see the log, then restart the daemon"
+        return None
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """Return the metrics for Prometheus."""
+        return await metrics.scrape(self._daemon)
+
     async def status(self) -> api.Status:
         """Return how the daemon is."""
-        daemon, rooms = self._daemon, self._daemon.rooms
-        ids = list(rooms.remote_ids.values())
-        counts = await rooms.store.counts(ids)
+        daemon = self._daemon
+        return {
+            "version": __version__,
+            "state": daemon.state,
+            "pid": os.getpid(),
+            "uptime_seconds": round(daemon.uptime, 3),
+            "folders": await self.folders(),
+            "remotes": await self.remotes(),
+            **await self._work(),
+        }
+
+    async def _work(self) -> _Work:
+        rooms = self._daemon.rooms
+        counts = await rooms.store.counts(list(rooms.remote_ids.values()))
         sent_of_running = sum(progress.sent for progress in rooms.scheduler.progress())
         pending = max(0, counts.pending_bytes - sent_of_running)
         rate = rooms.pace.meter.rate()
         return {
-            "version": __version__,
-            "state": "stopping" if daemon.ending.is_set() else "stopped" if daemon.stopped else "running",
-            "pid": os.getpid(),
-            "uptime_seconds": round(time.monotonic() - daemon.started_at, 3),
-            "folders": [await self._folder(path) for path in list(rooms.folders.watches)],
-            "remotes": [
-                self._remote(lane, rooms.config.remotes[name])
-                for name, lane in rooms.scheduler.lanes.items()
-                if name in rooms.config.remotes  # during a reload, one that goes may still be there
-            ],
             "jobs": {state.value: counts.jobs[state] for state in State},
             "bytes": {"pending": pending, "sent": rooms.pace.meter.total, "per_second": round(rate, 1)},
             "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
         }
 
-    async def _folder(self, path: str) -> api.FolderStatus:
+    async def progress(self) -> api.Progress:
+        """Return what is in flight, and what is left to do."""
+        lanes = self._daemon.rooms.scheduler.lanes.values()
+        flights = [shapes.flight(lane.name, progress) for lane in lanes for progress in lane.progress()]
+        return {"flights": flights, **await self._work()}
+
+    def daemon_event(self) -> api.DaemonEvent:
+        """Return the daemon's state, and what it has."""
+        config = self._daemon.rooms.config
+        return {
+            "state": self._daemon.state,
+            "folders": [displayed(folder.path) for folder in config.folders],
+            "remotes": list(config.remotes),
+        }
+
+    async def folders(self) -> list[api.FolderStatus]:
+        """Return how the watched folders are."""
+        rooms = self._daemon.rooms
+        files = {path: await rooms.store.files_count(path) for path in list(rooms.folders.watches)}
+        return [self._folder(path, files[path]) for path in rooms.folders.watches if path in files]
+
+    async def remotes(self) -> list[api.RemoteStatus]:
+        """Return how the servers are."""
+        rooms = self._daemon.rooms
+        return [
+            self._remote(lane, rooms.config.remotes[name])
+            for name, lane in rooms.scheduler.lanes.items()
+            if name in rooms.config.remotes  # during a reload, one that goes may still be there
+        ]
+
+    async def log(self, query: api.LogQuery) -> list[api.LogEvent]:
+        """Return what was logged last."""
+        return logs.latest(limit=query.limit, level=query.level, event=query.event, text=query.text)
+
+    def _folder(self, path: str, files: int) -> api.FolderStatus:
         rooms = self._daemon.rooms
         status = rooms.folders.watches[path].status
         return {
@@ -63,7 +123,7 @@ class DaemonSteering(api.Steering):
             "remotes": list(rooms.folders.settings[path].remotes),
             "state": status.state,
             "watch": status.watch,
-            "files": await rooms.store.files_count(path),
+            "files": files,
             "detail": status.detail,
         }
 
@@ -103,12 +163,16 @@ class DaemonSteering(api.Steering):
     async def jobs(self, query: api.JobQuery) -> api.JobPage:
         """Return a page of jobs."""
         rooms = self._daemon.rooms
+        if query.remote is not None and query.remote not in rooms.remote_ids:
+            raise api.NotFound(f"there is no remote {displayed(query.remote)}")
         found = await rooms.store.jobs(
-            list(rooms.remote_ids.values()),
+            [number for name, number in rooms.remote_ids.items() if query.remote in (None, name)],
             state=query.state,
             limit=query.limit + 1,
             before=_cursor(query.before),
             search=query.search,
+            folder=query.folder,
+            oldest_first=query.sort is api.Sort.OLDEST,
         )
         page = found[: query.limit]
         more = len(found) > query.limit
@@ -122,14 +186,14 @@ class DaemonSteering(api.Steering):
         store = self._daemon.rooms.store
         records = await self._find(target)
         return [
-            {**job, "history": [_step(step) for step in await store.history(job["id"])]}
+            {**job, "history": [shapes.step(step) for step in await store.history(job["id"])]}
             for job in self._described(records)
         ]
 
     def _described(self, records: Sequence[JobRecord]) -> list[api.Job]:
         """Put jobs into the API's shape, those in flight with how much has arrived."""
         sent = {progress.job.id: progress.sent for progress in self._daemon.rooms.scheduler.progress()}
-        return [_job(record, sent.get(record.id)) for record in records]
+        return [shapes.job(record, sent.get(record.id)) for record in records]
 
     async def _find(self, target: Target) -> list[JobRecord]:
         rooms = self._daemon.rooms
@@ -187,32 +251,3 @@ def _cursor(text: str | None) -> tuple[float, int] | None:
         raise api.Invalid("before: not a cursor that an earlier answer gave as next")
     at, _, number = text.partition(":")
     return float(at), int(number)
-
-
-def _job(record: JobRecord, sent: int | None) -> api.Job:
-    due = max(0.0, record.due_at - time.time()) if record.due_at is not None else None
-    job: api.Job = {
-        "id": record.id,
-        "path": displayed(os.path.join(record.folder, record.path)),
-        "folder": displayed(record.folder),
-        "remote": record.remote,
-        "state": record.state.value,
-        "outcome": record.outcome.value if record.outcome else None,
-        "detail": record.detail,
-        "size": record.size,
-        "attempts": record.attempts,
-        "due_in_seconds": round(due, 1) if due is not None else None,
-        "updated_at": _iso(record.updated_at),
-        "ref": record.ref,
-    }
-    if sent is not None and record.state is State.UPLOADING:
-        job["sent"] = sent
-    return job
-
-
-def _step(step: Step) -> api.Step:
-    return {"at": _iso(step.at), "state": step.after.value, "cause": step.cause.value, "detail": step.detail}
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -36,19 +36,25 @@ def page(
     limit: int,
     before: tuple[float, int] | None,
     search: str | None,
+    folder: str | None = None,
+    oldest_first: bool = False,
 ) -> list[JobRecord]:
-    """Return jobs, latest change first."""
+    """Return jobs in the order of their last change."""
     theirs = (jobs.c.remote_id + 0).in_(remote_ids)  # an expression: else SQLite takes that index and sorts them all
     statement = JOBS.where(theirs)
     if state is not None:
         statement = statement.where(jobs.c.state == state)
+    if folder is not None:
+        statement = statement.where(files.c.folder == folder)
+    place = tuple_(jobs.c.updated_at, jobs.c.id)
     if before is not None:
-        statement = statement.where(tuple_(jobs.c.updated_at, jobs.c.id) < before)
+        statement = statement.where(place > before if oldest_first else place < before)
     if search:
         needle = func.lower(cast(literal(os.fsencode(search)), Text))
         statement = statement.where(func.instr(func.lower(cast(files.c.path, Text)), needle) > 0)
-    latest_first = statement.order_by(jobs.c.updated_at.desc(), jobs.c.id.desc()).limit(limit)
-    return [_record(row) for row in connection.execute(latest_first)]
+    columns = (jobs.c.updated_at, jobs.c.id)
+    by = columns if oldest_first else [column.desc() for column in columns]
+    return [_record(row) for row in connection.execute(statement.order_by(*by).limit(limit))]
 
 
 def steps(connection: Connection, job_id: int) -> list[Step]:

@@ -1,5 +1,6 @@
 """A daemon that only remembers what it was asked."""
 
+from syncd.control.events import Hub
 from syncd.control.steering import BadConfig, NotFound
 
 
@@ -58,6 +59,29 @@ class FakeDaemon:
         self.problems = None
         self.status_document = STATUS
         self.listed = [job()]
+        self.hub = Hub()
+        self.trouble = None
+        self.logged = [{"timestamp": "2026-01-02T03:04:05.000Z", "level": "info", "event": "daemon.started", "pid": 1}]
+
+    @property
+    def events(self):
+        return self.hub
+
+    async def health(self):
+        return self.trouble
+
+    async def metrics(self):
+        return b"syncd_uploading 1.0\n", "text/plain; version=0.0.4"
+
+    async def folders(self):
+        return self.status_document["folders"]
+
+    async def remotes(self):
+        return self.status_document["remotes"]
+
+    async def log(self, query):
+        self.asked.append(("log", query))
+        return self.logged
 
     async def status(self):
         self.asked.append("status")

@@ -1,0 +1,38 @@
+"""``GET /v1/events``: what the hub has to tell, as long as the client listens."""
+
+import asyncio
+
+from aiohttp import web
+
+from syncd.control import fields
+from syncd.control.events import KINDS, Hub
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment goes out, so that a listener who is gone is found out."""
+PACE = 0.05
+"""Seconds between two writes: in a rush, many events go out as one."""
+
+
+def kinds_in(text: str | None) -> list[str]:
+    """Return the kinds of events that ``text`` names, separated by commas; all for nothing."""
+    return [fields.among("only", kind, KINDS) for kind in text.split(",")] if text else list(KINDS)
+
+
+async def tell(request: web.Request, hub: Hub, kinds: list[str]) -> web.StreamResponse:
+    """Tell events until the client goes or the daemon ends. :class:`Crowded` before anything has gone out."""
+    with hub.subscribe(kinds) as listener:
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        await response.prepare(request)
+        await response.write(b"retry: 1000\n\n")
+        while True:
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    block = await listener.take()
+            except TimeoutError:
+                block = b":\n\n"
+            if not block:
+                return response
+            await response.write(block)
+            await asyncio.sleep(PACE)

@@ -1,0 +1,89 @@
+"""What Prometheus may ask: computed from the daemon at each scrape, kept nowhere."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from syncd import __version__
+from syncd.core.names import displayed
+from syncd.core.states import State
+from syncd.engine.lane import RemoteState
+from syncd.store.jobs import Counts
+
+if TYPE_CHECKING:  # as for the steering
+    from syncd.daemon.service import Daemon
+
+FOLDER_STATES = ("watching", "scanning", "offline")
+
+
+async def scrape(daemon: "Daemon") -> tuple[bytes, str]:
+    """Return all metrics in Prometheus' text format, and its content type."""
+    store = daemon.rooms.store
+    counts = {name: await store.counts([number]) for name, number in list(daemon.rooms.remote_ids.items())}
+    registry = CollectorRegistry(auto_describe=False)  # one of our own: no other library's metrics get in
+    registry.register(_Scrape(daemon, counts))
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Scrape(Collector):
+    """The daemon at one moment."""
+
+    def __init__(self, daemon: "Daemon", counts: Mapping[str, Counts]) -> None:
+        self._daemon = daemon
+        self._counts = counts
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics."""
+        daemon, rooms = self._daemon, self._daemon.rooms
+        meter = rooms.pace.meter
+        yield _gauge("build_info", "Always 1; the label says which version runs.", {(__version__,): 1}, "version")
+        yield _gauge("uptime_seconds", "Since the daemon was started.", {(): daemon.uptime})
+        yield _gauge("uploading", "1 unless a person stopped it, or it is ending.", {(): daemon.state == "running"})
+        yield _gauge("store_writer_alive", "Whether the job store's writer does its work.", {(): rooms.store.alive})
+        sent = CounterMetricFamily("syncd_sent_bytes", "Bytes of files sent since the start.")
+        sent.add_metric([], meter.total)
+        yield sent
+        yield _gauge("send_bytes_per_second", "Rate over the last five seconds.", {(): meter.rate()})
+        yield from self._jobs()
+        yield from self._remotes()
+        yield self._folders()
+
+    def _jobs(self) -> Iterable[Metric]:
+        jobs = {(name, state.value): counts.jobs[state] for name, counts in self._counts.items() for state in State}
+        yield _gauge("jobs", "Jobs by remote and state.", jobs, "remote", "state")
+        pending = {(name,): counts.pending_bytes for name, counts in self._counts.items()}
+        yield _gauge("pending_bytes", "Bytes of files whose jobs are not at their end.", pending, "remote")
+
+    def _remotes(self) -> Iterable[Metric]:
+        lanes = self._daemon.rooms.scheduler.lanes.values()
+        up = {(lane.name,): lane.state is RemoteState.ONLINE for lane in lanes}
+        yield _gauge("remote_up", "Whether a server answers and takes the token.", up, "remote")
+        in_flight = {(lane.name,): lane.line.gate.in_flight for lane in lanes}
+        yield _gauge("requests_in_flight", "Requests under way.", in_flight, "remote")
+        limit = {(lane.name,): lane.line.gate.capacity for lane in lanes}
+        yield _gauge("requests_limit", "Requests that may be under way at a time.", limit, "remote")
+
+    def _folders(self) -> Metric:
+        states = {
+            (displayed(path), state): watch.status.state == state
+            for path, watch in self._daemon.rooms.folders.watches.items()
+            for state in FOLDER_STATES
+        }
+        return _gauge(
+            "folder_state", "1 for the state that a folder is in, 0 for the others.", states, "folder", "state"
+        )
+
+
+def _gauge(name: str, words: str, values: Mapping[Any, float], *labels: str) -> Metric:
+    """Return a gauge; the keys of ``values`` are tuples with as many texts as there are ``labels``."""
+    family = GaugeMetricFamily(f"syncd_{name}", words, labels=labels)
+    for of, value in values.items():
+        family.add_metric(of, value)
+    return family

@@ -1,0 +1,271 @@
+"""What happens reaches all who listen; one who is slow loses some of it, is told so, and holds up nobody."""
+
+import asyncio
+import json
+import os
+import re
+
+import aiohttp
+import pytest
+
+from syncd.control import stream
+from syncd.control.client import Refused
+from syncd.control.events import BATCH, Crowded, Hub
+from syncd.control.server import ControlServer
+
+PATIENCE = 20.0
+
+
+def told(raw):
+    """Return the events in some bytes of a stream."""
+    blocks = re.findall(rb"event: (\w+)\ndata: (.*)\n\n", raw)
+    return [(kind.decode(), json.loads(data)) for kind, data in blocks]
+
+
+async def until(condition):
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class Listener:
+    """A connection that reads only when it is asked to."""
+
+    def __init__(self, reader, writer):
+        self._reader, self._writer = reader, writer
+        self.raw = b""
+
+    @classmethod
+    async def connect(cls, path, query=""):
+        reader, writer = await asyncio.open_unix_connection(path, limit=2**30)
+        writer.write(f"GET /v1/events{query} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+        made = cls(reader, writer)
+        await made.until(lambda: b"retry: " in made.raw)
+        return made
+
+    async def until(self, condition):
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                more = await self._reader.read(65_536)
+                assert more, "the stream has ended"
+                self.raw += more
+
+    async def rest(self):
+        return await asyncio.wait_for(self._reader.read(), PATIENCE)
+
+    @property
+    def events(self):
+        return told(self.raw)
+
+    def pause(self):
+        self._writer.transport.pause_reading()
+
+    def resume(self):
+        self._writer.transport.resume_reading()
+
+    async def close(self):
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+# The hub by itself.
+
+
+async def test_each_listener_gets_what_it_asked_for():
+    hub = Hub()
+    with hub.subscribe(["job"]) as some, hub.subscribe() as all_:
+        hub.publish("log", {"event": "x\n\u2028"})
+        hub.publish("job", {"id": 1})
+        assert told(await some.take()) == [("job", {"id": 1})]
+        assert told(await all_.take()) == [("log", {"event": "x\n\u2028"}), ("job", {"id": 1})]
+    assert not hub.wanted("job")
+
+
+async def test_a_queue_that_is_full_loses_the_oldest_and_says_how_many():
+    hub = Hub(room=1000)
+    with hub.subscribe() as slow:
+        for number in range(100):
+            hub.publish("job", {"id": number})
+        (kind, lost), *kept = told(await slow.take())
+        assert kind == "lost"
+        assert [event["id"] for _, event in kept] == list(range(lost["count"], 100))
+        assert 0 < len(kept) < 40
+        hub.publish("job", {"id": 100})
+        assert told(await slow.take()) == [("job", {"id": 100})]
+
+
+async def test_an_event_larger_than_the_room_is_lost_and_counted():
+    hub = Hub(room=100)
+    with hub.subscribe() as listener:
+        hub.publish("log", {"event": "x" * 200})
+        assert told(await listener.take()) == [("lost", {"count": 1})]
+
+
+async def test_what_is_handed_out_at_once_is_bounded():
+    hub = Hub(room=10 * BATCH)
+    with hub.subscribe() as listener:
+        for number in range(5):
+            hub.publish("log", {"event": "x" * (BATCH // 2), "number": number})
+        parts = [told(await listener.take()) for _ in range(3)]
+    assert [len(part) for part in parts] == [2, 2, 1]
+
+
+async def test_nothing_is_put_into_words_for_nobody():
+    hub = Hub()
+    hub.publish("job", {"id": object()})  # json would refuse it
+    with hub.subscribe(["log"]), hub.subscribe(["progress"]):
+        hub.publish("job", {"id": object()})
+        assert [hub.wanted(kind) for kind in ("log", "progress", "job")] == [True, True, False]
+
+
+async def test_only_so_many_may_listen():
+    hub = Hub(most=2)
+    with hub.subscribe(), hub.subscribe(), pytest.raises(Crowded, match="2 listen already"):
+        hub.subscribe()
+    with hub.subscribe():
+        assert hub.joined == 3
+
+
+async def test_an_audience_is_waited_for():
+    hub = Hub()
+    waiting = asyncio.create_task(hub.audience())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    listener = hub.subscribe()
+    await waiting
+    hub.leave(listener)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(hub.audience(), 0.01)
+
+
+async def test_at_the_end_what_is_left_is_told():
+    hub = Hub()
+    with hub.subscribe() as listener:
+        hub.publish("job", {"id": 1})
+        hub.close()
+        assert told(await listener.take()) == [("job", {"id": 1})]
+        assert await listener.take() == b""
+
+
+# Over the socket.
+
+
+async def test_events_arrive_as_they_happen(server, daemon):
+    listener = await Listener.connect(server)
+    daemon.hub.publish("job", {"id": 1, "path": "/srv/سلام"})
+    await listener.until(lambda: listener.events)
+    assert listener.events == [("job", {"id": 1, "path": "/srv/سلام"})]
+    assert b"Content-Type: text/event-stream\r\n" in listener.raw
+    await listener.close()
+
+
+async def test_a_choice_of_kinds(server, daemon):
+    listener = await Listener.connect(server, "?only=job,progress")
+    for kind in ("log", "progress", "daemon", "job"):
+        daemon.hub.publish(kind, {})
+    await listener.until(lambda: len(listener.events) == 2)
+    assert [kind for kind, _ in listener.events] == ["progress", "job"]
+    await listener.close()
+
+
+async def test_a_kind_that_is_none_is_refused(ask):
+    with pytest.raises(Refused, match="only must be one of daemon, folder, remote, job, progress, log"):
+        await ask("listen", "jobs")
+
+
+async def test_silence_has_a_heartbeat(server, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.02)
+    listener = await Listener.connect(server)
+    await listener.until(lambda: b"\n\n:\n\n:\n\n" in listener.raw)
+    await listener.close()
+
+
+async def test_one_who_is_gone_is_found_out(server, daemon, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.02)
+    listener = await Listener.connect(server)
+    assert daemon.hub.wanted("job")
+    await listener.close()
+    await until(lambda: not daemon.hub.wanted("job"))
+
+
+async def test_one_too_many_gets_503(server, daemon, ask):
+    daemon.hub = Hub(most=1)
+    listener = await Listener.connect(server)
+    with pytest.raises(Refused, match="1 listen already"):
+        await ask("listen")
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(server))) as http,
+        http.get("http://syncd/v1/events") as answer,
+    ):
+        assert (answer.status, set(await answer.json())) == (503, {"error"})
+    await listener.close()
+
+
+async def test_one_who_does_not_read_holds_up_nobody_and_is_told_of_the_loss(server, daemon):
+    slow, quick = await Listener.connect(server), await Listener.connect(server)
+    slow.pause()
+    total, text = 400, "x" * 10_000
+    for number in range(total):  # 4 MB, far more than any buffer on the way
+        daemon.hub.publish("log", {"number": number, "event": text})
+        await asyncio.sleep(0)
+        if number % 20 == 19:
+            await quick.until(lambda: quick.events and quick.events[-1][1]["number"] == number)  # noqa: B023
+    assert [event["number"] for kind, event in quick.events if kind == "log"] == list(range(total))
+    assert not any(kind == "lost" for kind, _ in quick.events)
+
+    daemon.hub.publish("job", {"id": "last"})
+    slow.resume()
+    await slow.until(lambda: slow.events and slow.events[-1] == ("job", {"id": "last"}))
+    lost = sum(event["count"] for kind, event in slow.events if kind == "lost")
+    kept = [event["number"] for kind, event in slow.events if kind == "log"]
+    assert lost > 100
+    assert lost + len(kept) == total
+    assert kept == sorted(kept)
+    (place,) = [index for index, (kind, _) in enumerate(slow.events) if kind == "lost"]
+    assert slow.events[place + 1][1]["number"] - slow.events[place - 1][1]["number"] == lost + 1
+    await slow.close()
+    await quick.close()
+
+
+async def test_in_a_rush_many_events_are_one_write(server, daemon, monkeypatch):
+    writes = []
+    write = aiohttp.web.StreamResponse.write
+
+    async def counted(self, data):
+        writes.append(len(data))
+        await write(self, data)
+
+    monkeypatch.setattr(aiohttp.web.StreamResponse, "write", counted)
+    listener = await Listener.connect(server)
+    for number in range(500):
+        daemon.hub.publish("job", {"id": number})
+        await asyncio.sleep(0)
+    await listener.until(lambda: len(listener.events) == 500)
+    assert len(writes) < 50
+    await listener.close()
+
+
+async def test_the_daemon_ends_at_once_though_somebody_listens(daemon, tmp_path):
+    path = os.fspath(tmp_path / "control.sock")
+    server = ControlServer(daemon, path)
+    await server.start()
+    listener = await Listener.connect(path)
+    daemon.hub.publish("daemon", {"state": "stopping"})
+    async with asyncio.timeout(0.8):
+        await server.stop()
+    assert told(listener.raw + await listener.rest()) == [("daemon", {"state": "stopping"})]
+    await listener.close()
+
+
+async def test_the_client_listens(ask, daemon):
+    events = await ask("listen", "job", "log")
+    with events:
+        daemon.hub.publish("job", {"id": 1})
+        daemon.hub.publish("progress", {})
+        daemon.hub.publish("log", {"event": "é" * 20_000})
+        got = []
+        while len(got) < 2:
+            got += await asyncio.to_thread(events.receive)
+        assert got == [("job", {"id": 1}), ("log", {"event": "é" * 20_000})]
+        daemon.hub.close()
+        assert await asyncio.to_thread(events.receive) is None

@@ -1,0 +1,126 @@
+"""The description of the API is the API: the same routes, and answers of the shapes that it says."""
+
+import aiohttp
+import pytest
+
+from syncd.control.api import make_app
+from syncd.control.events import KINDS
+from syncd.control.openapi import document
+from tests.control.fake import FakeDaemon, job
+
+SIMPLE = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+    "object": dict,
+    "array": list,
+}
+
+
+def problems(value, schema, where="$"):
+    """Yield what is wrong with ``value``: as much of JSON Schema as the document uses; an unknown word is a mistake."""
+    if "$ref" in schema:
+        yield from problems(value, document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]], where)
+        return
+    known = {"type", "properties", "required", "items", "enum", "const", "additionalProperties", "description"}
+    assert set(schema) <= known | {"format"}, schema
+    kinds = schema.get("type", list(SIMPLE))
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if not any(isinstance(value, SIMPLE[kind]) and (kind == "boolean" or value is not True) for kind in kinds):
+        yield f"{where}: {value!r} is no {kinds}"
+        return
+    if value not in schema.get("enum", [value]) or value != schema.get("const", value):
+        yield f"{where}: {value!r} is none of the words"
+    if isinstance(value, dict):
+        yield from (f"{where}.{name} is missing" for name in schema.get("required", ()) if name not in value)
+        for name, below in value.items():
+            named = schema.get("properties", {})
+            if named and name not in named and "LogEvent" not in where:
+                yield f"{where}.{name} is unknown"
+            yield from problems(below, named.get(name, schema.get("additionalProperties", {})), f"{where}.{name}")
+    if isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from problems(below, schema.get("items", {}), f"{where}[{index}]")
+
+
+def test_every_route_is_described_and_every_description_has_a_route():
+    routes = {(route.method.lower(), route.resource.canonical) for route in make_app(FakeDaemon()).router.routes()}
+    routes = {(method, path) for method, path in routes if method != "head"}
+    assert {(method, path) for path, of in document()["paths"].items() for method in of} == routes
+
+
+def test_every_reference_leads_somewhere():
+    def references(of):
+        if isinstance(of, dict):
+            yield from ([of["$ref"]] if "$ref" in of else [])
+            of = list(of.values())
+        if isinstance(of, list):
+            for below in of:
+                yield from references(below)
+
+    found = set(references(document()))
+    assert len(found) > 10
+    for reference in found:
+        place = document()
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]
+
+
+BODIES = {"retry": {"targets": "all"}, "cancel": {"targets": ["17"]}}
+JSON = [
+    (method, path)
+    for path, of in document()["paths"].items()
+    for method, described in of.items()
+    if "application/json" in described["responses"]["200"]["content"]
+]
+
+
+@pytest.fixture
+async def http(server):
+    async with aiohttp.ClientSession("http://syncd", connector=aiohttp.UnixConnector(str(server))) as session:
+        yield session
+
+
+@pytest.mark.parametrize(("method", "path"), JSON)
+async def test_answers_are_as_described(http, daemon, method, path):
+    daemon.listed = [job(), job(18, state="uploading", sent=5)]
+    query = {"target": "17"} if path == "/v1/job" else {}
+    body = BODIES.get(path.rpartition("/")[2]) if method == "post" else None
+    async with http.request(method, path, params=query, json=body) as answer:
+        assert answer.status == 200, await answer.text()
+        got = await answer.json()
+    schema = document()["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
+    where = "LogEvent" if path == "/v1/log" else "$"
+    assert list(problems(got, schema, where)) == []
+
+
+async def test_refusals_are_as_described(http):
+    async with http.get("/v1/job?target=404") as answer:
+        assert list(problems(await answer.json(), {"$ref": "#/components/schemas/Error"})) == []
+
+
+async def test_parameters_are_those_that_the_routes_take(http):
+    for path, of in document()["paths"].items():
+        if "get" in of and path.startswith("/v1/") and path != "/v1/openapi.json":
+            named = {one["name"] for one in of["get"]["parameters"]}
+            if named:
+                async with http.get(path, params={"nonsense": "1"}) as answer:
+                    told = (await answer.json())["error"]
+                assert told.endswith(f"known are {', '.join(sorted(named))}"), path
+
+
+def test_the_kinds_of_events_are_described():
+    described = document()["paths"]["/v1/events"]["get"]
+    assert all(
+        kind in described["responses"]["200"]["content"]["text/event-stream"]["schema"]["description"] for kind in KINDS
+    )
+
+
+def test_the_checker_finds_mistakes():
+    schema = {"$ref": "#/components/schemas/Job"}
+    assert list(problems(job(), schema)) == []
+    for wrong in ({"size": "1"}, {"state": None}, {"extra": 1}, {"id": True}):
+        assert list(problems(job(**wrong), schema)), wrong
+    assert list(problems({"id": 1}, schema))
