@@ -91,7 +91,7 @@ class FolderWatch:
         inside = self._tree.relative(os.path.join(self._tree.root, path)) if path else ""
         if inside:
             self._subtrees.add(inside)
-            if self._tree.takes(inside):
+            if self._tree.takes(inside) and not self.settling(inside):  # else whoever asks often has it wait for ever
                 self._intake.hint(inside, closed=False)
         elif inside is not None:
             self._everything = True
