@@ -16,6 +16,8 @@ from syncd.control.client import ControlClient, ControlError, NotRunning
 from syncd.core.errors import Failure, Unauthorized
 from syncd.core.names import displayed
 from syncd.remote.make import make_remote
+from syncd.store.errors import StoreError
+from syncd.store.opening import examine
 
 Level = Literal["ok", "warn", "error"]
 
@@ -93,7 +95,7 @@ def _check_watches(directories: int) -> Iterator[Finding]:
 
 
 def check_state(config: Config) -> Iterator[Finding]:
-    """Look whether the state folder can be written or made, and whether there is space."""
+    """Look whether the state folder can be written or made and has space, and whether the store can be used."""
     where = f"state folder {config.state_dir}"
     existing = next(path for path in (config.state_dir, *config.state_dir.parents) if path.exists())
     if not existing.is_dir():
@@ -109,6 +111,11 @@ def check_state(config: Config) -> Iterator[Finding]:
         yield Finding(level="warn", where=where, what=what, advice="make room: without it no file can be taken up")
     else:
         yield Finding(level="ok", where=where, what=what)
+    if config.store.exists():
+        try:
+            examine(os.fspath(config.store))
+        except StoreError as error:
+            yield Finding(level="error", where="job store", what=str(error))
 
 
 def check_daemon(config: Config) -> Finding:

@@ -3,7 +3,8 @@
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from syncd.store import migrations
 from syncd.store.connection import address, damaged, engine, is_passing, translated
@@ -16,22 +17,38 @@ _MAGIC = b"SQLite format 3\0"
 
 def prepare(path: str) -> None:
     """Make the file at ``path`` a job store of the newest schema, or raise a ``StoreError`` and leave it as it is."""
-    try:
+    with _translating(path):
         _create(path)
+    revision = examine(path)
+    if revision == migrations.HEAD:
+        return
+    if revision is not None:
+        _back_up(path, f"{path}.before-{migrations.HEAD}")
+    migrations.upgrade(engine(path, writing=True))
+
+
+def examine(path: str) -> str | None:
+    """Return the revision of an existing file's schema, None if it has none yet; a ``StoreError`` if it can't be used.
+
+    Nothing is written.
+    """
+    with _translating(path):
         revision = _revision(path)
+    if revision is not None and revision not in migrations.REVISIONS:
+        raise StoreTooNew(f"{path}: the job store is of a later version of syncd ({revision}): update syncd")
+    return revision
+
+
+@contextmanager
+def _translating(path: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise StoreUnavailable(
             f"{path}: can't open the job store: {error.strerror}: check the folder and its permissions"
         ) from error
     except sqlite3.Error as error:
         raise translated(error, path) if is_passing(error) else damaged(path, str(error)) from error
-    if revision == migrations.HEAD:
-        return
-    if revision is not None:
-        if revision not in migrations.REVISIONS:
-            raise StoreTooNew(f"{path}: the job store is of a later version of syncd ({revision}): update syncd")
-        _back_up(path, f"{path}.before-{migrations.HEAD}")
-    migrations.upgrade(engine(path, writing=True))
 
 
 def _create(path: str) -> None:

@@ -113,6 +113,16 @@ def test_a_state_folder_that_can_not_be(found, config, receiver, tmp_path):
     assert "is not a folder" in seen["state"]["what"]
 
 
+def test_a_store_that_can_not_be_used(found, config, closed_port, tmp_path):
+    path = config(f"http://127.0.0.1:{closed_port}")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "syncd.db").write_bytes(b"precious " * 1000)
+    code, seen = found(path)
+    assert (code, seen["job"]["level"]) == (1, "error")
+    assert "not a database" in seen["job"]["what"]
+    assert os.listdir(tmp_path / "state") == ["syncd.db"]
+
+
 def test_it_makes_nothing(found, config, receiver, tmp_path):
     found(config(receiver))
     assert not (tmp_path / "state").exists()

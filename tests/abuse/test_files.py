@@ -1,0 +1,183 @@
+"""Odd names, odd sizes, and files that become something else between the scan and the read."""
+
+import asyncio
+import os
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from syncd.core.model import Seen
+from syncd.daemon.once import once
+from syncd.engine.source import stamp_of
+from tests.daemon.site import Site, noise, running_receiver, until
+
+TIB = 1024**4
+
+ODD = [
+    *(b"\xff\xfe", b"\xc3\x28", b"\x7f", b"\n", b"\r\n", b"\t", b" ", b"\x1b[2J", b"'", b'"', b"\\", b"$(id)"),
+    *(b"%s%n", b"*", b"?", b"[a]", b"-rf", b"COM1", b"..x", b"a" * 200, b"e\xcc\x81"),
+    *("\u202e".encode(), "é".encode(), "🌷".encode(), "ك".encode()),
+]
+pieces = st.binary(min_size=1, max_size=60) | st.sampled_from(ODD)
+names = st.lists(pieces, min_size=1, max_size=4).map(
+    lambda parts: b"".join(parts)[:200].translate(None, b"/\0") + b".jpg"
+)
+
+
+def fill(inbox, found, folders):
+    """Write a file of each name, some of them into folders; return their contents by path."""
+    content = {}
+    for number, name in enumerate(found):
+        below = os.path.join(inbox, folders[number % len(folders)][:-4] or b"d") if number % 3 == 0 else inbox
+        os.makedirs(below, exist_ok=True)
+        path = os.path.join(below, name)
+        content[os.fsdecode(path)] = noise(50 + number, number)
+        with open(path, "wb") as file:
+            file.write(content[os.fsdecode(path)])
+    return content
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(found=st.lists(names, min_size=10, max_size=40, unique=True), folders=st.lists(names, min_size=1, max_size=2))
+def test_any_name_goes_up_and_its_bytes_come_back(tmp_path_factory, found, folders):
+    """From a real scan by way of the store to a real server; both services."""
+
+    async def run():
+        folder = tmp_path_factory.mktemp("names")
+        inbox = os.fsencode(folder / "inbox")
+        async with running_receiver(folder / "received") as url:
+            site = Site(folder, url)
+            site.settings["folders"][0] |= {"remote": ["drive", "ascii"], "exclude": ["!.*", "!*~", "!~*"]}
+            content = fill(inbox, found, folders)
+            summary = await once(site.write().config)
+            assert summary.problems == []
+            assert summary.uploaded == 2 * len(content)
+            await site.start()
+            for path, data in content.items():
+                jobs = await site.steering.show(path)
+                assert {job["state"] for job in jobs} == {"done"}
+                assert await site.content(next(job for job in jobs if job["remote"] == "drive")) == data
+            await site.end()
+
+    asyncio.run(run())
+
+
+async def test_a_file_of_five_tebibytes_is_skipped_unread(site):
+    path = site.inbox / "sparse.tif"
+    with path.open("wb") as file:
+        try:
+            os.truncate(file.fileno(), 5 * TIB)
+        except OSError:
+            pytest.skip("the file system has no such files")
+    began, read = time.monotonic(), bytes_read()
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(skipped=1, done=1)
+    (job,) = await site.show("sparse.tif")
+    assert "larger than max_size" in job["detail"]
+    assert time.monotonic() - began < 20
+    assert bytes_read() - read < 64 * 1024 * 1024
+
+
+def bytes_read():
+    with open("/proc/self/io") as io:
+        return int(io.readline().split()[1])
+
+
+def fifo(path, _):
+    os.unlink(path)
+    os.mkfifo(path)
+
+
+def link(path, secret):
+    os.unlink(path)
+    os.symlink(secret, path)
+
+
+def link_to_shadow(path, _):
+    os.unlink(path)
+    os.symlink("/etc/shadow", path)
+
+
+def hard_link_of_a_fifo(path, secret):
+    os.mkfifo(f"{secret}.fifo")
+    os.unlink(path)
+    os.link(f"{secret}.fifo", path)
+
+
+def folder_instead(path, _):
+    os.unlink(path)
+    os.mkdir(path)
+
+
+def parent_link(path, secret):
+    """Its folder leads somewhere else now, where a file of the same name lies."""
+    parent = os.path.dirname(path)
+    os.rename(parent, f"{secret}.moved")
+    elsewhere = f"{secret}.elsewhere"
+    os.mkdir(elsewhere)
+    os.link(secret, os.path.join(elsewhere, os.path.basename(path)))
+    os.symlink(elsewhere, parent)
+
+
+def parent_link_to_itself(path, secret):
+    """The very file that was queued, by a way that is not the folder's."""
+    parent = os.path.dirname(path)
+    os.rename(parent, f"{secret}.moved")
+    os.symlink(f"{secret}.moved", parent)
+
+
+@pytest.mark.parametrize(
+    "become", [fifo, link, link_to_shadow, hard_link_of_a_fifo, folder_instead, parent_link, parent_link_to_itself]
+)
+async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, tmp_path, monkeypatch, become):
+    """Between the scan and the read; and no FIFO holds up the files behind it."""
+    monkeypatch.setattr("syncd.daemon.folders.Folders.doubt", lambda *_: None)  # the watch would look again too soon
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"not for the server " * 50)
+    site.settings["scheduler"]["concurrency"] = 1
+    await site.start()
+    await site.steering.stop(now=False)
+    (site.inbox / "sub").mkdir()
+    path = site.inbox / "sub" / "a.jpg"
+    path.write_bytes(noise(3000))
+    await site.until_counts(queued=1)
+    rooms = site.daemon.rooms
+    await rooms.folders.close()  # so that nothing tells the daemon
+    opened = []
+    real = os.open
+
+    def noting(name, *rest, **options):
+        opened.append(os.fsdecode(name) if isinstance(name, str | bytes) else name)
+        return real(name, *rest, **options)
+
+    become(os.fspath(path), os.fspath(secret))
+    monkeypatch.setattr(os, "open", noting)
+    monkeypatch.setattr(os, "supports_dir_fd", {noting})
+    await site.steering.start()
+
+    async def settled():
+        (record,) = await rooms.store.jobs([rooms.remote_ids["drive"]])
+        return record.state not in ("queued", "uploading") and record
+
+    record = await until(settled)
+    assert record.state in ("skipped", "waiting", "done", "failed")
+    assert record.outcome is None
+    assert not [name for name in opened if str(name).endswith("a.jpg")]
+    counters = await site.counters()
+    assert (counters["files"], counters["chunks_received"], counters["unfinished"]) == (0, 0, 0)
+    (other := site.inbox / "b.jpg").write_bytes(noise(500))
+    await rooms.store.observe(str(site.inbox), [seen(other)], [rooms.remote_ids["drive"]], vanished=lambda *_: False)
+
+    async def other_is_done():
+        return (await site.counters())["files"] == 1
+
+    await until(other_is_done)
+
+
+def seen(path):
+    return Seen(path=path.name, stamp=stamp_of(path.stat()))

@@ -1,0 +1,95 @@
+"""Two daemons for one state folder, and stores that can't be used: real commands, one line, nothing touched."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+import yaml
+
+from syncd.core.model import Seen, Stamp
+from syncd.store.jobs import JobStore
+from tests.daemon.site import noise
+from tests.e2e.processes import Daemon, until
+
+pytestmark = pytest.mark.e2e
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "syncd", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    """A daemon whose server is not there."""
+    made = Daemon(tmp_path, "http://127.0.0.1:1", retry={"initial": "10ms", "max": "30ms"})
+    made.config.write_text(yaml.safe_dump(made.settings))
+    yield made
+    made.kill()
+
+
+def test_a_second_daemon_is_turned_away_and_the_first_goes_on(daemon):
+    daemon.start()
+    for command in ("run", "once"):
+        ended = run(command, "-c", daemon.config)
+        assert ended.returncode == 75
+        assert f"pid {daemon.child.pid}" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+    (daemon.inbox / "a.jpg").write_bytes(noise(1000))
+    daemon.until_counts(queued=2)
+    assert daemon.end() == 0
+    assert run("once", "-c", daemon.config).returncode == 1  # its turn has come; the server is still not there
+
+
+def cut_short(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def wrong_page(path):
+    with path.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(os.urandom(4096))
+
+
+def from_the_future(path):
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def no_store(path):
+    path.write_bytes(b"precious " * 1000)
+
+
+async def make_store(path):
+    """As a daemon that has ended leaves it."""
+    store = await JobStore.open(str(path), clock=time.time)
+    remote = await store.remote("drive", "drive")
+    found = [
+        Seen(path=f"{number}.jpg", stamp=Stamp(device=1, inode=number, size=1, mtime_ns=1)) for number in range(500)
+    ]
+    await store.observe("/srv", found, [remote.id], vanished=lambda *_: False)
+    await store.close()
+
+
+@pytest.mark.parametrize("spoil", [cut_short, wrong_page, from_the_future, no_store])
+def test_a_store_that_can_not_be_used_is_told_and_left_as_it_is(syncd, daemon, spoil):
+    store = daemon.state / "syncd.db"
+    asyncio.run(make_store(store))
+    spoil(store)
+    before = store.read_bytes()
+    for command in ("run", "once"):
+        ended = syncd(command, "-c", daemon.config)
+        assert ended.code == 65
+        assert str(store) in ended.err
+        assert ended.err.count("\n") == 1
+    checked = syncd("check", "-c", daemon.config)
+    assert checked.code == 1
+    assert str(store) in checked.out
+    assert checked.err == ""
+    assert store.read_bytes() == before
+    assert until(lambda: not (daemon.state / "syncd.db-wal").exists(), "no log is left")
