@@ -35,7 +35,10 @@ class Breaker:
         self.reason: Failure | None = None
 
     def failed(self, failure: Failure, now: float, *, whose: object = None) -> bool:
-        """Take note of a failed request of job ``whose``; True if the whole remote is now taken as failing."""
+        """Take note of a failed request of job ``whose``; True if the whole remote is now taken as failing.
+
+        Without ``whose`` it was a probe, which speaks for the remote whatever went wrong with it.
+        """
         if not self._concerns_remote(failure, whose):
             return False
         if self.position is Position.OPEN:  # a request that was under way when it opened tells nothing new
@@ -56,7 +59,7 @@ class Breaker:
         if not isinstance(failure, Transient):
             return False
         self._troubled.add(whose)
-        return failure.scope is Scope.REMOTE or len(self._troubled) >= TROUBLE_LIMIT
+        return whose is None or failure.scope is Scope.REMOTE or len(self._troubled) >= TROUBLE_LIMIT
 
     def probe(self) -> None:
         """Let one request through."""

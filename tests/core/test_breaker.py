@@ -27,6 +27,16 @@ def test_a_failing_server_opens_it_and_each_failed_probe_doubles_the_wait(breake
     assert waits == pytest.approx([0.999 * bound for bound in (1, 2, 4, 8, 16, 32, 60, 60, 60)])
 
 
+def test_a_probe_whose_connection_breaks_opens_it_again(breaker):
+    for job in range(TROUBLE_LIMIT):
+        breaker.failed(ODD, 0, whose=job)
+    breaker.probe()
+    assert breaker.failed(ODD, 1)
+    assert breaker.position is Position.OPEN
+    breaker.probe()
+    assert not breaker.failed(ODD, 2, whose="a job let through after it")
+
+
 def test_requests_that_were_under_way_when_it_opened_do_not_lengthen_the_wait(breaker):
     breaker.failed(DOWN, 0)
     probe_at = breaker.probe_at
