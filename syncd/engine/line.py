@@ -2,11 +2,19 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from syncd.core.breaker import Breaker, Position
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.engine.gate import Gate
 from syncd.remote.base import Remote
+
+
+@dataclass(kw_only=True, slots=True)
+class Lesson:
+    """What a call that went well teaches: nothing if it is ``moot``, as it may have asked the server for nothing."""
+
+    moot: bool = False
 
 
 class Line:
@@ -24,21 +32,24 @@ class Line:
         return self.breaker.position is Position.OPEN
 
     @asynccontextmanager
-    async def request(self, whose: object) -> AsyncGenerator[None]:
+    async def request(self, whose: object) -> AsyncGenerator["Lesson"]:
         """Hold a slot for one small request of the job ``whose``, and learn from how it goes."""
-        async with self.gate.slot(), self.observed(whose):
-            yield
+        async with self.gate.slot(), self.observed(whose) as lesson:
+            yield lesson
 
     @asynccontextmanager
-    async def observed(self, whose: object, size: int = 0) -> AsyncGenerator[None]:
+    async def observed(self, whose: object, size: int = 0) -> AsyncGenerator["Lesson"]:
         """Learn from how a request with a body of ``size`` bytes goes, for a caller who holds a slot."""
         if self.down:
             raise Transient(str(self.breaker.reason), scope=Scope.REMOTE)
+        lesson = Lesson()
         try:
-            yield
+            yield lesson
         except Failure as failure:
             self._failed(failure, whose)
             raise
+        if lesson.moot:
+            return
         self.gate.limit.finished(size=size, in_flight=self.gate.in_flight, now=self.clock())
         if self.breaker.succeeded():
             self.gate.narrow(False)

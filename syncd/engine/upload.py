@@ -85,8 +85,11 @@ class Upload:
     async def _transfer(self, content: Content, source: FileSource) -> Stored:
         remembered = await self.store.session(self.job.remote_id, content.key)
         self.progress.stage = "starting"
-        async with self.line.request(self.job.id):
+        async with self.line.request(self.job.id) as lesson:
             begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts)
+            lesson.moot = isinstance(
+                begun, Session
+            )  # to go on, or in one request, needs no asking: the chunks will tell
         if isinstance(begun, Stored):
             return begun
         if not begun.whole and begun != remembered:

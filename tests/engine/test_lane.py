@@ -5,8 +5,9 @@ import os
 
 import pytest
 
+from syncd.core.breaker import TROUBLE_LIMIT
 from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthorized
-from syncd.core.model import Stored
+from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
 from syncd.core.states import Cause, Outcome, State
 from tests.engine.fakes import Bench, FakeRemote
@@ -121,6 +122,28 @@ async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_p
         assert bench.loop.now - started < 1800 + 60 + 120
         jobs = await bench.store.jobs([bench.remote_id], limit=500)
         assert {job.attempts for job in jobs} == {0}  # it was not their fault
+
+
+@in_simulation
+async def test_a_server_that_breaks_every_upload_is_not_tried_with_one_file_after_the_other(tmp_path):
+    """Though nothing is asked before a small file is sent, which might look like a success."""
+    remote = Direct()
+    remote.fail = lambda call, *about: Transient("the connection was lost")
+    async with Bench(tmp_path, remote) as bench:
+        for number in range(100):
+            bench.write(f"{number}.jpg", b"%d" % number)
+        await bench.queue(*(f"{number}.jpg" for number in range(100)))
+        await bench.until(lambda: bench.lane.line.down)
+        await asyncio.sleep(10)
+        assert remote.count("send") <= 2 * TROUBLE_LIMIT
+        assert 1 <= remote.count("check") <= 12
+
+
+class Direct(FakeRemote):
+    """Sends each file whole, without asking before."""
+
+    async def begin(self, content, source, session, *, tries):
+        return Session(token="", chunk_size=content.size, count=1, whole=True)
 
 
 @in_simulation

@@ -66,3 +66,11 @@ async def test_an_overload_lowers_the_limit(line):
     assert line.gate.capacity == before // 2
     await fail(line, Transient("reset"))
     assert line.gate.capacity == before // 2
+
+
+async def test_a_call_that_asked_for_nothing_says_nothing_about_the_server(line):
+    await fail(line, DOWN)
+    await line.probe()
+    async with line.request("job") as lesson:
+        lesson.moot = True
+    assert line.breaker.position is Position.HALF_OPEN
