@@ -258,6 +258,8 @@ class Http:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
                 trace_configs=[trace],
             )
+            # It would ask everything twice that a server swallows; what may be repeated is judged above.
+            self._open._retry_connection = False  # noqa: SLF001 - aiohttp has no other way to say so
         return self._open
 
     def _tls(self) -> ssl.SSLContext:

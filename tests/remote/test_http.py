@@ -45,6 +45,17 @@ async def test_a_request_as_the_server_sees_it(http_to, rogue):
     assert told["Accept-Encoding"] == "identity"
 
 
+async def test_a_question_that_a_new_connection_swallows_is_asked_once(http_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_head(reader))
+        reset(writer)
+
+    server = await rogue(handle)
+    with pytest.raises(Transient):
+        await http_to(server.url).get("/image")
+    assert len(server.seen) == 1
+
+
 async def test_a_request_that_meets_a_closing_connection_is_repeated(http_to, rogue):
     async def handle(it, reader, writer):
         number = it.connections
