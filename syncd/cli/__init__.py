@@ -25,6 +25,7 @@ COMMANDS = {
     "ctl": "Talk to the running daemon.",
     "serve": "Be the other end: a server for both upload APIs.",
     "demo": "See it all at work on this machine, with nothing set up.",
+    "completion": "Print the completion script of a shell.",
 }
 DEBUG = "SYNCD_DEBUG"
 """Environment variable that asks for tracebacks."""

@@ -1,5 +1,6 @@
 """``syncd ctl``: asks the running daemon. Imports only what it needs, to answer at once."""
 
+import importlib
 import json
 import os
 import time
@@ -16,12 +17,13 @@ from syncd.cli.options import config_option, examples, json_option
 from syncd.config import light
 from syncd.config.errors import ConfigError
 from syncd.control.client import ControlClient, Denied, NoAnswer, NotRunning, Refused
-from syncd.control.steering import Job, JobQuery
+from syncd.control.steering import Job, JobQuery, LogQuery
 from syncd.control.targets import Target
 from syncd.core.states import State
 
 PAGE = 1000
 """Jobs asked for at once."""
+LEVELS = ("debug", "info", "warning", "error", "critical")
 ENDING = 15.0
 """Seconds that a daemon may take to end."""
 
@@ -130,6 +132,24 @@ def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | 
         if cursor is None or not page["jobs"]:
             break
     _print({"jobs": found, "next": cursor}, as_json=as_json, lines=ctl_view.jobs(found, more=cursor is not None))
+
+
+@_asks("watch")
+def watch(client: ControlClient) -> None:
+    """Look on: a live view on a terminal, elsewhere a line for each change. q or Ctrl-C ends it."""
+    importlib.import_module("syncd.cli.ctl_watch").watch(client)  # what it needs takes a while to load
+
+
+@_asks("logs")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--level", type=click.Choice(LEVELS), default=LogQuery().level, help="Only this level and above.")
+@click.option("--limit", type=click.IntRange(1, 2000), default=LogQuery().limit, show_default=True, help="The last N.")
+@click.option("--event", metavar="NAME", default="", help="Only events whose name begins so, as job. does.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line, for scripts.")
+def logs(client: ControlClient, *, follow: bool, level: str, limit: int, event: str, as_json: bool) -> None:
+    """Show what the daemon logged last."""
+    query = LogQuery(level=level, limit=limit, event=event)
+    importlib.import_module("syncd.cli.ctl_logs").show(client, query, as_json=as_json, follow=follow)  # as above
 
 
 @_asks("show")
