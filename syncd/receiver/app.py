@@ -30,7 +30,7 @@ def make_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> w
     Starting the application raises ReceiverBusy, or OSError when the folder can't be used.
     """
     counters = Counters()
-    bodies = Bodies(idle_timeout=settings.idle_timeout, max_buffered=settings.max_buffered)
+    bodies = Bodies(idle_timeout=settings.idle_timeout, slowest=settings.slowest, max_buffered=settings.max_buffered)
     images, files = (_store(settings, name, clock) for name in ("images", "files"))
     image = ImageApi(store=images, bodies=bodies, counters=counters, settings=settings)
     multipart = MultipartApi(store=files, bodies=bodies, counters=counters, settings=settings, clock=clock)

@@ -17,6 +17,7 @@ FORM_OVERHEAD = 64 * KIB  # for boundaries, part headers and the small fields be
 _PIECE = 64 * KIB
 _MAX_PARTS = 32
 _HELD = web.RequestKey("held", int)
+_BEGAN = web.RequestKey("began", float)
 _T = TypeVar("_T")
 
 
@@ -30,10 +31,11 @@ class Part:
 
 
 class Bodies:
-    """Reads bodies; what is read counts as held until the request is released. Times in seconds."""
+    """Reads bodies; what is read counts as held until the request is released. Times in seconds, sizes in bytes."""
 
-    def __init__(self, *, idle_timeout: float, max_buffered: int) -> None:
+    def __init__(self, *, idle_timeout: float, slowest: int, max_buffered: int) -> None:
         self._idle_timeout = idle_timeout
+        self._slowest = slowest
         self._max_buffered = max_buffered
         self._buffered = 0
 
@@ -59,7 +61,7 @@ class Bodies:
     async def _read(self, request: web.Request, limit: int) -> bytes:
         self._refuse_announced(request, limit)
         body = bytearray()
-        while piece := await self._next(request.content.readany()):
+        while piece := await self._next(request, request.content.readany()):
             self._hold(request, piece)
             body += piece
             if len(body) > limit:
@@ -82,14 +84,14 @@ class Bodies:
     async def _parts(self, request: web.Request, field: str, limit: int) -> AsyncIterator[tuple[str, Part]]:
         reader = await request.multipart()
         for _ in range(_MAX_PARTS):
-            part = await self._next(reader.next())
+            part = await self._next(request, reader.next())
             if part is None:
                 return
             if not isinstance(part, BodyPartReader) or part.name is None:
                 raise ValueError("a part is no field")
             data = bytearray()
             allowed = limit if part.name == field else FORM_OVERHEAD
-            while piece := await self._next(part.read_chunk(_PIECE)):
+            while piece := await self._next(request, part.read_chunk(_PIECE)):
                 self._hold(request, piece)
                 data += piece
                 if len(data) > allowed:
@@ -98,14 +100,21 @@ class Bodies:
             yield part.name, Part(data=bytes(data), filename=part.filename, content_type=content_type)
         raise Refused(Refusal.MALFORMED, "The form has too many fields.")
 
-    async def _next(self, step: Awaitable[_T]) -> _T:
+    async def _next(self, request: web.Request, step: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout(self._idle_timeout):
+            async with asyncio.timeout_at(self._patience(request)):
                 return await step
         except TimeoutError:
             raise Refused(Refusal.BODY_STALLED, headers={"Connection": "close"}) from None
         except RequestPayloadError:
             raise Refused(Refusal.MALFORMED, "The body's transfer encoding is broken.") from None
+
+    def _patience(self, request: web.Request) -> float:
+        """Say until when there must be more: a body may rest for a while, and must keep up a pace on the whole."""
+        now = asyncio.get_running_loop().time()
+        began: float = request.setdefault(_BEGAN, now)
+        held: int = request.get(_HELD, 0)
+        return min(now, began + held / self._slowest) + self._idle_timeout
 
     def _hold(self, request: web.Request, piece: bytes) -> None:
         self._buffered += len(piece)

@@ -33,7 +33,9 @@ class Settings:
     max_connections: int = 1024
     max_requests: int = 256  # being answered at once
     max_buffered: int = 256 * MIB  # request bodies in memory, all together
-    idle_timeout: float = 30.0  # without a byte of an awaited body
+    idle_timeout: float = 30.0  # without a byte of an awaited body, or without one of an answer taken
+    slowest: int = 1 * KIB  # bytes a second that an awaited body must bring in the mean, once idle_timeout is over
+    linger: float = 10.0  # reading on after a refusal, so that its sender comes to see it
     keep_alive: float = 75.0  # without a whole request head
 
     def __post_init__(self) -> None:
