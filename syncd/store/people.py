@@ -4,7 +4,22 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, and_, cast, exists, false, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Text,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.model import Stamp
@@ -45,7 +60,8 @@ def page(
     if state is not None:
         statement = statement.where(jobs.c.state == state)
     if folder is not None:
-        statement = statement.where(files.c.folder == folder)
+        of_file = literal_column("+files.folder", files.c.folder.type)  # an expression, for the same reason
+        statement = statement.where(of_file == folder)
     place = tuple_(jobs.c.updated_at, jobs.c.id)
     if before is not None:
         statement = statement.where(place > before if oldest_first else place < before)
