@@ -87,9 +87,8 @@ class Upload:
         self.progress.stage = "starting"
         async with self.line.request(self.job.id) as lesson:
             begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts)
-            lesson.moot = isinstance(
-                begun, Session
-            )  # to go on, or in one request, needs no asking: the chunks will tell
+            # To go on, or to send all in one request, needs no asking: then the chunks will tell.
+            lesson.moot = isinstance(begun, Session)
         if isinstance(begun, Stored):
             return begun
         if not begun.whole and begun != remembered:
