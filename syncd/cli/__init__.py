@@ -22,6 +22,8 @@ COMMANDS = {
     "once": "Upload all that is due, and end.",
     "check": "Is the configuration right, and would it work?",
     "init": "Write a commented configuration.",
+    "verify": "Compare what the servers have with what was uploaded.",
+    "restore": "Bring back what was uploaded.",
     "ctl": "Talk to the running daemon.",
     "serve": "Be the other end: a server for both upload APIs.",
     "demo": "See it all at work on this machine, with nothing set up.",

@@ -5,17 +5,15 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import click
-from rich.console import Console
 
 from syncd.cli import words
 from syncd.cli.configuration import load
 from syncd.cli.faults import Exit
 from syncd.cli.options import config_option, examples, json_option
-from syncd.cli.progress import Flight, Progress, View
-from syncd.cli.working import working
+from syncd.cli.progress import Flight, View
+from syncd.cli.showing import showing
 from syncd.config.load import Loaded
 from syncd.core.names import displayed
 from syncd.daemon.once import Snapshot, Summary, once
@@ -41,16 +39,9 @@ def command(config: str | None, *, as_json: bool) -> int:
 
 
 def _run(loaded: Loaded) -> Summary:
-    console = Console(stderr=True)
-    with ExitStack() as stack:
-        if not console.is_terminal:
-            stack.enter_context(working(loaded))
-            return asyncio.run(once(loaded.config))
-        # Bars and log lines can't share a terminal: what matters is told at the end, the log file has all.
-        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-        stack.enter_context(working(loaded, stream=nowhere))
-        progress = stack.enter_context(Progress(console))
-        return asyncio.run(once(loaded.config, on_progress=lambda snapshot: progress.show(_view(snapshot))))
+    with showing(loaded, hold=True) as show:
+        tell = None if show is None else lambda snapshot: show(_view(snapshot))
+        return asyncio.run(once(loaded.config, on_progress=tell))
 
 
 def _view(snapshot: Snapshot) -> View:

@@ -24,6 +24,11 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")(command)
 
 
+def paths_argument(command: F) -> F:
+    """Give a command any number of paths as its argument ``paths``."""
+    return click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.UNPROCESSED)(command)
+
+
 def examples(*lines: str, title: str = "Examples") -> str:
     r"""Return the end of a help page; ``\b`` keeps click from flowing the lines together."""
     return "\n".join(["\b", f"{title}:", *(f"  {line}" for line in lines)])

@@ -53,6 +53,10 @@ class SessionLost(Failure):
     """The server no longer knows this upload; it has to be begun again."""
 
 
+class NotStored(Failure):
+    """The server does not have any more what was uploaded to it."""
+
+
 class FileChanged(Failure):
     """The file is not the one that was hashed; it has to be read again."""
 

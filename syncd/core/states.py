@@ -52,6 +52,8 @@ class Cause(StrEnum):
     """A person asked for another try."""
     CANCELLED = "cancelled"
     """A person asked for no further try."""
+    MISSING = "missing"
+    """The server's copy was found to be missing or damaged."""
 
 
 class NoSuchStep(Exception):  # noqa: N818 - it says what is wrong, not that something is
@@ -72,6 +74,7 @@ _STEPS: dict[Cause, tuple[tuple[State | None, ...], State]] = {
     Cause.GONE: ((_Q, _U, _W, _F), _S),
     Cause.RETRIED: ((_W, _F, _S), _Q),
     Cause.CANCELLED: ((_Q, _U, _W, _F), _S),
+    Cause.MISSING: ((_D,), _Q),
 }
 TABLE = MappingProxyType({(start, cause): end for cause, (starts, end) in _STEPS.items() for start in starts})
 """(state before, or None for a new job; cause) → state after."""

@@ -120,7 +120,7 @@ class Store:
             return upload
 
     def _start(self, key: str, plan: Plan) -> bool:
-        if self._stored(plan.digest) is not None:
+        if self._sound(plan.digest) is not None:
             return False
         with self._build(plan) as folder:
             disk.create(os.path.join(folder, "data"), size=plan.size)
@@ -200,6 +200,7 @@ class Store:
             for name in ("data", "plan.json", "."):
                 disk.sync(os.path.join(folder, name))
         target = os.path.join(self._finished, plan.digest)
+        self._sound(plan.digest)
         with self._finished_lock:
             stored = self._stored(plan.digest)
             if stored is None:
@@ -232,6 +233,25 @@ class Store:
                 log.warning("receiver.damaged", digest=digest)
             self._discard(folder)
             return None
+
+    def _sound(self, digest: str) -> Plan | None:
+        """Return the plan of a stored file whose bytes are right; a damaged one is thrown away.
+
+        Who hears that a file is here sends it no more and may delete it, so its bytes are read before that is said.
+        """
+        plan = self._stored(digest)
+        path = self.path(digest)
+        try:
+            read = os.stat(path).st_ino
+            if plan is None or disk.has_digest(path, digest):
+                return plan
+            with self._finished_lock:
+                if os.stat(path).st_ino == read:
+                    log.warning("receiver.damaged", digest=digest)
+                    self._discard(os.path.join(self._finished, digest))
+        except FileNotFoundError:  # it went meanwhile
+            pass
+        return None
 
     async def outcome(self, key: str) -> tuple[Plan, Plan] | None:
         """Return a finished upload's own plan and the one stored under its digest; None when unknown."""

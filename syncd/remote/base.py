@@ -7,13 +7,14 @@ All calls raise only the failures of :mod:`syncd.core.errors`:
 * ``Unauthorized``: 401.
 * ``Permanent``: a refusal that the same request would meet again; the text has the server's own words.
 * ``SessionLost``: begin again, without the session.
+* ``NotStored``: only from :meth:`Remote.fetch`.
 * ``FileChanged`` and the other failures of a file come from the :class:`Source` and pass through untouched.
 
 A remote holds no state of an upload: what must be remembered is in the ``Session``, which the store keeps, and in
 ``facts``, which it keeps for the remote as a whole.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from syncd.core.model import Content, Pending, Receipt, Session, Stored
@@ -55,6 +56,10 @@ class Throttle(Protocol):
         """Wait until ``size`` more bytes may be sent."""
 
 
+Taker = Callable[[bytes], bool]
+"""Takes the next bytes of a file that is fetched; False to have no more of it."""
+
+
 class Remote(Protocol):
     """One upload service at one address."""
 
@@ -76,6 +81,9 @@ class Remote(Protocol):
     def hasher(self) -> Hasher:
         """Return a new hasher for one file."""
 
+    def hasher_of(self, key: str, ref: str) -> Hasher:
+        """Return a hasher whose ``content().key`` is ``key`` for the same bytes, whatever the settings are by now."""
+
     async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:
         """Agree with the server on an upload, or learn that the content is there already.
 
@@ -91,6 +99,13 @@ class Remote(Protocol):
 
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
         """Ask how far the putting together is."""
+
+    async def fetch(self, ref: str, key: str, take: Taker) -> str:
+        """Have ``take`` get the bytes of the file that the server keeps as ``ref``; return their key.
+
+        The copy is whole if that is ``key``, the one it was uploaded with, and ``take`` has not turned bytes down.
+        ``NotStored`` if the server does not have it any more.
+        """
 
     async def confirm(self, ref: str, content: Content) -> bool:
         """Ask whether the server still has what it stored as ``ref``; its length may be all that is looked at.

@@ -4,6 +4,7 @@ A content's ``size``, its chunks and its hash are all taken over the text, a cha
 """
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,37 @@ def cut(form: str, *, offset: int, length: int, file_size: int) -> Cut:
     start = first * 3
     skipped = offset - first * 4
     return Cut(form=form, offset=start, length=min(last * 3, file_size) - start, start=skipped, end=skipped + length)
+
+
+class Decoder:
+    """Turns a text back into the bytes of the file, piece by piece; four characters of base64 are three bytes.
+
+    ``ValueError`` from what is no such text. Whether it is whole is for its hash to say.
+    """
+
+    def __init__(self, form: str) -> None:
+        self._plain = form == "text"
+        self._url = form == "base64url"
+        self._rest = b""
+        self._ended = False
+
+    def feed(self, text: bytes) -> bytes:
+        """Return the bytes that the text so far has beyond those returned before."""
+        if self._plain:
+            return text
+        text = self._rest + text
+        whole = len(text) - len(text) % 4
+        self._rest = text[whole:]
+        if not whole:
+            return b""
+        if self._ended:
+            raise ValueError("there is more after the padding")
+        self._ended = text[whole - 1 : whole] == b"="
+        block = text[:whole].translate(_FROM_URL) if self._url else text[:whole]
+        return binascii.a2b_base64(block, strict_mode=True)
+
+
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 def bytes_in(form: str, characters: int) -> int:

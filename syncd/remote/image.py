@@ -10,11 +10,12 @@ from enum import Enum
 
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import Permanent, Scope, SessionLost, Transient
+from syncd.core.errors import NotStored, Permanent, Scope, SessionLost, Transient
 from syncd.core.model import Content, Pending, Receipt, Session, Stored
 from syncd.remote.answers import Answer
-from syncd.remote.base import Source, Throttle
+from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import json_body
+from syncd.remote.downloads import Decoding
 from syncd.remote.forms import TextHasher, bytes_in, cut
 from syncd.remote.http import Glance, Http
 
@@ -95,6 +96,10 @@ class ImageRemote:
         """Return a new hasher for one file."""
         return TextHasher(self._settings.encoding)
 
+    def hasher_of(self, key: str, ref: str) -> TextHasher:  # noqa: ARG002 - the contract's
+        """Return a hasher for the form that the file was sent in."""
+        return TextHasher(_form(ref))
+
     async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:  # noqa: ARG002 - the contract's
         """Register the image; where it was registered before, find out whether it is whole."""
         if session is not None and session.count == chunks.count(content.size, session.chunk_size):
@@ -169,6 +174,16 @@ class ImageRemote:
         """Answer at once: this service has nothing to wait for."""
         return _stored(content)
 
+    async def fetch(self, ref: str, key: str, take: Taker) -> str:
+        """Download the text, and decode it as it comes."""
+        decoding = Decoding(_form(ref), take)
+        answer = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
+        if answer.status == 404:
+            raise NotStored("the server does not have it any more")
+        if answer.status != 200 or (answer.is_page and decoding.key() != key):
+            raise self._http.failure(answer)
+        return decoding.key()
+
     async def confirm(self, ref: str, content: Content) -> bool:  # noqa: ARG002 - the hash is the key
         """Ask for the image, and compare its length if the server tells it."""
         glance = Glance()
@@ -201,6 +216,11 @@ class ImageRemote:
 
 
 _NOTHING = Content(key=_NOWHERE, size=0)
+
+
+def _form(ref: str) -> str:
+    """Return the form that a ``ref`` says the image has."""
+    return ref.partition(":")[2]
 
 
 def _stored(content: Content, *, already: bool = False) -> Stored:

@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthorized
+from syncd.core.errors import NotStored, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Content, Pending, Receipt, Session, Stored
 from syncd.remote import cloud
 from syncd.remote.answers import Answer
-from syncd.remote.base import Source, Throttle
+from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
+from syncd.remote.downloads import Plain
 from syncd.remote.http import Glance, Http
 
 LARGEST_DIRECT = 20 * 1024 * 1024
@@ -82,6 +83,10 @@ class MultipartRemote:
     def hasher(self) -> _Hasher:
         """Return a new hasher for one file."""
         return _Hasher(self._settings.hash)
+
+    def hasher_of(self, key: str, ref: str) -> _Hasher:  # noqa: ARG002 - the contract's
+        """Return a hasher for the hash that the file was announced with."""
+        return _Hasher(key.partition(":")[0])
 
     async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:
         """Take up a task again, choose the one request for a small file, or create a task."""
@@ -219,13 +224,27 @@ class MultipartRemote:
         file = cloud.cloud_file(json.get("file")) or cloud.cloud_file({**json, "id": json.get("file_id")})
         return self._confirmed(file, content) if file else Stored(ref=pending.token)
 
+    async def fetch(self, ref: str, key: str, take: Taker) -> str:
+        """Download the file, from where the server keeps it or from where it points to."""
+        if not ref:
+            raise Permanent("the server never said what it calls this file, so it can't be asked for")
+        download = Plain(self.hasher_of(key, ref), take)
+        answer = await self._http.get(self._path_of(ref), accept="*/*", sink=download)
+        if answer.status in (404, 410):
+            raise NotStored("the server does not have it any more")
+        found = download.key()
+        if answer.status != 200 or (answer.is_page and found != key):
+            raise self._http.failure(answer)
+        if found != key and self._settings.encrypt_password is not None:
+            raise Permanent("the server gave it back encrypted, so it can't be compared")
+        return found
+
     async def confirm(self, ref: str, content: Content) -> bool:
         """Ask for the file, and compare its length if the server tells it."""
         if not ref:
             return True
-        files = self._settings.prefix.removesuffix("/upload")
         glance = Glance()
-        answer = await self._http.get(f"{files}/{quote(ref, safe='')}", accept="*/*", sink=glance)
+        answer = await self._http.get(self._path_of(ref), accept="*/*", sink=glance)
         if answer.status in (404, 410):
             return False
         failure = self._http.failure(answer)
@@ -243,6 +262,10 @@ class MultipartRemote:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._http.close()
+
+    def _path_of(self, ref: str) -> str:
+        """Return where a stored file is to be had: beside the calls for uploading."""
+        return f"{self._settings.prefix.removesuffix('/upload')}/{quote(ref, safe='')}"
 
     async def _post(self, call: str, body: Body | None = None) -> Answer:
         return await self._http.post(f"{self._settings.prefix}/{call}", body)

@@ -10,17 +10,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from syncd.store import opening
 from syncd.store.connection import engine, is_passing, translated
 from syncd.store.errors import StoreClosed
+from syncd.store.reader import Reader
 
 T = TypeVar("T")
 
@@ -65,8 +64,7 @@ class Database:
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
-        self._reading: Connection | None = None
+        self._reader = Reader(path)
 
     @classmethod
     async def open(
@@ -116,7 +114,7 @@ class Database:
         """Run ``work`` in the reader's thread, on one consistent state of the store; it can't write."""
         if self._closing:
             raise _closed()
-        return await self._loop.run_in_executor(self._reader, self._read, work)
+        return await self._reader.read(work)
 
     async def close(self) -> None:
         """Finish what was handed over before, and close the file."""
@@ -124,25 +122,9 @@ class Database:
             with self._changed:
                 self._closing = True
                 self._changed.notify()
-            await self._loop.run_in_executor(self._reader, self._end_reading)
-            self._reader.shutdown()
+            await self._reader.close()
         await self._ended
         self._writer.join()
-
-    # The reader's thread.
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        try:
-            if self._reading is None:
-                self._reading = engine(self.path, writing=False).connect()
-            with self._reading.begin():
-                return work(self._reading)
-        except DBAPIError as error:
-            raise translated(error, self.path) from error
-
-    def _end_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.close()
 
     # The writer's thread.
 

@@ -261,6 +261,13 @@ class JobStore:
             queued += more
         return queued
 
+    async def repair(self, job_ids: Sequence[int]) -> list[int]:
+        """Forget that the remotes have what these jobs, if done, uploaded; queue those again whose file is still here.
+
+        Returns the ids of those that are queued.
+        """
+        return await self._write(lambda work: people.repair(work, job_ids))
+
     async def cancel(self, job_ids: Sequence[int]) -> list[int]:
         """Give jobs up that are not at their end, running ones too; return their ids."""
         return await self._write(lambda work: people.order(work, Cause.CANCELLED, job_ids))

@@ -51,6 +51,14 @@ def _translating(path: str) -> Iterator[None]:
         raise translated(error, path) if is_passing(error) else damaged(path, str(error)) from error
 
 
+def require(path: str) -> None:
+    """Raise a ``StoreError`` unless a job store of the newest schema is at ``path``; write nothing."""
+    if not os.path.lexists(path):
+        raise StoreUnavailable(f"{path}: there is no job store, so nothing was uploaded from here")
+    if examine(path) != migrations.HEAD:
+        raise StoreUnavailable(f"{path}: the job store is of an earlier version: syncd once or syncd run updates it")
+
+
 def _create(path: str) -> None:
     """Make an empty file, for its owner alone, unless there is one that can be written."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)

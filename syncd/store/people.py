@@ -24,11 +24,13 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.model import Stamp
 from syncd.core.states import Cause, State, sources
+from syncd.store import uploads
 from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
 from syncd.store.schema import file_tallies, files, history, job_tallies, jobs, remotes, settings
 
 CANCELLED = "cancelled by a person"
+BAD_COPY = "the server's copy was missing or damaged"
 
 
 def job(connection: Connection, job_id: int) -> JobRecord | None:
@@ -124,6 +126,16 @@ def order(work: Work, cause: Cause, job_ids: Iterable[int]) -> list[int]:
     else:
         move(work, cause, rows, detail=CANCELLED)
     return [row.id for row in rows]
+
+
+def repair(work: Work, job_ids: Iterable[int]) -> list[int]:
+    """Forget what the jobs that are done have uploaded, and queue those whose file is here; return the ids of these."""
+    rows = [row for row in load_all(work.connection, jobs.c.id, job_ids) if row.state is State.DONE]
+    for row in rows:
+        uploads.forget(work, row.remote_id, row.key)
+    here = [row for row in rows if row.present]
+    move(work, Cause.MISSING, here, detail=BAD_COPY, attempts=0, due_at=work.now)
+    return [row.id for row in here]
 
 
 def remote(work: Work, name: str, identity: str) -> RemoteRecord:

@@ -1,0 +1,17 @@
+"""Which of the watched files a command speaks of."""
+
+import os
+from collections.abc import Sequence
+
+from syncd.cli.faults import Exit, Fault
+from syncd.config.load import Loaded
+from syncd.daemon.copies import NotWatched, places
+from syncd.store.ledger import Place
+
+
+def places_of(loaded: Loaded, paths: Sequence[str]) -> list[Place]:
+    """Return where the ``paths`` that a person typed are, all folders for none; a fault for one that is not watched."""
+    try:
+        return places(loaded.config, [os.path.abspath(path) for path in paths])
+    except NotWatched as error:
+        raise Fault(str(error), code=Exit.FAILED) from None

@@ -1,0 +1,166 @@
+"""Writing files below a folder, and nowhere else, whatever their recorded names are and whatever lies there.
+
+Each step goes down one level from an open directory and follows no symbolic link. A file is made under a hidden name
+beside its own, and gets that only when it is whole and the name is free.
+"""
+
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+from syncd.remote.base import Hasher
+
+READ = 1024 * 1024
+"""Bytes read at a time."""
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class UnsafeName(Exception):  # noqa: N818 - it says what is wrong
+    """A recorded path would lead elsewhere."""
+
+
+class InUse(Exception):  # noqa: N818 - it says what is the case
+    """Another process restores into the same folder."""
+
+
+class Tree:
+    """The folder ``root``, made if missing, and held against a second process as long as the context lasts."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        os.makedirs(self.root, exist_ok=True)
+        self._fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise InUse(f"{self.root}: another syncd restores into it: wait for that, or give another --to") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+    def spot(self, path: str) -> "Spot":
+        """Return the place of ``path`` below the root; its folders are made. :class:`UnsafeName`, or OSError."""
+        names = path.split("/")
+        if any(name in ("", ".", "..") or "\0" in name for name in names):
+            raise UnsafeName
+        fd = os.dup(self._fd)
+        for name in names[:-1]:
+            try:
+                below = _enter(fd, name)
+            finally:
+                os.close(fd)
+            fd = below
+        return Spot(fd, names[-1])
+
+
+def _enter(fd: int, name: str) -> int:
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=fd)
+    return os.open(name, _DIRECTORY, dir_fd=fd)
+
+
+class Spot:
+    """A name in an open directory. All methods block."""
+
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd = fd
+        self._name = name
+        self._part = f".syncd-{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}.part"
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        os.close(self._fd)
+
+    def holds(self, size: int, hasher: Hasher, key: str) -> bool | None:
+        """Say whether the file that has the name is the one with this size and key; None if the name is free."""
+        try:
+            fd = os.open(self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
+        except FileNotFoundError:
+            return None
+        except OSError:  # a symbolic link, a socket, or not to be read: whatever it is, it is not overwritten
+            return False
+        try:
+            return _is(fd, size, hasher, key)
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def part(self) -> Generator["Part"]:
+        """Begin the file, in place of what an interrupted restore left of it; at the end the hidden name is gone."""
+        self.sweep()
+        fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=self._fd)
+        try:
+            yield Part(fd)
+        finally:
+            os.close(fd)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what an interrupted restore may have left beside the name."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._part, dir_fd=self._fd)
+
+    def put(self, part: "Part", mtime_ns: int) -> None:
+        """Give the part its time and its name; FileExistsError if the name is taken."""
+        with suppress(OverflowError):  # a time that no file system of this machine can hold
+            os.utime(part.fd, ns=(mtime_ns, mtime_ns))
+        os.fsync(part.fd)
+        try:
+            os.link(self._part, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+        except OSError:  # it is taken, or there are no hard links here: take it first, then replace our own empty file
+            os.close(os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=self._fd))
+            os.replace(self._part, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+
+class Part:
+    """A file in the making. ``error`` is why it can't be written, once that is so."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.error: OSError | None = None
+
+    def restart(self) -> None:
+        """Have nothing in it."""
+        os.ftruncate(self.fd, 0)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+
+    def write(self, data: bytes) -> bool:
+        """Append ``data``; False if that can't be. A few KiB into the page cache: it does not keep the loop."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self.fd, rest) :]
+        except OSError as error:
+            self.error = error
+        return self.error is None
+
+    def holds(self, size: int, hasher: Hasher, key: str) -> bool:
+        """Say whether what was written is the file with this size and key. Blocks."""
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        return _is(self.fd, size, hasher, key)
+
+
+def _is(fd: int, size: int, hasher: Hasher, key: str) -> bool:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+        return False
+    for data in _pieces(fd):
+        hasher.update(data)
+    return hasher.content().key == key
+
+
+def _pieces(fd: int) -> Iterator[bytes]:
+    while data := os.read(fd, READ):
+        yield data

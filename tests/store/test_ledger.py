@@ -1,0 +1,142 @@
+"""What is recorded as uploaded."""
+
+import os
+
+import pytest
+
+from syncd.core.model import Stored
+from syncd.core.states import Cause, Outcome, State
+from syncd.store import migrations
+from syncd.store.errors import StoreError
+from syncd.store.jobs import JobStore
+from syncd.store.ledger import Ledger, Place
+from tests.store.support import FOLDER, claim, observe, only_job, seen
+
+ALL = [Place(folder=FOLDER)]
+
+
+@pytest.fixture
+async def ledger(store, path):
+    ledger = await Ledger.open(path)
+    yield ledger
+    await ledger.close()
+
+
+async def upload(store: JobStore, remote: int, **keys: str) -> None:
+    """Bring the files to the remote, each with the content that its keyword names."""
+    for job in await claim(store, remote):
+        key = keys[job.path.rpartition("/")[2]]
+        await store.finish(job, key=key, stored=Stored(ref=f"ref-{key}"), outcome=Outcome.UPLOADED)
+
+
+async def test_copies_of_one_content_follow_each_other_over_pages(store, remote, ledger):
+    await observe(store, remote, *(seen(name, size=7) for name in "abcdef"))
+    await upload(store, remote, a="k1", b="k2", c="k1", d="k3", e="k2", f="k1")
+    found = []
+    after = None
+    while page := await ledger.copies(remote, ALL, after=after, limit=2):
+        found += page
+        after = page[-1]
+    assert [(copy.key, copy.path) for copy in found] == [
+        ("k1", "a"),
+        ("k1", "c"),
+        ("k1", "f"),
+        ("k2", "b"),
+        ("k2", "e"),
+        ("k3", "d"),
+    ]
+    assert {(copy.ref, copy.size, copy.present) for copy in found[:3]} == {("ref-k1", 7, True)}
+    total = await ledger.contents(remote, ALL)
+    assert (total.count, total.size) == (3, 21)
+
+
+async def test_only_what_is_done_is_recorded(store, remote, ledger):
+    other = (await store.remote("other", "other")).id
+    await observe(store, [remote, other], seen("a"), seen("b"))
+    await upload(store, remote, a="k", b="k2")
+    await store.gone(FOLDER, ["a"])
+    await observe(store, [remote, other], seen("b", size=5))
+    assert [(copy.path, copy.present) for copy in await ledger.copies(remote, ALL)] == [("a", False)]
+    assert await ledger.copies(other, ALL) == []
+    assert (await ledger.contents(other, ALL)).size == 0
+
+
+async def test_files_come_with_the_copies_of_their_last_state(store, remote, ledger):
+    other = (await store.remote("other", "other")).id
+    odd = os.fsdecode(b"odd \xff\n")
+    await observe(store, [remote, other], seen("a", mtime_ns=10**18 + 1), seen(odd))
+    await observe(store, remote, seen("b"))
+    await upload(store, remote, a="k", b="k2", **{odd: "k3"})
+    await upload(store, other, a="k", **{odd: "k3"})
+    await store.gone(FOLDER, ["a"])
+    await observe(store, other, seen("b", size=5))  # the remote that has it is not asked for any more
+    files = {file.path: file for file in await ledger.files(ALL[0])}
+    assert {path: [copy.remote_id for copy in file.copies] for path, file in files.items()} == {
+        "a": [remote, other],
+        "b": [],
+        odd: [remote, other],
+    }
+    assert (files["a"].mtime_ns, files["a"].present, files["b"].present) == (10**18 + 1, False, True)
+    assert (await ledger.files_total(ALL[0])).count == 2
+
+
+async def test_files_are_paged_by_path(store, remote, ledger):
+    await observe(store, remote, *(seen(name) for name in "abcde"))
+    assert [file.path for file in await ledger.files(ALL[0], limit=2)] == ["a", "b"]
+    assert [file.path for file in await ledger.files(ALL[0], after="b", limit=9)] == ["c", "d", "e"]
+
+
+async def test_places(store, remote, ledger):
+    names = ["a", "a/b", "a/c/d", "a0", "a.jpg", "ab"]
+    await observe(store, remote, *map(seen, names))
+
+    async def at(path: str | None, folder: str = FOLDER) -> list[str]:
+        return [file.path for file in await ledger.files(Place(folder=folder, path=path))]
+
+    assert await at("a") == ["a", "a/b", "a/c/d"]
+    assert await at("a/c") == ["a/c/d"]
+    assert await at("ab") == ["ab"]
+    assert await at(None) == sorted(names)
+    assert await at(None, "/srv") == []
+    assert await ledger.copies(remote, []) == []
+
+
+async def test_a_remote_is_found_by_its_identity(store, remote, ledger):
+    assert await ledger.remote_id("multipart http://drive") == remote
+    assert await ledger.remote_id("another") is None
+
+
+async def test_a_file_that_is_none(tmp_path):
+    for data in (b"", b"precious"):
+        (tmp_path / "x.db").write_bytes(data)
+        with pytest.raises(StoreError):
+            await Ledger.open(str(tmp_path / "x.db"))
+        assert (tmp_path / "x.db").read_bytes() == data
+    with pytest.raises(StoreError, match="there is no job store"):
+        await Ledger.open(str(tmp_path / "none.db"))
+    assert os.listdir(tmp_path) == ["x.db"]
+
+
+async def test_repair_forgets_what_is_bad_and_queues_what_is_here(store, remote, clock):
+    await observe(store, remote, *(seen(name) for name in "abcd"))
+    await upload(store, remote, a="k1", b="k1", c="k2", d="k3")
+    await store.gone(FOLDER, ["c"])
+    await observe(store, remote, seen("e"))
+    jobs = [await only_job(store, name) for name in "abce"]
+    changes = []
+    store.on_change.append(changes.append)
+    clock.now += 5
+    assert await store.repair([job.id for job in jobs]) == [jobs[0].id, jobs[1].id]
+    assert [(change.path, change.cause, change.after) for change in changes] == [
+        ("a", Cause.MISSING, State.QUEUED),
+        ("b", Cause.MISSING, State.QUEUED),
+    ]
+    assert [await store.content(remote, key) for key in ("k1", "k2", "k3")] == [None, None, "ref-k3"]
+    assert {job.path for job in await claim(store, remote)} == {"a", "b", "e"}
+
+
+async def test_an_earlier_version_is_not_brought_up_to_date_here(store, path, monkeypatch):
+    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "9999"))
+    monkeypatch.setattr(migrations, "HEAD", "9999")
+    with pytest.raises(StoreError, match="syncd once or syncd run updates it"):
+        await Ledger.open(path)
