@@ -57,7 +57,7 @@ class FileSource:
 
         def start() -> FileSource:
             descriptor = _open(folder, path, follow_symlinks=follow_symlinks)
-            if stamp_of(os.fstat(descriptor)) != expected:
+            if stamp_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
                 os.close(descriptor)
                 raise FileChanged("the file changed since it was queued")
             return cls(descriptor, path, expected, block_size)
@@ -172,18 +172,13 @@ def _open(folder: str, path: str, *, follow_symlinks: bool) -> int:
 
 
 def _open_regular(name: str, above: int | None, *, follow_symlinks: bool) -> int:
-    before = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks)
-    if not stat.S_ISREG(before.st_mode):  # looked at before: opening a device or a FIFO may have effects
+    mode = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks).st_mode
+    if not stat.S_ISREG(mode):  # looked at before: opening a device or a FIFO may have effects
         raise NotUploadable("not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     if not follow_symlinks:
         flags |= getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(name, flags, dir_fd=above)
-    after = os.fstat(descriptor)
-    if (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
-        os.close(descriptor)
-        raise FileChanged("the file was replaced while it was being opened")
-    return descriptor
+    return os.open(name, flags, dir_fd=above)
 
 
 @contextmanager

@@ -451,8 +451,8 @@ async def test_a_cancelled_hash_stops_its_thread(folder):
         hashing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await hashing
-    go_on.set()
-    assert await asyncio.to_thread(stopped.wait, 10)
+        go_on.set()
+        assert await asyncio.to_thread(stopped.wait, 10)
     assert hasher.seen <= MEMORY_SIZE  # the piece that it had read, and none after
 
 
