@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from rich.cells import cell_len
@@ -22,6 +22,7 @@ from rich.console import Console
 from syncd.cli.scene import Scene
 from syncd.cli.scene_view import view
 from syncd.control.client import ControlClient
+from syncd.control.events import Hub
 from syncd.control.steering import LogQuery
 from tests.cli.conftest import listening
 from tests.control.fake import STATUS
@@ -193,18 +194,18 @@ def test_in_a_pipe_it_is_a_line_for_each_change(daemon, tmp_path):
 
 def test_it_outlives_the_daemon(daemon, tmp_path):
     out, path = tmp_path / "out", str(tmp_path / "other.sock")
-    with out.open("w") as stdout:
+    with ExitStack() as stack:
+        stdout = stack.enter_context(out.open("w"))
         with listening(daemon, path):
-            watching = command("watch", socket=path, stdout=stdout, stdin=subprocess.DEVNULL)
-            watching.__enter__()
+            stack.enter_context(command("watch", socket=path, stdout=stdout, stdin=subprocess.DEVNULL))
             until(lambda: daemon.hub.wanted("job"), "nobody listens")
         until(lambda: "the daemon is gone; waiting for it" in out.read_text(), out.read_text)
-        daemon.hub = type(daemon.hub)()
+        daemon.hub = Hub()
         with listening(daemon, path):
+            ControlClient(path).status()  # so that the loop is known
             until(lambda: daemon.hub.wanted("job"), "it did not come back")
-            daemon.hub.publish(*BEGIN[0])
-            daemon.hub.publish(*BEGIN[0])
-            watching.__exit__(None, None, None)
+            tell(daemon, *BEGIN)
+            until(lambda: "syncd is running" in out.read_text(), out.read_text)
 
 
 def test_nobody_there(syncd, tmp_path):
