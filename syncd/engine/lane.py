@@ -224,6 +224,7 @@ class Lane:
 
     async def cancel(self, job_ids: Container[int] | None = None) -> None:
         """End these jobs, or all, wherever they are."""
+        await asyncio.sleep(0)  # a task that is cancelled before it began would not release its job
         tasks = [task for task, upload in self._running.items() if job_ids is None or upload.job.id in job_ids]
         for task in tasks:
             task.cancel()

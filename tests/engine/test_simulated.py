@@ -5,7 +5,7 @@ import os
 
 from syncd.core.errors import Transient
 from syncd.core.retry import Policy
-from syncd.core.states import Cause
+from syncd.core.states import Cause, State
 from tests.engine.fakes import Bench
 from tests.engine.test_lane import in_simulation
 
@@ -69,3 +69,22 @@ async def test_a_clock_that_is_set_back_keeps_no_job_waiting(tmp_path):
         asked = bench.loop.now
         await bench.settle(done=1)
         assert bench.loop.now - asked < 120
+
+
+@in_simulation
+async def test_a_job_that_is_cut_off_before_it_began_is_released(tmp_path):
+    async with Bench(tmp_path) as bench:
+        claim = bench.store.claim
+
+        async def claim_and_stop(*about, **values):
+            jobs = await claim(*about, **values)
+            if jobs:
+                stops.append(asyncio.create_task(bench.scheduler.pause(now=True)))
+            return jobs
+
+        stops = []
+        bench.store.claim = claim_and_stop
+        await bench.drop("a.jpg", b"a")
+        await bench.until(lambda: stops)
+        await asyncio.gather(*stops)
+        assert (await bench.job("a.jpg")).state is State.QUEUED
