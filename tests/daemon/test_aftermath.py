@@ -28,16 +28,17 @@ def folder(tmp_path):
 @pytest.fixture(params=["same file system", "another file system", "no hard links"])
 def move_to(request, tmp_path, monkeypatch):
     """Where to move to; a link can't be made to another file system, nor on some at all."""
-    if request.param != "same file system":
-        code = errno.EXDEV if request.param == "another file system" else errno.EPERM
+    real, to = os.link, tmp_path / "sent"
 
-        def link(source, target, **_):
-            if os.path.lexists(target):
-                raise FileExistsError(errno.EEXIST, "File exists", target)
-            raise OSError(code, os.strerror(code))
+    def link(source, target, **options):
+        if request.param == "no hard links":
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        if request.param == "another file system" and not source.startswith(str(to)):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(source, target, **options)
 
-        monkeypatch.setattr(os, "link", link)
-    return tmp_path / "sent"
+    monkeypatch.setattr(os, "link", link)
+    return to
 
 
 def test_delete(folder):

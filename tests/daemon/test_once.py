@@ -1,5 +1,6 @@
 """A single pass: what it brings over, what it leaves, and that it comes to an end whatever happens."""
 
+import asyncio
 import os
 
 import pytest
@@ -69,13 +70,15 @@ async def refusing(tmp_path):
     async def answer(request):
         await request.read()
         site.posts += request.method == "POST"
+        if site.posts > site.slow_after:
+            await asyncio.sleep(1)
         return web.json_response({"message": "no, and no again"}, status=site.status)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     async with serving(app) as url:
         site = Site(tmp_path, url)
-        site.status, site.posts = 403, 0
+        site.status, site.posts, site.slow_after = 403, 0, 1000
         yield site
 
 
@@ -97,6 +100,13 @@ async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
     summary = await run(refusing)
     assert (summary.uploaded, summary.failed, summary.left) == (0, 0, 1)
     assert summary.problems[0].state in {"waiting", "queued"}
+
+
+async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing):
+    refusing.status, refusing.slow_after = 503, PATIENCE
+    (refusing.inbox / "a.jpg").write_bytes(noise(1000))
+    summary = await run(refusing)
+    assert (summary.left, [problem.path for problem in summary.problems]) == (1, ["a.jpg"])
 
 
 async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkeypatch):
