@@ -51,6 +51,7 @@ class Daemon:
                 # The store may wait for a full disk: that must not hold up the end.
                 if opened := await _unless(self.ending, stack.enter_async_context(rooms)):
                     await self._live(opened)
+            log.info("daemon.ended")
         if self._error:
             raise self._error
 
@@ -133,7 +134,7 @@ class Daemon:
         """Upload no more, and remember it."""
         await self.rooms.store.set_setting(STOPPED, "yes")
         await self.rooms.scheduler.pause(now=now)
-        log.info("daemon.stopped", now=now)
+        log.info("daemon.paused", now=now)
 
     async def reload(self) -> list[str]:
         """Take over the configuration file as it is now; return what changed and what to beware of."""
@@ -157,13 +158,13 @@ class Daemon:
             changes.append("logging")
         if new.scheduler.bandwidth != old.scheduler.bandwidth:
             rooms.pace.change(timetable(new.scheduler.bandwidth))
-            changes.append("bandwidth")
+            changes.append("scheduler.bandwidth")
         changes += await self._take_over_remotes(old, new)
         changes += await self._take_over_folders(old, new)
         for key in ("state_dir", "store", "control"):
             if getattr(new, key) != getattr(old, key):
                 changes.append(f"{key}: takes effect at the next restart")
-        return changes or ["nothing"]
+        return changes
 
     async def _take_over_remotes(self, old: Config, new: Config) -> list[str]:
         """Replace the lanes whose settings changed; those that stay keep uploading."""
@@ -207,7 +208,8 @@ class Daemon:
         active = len(rooms.scheduler.progress())
         doing = "stopped by syncd ctl stop" if self.stopped else f"uploading {active}" if active else "idle"
         down = [f"{lane.name} {lane.state}" for lane in rooms.scheduler.lanes.values() if lane.line.down]
-        return ", ".join([f"watching {len(rooms.folders.watches)} folders", doing, *down])
+        watched = len(rooms.folders.watches)
+        return ", ".join([f"watching {watched} folder{'s' if watched != 1 else ''}", doing, *down])
 
     async def _heartbeat(self) -> None:
         interval = notify.watchdog_interval()
