@@ -245,7 +245,7 @@ class Lane:
         try:
             done = await self._upload(upload)
         except Failure as failure:
-            await self._conclude(job, failure)
+            await self._conclude(upload, failure)
         except Interrupted:
             await self._store.release(job, str(self.line.breaker.reason) if self.line.down else "stopped")
         except _Twin as twin:
@@ -257,7 +257,7 @@ class Lane:
             raise
         except Exception as error:  # a bug met by one file must not end the others
             log.exception("job.crashed", job=job.id, path=job.path, remote=self.name)
-            await self._conclude(job, Transient(f"internal error: {type(error).__name__}; the log has more"))
+            await self._conclude(upload, Transient(f"internal error: {type(error).__name__}; the log has more"))
         else:
             outcome = Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED
             await self._store.finish(job, key=done.content.key, stored=done.stored, outcome=outcome)
@@ -340,9 +340,9 @@ class Lane:
             self._facts = facts
             await self._store.remember(self.remote_id, facts)
 
-    async def _conclude(self, job: Job, failure: Failure) -> None:
+    async def _conclude(self, upload: Upload, failure: Failure) -> None:
         """Write down what follows from a failure."""
-        store, around = self._store, self._around
+        job, store, around = upload.job, self._store, self._around
         match failure:
             case Permanent():
                 await store.refuse(job, str(failure))
@@ -357,13 +357,15 @@ class Lane:
                 around.doubt(job.folder, job.path)
             case Transient() | Unauthorized() if self.line.down:
                 await store.release(job, str(failure))
+            case Transient() if upload.advanced:  # a giant on a bad line gets there, chunk by chunk
+                await self._retry(job, failure, attempts=0)
             case _:
-                await self._retry(job, failure)
+                await self._retry(job, failure, attempts=job.attempts)
 
-    async def _retry(self, job: Job, failure: Failure) -> None:
+    async def _retry(self, job: Job, failure: Failure, *, attempts: int) -> None:
         around = self._around
         decision = retry.decide(
-            failure, attempts=job.attempts, now=around.clock(), random=around.random, policy=around.policy
+            failure, attempts=attempts, now=around.clock(), random=around.random, policy=around.policy
         )
         if isinstance(decision, retry.GiveUp):
             await self._store.refuse(job, decision.reason)

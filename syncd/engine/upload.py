@@ -59,6 +59,8 @@ class Upload:
     ) -> None:
         self.job = job
         self.progress = Progress(job=job)
+        self.advanced = False
+        """Whether the server has acknowledged a chunk."""
         self.line = line
         self._remote = line.remote
         self.store = store
@@ -175,6 +177,7 @@ class _Sending:
                 self.session = replace(session, doubtful=True)
                 await upload.store.doubt(job.remote_id, self._content.key)
             await upload.store.acknowledge(job.remote_id, self._content.key, session.token, index)
+            upload.advanced = True
         session.received.add(index)
         self._note_progress()
 

@@ -1,6 +1,7 @@
 """A lane over the real store, with a remote that fails in every way; in simulated time."""
 
 import asyncio
+import itertools
 import os
 
 import pytest
@@ -187,6 +188,17 @@ async def test_a_refused_file_fails_with_the_servers_words_and_the_others_go_on(
         bench.remote.fail = lambda call, *about: None
         await bench.store.retry()
         await bench.settle(done=3)
+
+
+@in_simulation
+async def test_a_giant_is_not_given_up_as_long_as_each_try_brings_it_on(tmp_path):
+    """A line that breaks at every third chunk: many more tries than a file gets that does not move."""
+    sent = itertools.count()
+    async with Bench(tmp_path, concurrency=1) as bench:
+        bench.remote.fail = lambda call, *_: Transient("reset") if call == "send" and next(sent) % 3 == 2 else None
+        await bench.drop("giant.tif", os.urandom(100_000))
+        await bench.settle(done=1)
+        assert bench.remote.count("begin") > 3 * MAX_TRIES
 
 
 @in_simulation
