@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test lint format lock clean
+.PHONY: help setup run test faults lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,6 +25,9 @@ run: $(READY) ## receiver, daemon and sample images together on this machine
 
 test: lint ## lint, types and every test
 	$(BIN)/pytest
+
+faults: $(READY) ## kills, floods, full disks and bad lines at full length (FAULTS_MINUTES=20: the long run)
+	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 3600
 
 lint: $(READY) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

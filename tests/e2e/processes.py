@@ -39,11 +39,12 @@ class Process:
     def __init__(self, log):
         self.log = Path(log)
         self.child = None
+        self.around = ()  # a command to run it under
 
     def spawn(self, *arguments, env=None):
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                [sys.executable, "-m", "syncd", *map(str, arguments)],
+                [*self.around, sys.executable, "-m", "syncd", *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -82,11 +83,11 @@ class Process:
 
 
 class Receiver(Process):
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, port=0):
         super().__init__(f"{folder}.log")
         self.folder = folder
         self._options = options
-        self._port = 0
+        self.port = port
 
     def __enter__(self):
         self.start()
@@ -96,13 +97,13 @@ class Receiver(Process):
         self.kill()
 
     def start(self):
-        self.spawn("serve", "--dir", self.folder, "--port", self._port, *self._options)
+        self.spawn("serve", "--dir", self.folder, "--port", self.port, *self._options)
         self.url = self.child.stdout.readline().decode().split()[0]
-        self._port = urlsplit(self.url).port  # the next start is at the same address
+        self.port = urlsplit(self.url).port  # the next start is at the same address
 
     def get(self, path):
         """GET as any HTTP client would; returns status and body."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -144,9 +145,13 @@ class Daemon(Process):
             "logging": {"format": "json"},
         }
 
-    def start(self):
+    def launch(self):
+        """Start it, and do not wait until it has come up."""
         self.config.write_text(yaml.safe_dump(self.settings))
         self.spawn("run", "-c", self.config)
+
+    def start(self):
+        self.launch()
         until(self.answers, self.log.read_text)
 
     def answers(self):

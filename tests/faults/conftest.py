@@ -1,0 +1,54 @@
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import Daemon, Receiver
+from tests.faults.proxy import Proxy
+
+FULL = os.environ.get("FAULTS") == "full"
+full_only = pytest.mark.skipif(not FULL, reason="takes long: make faults")
+_MEMORY = "/dev/shm"
+_ROOM = 4 * 1024**3
+
+
+@pytest.fixture
+def scale():
+    """Choose a size: ``scale(short, full)`` is the full one in ``make faults``."""
+    return lambda short, full: full if FULL else short
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Make a folder, in memory where there is room: the disk of the machine is not what is tried here."""
+    if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY, prefix="syncd-faults-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def receiver(place):
+    with Receiver(place / "server") as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(receiver):
+    with Proxy(receiver.port) as running:
+        yield running
+
+
+@pytest.fixture
+def daemon(place, proxy):
+    """A daemon that reaches both services through the proxy; not started yet. It knows no patience."""
+    made = Daemon(place, proxy.url, retry={"initial": "50ms", "max": "500ms"})
+    for remote in made.settings["remotes"].values():
+        remote["timeout"] = "2s"
+    yield made
+    made.kill()
+    if shown := os.environ.get("FAULTS_LOGS"):
+        shutil.copy(made.log, os.path.join(shown, f"{place.name}.log"))

@@ -1,0 +1,147 @@
+"""SIGTERM ends the daemon within 5 s and with exit code 0, whatever it is doing; SIGHUP never ends it."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.processes import until
+from tests.faults.churn import KIB, MIB
+from tests.faults.conftest import full_only
+from tests.faults.proxy import Fate
+
+pytestmark = pytest.mark.e2e
+
+PATIENCE = 5.0
+
+
+def end(daemon, *, signals=1):
+    """Send SIGTERM, so many times at once; the end must come in time and in order."""
+    began = time.monotonic()
+    for _ in range(signals):
+        daemon.child.send_signal(signal.SIGTERM)
+    code = daemon.child.wait(PATIENCE)
+    seconds = time.monotonic() - began
+    daemon.kill()
+    log = daemon.log.read_text()
+    assert code == 0, log[-2000:]
+    assert "Traceback" not in log
+    assert not daemon.events("daemon.failed") + daemon.events("job.crashed")
+    return seconds
+
+
+def importing(daemon):
+    """Say whether the daemon's own modules are being loaded: most of a start's time is that."""
+    assert daemon.running(), daemon.log.read_text()
+    return "pydantic_core" in Path(f"/proc/{daemon.child.pid}/maps").read_text()
+
+
+def drop(daemon, files, size=3 * KIB):
+    for number in range(files):
+        (daemon.inbox / f"{number}.jpg").write_bytes(random.Random(number).randbytes(size))
+
+
+def test_at_any_moment_of_the_start(daemon, scale):
+    rng = random.Random(5)
+    drop(daemon, 100)
+    for number in range(scale(4, 60)):
+        daemon.launch()
+        until(lambda: importing(daemon), "the start is under way")
+        if number % 2:
+            until(daemon.answers, "it is up")
+        if number:
+            time.sleep(rng.uniform(0, 0.6))  # the moment is the matter
+        end(daemon, signals=1 + number % 3)
+    daemon.start()
+    daemon.until_counts(done=200)
+    assert end(daemon) < PATIENCE
+
+
+def test_while_a_giant_is_hashed(daemon):
+    with (daemon.inbox / "giant.tif").open("wb") as file:
+        file.truncate(9 * 1024 * MIB)
+    daemon.start()
+    daemon.until_counts(uploading=2)
+    end(daemon)
+
+
+def test_in_the_middle_of_an_upload_at_a_slow_pace(daemon):
+    daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
+    drop(daemon, 20, 2 * MIB)
+    daemon.start()
+    until(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
+    end(daemon, signals=2)
+
+
+@pytest.mark.parametrize("fate", [Fate.STALL_BODY, pytest.param(Fate.STALL_ANSWER, marks=full_only)])
+def test_while_the_server_lets_nothing_move(daemon, proxy, fate):
+    proxy.odds, proxy.stall = {fate: 1}, 60
+    for remote in daemon.settings["remotes"].values():
+        remote["timeout"] = "60s"
+    drop(daemon, 20, 200 * KIB)
+    daemon.start()
+    until(lambda: len(proxy.injected()) and len(proxy.asked) >= 2, "requests hang")
+    end(daemon)
+    proxy.odds = {}
+    daemon.start()
+    daemon.until_counts(done=40)
+
+
+def test_again_and_again_while_it_ends(daemon):
+    """A second signal, or a hang-up, that comes on the way out changes nothing."""
+    drop(daemon, 20, 2 * MIB)
+    daemon.settings["scheduler"]["bandwidth"] = "1MiB/s"
+    daemon.start()
+    daemon.child.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE
+    while daemon.running():
+        assert time.monotonic() < deadline
+        daemon.child.send_signal(signal.SIGTERM)
+        daemon.child.send_signal(signal.SIGHUP)
+        time.sleep(0.001)
+    assert daemon.child.returncode == 0
+
+
+def test_a_storm_of_hang_ups(daemon, scale):
+    """The configuration changes all the while, so that lanes and folders come and go in the middle of uploads."""
+    drop(daemon, 40, 200 * KIB)
+    daemon.settings["scheduler"]["bandwidth"] = "8MiB/s"
+    daemon.launch()
+    until(lambda: importing(daemon), "the start is under way")
+    for number in range(scale(100, 2000)):
+        hang_up(daemon, number)
+        time.sleep(0.005)
+    (daemon.inbox.parent / "later").mkdir()
+    until(daemon.answers, "it is up")
+    daemon.settings["folders"][0]["rescan"] = "2h"
+    daemon.settings["folders"].append({"path": "later", "remote": "drive"})
+    hang_up(daemon, 0)
+    until(lambda: len(daemon.ctl.status()["folders"]) == 2, "the last change is heeded")
+    daemon.until_counts(done=80)
+    for number in range(20):
+        hang_up(daemon, number)
+    end(daemon)
+
+
+def hang_up(daemon, number):
+    """Change the configuration and say so."""
+    daemon.settings["remotes"]["ascii"]["chunk_size"] = f"{64 + number % 5}KiB"
+    part = daemon.config.with_suffix(".part")
+    part.write_text(yaml.safe_dump(daemon.settings))
+    os.replace(part, daemon.config)
+    daemon.child.send_signal(signal.SIGHUP)
+
+
+def test_in_the_middle_of_a_reload(daemon, proxy):
+    """A reload that waits for a slow upload does not hold up the end."""
+    daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
+    drop(daemon, 20, 2 * MIB)
+    daemon.start()
+    until(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
+    hang_up(daemon, 1)
+    until(lambda: "ascii" not in {remote["name"] for remote in daemon.ctl.status()["remotes"]}, "it is being replaced")
+    end(daemon)

@@ -1,0 +1,125 @@
+"""``kill -9`` at random moments, of the daemon and of the receiver, over a bad line while files come, change and go."""
+
+import os
+import random
+import time
+
+import pytest
+
+from tests.e2e.processes import until
+from tests.faults import ledger
+from tests.faults.churn import MIB, Churn
+from tests.faults.proxy import BAD_LINE
+
+pytestmark = pytest.mark.e2e
+
+
+class Killer:
+    """Kills and starts daemon and receiver; notes what the daemon's store held each time."""
+
+    def __init__(self, daemon, receiver, proxy, rng):
+        self.daemon, self.receiver, self.proxy, self.rng = daemon, receiver, proxy, rng
+        self.pages = []
+        self.starting = 0
+
+    def kill_daemon(self):
+        if self.rng.random() < 0.25:  # before it has come up
+            self.starting += 1
+        else:
+            until(self.daemon.answers, self.daemon.log.read_text)
+        self._later(1.5)
+        self.daemon.kill()
+        self.pages.append(ledger.read(self.daemon, self.proxy))
+        drive = self.daemon.settings["remotes"]["drive"]
+        drive["direct"] = self.rng.choice(["auto", "never", "never"])  # small files in one request, or in chunks
+        self.daemon.launch()
+
+    def kill_receiver(self):
+        self._later(1.0)
+        self.receiver.kill()
+        self._later(0.5)
+        self.receiver.start()
+
+    def _later(self, most):
+        time.sleep(self.rng.uniform(0, most))  # the moment is the matter
+
+
+def test_whatever_is_killed_when_every_file_arrives_whole(daemon, receiver, proxy, scale, capsys):
+    seed = int(os.environ.get("FAULTS_SEED", "11"))
+    rng = random.Random(seed)
+    files, kills, crashes = scale(120, 2000), scale(8, 50), scale(4, 20)
+    churn = Churn(daemon.inbox, files=files, seed=seed, giants=scale(4, 25), largest=scale(4, 20) * MIB)
+    killer = Killer(daemon, receiver, proxy, rng)
+    daemon.settings["remotes"]["drive"]["chunk_size"] = "128KiB"
+    daemon.settings["remotes"]["ascii"]["chunk_size"] = "64KiB"
+    daemon.settings["folders"][0]["rescan"] = "5s"
+    proxy.odds, proxy.rate = BAD_LINE, 2 * MIB
+    proxy._rng.seed(seed)
+    began = time.monotonic()
+    daemon.launch()
+    churn.start()
+    ends = [killer.kill_daemon] * kills + [killer.kill_receiver] * crashes
+    rng.shuffle(ends)
+    for end in ends:
+        churn.permit(files // len(ends))
+        end()
+    churn.permit(files)
+    churn.join()
+    proxy.odds, proxy.rate = {}, None
+    until(daemon.answers, daemon.log.read_text)
+    until(lambda: settled(daemon, churn), lambda: unsettled(daemon, churn)[:5], 300)
+    seconds = time.monotonic() - began
+
+    arrived_whole(daemon, receiver, churn)
+    only_states_that_files_had(receiver, churn)
+    asked = list(proxy.asked)
+    assert not ledger.sent_in_vain(killer.pages, asked)
+    assert not ledger.sent_twice_in_a_life(killer.pages, asked)
+    assert daemon.ctl.status()["jobs"]["failed"] == 0
+    assert daemon.end() == 0
+    assert not daemon.events("job.crashed")
+    with capsys.disabled():
+        report(seed, seconds, churn, killer, proxy, crashes)
+
+
+def settled(daemon, churn):
+    counts = daemon.ctl.status()["jobs"]
+    return not (counts["queued"] or counts["uploading"] or counts["waiting"]) and not unsettled(daemon, churn)
+
+
+def unsettled(daemon, churn):
+    """Return the files that are not done as they are now."""
+    jobs = {(job["path"], job["remote"]): job for job in daemon.jobs()}
+    return [
+        (str(path), remote, jobs.get((str(path), remote)))
+        for path, text in churn.there.items()
+        for remote in ("drive", "ascii")
+        if (job := jobs.get((str(path), remote))) is None or job["state"] != "done" or job["size"] != text.size
+    ]
+
+
+def arrived_whole(daemon, receiver, churn):
+    jobs = {(job["path"], job["remote"]): job for job in daemon.jobs("done")}
+    for path, text in churn.there.items():
+        data = text.bytes()
+        for remote in ("drive", "ascii"):
+            assert receiver.content(jobs[str(path), remote]) == data, path
+
+
+def only_states_that_files_had(receiver, churn):
+    drive, ascii_ = churn.digests()
+    assert set(os.listdir(receiver.folder / "files" / "finished")) <= drive
+    assert set(os.listdir(receiver.folder / "images" / "finished")) <= ascii_
+
+
+def report(seed, seconds, churn, killer, proxy, crashes):
+    pages, asked = killer.pages, proxy.asked
+    ages = ledger.repeated(pages, asked)
+    busy = sum(page.open > 0 for page in pages)
+    chunks = sum(one.chunk is not None for one in asked)
+    acknowledged = sum(len(page.acknowledged) for page in pages)
+    print(f"\n  seed {seed}: {seconds:.0f} s; files {churn.counts}, {churn.bytes / MIB:.0f} MiB")
+    print(f"  daemon killed {len(pages)} times, {killer.starting} of them while it came up, {busy} with jobs open")
+    print(f"  receiver killed {crashes} times; faults of the line: {dict(proxy.injected())}")
+    print(f"  requests with a chunk: {chunks}; acknowledged at the kills: {acknowledged}, none of them was sent again")
+    print(f"  answered at most {max(ages, default=0):.3f} s before a kill, not yet recorded, sent again: {len(ages)}")

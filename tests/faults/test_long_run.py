@@ -1,0 +1,90 @@
+"""Light load for a long time: what a process holds at the end of a round it held at the end of the first ones."""
+
+import os
+import statistics
+import time
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from tests.e2e.processes import until
+from tests.faults import vitals
+from tests.faults.churn import KIB, Text
+from tests.faults.conftest import FULL
+from tests.faults.proxy import BAD_LINE
+from tests.faults.test_ends import end
+
+pytestmark = pytest.mark.e2e
+
+WARM = 2
+"""Rounds after which everything that is made once has been made."""
+GROWTH = 4 * KIB
+"""KiB that the memory may differ by between early rounds and late ones."""
+MOST_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
+"""The main one, two of the store, three that watch, and those that asyncio lends out, which come as they are needed."""
+
+
+def test_light_load_leaves_nothing_behind(daemon, proxy):
+    """Files come, change and go, folders too, over a bad line; then all is quiet and is counted."""
+    daemon.settings["folders"][0]["rescan"] = "2s"
+    daemon.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "100ms"}
+    daemon.start()
+    deadline = time.monotonic() + 60 * float(os.environ.get("FAULTS_MINUTES", "2" if FULL else "0"))
+    number, memory, opened = 0, [], None
+    while time.monotonic() < deadline or len(memory) < 5:
+        number = a_round(daemon, proxy, number)
+        if len(memory) >= WARM:
+            until(partial(nothing_more_is_open, daemon, opened), partial(vitals.descriptors, daemon), 30)
+        elif len(memory) == WARM - 1:
+            opened = at_rest(daemon)
+        memory.append(vitals.kib(daemon, "VmRSS"))
+        assert vitals.threads(daemon) <= MOST_THREADS
+    print(
+        f"\n  {len(memory)} rounds, {number} files: threads {vitals.threads(daemon)}, descriptors {len(opened)},"
+        f" MiB at first {memory[0] / KIB:.1f}, then {min(memory[WARM:]) / KIB:.1f} to {max(memory[WARM:]) / KIB:.1f}"
+    )
+    part = max(1, len(memory[WARM:]) // 3)
+    assert statistics.mean(memory[-part:]) - statistics.mean(memory[WARM : WARM + part]) < GROWTH
+    assert daemon.ctl.status()["jobs"]["failed"] == 0
+    end(daemon)
+
+
+def a_round(daemon, proxy, number):
+    proxy.odds = {fate: share for fate, share in BAD_LINE.items() if "stall" not in fate}
+    album = daemon.inbox / f"album {number}"
+    album.mkdir()
+    for path in (daemon.inbox / "always.jpg", *(album / f"{n}.jpg" for n in range(10))):
+        number += 1
+        path.write_bytes(Text(seed=number, size=30 * KIB).bytes())
+    settled(daemon)
+    proxy.odds = {}
+    for path in album.iterdir():
+        path.unlink()
+    album.rmdir()
+    until(lambda: daemon.ctl.status()["folders"][0]["files"] == 1, "they are gone")
+    return number
+
+
+def settled(daemon):
+    def done():
+        status = daemon.ctl.status()
+        jobs = status["jobs"]
+        return status["folders"][0]["files"] == 11 and not (jobs["queued"] or jobs["uploading"] or jobs["waiting"])
+
+    until(done, lambda: f"all are done; {daemon.ctl.status()}")
+
+
+def nothing_more_is_open(daemon, than):
+    """Say whether every connection and file that was opened since is closed."""
+    return not Counter(vitals.descriptors(daemon)) - Counter(than)
+
+
+def at_rest(daemon):
+    """Return what is open once that has not changed for longer than an idle connection is kept, and swept away."""
+    found, since = vitals.descriptors(daemon), time.monotonic()
+    while time.monotonic() < since + 9:
+        time.sleep(0.1)
+        if (now := vitals.descriptors(daemon)) != found:
+            found, since = now, time.monotonic()
+    return found

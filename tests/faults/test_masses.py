@@ -1,0 +1,48 @@
+"""Tens of thousands of small files at once: all arrive, and the daemon stays small."""
+
+import os
+import time
+
+import pytest
+
+from tests.e2e.processes import until
+from tests.faults import vitals
+from tests.faults.test_ends import end
+
+pytestmark = pytest.mark.e2e
+
+MOST = 200 * 1024
+"""KiB of memory that the daemon may take at its highest."""
+
+
+def flood(inbox, files):
+    """Make files as fast as one process can, fifty in a folder, three folders deep; no two alike."""
+    for start in range(0, files, 50):
+        folder = os.path.join(inbox, f"{start // 5000}", f"{start // 500}", f"{start}")
+        os.makedirs(folder)
+        for number in range(start, start + 50):
+            with open(os.path.join(folder, f"{number}.jpg"), "wb", buffering=0) as file:
+                file.write(b"%d" % number * 20)
+
+
+def test_a_flood_of_files(daemon, receiver, scale):
+    files = scale(3000, 60_000)
+    daemon.settings["folders"][0]["remote"] = "drive"
+    daemon.settings["remotes"]["drive"]["url"] = receiver.url
+    daemon.start()
+    began = time.monotonic()
+    flood(daemon.inbox, files)
+    made = time.monotonic() - began
+    until(lambda: sum(daemon.ctl.status()["jobs"].values()) == files, lambda: daemon.ctl.status()["jobs"], 300)
+    known = time.monotonic() - began
+    daemon.until_counts(done=files, patience=900)
+    seconds = time.monotonic() - began
+    highest = vitals.kib(daemon, "VmHWM")
+    print(
+        f"\n  {files} files made in {made:.1f} s, known after {known:.1f} s, there after {seconds:.1f} s;"
+        f" highest RSS {highest // 1024} MiB; overflows {len(daemon.events('folder.overflow'))}"
+    )
+    assert highest < MOST
+    assert receiver.counters()["files"] == files
+    assert len(os.listdir(receiver.folder / "files" / "finished")) == files
+    end(daemon)

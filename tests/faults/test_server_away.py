@@ -1,0 +1,123 @@
+"""The server is not there for a while: nothing is lost, and nobody knocks at its door more often than was said."""
+
+import socket
+import statistics
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.e2e.processes import Receiver, until
+from tests.faults.churn import Text
+from tests.faults.proxy import Fate
+from tests.faults.test_ends import end
+
+pytestmark = pytest.mark.e2e
+
+TOLERANCE = 0.15
+"""Seconds: the status rounds to tenths."""
+MOST_TRIED = 40
+"""Jobs that are tried before it is clear that it is the server's trouble: five, and what was in flight, for each."""
+PROBES = ("GET /api/files/upload/resume/00000000-0000-0000-0000-000000000000", f"GET /image/{'0' * 64}")
+
+
+def drop(daemon, files, size=2000):
+    """Make files in folders of a hundred, with no two alike."""
+    for number in range(files):
+        folder = daemon.inbox / f"{number // 100}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.jpg").write_bytes(Text(seed=number, size=size).bytes())
+
+
+def test_no_network_and_then_there_is(daemon, place):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]  # of which nothing is left in a moment
+    for remote in daemon.settings["remotes"].values():
+        remote["url"] = f"http://127.0.0.1:{port}"
+    drop(daemon, 50)
+    daemon.start()
+    until(lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed")
+    daemon.until_counts(uploading=0, done=0, failed=0)
+    assert "can't connect" in daemon.ctl.status()["remotes"][0]["detail"]
+    with Receiver(place / "late", port=port) as late:
+        daemon.until_counts(done=100)
+        assert late.counters()["files"] == late.counters()["images"] == 50
+    assert len(daemon.events("remote.online")) == 2
+    end(daemon)
+
+
+class Watchman(threading.Thread):
+    """Writes down, many times a second, until when each remote said that it would leave its server alone."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon=True)
+        self._ctl = daemon.ctl
+        self.said = []
+        self.over = threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.01):
+            at = time.monotonic()
+            for remote in self._ctl.status()["remotes"]:
+                self.said.append((time.monotonic(), remote["name"], at + (remote["retry_in_seconds"] or 0.0)))
+
+    def until(self, at, name):
+        """Return the time that was last announced before ``at``."""
+        return next((until for when, who, until in reversed(self.said) if who == name and when < at), 0.0)
+
+
+def away(daemon, waiting):
+    """Let jobs pile up behind a server that is away; ends when each remote waits for its own next probe only."""
+    drop(daemon, waiting)
+    daemon.start()
+
+    def piled_up():
+        jobs = daemon.ctl.status()["jobs"]
+        assert jobs["waiting"] <= MOST_TRIED
+        return jobs["queued"] + jobs["waiting"] == 2 * waiting and not jobs["uploading"]
+
+    until(piled_up, lambda: f"all wait; {daemon.ctl.status()}")
+    until(lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed")
+
+
+@pytest.mark.parametrize("fate", [Fate.CUT_BEFORE, Fate.RESET_ANSWER, Fate.BUSY])
+def test_one_probe_in_each_backoff_period_however_many_jobs_wait(daemon, receiver, proxy, scale, fate):
+    proxy.odds, proxy.retry_after = {fate: 1}, 1
+    daemon.settings["scheduler"]["retry"] = {"initial": "1s", "max": "1s"}
+    if fate is Fate.RESET_ANSWER:
+        receiver.kill()  # a proxy before a dead server
+    waiting = scale(120, 5000)
+    away(daemon, waiting)
+    start, at = len(proxy.asked), time.monotonic()
+    watchman = Watchman(daemon)
+    watchman.start()
+    proxy.at_once = 0
+    until(lambda: len(proxy.asked) >= start + scale(6, 30), "some probes have gone")
+    watchman.over.set()
+    watchman.join()
+    probes, seconds = proxy.asked[start:], time.monotonic() - at
+    gaps = keep_to_what_was_said(probes, watchman)
+    assert proxy.at_once <= 2  # one for each remote
+    if fate is Fate.BUSY:
+        assert min(gaps) >= proxy.retry_after
+    assert statistics.mean(gaps) > 0.1  # full jitter below 1 s: half a second in the mean
+    print(f"\n  {fate}: {waiting} files wait, {len(probes)} probes in {seconds:.0f} s")
+
+    proxy.odds = {}
+    if fate is Fate.RESET_ANSWER:
+        receiver.start()
+    daemon.until_counts(done=2 * waiting, patience=300)
+    end(daemon)
+
+
+def keep_to_what_was_said(probes, watchman):
+    """Each request is a probe and comes not before its announced time; returns the seconds between them."""
+    gaps = []
+    for name, call in zip(("drive", "ascii"), PROBES, strict=True):
+        mine = [one for one in probes if one.call == call]
+        for one in mine:
+            assert one.at >= watchman.until(one.at, name) - TOLERANCE
+        gaps += [after.at - before.at for before, after in pairwise(mine)]
+    assert {one.call for one in probes} <= set(PROBES)
+    return gaps

@@ -1,0 +1,296 @@
+"""The machine around the daemon: watches run out, file systems go, come back, fill up or refuse, files refuse."""
+
+import os
+import shutil
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+from tests.e2e.processes import until
+from tests.faults.churn import KIB, Text
+from tests.faults.conftest import full_only
+from tests.faults.test_ends import end
+
+pytestmark = pytest.mark.e2e
+
+
+class Mounts:
+    """Mounts small file systems in memory, and leaves none behind."""
+
+    def __init__(self):
+        self._mounted = []
+
+    def mount(self, path, *options):
+        path.mkdir(exist_ok=True)
+        subprocess.run(["mount", *(options or ("-t", "tmpfs", "syncd-test")), path], check=True)
+        self._mounted.append(path)
+
+    def change(self, path, option):
+        subprocess.run(["mount", "-o", f"remount,{option}", path], check=True)
+
+    def unmount(self, path):
+        subprocess.run(["umount", "-l", path], check=True)
+        self._mounted.remove(path)
+
+    def close(self):
+        for path in reversed(self._mounted):
+            subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.fixture
+def mounts(tmp_path):
+    made = Mounts()
+    try:
+        made.mount(tmp_path / "may I")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting is not permitted here")
+    yield made
+    made.close()
+
+
+def drop(folder, names, size=20 * KIB):
+    """Make files; returns their contents by their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {folder / name: Text(seed=abs(hash(name)), size=size).bytes() for name in names}
+    for path, data in contents.items():
+        path.write_bytes(data)
+    return contents
+
+
+def arrive(daemon, receiver, contents):
+    """Wait until all of them are done at both services, and compare what these have."""
+
+    def done():
+        jobs = {(job["path"], job["remote"]): job for job in daemon.jobs("done")}
+        found = [jobs.get((str(path), remote)) for path in contents for remote in ("drive", "ascii")]
+        return found if all(found) else None
+
+    for job in until(done, lambda: f"all are done; {[job for job in daemon.jobs() if job['state'] != 'done'][:5]}"):
+        data = next(data for path, data in contents.items() if str(path) == job["path"])
+        assert receiver.content(job) == data
+
+
+def folder(daemon):
+    return daemon.ctl.status()["folders"][0]
+
+
+def names(count, prefix="a"):
+    return [f"{prefix}{number}.jpg" for number in range(count)]
+
+
+def test_the_limit_of_watches_is_reached(daemon, receiver):
+    """Thirty are allowed: enough for the folders there are, not for those that come."""
+    lower = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+    lower += ['echo 30 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*lower, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    daemon.around = lower
+    contents = {}
+    for number in range(10):
+        contents |= drop(daemon.inbox / f"early {number}", [f"{number}.jpg"])
+    daemon.start()
+    arrive(daemon, receiver, contents)
+    assert folder(daemon)["watch"] == "native"
+    for number in range(40):
+        contents |= drop(daemon.inbox / f"late {number}", [f"late {number}.jpg"])
+    arrive(daemon, receiver, contents)
+    status = folder(daemon)
+    assert status["watch"] == "poll"
+    assert "fs.inotify.max_user_watches=" in status["detail"]
+    assert daemon.events("folder.polling")
+    contents |= drop(daemon.inbox / "late 39", ["polled.jpg"])
+    arrive(daemon, receiver, contents)
+    end(daemon)
+
+
+def test_the_folder_is_unmounted_in_the_middle_of_uploads_and_mounted_again(daemon, receiver, mounts, place):
+    """As a disk that is unplugged and comes back with the same files, and some that came meanwhile."""
+    mounts.mount(place / "disk")
+    mounts.mount(daemon.inbox, "--bind", place / "disk")
+    daemon.settings["scheduler"]["bandwidth"] = "400KiB/s"
+    contents = drop(daemon.inbox, names(25), 40 * KIB)
+    daemon.start()
+    until(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
+    mounts.unmount(daemon.inbox)
+    until(lambda: folder(daemon)["state"] == "offline", "it is missed")
+    assert "mounted" in folder(daemon)["detail"]
+    until(lambda: not daemon.ctl.status()["jobs"]["uploading"], "nothing of it is uploaded")
+    drop(place / "disk", names(5, "meanwhile"))
+    mounts.mount(daemon.inbox, "--bind", place / "disk")
+    contents |= {daemon.inbox / name: (place / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
+    arrive(daemon, receiver, contents)
+    assert folder(daemon)["state"] == "watching"
+    assert [len(daemon.events(name)) for name in ("folder.offline", "folder.back")] == [1, 1]
+    contents |= drop(daemon.inbox, ["noticed at once.jpg"])
+    arrive(daemon, receiver, contents)
+    assert receiver.counters()["chunks_repeated"] == 0
+    end(daemon)
+
+
+def test_the_daemon_is_started_while_the_folder_is_not_mounted(daemon, receiver, mounts, place):
+    """An empty mount point is not an empty folder: what is known of it stays known, and nothing is sent again."""
+    mounts.mount(place / "disk")
+    mounts.mount(daemon.inbox, "--bind", place / "disk")
+    contents = drop(daemon.inbox, names(10))
+    daemon.start()
+    arrive(daemon, receiver, contents)
+    files = receiver.counters()["files"]
+    end(daemon)
+    mounts.unmount(daemon.inbox)
+    daemon.start()
+    assert folder(daemon)["files"] == 10
+    mounts.mount(daemon.inbox, "--bind", place / "disk")
+    contents |= drop(daemon.inbox, ["new.jpg"])
+    arrive(daemon, receiver, contents)
+    assert receiver.counters()["files"] == files + 1
+    end(daemon)
+
+
+@full_only
+def test_another_file_system_takes_the_place_of_the_folder(daemon, receiver, mounts):
+    mounts.mount(daemon.inbox)
+    contents = drop(daemon.inbox, names(5))
+    daemon.start()
+    arrive(daemon, receiver, contents)
+    mounts.unmount(daemon.inbox)
+    until(lambda: folder(daemon)["state"] == "offline", "it is missed")
+    mounts.mount(daemon.inbox)
+    other = drop(daemon.inbox, names(5, "other"))
+    arrive(daemon, receiver, other)
+    contents = drop(daemon.inbox / "new", names(3, "deeper"))
+    arrive(daemon, receiver, contents)
+    end(daemon)
+
+
+def test_a_folder_that_can_only_be_read(daemon, receiver, mounts):
+    mounts.mount(daemon.inbox)
+    contents = drop(daemon.inbox, names(10))
+    mounts.change(daemon.inbox, "ro")
+    daemon.settings["folders"][0]["after_upload"] = "delete"
+    daemon.start()
+    arrive(daemon, receiver, contents)
+    kept = until(lambda: daemon.events("file.kept"), "it says that it could not delete them")
+    assert "Read-only file system" in kept[0]["reason"]
+    assert len(os.listdir(daemon.inbox)) == 10
+    end(daemon)
+
+
+@pytest.fixture
+def small_disk(daemon, mounts):
+    """Put the store on a file system of 24 MiB; a ballast fills it up."""
+    mounts.mount(daemon.state, "-t", "tmpfs", "-o", "size=24m,mode=700", "syncd-test")
+    ballast = daemon.state / "ballast"
+
+    def fill(leaving=0):
+        with ballast.open("wb", buffering=0) as file:
+            with suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
+            file.truncate(file.tell() - leaving)
+
+    return fill, ballast.unlink
+
+
+def test_the_disk_of_the_store_is_full_and_freed_again(daemon, receiver, small_disk):
+    fill, free = small_disk
+    contents = drop(daemon.inbox, names(20))
+    daemon.start()
+    arrive(daemon, receiver, contents)
+    fill()
+    contents |= drop(daemon.inbox, names(100, "b"))
+    until(lambda: daemon.events("store.blocked"), "it says that it is blocked")
+    for _ in range(20):
+        assert daemon.ctl.status()["state"] == "running"
+    assert "full" in daemon.events("store.blocked")[0]["reason"]
+    assert not daemon.events("store.unblocked")
+    free()
+    arrive(daemon, receiver, contents)
+    assert daemon.events("store.unblocked")
+    assert len(daemon.events("store.blocked")) == len(daemon.events("store.unblocked"))
+    end(daemon)
+
+
+def test_it_ends_in_order_while_the_disk_of_the_store_is_full(daemon, receiver, small_disk, scale):
+    """In the middle of uploads, again at a start on the full disk, and loses nothing."""
+    fill, free = small_disk
+    daemon.settings["scheduler"]["bandwidth"] = "500KiB/s"
+    contents = drop(daemon.inbox, names(40), 50 * KIB)
+    daemon.start()
+    until(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
+    fill()
+    until(lambda: daemon.events("store.blocked"), "it says that it is blocked")
+    end(daemon)
+    contents |= drop(daemon.inbox, names(5, "b"))
+    waited = 0
+    for pages in scale((0, 12, 20), (0, 1, 2, 4, 9, 12, 16, 20, 24)):
+        fill(pages * 4096)
+        daemon.log.unlink()
+        daemon.launch()
+        until(lambda: not daemon.running() or '"store.blocked"' in daemon.log.read_text(), "it meets the full disk")
+        if daemon.running():
+            waited += 1
+            end(daemon)
+        else:
+            says_that_the_disk_is_full(daemon)
+    assert waited
+    free()
+    del daemon.settings["scheduler"]["bandwidth"]
+    daemon.start()
+    arrive(daemon, receiver, contents)
+    end(daemon)
+
+
+def test_the_store_is_made_on_a_full_disk(daemon, receiver, small_disk):
+    """Says so and ends; once there is room it works."""
+    fill, free = small_disk
+    fill()
+    contents = drop(daemon.inbox, names(5))
+    daemon.launch()
+    daemon.child.wait(20)
+    says_that_the_disk_is_full(daemon)
+    free()
+    daemon.log.unlink()
+    daemon.start()
+    arrive(daemon, receiver, contents)
+    end(daemon)
+
+
+def says_that_the_disk_is_full(daemon):
+    """It has ended by itself, with one line that says what is the matter, and where."""
+    assert daemon.child.returncode not in (0, 1)
+    daemon.kill()
+    log = daemon.log.read_text()
+    *_, said = log.splitlines()
+    assert said.startswith(f"syncd: {daemon.state}/")
+    assert any(words in said for words in ("full", "No space", "disk I/O error"))
+    assert "Traceback" not in log
+
+
+@pytest.fixture
+def without_privileges(daemon):
+    """Root reads every file; without two of its capabilities it is a user like others."""
+    if os.geteuid() == 0:
+        daemon.around = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+        if not shutil.which("setpriv") or subprocess.run([*daemon.around, "true"], check=False).returncode:
+            pytest.skip("capabilities can't be dropped here")
+
+
+@pytest.mark.usefixtures("without_privileges")
+def test_what_nobody_may_read_and_then_everybody(daemon, receiver):
+    daemon.settings["folders"][0]["rescan"] = "1s"
+    contents = drop(daemon.inbox, ["file.jpg", "other.jpg"]) | drop(daemon.inbox / "folder", ["deeper.jpg"])
+    closed, shut = daemon.inbox / "file.jpg", daemon.inbox / "folder"
+    closed.chmod(0)
+    shut.chmod(0)
+    daemon.start()
+    (job, _) = daemon.until_shown(closed, {"waiting"})
+    assert "no permission to read the file" in job["detail"]
+    until(lambda: "folder: Permission denied" in (folder(daemon)["detail"] or ""), "it says what it can't look into")
+    daemon.until_counts(done=2, waiting=2)
+    closed.chmod(0o600)
+    shut.chmod(0o700)
+    arrive(daemon, receiver, contents)
+    until(lambda: folder(daemon)["detail"] is None, "all is well again")
+    assert daemon.ctl.status()["jobs"]["failed"] == 0
+    end(daemon)
