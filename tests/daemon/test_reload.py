@@ -20,7 +20,7 @@ def told(site):
 
 async def test_nothing_changed(site):
     await site.start()
-    assert await site.reload() == ["nothing"]
+    assert await site.reload() == []
 
 
 async def test_a_new_folder_and_a_new_remote(site):
@@ -77,7 +77,7 @@ async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
     site.settings["folders"][0]["settle"] = "60ms"
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
     changed = await site.reload()
-    assert changed == ["bandwidth", "remote ascii", f"folder {site.inbox}"]
+    assert changed == ["scheduler.bandwidth", "remote ascii", f"folder {site.inbox}"]
     await site.until_counts(done=2)
     drive = [change.after.value for change in changes if change.remote == "drive"]
     assert drive == ["queued", "uploading", "done"]
@@ -147,7 +147,7 @@ async def test_two_reloads_at_once_come_one_after_the_other(site):
     site.settings["scheduler"]["bandwidth"] = "3MiB/s"
     site.write()
     answers = await asyncio.gather(site.steering.reload(), site.steering.reload())
-    assert answers == [["bandwidth"], ["nothing"]]
+    assert answers == [["scheduler.bandwidth"], []]
 
 
 async def test_other_limits_hold_from_then_on(site):
