@@ -269,8 +269,6 @@ class Lane:
         job = upload.job
         if upload.stopping():
             raise Interrupted
-        if unfit := self._around.unfit(job.folder, job.size):
-            raise NotUploadable(unfit)
         source = await FileSource.open(
             job.folder,
             job.path,
@@ -279,6 +277,8 @@ class Lane:
             follow_symlinks=self._around.follow_symlinks(job.folder),
         )
         try:
+            if unfit := self._around.unfit(job.folder, source.size):
+                raise NotUploadable(unfit)
             content = await source.hash(self.line.remote.hasher())
             known = await self._known(job, content)
             if not known:

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 from syncd.core.errors import Transient
+from syncd.core.model import Seen
 from syncd.core.retry import Policy
 from syncd.core.states import Cause, State
 from tests.engine.fakes import Bench
@@ -88,3 +89,17 @@ async def test_a_job_that_is_cut_off_before_it_began_is_released(tmp_path):
         await bench.until(lambda: stops)
         await asyncio.gather(*stops)
         assert (await bench.job("a.jpg")).state is State.QUEUED
+
+
+@in_simulation
+async def test_what_is_no_file_any_more_is_not_called_empty(tmp_path):
+    async with Bench(tmp_path) as bench:
+        path = bench.inbox / "a.jpg"
+        await bench.drop("a.jpg", os.urandom(30_000))
+        await bench.until(lambda: bench.remote.count("send") > 5)
+        path.unlink()
+        os.mkfifo(path)
+        pipe = Seen(path="a.jpg", stamp=None, unfit="not a regular file")
+        await bench.store.observe(str(bench.inbox), [pipe], [bench.remote_id], vanished=lambda *_: False)
+        await bench.settle(skipped=1)
+        assert (await bench.job("a.jpg")).detail == "not a regular file"
