@@ -41,15 +41,14 @@ class Breaker:
         """
         if not self._concerns_remote(failure, whose):
             return False
-        if self.position is Position.OPEN:  # a request that was under way when it opened tells nothing new
+        asked_for = now + _asked_for(failure)
+        if self.position is Position.OPEN:  # of a request that was under way when it opened, only this may be news
+            self.probe_at = max(self.probe_at or now, asked_for)
             return True
         self.failures += 1
         self._troubled.clear()
-        delay = backoff(self.failures, self._policy, self._random)
-        if isinstance(failure, Transient) and failure.retry_after is not None:
-            delay += min(failure.retry_after, MAX_RETRY_AFTER)
         self.position = Position.OPEN
-        self.probe_at = now + delay
+        self.probe_at = asked_for + backoff(self.failures, self._policy, self._random)
         self.reason = failure
         return True
 
@@ -80,3 +79,9 @@ class Breaker:
         self._troubled.clear()
         self.position = Position.CLOSED
         self.probe_at = self.reason = None
+
+
+def _asked_for(failure: Failure) -> float:
+    """Return the seconds for which the server wants to be left alone."""
+    asked = failure.retry_after if isinstance(failure, Transient) else None
+    return min(asked or 0.0, MAX_RETRY_AFTER)

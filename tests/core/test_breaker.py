@@ -75,3 +75,11 @@ def test_a_refused_token_concerns_the_server_and_a_refused_file_does_not(breaker
 def test_retry_after_is_obeyed(breaker):
     breaker.failed(Transient("busy", scope=Scope.REMOTE, retry_after=120), 5)
     assert breaker.probe_at >= 125
+
+
+def test_the_longest_time_that_any_of_the_answers_asks_for_counts(breaker):
+    breaker.failed(DOWN, 5)
+    breaker.failed(Transient("busy", scope=Scope.REMOTE, retry_after=120), 5)  # it was under way with the other
+    assert breaker.probe_at >= 125
+    breaker.failed(Transient("busy", scope=Scope.REMOTE, retry_after=1), 6)
+    assert breaker.probe_at >= 125
