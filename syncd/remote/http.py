@@ -234,7 +234,7 @@ class Http:
                 wanted = len(body) < LONGEST_ANSWER
         return Answer(
             host=response.url.host_port_subcomponent or "",
-            call=call,
+            call=self._mask(call),  # a redirect may have brought a secret into the path
             status=response.status,
             headers={name.lower(): value for name, value in response.headers.items()},
             body=bytes(body),
