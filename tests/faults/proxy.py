@@ -109,6 +109,10 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
+    def hang_up(self):
+        """Close all connections, also those that are only kept for the next request."""
+        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+
     def injected(self):
         """Return how often each fate befell a request."""
         return Counter(str(one.fate) for one in list(self.asked))

@@ -136,7 +136,8 @@ def hang_up(daemon, number):
     daemon.child.send_signal(signal.SIGHUP)
 
 
-def test_in_the_middle_of_a_reload(daemon, proxy):
+@full_only
+def test_in_the_middle_of_a_reload(daemon):
     """A reload that waits for a slow upload does not hold up the end."""
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.processes import Receiver, until
 from tests.faults.churn import Text
+from tests.faults.conftest import full_only
 from tests.faults.proxy import Fate
 from tests.faults.test_ends import end
 
@@ -81,7 +82,7 @@ def away(daemon, waiting):
     until(lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed")
 
 
-@pytest.mark.parametrize("fate", [Fate.CUT_BEFORE, Fate.RESET_ANSWER, Fate.BUSY])
+@pytest.mark.parametrize("fate", [Fate.CUT_BEFORE, pytest.param(Fate.RESET_ANSWER, marks=full_only), Fate.BUSY])
 def test_one_probe_in_each_backoff_period_however_many_jobs_wait(daemon, receiver, proxy, scale, fate):
     proxy.odds, proxy.retry_after = {fate: 1}, 1
     daemon.settings["scheduler"]["retry"] = {"initial": "1s", "max": "1s"}
