@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test faults lint format lock clean
+.PHONY: help setup run test faults soak lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,6 +28,9 @@ test: lint ## lint, types and every test
 
 faults: $(READY) ## kills, floods, full disks and bad lines at full length (FAULTS_MINUTES=20: the long run)
 	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 3600
+
+soak: $(READY) ## simulate the whole engine, one schedule after the other, until told to stop by ctrl-c
+	$(BIN)/python -m tests.simulation
 
 lint: $(READY) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

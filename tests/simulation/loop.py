@@ -35,8 +35,8 @@ class _Selector(selectors.DefaultSelector):
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """``now`` is the time in seconds; ``threads_at_work`` counts what runs in threads for this loop."""
 
-    def __init__(self) -> None:
-        selector = _Selector()
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        selector = selector or _Selector()
         super().__init__(selector)
         selector.loop = self
         self.now = 1000.0

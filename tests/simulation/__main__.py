@@ -1,0 +1,75 @@
+"""The simulation from the command line: replay a seed, or run fresh ones until told to stop (``make soak``)."""
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+
+from tests.simulation.plan import draw
+from tests.simulation.run import run, shorten
+from tests.simulation.runner import environment, run_all, work
+
+
+def main() -> int:
+    """Return 0 if every promise held, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="replay this one; without it, run fresh ones until told to stop")
+    parser.add_argument("--shorten", action="store_true", help="leave steps out that the failure does not need")
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell all that happens")
+    parser.add_argument("--count", type=int, help="run so many, from --seed on")
+    parser.add_argument("--worker", type=int, nargs="+", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of a schedule
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], environment())
+    if asked.worker:
+        first, stride, *count = asked.worker
+        work(first, stride, *count or [None])
+        return 0
+    if asked.seed is not None and asked.count is None:
+        return replay(asked.seed, shortened=asked.shorten, verbose=asked.verbose)
+    return soak(asked.seed if asked.seed is not None else int(time.time() * 1000), asked.count)
+
+
+def replay(seed: int, *, shortened: bool, verbose: bool) -> int:
+    """Run one schedule and tell how it went."""
+    plan = draw(seed)
+    result = run(plan, print if verbose and not shortened else None)
+    if shortened and result.broken:
+        plan = shorten(plan, result.broken)
+        result = run(plan, print if verbose else None)
+    print("\n".join(f"  {step}" for step in plan.steps))
+    for promise, how in result.blames:
+        print(f"{promise} broken: {how}")
+    if not result.blames:
+        print(f"every promise held, through {result.lives} lives and {result.seconds:.0f} simulated seconds")
+    return 1 if result.blames else 0
+
+
+def soak(first: int, count: int | None) -> int:
+    """Run schedules and tell the rate now and then, the failures at once, and in the end what was injected."""
+    started, runs, failed, told_at = time.monotonic(), 0, 0, 0.0
+    simulated = 0.0
+    tally: Counter[str] = Counter()
+    try:
+        for outcome in run_all(first, count):
+            runs += 1
+            simulated += outcome.seconds
+            tally.update(outcome.tally)
+            if outcome.blames:
+                failed += 1
+                print(outcome.told(), flush=True)
+            elapsed = time.monotonic() - started
+            if elapsed - told_at >= 10:
+                told_at = elapsed
+                print(f"{runs} schedules, {runs / elapsed:.1f}/s, {failed} failed", flush=True)
+    except KeyboardInterrupt:
+        pass
+    elapsed = time.monotonic() - started
+    print("\n".join(f"{number:8} {what}" for what, number in sorted(tally.items())))
+    print(f"{runs} schedules, {simulated / 3600:.0f} simulated hours, {runs / elapsed:.1f}/s, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

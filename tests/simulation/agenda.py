@@ -1,0 +1,26 @@
+"""What is going to happen in the world, whether a daemon is alive to see it or not."""
+
+import heapq
+import itertools
+from collections.abc import Callable
+
+
+class Agenda:
+    """Things to do at given moments, in seconds of the simulated time; of one moment, in the order they were noted."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+
+    def at(self, when: float, do: Callable[[], object]) -> None:
+        """Note something."""
+        heapq.heappush(self._heap, (when, next(self._numbers), do))
+
+    @property
+    def next(self) -> float:
+        """When something is to be done; ``inf`` if nothing is."""
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def pop(self) -> Callable[[], object]:
+        """Take off what comes first."""
+        return heapq.heappop(self._heap)[2]

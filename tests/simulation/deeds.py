@@ -1,0 +1,231 @@
+"""What people and programs do to files and folders, one function a deed; each picks its target by ``rng``.
+
+A deed returns the path that it was done to, or None where there was nothing to do it to.
+"""
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+)
+
+from tests.simulation.files import PLAIN, Files, Writer, contents, is_odd
+
+
+def create(files: Files, rng: random.Random) -> str | None:
+    """Write a file in one go, over what was there."""
+    return files.write(files.any_place(rng), files.data(rng))
+
+
+def duplicate(files: Files, rng: random.Random) -> str | None:
+    """Write what another file holds, as a file of its own."""
+    source = files.any_file(rng)
+    return source and files.write(files.any_place(rng), contents(source))
+
+
+def write_in_parts(files: Files, rng: random.Random) -> str | None:
+    """Open a file, write at it for a while, close it."""
+    path = files.any_place(rng)
+    if path is None or is_odd(path):
+        return None
+    files.writers.append(Writer(files, path, rng))
+    return path
+
+
+def replace(files: Files, rng: random.Random) -> str | None:
+    """Write beside the file, then rename into its place."""
+    path = files.any_place(rng)
+    if path is None:
+        return None
+    part = f"{path}.part"
+    files.write(part, files.data(rng))
+    return files.move(part, path)
+
+
+def rename(files: Files, rng: random.Random) -> str | None:
+    """Give a file another name or place, maybe over another file."""
+    source, target = files.any_file(rng), files.any_place(rng)
+    return source and target and files.move(source, target)
+
+
+def copy(files: Files, rng: random.Random) -> str | None:
+    """Copy a file, maybe with its mtime."""
+    source, target = files.any_file(rng), files.any_place(rng)
+    if source is None or target is None or source == target or os.path.isdir(target):
+        return None
+    if rng.random() < 0.5:
+        return files.write(target, contents(source))
+    part = f"{target}.part"
+    shutil.copy2(source, part)
+    return files.move(part, target)
+
+
+def link(files: Files, rng: random.Random) -> str | None:
+    """Make a hard link."""
+    source, target = files.any_file(rng), files.any_place(rng)
+    if source is None or target is None or os.path.lexists(target):
+        return None
+    os.link(source, target)
+    files.emit(FileCreatedEvent(target))
+    return target
+
+
+def odd(files: Files, rng: random.Random) -> str | None:
+    """Make something that has a file's name and is none."""
+    path = files.any_place(rng)
+    if path is None or os.path.lexists(path):
+        return None
+    rng.choice([lambda: os.mkfifo(path), lambda: os.symlink("nowhere.jpg", path)])()
+    files.emit(FileCreatedEvent(path))
+    return path
+
+
+def delete(files: Files, rng: random.Random) -> str | None:
+    """Delete a file."""
+    path = files.any_file(rng)
+    if path is not None:
+        os.unlink(path)
+        files.emit(FileDeletedEvent(path))
+    return path
+
+
+def truncate(files: Files, rng: random.Random) -> str | None:
+    """Cut a file short."""
+    return files.change(rng, lambda fd, size: os.ftruncate(fd, rng.randint(0, size)))
+
+
+def append(files: Files, rng: random.Random) -> str | None:
+    """Write at the end of a file."""
+    return files.change(rng, lambda fd, size: os.pwrite(fd, rng.randbytes(rng.randint(1, 3000)), size))
+
+
+def overwrite(files: Files, rng: random.Random) -> str | None:
+    """Change bytes in the midst of a file; its size stays."""
+
+    def change(fd: int, size: int) -> None:
+        if size:
+            at = rng.randrange(size)
+            os.pwrite(fd, rng.randbytes(rng.randint(1, size - at)), at)
+
+    return files.change(rng, change)
+
+
+def touch(files: Files, rng: random.Random) -> str | None:
+    """Give a file a new mtime."""
+    return files.change(rng, lambda fd, size: None)
+
+
+def forbid(files: Files, rng: random.Random) -> str | None:
+    """Take all permissions away, for a while or until the end."""
+    path = files.any_file(rng)
+    if path is None:
+        return None
+    os.chmod(path, 0)
+    files.world.after(rng.choice([3, 20, 1000]), lambda: os.path.lexists(path) and os.chmod(path, 0o644))
+    return path
+
+
+def make_folder(files: Files, rng: random.Random) -> str | None:
+    """Make a folder, and files in it at once."""
+    root = files.any_folder(rng)
+    if root is None:
+        return None
+    path = os.path.join(root, rng.choice(["sub", "other"]))
+    if os.path.lexists(path):
+        return None
+    os.mkdir(path)
+    files.emit(DirCreatedEvent(path))
+    for name in rng.sample(PLAIN, rng.randint(0, 3)):
+        files.write(os.path.join(path, name), files.data(rng))
+    return path
+
+
+def bring_folder(files: Files, rng: random.Random) -> str | None:
+    """Move a folder in from outside."""
+    root = files.any_folder(rng)
+    if root is None:
+        return None
+    path = os.path.join(root, rng.choice(["sub", "other"]))
+    if os.path.lexists(path):
+        return None
+    outside = os.path.join(files.world.directory, "outside")
+    os.makedirs(os.path.join(outside, "deep"))
+    for name in rng.sample(PLAIN, 2):
+        with open(os.path.join(outside, rng.choice(["", "deep"]), name), "wb") as file:
+            file.write(files.data(rng))
+        files.stamp(file.name)
+    os.rename(outside, path)
+    files.emit(DirCreatedEvent(path))
+    return path
+
+
+def move_folder(files: Files, rng: random.Random) -> str | None:
+    """Rename a folder or move it elsewhere."""
+    source, parent = files.any_subfolder(rng), files.any_folder(rng)
+    if source is None or parent is None:
+        return None
+    target = os.path.join(parent, rng.choice(["sub", "other", "third"]))
+    if os.path.lexists(target) or f"{target}/".startswith(f"{source}/"):
+        return None
+    os.rename(source, target)
+    files.emit(DirMovedEvent(source, target))
+    return target
+
+
+def delete_folder(files: Files, rng: random.Random) -> str | None:
+    """Delete a folder with all that is in it."""
+    path = files.any_subfolder(rng)
+    if path is not None:
+        shutil.rmtree(path)
+        files.emit(DirDeletedEvent(path))
+    return path
+
+
+def lose(files: Files, rng: random.Random) -> str | None:
+    """Have a watched folder disappear, as an unmount or a rename does; it comes back."""
+    root = rng.choice(files.roots)
+    if root in files.lost:
+        return None
+    away = f"{root}-away"
+    os.rename(root, away)
+    if rng.random() < 0.5:  # an empty mount point
+        os.mkdir(root)
+    if rng.random() < 0.5:
+        files.world.events.unmounted()
+    files.lost[root] = away
+    files.world.after(rng.choice([0.5, 5, 30]), lambda: files.bring_back(root))
+    return root
+
+
+DEEDS: dict[str, tuple[Callable[[Files, random.Random], str | None], int]] = {
+    deed.__name__: (deed, weight)
+    for deed, weight in {
+        create: 12,
+        write_in_parts: 6,
+        replace: 5,
+        rename: 6,
+        copy: 4,
+        duplicate: 4,
+        link: 1,
+        odd: 1,
+        delete: 3,
+        truncate: 2,
+        append: 3,
+        overwrite: 5,
+        touch: 2,
+        forbid: 2,
+        make_folder: 3,
+        bring_folder: 2,
+        move_folder: 3,
+        delete_folder: 1,
+        lose: 2,
+    }.items()
+}
+"""What may happen to files, and how often in relation to each other."""

@@ -1,0 +1,214 @@
+"""What must be true at rest, when all trouble is over: every file has arrived or says why not; nothing is left over."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from syncd.control.api import JobQuery
+from tests.simulation.faults import PERMANENT
+from tests.simulation.files import contents, matches
+from tests.simulation.life import STORE, Life
+from tests.simulation.plan import HEADER, TOKEN
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+MAX_SIZE = 60_000
+PATIENCE = 900.0
+"""Simulated seconds after which everything must be at rest: longer than any backoff, scan and wait together."""
+_ROWS = """
+SELECT f.folder, f.path, f.present, f.device, f.inode, f.size, f.mtime_ns, j.state, j.cause, j.detail, r.name
+FROM files f JOIN jobs j ON j.file_id = f.id JOIN remotes r ON r.id = j.remote_id
+"""
+_CANCELLED = "cancelled by a person"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A job as the store's file has it, read without the product's code."""
+
+    path: str
+    remote: str
+    present: bool
+    stamp: tuple[int, int, int, int]
+    state: str
+    cause: str
+    detail: str | None
+
+
+class Judge:
+    """Waits for rest, and tells the world whom to blame."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._life: Life
+
+    async def judge(self, life: Life) -> None:
+        """Wait for rest; look; have the failed ones retried; look again."""
+        world = self._world
+        self._life = life
+        await life.orders_done()
+        if life.daemon.stopped:
+            await life._start()
+        for last in (False, True):
+            if not await self._rested():
+                return
+            self._inspect(last=last)
+            if not last and not world.blames:
+                await life.steering.retry(None)
+                world.trace("failed jobs are retried")
+        await self._bounds()
+        await self._secrets()
+
+    async def _rested(self) -> bool:
+        world, pause = self._world, 1.0
+        deadline = world.now() + PATIENCE
+        while (unrest := self._unrest()) and world.now() < deadline:
+            await asyncio.sleep(pause)
+            pause = min(5.0, pause * 1.5)
+        if unrest:
+            world.blame("P1", f"after {PATIENCE:g} s without trouble: {unrest}")
+        return not unrest
+
+    # Promise 1.
+
+    def _unrest(self) -> str | None:
+        """Return what is not at its end yet."""
+        rows = {(row.path, row.remote): row for row in self._rows()}
+        wanted = dict(self._wanted())
+        bare = tuple(f"{root}/" for root in self._world.files.roots if not os.listdir(root))  # mount points, maybe
+        for (path, remote), row in rows.items():
+            if row.state in ("queued", "uploading", "waiting"):
+                return f"{path!r} for {remote} is {row.state}: {row.detail}"
+            if row.present and path not in wanted and not path.startswith(bare):
+                return f"{path!r} is not there, but the store thinks so"
+        for path, status in wanted.items():
+            for remote in self._world.plan.remotes:
+                found = rows.get((path, remote))
+                if found is None or not found.present:
+                    return f"{path!r} is not known for {remote}"
+                if found.stamp != _stamp(status):
+                    return f"{path!r} has changed, and nobody noticed"
+        return None
+
+    def _wanted(self) -> Iterator[tuple[str, os.stat_result]]:
+        for root in self._world.files.roots:
+            for directory, _, names in os.walk(root):
+                for name in names:
+                    path = os.path.join(directory, name)
+                    status = os.lstat(path)
+                    if matches(name) and not stat.S_ISLNK(status.st_mode):
+                        yield path, status
+
+    def _rows(self) -> list[Row]:
+        with closing(sqlite3.connect(f"{self._world.directory}/{STORE}")) as connection:
+            rows = connection.execute(_ROWS).fetchall()
+        return [
+            Row(
+                path=os.path.join(os.fsdecode(folder), os.fsdecode(path)),
+                remote=remote,
+                present=bool(present),
+                stamp=(int(device), int(inode), size, int(mtime_ns)),
+                state=state,
+                cause=cause,
+                detail=detail,
+            )
+            for folder, path, present, device, inode, size, mtime_ns, state, cause, detail, remote in rows
+        ]
+
+    def _inspect(self, *, last: bool) -> None:
+        world = self._world
+        wanted = dict(self._wanted())
+        for row in self._rows():
+            if row.path not in wanted:
+                continue
+            problem = self._problem(row, wanted[row.path], last=last)
+            if problem:
+                world.blame("P1", f"{row.path!r} for {row.remote} is {row.state} ({row.detail}), but {problem}")
+
+    def _problem(self, row: Row, status: os.stat_result, *, last: bool) -> str | None:
+        """Return what is wrong with the end that a job came to."""
+        unfit = _unfit(status)
+        if unfit:
+            return None if row.state == "skipped" and unfit in (row.detail or "") else f"the file is {unfit}"
+        if row.state == "skipped":
+            return None if row.detail == _CANCELLED else "nothing is wrong with the file"
+        server = self._world.servers[row.remote]
+        data = contents(row.path)
+        if row.state == "done":
+            return None if server.has(data) else "the server does not have it"
+        if server.excused(data):
+            return None
+        if last or self._world.plan.gentle:
+            return "nothing stands in its way"
+        return None if self._may_fail(row) else "nothing that happened explains it"
+
+    def _may_fail(self, row: Row) -> bool:
+        tally = self._world.tally
+        permanent = any(tally[f"{row.remote}: {status}"] for status in PERMANENT)
+        worn_out = "(tried " in (row.detail or "")
+        return permanent or worn_out
+
+    # Promise 5.
+
+    async def _bounds(self) -> None:
+        world = self._world
+        patience = 30
+        while world.network.links and patience:
+            await asyncio.sleep(1)
+            patience -= 1
+        inside = tuple(f"{root}/" for root in world.files.roots)
+        left = [path for path in map(_target, os.listdir("/proc/self/fd")) if path.startswith(inside)]
+        if left:
+            world.blame("P5", f"at rest there are still open {left}")
+        if world.network.links:
+            world.blame("P5", f"at rest there are still {len(world.network.links)} connections after 30 s")
+        names = sorted(task.get_name() for task in asyncio.all_tasks())
+        if any(name.startswith("upload:") for name in names) or len(names) > 12 + len(world.plan.remotes):
+            world.blame("P5", f"at rest there are still these tasks: {names}")
+
+    # Promise 7.
+
+    async def _secrets(self) -> None:
+        world, steering = self._world, self._life.steering
+        page = await steering.jobs(JobQuery(state=None, limit=100, before=None, search=None))
+        shown = [await steering.show(job["id"]) for job in page["jobs"]]
+        places: dict[str, Any] = {
+            "the status": repr(await steering.status()),
+            "the jobs": repr((page, shown)),
+            "the log": "".join(world.log),
+        }
+        for name in os.listdir(world.directory):
+            if name.startswith(STORE):
+                places[name] = contents(os.path.join(world.directory, name)).decode("latin-1")
+        for place, text in places.items():
+            for secret in (TOKEN, HEADER):
+                if secret in text:
+                    at = text.index(secret)
+                    world.blame("P7", f"a secret is in {place}: …{text[max(0, at - 80) : at + 80]!r}")
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int, int]:
+    if not stat.S_ISREG(status.st_mode):
+        return 0, 0, 0, 0
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _unfit(status: os.stat_result) -> str | None:
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    if status.st_size == 0:
+        return "empty"
+    return "larger than max_size" if status.st_size > MAX_SIZE else None
+
+
+def _target(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""

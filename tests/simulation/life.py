@@ -1,0 +1,179 @@
+"""One life of the daemon, the real one: from its start to a stop in order or to ``kill -9`` at any moment."""
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from syncd.config.load import Loaded
+from syncd.config.model import Config
+from syncd.control.steering import NotFound
+from syncd.daemon.service import Daemon
+from syncd.daemon.steering import DaemonSteering
+from syncd.store.errors import StoreClosed
+from tests.simulation.life_loop import Killed, LifeLoop
+from tests.simulation.plan import settings
+from tests.simulation.surroundings import Surroundings
+from tests.simulation.threads import Threads
+
+if TYPE_CHECKING:
+    from syncd.engine.lane import Lane
+    from tests.simulation.world import World
+
+STORE = "syncd.db"
+CLEAN_STOP = 5.0
+
+
+class Life:
+    """A process. ``afterwards`` is run in it once the plan's steps are over."""
+
+    def __init__(self, world: "World", afterwards: Callable[["Life"], Coroutine[Any, Any, None]]) -> None:
+        self.world = world
+        self.rng = random.Random(world.rng.getrandbits(32))
+        self.loop = LifeLoop(world.agenda, world.now(), self._moment)
+        self.threads = Threads(
+            self.loop, self._moment, before=partial(world.moment, "commit"), after=partial(world.moment, "committed")
+        )
+        self.daemon = Daemon(Loaded(config=self._config(), path=Path("config.yaml"), warnings=()))
+        self._afterwards = afterwards
+        self._orders: set[asyncio.Task[None]] = set()
+        self._asked_to_end = 0.0
+        self._surroundings = Surroundings(self)
+
+    def _moment(self) -> float:
+        return self.rng.expovariate(1 / 0.003)
+
+    def _config(self) -> Config:
+        world = self.world
+        given = settings(world.plan, world.files.roots, world.directory, **world.changes)
+        return Config.model_validate(given, context={"base": Path(world.directory)})
+
+    # The whole of it.
+
+    def run(self) -> str:
+        """Live; return ``killed``, ``stopped`` or ``over``."""
+        world = self.world
+        world.born(self)
+        world.trace("the daemon starts")
+        main = self.loop.create_task(self._live())
+        self.loop.set_exception_handler(self._unhandled)
+        with self._surroundings.around():
+            try:
+                end = self.loop.run_until_complete(main)
+                world.died()
+            except Killed:
+                end = "killed"
+                self._die()
+            except BaseException:
+                self._die()
+                raise
+            finally:
+                self.loop.close()
+        return end
+
+    def _die(self) -> None:
+        """Leave the store's file as the kernel has it; what the dead process would still do reaches nobody."""
+        world, store = self.world, os.path.join(self.world.directory, STORE)
+        kept = [name for name in (store, f"{store}-wal") if os.path.exists(name)]
+        for name in kept:
+            shutil.copyfile(name, f"{name}.kept")
+        world.died()
+        self.loop.agenda = None
+        self.loop.set_exception_handler(lambda *_: None)
+        self.threads.kill()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
+        self._surroundings.let_go()
+        for leftover in Path(world.directory).glob(f"{STORE}*"):
+            if leftover.suffix != ".kept":
+                leftover.unlink()
+        for name in kept:
+            os.rename(f"{name}.kept", name)
+
+    async def _live(self) -> str:
+        world = self.world
+        working = asyncio.create_task(self.daemon.run())
+        await asyncio.wait([working], timeout=max(0.0, world.ends_at - world.now()))
+        judged = not working.done() and not self.daemon.ending.is_set()
+        if judged:
+            await self._until(lambda: hasattr(self.daemon, "rooms"))
+            world.heal()
+            await self._afterwards(self)
+            self.shut_down()
+        await working
+        if world.now() - self._asked_to_end > CLEAN_STOP:
+            world.blame("P5", f"a clean stop took {world.now() - self._asked_to_end:.1f} s")
+        for error in await asyncio.gather(*self._orders, return_exceptions=True):
+            if error is not None and not isinstance(error, StoreClosed):
+                world.blame("crash", repr(error))
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            world.blame("P5", f"after the end there are still {sorted(task.get_name() for task in left)}")
+        return "over" if judged else "stopped"
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await asyncio.sleep(0.1)
+
+    def _unhandled(self, _: Any, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.world.blame("crash", f"{context.get('message')}: {error!r}")
+
+    # What others ask of it.
+
+    def lane(self, name: str) -> "Lane | None":
+        """Return the lane to a server."""
+        rooms = getattr(self.daemon, "rooms", None)
+        return rooms.scheduler.lanes.get(name) if rooms else None
+
+    def shut_down(self) -> None:
+        """End in order."""
+        self._asked_to_end = self.world.now()
+        self.daemon.end()
+
+    def order(self, name: str, *args: Any) -> None:
+        """Do what a person asks the running daemon for."""
+        if not hasattr(self.daemon, "rooms") or self.daemon.ending.is_set():
+            return
+        task = self.loop.create_task(getattr(self, f"_{name}")(*args))
+        self._orders.add(task)
+
+    async def orders_done(self) -> None:
+        """Wait until all that people asked for is done."""
+        await asyncio.gather(*self._orders, return_exceptions=True)
+
+    @property
+    def steering(self) -> DaemonSteering:
+        """Return what answers the control API."""
+        return DaemonSteering(self.daemon)
+
+    async def _stop(self, now: bool) -> None:
+        await self.steering.stop(now=now)
+
+    async def _start(self) -> None:
+        self.world.watchman.new_life()
+        await self.steering.start()
+
+    async def _rescan(self) -> None:
+        await self.steering.rescan(None)
+
+    async def _retry(self) -> None:
+        await self.steering.retry(None)
+
+    async def _cancel(self, path: str) -> None:
+        with contextlib.suppress(NotFound):
+            await self.steering.cancel([path])
+
+    async def _reload(self) -> None:
+        self.world.watchman.new_life()
+        config = self._config()
+        self.daemon.loaded = Loaded(config=config, path=Path("config.yaml"), warnings=())
+        async with self.daemon._reloading:
+            await self.daemon._take_over(config)

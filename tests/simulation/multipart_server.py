@@ -1,0 +1,226 @@
+"""A server of the multipart API, written from its document, with the habits that real ones were seen to have."""
+
+import hashlib
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.server import Answer, Request, Server, told
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@dataclass(kw_only=True, slots=True)
+class Task:
+    """An upload under way."""
+
+    id: str
+    digest: str
+    size: int
+    name: str
+    chunk_size: int
+    chunks: dict[int, bytes] = field(default_factory=dict)
+    state: str = "open"
+    file_id: str = ""
+
+    @property
+    def count(self) -> int:
+        return -(-self.size // self.chunk_size)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """What is stored."""
+
+    id: str
+    digest: str
+    name: str
+    data: bytes
+
+    def told(self) -> dict[str, Any]:
+        """Return the CloudFile."""
+        return {"id": self.id, "name": self.name, "hash": self.digest, "size": len(self.data), "mime_type": "x/y"}
+
+
+class MultipartServer(Server):
+    """Keeps files in memory."""
+
+    name = "drive"
+
+    def __init__(self, world: "World", rng: random.Random, token: str) -> None:
+        super().__init__(world, rng)
+        self.token = token
+        self.tasks: dict[str, Task] = {}
+        self.files: dict[str, File] = {}
+        self._numbers = itertools.count(1)
+        self.own_chunk_size = rng.choice([None, None, None, 1000, 4096])
+        self.says_exists = rng.random() < 0.7
+        self.tells_resume = rng.choice(["chunks", "count", "nothing"])
+        self.takes_direct = rng.choice([0, 0, 2000, 10**9])
+        self.processes = rng.choice([0.0, 0.0, 0.0, 0.4, 12.0])
+        self.fails_processing = 0
+        self.verifies = rng.random() < 0.5
+        self.on_missing = rng.choice(["throws away", "keeps", "marks failed"])
+        self.status_as_number = rng.random() < 0.5
+
+    def act(self, request: Request) -> Answer:
+        """Do one of the calls."""
+        if request.method == "GET" and not request.path.startswith("/api/files/upload/"):
+            return self._download(request.path.rpartition("/")[2])
+        _, _, _, _, call, *rest = request.path.split("/")
+        match request.method, call, rest:
+            case "POST", "create", []:
+                return self._create(request)
+            case "POST", "direct", []:
+                return self._direct(request)
+            case "POST", "chunk", [task, number]:
+                return self._chunk(task, int(number), request)
+            case "POST", "complete", [task]:
+                return self._complete(task)
+            case "GET", "resume", [task]:
+                return self._resume(task)
+            case "GET", "progress", [task]:
+                return self._progress(task)
+        return told(404, {"error": "no such call"})
+
+    def _create(self, request: Request) -> Answer:
+        order = request.json()
+        digest, size = order["hash"], order["file_size"]
+        if file := self._stored(digest):
+            return told(200, {"file_exists": True, "file": file.told()})
+        if size <= 0:
+            return told(400, {"error": "file_size"})
+        task = Task(
+            id=f"task-{next(self._numbers)}",
+            digest=digest,
+            size=size,
+            name=order["file_name"],
+            chunk_size=self.own_chunk_size or order["chunk_size"],
+        )
+        self.tasks[task.id] = task
+        self.world.watchman.agreed(self.name, digest)
+        answer: dict[str, Any] = {"task_id": task.id, "chunk_size": task.chunk_size, "chunks_count": task.count}
+        if self.says_exists:
+            answer["file_exists"] = False
+        return told(200, answer)
+
+    def _stored(self, digest: str) -> File | None:
+        return next((file for file in self.files.values() if file.digest == digest), None)
+
+    def _chunk(self, task_id: str, number: int, request: Request) -> Answer:
+        task = self.tasks.get(task_id)
+        if task is None:
+            return told(404, {"code": "NOT_FOUND", "message": "Task not found", "status": 404})
+        data = _parts(request)["chunk"]
+        expected = min(task.chunk_size, task.size - number * task.chunk_size)
+        if not 0 <= number < task.count or len(data) != expected:
+            return told(400, {"error": "chunk"})
+        self.world.watchman.chunk(self.name, task.digest, task_id, number, len(data), new=number not in task.chunks)
+        task.chunks[number] = data
+        return told(200)
+
+    def _direct(self, request: Request) -> Answer:
+        if not self.takes_direct:
+            return told(self.rng.choice([404, 405]))
+        parts = _parts(request)
+        data = parts["file"]
+        digest = parts["hash"].decode()
+        if len(data) > self.takes_direct:
+            return told(413, {"error": "too large"})
+        self.world.watchman.chunk(self.name, digest, "", 0, len(data), new=True)
+        return told(200, (self._stored(digest) or self._keep(digest, "direct", data)).told())
+
+    def _keep(self, digest: str, name: str, data: bytes) -> File:
+        file = File(id=f"file-{next(self._numbers)}", digest=digest, name=name, data=data)
+        self.files[file.id] = file
+        self.world.watchman.stored(self.name, data)
+        return file
+
+    def _complete(self, task_id: str) -> Answer:
+        task = self.tasks.get(task_id)
+        if task is None:
+            return told(404, {"error": "Task not found"})
+        if task.state == "done":
+            return told(200, self.files[task.file_id].told())
+        if len(task.chunks) < task.count:
+            return self._missing(task)
+        if task.state == "processing":
+            return told(202, {"taskId": task_id, "status": "processing"})
+        if self.processes:
+            task.state = "processing"
+            self.world.after(self.processes, lambda: self._merge(task))
+            return told(202, {"taskId": task_id, "status": "processing"})
+        self._merge(task)
+        if task.state == "done":
+            return told(200, self.files[task.file_id].told())
+        return told(400, {"error": "the merge failed"})
+
+    def _missing(self, task: Task) -> Answer:
+        if self.on_missing == "throws away":
+            del self.tasks[task.id]
+            return told(400, {"code": "CHUNK_MISSING", "message": "chunks are missing", "status": 400})
+        if self.on_missing == "keeps":
+            return told(400, {"error": "upload is incomplete"})
+        task.state = "failed"
+        return told(500, {"error": "failed"})
+
+    def _merge(self, task: Task) -> None:
+        data = b"".join(task.chunks[number] for number in range(task.count))
+        whole = hashlib.new("sha256" if len(task.digest) == 64 else "md5", data).hexdigest() == task.digest
+        if self.fails_processing > 0 or (self.verifies and not whole):
+            self.fails_processing -= 1
+            self.world.tally[f"{self.name}: merge failed"] += 1
+            task.state = "failed"
+            return
+        task.state = "done"
+        file = self._stored(task.digest) or self._keep(task.digest, task.name, data)
+        task.file_id = file.id
+
+    def _resume(self, task_id: str) -> Answer:
+        task = self.tasks.get(task_id)
+        if task is None or self.tells_resume == "nothing":
+            return told(404, {"error": "not found"})
+        answer: dict[str, Any] = {"chunks_count": task.count, "chunks_uploaded": len(task.chunks)}
+        if self.tells_resume == "chunks":
+            answer["uploaded_chunks"] = sorted(task.chunks)
+        return told(200, answer)
+
+    def _download(self, file_id: str) -> Answer:
+        file = self.files.get(file_id)
+        if file is None:
+            return told(404, {"error": "not found"})
+        return Answer(status=200, body=file.data, kind="image/jpeg")
+
+    def _progress(self, task_id: str) -> Answer:
+        task = self.tasks.get(task_id)
+        if task is None:
+            return told(404, {"error": "not found"})
+        words = {"open": ("Uploading", 1), "processing": ("Processing", 2), "done": ("Completed", 3)}
+        word, number = words.get(task.state, ("Failed", 4))
+        answer: dict[str, Any] = {"status": number if self.status_as_number else word}
+        if task.state == "done" and self.says_exists:
+            answer["file"] = self.files[task.file_id].told()
+        return told(200, answer)
+
+    def forget_unfinished(self) -> None:
+        """Forget the tasks."""
+        self.tasks.clear()
+
+    def has(self, data: bytes) -> bool:
+        """Say whether exactly this file can be downloaded."""
+        return any(file.data == data for file in self.files.values())
+
+    def excused(self, data: bytes) -> bool:
+        """Say whether it is not the client's fault that the file is not there whole: never so here."""
+        return False
+
+
+def _parts(request: Request) -> dict[str, bytes]:
+    boundary = request.headers["content-type"].partition("boundary=")[2].encode()
+    parts = {}
+    for part in request.body.split(b"--" + boundary)[1:-1]:
+        head, _, body = part[2:-2].partition(b"\r\n\r\n")
+        parts[head.partition(b'name="')[2].partition(b'"')[0].decode()] = body
+    return parts

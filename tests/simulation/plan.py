@@ -1,0 +1,155 @@
+"""A schedule from a seed alone: what the world is like, and what happens in it when.
+
+Each step has a seed of its own and picks its targets when its time comes, so that a schedule from which steps were
+taken out is still a schedule.
+"""
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.simulation import deeds, faults
+from tests.simulation.events import Manners
+
+TOKEN = "tkn-MARKED-5f1c9a"
+HEADER = "hdr-MARKED-77aa02"
+"""Secrets that are looked for everywhere afterwards."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """Something that happens ``at`` a moment, in seconds from the start."""
+
+    at: float
+    kind: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.at:7.3f} s  {self.kind}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A schedule. ``gentle``: nothing goes wrong but files that change, so nothing may be sent twice at all."""
+
+    seed: int
+    steps: tuple[Step, ...]
+    end: float
+    gentle: bool
+    manners: Manners
+    rescan: float
+    settle: float
+    poll: bool
+    roots: int
+    remotes: tuple[str, ...]
+    concurrency: int | None
+    hash: str
+    image_chunk: int
+    multipart_chunk: int
+    direct: bool
+    retry_max: float
+    memory: int
+    after_upload: str
+
+    def without(self, steps: set[Step]) -> "Plan":
+        """Return the plan with some steps left out."""
+        return replace(self, steps=tuple(step for step in self.steps if step not in steps))
+
+
+def draw(seed: int) -> Plan:
+    """Return the schedule of a seed."""
+    rng = random.Random(seed)
+    gentle = rng.random() < 0.2
+    manners, rescan = _manners(rng)
+    end = rng.uniform(15, 60)
+    weights = _weights(rng, gentle=gentle, announced=rescan > 1000)
+    kinds = rng.choices(list(weights), list(weights.values()), k=rng.randint(6, 40))
+    times = sorted(rng.uniform(0, end) for _ in kinds)
+    return Plan(
+        seed=seed,
+        steps=tuple(Step(at=at, kind=kind, seed=rng.getrandbits(32)) for at, kind in zip(times, kinds, strict=True)),
+        end=end,
+        gentle=gentle,
+        manners=manners,
+        rescan=rescan,
+        settle=rng.choice([0.2, 1.0, 2.0]),
+        poll=rng.random() < 0.1,
+        roots=rng.choice([1, 1, 2]),
+        remotes=rng.choice([("drive",), ("ascii",), ("drive", "ascii"), ("drive", "ascii")]),
+        concurrency=rng.choice([1, 2, 3, 6, None]),
+        hash=rng.choice(["sha256", "sha256", "md5"]),
+        image_chunk=rng.choice([400, 1500, 4096, 20000]),
+        multipart_chunk=rng.choice([1024, 3000, 16384]),
+        direct=rng.random() < 0.6,
+        retry_max=rng.choice([5.0, 20.0]),
+        memory=rng.choice([0, 0, 2000, 10**6]),
+        after_upload=rng.choice(["keep"] * 9 + ["delete"]),
+    )
+
+
+def _manners(rng: random.Random) -> tuple[Manners, float]:
+    """Return how events behave, and how often is scanned: where some are lost silently only that finds them."""
+    lossy = rng.random() < 0.4
+    manners = Manners(
+        latest=rng.choice([0.001, 0.05, 0.5, 3.0]),
+        twice=rng.choice([0.0, 0.0, 0.2]),
+        disordered=rng.random() < 0.3,
+        silent=rng.choice([0.1, 0.5, 1.0]) if lossy else 0.0,
+    )
+    return manners, rng.choice([10.0, 45.0]) if lossy or rng.random() < 0.3 else 86_400.0
+
+
+def _weights(rng: random.Random, *, gentle: bool, announced: bool) -> dict[str, float]:
+    """Return how likely each kind of step is; each schedule has its own favourites."""
+    weights: dict[str, float] = {f"file {name}": weight for name, (_, weight) in deeds.DEEDS.items()}
+    weights |= {"stop": 1, "start": 2, "rescan": 1, "clock": 2, "meddle": 3, "overflow": 1, "retry": 0.5}
+    weights |= {"shutdown": 1.5, "reload": 1.5}
+    if announced:  # nothing tells of these but a scan
+        del weights["file link"]
+    if not gentle:
+        factor = rng.choice([0.3, 1.0, 2.0])
+        weights |= {f"fault {kind}": factor for kind in faults.KINDS}
+        others = {"foreign": 3, "restart": 1.5, "sessions lost": 1.5, "merge fails": 0.7, "refuse connections": 1.5}
+        others |= {"ignore connections": 0.7, "token refused": 0.7, "disk full": 1.5, "cancel": 0.7}
+        others |= {"kill": 3, "stop now": 1}
+        weights |= {kind: weight * factor for kind, weight in others.items()}
+    for kind in list(weights):
+        weights[kind] *= rng.choice([0.3, 1.0, 1.0, 3.0])
+    return weights
+
+
+def settings(plan: Plan, roots: list[str], directory: str, **changes: Any) -> dict[str, Any]:
+    """Return the configuration of a plan, as the file would hold it; ``changes`` go for all remotes."""
+    common = {"headers": {"X-Marked": HEADER}, "timeout": "5s", **changes}
+    remotes = {
+        "drive": {
+            "type": "multipart",
+            "url": "http://localhost:1001",
+            "token": TOKEN,
+            "pool_id": "00000000-0000-0000-0000-000000000001",
+            "hash": plan.hash,
+            "chunk_size": plan.multipart_chunk,
+            "direct": "auto" if plan.direct else "never",
+            **common,
+        },
+        "ascii": {"type": "image", "url": "http://localhost:1002", "chunk_size": plan.image_chunk, **common},
+    }
+    folder = {
+        "remote": list(plan.remotes),
+        "include": ["*.jpg", "*.txt", "*.png"],
+        "settle": f"{plan.settle}s",
+        "rescan": f"{plan.rescan}s",
+        "max_size": 60_000,
+        "watch": "poll" if plan.poll else "native",
+        "after_upload": plan.after_upload,
+    }
+    return {
+        "folders": [{"path": root, **folder} for root in roots],
+        "remotes": {name: remotes[name] for name in plan.remotes},
+        "scheduler": {
+            "concurrency": plan.concurrency or "auto",
+            "retry": {"initial": "1s", "max": f"{plan.retry_max}s"},
+        },
+        "state_dir": directory,
+        "control": {"dashboard": "off"},
+    }

@@ -1,0 +1,94 @@
+"""Runs a schedule to its end, and shortens one that fails."""
+
+import gc
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from syncd.store import opening
+from tests.simulation.judge import Judge
+from tests.simulation.life import STORE, Life
+from tests.simulation.plan import Plan
+from tests.simulation.world import START, World
+
+LONGEST_DEATH = 20.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """How a schedule ended. ``blames`` are the promises that were broken, and how."""
+
+    plan: Plan
+    blames: tuple[tuple[str, str], ...]
+    tally: Counter[str]
+    lives: int
+    seconds: float
+    """Of simulated time."""
+
+    @property
+    def broken(self) -> str | None:
+        """Return the promise that was broken first."""
+        return self.blames[0][0] if self.blames else None
+
+
+def run(plan: Plan, trace: Callable[[str], None] | None = None) -> Result:
+    """Run a schedule; it ends at the first broken promise."""
+    open_before = _descriptors()
+    world = World(plan, trace)
+    lives = 0
+    try:
+        shutil.copyfile(_empty_store(), os.path.join(world.directory, STORE))
+        end = ""
+        while end != "over" and not world.blames:
+            lives += 1
+            end = _live(world)
+            if end != "over":
+                world.pass_time(world.now() + world.rng.choice([0.0, 1.0, LONGEST_DEATH]))
+    finally:
+        world.close()
+    if not world.blames and _descriptors() > open_before:
+        gc.collect()  # what an exception held is closed when that goes
+        if left := _descriptors() - open_before:
+            world.blame("P5", f"{left} descriptors are open after the end that were not before")
+    seconds = world.now() - START
+    return Result(plan=plan, blames=tuple(world.blames), tally=world.tally, lives=lives, seconds=seconds)
+
+
+def _live(world: World) -> str:
+    try:
+        return Life(world, Judge(world).judge).run()
+    except Exception as error:  # noqa: BLE001 - whatever ends the daemon is a finding
+        world.blame("crash", f"{type(error).__name__}: {error}")
+        return "over"
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@cache
+def _empty_store() -> str:
+    """Make a store's file once; migrations take longer than a whole schedule."""
+    path = os.path.join(tempfile.mkdtemp(prefix="syncd-simulation-"), STORE)
+    opening.prepare(path)
+    return path
+
+
+def shorten(plan: Plan, broken: str) -> Plan:
+    """Leave steps out, halves first and then one by one, as long as the same promise is broken."""
+    size = max(1, len(plan.steps) // 2)
+    while True:
+        shorter = False
+        for start in range(0, len(plan.steps), size):
+            candidate = plan.without(set(plan.steps[start : start + size]))
+            if run(candidate).broken == broken:
+                plan, shorter = candidate, True
+                break
+        if not shorter:
+            if size == 1:
+                return plan
+            size //= 2

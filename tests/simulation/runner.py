@@ -1,0 +1,89 @@
+"""Many schedules at once: a process a core, each with a fixed hash seed so that sets have the same order everywhere."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import Queue
+
+from tests.simulation.plan import draw
+from tests.simulation.run import run
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a process tells of one schedule. ``seconds`` of simulated time."""
+
+    seed: int
+    blames: list[list[str]]
+    tally: dict[str, int]
+    lives: int
+    seconds: float
+
+    def told(self) -> str:
+        """Return what went wrong, and how to see it again."""
+        lines = [f"seed {self.seed}: {promise} broken: {how}" for promise, how in self.blames]
+        return "\n".join([*lines, f"  see it again: {command(self.seed)}"])
+
+
+def command(seed: int) -> str:
+    """Return what a person types to replay a schedule, shortened."""
+    return f".venv/bin/python -m tests.simulation --seed {seed} --shorten"
+
+
+def environment() -> dict[str, str]:
+    """Return what a process needs that is to replay a seed exactly."""
+    return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
+
+
+def work(first: int, stride: int, count: int | None) -> None:
+    """Run schedules, as one of several processes, and tell each outcome as a line of JSON."""
+    for seed in itertools.islice(itertools.count(first, stride), count):
+        result = run(draw(seed))
+        outcome = Outcome(
+            seed=seed,
+            blames=[list(blame) for blame in result.blames],
+            tally=dict(result.tally),
+            lives=result.lives,
+            seconds=result.seconds,
+        )
+        print(json.dumps(asdict(outcome)), flush=True)
+
+
+def run_all(first: int, count: int | None = None, *, processes: int | None = None) -> Iterator[Outcome]:
+    """Run ``count`` schedules from seed ``first`` on, without an end if it is None; yield outcomes as they come."""
+    processes = processes or os.cpu_count() or 1
+    told: Queue[Outcome | None] = Queue()
+
+    def listen(process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            told.put(Outcome(**json.loads(line)))
+        told.put(None)
+
+    with ExitStack() as stack:
+        for number in range(processes):
+            share = [] if count is None else [str(len(range(number, count, processes)))]
+            arguments = ["--worker", str(first + number), str(processes), *share]
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.simulation", *arguments],
+                    cwd=ROOT,
+                    env=environment(),
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            stack.callback(process.kill)
+            threading.Thread(target=listen, args=(process,), daemon=True).start()
+        for _ in range(processes):
+            while (outcome := told.get()) is not None:
+                yield outcome

@@ -1,0 +1,230 @@
+"""What both simulated servers share: HTTP over an in-memory connection, and the faults that befall it."""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.network import Link
+
+if TYPE_CHECKING:
+    from tests.simulation.faults import Fault
+    from tests.simulation.world import World
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A request as it arrived. ``subject`` is the content that it is about, where that is plain."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def json(self) -> dict[str, Any]:
+        value = json.loads(self.body)
+        assert isinstance(value, dict)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What goes back. ``headers`` beside the usual ones."""
+
+    status: int
+    body: bytes = b""
+    kind: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        try:
+            phrase = HTTPStatus(self.status).phrase
+        except ValueError:
+            phrase = "Odd"
+        lines = [f"HTTP/1.1 {self.status} {phrase}", f"Content-Length: {len(self.body)}"]
+        if self.body:
+            lines.append(f"Content-Type: {self.kind}")
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+
+
+def told(status: int, value: object = None) -> Answer:
+    """Return an answer with a JSON body, or none."""
+    return Answer(status=status, body=b"" if value is None else json.dumps(value).encode())
+
+
+class Server:
+    """A server of one API. Subclasses say what it does with a request."""
+
+    name: str
+    token: str | None = None
+
+    def __init__(self, world: "World", rng: random.Random) -> None:
+        self.world = world
+        self.rng = rng
+        self.up = "yes"
+        self.troubles: list[Fault] = []
+        self.slowness = rng.choice([0.002, 0.02, 0.1])
+        self.keepalive = rng.choice([1.0, 5.0, 75.0])
+        self.connections: dict[Connection, None] = {}
+
+    def admits(self) -> str:
+        """Say what happens to a new connection."""
+        return self.up
+
+    def accept(self, link: Link) -> "Connection":
+        """Take a connection."""
+        connection = Connection(self, link)
+        self.connections[connection] = None
+        return connection
+
+    def fault(self, request: Request) -> "Fault | None":
+        """Return what is to go wrong with this request, if anything."""
+        for fault in self.troubles:
+            if fault.wants(request):
+                self.world.tally[f"{self.name}: {fault.kind}"] += 1
+                self.world.trace(f"{self.name}: {fault.kind} for {request.method} {request.path}")
+                return fault
+        return None
+
+    def serve(self, request: Request) -> Answer:
+        """Do what is asked for, with the token checked."""
+        if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
+            return told(401, {"message": f"no good: {request.headers.get('authorization')}"})
+        return self.act(request)
+
+    def act(self, request: Request) -> Answer:
+        """Do what is asked for."""
+        raise NotImplementedError
+
+    def forget_unfinished(self) -> None:
+        """Lose what a restart loses."""
+        raise NotImplementedError
+
+    def restart(self, seconds: float) -> None:
+        """Go down with all connections, and come up again having forgotten what was not finished."""
+        self.world.tally[f"{self.name}: restart"] += 1
+        self.up = "refused"
+        for connection in list(self.connections):
+            connection.link.hang_up(reset=True)
+            connection.closed = True
+        self.connections.clear()
+        self.forget_unfinished()
+        self.world.after(seconds, self._come_up)
+
+    def _come_up(self) -> None:
+        self.up = "yes"
+
+
+class Connection:
+    """The server's end of a connection: one request after the other."""
+
+    def __init__(self, server: Server, link: Link) -> None:
+        self.server = server
+        self.link = link
+        self.closed = False
+        self.deaf = False
+        self._buffer = bytearray()
+        self._request: Request | None = None
+        self._length = 0
+        self._fault: Fault | None = None
+        self._working = False
+        self._serial = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if self.closed:
+            self.link.hang_up(reset=True)
+            return
+        if self.deaf:
+            return
+        self._buffer += data
+        self.link.taken(len(data))
+        self._read()
+
+    def lost(self) -> None:
+        """Let go: what was asked for and is under way goes on."""
+        self.closed = True
+        self.server.connections.pop(self, None)
+
+    def close(self, *, reset: bool = False) -> None:
+        """Hang up."""
+        self.closed = True
+        self.server.connections.pop(self, None)
+        self.link.hang_up(reset=reset)
+
+    def reply(self, answer: Answer, *, cut: int | None = None) -> None:
+        """Send an answer, or only its first ``cut`` bytes and then nothing more."""
+        data = answer.encoded()
+        if cut is not None:
+            self.link.answer(data[:cut])
+            return
+        request = self._request
+        assert request is not None
+        self.link.answer(data, lambda: self._answered(request, answer))
+        self._request = None
+        self._working = False
+        self._serial += 1
+        serial = self._serial
+        self.server.world.after(self.server.keepalive, lambda: self._idle(serial))
+
+    def _answered(self, request: Request, answer: Answer) -> None:
+        self.link.busy_since = None
+        self.server.world.watchman.answered(self.server, request, answer)
+
+    def _idle(self, serial: int) -> None:
+        if not self.closed and serial == self._serial and self._request is None and not self._buffer:
+            self.server.world.tally[f"{self.server.name}: idle connection closed"] += 1
+            self.close()
+
+    def _read(self) -> None:
+        if self._request is None:
+            head, found, rest = bytes(self._buffer).partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._begin(head.decode("latin-1"))
+            self._buffer[:] = rest
+        if self._working or self._request is None:
+            return
+        fault = self._fault
+        if fault is not None and fault.during is not None and len(self._buffer) >= fault.share * self._length:
+            self._working = True
+            fault.during(self, self._request)
+            return
+        if len(self._buffer) >= self._length:
+            request = self._request
+            self._request = Request(
+                method=request.method,
+                path=request.path,
+                headers=request.headers,
+                body=bytes(self._buffer[: self._length]),
+            )
+            del self._buffer[: self._length]
+            self._working = True
+            world = self.server.world
+            world.after(world.rng.uniform(0, self.server.slowness), self._work)
+
+    def _begin(self, head: str) -> None:
+        first, *lines = head.split("\r\n")
+        method, path, _ = first.split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self._length = int(headers.get("content-length", "0"))
+        self._request = Request(method=method, path=path, headers=headers)
+        self._fault = self.server.fault(self._request)
+
+    def _work(self) -> None:
+        world, fault, request = self.server.world, self._fault, self._request
+        assert request is not None
+        self._fault = None
+        world.moment("request")
+        answer = None if fault is not None and not fault.takes_effect else self.server.serve(request)
+        world.moment("effect")
+        if fault is not None and fault.after is not None:
+            world.after(fault.delay, lambda: self.closed or fault.after(self, request, answer))
+        elif answer is not None:
+            world.after(world.rng.uniform(0, self.server.slowness), lambda: self.closed or self.reply(answer))
+
+
+Reply = Callable[[Connection, Request, Answer | None], None]

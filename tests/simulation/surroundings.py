@@ -1,0 +1,267 @@
+"""What a life of the daemon has around it instead of a machine.
+
+Everything from the watch to the requests is the product's own code. Only what reaches out of the process is replaced:
+clocks and dice, threads, the system's events, connections, the disk of the store, and what the file system says while
+a file is read.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import aiohttp
+from sqlalchemy import Connection, Engine, event
+
+from syncd import logs
+from syncd.core.breaker import Breaker, Position
+from syncd.daemon import aftermath as aftermath_module
+from syncd.daemon import folders as folders_module
+from syncd.daemon import rooms as rooms_module
+from syncd.daemon import service as service_module
+from syncd.daemon.service import Daemon
+from syncd.engine import source as source_module
+from syncd.remote import multipart as multipart_module
+from syncd.store import connection as connection_module
+from syncd.store import database as database_module
+from syncd.store import reader as reader_module
+from syncd.store.jobs import JobStore, RemoteRecord
+from syncd.watch import source as watch_source_module
+from syncd.watch.folder import FolderWatch
+from tests.simulation.events import Observer
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+    from tests.simulation.world import World
+
+FATAL = ("job.crashed", "daemon.failed", "library")
+"""Events that tell of a bug, whatever else happens."""
+put_away = aftermath_module._put_away
+
+
+class Surroundings:
+    """Puts itself in the place of the machine, for one life."""
+
+    def __init__(self, life: "Life") -> None:
+        self._life = life
+        self._world = life.world
+        self._disk = _Disk(life.world)
+        self._connections: list[sqlite3.Connection] = []
+
+    @contextlib.contextmanager
+    def around(self) -> Generator[None]:
+        """Be what the daemon finds, for as long as the block runs."""
+        with contextlib.ExitStack() as stack:
+            for target, replaced in self._replaced():
+                stack.enter_context(mock.patch.multiple(target, **replaced))
+            stack.enter_context(contextlib.redirect_stderr(_Log(self._world)))  # type: ignore[type-var]
+            logs.configure_from(self._life.daemon.loaded.config)
+            yield
+
+    def _replaced(self) -> list[tuple[Any, dict[str, Any]]]:
+        life, world = self._life, self._world
+        clocks = SimpleNamespace(
+            time=world.wall, monotonic=life.loop.time, time_ns=lambda: int(world.wall() * 1e9), sleep=None
+        )
+        threading = SimpleNamespace(Thread=life.threads.Thread, Condition=life.threads.Condition)
+        watch = partial(FolderWatch, clock=life.loop.time, wall=world.wall)
+        small = {"MEMORY_SIZE": world.plan.memory, "READ_SIZE": 4096, "LEAST_BLOCK": 512}
+        return [
+            (rooms_module, {"time": clocks, "random": SimpleNamespace(random=life.rng.random)}),
+            (service_module, {"time": clocks, "_serving": _nothing_served, "_signals": _no_signals}),
+            (folders_module, {"FolderWatch": watch}),
+            (aftermath_module, {"_put_away": self._put_away}),
+            (watch_source_module, {"Observer": partial(Observer, world.events)}),
+            (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
+            (reader_module, {"engine": self._engine}),
+            (source_module, {"os": self._disk, **small}),
+            (multipart_module, {"LEAST_CHUNK": 700}),
+            (aiohttp, {"TCPConnector": world.network.connector()}),
+            (aiohttp.connector, {"monotonic": life.loop.time}),
+            (Breaker, {"failed": _failed(world)}),
+            (JobStore, {name: wrapper(world) for name, wrapper in _WITNESSED.items()}),
+        ]
+
+    def let_go(self) -> None:
+        """Do what the kernel does for a dead process: close what it had open."""
+        self._disk.close_all()
+        for connection in self._connections:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # the writer's thread has closed its own
+                connection.close()
+
+    def _put_away(self, *about: Any) -> bool:
+        return self._world.life is self._life and put_away(*about)  # the dead touch no file
+
+    def _engine(self, path: str, *, writing: bool) -> Engine:
+        """Return the store's engine, on a disk that may be full."""
+        made = _engine(path, writing)
+        _users[made] = self
+        return made
+
+    def connected(self, connection: sqlite3.Connection) -> None:
+        """Take note of a connection to the store's file."""
+        self._connections.append(connection)
+
+    def commits(self, connection: Connection) -> None:
+        """Raise what SQLite does if the disk is full; it rolls back by itself then."""
+        if self._world.disk_full:
+            connection.connection.rollback()
+            self._disk_full()
+
+    def executes(self, statement: str) -> None:
+        """Raise what SQLite does if the disk is full, for some statements."""
+        if self._world.disk_full and statement.startswith(("INSERT", "UPDATE")) and self._life.rng.random() < 0.2:
+            self._disk_full()
+
+    def _disk_full(self) -> None:
+        self._world.tally["database or disk is full"] += 1
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+
+_users: dict[Engine, Surroundings] = {}
+
+
+@cache
+def _engine(path: str, writing: bool) -> Engine:
+    """Make an engine once for all lives: it holds no connection, and what it compiled is good for all of them."""
+    made = connection_module.engine(path, writing=writing)
+    event.listen(made, "connect", lambda raw, _: _users[made].connected(raw))
+    if writing:
+        event.listen(made, "commit", lambda *about: _users[made].commits(*about))  # noqa: PLW0108 - looked up anew
+        event.listen(made, "before_cursor_execute", lambda *about: _users[made].executes(about[2]))
+    return made
+
+
+class _Log:
+    """Takes what the daemon logs."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    def write(self, text: str) -> int:
+        self._world.log.append(text)
+        if text.startswith("{"):
+            self._hear(json.loads(text))
+        elif text.strip():
+            self._world.blame("crash", f"on standard error: {text.strip()}")
+        return len(text)
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        name = event.pop("event")
+        told = {key: value for key, value in event.items() if key not in ("timestamp", "level", "pid")}
+        self._world.trace(" ".join([f"    {name}", *(f"{key}={value}" for key, value in told.items())]))
+        if name in FATAL:
+            self._world.blame("crash", f"{name}: {told}")
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return False
+
+
+class _Disk:
+    """The module ``os`` as the engine reads files by it: short reads, refusals, and others who write meanwhile."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._open: set[int] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def open(self, path: Any, flags: int, *args: Any, **values: Any) -> int:
+        descriptor = os.open(path, flags, *args, **values)
+        if os.fstat(descriptor).st_mode & 0o777 == 0:  # root may read it all the same
+            os.close(descriptor)
+            raise PermissionError(13, "Permission denied")
+        self._open.add(descriptor)
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+        self._open.discard(descriptor)
+
+    def close_all(self) -> None:
+        """Do what the kernel does for a dead process."""
+        for descriptor in list(self._open):
+            self.close(descriptor)
+
+    def pread(self, descriptor: int, length: int, offset: int) -> bytes:
+        self._world.strike()
+        return os.pread(descriptor, length, offset)
+
+
+def _failed(world: "World") -> Any:
+    original = Breaker.failed
+
+    def failed(self: Breaker, *args: Any, **values: Any) -> bool:
+        closed = self.position is not Position.OPEN
+        result = original(self, *args, **values)
+        if result and closed:
+            world.watchman.taken_as_down(self)
+        return result
+
+    return failed
+
+
+def _remote(world: "World") -> Any:
+    original = JobStore.remote
+
+    async def remote(self: JobStore, name: str, identity: str) -> RemoteRecord:
+        record = await original(self, name, identity)
+        world.remote_names[record.id] = name
+        return record
+
+    return remote
+
+
+def _acknowledge(world: "World") -> Any:
+    original = JobStore.acknowledge
+
+    async def acknowledge(self: JobStore, remote_id: int, key: str, token: str, index: int) -> None:
+        life = world.life
+        await original(self, remote_id, key, token, index)
+        if life is not None and life is world.life:
+            world.watchman.acknowledged(world.remote_names[remote_id], key, token, index)
+
+    return acknowledge
+
+
+def _over(name: str) -> Callable[["World"], Any]:
+    original = getattr(JobStore, name)
+
+    def wrapper(world: "World") -> Any:
+        async def over(self: JobStore, remote_id: int, key: str, *args: Any) -> None:
+            if world.life is not None:
+                world.watchman.over(world.remote_names[remote_id], key)
+            await original(self, remote_id, key, *args)
+
+        return over
+
+    return wrapper
+
+
+_WITNESSED: dict[str, Callable[["World"], Any]] = {
+    "remote": _remote,
+    "acknowledge": _acknowledge,
+    "save_session": _over("save_session"),
+    "drop_session": _over("drop_session"),
+}
+"""Calls to the store that the watchman is told of."""
+
+
+@contextlib.contextmanager
+def _no_signals(_: Daemon) -> Generator[None]:
+    yield
+
+
+@contextlib.asynccontextmanager
+async def _nothing_served(_: Daemon) -> AsyncGenerator[None]:
+    yield

@@ -1,0 +1,120 @@
+"""Sees every request go by, and says at once which promise was broken.
+
+2: what is stored is a state that some file had. 3: what was acknowledged is not sent again. 4: never more requests than
+allowed, none while the server is taken as down, none before the time that it asked for.
+"""
+
+import hashlib
+from collections import Counter
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from syncd.core.breaker import Breaker, Position
+from tests.simulation.image_server import Image, data_of, key_of
+from tests.simulation.network import Link
+from tests.simulation.server import Answer, Request, Server
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+MOST = 64
+"""Requests that `auto` ever lets into flight."""
+ON_THE_WAY = 0.25
+"""Seconds in which a request may still begin that was decided on before: its bytes are read, its connection made."""
+_PROBE = (b"GET /image/" + b"0" * 64, b"GET /api/files/upload/resume/00000000-")
+
+
+class Watchman:
+    """Holds what must be known to judge the next request."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._acknowledged: dict[tuple[str, str], set[tuple[str, int]]] = {}
+        self._arrived: Counter[tuple[str, str, int]] = Counter()
+        self._agreed: Counter[tuple[str, str]] = Counter()
+        self._quiet: dict[str, tuple[float, float]] = {}
+        self._down_since: dict[Breaker | None, float] = {}
+
+    def new_life(self) -> None:
+        """Take note that what a process only had in memory is gone, or that a person asked to try at once."""
+        self._quiet.clear()
+
+    # Promise 4.
+
+    def on_request(self, link: Link) -> None:
+        """A request begins."""
+        world, name = self._world, link.host.name
+        probe = link.request.startswith(_PROBE)
+        in_flight = sum(not other.request.startswith(_PROBE) for other in world.network.busy)
+        if in_flight > (world.concurrency or MOST):
+            world.blame("P4", f"{in_flight} requests in flight, {world.concurrency or MOST} are allowed")
+        since, until = self._quiet.get(name, (0.0, 0.0))
+        if since + ON_THE_WAY < world.now() < until - 0.001:
+            wait = until - world.now()
+            world.blame("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
+        lane = world.lane(name)
+        breaker = lane and lane.line.breaker
+        down_for = world.now() - self._down_since.get(breaker, 0.0)
+        if breaker and breaker.position is Position.OPEN and down_for > ON_THE_WAY:
+            world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")
+        probes = [other for other in world.network.busy if other.host is link.host and other.request.startswith(_PROBE)]
+        if probe and len(probes) > 1:
+            world.blame("P4", f"{name}: two probes at once")
+
+    def answered(self, server: Server, request: Request, answer: Answer) -> None:
+        """An answer arrived whole."""
+        asked = answer.headers.get("Retry-After")
+        if asked is not None and answer.status in (429, 503):
+            wall = self._world.wall()
+            seconds = float(asked) if asked.isdigit() else parsedate_to_datetime(asked).timestamp() - wall
+            now = self._world.now()
+            since, until = self._quiet.get(server.name, (now, 0.0))
+            self._quiet[server.name] = (since if until > now else now, max(until, now + seconds))
+
+    def taken_as_down(self, breaker: Breaker) -> None:
+        """The engine takes a server as down."""
+        self._down_since[breaker] = self._world.now()
+
+    # Promise 3.
+
+    def acknowledged(self, server: str, key: str, token: str, index: int) -> None:
+        """The store has committed that a chunk arrived."""
+        self._acknowledged.setdefault((server, _digest(key)), set()).add((token, index))
+
+    def over(self, server: str, key: str) -> None:
+        """The upload of a content was begun anew, is over, or was lost."""
+        self._acknowledged.pop((server, _digest(key)), None)
+
+    def agreed(self, server: str, digest: str) -> None:
+        """The server agreed to an upload."""
+        self._agreed[server, digest] += 1
+        if self._world.plan.gentle and self._agreed[server, digest] > 1:
+            self._world.blame("P3", f"{server}: {digest} is begun twice, though nothing went wrong")
+
+    def chunk(self, server: str, digest: str, token: str, number: int, size: int, *, new: bool) -> None:
+        """A chunk arrived at the server."""
+        world = self._world
+        if (token, number) in self._acknowledged.get((server, digest), ()):
+            world.blame("P3", f"{server}: chunk {number} of {token} was acknowledged and is sent again")
+        self._arrived[server, digest, number] += 1
+        if world.plan.gentle and self._arrived[server, digest, number] > 1:
+            world.blame("P3", f"{server}: chunk {number} of {digest} is sent twice, though nothing went wrong")
+
+    # Promise 2.
+
+    def stored(self, server: str, data: bytes) -> None:
+        """The server has a file whole."""
+        if hashlib.sha256(data).digest() not in self._world.files.states:
+            self._world.blame("P2", f"{server}: {len(data)} bytes are stored that no file ever held")
+
+    def stored_text(self, key: str, image: Image) -> None:
+        """The server has an image whole that nobody else had a hand in."""
+        text = image.text
+        if key_of(text) != key:
+            self._world.blame("P2", f"ascii: the text under {key} has another hash")
+        elif not any(hashlib.sha256(data).digest() in self._world.files.states for data in data_of(text)):
+            self._world.blame("P2", f"ascii: a text of {len(text)} characters is stored that is no file's")
+
+
+def _digest(key: str) -> str:
+    return key.rpartition(":")[2]
