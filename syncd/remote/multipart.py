@@ -222,7 +222,7 @@ class MultipartRemote:
         if state == "running":
             return pending
         file = cloud.cloud_file(json.get("file")) or cloud.cloud_file({**json, "id": json.get("file_id")})
-        return self._confirmed(file, content) if file else Stored(ref=pending.token)
+        return self._confirmed(file, content) if file else Stored(ref="")
 
     async def fetch(self, ref: str, key: str, take: Taker) -> str:
         """Download the file, from where the server keeps it or from where it points to."""

@@ -236,7 +236,7 @@ async def test_complete(make, answers, answer, end):
         ({"payload": {}}, Pending(token="t-1")),
         ({"payload": {"status": "COMPLETED", "file": FILE}}, Stored(ref="f-1")),
         ({"payload": {"status": 3, "file_id": "f-2"}}, Stored(ref="f-2")),
-        ({"payload": {"status": "3"}}, Stored(ref="t-1")),
+        ({"payload": {"status": "3"}}, Stored(ref="")),
         ({"payload": {"status": "completed", "file": {**FILE, "size": 1}}}, SessionLost),
         ({"payload": {"status": "Failed", "message": "disk full"}}, SessionLost),
         ({"payload": {"status": 4}}, SessionLost),
