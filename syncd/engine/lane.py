@@ -5,9 +5,10 @@ store does not have. While its server is down it claims nothing and sends one pr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -24,7 +25,7 @@ from syncd.core.errors import (
 )
 from syncd.core.model import Content, Stored
 from syncd.core.names import displayed
-from syncd.core.states import Outcome, State
+from syncd.core.states import Outcome
 from syncd.engine.line import Line
 from syncd.engine.ports import Jobs
 from syncd.engine.source import FileSource
@@ -37,8 +38,8 @@ log = structlog.get_logger()
 AHEAD = 2
 """Jobs beyond the requests in flight, so that the next file is hashed while others are sent."""
 LEASE = 60.0
-RELEASE = 0.5
-"""Seconds to wait for the store to take back a job that is cut off."""
+BRIEFLY = 0.5
+"""Seconds to wait for the store where a job ends that may have been cut off."""
 SET_BACK = 5.0
 """Seconds by which the wall clock must have fallen behind for anybody to have set it."""
 PARKED = 60.0
@@ -93,7 +94,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Upload] = {}  # of one job maybe two: it is queued before its task ends
         self._claiming = asyncio.Lock()
-        self._releases: set[asyncio.Task[State | None]] = set()
+        self._last_words: set[asyncio.Task[object]] = set()
         self._leaders: dict[str, Job] = {}
         self._followed: set[str] = set()
         self._state = RemoteState.ONLINE
@@ -251,7 +252,7 @@ class Lane:
         except _Twin as twin:
             await self._park(job, twin)
         except asyncio.CancelledError:
-            await self._let_go(job)
+            await self._briefly(self._store.release(job, "stopped"))
             raise
         except StoreClosed:
             raise
@@ -300,17 +301,17 @@ class Lane:
         await self._store.forget_content(self.remote_id, content.key)
         return None
 
-    async def _let_go(self, job: Job) -> None:
-        """Release a job that was cut off, without waiting for a disk that is full: the next start makes up for it."""
-        release = asyncio.create_task(self._store.release(job, "stopped"))
-        self._releases.add(release)
-        release.add_done_callback(self._released)
-        await asyncio.wait({release}, timeout=RELEASE)
+    async def _briefly(self, writing: Coroutine[Any, Any, object]) -> None:
+        """Write something down, without waiting for a disk that is full: the next start makes up for it."""
+        task = asyncio.create_task(writing)
+        self._last_words.add(task)
+        task.add_done_callback(self._said)
+        await asyncio.wait({task}, timeout=BRIEFLY)
 
-    def _released(self, release: asyncio.Task[State | None]) -> None:
-        self._releases.discard(release)
-        if not release.cancelled():
-            release.exception()  # the store was closed before; nobody else asks
+    def _said(self, task: asyncio.Task[object]) -> None:
+        self._last_words.discard(task)
+        if not task.cancelled():
+            task.exception()  # the store was closed before; nobody else asks
 
     def _lead(self, job: Job, key: str) -> None:
         """Make ``job`` the one that uploads this content, unless another does already."""
@@ -323,7 +324,7 @@ class Lane:
             del self._leaders[key]
             if key in self._followed:
                 self._followed.discard(key)
-                await self._store.wake(self.remote_id, key)
+                await self._briefly(self._store.wake(self.remote_id, key))
 
     async def _park(self, job: Job, twin: "_Twin") -> None:
         """Let ``job`` wait for the other one that uploads the same content."""

@@ -6,8 +6,8 @@ import os
 from syncd.core.errors import Transient
 from syncd.core.model import Seen
 from syncd.core.retry import Policy
-from syncd.core.states import Cause, State
-from tests.engine.fakes import Bench
+from syncd.core.states import Cause
+from tests.engine.fakes import Bench, FakeRemote
 from tests.engine.test_lane import in_simulation
 
 
@@ -88,7 +88,7 @@ async def test_a_job_that_is_cut_off_before_it_began_is_released(tmp_path):
         await bench.drop("a.jpg", b"a")
         await bench.until(lambda: stops)
         await asyncio.gather(*stops)
-        assert (await bench.job("a.jpg")).state is State.QUEUED
+        await bench.settle(queued=1)
 
 
 @in_simulation
@@ -103,3 +103,21 @@ async def test_what_is_no_file_any_more_is_not_called_empty(tmp_path):
         await bench.store.observe(str(bench.inbox), [pipe], [bench.remote_id], vanished=lambda *_: False)
         await bench.settle(skipped=1)
         assert (await bench.job("a.jpg")).detail == "not a regular file"
+
+
+@in_simulation
+async def test_a_stop_does_not_wait_for_a_full_disk_to_wake_a_twin(tmp_path):
+    async with Bench(tmp_path, FakeRemote(latency=60)) as bench:
+        data = os.urandom(10_000)
+        await bench.queue(*(bench.write(name, data) for name in ("a.jpg", "b.jpg")))
+        await bench.settle(waiting=1, uploading=1)
+        freed = asyncio.Event()
+
+        async def wake(*about):
+            await freed.wait()
+
+        bench.store.wake = wake
+        before = bench.loop.now
+        await bench.scheduler.close()
+        assert bench.loop.now - before < 5
+        freed.set()
