@@ -56,19 +56,20 @@ class Judge:
         if life.daemon.stopped:
             await life._start()
         for last in (False, True):
-            if not await self._rested():
+            if not await self._rested(scanned=last):
                 return
             self._inspect(last=last)
             if not last and not world.blames:
                 await life.steering.retry(None)
-                world.trace("failed jobs are retried")
+                await life.steering.rescan(None)
+                world.trace("failed jobs are retried, and all is scanned")
         await self._bounds()
         await self._secrets()
 
-    async def _rested(self) -> bool:
+    async def _rested(self, *, scanned: bool) -> bool:
         world, pause = self._world, 1.0
         deadline = world.now() + PATIENCE
-        while (unrest := self._unrest()) and world.now() < deadline:
+        while (unrest := self._unrest(scanned=scanned)) and world.now() < deadline:
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 1.5)
         if unrest:
@@ -77,15 +78,15 @@ class Judge:
 
     # Promise 1.
 
-    def _unrest(self) -> str | None:
-        """Return what is not at its end yet."""
+    def _unrest(self, *, scanned: bool) -> str | None:
+        """Return what is not at its end yet. That a file is gone may take a scan to be sure of."""
         rows = {(row.path, row.remote): row for row in self._rows()}
         wanted = dict(self._wanted())
         bare = tuple(f"{root}/" for root in self._world.files.roots if not os.listdir(root))  # mount points, maybe
         for (path, remote), row in rows.items():
             if row.state in ("queued", "uploading", "waiting"):
                 return f"{path!r} for {remote} is {row.state}: {row.detail}"
-            if row.present and path not in wanted and not path.startswith(bare):
+            if scanned and row.present and path not in wanted and not path.startswith(bare):
                 return f"{path!r} is not there, but the store thinks so"
         for path, status in wanted.items():
             for remote in self._world.plan.remotes:

@@ -51,7 +51,7 @@ class Surroundings:
         self._life = life
         self._world = life.world
         self._disk = _Disk(life.world)
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[Connection] = []
 
     @contextlib.contextmanager
     def around(self) -> Generator[None]:
@@ -91,8 +91,7 @@ class Surroundings:
         """Do what the kernel does for a dead process: close what it had open."""
         self._disk.close_all()
         for connection in self._connections:
-            with contextlib.suppress(sqlite3.ProgrammingError):  # the writer's thread has closed its own
-                connection.close()
+            connection.close()
 
     def _put_away(self, *about: Any) -> bool:
         return self._world.life is self._life and put_away(*about)  # the dead touch no file
@@ -103,8 +102,8 @@ class Surroundings:
         _users[made] = self
         return made
 
-    def connected(self, connection: sqlite3.Connection) -> None:
-        """Take note of a connection to the store's file."""
+    def connected(self, connection: Connection) -> None:
+        """Take note of a connection that reads the store's file; the writer's thread closes its own."""
         self._connections.append(connection)
 
     def commits(self, connection: Connection) -> None:
@@ -132,10 +131,11 @@ _users: dict[Engine, Surroundings] = {}
 def _engine(path: str, writing: bool) -> Engine:
     """Make an engine once for all lives: it holds no connection, and what it compiled is good for all of them."""
     made = connection_module.engine(path, writing=writing)
-    event.listen(made, "connect", lambda raw, _: _users[made].connected(raw))
     if writing:
         event.listen(made, "commit", lambda *about: _users[made].commits(*about))  # noqa: PLW0108 - looked up anew
         event.listen(made, "before_cursor_execute", lambda *about: _users[made].executes(about[2]))
+    else:
+        event.listen(made, "engine_connect", lambda *about: _users[made].connected(*about))  # noqa: PLW0108 - as above
     return made
 
 
