@@ -1,11 +1,17 @@
 """What every test runs in: quiet logs, and no home of its own."""
 
 import io
+import signal
 
 import pytest
 import structlog
 
 from syncd import logs
+
+
+def pytest_configure():
+    """Have children heed SIGINT even in a run in the background, which inherits that it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -162,7 +162,7 @@ async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
         seen = look(self, name)
         if path.stat().st_size == 1:
             path.write_bytes(b"xy")
-            loop.call_soon_threadsafe(watch.request_rescan, name)
+            loop.call_soon_threadsafe(lambda: watch._intake.hint(name, closed=True))
             heard = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
             heard.result(20)
         return seen
