@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from tests.simulation.server import Answer, Connection, Reply, Request
+from tests.simulation.server import Answer, Connection, Request
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+Reply = Callable[[Connection, Request, Answer | None], None]
+"""Answers in its own way; the plain answer is None where the request took no effect."""
 ENDLESS = 16 * 1024 * 1024
 """A client that has read so much of one answer reads on for ever."""
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """A request as it arrived. ``subject`` is the content that it is about, where that is plain."""
+    """A request as it arrived; header names in lower case."""
 
     method: str
     path: str
@@ -225,6 +225,3 @@ class Connection:
             world.after(fault.delay, lambda: self.closed or fault.after(self, request, answer))
         elif answer is not None:
             world.after(world.rng.uniform(0, self.server.slowness), lambda: self.closed or self.reply(answer))
-
-
-Reply = Callable[[Connection, Request, Answer | None], None]
