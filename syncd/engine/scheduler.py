@@ -8,8 +8,10 @@ from syncd.engine.lane import LEASE, Lane
 from syncd.engine.ports import Jobs
 from syncd.engine.upload import Progress
 
-DRAIN = 3.5
-"""Seconds that running uploads get to reach a chunk boundary before they are cut off; a clean stop takes five."""
+DRAIN = 2.5
+"""Seconds that running uploads get to reach a chunk boundary before they are cut off.
+
+A stop may take five: on a busy machine the rest of it, down to the end of the interpreter, needs the other half."""
 
 
 class Scheduler:
