@@ -37,9 +37,13 @@ class BadConfig(Refusal):
 
 
 class FolderStatus(TypedDict):
-    """A watched folder. ``state``: ``watching``, ``scanning``, ``offline``; ``watch``: ``native`` or ``poll``."""
+    """A watched folder. ``state``: ``watching``, ``scanning``, ``offline``; ``watch``: ``native`` or ``poll``.
+
+    ``uri`` names it exactly, as a ``file://`` URI; ``path`` is for showing.
+    """
 
     path: str
+    uri: str
     remotes: list[str]
     state: str
     watch: str
@@ -83,12 +87,15 @@ class Status(TypedDict):
 class Job(TypedDict):
     """One file on its way to one remote. ``path`` is absolute, ``size`` in bytes, ``updated_at`` ISO 8601 with zone.
 
+    ``uri`` names the file exactly, as a ``file://`` URI; ``path`` and ``folder`` are for showing.
+
     ``outcome`` is set for a job that is done, ``detail`` says why it waits, failed or was skipped, ``ref`` is what the
     server calls it, ``due_in_seconds`` counts to the next try, ``sent`` is how much of a file in flight has arrived.
     """
 
     id: int
     path: str
+    uri: str
     folder: str
     remote: str
     state: str

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from syncd.control import steering as api
+from syncd.control import targets
 from syncd.core.names import displayed
 from syncd.core.states import State
 from syncd.engine.upload import Progress
@@ -14,9 +15,11 @@ from syncd.store.jobs import Change, JobRecord, Step
 def job(record: JobRecord, sent: int | None) -> api.Job:
     """Return a job as it is listed; ``sent`` bytes of it have arrived, if it is in flight."""
     due = max(0.0, record.due_at - time.time()) if record.due_at is not None else None
+    path = os.path.join(record.folder, record.path)
     found: api.Job = {
         "id": record.id,
-        "path": displayed(os.path.join(record.folder, record.path)),
+        "path": displayed(path),
+        "uri": targets.encode(path),
         "folder": displayed(record.folder),
         "remote": record.remote,
         "state": record.state.value,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from syncd import __version__, logs
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.control import steering as api
+from syncd.control import targets
 from syncd.control.events import Hub
 from syncd.control.targets import Target
 from syncd.core.names import displayed
@@ -120,6 +121,7 @@ class DaemonSteering(api.Steering):
         status = rooms.folders.watches[path].status
         return {
             "path": displayed(path),
+            "uri": targets.encode(path),
             "remotes": list(rooms.folders.settings[path].remotes),
             "state": status.state,
             "watch": status.watch,

@@ -8,6 +8,7 @@ def job(number=17, path="/srv/inbox/a b.jpg", **other):
     return {
         "id": number,
         "path": path,
+        "uri": f"file://{path}",
         "folder": "/srv/inbox",
         "remote": "drive",
         "state": "failed",
@@ -30,6 +31,7 @@ STATUS = {
     "folders": [
         {
             "path": "/srv/inbox",
+            "uri": "file:///srv/inbox",
             "remotes": ["drive"],
             "state": "watching",
             "watch": "native",
