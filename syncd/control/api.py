@@ -7,6 +7,7 @@
 ``GET /v1/status``                                               the status document
 ``GET /v1/folders``                                              ``{"folders": […]}``
 ``GET /v1/remotes``                                              ``{"remotes": […]}``
+``GET /v1/throughput``                                           ``{"step_seconds": s, "bytes": […]}``
 ``POST /v1/start``                                               ``{}``
 ``POST /v1/stop``          ``{"now": bool}``                     ``{}``
 ``POST /v1/rescan``        ``{"path": file URI}``                ``{}``
@@ -71,6 +72,7 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
             web.get("/v1/jobs", _jobs),
             web.get("/v1/job", _job),
             web.get("/v1/log", _log),
+            web.get("/v1/throughput", _throughput),
             web.get("/v1/events", _events),
             web.post("/v1/start", _start),
             web.post("/v1/stop", _stop),
@@ -145,6 +147,10 @@ async def _folders(request: web.Request) -> web.Response:
 
 async def _remotes(request: web.Request) -> web.Response:
     return web.json_response({"remotes": await request.app[STEERING].remotes()})
+
+
+async def _throughput(request: web.Request) -> web.Response:
+    return web.json_response(await request.app[STEERING].throughput())
 
 
 async def _jobs(request: web.Request) -> web.Response:

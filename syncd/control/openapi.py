@@ -30,6 +30,7 @@ _SHAPES = (
     steering.JobEvent,
     steering.Flight,
     steering.Progress,
+    steering.Throughput,
 )
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 _TEXT: Json = {"type": "string"}
@@ -103,6 +104,7 @@ def _paths() -> Json:
             fails="503",
             only={"type": "string", "description": f"Some of {', '.join(KINDS)}, separated by commas."},
         ),
+        "/v1/throughput": _get("How much was sent when", _ref("Throughput")),
         "/v1/start": _post("Upload again", nothing),
         "/v1/stop": _post("Upload no more", nothing, body=now),
         "/v1/rescan": _post("Look through a folder, or all", nothing, body=_object({"path": _URI}, required=[])),

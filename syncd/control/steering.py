@@ -174,6 +174,13 @@ class Progress(TypedDict):
     eta_seconds: float | None
 
 
+class Throughput(TypedDict):
+    """Bytes sent in each step of ``step_seconds`` since the start, of six hours at most; the last is under way."""
+
+    step_seconds: int
+    bytes: list[int]
+
+
 LogEvent = dict[str, Any]
 """One log event: ``timestamp`` (ISO 8601, UTC), ``level``, ``event``, and its own fields."""
 
@@ -240,6 +247,9 @@ class Steering(Protocol):
 
     async def status(self) -> Status:
         """Return how the daemon is."""
+
+    async def throughput(self) -> Throughput:
+        """Return how much was sent when."""
 
     async def start(self) -> None:
         """Upload again after :meth:`stop`; the choice survives a restart."""

@@ -16,6 +16,7 @@ from syncd.core.names import displayed
 from syncd.core.states import State
 from syncd.daemon import metrics, shapes
 from syncd.engine.lane import Lane
+from syncd.engine.throttle import STEP
 from syncd.store.jobs import JobRecord
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
@@ -115,6 +116,10 @@ class DaemonSteering(api.Steering):
     async def log(self, query: api.LogQuery) -> list[api.LogEvent]:
         """Return what was logged last."""
         return logs.latest(limit=query.limit, level=query.level, event=query.event, text=query.text)
+
+    async def throughput(self) -> api.Throughput:
+        """Return how much was sent when."""
+        return {"step_seconds": STEP, "bytes": self._daemon.rooms.pace.meter.chart.sums()}
 
     def _folder(self, path: str, files: int) -> api.FolderStatus:
         rooms = self._daemon.rooms

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from itertools import repeat
 
 from syncd.core.bandwidth import Bucket, Span, limit_at
 
@@ -13,10 +14,40 @@ PAUSE = 5.0
 """Seconds after which one who waits looks again; the longest a change of the limit takes to be noticed."""
 WINDOW = 5.0
 """Seconds over which the rate is measured."""
+STEP = 5
+"""Seconds whose bytes are one number of the chart."""
+STEPS = 6 * 720
+"""Numbers that the chart keeps: six hours."""
+
+
+class Chart:
+    """The bytes of each step of the last hours. It moves on when it is used, so that idle time costs nothing."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._step = self._now()
+        self._sums = deque([0], maxlen=STEPS)
+
+    def count(self, size: int) -> None:
+        """Add ``size`` bytes to the step under way."""
+        self._move_on()
+        self._sums[-1] += size
+
+    def sums(self) -> list[int]:
+        """Return the bytes of each step since the start, or of the last ``STEPS``; the last one is under way."""
+        self._move_on()
+        return list(self._sums)
+
+    def _now(self) -> int:
+        return int(self._clock()) // STEP
+
+    def _move_on(self) -> None:
+        before, self._step = self._step, self._now()
+        self._sums.extend(repeat(0, min(STEPS, self._step - before)))
 
 
 class Meter:
-    """Counts bytes sent: all, and a second's worth over the last few seconds."""
+    """Counts bytes sent: all, a second's worth over the last few seconds, and step by step."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -24,10 +55,12 @@ class Meter:
         self._recent: deque[tuple[float, int]] = deque()
         self._recent_size = 0
         self.total = 0
+        self.chart = Chart(clock)
 
     def count(self, size: int) -> None:
         """Add ``size`` bytes."""
         self.total += size
+        self.chart.count(size)
         self._recent_size += size
         now = self._clock()
         if self._recent and now - self._recent[-1][0] < 0.1:  # a tenth of a second is fine enough

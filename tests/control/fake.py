@@ -85,6 +85,9 @@ class FakeDaemon:
         self.asked.append(("log", query))
         return self.logged
 
+    async def throughput(self):
+        return {"step_seconds": 5, "bytes": [0, 3, 0]}
+
     async def status(self):
         self.asked.append("status")
         return self.status_document

@@ -165,3 +165,12 @@ async def test_the_status_of_a_server_that_is_down(site):
     status = await site.steering.status()
     assert status["bytes"]["pending"] == 100
     assert status["eta_seconds"] is None
+
+
+async def test_the_chart_has_what_was_sent(site):
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(100_000))
+    await site.until_counts(done=1)
+    chart = await site.steering.throughput()
+    assert chart["step_seconds"] == 5
+    assert sum(chart["bytes"]) == (await site.steering.status())["bytes"]["sent"] >= 100_000

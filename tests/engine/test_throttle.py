@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from syncd.core.bandwidth import BURST, DAY, Span
-from syncd.engine.throttle import PAUSE, PIECE, WINDOW, Meter, Pace
+from syncd.engine.throttle import PAUSE, PIECE, STEP, STEPS, WINDOW, Meter, Pace
 from tests.simulation.loop import simulated
 
 KIB = 1024
@@ -157,3 +157,31 @@ def test_the_meter_remembers_little():
         clock.now += 0.001
         meter.count(1)
     assert len(meter._recent) <= WINDOW * 10 + 2
+
+
+def test_the_chart_has_every_step():
+    clock = Clock()
+    meter = Meter(clock)
+    assert meter.chart.sums() == [0]
+    meter.count(1)
+    meter.count(2)
+    clock.now += STEP
+    meter.count(4)
+    clock.now += 3 * STEP  # nobody looks and nothing is sent meanwhile
+    assert meter.chart.sums() == [3, 4, 0, 0, 0]
+    meter.count(8)
+    assert meter.chart.sums() == [3, 4, 0, 0, 8]
+
+
+def test_the_chart_keeps_six_hours():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.count(1)
+    clock.now += (STEPS - 1) * STEP
+    meter.count(2)
+    assert STEPS * STEP == 6 * 3600
+    assert meter.chart.sums() == [1, *[0] * (STEPS - 2), 2]
+    clock.now += STEP
+    assert meter.chart.sums() == [*[0] * (STEPS - 2), 2, 0]
+    clock.now += 365 * 86_400
+    assert meter.chart.sums() == [0] * STEPS
