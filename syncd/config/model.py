@@ -9,12 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WrapSerializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from syncd.config import paths
 from syncd.config.remotes import AnyRemote, ImageRemote, MultipartRemote
 from syncd.config.section import Section
-from syncd.config.units import parse_size
+from syncd.config.units import format_rate, parse_size
 from syncd.config.values import (
     MINUTES_A_DAY,
     AbsolutePath,
@@ -30,6 +40,8 @@ from syncd.config.values import (
     size,
     word,
 )
+from syncd.config.written import DURATION, SIZE
+from syncd.core.names import displayed
 
 __all__ = [
     "Address",
@@ -59,6 +71,10 @@ class AfterUpload(Section):
     directory: AbsolutePath | None = Field(default=None, alias="move")
     """Where `move` moves to; None for the others."""
 
+    @model_serializer(when_used="json")
+    def _written(self) -> Any:
+        return self.action if self.directory is None else {"move": displayed(self.directory)}
+
 
 def _after_upload(value: Any) -> Any:
     if isinstance(value, AfterUpload):
@@ -85,9 +101,9 @@ class Folder(Section):
     recursive: bool = True
     follow_symlinks: bool = False
     watch: Annotated[Literal["auto", "native", "poll"], word()] = "auto"
-    settle: Annotated[float, duration(0, 3600)] = 2.0
-    rescan: Annotated[float, duration(1, 7 * 86_400)] = 600.0
-    max_size: Annotated[int, size(1, parse_size("100TiB"))] = parse_size("10GiB")
+    settle: Annotated[float, duration(0, 3600), DURATION] = 2.0
+    rescan: Annotated[float, duration(1, 7 * 86_400), DURATION] = 600.0
+    max_size: Annotated[int, size(1, parse_size("100TiB")), SIZE] = parse_size("10GiB")
     after_upload: Annotated[AfterUpload, BeforeValidator(_after_upload)] = AfterUpload(action="keep")
 
     @field_validator("remotes")
@@ -114,6 +130,16 @@ class Bandwidth(Section):
     @classmethod
     def _split_at_midnight(cls, spans: tuple[Span, ...]) -> tuple[Span, ...]:
         return tuple(part for span in spans for part in _within_a_day(span))
+
+    @model_serializer(when_used="json")
+    def _written(self) -> Any:
+        """Return the one limit for all day, or the timetable."""
+        match self.spans:
+            case ():
+                return "unlimited"
+            case (Span(start_minute=0, end_minute=end, limit=float(rate)),) if end == MINUTES_A_DAY:
+                return format_rate(rate)
+        return [span.model_dump(mode="json", by_alias=True) for span in self.spans]
 
 
 def _within_a_day(span: Span) -> tuple[Span, ...]:
@@ -142,8 +168,8 @@ def _bandwidth(value: Any) -> Any:
 class Retry(Section):
     """Bounds of the exponential backoff, in seconds."""
 
-    initial: Annotated[float, duration(0.01, 3600)] = 1.0
-    max: Annotated[float, duration(0.01, 86_400)] = 300.0
+    initial: Annotated[float, duration(0.01, 3600), DURATION] = 1.0
+    max: Annotated[float, duration(0.01, 86_400), DURATION] = 300.0
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -158,6 +184,7 @@ class Scheduler(Section):
     concurrency: Annotated[
         Annotated[int, Field(ge=1, le=256)] | None,
         BeforeValidator(lambda value: None if value == "auto" else value),
+        PlainSerializer(lambda value: value or "auto", when_used="json"),
     ] = None
     """Requests in flight; None adapts to the server."""
     bandwidth: Annotated[Bandwidth, BeforeValidator(_bandwidth)] = Bandwidth()
@@ -169,6 +196,10 @@ class Address(Section):
 
     host: str
     port: Annotated[int, Field(ge=0, le=65_535)]
+
+    @model_serializer(when_used="json")
+    def _written(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def _address(value: Any) -> Any:
@@ -186,7 +217,11 @@ class Control(Section):
     """How the daemon is talked to."""
 
     socket: Annotated[File, Field(validate_default=True)]
-    dashboard: Annotated[Address | None, BeforeValidator(_address)] = None
+    dashboard: Annotated[
+        Address | None,
+        BeforeValidator(_address),
+        WrapSerializer(lambda value, write: "off" if value is None else write(value), when_used="json"),
+    ] = None
 
     @field_validator("socket")
     @classmethod
@@ -198,7 +233,7 @@ class LogFile(Section):
     """A log file that is put aside at `max_size` bytes; `keep` old ones stay."""
 
     path: File
-    max_size: Annotated[int, size(parse_size("4KiB"), parse_size("100GiB"))] = parse_size("10MiB")
+    max_size: Annotated[int, size(parse_size("4KiB"), parse_size("100GiB")), SIZE] = parse_size("10MiB")
     keep: Annotated[int, Field(ge=0, le=1000)] = 5
 
 

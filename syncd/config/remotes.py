@@ -24,6 +24,7 @@ from syncd.config.values import (
     size,
     word,
 )
+from syncd.config.written import DURATION, SIZE
 
 MAX_CHUNK = parse_size("6MiB")
 """The multipart API refuses a chunk with a longer body."""
@@ -36,7 +37,7 @@ class Remote(Section):
     token: Token | None = None
     token_file: File | None = None
     token_env: str | None = None
-    timeout: Annotated[float, duration(1, 3600)] = 60.0
+    timeout: Annotated[float, duration(1, 3600), DURATION] = 60.0
     """Seconds without any progress after which a request is given up."""
     ca_file: ExistingFile | None = None
     client_cert: ExistingFile | None = None
@@ -68,7 +69,7 @@ class ImageRemote(Remote):
     """A remote of the image API. `chunk_size` counts characters of the text that is sent."""
 
     type: Literal["image"]
-    chunk_size: Annotated[int, size(1, parse_size("1MiB"))] = parse_size("48KiB")
+    chunk_size: Annotated[int, size(1, parse_size("1MiB")), SIZE] = parse_size("48KiB")
     encoding: Annotated[Literal["auto", "text", "base64url", "base64"], word()] = "auto"
     verify: Annotated[Literal["conflict", "always", "never"], word(off="never", on="always")] = "conflict"
 
@@ -83,7 +84,7 @@ class MultipartRemote(Remote):
     expired_at: Expiry | None = None
     encrypt_password: Secret | None = None
     hash: Annotated[Literal["sha256", "md5"], word()] = "sha256"
-    chunk_size: Annotated[int, size(1024, MAX_CHUNK)] = parse_size("5MiB")
+    chunk_size: Annotated[int, size(1024, MAX_CHUNK), SIZE] = parse_size("5MiB")
     direct: Annotated[Literal["auto", "never"], word(off="never", on="auto")] = "auto"
 
     def secrets(self) -> Iterator[str]:

@@ -63,6 +63,11 @@ def format_size(size: int) -> str:
     return f"{size // SIZE_UNITS[unit]}{unit}"
 
 
+def format_rate(rate: float) -> str:
+    """Bytes a second as `2MiB/s`."""
+    return f"{format_size(int(rate))}/s"
+
+
 def format_duration(seconds: float) -> str:
     """Seconds, to the millisecond, in the largest unit that keeps the number whole: 90 → `90s`, 600 → `10m`."""
     milliseconds = round(seconds * 1000)

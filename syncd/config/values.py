@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
-from syncd.config import gitignore, paths
+from syncd.config import gitignore, paths, written
 from syncd.config.units import (
     format_duration,
     format_size,
@@ -241,21 +241,21 @@ def _checked(check: Callable[..., Any]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-AbsolutePath = Annotated[str, _checked(_absolute)]
+AbsolutePath = Annotated[str, _checked(_absolute), written.PATH]
 """Exact name of a file or folder, as os.fsdecode gives it."""
-File = Annotated[Path, _checked(_absolute)]
-ExistingFile = Annotated[Path, _checked(_absolute), AfterValidator(_existing)]
+File = Annotated[Path, _checked(_absolute), written.PATH]
+ExistingFile = Annotated[Path, _checked(_absolute), AfterValidator(_existing), written.PATH]
 Pattern = Annotated[str, _checked(_pattern)]
 Guid = Annotated[str, _checked(_guid)]
-Expiry = Annotated[timedelta | datetime, _checked(_expiry)]
+Expiry = Annotated[timedelta | datetime, _checked(_expiry), written.EXPIRY]
 """How long a stored file lives, or until when (with a time zone)."""
 Url = Annotated[str, _checked(_url)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
-Proxy = Annotated[SecretStr, _checked(_proxy)]
-Token = Annotated[SecretStr, _checked(token)]
+Proxy = Annotated[SecretStr, _checked(_proxy), written.SECRET]
+Token = Annotated[SecretStr, _checked(token), written.SECRET]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[SecretStr, _checked(_header_safe)]
-Secret = Annotated[SecretStr, _checked(_secret)]
+HeaderValue = Annotated[SecretStr, _checked(_header_safe), written.SECRET]
+Secret = Annotated[SecretStr, _checked(_secret), written.SECRET]
 RemoteName = Annotated[str, AfterValidator(_remote_name)]
-Limit = Annotated[float | None, _checked(limit)]
-Minute = Annotated[int, _checked(minute)]
+Limit = Annotated[float | None, _checked(limit), written.LIMIT]
+Minute = Annotated[int, _checked(minute), written.MINUTE]

@@ -8,6 +8,8 @@
 ``GET /v1/folders``                                              ``{"folders": […]}``
 ``GET /v1/remotes``                                              ``{"remotes": […]}``
 ``GET /v1/throughput``                                           ``{"step_seconds": s, "bytes": […]}``
+``GET /v1/settings``                                             the configuration, and what holds
+``POST /v1/settings``      ``{"bandwidth": "2MiB/s", …}``        the same
 ``POST /v1/start``                                               ``{}``
 ``POST /v1/stop``          ``{"now": bool}``                     ``{}``
 ``POST /v1/rescan``        ``{"path": file URI}``                ``{}``
@@ -73,6 +75,8 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
             web.get("/v1/job", _job),
             web.get("/v1/log", _log),
             web.get("/v1/throughput", _throughput),
+            web.get("/v1/settings", _settings),
+            web.post("/v1/settings", _limit),
             web.get("/v1/events", _events),
             web.post("/v1/start", _start),
             web.post("/v1/stop", _stop),
@@ -151,6 +155,15 @@ async def _remotes(request: web.Request) -> web.Response:
 
 async def _throughput(request: web.Request) -> web.Response:
     return web.json_response(await request.app[STEERING].throughput())
+
+
+async def _settings(request: web.Request) -> web.Response:
+    return web.json_response(await request.app[STEERING].settings())
+
+
+async def _limit(request: web.Request) -> web.Response:
+    await request.app[STEERING].limit(fields.limits(await _body(request, {"bandwidth", "concurrency"})))
+    return await _settings(request)
 
 
 async def _jobs(request: web.Request) -> web.Response:

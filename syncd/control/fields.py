@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from syncd.control import targets
-from syncd.control.steering import Invalid
+from syncd.control.steering import Invalid, Limits
 from syncd.control.targets import Target
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -42,6 +42,18 @@ def number(name: str, text: str | None, *, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise Invalid(f"{name} must be a number from 1 to {most}")
     return int(text)
+
+
+def limits(given: Mapping[str, Any]) -> Limits:
+    """Return the limits in a body: at least one."""
+    bandwidth, concurrency = given.get("bandwidth"), given.get("concurrency")
+    if bandwidth is None and concurrency is None:
+        raise Invalid("give bandwidth or concurrency, or both")
+    if not isinstance(bandwidth, str | None):
+        raise Invalid("bandwidth must be a text, as 2MiB/s or unlimited")
+    if not isinstance(concurrency, str | int | None) or isinstance(concurrency, bool):
+        raise Invalid("concurrency must be a number, or auto")
+    return Limits(bandwidth=bandwidth, concurrency=concurrency)
 
 
 def some_targets(named: object) -> list[Target]:

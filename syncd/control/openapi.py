@@ -31,6 +31,8 @@ _SHAPES = (
     steering.Flight,
     steering.Progress,
     steering.Throughput,
+    steering.Settings,
+    steering.LiveSettings,
 )
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 _TEXT: Json = {"type": "string"}
@@ -63,6 +65,7 @@ def _paths() -> Json:
     nothing = _object({})
     targets = {"type": "array", "items": _TARGET, "minItems": 1}
     count = _object({"count": {"type": "integer"}})
+    limits = _object({"bandwidth": _TEXT, "concurrency": {"type": ["integer", "string"]}}, required=[])
     now = _object({"now": {"type": "boolean", "default": False}}, required=[])
     return {
         "/healthz": _get("Whether the daemon does its work", _object({"ok": {"const": True}}), fails="503"),
@@ -105,6 +108,10 @@ def _paths() -> Json:
             only={"type": "string", "description": f"Some of {', '.join(KINDS)}, separated by commas."},
         ),
         "/v1/throughput": _get("How much was sent when", _ref("Throughput")),
+        "/v1/settings": {
+            **_get("The configuration, and the limits that hold", _ref("Settings")),
+            **_post("Go by other limits until the next reload", _ref("Settings"), body=limits),
+        },
         "/v1/start": _post("Upload again", nothing),
         "/v1/stop": _post("Upload no more", nothing, body=now),
         "/v1/rescan": _post("Look through a folder, or all", nothing, body=_object({"path": _URI}, required=[])),
@@ -167,6 +174,8 @@ def _schema(of: Any) -> Json:
         return {"type": _SIMPLE[of]}
     if is_typeddict(of):
         return _ref(of.__name__)
+    if of is Any:
+        return {}
     origin, inner = get_origin(of), get_args(of)
     if origin is NotRequired:
         return _schema(inner[0])

@@ -181,6 +181,22 @@ class Throughput(TypedDict):
     bytes: list[int]
 
 
+class LiveSettings(TypedDict):
+    """The limits that hold now; ``changed`` names those that are not as in the file, until the next reload."""
+
+    bandwidth: str
+    concurrency: int | str
+    changed: list[str]
+
+
+class Settings(TypedDict):
+    """The configuration as in ``file``, with every default; secrets are ``••••``. And what holds in its place."""
+
+    file: str
+    settings: dict[str, Any]
+    live: LiveSettings
+
+
 LogEvent = dict[str, Any]
 """One log event: ``timestamp`` (ISO 8601, UTC), ``level``, ``event``, and its own fields."""
 
@@ -223,6 +239,14 @@ class LogQuery:
     text: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Other limits, as they would stand in the file: ``2MiB/s`` or ``unlimited``; a number or ``auto``."""
+
+    bandwidth: str | None = None
+    concurrency: int | str | None = None
+
+
 class Steering(Protocol):
     """The running daemon. Every call may raise a :class:`Refusal`."""
 
@@ -250,6 +274,12 @@ class Steering(Protocol):
 
     async def throughput(self) -> Throughput:
         """Return how much was sent when."""
+
+    async def settings(self) -> Settings:
+        """Return the configuration that holds, without its secrets."""
+
+    async def limit(self, limits: Limits) -> None:
+        """Go by these limits at once, until the next reload; ``Invalid`` if they can't be."""
 
     async def start(self) -> None:
         """Upload again after :meth:`stop`; the choice survives a restart."""

@@ -26,7 +26,7 @@ class Breaker:
     """Counts what the server does; the caller brings the time (seconds, any epoch) and the randomness."""
 
     def __init__(self, policy: Policy, random: Callable[[], float]) -> None:
-        self._policy = policy
+        self.policy = policy
         self._random = random
         self.failures = 0
         self._troubled: set[object] = set()
@@ -48,7 +48,7 @@ class Breaker:
         self.failures += 1
         self._troubled.clear()
         self.position = Position.OPEN
-        self.probe_at = asked_for + backoff(self.failures, self._policy, self._random)
+        self.probe_at = asked_for + backoff(self.failures, self.policy, self._random)
         self.reason = failure
         return True
 

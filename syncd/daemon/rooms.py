@@ -5,6 +5,7 @@ The daemon and a single pass (``syncd once``) both live in these rooms.
 
 import os
 import random
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -14,10 +15,11 @@ import structlog
 
 from syncd import __version__
 from syncd.config.model import Bandwidth, Config, ImageRemote, MultipartRemote
+from syncd.config.model import Scheduler as Limits
 from syncd.core import retry
 from syncd.core.bandwidth import Span
 from syncd.core.breaker import Breaker
-from syncd.core.limits import Adaptive, Fixed
+from syncd.core.limits import Adaptive, Fixed, Limit
 from syncd.core.states import State
 from syncd.daemon import journal
 from syncd.daemon.folders import Folders
@@ -49,29 +51,48 @@ class Rooms:
         self.folders = Folders(store, failed=failed)
         self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=datetime.now)
         self.remote_ids: dict[str, int] = {}
-        self._shared_gate: Gate | None = None
-        self.share_gate()
+        self.limits = config.scheduler
+        """What holds now: as configured, unless a person has changed it since."""
+        self._gate = Gate(self._limit_of_all())
         store.on_change.append(journal.write)
         store.on_change.append(self._wake)
 
-    def share_gate(self) -> None:
-        """Make the gate that all lanes share where a person chose the number of requests in flight."""
-        fixed = self.config.scheduler.concurrency
-        self._shared_gate = Gate(Fixed(fixed)) if fixed else None
+    def limit(self, limits: Limits) -> list[str]:
+        """Go by other limits from now on, with nothing that is under way cut off; return the keys that changed."""
+        before, self.limits = self.limits, limits
+        changed = [key for key in Limits.model_fields if getattr(limits, key) != getattr(before, key)]
+        if "bandwidth" in changed:
+            self.pace.change(timetable(limits.bandwidth))
+        if "concurrency" in changed:
+            self._gate.change(self._limit_of_all())  # the first, as no lane's gate is wider
+        for lane in self.scheduler.lanes.values():
+            lane.line.breaker.policy = self._policy()
+            if "concurrency" in changed:
+                lane.line.gate.change(self._limit_of_one())
+        self.scheduler.wake()
+        return changed
+
+    def _policy(self) -> retry.Policy:
+        return retry.Policy(initial=self.limits.retry.initial, maximum=self.limits.retry.max)
+
+    def _limit_of_all(self) -> Limit:
+        """Return the limit of the gate that all lanes share: the number that a person chose, if any."""
+        return Fixed(self.limits.concurrency or sys.maxsize)
+
+    def _limit_of_one(self) -> Limit:
+        """Return the limit of one lane: it finds its own where nobody chose one."""
+        return Fixed(self.limits.concurrency) if self.limits.concurrency else Adaptive()
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""
         remote = make_remote(settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
         record = await self.store.remote(name, remote.identity)
         remote.recall(record.facts)
-        scheduler = self.config.scheduler
-        policy = retry.Policy(initial=scheduler.retry.initial, maximum=scheduler.retry.max)
-        gate = Gate(Fixed(self._shared_gate.capacity) if self._shared_gate else Adaptive(), self._shared_gate)
-        line = Line(remote, gate, Breaker(policy, random.random), clock=time.monotonic)
+        gate = Gate(self._limit_of_one(), self._gate)
+        line = Line(remote, gate, Breaker(self._policy(), random.random), clock=time.monotonic)
         around = Surroundings(
             store=self.store,
             owner=self.owner,
-            policy=policy,
             clock=time.time,
             random=random.random,
             doubt=self.folders.doubt,

@@ -16,10 +16,11 @@ from syncd.config.load import ConfigError, Loaded, load
 from syncd.config.model import Config
 from syncd.control.events import Hub
 from syncd.control.server import ControlServer
-from syncd.control.steering import BadConfig
+from syncd.control.steering import BadConfig, Limits
+from syncd.daemon import settings
 from syncd.daemon.aftermath import Aftermath
 from syncd.daemon.feed import Feed
-from syncd.daemon.rooms import STOPPED, Rooms, open_rooms, timetable
+from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
 from syncd.daemon.steering import DaemonSteering
 from syncd.host import notify
 
@@ -136,6 +137,13 @@ class Daemon:
         await self.rooms.scheduler.pause(now=now)
         log.info("daemon.paused", now=now)
 
+    async def limit(self, wanted: Limits) -> None:
+        """Go by these limits until the next reload; the configuration file stays as it is."""
+        async with self._reloading:
+            limits = settings.adjusted(self.rooms.limits, wanted)
+            for key in self.rooms.limit(limits):
+                log.info("daemon.limited", setting=f"scheduler.{key}", value=limits.model_dump(mode="json")[key])
+
     async def reload(self) -> list[str]:
         """Take over the configuration file as it is now; return what changed and what to beware of."""
         async with self._reloading:
@@ -156,9 +164,7 @@ class Daemon:
         changes = []
         if new.logging != old.logging:
             changes.append("logging")
-        if new.scheduler.bandwidth != old.scheduler.bandwidth:
-            rooms.pace.change(timetable(new.scheduler.bandwidth))
-            changes.append("scheduler.bandwidth")
+        changes += [f"scheduler.{key}" for key in rooms.limit(new.scheduler)]
         changes += await self._take_over_remotes(old, new)
         changes += await self._take_over_folders(old, new)
         for key in ("state_dir", "store", "control"):
@@ -169,15 +175,9 @@ class Daemon:
     async def _take_over_remotes(self, old: Config, new: Config) -> list[str]:
         """Replace the lanes whose settings changed; those that stay keep uploading."""
         rooms = self.rooms
-        all_change = (new.scheduler.concurrency, new.scheduler.retry) != (
-            old.scheduler.concurrency,
-            old.scheduler.retry,
-        )
-        going = [name for name in old.remotes if all_change or old.remotes[name] != new.remotes.get(name)]
+        going = [name for name in old.remotes if old.remotes[name] != new.remotes.get(name)]
         for name in going:
             await rooms.remove_remote(name)
-        if all_change:
-            rooms.share_gate()
         coming = [name for name in new.remotes if name not in rooms.remote_ids]
         for name in coming:
             await rooms.add_remote(name, new.remotes[name])

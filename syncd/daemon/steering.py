@@ -14,7 +14,7 @@ from syncd.control.events import Hub
 from syncd.control.targets import Target
 from syncd.core.names import displayed
 from syncd.core.states import State
-from syncd.daemon import metrics, shapes
+from syncd.daemon import metrics, settings, shapes
 from syncd.engine.lane import Lane
 from syncd.engine.throttle import STEP
 from syncd.store.jobs import JobRecord
@@ -120,6 +120,14 @@ class DaemonSteering(api.Steering):
     async def throughput(self) -> api.Throughput:
         """Return how much was sent when."""
         return {"step_seconds": STEP, "bytes": self._daemon.rooms.pace.meter.chart.sums()}
+
+    async def settings(self) -> api.Settings:
+        """Return the configuration that holds."""
+        return settings.document(self._daemon.loaded, self._daemon.rooms.limits)
+
+    async def limit(self, limits: api.Limits) -> None:
+        """Go by these limits until the next reload."""
+        await self._daemon.limit(limits)
 
     def _folder(self, path: str, files: int) -> api.FolderStatus:
         rooms = self._daemon.rooms

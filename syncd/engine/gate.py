@@ -29,6 +29,11 @@ class Gate:
             return 1
         return min(self.limit.value, self._parent.capacity) if self._parent else self.limit.value
 
+    def change(self, limit: Limit) -> None:
+        """Go by another limit from now on: who waits and fits passes at once, who is inside stays."""
+        self.limit = limit
+        self._admit()
+
     def narrow(self, only_one: bool) -> None:
         """Let one through at a time, or again as many as the limit says."""
         self._narrow = only_one

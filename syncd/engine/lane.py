@@ -52,7 +52,6 @@ class Surroundings:
 
     store: Jobs
     owner: str
-    policy: retry.Policy
     clock: Callable[[], float]
     random: Callable[[], float]
     doubt: Callable[[str, str], None]
@@ -366,7 +365,7 @@ class Lane:
     async def _retry(self, job: Job, failure: Failure, *, attempts: int) -> None:
         around = self._around
         decision = retry.decide(
-            failure, attempts=attempts, now=around.clock(), random=around.random, policy=around.policy
+            failure, attempts=attempts, now=around.clock(), random=around.random, policy=self.line.breaker.policy
         )
         if isinstance(decision, retry.GiveUp):
             await self._store.refuse(job, decision.reason)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import repeat
 
@@ -11,7 +11,7 @@ from syncd.core.bandwidth import Bucket, Span, limit_at
 PIECE = 16 * 1024
 """Bytes drawn at a time, so that a slow limit is smooth."""
 PAUSE = 5.0
-"""Seconds after which one who waits looks again; the longest a change of the limit takes to be noticed."""
+"""Seconds after which one who waits looks again; the longest that the timetable's next limit takes to be noticed."""
 WINDOW = 5.0
 """Seconds over which the rate is measured."""
 STEP = 5
@@ -90,19 +90,19 @@ class Pace:
         *,
         clock: Callable[[], float],
         local_time: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._timetable = tuple(timetable)
         self._clock = clock
         self._local_time = local_time
-        self._sleep = sleep
+        self._changed = asyncio.Event()
         self._bucket = Bucket(self._limit(), clock())
         self.meter = Meter(clock)
 
     def change(self, timetable: Sequence[Span]) -> None:
-        """Go by another timetable from now on."""
+        """Go by another timetable from now on; who waits looks again at once."""
         self._timetable = tuple(timetable)
-        self._bucket.set_rate(self._limit(), self._clock())
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _limit(self) -> float | None:
         if not self._timetable:
@@ -125,7 +125,17 @@ class Pace:
         delay = self._bucket.draw(size, self._clock())
         while delay > 0:
             rate, pause = self._bucket.rate, min(delay, PAUSE)
-            await self._sleep(pause)
+            waited = await self._pause(pause)
             self._bucket.set_rate(self._limit(), self._clock())
             same = self._bucket.rate == rate
-            delay = delay - pause if same else self._bucket.draw(size, self._clock())
+            delay = delay - waited if same else self._bucket.draw(size, self._clock())
+
+    async def _pause(self, seconds: float) -> float:
+        """Wait, unless the timetable is changed meanwhile; return the seconds."""
+        began = self._clock()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return seconds
+        return self._clock() - began

@@ -88,6 +88,16 @@ class FakeDaemon:
     async def throughput(self):
         return {"step_seconds": 5, "bytes": [0, 3, 0]}
 
+    async def settings(self):
+        return {
+            "file": "/etc/syncd/config.yaml",
+            "settings": {"remotes": {"drive": {"token": "••••"}}},
+            "live": {"bandwidth": "2MiB/s", "concurrency": "auto", "changed": ["bandwidth"]},
+        }
+
+    async def limit(self, limits):
+        self.asked.append(("limit", limits))
+
     async def status(self):
         self.asked.append("status")
         return self.status_document

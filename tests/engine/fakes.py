@@ -142,7 +142,6 @@ class Bench:
         around = Surroundings(
             store=self.store,
             owner="bench",
-            policy=self.policy,
             clock=self.wall,
             random=rng.random,
             doubt=lambda folder, path: self.doubts.append(path),

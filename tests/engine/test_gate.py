@@ -189,3 +189,22 @@ def test_whatever_happens_no_slot_is_lost_and_none_is_given_twice():
 
     for seed in range(10):
         simulated(crowd(seed))
+
+
+async def test_a_wider_limit_lets_those_in_who_wait_and_a_narrower_one_throws_nobody_out():
+    shared = Gate(Fixed(1))
+    gate, visitors = Gate(Fixed(1), shared), Visitors()
+    visitors.send(gate, *"abcd")
+    await settled()
+    shared.change(Fixed(3))
+    gate.change(Fixed(3))
+    await settled()
+    assert visitors.inside == ["a", "b", "c"]
+    shared.change(Fixed(1))
+    gate.change(Fixed(1))
+    await visitors.leave("a", "b")
+    assert visitors.inside == ["c"]
+    await visitors.leave("c")
+    assert visitors.inside == ["d"]
+    await visitors.leave("d")
+    assert (gate.in_flight, shared.in_flight) == (0, 0)

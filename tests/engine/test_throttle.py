@@ -185,3 +185,29 @@ def test_the_chart_keeps_six_hours():
     assert meter.chart.sums() == [*[0] * (STEPS - 2), 2, 0]
     clock.now += 365 * 86_400
     assert meter.chart.sums() == [0] * STEPS
+
+
+def test_who_waits_goes_by_another_limit_at_once():
+    async def run():
+        pace = pace_of(always(1 * KIB))
+        sending = asyncio.gather(*(pace.spend(100 * KIB) for _ in range(3)))
+        await asyncio.sleep(1)
+        assert await seconds(change(pace, []), sending) == 0
+
+    async def change(pace, timetable):
+        pace.change(timetable)
+
+    simulated(run())
+
+
+def test_a_change_that_changes_nothing_now_does_not_cut_the_wait_short():
+    async def run():
+        pace = pace_of(always(16 * KIB))
+        assert await seconds(pace.spend(1600 * KIB), change_often(pace)) == pytest.approx(100, rel=0.03)
+
+    async def change_often(pace):
+        for _ in range(300):
+            await asyncio.sleep(0.1)
+            pace.change(always(16 * KIB))
+
+    simulated(run())

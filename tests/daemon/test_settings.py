@@ -1,0 +1,100 @@
+"""What holds may be seen without a secret, and changed while files go up."""
+
+import asyncio
+import json
+
+import pytest
+
+from syncd.control.steering import Invalid, Limits
+from tests.daemon.site import noise, until
+from tests.daemon.test_reload import told
+
+MIB = 1024 * 1024
+
+
+async def test_no_secret_is_shown(site):
+    secrets = ["s3cret-token", "s3cret-password", "s3cret-header", "s3cret-proxy"]
+    token, password, header, proxy = secrets
+    site.settings["remotes"]["drive"] |= {
+        "token": token,
+        "encrypt_password": password,
+        "headers": {"X-Key": header},
+        "proxy": f"http://me:{proxy}@127.0.0.1:1",
+    }
+    await site.start()
+    shown = await site.steering.settings()
+    assert shown["file"] == str(site.path)
+    assert shown["settings"]["remotes"]["drive"] | {"prefix": None} == shown["settings"]["remotes"]["drive"] | {
+        "token": "••••",
+        "encrypt_password": "••••",
+        "headers": {"X-Key": "••••"},
+        "proxy": "••••",
+        "chunk_size": "64KiB",
+        "prefix": None,
+    }
+    assert shown["settings"]["folders"][0]["settle"] == "50ms"
+    text = json.dumps(shown)
+    assert [secret for secret in secrets if secret in text] == []
+
+
+async def test_limits_hold_until_the_next_reload(site):
+    await site.start()
+
+    async def live():
+        return (await site.steering.settings())["live"]
+
+    assert await live() == {"bandwidth": "unlimited", "concurrency": "auto", "changed": []}
+    await site.steering.limit(Limits(concurrency=3))
+    await site.steering.limit(Limits(bandwidth="2MiB/s"))
+    assert await live() == {"bandwidth": "2MiB/s", "concurrency": 3, "changed": ["concurrency", "bandwidth"]}
+    assert site.daemon.rooms.pace._limit() == 2 * MIB
+    assert (await site.steering.settings())["settings"]["scheduler"]["bandwidth"] == "unlimited"
+    assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
+    assert await live() == {"bandwidth": "unlimited", "concurrency": "auto", "changed": []}
+    site.settings["scheduler"]["bandwidth"] = [{"from": "6:00", "to": "22:00", "limit": "1MiB/s"}]
+    await site.reload()
+    assert (await live())["bandwidth"] == "by timetable"
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(bandwidth="fast"), Limits(bandwidth="0"), Limits(concurrency=0), Limits(concurrency="many")]
+)
+async def test_nonsense_changes_nothing(site, limits):
+    await site.start()
+    before = site.daemon.rooms.limits
+    with pytest.raises(Invalid, match=r"^(bandwidth|concurrency): "):
+        await site.steering.limit(limits)
+    assert site.daemon.rooms.limits is before
+
+
+@pytest.mark.parametrize("by", ["hand", "reload"])
+async def test_a_change_cuts_off_nothing_and_helps_at_once(site, by):
+    """From a crawl, one request at a time, to as fast as it goes, in the middle of a file."""
+    site.settings["scheduler"] |= {"concurrency": 1, "bandwidth": "100KiB/s"}
+    site.settings["remotes"]["drive"]["chunk_size"] = "1MiB"
+    await site.start()
+    changes = told(site)
+    for number in range(3):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(3 * MIB, number))
+    await until(lambda: site.daemon.rooms.pace.meter.total > 0)
+    async with asyncio.timeout(20):  # at the old pace it would take a minute and a half
+        if by == "hand":
+            await site.steering.limit(Limits(concurrency=8, bandwidth="unlimited"))
+        else:
+            site.settings["scheduler"] |= {"concurrency": "auto", "bandwidth": "unlimited"}
+            assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
+        await site.until_counts(done=3)
+    for number in range(3):
+        steps = [change.after.value for change in changes if change.path == f"{number}.jpg"]
+        assert steps == ["queued", "uploading", "done"]
+    assert (await site.counters())["chunks_repeated"] == 0
+
+
+async def test_another_retry_holds_for_remotes_that_stay(site):
+    site.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
+    await site.start()
+    (lane, *_) = site.daemon.rooms.scheduler.lanes.values()
+    site.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "50ms"}
+    assert await site.reload() == ["scheduler.retry"]
+    assert lane is next(iter(site.daemon.rooms.scheduler.lanes.values()))
+    assert (lane.line.breaker.policy.initial, lane.line.breaker.policy.maximum) == (0.02, 0.05)
