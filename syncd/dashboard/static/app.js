@@ -1,0 +1,87 @@
+/** The page: its frame, what stands in it, and the way from view to view. */
+
+import { acceptDrops } from "./dropping.js";
+import { openJob } from "./job.js";
+import { connect, live, on } from "./live.js";
+import { address, place } from "./route.js";
+import { switchButton } from "./switch.js";
+import { theme } from "./theme.js";
+import { h, icon, say, set } from "./ui/dom.js";
+import { count } from "./ui/format.js";
+import { filesView } from "./views/files.js";
+import { galleryView } from "./views/gallery.js";
+import { logView } from "./views/log.js";
+import { nowView } from "./views/now.js";
+import { settingsView } from "./views/settings.js";
+import { headline } from "./words.js";
+
+const VIEWS = [
+  { name: "", title: "Now", sign: "now", make: nowView },
+  { name: "gallery", title: "Gallery", sign: "gallery", make: galleryView },
+  { name: "files", title: "Files", sign: "queue", make: filesView },
+  { name: "log", title: "Log", sign: "log", make: logView },
+  { name: "settings", title: "Settings", sign: "settings", make: settingsView },
+];
+
+const content = document.getElementById("content");
+let current = null;
+
+function frame() {
+  const badge = h("span", { class: "badge", hidden: true });
+  for (const { name, title, sign } of VIEWS) {
+    const link = h("a", { href: address(name), "data-view": name }, icon(sign), h("span", {}, title));
+    if (name === "files") link.append(badge);
+    document.getElementById("rail").append(link);
+  }
+  document.getElementById("top-actions").append(switchButton("switch"));
+  on("progress", ({ jobs }) => {
+    badge.hidden = !jobs.failed;
+    say(badge, count(jobs.failed));
+    set(badge, { title: `${count(jobs.failed)} failed` });
+  });
+}
+
+/** The headline at the top and in the title of the window, and the banner when there is no connection. */
+function follow() {
+  const words = headline(live);
+  const line = document.getElementById("headline");
+  line.className = `headline ${words.tone}`;
+  say(line, words.title);
+  const view = VIEWS.find(({ name }) => name === current?.name) ?? VIEWS[0];
+  document.title = `${words.title} – ${view.title} – syncd`;
+  const banner = document.getElementById("banner");
+  const broken = live.connection === "lost" || live.connection === "locked";
+  banner.hidden = !broken;
+  document.body.classList.toggle("offline", broken);
+  if (broken) say(banner, `${words.title}. ${words.detail}`);
+}
+
+function go() {
+  const { view: name, params } = place();
+  const found = VIEWS.find(view => view.name === name) ?? VIEWS[0];
+  if (current?.name === found.name) current.view.params?.(params);
+  else {
+    current?.view.leave();
+    current = { name: found.name, view: found.make(params) };
+    content.replaceChildren(current.view.element);
+    current.view.entered?.();
+    scrollTo(0, 0);
+  }
+  for (const link of document.querySelectorAll("#rail a")) {
+    set(link, { "aria-current": link.dataset.view === found.name ? "page" : null });
+  }
+  openJob(params.get("job"), id => current.view.around?.(id) ?? [null, null]);
+  follow();
+}
+
+theme.apply();
+frame();
+acceptDrops();
+on("connection daemon progress remote folder", follow);
+addEventListener("hashchange", go);
+document.querySelector(".skip").addEventListener("click", event => {
+  event.preventDefault(); // the address is the view's
+  content.focus();
+});
+connect();
+go();

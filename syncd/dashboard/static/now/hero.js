@@ -1,0 +1,63 @@
+/** The state in words, the large button, and the figures. */
+
+import { live, on } from "../live.js";
+import { address } from "../route.js";
+import { switchButton } from "../switch.js";
+import { h, say } from "../ui/dom.js";
+import { count, rate, size } from "../ui/format.js";
+import { headline } from "../words.js";
+
+export function hero() {
+  const title = h("h1");
+  const detail = h("p", { class: "hero-detail" });
+  const button = switchButton("switch large");
+  const figures = ["waiting", "done", "failed", "sent"].map(name => [name, figure(name)]);
+  const box = h(
+    "section",
+    { class: "hero", "aria-label": "State" },
+    h("div", { class: "hero-words", role: "status" }, title, detail),
+    button,
+    h("div", { class: "figures" }, figures.map(([, { element }]) => element))
+  );
+  const follow = () => {
+    const words = headline(live);
+    box.dataset.tone = words.tone;
+    say(title, words.title);
+    say(detail, words.detail);
+    if (!live.progress) return;
+    const { jobs, bytes } = live.progress;
+    const values = {
+      waiting: [count(jobs.queued + jobs.uploading + jobs.waiting), `${size(bytes.pending)} to send`],
+      done: [count(jobs.done), "confirmed by the server"],
+      failed: [count(jobs.failed), jobs.failed ? "see what to do" : "nothing to do"],
+      sent: [size(bytes.sent), bytes.per_second >= 1 ? rate(bytes.per_second) : "since the start"],
+    };
+    for (const [name, { value, note }] of figures) {
+      say(value, values[name][0]);
+      say(note, values[name][1]);
+    }
+  };
+  const off = on("daemon progress connection remote folder", follow);
+  follow();
+  return {
+    element: box,
+    leave() {
+      off();
+      button.leave();
+    },
+  };
+}
+
+const FIGURES = {
+  waiting: ["To go", address("files", { state: "queued" })],
+  done: ["Done", address("gallery")],
+  failed: ["Failed", address("files", { state: "failed" })],
+  sent: ["Sent", address("log", { event: "job.done" })],
+};
+
+function figure(name) {
+  const value = h("strong", {}, "–");
+  const note = h("small");
+  const [label, to] = FIGURES[name];
+  return { element: h("a", { class: `figure ${name}`, href: to }, h("span", {}, label), value, note), value, note };
+}

@@ -1,0 +1,104 @@
+/** Folders and servers, each with its state and what to do about it. */
+
+import { api } from "../api.js";
+import { chooseFiles } from "../dropping.js";
+import { live, on } from "../live.js";
+import { h, icon, say } from "../ui/dom.js";
+import { count } from "../ui/format.js";
+import { attempt, toast } from "../ui/toast.js";
+import { folderWords, remoteWords } from "../words.js";
+
+export function places() {
+  const folders = new Rows(folder => new FolderRow(folder));
+  const remotes = new Rows(remote => new RemoteRow(remote));
+  const follow = () => {
+    folders.follow(live.folders);
+    remotes.follow(live.remotes);
+  };
+  const off = on("folder remote daemon", follow);
+  const ticking = setInterval(follow, 1000); // the time to the next try
+  follow();
+  return {
+    element: h("section", { class: "panel places-panel" }, h("h2", {}, "Folders"), folders.element, h("h2", {}, "Servers"), remotes.element),
+    leave() {
+      off();
+      clearInterval(ticking);
+    },
+  };
+}
+
+/** A row for each entry of a Map, as it comes and goes. */
+class Rows {
+  constructor(make) {
+    this.make = make;
+    this.rows = new Map();
+    this.element = h("ul", { class: "places" });
+  }
+
+  follow(known) {
+    for (const [name, row] of this.rows) {
+      if (!known.has(name)) {
+        row.element.remove();
+        this.rows.delete(name);
+      }
+    }
+    for (const [name, value] of known) {
+      if (!this.rows.has(name)) {
+        this.rows.set(name, this.make(value));
+        this.element.append(this.rows.get(name).element);
+      }
+      this.rows.get(name).follow(value);
+    }
+  }
+}
+
+class Row {
+  constructor(sign, name, note) {
+    this.state = h("span", { class: "place-state" });
+    this.note = h("small", {}, note);
+    this.hint = h("p", { class: "place-hint", hidden: true });
+    this.actions = h("span", { class: "place-actions" });
+    this.element = h("li", {}, icon(sign), h("span", { class: "place-name", title: name }, name), this.state, this.note, this.actions, this.hint);
+  }
+
+  tell({ tone, text, hint }) {
+    this.element.dataset.tone = tone;
+    say(this.state, text);
+    say(this.hint, hint);
+    this.hint.hidden = !hint;
+  }
+}
+
+class FolderRow extends Row {
+  constructor(folder) {
+    super("folder", folder.path, "");
+    this.folder = folder;
+    const rescan = h("button", { class: "quiet", title: "Look through it now", onclick: event => this.rescan(event.currentTarget) }, icon("retry"), "Rescan");
+    const add = h("button", { class: "quiet", title: "Put files into it", onclick: () => chooseFiles(this.folder) }, icon("add"), "Add files");
+    this.actions.append(add, rescan);
+  }
+
+  async rescan(button) {
+    await attempt(button, async () => {
+      await api.rescan(this.folder.uri);
+      toast("Looking through the folder.");
+    });
+  }
+
+  follow(folder) {
+    this.folder = folder;
+    this.tell(folderWords(folder));
+    say(this.note, `${count(folder.files)} files → ${folder.remotes.join(", ")}`);
+  }
+}
+
+class RemoteRow extends Row {
+  constructor(remote) {
+    super("server", remote.name, "");
+  }
+
+  follow(remote) {
+    this.tell(remoteWords(remote));
+    say(this.note, `${remote.type} · ${remote.url}`);
+  }
+}

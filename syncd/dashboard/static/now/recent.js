@@ -1,0 +1,39 @@
+/** What arrived last, as pictures. */
+
+import { api } from "../api.js";
+import { live, on } from "../live.js";
+import { address, changed } from "../route.js";
+import { h } from "../ui/dom.js";
+import { base, kind } from "../ui/format.js";
+import { thumb } from "../ui/thumb.js";
+
+const STRIP = 16;
+
+export function recent() {
+  const strip = h("ul", { class: "strip" });
+  const empty = h("p", { class: "empty" }, "Nothing has been uploaded yet.");
+  const known = new Set();
+  const add = (job, front) => {
+    if (known.has(job.path)) return;
+    known.add(job.path);
+    const tile = h("li", {}, h("a", { href: changed({ job: job.id }), title: base(job.path), "aria-label": `${base(job.path)}, ${kind(job.path)}` }, thumb(job)));
+    strip[front ? "prepend" : "append"](tile);
+    while (strip.children.length > STRIP) strip.lastElementChild.remove();
+    if (known.size > STRIP * 4) known.clear();
+    empty.hidden = true;
+  };
+  const load = async () => {
+    if (live.connection !== "open") return;
+    const page = await api.jobs({ state: "done", limit: STRIP * 2 }).catch(() => ({ jobs: [] }));
+    strip.replaceChildren();
+    known.clear();
+    page.jobs.forEach(job => strip.children.length < STRIP && add(job, false));
+  };
+  const offs = [on("job", job => job.state === "done" && add(job, true)), on("connection", load)];
+  load();
+  const more = h("a", { class: "more", href: address("gallery") }, "All pictures");
+  return {
+    element: h("section", { class: "panel recent-panel" }, h("div", { class: "panel-head" }, h("h2", {}, "Just arrived"), more), strip, empty),
+    leave: () => offs.forEach(off => off()),
+  };
+}

@@ -1,0 +1,29 @@
+/** Short words about what was just done, at the edge of the page. */
+
+import { h, icon } from "./dom.js";
+
+const STAY = 6000;
+const MOST = 4;
+
+/** Tell `text`; tone "good" or "bad". What went wrong stays until it is closed. */
+export function toast(text, tone = "good") {
+  const box = document.getElementById("toasts");
+  const note = h("div", { class: `toast ${tone}` }, h("span", {}, text));
+  note.append(h("button", { class: "quiet", "aria-label": "Close this note", onclick: () => note.remove() }, icon("cancel")));
+  box.append(note);
+  while (box.children.length > MOST) box.firstElementChild.remove();
+  if (tone === "good") setTimeout(() => note.remove(), STAY);
+}
+
+/** Do `work`, with `button` disabled as long as it takes; tell what went wrong. Returns what it returned, or undefined. */
+export async function attempt(button, work) {
+  if (button) button.disabled = true;
+  try {
+    return await work();
+  } catch (error) {
+    toast([error.message, ...(error.problems ?? [])].join(" "), "bad");
+    return undefined;
+  } finally {
+    if (button) button.disabled = false;
+  }
+}
