@@ -1,11 +1,12 @@
 """``GET /v1/events``: what the hub has to tell, as long as the client listens."""
 
 import asyncio
+import contextlib
 
 from aiohttp import web
 
 from syncd.control import fields
-from syncd.control.events import KINDS, Hub
+from syncd.control.events import KINDS, Hub, Subscription
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment goes out, so that a listener who is gone is found out."""
@@ -25,14 +26,18 @@ async def tell(request: web.Request, hub: Hub, kinds: list[str]) -> web.StreamRe
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
-        await response.write(b"retry: 1000\n\n")
-        while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT):
-                    block = await listener.take()
-            except TimeoutError:
-                block = b":\n\n"
-            if not block:
-                return response
-            await response.write(block)
-            await asyncio.sleep(PACE)
+        with contextlib.suppress(ConnectionError):  # a page that was closed is no error
+            await response.write(b"retry: 1000\n\n")
+            while block := await _next(listener):
+                await response.write(block)
+                await asyncio.sleep(PACE)
+        return response
+
+
+async def _next(listener: Subscription) -> bytes:
+    """Return what is to be told, or a sign of life after a while, or nothing at the end."""
+    try:
+        async with asyncio.timeout(HEARTBEAT):
+            return await listener.take()
+    except TimeoutError:
+        return b":\n\n"

@@ -180,12 +180,13 @@ async def test_silence_has_a_heartbeat(server, monkeypatch):
     await listener.close()
 
 
-async def test_one_who_is_gone_is_found_out(server, daemon, monkeypatch):
+async def test_one_who_is_gone_is_found_out_and_is_no_error(server, daemon, monkeypatch, caplog):
     monkeypatch.setattr(stream, "HEARTBEAT", 0.02)
     listener = await Listener.connect(server)
     assert daemon.hub.wanted("job")
     await listener.close()
     await until(lambda: not daemon.hub.wanted("job"))
+    assert caplog.records == []
 
 
 async def test_one_too_many_gets_503(server, daemon, ask):

@@ -70,6 +70,7 @@ function go() {
   for (const link of document.querySelectorAll("#rail a")) {
     set(link, { "aria-current": link.dataset.view === found.name ? "page" : null });
   }
+  document.getElementById("top-actions").hidden = found.name === ""; // the view has a larger one
   openJob(params.get("job"), id => current.view.around?.(id) ?? [null, null]);
   follow();
 }

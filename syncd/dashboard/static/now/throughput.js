@@ -15,6 +15,8 @@ export function throughput() {
   const draw = () => {
     const wanted = SPANS[chosen];
     const known = record.bytes.slice(-wanted);
+    // The step under way has only begun: the rate of this moment stands for it.
+    if (known.length) known[known.length - 1] = (live.progress?.bytes.per_second ?? 0) * record.step_seconds;
     chart.draw([...new Array(wanted - known.length).fill(0), ...known], record.step_seconds);
   };
   const load = async () => {
