@@ -190,6 +190,20 @@ def reload(client: ControlClient) -> None:
         click.echo(words.clean(line))
 
 
+@_asks("open")
+@click.option("--print", "printed", is_flag=True, help="Print the address instead; it works once, within a minute.")
+def open_dashboard(client: ControlClient, *, printed: bool) -> None:
+    """Open the dashboard in the browser, and log it in."""
+    url = client.dashboard()
+    if printed:
+        click.echo(url)
+        click.echo("works once, within a minute", err=True)
+    else:
+        folder = os.path.dirname(os.path.abspath(client.socket_path))
+        importlib.import_module("syncd.cli.ctl_open").show(url, folder)  # loads what only this needs
+        click.echo("opened in the browser; if nothing appears there: syncd ctl open --print")
+
+
 @_asks("shutdown")
 def shutdown(client: ControlClient) -> int:
     """End the daemon, in order; returns when it has ended."""

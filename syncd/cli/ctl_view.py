@@ -46,6 +46,9 @@ def status(document: Status) -> Iterator[str]:
         yield from _remote(remote, width)
     yield ""
     yield from _work(document)
+    if document["dashboard"]:
+        yield ""
+        yield f"Dashboard at {clean(document['dashboard'])}: syncd ctl open"
 
 
 def _folder(folder: FolderStatus) -> Iterator[str]:

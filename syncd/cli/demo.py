@@ -22,7 +22,7 @@ from syncd.cli.options import examples
 from syncd.cli.progress import Flight, Progress, View
 from syncd.cli.samples import write_all
 from syncd.cli.stage import Stage, set_up
-from syncd.control.client import ControlError
+from syncd.control.client import ControlError, Refused
 from syncd.control.steering import Job, JobQuery, Status
 from syncd.core.states import State
 
@@ -49,6 +49,8 @@ def command(folder: str | None, port: int, *, once: bool) -> int:
     console = Console(stderr=True)
     with _ended_by_signals(), set_up(folder) as stage, stage.playing(port):
         click.echo(f"Receiver at {stage.url}, daemon watching {stage.inbox}.")
+        if not once:
+            click.echo(f"Dashboard: {_invitation(stage)}")
         paths = _bring_up(stage, console)
         problems = compare(stage.client, stage.url, paths)
         for problem in problems:
@@ -77,6 +79,13 @@ def _bring_up(stage: Stage, console: Console) -> list[str]:
             elif time.monotonic() - since > STALL:
                 raise Fault(f"nothing has moved for {STALL:g} s: see {stage.daemon_log}", code=Exit.FAILED)
             time.sleep(LOOK)
+
+
+def _invitation(stage: Stage) -> str:
+    try:
+        return f"{stage.client.dashboard()} (once, within a minute)"
+    except Refused as error:
+        return str(error)
 
 
 @contextmanager
@@ -155,7 +164,7 @@ def _advice(stage: Stage, paths: Sequence[str]) -> Iterator[str]:
     yield "The daemon goes on watching. In another terminal, try:"
     yield ""
     yield f"  cp ~/Pictures/*.jpg {shlex.quote(stage.inbox)}"
-    for rest in ("status", "jobs --limit 10", f"show {shlex.quote(paths[1])}", "stop", "start"):
+    for rest in ("open", "status", "jobs --limit 10", f"show {shlex.quote(paths[1])}", "stop", "start"):
         yield f"  {program} ctl -c {config} {rest}"
     yield f"  curl {stage.url}/image/{ref.partition(':')[0]}"
     yield f"  tail -f {shlex.quote(stage.daemon_log)}"

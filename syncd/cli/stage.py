@@ -35,6 +35,7 @@ remotes:
   drive: {{type: multipart, url: {url}, pool_id: 00000000-0000-0000-0000-000000000000}}
   ascii: {{type: image, url: {url}}}
 state_dir: state
+control: {{dashboard: "127.0.0.1:0"}}
 logging: {{format: console}}
 """
 _PR_SET_PDEATHSIG = 1

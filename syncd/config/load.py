@@ -1,6 +1,5 @@
 """The door to the configuration: find the file, read it, tell all that is wrong with it at once."""
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from syncd.config.errors import ConfigError, Problem
 from syncd.config.light import find
 from syncd.config.model import Config
 from syncd.config.tokens import Tokens, exposed_secrets
+from syncd.config.values import is_loopback
 
 __all__ = ["ConfigError", "Loaded", "Problem", "find", "load"]
 
@@ -42,8 +42,6 @@ def load(path: Path) -> Loaded:
     if config is None or problems:
         raise ConfigError(*_first_of_each_place(problems))
     warnings = [*exposed_secrets(raw), *tokens.warnings, *_plain_tokens(document, config)]
-    if config.control.dashboard is not None:
-        warnings.append(document.problem(("control", "dashboard"), "there is no dashboard yet"))
     return Loaded(config=config, path=path, warnings=tuple(map(str, warnings)))
 
 
@@ -94,7 +92,4 @@ def _plain_tokens(document: Document, config: Config) -> Iterator[Problem]:
 
 
 def _is_local(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or is_loopback(host or "")

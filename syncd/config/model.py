@@ -34,6 +34,7 @@ from syncd.config.values import (
     Pattern,
     RemoteName,
     duration,
+    is_loopback,
     is_off,
     limit,
     not_empty,
@@ -207,10 +208,13 @@ def _address(value: Any) -> Any:
         return value
     if is_off(value):
         return None
-    host, colon, port = str(value).rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not host or any(c in host for c in "/@ "):
+    named, colon, port = str(value).rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not named or any(c in named for c in "/@ "):
         raise ValueError("must be host:port as 127.0.0.1:8765, or off")
-    return {"host": host.removeprefix("[").removesuffix("]"), "port": port}
+    host = "127.0.0.1" if named == "localhost" else named.removeprefix("[").removesuffix("]")
+    if not is_loopback(host):
+        raise ValueError("must be an address of this machine alone, as 127.0.0.1 or [::1] — from afar, use ssh -L")
+    return {"host": host, "port": port}
 
 
 class Control(Section):
@@ -221,7 +225,8 @@ class Control(Section):
         Address | None,
         BeforeValidator(_address),
         WrapSerializer(lambda value, write: "off" if value is None else write(value), when_used="json"),
-    ] = None
+    ] = Address(host="127.0.0.1", port=8765)
+    """Where the dashboard listens, an address of this machine alone; None for nowhere."""
 
     @field_validator("socket")
     @classmethod

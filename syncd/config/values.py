@@ -4,6 +4,7 @@ A value comes as the text in the file, or ready-made from a program. Each type t
 work with (bytes, seconds, absolute paths) or raises ValueError with a sentence that says what to write.
 """
 
+import ipaddress
 import os
 import re
 import uuid
@@ -91,6 +92,14 @@ def not_empty(entries: Any) -> Any:
 def is_off(value: Any) -> bool:
     """Whether a person or YAML's own reading says off."""
     return str(value).lower() in OFF_WORDS
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is one that only this machine can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def limit(value: Any) -> float | None:

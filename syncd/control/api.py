@@ -20,6 +20,7 @@
 ``GET /v1/log``            ``?limit= &level= &event= &text=``    ``{"events": […]}``
 ``GET /v1/events``         ``?only=``                            server-sent events
 ``POST /v1/reload``                                              ``{"messages": […]}``
+``POST /v1/dashboard``                                           ``{"url": …}``, on the socket alone
 ``POST /v1/shutdown``                                            ``{}``
 =========================  ====================================  ==============================
 
@@ -84,6 +85,7 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
             web.post("/v1/retry", _retry),
             web.post("/v1/cancel", _cancel),
             web.post("/v1/reload", _reload),
+            web.post("/v1/dashboard", _dashboard),
             web.post("/v1/shutdown", _shutdown),
         ]
     )
@@ -238,6 +240,11 @@ async def _cancel(request: web.Request) -> web.Response:
 async def _reload(request: web.Request) -> web.Response:
     await _body(request, set())
     return web.json_response({"messages": await request.app[STEERING].reload()})
+
+
+async def _dashboard(request: web.Request) -> web.Response:
+    await _body(request, set())
+    return web.json_response({"url": await request.app[STEERING].dashboard()})
 
 
 async def _shutdown(request: web.Request) -> web.Response:

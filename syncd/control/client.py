@@ -88,6 +88,11 @@ class ControlClient:
         self._path = os.fspath(socket_path)
         self._timeout = timeout
 
+    @property
+    def socket_path(self) -> str:
+        """Return where the daemon is asked."""
+        return self._path
+
     def status(self) -> Status:
         """Return the status document."""
         return cast("Status", self._ask("GET", "/v1/status"))
@@ -156,6 +161,10 @@ class ControlClient:
     def reload(self) -> list[str]:
         """Have it read the configuration again; return what changed, a line each."""
         return cast("list[str]", self._ask("POST", "/v1/reload")["messages"])
+
+    def dashboard(self) -> str:
+        """Return an address that opens the dashboard, once and within a minute."""
+        return str(self._ask("POST", "/v1/dashboard")["url"])
 
     def shutdown(self) -> None:
         """Have the process end."""

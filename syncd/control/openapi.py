@@ -120,6 +120,10 @@ def _paths() -> Json:
         ),
         "/v1/cancel": _post("Give jobs up", count, body=_object({"targets": targets})),
         "/v1/reload": _post("Take over the configuration", _object({"messages": _list(_TEXT)})),
+        "/v1/dashboard": _post(
+            "An address that opens the dashboard, once and within a minute; on the control socket alone",
+            _object({"url": {"type": "string", "format": "uri"}}),
+        ),
         "/v1/shutdown": _post("End the process, in order", nothing),
     }
 

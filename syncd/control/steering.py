@@ -71,7 +71,10 @@ class Bytes(TypedDict):
 
 
 class Status(TypedDict):
-    """The daemon as a whole. ``state``: ``running``, ``stopped``, ``stopping``; ``jobs`` counts them by state."""
+    """The daemon as a whole. ``state``: ``running``, ``stopped``, ``stopping``; ``jobs`` counts them by state.
+
+    ``dashboard`` is the address of the page, null where there is none.
+    """
 
     version: str
     state: str
@@ -82,6 +85,7 @@ class Status(TypedDict):
     jobs: dict[str, int]
     bytes: Bytes
     eta_seconds: float | None
+    dashboard: str | None
 
 
 class Job(TypedDict):
@@ -307,6 +311,9 @@ class Steering(Protocol):
 
         ``BadConfig`` if it can't be used.
         """
+
+    async def dashboard(self) -> str:
+        """Return an address that opens the dashboard, once and soon; ``NotFound`` says why there is none."""
 
     async def shutdown(self) -> None:
         """Begin to end the process, in order; return at once."""

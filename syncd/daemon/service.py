@@ -15,13 +15,12 @@ from syncd import __version__, logs
 from syncd.config.load import ConfigError, Loaded, load
 from syncd.config.model import Config
 from syncd.control.events import Hub
-from syncd.control.server import ControlServer
 from syncd.control.steering import BadConfig, Limits
 from syncd.daemon import settings
 from syncd.daemon.aftermath import Aftermath
-from syncd.daemon.feed import Feed
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
-from syncd.daemon.steering import DaemonSteering
+from syncd.daemon.serving import serving
+from syncd.dashboard.door import Door
 from syncd.host import notify
 
 log = structlog.get_logger()
@@ -43,6 +42,8 @@ class Daemon:
         self._hung_up = asyncio.Event()
         self._reloading = asyncio.Lock()
         self.rooms: Rooms
+        self.door: Door | None = None
+        """The dashboard's, where there is to be one."""
 
     async def run(self) -> None:
         """Run until asked to end; raises what killed a side task."""
@@ -59,7 +60,7 @@ class Daemon:
     async def _live(self, rooms: Rooms) -> None:
         self.rooms = rooms
         aftermath = Aftermath(rooms)
-        async with _serving(self), _task(self, aftermath.run()), _task(self, self._heartbeat()):
+        async with serving(self), _task(self, aftermath.run()), _task(self, self._heartbeat()):
             await self._work()
 
     async def _work(self) -> None:
@@ -218,20 +219,6 @@ class Daemon:
             if self.rooms.store.alive:
                 notify.watchdog()
             await asyncio.sleep(min(HEARTBEAT, interval / 3) if interval else HEARTBEAT)
-
-
-@contextlib.asynccontextmanager
-async def _serving(daemon: Daemon) -> AsyncGenerator[None]:
-    steering = DaemonSteering(daemon)
-    server = ControlServer(steering, os.fspath(daemon.loaded.config.control.socket))
-    feed = Feed(daemon.hub, daemon.rooms, steering)
-    async with feed.running():
-        await server.start()
-        try:
-            yield
-        finally:
-            feed.tell_state()
-            await server.stop()
 
 
 @contextlib.asynccontextmanager

@@ -69,6 +69,7 @@ class DaemonSteering(api.Steering):
             "folders": await self.folders(),
             "remotes": await self.remotes(),
             **await self._work(),
+            "dashboard": daemon.door.url if daemon.door else None,
         }
 
     async def _work(self) -> _Work:
@@ -253,6 +254,14 @@ class DaemonSteering(api.Steering):
     async def reload(self) -> list[str]:
         """Take over the configuration as it is now."""
         return await self._daemon.reload()
+
+    async def dashboard(self) -> str:
+        """Return an address that opens the dashboard."""
+        door = self._daemon.door
+        if door is None:
+            path = self._daemon.loaded.path
+            raise api.NotFound(f"the dashboard is off: set control.dashboard in {path}, then restart the daemon")
+        return door.invite()
 
     async def shutdown(self) -> None:
         """Begin to end the process."""

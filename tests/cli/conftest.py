@@ -116,6 +116,7 @@ remotes:
   drive: {{type: multipart, url: "{url}", pool_id: 00000000-0000-0000-0000-000000000000}}
   ascii: {{type: image, url: "{url}"}}
 state_dir: state
+{"" if "control:" in extra else "control: {dashboard: off}"}
 scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
 {extra}
 """

@@ -48,7 +48,7 @@ def test_every_problem_of_the_configuration_is_told(syncd, tmp_path):
 
 
 def test_warnings_do_not_fail(found, config, receiver, tmp_path):
-    path = config(receiver, extra="control: {socket: c.sock}")
+    path = config(receiver, extra="control: {socket: c.sock, dashboard: off}")
     (tmp_path / "token").write_text("t0ken")
     (tmp_path / "token").chmod(0o644)
     path.write_text(path.read_text().replace("type: image,", "type: image, token_file: token,"))

@@ -110,7 +110,7 @@ def test_run_answers_until_it_is_ended(process, config, receiver, tmp_path):
 
 
 def test_run_does_not_take_the_socket_of_another(process, syncd, config, receiver, tmp_path):
-    path = config(receiver, extra="control: {socket: shared.sock}")
+    path = config(receiver, extra="control: {socket: shared.sock, dashboard: off}")
     process("run", "-c", path)
     wait_for((tmp_path / "shared.sock").exists)
     other = tmp_path / "other.yaml"

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.config.errors import ConfigError
 from syncd.config.load import find, load
-from syncd.config.model import Config, ImageRemote, MultipartRemote
+from syncd.config.model import Address, Config, ImageRemote, MultipartRemote
 
 Write = Callable[[str], Path]
 Complaints = Callable[[str], list[str]]
@@ -43,7 +43,7 @@ def test_defaults(config: Callable[[str], Config], tmp_path: Path) -> None:
     assert found.scheduler.bandwidth.spans == ()
     assert (found.scheduler.retry.initial, found.scheduler.retry.max) == (1.0, 300.0)
     assert found.store == found.state_dir / "syncd.db"
-    assert found.control.dashboard is None
+    assert found.control.dashboard == Address(host="127.0.0.1", port=8765)
     assert found.logging.file is None
 
 
@@ -250,8 +250,12 @@ def test_what_can_be_wrong_with_a_remote(complaints: Complaints, keys: str, said
         ("store: postgresql://h/db", "only SQLite is supported yet"),
         ("store: sqlite://h/db", "only SQLite is supported yet"),
         ("control: {dashboard: nowhere}", "must be host:port"),
-        ("control: {dashboard: 'h:65536'}", "at most 65535"),
+        ("control: {dashboard: 'localhost:65536'}", "at most 65535"),
         ("control: {dashboard: on}", "must be host:port"),
+        ("control: {dashboard: 0.0.0.0:8765}", "must be an address of this machine alone"),
+        ("control: {dashboard: '[::]:8765'}", "must be an address of this machine alone"),
+        ("control: {dashboard: 192.168.1.5:8765}", "must be an address of this machine alone"),
+        ("control: {dashboard: example.org:8765}", "must be an address of this machine alone"),
         (f"control: {{socket: /{'x' * 107}}}", "set control.socket to a shorter path"),
         (f"state_dir: /{'x' * 100}", "set control.socket to a shorter path"),
         ("state_dir: ~no-such-user/x", "write the path in full"),
@@ -301,6 +305,7 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     assert find("by-option.yaml") == Path("by-option.yaml")
 
 
-def test_a_dashboard_that_is_not_there_yet_is_told_of(write: Write) -> None:
-    loaded = load(write(FOLDERS + REMOTES + "control: {dashboard: 127.0.0.1:8765}\n"))
-    assert any("there is no dashboard yet" in warning for warning in loaded.warnings)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_dashboard_listens_on_this_machine(config: Callable[[str], Config], host: str) -> None:
+    found = config(FOLDERS + REMOTES + f"control: {{dashboard: '{host}:0'}}\n")
+    assert found.control.dashboard == Address(host="127.0.0.1", port=0)

@@ -52,6 +52,7 @@ STATUS = {
     "jobs": {"queued": 3, "uploading": 2, "waiting": 0, "done": 115, "failed": 0, "skipped": 0},
     "bytes": {"pending": 1048576, "sent": 73400320, "per_second": 524288.0},
     "eta_seconds": 2.0,
+    "dashboard": "http://127.0.0.1:8765",
 }
 
 
@@ -63,6 +64,7 @@ class FakeDaemon:
         self.listed = [job()]
         self.hub = Hub()
         self.trouble = None
+        self.dashboard_trouble = None
         self.logged = [{"timestamp": "2026-01-02T03:04:05.000Z", "level": "info", "event": "daemon.started", "pid": 1}]
 
     @property
@@ -137,6 +139,11 @@ class FakeDaemon:
         if self.problems:
             raise BadConfig(self.problems)
         return ["remotes.drive.url changed"]
+
+    async def dashboard(self):
+        if self.dashboard_trouble:
+            raise NotFound(self.dashboard_trouble)
+        return "http://127.0.0.1:8765/login?ticket=t1cket"
 
     async def shutdown(self):
         self.asked.append("shutdown")

@@ -54,6 +54,7 @@ class Site:
             },
             "scheduler": {"retry": {"initial": "10ms", "max": "20ms"}},
             "state_dir": "state",
+            "control": {"dashboard": "off"},
         }
 
     def write(self, name, data, at=TIME):

@@ -64,6 +64,7 @@ class Site:
             "remotes": {"drive": self.multipart(), "ascii": self.image()},
             "scheduler": {"retry": {"initial": "20ms", "max": "50ms"}},
             "state_dir": "state",
+            "control": {"dashboard": "off"},
         }
 
     def multipart(self, **more):

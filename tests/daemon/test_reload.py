@@ -201,5 +201,5 @@ async def test_a_configuration_that_can_not_be_used_changes_nothing(site, broken
 
 async def test_what_needs_a_restart_is_said(site):
     await site.start()
-    site.settings["control"] = {"socket": "other.sock"}
+    site.settings["control"] = {"socket": "other.sock", "dashboard": "off"}
     assert await site.reload() == ["control: takes effect at the next restart"]

@@ -142,6 +142,7 @@ class Daemon(Process):
             },
             "scheduler": scheduler,
             "state_dir": "state",
+            "control": {"dashboard": "off"},
             "logging": {"format": "json"},
         }
 

@@ -1,0 +1,167 @@
+"""The listener on loopback TCP: the control API and the page behind their guards, and the way in by a ticket.
+
+That it can't listen is no reason for the daemon to end: it says why, and uploads.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import cast
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from syncd.control.api import make_app
+from syncd.control.steering import NotFound, Steering
+from syncd.core.names import displayed
+from syncd.dashboard.guards import add_headers, has_key, make_guard
+from syncd.dashboard.keys import Keys, Tickets, load_token
+from syncd.dashboard.pages import LOCKED, LOGIN, WELCOME, Page, load_pages, routes
+
+TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file's name
+"""In the state folder."""
+COOKIE_LIFE = 30 * 86_400
+"""Seconds that a browser stays logged in."""
+IDLE_TIMEOUT = 30.0
+"""Seconds that a connection may say nothing, or take to say what it wants."""
+MOST_CONNECTIONS = 400
+"""Connections at a time: fifty pages with the six that a browser opens for each, and some."""
+
+_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+log = structlog.get_logger()
+
+_http_log = logging.getLogger("syncd.dashboard.http")
+_http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError))
+"""Says nothing of a broken request: whoever can connect could fill the log with it."""
+
+
+class _TurnAway(asyncio.Protocol):
+    """Answers a connection over the limit without reading from it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        writable = cast("asyncio.Transport", transport)
+        writable.write(_TOO_MANY)
+        writable.close()
+
+
+class Door:
+    """Serves the dashboard at ``host`` and ``port`` (0 for any that is free) from :meth:`start` to :meth:`stop`."""
+
+    def __init__(
+        self,
+        steering: Steering,
+        *,
+        host: str,
+        port: int,
+        state_dir: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._steering = steering
+        self._host = host
+        self._port = port
+        self._state_dir = state_dir
+        self._tickets = Tickets(clock)
+        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._trouble = "the dashboard is not up yet: try again"
+        self.url: str | None = None
+        """Where it listens; None where it does not."""
+
+    async def start(self) -> None:
+        """Listen; where that can't be, log why."""
+        place = _netloc(self._host, self._port)
+        try:
+            token = await asyncio.to_thread(load_token, os.path.join(self._state_dir, TOKEN_FILE))
+            listening = _bind(self._host, self._port)
+        except OSError as error:
+            reason = f"{os.strerror(error.errno) if error.errno else error}: {_advice(error)}"
+            self._trouble = f"the dashboard could not listen at {place}: {reason}"
+            log.error("dashboard.unavailable", address=place, reason=reason)  # noqa: TRY400 - the reason says it all
+            return
+        self._port = listening.getsockname()[1]
+        await self._serve(listening, Keys(token, port=self._port))
+        self.url = f"http://{_netloc(self._host, self._port)}"
+        log.info("dashboard.listening", url=self.url)
+
+    async def stop(self) -> None:
+        """Listen no more, and let the answers in the making go out."""
+        self.url, self._trouble = None, "the daemon is ending"
+        if self._server is not None:
+            self._server.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def invite(self) -> str:
+        """Return an address that lets one browser in, once and soon. :class:`NotFound` says why there is none."""
+        if self.url is None:
+            raise NotFound(self._trouble)
+        return f"{self.url}{LOGIN}?ticket={self._tickets.issue()}"
+
+    async def _serve(self, listening: socket.socket, keys: Keys) -> None:
+        pages = load_pages()
+        names = {_netloc(host, self._port) for host in (self._host, "127.0.0.1", "localhost", "::1")}
+        app = make_app(self._steering, make_guard(keys, hosts=names, locked=pages[LOCKED]))
+        app.on_response_prepare.append(add_headers)
+        app.add_routes([*routes(pages), self._login(keys, welcome=pages[WELCOME], locked=pages[LOCKED])])
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_TIMEOUT,
+            logger=_http_log,
+            shutdown_timeout=1.0,
+        )
+        await self._runner.setup()
+        self._server = await asyncio.get_running_loop().create_server(_bounded(self._runner), sock=listening)
+
+    def _login(self, keys: Keys, *, welcome: Page, locked: Page) -> web.RouteDef:
+        async def login(request: web.Request) -> web.Response:
+            """Give the cookie for a ticket, with a page that goes on by itself.
+
+            It would not be sent on a redirect: SameSite=Strict means that the whole chain began here.
+            """
+            if not self._tickets.redeem(request.query.get("ticket", "")) and not has_key(request, keys):
+                return web.Response(status=401, body=locked.body, headers={"Content-Type": locked.kind})
+            answer = web.Response(body=welcome.body, headers={"Content-Type": welcome.kind})
+            answer.set_cookie(
+                keys.cookie_name, keys.cookie, max_age=COOKIE_LIFE, path="/", httponly=True, samesite="Strict"
+            )
+            return answer
+
+        return web.get(LOGIN, login, allow_head=False)
+
+
+def _netloc(host: str, port: int) -> str:
+    """Return the two as they stand in a URL, and so in ``Host``: without the port where it is HTTP's own."""
+    named = f"[{host}]" if ":" in host else host
+    return named if port == 80 else f"{named}:{port}"
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=128)
+    listening.setblocking(False)
+    return listening
+
+
+def _advice(error: OSError) -> str:
+    if error.filename is not None:
+        return f"see to {displayed(error.filename2 or error.filename)}, then restart the daemon"
+    first = "end the program that has it, or " if error.errno == errno.EADDRINUSE else ""
+    return f"{first}set another address in control.dashboard, then restart the daemon"
+
+
+def _bounded(runner: web.AppRunner) -> Callable[[], asyncio.BaseProtocol]:
+    server = runner.server
+    assert server is not None
+
+    def protocol() -> asyncio.BaseProtocol:
+        return _TurnAway() if len(server.connections) >= MOST_CONNECTIONS else server()
+
+    return protocol

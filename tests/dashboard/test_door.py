@@ -1,0 +1,380 @@
+"""The door with real sockets: who gets in, who does not, and what each answer says."""
+
+import asyncio
+import json
+import socket
+import stat
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from structlog.testing import capture_logs
+from yarl import URL
+
+from syncd.control.steering import NotFound
+from syncd.dashboard import door as doors
+from syncd.dashboard import guards
+from syncd.dashboard.door import TOKEN_FILE
+from syncd.dashboard.keys import MOST_TICKETS, TICKET_LIFE, Keys
+from syncd.dashboard.pages import Page
+from tests.dashboard.conftest import opened
+
+# The way in.
+
+
+async def test_a_ticket_becomes_a_cookie_that_opens_everything(stranger, guest):
+    assert await guest.status("GET", "/") == 200
+    assert await guest.status("GET", "/v1/status") == 200
+    assert await guest.status("POST", "/v1/start") == 200
+    assert await guest.status("GET", "/metrics") == 200
+    assert guest.token not in guest.cookie["Cookie"]
+
+
+async def test_the_cookie_is_for_this_site_and_no_script(stranger):
+    async with stranger.session.get(stranger.door.invite()) as answer:
+        assert answer.status == 200
+        (cookie,) = answer.headers.getall("Set-Cookie")
+        assert 'http-equiv="refresh" content="0; url=/"' in await answer.text()
+    attributes = {part.strip() for part in cookie.split(";")}
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= attributes
+    assert cookie.startswith(f"syncd-{URL(stranger.door.url).port}=")
+
+
+async def test_a_ticket_is_good_once(stranger):
+    ticket = stranger.door.invite()
+    statuses = []
+    for _ in range(2):
+        async with stranger.session.get(ticket) as answer:
+            statuses.append((answer.status, "Set-Cookie" in answer.headers))
+    assert statuses == [(200, True), (401, False)]
+
+
+async def test_a_ticket_is_good_for_a_minute(stranger, clock):
+    early, late = stranger.door.invite(), stranger.door.invite()
+    clock.now += TICKET_LIFE - 0.1
+    async with stranger.session.get(early) as answer:
+        assert answer.status == 200
+    clock.now += 0.1
+    async with stranger.session.get(late) as answer:
+        assert answer.status == 401
+
+
+async def test_only_so_many_tickets_are_good_at_a_time(stranger):
+    first, *_, last = [stranger.door.invite() for _ in range(MOST_TICKETS + 1)]
+    async with stranger.session.get(first) as answer:
+        assert answer.status == 401
+    async with stranger.session.get(last) as answer:
+        assert answer.status == 200
+
+
+async def test_looking_at_the_headers_of_a_ticket_does_not_use_it(stranger):
+    ticket = stranger.door.invite()
+    async with stranger.session.head(ticket) as answer:
+        assert answer.status == 401
+    async with stranger.session.get(ticket) as answer:
+        assert answer.status == 200
+
+
+async def test_who_is_in_may_come_by_an_old_ticket(guest):
+    assert await guest.status("GET", "/login?ticket=old") == 200
+
+
+async def test_tickets_are_not_given_out_here(guest):
+    assert await guest.status("POST", "/v1/dashboard") == 404
+    assert await guest.status("POST", "/v1/dashbo%61rd", Authorization=f"Bearer {guest.token}") == 404
+
+
+# The guards.
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/status", "/v1/events", "/v1/openapi.json", "/v1/nothing", "/healthz", "/metrics"]
+)
+async def test_a_program_without_a_key_is_told_so(stranger, daemon, path):
+    async with stranger.ask("GET", path) as answer:
+        assert answer.status == 401
+        assert "syncd ctl open" in (await answer.json())["error"]
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/login?ticket=x", "/nothing", "/index.html"])
+async def test_a_browser_without_a_key_sees_how_to_get_in(stranger, path):
+    async with stranger.ask("GET", path) as answer:
+        assert (answer.status, answer.content_type) == (401, "text/html")
+        assert "syncd ctl open" in await answer.text()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+async def test_nothing_is_done_without_a_key(stranger, daemon, method):
+    assert await stranger.status(method, "/v1/stop") == 401
+    assert daemon.asked == []
+
+
+async def test_the_token_opens_for_scripts(stranger):
+    assert await stranger.status("GET", "/v1/status", Authorization=f"Bearer {stranger.token}") == 200
+    assert await stranger.status("POST", "/v1/start", Authorization=f"bearer {stranger.token}") == 200
+
+
+@pytest.mark.parametrize("given", ["Bearer", "Bearer ", "Bearer x", "Basic {}", "{}", "Bearer {}x", "Bearer é{}"])
+async def test_a_wrong_token_does_not(stranger, given):
+    assert await stranger.status("GET", "/v1/status", Authorization=given.format(stranger.token)) == 401
+
+
+async def test_a_wrong_cookie_does_not(guest, stranger):
+    name, _, value = guest.cookie["Cookie"].partition("=")
+    for wrong in (f"{name}=", f"{name}=x{value}", f"{name}x={value}", f"{name}={guest.token}", f"{name}=é"):
+        assert await stranger.status("GET", "/v1/status", Cookie=wrong) == 401
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{}", "127.0.0.1", "127.0.0.1:1", "localhost:{}@evil.example", "LOCALHOST.:{}", ""],
+)
+async def test_a_name_that_leads_here_from_elsewhere_is_refused(guest, daemon, host):
+    """DNS rebinding: the page's own site has this address now, and its requests have the browser's blessing."""
+    port = URL(guest.door.url).port
+    assert await guest.status("GET", "/v1/status", Host=host.format(port)) == 421
+    assert await guest.status("GET", "/login", Host=host.format(port)) == 421
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{}", "localhost:{}", "[::1]:{}"])
+async def test_its_own_names_are_taken(guest, host):
+    assert await guest.status("GET", "/v1/status", Host=host.format(URL(guest.door.url).port)) == 200
+
+
+async def test_two_names_at_once_are_refused(guest):
+    host = guest.door.url.removeprefix("http://")
+    raw = f"GET /v1/status HTTP/1.1\r\nHost: {host}\r\nHost: evil\r\nCookie: {guest.cookie['Cookie']}\r\n\r\n"
+    assert status_of(await say(guest.door, raw)) in (400, 421)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://{}", "http://{}.evil"]
+)
+async def test_another_origin_is_refused(guest, daemon, method, origin):
+    origin = origin.format(guest.door.url.removeprefix("http://"))
+    assert await guest.status(method, "/v1/start" if method == "POST" else "/v1/status", Origin=origin) == 403
+    assert daemon.asked == []
+
+
+async def test_the_own_origin_is_taken(guest):
+    same = {"Origin": guest.door.url, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    assert await guest.status("POST", "/v1/start", **same) == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+async def test_a_form_of_another_site_is_refused(guest, daemon, site):
+    """Another port of this machine is the same site: SameSite lets its requests have the cookie."""
+    of_form = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}
+    assert await guest.status("POST", "/v1/shutdown", **of_form) == 403
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("dest", ["empty", "image", "iframe", "script"])
+async def test_another_site_may_lead_here_and_not_look(guest, daemon, dest):
+    assert await guest.status("GET", "/v1/status", **{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": dest}) == 403
+    assert daemon.asked == []
+    for site in ("cross-site", "none"):
+        assert await guest.status("GET", "/", **{"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}) == 200
+
+
+@pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 421), ("::1", 421), ("192.0.2.1", 403), ("::2", 403)])
+async def test_who_is_not_on_this_machine_gets_no_further(peer, status):
+    """The first of the guards; who passes it is asked for a name."""
+
+    class Transport(asyncio.Transport):
+        def get_extra_info(self, name, default=None):
+            return (peer, 1234) if name == "peername" else default
+
+    guard = guards.make_guard(Keys("token", port=1), hosts=(), locked=Page(body=b"", kind="", tag=""))
+    answer = await guard(make_mocked_request("GET", "/", transport=Transport()), None)
+    assert answer.status == status
+
+
+async def test_a_guess_does_not_tell_what_was_right(stranger):
+    for name, value in (("Authorization", "Bearer wr0ng"), ("Cookie", "syncd-1=wr0ng"), ("Origin", "http://wr0ng")):
+        async with stranger.ask("GET", "/v1/status", headers={name: value}) as answer:
+            told = f"{await answer.text()} {answer.headers}"
+            assert stranger.token not in told
+            assert "wr0ng" not in told
+
+
+# What each answer says.
+
+TRICKS = [
+    "/static/../keys.py",
+    "/static/%2e%2e/keys.py",
+    "/static/..%2fkeys.py",
+    "/static/..%5ckeys.py",
+    "/static//etc/passwd",
+    "/static/%2fetc%2fpasswd",
+    "/static/./index.html",
+    "/static/index.html/",
+    "/static/index.html%00.js",
+    "/static/",
+    "/static",
+]
+
+
+@pytest.mark.parametrize("path", TRICKS)
+async def test_no_path_leads_out_of_the_page(guest, path):
+    raw = f"GET {path} HTTP/1.1\r\nHost: {guest.door.url[7:]}\r\nCookie: {guest.cookie['Cookie']}\r\n\r\n"
+    answer = await say(guest.door, raw)
+    assert status_of(answer) in (400, 404)
+    assert b"import" not in answer
+    assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/static/index.html", "text/html; charset=utf-8"),
+        ("/static/app.js", "text/javascript; charset=utf-8"),
+    ],
+)
+async def test_files_of_the_page(guest, path, kind):
+    async with guest.ask("GET", path, headers=guest.cookie) as answer:
+        assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert await answer.read()
+        tag = answer.headers["ETag"]
+    async with guest.ask("GET", path, headers={**guest.cookie, "If-None-Match": f'"x", W/{tag}, {tag}'}) as answer:
+        assert (answer.status, await answer.read(), answer.headers["ETag"]) == (304, b"", tag)
+    async with guest.ask("GET", path, headers={**guest.cookie, "If-None-Match": '"x"'}) as answer:
+        assert answer.status == 200
+
+
+ANSWERS = [
+    ("GET", "/", {}, 200),
+    ("GET", "/static/app.js", {}, 200),
+    ("GET", "/v1/status", {}, 200),
+    ("GET", "/login?ticket=x", {"Cookie": ""}, 401),
+    ("GET", "/v1/status", {"Cookie": ""}, 401),
+    ("GET", "/v1/status", {"Host": "evil"}, 421),
+    ("GET", "/v1/status", {"Origin": "http://evil"}, 403),
+    ("GET", "/v1/nothing", {}, 404),
+    ("GET", "/static/nothing", {}, 404),
+    ("GET", "/v1/start", {}, 405),
+    ("GET", "/v1/job?target=500", {}, 500),
+    ("GET", "/v1/events", {}, 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status"), ANSWERS)
+async def test_every_answer_has_its_guards(guest, method, path, headers, status):
+    async with guest.ask(method, path, headers={**guest.cookie, **headers}) as answer:
+        assert answer.status == status
+        for name in guards.HEADERS.keys() - {"Cache-Control"}:
+            assert answer.headers.getall(name) == [guards.HEADERS[name]]
+        assert answer.headers.getall("Cache-Control") in (["no-store"], ["no-cache"])
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+# Many, slow, huge.
+
+
+async def test_fifty_open_pages_are_told(guest, daemon):
+    async with AsyncExitStack() as stack:
+        pages = [
+            await stack.enter_async_context(guest.ask("GET", "/v1/events", headers=guest.cookie)) for _ in range(50)
+        ]
+        daemon.hub.publish("daemon", {"state": "stopped"})
+        for page in pages:
+            assert page.status == 200
+            while b'{"state": "stopped"}' not in await page.content.readline():
+                pass
+
+
+async def test_connections_are_bounded(daemon, tmp_path, monkeypatch):
+    monkeypatch.setattr(doors, "MOST_CONNECTIONS", 2)
+    async with opened(daemon, tmp_path) as door, AsyncExitStack() as stack:
+        for _ in range(2):
+            _, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+            stack.callback(writer.close)
+            writer.write(b"GET / HTTP/1.1\r\n")
+        assert status_of(await say(door, "")) == 503
+
+
+async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
+    monkeypatch.setattr(doors, "IDLE_TIMEOUT", 0.2)
+    async with opened(daemon, tmp_path) as door, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+        while not reader.at_eof():
+            writer.write(b"G")
+            await asyncio.sleep(0.05)
+            if reader.at_eof() or writer.is_closing() or reader.exception():
+                break
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "head", ["X: " + "x" * 20_000, "\r\n".join(f"X{n}: x" for n in range(2000)), "\x00: x", " : x"]
+)
+async def test_a_head_that_is_too_much_is_refused(door, head):
+    raw = f"GET / HTTP/1.1\r\nHost: {door.url[7:]}\r\n{head}\r\n\r\n"
+    with capture_logs() as logged:
+        assert status_of(await say(door, raw)) == 400
+    assert logged == []
+
+
+async def say(door, raw):
+    """Send raw bytes; return the start of what comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+    try:
+        writer.write(raw.encode())
+        async with asyncio.timeout(10):
+            return await reader.read(100_000)
+    finally:
+        writer.transport.abort()
+
+
+def status_of(answer):
+    assert answer.startswith(b"HTTP/1."), answer
+    return int(answer.split(b" ", 2)[1])
+
+
+# Where it can't be.
+
+
+async def test_a_port_that_is_taken_is_said_and_no_more(daemon, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other, capture_logs() as logged:
+        port = other.getsockname()[1]
+        async with opened(daemon, tmp_path, port=port) as door:
+            assert door.url is None
+            with pytest.raises(NotFound, match=rf"127.0.0.1:{port}: Address already in use: .*control\.dashboard"):
+                door.invite()
+    (event,) = logged
+    assert (event["event"], event["log_level"], event["address"]) == (
+        "dashboard.unavailable",
+        "error",
+        f"127.0.0.1:{port}",
+    )
+    assert "set another address in control.dashboard" in event["reason"]
+
+
+async def test_a_token_that_can_not_be_kept_is_said_and_no_more(daemon, tmp_path):
+    (tmp_path / TOKEN_FILE).mkdir()
+    async with opened(daemon, tmp_path) as door:
+        with pytest.raises(NotFound, match=rf"{TOKEN_FILE}, then restart"):
+            door.invite()
+
+
+async def test_no_invitation_before_and_after(daemon, tmp_path):
+    async with opened(daemon, tmp_path) as door:
+        assert json.loads(json.dumps(door.invite())).startswith(door.url)
+    with pytest.raises(NotFound):
+        door.invite()
+
+
+async def test_the_other_loopback(daemon, tmp_path):
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    async with opened(daemon, tmp_path, host="::1") as door:
+        if door.url is None:
+            pytest.skip("no IPv6 here")
+        assert door.url.startswith("http://[::1]:")
+        assert stat.S_IMODE((tmp_path / TOKEN_FILE).stat().st_mode) == 0o600

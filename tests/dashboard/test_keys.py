@@ -1,0 +1,107 @@
+"""The token's file: for its owner alone, kept over restarts, and replaced where others may know what is in it."""
+
+import os
+import re
+import stat
+
+import pytest
+from structlog.testing import capture_logs
+
+from syncd.dashboard.keys import Keys, load_token
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "dashboard.token"
+
+
+def mode(path):
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def test_a_new_token_is_for_its_owner_alone_whatever_the_umask(path):
+    before = os.umask(0)
+    try:
+        token = load_token(str(path))
+    finally:
+        os.umask(before)
+    assert mode(path) == 0o600
+    assert re.fullmatch(r"[\w-]{43}", token)
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_it_is_never_open_to_others_on_its_way(path, monkeypatch):
+    seen = []
+    rename = os.rename
+    monkeypatch.setattr(
+        os, "rename", lambda old, new: (seen.append((mode(old), os.path.exists(new))), rename(old, new))
+    )
+    load_token(str(path))
+    assert seen == [(0o600, False)]
+
+
+def test_it_stays_over_restarts(path):
+    with capture_logs() as logged:
+        assert load_token(str(path)) == load_token(str(path))
+    assert logged == []
+
+
+def test_what_a_crash_left_is_no_obstacle(path):
+    (path.parent / f"{path.name}.new").write_text("half")
+    assert load_token(str(path)) == load_token(str(path))
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("given", [0o640, 0o604, 0o622, 0o777])
+def test_one_that_others_had_access_to_is_replaced(path, given):
+    old = load_token(str(path))
+    path.chmod(given)
+    with capture_logs() as logged:
+        new = load_token(str(path))
+    assert new != old
+    assert mode(path) == 0o600
+    assert [event["event"] for event in logged] == ["dashboard.token_replaced"]
+    assert old not in str(logged)
+    assert new not in str(logged)
+
+
+@pytest.mark.parametrize("held", ["", "short", "x" * 44, "é" * 43, "a b" + "x" * 40])
+def test_one_that_is_none_is_replaced(path, held):
+    path.write_text(held)
+    path.chmod(0o600)
+    assert load_token(str(path)) != held
+
+
+def test_a_link_is_replaced_and_not_followed(path, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("x" * 43)
+    other.chmod(0o600)
+    path.symlink_to(other)
+    assert load_token(str(path)) != "x" * 43
+    assert not path.is_symlink()
+    assert other.read_text() == "x" * 43
+
+
+def test_a_pipe_does_not_hold_it_up(path):
+    os.mkfifo(path, 0o600)
+    load_token(str(path))
+    assert path.is_file()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_one_of_somebody_else_is_replaced(path):
+    old = load_token(str(path))
+    os.chown(path, 65_534, 65_534)
+    assert load_token(str(path)) != old
+    assert path.stat().st_uid == 0
+
+
+def test_the_cookie_does_not_tell_the_token(path):
+    token = load_token(str(path))
+    keys = Keys(token, port=8765)
+    assert "8765" in keys.cookie_name
+    assert token not in keys.cookie
+    assert keys.fits_cookie(keys.cookie)
+    assert not keys.fits_token(keys.cookie)
+    assert not keys.fits_cookie(token)
+    assert Keys(load_token(str(path)), port=8765).cookie == keys.cookie

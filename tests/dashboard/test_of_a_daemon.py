@@ -1,0 +1,64 @@
+"""A whole daemon with its dashboard."""
+
+import asyncio
+import io
+import socket
+import stat
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from syncd import logs
+from syncd.control.client import ControlClient, Refused
+from syncd.dashboard.door import TOKEN_FILE
+from tests.daemon.conftest import receiver, site
+
+__all__ = ["receiver", "site"]
+
+
+@pytest.fixture
+def ctl(site):
+    """Call the synchronous client in a thread."""
+    client = ControlClient(site.folder / "state" / "control.sock", timeout=10)
+    return lambda name: asyncio.to_thread(getattr(client, name))
+
+
+async def test_from_the_socket_to_the_page(site, ctl):
+    logged = io.StringIO()
+    logs.configure(level="debug", format="json", stream=logged)
+    site.settings["control"] = {"dashboard": "127.0.0.1:0"}
+    await site.start()
+    invitation = URL(await ctl("dashboard"))
+    token = (site.folder / "state" / TOKEN_FILE).read_text().strip()
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with session.get(invitation) as answer:
+            assert answer.status == 200
+        (cookie,) = session.cookie_jar
+        async with session.get(invitation.with_path("/v1/status")) as answer:
+            status = await answer.json()
+        assert status["dashboard"] == str(invitation.origin())
+        async with session.get(invitation.with_path("/v1/log")) as answer:
+            assert "dashboard.listening" in [event["event"] for event in (await answer.json())["events"]]
+        async with session.get(invitation.with_path("/v1/events")) as stream:
+            await site.end()  # which an open page does not hold up
+            await stream.read()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (site.folder / "state").iterdir()} == {0o600}
+    for secret in (token, cookie.value, invitation.query["ticket"]):
+        assert secret not in logged.getvalue()
+
+
+async def test_a_port_that_is_taken_does_not_end_the_daemon(site, ctl):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        site.settings["control"] = {"dashboard": f"127.0.0.1:{other.getsockname()[1]}"}
+        await site.start()
+        with pytest.raises(Refused, match="Address already in use: end the program that has it"):
+            await ctl("dashboard")
+        assert (await ctl("status"))["dashboard"] is None
+
+
+async def test_off_is_off(site, ctl):
+    await site.start()
+    with pytest.raises(Refused, match=r"the dashboard is off: set control\.dashboard in .*config\.yaml"):
+        await ctl("dashboard")
+    assert not (site.folder / "state" / TOKEN_FILE).exists()
