@@ -17,6 +17,8 @@
 ``GET /v1/job``            ``?target=``                          ``{"jobs": […]}`` with history
 ``POST /v1/retry``         ``{"targets": [target, …] or "all"}``  ``{"count": n}``
 ``POST /v1/cancel``        ``{"targets": [target, …]}``          ``{"count": n}``
+``GET /v1/preview``        ``?job= &size=``                      a small WebP image, or text
+``GET /v1/original``       ``?job=``                             the file
 ``GET /v1/log``            ``?limit= &level= &event= &text=``    ``{"events": […]}``
 ``GET /v1/events``         ``?only=``                            server-sent events
 ``POST /v1/reload``                                              ``{"messages": […]}``
@@ -39,8 +41,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from syncd.control import fields, openapi, stream
+from syncd.control.api_files import FileRoutes
 from syncd.control.events import Crowded
-from syncd.control.steering import BadConfig, Invalid, JobQuery, LogQuery, NotFound, Refusal, Sort, Steering
+from syncd.control.steering import BadConfig, Busy, Invalid, JobQuery, LogQuery, NotFound, Refusal, Sort, Steering
 from syncd.core.states import State
 from syncd.logs import LEVELS
 
@@ -64,6 +67,7 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
     app = web.Application(middlewares=[_errors, *guards], client_max_size=MAX_BODY)
     app[STEERING] = steering
     app.on_shutdown.append(_hang_up)
+    files = FileRoutes(steering.files)
     app.add_routes(
         [
             web.get("/healthz", _health),
@@ -74,6 +78,8 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
             web.get("/v1/remotes", _remotes),
             web.get("/v1/jobs", _jobs),
             web.get("/v1/job", _job),
+            web.get("/v1/preview", files.preview, allow_head=False),
+            web.get("/v1/original", files.original, allow_head=False),
             web.get("/v1/log", _log),
             web.get("/v1/throughput", _throughput),
             web.get("/v1/settings", _settings),
@@ -101,10 +107,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _error(404, str(error))
     except BadConfig as error:
         return _error(422, str(error), problems=error.problems)
+    except (Busy, Crowded) as error:
+        return _error(503, str(error))
     except Refusal as error:
         return _error(400, str(error))
-    except Crowded as error:
-        return _error(503, str(error))
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return _error(error.status, f"{request.method} {request.path}: {error.reason}", headers=allow)

@@ -36,6 +36,8 @@ _SHAPES = (
 )
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 _TEXT: Json = {"type": "string"}
+_BYTES: Json = {"type": "string", "format": "binary"}
+_ID = {"type": "string", "description": "A job's id in digits."}
 _TARGET = {"type": "string", "description": "A job's id in digits, or a file:// URI with an absolute path."}
 _URI = {"type": "string", "format": "uri", "description": "A file:// URI with the bytes of an absolute path."}
 
@@ -88,6 +90,14 @@ def _paths() -> Json:
         "/v1/job": _get(
             "The jobs of a file, or one, with history", _object({"jobs": _list(_ref("JobDetail"))}), target=_TARGET
         ),
+        "/v1/preview": _get(
+            "A small picture of a file, or the first 64 KiB of a text",
+            _BYTES,
+            kind="image/webp",
+            job=_ID,
+            size={"type": "integer", "enum": [320, 1600], "default": 320, "description": "Pixels of the longest edge."},
+        ),
+        "/v1/original": _get("A file as it is", _BYTES, kind="application/octet-stream", job=_ID),
         "/v1/log": _get(
             "What was logged last, oldest first",
             _object({"events": _list(_ref("LogEvent"))}),
@@ -130,7 +140,7 @@ def _paths() -> Json:
 
 def _get(summary: str, schema: Json, *, kind: str = "application/json", fails: str = "4XX", **query: Json) -> Json:
     parameters = [
-        {"name": name, "in": "query", "required": name == "target", "schema": of} for name, of in query.items()
+        {"name": name, "in": "query", "required": name in ("target", "job"), "schema": of} for name, of in query.items()
     ]
     return {"get": {"summary": summary, "parameters": parameters, "responses": _answers(schema, kind, fails)}}
 

@@ -14,6 +14,7 @@ from syncd.core.states import State
 
 if TYPE_CHECKING:  # the client knows these shapes, and needs no event loop for them
     from syncd.control.events import Hub
+    from syncd.control.files import Files
 
 
 class Refusal(Exception):  # noqa: N818 - the daemon is well, it just won't
@@ -26,6 +27,10 @@ class NotFound(Refusal):
 
 class Invalid(Refusal):
     """What was asked makes no sense as it stands."""
+
+
+class Busy(Refusal):
+    """It can be asked again in a while."""
 
 
 class BadConfig(Refusal):
@@ -91,7 +96,8 @@ class Status(TypedDict):
 class Job(TypedDict):
     """One file on its way to one remote. ``path`` is absolute, ``size`` in bytes, ``updated_at`` ISO 8601 with zone.
 
-    ``uri`` names the file exactly, as a ``file://`` URI; ``path`` and ``folder`` are for showing.
+    ``uri`` names the file exactly, as a ``file://`` URI; ``path``, ``name`` and ``folder`` are for showing. ``name`` is
+    the path below the folder, ``present`` says whether the file was there when it was last looked for.
 
     ``outcome`` is set for a job that is done, ``detail`` says why it waits, failed or was skipped, ``ref`` is what the
     server calls it, ``due_in_seconds`` counts to the next try, ``sent`` is how much of a file in flight has arrived.
@@ -101,6 +107,8 @@ class Job(TypedDict):
     path: str
     uri: str
     folder: str
+    name: str
+    present: bool
     remote: str
     state: str
     outcome: str | None
@@ -257,6 +265,10 @@ class Steering(Protocol):
     @property
     def events(self) -> "Hub":
         """Return where to listen to what happens."""
+
+    @property
+    def files(self) -> "Files":
+        """Return who has the local files."""
 
     async def health(self) -> str | None:
         """Return None if the daemon does its work, or one line that says why not."""

@@ -18,6 +18,7 @@ from syncd.control.events import Hub
 from syncd.control.steering import BadConfig, Limits
 from syncd.daemon import settings
 from syncd.daemon.aftermath import Aftermath
+from syncd.daemon.files import LocalFiles, open_files
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
 from syncd.daemon.serving import serving
 from syncd.dashboard.door import Door
@@ -42,6 +43,7 @@ class Daemon:
         self._hung_up = asyncio.Event()
         self._reloading = asyncio.Lock()
         self.rooms: Rooms
+        self.files: LocalFiles
         self.door: Door | None = None
         """The dashboard's, where there is to be one."""
 
@@ -60,7 +62,12 @@ class Daemon:
     async def _live(self, rooms: Rooms) -> None:
         self.rooms = rooms
         aftermath = Aftermath(rooms)
-        async with serving(self), _task(self, aftermath.run()), _task(self, self._heartbeat()):
+        async with (
+            open_files(rooms) as self.files,
+            serving(self),
+            _task(self, aftermath.run()),
+            _task(self, self._heartbeat()),
+        ):
             await self._work()
 
     async def _work(self) -> None:

@@ -21,6 +21,8 @@ def job(record: JobRecord, sent: int | None) -> api.Job:
         "path": displayed(path),
         "uri": targets.encode(path),
         "folder": displayed(record.folder),
+        "name": displayed(record.path),
+        "present": record.present,
         "remote": record.remote,
         "state": record.state.value,
         "outcome": record.outcome.value if record.outcome else None,

@@ -15,6 +15,7 @@ from syncd.control.targets import Target
 from syncd.core.names import displayed
 from syncd.core.states import State
 from syncd.daemon import metrics, settings, shapes
+from syncd.daemon.files import LocalFiles
 from syncd.engine.lane import Lane
 from syncd.engine.throttle import STEP
 from syncd.store.jobs import JobRecord
@@ -45,6 +46,11 @@ class DaemonSteering(api.Steering):
     def events(self) -> Hub:
         """Return where to listen to what happens."""
         return self._daemon.hub
+
+    @property
+    def files(self) -> LocalFiles:
+        """Return who has the local files."""
+        return self._daemon.files
 
     async def health(self) -> str | None:
         """Return None, or why the daemon does not do its work."""

@@ -42,7 +42,7 @@ class FileSource:
         self._sums = array("I")
         self._memory: bytes | None = None
         self._cancelled = threading.Event()
-        self.name = _valid_unicode(os.path.basename(path))
+        self.name = valid_unicode(os.path.basename(path))
         self.media_type = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
         self.size = stamp.size
 
@@ -56,7 +56,7 @@ class FileSource:
         """
 
         def start() -> FileSource:
-            descriptor = _open(folder, path, follow_symlinks=follow_symlinks)
+            descriptor = open_regular(folder, path, follow_symlinks=follow_symlinks)
             if stamp_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
                 os.close(descriptor)
                 raise FileChanged("the file changed since it was queued")
@@ -156,11 +156,14 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return Stamp(device=status.st_dev, inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
-def _open(folder: str, path: str, *, follow_symlinks: bool) -> int:
-    """Open a regular file for reading, with no symlink on the way below ``folder`` unless asked."""
+def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
+    """Open a regular file for reading, with no symlink on the way below ``folder`` unless asked; return its descriptor.
+
+    ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it can't be. Blocks.
+    """
     with _reading(), ExitStack() as stack:
         if follow_symlinks or os.open not in os.supports_dir_fd:
-            return _open_regular(os.path.join(folder, path), None, follow_symlinks=follow_symlinks)
+            return _open_here(os.path.join(folder, path), None, follow_symlinks=follow_symlinks)
         above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, above)
         *parents, name = path.split("/")
@@ -168,10 +171,10 @@ def _open(folder: str, path: str, *, follow_symlinks: bool) -> int:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             above = os.open(parent, flags, dir_fd=above)
             stack.callback(os.close, above)
-        return _open_regular(name, above, follow_symlinks=False)
+        return _open_here(name, above, follow_symlinks=False)
 
 
-def _open_regular(name: str, above: int | None, *, follow_symlinks: bool) -> int:
+def _open_here(name: str, above: int | None, *, follow_symlinks: bool) -> int:
     mode = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks).st_mode
     if not stat.S_ISREG(mode):  # looked at before: opening a device or a FIFO may have effects
         raise NotUploadable("not a regular file")
@@ -198,6 +201,6 @@ def _reading() -> Iterator[None]:
         raise FileUnreadable(f"the file can't be read: {error.strerror}") from None
 
 
-def _valid_unicode(name: str) -> str:
+def valid_unicode(name: str) -> str:
     """Return ``name`` with the bytes that are not UTF-8 replaced."""
     return os.fsencode(name).decode("utf-8", "replace")

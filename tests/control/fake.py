@@ -10,6 +10,8 @@ def job(number=17, path="/srv/inbox/a b.jpg", **other):
         "path": path,
         "uri": f"file://{path}",
         "folder": "/srv/inbox",
+        "name": "a b.jpg",
+        "present": True,
         "remote": "drive",
         "state": "failed",
         "outcome": None,
@@ -65,6 +67,7 @@ class FakeDaemon:
         self.hub = Hub()
         self.trouble = None
         self.dashboard_trouble = None
+        self.files = None
         self.logged = [{"timestamp": "2026-01-02T03:04:05.000Z", "level": "info", "event": "daemon.started", "pid": 1}]
 
     @property

@@ -461,7 +461,7 @@ async def test_a_cancelled_open_leaves_nothing_open(folder, monkeypatch):
     expected = stamp_of((folder / "a.jpg").stat())
     before = descriptors()
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
-    real = module._open
+    real = module.open_regular
 
     def slowly(*arguments, **options):
         begun.set()
@@ -471,7 +471,7 @@ async def test_a_cancelled_open_leaves_nothing_open(folder, monkeypatch):
         finally:
             ended.set()
 
-    monkeypatch.setattr(module, "_open", slowly)
+    monkeypatch.setattr(module, "open_regular", slowly)
     opening = asyncio.create_task(
         FileSource.open(os.fspath(folder), "a.jpg", expected, block_size=BLOCK, follow_symlinks=False)
     )

@@ -1,0 +1,38 @@
+"""What can be asked about the local files behind the jobs: the part of the contract that is about bytes, not JSON."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What to show of a file. ``tag`` stands for its state; ``body`` is None where the asker has that already."""
+
+    tag: str
+    media_type: str
+    body: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Original:
+    """An open file, for the asker to close; ``size`` in bytes. ``media_type`` is None unless browsers can show it."""
+
+    file: BinaryIO
+    size: int
+    name: str
+    media_type: str | None
+
+
+class Files(Protocol):
+    """The watched folders' files. Every call may raise a :class:`~syncd.control.steering.Refusal`."""
+
+    async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
+        """Return a small picture of a job's file, ``edge`` pixels long at most, or its text.
+
+        ``known`` are the tags of what the asker has. ``NotFound`` if there is no job, no file or no picture, ``Busy``
+        if too many are asked for.
+        """
+
+    async def original(self, job: int) -> Original:
+        """Open a job's file; ``NotFound`` if there is no job or no file."""

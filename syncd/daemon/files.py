@@ -1,0 +1,122 @@
+"""The local files behind the jobs, as the control API asks for them: opened as an upload opens them, or not at all."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
+from typing import BinaryIO
+
+from syncd.config.model import Folder
+from syncd.control.files import Files, Original, Preview
+from syncd.control.steering import Busy, NotFound
+from syncd.core.errors import Failure, FileGone
+from syncd.core.names import displayed
+from syncd.daemon.rooms import Rooms
+from syncd.engine.source import open_regular, stamp_of, valid_unicode
+from syncd.preview.cache import Cache
+from syncd.preview.previews import Crowded, Previews
+from syncd.preview.protocol import Unshowable
+from syncd.preview.renderer import Renderer
+from syncd.store.jobs import JobRecord
+
+TEXT_SIZE = 64 * 1024
+"""Bytes of a text that are shown."""
+GENERATION = 1
+"""Another number for previews that are made in another way: those that browsers and the cache hold are stale then."""
+SHOWN_BY_BROWSERS = {
+    ".apng": "image/apng",
+    ".avif": "image/avif",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".ico": "image/x-icon",
+    ".jfif": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+"""Raster images alone: an SVG is a program."""
+
+
+@asynccontextmanager
+async def open_files(rooms: Rooms) -> AsyncGenerator["LocalFiles"]:
+    """Have the files at hand as long as the context lasts."""
+    previews = Previews(Cache(os.path.join(rooms.config.state_dir, "previews")), Renderer())
+    try:
+        yield LocalFiles(rooms, previews)
+    finally:
+        await previews.close()
+
+
+class LocalFiles(Files):
+    """The files of the folders that are watched now."""
+
+    def __init__(self, rooms: Rooms, previews: Previews) -> None:
+        self._rooms = rooms
+        self._previews = previews
+
+    async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
+        """Return a small picture of a job's file, or its text."""
+        record, file = await self._open(job)
+        with file:
+            tag = _tag(file, edge)
+            text = record.path.lower().endswith(".txt")
+            media_type = "text/plain; charset=utf-8" if text else "image/webp"
+            if tag in known:
+                return Preview(tag=tag, media_type=media_type, body=None)
+            if text:
+                body = (await asyncio.to_thread(file.read, TEXT_SIZE)).decode("utf-8", "replace").encode()
+            else:
+                body = await self._picture(record, file, tag, edge)
+            return Preview(tag=tag, media_type=media_type, body=body)
+
+    async def _picture(self, record: JobRecord, file: BinaryIO, tag: str, edge: int) -> bytes:
+        try:
+            return await self._previews.get(file.fileno(), tag, edge)
+        except Unshowable as reason:
+            raise NotFound(f"{displayed(record.path)}: {reason}") from None
+        except Crowded as reason:
+            raise Busy(str(reason)) from None
+
+    async def original(self, job: int) -> Original:
+        """Open a job's file."""
+        record, file = await self._open(job)
+        name = valid_unicode(os.path.basename(record.path))
+        media_type = SHOWN_BY_BROWSERS.get(os.path.splitext(name)[1].lower())
+        return Original(file=file, size=os.fstat(file.fileno()).st_size, name=name, media_type=media_type)
+
+    async def _open(self, job: int) -> tuple[JobRecord, BinaryIO]:
+        record = await self._rooms.store.job(job)
+        if record is None:
+            raise NotFound(f"there is no job {job}")
+        settings = self._rooms.folders.settings.get(record.folder)
+        if settings is None:
+            raise NotFound(f"{displayed(record.folder)} is not watched any more")
+        try:
+            return record, await asyncio.to_thread(_opened, settings, record)
+        except Failure as failure:
+            raise NotFound(f"{displayed(record.path)}: {failure}") from None
+
+
+def _opened(settings: Folder, record: JobRecord) -> BinaryIO:
+    """Open the file where it was, or where it was moved to after its upload."""
+    try:
+        descriptor = open_regular(settings.path, record.path, follow_symlinks=settings.follow_symlinks)
+    except FileGone:
+        if settings.after_upload.action == "delete":
+            raise FileGone("the file is gone: after_upload deletes what was uploaded") from None
+        if settings.after_upload.directory is None:
+            raise
+        descriptor = open_regular(settings.after_upload.directory, record.path, follow_symlinks=False)
+        if os.fstat(descriptor).st_size != record.size:
+            os.close(descriptor)
+            raise FileGone("the file is gone: after_upload moved it, and another has its name there") from None
+    return open(descriptor, "rb", buffering=0)
+
+
+def _tag(file: BinaryIO, edge: int) -> str:
+    """Return what changes with the file's state and with how it is shown."""
+    stamp = stamp_of(os.fstat(file.fileno()))
+    return hashlib.sha256(repr((stamp, edge, GENERATION)).encode()).hexdigest()[:32]

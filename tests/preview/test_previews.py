@@ -1,0 +1,109 @@
+"""Pictures that were made before: kept within a size, never trusted when broken; and files that have none."""
+
+import asyncio
+import os
+
+import pytest
+
+from syncd.preview import previews as module
+from syncd.preview.cache import Cache
+from syncd.preview.previews import LARGE, SMALL, Crowded, Previews
+from syncd.preview.protocol import Unshowable
+
+
+class Counting:
+    """A renderer that counts."""
+
+    def __init__(self):
+        self.made = []
+        self.fails = None
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def render(self, descriptor, edge):
+        self.made.append(descriptor)
+        await self.go.wait()
+        if self.fails:
+            raise Unshowable(self.fails)
+        return b"picture %d" % descriptor
+
+    async def close(self):
+        pass
+
+
+def test_what_was_put_is_got(tmp_path):
+    cache = Cache(str(tmp_path / "previews"))
+    assert cache.get("a") is None
+    cache.put("a", b"picture")
+    assert cache.get("a") == b"picture"
+    assert Cache(str(tmp_path / "previews")).get("a") == b"picture"
+    assert (tmp_path / "previews").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:-1], lambda data: data[:-1] + b"!"])
+def test_a_damaged_one_is_not_shown(tmp_path, harm):
+    cache = Cache(str(tmp_path))
+    cache.put("a", b"picture")
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(harm(file.read_bytes()))
+    assert cache.get("a") is None
+    cache.put("a", b"picture")
+    assert cache.get("a") == b"picture"
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_the_oldest_make_room(tmp_path, anew):
+    cache = Cache(str(tmp_path), limit=10_000)
+    for number in range(25):
+        cache.put(str(number), bytes(1000))
+        os.utime(tmp_path / f"{number}.webp", ns=(number, number))
+        if anew:
+            cache = Cache(str(tmp_path), limit=10_000)
+        assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 12_000
+    assert cache.get("0") is None
+    assert cache.get("23")
+
+
+def test_a_disk_that_takes_nothing_is_no_trouble(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    cache = Cache(str(tmp_path / "file" / "previews"))
+    cache.put("a", b"picture")
+    assert cache.get("a") is None
+
+
+async def test_a_small_one_is_made_once(tmp_path):
+    made = Counting()
+    previews = Previews(Cache(str(tmp_path)), made)
+    assert await asyncio.gather(*(previews.get(7, "a", SMALL) for _ in range(20))) == [b"picture 7"] * 20
+    assert made.made == [7]
+    assert await Previews(Cache(str(tmp_path)), made).get(8, "a", SMALL) == b"picture 7"
+
+
+async def test_a_large_one_takes_no_room(tmp_path):
+    previews = Previews(Cache(str(tmp_path)), Counting())
+    assert await previews.get(7, "a", LARGE) == b"picture 7"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_has_none_is_asked_once(tmp_path):
+    made = Counting()
+    made.fails = "broken"
+    previews = Previews(Cache(str(tmp_path)), made)
+    for _ in range(3):
+        with pytest.raises(Unshowable, match="broken"):
+            await previews.get(7, "a", SMALL)
+    assert made.made == [7]
+
+
+async def test_only_so_many_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WAITING", 3)
+    made = Counting()
+    made.go.clear()
+    previews = Previews(Cache(str(tmp_path)), made)
+    asked = [asyncio.create_task(previews.get(number, f"{number}", LARGE)) for number in range(4)]
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    (refused,) = done
+    assert isinstance(refused.exception(), Crowded)
+    made.go.set()
+    assert sorted(await asyncio.gather(*(task for task in asked if task is not refused)))
+    assert await previews.get(9, "9", LARGE) == b"picture 9"
