@@ -50,7 +50,7 @@ def command(folder: str | None, port: int, *, once: bool) -> int:
     with _ended_by_signals(), set_up(folder) as stage, stage.playing(port):
         click.echo(f"Receiver at {stage.url}, daemon watching {stage.inbox}.")
         if not once:
-            click.echo(f"Dashboard: {_invitation(stage)}")
+            click.echo(f"Dashboard: {invitation(stage)}")
         paths = _bring_up(stage, console)
         problems = compare(stage.client, stage.url, paths)
         for problem in problems:
@@ -81,7 +81,8 @@ def _bring_up(stage: Stage, console: Console) -> list[str]:
             time.sleep(LOOK)
 
 
-def _invitation(stage: Stage) -> str:
+def invitation(stage: Stage) -> str:
+    """Return the address that opens the dashboard, or why there is none."""
     try:
         return f"{stage.client.dashboard()} (once, within a minute)"
     except Refused as error:

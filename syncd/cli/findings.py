@@ -11,10 +11,11 @@ from typing import Literal
 from syncd import __version__
 from syncd.cli import words
 from syncd.config.load import ConfigError, Loaded, find, load
-from syncd.config.model import Config, Folder, ImageRemote, MultipartRemote
+from syncd.config.model import Address, Config, Folder, ImageRemote, MultipartRemote
 from syncd.control.client import ControlClient, ControlError, NotRunning
 from syncd.core.errors import Failure, Unauthorized
 from syncd.core.names import displayed
+from syncd.dashboard.door import bind, netloc
 from syncd.remote.make import make_remote
 from syncd.store.errors import StoreError
 from syncd.store.opening import examine
@@ -118,15 +119,28 @@ def check_state(config: Config) -> Iterator[Finding]:
             yield Finding(level="error", where="job store", what=str(error))
 
 
-def check_daemon(config: Config) -> Finding:
-    """Ask whether a daemon of this configuration runs."""
+def check_daemon(config: Config) -> Iterator[Finding]:
+    """Ask whether a daemon of this configuration runs; if none does, look whether it could have its dashboard."""
     try:
         status = ControlClient(config.control.socket, timeout=5).status()
     except NotRunning:
-        return Finding(level="ok", where="daemon", what="is not running", advice="start it with: syncd run")
+        yield Finding(level="ok", where="daemon", what="is not running", advice="start it with: syncd run")
+        if config.control.dashboard is not None:
+            yield _check_dashboard(config.control.dashboard)
     except ControlError as error:
-        return Finding(level="warn", where="daemon", what=str(error))
-    return Finding(level="ok", where="daemon", what=f"is {words.clean(status['state'])} with pid {status['pid']}")
+        yield Finding(level="warn", where="daemon", what=str(error))
+    else:
+        yield Finding(level="ok", where="daemon", what=f"is {words.clean(status['state'])} with pid {status['pid']}")
+
+
+def _check_dashboard(at: Address) -> Finding:
+    where = f"dashboard {netloc(at.host, at.port)}"
+    try:
+        bind(at.host, at.port).close()
+    except OSError as error:
+        advice = "end the program that has it, or set another port in control.dashboard; syncd works without, too"
+        return Finding(level="warn", where=where, what=os.strerror(error.errno or 0), advice=advice)
+    return Finding(level="ok", where=where, what="the port is free")
 
 
 class _Unthrottled:
@@ -163,7 +177,7 @@ async def check_all(config: str | None) -> AsyncGenerator[Finding]:
         yield finding
     if loaded is None:
         return
-    for finding in (*check_folders(loaded.config), *check_state(loaded.config), check_daemon(loaded.config)):
+    for finding in (*check_folders(loaded.config), *check_state(loaded.config), *check_daemon(loaded.config)):
         yield finding
     for name, settings in loaded.config.remotes.items():
         yield await check_remote(name, settings)

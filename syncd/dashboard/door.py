@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from syncd.control.api import make_app
 from syncd.control.steering import NotFound, Steering
 from syncd.core.names import displayed
-from syncd.dashboard.guards import add_headers, has_key, make_guard
+from syncd.dashboard.guards import HEADERS, add_headers, has_key, make_guard
 from syncd.dashboard.keys import Keys, Tickets, load_token
 from syncd.dashboard.pages import LOCKED, LOGIN, WELCOME, Page, load_pages, routes
 
@@ -50,6 +50,19 @@ class _TurnAway(asyncio.Protocol):
         writable.close()
 
 
+class _Connection(web.RequestHandler):
+    """A connection whose answer to what is no HTTP, which no handler sees, has the headers of all answers too."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        answer = super().handle_error(request, status, exc, message)
+        answer.headers.update(HEADERS)
+        return answer
+
+
 class Door:
     """Serves the dashboard at ``host`` and ``port`` (0 for any that is free) from :meth:`start` to :meth:`stop`."""
 
@@ -75,10 +88,10 @@ class Door:
 
     async def start(self) -> None:
         """Listen; where that can't be, log why."""
-        place = _netloc(self._host, self._port)
+        place = netloc(self._host, self._port)
         try:
             token = await asyncio.to_thread(load_token, os.path.join(self._state_dir, TOKEN_FILE))
-            listening = _bind(self._host, self._port)
+            listening = bind(self._host, self._port)
         except OSError as error:
             reason = f"{os.strerror(error.errno) if error.errno else error}: {_advice(error)}"
             self._trouble = f"the dashboard could not listen at {place}: {reason}"
@@ -86,7 +99,7 @@ class Door:
             return
         self._port = listening.getsockname()[1]
         await self._serve(listening, Keys(token, port=self._port))
-        self.url = f"http://{_netloc(self._host, self._port)}"
+        self.url = f"http://{netloc(self._host, self._port)}"
         log.info("dashboard.listening", url=self.url)
 
     async def stop(self) -> None:
@@ -105,20 +118,14 @@ class Door:
 
     async def _serve(self, listening: socket.socket, keys: Keys) -> None:
         pages = load_pages()
-        names = {_netloc(host, self._port) for host in (self._host, "127.0.0.1", "localhost", "::1")}
+        names = {netloc(host, self._port) for host in (self._host, "127.0.0.1", "localhost", "::1")}
         app = make_app(self._steering, make_guard(keys, hosts=names, locked=pages[LOCKED]))
         app.on_response_prepare.append(add_headers)
         app.add_routes([*routes(pages), self._login(keys, welcome=pages[WELCOME], locked=pages[LOCKED])])
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=IDLE_TIMEOUT,
-            logger=_http_log,
-            shutdown_timeout=1.0,
-        )
+        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
         await self._runner.setup()
-        self._server = await asyncio.get_running_loop().create_server(_bounded(self._runner), sock=listening)
+        assert self._runner.server is not None
+        self._server = await asyncio.get_running_loop().create_server(_bounded(self._runner.server), sock=listening)
 
     def _login(self, keys: Keys, *, welcome: Page, locked: Page) -> web.RouteDef:
         async def login(request: web.Request) -> web.Response:
@@ -137,13 +144,14 @@ class Door:
         return web.get(LOGIN, login, allow_head=False)
 
 
-def _netloc(host: str, port: int) -> str:
-    """Return the two as they stand in a URL, and so in ``Host``: without the port where it is HTTP's own."""
+def netloc(host: str, port: int) -> str:
+    """Return the two as they stand in a URL and in ``Host``: without the port where it is HTTP's own."""
     named = f"[{host}]" if ":" in host else host
     return named if port == 80 else f"{named}:{port}"
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; OSError where that can't be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=128)
     listening.setblocking(False)
@@ -157,11 +165,19 @@ def _advice(error: OSError) -> str:
     return f"{first}set another address in control.dashboard, then restart the daemon"
 
 
-def _bounded(runner: web.AppRunner) -> Callable[[], asyncio.BaseProtocol]:
-    server = runner.server
-    assert server is not None
+def _bounded(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
+    loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.BaseProtocol:
-        return _TurnAway() if len(server.connections) >= MOST_CONNECTIONS else server()
+        if len(server.connections) >= MOST_CONNECTIONS:
+            return _TurnAway()
+        return _Connection(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type] # off, as aiohttp's own runner has it; there are tickets in it
+            auto_decompress=False,
+            keepalive_timeout=IDLE_TIMEOUT,
+            logger=_http_log,
+        )
 
     return protocol

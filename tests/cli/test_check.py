@@ -132,3 +132,12 @@ def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
     with listening(FakeDaemon(), tmp_path / "state" / "control.sock"):
         code, seen = found(config(receiver))
     assert (code, seen["daemon"]["what"]) == (0, "is running with pid 4711")
+
+
+def test_a_dashboard_that_could_not_be_there(found, config, receiver):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        path = config(receiver, extra=f"control: {{dashboard: 127.0.0.1:{other.getsockname()[1]}}}")
+        code, seen = found(path)
+    assert (code, seen["dashboard"]["level"], seen["dashboard"]["what"]) == (0, "warn", "Address already in use")
+    assert "control.dashboard" in seen["dashboard"]["advice"]
+    assert found(path)[1]["dashboard"]["level"] == "ok"

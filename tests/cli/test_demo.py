@@ -5,9 +5,11 @@ import os
 import signal
 import stat
 import time
+from urllib.request import urlopen
 
 import pytest
 
+from syncd.cli.demo import invitation
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.stage import MARKER, set_up
 
@@ -106,6 +108,13 @@ def test_children_are_up_and_end_with_it_and_a_shutdown_is_noticed(folder):
             wait_for(stage.ended)
             assert len(children_of(folder)) == 1
         assert children_of(folder) == []
+
+
+def test_its_dashboard_is_open_to_who_reads_where_it_is(folder):
+    with set_up(str(folder)) as stage, stage.playing(0):
+        address, _, _ = invitation(stage).partition(" ")
+        with urlopen(address) as answer:
+            assert (answer.status, answer.headers.get_content_type()) == (200, "text/html")
 
 
 def test_the_death_of_the_daemon_is_noticed(folder):

@@ -40,7 +40,9 @@ async def test_from_a_file_to_the_page(door, tmp_path, page):
     """SameSite=Strict: the cookie comes with the page's first request only if that request began here."""
     path = os.fspath(tmp_path / "open.html")
     write_page(path, door.invite())
-    await page.goto(f"file://{path}")
+    async with page.expect_response(f"{door.url}/") as answer:
+        await page.goto(f"file://{path}")
+    assert (await answer.value).status == 200
     await page.wait_for_url(f"{door.url}/")
     assert await page.evaluate("fetch('/').then(answer => answer.status)") == 200
     assert await page.evaluate("fetch('/v1/status').then(answer => answer.status)") == 200

@@ -317,7 +317,9 @@ async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
 async def test_a_head_that_is_too_much_is_refused(door, head):
     raw = f"GET / HTTP/1.1\r\nHost: {door.url[7:]}\r\n{head}\r\n\r\n"
     with capture_logs() as logged:
-        assert status_of(await say(door, raw)) == 400
+        answer = await say(door, raw)
+    assert status_of(answer) == 400
+    assert guards.CSP.encode() in answer
     assert logged == []
 
 
