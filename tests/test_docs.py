@@ -417,7 +417,7 @@ def test_metrics(tmp_path: Path) -> None:
     folder.mkdir()
 
     async def scraped() -> str:
-        daemon = Daemon(Loaded(config=configuration(tmp_path, (), {}), path=tmp_path / "config.yaml", warnings=()))
+        daemon = Daemon(Loaded(config=configuration(tmp_path, (), {"state_dir": "state"}), path=tmp_path / "config.yaml", warnings=()))
         async with open_rooms(daemon.loaded.config, failed=pytest.fail) as daemon.rooms:
             body, _ = await metrics.scrape(daemon)
             return body.decode()
