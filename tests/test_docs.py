@@ -417,7 +417,8 @@ def test_metrics(tmp_path: Path) -> None:
     folder.mkdir()
 
     async def scraped() -> str:
-        daemon = Daemon(Loaded(config=configuration(tmp_path, (), {"state_dir": "state"}), path=tmp_path / "config.yaml", warnings=()))
+        config = configuration(tmp_path, (), {"state_dir": "state"})
+        daemon = Daemon(Loaded(config=config, path=tmp_path / "config.yaml", warnings=()))
         async with open_rooms(daemon.loaded.config, failed=pytest.fail) as daemon.rooms:
             body, _ = await metrics.scrape(daemon)
             return body.decode()
