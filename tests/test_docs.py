@@ -29,6 +29,7 @@ from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
 from syncd.control import api, steering
 from syncd.control.events import KINDS, LOST
+from syncd.core.model import Sort
 from syncd.core.states import TABLE, Cause, Outcome, State
 from syncd.daemon import journal, metrics
 from syncd.daemon.rooms import open_rooms
@@ -408,7 +409,7 @@ def test_events_of_the_control_api() -> None:
 
 
 def test_how_jobs_are_sorted() -> None:
-    assert set(steering.Sort) <= set(code(part(DOCS["commands"], "### Which jobs")))
+    assert set(Sort) <= set(code(part(DOCS["commands"], "### Which jobs")))
 
 
 def test_metrics(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | 
         )
         found += page["jobs"]
         cursor = page["next"]
-        if cursor is None or not page["jobs"]:
+        if cursor is None or not (page["jobs"] or page["partial"]):
             break
     _print({"jobs": found, "next": cursor}, as_json=as_json, lines=ctl_view.jobs(found, more=cursor is not None))
 

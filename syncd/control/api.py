@@ -13,7 +13,7 @@
 ``POST /v1/start``                                               ``{}``
 ``POST /v1/stop``          ``{"now": bool}``                     ``{}``
 ``POST /v1/rescan``        ``{"path": file URI}``                ``{}``
-``GET /v1/jobs``           ``?state= &limit= &before= …``        ``{"jobs": […], "next": cursor}``
+``GET /v1/jobs``           ``?state= &limit= &before= …``        ``{"jobs": […], "next": cursor, …}``
 ``GET /v1/job``            ``?target=``                          ``{"jobs": […]}`` with history
 ``POST /v1/retry``         ``{"targets": [target, …] or "all"}``  ``{"count": n}``
 ``POST /v1/cancel``        ``{"targets": [target, …]}``          ``{"count": n}``
@@ -43,7 +43,8 @@ from aiohttp.typedefs import Handler, Middleware
 from syncd.control import fields, openapi, stream
 from syncd.control.api_files import FileRoutes
 from syncd.control.events import Crowded
-from syncd.control.steering import BadConfig, Busy, Invalid, JobQuery, LogQuery, NotFound, Refusal, Sort, Steering
+from syncd.control.steering import BadConfig, Busy, Invalid, JobQuery, LogQuery, NotFound, Refusal, Steering
+from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.logs import LEVELS
 

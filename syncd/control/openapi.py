@@ -12,6 +12,7 @@ from typing import Any, NotRequired, get_args, get_origin, get_type_hints, is_ty
 from syncd import __version__
 from syncd.control import steering
 from syncd.control.events import KINDS
+from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.logs import LEVELS
 
@@ -85,7 +86,7 @@ def _paths() -> Json:
             search={"type": "string", "description": "Text in the path."},
             folder=_URI,
             remote={"type": "string", "description": "A remote's name."},
-            sort={**_one_of(steering.Sort), "default": steering.Sort.LATEST.value},
+            sort={**_one_of(Sort), "default": Sort.LATEST.value},
         ),
         "/v1/job": _get(
             "The jobs of a file, or one, with history", _object({"jobs": _list(_ref("JobDetail"))}), target=_TARGET

@@ -6,10 +6,10 @@ a name that are not UTF-8 stand as ``\xff``, a newline as ``\n``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
 from syncd.control.targets import Target
+from syncd.core.model import Sort
 from syncd.core.states import State
 
 if TYPE_CHECKING:  # the client knows these shapes, and needs no event loop for them
@@ -137,10 +137,14 @@ class JobDetail(Job):
 
 
 class JobPage(TypedDict):
-    """Some jobs, latest change first. ``next`` is the cursor of the page after this one, None on the last."""
+    """Some jobs. ``next`` is the cursor of the page after this one, None on the last.
+
+    A ``partial`` page has fewer jobs than it could, maybe none: a search took too long, and goes on at ``next``.
+    """
 
     jobs: list[Job]
     next: str | None
+    partial: bool
 
 
 class DaemonEvent(TypedDict):
@@ -211,15 +215,6 @@ class Settings(TypedDict):
 
 LogEvent = dict[str, Any]
 """One log event: ``timestamp`` (ISO 8601, UTC), ``level``, ``event``, and its own fields."""
-
-
-class Sort(StrEnum):
-    """In which order jobs are listed; each has an index in the store."""
-
-    LATEST = "latest"
-    """The latest change first."""
-    OLDEST = "oldest"
-    """The oldest change first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """The values that the rooms hand to each other."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from syncd.core.chunks import ChunkSet
 
@@ -87,3 +88,16 @@ class Receipt:
 
     stored: Stored | None = None
     doubtful: bool = False
+
+
+class Sort(StrEnum):
+    """In which order jobs are listed."""
+
+    LATEST = "latest"
+    """The latest change first."""
+    OLDEST = "oldest"
+    """The oldest change first."""
+    LARGEST = "largest"
+    SMALLEST = "smallest"
+    NAME = "name"
+    """By folder and path, in the order of their bytes."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
@@ -14,18 +13,14 @@ from syncd.control.events import Hub
 from syncd.control.targets import Target
 from syncd.core.names import displayed
 from syncd.core.states import State
-from syncd.daemon import metrics, settings, shapes
+from syncd.daemon import cursors, metrics, settings, shapes
 from syncd.daemon.files import LocalFiles
 from syncd.engine.lane import Lane
 from syncd.engine.throttle import STEP
-from syncd.store.jobs import JobRecord
+from syncd.store.jobs import JobRecord, Wanted
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
     from syncd.daemon.service import Daemon
-
-
-_CURSOR = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?:[0-9]{1,18}")
-"""When a job last changed, and its id: where a page ends."""
 
 
 class _Work(TypedDict):
@@ -187,20 +182,21 @@ class DaemonSteering(api.Steering):
         rooms = self._daemon.rooms
         if query.remote is not None and query.remote not in rooms.remote_ids:
             raise api.NotFound(f"there is no remote {displayed(query.remote)}")
-        found = await rooms.store.jobs(
-            [number for name, number in rooms.remote_ids.items() if query.remote in (None, name)],
-            state=query.state,
-            limit=query.limit + 1,
-            before=_cursor(query.before),
-            search=query.search,
-            folder=query.folder,
-            oldest_first=query.sort is api.Sort.OLDEST,
+        page = await rooms.store.page(
+            Wanted(
+                remote_ids=[number for name, number in rooms.remote_ids.items() if query.remote in (None, name)],
+                state=query.state,
+                folder=query.folder,
+                search=query.search,
+                sort=query.sort,
+                after=cursors.decode(query.before, query.sort),
+                limit=query.limit,
+            )
         )
-        page = found[: query.limit]
-        more = len(found) > query.limit
         return {
-            "jobs": self._described(page),
-            "next": f"{page[-1].updated_at!r}:{page[-1].id}" if more else None,
+            "jobs": self._described(page.jobs),
+            "next": cursors.encode(page.next, query.sort),
+            "partial": page.partial,
         }
 
     async def show(self, target: Target) -> list[api.JobDetail]:
@@ -272,12 +268,3 @@ class DaemonSteering(api.Steering):
     async def shutdown(self) -> None:
         """Begin to end the process."""
         self._daemon.end()
-
-
-def _cursor(text: str | None) -> tuple[float, int] | None:
-    if text is None:
-        return None
-    if not _CURSOR.fullmatch(text):
-        raise api.Invalid("before: not a cursor that an earlier answer gave as next")
-    at, _, number = text.partition(":")
-    return float(at), int(number)

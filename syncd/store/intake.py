@@ -10,7 +10,7 @@ from syncd.core.model import Seen, Stamp
 from syncd.core.states import Cause, State
 from syncd.store.moves import NewJob, Work, create, load_all, move, parts, stamp_of
 from syncd.store.records import LARGE
-from syncd.store.schema import files, jobs, remotes
+from syncd.store.schema import files, folders, jobs, remotes
 
 Vanished = Callable[[str, str], bool]
 """Says of a folder and a path in it whether there is nothing there; called in the writer's thread."""
@@ -25,6 +25,7 @@ _WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expandin
 _NEW = insert(files).returning(files.c.id, files.c.path, files.c.version)
 _PLACE = update(files).where(files.c.id == bindparam("file"))
 _RESIZE = update(jobs).where(jobs.c.file_id == bindparam("file"))
+_FOLDER_ID = select(folders.c.id).where(folders.c.path == bindparam("folder"))
 _NAMES = select(remotes.c.id, remotes.c.name)
 _REVIVABLE = (Cause.UNFIT, Cause.GONE)
 _OPEN = (State.QUEUED, State.WAITING, State.FAILED)
@@ -109,6 +110,7 @@ def _apply(work: Work, folder: str, placed: list[tuple[Seen, int, int]], wanted:
                 effects[effect].append(job)
     for (cause, detail), affected in effects.items():
         move(work, cause, affected, detail=detail, attempts=0, due_at=work.now)
+    folder_id = work.connection.execute(_FOLDER_ID, {"folder": folder}).scalar_one()
     create(
         work,
         [
@@ -120,6 +122,7 @@ def _apply(work: Work, folder: str, placed: list[tuple[Seen, int, int]], wanted:
                 remote=names[remote_id],
                 size=_stamp(one).size,
                 version=version,
+                folder_id=folder_id,
                 unfit=one.unfit,
             )
             for one, file_id, version in placed

@@ -5,6 +5,7 @@ cancelled may still be carried out.
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -13,13 +14,14 @@ from sqlalchemy import Connection
 
 from syncd.core.model import Seen, Session, Stamp, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store import claims, intake, people, uploads
+from syncd.store import claims, intake, listing, people, uploads
 from syncd.store.database import Database
 from syncd.store.intake import Vanished
+from syncd.store.listing import Page, Wanted
 from syncd.store.moves import Work
 from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step
 
-__all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "RemoteRecord", "Step"]
+__all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "Page", "RemoteRecord", "Step", "Wanted"]
 
 T = TypeVar("T")
 
@@ -220,31 +222,13 @@ class JobStore:
             places = [(folder, path) for folder in folders]
         return await self.database.read(lambda connection: people.jobs_of(connection, places))
 
-    async def jobs(
-        self,
-        remote_ids: Sequence[int],
-        *,
-        state: State | None = None,
-        limit: int = 50,
-        before: tuple[float, int] | None = None,
-        search: str | None = None,
-        folder: str | None = None,
-        oldest_first: bool = False,
-    ) -> list[JobRecord]:
-        """Return up to ``limit`` jobs, latest change first, of ``state`` and ``folder``, with ``search`` in their path.
+    async def page(self, wanted: Wanted) -> Page:
+        """Return a page of jobs."""
+        return await self.database.read(lambda connection: listing.page(connection, wanted, time.monotonic))
 
-        ``before`` is (``updated_at``, ``id``) of the last job of the page before.
-        """
-        ask = partial(
-            people.page,
-            state=state,
-            limit=limit,
-            before=before,
-            search=search,
-            folder=folder,
-            oldest_first=oldest_first,
-        )
-        return await self.database.read(lambda connection: ask(connection, remote_ids))
+    async def jobs(self, remote_ids: Sequence[int], *, state: State | None = None, limit: int = 50) -> list[JobRecord]:
+        """Return up to ``limit`` jobs of ``state``, the latest change first."""
+        return (await self.page(Wanted(remote_ids=remote_ids, state=state, limit=limit))).jobs
 
     async def history(self, job_id: int) -> list[Step]:
         """Return the last steps of a job, oldest first."""
@@ -256,7 +240,7 @@ class JobStore:
             return await self._write(lambda work: people.order(work, Cause.RETRIED, job_ids))
         queued: list[int] = []
         while more := await self._write(
-            lambda work: people.order(work, Cause.RETRIED, people.failed(work.connection, ORDER_PART))
+            lambda work: people.order(work, Cause.RETRIED, listing.failed(work.connection, ORDER_PART))
         ):
             queued += more
         return queued

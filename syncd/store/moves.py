@@ -68,6 +68,7 @@ class NewJob:
     remote: str
     size: int
     version: int
+    folder_id: int
     unfit: str | None
 
 
@@ -142,6 +143,7 @@ def create(work: Work, new: Sequence[NewJob]) -> None:
                 "due_at": work.now,
                 "claim": 0,
                 "version": job.version,
+                "folder_id": job.folder_id,
                 "size": job.size,
                 "large": job.size >= LARGE,
                 "created_at": work.now,

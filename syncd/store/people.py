@@ -1,23 +1,14 @@
 """What a person asks the store, and orders."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Row,
-    Text,
     and_,
-    cast,
     exists,
     false,
-    func,
-    literal,
-    literal_column,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -25,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from syncd.core.model import Stamp
 from syncd.core.states import Cause, State, sources
 from syncd.store import uploads
+from syncd.store.listing import record
 from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
 from syncd.store.schema import file_tallies, files, history, job_tallies, jobs, remotes, settings
@@ -36,43 +28,13 @@ BAD_COPY = "the server's copy was missing or damaged"
 def job(connection: Connection, job_id: int) -> JobRecord | None:
     """Return one job."""
     row = load(connection, job_id)
-    return None if row is None else _record(row)
+    return None if row is None else record(row)
 
 
 def jobs_of(connection: Connection, places: Sequence[tuple[str, str]]) -> list[JobRecord]:
     """Return the jobs of the files at ``places``, each a folder and a path in it."""
     at = or_(false(), *(and_(files.c.folder == folder, files.c.path == path) for folder, path in places))
-    return [_record(row) for row in connection.execute(JOBS.where(at).order_by(jobs.c.id))]
-
-
-def page(
-    connection: Connection,
-    remote_ids: Sequence[int],
-    *,
-    state: State | None,
-    limit: int,
-    before: tuple[float, int] | None,
-    search: str | None,
-    folder: str | None = None,
-    oldest_first: bool = False,
-) -> list[JobRecord]:
-    """Return jobs in the order of their last change."""
-    theirs = (jobs.c.remote_id + 0).in_(remote_ids)  # an expression: else SQLite takes that index and sorts them all
-    statement = JOBS.where(theirs)
-    if state is not None:
-        statement = statement.where(jobs.c.state == state)
-    if folder is not None:
-        of_file = literal_column("+files.folder", files.c.folder.type)  # an expression, for the same reason
-        statement = statement.where(of_file == folder)
-    place = tuple_(jobs.c.updated_at, jobs.c.id)
-    if before is not None:
-        statement = statement.where(place > before if oldest_first else place < before)
-    if search:
-        needle = func.lower(cast(literal(os.fsencode(search)), Text))
-        statement = statement.where(func.instr(func.lower(cast(files.c.path, Text)), needle) > 0)
-    columns = (jobs.c.updated_at, jobs.c.id)
-    by = columns if oldest_first else [column.desc() for column in columns]
-    return [_record(row) for row in connection.execute(statement.order_by(*by).limit(limit))]
+    return [record(row) for row in connection.execute(JOBS.where(at).order_by(jobs.c.id))]
 
 
 def steps(connection: Connection, job_id: int) -> list[Step]:
@@ -110,11 +72,6 @@ def uploaded(
     if after is not None:
         statement = statement.where(files.c.path > after)
     return [(row.path, stamp_of(row)) for row in connection.execute(statement.order_by(files.c.path).limit(limit))]
-
-
-def failed(connection: Connection, limit: int) -> list[int]:
-    """Return the ids of failed jobs."""
-    return list(connection.execute(select(jobs.c.id).where(jobs.c.state == State.FAILED).limit(limit)).scalars())
 
 
 def order(work: Work, cause: Cause, job_ids: Iterable[int]) -> list[int]:
@@ -161,25 +118,3 @@ def set_setting(work: Work, key: str, value: str) -> None:
     """Keep a value."""
     kept = upsert(settings).values(key=key, value=value)
     work.connection.execute(kept.on_conflict_do_update(index_elements=[settings.c.key], set_={"value": value}))
-
-
-def _record(row: Row[Any]) -> JobRecord:
-    return JobRecord(
-        id=row.id,
-        folder=row.folder,
-        path=row.path,
-        present=row.present,
-        remote_id=row.remote_id,
-        remote=row.remote,
-        state=row.state,
-        cause=row.cause,
-        outcome=row.outcome,
-        detail=row.detail,
-        size=row.size,
-        attempts=row.attempts,
-        due_at=row.due_at if row.state is State.WAITING else None,
-        key=row.key,
-        ref=row.ref,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )

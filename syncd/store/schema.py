@@ -1,7 +1,7 @@
 """The tables, as the newest migration leaves them.
 
-Two things that must never drift from the rows they speak of are kept by triggers: the tallies, so that counting a
-million jobs reads six rows, and the length of each job's history.
+What must never drift from the rows it speaks of is kept by triggers: the tallies, so that counting a million jobs reads
+a few rows, which folder a job's file is in, and the length of each job's history.
 """
 
 import os
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -128,12 +129,13 @@ jobs = Table(
     Column("ref", Text),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("folder_id", Integer, nullable=False, server_default=text("0")),  # of the file, kept by a trigger
     UniqueConstraint("file_id", "remote_id"),
     Index("jobs_by_due", "remote_id", "state", "large", "due_at"),
     Index("jobs_by_key", "remote_id", "key"),
     Index("jobs_by_owner", "lease_owner"),
-    Index("jobs_by_update", "updated_at", "id"),
-    Index("jobs_by_state", "state", "updated_at", "id"),
+    Index("jobs_by_update", "folder_id", "remote_id", "state", "updated_at", "id"),
+    Index("jobs_by_size", "folder_id", "remote_id", "state", "size", "id"),
 )
 
 sessions = Table(
@@ -189,9 +191,17 @@ settings = Table(
     Column("value", Text, nullable=False),
 )
 
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("path", PathText, nullable=False, unique=True),
+)
+
 job_tallies = Table(
     "job_tallies",
     metadata,
+    Column("folder_id", Integer, primary_key=True),
     Column("remote_id", Integer, primary_key=True),
     Column("state", Word(State), primary_key=True),
     Column("jobs", Integer, nullable=False),
@@ -208,22 +218,28 @@ file_tallies = Table(
 )
 
 _JOB_IN = """
-  INSERT INTO job_tallies (remote_id, state, jobs, bytes) VALUES (new.remote_id, new.state, 1, new.size)
-    ON CONFLICT (remote_id, state) DO UPDATE SET jobs = jobs + 1, bytes = bytes + excluded.bytes;"""
+  INSERT INTO job_tallies (folder_id, remote_id, state, jobs, bytes)
+    VALUES (new.folder_id, new.remote_id, new.state, 1, new.size)
+    ON CONFLICT (folder_id, remote_id, state) DO UPDATE SET jobs = jobs + 1, bytes = bytes + excluded.bytes;"""
 _JOB_OUT = """
   UPDATE job_tallies SET jobs = jobs - 1, bytes = bytes - old.size
-    WHERE remote_id = old.remote_id AND state = old.state;"""
+    WHERE folder_id = old.folder_id AND remote_id = old.remote_id AND state = old.state;"""
 _FILE_IN = """
   INSERT INTO file_tallies (folder, files) VALUES (new.folder, new.present)
     ON CONFLICT (folder) DO UPDATE SET files = files + excluded.files;"""
 _FILE_OUT = """
   UPDATE file_tallies SET files = files - old.present WHERE folder = old.folder;"""
+_FOLDER_IN = """
+  INSERT INTO folders (path) VALUES (new.folder) ON CONFLICT (path) DO NOTHING;"""
 
 TRIGGERS = (
     f"CREATE TRIGGER jobs_inserted AFTER INSERT ON jobs BEGIN{_JOB_IN}\nEND",
-    f"CREATE TRIGGER jobs_updated AFTER UPDATE OF state, size ON jobs BEGIN{_JOB_OUT}{_JOB_IN}\nEND",
-    f"CREATE TRIGGER files_inserted AFTER INSERT ON files BEGIN{_FILE_IN}\nEND",
+    f"CREATE TRIGGER jobs_updated AFTER UPDATE OF folder_id, state, size ON jobs BEGIN{_JOB_OUT}{_JOB_IN}\nEND",
+    f"CREATE TRIGGER files_inserted AFTER INSERT ON files BEGIN{_FILE_IN}{_FOLDER_IN}\nEND",
     f"CREATE TRIGGER files_updated AFTER UPDATE OF folder, present ON files BEGIN{_FILE_OUT}{_FILE_IN}\nEND",
+    f"""CREATE TRIGGER files_moved AFTER UPDATE OF folder ON files WHEN new.folder <> old.folder BEGIN{_FOLDER_IN}
+  UPDATE jobs SET folder_id = (SELECT id FROM folders WHERE path = new.folder) WHERE file_id = new.id;
+END""",  # noqa: S608 - both parts stand here
     """CREATE TRIGGER history_trimmed AFTER INSERT ON history BEGIN
   DELETE FROM history WHERE job_id = new.job_id AND id <= (
     SELECT id FROM history WHERE job_id = new.job_id ORDER BY id DESC LIMIT 1 OFFSET 100);

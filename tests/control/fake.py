@@ -118,7 +118,7 @@ class FakeDaemon:
 
     async def jobs(self, query):
         self.asked.append(("jobs", query))
-        return {"jobs": self.listed, "next": "c2"}
+        return {"jobs": self.listed, "next": "c2", "partial": False}
 
     async def show(self, target):
         self.asked.append(("show", target))

@@ -9,7 +9,8 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncd.control.steering import JobQuery, NotFound, Sort
+from syncd.control.steering import JobQuery, NotFound
+from syncd.core.model import Sort
 from syncd.daemon import feed
 from syncd.daemon.steering import DaemonSteering
 from tests.daemon.site import noise, until

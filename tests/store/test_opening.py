@@ -215,18 +215,18 @@ def next_version(tmp_path, monkeypatch):
     """A version of syncd with one more migration."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrations.FOLDER, folder)
-    script = folder / "versions" / "0002_more.py"
+    script = folder / "versions" / "9999_more.py"
     script.write_text(
         "from alembic import op\n"
-        "revision = '0002'\n"
-        "down_revision = '0001'\n"
+        "revision = '9999'\n"
+        f"down_revision = '{migrations.HEAD}'\n"
         "def upgrade():\n"
         "    op.execute('CREATE TABLE more (x INTEGER)')\n"
         "    op.execute(\"UPDATE settings SET value = 'migrated'\")\n"
     )
     monkeypatch.setattr(migrations, "FOLDER", str(folder))
-    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(migrations, "HEAD", "0002")
+    monkeypatch.setattr(migrations, "REVISIONS", (*migrations.REVISIONS, "9999"))
+    monkeypatch.setattr(migrations, "HEAD", "9999")
     return script
 
 
@@ -237,19 +237,20 @@ async def _with_setting(path: str) -> None:
 
 
 async def test_an_older_store_is_migrated_and_kept_beside(path, request):
+    before = migrations.HEAD
     await _with_setting(path)
     request.getfixturevalue("next_version")
     store = await JobStore.open(path, clock=Clock())
     assert await store.get_setting("a") == "migrated"
     await store.close()
-    backup = f"{path}.before-0002"
+    backup = f"{path}.before-9999"
     assert _mode(backup) == 0o600
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT value FROM settings").fetchall() == [("as it was",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(before,)]
     assert sorted(name for name in os.listdir(os.path.dirname(path)) if name.startswith("syncd")) == [
         "syncd.db",
-        "syncd.db.before-0002",
+        "syncd.db.before-9999",
     ]
 
 

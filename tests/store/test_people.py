@@ -3,6 +3,7 @@ import os
 from syncd.core.model import Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import jobs as module
+from syncd.store.jobs import Wanted
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 
@@ -36,23 +37,12 @@ async def test_jobs_are_listed_by_their_latest_change(store, remote, clock):
     assert await store.jobs([]) == []
 
 
-async def test_pages(store, remote):
-    await observe(store, remote, *(seen(f"{number}") for number in range(25)))
-    paged: list[int] = []
-    before = None
-    while page := await store.jobs([remote], limit=7, before=before):
-        paged += [job.id for job in page]
-        before = page[-1].updated_at, page[-1].id
-    assert paged == sorted(paged, reverse=True)
-    assert len(paged) == 25
-
-
 async def test_search(store, remote):
     odd = os.fsdecode(b"odd \xff name.JPG")
     await observe(store, remote, seen("sub/Cat.jpg"), seen("100%.jpg"), seen("dog.png"), seen(odd))
 
     async def found(search: str) -> set[str]:
-        return {job.path for job in await store.jobs([remote], search=search)}
+        return {job.path for job in (await store.page(Wanted(remote_ids=[remote], search=search))).jobs}
 
     assert await found("cat.J") == {"sub/Cat.jpg"}
     assert await found("%") == {"100%.jpg"}

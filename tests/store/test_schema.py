@@ -1,11 +1,16 @@
 import sqlite3
 from contextlib import closing
 
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from syncd.core.model import Sort
+from syncd.core.states import State
 from syncd.store import migrations, schema
+from syncd.store.jobs import JobStore, Wanted
+from tests.store.support import Clock
 
 
 def _objects(path: str) -> dict[str, str]:
@@ -29,3 +34,42 @@ def test_the_list_of_revisions_is_that_of_the_scripts():
     config.set_main_option("script_location", migrations.FOLDER)
     scripts = ScriptDirectory.from_config(config).walk_revisions()
     assert [script.revision for script in scripts] == list(reversed(migrations.REVISIONS))
+
+
+async def test_a_store_of_the_first_version_keeps_all_and_lists_it(tmp_path):
+    path = str(tmp_path / "syncd.db")
+    config = Config()
+    config.set_main_option("script_location", migrations.FOLDER)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(path, isolation_level=None)) as store:
+        store.execute("INSERT INTO remotes VALUES (1, 'drive', 'drive', '{}')")
+        for file, (folder, name, state) in enumerate([(b"/a", b"x\xff", "done"), (b"/b", b"y", "failed")], 1):
+            store.execute("INSERT INTO files VALUES (?, ?, ?, '7', ?, 9, '1', 1, 1)", (file, folder, name, str(file)))
+            store.execute(
+                "INSERT INTO jobs VALUES (?, ?, 1, ?, 'found', NULL, NULL, 0, 0, NULL, NULL, 0, 1, 9, 0, NULL, NULL,"
+                " NULL, 0, 0)",
+                (file + 10, file, state),
+            )
+    before = await _listed(path)
+    assert before == {"/a": [11], "/b": [12], "/c": []}
+    assert await _listed(path) == before
+    with closing(sqlite3.connect(f"{path}.before-{migrations.HEAD}")) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+
+
+async def _listed(path: str) -> dict[str, list[int]]:
+    store = await JobStore.open(path, clock=Clock())
+    try:
+        assert (await store.counts([1])).jobs == {state: int(state in ("done", "failed")) for state in State}
+        assert await store.files_count("/a") == 1
+        pages = {
+            folder: await store.page(Wanted(remote_ids=[1], folder=folder, sort=Sort.SMALLEST))
+            for folder in ("/a", "/b", "/c")
+        }
+        return {folder: [job.id for job in page.jobs] for folder, page in pages.items()}
+    finally:
+        await store.close()

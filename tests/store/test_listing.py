@@ -1,0 +1,147 @@
+"""Pages of jobs: whatever is asked for, they are those that a plain look through all of them gives, in order."""
+
+import itertools
+import os
+
+import pytest
+
+from syncd.core.model import Sort, Stored
+from syncd.core.states import Outcome, State
+from syncd.store import listing
+from syncd.store.jobs import JobRecord, JobStore, Wanted
+from tests.store.support import FOLDER, claim, observe, seen
+
+OTHER = "/srv/\udcffther"
+KEYS = {
+    Sort.LATEST: lambda job: (-job.updated_at, -job.id),
+    Sort.OLDEST: lambda job: (job.updated_at, job.id),
+    Sort.LARGEST: lambda job: (-job.size, -job.id),
+    Sort.SMALLEST: lambda job: (job.size, job.id),
+    Sort.NAME: lambda job: (os.fsencode(job.folder), os.fsencode(job.path), job.remote_id),
+}
+
+
+@pytest.fixture
+async def remotes(store, clock) -> list[int]:
+    """Three remotes, and two folders with many jobs in every state, of few sizes, changed at few moments."""
+    ids = [(await store.remote(name, name)).id for name in ("drive", "ascii", "seldom")]
+    for number in range(26):
+        clock.now += number % 7 == 0
+        name = os.fsdecode(b"%02d \xff%s.jpg" % (number * 7 % 26, b"ABC"[: number % 4]))
+        found = seen(name, size=number % 5 + 1, unfit="empty" if number % 11 == 0 else None)
+        folder, targets = (FOLDER, ids[:2]) if number % 3 else (OTHER, ids[1:])
+        await store.observe(folder, [found], targets, vanished=lambda *_: False)
+    for job in await claim(store, ids[0], 8):
+        await store.refuse(job, "no room")
+    for job in await claim(store, ids[1], 8):
+        await store.finish(job, key=f"key {job.id}", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)
+    await claim(store, ids[1], 3)
+    return ids
+
+
+async def pages(store: JobStore, wanted: Wanted) -> list[JobRecord]:
+    """Return what all the pages have, and see that none is longer than asked for."""
+    found: list[JobRecord] = []
+    after = None
+    for number in itertools.count():
+        assert number < 2000, "the pages have no end"
+        page = await store.page(
+            Wanted(
+                remote_ids=wanted.remote_ids,
+                state=wanted.state,
+                folder=wanted.folder,
+                search=wanted.search,
+                sort=wanted.sort,
+                limit=wanted.limit,
+                after=after,
+            )
+        )
+        assert len(page.jobs) <= wanted.limit
+        assert page.partial or page.next is None or len(page.jobs) == wanted.limit
+        found += page.jobs
+        after = page.next
+        if after is None:
+            return found
+    raise AssertionError
+
+
+def fits(job: JobRecord, wanted: Wanted) -> bool:
+    return (
+        job.remote_id in wanted.remote_ids
+        and wanted.state in (None, job.state)
+        and wanted.folder in (None, job.folder)
+        and (wanted.search or "").lower() in job.path.lower()
+    )
+
+
+@pytest.mark.parametrize("way", ["gathered", "in order", "out of patience"])
+@pytest.mark.parametrize("sort", Sort)
+async def test_every_combination(store, remotes, monkeypatch, way, sort):
+    everything = await store.jobs(remotes, limit=1000)
+    assert {job.state for job in everything} == {*State} - {State.WAITING}
+    if way != "gathered":
+        monkeypatch.setattr(listing, "FEW", -1)
+        monkeypatch.setattr(listing, "SLAB", 4)
+    if way == "out of patience":
+        monkeypatch.setattr(listing, "PATIENCE", -1.0)
+    combinations = itertools.product(
+        (remotes, remotes[2:]),
+        (None, State.DONE, State.WAITING),
+        (None, OTHER),
+        (None, "b.J", "\udcff"),
+    )
+    some = False
+    for remote_ids, state, folder, search in combinations:
+        wanted = Wanted(remote_ids=remote_ids, state=state, folder=folder, search=search, sort=sort, limit=5)
+        expected = sorted((job for job in everything if fits(job, wanted)), key=KEYS[sort])
+        assert [job.id for job in await pages(store, wanted)] == [job.id for job in expected], wanted
+        some |= len(expected) > 5
+    assert some
+
+
+@pytest.mark.parametrize("sort", Sort)
+async def test_without_patience_a_page_says_how_far_it_came(store, remotes, monkeypatch, sort):
+    monkeypatch.setattr(listing, "FEW", -1)
+    monkeypatch.setattr(listing, "SLAB", 4)
+    monkeypatch.setattr(listing, "PATIENCE", -1.0)
+    page = await store.page(Wanted(remote_ids=remotes, search="no such name", sort=sort))
+    assert (page.jobs, page.partial) == ([], True)
+    assert page.next is not None
+
+
+async def test_a_file_that_moves_to_another_folder_is_listed_there(store, remote):
+    await observe(store, remote, seen("a", 1, size=10), seen("b", 2, size=20))
+    await store.observe(OTHER, [seen("c", 1, size=10)], [remote], vanished=lambda _, path: path == "a")
+    for sort in Sort:
+        moved = await store.page(Wanted(remote_ids=[remote], folder=OTHER, sort=sort))
+        assert [job.path for job in moved.jobs] == ["c"]
+        left = await store.page(Wanted(remote_ids=[remote], folder=FOLDER, sort=sort))
+        assert [job.path for job in left.jobs] == ["b"]
+    assert (await store.counts([remote])).pending_bytes == 30
+
+
+async def test_no_plan_looks_through_all_jobs(store, remotes):
+    """Of each statement of the cheap ways SQLite says that it searches, with an index."""
+    statements: list[tuple[str, object]] = []
+    connection = None
+
+    def look(found) -> None:
+        nonlocal connection
+        connection = found
+        raw = found.connection.driver_connection
+        raw.set_trace_callback(statements.append)
+        try:
+            for sort in Sort:
+                for state in (None, State.FAILED):
+                    wanted = Wanted(remote_ids=remotes, state=state, folder=FOLDER, sort=sort, limit=5)
+                    listing.page(found, wanted, lambda: 0.0)
+            listing.failed(found, 5)
+        finally:
+            raw.set_trace_callback(None)
+        for statement in {one for one in statements if one.startswith("SELECT")}:
+            plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            scans = [step for step in plan if step.startswith("SCAN") and "json_each" not in step]
+            assert [step for step in scans if "files" in step or "jobs" in step.split()] == [], (statement, plan)
+
+    await store.database.read(look)
+    assert len(statements) > 10
