@@ -39,7 +39,7 @@ def control_socket(path: Path) -> Path:
         return _checked(document, _path(document, _SOCKET, socket))
     state_dir = document.data.get("state_dir")
     explicit = None if state_dir is None else _path(document, ("state_dir",), state_dir)
-    return _checked(document, paths.control_socket(explicit))
+    return _checked(document, paths.control_socket(explicit, path))
 
 
 def _path(document: Document, key: KeyPath, value: Any) -> Path:

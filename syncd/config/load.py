@@ -47,7 +47,7 @@ def load(path: Path) -> Loaded:
 
 def _validated(document: Document, data: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
     try:
-        return Config.model_validate(data, context={"base": document.path.absolute().parent}), []
+        return Config.model_validate(data, context={"base": document.path.absolute().parent, "file": document.path}), []
     except ValidationError as error:
         return None, [
             document.problem(_key_path(document, details["loc"]), details["msg"])

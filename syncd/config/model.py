@@ -29,6 +29,7 @@ from syncd.config.values import (
     MINUTES_A_DAY,
     AbsolutePath,
     File,
+    Group,
     Limit,
     Minute,
     Pattern,
@@ -221,6 +222,8 @@ class Control(Section):
     """How the daemon is talked to."""
 
     socket: Annotated[File, Field(validate_default=True)]
+    group: Group | None = None
+    """Whose members may talk to it too; None for nobody but the daemon's user and root."""
     dashboard: Annotated[
         Address | None,
         BeforeValidator(_address),
@@ -263,7 +266,7 @@ def _store(value: Any) -> Any:
 
 
 class Config(Section):
-    """A whole configuration file. Validate with `context={"base": folder of the file}`."""
+    """A whole configuration file. Validate with `context={"base": folder of the file, "file": its path}`."""
 
     folders: Annotated[
         tuple[Folder, ...],
@@ -291,13 +294,13 @@ class Config(Section):
         """Fill in the paths that depend on the platform and on each other."""
         if not isinstance(data, Mapping):
             return data
-        base = info.context["base"] if isinstance(info.context, Mapping) else Path.cwd()
-        given = _resolved(data.get("state_dir"), base)
-        state_dir = given or paths.state_dir()
+        context = info.context if isinstance(info.context, Mapping) else {"base": Path.cwd()}
+        given, file = _resolved(data.get("state_dir"), context["base"]), context.get("file")
+        state_dir = given or paths.state_dir(file)
         places = {"state_dir": state_dir, "store": state_dir / "syncd.db"}
         control = data.get("control", {})
         if isinstance(control, Mapping) and control.get("socket") is None:
-            control = {**control, "socket": paths.control_socket(given)}
+            control = {**control, "socket": paths.control_socket(given, file)}
         return {**places, **data, "control": control}
 
 

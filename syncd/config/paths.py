@@ -37,20 +37,21 @@ def user_config() -> Path:
     return user_config_path("syncd", appauthor=False) / "config.yaml"
 
 
-def state_dir() -> Path:
-    """Folder for what must survive a restart, as the platform or the service manager has it."""
+def state_dir(config: Path | None = None) -> Path:
+    """Folder for what must survive a restart, as the service manager, the configuration file or the platform has it."""
     granted = _granted("STATE_DIRECTORY")
     if granted is not None:
         return granted
-    if _is_root():
-        return Path("/var/lib/syncd")
+    service = system_service(config)
+    if service is not None:
+        return Path("/var/lib") / service
     from platformdirs import user_state_path  # noqa: PLC0415 — as above
 
     return user_state_path("syncd", appauthor=False)
 
 
-def control_socket(explicit_state_dir: Path | None) -> Path:
-    """Where the daemon listens when `control.socket` is not set.
+def control_socket(explicit_state_dir: Path | None, config: Path | None = None) -> Path:
+    """Where the daemon of a configuration file listens when `control.socket` is not set.
 
     A configuration with a `state_dir` of its own has its socket there: two of them on one machine never meet.
     """
@@ -61,10 +62,25 @@ def control_socket(explicit_state_dir: Path | None) -> Path:
     granted = _granted("RUNTIME_DIRECTORY")
     if granted is not None:
         return granted / SOCKET_NAME
-    if _is_root():
-        return Path("/run/syncd") / SOCKET_NAME
+    service = system_service(config)
+    if service is not None:
+        return Path("/run") / service / SOCKET_NAME
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     return (runtime / "syncd" if runtime.is_dir() else state_dir()) / SOCKET_NAME
+
+
+def system_service(config: Path | None) -> str | None:
+    """Name of the system's daemon that a configuration file belongs to, whoever asks; None for a user's.
+
+    `/etc/syncd/config.yaml` is that of `syncd`, `/etc/syncd/photos.yaml` that of `syncd-photos`; root's are `syncd`.
+    """
+    if sys.platform == "win32":
+        return None
+    if config is not None and config.absolute().parent == SYSTEM_CONFIG.parent and config.name != SYSTEM_CONFIG.name:
+        return f"syncd-{config.stem}"
+    if _is_root() or (config is not None and config.absolute() == SYSTEM_CONFIG):
+        return "syncd"
+    return None
 
 
 def check_socket(path: Path) -> Path:

@@ -7,6 +7,7 @@ work with (bytes, seconds, absolute paths) or raises ValueError with a sentence 
 import ipaddress
 import os
 import re
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -240,6 +241,19 @@ def _remote_name(value: str) -> str:
     return value
 
 
+def _group(value: Any) -> str:
+    name = text(value)
+    if sys.platform == "win32":
+        raise ValueError("is not for Windows")
+    import grp  # noqa: PLC0415 — Unix alone has it
+
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        raise ValueError(f"there is no group {name} on this machine — make it with: groupadd --system {name}") from None
+    return name
+
+
 def _secret(value: Any) -> SecretStr:
     if not secret_text(value):
         raise ValueError("is empty")
@@ -265,6 +279,8 @@ Token = Annotated[SecretStr, _checked(token), written.SECRET]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, _checked(_header_safe), written.SECRET]
 Secret = Annotated[SecretStr, _checked(_secret), written.SECRET]
+Group = Annotated[str, _checked(_group)]
+"""Name of a group of this machine."""
 RemoteName = Annotated[str, AfterValidator(_remote_name)]
 Limit = Annotated[float | None, _checked(limit), written.LIMIT]
 Minute = Annotated[int, _checked(minute), written.MINUTE]

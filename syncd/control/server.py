@@ -1,4 +1,7 @@
-"""The Unix socket that the control API is reached by, and who may use it: the daemon's own user and root."""
+"""The Unix socket that the control API is reached by, and who may use it.
+
+The daemon's own user and root, and the members of one group if the configuration names it.
+"""
 
 import asyncio
 import contextlib
@@ -11,7 +14,7 @@ import struct
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from syncd.control.api import make_app
 from syncd.control.steering import Steering
@@ -21,6 +24,10 @@ IDLE_TIMEOUT = 30.0
 PATH_LIMIT = 107
 """Bytes that Linux takes in the address of a Unix socket."""
 
+_PEER_GROUPS = 59
+"""``SO_PEERGROUPS`` of Linux, which Python's socket module has no name for."""
+_MANY = 1024
+"""Bytes that Python takes from a socket option at most: the numbers of 256 groups."""
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid, as SO_PEERCRED tells them
 
 _http_log = logging.getLogger("syncd.control.http")
@@ -35,10 +42,12 @@ class SocketInUse(Exception):  # noqa: N818 - it says what is the case
 class ControlServer:
     """Serves the control API on ``socket_path`` from :meth:`start` to :meth:`stop`."""
 
-    def __init__(self, steering: Steering, socket_path: str | os.PathLike[str]) -> None:
+    def __init__(self, steering: Steering, socket_path: str | os.PathLike[str], *, group: int | None = None) -> None:
+        """``group`` is the number of the group whose members may come in too."""
         self._path = os.fspath(socket_path)
+        self._group = group
         self._runner = web.AppRunner(
-            make_app(steering, _same_user),
+            make_app(steering, _only(group)),
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=IDLE_TIMEOUT,
@@ -51,7 +60,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen. Raises :class:`SocketInUse`, or OSError where the folder can't be written."""
-        listening = _bind(self._path)
+        listening = _bind(self._path, self._group)
         self._inode = os.stat(self._path).st_ino
         await self._runner.setup()
         assert self._runner.server is not None
@@ -67,38 +76,75 @@ class ControlServer:
         await self._runner.cleanup()
 
 
-@web.middleware
-async def _same_user(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in the user that the daemon runs as, and root, who can do everything anyway."""
-    connection = request.get_extra_info("socket")
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    uid = _CREDENTIALS.unpack(raw)[1]
-    if uid in {0, os.geteuid()}:
-        return await handler(request)
-    refusal = web.json_response({"error": f"user {uid} may not control this daemon"}, status=403)
-    refusal.force_close()
-    return refusal
+def _only(group: int | None) -> Middleware:
+    """Let in the user that the daemon runs as, root, who can do everything anyway, and members of the group."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        connection = request.get_extra_info("socket")
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, uid, gid = _CREDENTIALS.unpack(raw)
+        if uid in {0, os.geteuid()} or (group is not None and group in {gid, *_groups(connection)}):
+            return await handler(request)
+        refusal = web.json_response({"error": f"user {uid} may not control this daemon"}, status=403)
+        refusal.force_close()
+        return refusal
+
+    return check
 
 
-def _bind(path: str) -> socket.socket:
-    """Return a socket bound to ``path`` that only its owner can reach at any moment."""
+def _groups(connection: socket.socket) -> tuple[int, ...]:
+    """Return the groups of the process at the other end, as the kernel knows them; none if they are too many.
+
+    The kernel's word holds in a user namespace too, where most users are strangers and the own group is not.
+    """
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MANY)
+    except OSError:
+        return ()
+    return struct.unpack(f"{len(raw) // 4}I", raw)
+
+
+def _bind(path: str, group: int | None) -> socket.socket:
+    """Return a socket bound to ``path`` that only its owner, and the group if any, can reach at any moment."""
     length = len(os.fsencode(path))
     if length > PATH_LIMIT:
         raise SocketInUse(f"{path} is {length} bytes long, a socket's path can have {PATH_LIMIT}: set control.socket")
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, mode=0o700)
+        _open_to(group, folder, 0o750)
     _clear(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # Linux makes the file with the mode of the socket itself: there is no moment at which it is more open.
         os.fchmod(bound.fileno(), 0o600)
         bound.bind(path)
+        _open_to(group, path, 0o660)
         bound.setblocking(False)
+    except SocketInUse:
+        bound.close()
+        os.unlink(path)
+        raise
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
             raise SocketInUse(f"{path} was taken by another process this very moment") from None
         raise
     return bound
+
+
+def _open_to(group: int | None, path: str, mode: int) -> None:
+    if group is None:
+        return
+    try:
+        os.chown(path, -1, group)
+        os.chmod(path, mode)
+    except OSError as error:
+        raise SocketInUse(
+            f"{path} can't be given to group {group} of control.group ({error.strerror}): "
+            "the daemon's user must be one of its members"
+        ) from None
 
 
 def _clear(path: str) -> None:

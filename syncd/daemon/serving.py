@@ -1,6 +1,7 @@
 """The daemon's doors, opened and closed together: the control socket, and the dashboard's where there is to be one."""
 
 import asyncio
+import grp
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,7 +21,9 @@ if TYPE_CHECKING:  # as for the steering
 async def serving(daemon: "Daemon") -> AsyncGenerator[None]:
     """Answer at every door, and tell what happens, as long as the context lasts."""
     steering = DaemonSteering(daemon)
-    server = ControlServer(steering, os.fspath(daemon.loaded.config.control.socket))
+    control = daemon.loaded.config.control
+    group = None if control.group is None else grp.getgrnam(control.group).gr_gid
+    server = ControlServer(steering, os.fspath(control.socket), group=group)
     feed = Feed(daemon.hub, daemon.rooms, steering)
     async with feed.running():
         door = await _dashboard(daemon, steering)

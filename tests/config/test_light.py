@@ -88,6 +88,17 @@ def test_default_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert paths.control_socket(None) == Path("/run/one/control.sock")
 
 
+def test_a_file_of_the_system_has_its_places_whoever_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
+    monkeypatch.setattr(paths, "_is_root", lambda: False)
+    for name, service in ("config", "syncd"), ("photos", "syncd-photos"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(REST)
+        config = load(path).config
+        assert config.state_dir == Path("/var/lib") / service
+        assert config.control.socket == control_socket(path) == Path("/run") / service / "control.sock"
+
+
 def test_leaves_the_slow_libraries_alone() -> None:
     slow = {"pydantic", "aiohttp", "pathspec", "platformdirs"}
     code = f"import sys, syncd.config.light; print(*sorted({slow} & set(sys.modules)))"

@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -68,6 +71,64 @@ async def test_a_stranger_is_kept_out_even_where_the_mode_would_let_him(daemon):
         os.rmdir(folder)
     assert answer == "user 65534 may not control this daemon\n"
     assert daemon.asked == []
+
+
+GROUP, OTHER_GROUP = 54321, 54322
+
+
+@pytest.fixture
+async def shared(daemon):
+    """A server that a group may use, in a folder that is made for it, below one that everybody can enter."""
+    base = Path(tempfile.mkdtemp(prefix="syncd-test-"))
+    os.chmod(base, 0o755)
+    server = ControlServer(daemon, base / "run/control.sock", group=GROUP)
+    await server.start()
+    yield base / "run/control.sock"
+    await server.stop()
+    shutil.rmtree(base)
+
+
+def refusal_to_a_member(path, primary, *groups):
+    script = STRANGER.replace("os.setuid", f"os.setgid({primary}); os.setgroups({groups!r}); os.setuid")
+    return subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True).stdout
+
+
+@as_root
+async def test_a_group_may_use_it_if_it_is_named(shared):
+    for path, mode in (shared, 0o660), (shared.parent, 0o750):
+        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (mode, GROUP)
+    assert await asyncio.to_thread(refusal_to_a_member, shared, GROUP) == ""
+    assert await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP, OTHER_GROUP, GROUP) == ""
+    assert "no permission" in await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP)
+
+
+@as_root
+async def test_another_group_is_kept_out_even_where_the_mode_would_let_it(shared):
+    shared.parent.chmod(0o755)
+    shared.chmod(0o666)
+    answer = await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP, OTHER_GROUP)
+    assert answer == "user 65534 may not control this daemon\n"
+
+
+NOT_A_MEMBER = """
+import asyncio, os, sys
+from syncd.control.server import ControlServer, SocketInUse
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+try:
+    asyncio.run(ControlServer(None, sys.argv[1], group=54321).start())
+except SocketInUse as error:
+    print(error)
+"""
+
+
+@as_root
+async def test_a_group_that_is_not_the_daemons_is_refused(tmp_path):
+    folder = Path(tempfile.mkdtemp(prefix="syncd-test-"))
+    os.chown(folder, 65534, 65534)
+    command = [sys.executable, "-c", NOT_A_MEMBER, folder / "control.sock"]
+    said = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    assert "can't be given to group 54321 of control.group" in said.stdout
+    os.rmdir(folder)  # and no socket is left in it
 
 
 async def test_it_is_gone_after_the_stop(daemon, tmp_path):
