@@ -343,7 +343,12 @@ def commands(group: click.Group) -> Iterator[click.Command]:
 
 
 def spelled(command: click.Command) -> set[str]:
-    return {spelling for option in command.params if isinstance(option, click.Option) for spelling in option.opts}
+    return {
+        spelling
+        for option in command.params
+        if isinstance(option, click.Option)
+        for spelling in (*option.opts, *option.secondary_opts)
+    }
 
 
 def test_every_command_is_documented() -> None:
@@ -360,11 +365,12 @@ def test_options(name: str) -> None:
     assert sorted(documented) == sorted(spelled(command) | (set() if name else {"-h", "--help"}))
 
 
-def test_subcommands_of_ctl() -> None:
-    group = cli.get_command(click.Context(cli), "ctl")
+@pytest.mark.parametrize("of", ["ctl", "service"])
+def test_subcommands(of: str) -> None:
+    group = cli.get_command(click.Context(cli), of)
     assert isinstance(group, click.Group)
     documented = {}
-    for usage, options_of, _ in rows(part(DOCS["commands"], "## syncd ctl"), "command"):
+    for usage, options_of, _ in rows(part(DOCS["commands"], f"## syncd {of}"), "command"):
         (words,) = code(usage)
         name, _, arguments = words.partition(" ")
         documented[name] = arguments, set(code(options_of))

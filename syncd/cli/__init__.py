@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "Compare what the servers have with what was uploaded.",
     "restore": "Bring back what was uploaded.",
     "ctl": "Talk to the running daemon.",
+    "service": "Have the system or your session run the daemon.",
     "serve": "Be the other end: a server for both upload APIs.",
     "demo": "See it all at work on this machine, with nothing set up.",
     "completion": "Print the completion script of a shell.",

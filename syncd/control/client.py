@@ -196,7 +196,7 @@ class ControlClient:
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotRunning(f"the daemon is not running (nobody listens at {self._path}): syncd run") from None
         except PermissionError:
-            raise Denied(f"no permission for {self._path}: ask as root, the daemon's user, or a member of its group") from None
+            raise Denied(f"no permission for {self._path}: ask as root, as its user or from its group") from None
         except TimeoutError:
             raise NoAnswer(f"the daemon gave no answer within {self._timeout:g} s: see its log") from None
         except OSError as error:
