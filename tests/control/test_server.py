@@ -112,10 +112,12 @@ async def test_another_group_is_kept_out_even_where_the_mode_would_let_it(shared
 
 NOT_A_MEMBER = """
 import asyncio, os, sys
+from unittest.mock import Mock
 from syncd.control.server import ControlServer, SocketInUse
+server = ControlServer(Mock(), sys.argv[1], group=54321)
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
-    asyncio.run(ControlServer(None, sys.argv[1], group=54321).start())
+    asyncio.run(server.start())
 except SocketInUse as error:
     print(error)
 """
