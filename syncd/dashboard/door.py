@@ -29,6 +29,8 @@ COOKIE_LIFE = 30 * 86_400
 """Seconds that a browser stays logged in."""
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may say nothing, or take to say what it wants."""
+REST_TIMEOUT = 60.0
+"""Seconds that the other end may take nothing of what is sent to it, where the kernel can watch for that."""
 MOST_CONNECTIONS = 400
 """Connections at a time: fifty pages with the six that a browser opens for each, and some."""
 
@@ -134,8 +136,8 @@ class Door:
             It would not be sent on a redirect: SameSite=Strict means that the whole chain began here.
             """
             if not self._tickets.redeem(request.query.get("ticket", "")) and not has_key(request, keys):
-                return web.Response(status=401, body=locked.body, headers={"Content-Type": locked.kind})
-            answer = web.Response(body=welcome.body, headers={"Content-Type": welcome.kind})
+                return locked.answer(status=401)
+            answer = welcome.answer()
             answer.set_cookie(
                 keys.cookie_name, keys.cookie, max_age=COOKIE_LIFE, path="/", httponly=True, samesite="Strict"
             )
@@ -155,6 +157,8 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=128)
     listening.setblocking(False)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it from here
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(REST_TIMEOUT * 1000))
     return listening
 
 

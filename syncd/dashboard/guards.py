@@ -97,7 +97,7 @@ def has_key(request: web.Request, keys: Keys) -> bool:
 def _locked_out(request: web.Request, locked: Page) -> web.Response:
     if request.path.startswith(_FOR_PROGRAMS):
         return _refusal(401, "no cookie and no token that is right: log in with syncd ctl open")
-    return web.Response(status=401, body=locked.body, headers={"Content-Type": locked.kind})
+    return locked.answer(status=401)
 
 
 def _refusal(status: int, text: str) -> web.Response:

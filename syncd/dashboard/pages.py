@@ -33,6 +33,10 @@ class Page:
     kind: str
     tag: str
 
+    def answer(self, *, status: int = 200) -> web.Response:
+        """Return the page as an answer that is not to be kept."""
+        return web.Response(status=status, body=self.body, headers={"Content-Type": self.kind})
+
 
 def load_pages() -> dict[str, Page]:
     """Return the files in ``static/`` by their names, those in folders below as ``folder/name``."""

@@ -17,6 +17,7 @@ from syncd.dashboard import guards
 from syncd.dashboard.door import TOKEN_FILE
 from syncd.dashboard.keys import MOST_TICKETS, TICKET_LIFE, Keys
 from syncd.dashboard.pages import Page
+from tests.daemon.site import until
 from tests.dashboard.conftest import opened
 
 # The way in.
@@ -297,6 +298,24 @@ async def test_connections_are_bounded(daemon, tmp_path, monkeypatch):
             stack.callback(writer.close)
             writer.write(b"GET / HTTP/1.1\r\n")
         assert status_of(await say(door, "")) == 503
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the kernel does not watch for that")
+async def test_who_asks_and_never_reads_is_let_go(daemon, tmp_path, monkeypatch):
+    monkeypatch.setattr(doors, "REST_TIMEOUT", 0.5)
+    monkeypatch.setattr(doors, "MOST_CONNECTIONS", 1)
+    async with opened(daemon, tmp_path) as door:
+        raw = f"GET /static/app.js HTTP/1.1\r\nHost: {door.url[7:]}\r\n\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port, limit=1024)
+        writer.transport.pause_reading()
+        writer.write(raw.encode() * 20_000)
+        await until(lambda: door._runner.server.requests_count > 100)
+
+        async def let_go():
+            return status_of(await say(door, raw)) == 200
+
+        await until(let_go)
+        writer.transport.abort()
 
 
 async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
