@@ -10,11 +10,18 @@ import click
 
 from syncd.cli import words
 from syncd.cli.configuration import load
-from syncd.cli.faults import Exit
+from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import config_option, examples, json_option, paths_argument
 from syncd.cli.showing import showing, shown
 from syncd.cli.where import places_of
+from syncd.config.load import Loaded
+from syncd.control.client import ControlClient, ControlError
 from syncd.daemon.verify import Problem, Report, Verdict, repair, verify
+
+PART = 20
+"""Jobs that the daemon is asked to look at together."""
+PATIENCE = 600.0
+"""Seconds that it may take for them."""
 
 
 class _Share(click.ParamType[float]):
@@ -42,16 +49,17 @@ class _Share(click.ParamType[float]):
 def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: float, mend: bool) -> int:
     """Fetch what was uploaded back from the servers, and compare it with the record.
 
-    Only files at or below PATH, or all. Nothing is written, so a daemon may run meanwhile; with --repair it must not.
+    Only files at or below PATH, or all. A daemon may run meanwhile; with --repair it looks again and queues.
     Ends with 0 when all is whole, 1 when something is not, 69 when a server could not be asked.
     """
     loaded = load(config)
     places = places_of(loaded, paths)
     queued = 0
-    with showing(loaded, hold=mend) as show:
+    daemon = _running(loaded) if mend else None
+    with showing(loaded, hold=mend and daemon is None) as show:
         report = asyncio.run(verify(loaded.config, places, sample=sample, on_progress=shown(show)))
         if mend and report.bad:
-            queued = asyncio.run(repair(loaded.config, report.bad))
+            queued = _hand_over(daemon, report.bad) if daemon else asyncio.run(repair(loaded.config, report.bad))
     if as_json:
         click.echo(json.dumps(_document(report, queued), ensure_ascii=False))
     else:
@@ -60,6 +68,26 @@ def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: 
     if report.missing or report.different:
         return Exit.FAILED
     return Exit.UNAVAILABLE if report.unreachable else Exit.OK
+
+
+def _running(loaded: Loaded) -> ControlClient | None:
+    """Return the way to the daemon, if one runs: it holds the store, so it is who queues."""
+    client = ControlClient(loaded.config.control.socket, timeout=PATIENCE)
+    try:
+        client.status()
+    except ControlError:
+        return None  # whoever holds the state folder all the same is told of by the lock
+    return client
+
+
+def _hand_over(daemon: ControlClient, bad: Sequence[int]) -> int:
+    """Have the daemon look at the bad ones again and queue them; return how many."""
+    try:
+        return sum(
+            daemon.verify(bad[start : start + PART], repair=True)["queued"] for start in range(0, len(bad), PART)
+        )
+    except ControlError as error:
+        raise Fault(words.clean(error), code=Exit.UNAVAILABLE) from None
 
 
 def _document(report: Report, queued: int) -> dict[str, object]:
@@ -81,7 +109,7 @@ def _told(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
     for name, reason in report.down.items():
         yield words.clean(f"server {name} is out of reach: {reason}")
     if queued:
-        yield f"{words.count(queued, 'job')} queued again; to upload: syncd once, or syncd run"
+        yield f"{words.count(queued, 'job')} queued again; the daemon uploads them, or else syncd once or syncd run"
 
 
 def _fate(problem: Problem) -> str:

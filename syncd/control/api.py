@@ -21,6 +21,7 @@
 ``GET /v1/original``       ``?job=``                             the file
 ``GET /v1/log``            ``?limit= &level= &event= &text=``    ``{"events": […]}``
 ``GET /v1/events``         ``?only=``                            server-sent events
+``POST /v1/verify``        ``{"targets": […], "repair": bool}``  ``{"results": […], "queued": n}``
 ``POST /v1/reload``                                              ``{"messages": […]}``
 ``POST /v1/dashboard``                                           ``{"url": …}``, on the socket alone
 ``POST /v1/shutdown``                                            ``{}``
@@ -54,9 +55,10 @@ BODY_TIMEOUT = 15.0
 """Seconds that a client has to send its body."""
 MAX_LIMIT = 1000
 """Jobs on one page."""
-
 MAX_LOG = 2000
 """Log events in one answer."""
+MAX_VERIFY = 100
+"""Targets that are verified together."""
 
 STEERING: web.AppKey[Steering] = web.AppKey("steering")
 
@@ -91,6 +93,7 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
             web.post("/v1/rescan", _rescan),
             web.post("/v1/retry", _retry),
             web.post("/v1/cancel", _cancel),
+            web.post("/v1/verify", _verify),
             web.post("/v1/reload", _reload),
             web.post("/v1/dashboard", _dashboard),
             web.post("/v1/shutdown", _shutdown),
@@ -220,9 +223,7 @@ async def _start(request: web.Request) -> web.Response:
 
 
 async def _stop(request: web.Request) -> web.Response:
-    now = (await _body(request, {"now"})).get("now", False)
-    if not isinstance(now, bool):
-        raise Invalid("now must be true or false")
+    now = fields.flag("now", (await _body(request, {"now"})).get("now", False))
     await request.app[STEERING].stop(now=now)
     return web.json_response({})
 
@@ -242,6 +243,13 @@ async def _retry(request: web.Request) -> web.Response:
 async def _cancel(request: web.Request) -> web.Response:
     chosen = fields.some_targets((await _body(request, {"targets"})).get("targets"))
     return web.json_response({"count": await request.app[STEERING].cancel(chosen)})
+
+
+async def _verify(request: web.Request) -> web.Response:
+    body = await _body(request, {"targets", "repair"})
+    chosen = fields.some_targets(body.get("targets"), most=MAX_VERIFY)
+    repair = fields.flag("repair", body.get("repair", False))
+    return web.json_response(await request.app[STEERING].verify(chosen, repair=repair))
 
 
 async def _reload(request: web.Request) -> web.Response:

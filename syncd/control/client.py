@@ -12,7 +12,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from syncd.control import targets
-from syncd.control.steering import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status
+from syncd.control.steering import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status, Verified
 from syncd.control.targets import Target
 
 TIMEOUT = 60.0
@@ -157,6 +157,11 @@ class ControlClient:
     def cancel(self, chosen: Sequence[Target]) -> int:
         """Give these jobs up; return how many."""
         return int(self._ask("POST", "/v1/cancel", {"targets": [targets.encode(target) for target in chosen]})["count"])
+
+    def verify(self, chosen: Sequence[Target], *, repair: bool) -> Verified:
+        """Have the servers' copies of up to a hundred compared."""
+        wanted = {"targets": [targets.encode(target) for target in chosen], "repair": repair}
+        return cast("Verified", self._ask("POST", "/v1/verify", wanted))
 
     def reload(self) -> list[str]:
         """Have it read the configuration again; return what changed, a line each."""

@@ -56,10 +56,19 @@ def limits(given: Mapping[str, Any]) -> Limits:
     return Limits(bandwidth=bandwidth, concurrency=concurrency)
 
 
-def some_targets(named: object) -> list[Target]:
-    """Return the targets in a list."""
+def flag(name: str, given: object) -> bool:
+    """Return what is true or false."""
+    if not isinstance(given, bool):
+        raise Invalid(f"{name} must be true or false")
+    return given
+
+
+def some_targets(named: object, *, most: int | None = None) -> list[Target]:
+    """Return the targets in a list, ``most`` at most."""
     if not isinstance(named, list) or not named:
         raise Invalid("targets must be a list with at least one target")
+    if most is not None and len(named) > most:
+        raise Invalid(f"targets must be {most} at most")
     return [target(one) for one in named]
 
 

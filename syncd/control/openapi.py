@@ -34,6 +34,8 @@ _SHAPES = (
     steering.Throughput,
     steering.Settings,
     steering.LiveSettings,
+    steering.Verified,
+    steering.Finding,
 )
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 _TEXT: Json = {"type": "string"}
@@ -130,6 +132,14 @@ def _paths() -> Json:
             "Queue jobs again", count, body=_object({"targets": {"oneOf": [{"const": "all"}, targets]}})
         ),
         "/v1/cancel": _post("Give jobs up", count, body=_object({"targets": targets})),
+        "/v1/verify": _post(
+            "Fetch the servers' copies and compare them",
+            _ref("Verified"),
+            body=_object(
+                {"targets": {**targets, "maxItems": 100}, "repair": {"type": "boolean", "default": False}},
+                required=["targets"],
+            ),
+        ),
         "/v1/reload": _post("Take over the configuration", _object({"messages": _list(_TEXT)})),
         "/v1/dashboard": _post(
             "An address that opens the dashboard, once and within a minute; on the control socket alone",

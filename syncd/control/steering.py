@@ -213,6 +213,23 @@ class Settings(TypedDict):
     live: LiveSettings
 
 
+class Finding(TypedDict):
+    """A server's copy. ``verdict``: ``whole``, ``missing``, ``different``, ``unreachable``, ``unknown`` (none yet)."""
+
+    id: int
+    path: str
+    remote: str
+    verdict: str
+    detail: str | None
+
+
+class Verified(TypedDict):
+    """What was found, and how many jobs were queued again."""
+
+    results: list[Finding]
+    queued: int
+
+
 LogEvent = dict[str, Any]
 """One log event: ``timestamp`` (ISO 8601, UTC), ``level``, ``event``, and its own fields."""
 
@@ -312,6 +329,12 @@ class Steering(Protocol):
 
     async def cancel(self, targets: Sequence[Target]) -> int:
         """Give these jobs up, those uploading too; return how many. ``NotFound`` for an unknown target."""
+
+    async def verify(self, targets: Sequence[Target], *, repair: bool) -> Verified:
+        """Fetch the servers' copies and compare them; ``repair`` queues again what is bad and still here.
+
+        ``NotFound`` for an unknown target, ``Busy`` if the daemon ends meanwhile.
+        """
 
     async def reload(self) -> list[str]:
         """Take over the configuration as it is now; return what changed and what to beware of, a line each.

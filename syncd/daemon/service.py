@@ -18,6 +18,7 @@ from syncd.control.events import Hub
 from syncd.control.steering import BadConfig, Limits
 from syncd.daemon import settings
 from syncd.daemon.aftermath import Aftermath
+from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles, open_files
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
 from syncd.daemon.serving import serving
@@ -53,7 +54,7 @@ class Daemon:
             async with contextlib.AsyncExitStack() as stack:
                 rooms = open_rooms(self.loaded.config, failed=self._die)
                 # The store may wait for a full disk: that must not hold up the end.
-                if opened := await _unless(self.ending, stack.enter_async_context(rooms)):
+                if opened := await unless(self.ending, stack.enter_async_context(rooms)):
                     await self._live(opened)
             log.info("daemon.ended")
         if self._error:
@@ -238,18 +239,6 @@ async def _task(daemon: Daemon, work: Coroutine[Any, Any, None]) -> AsyncGenerat
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def _unless(over: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what ``work`` returns; give it up and return None if ``over`` is set first."""
-    doing, waiting = asyncio.create_task(work), asyncio.create_task(over.wait())
-    try:
-        await asyncio.wait((doing, waiting), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        doing.cancel()
-        waiting.cancel()
-        await asyncio.gather(doing, waiting, return_exceptions=True)
-    return None if doing.cancelled() else doing.result()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from syncd.control.targets import Target
 from syncd.core.names import displayed
 from syncd.core.states import State
 from syncd.daemon import cursors, metrics, settings, shapes
+from syncd.daemon.audit import audit
+from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles
 from syncd.engine.lane import Lane
 from syncd.engine.throttle import STEP
@@ -249,6 +251,15 @@ class DaemonSteering(api.Steering):
         cancelled = await rooms.store.cancel(await self._ids(targets))
         await rooms.scheduler.cancel(set(cancelled))
         return len(cancelled)
+
+    async def verify(self, targets: Sequence[Target], *, repair: bool) -> api.Verified:
+        """Compare the servers' copies of these jobs."""
+        records = {record.id: record for target in targets for record in await self._find(target)}
+        work = audit(self._daemon.rooms, list(records.values()), repair=repair)
+        verified = await unless(self._daemon.ending, work)
+        if verified is None:
+            raise api.Busy("the daemon is ending: ask again when it is back")
+        return verified
 
     async def _ids(self, targets: Sequence[Target]) -> list[int]:
         return [record.id for target in targets for record in await self._find(target)]

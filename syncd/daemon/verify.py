@@ -2,9 +2,10 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from syncd.config.model import Config
 from syncd.core.errors import Failure, NotStored
@@ -24,6 +25,10 @@ class Verdict(StrEnum):
     DIFFERENT = "different"
     UNREACHABLE = "unreachable"
     """It could not be fetched, so nothing is known."""
+
+
+BAD = (Verdict.MISSING, Verdict.DIFFERENT)
+"""What can be mended by another upload."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +115,40 @@ async def _sampled(contents: AsyncIterator[list[Copy]], count: int, wanted: int)
         count -= 1
 
 
+Fetch = Callable[[Callable[[], Taker]], Awaitable[bool]]
+"""Has what is returned, once a try, take a copy; says whether it is the one that was uploaded."""
+
+
+async def compare(copy: Copy, remote: str, fetch: Fetch, course: Course) -> tuple[Verdict, str | None]:
+    """Fetch a copy, and say how it compares, and why it is not whole; ``course`` counts what comes."""
+    flight = Flight(path=copy.path, remote=remote, size=copy.size)
+
+    def begin() -> Taker:
+        flight.got = 0
+        return take
+
+    def take(data: bytes) -> bool:
+        course.got(flight, len(data))
+        return flight.got <= copy.size
+
+    course.begin(flight)
+    try:
+        same = await fetch(begin)
+    except NotStored as failure:
+        return Verdict.MISSING, str(failure)
+    except Failure as failure:
+        return Verdict.UNREACHABLE, str(failure)
+    finally:
+        course.end(flight)
+    if same and flight.got == copy.size:
+        return Verdict.WHOLE, None
+    if flight.got > copy.size:
+        return Verdict.DIFFERENT, f"the server's copy has more than the {copy.size} bytes that were uploaded"
+    if flight.got < copy.size:
+        return Verdict.DIFFERENT, f"the server's copy has {flight.got} bytes instead of {copy.size}"
+    return Verdict.DIFFERENT, "the server's copy has other bytes"
+
+
 class _Comparison:
     """Compares contents one by one, and adds up what it finds."""
 
@@ -127,42 +166,15 @@ class _Comparison:
         if server.down:
             self._note(content, Verdict.UNREACHABLE, None)
             return
-        flight = Flight(path=copy.path, remote=server.name, size=copy.size)
-        self._course.begin(flight)
-        try:
-            self._note(content, *await self._verdict(copy, flight))
-        finally:
-            self._course.end(flight)
-
-    async def _verdict(self, copy: Copy, flight: Flight) -> tuple[Verdict, str | None]:
-        def begin() -> Taker:
-            flight.got = 0
-            return take
-
-        def take(data: bytes) -> bool:
-            self._course.got(flight, len(data))
-            return flight.got <= copy.size
-
-        try:
-            same = await self._records.fetch(copy, begin)
-        except NotStored as failure:
-            return Verdict.MISSING, str(failure)
-        except Failure as failure:
-            return Verdict.UNREACHABLE, str(failure)
-        if same and flight.got == copy.size:
-            return Verdict.WHOLE, None
-        if flight.got > copy.size:
-            return Verdict.DIFFERENT, f"the server's copy has more than the {copy.size} bytes that were uploaded"
-        if flight.got < copy.size:
-            return Verdict.DIFFERENT, f"the server's copy has {flight.got} bytes instead of {copy.size}"
-        return Verdict.DIFFERENT, "the server's copy has other bytes"
+        fetch = partial(self._records.fetch, copy)
+        self._note(content, *await compare(copy, server.name, fetch, self._course))
 
     def _note(self, content: list[Copy], verdict: Verdict, detail: str | None) -> None:
         self._counts[verdict] += len(content)
         self._course.count(content[0].size, good=verdict is Verdict.WHOLE)
         if detail is not None:
             self._problems += [self._problem(copy, verdict, detail) for copy in content]
-        if verdict in (Verdict.MISSING, Verdict.DIFFERENT):
+        if verdict in BAD:
             self._bad += [copy.job_id for copy in content]
 
     def _problem(self, copy: Copy, verdict: Verdict, detail: str) -> Problem:

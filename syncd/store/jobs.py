@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from syncd.core.model import Seen, Session, Stamp, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store import claims, intake, listing, people, uploads
+from syncd.store import claims, intake, ledger, listing, people, uploads
 from syncd.store.database import Database
 from syncd.store.intake import Vanished
+from syncd.store.ledger import Copy
 from syncd.store.listing import Page, Wanted
 from syncd.store.moves import Work
 from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step
@@ -229,6 +230,10 @@ class JobStore:
     async def jobs(self, remote_ids: Sequence[int], *, state: State | None = None, limit: int = 50) -> list[JobRecord]:
         """Return up to ``limit`` jobs of ``state``, the latest change first."""
         return (await self.page(Wanted(remote_ids=remote_ids, state=state, limit=limit))).jobs
+
+    async def copies(self, job_ids: Sequence[int]) -> list[Copy]:
+        """Return what the remotes have by those of these jobs that are done."""
+        return await self.database.read(lambda connection: ledger.copies_of(connection, job_ids))
 
     async def history(self, job_id: int) -> list[Step]:
         """Return the last steps of a job, oldest first."""

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fal
 
 from syncd.core.states import State
 from syncd.store import opening
+from syncd.store.moves import parts
 from syncd.store.reader import Reader
 from syncd.store.schema import contents, files, jobs, remotes
 
@@ -131,6 +132,11 @@ class Ledger:
     async def _total(self, statement: Select[Any]) -> Total:
         count, size = await self._reader.read(lambda connection: connection.execute(statement).one())
         return Total(count=count, size=size)
+
+
+def copies_of(connection: Connection, job_ids: Sequence[int]) -> list[Copy]:
+    """Return what was uploaded by those of these jobs that are done."""
+    return [copy for part in parts(job_ids) for copy in _copies(connection, _COPIES.where(jobs.c.id.in_(part)))]
 
 
 _UPLOADED = exists().where(jobs.c.file_id == files.c.id, jobs.c.version == files.c.version, _DONE)

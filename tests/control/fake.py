@@ -137,6 +137,11 @@ class FakeDaemon:
         self.asked.append(("cancel", targets))
         return len(targets)
 
+    async def verify(self, targets, *, repair):
+        self.asked.append(("verify", targets, repair))
+        found = {"id": 17, "path": "/srv/inbox/a b.jpg", "remote": "drive", "verdict": "missing", "detail": "gone"}
+        return {"results": [found], "queued": int(repair)}
+
     async def reload(self):
         self.asked.append("reload")
         if self.problems:

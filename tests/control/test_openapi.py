@@ -68,7 +68,12 @@ def test_every_reference_leads_somewhere():
             place = place[step]
 
 
-BODIES = {"settings": {"concurrency": 3}, "retry": {"targets": "all"}, "cancel": {"targets": ["17"]}}
+BODIES = {
+    "verify": {"targets": ["17"]},
+    "settings": {"concurrency": 3},
+    "retry": {"targets": "all"},
+    "cancel": {"targets": ["17"]},
+}
 JSON = [
     (method, path)
     for path, of in document()["paths"].items()

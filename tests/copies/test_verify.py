@@ -1,15 +1,18 @@
 """``syncd verify`` against real receivers: what it finds, what it mends, how it ends."""
 
+import hashlib
 import os
 import pty
+import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
 
+from syncd.host.lock import StateLock
 from tests.copies.site import noise
-from tests.e2e.processes import Daemon, Receiver
+from tests.e2e.processes import Daemon, Receiver, until
 
 pytestmark = pytest.mark.e2e
 
@@ -192,12 +195,29 @@ def test_beside_a_daemon(tmp_path, receiver):
         command = [sys.executable, "-m", "syncd", "verify", "-c", str(daemon.config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 whole")
+        receiver_copy = _stored(receiver, noise(1_000, 1))
+        shutil.rmtree(receiver_copy)
         done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (75, "")
-        assert "another syncd" in done.stderr
+        assert (done.returncode, "1 job queued again" in done.stdout) == (1, True), done
+        until(receiver_copy.exists, lambda: "it is uploaded again")
+        daemon.until_counts(done=2)
+        done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 whole")
         assert daemon.end() == 0
     finally:
         daemon.kill()
+
+
+def _stored(receiver, data):
+    return receiver.folder / "files" / "finished" / hashlib.sha256(data).hexdigest()
+
+
+def test_repair_beside_another_who_holds_the_state_folder(site):
+    site.upload()
+    with StateLock(site.folder / "state"):
+        done = site.syncd("verify", "--repair")
+    assert (done.code, done.out) == (75, "")
+    assert "another syncd" in done.err
 
 
 def test_nothing_is_written(site):
