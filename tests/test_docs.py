@@ -400,7 +400,7 @@ def test_routes() -> None:
     routes = {
         f"{call.func.attr.upper()} {call.args[0].value}"
         for call in calls
-        if isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "post")
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "post", "put")
         if isinstance(call.args[0], ast.Constant)
     }
     assert set(by_name(rows(DOCS["commands"], "request"))) == routes

@@ -19,6 +19,7 @@
 ``POST /v1/cancel``        ``{"targets": [target, …]}``          ``{"count": n}``
 ``GET /v1/preview``        ``?job= &size=``                      a small WebP image, or text
 ``GET /v1/original``       ``?job=``                             the file
+``PUT /v1/drop``           ``?folder= &name=``, the file        ``{"path": …, "name": …}``, 201
 ``GET /v1/log``            ``?limit= &level= &event= &text=``    ``{"events": […]}``
 ``GET /v1/events``         ``?only=``                            server-sent events
 ``POST /v1/verify``        ``{"targets": […], "repair": bool}``  ``{"results": […], "queued": n}``
@@ -44,7 +45,18 @@ from aiohttp.typedefs import Handler, Middleware
 from syncd.control import fields, openapi, stream
 from syncd.control.api_files import FileRoutes
 from syncd.control.events import Crowded
-from syncd.control.steering import BadConfig, Busy, Invalid, JobQuery, LogQuery, NotFound, Refusal, Steering
+from syncd.control.steering import (
+    BadConfig,
+    Busy,
+    Full,
+    Invalid,
+    JobQuery,
+    LogQuery,
+    NotFound,
+    Refusal,
+    Steering,
+    TooLarge,
+)
 from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.logs import LEVELS
@@ -59,6 +71,9 @@ MAX_LOG = 2000
 """Log events in one answer."""
 MAX_VERIFY = 100
 """Targets that are verified together."""
+
+_STATUS = {NotFound: 404, TooLarge: 413, BadConfig: 422, Busy: 503, Full: 507}
+"""What a refusal is in HTTP, where it is not 400."""
 
 STEERING: web.AppKey[Steering] = web.AppKey("steering")
 
@@ -83,6 +98,7 @@ def make_app(steering: Steering, *guards: Middleware) -> web.Application:
             web.get("/v1/job", _job),
             web.get("/v1/preview", files.preview, allow_head=False),
             web.get("/v1/original", files.original, allow_head=False),
+            web.put("/v1/drop", files.drop),
             web.get("/v1/log", _log),
             web.get("/v1/throughput", _throughput),
             web.get("/v1/settings", _settings),
@@ -107,14 +123,11 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever goes wrong into one line of JSON."""
     try:
         return await handler(request)
-    except NotFound as error:
-        return _error(404, str(error))
-    except BadConfig as error:
-        return _error(422, str(error), problems=error.problems)
-    except (Busy, Crowded) as error:
-        return _error(503, str(error))
     except Refusal as error:
-        return _error(400, str(error))
+        problems = error.problems if isinstance(error, BadConfig) else None
+        return _error(_STATUS.get(type(error), 400), str(error), problems=problems)
+    except Crowded as error:
+        return _error(503, str(error))
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return _error(error.status, f"{request.method} {request.path}: {error.reason}", headers=allow)

@@ -1,10 +1,12 @@
-"""The routes of the control API that carry files: previews and originals.
+"""The routes of the control API that carry files: previews, originals, and new ones.
 
 A file is whatever somebody put into a watched folder, and a browser must not take it for a page of ours: it is told not
 to guess the type, and whatever it makes of the content runs nothing and loads nothing.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
 from urllib.parse import quote
 
 from aiohttp import web
@@ -16,6 +18,8 @@ from syncd.control.steering import Invalid
 EDGES = {"320": 320, "1600": 1600}
 """Lengths in pixels that previews are made in: in a gallery, and on a screen of its own."""
 READ = 256 * 1024
+STALL = 60.0
+"""Seconds in which something of an upload must come."""
 
 _GUARDED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
@@ -54,6 +58,29 @@ class FileRoutes:
                 left -= len(data)
             await answer.write_eof()
             return answer
+
+    async def drop(self, request: web.Request) -> web.Response:
+        """Write the body into a watched folder."""
+        fields.only(request.query, {"folder", "name"})
+        folder = fields.path("folder", request.query.get("folder"))
+        size = request.content_length
+        if size is None:
+            raise web.HTTPLengthRequired
+        dropped = await self._files.drop(folder, request.query.get("name", ""), size, _pieces(request))
+        return web.json_response(dropped, status=HTTPStatus.CREATED)
+
+
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; ConnectionError if it is broken off."""
+    while True:
+        try:
+            async with asyncio.timeout(STALL):
+                data = await request.content.readany()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(reason=HTTPStatus.REQUEST_TIMEOUT.phrase) from None
+        if not data:
+            return
+        yield data
 
 
 def _described(found: Original) -> dict[str, str]:

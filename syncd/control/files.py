@@ -1,8 +1,8 @@
 """What can be asked about the local files behind the jobs: the part of the contract that is about bytes, not JSON."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypedDict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +24,13 @@ class Original:
     media_type: str | None
 
 
+class Dropped(TypedDict):
+    """A file that was put into a folder: its absolute ``path``, fit for showing, and the ``name`` that it got."""
+
+    path: str
+    name: str
+
+
 class Files(Protocol):
     """The watched folders' files. Every call may raise a :class:`~syncd.control.steering.Refusal`."""
 
@@ -36,3 +43,10 @@ class Files(Protocol):
 
     async def original(self, job: int) -> Original:
         """Open a job's file; ``NotFound`` if there is no job or no file."""
+
+    async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> Dropped:
+        """Put a file of ``size`` bytes into a watched folder, as ``name`` or, if that is taken, with a number.
+
+        ``NotFound`` if the folder is not watched or not there, ``Invalid`` for a name that is not safe or that the
+        folder does not take and for an empty file, ``TooLarge``, ``Full``.
+        """

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 from syncd import __version__
-from syncd.control import steering
+from syncd.control import files, steering
 from syncd.control.events import KINDS
 from syncd.core.model import Sort
 from syncd.core.states import State
@@ -27,6 +27,7 @@ _SHAPES = (
     steering.JobDetail,
     steering.Step,
     steering.JobPage,
+    files.Dropped,
     steering.DaemonEvent,
     steering.JobEvent,
     steering.Flight,
@@ -100,6 +101,7 @@ def _paths() -> Json:
             job=_ID,
             size={"type": "integer", "enum": [320, 1600], "default": 320, "description": "Pixels of the longest edge."},
         ),
+        "/v1/drop": _put("Put a file into a watched folder", _ref("Dropped"), folder=_URI, name=_TEXT),
         "/v1/original": _get("A file as it is", _BYTES, kind="application/octet-stream", job=_ID),
         "/v1/log": _get(
             "What was logged last, oldest first",
@@ -161,9 +163,17 @@ def _post(summary: str, schema: Json, *, body: Json | None = None) -> Json:
     return {"post": {"summary": summary, **asked, "responses": _answers(schema, "application/json", "4XX")}}
 
 
-def _answers(schema: Json, kind: str, fails: str) -> Json:
+def _put(summary: str, schema: Json, **query: Json) -> Json:
+    """Describe a request whose body is a file."""
+    parameters = [{"name": name, "in": "query", "required": True, "schema": of} for name, of in query.items()]
+    asked = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}}
+    answers = _answers(schema, "application/json", "4XX", done="201")
+    return {"put": {"summary": summary, "parameters": parameters, **asked, "responses": answers}}
+
+
+def _answers(schema: Json, kind: str, fails: str, *, done: str = "200") -> Json:
     error = {"$ref": "#/components/responses/Error"}
-    return {"200": _answer("Done.", schema, kind), fails: error, "default": error}
+    return {done: _answer("Done.", schema, kind), fails: error, "default": error}
 
 
 def _answer(words: str, schema: Json, kind: str = "application/json") -> Json:

@@ -33,6 +33,14 @@ class Busy(Refusal):
     """It can be asked again in a while."""
 
 
+class TooLarge(Refusal):
+    """It is larger than may be."""
+
+
+class Full(Refusal):
+    """There is no room for it on the disk."""
+
+
 class BadConfig(Refusal):
     """The configuration can't be used; the daemon goes on with the one it has. One line for each of ``problems``."""
 

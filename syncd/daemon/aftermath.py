@@ -17,6 +17,7 @@ from syncd.core.errors import FileChanged
 from syncd.core.model import Stamp
 from syncd.core.names import displayed
 from syncd.core.states import State
+from syncd.daemon.naming import give_name
 from syncd.daemon.rooms import Rooms
 from syncd.engine.source import stamp_of
 from syncd.store.jobs import Change
@@ -140,7 +141,7 @@ def _copy_exclusively(source: str, target: str, stamp: Stamp) -> None:
         shutil.copystat(source, part)
         if stamp_of(os.lstat(source)) != stamp:
             raise FileChanged("the file changed while it was being moved")
-        _name_exclusively(part, target)
+        give_name(part, target)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(part)
@@ -149,14 +150,3 @@ def _copy_exclusively(source: str, target: str, stamp: Stamp) -> None:
 def _open_plainly(path: str, flags: int) -> int:
     """Open without following a link or waiting for a FIFO's writer, whatever has taken the file's place."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-
-
-def _name_exclusively(part: str, target: str) -> None:
-    try:
-        os.link(part, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if os.path.lexists(target):
-            raise FileExistsError from None
-        os.rename(part, target)

@@ -3,15 +3,20 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Collection
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
+import structlog
+
 from syncd.config.model import Folder
-from syncd.control.files import Files, Original, Preview
-from syncd.control.steering import Busy, NotFound
+from syncd.control.files import Dropped, Files, Original, Preview
+from syncd.control.steering import Busy, Invalid, NotFound, TooLarge
 from syncd.core.errors import Failure, FileGone
+from syncd.core.filenames import safe_name
 from syncd.core.names import displayed
+from syncd.daemon import drop
 from syncd.daemon.rooms import Rooms
 from syncd.engine.source import open_regular, stamp_of, valid_unicode
 from syncd.preview.cache import Cache
@@ -19,6 +24,9 @@ from syncd.preview.previews import Crowded, Previews
 from syncd.preview.protocol import Unshowable
 from syncd.preview.renderer import Renderer
 from syncd.store.jobs import JobRecord
+from syncd.watch.scanner import unfit
+
+log = structlog.get_logger()
 
 TEXT_SIZE = 64 * 1024
 """Bytes of a text that are shown."""
@@ -42,7 +50,9 @@ SHOWN_BY_BROWSERS = {
 
 @asynccontextmanager
 async def open_files(rooms: Rooms) -> AsyncGenerator["LocalFiles"]:
-    """Have the files at hand as long as the context lasts."""
+    """Have the files at hand as long as the context lasts; what a crash has left of new ones is removed before."""
+    for folder in rooms.config.folders:
+        await asyncio.to_thread(drop.sweep, folder.path)
     previews = Previews(Cache(os.path.join(rooms.config.state_dir, "previews")), Renderer())
     try:
         yield LocalFiles(rooms, previews)
@@ -98,6 +108,36 @@ class LocalFiles(Files):
             return record, await asyncio.to_thread(_opened, settings, record)
         except Failure as failure:
             raise NotFound(f"{displayed(record.path)}: {failure}") from None
+
+    async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> Dropped:
+        """Put a file into a watched folder."""
+        watch, settings = self._rooms.folders.watches.get(folder), self._rooms.folders.settings.get(folder)
+        if watch is None or settings is None:
+            raise NotFound(f"{displayed(folder)} is not watched")
+        if watch.status.state == "offline":  # it may be the place of a file system that is missing
+            raise NotFound(f"{displayed(folder)} is offline: {watch.status.detail}")
+        name = _checked(name)
+        if not watch.takes(name):
+            raise Invalid(f"{displayed(name)} would not be uploaded: {_patterns(settings)}")
+        if reason := unfit(size, max_size=settings.max_size):
+            raise (TooLarge if size else Invalid)(f"{displayed(name)}: {reason}")
+        token = secrets.token_bytes(8)
+        final = await drop.land(folder, name, size, content, takes=watch.takes, token=token)
+        watch.request_rescan(final)  # where no event tells
+        log.info("file.dropped", path=displayed(final), folder=displayed(folder), size=size)
+        return {"path": displayed(os.path.join(folder, final)), "name": final}
+
+
+def _checked(name: str) -> str:
+    try:
+        return safe_name(name)
+    except ValueError as reason:
+        raise Invalid(f"{displayed(name)}: {reason}") from None
+
+
+def _patterns(settings: Folder) -> str:
+    left_out = f", and leaves out {' '.join(settings.exclude)}" if settings.exclude else ""
+    return displayed(f"the folder takes {' '.join(settings.include)}{left_out}")
 
 
 def _opened(settings: Folder, record: JobRecord) -> BinaryIO:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+from syncd.daemon.naming import give_name
 from syncd.remote.base import Hasher
 
 READ = 1024 * 1024
@@ -117,11 +118,7 @@ class Spot:
         with suppress(OverflowError):  # a time that no file system of this machine can hold
             os.utime(part.fd, ns=(mtime_ns, mtime_ns))
         os.fsync(part.fd)
-        try:
-            os.link(self._part, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
-        except OSError:  # it is taken, or there are no hard links here: take it first, then replace our own empty file
-            os.close(os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=self._fd))
-            os.replace(self._part, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        give_name(self._part, self._name, self._fd)
 
 
 class Part:

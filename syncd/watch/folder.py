@@ -80,6 +80,10 @@ class FolderWatch:
         state: Literal["scanning", "watching"] = "scanning" if self._scanning else "watching"
         return FolderStatus(state=state, watch=watch, detail=self._source.detail or self._gaps())
 
+    def takes(self, path: str) -> bool:
+        """Say whether a file at ``path`` (relative) would be uploaded, by its name and place."""
+        return self._tree.takes(path)
+
     def settling(self, path: str) -> bool:
         """Say whether the file at ``path`` (relative) is being waited for until it is quiet."""
         return path in self._intake

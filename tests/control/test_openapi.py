@@ -78,7 +78,7 @@ JSON = [
     (method, path)
     for path, of in document()["paths"].items()
     for method, described in of.items()
-    if "application/json" in described["responses"]["200"]["content"]
+    if "application/json" in described["responses"].get("200", {"content": ()})["content"]
 ]
 
 

@@ -1,0 +1,140 @@
+"""A file from a page on its way into a watched folder: hidden until it is whole, then under a name that was free.
+
+Its hidden name is one that a watch leaves out. It is locked as long as it is being written, so whoever finds one that
+is not locked knows that its writer is dead.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import re
+import threading
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager, suppress
+from itertools import count
+
+from syncd.config.units import format_size
+from syncd.control.steering import Full, Invalid, NotFound, Refusal
+from syncd.core.filenames import numbered
+from syncd.core.names import displayed
+from syncd.daemon.naming import give_name
+
+_PART = re.compile(r"\.syncd-drop-[0-9a-f]{16}\.part")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+async def land(
+    folder: str, name: str, size: int, content: AsyncIterator[bytes], *, takes: Callable[[str], bool], token: bytes
+) -> str:
+    """Write ``size`` bytes of ``content`` into ``folder`` as ``name``, or with a number if that is taken; return which.
+
+    ``takes`` says whether the watch would take a name, ``token`` are 8 bytes that no other file on its way has. Nothing
+    is left behind unless it has its name. ``Full``; ``NotFound`` if there is no folder; ``Refusal`` if it can't be.
+    """
+    landing = Landing(folder, f".syncd-drop-{token.hex()}.part")
+    got = 0
+    try:
+        await asyncio.to_thread(landing.begin, size)
+        async for data in content:
+            got += len(data)
+            await asyncio.to_thread(landing.write, data)
+        if got != size:
+            raise Invalid(f"{displayed(name)}: {got} of {size} bytes have come")
+        return await asyncio.to_thread(landing.finish, name, takes)
+    finally:
+        await asyncio.to_thread(landing.close)
+
+
+class Landing:
+    """A file in the making. All methods block; :meth:`close` waits for one that a cancelled task has left running."""
+
+    def __init__(self, folder: str, part: str) -> None:
+        self._folder = folder
+        self._part = part
+        self._directory = self._file = -1
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def begin(self, size: int) -> None:
+        """Open the hidden file, if there is room for ``size`` bytes."""
+        with self._writing():
+            self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            space = os.fstatvfs(self._directory)
+            free = space.f_bavail * space.f_frsize
+            if space.f_blocks and size > free:  # some file systems do not tell
+                raise Full(f"{displayed(self._folder)}: {format_size(free)} are free, and it takes {format_size(size)}")
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.open(self._part, flags, 0o666, dir_fd=self._directory)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``."""
+        with self._writing():
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+
+    def finish(self, name: str, takes: Callable[[str], bool]) -> str:
+        """Have it on the disk and under the first name that is free; return that."""
+        with self._writing():
+            os.fsync(self._file)
+            for number in count(1):
+                wanted = numbered(name, number)
+                if not takes(wanted):
+                    raise Invalid(f"{displayed(name)} is there already, and {displayed(wanted)} would not be uploaded")
+                with suppress(FileExistsError):
+                    give_name(self._part, wanted, self._directory)
+                    break
+            os.fsync(self._directory)
+            return wanted
+
+    def close(self) -> None:
+        """Remove the hidden file, unless it has its name."""
+        with self._lock:
+            self._closed = True
+            if self._file >= 0:
+                os.close(self._file)
+                with suppress(FileNotFoundError):
+                    os.unlink(self._part, dir_fd=self._directory)
+            if self._directory >= 0:
+                os.close(self._directory)
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        """Have the file for oneself, and translate what the file system says."""
+        with self._lock:
+            if self._closed:
+                raise Refusal(f"{displayed(self._folder)}: the upload was given up")
+            try:
+                yield
+            except OSError as error:
+                raise _translated(error, displayed(self._folder)) from None
+
+
+def _translated(error: OSError, folder: str) -> Refusal:
+    if error.errno in _FULL:
+        return Full(f"{folder}: the disk is full")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotFound(f"{folder}: the folder is not there")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return Refusal(f"{folder}: no permission to write there: give it to the user that syncd runs as")
+    return Refusal(f"{folder}: can't be written: {error.strerror}")
+
+
+def sweep(folder: str) -> None:
+    """Remove what a process that was killed has left in ``folder``, as far as that can be. Blocks."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [entry.path for entry in entries if _PART.fullmatch(entry.name)]
+        for path in left:
+            with suppress(OSError):
+                _remove_if_dead(path)
+
+
+def _remove_if_dead(path: str) -> None:
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    finally:
+        os.close(file)

@@ -1,0 +1,86 @@
+"""Names from elsewhere: a safe one is one name in one folder, on any system."""
+
+import os
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.core.filenames import LONGEST, numbered, safe_name
+from syncd.core.names import displayed
+
+DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.jpg", "a b (2).JPG", "Ünïcode \U0001f600.png", "a..b.jpg", "con artist.jpg", "console.jpg", "a" * 236 + ".jpg"],
+)
+def test_a_safe_name_stays(name):
+    assert safe_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "needs a name"),
+        ("../a.jpg", "no slash"),
+        ("/etc/a.jpg", "no slash"),
+        ("..\\a.jpg", "no backslash"),
+        ("a\0.jpg", "control"),
+        ("a\n.jpg", "control"),
+        ("a\x7f.jpg", "control"),
+        ("a\u2028.jpg", "control"),
+        ("a\udcff.jpg", "control"),
+        (".", "hidden"),
+        ("..", "hidden"),
+        (".a.jpg", "hidden"),
+        ("a.jpg ", "dot or a space"),
+        ("a.jpg.", "dot or a space"),
+        ("CON", "device"),
+        ("nul.jpg", "device"),
+        ("Aux .tar.jpg", "device"),
+        ("com1.png", "device"),
+        ("a" * 237 + ".jpg", "240 bytes"),
+        ("ü" * 119 + ".jpg", "240 bytes"),
+    ],
+)
+def test_what_is_not_safe_says_why(name, why):
+    with pytest.raises(ValueError, match=why) as caught:
+        safe_name(name)
+    assert str(caught.value).isprintable()
+
+
+def test_a_name_from_a_mac_is_composed():
+    assert safe_name("u\u0308.jpg") == "ü.jpg"
+
+
+@given(st.text(max_size=20) | st.text(alphabet="./\\\0aCONPRLT1 \n", max_size=8))
+def test_whatever_passes_is_one_name(name):
+    try:
+        safe = safe_name(name)
+    except ValueError:
+        return
+    assert safe == unicodedata.normalize("NFC", name)
+    assert os.path.basename(safe) == safe
+    assert os.path.normpath(safe) == safe
+    assert not safe.startswith(".")
+    assert displayed(safe) == safe
+    assert 0 < len(os.fsencode(safe)) <= LONGEST
+    assert safe.split(".")[0].strip().lower() not in DEVICES
+
+
+def test_numbers_go_before_the_suffix():
+    assert [numbered("a.b.jpg", number) for number in (1, 2, 10)] == ["a.b.jpg", "a.b (2).jpg", "a.b (10).jpg"]
+    assert numbered("README", 2) == "README (2)"
+
+
+@given(st.text(min_size=1, max_size=20), st.integers(2, 99), st.integers(2, 99))
+def test_each_number_is_another_safe_name(name, one, other):
+    try:
+        name = safe_name(name)
+    except ValueError:
+        return
+    assert safe_name(numbered(name, one)) == numbered(name, one) != name
+    assert (numbered(name, one) == numbered(name, other)) == (one == other)

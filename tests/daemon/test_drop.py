@@ -1,0 +1,256 @@
+"""Dropping files into a folder of a real daemon: whole or not at all, never over another, and on to the server."""
+
+import asyncio
+import io
+import os
+import shutil
+import subprocess
+
+import aiohttp
+import pytest
+
+from syncd.control.targets import encode
+from syncd.daemon import drop, naming
+from syncd.daemon.drop import Landing, land
+from tests.daemon.site import noise, until
+
+
+@pytest.fixture
+async def http(site):
+    socket = aiohttp.UnixConnector(str(site.folder / "state" / "control.sock"))
+    async with aiohttp.ClientSession("http://syncd", connector=socket) as session:
+        yield session
+
+
+@pytest.fixture
+async def stopped(site):
+    """A daemon that watches and queues, and uploads nothing."""
+    await site.start()
+    await site.steering.stop(now=False)
+    return site
+
+
+async def put(http, folder, name, data, status=201):
+    async with http.put("/v1/drop", params={"folder": encode(str(folder)), "name": name}, data=data) as answer:
+        assert answer.status == status, await answer.text()
+        return await answer.json()
+
+
+async def why_not(http, folder, name, data, status=400):
+    (reason,) = (await put(http, folder, name, data, status)).values()
+    assert "\n" not in reason
+    return reason
+
+
+def there(site):
+    return sorted(os.listdir(site.inbox))
+
+
+async def test_a_dropped_file_goes_up(site, http):
+    await site.start()
+    data = noise(3 * 1024 * 1024)
+    before = os.umask(0o022)
+    try:
+        dropped = await put(http, site.inbox, "a b é.jpg", io.BytesIO(data))
+    finally:
+        os.umask(before)
+    assert dropped == {"path": str(site.inbox / "a b é.jpg"), "name": "a b é.jpg"}
+    assert (site.inbox / "a b é.jpg").stat().st_mode & 0o777 == 0o644
+    (job,) = await site.until_shown("a b é.jpg", "done")
+    assert await site.content(job) == data
+    assert there(site) == ["a b é.jpg"]
+
+
+async def test_where_no_event_tells_it_goes_up_at_once_too(site, http, monkeypatch):
+    monkeypatch.setattr("syncd.watch.folder.POLL", 3600.0)
+    site.settings["folders"][0]["watch"] = "poll"
+    await site.start()
+    (watch,) = site.daemon.rooms.folders.watches.values()
+    await until(lambda: watch._next_scan)
+    await put(http, site.inbox, "a.jpg", noise(100))
+    await site.until_shown("a.jpg", "done")
+
+
+async def test_nothing_is_overwritten(stopped, http):
+    (stopped.inbox / "a.jpg").write_bytes(b"mine")
+    (stopped.inbox / "a (2).jpg").symlink_to("nowhere")
+    assert (await put(http, stopped.inbox, "a.jpg", b"theirs"))["name"] == "a (3).jpg"
+    assert (stopped.inbox / "a.jpg").read_bytes() == b"mine"
+    assert (stopped.inbox / "a (2).jpg").is_symlink()
+    assert (stopped.inbox / "a (3).jpg").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("links", [True, False])
+async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
+    if not links:
+        monkeypatch.setattr(naming.os, "link", refuse_link)
+    contents = [noise(200_000, seed) for seed in range(8)]
+    dropped = await asyncio.gather(*(put(http, stopped.inbox, "a.jpg", data) for data in contents))
+    assert sorted(one["name"] for one in dropped) == [*(f"a ({number}).jpg" for number in range(2, 9)), "a.jpg"]
+    assert [(stopped.inbox / one["name"]).read_bytes() for one in dropped] == contents
+    assert len(there(stopped)) == 8
+
+
+def refuse_link(*_arguments, **_options):
+    raise PermissionError(1, "no hard links here")
+
+
+async def test_a_name_whose_number_would_not_be_taken(site, http):
+    site.settings["folders"][0]["include"] = ["cover.jpg"]
+    await site.start()
+    await put(http, site.inbox, "cover.jpg", b"one")
+    assert "cover (2).jpg would not be uploaded" in await why_not(http, site.inbox, "cover.jpg", b"two")
+    assert there(site) == ["cover.jpg"]
+
+
+@pytest.mark.parametrize("name", ["", "../a.jpg", "a/b.jpg", ".a.jpg", "a\n.jpg", "con.jpg", "x" * 300 + ".jpg"])
+async def test_unsafe_names_are_refused(stopped, http, name):
+    await why_not(http, stopped.inbox, name, b"content")
+    assert there(stopped) == []
+    assert not (stopped.folder / "a.jpg").exists()
+
+
+async def test_what_the_folder_does_not_take_is_refused(site, http):
+    site.settings["folders"][0] |= {"include": ["*.jpg", "*.png"], "exclude": ["draft*"], "max_size": "1KiB"}
+    await site.start()
+    reason = await why_not(http, site.inbox, "a.doc", b"content")
+    assert reason == "a.doc would not be uploaded: the folder takes *.jpg *.png, and leaves out draft*"
+    await why_not(http, site.inbox, "draft.jpg", b"content")
+    assert await why_not(http, site.inbox, "a.jpg", b"") == "a.jpg: empty"
+    assert await why_not(http, site.inbox, "a.jpg", bytes(1025), status=413) == "a.jpg: larger than max_size (1KiB)"
+    await why_not(http, site.folder, "a.jpg", b"content", status=404)
+    await why_not(http, site.folder / "state", "a.jpg", b"content", status=404)
+    assert there(site) == []
+    await put(http, site.inbox, "A.JPG", bytes(1024))
+
+
+async def test_a_folder_that_is_away_is_not_written_to(stopped, http):
+    stopped.inbox.rename(stopped.folder / "away")
+    reason = await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
+    assert "not there" in reason or "offline" in reason
+
+    def offline():
+        return stopped.daemon.rooms.folders.watches[str(stopped.inbox)].status.state == "offline"
+
+    await until(offline)
+    assert "offline" in await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
+    assert not stopped.inbox.exists()
+
+
+async def test_the_length_has_to_be_known(stopped, http):
+    async def chunked():
+        yield b"content"
+
+    await why_not(http, stopped.inbox, "a.jpg", chunked(), status=411)
+    assert there(stopped) == []
+
+
+async def test_what_is_broken_off_leaves_nothing(stopped):
+    path = str(stopped.folder / "state" / "control.sock")
+    _, writer = await asyncio.open_unix_connection(path)
+    target = f"/v1/drop?folder={encode(str(stopped.inbox))}&name=a.jpg"
+    writer.write(f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode() + bytes(300_000))
+    await writer.drain()
+
+    def begun():
+        return any(path.stat().st_size > 100_000 for path in stopped.inbox.iterdir())
+
+    await until(begun)
+    (part,) = there(stopped)
+    assert part.startswith(".")
+    writer.close()
+    await writer.wait_closed()
+    await until(lambda: there(stopped) == [])
+
+
+async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
+    monkeypatch.setattr("syncd.control.api_files.STALL", 0.05)
+    go_on = asyncio.Event()
+
+    async def slow():
+        yield bytes(1000)
+        await go_on.wait()
+
+    headers = {"Content-Length": "2000"}
+    query = {"folder": encode(str(stopped.inbox)), "name": "a.jpg"}
+    async with http.put("/v1/drop", params=query, data=slow(), headers=headers) as answer:
+        assert answer.status == 408
+    go_on.set()
+    assert there(stopped) == []
+
+
+async def test_what_a_crash_left_is_removed_at_the_start_and_nothing_else(site):
+    left = site.inbox / ".syncd-drop-0123456789abcdef.part"
+    left.write_bytes(b"half of")
+    other = site.inbox / ".syncd-drop-of-mine.part"
+    other.write_bytes(b"mine")
+    held = Landing(str(site.inbox), ".syncd-drop-00000000000000ff.part")
+    held.begin(5)  # another daemon's, on its way
+    await site.start()
+    assert there(site) == [".syncd-drop-00000000000000ff.part", other.name]
+    held.close()
+    assert there(site) == [other.name]
+
+
+async def content(*pieces):
+    for piece in pieces:
+        yield piece
+
+
+async def test_who_is_cancelled_leaves_nothing(tmp_path):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow():
+        yield b"half"
+        begun.set()
+        await go_on.wait()
+
+    landing = asyncio.create_task(
+        land(str(tmp_path), "a.jpg", 8, slow(), takes=lambda _: True, token=bytes(8)),
+    )
+    await begun.wait()
+    assert len(list(tmp_path.iterdir())) == 1
+    landing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await landing
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_fewer_bytes_than_promised_are_refused(tmp_path):
+    with pytest.raises(drop.Invalid, match="4 of 8 bytes"):
+        await land(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("only root can mount a small file system")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False, capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
+    def dropping(size, *pieces):
+        return land(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
+
+    with pytest.raises(drop.Full, match="are free"):
+        await dropping(2 * 1024 * 1024)
+    (small_disk / "other").write_bytes(bytes(300_000))
+    piece = bytes(100_000)
+    with pytest.raises(drop.Full, match="the disk is full"):  # another writer was faster
+        await dropping(700_000, *[piece] * 20)
+    assert os.listdir(small_disk) == ["other"]
+    assert await dropping(300_000, *[piece] * 3) == "a.jpg"
+
+
+async def test_a_full_disk_is_507(site, http, small_disk):
+    site.settings["folders"][0]["path"] = str(small_disk)
+    await site.start()
+    assert "are free" in await why_not(http, small_disk, "a.jpg", io.BytesIO(bytes(2 * 1024 * 1024)), status=507)
+    assert os.listdir(small_disk) == []
