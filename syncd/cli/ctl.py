@@ -199,8 +199,7 @@ def open_dashboard(client: ControlClient, *, printed: bool) -> None:
         click.echo(url)
         click.echo("works once, within a minute", err=True)
     else:
-        folder = os.path.dirname(os.path.abspath(client.socket_path))
-        importlib.import_module("syncd.cli.ctl_open").show(url, folder)  # loads what only this needs
+        importlib.import_module("syncd.cli.ctl_open").show(url, client.socket_path)  # loads what only this needs
         click.echo("opened in the browser; if nothing appears there: syncd ctl open --print")
 
 

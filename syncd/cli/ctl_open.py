@@ -11,14 +11,15 @@ import webbrowser
 from pathlib import Path
 
 from syncd.cli.faults import Exit, Fault
+from syncd.config.paths import runtime_dir
 
 NAME = "open.html"
-"""The file, in the folder of the control socket; the next call writes it anew, its ticket is used up long before."""
+"""The file; the next call writes it anew, its ticket is used up long before."""
 
 
-def show(url: str, folder: str) -> None:
-    """Have a browser go to ``url`` by way of a file in ``folder`` that this user alone can read."""
-    path = os.path.join(folder, NAME)
+def show(url: str, socket_path: str) -> None:
+    """Have a browser go to ``url``, which the daemon that listens at ``socket_path`` has given."""
+    path = os.path.join(_own_folder(socket_path), NAME)
     write_page(path, url)
     with contextlib.suppress(webbrowser.Error):
         if webbrowser.open(Path(path).as_uri()):
@@ -28,6 +29,16 @@ def show(url: str, folder: str) -> None:
         "no browser was found here: take the address of syncd ctl open --print to one on this machine",
         code=Exit.UNAVAILABLE,
     )
+
+
+def _own_folder(socket_path: str) -> str:
+    """Return the socket's folder or, where that is somebody else's, this user's own."""
+    folder = os.path.dirname(os.path.abspath(socket_path))
+    if os.stat(folder).st_uid == os.geteuid():
+        return folder
+    own = os.fspath(runtime_dir())
+    os.makedirs(own, mode=0o700, exist_ok=True)
+    return own
 
 
 def write_page(path: str, url: str) -> None:

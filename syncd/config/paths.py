@@ -65,8 +65,13 @@ def control_socket(explicit_state_dir: Path | None, config: Path | None = None) 
     service = system_service(config)
     if service is not None:
         return Path("/run") / service / SOCKET_NAME
+    return runtime_dir() / SOCKET_NAME
+
+
+def runtime_dir() -> Path:
+    """Folder of this user alone for what need not survive a restart; the state folder where the platform has none."""
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    return (runtime / "syncd" if runtime.is_dir() else state_dir()) / SOCKET_NAME
+    return runtime / "syncd" if runtime.is_dir() else state_dir()
 
 
 def system_service(config: Path | None) -> str | None:

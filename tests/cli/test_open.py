@@ -47,6 +47,19 @@ def test_the_page_of_the_last_time_is_replaced(ctl, browser, tmp_path):
     assert [name for name in os.listdir(tmp_path) if "open.html" in name] == ["open.html"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_the_page_is_not_left_with_another_user(ctl, browser, tmp_path, monkeypatch):
+    """As for a member of the group that may use the socket of the machine's daemon."""
+    (tmp_path / "runtime").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    os.chown(tmp_path, 65_534, 65_534)
+    assert ctl("open").code == Exit.OK
+    assert not (tmp_path / "open.html").exists()
+    page = tmp_path / "runtime" / "syncd" / "open.html"
+    assert ADDRESS in page.read_text()
+    assert stat.S_IMODE(page.parent.stat().st_mode) == 0o700
+
+
 def test_the_address_alone(ctl, tmp_path):
     ended = ctl("open", "--print")
     assert (ended.code, ended.out) == (Exit.OK, f"{ADDRESS}\n")
