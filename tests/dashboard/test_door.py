@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import stat
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -319,15 +319,18 @@ async def test_who_asks_and_never_reads_is_let_go(daemon, tmp_path, monkeypatch)
 
 
 async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr(doors, "IDLE_TIMEOUT", 0.2)
+    """Each byte comes soon after the last, and the whole never would."""
+    monkeypatch.setattr(doors, "IDLE_TIMEOUT", 0.3)
     async with opened(daemon, tmp_path) as door, asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
-        while not reader.at_eof():
-            writer.write(b"G")
-            await asyncio.sleep(0.05)
-            if reader.at_eof() or writer.is_closing() or reader.exception():
-                break
-        writer.close()
+        writer.write(b"GET / HTTP/1.1\r\nX: ")
+        ended = asyncio.create_task(reader.read())
+        while not ended.done():
+            writer.write(b"x")
+            await asyncio.wait((ended,), timeout=0.02)
+        with suppress(ConnectionError):
+            assert await ended == b""
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize(
