@@ -1,4 +1,4 @@
-"""One line a log event: to standard error, and to a rotated file if there is one.
+"""One line a log event: to standard error or the journal, and to a rotated file if there is one.
 
 Loggers are structlog's own, cached on first use. What can change at a reload (level, formats, sinks, secrets) lies
 behind them in one object and on their class, so that a cached logger follows at once. Libraries that use the standard
@@ -6,14 +6,13 @@ library's logging come out of the same door. Every event is masked and made safe
 a sink that fails is never the program's problem.
 """
 
-import json
 import logging
 import os
 import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO
@@ -23,21 +22,15 @@ from structlog.typing import EventDict
 
 from syncd.core.secrets import Mask
 from syncd.logfile import LogFile, RotatedFile
+from syncd.logformat import Render, document, render_console, render_json
+from syncd.logjournal import Journal
 from syncd.logring import Ring
 
 LIBRARY_EVENT = "library"
 """Event name of what a library had to say."""
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-_COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
-_RESET = "\x1b[0m"
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_LINE_BREAKERS = re.compile("[\x7f-\x9f\u2028\u2029]")
-_UNSAFE_ON_TERMINAL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_HEAD = {"timestamp", "level", "event"}
-_BARE = re.compile(r"[^\s\"'=\\]+")
-
-Render = Callable[[EventDict], str]
 
 
 class Settings(Protocol):
@@ -76,13 +69,15 @@ def configure(
     """Set up all logging, or change it while it runs; secrets of earlier calls stay masked.
 
     `level` is debug, info, warning or error. `format` is console, json or auto: console where `stream`
-    (default: standard error) is a terminal. A file gets JSON unless the format is console.
+    (default: standard error) is a terminal, entries with fields where it leads to systemd's journal, else JSON.
+    A file gets JSON unless the format is console.
     OSError when the file can't be opened; logging then is as it was before.
     """
     opened = None if file is None else LogFile(file)
     stream = sys.stderr if stream is None else stream
     _outlet.open(
         stream=stream,
+        journal=Journal.behind(stream) if format == "auto" else None,
         render=render_console(colours=_has_colours(stream))
         if format == "console" or (format == "auto" and _is_terminal(stream))
         else render_json,
@@ -133,6 +128,7 @@ class _Outlet:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stream: TextIO | None = None
+        self._journal: Journal | None = None
         self._file: LogFile | None = None
         self._render: Render = render_json
         self._render_file: Render = render_json
@@ -144,6 +140,7 @@ class _Outlet:
         self,
         *,
         stream: TextIO | None,
+        journal: Journal | None,
         render: Render,
         file: "LogFile | None",
         render_file: Render,
@@ -151,8 +148,8 @@ class _Outlet:
         secrets: Iterable[str],
     ) -> None:
         with self._lock:
-            self._close_file()
-            self._stream, self._render = stream, render
+            self._close_sinks()
+            self._stream, self._journal, self._render = stream, journal, render
             self._file, self._render_file = file, render_file
             self.tracebacks = tracebacks
             self._secrets.update(secrets)
@@ -160,8 +157,8 @@ class _Outlet:
 
     def close(self) -> None:
         with self._lock:
-            self._close_file()
-            self._stream = self._file = None
+            self._close_sinks()
+            self._stream = self._journal = self._file = None
             self._secrets.clear()
             self.mask = Mask()
         recent.clear()
@@ -169,7 +166,7 @@ class _Outlet:
     def write(self, /, **event: Any) -> None:
         """Render an event to each sink. Never raises for a sink that fails."""
         with self._lock:
-            if self._stream is not None:
+            if self._stream is not None and not (self._journal and self._journal.send(event)):
                 _write_line(self._stream, self._render(event))
             if self._file is not None:
                 self._file.write_line(self._render_file(event))
@@ -177,7 +174,9 @@ class _Outlet:
 
     debug = info = warning = error = critical = write
 
-    def _close_file(self) -> None:
+    def _close_sinks(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
         if self._file is not None:
             self._file.close()
 
@@ -257,11 +256,6 @@ def _escaped_surrogate(match: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
-def document(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event as JSON has it."""
-    return {**event, "timestamp": event["timestamp"].isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-
-
 def latest(*, limit: int, level: str = "debug", event: str = "", text: str = "") -> list[dict[str, Any]]:
     """Return the last events of at least ``level``, oldest first, as JSON has them.
 
@@ -276,41 +270,6 @@ def latest(*, limit: int, level: str = "debug", event: str = "", text: str = "")
         and (not wanted or wanted in line(dict(one)).lower())
     ]
     return [document(one) for one in found[-limit:]]
-
-
-def render_json(event: EventDict) -> str:
-    """One JSON object, on one line by everybody's idea of a line."""
-    line = json.dumps(document(event), ensure_ascii=False)
-    return line if line.isascii() else _LINE_BREAKERS.sub(_escaped, line)
-
-
-def render_console(*, colours: bool) -> Render:
-    """Local time, level, event, then `key=value`; nothing in a value can move the cursor."""
-
-    def render(event: EventDict) -> str:
-        level = event["level"]
-        start, end = (_COLOURS[level], _RESET) if colours else ("", "")
-        time = event["timestamp"].astimezone().isoformat(sep=" ", timespec="milliseconds")[:23]
-        rest = (f"{key}={_shown(value)}" for key, value in event.items() if key not in _HEAD)
-        line = " ".join([f"{level:<8}{_shown_text(str(event['event']))}", *rest])
-        return f"{time} {start}{line[:8]}{end}{line[8:]}"
-
-    return render
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, str) or _BARE.fullmatch(text):
-        return _shown_text(text)
-    return _shown_text(json.dumps(text, ensure_ascii=False))
-
-
-def _shown_text(text: str) -> str:
-    return text if text.isprintable() else _UNSAFE_ON_TERMINAL.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

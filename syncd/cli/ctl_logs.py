@@ -7,7 +7,8 @@ import click
 
 from syncd.control.client import ControlClient, NotRunning
 from syncd.control.steering import LogEvent, LogQuery
-from syncd.logs import LEVELS, render_console, render_json
+from syncd.logformat import render_console, render_json
+from syncd.logs import LEVELS
 
 
 def show(client: ControlClient, query: LogQuery, *, as_json: bool, follow: bool) -> None:

@@ -17,6 +17,7 @@ from syncd.control.events import Hub
 from syncd.daemon.rooms import Rooms
 from syncd.daemon.shapes import job_event
 from syncd.daemon.steering import DaemonSteering
+from syncd.logformat import document
 from syncd.logring import Event
 from syncd.store.jobs import Change
 
@@ -69,7 +70,7 @@ class Feed:
                 self._loop.call_soon_threadsafe(self._tell_log, event)
 
     def _tell_log(self, event: Event) -> None:
-        self._hub.publish("log", logs.document(event))
+        self._hub.publish("log", document(event))
 
     async def _look_on(self) -> None:
         while True:
