@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
@@ -50,22 +50,26 @@ SHOWN_BY_BROWSERS = {
 
 @asynccontextmanager
 async def open_files(rooms: Rooms) -> AsyncGenerator["LocalFiles"]:
-    """Have the files at hand as long as the context lasts; what a crash has left of new ones is removed before."""
-    for folder in rooms.config.folders:
-        await asyncio.to_thread(drop.sweep, folder.path)
+    """Have the files at hand as long as the context lasts; what a crash has left of new ones is removed."""
     previews = Previews(Cache(os.path.join(rooms.config.state_dir, "previews")), Renderer())
+    # Beside all else: the file system of a folder may take its time, or not answer at all.
+    swept = {folder: asyncio.create_task(asyncio.to_thread(drop.sweep, folder)) for folder in rooms.folders.settings}
     try:
-        yield LocalFiles(rooms, previews)
+        yield LocalFiles(rooms, previews, swept)
     finally:
         await previews.close()
+        for task in swept.values():
+            task.cancel()
+        await asyncio.gather(*swept.values(), return_exceptions=True)
 
 
 class LocalFiles(Files):
     """The files of the folders that are watched now."""
 
-    def __init__(self, rooms: Rooms, previews: Previews) -> None:
+    def __init__(self, rooms: Rooms, previews: Previews, swept: Mapping[str, "asyncio.Task[None]"]) -> None:
         self._rooms = rooms
         self._previews = previews
+        self._swept = swept
 
     async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
         """Return a small picture of a job's file, or its text."""
@@ -121,6 +125,8 @@ class LocalFiles(Files):
             raise Invalid(f"{displayed(name)} would not be uploaded: {_patterns(settings)}")
         if reason := unfit(size, max_size=settings.max_size):
             raise (TooLarge if size else Invalid)(f"{displayed(name)}: {reason}")
+        if sweeping := self._swept.get(folder):
+            await asyncio.shield(sweeping)  # it could take a file that is not locked yet for one of the dead
         token = secrets.token_bytes(8)
         final = await drop.land(folder, name, size, content, takes=watch.takes, token=token)
         watch.request_rescan(final)  # where no event tells

@@ -10,8 +10,8 @@ from syncd.preview.renderer import Renderer
 SMALL = 320
 """Pixels of the longest edge in a gallery; only these are kept: of the large ones each is looked at now and then."""
 LARGE = 1600
-WAITING = 512
-"""Pictures that may be waited for: a browser asks for six at a time."""
+WAITING = 320
+"""Pictures that may be waited for, each with its file open: fifty browsers, each of which asks for six at a time."""
 REFUSALS = 4096
 """Files without a picture that are remembered, for one may cost the worker its life each time."""
 

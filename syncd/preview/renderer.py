@@ -6,6 +6,7 @@ token, no terminal whose Ctrl-C is meant for the daemon.
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -77,6 +78,8 @@ class Renderer:
             except _Died:
                 code = await self._end()
                 log.warning("preview.worker_died", code=code)
+                if code == -signal.SIGXCPU:
+                    break
         raise Unshowable("it takes too much to be shown")
 
     def _stay(self) -> None:
@@ -89,7 +92,7 @@ class Renderer:
         self._retiring = None
         worker, self._worker = self._worker, None
         if worker:
-            worker.end()
+            asyncio.get_running_loop().run_in_executor(None, worker.end)
 
     async def _end(self) -> int | None:
         worker, self._worker = self._worker, None

@@ -91,6 +91,14 @@ async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
     assert len(there(stopped)) == 8
 
 
+async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(naming.os, "link", refuse_link)
+    monkeypatch.setattr(naming.os, "replace", refuse_link)
+    with pytest.raises(drop.Refusal, match="no permission"):
+        await land(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
+    assert list(tmp_path.iterdir()) == []
+
+
 def refuse_link(*_arguments, **_options):
     raise PermissionError(1, "no hard links here")
 
@@ -187,6 +195,7 @@ async def test_what_a_crash_left_is_removed_at_the_start_and_nothing_else(site):
     held = Landing(str(site.inbox), ".syncd-drop-00000000000000ff.part")
     held.begin(5)  # another daemon's, on its way
     await site.start()
+    await until(lambda: not left.exists())
     assert there(site) == [".syncd-drop-00000000000000ff.part", other.name]
     held.close()
     assert there(site) == [other.name]

@@ -90,6 +90,19 @@ async def test_one_that_hangs_is_ended_and_the_next_picture_comes(tmp_path):
     await renderer.close()
 
 
+async def test_one_that_took_its_time_of_computing_is_not_tried_again(renderer, tmp_path):
+    await shown(renderer, tmp_path / "a", KINDS["jpg"])
+    pid = renderer.pid
+    os.kill(pid, signal.SIGSTOP)
+    waiting = asyncio.create_task(shown(renderer, tmp_path / "a"))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGXCPU)  # as the kernel does
+    os.kill(pid, signal.SIGCONT)
+    with pytest.raises(Unshowable, match="too much"):
+        await waiting
+    assert renderer.pid is None
+
+
 async def test_who_gives_up_waiting_spoils_nothing_for_the_next(renderer, tmp_path):
     (tmp_path / "large").write_bytes(png(4000, 4000, rows=bytes(4001 * 4000)))
     asking = asyncio.create_task(shown(renderer, tmp_path / "large", edge=1600))
