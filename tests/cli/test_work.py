@@ -109,6 +109,31 @@ def test_run_answers_until_it_is_ended(process, config, receiver, tmp_path):
     assert status_of(tmp_path) is None
 
 
+_ENDED_IN_A_CALLBACK = """
+import os, signal, sys, time
+from syncd.cli import configuration, run
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000): pass  # an exception of the handler would be raised, and lost, here
+
+def load(path):
+    Finalized()
+    time.sleep(60)
+
+configuration.load = load
+run.command([])
+"""
+
+
+def test_a_signal_that_meets_a_callback_of_the_interpreter_ends_the_start_too():
+    ended = subprocess.run(
+        [sys.executable, "-c", _ENDED_IN_A_CALLBACK], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_run_does_not_take_the_socket_of_another(process, syncd, config, receiver, tmp_path):
     path = config(receiver, extra="control: {socket: shared.sock, dashboard: off}")
     process("run", "-c", path)
