@@ -88,6 +88,8 @@ class Daemon:
             await self.ending.wait()
         notify.stopping()
         log.info("daemon.stopping")
+        async with self._reloading:
+            pass  # what a reload was working on must not go before it has wound up
         await self.rooms.folders.close()
         await self.rooms.scheduler.close()
 
@@ -160,7 +162,10 @@ class Daemon:
             try:
                 loaded = await _loaded_again(self.loaded)
                 _log_as(loaded)  # whatever changed: there may be a secret to mask that is new
-                changes = await self._take_over(loaded.config)
+                over = self.ending.is_set()
+                changes = None if over else await unless(self.ending, self._take_over(loaded.config))
+                if changes is None:
+                    raise BadConfig(["not taken over: the daemon is ending"])
                 self.loaded = loaded
             finally:
                 notify.ready(self.words())

@@ -22,6 +22,7 @@ FAR = 2 * 3600.0
 back, and to be tried at a restart does no harm to any other."""
 OVERTAKEN = "the file changed while it was uploaded"
 REMOVED = "removed before it was uploaded"
+RENAMED = "the file was renamed before it was uploaded"
 INTERRUPTED = "interrupted"
 
 _CAUSES = {Outcome.UPLOADED: Cause.UPLOADED, Outcome.DUPLICATE: Cause.DUPLICATE}
@@ -122,7 +123,10 @@ def finish(work: Work, job: Job, *, key: str, stored: Stored, outcome: Outcome) 
 
 
 def vanish(work: Work, job: Job) -> State | None:
-    """Take note that the file is not there."""
+    """Take note that the file is not there; one that was renamed since the claim is queued under its new name."""
+    row = load(work.connection, job.id)
+    if row is not None and (row.folder, row.path) != (job.folder, job.path):
+        return conclude(work, job, Cause.RELEASED, detail=RENAMED)
     after = conclude(work, job, Cause.GONE, detail=REMOVED)
     if after is State.SKIPPED:
         mark_absent(work, [job.file_id])

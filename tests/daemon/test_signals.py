@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 
+import pytest
 from structlog.testing import capture_logs
 
+from syncd.control.steering import BadConfig
 from syncd.daemon.service import Daemon
 from syncd.store.jobs import JobStore
 from tests.daemon.site import noise, until
@@ -47,6 +49,23 @@ async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(site, 
     async with asyncio.timeout(3):
         await site.end()
     assert "Unclosed" not in caplog.text
+
+
+async def test_a_reload_that_is_overtaken_by_the_end_says_so(site):
+    site.settings["scheduler"]["bandwidth"] = "20KiB/s"
+    await site.start()
+    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
+    await until(lambda: [one for one in site.daemon.rooms.scheduler.progress() if one.stage == "sending"])
+    for remote in site.settings["remotes"].values():
+        remote["timeout"] = "59s"
+    reloading = asyncio.create_task(site.reload())
+    await until(lambda: "drive" not in site.daemon.rooms.scheduler.lanes)
+    site.daemon.end()
+    for late in (reloading, site.steering.reload()):
+        with pytest.raises(BadConfig) as refused:
+            await late
+        assert "ending" in refused.value.problems[0]
+    await site.end()
 
 
 async def test_whoever_handled_signals_before_does_so_again(site):

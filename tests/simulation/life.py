@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncd.config.load import Loaded
 from syncd.config.model import Config
-from syncd.control.steering import NotFound
+from syncd.control.steering import BadConfig, NotFound
 from syncd.daemon.service import Daemon
 from syncd.daemon.steering import DaemonSteering
 from syncd.store.errors import StoreClosed
@@ -39,7 +39,7 @@ class Life:
         self.threads = Threads(
             self.loop, self._moment, before=partial(world.moment, "commit"), after=partial(world.moment, "committed")
         )
-        self.daemon = Daemon(Loaded(config=self._config(), path=Path("config.yaml"), warnings=()))
+        self.daemon = Daemon(self.configuration())
         self._afterwards = afterwards
         self._orders: set[asyncio.Task[None]] = set()
         self._asked_to_end = 0.0
@@ -48,10 +48,12 @@ class Life:
     def _moment(self) -> float:
         return self.rng.expovariate(1 / 0.003)
 
-    def _config(self) -> Config:
+    def configuration(self) -> Loaded:
+        """Return what the file holds now."""
         world = self.world
         given = settings(world.plan, world.files.roots, world.directory, **world.changes)
-        return Config.model_validate(given, context={"base": Path(world.directory)})
+        config = Config.model_validate(given, context={"base": Path(world.directory)})
+        return Loaded(config=config, path=Path("config.yaml"), warnings=())
 
     # The whole of it.
 
@@ -173,7 +175,5 @@ class Life:
 
     async def _reload(self) -> None:
         self.world.watchman.new_life()
-        config = self._config()
-        self.daemon.loaded = Loaded(config=config, path=Path("config.yaml"), warnings=())
-        async with self.daemon._reloading:
-            await self.daemon._take_over(config)
+        with contextlib.suppress(BadConfig):  # it is ending
+            await self.steering.reload()

@@ -19,6 +19,7 @@ import aiohttp
 from sqlalchemy import Connection, Engine, event
 
 from syncd import logs
+from syncd.config.load import Loaded
 from syncd.core.breaker import Breaker, Position
 from syncd.daemon import aftermath as aftermath_module
 from syncd.daemon import folders as folders_module
@@ -73,7 +74,7 @@ class Surroundings:
         small = {"MEMORY_SIZE": world.plan.memory, "READ_SIZE": 4096, "LEAST_BLOCK": 512}
         return [
             (rooms_module, {"time": clocks, "random": SimpleNamespace(random=life.rng.random)}),
-            (service_module, {"time": clocks, "_serving": _nothing_served, "_signals": _no_signals}),
+            (service_module, {"time": clocks, "_loaded_again": self._loaded_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
             (aftermath_module, {"_put_away": self._put_away}),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
@@ -86,6 +87,9 @@ class Surroundings:
             (Breaker, {"failed": _failed(world)}),
             (JobStore, {name: wrapper(world) for name, wrapper in _WITNESSED.items()}),
         ]
+
+    async def _loaded_again(self, _: Loaded) -> Loaded:
+        return self._life.configuration()
 
     def let_go(self) -> None:
         """Do what the kernel does for a dead process: close what it had open."""
@@ -265,3 +269,6 @@ def _no_signals(_: Daemon) -> Generator[None]:
 @contextlib.asynccontextmanager
 async def _nothing_served(_: Daemon) -> AsyncGenerator[None]:
     yield
+
+
+_NO_PROCESS = {"_serving": _nothing_served, "_signals": _no_signals}

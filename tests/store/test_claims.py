@@ -175,6 +175,15 @@ async def test_a_result_that_comes_too_late(store, remote, result):
     assert await store.finish(fresh, key="k", stored=STORED, outcome=Outcome.UPLOADED) is State.DONE
 
 
+async def test_a_file_that_was_renamed_since_the_claim_is_not_gone(store, remote):
+    await observe(store, remote, seen("a", inode=5))
+    (job,) = await claim(store, remote)
+    await observe(store, remote, seen("b", inode=5), vanished=("a",))
+    assert await store.vanish(job) is State.QUEUED
+    assert (await only_job(store, "b")).present
+    assert [job.path for job in await claim(store, remote)] == ["b"]
+
+
 async def test_a_cancelled_job_takes_no_result(store, remote):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
