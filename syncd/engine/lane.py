@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Container, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -34,6 +34,7 @@ from syncd.store.errors import StoreClosed
 from syncd.store.records import LARGE, Job
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 AHEAD = 2
 """Jobs beyond the requests in flight, so that the next file is hashed while others are sent."""
@@ -93,7 +94,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Upload] = {}  # of one job maybe two: it is queued before its task ends
         self._claiming = asyncio.Lock()
-        self._last_words: set[asyncio.Task[object]] = set()
+        self._notes: set[asyncio.Task[Any]] = set()
         self._leaders: dict[str, Job] = {}
         self._followed: set[str] = set()
         self._state = RemoteState.ONLINE
@@ -138,19 +139,29 @@ class Lane:
             return None
         large = sum(upload.job.size >= LARGE for upload in self._running.values())
         async with self._claiming:
-            jobs = await self._store.claim(
-                self.remote_id,
-                room,
-                owner=self._around.owner,
-                lease=LEASE,
-                large=max(0, max(1, target // 2) - large),  # giants leave half of the places to others
-            )
-            for job in jobs:
+            # Giants leave half of the places to others.
+            for job in await self._claim(room, large=max(0, max(1, target // 2) - large)):
                 self._start(job)
         due = await self._store.next_due(self.remote_id)
         if due is None or (self._running and due <= self._around.clock()):
             return None  # the end of a running job wakes
         return max(0.05, due - self._around.clock())
+
+    async def _claim(self, room: int, *, large: int) -> list[Job]:
+        """Claim jobs; those that come when nobody waits for them any more go back."""
+        claiming = self._noting(
+            self._store.claim(self.remote_id, room, owner=self._around.owner, lease=LEASE, large=large)
+        )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(self._give_back)
+            raise
+
+    def _give_back(self, claiming: asyncio.Task[list[Job]]) -> None:
+        if not claiming.cancelled() and not claiming.exception():
+            for job in claiming.result():
+                self._noting(self._store.release(job, "stopped"))
 
     async def _heed_clock(self) -> None:
         """Keep what waits from waiting longer by as much as the wall clock, which the store goes by, was set back."""
@@ -302,13 +313,17 @@ class Lane:
 
     async def _briefly(self, writing: Coroutine[Any, Any, object]) -> None:
         """Write something down, without waiting for a disk that is full: the next start makes up for it."""
-        task = asyncio.create_task(writing)
-        self._last_words.add(task)
-        task.add_done_callback(self._said)
-        await asyncio.wait({task}, timeout=BRIEFLY)
+        await asyncio.wait({self._noting(writing)}, timeout=BRIEFLY)
 
-    def _said(self, task: asyncio.Task[object]) -> None:
-        self._last_words.discard(task)
+    def _noting(self, writing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Write something down that is written whether somebody waits for it or not."""
+        task = asyncio.create_task(writing)
+        self._notes.add(task)
+        task.add_done_callback(self._noted)
+        return task
+
+    def _noted(self, task: asyncio.Task[Any]) -> None:
+        self._notes.discard(task)
         if not task.cancelled():
             task.exception()  # the store was closed before; nobody else asks
 

@@ -121,3 +121,21 @@ async def test_a_stop_does_not_wait_for_a_full_disk_to_wake_a_twin(tmp_path):
         await bench.scheduler.close()
         assert bench.loop.now - before < 5
         freed.set()
+
+
+@in_simulation
+async def test_what_was_claimed_for_a_lane_that_went_meanwhile_goes_back(tmp_path):
+    async with Bench(tmp_path) as bench:
+        claim, freed = bench.store.claim, asyncio.Event()
+
+        async def slow_claim(*about, **values):
+            jobs = await claim(*about, **values)
+            await freed.wait()  # as behind a full disk
+            return jobs
+
+        bench.store.claim = slow_claim
+        await bench.drop("a.jpg", os.urandom(30_000))
+        await bench.settle(uploading=1)
+        await bench.scheduler.remove("fake")
+        freed.set()
+        await bench.settle(queued=1, uploading=0)

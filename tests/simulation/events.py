@@ -5,6 +5,7 @@ Stands in for :class:`syncd.watch.observer.Observer`; the handler that sorts eve
 
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,9 @@ from watchdog.events import DirCreatedEvent, DirMovedEvent, FileSystemEvent
 
 from syncd.watch.observer import Handler, Mailbox
 from syncd.watch.scanner import Tree
+
+
+LATE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +39,7 @@ class Observer:
         self.handler = Handler(tree, mailbox)
         self.watched: set[int] = set()
         self.sound = True
+        self.heard = 0
 
     def start(self) -> None:
         """Watch all directories that are there; OSError if there is no folder."""
@@ -71,7 +76,9 @@ class Observer:
 
 
 class Clock(Protocol):
-    """The world's time."""
+    """The world's time, and its count of what happened."""
+
+    tally: Counter[str]
 
     def after(self, seconds: float, do: Callable[[], object]) -> None:
         """Do something later."""
@@ -86,23 +93,36 @@ class Events:
         self.overflowing = False
         self._clock = clock
         self._rng = rng
+        self._sent = 0
 
     def emit(self, *events: FileSystemEvent) -> None:
         """Tell of a change, in the way that this schedule has."""
         for observer in self.observers:
             for event in events:
-                if self.overflowing or self._rng.random() < self.manners.silent or not _seen_by(observer, event):
+                lost = self.overflowing or self._rng.random() < self.manners.silent
+                if not _seen_by(observer, event):
                     continue
-                for _ in range(1 + (self._rng.random() < self.manners.twice)):
+                if lost:
+                    self._clock.tally[f"event lost {'in an overflow' if self.overflowing else 'without a word'}"] += 1
+                    continue
+                twice = self._rng.random() < self.manners.twice
+                self._clock.tally["event told twice"] += twice
+                for _ in range(1 + twice):
                     self._send(observer, event)
 
     def _send(self, observer: Observer, event: FileSystemEvent) -> None:
         latest = self.manners.latest
         delay = self._rng.uniform(0, latest) if self.manners.disordered else latest
+        self._sent += 1
+        number = self._sent
 
         def arrive() -> None:
             if observer not in self.observers:
                 return
+            self._clock.tally["event told"] += 1
+            self._clock.tally["event late by half a second or more"] += delay >= LATE
+            self._clock.tally["event told after a later one"] += number < observer.heard
+            observer.heard = max(observer.heard, number)
             if isinstance(event, DirCreatedEvent | DirMovedEvent):
                 observer.watch(os.fsdecode(event.dest_path or event.src_path))
             observer.handler.dispatch(event)

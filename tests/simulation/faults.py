@@ -7,7 +7,7 @@ client sees of it, is each kind's own.
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -171,10 +171,10 @@ def _endless(world: "World", fault: Fault) -> None:
 
 
 def _odd_json(world: "World", fault: Fault) -> None:
-    """The request took effect, but nobody can read so from the answer."""
+    """The request took effect or was refused, but nobody can read what came of it from the answer."""
     body = fault.rng.choice([b"", b"null", b"[]", b'{"task_id":', b'{"id": 7', b'{"task_id": true}', b"{}"])
     fault.takes_effect = True
-    fault.after = lambda connection, request, answer: connection.reply(Answer(status=200, body=body))
+    fault.after = lambda connection, request, answer: connection.reply(replace(answer or Answer(status=500), body=body))
 
 
 KINDS: dict[str, Callable[["World", Fault], None]] = {

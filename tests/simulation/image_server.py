@@ -122,9 +122,11 @@ class ImageServer(Server):
             return self._no(404, "Image not found")
         return Answer(status=200, body=image.text.encode(), kind="text/plain")
 
-    def forget_unfinished(self) -> None:
+    def forget_unfinished(self) -> int:
         """Forget the images that are not complete."""
+        before = len(self.images)
         self.images = {key: image for key, image in self.images.items() if image.complete}
+        return before - len(self.images)
 
     def interfere(self, data: bytes, rng: random.Random) -> str:
         """Have somebody else register a content, in one of many ways; return which."""

@@ -140,12 +140,13 @@ class Life:
         self._asked_to_end = self.world.now()
         self.daemon.end()
 
-    def order(self, name: str, *args: Any) -> None:
-        """Do what a person asks the running daemon for."""
+    def order(self, name: str, *args: Any) -> bool:
+        """Do what a person asks the running daemon for; False if it does not run."""
         if not hasattr(self.daemon, "rooms") or self.daemon.ending.is_set():
-            return
+            return False
         task = self.loop.create_task(getattr(self, f"_{name}")(*args))
         self._orders.add(task)
+        return True
 
     async def orders_done(self) -> None:
         """Wait until all that people asked for is done."""

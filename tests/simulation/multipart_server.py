@@ -171,7 +171,8 @@ class MultipartServer(Server):
         whole = hashlib.new("sha256" if len(task.digest) == 64 else "md5", data).hexdigest() == task.digest
         if self.fails_processing > 0 or (self.verifies and not whole):
             self.fails_processing -= 1
-            self.world.tally[f"{self.name}: merge failed"] += 1
+            how = "202 that ends in failure" if self.processes else "400 for a merge that failed"
+            self.world.tally[f"{self.name}: {how}"] += 1
             task.state = "failed"
             return
         task.state = "done"
@@ -204,9 +205,11 @@ class MultipartServer(Server):
             answer["file"] = self.files[task.file_id].told()
         return told(200, answer)
 
-    def forget_unfinished(self) -> None:
+    def forget_unfinished(self) -> int:
         """Forget the tasks."""
+        lost = sum(task.state != "done" for task in self.tasks.values())
         self.tasks.clear()
+        return lost
 
     def has(self, data: bytes) -> bool:
         """Say whether exactly this file can be downloaded."""

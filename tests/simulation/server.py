@@ -72,6 +72,8 @@ class Server:
 
     def admits(self) -> str:
         """Say what happens to a new connection."""
+        if self.up != "yes":
+            self.world.tally[f"{self.name}: connection {self.up}"] += 1
         return self.up
 
     def accept(self, link: Link) -> "Connection":
@@ -92,6 +94,7 @@ class Server:
     def serve(self, request: Request) -> Answer:
         """Do what is asked for, with the token checked."""
         if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
+            self.world.tally[f"{self.name}: token refused"] += 1
             return told(401, {"message": f"no good: {request.headers.get('authorization')}"})
         return self.act(request)
 
@@ -99,8 +102,8 @@ class Server:
         """Do what is asked for."""
         raise NotImplementedError
 
-    def forget_unfinished(self) -> None:
-        """Lose what a restart loses."""
+    def forget_unfinished(self) -> int:
+        """Lose what a restart loses; return how many uploads."""
         raise NotImplementedError
 
     def restart(self, seconds: float) -> None:
@@ -111,7 +114,7 @@ class Server:
             connection.link.hang_up(reset=True)
             connection.closed = True
         self.connections.clear()
-        self.forget_unfinished()
+        self.world.tally[f"{self.name}: upload lost in a restart"] += self.forget_unfinished()
         self.world.after(seconds, self._come_up)
 
     def _come_up(self) -> None:

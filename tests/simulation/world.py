@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0
 START = 1000.0
 DAY = 86_400.0
+_DAYS = [(DAY, "a day forward"), (-DAY, "a day back")]
+_JUMPS = [*_DAYS, *_DAYS, (3600.0, "an hour forward"), (-5.0, "five seconds back")]
 
 
 class World:
@@ -149,6 +151,7 @@ class World:
     # What happens.
 
     def _do(self, step: Step) -> None:
+        """Have a step happen; None comes back where nothing did, or where it is counted when it strikes."""
         if self.now() >= self.ends_at:
             return
         rng = random.Random(step.seed)
@@ -160,7 +163,7 @@ class World:
             self._trouble(name, rng)
         else:
             what = getattr(self, f"_{step.kind.replace(' ', '_')}")(rng)
-        self.tally[step.kind] += 1
+        self.tally[step.kind] += what is not None
         self.trace(f"{step.kind}{'' if what is None else f': {what!r}'}")
 
     def _server(self, rng: random.Random) -> Server:
@@ -172,20 +175,21 @@ class World:
         server.troubles.append(fault)
         self.after(rng.choice([1, 5, 20, 60]), lambda: fault in server.troubles and server.troubles.remove(fault))
 
-    def _foreign(self, rng: random.Random) -> str | None:
+    def _foreign(self, rng: random.Random) -> None:
         server = self.servers["ascii"]
         path = self.files.any_file(rng)
         if path is None or not isinstance(server, ImageServer):
-            return None
+            return
         how = server.interfere(contents(path), rng)
-        self.tally[f"registered by somebody else: {how}"] += 1
-        return f"{how} of {path!r}"
+        self.tally[f"ascii: registered by somebody else, {how}"] += 1
+        self.trace(f"registered by somebody else: {how} of {path!r}")
 
     def _restart(self, rng: random.Random) -> None:
         self._server(rng).restart(rng.choice([0.0, 2, 15]))
 
     def _sessions_lost(self, rng: random.Random) -> None:
-        self._server(rng).forget_unfinished()
+        server = self._server(rng)
+        self.tally[f"{server.name}: upload lost"] += server.forget_unfinished()
 
     def _merge_fails(self, rng: random.Random) -> None:
         server = self.servers["drive"]
@@ -211,16 +215,18 @@ class World:
         self.disk_full = True
         self.after(rng.choice([0.5, 4, 15]), lambda: setattr(self, "disk_full", False))
 
-    def _overflow(self, rng: random.Random) -> None:
-        self.events.overflow(rng.choice([0.1, 1, 5]))
+    def _overflow(self, rng: random.Random) -> float:
+        seconds = rng.choice([0.1, 1, 5])
+        self.events.overflow(seconds)
+        return seconds
 
     def _meddle(self, rng: random.Random) -> None:
         self.meddling += rng.choice([1, 3, 10])
 
-    def _clock(self, rng: random.Random) -> float:
-        seconds = rng.choice([DAY, -DAY, DAY, -DAY, 3600, -5])
+    def _clock(self, rng: random.Random) -> None:
+        seconds, how = rng.choice(_JUMPS)
         self._jumped += seconds
-        return seconds
+        self.tally[f"clock set {how}"] += 1
 
     def _kill(self, rng: random.Random) -> None:
         kind = rng.choice(["commit", "commit", "committed", "committed", "request", "effect", "now"])
@@ -229,17 +235,18 @@ class World:
 
     def _shutdown(self, rng: random.Random) -> None:
         if self.life:
+            self.tally["shutdown"] += 1
             self.life.shut_down()
 
     def _order(self, name: str, *args: Any) -> None:
-        if self.life:
-            self.life.order(name, *args)
+        if self.life and self.life.order(name.partition(" ")[0], *args):
+            self.tally[name] += 1
 
     def _stop(self, rng: random.Random) -> None:
         self._order("stop", False)
 
     def _stop_now(self, rng: random.Random) -> None:
-        self._order("stop", True)
+        self._order("stop now", True)
 
     def _start(self, rng: random.Random) -> None:
         self._order("start")
@@ -250,11 +257,10 @@ class World:
     def _retry(self, rng: random.Random) -> None:
         self._order("retry")
 
-    def _cancel(self, rng: random.Random) -> str | None:
+    def _cancel(self, rng: random.Random) -> None:
         path = self.files.any_file(rng)
         if path is not None and matches(path.rpartition("/")[2]):
             self._order("cancel", path)
-        return path
 
     def _reload(self, rng: random.Random) -> None:
         self.changes = {"timeout": rng.choice(["5s", "3s", "8s"])}
@@ -264,7 +270,7 @@ class World:
         """Change a file in place, in the midst of its being read."""
         if self.meddling > 0 and self.rng.random() < 0.3 and self.now() < self.ends_at:
             self.meddling -= 1
-            self.tally["changed while it was read"] += 1
+            self.tally["file overwrite while one is read"] += 1
             path = overwrite(self.files, self.rng)
             self.trace(f"changed while a file was read: {path!r}")
 
