@@ -138,4 +138,5 @@ async def test_what_was_claimed_for_a_lane_that_went_meanwhile_goes_back(tmp_pat
         await bench.settle(uploading=1)
         await bench.scheduler.remove("fake")
         freed.set()
-        await bench.settle(queued=1, uploading=0)
+        async with asyncio.timeout(60):
+            await bench.settle(queued=1, uploading=0)

@@ -15,7 +15,6 @@ from watchdog.events import DirCreatedEvent, DirMovedEvent, FileSystemEvent
 from syncd.watch.observer import Handler, Mailbox
 from syncd.watch.scanner import Tree
 
-
 LATE = 0.5
 
 
