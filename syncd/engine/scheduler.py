@@ -63,12 +63,12 @@ class Scheduler:
         self.paused = True
         for lane in self.lanes.values():
             lane.pause()
-        for lane in self.lanes.values():
+        for lane in list(self.lanes.values()):  # a reload may change them meanwhile
             await (lane.cancel() if now else lane.drain())
 
     async def cancel(self, job_ids: Container[int]) -> None:
         """End these jobs, wherever they are."""
-        for lane in self.lanes.values():
+        for lane in list(self.lanes.values()):
             await lane.cancel(job_ids)
 
     def progress(self) -> list[Progress]:

@@ -52,7 +52,7 @@ class Intake:
         self.root: Identity | None = None
         """The folder that the paths belong to. Under any other, a missing file proves nothing."""
         self.missed = False
-        """Hints were dropped; whoever rescans resets it."""
+        """Hints were dropped, or came to nothing; whoever rescans resets it."""
 
     def __contains__(self, path: str) -> bool:
         return path in self._pending
@@ -201,7 +201,7 @@ class Intake:
         return None
 
     def _look(self, paths: Iterable[str]) -> dict[str, Seen | None]:
-        """Return what is at each path; those that can't be judged now are left out."""
+        """Return what is at each path; those that can't be judged now are left out, and a rescan judges them."""
         looks: dict[str, Seen | None] = {}
         for path in paths:
             try:
@@ -209,6 +209,7 @@ class Intake:
             except OSError as error:
                 self._log.warning("scan.unreadable", path=path, reason=error.strerror)
         if None in looks.values() and not self._at_home():
+            self.missed = True  # the folder may be back before anybody notices that it was away
             return {path: seen for path, seen in looks.items() if seen}
         return looks
 

@@ -140,3 +140,14 @@ async def test_what_was_claimed_for_a_lane_that_went_meanwhile_goes_back(tmp_pat
         freed.set()
         async with asyncio.timeout(60):
             await bench.settle(queued=1, uploading=0)
+
+
+@in_simulation
+async def test_a_reload_may_change_the_lanes_while_a_stop_waits_for_them(tmp_path):
+    async with Bench(tmp_path, FakeRemote(latency=1)) as bench:
+        await bench.drop("a.jpg", os.urandom(30_000))
+        await bench.until(lambda: bench.remote.count("send"))
+        stopping = asyncio.create_task(bench.scheduler.pause(now=False))
+        await asyncio.sleep(0)
+        await bench.scheduler.remove("fake")
+        await stopping

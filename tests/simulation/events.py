@@ -94,12 +94,12 @@ class Events:
         self._rng = rng
         self._sent = 0
 
-    def emit(self, *events: FileSystemEvent) -> None:
-        """Tell of a change, in the way that this schedule has."""
+    def emit(self, *events: FileSystemEvent, within: str | None = None) -> None:
+        """Tell of a change, in the way that this schedule has; ``within`` is the directory, if it is elsewhere now."""
         for observer in self.observers:
             for event in events:
                 lost = self.overflowing or self._rng.random() < self.manners.silent
-                if not _seen_by(observer, event):
+                if not _seen_by(observer, event, within):
                     continue
                 if lost:
                     self._clock.tally[f"event lost {'in an overflow' if self.overflowing else 'without a word'}"] += 1
@@ -146,11 +146,11 @@ class Events:
             observer.sound = False
 
 
-def _seen_by(observer: Observer, event: FileSystemEvent) -> bool:
+def _seen_by(observer: Observer, event: FileSystemEvent, within: str | None) -> bool:
     for path in (event.src_path, event.dest_path):
         if path:
             try:
-                if os.stat(os.path.dirname(os.fsdecode(path))).st_ino in observer.watched:
+                if os.stat(within or os.path.dirname(os.fsdecode(path))).st_ino in observer.watched:
                     return True
             except FileNotFoundError:  # it went with its directory
                 return True

@@ -152,7 +152,8 @@ def _endless(world: "World", fault: Fault) -> None:
     piece = b"x" * 16 * 1024
 
     def reply(connection: Connection, request: Request, answer: Answer | None) -> None:
-        connection.link.answer(f"HTTP/1.1 {status} OK\r\nContent-Type: application/json\r\n\r\n".encode())
+        said = answer.status if answer is not None and status == 200 else status  # no server says yes and means no
+        connection.link.answer(f"HTTP/1.1 {said} OK\r\nContent-Type: application/json\r\n\r\n".encode())
         sent = 0
 
         def more() -> None:

@@ -85,9 +85,9 @@ class Files:
         """Remember what the file holds."""
         self.states.add(hashlib.sha256(contents(path)).digest())
 
-    def emit(self, *events: FileSystemEvent) -> None:
+    def emit(self, *events: FileSystemEvent, within: str | None = None) -> None:
         """Tell whoever watches."""
-        self.world.events.emit(*events)
+        self.world.events.emit(*events, within=within)
 
     def write(self, path: str | None, data: bytes) -> str | None:
         """Write a file whole; a pipe or a link is left alone."""
@@ -208,7 +208,7 @@ class Writer:
             self._fd = -1
             self._files.writers.remove(self)
             if os.path.lexists(path):
-                self._files.emit(FileClosedEvent(self._files.watched_name(path)))
+                self._files.emit(FileClosedEvent(self._files.watched_name(path)), within=os.path.dirname(path))
 
 
 def is_odd(path: str) -> bool:

@@ -151,7 +151,7 @@ class ImageServer(Server):
         """Say whether exactly this file can be downloaded."""
         text = text_of(data)
         image = self.images.get(key_of(text))
-        return image is not None and image.complete and image.text == text
+        return image is not None and (image.complete or self.shows_parts) and image.text == text
 
     def excused(self, data: bytes) -> bool:
         """Say whether it is not the client's fault that the file is not there whole."""

@@ -136,7 +136,8 @@ class Judge:
         """Return what is wrong with the end that a job came to."""
         unfit = _unfit(status)
         if unfit:
-            return None if row.state == "skipped" and unfit in (row.detail or "") else f"the file is {unfit}"
+            right = row.state == "skipped" and (unfit in (row.detail or "") or row.detail == _CANCELLED)
+            return None if right else f"the file is {unfit}"
         if row.state == "skipped":
             return None if row.detail == _CANCELLED else "nothing is wrong with the file"
         server = self._world.servers[row.remote]

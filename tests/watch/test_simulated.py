@@ -20,3 +20,18 @@ async def test_who_asks_for_a_file_again_and_again_does_not_keep_it_from_settlin
             await until(lambda: "a.jpg" in sink.known, 10)
         finally:
             asking.cancel()
+
+
+async def test_a_change_that_is_told_while_the_folder_is_away_for_a_moment_is_not_forgotten(bench, sink, monkeypatch):
+    """Away for so short a time that nobody who looks after it notices."""
+    away = bench.path.with_name("away")
+    async with bench.running() as watch:
+        (bench.path / "a.jpg").write_bytes(b"x")
+        await until(lambda: "a.jpg" in sink.known)
+        bench.path.rename(away)
+        with (away / "a.jpg").open("wb") as file:
+            file.write(b"changed")
+        await until(lambda: watch.settling("a.jpg"))
+        await until(lambda: not watch.settling("a.jpg"))
+        away.rename(bench.path)
+        await until(lambda: sink.known["a.jpg"].stamp.size == 7, 10)
