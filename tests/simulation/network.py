@@ -120,6 +120,7 @@ class Link(asyncio.Transport):
 
         def arrive() -> None:
             if not self._closing:
+                self._network.on_answer(self.host.name, data)
                 if then is not None:
                     then()
                 self._deliver(data)
@@ -167,7 +168,7 @@ class Link(asyncio.Transport):
 
 
 class Network:
-    """All connections. ``on_request`` is told of each request as it begins."""
+    """All connections. ``on_request`` is told of each request as it begins, the others of each way to a server."""
 
     def __init__(self, agenda: Agenda, now: Callable[[], float], rng: random.Random) -> None:
         self.hosts: dict[int, Host] = {}
@@ -175,6 +176,9 @@ class Network:
         self.loop: LifeLoop | None = None
         self.now = now
         self.on_request: Callable[[Link], None] = lambda link: None
+        self.on_attempt: Callable[[str, bytes], None] = lambda name, request: None
+        self.on_answer: Callable[[str, bytes], None] = lambda name, data: None
+        self.on_refusal: Callable[[str], None] = lambda name: None
         self._agenda = agenda
         self._rng = rng
 
@@ -203,13 +207,16 @@ class Network:
         class Connector(aiohttp.TCPConnector):
             async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
                 host = network.hosts[req.url.port]
+                network.on_attempt(host.name, f"{req.method} {req.url.raw_path}".encode())
                 await asyncio.sleep(network._rng.uniform(0.0005, 0.02))
                 verdict = host.admits()
                 if verdict == "refused":
+                    network.on_refusal(host.name)
                     error = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
                     raise aiohttp.ClientConnectorError(req.connection_key, error)
                 if verdict == "ignored":
                     await asyncio.sleep(timeout.sock_connect)
+                    network.on_refusal(host.name)
                     raise aiohttp.ConnectionTimeoutError("no answer")
                 if network.loop is None:  # the process was killed in the meantime
                     raise aiohttp.ClientConnectorError(req.connection_key, OSError(errno.ENETDOWN, "dead"))

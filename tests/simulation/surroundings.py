@@ -31,7 +31,7 @@ from syncd.remote import multipart as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
-from syncd.store.jobs import JobStore, RemoteRecord
+from syncd.store.jobs import Job, JobStore, RemoteRecord
 from syncd.watch import source as watch_source_module
 from syncd.watch.folder import FolderWatch
 from tests.simulation.events import Observer
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 FATAL = ("job.crashed", "daemon.failed", "library")
 """Events that tell of a bug, whatever else happens."""
+DEEPEST = 4
+"""Directories that are open on the way to one file."""
 put_away = aftermath_module._put_away
 
 
@@ -186,6 +188,8 @@ class _Disk:
             os.close(descriptor)
             raise PermissionError(13, "Permission denied")
         self._open.add(descriptor)
+        if len(self._open) > (most := self._world.most_jobs * len(self._world.plan.remotes) + DEEPEST):
+            self._world.blame("P5", f"{len(self._open)} files are open at once, {most} are allowed")
         return descriptor
 
     def close(self, descriptor: int) -> None:
@@ -238,6 +242,19 @@ def _acknowledge(world: "World") -> Any:
     return acknowledge
 
 
+def _claim(world: "World") -> Any:
+    original = JobStore.claim
+
+    async def claim(self: JobStore, remote_id: int, limit: int, **values: Any) -> list[Job]:
+        lane = world.lane(world.remote_names[remote_id])
+        jobs = await original(self, remote_id, limit, **values)
+        if lane is not None and len(lane.progress()) + len(jobs) > world.most_jobs:
+            world.blame("P5", f"{len(lane.progress())} jobs run and {len(jobs)} were claimed")
+        return jobs
+
+    return claim
+
+
 def _over(name: str) -> Callable[["World"], Any]:
     original = getattr(JobStore, name)
 
@@ -254,6 +271,7 @@ def _over(name: str) -> Callable[["World"], Any]:
 
 _WITNESSED: dict[str, Callable[["World"], Any]] = {
     "remote": _remote,
+    "claim": _claim,
     "acknowledge": _acknowledge,
     "save_session": _over("save_session"),
     "drop_session": _over("drop_session"),
@@ -271,4 +289,4 @@ async def _nothing_served(_: Daemon) -> AsyncGenerator[None]:
     yield
 
 
-_NO_PROCESS = {"_serving": _nothing_served, "_signals": _no_signals}
+_NO_PROCESS = {"serving": _nothing_served, "_signals": _no_signals}

@@ -21,6 +21,7 @@ MOST = 64
 """Requests that `auto` ever lets into flight."""
 ON_THE_WAY = 0.25
 """Seconds in which a request may still begin that was decided on before: its bytes are read, its connection made."""
+AWAY = (401, 429, 502, 503, 504)
 _PROBE = (b"GET /image/" + b"0" * 64, b"GET /api/files/upload/resume/00000000-")
 
 
@@ -34,16 +35,19 @@ class Watchman:
         self._agreed: Counter[tuple[str, str]] = Counter()
         self._quiet: dict[str, tuple[float, float]] = {}
         self._down_since: dict[Breaker | None, float] = {}
+        self._away_since: dict[str, float] = {}
 
     def new_life(self) -> None:
         """Take note that what a process only had in memory is gone, or that a person asked to try at once."""
         self._quiet.clear()
+        self._away_since.clear()
 
     # Promise 4.
 
     def on_request(self, link: Link) -> None:
         """A request begins."""
         world, name = self._world, link.host.name
+        self.on_attempt(name, link.request)
         probe = link.request.startswith(_PROBE)
         in_flight = sum(not other.request.startswith(_PROBE) for other in world.network.busy)
         if in_flight > (world.concurrency or MOST):
@@ -60,6 +64,24 @@ class Watchman:
         probes = [other for other in world.network.busy if other.host is link.host and other.request.startswith(_PROBE)]
         if probe and len(probes) > 1:
             world.blame("P4", f"{name}: two probes at once")
+
+    def on_attempt(self, name: str, request: bytes) -> None:
+        """Somebody wants to reach a server for ``request``, whatever the engine's own breaker says."""
+        away_for = self._world.now() - self._away_since.get(name, self._world.now())
+        if away_for > ON_THE_WAY and not request.startswith(_PROBE):
+            self._world.blame("P4", f"{name}: {request!r} though it has turned everything away for {away_for:.1f} s")
+
+    def away(self, name: str) -> None:
+        """A server turned somebody away for no fault of the request's."""
+        self._away_since.setdefault(name, self._world.now())
+
+    def on_answer(self, name: str, data: bytes) -> None:
+        """Bytes of an answer arrive, maybe its first."""
+        if data.startswith(b"HTTP/1.1 ") and (status := data[9:12]).isdigit():
+            if int(status) in AWAY:
+                self.away(name)
+            else:
+                self._away_since.pop(name, None)
 
     def answered(self, server: Server, request: Request, answer: Answer) -> None:
         """An answer arrived whole."""

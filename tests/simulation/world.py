@@ -23,7 +23,7 @@ from tests.simulation.multipart_server import MultipartServer
 from tests.simulation.network import Network
 from tests.simulation.plan import TOKEN, Plan, Step
 from tests.simulation.server import Server
-from tests.simulation.watchman import Watchman
+from tests.simulation.watchman import MOST, Watchman
 
 if TYPE_CHECKING:
     from syncd.engine.lane import Lane
@@ -64,6 +64,9 @@ class World:
         self.watchman = Watchman(self)
         self.network = Network(self.agenda, self.now, random.Random(self.rng.getrandbits(32)))
         self.network.on_request = self.watchman.on_request
+        self.network.on_attempt = self.watchman.on_attempt
+        self.network.on_answer = self.watchman.on_answer
+        self.network.on_refusal = self.watchman.away
         self.servers: dict[str, Server] = {
             "drive": MultipartServer(self, random.Random(self.rng.getrandbits(32)), TOKEN),
             "ascii": ImageServer(self, random.Random(self.rng.getrandbits(32))),
@@ -111,6 +114,11 @@ class World:
         self.life = None
         self.network.cut()
         self.events.observers.clear()
+
+    @property
+    def most_jobs(self) -> int:
+        """The jobs of one server that may be in work at once: a few more than requests, to be hashed meanwhile."""
+        return (self.concurrency or MOST) + 2
 
     @property
     def ends_at(self) -> float:
