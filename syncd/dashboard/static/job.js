@@ -1,11 +1,11 @@
 /** One file, opened over the view: its picture, where it is, its history on each server, and what can be done. */
 
-import { api, original, text } from "./api.js";
+import { api, original, preview, text } from "./api.js";
 import { live, on } from "./live.js";
 import { changed, replace } from "./route.js";
 import { h, icon, say } from "./ui/dom.js";
 import { base, clock, day, isText, size, stateWords, when, whole } from "./ui/format.js";
-import { thumb } from "./ui/thumb.js";
+import { picture } from "./ui/thumb.js";
 import { attempt, toast } from "./ui/toast.js";
 import { advice } from "./words.js";
 
@@ -104,20 +104,30 @@ class JobDialog {
     say(this.title, base(first.path));
     if (this.seen !== seen) {
       this.seen = seen;
-      this.picture.replaceChildren(isText(first.path) ? this.art(first) : thumb(first, { edge: 1600, alt: base(first.path) }));
+      this.picture.replaceChildren(isText(first.path) ? this.art(first) : this.image(first));
     }
     this.facts.replaceChildren(
       h(
         "dl",
         { class: "facts" },
-        fact("Folder", first.folder),
-        fact("Path", first.path),
+        fact("Where", first.path),
         fact("Size", first.size === null ? "unknown" : `${size(first.size)} (${first.size.toLocaleString("en-GB")} bytes)`),
         first.key && fact("Content", h("code", {}, first.key))
       ),
       first.present === false ? h("p", { class: "muted" }, "The file is no longer in its folder.") : h("p", {}, h("a", { href: original(first.id), target: "_blank", rel: "noopener", class: "more" }, "Open the file itself")),
       ...jobs.map(job => this.section(job))
     );
+  }
+
+  image(job) {
+    return picture(job, { edge: 1600, alt: base(job.path), failed: () => this.noPicture(job) });
+  }
+
+  /** Say why there is none: an image element is not told. */
+  async noPicture(job) {
+    const answer = await fetch(preview(job.id, 1600)).catch(() => null);
+    const { error } = (await answer?.json().catch(() => null)) ?? {};
+    if (this.jobs.some(other => other.id === job.id)) this.picture.replaceChildren(h("p", { class: "muted" }, `No preview${error ? `: ${error}` : ""}`));
   }
 
   art(job) {

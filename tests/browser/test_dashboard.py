@@ -1,0 +1,244 @@
+"""What a person does with the dashboard, done in a real browser."""
+
+import os
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.words import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
+
+KIB = 1024
+
+
+def headline(page):
+    return page.get_by_role("heading", level=1)
+
+
+async def test_stop_and_start(daemon, open_page, photo):
+    daemon.start()
+    page = await open_page()
+    await expect(headline(page)).to_have_text("Waiting for files")
+    await page.get_by_role("button", name="Stop").click()
+    await expect(headline(page)).to_have_text("Stopped")
+    assert daemon.ctl.status()["state"] == "stopped"
+    photo(daemon.inbox / "late.jpg")
+    await expect(page.get_by_text("2 files, ", exact=False)).to_contain_text("wait")
+    assert daemon.ctl.status()["jobs"]["done"] == 0
+    await page.get_by_role("button", name="Start").click()
+    await expect(headline(page)).to_have_text("All is on the server")
+    assert daemon.ctl.status()["jobs"]["done"] == 2
+
+
+async def test_an_upload_is_seen_to_go_on(daemon, open_page):
+    daemon.settings["folders"][0]["remote"] = "drive"
+    daemon.settings["remotes"]["drive"] |= {"chunk_size": "64KiB", "direct": "never"}
+    daemon.settings["scheduler"]["bandwidth"] = "400KiB/s"
+    daemon.start()
+    page = await open_page()
+    (daemon.inbox / "sky.jpg").write_bytes(os.urandom(900 * KIB))
+    bar = page.get_by_role("progressbar", name="sky.jpg")
+    await expect(bar).to_be_visible()
+    seen = set()
+
+    async def moved():
+        seen.add(round(float(await bar.evaluate("bar => bar.value", timeout=500)), 3))
+        return len(seen) > 4
+
+    await eventually(moved)
+    assert seen <= {number * 64 / 900 for number in range(15)} | {
+        round(number * 64 / 900, 3) for number in range(15)
+    } | {1}
+    await expect(page.locator(".flights small").first).to_contain_text("KiB/s")
+    await expect(headline(page)).to_have_text("All is on the server")
+    await expect(bar).to_have_count(0)
+    await expect(page.get_by_role("link", name="sky.jpg, JPG")).to_be_visible()
+
+
+DROP = """async ([name, text, times]) => {
+  const transfer = new DataTransfer();
+  for (let n = 0; n < times; n += 1) transfer.items.add(new File([text + n], name, { type: "text/plain" }));
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+async def test_files_are_dropped_onto_the_page(daemon, open_page):
+    (daemon.inbox / "cat.txt").write_text("was here before")
+    daemon.start()
+    page = await open_page()
+    await expect(page.get_by_text("inbox", exact=False).first).to_be_visible()
+    await page.evaluate(DROP, ["cat.txt", "=^.^=", 2])
+    await expect(page.get_by_role("region", name="Files being added")).to_contain_text("2 files added")
+    assert (daemon.inbox / "cat.txt").read_text() == "was here before"
+    assert sorted(path.read_text() for path in daemon.inbox.iterdir()) == ["=^.^=0", "=^.^=1", "was here before"]
+    daemon.until_counts(done=6)
+    await page.evaluate(DROP, ["notes.docx", "no picture", 1])
+    await expect(page.locator(".tray li.bad")).to_contain_text("notes.docx")
+    assert len(list(daemon.inbox.iterdir())) == 3
+
+
+async def test_files_are_chosen(daemon, open_page, photo, tmp_path):
+    daemon.start()
+    page = await open_page()
+    async with page.expect_file_chooser() as chooser:
+        await page.get_by_role("button", name="Add files").click()
+    await (await chooser.value).set_files([photo(tmp_path / "one.png", 1), photo(tmp_path / "two.png", 2)])
+    daemon.until_counts(done=4)
+    assert (daemon.inbox / "one.png").read_bytes() == (tmp_path / "one.png").read_bytes()
+    await expect(page.get_by_role("link", name="two.png, PNG").locator("img")).to_have_js_property("naturalWidth", 320)
+
+
+async def test_a_failure_is_seen_and_tried_again(daemon, open_page, photo, picky):
+    daemon.settings["folders"][0]["remote"] = "ascii"
+    daemon.settings["remotes"]["ascii"]["url"] = picky.url
+    for number in range(3):
+        photo(daemon.inbox / f"{number}.jpg", number)
+    daemon.start()
+    page = await open_page()
+    await expect(headline(page)).to_have_text("3 files failed")
+    await page.get_by_role("navigation").get_by_role("link", name="Files").click()
+    await page.get_by_role("button", name="Failed 3").click()
+    await expect(page.get_by_text("this picture is not wanted here").first).to_be_visible()
+    picky.refuses = False
+    await page.get_by_role("button", name="Retry 1.jpg").click()
+    daemon.until_counts(done=1, failed=2)
+    await page.get_by_role("button", name="Retry all 2 that failed").click()
+    await expect(page.get_by_text("2 files queued again.")).to_be_visible()
+    daemon.until_counts(done=3, failed=0)
+    await expect(page.get_by_role("heading", name="Nothing has failed")).to_be_visible()
+
+
+async def test_some_are_chosen_and_given_up(daemon, open_page, photo):
+    for number in range(4):
+        photo(daemon.inbox / f"{number}.jpg", number)
+    daemon.settings["folders"][0]["remote"] = "drive"
+    daemon.start()
+    daemon.ctl.stop(now=True)
+    (daemon.inbox / "late.jpg").write_bytes(b"x")
+    page = await open_page(at="files?state=queued")
+    await eventually(lambda: daemon.ctl.status()["jobs"]["queued"] >= 1)
+    queued = daemon.ctl.status()["jobs"]["queued"]
+    await page.reload()
+    await page.get_by_role("checkbox", name="Choose all that are shown").check()
+    await expect(page.get_by_text(f"{queued} chosen")).to_be_visible()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    daemon.until_counts(skipped=queued, queued=0)
+
+
+async def test_the_log_is_live_and_narrowed_down(daemon, open_page, photo):
+    daemon.start()
+    page = await open_page(at="log")
+    lines = page.get_by_role("region", name="Log lines").get_by_role("listitem")
+    await expect(lines.filter(has_text="daemon.started")).to_have_count(1)
+    photo(daemon.inbox / "new.jpg")
+    await expect(lines.filter(has_text="job.done")).to_have_count(2)
+    await page.get_by_role("searchbox", name="Event begins with").fill("job.")
+    await expect(lines.filter(has_text="daemon.started")).to_have_count(0)
+    await page.get_by_role("searchbox", name="Text in the line").fill("remote=DRIVE")
+    await expect(lines.filter(has_text="remote=ascii")).to_have_count(0)
+    await expect(lines.filter(has_text="job.done")).to_have_count(1)
+    await page.get_by_role("searchbox", name="Text in the line").fill("")
+    await page.get_by_role("combobox", name="Least level").select_option("error")
+    await expect(lines).to_have_count(0)
+    await page.get_by_role("combobox", name="Least level").select_option("debug")
+    await page.get_by_role("button", name="Pause").click()
+    photo(daemon.inbox / "paused.jpg", 2)
+    daemon.until_counts(done=4)
+    await expect(page.get_by_text("Paused.", exact=False)).to_contain_text("more")
+    await expect(lines.filter(has_text="paused.jpg")).to_have_count(0)
+    await page.get_by_role("button", name="Go on").click()
+    await expect(lines.filter(has_text="paused.jpg").first).to_be_visible()
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download").click()
+    with open(await (await download.value).path(), encoding="utf-8") as file:
+        assert '"event":"job.done"' in file.read()
+    await lines.filter(has_text="job.done").last.get_by_role("link").click()
+    await expect(page.get_by_role("dialog", name="paused.jpg")).to_be_visible()
+
+
+async def test_a_copy_is_verified_and_mended(daemon, receiver, open_page, photo):
+    daemon.settings["folders"][0]["remote"] = "drive"
+    photo(daemon.inbox / "precious.jpg")
+    daemon.start()
+    daemon.until_counts(done=1)
+    page = await open_page(at="gallery")
+    await page.get_by_role("link", name="precious.jpg, JPG").click()
+    dialog = page.get_by_role("dialog", name="precious.jpg")
+    await expect(dialog.get_by_role("img", name="precious.jpg")).to_have_js_property("naturalWidth", 640)
+    verify = dialog.get_by_role("button", name="Verify: drive")
+    await verify.click()
+    await expect(dialog.get_by_text("The server's copy is whole", exact=False)).to_be_visible()
+    content = (daemon.inbox / "precious.jpg").read_bytes()
+    [stored] = [path for path in receiver.folder.rglob("*") if path.is_file() and path.read_bytes() == content]
+    stored.write_bytes(content[:-1] + b"!")
+    await verify.click()
+    await expect(dialog.locator(".verdict.bad")).to_be_visible()
+    await dialog.get_by_role("button", name="Upload it again").click()
+    await eventually(lambda: stored.exists() and stored.read_bytes() == content)
+    daemon.until_counts(done=1)
+    await verify.click()
+    await expect(dialog.get_by_text("The server's copy is whole", exact=False)).to_be_visible()
+
+
+async def test_the_bandwidth_is_changed(daemon, open_page):
+    daemon.start()
+    page = await open_page(at="settings")
+    await expect(page.get_by_text("Now: unlimited")).to_be_visible()
+    await page.get_by_role("checkbox", name="unlimited").uncheck()
+    await page.get_by_role("spinbutton", name="Bandwidth").fill("3")
+    await page.get_by_role("button", name="Apply").first.click()
+    await expect(page.get_by_text("Now: 3MiB/s")).to_be_visible()
+    await expect(page.get_by_text("not as in the file")).to_be_visible()
+    await page.get_by_role("button", name="Reload the file").click()
+    await expect(page.get_by_text("Now: unlimited")).to_be_visible()
+
+
+async def test_thousands_of_pictures_are_few_elements(daemon, open_page):
+    daemon.settings["folders"][0]["remote"] = "drive"
+    for number in range(700):
+        (daemon.inbox / f"{number:04}.txt").write_text(f"({number})")
+    daemon.start()
+    daemon.until_counts(done=700)
+    page = await open_page(at="gallery")
+    tiles = page.get_by_role("list", name="Uploaded pictures").get_by_role("listitem")
+    await expect(tiles.first).to_be_visible()
+    seen = set()
+
+    async def all_seen():
+        names = await tiles.get_by_role("link").evaluate_all("links => links.map(link => link.ariaLabel)")
+        assert len(names) < 250
+        seen.update(names)
+        await page.mouse.wheel(0, 700)
+        return len(seen) == 700
+
+    await eventually(all_seen)
+
+
+async def test_the_connection_is_lost_and_comes_back(daemon, open_page, photo, free_port):
+    daemon.settings["control"]["dashboard"] = f"127.0.0.1:{free_port}"
+    daemon.start()
+    page = await open_page()
+    await expect(headline(page)).to_have_text("Waiting for files")
+    daemon.kill()
+    await expect(page.get_by_role("status").filter(has_text="Connection lost").first).to_be_visible()
+    await expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    photo(daemon.inbox / "meanwhile.jpg")
+    daemon.start()
+    await expect(headline(page)).to_have_text("All is on the server")
+    await expect(page.get_by_role("button", name="Stop")).to_be_enabled()
+    await expect(page.get_by_role("link", name="meanwhile.jpg, JPG")).to_be_visible()
+
+
+async def test_a_server_that_is_down_is_told(daemon, receiver, open_page, photo):
+    daemon.start()
+    page = await open_page()
+    receiver.kill()
+    photo(daemon.inbox / "wait.jpg")
+    await expect(headline(page)).to_contain_text("not answer")
+    await expect(page.get_by_text("Offline").first).to_be_visible()
+    await expect(page.locator(".place-hint").first).to_contain_text("ry")
+    receiver.start()
+    await expect(headline(page)).to_have_text("All is on the server")

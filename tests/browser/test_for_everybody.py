@@ -1,0 +1,126 @@
+"""The dashboard for everybody: any width, keyboard alone, light and dark, reduced motion, and axe-core's rules."""
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from tests.browser.words import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
+
+VIEWS = {"": "Now", "gallery": "Gallery", "files": "Files", "log": "Log", "settings": "Settings"}
+
+
+@pytest.fixture
+def stocked(daemon, photo):
+    """A daemon with something in every state that needs no trouble."""
+    for number in range(12):
+        photo(daemon.inbox / f"a photo with quite a long name, number {number}.jpg", number)
+    (daemon.inbox / "cat.txt").write_text(" /\\_/\\\n( o.o )\n > ^ <\n")
+    (daemon.inbox / "empty.png").touch()
+    daemon.start()
+    daemon.until_counts(done=26, skipped=2)
+    return daemon
+
+
+async def shown(page, view):
+    await page.goto(page.url.split("#")[0] + "#/" + view)
+    await expect(page.get_by_role("navigation").get_by_role("link", name=VIEWS[view])).to_have_attribute(
+        "aria-current", "page"
+    )
+    await page.wait_for_load_state("networkidle") if view == "settings" else None
+    await expect(page.locator("main h1")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 768, 2560])
+async def test_every_width(stocked, open_page, width):
+    page = await open_page(width=width, height=800)
+    for view in VIEWS:
+        await shown(page, view)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, view
+    await page.goto(page.url.split("#")[0] + "#/files")
+    await page.locator(".row-name").first.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert await page.evaluate("document.querySelector('dialog').getBoundingClientRect().right") <= width
+
+
+@pytest.mark.parametrize(
+    "options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"color_scheme": "dark", "width": 360}]
+)
+async def test_no_rule_of_axe_is_broken(stocked, open_page, options):
+    page = await open_page(**options)
+    for view in [*VIEWS, "job"]:
+        if view == "job":
+            await shown(page, "files")
+            await page.locator(".row-name").first.click()
+            await expect(page.get_by_role("dialog").get_by_role("button", name="Close")).to_be_visible()
+        else:
+            await shown(page, view)
+        found = await Axe().run(page)
+        assert found.response["passes"], "it looked at nothing"
+        assert found.violations_count == 0, f"{view}: {found.generate_report()}"
+
+
+async def test_by_keyboard_alone(stocked, open_page):
+    page = await open_page()
+    await shown(page, "")
+    press = page.keyboard.press
+
+    async def tab_to(role, name):
+        wanted = page.get_by_role(role, name=name)
+
+        async def there():
+            if await wanted.first.evaluate("element => element === document.activeElement"):
+                return True
+            await press("Tab")
+            return False
+
+        await eventually(there)
+
+    await tab_to("link", "Skip to the content")
+    await press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "content"
+    await tab_to("button", "Stop")
+    await press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Stopped")
+    await press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("All is on the server")
+    await page.evaluate("document.activeElement.blur()")
+    await tab_to("link", "Gallery")
+    await press("Enter")
+    await tab_to("link", "cat.txt, TXT")
+    await press("ArrowRight")
+    after = await page.evaluate("document.activeElement.ariaLabel")
+    assert after
+    assert after != "cat.txt, TXT"
+    await press("Enter")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("heading", level=1)).to_have_text(after.rpartition(",")[0])
+    await press("ArrowLeft")
+    await expect(dialog.get_by_role("heading", level=1)).to_have_text("cat.txt")
+    await press("Escape")
+    await expect(dialog).to_have_count(0)
+    assert await page.evaluate("document.activeElement.className") == "tile"
+
+
+async def test_nothing_moves_for_who_wants_that(stocked, open_page):
+    page = await open_page(reduced_motion="reduce")
+    await shown(page, "")
+    moving = "[...document.querySelectorAll('*')].filter(e => parseFloat(getComputedStyle(e).transitionDuration) || getComputedStyle(e).animationName !== 'none').length"
+    assert await page.evaluate(moving) == 0
+    page = await open_page(reduced_motion="no-preference")
+    await shown(page, "")
+    assert await page.evaluate(moving) > 0
+
+
+async def test_colours_are_chosen_and_kept(stocked, open_page):
+    page = await open_page(color_scheme="light")
+    await shown(page, "settings")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(ground)
+    await page.get_by_role("button", name="Dark").click()
+    dark = await page.evaluate(ground)
+    assert dark != light
+    await page.reload()
+    await expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    assert await page.evaluate(ground) == dark
