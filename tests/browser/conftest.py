@@ -81,7 +81,7 @@ async def open_page(chromium, ticket):
         page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
         page.on("request", lambda request: complaints.append(request.url) if _is_abroad(request, page) else None)
         await page.goto(ticket())
-        await page.wait_for_url("**/#/**")
+        await page.wait_for_url(lambda url: urlsplit(url).path == "/")
         if at:
             await page.goto(page.url.split("#")[0] + "#/" + at)
         return page
