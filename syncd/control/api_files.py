@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from syncd.control import fields
-from syncd.control.files import Files, Original
+from syncd.control.files import SVG, Files, Original
 from syncd.control.steering import Invalid
 
 EDGES = {"320": 320, "1600": 1600}
@@ -84,7 +84,7 @@ async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
 
 
 def _described(found: Original) -> dict[str, str]:
-    shown = "inline" if found.media_type else "attachment"
+    shown = "inline" if found.media_type not in (None, SVG) else "attachment"
     return {
         "Content-Type": found.media_type or "application/octet-stream",
         "Content-Disposition": f"{shown}; filename*=UTF-8''{quote(found.name, safe='')}",

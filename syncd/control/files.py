@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, TypedDict
 
+SVG = "image/svg+xml"
+"""The one type that may hold a program: shown in an image element, where it can't run, and never as a page."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preview:

@@ -107,8 +107,9 @@ class Job(TypedDict):
     ``uri`` names the file exactly, as a ``file://`` URI; ``path``, ``name`` and ``folder`` are for showing. ``name`` is
     the path below the folder, ``present`` says whether the file was there when it was last looked for.
 
-    ``outcome`` is set for a job that is done, ``detail`` says why it waits, failed or was skipped, ``ref`` is what the
-    server calls it, ``due_in_seconds`` counts to the next try, ``sent`` is how much of a file in flight has arrived.
+    ``outcome`` is set for a job that is done, ``detail`` says why it waits, failed or was skipped, ``key`` names the
+    content that was uploaded last by its hash, ``ref`` is what the server calls it, ``due_in_seconds`` counts to the
+    next try, ``sent`` is how much of a file in flight has arrived.
     """
 
     id: int
@@ -125,6 +126,7 @@ class Job(TypedDict):
     attempts: int
     due_in_seconds: float | None
     updated_at: str
+    key: str | None
     ref: str | None
     sent: NotRequired[int]
 

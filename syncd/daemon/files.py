@@ -11,7 +11,7 @@ from typing import BinaryIO
 import structlog
 
 from syncd.config.model import Folder
-from syncd.control.files import Dropped, Files, Original, Preview
+from syncd.control.files import SVG, Dropped, Files, Original, Preview
 from syncd.control.steering import Busy, Invalid, NotFound, TooLarge
 from syncd.core.errors import Failure, FileGone
 from syncd.core.filenames import safe_name
@@ -37,6 +37,7 @@ SHOWN_BY_BROWSERS = {
     ".avif": "image/avif",
     ".bmp": "image/bmp",
     ".gif": "image/gif",
+    ".svg": SVG,
     ".ico": "image/x-icon",
     ".jfif": "image/jpeg",
     ".jpe": "image/jpeg",
@@ -45,7 +46,7 @@ SHOWN_BY_BROWSERS = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""Raster images alone: an SVG is a program."""
+"""An SVG is a picture within a page, and a program as a page of its own: see :data:`~syncd.control.files.SVG`."""
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ def job(record: JobRecord, sent: int | None) -> api.Job:
         "attempts": record.attempts,
         "due_in_seconds": round(due, 1) if due is not None else None,
         "updated_at": _iso(record.updated_at),
+        "key": record.key,
         "ref": record.ref,
     }
     if sent is not None and record.state is State.UPLOADING:

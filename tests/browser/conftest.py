@@ -12,9 +12,11 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from PIL import Image
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from tests.e2e.processes import Daemon, Receiver
+
+expect.set_options(timeout=30_000)  # milliseconds; the machine may be busy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # The last three keep it from asking hosts of its maker for things that no test needs.

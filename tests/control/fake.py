@@ -20,6 +20,7 @@ def job(number=17, path="/srv/inbox/a b.jpg", **other):
         "attempts": 3,
         "due_in_seconds": None,
         "updated_at": "2026-01-02T03:04:05+00:00",
+        "key": None,
         "ref": None,
         **other,
     }

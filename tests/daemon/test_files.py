@@ -115,11 +115,12 @@ async def test_what_has_no_preview_says_why(stopped, http, name):
     assert (await get(http, "original", job=job["id"]))[1] == HARMFUL[name]
 
 
-async def test_a_drawing_is_not_run(stopped, http):
+async def test_a_drawing_can_be_shown_and_is_not_run(stopped, http):
     job = await job_of(stopped, "a.svg", HARMFUL["a drawing"])
     headers, _ = await get(http, "original", job=job["id"])
-    assert headers["Content-Type"] == "application/octet-stream"
+    assert headers["Content-Type"] == "image/svg+xml"
     assert headers["Content-Disposition"].startswith("attachment;")
+    assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
 
 
 async def test_any_name_can_be_had(stopped, http):

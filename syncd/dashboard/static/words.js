@@ -41,11 +41,12 @@ export function headline(live) {
 function troubles(live) {
   const down = [...live.remotes.values()].filter(remote => remote.state !== "online");
   if (down.length) {
-    const names = down.map(remote => remote.name).join(", ");
+    const names = listed(down.map(remote => remote.name));
     const refused = down.every(remote => remote.state === "unauthorized");
+    const [refuse, answer] = down.length > 1 ? ["refuse", "do not answer"] : ["refuses", "does not answer"];
     return {
       tone: "bad",
-      title: refused ? `${names} refuses the token` : `${names} does not answer`,
+      title: refused ? `${names} ${refuse} the token` : `${names} ${answer}`,
       detail: refused ? "Put a good token into the configuration, then reload." : "Nothing is lost: what waits goes up when it is back.",
     };
   }
@@ -72,6 +73,7 @@ export function folderWords(folder) {
   return { tone: hint ? "warn" : "good", text: folder.watch === "poll" ? "Watching, by polling" : "Watching", hint };
 }
 
+const listed = names => new Intl.ListFormat("en-GB").format(names);
 const sentence = text => (text ? text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "");
 
 const ADVICE = [

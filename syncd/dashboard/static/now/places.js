@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { chooseFiles } from "../dropping.js";
 import { live, on } from "../live.js";
 import { h, icon, say } from "../ui/dom.js";
-import { count } from "../ui/format.js";
+import { counted } from "../ui/format.js";
 import { attempt, toast } from "../ui/toast.js";
 import { folderWords, remoteWords } from "../words.js";
 
@@ -88,7 +88,7 @@ class FolderRow extends Row {
   follow(folder) {
     this.folder = folder;
     this.tell(folderWords(folder));
-    say(this.note, `${count(folder.files)} files → ${folder.remotes.join(", ")}`);
+    say(this.note, `${counted(folder.files, "file")} → ${folder.remotes.join(", ")}`);
   }
 }
 

@@ -20,7 +20,7 @@ export function thumb(job) {
 export function picture(job, { edge, alt, ready = () => {}, failed }) {
   const image = h("img", { alt, decoding: "async", loading: "lazy", draggable: "false", onload: ready, onerror: failed });
   const from = job.path.toLowerCase().endsWith(".svg") ? original(job.id) : preview(job.id, edge);
-  image.src = `${from}&at=${encodeURIComponent(job.updated_at ?? "")}`;
+  image.src = from;
   return image;
 }
 
