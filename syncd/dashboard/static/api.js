@@ -10,7 +10,9 @@ export class ApiError extends Error {
 }
 
 async function ask(method, path, { query = {}, body, signal } = {}) {
-  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== ""));
+  const search = new URLSearchParams(
+    Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== ""),
+  );
   const options = { method, signal, headers: { Accept: "application/json" } };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
@@ -82,7 +84,10 @@ export function drop(folder, file, progress, signal) {
     const request = new XMLHttpRequest();
     request.open("PUT", `/v1/drop?${new URLSearchParams({ folder, name: file.name })}`);
     request.responseType = "json";
-    request.upload.addEventListener("progress", event => event.lengthComputable && progress(event.loaded / event.total));
+    request.upload.addEventListener(
+      "progress",
+      event => event.lengthComputable && progress(event.loaded / event.total),
+    );
     request.addEventListener("load", () => {
       if (request.status === 201) resolve(request.response);
       else reject(new ApiError(request.status, sentence(request.response?.error ?? "It was refused.")));

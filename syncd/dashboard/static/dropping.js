@@ -57,8 +57,19 @@ class Overlay {
 
   show() {
     const folders = [...live.folders.values()];
-    const fields = folders.map(folder => h("div", { class: "drop-field", "data-path": folder.path }, icon("folder"), h("strong", {}, base(folder.path)), h("small", {}, folder.path)));
-    this.element.replaceChildren(h("p", {}, folders.length > 1 ? "Drop into…" : "Drop to put into"), h("div", { class: "drop-fields" }, fields));
+    const fields = folders.map(folder =>
+      h(
+        "div",
+        { class: "drop-field", "data-path": folder.path },
+        icon("folder"),
+        h("strong", {}, base(folder.path)),
+        h("small", {}, folder.path),
+      ),
+    );
+    this.element.replaceChildren(
+      h("p", {}, folders.length > 1 ? "Drop into…" : "Drop to put into"),
+      h("div", { class: "drop-fields" }, fields),
+    );
     this.element.hidden = false;
     this.point(fields[0]);
   }
@@ -113,8 +124,17 @@ class Tray {
     this.good = 0;
     this.title = h("h2");
     this.rows = h("ul");
-    this.close = h("button", { class: "quiet", "aria-label": "Close the list of added files", onclick: () => this.end() }, icon("cancel"));
-    this.element = h("section", { class: "tray", "aria-label": "Files being added" }, h("div", { class: "panel-head" }, this.title, this.close), this.rows);
+    this.close = h(
+      "button",
+      { class: "quiet", "aria-label": "Close the list of added files", onclick: () => this.end() },
+      icon("cancel"),
+    );
+    this.element = h(
+      "section",
+      { class: "tray", "aria-label": "Files being added" },
+      h("div", { class: "panel-head" }, this.title, this.close),
+      this.rows,
+    );
     document.body.append(this.element);
     this.stop = new AbortController();
   }

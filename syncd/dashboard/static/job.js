@@ -4,8 +4,8 @@ import { api, original, preview, text } from "./api.js";
 import { live, on } from "./live.js";
 import { changed, replace } from "./route.js";
 import { h, icon, say } from "./ui/dom.js";
-import { base, clock, day, isText, size, stateWords, when, whole } from "./ui/format.js";
-import { picture } from "./ui/thumb.js";
+import { base, clock, counted, day, isText, size, stateWords, when, whole } from "./ui/format.js";
+import { picture, widest } from "./ui/thumb.js";
 import { attempt, toast } from "./ui/toast.js";
 import { advice } from "./words.js";
 
@@ -22,10 +22,18 @@ class JobDialog {
   constructor(id, around) {
     this.picture = h("div", { class: "job-picture" });
     this.facts = h("div", { class: "job-facts" });
-    this.previous = h("button", { class: "turn previous", "aria-label": "Previous", onclick: () => this.go(0) }, icon("previous"));
+    this.previous = h(
+      "button",
+      { class: "turn previous", "aria-label": "Previous", onclick: () => this.go(0) },
+      icon("previous"),
+    );
     this.next = h("button", { class: "turn next", "aria-label": "Next", onclick: () => this.go(1) }, icon("next"));
-    this.title = h("h1", { id: "job-title" });
-    const close = h("button", { class: "quiet close", "aria-label": "Close", onclick: () => this.element.close() }, icon("cancel"));
+    this.title = h("h1", { id: "job-title", tabindex: "-1", autofocus: true });
+    const close = h(
+      "button",
+      { class: "quiet close", "aria-label": "Close", onclick: () => this.element.close() },
+      icon("cancel"),
+    );
     this.element = h(
       "dialog",
       {
@@ -35,7 +43,12 @@ class JobDialog {
         onclick: event => event.target === this.element && this.element.close(),
         onkeydown: event => this.key(event),
       },
-      h("div", { class: "job-body" }, h("div", { class: "job-stage" }, this.picture, this.previous, this.next), h("div", { class: "job-side" }, h("div", { class: "job-head" }, this.title, close), this.facts))
+      h(
+        "div",
+        { class: "job-body" },
+        h("div", { class: "job-stage" }, this.picture, this.previous, this.next),
+        h("div", { class: "job-side" }, h("div", { class: "job-head" }, this.title, close), this.facts),
+      ),
     );
     this.off = on("job progress", (data, kind) => this.happened(data, kind));
     this.back = document.activeElement;
@@ -82,7 +95,9 @@ class JobDialog {
   async load() {
     const asked = this.id;
     try {
-      const { jobs: [job] } = await api.job(asked);
+      const {
+        jobs: [job],
+      } = await api.job(asked);
       const { jobs } = await api.job(job.uri);
       if (asked !== this.id) return;
       this.show(jobs.length ? jobs : [job]);
@@ -111,30 +126,47 @@ class JobDialog {
         "dl",
         { class: "facts" },
         fact("Where", first.path),
-        fact("Size", first.size === null ? "unknown" : `${size(first.size)} (${first.size.toLocaleString("en-GB")} bytes)`),
-        first.key && fact("Content", h("code", {}, first.key))
+        fact(
+          "Size",
+          first.size < 1024 ? counted(first.size, "byte") : `${size(first.size)} (${counted(first.size, "byte")})`,
+        ),
+        first.key && fact("Content", h("code", {}, first.key)),
       ),
-      first.present === false ? h("p", { class: "muted" }, "The file is no longer in its folder.") : h("p", {}, h("a", { href: original(first.id), target: "_blank", rel: "noopener", class: "more" }, "Open the file itself")),
-      ...jobs.map(job => this.section(job))
+      first.present === false
+        ? h("p", { class: "muted" }, "The file is no longer in its folder.")
+        : h(
+            "p",
+            {},
+            h(
+              "a",
+              { href: original(first.id), target: "_blank", rel: "noopener", class: "more" },
+              "Open the file itself",
+            ),
+          ),
+      ...jobs.map(job => this.section(job)),
     );
   }
 
   image(job) {
-    return picture(job, { edge: 1600, alt: base(job.path), failed: () => this.noPicture(job) });
+    return picture(job, () => this.noPicture(job));
   }
 
   /** Say why there is none: an image element is not told. */
   async noPicture(job) {
     const answer = await fetch(preview(job.id, 1600)).catch(() => null);
     const { error } = (await answer?.json().catch(() => null)) ?? {};
-    if (this.jobs.some(other => other.id === job.id)) this.picture.replaceChildren(h("p", { class: "muted" }, `No preview${error ? `: ${error}` : ""}`));
+    if (this.jobs.some(other => other.id === job.id))
+      this.picture.replaceChildren(h("p", { class: "muted" }, `No preview${error ? `: ${error}` : ""}`));
   }
 
   art(job) {
     const pre = h("pre", { class: "art-whole", tabindex: "0", "aria-label": base(job.path) });
     text(job).then(
-      content => say(pre, content),
-      error => say(pre, error.message)
+      content => {
+        say(pre, content);
+        pre.style.setProperty("--columns", widest(content));
+      },
+      error => say(pre, error.message),
     );
     return pre;
   }
@@ -143,21 +175,52 @@ class JobDialog {
   section(job) {
     const result = h("p", { class: "verdict", role: "status", hidden: true });
     const hint = advice(job);
-    const act = (name, sign, words, work) => h("button", { class: "small", onclick: event => attempt(event.currentTarget, work), "aria-label": `${name}: ${job.remote}` }, icon(sign), words);
+    const act = (name, sign, words, work) =>
+      h(
+        "button",
+        {
+          class: "small",
+          onclick: event => attempt(event.currentTarget, work),
+          "aria-label": `${name}: ${job.remote}`,
+        },
+        icon(sign),
+        words,
+      );
     const actions = [];
     if (job.state === "done") actions.push(act("Verify", "shield", "Verify", () => this.verify(job, result)));
-    if (["failed", "skipped", "waiting"].includes(job.state)) actions.push(act("Retry", "retry", "Retry", () => this.retry(job)));
-    if (["queued", "uploading", "waiting", "failed"].includes(job.state)) actions.push(act("Cancel", "cancel", "Cancel", () => this.cancel(job)));
+    if (["failed", "skipped", "waiting"].includes(job.state))
+      actions.push(act("Retry", "retry", "Retry", () => this.retry(job)));
+    if (["queued", "uploading", "waiting", "failed"].includes(job.state))
+      actions.push(act("Cancel", "cancel", "Cancel", () => this.cancel(job)));
     return h(
       "section",
       { class: "job-remote", "data-job": job.id },
-      h("div", { class: "panel-head" }, h("h2", {}, icon("server"), job.remote), h("span", { class: `state ${job.state}` }, stateWords(job))),
+      h(
+        "div",
+        { class: "panel-head" },
+        h("h2", {}, icon("server"), job.remote),
+        h("span", { class: `state ${job.state}` }, stateWords(job)),
+      ),
       job.detail && h("p", { class: "reason" }, job.detail),
       hint && h("p", { class: "hint" }, hint),
-      h("dl", { class: "facts" }, job.ref && fact("There called", h("code", {}, job.ref)), job.attempts > 0 && fact("Failed tries", String(job.attempts)), fact("Last change", h("time", { datetime: job.updated_at, title: whole(job.updated_at) }, when(job.updated_at)))),
+      h(
+        "dl",
+        { class: "facts" },
+        job.ref && fact("There called", h("code", {}, job.ref)),
+        job.attempts > 0 && fact("Failed tries", String(job.attempts)),
+        fact(
+          "Last change",
+          h("time", { datetime: job.updated_at, title: whole(job.updated_at) }, when(job.updated_at)),
+        ),
+      ),
       h("div", { class: "actions" }, actions),
       result,
-      h("details", { open: job.state !== "done" }, h("summary", {}, "History"), h("ol", { class: "history" }, job.history.map(step)))
+      h(
+        "details",
+        { open: job.state !== "done" },
+        h("summary", {}, "History"),
+        h("ol", { class: "history" }, job.history.map(step)),
+      ),
     );
   }
 
@@ -165,21 +228,38 @@ class JobDialog {
     say(result, "Fetching the server's copy…");
     result.hidden = false;
     result.className = "verdict";
-    const { results: [found] } = await api.verify([String(job.id)], false).catch(error => {
+    const {
+      results: [found],
+    } = await api.verify([String(job.id)], false).catch(error => {
       result.hidden = true;
       throw error;
     });
     const whole_ = found.verdict === "whole";
     result.classList.add(whole_ ? "good" : "bad");
-    say(result, whole_ ? "The server's copy is whole: same size, same content." : `${VERDICTS[found.verdict]}${found.detail ? `: ${found.detail}` : ""}`);
+    say(
+      result,
+      whole_
+        ? "The server's copy is whole: same size, same content."
+        : `${VERDICTS[found.verdict]}${found.detail ? `: ${found.detail}` : ""}`,
+    );
     if (found.verdict === "missing" || found.verdict === "different") {
-      result.append(" ", h("button", { class: "small", onclick: event => attempt(event.currentTarget, () => this.repair(job)) }, "Upload it again"));
+      result.append(
+        " ",
+        h(
+          "button",
+          { class: "small", onclick: event => attempt(event.currentTarget, () => this.repair(job)) },
+          "Upload it again",
+        ),
+      );
     }
   }
 
   async repair(job) {
     const { queued } = await api.verify([String(job.id)], true);
-    toast(queued ? "Queued: it is uploaded again." : "It can't be uploaded again: the file is no longer here.", queued ? "good" : "bad");
+    toast(
+      queued ? "Queued: it is uploaded again." : "It can't be uploaded again: the file is no longer here.",
+      queued ? "good" : "bad",
+    );
     await this.load();
   }
 
@@ -219,4 +299,11 @@ const VERDICTS = {
 const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
 
 const step = taken =>
-  h("li", {}, h("time", { datetime: taken.at, title: whole(taken.at) }, `${day(taken.at)} ${clock(taken.at)}`), h("span", { class: `state ${taken.state}` }, taken.state), h("span", {}, taken.cause), taken.detail && h("small", {}, taken.detail));
+  h(
+    "li",
+    {},
+    h("time", { datetime: taken.at, title: whole(taken.at) }, `${day(taken.at)} ${clock(taken.at)}`),
+    h("span", { class: `state ${taken.state}` }, taken.state),
+    h("span", {}, taken.cause),
+    taken.detail && h("small", {}, taken.detail),
+  );

@@ -8,7 +8,9 @@ export function place() {
 
 /** The address of a view with choices; empty choices are left out. */
 export function address(view, choices = {}) {
-  const query = new URLSearchParams(Object.entries(choices).filter(([, value]) => value !== null && value !== undefined && value !== ""));
+  const query = new URLSearchParams(
+    Object.entries(choices).filter(([, value]) => value !== null && value !== undefined && value !== ""),
+  );
   return query.size ? `#/${view}?${query}` : `#/${view}`;
 }
 

@@ -33,7 +33,10 @@ export class Stream {
     if (kind === "daemon") {
       this.known.set("daemon", [kind, data]);
       for (const [key, [of, known]] of this.known) {
-        if ((of === "folder" && !data.folders.includes(known.path)) || (of === "remote" && !data.remotes.includes(known.name))) {
+        if (
+          (of === "folder" && !data.folders.includes(known.path)) ||
+          (of === "remote" && !data.remotes.includes(known.name))
+        ) {
           this.known.delete(key);
         }
       }

@@ -50,8 +50,8 @@ class FlightRow {
         h("span", { class: "flight-name" }, base(flight.path)),
         h("span", { class: "flight-remote" }, flight.remote),
         this.bar,
-        this.words
-      )
+        this.words,
+      ),
     );
   }
 

@@ -17,7 +17,11 @@ export function hero() {
     { class: "hero", "aria-label": "State" },
     h("div", { class: "hero-words", role: "status" }, title, detail),
     button,
-    h("div", { class: "figures" }, figures.map(([, { element }]) => element))
+    h(
+      "div",
+      { class: "figures" },
+      figures.map(([, { element }]) => element),
+    ),
   );
   const follow = () => {
     const words = headline(live);

@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { chooseFiles } from "../dropping.js";
 import { live, on } from "../live.js";
 import { h, icon, say } from "../ui/dom.js";
-import { counted } from "../ui/format.js";
+import { base, counted } from "../ui/format.js";
 import { attempt, toast } from "../ui/toast.js";
 import { folderWords, remoteWords } from "../words.js";
 
@@ -19,7 +19,14 @@ export function places() {
   const ticking = setInterval(follow, 1000); // the time to the next try
   follow();
   return {
-    element: h("section", { class: "panel places-panel" }, h("h2", {}, "Folders"), folders.element, h("h2", {}, "Servers"), remotes.element),
+    element: h(
+      "section",
+      { class: "panel places-panel" },
+      h("h2", {}, "Folders"),
+      folders.element,
+      h("h2", {}, "Servers"),
+      remotes.element,
+    ),
     leave() {
       off();
       clearInterval(ticking);
@@ -53,12 +60,21 @@ class Rows {
 }
 
 class Row {
-  constructor(sign, name, note) {
+  constructor(sign, name, whole) {
     this.state = h("span", { class: "place-state" });
-    this.note = h("small", {}, note);
+    this.note = h("small");
     this.hint = h("p", { class: "place-hint", hidden: true });
     this.actions = h("span", { class: "place-actions" });
-    this.element = h("li", {}, icon(sign), h("span", { class: "place-name", title: name }, name), this.state, this.note, this.actions, this.hint);
+    this.element = h(
+      "li",
+      {},
+      icon(sign),
+      h("span", { class: "place-name", title: whole }, name),
+      this.state,
+      this.note,
+      this.actions,
+      this.hint,
+    );
   }
 
   tell({ tone, text, hint }) {
@@ -71,10 +87,20 @@ class Row {
 
 class FolderRow extends Row {
   constructor(folder) {
-    super("folder", folder.path, "");
+    super("folder", base(folder.path), folder.path);
     this.folder = folder;
-    const rescan = h("button", { class: "quiet", title: "Look through it now", onclick: event => this.rescan(event.currentTarget) }, icon("retry"), "Rescan");
-    const add = h("button", { class: "quiet", title: "Put files into it", onclick: () => chooseFiles(this.folder) }, icon("add"), "Add files");
+    const rescan = h(
+      "button",
+      { class: "quiet", title: "Look through it now", onclick: event => this.rescan(event.currentTarget) },
+      icon("retry"),
+      "Rescan",
+    );
+    const add = h(
+      "button",
+      { class: "quiet", title: "Put files into it", onclick: () => chooseFiles(this.folder) },
+      icon("add"),
+      "Add files",
+    );
     this.actions.append(add, rescan);
   }
 
@@ -88,13 +114,13 @@ class FolderRow extends Row {
   follow(folder) {
     this.folder = folder;
     this.tell(folderWords(folder));
-    say(this.note, `${counted(folder.files, "file")} → ${folder.remotes.join(", ")}`);
+    say(this.note, `${folder.path} · ${counted(folder.files, "file")} → ${folder.remotes.join(", ")}`);
   }
 }
 
 class RemoteRow extends Row {
   constructor(remote) {
-    super("server", remote.name, "");
+    super("server", remote.name, remote.url);
   }
 
   follow(remote) {

@@ -16,7 +16,15 @@ export function recent() {
   const add = (job, front) => {
     if (known.has(job.path)) return;
     known.add(job.path);
-    const tile = h("li", {}, h("a", { href: changed({ job: job.id }), title: base(job.path), "aria-label": `${base(job.path)}, ${kind(job.path)}` }, thumb(job)));
+    const tile = h(
+      "li",
+      {},
+      h(
+        "a",
+        { href: changed({ job: job.id }), title: base(job.path), "aria-label": `${base(job.path)}, ${kind(job.path)}` },
+        thumb(job),
+      ),
+    );
     strip[front ? "prepend" : "append"](tile);
     while (strip.children.length > STRIP) strip.lastElementChild.remove();
     if (known.size > STRIP * 4) known.clear();
@@ -33,7 +41,13 @@ export function recent() {
   load();
   const more = h("a", { class: "more", href: address("gallery") }, "All pictures");
   return {
-    element: h("section", { class: "panel recent-panel" }, h("div", { class: "panel-head" }, h("h2", {}, "Just arrived"), more), strip, empty),
+    element: h(
+      "section",
+      { class: "panel recent-panel" },
+      h("div", { class: "panel-head" }, h("h2", {}, "Just arrived"), more),
+      strip,
+      empty,
+    ),
     leave: () => offs.forEach(off => off()),
   };
 }

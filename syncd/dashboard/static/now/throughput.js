@@ -42,8 +42,12 @@ export function throughput() {
     "div",
     { class: "choices", role: "group", "aria-label": "Time" },
     Object.keys(SPANS).map(name =>
-      h("button", { "aria-pressed": String(name === chosen), onclick: event => choose(name, event.currentTarget) }, name)
-    )
+      h(
+        "button",
+        { "aria-pressed": String(name === chosen), onclick: event => choose(name, event.currentTarget) },
+        name,
+      ),
+    ),
   );
   const choose = (name, button) => {
     chosen = name;
@@ -53,7 +57,12 @@ export function throughput() {
   draw();
   load();
   return {
-    element: h("section", { class: "panel chart-panel" }, h("div", { class: "panel-head" }, h("h2", {}, "Throughput"), choices), chart.element),
+    element: h(
+      "section",
+      { class: "panel chart-panel" },
+      h("div", { class: "panel-head" }, h("h2", {}, "Throughput"), choices),
+      chart.element,
+    ),
     leave() {
       clearInterval(step);
       clearInterval(redraw);

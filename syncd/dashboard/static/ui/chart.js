@@ -13,12 +13,23 @@ export class Chart {
     this.line = s("path", { class: "chart-line" });
     this.cursor = s("line", { class: "chart-cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
     this.drawing = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
-    this.drawing.append(s("line", { class: "chart-grid", x1: 0, x2: WIDTH, y1: HEIGHT / 2, y2: HEIGHT / 2 }), this.area, this.line, this.cursor);
+    this.drawing.append(
+      s("line", { class: "chart-grid", x1: 0, x2: WIDTH, y1: HEIGHT / 2, y2: HEIGHT / 2 }),
+      this.area,
+      this.line,
+      this.cursor,
+    );
     this.top = h("span", { class: "chart-top" });
     this.middle = h("span", { class: "chart-middle" });
     this.reading = h("p", { class: "chart-reading", "aria-hidden": "true" });
     this.ticks = h("div", { class: "chart-ticks", "aria-hidden": "true" });
-    this.element = h("div", { class: "chart" }, h("div", { class: "chart-plot" }, this.drawing, this.top, this.middle), this.ticks, this.reading);
+    this.element = h(
+      "div",
+      { class: "chart" },
+      h("div", { class: "chart-plot" }, this.drawing, this.top, this.middle),
+      this.ticks,
+      this.reading,
+    );
     this.drawing.addEventListener("pointermove", event => this.point(event));
     this.drawing.addEventListener("pointerleave", () => this.point(null));
   }
@@ -46,8 +57,13 @@ export class Chart {
   label(bytes, step) {
     const span = bytes.length * step;
     const sum = bytes.reduce((total, value) => total + value, 0);
-    this.drawing.setAttribute("aria-label", `Throughput over the last ${duration(span)}: ${size(sum)} sent, at most ${rate(Math.max(0, ...this.rates))}.`);
-    this.ticks.replaceChildren(...[1, 0.75, 0.5, 0.25, 0].map(part => h("span", {}, part ? `−${duration(span * part)}` : "now")));
+    this.drawing.setAttribute(
+      "aria-label",
+      `Throughput over the last ${duration(span)}: ${size(sum)} sent, at most ${rate(Math.max(0, ...this.rates))}.`,
+    );
+    this.ticks.replaceChildren(
+      ...[1, 0.75, 0.5, 0.25, 0].map(part => h("span", {}, part ? `−${duration(span * part)}` : "now")),
+    );
     this.summary = `${size(sum)} in ${duration(span)}`;
     if (!this.pointed) say(this.reading, this.summary);
   }

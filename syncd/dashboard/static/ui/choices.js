@@ -27,10 +27,12 @@ export function searchField(label, found) {
 }
 
 /** A choice among the folders there are; `chosen(path)` with "" for all. */
-export const folderChoice = chosen => new Choice("Folder", "All folders", () => [...live.folders.keys()].map(path => [path, base(path)]), chosen);
+export const folderChoice = chosen =>
+  new Choice("Folder", "All folders", () => [...live.folders.keys()].map(path => [path, base(path)]), chosen);
 
 /** A choice among the servers there are; `chosen(name)` with "" for all. */
-export const remoteChoice = chosen => new Choice("Server", "All servers", () => [...live.remotes.keys()].map(name => [name, name]), chosen);
+export const remoteChoice = chosen =>
+  new Choice("Server", "All servers", () => [...live.remotes.keys()].map(name => [name, name]), chosen);
 
 class Choice {
   constructor(label, all, options, chosen) {

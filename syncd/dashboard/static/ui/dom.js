@@ -24,7 +24,16 @@ export function set(element, attributes) {
   return element;
 }
 
-const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "indeterminate", "textContent", "selected", "multiple"]);
+const PROPERTIES = new Set([
+  "value",
+  "checked",
+  "disabled",
+  "hidden",
+  "indeterminate",
+  "textContent",
+  "selected",
+  "multiple",
+]);
 
 /** Change a text only if it is another: what a screen reader follows stays still. */
 export function say(element, text) {

@@ -72,7 +72,12 @@ export const within = (path, folder) => (path.startsWith(`${folder}/`) ? path.sl
 export function kind(path) {
   const name = base(path);
   const dot = name.lastIndexOf(".");
-  return dot > 0 ? name.slice(dot + 1).toUpperCase().slice(0, 5) : "FILE";
+  return dot > 0
+    ? name
+        .slice(dot + 1)
+        .toUpperCase()
+        .slice(0, 5)
+    : "FILE";
 }
 
 /** Whether it is shown as text. */

@@ -9,7 +9,9 @@ const MOST = 4;
 export function toast(text, tone = "good") {
   const box = document.getElementById("toasts");
   const note = h("div", { class: `toast ${tone}` }, h("span", {}, text));
-  note.append(h("button", { class: "quiet", "aria-label": "Close this note", onclick: () => note.remove() }, icon("cancel")));
+  note.append(
+    h("button", { class: "quiet", "aria-label": "Close this note", onclick: () => note.remove() }, icon("cancel")),
+  );
   box.append(note);
   while (box.children.length > MOST) box.firstElementChild.remove();
   if (tone === "good") setTimeout(() => note.remove(), STAY);

@@ -12,8 +12,22 @@ import { VirtualList } from "../ui/virtual.js";
 
 const PAGE = 100;
 const STATES = ["", "queued", "uploading", "waiting", "failed", "done", "skipped"];
-const TITLES = { "": "All", queued: "Queued", uploading: "Uploading", waiting: "Waiting", failed: "Failed", done: "Done", skipped: "Skipped" };
-const SORTS = { latest: "Latest change", oldest: "Oldest change", name: "Name", largest: "Largest", smallest: "Smallest" };
+const TITLES = {
+  "": "All",
+  queued: "Queued",
+  uploading: "Uploading",
+  waiting: "Waiting",
+  failed: "Failed",
+  done: "Done",
+  skipped: "Skipped",
+};
+const SORTS = {
+  latest: "Latest change",
+  oldest: "Oldest change",
+  name: "Name",
+  largest: "Largest",
+  smallest: "Smallest",
+};
 const PARTS = ["state", "search", "folder", "remote", "sort"];
 
 export const filesView = params => new Files(params);
@@ -25,11 +39,22 @@ class Files {
     this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() }, "Something changed – show");
     this.empty = h("div", { class: "nothing", hidden: true });
     const choose = choices => replace(changed(choices));
-    this.tabs = STATES.map(state => h("button", { "data-state": state, "aria-pressed": "false", onclick: () => choose({ state }) }, h("span", {}, TITLES[state]), h("span", { class: "tab-count" })));
+    this.tabs = STATES.map(state =>
+      h(
+        "button",
+        { "data-state": state, "aria-pressed": "false", onclick: () => choose({ state }) },
+        h("span", {}, TITLES[state]),
+        h("span", { class: "tab-count" }),
+      ),
+    );
     this.search = searchField("Search names", search => choose({ search }));
     this.folder = folderChoice(folder => choose({ folder }));
     this.remote = remoteChoice(remote => choose({ remote }));
-    this.sort = h("select", { "aria-label": "Order", onchange: () => choose({ sort: this.sort.value }) }, Object.entries(SORTS).map(([value, words]) => h("option", { value }, words)));
+    this.sort = h(
+      "select",
+      { "aria-label": "Order", onchange: () => choose({ sort: this.sort.value }) },
+      Object.entries(SORTS).map(([value, words]) => h("option", { value }, words)),
+    );
     this.bulk = this.makeBulk();
     this.list = new VirtualList({
       label: "Files",
@@ -39,7 +64,11 @@ class Files {
       update: (row, job) => this.follow(row, job),
       end: () => this.more(),
     });
-    this.offs = [on("job", job => this.happened(job)), on("progress", () => this.progress()), on("connection", connection => connection === "open" && !this.loaded && this.load())];
+    this.offs = [
+      on("job", job => this.happened(job)),
+      on("progress", () => this.progress()),
+      on("connection", connection => connection === "open" && !this.loaded && this.load()),
+    ];
     this.element = h(
       "div",
       { class: "files" },
@@ -49,12 +78,12 @@ class Files {
         h("h1", {}, "Files"),
         this.note,
         h("div", { class: "choices tabs", role: "group", "aria-label": "State" }, this.tabs),
-        h("div", { class: "filters" }, this.search, this.folder.element, this.remote.element, this.sort)
+        h("div", { class: "filters" }, this.search, this.folder.element, this.remote.element, this.sort),
       ),
       this.bulk.element,
       this.fresh,
       this.list.element,
-      this.empty
+      this.empty,
     );
     this.params(params);
     this.progress();
@@ -118,23 +147,33 @@ class Files {
   }
 
   shown() {
-    say(this.note, this.jobs.length ? `${counted(this.jobs.length, "entry").replace("entrys", "entries")}${this.cursor ? " shown, more below" : ""}` : "");
+    say(
+      this.note,
+      this.jobs.length
+        ? `${counted(this.jobs.length, "entry").replace("entrys", "entries")}${this.cursor ? " shown, more below" : ""}`
+        : "",
+    );
     this.empty.hidden = this.jobs.length > 0;
-    if (!this.jobs.length) this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
+    if (!this.jobs.length)
+      this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
     this.bulk.follow();
     this.list.show(this.jobs);
   }
 
   nothing() {
     if (this.chosen.search || this.chosen.folder || this.chosen.remote) return "Nothing matches";
-    return { "": "No files yet", failed: "Nothing has failed", done: "Nothing is done yet" }[this.chosen.state] ?? `Nothing is ${this.chosen.state}`;
+    return (
+      { "": "No files yet", failed: "Nothing has failed", done: "Nothing is done yet" }[this.chosen.state] ??
+      `Nothing is ${this.chosen.state}`
+    );
   }
 
   progress() {
     if (!live.progress) return;
     const { jobs, flights } = live.progress;
     const all = Object.values(jobs).reduce((sum, number) => sum + number, 0);
-    for (const tab of this.tabs) say(tab.querySelector(".tab-count"), count(tab.dataset.state ? jobs[tab.dataset.state] : all));
+    for (const tab of this.tabs)
+      say(tab.querySelector(".tab-count"), count(tab.dataset.state ? jobs[tab.dataset.state] : all));
     for (const flight of flights) {
       const bar = this.list.shown.get(flight.id)?.querySelector("progress");
       if (bar) bar.value = flight.size ? flight.sent / flight.size : 0;
@@ -143,8 +182,23 @@ class Files {
   }
 
   row(job) {
-    const box = h("input", { type: "checkbox", "aria-label": `Choose ${base(job.path)}`, onclick: event => this.tick(this.known.get(job.id), event) });
-    const act = (sign, words, work) => h("button", { class: "quiet", title: words, "aria-label": `${words} ${base(job.path)}`, "data-act": words, onclick: event => attempt(event.currentTarget, work) }, icon(sign));
+    const box = h("input", {
+      type: "checkbox",
+      "aria-label": `Choose ${base(job.path)}`,
+      onclick: event => this.tick(this.known.get(job.id), event),
+    });
+    const act = (sign, words, work) =>
+      h(
+        "button",
+        {
+          class: "quiet",
+          title: words,
+          "aria-label": `${words} ${base(job.path)}`,
+          "data-act": words,
+          onclick: event => attempt(event.currentTarget, work),
+        },
+        icon(sign),
+      );
     return h(
       "div",
       { role: "listitem" },
@@ -153,13 +207,28 @@ class Files {
         { class: "row" },
         h("span", { class: "row-box" }, box),
         thumb(job),
-        h("a", { class: "row-name", href: changed({ job: job.id }) }, h("strong", {}, within(job.path, job.folder)), h("small", {}, `${base(job.folder)} → ${job.remote}`)),
-        h("span", { class: "row-state" }, h("span", { class: "state" }), h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Sent" })),
+        h(
+          "a",
+          { class: "row-name", href: changed({ job: job.id }) },
+          h("strong", {}, within(job.path, job.folder)),
+          h("small", {}, `${base(job.folder)} → ${job.remote}`),
+        ),
+        h(
+          "span",
+          { class: "row-state" },
+          h("span", { class: "state" }),
+          h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Sent" }),
+        ),
         h("span", { class: "row-detail" }),
         h("span", { class: "row-size" }, size(job.size)),
         h("time", { class: "row-time" }),
-        h("span", { class: "row-actions" }, act("retry", "Retry", () => this.retry([job.id])), act("cancel", "Cancel", () => this.cancel([job.id])))
-      )
+        h(
+          "span",
+          { class: "row-actions" },
+          act("retry", "Retry", () => this.retry([job.id])),
+          act("cancel", "Cancel", () => this.cancel([job.id])),
+        ),
+      ),
     );
   }
 
@@ -200,11 +269,30 @@ class Files {
   }
 
   makeBulk() {
-    const all = h("input", { type: "checkbox", "aria-label": "Choose all that are shown", onclick: () => this.select(all.checked ? this.jobs : []) });
+    const all = h("input", {
+      type: "checkbox",
+      "aria-label": "Choose all that are shown",
+      onclick: () => this.select(all.checked ? this.jobs : []),
+    });
     const words = h("span", { class: "bulk-words", role: "status" });
-    const retry = h("button", { class: "small", onclick: event => attempt(event.currentTarget, () => this.retry([...this.selected.keys()])) }, icon("retry"), "Retry");
-    const cancel = h("button", { class: "small", onclick: event => attempt(event.currentTarget, () => this.cancel([...this.selected.keys()])) }, icon("cancel"), "Cancel");
-    const every = h("button", { class: "small primary", onclick: event => attempt(event.currentTarget, () => this.retryAll()) }, icon("retry"), h("span"));
+    const retry = h(
+      "button",
+      { class: "small", onclick: event => attempt(event.currentTarget, () => this.retry([...this.selected.keys()])) },
+      icon("retry"),
+      "Retry",
+    );
+    const cancel = h(
+      "button",
+      { class: "small", onclick: event => attempt(event.currentTarget, () => this.cancel([...this.selected.keys()])) },
+      icon("cancel"),
+      "Cancel",
+    );
+    const every = h(
+      "button",
+      { class: "small primary", onclick: event => attempt(event.currentTarget, () => this.retryAll()) },
+      icon("retry"),
+      h("span"),
+    );
     const element = h("div", { class: "bulk" }, h("label", { class: "row-box" }, all), words, retry, cancel, every);
     const follow = () => {
       const chosen = this.selected.size;
@@ -242,7 +330,13 @@ class Files {
   happened(job) {
     const known = this.known?.get(job.id);
     if (known) {
-      Object.assign(known, { state: job.state, outcome: job.outcome, detail: job.detail, size: job.size, updated_at: job.updated_at });
+      Object.assign(known, {
+        state: job.state,
+        outcome: job.outcome,
+        detail: job.detail,
+        size: job.size,
+        updated_at: job.updated_at,
+      });
       this.list.schedule();
     } else if (this.loaded && (!this.chosen.state || this.chosen.state === job.state)) {
       if (scrollY < 100 && !this.selected.size && (this.chosen.sort || "latest") === "latest") this.reload();

@@ -48,11 +48,17 @@ class Gallery {
     this.element = h(
       "div",
       { class: "gallery" },
-      h("div", { class: "view-head" }, h("h1", {}, "Gallery"), this.note, h("div", { class: "filters" }, this.search, this.folder.element, this.remote.element)),
+      h(
+        "div",
+        { class: "view-head" },
+        h("h1", {}, "Gallery"),
+        this.note,
+        h("div", { class: "filters" }, this.search, this.folder.element, this.remote.element),
+      ),
       this.fresh,
       this.day,
       this.list.element,
-      this.empty
+      this.empty,
     );
     this.params(params);
   }
@@ -123,7 +129,11 @@ class Gallery {
       this.empty.replaceChildren(
         icon("gallery"),
         h("h2", {}, filtered ? "Nothing matches" : "No pictures yet"),
-        h("p", {}, filtered ? "Try another name, folder or server." : "Drop some onto this page: they go up, and appear here.")
+        h(
+          "p",
+          {},
+          filtered ? "Try another name, folder or server." : "Drop some onto this page: they go up, and appear here.",
+        ),
       );
     }
     this.list.show(items);
@@ -134,7 +144,12 @@ class Gallery {
     return h(
       "div",
       { role: "listitem" },
-      h("a", { class: "tile", href: changed({ job: entry.id }), "aria-label": `${base(entry.path)}, ${kind(entry.path)}` }, thumb(entry), h("span", { class: "tile-name" }, base(entry.path)))
+      h(
+        "a",
+        { class: "tile", href: changed({ job: entry.id }), "aria-label": `${base(entry.path)}, ${kind(entry.path)}` },
+        thumb(entry),
+        h("span", { class: "tile-name" }, base(entry.path)),
+      ),
     );
   }
 

@@ -20,13 +20,36 @@ class Log {
     this.paused = false;
     this.number = 0;
     const choose = choices => replace(changed(choices));
-    this.level = h("select", { "aria-label": "Least level", onchange: () => choose({ level: this.level.value }) }, LEVELS.map(level => h("option", { value: level }, level === "debug" ? "All levels" : `${level} and up`)));
-    this.event = h("input", { type: "search", placeholder: "Event, as job.failed", "aria-label": "Event begins with", oninput: () => choose({ event: this.event.value.trim() }) });
-    this.text = h("input", { type: "search", placeholder: "Text", "aria-label": "Text in the line", oninput: () => choose({ text: this.text.value }) });
-    this.pause = h("button", { class: "small", "aria-pressed": "false", onclick: () => this.setPaused(!this.paused) }, icon("pause"), h("span", {}, "Pause"));
+    this.level = h(
+      "select",
+      { "aria-label": "Least level", onchange: () => choose({ level: this.level.value }) },
+      LEVELS.map(level => h("option", { value: level }, level === "debug" ? "All levels" : `${level} and up`)),
+    );
+    this.event = h("input", {
+      type: "search",
+      placeholder: "Event, as job.failed",
+      "aria-label": "Event begins with",
+      oninput: () => choose({ event: this.event.value.trim() }),
+    });
+    this.text = h("input", {
+      type: "search",
+      placeholder: "Text",
+      "aria-label": "Text in the line",
+      oninput: () => choose({ text: this.text.value }),
+    });
+    this.pause = h(
+      "button",
+      { class: "small", "aria-pressed": "false", onclick: () => this.setPaused(!this.paused) },
+      icon("pause"),
+      h("span", {}, "Pause"),
+    );
     this.note = h("p", { class: "count", role: "status" });
     this.box = h("div", { class: "log-box", tabindex: "0", role: "region", "aria-label": "Log lines" });
-    this.latest = h("button", { class: "fresh", hidden: true, onclick: () => this.toEnd() }, "Newer lines below – show");
+    this.latest = h(
+      "button",
+      { class: "fresh", hidden: true, onclick: () => this.toEnd() },
+      "Newer lines below – show",
+    );
     this.list = new VirtualList({
       scroller: this.box,
       label: "Log",
@@ -37,7 +60,11 @@ class Log {
     });
     this.box.append(this.list.element);
     this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    this.offs = [on("log", event => this.add([event])), on("lost", ({ count }) => this.add([lost(count)])), on("connection", connection => connection === "open" && this.load())];
+    this.offs = [
+      on("log", event => this.add([event])),
+      on("lost", ({ count }) => this.add([lost(count)])),
+      on("connection", connection => connection === "open" && this.load()),
+    ];
     this.element = h(
       "div",
       { class: "log" },
@@ -46,10 +73,18 @@ class Log {
         { class: "view-head" },
         h("h1", {}, "Log"),
         this.note,
-        h("div", { class: "filters" }, this.level, this.event, this.text, this.pause, h("button", { class: "small", onclick: () => this.download() }, icon("download"), "Download"))
+        h(
+          "div",
+          { class: "filters" },
+          this.level,
+          this.event,
+          this.text,
+          this.pause,
+          h("button", { class: "small", onclick: () => this.download() }, icon("download"), "Download"),
+        ),
       ),
       this.box,
-      this.latest
+      this.latest,
     );
     this.params(params);
     if (live.connection === "open") this.load();
@@ -65,7 +100,11 @@ class Log {
   }
 
   params(params) {
-    this.filter = { level: params.get("level") ?? "debug", event: params.get("event") ?? "", text: params.get("text") ?? "" };
+    this.filter = {
+      level: params.get("level") ?? "debug",
+      event: params.get("event") ?? "",
+      text: params.get("text") ?? "",
+    };
     this.level.value = this.filter.level;
     if (this.event.value.trim() !== this.filter.event) this.event.value = this.filter.event;
     if (this.text.value !== this.filter.text) this.text.value = this.filter.text;
@@ -87,14 +126,23 @@ class Log {
 
   matches({ data, words: line }) {
     const { level, event, text } = this.filter;
-    return LEVELS.indexOf(data.level === "critical" ? "error" : data.level) >= LEVELS.indexOf(level) && data.event.startsWith(event) && (!text || `${data.event} ${line}`.toLowerCase().includes(text.toLowerCase()));
+    return (
+      LEVELS.indexOf(data.level === "critical" ? "error" : data.level) >= LEVELS.indexOf(level) &&
+      data.event.startsWith(event) &&
+      (!text || `${data.event} ${line}`.toLowerCase().includes(text.toLowerCase()))
+    );
   }
 
   refilter() {
     const atEnd = this.atEnd();
     const items = this.events.filter(event => this.matches(event));
     this.list.show(items);
-    say(this.note, items.length === this.events.length ? counted(items.length, "line") : `${counted(items.length, "line")} of ${this.events.length.toLocaleString("en-GB")}`);
+    say(
+      this.note,
+      items.length === this.events.length
+        ? counted(items.length, "line")
+        : `${counted(items.length, "line")} of ${this.events.length.toLocaleString("en-GB")}`,
+    );
     if (atEnd) requestAnimationFrame(() => this.toEnd());
     else this.latest.hidden = false;
   }
@@ -124,21 +172,37 @@ class Log {
   }
 
   line({ data, words: line }) {
-    const content = [h("time", { datetime: data.timestamp, title: whole(data.timestamp) }, clock(data.timestamp)), h("span", { class: "log-level" }, data.level), h("span", { class: "log-event" }, data.event), h("span", { class: "log-words", title: line }, line)];
-    const inner = data.job ? h("a", { class: `log-line ${data.level}`, href: changed({ job: data.job }) }, content) : h("div", { class: `log-line ${data.level}` }, content);
+    const content = [
+      h("time", { datetime: data.timestamp, title: whole(data.timestamp) }, clock(data.timestamp)),
+      h("span", { class: "log-level" }, data.level),
+      h("span", { class: "log-event" }, data.event),
+      h("span", { class: "log-words", title: line }, line),
+    ];
+    const inner = data.job
+      ? h("a", { class: `log-line ${data.level}`, href: changed({ job: data.job }) }, content)
+      : h("div", { class: `log-line ${data.level}` }, content);
     return h("div", { role: "listitem" }, inner);
   }
 
   download() {
     const lines = this.list.items.map(({ data }) => JSON.stringify(data)).join("\n");
     const url = URL.createObjectURL(new Blob([lines, "\n"], { type: "application/x-ndjson" }));
-    const link = h("a", { href: url, download: `syncd-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.jsonl` });
+    const link = h("a", {
+      href: url,
+      download: `syncd-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.jsonl`,
+    });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   }
 }
 
-const lost = count => ({ timestamp: new Date().toISOString(), level: "warning", event: "lost", lines: count, reason: "this page was too slow for them; the log file has all" });
+const lost = count => ({
+  timestamp: new Date().toISOString(),
+  level: "warning",
+  event: "lost",
+  lines: count,
+  reason: "this page was too slow for them; the log file has all",
+});
 
 /** The fields of an event in one line. */
 function words(event) {

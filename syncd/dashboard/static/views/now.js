@@ -9,6 +9,10 @@ import { h } from "../ui/dom.js";
 
 export function nowView() {
   const parts = [hero(), flights(), throughput(), recent(), places()];
-  const element = h("div", { class: "now" }, parts.map(part => part.element));
+  const element = h(
+    "div",
+    { class: "now" },
+    parts.map(part => part.element),
+  );
   return { element, leave: () => parts.forEach(part => part.leave()) };
 }

@@ -21,16 +21,49 @@ class Settings {
       "div",
       { class: "settings" },
       h("div", { class: "view-head" }, h("h1", {}, "Settings")),
-      h("section", { class: "panel" }, h("h2", {}, "Right now"), h("p", { class: "muted" }, "These hold until the next reload or restart. To keep them, write them into the configuration."), this.live),
+      h(
+        "section",
+        { class: "panel" },
+        h("h2", {}, "Right now"),
+        h(
+          "p",
+          { class: "muted" },
+          "These hold until the next reload or restart. To keep them, write them into the configuration.",
+        ),
+        this.live,
+      ),
       h("section", { class: "panel" }, h("h2", {}, "This page"), themes()),
       h(
         "section",
         { class: "panel wide" },
-        h("div", { class: "panel-head" }, h("h2", {}, "Configuration"), h("button", { class: "small", onclick: event => attempt(event.currentTarget, () => this.reload()) }, icon("retry"), "Reload the file")),
+        h(
+          "div",
+          { class: "panel-head" },
+          h("h2", {}, "Configuration"),
+          h(
+            "button",
+            { class: "small", onclick: event => attempt(event.currentTarget, () => this.reload()) },
+            icon("retry"),
+            "Reload the file",
+          ),
+        ),
         this.file,
-        this.configured
+        this.configured,
       ),
-      h("section", { class: "panel" }, h("h2", {}, "For programs"), h("ul", { class: "links" }, [["/v1/openapi.json", "The API's description"], ["/metrics", "Metrics for Prometheus"], ["/v1/status", "The status document"]].map(([href, words]) => h("li", {}, h("a", { href, target: "_blank", rel: "noopener" }, words)))))
+      h(
+        "section",
+        { class: "panel" },
+        h("h2", {}, "For programs"),
+        h(
+          "ul",
+          { class: "links" },
+          [
+            ["/v1/openapi.json", "The API's description"],
+            ["/metrics", "Metrics for Prometheus"],
+            ["/v1/status", "The status document"],
+          ].map(([href, words]) => h("li", {}, h("a", { href, target: "_blank", rel: "noopener" }, words))),
+        ),
+      ),
     );
     this.off = on("connection", connection => connection === "open" && this.load());
   }
@@ -59,8 +92,20 @@ class Settings {
   bandwidth({ bandwidth, changed }) {
     const unlimited = bandwidth === "unlimited";
     const [, number = "", unit = "MiB"] = /^([\d.]+)\s*([KMGT]?i?B)\/s$/.exec(bandwidth) ?? [];
-    const amount = h("input", { type: "number", min: "0.1", step: "any", inputmode: "decimal", value: number || "2", "aria-label": "Bandwidth", class: "short" });
-    const units = h("select", { "aria-label": "Unit" }, ["KiB", "MiB", "GiB"].map(name => h("option", { value: name, selected: name === unit }, `${name}/s`)));
+    const amount = h("input", {
+      type: "number",
+      min: "0.1",
+      step: "any",
+      inputmode: "decimal",
+      value: number || "2",
+      "aria-label": "Bandwidth",
+      class: "short",
+    });
+    const units = h(
+      "select",
+      { "aria-label": "Unit" },
+      ["KiB", "MiB", "GiB"].map(name => h("option", { value: name, selected: name === unit }, `${name}/s`)),
+    );
     const free = h("input", { type: "checkbox", checked: unlimited, onchange: () => follow() });
     const follow = () => {
       amount.disabled = units.disabled = free.checked;
@@ -69,16 +114,28 @@ class Settings {
     const apply = h("button", { class: "small primary", type: "submit" }, "Apply");
     return h(
       "form",
-      { class: "setting", onsubmit: event => this.change(event, apply, { bandwidth: free.checked ? "unlimited" : `${amount.value}${units.value}/s` }) },
+      {
+        class: "setting",
+        onsubmit: event =>
+          this.change(event, apply, { bandwidth: free.checked ? "unlimited" : `${amount.value}${units.value}/s` }),
+      },
       h("span", { class: "setting-name" }, "Bandwidth", mark(changed.includes("bandwidth"))),
       h("span", { class: "setting-value" }, h("label", {}, free, " unlimited"), amount, units, apply),
-      h("small", { class: "muted" }, `Now: ${bandwidth}`)
+      h("small", { class: "muted" }, `Now: ${bandwidth}`),
     );
   }
 
   concurrency({ concurrency, changed }) {
     const auto = concurrency === "auto";
-    const number = h("input", { type: "number", min: "1", max: "256", step: "1", value: auto ? "8" : String(concurrency), "aria-label": "Requests in flight", class: "short" });
+    const number = h("input", {
+      type: "number",
+      min: "1",
+      max: "256",
+      step: "1",
+      value: auto ? "8" : String(concurrency),
+      "aria-label": "Requests in flight",
+      class: "short",
+    });
     const box = h("input", { type: "checkbox", checked: auto, onchange: () => follow() });
     const follow = () => {
       number.disabled = box.checked;
@@ -87,10 +144,13 @@ class Settings {
     const apply = h("button", { class: "small primary", type: "submit" }, "Apply");
     return h(
       "form",
-      { class: "setting", onsubmit: event => this.change(event, apply, { concurrency: box.checked ? "auto" : Number(number.value) }) },
+      {
+        class: "setting",
+        onsubmit: event => this.change(event, apply, { concurrency: box.checked ? "auto" : Number(number.value) }),
+      },
       h("span", { class: "setting-name" }, "Requests in flight", mark(changed.includes("concurrency"))),
       h("span", { class: "setting-value" }, h("label", {}, box, " automatic"), number, apply),
-      h("small", { class: "muted" }, `Now: ${concurrency}`)
+      h("small", { class: "muted" }, `Now: ${concurrency}`),
     );
   }
 
@@ -107,7 +167,11 @@ const mark = shown => shown && h("span", { class: "state waiting" }, "not as in 
 
 function themes() {
   const choices = h("div", { class: "choices", role: "group", "aria-label": "Colours" });
-  for (const [name, words] of [["auto", "As the system"], ["light", "Light"], ["dark", "Dark"]]) {
+  for (const [name, words] of [
+    ["auto", "As the system"],
+    ["light", "Light"],
+    ["dark", "Dark"],
+  ]) {
     const choose = event => {
       theme.choose(name);
       for (const other of choices.children) other.setAttribute("aria-pressed", String(other === event.currentTarget));
@@ -119,21 +183,36 @@ function themes() {
 
 /** A part of the configuration, as nested lists of names and values. */
 function section(name, value) {
-  if (value === null || typeof value !== "object") return h("dl", { class: "facts" }, h("dt", {}, name), h("dd", {}, h("code", {}, plain(value))));
-  const entries = Array.isArray(value) ? value.map((one, index) => [one?.path ?? String(index + 1), one]) : Object.entries(value);
+  if (value === null || typeof value !== "object")
+    return h("dl", { class: "facts" }, h("dt", {}, name), h("dd", {}, h("code", {}, plain(value))));
+  const entries = Array.isArray(value)
+    ? value.map((one, index) => [one?.path ?? String(index + 1), one])
+    : Object.entries(value);
   if (!entries.length) return section(name, "none");
   if (entries.every(([, one]) => one === null || typeof one !== "object")) {
-    const list = Array.isArray(value) ? [h("dt", {}, name), h("dd", {}, h("code", {}, value.map(plain).join(", ")))] : null;
+    const list = Array.isArray(value)
+      ? [h("dt", {}, name), h("dd", {}, h("code", {}, value.map(plain).join(", ")))]
+      : null;
     if (list) return h("dl", { class: "facts" }, list);
   }
-  const simple = entries.filter(([, one]) => one === null || typeof one !== "object" || (Array.isArray(one) && one.every(part => typeof part !== "object")));
+  const simple = entries.filter(
+    ([, one]) =>
+      one === null || typeof one !== "object" || (Array.isArray(one) && one.every(part => typeof part !== "object")),
+  );
   const nested = entries.filter(entry => !simple.includes(entry));
   return h(
     "details",
     { open: true },
     h("summary", {}, name),
-    h("dl", { class: "facts" }, simple.map(([key, one]) => [h("dt", {}, key), h("dd", {}, h("code", {}, Array.isArray(one) ? one.map(plain).join(", ") || "none" : plain(one)))])),
-    nested.map(([key, one]) => section(key, one))
+    h(
+      "dl",
+      { class: "facts" },
+      simple.map(([key, one]) => [
+        h("dt", {}, key),
+        h("dd", {}, h("code", {}, Array.isArray(one) ? one.map(plain).join(", ") || "none" : plain(one))),
+      ]),
+    ),
+    nested.map(([key, one]) => section(key, one)),
   );
 }
 
