@@ -101,7 +101,7 @@ def _is_abroad(request, page):
 
 
 def _is_complaint(said):
-    """A picture that is not there, or a daemon that is down, is what the page shows; the rest is a fault of the page."""
+    """Whether the page is at fault; that a picture is not there, or the daemon is down, is what it shows."""
     return said.type in {"error", "warning"} and "Failed to load resource" not in said.text
 
 

@@ -150,8 +150,7 @@ async def test_the_log_is_live_and_narrowed_down(daemon, open_page, photo):
     await expect(lines.filter(has_text="paused.jpg").first).to_be_visible()
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download").click()
-    with open(await (await download.value).path(), encoding="utf-8") as file:
-        assert '"event":"job.done"' in file.read()
+    assert '"event":"job.done"' in (await (await download.value).path()).read_text()
     await lines.filter(has_text="job.done").last.get_by_role("link").click()
     await expect(page.get_by_role("dialog", name="paused.jpg")).to_be_visible()
 

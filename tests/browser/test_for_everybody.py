@@ -28,8 +28,9 @@ async def shown(page, view):
     await expect(page.get_by_role("navigation").get_by_role("link", name=VIEWS[view])).to_have_attribute(
         "aria-current", "page"
     )
-    await page.wait_for_load_state("networkidle") if view == "settings" else None
     await expect(page.locator("main h1")).to_be_visible()
+    if view == "settings":
+        await expect(page.locator(".configured details").first).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [360, 768, 2560])
@@ -106,7 +107,8 @@ async def test_by_keyboard_alone(stocked, open_page):
 async def test_nothing_moves_for_who_wants_that(stocked, open_page):
     page = await open_page(reduced_motion="reduce")
     await shown(page, "")
-    moving = "[...document.querySelectorAll('*')].filter(e => parseFloat(getComputedStyle(e).transitionDuration) || getComputedStyle(e).animationName !== 'none').length"
+    moving = """[...document.querySelectorAll('*')].map(element => getComputedStyle(element))
+      .filter(style => parseFloat(style.transitionDuration) || style.animationName !== 'none').length"""
     assert await page.evaluate(moving) == 0
     page = await open_page(reduced_motion="no-preference")
     await shown(page, "")

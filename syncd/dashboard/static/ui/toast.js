@@ -17,15 +17,19 @@ export function toast(text, tone = "good") {
   if (tone === "good") setTimeout(() => note.remove(), STAY);
 }
 
-/** Do `work`, with `button` disabled as long as it takes; tell what went wrong. Returns what it returned, or undefined. */
+/**
+ * Do `work`, with `button` busy as long as it takes; tell what went wrong. Returns what it returned, or undefined.
+ * A busy button is not disabled: who came to it by keyboard would lose the place.
+ */
 export async function attempt(button, work) {
-  if (button) button.disabled = true;
+  if (button?.getAttribute("aria-busy") === "true") return undefined;
+  button?.setAttribute("aria-busy", "true");
   try {
     return await work();
   } catch (error) {
     toast([error.message, ...(error.problems ?? [])].join(" "), "bad");
     return undefined;
   } finally {
-    if (button) button.disabled = false;
+    button?.removeAttribute("aria-busy");
   }
 }
