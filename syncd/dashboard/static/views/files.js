@@ -1,13 +1,13 @@
 /** Files: every job, narrowed down by state, folder, server and name; one, many or all tried again or given up. */
 
 import { api } from "../api.js";
+import { makeRow, followRow } from "../files/row.js";
+import { Selection } from "../files/selection.js";
 import { live, on } from "../live.js";
 import { changed, replace } from "../route.js";
 import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
 import { h, icon, say } from "../ui/dom.js";
-import { base, count, counted, size, stateWords, when, whole, within } from "../ui/format.js";
-import { thumb } from "../ui/thumb.js";
-import { attempt, toast } from "../ui/toast.js";
+import { count } from "../ui/format.js";
 import { VirtualList } from "../ui/virtual.js";
 
 const PAGE = 100;
@@ -34,7 +34,6 @@ export const filesView = params => new Files(params);
 
 class Files {
   constructor(params) {
-    this.selected = new Map();
     this.note = h("p", { class: "count", role: "status" });
     this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() }, "Something changed – show");
     this.empty = h("div", { class: "nothing", hidden: true });
@@ -55,13 +54,13 @@ class Files {
       { "aria-label": "Order", onchange: () => choose({ sort: this.sort.value }) },
       Object.entries(SORTS).map(([value, words]) => h("option", { value }, words)),
     );
-    this.bulk = this.makeBulk();
+    this.selection = new Selection(this);
     this.list = new VirtualList({
       label: "Files",
       key: job => job.id,
       layout: width => ({ columns: 1, height: width < 640 ? 96 : 64 }),
-      render: job => this.row(job),
-      update: (row, job) => this.follow(row, job),
+      render: job => makeRow(job, this.selection),
+      update: (row, job) => followRow(row, job, this.selection.has(job)),
       end: () => this.more(),
     });
     this.offs = [
@@ -80,7 +79,7 @@ class Files {
         h("div", { class: "choices tabs", role: "group", "aria-label": "State" }, this.tabs),
         h("div", { class: "filters" }, this.search, this.folder.element, this.remote.element, this.sort),
       ),
-      this.bulk.element,
+      this.selection.element,
       this.fresh,
       this.list.element,
       this.empty,
@@ -119,7 +118,7 @@ class Files {
     this.cursor = null;
     this.loaded = this.asking = false;
     this.fresh.hidden = true;
-    this.select([]);
+    this.selection.choose([]);
     await this.more(true);
   }
 
@@ -138,7 +137,7 @@ class Files {
       }
       this.jobs = this.jobs.map(job => this.known.get(job.id));
       this.shown();
-      if (page.partial && !page.jobs.length) this.more();
+      if (page.partial) this.more(); // a search that takes long goes on
     } catch (error) {
       if (signal.aborted) return;
       this.asking = false;
@@ -147,16 +146,11 @@ class Files {
   }
 
   shown() {
-    say(
-      this.note,
-      this.jobs.length
-        ? `${counted(this.jobs.length, "entry").replace("entrys", "entries")}${this.cursor ? " shown, more below" : ""}`
-        : "",
-    );
+    say(this.note, this.jobs.length ? `${count(this.jobs.length)} shown${this.cursor ? ", more below" : ""}` : "");
     this.empty.hidden = this.jobs.length > 0;
     if (!this.jobs.length)
       this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
-    this.bulk.follow();
+    this.selection.follow();
     this.list.show(this.jobs);
   }
 
@@ -178,152 +172,11 @@ class Files {
       const bar = this.list.shown.get(flight.id)?.querySelector("progress");
       if (bar) bar.value = flight.size ? flight.sent / flight.size : 0;
     }
-    this.bulk.follow();
+    this.selection.follow();
   }
 
-  row(job) {
-    const box = h("input", {
-      type: "checkbox",
-      "aria-label": `Choose ${base(job.path)}`,
-      onclick: event => this.tick(this.known.get(job.id), event),
-    });
-    const act = (sign, words, work) =>
-      h(
-        "button",
-        {
-          class: "quiet",
-          title: words,
-          "aria-label": `${words} ${base(job.path)}`,
-          "data-act": words,
-          onclick: event => attempt(event.currentTarget, work),
-        },
-        icon(sign),
-      );
-    return h(
-      "div",
-      { role: "listitem" },
-      h(
-        "div",
-        { class: "row" },
-        h("span", { class: "row-box" }, box),
-        thumb(job),
-        h(
-          "a",
-          { class: "row-name", href: changed({ job: job.id }) },
-          h("strong", {}, within(job.path, job.folder)),
-          h("small", {}, `${base(job.folder)} → ${job.remote}`),
-        ),
-        h(
-          "span",
-          { class: "row-state" },
-          h("span", { class: "state" }),
-          h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Sent" }),
-        ),
-        h("span", { class: "row-detail" }),
-        h("span", { class: "row-size" }, size(job.size)),
-        h("time", { class: "row-time" }),
-        h(
-          "span",
-          { class: "row-actions" },
-          act("retry", "Retry", () => this.retry([job.id])),
-          act("cancel", "Cancel", () => this.cancel([job.id])),
-        ),
-      ),
-    );
-  }
-
-  follow(row, job) {
-    const state = row.querySelector(".state");
-    state.className = `state ${job.state}`;
-    say(state, stateWords(job));
-    row.querySelector("progress").hidden = job.state !== "uploading";
-    const detail = row.querySelector(".row-detail");
-    say(detail, job.detail ?? "");
-    detail.title = job.detail ?? "";
-    const time = row.querySelector("time");
-    say(time, when(job.updated_at));
-    time.title = whole(job.updated_at);
-    row.querySelector('[data-act="Retry"]').hidden = !["failed", "skipped", "waiting"].includes(job.state);
-    row.querySelector('[data-act="Cancel"]').hidden = !["queued", "uploading", "waiting", "failed"].includes(job.state);
-    row.querySelector("input").checked = this.selected.has(job.id);
-    row.querySelector(".row").classList.toggle("chosen", this.selected.has(job.id));
-  }
-
-  /** Choose an entry, or with Shift all from the last one to this. */
-  tick(job, event) {
-    const from = this.jobs.findIndex(other => other.id === this.last);
-    const to = this.jobs.findIndex(other => other.id === job.id);
-    const part = event.shiftKey && from >= 0 ? this.jobs.slice(Math.min(from, to), Math.max(from, to) + 1) : [job];
-    for (const one of part) {
-      if (event.target.checked) this.selected.set(one.id, one);
-      else this.selected.delete(one.id);
-    }
-    this.last = job.id;
-    this.select([...this.selected.values()]);
-  }
-
-  select(jobs) {
-    this.selected = new Map(jobs.map(job => [job.id, job]));
-    this.bulk.follow();
-    this.list.schedule();
-  }
-
-  makeBulk() {
-    const all = h("input", {
-      type: "checkbox",
-      "aria-label": "Choose all that are shown",
-      onclick: () => this.select(all.checked ? this.jobs : []),
-    });
-    const words = h("span", { class: "bulk-words", role: "status" });
-    const retry = h(
-      "button",
-      { class: "small", onclick: event => attempt(event.currentTarget, () => this.retry([...this.selected.keys()])) },
-      icon("retry"),
-      "Retry",
-    );
-    const cancel = h(
-      "button",
-      { class: "small", onclick: event => attempt(event.currentTarget, () => this.cancel([...this.selected.keys()])) },
-      icon("cancel"),
-      "Cancel",
-    );
-    const every = h(
-      "button",
-      { class: "small primary", onclick: event => attempt(event.currentTarget, () => this.retryAll()) },
-      icon("retry"),
-      h("span"),
-    );
-    const element = h("div", { class: "bulk" }, h("label", { class: "row-box" }, all), words, retry, cancel, every);
-    const follow = () => {
-      const chosen = this.selected.size;
-      const failed = live.progress?.jobs.failed ?? 0;
-      element.hidden = !this.jobs?.length;
-      all.checked = chosen > 0 && chosen === this.jobs?.length;
-      all.indeterminate = chosen > 0 && !all.checked;
-      say(words, chosen ? `${count(chosen)} chosen` : "Choose all");
-      retry.hidden = cancel.hidden = !chosen;
-      every.hidden = !failed || chosen > 0;
-      say(every.lastElementChild, `Retry all ${count(failed)} that failed`);
-    };
-    return { element, follow };
-  }
-
-  async retry(ids) {
-    const number = await inParts(ids, api.retry);
-    toast(number ? `${counted(number, "file")} queued again.` : "None of them can be tried again.");
-    this.select([]);
-  }
-
-  async cancel(ids) {
-    const number = await inParts(ids, api.cancel);
-    toast(`${counted(number, "file")} given up. Retry brings them back.`);
-    this.select([]);
-  }
-
-  async retryAll() {
-    const { count: number } = await api.retry("all");
-    toast(`${counted(number, "file")} queued again.`);
-    await this.load();
+  redraw() {
+    this.list?.schedule();
   }
 
   /** Bring an entry up to date where it stands; one that is new waits until a person asks, or shows at the top. */
@@ -339,7 +192,7 @@ class Files {
       });
       this.list.schedule();
     } else if (this.loaded && (!this.chosen.state || this.chosen.state === job.state)) {
-      if (scrollY < 100 && !this.selected.size && (this.chosen.sort || "latest") === "latest") this.reload();
+      if (scrollY < 100 && !this.selection.size && (this.chosen.sort || "latest") === "latest") this.reload();
       else this.fresh.hidden = false;
     }
   }
@@ -348,7 +201,7 @@ class Files {
   reload() {
     this.due ??= setTimeout(() => {
       this.due = null;
-      if (this.element.isConnected && !this.selected.size) this.refresh();
+      if (this.element.isConnected && !this.selection.size) this.refresh();
     }, 1000);
   }
 
@@ -361,16 +214,4 @@ class Files {
     this.cursor ??= page.next;
     this.shown();
   }
-}
-
-const PART = 500;
-
-/** Ask in parts of a size that one request may have; returns the sum of the counts. */
-async function inParts(ids, ask) {
-  let sum = 0;
-  for (let start = 0; start < ids.length; start += PART) {
-    const { count: number } = await ask(ids.slice(start, start + PART).map(String));
-    sum += number;
-  }
-  return sum;
 }

@@ -107,6 +107,7 @@ class Gallery {
       this.loaded = true;
       this.asking = false;
       this.shown();
+      if (page.partial) this.more(); // a search that takes long goes on
     } catch (error) {
       if (signal.aborted) return;
       this.asking = false;
