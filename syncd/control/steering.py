@@ -149,7 +149,7 @@ class JobDetail(Job):
 class JobPage(TypedDict):
     """Some jobs. ``next`` is the cursor of the page after this one, None on the last.
 
-    A ``partial`` page has fewer jobs than it could, maybe none: a search took too long, and goes on at ``next``.
+    A ``partial`` page has fewer jobs than it could, maybe none: looking took too long, and goes on at ``next``.
     """
 
     jobs: list[Job]
