@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, cast, column, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, column, func, literal, literal_column, select, tuple_
 
 from syncd.core.model import Sort
 from syncd.core.states import State
@@ -78,6 +78,10 @@ _COLUMNS = {
     Sort.LARGEST: "size",
     Sort.SMALLEST: "size",
 }
+_KEYS = {
+    **{sort: (jobs.c[by], jobs.c.id) for sort, by in _COLUMNS.items()},
+    Sort.NAME: (files.c.folder, files.c.path, jobs.c.remote_id),
+}
 _ORDERED = (
     "SELECT {by}, id FROM jobs WHERE folder_id = ? AND remote_id = ? AND state = ? AND ({by}, id) {beyond} (?, ?)"
     " ORDER BY {by} {way}, id {way} LIMIT ?"
@@ -93,7 +97,7 @@ def page(connection: Connection, wanted: Wanted, clock: Callable[[], float]) -> 
     piles = _piles(connection, wanted)
     few = _few(connection, wanted, piles)
     if few is not None:
-        return _cut(_sorted(connection, wanted, few), wanted)
+        return _cut(_gathered(connection, wanted, few), wanted)
     batches = _by_name if wanted.sort is Sort.NAME else _by_index
     found: list[Row[Any]] = []
     last: Cursor | None = None
@@ -172,6 +176,16 @@ def _few(connection: Connection, wanted: Wanted, piles: Sequence[_Pile]) -> Colu
         ids = [id_ for pile in piles for id_ in connection.execute(select(jobs.c.id).where(*_of(pile))).scalars()]
         return _among(jobs.c.id, ids)
     return None
+
+
+def _gathered(connection: Connection, wanted: Wanted, few: ColumnElement[bool]) -> list[Row[Any]]:
+    """Return those of the candidates that are wanted, in order: sorted by SQLite, as only a page of them is to be read."""
+    by = [literal_column(f"+{key}", key.type) for key in _KEYS[wanted.sort]]  # no index is to lead but the candidates
+    statement = JOBS.where(few, *_filters(wanted)).order_by(*(key.desc() if _down(wanted) else key for key in by))
+    if wanted.after is not None:
+        after = tuple_(*(literal(part, key.type) for part, key in zip(wanted.after, by, strict=True)))
+        statement = statement.where(tuple_(*by) < after if _down(wanted) else tuple_(*by) > after)
+    return list(connection.execute(statement.limit(wanted.limit + 1)))
 
 
 def _by_index(connection: Connection, wanted: Wanted, piles: Sequence[_Pile]) -> Iterator[_Batch]:
