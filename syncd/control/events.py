@@ -18,7 +18,7 @@ MOST = 100
 """Listeners at a time."""
 ROOM = 256 * 1024
 """Bytes that wait for one listener."""
-BATCH = 64 * 1024
+BATCH = 128 * 1024
 """Bytes handed out at once, if there are as many; one event more may be in it."""
 
 

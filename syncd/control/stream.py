@@ -10,8 +10,8 @@ from syncd.control.events import KINDS, Hub, Subscription
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment goes out, so that a listener who is gone is found out."""
-PACE = 0.05
-"""Seconds between two writes: in a rush, many events go out as one."""
+PACE = 0.25
+"""Seconds between two writes: in a rush, many events go out as one, so that many who look on cost little."""
 
 
 def kinds_in(text: str | None) -> list[str]:

@@ -179,7 +179,7 @@ def _few(connection: Connection, wanted: Wanted, piles: Sequence[_Pile]) -> Colu
 
 
 def _gathered(connection: Connection, wanted: Wanted, few: ColumnElement[bool]) -> list[Row[Any]]:
-    """Return those of the candidates that are wanted, in order: sorted by SQLite, as only a page of them is to be read."""
+    """Return those of the candidates that are wanted, in order: sorted by SQLite, as only a page is to be read."""
     by = [literal_column(f"+{key}", key.type) for key in _KEYS[wanted.sort]]  # no index is to lead but the candidates
     statement = JOBS.where(few, *_filters(wanted)).order_by(*(key.desc() if _down(wanted) else key for key in by))
     if wanted.after is not None:
