@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 import time
-from collections import Counter
 
 from tests.simulation.plan import draw
 from tests.simulation.run import run, shorten
 from tests.simulation.runner import environment, run_all, work
+from tests.simulation.table import Table
 
 
 def main() -> int:
@@ -50,12 +50,12 @@ def soak(first: int, count: int | None) -> int:
     """Run schedules and tell the rate now and then, the failures at once, and in the end what was injected."""
     started, runs, failed, told_at = time.monotonic(), 0, 0, 0.0
     simulated = 0.0
-    tally: Counter[str] = Counter()
+    table = Table()
     try:
         for outcome in run_all(first, count):
             runs += 1
             simulated += outcome.seconds
-            tally.update(outcome.tally)
+            table.add(outcome.tally, survived=not outcome.blames)
             if outcome.blames:
                 failed += 1
                 print(outcome.told(), flush=True)
@@ -66,7 +66,7 @@ def soak(first: int, count: int | None) -> int:
     except KeyboardInterrupt:
         pass
     elapsed = time.monotonic() - started
-    print("\n".join(f"{number:8} {what}" for what, number in sorted(tally.items())))
+    print("\n".join(table.lines()))
     print(f"{runs} schedules, {simulated / 3600:.0f} simulated hours, {runs / elapsed:.1f}/s, {failed} failed")
     return 1 if failed else 0
 

@@ -128,7 +128,7 @@ def forbid(files: Files, rng: random.Random) -> str | None:
     if path is None:
         return None
     os.chmod(path, 0)
-    files.world.after(rng.choice([3, 20, 1000]), lambda: os.path.lexists(path) and os.chmod(path, 0o644))
+    files.world.after(rng.choice([3, 20, 1000]), lambda: os.path.isfile(path) and os.chmod(path, 0o644))
     return path
 
 

@@ -161,8 +161,8 @@ class Life:
         await self.steering.stop(now=now)
 
     async def _start(self) -> None:
-        self.world.watchman.new_life()
         await self.steering.start()
+        self.world.watchman.new_life()
 
     async def _rescan(self) -> None:
         await self.steering.rescan(None)
@@ -178,3 +178,4 @@ class Life:
         self.world.watchman.new_life()
         with contextlib.suppress(BadConfig):  # it is ending
             await self.steering.reload()
+        self.world.watchman.new_life()

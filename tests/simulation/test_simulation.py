@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
-from syncd.core.chunks import ChunkSet
-from syncd.store import uploads
+import pytest
+
+from tests.simulation.broken import BREAKAGES, schedules_until_found
 from tests.simulation.plan import draw
 from tests.simulation.run import run, shorten
 from tests.simulation.runner import ROOT, environment, run_all
@@ -35,9 +36,26 @@ def test_a_seed_replays_exactly():
     assert runs[0].stdout == runs[1].stdout
 
 
-def test_a_broken_promise_is_found_and_its_schedule_shortened(monkeypatch):
-    monkeypatch.setattr(uploads, "ChunkSet", lambda _: ChunkSet())  # what was acknowledged is forgotten
-    found = next(result for seed in range(50) if (result := run(draw(seed))).broken == "P3")
-    short = shorten(found.plan, "P3")
-    assert len(short.steps) < len(found.plan.steps)
-    assert run(short).broken == "P3"
+QUICK = {
+    "the record of acknowledged chunks is forgotten",
+    "an overflow of the kernel's queue is forgotten",
+    "no block is compared with its checksum",
+    "no breaker: every job probes",
+    "a file that was read stays open",
+    "nothing is masked",
+}
+"""One of each promise that is found soon; the others are for ``python -m tests.simulation.broken``."""
+
+
+@pytest.mark.parametrize("breakage", [one for one in BREAKAGES if one.name in QUICK], ids=lambda one: one.name)
+def test_what_is_broken_on_purpose_is_found(breakage):
+    assert schedules_until_found(breakage, 1, SCHEDULES)
+
+
+def test_a_schedule_that_fails_is_shortened():
+    (breakage,) = (one for one in BREAKAGES if one.name == "the record of acknowledged chunks is forgotten")
+    with breakage.broken():
+        found = next(result for seed in range(50) if (result := run(draw(seed))).broken == "P3")
+        short = shorten(found.plan, "P3")
+        assert len(short.steps) < len(found.plan.steps)
+        assert run(short).broken == "P3"
