@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 READY := $(VENV)/.ready
+ROOMS := core engine store remote watch
 
-.PHONY: help setup run test faults soak lint format lock clean
+.PHONY: help setup run test coverage faults soak broken lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,11 +27,20 @@ run: $(READY) ## receiver, daemon and sample images together on this machine
 test: lint ## lint, types and every test
 	$(BIN)/pytest
 
+coverage: $(READY) ## lines and branches that the tests of the rooms of an upload take: 95 % of each room
+	$(BIN)/coverage run -m pytest $(ROOMS:%=tests/%) tests/daemon
+	$(BIN)/coverage report
+	@for room in $(ROOMS); do printf '%s ' $$room; \
+		$(BIN)/coverage report --include="syncd/$$room/*" --format=total --fail-under=95 || exit; done
+
 faults: $(READY) ## kills, floods, full disks and bad lines at full length (FAULTS_MINUTES=20: the long run)
 	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 3600
 
 soak: $(READY) ## simulate the whole engine, one schedule after the other, until told to stop by ctrl-c
 	$(BIN)/python -m tests.simulation
+
+broken: $(READY) ## break each promise on purpose, and count the schedules until that is noticed
+	$(BIN)/python -m tests.simulation.broken
 
 lint: $(READY) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
