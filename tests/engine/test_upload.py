@@ -2,7 +2,7 @@
 
 import os
 
-from syncd.core.model import Pending
+from syncd.core.model import Pending, Receipt, Stored
 from syncd.core.states import Cause, State
 from syncd.engine.upload import POLL_MOST, POLL_TOTAL
 from tests.engine.fakes import Bench, FakeRemote
@@ -58,3 +58,45 @@ async def test_a_stop_does_not_wait_for_it(tmp_path):
         assert bench.loop.now - began <= POLL_MOST + 1
         job = await bench.job("a.jpg")
         assert (job.state, job.cause) == (State.QUEUED, Cause.RELEASED)
+
+
+class DoubtfulRemote(FakeRemote):
+    """Says of the chunks in ``there`` that it had them before, and of the one in ``enough`` that it has all now."""
+
+    there = ()
+    enough = None
+
+    async def send(self, session, index, content, source):
+        await super().send(session, index, content, source)
+        if index == self.enough:
+            return Receipt(stored=Stored(ref=content.key))
+        return Receipt(doubtful=index in self.there)
+
+    async def finish(self, session, content, source):
+        self.doubtful = session.doubtful
+        return await super().finish(session, content, source)
+
+
+@in_simulation
+async def test_a_chunk_that_was_there_before_is_a_doubt_that_a_restart_does_not_forget(tmp_path):
+    async with Bench(tmp_path, DoubtfulRemote(), concurrency=1) as bench:
+        bench.remote.there = (1,)
+        await bench.drop("a.jpg", os.urandom(5000))
+        await bench.until(lambda: bench.remote.count("send") == 4)
+        bench.lane.pause()
+        await bench.lane.drain()
+        bench.remote.there = ()
+        bench.lane.resume()
+        await bench.settle(done=1)
+        assert bench.remote.doubtful
+        assert bench.remote.count("send") == 5
+
+
+@in_simulation
+async def test_a_server_that_has_all_before_the_last_chunk_is_sent_no_more(tmp_path):
+    async with Bench(tmp_path, DoubtfulRemote(), concurrency=1) as bench:
+        bench.remote.enough = 2
+        await bench.drop("a.jpg", os.urandom(9000))
+        await bench.settle(done=1)
+        assert bench.remote.count("send") == 3
+        assert bench.remote.count("finish") == 0

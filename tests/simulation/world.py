@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0
 START = 1000.0
 DAY = 86_400.0
+_DEATHS = {
+    "commit": "killed before a commit",
+    "committed": "killed after a commit",
+    "request": "killed before a request takes effect",
+    "effect": "killed between a request's effect and its answer",
+    "now": "killed at once",
+}
 _DAYS = [(DAY, "a day forward"), (-DAY, "a day back")]
 _JUMPS = [*_DAYS, *_DAYS, (3600.0, "an hour forward"), (-5.0, "five seconds back")]
 
@@ -146,14 +153,14 @@ class World:
     # The points at which a process can die.
 
     def moment(self, kind: str) -> None:
-        """Say that one of them is reached: ``commit``, ``committed``, ``request``, ``effect`` or ``now``."""
+        """Say that one of them is reached: one of those that ``_DEATHS`` has."""
         if self._doom and self._doom[0][0] == kind and self.life:
             left = self._doom[0][1] - 1
             self._doom[0] = (kind, left)
             if left <= 0:
                 self._doom.clear()
-                self.tally[f"killed at a {kind}"] += 1
-                self.trace(f"killed at a {kind}")
+                self.tally[_DEATHS[kind]] += 1
+                self.trace(_DEATHS[kind])
                 self.life.loop.doomed = True
 
     # What happens.
