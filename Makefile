@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
+RUN_LOCK := requirements/run.txt
 READY := $(VENV)/.ready
 ROOMS := core engine store remote watch
 
-.PHONY: help setup run test coverage faults soak broken lint format lock clean
+.PHONY: help setup run test coverage faults soak broken lint format lock clean dist deb
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +43,14 @@ soak: $(READY) ## simulate the whole engine, one schedule after the other, until
 broken: $(READY) ## break each promise on purpose, and count the schedules until that is noticed
 	$(BIN)/python -m tests.simulation.broken
 
+dist: $(READY) ## the wheel and the sdist, in dist/
+	rm -rf dist build/share
+	$(BIN)/python packaging/share.py build/share
+	$(BIN)/python -m hatchling build --directory dist
+
+deb: dist ## a Debian package, in dist/
+	packaging/debian/build.sh "$(BIN)/python -m pip"
+
 lint: $(READY) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,6 +64,8 @@ format: $(READY) ## let ruff put the code in order
 lock: ## write the locked dependencies anew (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(LOCK)
+	uv pip compile pyproject.toml --constraint $(LOCK) --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(RUN_LOCK)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
