@@ -7,11 +7,11 @@ RUN_LOCK := requirements/run.txt
 READY := $(VENV)/.ready
 ROOMS := core engine store remote watch
 
-.PHONY: help setup run test coverage faults soak broken lint format lock clean dist deb
+.PHONY: help setup run test coverage faults soak broken lint format lock clean dist deb test-systemd
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the virtual environment from the locked dependencies
 
@@ -50,6 +50,9 @@ dist: $(READY) ## the wheel and the sdist, in dist/
 
 deb: dist ## a Debian package, in dist/
 	packaging/debian/build.sh "$(BIN)/python -m pip"
+
+test-systemd: $(READY) ## the packages on a Debian that systemd has booted (root; needs apt and the Python registry)
+	SYSTEMD=yes $(BIN)/pytest tests/systemd -s
 
 lint: $(READY) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

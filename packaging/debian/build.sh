@@ -53,4 +53,4 @@ sed -e "s/@VERSION@/$version/; s/@ARCH@/$arch/; s/@PYTHON@/$python/; s/@NEXT@/$n
 echo /etc/syncd/config.yaml > "$root/DEBIAN/conffiles"
 install -m 0755 -t "$root/DEBIAN" packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
 
-dpkg-deb --root-owner-group -Zxz -z3 --build "$root" "dist/syncd_${version}_$arch.deb"
+dpkg-deb --root-owner-group -Zzstd -z10 --build "$root" "dist/syncd_${version}_$arch.deb"

@@ -138,7 +138,8 @@ def _open_to(group: int | None, path: str, mode: int) -> None:
     if group is None:
         return
     try:
-        os.chown(path, -1, group)
+        if os.stat(path).st_gid != group:  # a sandbox may forbid chown altogether
+            os.chown(path, -1, group)
         os.chmod(path, mode)
     except OSError as error:
         raise SocketInUse(

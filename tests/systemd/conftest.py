@@ -1,0 +1,59 @@
+import os
+import socket
+import sys
+
+import pytest
+
+from tests.systemd import packages
+from tests.systemd.machine import Machine
+
+WANTED = os.environ.get("SYSTEMD") == "yes"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/systemd" in item.path.as_posix():
+            item.add_marker(pytest.mark.timeout(900))
+            if not WANTED:
+                item.add_marker(pytest.mark.skip(reason="boots a Debian: make test-systemd"))
+            elif os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="only root can boot a machine"))
+
+
+def fetched(work, *arguments):
+    """Do what needs a server of packages; skip, and be heard, where that can't be reached."""
+    try:
+        return work(*arguments)
+    except packages.Unreachable as error:
+        print(f"\n*** NOT TESTED: packages can't be fetched.\n*** {error}", file=sys.stderr)
+        pytest.skip(f"packages can't be fetched: {error}")
+
+
+@pytest.fixture(scope="session")
+def debian():
+    return fetched(packages.debian)
+
+
+@pytest.fixture(scope="session")
+def dist():
+    return fetched(packages.build, packages.ROOT)
+
+
+@pytest.fixture(scope="module")
+def machine(debian, request):
+    """One machine for all tests of a module: they are one story, told in order."""
+    made = Machine(debian, packages.BUILD / request.module.__name__.rpartition(".")[2])
+    try:
+        made.boot()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def ports():
+    """Ports of the host's network, which the machine shares: the receiver's and the dashboard's."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]

@@ -1,0 +1,90 @@
+"""What the machines are made of: a Debian from its mirror, and packages from this checkout and the commit before it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "systemd"
+MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
+SUITE = "bookworm"
+INCLUDED = "systemd-sysv,libpam-systemd,dbus,python3-venv"
+TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container"}
+AWAY = (
+    "Could not resolve", "Failed to fetch", "Unable to connect", "Unable to fetch", "Unable to locate package",
+    "Couldn't download", "Invalid Release file", "Failed getting release file", "unable to resolve host",
+    "Connection", "Max retries", "Name or service not known", "name resolution", "Network is unreachable",
+    "No matching distribution",
+)  # fmt: skip
+"""What apt, debootstrap and pip say when their server can't be reached."""
+
+
+class Unreachable(Exception):  # noqa: N818 - it says what is the case
+    """A server of packages can't be reached."""
+
+
+def call(*command: str | Path, cwd: Path = ROOT, **env: str) -> str:
+    """Run a command that fetches or builds something."""
+    ended = subprocess.run(
+        command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    said = ended.stdout + ended.stderr
+    if ended.returncode and any(sign in said for sign in AWAY):
+        raise Unreachable(f"{command[0]}: {said[-600:]}")
+    assert ended.returncode == 0, f"{' '.join(map(str, command))}: {ended.returncode}\n{said[-3000:]}"
+    return ended.stdout
+
+
+def debian() -> Path:
+    """Return the folder of a Debian, made once."""
+    base = BUILD / "base"
+    if not base.is_dir():
+        missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+        if missing:
+            call("apt-get", "update", "--quiet")
+            call("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *missing)
+        BUILD.mkdir(parents=True, exist_ok=True)
+        part = base.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        call("debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, part, MIRROR)
+        part.rename(base)
+    return base
+
+
+def build(source: Path) -> Path:
+    """Build wheel and Debian package of a checkout; return the folder that they are in."""
+    shutil.rmtree(source / "build" / "share", ignore_errors=True)
+    shutil.rmtree(source / "dist", ignore_errors=True)
+    here = {"PYTHONPATH": str(source)}
+    call(sys.executable, "packaging/share.py", "build/share", cwd=source, **here)
+    call(sys.executable, "-m", "hatchling", "build", "--directory", "dist", cwd=source, **here)
+    call("packaging/debian/build.sh", f"{sys.executable} -m pip", cwd=source)
+    return source / "dist"
+
+
+def before() -> Path | None:
+    """Return the checkout of the commit before this one, or None if it has no package or is not there."""
+    archive = subprocess.run(["git", "archive", "HEAD^"], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode:
+        return None
+    source = BUILD / "before"
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir(parents=True)
+    subprocess.run(["tar", "--extract"], cwd=source, input=archive.stdout, check=True)
+    return source if (source / "packaging/debian/build.sh").exists() else None
+
+
+def wheels(dist: Path) -> Path:
+    """Return a folder with the wheel and the libraries it needs, for a machine without a network."""
+    folder = BUILD / "wheels"
+    shutil.rmtree(folder, ignore_errors=True)
+    python = ["--python-version", "3.11", "--only-binary=:all:", "--no-deps"]
+    lock = ROOT / "requirements" / "run.txt"
+    call(
+        sys.executable, "-m", "pip", "download", "--quiet", *python, "--require-hashes", "-r", lock, "-d", folder
+    )  # fmt: skip
+    (wheel,) = dist.glob("*.whl")
+    shutil.copy(wheel, folder)
+    return folder

@@ -1,0 +1,48 @@
+"""What is the same on every machine: a receiver with a token, and a configuration that leads there."""
+
+import os
+
+import yaml
+
+POOL = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
+TOKEN = "a-token-that-root-alone-can-read"
+RECEIVER = """\
+[Service]
+ExecStart={program} serve --dir /srv/received --port {port} --token-file /srv/receiver.token
+[Install]
+WantedBy=multi-user.target
+"""
+CREDENTIAL = """\
+[Service]
+LoadCredential=drive.token:/etc/syncd/drive.token
+"""
+
+
+def set_up(machine, program, ports, unit="syncd"):
+    """Start a receiver, and let the unit have its token."""
+    machine.write("/srv/receiver.token", TOKEN, 0o600)
+    machine.write("/etc/systemd/system/receiver.service", RECEIVER.format(program=program, port=ports[0]))
+    machine.write("/etc/syncd/drive.token", TOKEN, 0o600)
+    machine.write(f"/etc/systemd/system/{unit}.service.d/token.conf", CREDENTIAL)
+    machine.do("systemctl", "daemon-reload")
+    machine.do("systemctl", "enable", "--now", "receiver")
+
+
+def config(ports, **changes):
+    """Return a configuration's text."""
+    drive = {"type": "multipart", "url": f"http://127.0.0.1:{ports[0]}", "pool_id": POOL}
+    return yaml.safe_dump(
+        {
+            "folders": [{"path": "/var/spool/syncd", "remote": "drive"}],
+            "remotes": {"drive": drive},
+            "scheduler": {"retry": {"max": "2s"}},
+            "control": {"group": "syncd", "dashboard": f"127.0.0.1:{ports[1]}"},
+            **changes,
+        }
+    )
+
+
+def drop(machine, *names, folder="/var/spool/syncd", size=300_000):
+    """Put files of random bytes into a folder, as somebody whose files anybody can read."""
+    for name in names:
+        machine.write(f"{folder}/{name}", os.urandom(size))

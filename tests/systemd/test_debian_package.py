@@ -1,0 +1,179 @@
+"""The Debian package from its installation to its purge, on one machine."""
+
+import time
+
+import pytest
+
+from tests.e2e.processes import until
+from tests.systemd import packages
+from tests.systemd.conftest import fetched
+from tests.systemd.site import config, drop, set_up
+
+CONFIG = "/etc/syncd/config.yaml"
+
+
+def pid(machine, unit="syncd"):
+    return int(machine.shown(unit, "MainPID"))
+
+
+def until_back(machine, old, unit="syncd"):
+    """Wait until another process is ready in the place of ``old``."""
+    until(
+        lambda: machine.shown(unit, "ActiveState") == "active" and pid(machine, unit) not in (0, old),
+        lambda: f"it is back:\n{machine.journal('-n', '30')}",
+        90,
+    )
+
+
+def install(machine, dist):
+    (package,) = dist.glob("*.deb")
+    machine.write("/root/syncd.deb", package.read_bytes())
+    return machine.do("dpkg", "--install", "/root/syncd.deb")
+
+
+def write_config(machine, ports, **changes):
+    machine.write(CONFIG, config(ports, **changes), 0o640)
+    machine.do("chgrp", "syncd", CONFIG)
+
+
+def test_install(machine, dist):
+    said = install(machine, dist)
+    assert "Next: edit /etc/syncd/config.yaml" in said
+    assert machine.shown("syncd", "ActiveState") == "inactive"
+    for path, mode in (
+        (CONFIG, "640 root syncd"),
+        ("/etc/syncd", "750 root syncd"),
+        ("/var/spool/syncd", "2770 syncd syncd"),
+    ):
+        assert machine.do("stat", "--format=%a %U %G", path).strip() == mode
+    assert "syncd" in machine.do("syncd", "--version")
+    for file in "man/man1/syncd.1.gz", "bash-completion/completions/syncd", "zsh/vendor-completions/_syncd":
+        machine.do("test", "-s", f"/usr/share/{file}")
+
+
+def test_start(machine, ports):
+    set_up(machine, "/usr/bin/syncd", ports)
+    write_config(machine, ports)
+    machine.do("systemctl", "enable", "syncd")
+    begun = time.monotonic()
+    machine.do("systemctl", "start", "syncd")
+    print(f"\nfrom systemctl start to ready: {time.monotonic() - begun:.2f} s")
+    assert machine.shown("syncd", "User") == "syncd"
+    assert "watching 1 folder" in machine.shown("syncd", "StatusText")
+    score = machine.do("systemd-analyze", "security", "--threshold=20", "--no-pager", "syncd").splitlines()[-1]
+    print(score)
+
+
+def test_files_arrive(machine):
+    machine.do("useradd", "--create-home", "--groups", "syncd", "anna")
+    machine.do("useradd", "--create-home", "otto")
+    drop(machine, "a.jpg", "b.png")
+    machine.do("sh", "-c", "umask 027; head -c 9MiB /dev/urandom > /var/spool/syncd/of-anna.jpg", user="anna")
+    machine.until_done("a.jpg", "b.png", "of-anna.jpg")
+    whole = machine.do("syncd", "verify", "-c", CONFIG, "--json", CREDENTIALS_DIRECTORY="/etc/syncd")
+    assert '"whole": 3' in whole
+
+
+def test_root_and_members_of_the_group_may_ask_and_nobody_else(machine):
+    assert "3 done" in machine.do("syncd", "ctl", "status")
+    assert "3 done" in machine.do("syncd", "ctl", "status", user="anna")
+    refused = machine.run("syncd", "ctl", "--socket", "/run/syncd/control.sock", "status", user="otto")
+    assert (refused.returncode, refused.stdout) == (77, "")
+    assert refused.stderr.startswith("syncd: no permission for /run/syncd/control.sock")
+    assert "active (running)" in machine.do("syncd", "service", "status", "--system", user="otto")
+
+
+def test_the_journal_has_priorities_and_fields(machine):
+    (entry,) = [entry for entry in machine.entries("job.done") if entry["SYNCD_PATH"] == "a.jpg"]
+    assert (entry["PRIORITY"], entry["SYNCD_REMOTE"], entry["SYSLOG_IDENTIFIER"]) == ("6", "drive", "syncd")
+    assert entry["_SYSTEMD_UNIT"] == "syncd.service"
+    assert "a-token" not in machine.journal()
+
+
+def test_reload(machine, ports):
+    old = pid(machine)
+    write_config(machine, ports, scheduler={"bandwidth": "50MiB/s"})
+    machine.do("systemctl", "reload", "syncd")
+    until(lambda: machine.entries("daemon.reloaded"), "it has reloaded")
+    assert "scheduler.bandwidth" in machine.entries("daemon.reloaded")[-1]["SYNCD_CHANGES"]
+    assert (pid(machine), machine.shown("syncd", "ActiveState")) == (old, "active")
+
+
+def test_it_comes_back_after_a_kill(machine):
+    old = pid(machine)
+    machine.do("kill", "-9", str(old))
+    drop(machine, "after-the-kill.jpg")
+    until_back(machine, old)
+    machine.until_done("after-the-kill.jpg")
+
+
+def test_the_watchdog_replaces_one_that_is_frozen(machine):
+    drop_in = "/run/systemd/system/syncd.service.d/soon.conf"
+    machine.do("mkdir", "-p", "/run/systemd/system/syncd.service.d")
+    machine.do("sh", "-c", f"printf '[Service]\\nWatchdogSec=3\\nTimeoutAbortSec=1\\n' > {drop_in}")
+    machine.do("systemctl", "daemon-reload")
+    machine.do("systemctl", "restart", "syncd")
+    old = pid(machine)
+    machine.do("kill", "-STOP", str(old))
+    drop(machine, "while-frozen.jpg")
+    until_back(machine, old)
+    assert "Watchdog timeout" in machine.journal()
+    machine.until_done("while-frozen.jpg")
+    machine.do("rm", drop_in)
+    machine.do("systemctl", "daemon-reload")
+
+
+def test_a_file_that_came_while_the_machine_was_off_goes_up_after_its_start(machine):
+    machine.power_off()
+    drop(machine, "while-off.jpg")
+    machine.boot()
+    machine.until_done("while-off.jpg")
+
+
+def test_another_daemon_as_an_instance(machine, ports):
+    machine.do("install", "-d", "-m", "0755", "/srv/photos")
+    folders = [{"path": "/srv/photos", "remote": "drive"}]
+    photos = config(ports, folders=folders, control={"group": "syncd", "dashboard": "off"})
+    machine.write("/etc/syncd/photos.yaml", photos, 0o640)
+    machine.do("chgrp", "syncd", "/etc/syncd/photos.yaml")
+    machine.write(
+        "/etc/systemd/system/syncd@photos.service.d/token.conf",
+        (machine.root / "etc/systemd/system/syncd.service.d/token.conf").read_bytes(),
+    )
+    machine.do("systemctl", "daemon-reload")
+    machine.do("systemctl", "start", "syncd@photos")
+    drop(machine, "other.jpg", folder="/srv/photos")
+    machine.until_done("other.jpg", options=("-c", "/etc/syncd/photos.yaml"))
+    assert "1 done" in machine.do("syncd", "ctl", "-c", "/etc/syncd/photos.yaml", "status", user="anna")
+
+
+def test_removal_keeps_what_it_knows_and_purge_nothing_but_dropped_files(machine):
+    machine.do("dpkg", "--remove", "syncd")
+    assert machine.shown("syncd", "LoadState") == "not-found"
+    assert machine.shown("syncd@photos", "ActiveState") == "inactive"
+    for path in "/var/lib/syncd/syncd.db", "/var/lib/syncd-photos/syncd.db", CONFIG:
+        machine.do("test", "-s", path)
+    machine.do("dpkg", "--purge", "syncd")
+    left = machine.do("find", "/", "-xdev", "-name", "syncd*", "-not", "-path", "/proc/*", "-not", "-path", "/root/*")
+    there = [path for path in left.split() if not path.startswith(("/etc/systemd/", "/run/", "/sys/"))]
+    assert there == ["/var/spool/syncd"]
+    machine.do("test", "-s", "/var/spool/syncd/a.jpg")
+    assert machine.run("id", "syncd").returncode == 1
+
+
+def test_upgrade_from_the_commit_before(machine, dist, ports):
+    source = packages.before()
+    if source is None:
+        pytest.skip("the commit before this one has no package")
+    install(machine, fetched(packages.build, source))
+    write_config(machine, ports)
+    machine.write("/etc/syncd/drive.token", (machine.root / "srv/receiver.token").read_bytes(), 0o600)
+    machine.do("systemctl", "start", "syncd")
+    drop(machine, "before.jpg")
+    machine.until_done("before.jpg")
+    old = pid(machine)
+    install(machine, dist)
+    until_back(machine, old)
+    drop(machine, "after.jpg")
+    machine.until_done("before.jpg", "after.jpg")
+    machine.do("dpkg", "--purge", "syncd")
