@@ -22,7 +22,7 @@ def text(name: str) -> str:
 
 def unit(name: str, program: str) -> str:
     """Return the text of a unit that starts ``program``, words as they would stand in ``ExecStart``."""
-    return text(name).replace(f"ExecStart={PROGRAM} ", f"ExecStart={program} ")
+    return re.sub(rf"(?m)^(Exec\w+)={PROGRAM} ", lambda match: f"{match[1]}={program} ", text(name))
 
 
 def own_program() -> str:

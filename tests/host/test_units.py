@@ -50,12 +50,19 @@ def test_an_instance_is_the_same_in_its_own_places() -> None:
 
 def test_a_users_unit_has_what_the_systems_has_beside_the_sandbox() -> None:
     own = set(settings("user/syncd.service")) - set(settings("syncd.service"))
-    assert own == {"ExecStart=/usr/bin/syncd run", "WantedBy=default.target"}
+    assert own == {
+        "ExecStart=/usr/bin/syncd run",
+        "ExecReload=/usr/bin/syncd ctl reload",
+        "WantedBy=default.target",
+    }
 
 
 def test_the_program_is_put_in_its_place() -> None:
-    started = [line for line in units.unit("syncd.service", "/opt/it/bin/syncd").splitlines() if "ExecStart" in line]
-    assert started == ["ExecStart=/opt/it/bin/syncd run -c /etc/syncd/config.yaml"]
+    lines = [line for line in units.unit("syncd.service", "/opt/it/bin/syncd").splitlines() if "/bin/" in line]
+    assert lines == [
+        "ExecStart=/opt/it/bin/syncd run -c /etc/syncd/config.yaml",
+        "ExecReload=/opt/it/bin/syncd ctl -c /etc/syncd/config.yaml reload",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -94,14 +94,17 @@ def test_reload(machine, ports):
     old = pid(machine)
     write_config(machine, ports, scheduler={"bandwidth": "50MiB/s"})
     machine.do("systemctl", "reload", "syncd")
-    until(lambda: machine.entries("daemon.reloaded"), "it has reloaded")
     assert "scheduler.bandwidth" in machine.entries("daemon.reloaded")[-1]["SYNCD_CHANGES"]
     assert (pid(machine), machine.shown("syncd", "ActiveState")) == (old, "active")
+    machine.write(CONFIG, "nonsense: 1\n")
+    assert machine.run("systemctl", "reload", "syncd").returncode == 1
+    assert (pid(machine), machine.shown("syncd", "ActiveState")) == (old, "active")
+    write_config(machine, ports)
 
 
 def test_it_comes_back_after_a_kill(machine):
     old = pid(machine)
-    machine.do("kill", "-9", str(old))
+    machine.do("sh", "-c", f"kill -9 {old}")
     drop(machine, "after-the-kill.jpg")
     until_back(machine, old)
     machine.until_done("after-the-kill.jpg")
@@ -114,7 +117,7 @@ def test_the_watchdog_replaces_one_that_is_frozen(machine):
     machine.do("systemctl", "daemon-reload")
     machine.do("systemctl", "restart", "syncd")
     old = pid(machine)
-    machine.do("kill", "-STOP", str(old))
+    machine.do("sh", "-c", f"kill -STOP {old}")
     drop(machine, "while-frozen.jpg")
     until_back(machine, old)
     assert "Watchdog timeout" in machine.journal()
