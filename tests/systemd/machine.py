@@ -67,9 +67,17 @@ class Machine:
         """Run a command in it, as root or as a user."""
         leader = self._leader()
         assert leader, "it is not there"
-        enter = ["nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--wd=/"]
+        enter = ["nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         home = f"/home/{user}" if user else "/root"
-        around = ["env", "-i", f"PATH={PATH}", "LANG=C.UTF-8", f"HOME={home}", *(f"{k}={v}" for k, v in env.items())]
+        around = [
+            "env",
+            "-i",
+            "--chdir=/",
+            f"PATH={PATH}",
+            "LANG=C.UTF-8",
+            f"HOME={home}",
+            *(f"{k}={v}" for k, v in env.items()),
+        ]
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
         return subprocess.run(
             [*enter, *around, *become, *command], capture_output=True, text=True, check=False, timeout=180
