@@ -16,7 +16,7 @@ from watchdog.observers import inotify_c
 
 from syncd.watch import folder as folder_module
 from syncd.watch.inotify import Inotify
-from syncd.watch.observer import Observer
+from syncd.watch.observer import Mailbox, Observer
 from tests.watch.support import until
 
 QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -301,3 +301,14 @@ async def test_too_many_linked_folders(bench, sink, other, monkeypatch):
         assert "linked" in watch.status.detail
         (other / "3" / "a.jpg").write_bytes(b"x")
         await until(lambda: "3/a.jpg" in sink.known)
+
+
+def test_hints_that_nobody_takes_become_one_doubt(monkeypatch):
+    monkeypatch.setattr("syncd.watch.observer.LIMIT", 3)
+    mailbox = Mailbox(lambda: None)
+    for number in range(9):
+        mailbox.file(f"{number}.jpg", closed=True)
+    hints = mailbox.take()
+    assert len(hints.files) <= 3
+    assert hints.doubt
+    assert hints.overflow
