@@ -7,7 +7,7 @@ RUN_LOCK := requirements/run.txt
 READY := $(VENV)/.ready
 ROOMS := core engine store remote watch
 
-.PHONY: help setup run test coverage faults soak broken lint format lock clean dist deb test-systemd
+.PHONY: help setup run test coverage faults soak broken screenshots lint format lock clean dist deb test-systemd
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,9 @@ soak: $(READY) ## simulate the whole engine, one schedule after the other, until
 
 broken: $(READY) ## break each promise on purpose, and count the schedules until that is noticed
 	$(BIN)/python -m tests.simulation.broken
+
+screenshots: $(READY) ## make the pictures of the dashboard in docs/images anew (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 dist: $(READY) ## the wheel and the sdist, in dist/
 	rm -rf dist build/share

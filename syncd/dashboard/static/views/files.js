@@ -88,6 +88,10 @@ class Files {
     this.progress();
   }
 
+  entered() {
+    this.tabs.find(tab => tab.ariaPressed === "true")?.scrollIntoView({ inline: "center", block: "nearest" });
+  }
+
   leave() {
     this.list.leave();
     this.folder.leave();
@@ -106,7 +110,10 @@ class Files {
     this.folder.value = chosen.folder;
     this.remote.value = chosen.remote;
     this.sort.value = chosen.sort || "latest";
-    for (const tab of this.tabs) tab.setAttribute("aria-pressed", String(tab.dataset.state === chosen.state));
+    for (const tab of this.tabs) {
+      tab.setAttribute("aria-pressed", String(tab.dataset.state === chosen.state));
+      if (tab.dataset.state === chosen.state) tab.scrollIntoView({ inline: "center", block: "nearest" });
+    }
     this.load();
   }
 
