@@ -25,11 +25,12 @@ class Line:
         self.gate = gate
         self.breaker = breaker
         self.clock = clock
+        self._probing = False
 
     @property
     def down(self) -> bool:
-        """Say whether no request may go now."""
-        return self.breaker.position is Position.OPEN
+        """Say whether no request may go now: the server is away, or the probe that asks for it has no answer yet."""
+        return self._probing or self.breaker.position is Position.OPEN
 
     @asynccontextmanager
     async def request(self, whose: object) -> AsyncGenerator["Lesson"]:
@@ -64,7 +65,11 @@ class Line:
         """Ask the server whether it is back; from then on one request at a time, until one succeeds."""
         self.breaker.probe()
         self.gate.narrow(True)
-        await self.ask()
+        self._probing = True
+        try:
+            await self.ask()
+        finally:
+            self._probing = False
 
     async def ask(self) -> None:
         """Ask the server for anything cheap; the breaker learns from a failure."""

@@ -36,6 +36,18 @@ async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(line):
     assert line.gate.capacity == 8
 
 
+async def test_while_the_probe_has_no_answer_nothing_else_is_asked(line):
+    await fail(line, DOWN)
+    line.remote.latency = 0.01
+    probing = asyncio.create_task(line.probe())
+    await asyncio.sleep(0)
+    with pytest.raises(Transient):
+        async with line.request("job"):
+            pytest.fail("the server is still taken as down")
+    await probing
+    assert not line.down
+
+
 async def test_a_request_that_waited_while_the_server_went_down_is_not_made(line):
     made = []
 
