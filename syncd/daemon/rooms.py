@@ -28,6 +28,7 @@ from syncd.engine.lane import Lane, Surroundings
 from syncd.engine.line import Line
 from syncd.engine.scheduler import Scheduler
 from syncd.engine.throttle import Pace
+from syncd.engine.wall import WallClock
 from syncd.remote.make import make_remote
 from syncd.store.jobs import Change, JobStore
 
@@ -49,6 +50,7 @@ class Rooms:
         self.owner = f"{os.getpid()}-{time.time_ns()}"
         self.scheduler = Scheduler(store, owner=self.owner, failed=failed)
         self.folders = Folders(store, failed=failed)
+        self.wall = WallClock(store, clock=time.time, steady=time.monotonic)
         self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=datetime.now)
         self.remote_ids: dict[str, int] = {}
         self.limits = config.scheduler
@@ -94,6 +96,7 @@ class Rooms:
             store=self.store,
             owner=self.owner,
             clock=time.time,
+            heed_clock=self.wall.heed,
             random=random.random,
             doubt=self.folders.doubt,
             settle=self.folders.settle,

@@ -41,8 +41,6 @@ AHEAD = 2
 LEASE = 60.0
 BRIEFLY = 0.5
 """Seconds to wait for the store where a job ends that may have been cut off."""
-SET_BACK = 5.0
-"""Seconds by which the wall clock must have fallen behind for anybody to have set it."""
 PARKED = 60.0
 """Seconds after which a job looks again by itself whether its twin has arrived."""
 
@@ -54,6 +52,8 @@ class Surroundings:
     store: Jobs
     owner: str
     clock: Callable[[], float]
+    heed_clock: Callable[[], Awaitable[None]]
+    """Called before each look at the queue: somebody may have set the clock."""
     random: Callable[[], float]
     doubt: Callable[[str, str], None]
     """Told (folder, path) when a file is not what the store thinks: the watch looks again."""
@@ -99,7 +99,6 @@ class Lane:
         self._followed: set[str] = set()
         self._state = RemoteState.ONLINE
         self._facts = dict(line.remote.facts)
-        self._ahead = self._wall_ahead()
 
     # The loop.
 
@@ -125,7 +124,7 @@ class Lane:
         """Do what can be done now; return the seconds until there may be more, None to be woken."""
         if self.paused:
             return None
-        await self._heed_clock()
+        await self._around.heed_clock()
         breaker = self.line.breaker
         if breaker.position is Position.OPEN:
             wait = (breaker.probe_at or 0.0) - self.line.clock()
@@ -162,15 +161,6 @@ class Lane:
         if not claiming.cancelled() and not claiming.exception():
             for job in claiming.result():
                 self._noting(self._store.release(job, "stopped"))
-
-    async def _heed_clock(self) -> None:
-        """Keep what waits from waiting longer by as much as the wall clock, which the store goes by, was set back."""
-        before, self._ahead = self._ahead, self._wall_ahead()
-        if before - self._ahead > SET_BACK:
-            await self._store.set_back(self.remote_id, before - self._ahead)
-
-    def _wall_ahead(self) -> float:
-        return self._around.clock() - self.line.clock()
 
     def _start(self, job: Job) -> None:
         upload = Upload(

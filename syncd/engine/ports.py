@@ -48,8 +48,8 @@ class Jobs(Protocol):
     async def wake(self, remote_id: int, key: str) -> int:
         """Make the waiting jobs with that content due; return how many."""
 
-    async def set_back(self, remote_id: int, seconds: float) -> None:
-        """Take note that the clock was set back: waiting jobs are due when they were to be."""
+    async def set_back(self, seconds: float) -> None:
+        """Take note that the clock was set back: all waiting jobs are due when they were to be."""
 
     async def content(self, remote_id: int, key: str) -> str | None:
         """Return how to ask the remote for a content, if it is known to be there."""

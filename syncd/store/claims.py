@@ -53,7 +53,7 @@ _NEXT = select(
 _ALL_WAITING = update(jobs).where(jobs.c.state == State.WAITING)
 _WAITING = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"))
 _WOKEN = _WAITING.where(jobs.c.key == bindparam("content"))
-_EARLIER = _WAITING.values(due_at=jobs.c.due_at - bindparam("seconds"))
+_EARLIER = _ALL_WAITING.values(due_at=jobs.c.due_at - bindparam("seconds"))
 _NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
 
 
@@ -162,6 +162,6 @@ def wake(work: Work, remote_id: int, key: str) -> int:
     return work.connection.execute(_WOKEN, given).rowcount
 
 
-def set_back(work: Work, remote_id: int, seconds: float) -> None:
-    """Have the waiting jobs of a remote due when they were to be, though the clock was set back by ``seconds``."""
-    work.connection.execute(_EARLIER, {"remote": remote_id, "seconds": seconds})
+def set_back(work: Work, seconds: float) -> None:
+    """Have the waiting jobs due when they were to be, though the clock was set back by ``seconds``."""
+    work.connection.execute(_EARLIER, {"seconds": seconds})

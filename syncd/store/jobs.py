@@ -170,9 +170,9 @@ class JobStore:
         """Make the waiting jobs with that content due; return how many."""
         return await self._write(lambda work: claims.wake(work, remote_id, key))
 
-    async def set_back(self, remote_id: int, seconds: float) -> None:
-        """Take note that the clock was set back: the remote's waiting jobs are due when they were to be."""
-        await self._write(lambda work: claims.set_back(work, remote_id, seconds))
+    async def set_back(self, seconds: float) -> None:
+        """Take note that the clock was set back: all waiting jobs are due when they were to be."""
+        await self._write(lambda work: claims.set_back(work, seconds))
 
     # Sessions and contents.
 

@@ -18,6 +18,7 @@ from syncd.engine.lane import Lane, Surroundings
 from syncd.engine.line import Line
 from syncd.engine.scheduler import Scheduler
 from syncd.engine.source import stamp_of
+from syncd.engine.wall import WallClock
 from syncd.store.jobs import JobStore
 
 
@@ -136,20 +137,8 @@ class Bench:
         self.remote.recall(record.facts)
         self.remote_id = record.id
         self.scheduler = Scheduler(self.store, owner="bench", failed=self.died.append)
-        rng = random.Random(1)
-        breaker = Breaker(self.policy, rng.random)
-        line = Line(self.remote, Gate(Fixed(self.concurrency)), breaker, clock=self.loop.time)
-        around = Surroundings(
-            store=self.store,
-            owner="bench",
-            clock=self.wall,
-            random=rng.random,
-            doubt=lambda folder, path: self.doubts.append(path),
-            settle=lambda folder: 2.0,
-            follow_symlinks=lambda folder: False,
-            unfit=lambda folder, size: "empty" if size == 0 else None,
-        )
-        self.lane = Lane("fake", record.id, line, around)
+        self.wall_clock = WallClock(self.store, clock=self.wall, steady=self.loop.time)
+        self.lane = self.make_lane()
         self.changes = []
         self.store.on_change += [self.changes.append, lambda change: self.lane.wake()]
         self.scheduler.start()
@@ -160,6 +149,23 @@ class Bench:
         await self.scheduler.close()
         await self.loop.counted(self.store.close)()
         assert not self.died
+
+    def make_lane(self):
+        rng = random.Random(1)
+        breaker = Breaker(self.policy, rng.random)
+        line = Line(self.remote, Gate(Fixed(self.concurrency)), breaker, clock=self.loop.time)
+        around = Surroundings(
+            store=self.store,
+            owner="bench",
+            clock=self.wall,
+            heed_clock=self.wall_clock.heed,
+            random=rng.random,
+            doubt=lambda folder, path: self.doubts.append(path),
+            settle=lambda folder: 2.0,
+            follow_symlinks=lambda folder: False,
+            unfit=lambda folder, size: "empty" if size == 0 else None,
+        )
+        return Lane("fake", self.remote_id, line, around)
 
     def wall(self):
         return self.loop.time() + self.jumped

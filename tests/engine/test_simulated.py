@@ -73,6 +73,22 @@ async def test_a_clock_that_is_set_back_keeps_no_job_waiting(tmp_path):
 
 
 @in_simulation
+async def test_nor_one_whose_lane_is_another_by_then(tmp_path):
+    failures = [Transient("once")]
+    async with Bench(tmp_path, policy=Policy(initial=60, maximum=60)) as bench:
+        bench.remote.fail = lambda call, *about: failures.pop() if call == "begin" and failures else None
+        await bench.drop("a.jpg", b"a")
+        await bench.settle(waiting=1)
+        await bench.scheduler.remove("fake")
+        bench.jumped = -86_400.0
+        asked = bench.loop.now
+        bench.lane = bench.make_lane()  # as after a reload
+        bench.scheduler.add(bench.lane)
+        await bench.settle(done=1)
+        assert bench.loop.now - asked < 120
+
+
+@in_simulation
 async def test_a_job_that_is_cut_off_before_it_began_is_released(tmp_path):
     async with Bench(tmp_path) as bench:
         claim = bench.store.claim
