@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import sys
 
@@ -39,10 +40,22 @@ def dist():
     return fetched(packages.build, packages.ROOT)
 
 
+@pytest.fixture(scope="session")
+def wheels(dist):
+    return fetched(packages.wheels, dist)
+
+
+@pytest.fixture(scope="session")
+def room(debian):
+    folder = packages.room()
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="module")
-def machine(debian, request):
+def machine(debian, room, request):
     """One machine for all tests of a module: they are one story, told in order."""
-    made = Machine(debian, packages.BUILD / request.module.__name__.rpartition(".")[2])
+    made = Machine(debian, room / request.module.__name__.rpartition(".")[2])
     try:
         made.boot()
         yield made

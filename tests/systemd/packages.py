@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,13 @@ AWAY = (
     "No matching distribution",
 )  # fmt: skip
 """What apt, debootstrap and pip say when their server can't be reached."""
+
+
+def room() -> Path:
+    """Return a folder for machines and images, in memory where there is plenty: what is tried is not the disk."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 6 * 1024**3
+    return Path(tempfile.mkdtemp(prefix="syncd-machines-", dir=memory if roomy else BUILD))
 
 
 class Unreachable(Exception):  # noqa: N818 - it says what is the case

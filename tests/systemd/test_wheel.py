@@ -3,17 +3,14 @@
 import pytest
 
 from tests.e2e.processes import until
-from tests.systemd import packages
-from tests.systemd.conftest import fetched
 from tests.systemd.site import POOL, TOKEN, config, drop, set_up
 
 SYNCD = "/opt/syncd/bin/syncd"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _installed(machine, dist):
-    folder = fetched(packages.wheels, dist)
-    for wheel in folder.iterdir():
+def _installed(machine, wheels):
+    for wheel in wheels.iterdir():
         machine.write(f"/root/wheels/{wheel.name}", wheel.read_bytes())
     machine.do("python3", "-m", "venv", "/opt/syncd")
     machine.do("/opt/syncd/bin/pip", "install", "--quiet", "--no-index", "--find-links=/root/wheels", "syncd")

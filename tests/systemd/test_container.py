@@ -1,0 +1,39 @@
+"""The container file, built from the wheel on a base image that is the same Debian, and tried."""
+
+import shutil
+
+import pytest
+
+from tests.systemd import packages
+from tests.systemd.conftest import fetched
+
+PIP = "[global]\nno-index = true\nfind-links = /wheels\n"
+
+
+@pytest.fixture(scope="module")
+def buildah(room):
+    """Run buildah with a storage of its own; return the last word that it wrote."""
+    if not shutil.which("buildah"):
+        fetched(packages.call, "apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "buildah")
+    folder = room / "containers"
+    storage = [f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=overlay"]
+
+    def run(*words, **env):
+        out = packages.call("buildah", *storage, *words, BUILDAH_ISOLATION="chroot", **env)
+        return (out.split() or [""])[-1]
+
+    yield run
+    run("rm", "--all")
+
+
+def test_it_is_built_from_the_wheel_and_uploads(debian, wheels, buildah, tmp_path):
+    (tmp_path / "pip.conf").write_text(PIP)
+    base = buildah("from", "scratch")
+    for source, place in (debian, "/"), (wheels, "/wheels"), (tmp_path / "pip.conf", "/etc/pip.conf"):
+        buildah("add", "--quiet", base, str(source), place)
+    buildah("commit", "--quiet", base, "localhost/base")
+    buildah("bud", "--quiet", "--build-arg=BASE=localhost/base", "--tag=localhost/syncd",
+            "--file=packaging/container/Containerfile", str(packages.ROOT))  # fmt: skip
+    made = buildah("from", "localhost/syncd")
+    assert buildah("run", made, "--", "id", "-un") == "syncd"
+    buildah("run", made, "--", "syncd", "demo", "--once")
