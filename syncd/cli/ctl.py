@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
+from syncd import __version__
 from syncd.cli import ctl_view, words
 from syncd.cli.faults import Exit, Fault, bad_config
 from syncd.cli.options import config_option, examples, json_option
 from syncd.config import light
 from syncd.config.errors import ConfigError
-from syncd.control.client import ControlClient, Denied, NoAnswer, NotRunning, Refused
+from syncd.control.client import RESTART, ControlClient, Denied, NoAnswer, NotRunning, Refused
 from syncd.control.steering import Job, JobQuery, LogQuery
 from syncd.control.targets import Target
 from syncd.core.states import State
@@ -54,12 +55,26 @@ def _asks(name: str) -> Callable[[Callable[..., int | None]], click.Command]:
     def decorate(function: Callable[..., int | None]) -> click.Command:
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> int | None:
-            with _faults():
-                return function(click.get_current_context().obj(), *args, **kwargs)
+            client = click.get_current_context().obj()
+            with _faults(), _other_versions(client):
+                return function(client, *args, **kwargs)
 
         return command.command(name)(run)
 
     return decorate
+
+
+@contextmanager
+def _other_versions(client: ControlClient) -> Iterator[None]:
+    """Take an answer that lacks something for that of another version, where the daemon is of one."""
+    try:
+        yield
+    except KeyError as missing:
+        version = client.status()["version"]
+        if version == __version__:
+            raise
+        what = f"the daemon's answer has no {missing}, as it is syncd {words.clean(version)}"
+        raise Fault(f"{what}: {RESTART}", code=Exit.UNAVAILABLE) from None
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from datetime import datetime
 
 import click
 
+from syncd import __version__
 from syncd.cli import words
 from syncd.cli.words import clean
+from syncd.control.client import RESTART
 from syncd.control.steering import FolderStatus, Job, JobDetail, RemoteStatus, Status
 
 _COLOURS = {
@@ -33,6 +35,8 @@ def status(document: Status) -> Iterator[str]:
     """How the daemon is, with what to do where something is amiss."""
     up = words.duration(document["uptime_seconds"])
     yield f"syncd {clean(document['version'])}, {_word(document['state'])}, pid {document['pid']}, up {up}"
+    if document["version"] != __version__:
+        yield f"  {RESTART}"
     if document["state"] == "stopped":
         yield "  nothing is uploaded until: syncd ctl start"
     yield ""

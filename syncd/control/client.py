@@ -11,10 +11,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 from urllib.parse import urlencode
 
+from syncd import __version__
 from syncd.control import targets
 from syncd.control.steering import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status, Verified
 from syncd.control.targets import Target
 
+RESTART = f"this is syncd {__version__}, restart the daemon to have it there too"
+_NO_SUCH_REQUEST = (": Not Found", ": Method Not Allowed")
+"""The ends of what a daemon says of a request that it has no answer for."""
 TIMEOUT = 60.0
 """Seconds to wait for an answer."""
 
@@ -221,6 +225,8 @@ class ControlClient:
         message = str(document.get("error", f"status {status}"))
         if status == 403:
             raise Denied(message)
+        if message.endswith(_NO_SUCH_REQUEST):
+            raise NoAnswer(f"the daemon does not know this request, as it is of another version: {RESTART}")
         raise Refused(message, document.get("problems", ()))
 
     def _strange(self) -> NoAnswer:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from syncd import __version__
 from syncd.control.steering import JobQuery
 from syncd.core.states import State
 from tests.control.fake import STATUS, job
@@ -61,6 +62,21 @@ def test_status_in_words(ctl):
     assert "drive  online  http://127.0.0.1:4444" in out
     assert "3 queued, 2 uploading, 115 done\n  1.0 MiB to send, 512 KiB/s, 2 s left" in out
     assert "failed" not in out
+
+
+def test_a_daemon_of_another_version_is_told_apart(ctl, daemon):
+    other = "this is syncd " + __version__ + ", restart the daemon to have it there too"
+    assert f"\n  {other}\n" in ctl("status").out
+    daemon.status_document = {key: value for key, value in STATUS.items() if key != "bytes"}
+    ended = ctl("status")
+    assert (ended.code, ended.err) == (
+        69,
+        f"syncd: the daemon's answer has no 'bytes', as it is syncd 1.0.0: {other}\n",
+    )
+    daemon.status_document = {**STATUS, "version": __version__}
+    assert "restart" not in ctl("status").out
+    daemon.status_document = {"version": __version__}
+    assert ctl("status").code == 70  # a bug of ours, then
 
 
 def test_status_says_what_to_do(ctl, daemon):

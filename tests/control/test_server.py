@@ -189,6 +189,11 @@ async def test_nobody_there(tmp_path):
         ControlClient(tmp_path / "control.sock").status()
 
 
+async def test_a_daemon_that_is_too_old_for_a_request(server):
+    with pytest.raises(NoAnswer, match="does not know this request, as it is of another version: this is syncd"):
+        await asyncio.to_thread(ControlClient(server)._ask, "GET", "/v1/of-tomorrow")
+
+
 @pytest.mark.parametrize(
     "answer", [b"", b"220 mail.example ESMTP\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n[]"]
 )
