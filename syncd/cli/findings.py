@@ -4,19 +4,27 @@ import os
 import shutil
 import time
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from yarl import URL
+
 from syncd import __version__
 from syncd.cli import words
+from syncd.config import paths
 from syncd.config.load import ConfigError, Loaded, find, load
 from syncd.config.model import Address, Config, Folder, ImageRemote, MultipartRemote
 from syncd.control.client import ControlClient, ControlError, NotRunning
 from syncd.core.errors import Failure, Unauthorized
 from syncd.core.names import displayed
 from syncd.dashboard.door import bind, netloc
+from syncd.host import user
+from syncd.host.service import USER
 from syncd.remote.make import make_remote
+from syncd.remote.routes import environment_proxy
 from syncd.store.errors import StoreError
 from syncd.store.opening import examine
 
@@ -24,6 +32,8 @@ Level = Literal["ok", "warn", "error"]
 
 ENOUGH_SPACE = 64 * 1024 * 1024
 """Free bytes below which the state folder is worth a warning."""
+_HOMES = ("/home/", "/root/", "/run/user/")
+"""What the system's units hide."""
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 
 
@@ -50,6 +60,30 @@ def check_config(config: str | None) -> tuple[Loaded | None, list[Finding]]:
     return loaded, found + [Finding(level="warn", where="configuration", what=text) for text in loaded.warnings]
 
 
+@contextmanager
+def _rights_of_the_daemon(path: Path) -> Iterator[None]:
+    """Look at what follows as the system's daemon will, where the configuration is its and root asks."""
+    own = paths.is_system(path) and os.geteuid() == 0 and user.exists(USER)
+    with user.rights_of(USER) if own else nullcontext():
+        yield
+
+
+def check_user(loaded: Loaded) -> Iterator[Finding]:
+    """Tell whose rights count, who may use the control socket, and which folders the sandbox hides."""
+    name, control = user.own_name(), loaded.config.control
+    yield Finding(level="ok", where=f"user {name}", what="what follows is looked at with its rights")
+    who = " and ".join(dict.fromkeys(["root", name])) + (f", and the group {control.group}" if control.group else "")
+    yield Finding(level="ok", where=f"control socket {control.socket}", what=f"for {who}")
+    hidden = [folder.path for folder in loaded.config.folders if folder.path.startswith(_HOMES)]
+    for path in hidden if paths.is_system(loaded.path) else ():
+        yield Finding(
+            level="warn",
+            where=f"sandbox of {displayed(path)}",
+            what="lies in a home, which the service does not see",
+            advice="systemctl edit syncd: [Service] ProtectHome=read-only",
+        )
+
+
 def check_folders(config: Config) -> Iterator[Finding]:
     """Look whether each watched folder can be read, and whether the kernel can watch all that is in them."""
     directories = 0
@@ -63,7 +97,7 @@ def check_folders(config: Config) -> Iterator[Finding]:
         except NotADirectoryError:
             yield Finding(level="error", where=where, what="is not a folder", advice="give the folder that it is in")
         except OSError as error:
-            advice = f"give user {os.geteuid()} the right to read and enter it"
+            advice = f"give user {user.own_name()} the right to read and enter it"
             yield Finding(level="error", where=where, what=str(error.strerror), advice=advice)
         else:
             yield Finding(level="ok", where=where, what="can be read")
@@ -98,12 +132,12 @@ def _check_watches(directories: int) -> Iterator[Finding]:
 def check_state(config: Config) -> Iterator[Finding]:
     """Look whether the state folder can be written or made and has space, and whether the store can be used."""
     where = f"state folder {config.state_dir}"
-    existing = next(path for path in (config.state_dir, *config.state_dir.parents) if path.exists())
+    existing = next(path for path in (config.state_dir, *config.state_dir.parents) if os.path.exists(path))
     if not existing.is_dir():
         yield Finding(level="error", where=where, what=f"{existing} is not a folder", advice="set another state_dir")
         return
-    if not os.access(existing, os.W_OK | os.X_OK):
-        advice = f"give user {os.geteuid()} the right to write to {existing}, or set another state_dir"
+    if not os.access(existing, os.W_OK | os.X_OK, effective_ids=True):
+        advice = f"give user {user.own_name()} the right to write to {existing}, or set another state_dir"
         yield Finding(level="error", where=where, what="can't be written", advice=advice)
         return
     free = shutil.disk_usage(existing).free
@@ -112,7 +146,7 @@ def check_state(config: Config) -> Iterator[Finding]:
         yield Finding(level="warn", where=where, what=what, advice="make room: without it no file can be taken up")
     else:
         yield Finding(level="ok", where=where, what=what)
-    if config.store.exists():
+    if os.path.exists(config.store):
         try:
             examine(os.fspath(config.store))
         except StoreError as error:
@@ -154,6 +188,7 @@ async def check_remote(name: str, settings: ImageRemote | MultipartRemote) -> Fi
     """Ask a server whether it is there and takes the token."""
     where = f"server {name} {settings.url}"
     remote = make_remote(settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+    proxy = _proxy(settings)
     started = time.monotonic()
     try:
         await remote.check()
@@ -161,13 +196,28 @@ async def check_remote(name: str, settings: ImageRemote | MultipartRemote) -> Fi
         advice = "put a valid token where token, token_file or token_env says"
         return Finding(level="error", where=where, what=words.clean(error), advice=advice)
     except Failure as error:
-        advice = "is the address right and the server up?"
+        advice = _what_to_do(str(error), proxy)
         return Finding(level="error", where=where, what=words.clean(error), advice=advice)
     finally:
         await remote.close()
     milliseconds = (time.monotonic() - started) * 1000
+    way = f" through the proxy {proxy}" if proxy else ""
     token = " and takes the token" if settings.token is not None else ""
-    return Finding(level="ok", where=where, what=f"answers in {milliseconds:.0f} ms{token}")
+    return Finding(level="ok", where=where, what=f"answers in {milliseconds:.0f} ms{way}{token}")
+
+
+def _proxy(settings: ImageRemote | MultipartRemote) -> str | None:
+    """Return host and port of the proxy on the way, if there is one; never its password."""
+    proxy = settings.proxy.get_secret_value() if settings.proxy else environment_proxy(URL(settings.url))
+    return URL(proxy).host_port_subcomponent if proxy else None
+
+
+def _what_to_do(trouble: str, proxy: str | None) -> str:
+    if "expired" in trouble or "not yet valid" in trouble:
+        return f"is this machine's clock right? It says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    if proxy:
+        return f"is the address right, the server up, and the proxy {proxy} the right way to it?"
+    return "is the address right and the server up?"
 
 
 async def check_all(config: str | None) -> AsyncGenerator[Finding]:
@@ -177,7 +227,14 @@ async def check_all(config: str | None) -> AsyncGenerator[Finding]:
         yield finding
     if loaded is None:
         return
-    for finding in (*check_folders(loaded.config), *check_state(loaded.config), *check_daemon(loaded.config)):
+    with _rights_of_the_daemon(loaded.path):
+        found = [
+            *check_user(loaded),
+            *check_folders(loaded.config),
+            *check_state(loaded.config),
+            *check_daemon(loaded.config),
+        ]
+    for finding in found:
         yield finding
     for name, settings in loaded.config.remotes.items():
         yield await check_remote(name, settings)

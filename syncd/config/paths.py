@@ -9,6 +9,7 @@ import os
 import sys
 import zlib
 from pathlib import Path
+from typing import TypeGuard
 
 SYSTEM_CONFIG = Path("/etc/syncd/config.yaml")
 
@@ -81,11 +82,14 @@ def system_service(config: Path | None) -> str | None:
     """
     if sys.platform == "win32":
         return None
-    if config is not None and config.absolute().parent == SYSTEM_CONFIG.parent and config.name != SYSTEM_CONFIG.name:
+    if is_system(config) and config.name != SYSTEM_CONFIG.name:
         return f"syncd-{config.stem}"
-    if _is_root() or (config is not None and config.absolute() == SYSTEM_CONFIG):
-        return "syncd"
-    return None
+    return "syncd" if is_system(config) or _is_root() else None
+
+
+def is_system(config: Path | None) -> TypeGuard[Path]:
+    """Whether a configuration file is one of the system's daemons, which run as a user of their own."""
+    return config is not None and config.absolute().parent == SYSTEM_CONFIG.parent
 
 
 def check_socket(path: Path) -> Path:

@@ -63,9 +63,14 @@ class Tokens:
                 return os.environ[variable]
             case "token":
                 return None
-        folder = _credentials()
+        folder = _credentials() or self._beside()
         credential = folder / f"{name}.token" if folder else None
         return self._read(credential, path) if credential and credential.is_file() else None
+
+    def _beside(self) -> Path | None:
+        """Return the folder of a configuration of the system, where its credentials are from: root may look there."""
+        path = self._document.path
+        return path.absolute().parent if paths.is_system(path) else None
 
     def _read(self, file: Path, path: KeyPath) -> str:
         try:

@@ -5,7 +5,6 @@ A step looks whether it is due when its turn comes, so that all can be repeated,
 
 import grp
 import os
-import pwd
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from syncd.host import units
+from syncd.host import units, user
 from syncd.host.units import Places
 
 USER = "syncd"
@@ -108,7 +107,7 @@ def _surroundings(places: Places, manager: Manager, root: Path) -> Iterator[Step
     yield Step(
         what=f"user and group {USER}",
         done="made",
-        due=lambda: not _has_user(),
+        due=lambda: not user.exists(USER),
         act=lambda: manager.call("systemd-sysusers", str(root / "etc/sysusers.d/syncd.conf")),
     )
     yield Step(
@@ -164,7 +163,9 @@ def _purged(spool: Path, manager: Manager) -> Iterator[Step]:
     yield Step(
         what=str(spool), done="removed", due=lambda: spool.is_dir() and not any(spool.iterdir()), act=spool.rmdir
     )
-    yield Step(what=f"user {USER}", done="removed", due=_has_user, act=lambda: manager.call("userdel", USER))
+    yield Step(
+        what=f"user {USER}", done="removed", due=partial(user.exists, USER), act=lambda: manager.call("userdel", USER)
+    )
 
 
 def _written(path: Path, text: str) -> Step:
@@ -188,11 +189,3 @@ def _write_config(path: Path) -> None:
         with suppress(KeyError):
             os.fchown(file.fileno(), 0, grp.getgrnam(USER).gr_gid)
         file.write(units.text("config.yaml"))
-
-
-def _has_user() -> bool:
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        return False
-    return True

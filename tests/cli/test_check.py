@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from syncd.cli import findings
+from syncd.config import paths
 from tests.cli.conftest import listening
 from tests.control.fake import FakeDaemon
 
@@ -34,7 +35,7 @@ def test_all_is_well(found, config, receiver):
     code, seen = found(config(receiver))
     assert code == 0
     assert {where: finding["level"] for where, finding in seen.items()} == dict.fromkeys(
-        ["configuration", "folder", "inotify", "state", "daemon", "server"], "ok"
+        ["configuration", "user", "control", "folder", "inotify", "state", "daemon", "server"], "ok"
     )
     assert re.fullmatch(r"answers in \d+ ms", seen["server"]["what"])
 
@@ -141,3 +142,36 @@ def test_a_dashboard_that_could_not_be_there(found, config, receiver):
     assert (code, seen["dashboard"]["level"], seen["dashboard"]["what"]) == (0, "warn", "Address already in use")
     assert "control.dashboard" in seen["dashboard"]["advice"]
     assert found(path)[1]["dashboard"]["level"] == "ok"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as somebody else")
+def test_the_systems_configuration_is_looked_at_as_its_daemon_will(found, config, receiver, monkeypatch):
+    path = config(receiver, extra="control: {socket: c.sock, dashboard: off, group: daemon}")
+    monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
+    monkeypatch.setattr(findings, "USER", "nobody")
+    code, seen = found(path)
+    assert (code, seen["user"]["where"]) == (1, "user nobody")
+    assert seen["control"]["what"] == "for root and nobody, and the group daemon"
+    assert seen["folder"]["advice"] == "give user nobody the right to read and enter it"
+    assert seen["state"]["level"] == "error"
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+def test_a_folder_that_the_sandbox_hides(found, config, receiver, monkeypatch, tmp_path):
+    path = config(receiver)
+    monkeypatch.setattr(findings, "_HOMES", (str(tmp_path),))
+    assert "sandbox" not in found(path)[1]
+    monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
+    monkeypatch.setattr(findings.user, "exists", lambda _name: False)
+    assert "ProtectHome=read-only" in found(path)[1]["sandbox"]["advice"]
+
+
+def test_a_proxy_is_named_without_its_password(found, config, closed_port, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://me:hunter2@127.0.0.1:{closed_port}")
+    code, seen = found(config("http://photos.example"))
+    assert (code, "hunter2" in str(seen)) == (1, False)
+    assert f"the proxy 127.0.0.1:{closed_port} the right way" in seen["server"]["advice"]
+
+
+def test_a_certificate_that_is_out_of_date_may_be_a_clock_that_is():
+    assert "clock" in findings._what_to_do("the certificate is not trusted (certificate is not yet valid)", None)

@@ -106,3 +106,16 @@ def test_warned_of_a_token_in_the_clear(write: Write) -> None:
     assert load(write(text("", "http://example.org"))).warnings == ()
     (warning,) = load(write(text(", token: t0ken", "http://example.org"))).warnings
     assert "unencrypted" in warning
+
+
+def test_the_systems_credentials_come_from_beside_its_configuration(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's commands find the token that systemd hands to the daemon."""
+    path = write(text(""))
+    secret_file(tmp_path / "drive.token")
+    assert token(load(path)) is None
+    monkeypatch.setattr("syncd.config.paths.SYSTEM_CONFIG", tmp_path / "config.yaml")
+    assert token(load(path)) == "t0ken"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    assert token(load(path)) is None

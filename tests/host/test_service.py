@@ -51,7 +51,7 @@ def machine() -> Machine:
 
 @pytest.fixture
 def _has_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_has_user", lambda: True)
+    monkeypatch.setattr(service.user, "exists", lambda _name: True)
 
 
 def manager(machine: Machine) -> Manager:
@@ -98,7 +98,7 @@ def test_a_unit_that_is_another_is_written_and_a_configuration_never(tmp_path: P
 def test_user_and_folders_are_made_by_the_tools_for_that(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_has_user", lambda: False)
+    monkeypatch.setattr(service.user, "exists", lambda _name: False)
     (tmp_path / "etc/syncd").mkdir(parents=True)
     steps = service.install(units.for_system(tmp_path), manager(machine), program="/opt/s", now=False, root=tmp_path)
     take(steps)

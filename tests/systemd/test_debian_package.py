@@ -54,6 +54,7 @@ def test_install(machine, dist):
 def test_start(machine, ports):
     set_up(machine, "/usr/bin/syncd", ports)
     write_config(machine, ports)
+    assert "user syncd: " in machine.do("syncd", "check", "-c", CONFIG)
     machine.do("systemctl", "enable", "syncd")
     begun = time.monotonic()
     machine.do("systemctl", "start", "syncd")
@@ -70,7 +71,7 @@ def test_files_arrive(machine):
     drop(machine, "a.jpg", "b.png")
     machine.do("sh", "-c", "umask 027; head -c 9MiB /dev/urandom > /var/spool/syncd/of-anna.jpg", user="anna")
     machine.until_done("a.jpg", "b.png", "of-anna.jpg")
-    whole = machine.do("syncd", "verify", "-c", CONFIG, "--json", CREDENTIALS_DIRECTORY="/etc/syncd")
+    whole = machine.do("syncd", "verify", "-c", CONFIG, "--json")
     assert '"whole": 3' in whole
 
 
