@@ -1,5 +1,6 @@
 """What a person does with the dashboard, done in a real browser."""
 
+import asyncio
 import os
 
 import pytest
@@ -211,6 +212,28 @@ async def test_thousands_of_pictures_are_few_elements(daemon, open_page):
         return len(seen) == 700
 
     await eventually(all_seen)
+
+
+async def test_an_answer_that_takes_long_is_waited_for(daemon, open_page, photo):
+    photo(daemon.inbox / "sea.jpg", 1)
+    photo(daemon.inbox / "hill.jpg", 2)
+    daemon.start()
+    daemon.until_counts(done=4)
+    page = await open_page(at="files")
+    files = page.get_by_role("list", name="Files")
+    await expect(files.get_by_role("listitem")).to_have_count(4)
+    freed = asyncio.Event()
+
+    async def slow(route):
+        await freed.wait()
+        await route.continue_()
+
+    await page.route(lambda url: "search=hill" in url, slow)
+    await page.get_by_role("searchbox", name="Search names").fill("hill")
+    await expect(files).to_have_attribute("aria-busy", "true")
+    freed.set()
+    await expect(files.get_by_role("listitem")).to_have_count(2)
+    await expect(files).not_to_have_attribute("aria-busy", "true")
 
 
 async def test_the_connection_is_lost_and_comes_back(daemon, open_page, photo, free_port):

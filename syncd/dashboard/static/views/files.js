@@ -6,7 +6,7 @@ import { Selection } from "../files/selection.js";
 import { live, on } from "../live.js";
 import { changed, replace } from "../route.js";
 import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
-import { h, icon, say } from "../ui/dom.js";
+import { h, icon, say, set } from "../ui/dom.js";
 import { count } from "../ui/format.js";
 import { VirtualList } from "../ui/virtual.js";
 
@@ -120,6 +120,8 @@ class Files {
   async load() {
     this.stop?.abort();
     this.stop = new AbortController();
+    scrollTo(0, 0);
+    set(this.list.element, { "aria-busy": "true" }); // what stands there answers an earlier question
     this.jobs = [];
     this.known = new Map();
     this.cursor = null;
@@ -135,6 +137,7 @@ class Files {
     const { signal } = this.stop;
     try {
       const page = await api.jobs({ ...this.query, before: this.cursor }, signal);
+      if (signal.aborted) return; // it came after another question was asked
       this.loaded = true;
       this.asking = false;
       this.cursor = page.next;
@@ -148,6 +151,7 @@ class Files {
     } catch (error) {
       if (signal.aborted) return;
       this.asking = false;
+      set(this.list.element, { "aria-busy": null });
       say(this.note, error.message);
     }
   }
@@ -158,6 +162,7 @@ class Files {
     if (!this.jobs.length)
       this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
     this.selection.follow();
+    set(this.list.element, { "aria-busy": null });
     this.list.show(this.jobs);
   }
 

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { live, on } from "../live.js";
 import { changed, replace } from "../route.js";
-import { h, icon, say } from "../ui/dom.js";
+import { h, icon, say, set } from "../ui/dom.js";
 import { base, count, day, kind } from "../ui/format.js";
 import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
 import { thumb } from "../ui/thumb.js";
@@ -86,6 +86,8 @@ class Gallery {
   async load() {
     this.stop?.abort();
     this.stop = new AbortController();
+    scrollTo(0, 0);
+    set(this.list.element, { "aria-busy": "true" }); // what stands there answers an earlier question
     this.entries = new Map();
     this.cursor = null;
     this.loaded = false;
@@ -102,6 +104,7 @@ class Gallery {
     const { signal } = this.stop;
     try {
       const page = await api.jobs({ ...this.query, before: this.cursor }, signal);
+      if (signal.aborted) return; // it came after another question was asked
       for (const job of page.jobs) this.add(job);
       this.cursor = page.next;
       this.loaded = true;
@@ -111,6 +114,7 @@ class Gallery {
     } catch (error) {
       if (signal.aborted) return;
       this.asking = false;
+      set(this.list.element, { "aria-busy": null });
       say(this.note, error.message);
     }
   }
@@ -137,6 +141,7 @@ class Gallery {
         ),
       );
     }
+    set(this.list.element, { "aria-busy": null });
     this.list.show(items);
     this.tellDay();
   }
