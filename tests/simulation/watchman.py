@@ -76,8 +76,8 @@ class Watchman:
         self._away_since.setdefault(name, self._world.now())
 
     def on_answer(self, name: str, data: bytes) -> None:
-        """Bytes of an answer arrive, maybe its first."""
-        if data.startswith(b"HTTP/1.1 ") and (status := data[9:12]).isdigit():
+        """Bytes of an answer arrive, maybe its head; one that is cut off within that says nothing to anybody."""
+        if data.startswith(b"HTTP/1.1 ") and b"\r\n\r\n" in data and (status := data[9:12]).isdigit():
             if int(status) in AWAY:
                 self.away(name)
             else:
