@@ -16,14 +16,30 @@ _NO_CONNECTION = ("can't connect to {host}: {reason}", Scope.REMOTE)
 _NO_PROXY = ("can't connect to {host} by way of the proxy: {reason}", Scope.REMOTE)
 _LOST = ("the connection to {host} was lost: {reason}", Scope.JOB)
 _TLS = ("{host} can't be reached over TLS: {reason}", Scope.REMOTE)
-_UNTRUSTED = (
-    "the certificate of {host} is not trusted ({reason}); set ca_file if it is signed by a certificate of your own",
-    Scope.REMOTE,
-)
+_UNTRUSTED = ("the certificate of {host} is not trusted ({reason}); {advice}", Scope.REMOTE)
 _STALL = ("{host} let nothing move for {timeout:g} s", Scope.JOB)
 _NONSENSE = ("{host} answered with something that is not HTTP", Scope.JOB)
 _INCOMPLETE = ("the answer of {host} was not whole", Scope.JOB)
 _BAD_URL = ("the address of {host} can't be used; look at url and proxy", Scope.REMOTE)
+
+_CERTIFICATES = {
+    9: "is this machine's clock right?",  # not valid yet
+    10: "the server needs a new one, or this machine's clock is wrong",
+    62: "set url to a name that it is for",
+    64: "set url to an address that it is for",
+}
+"""What to do about a certificate, by OpenSSL's number of what is wrong with it."""
+_OWN_CERTIFICATE = "set ca_file if it is signed by a certificate of your own"
+_HANDSHAKES = {
+    "WRONG_VERSION_NUMBER": "it speaks no TLS at this port; is it http, or another port?",
+    "UNSUPPORTED_PROTOCOL": "it speaks no TLS 1.2 or later",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no TLS 1.2 or later",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate of yours: set client_cert",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refused the handshake; it may ask for a certificate of yours: set client_cert",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not take the certificate of client_cert",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not take the certificate of client_cert",
+}
+"""What a failed handshake says to a person, by OpenSSL's name of the reason."""
 
 TROUBLE: dict[type[BaseException], tuple[str, Scope]] = {
     aiohttp.ClientConnectorError: _NO_CONNECTION,
@@ -58,18 +74,29 @@ TROUBLE: dict[type[BaseException], tuple[str, Scope]] = {
 def translate(error: BaseException, *, host: str, timeout: float) -> Transient:
     """Return the failure that a foreign exception stands for. Its own text, which may hold secrets, stays behind."""
     sentence, scope = next(TROUBLE[base] for base in type(error).__mro__ if base in TROUBLE)
-    message = sentence.format(host=host, reason=_reason(error), timeout=timeout)
+    if _refused_handshake(error):
+        sentence, scope = _TLS
+    number = getattr(getattr(error, "certificate_error", None), "verify_code", 0)
+    advice = _CERTIFICATES.get(number, _OWN_CERTIFICATE)
+    message = sentence.format(host=host, reason=_reason(error), advice=advice, timeout=timeout)
     return Transient(message, scope=scope, overload=isinstance(error, TimeoutError))
 
 
+def _refused_handshake(error: BaseException) -> ssl.SSLError | None:
+    """Return the server's refusal if it came after the handshake, as with TLS 1.3: aiohttp takes it for a lost line."""
+    cause = error.__cause__
+    return cause if isinstance(cause, ssl.SSLError) and cause.reason in _HANDSHAKES else None
+
+
 def _reason(error: BaseException) -> str:
-    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    cause = _refused_handshake(error) or getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"it answered {error.status}"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return cause.verify_message
     if isinstance(cause, ssl.SSLError):
-        return (cause.reason or "the handshake failed").lower().replace("_", " ")
+        reason = cause.reason or "the handshake failed"
+        return _HANDSHAKES.get(reason, reason.lower().replace("_", " "))
     if isinstance(cause, socket.gaierror):
         return cause.strerror or "the name is not known"
     if isinstance(cause, OSError) and cause.errno:

@@ -57,14 +57,22 @@ def test_each_becomes_one_sentence_about_the_host(kind):
     assert failure.overload == issubclass(kind, TimeoutError)
 
 
-def test_a_certificate_that_is_not_trusted_comes_with_advice():
+@pytest.mark.parametrize(
+    ("number", "message", "advice"),
+    [
+        (18, "self-signed certificate", "ca_file"),
+        (10, "certificate has expired", "needs a new one"),
+        (9, "certificate is not yet valid", "clock"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_comes_with_advice(number, message, advice):
     cause = ssl.SSLCertVerificationError(1, "x")
-    cause.verify_message = "self-signed certificate"
+    cause.verify_code, cause.verify_message = number, message
     failure = translate(
         aiohttp.ClientConnectorCertificateError(None, cause),  # type: ignore[arg-type]
         host="host:1",
         timeout=3,
     )
     assert failure.scope is Scope.REMOTE
-    assert "self-signed certificate" in str(failure)
-    assert "ca_file" in str(failure)
+    assert message in str(failure)
+    assert advice in str(failure)

@@ -4,6 +4,8 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def secure(certificate: Path):
+def context(certificate: Path):
+    """What the server makes of TLS; a test may change it before it asks."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+async def secure(context: ssl.SSLContext):
     """The address of a server over TLS."""
 
     async def note(_request: web.Request) -> web.Response:
@@ -43,8 +53,6 @@ async def secure(certificate: Path):
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", note)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
@@ -60,8 +68,53 @@ async def test_a_certificate_of_ones_own_needs_ca_file(http_to, secure, certific
 
 
 async def test_a_certificate_for_another_name(http_to, secure, certificate):
-    with pytest.raises(Transient, match=r"not trusted .*localhost"):
+    with pytest.raises(Transient, match=r"not trusted .*localhost.*; set url to a name that it is for"):
         await http_to(secure.replace("127.0.0.1", "localhost"), ca_file=certificate).post("/image", BODY)
+
+
+@pytest.fixture
+def strict(context: ssl.SSLContext):
+    """The address of a server that says, as OpenSSL does and asyncio does not, why it refuses a handshake."""
+
+    def refuse(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.settimeout(5)
+                    with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                        secured.recv(1000)
+                    while connection.fileno() >= 0 and connection.recv(1000):
+                        pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=refuse, args=(listening,))
+        thread.start()
+        yield f"https://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+async def test_a_server_that_asks_for_a_certificate(http_to, secure, context, certificate):
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificate)
+    assert (await http_to(secure, ca_file=certificate, client_cert=certificate).post("/image", BODY)).status == 200
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_server_that_asks_for_a_certificate_and_gets_none(http_to, strict, context, certificate, newest):
+    context.maximum_version = newest
+    context.verify_mode = ssl.CERT_REQUIRED
+    with pytest.raises(Transient, match="set client_cert"):
+        await http_to(strict, ca_file=certificate).post("/image", BODY)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
+async def test_a_server_of_yesterday(http_to, strict, context, certificate):
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(Transient, match=r"can't be reached over TLS: it speaks no TLS 1\.2 or later"):
+        await http_to(strict, ca_file=certificate).post("/image", BODY)
 
 
 async def test_tls_where_the_server_has_none(http_to, rogue):
@@ -70,7 +123,7 @@ async def test_tls_where_the_server_has_none(http_to, rogue):
         writer.write(reply("400 No"))
 
     server = await rogue(handle)
-    with pytest.raises(Transient, match="can't be reached over TLS: wrong version number") as caught:
+    with pytest.raises(Transient, match="can't be reached over TLS: it speaks no TLS at this port") as caught:
         await http_to(server.url.replace("http", "https")).post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
 
