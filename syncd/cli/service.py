@@ -26,7 +26,7 @@ _SHOWN = ("LoadState", "FragmentPath", "UnitFileState", "ActiveState", "SubState
 
 @click.group(
     epilog=examples(
-        "sudo syncd service install --now", "syncd service install --user --dry-run", "syncd service status --user"
+        "syncd service install --user --dry-run", "sudo syncd service install --now", "syncd service status --user"
     )
 )
 def command() -> None:
