@@ -101,7 +101,7 @@ async def test_nobody_costs_nothing(site, monkeypatch):
 
 
 async def test_progress_comes_at_most_four_times_a_second(site, listen):
-    site.settings["scheduler"]["bandwidth"] = "256KiB/s"
+    site.settings["scheduler"]["bandwidth"] = "128KiB/s"
     await site.start()
     ear = listen("progress")
     began = asyncio.get_running_loop().time()

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from syncd.control.steering import Invalid, Limits
+from syncd.core.states import State
 from tests.daemon.site import noise, until
 from tests.daemon.test_reload import told
 
@@ -83,7 +84,7 @@ async def test_a_change_cuts_off_nothing_and_helps_at_once(site, by):
         else:
             site.settings["scheduler"] |= {"concurrency": "auto", "bandwidth": "unlimited"}
             assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
-        await site.until_counts(done=3)
+        await until(lambda: sum(change.after is State.DONE for change in changes) == 3)
     for number in range(3):
         steps = [change.after.value for change in changes if change.path == f"{number}.jpg"]
         assert steps == ["queued", "uploading", "done"]
