@@ -1,14 +1,25 @@
 """The Debian package from its installation to its purge, on one machine."""
 
+import io
 import time
 
 import pytest
+from PIL import Image
 
 from tests.e2e.processes import until
 from tests.systemd import packages
 from tests.systemd.conftest import fetched
 from tests.systemd.site import config, drop, set_up
 
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as asking:
+    asking.connect("/run/syncd/control.sock")
+    asking.sendall(b"GET %b HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" % sys.argv[1].encode())
+    raw = b"".join(iter(lambda: asking.recv(65536), b""))
+print(raw.partition(b"\\r\\n\\r\\n")[0].decode())
+"""
+"""Prints the head of the answer to a GET."""
 CONFIG = "/etc/syncd/config.yaml"
 
 
@@ -75,9 +86,20 @@ def test_files_arrive(machine):
     assert '"whole": 3' in whole
 
 
+def test_the_sandbox_lets_previews_be_made(machine):
+    picture = io.BytesIO()
+    Image.new("RGB", (1000, 500), "teal").save(picture, "PNG")
+    machine.write("/var/spool/syncd/teal.png", picture.getvalue())
+    machine.until_done("teal.png")
+    job = machine.jobs()["teal.png"]["id"]
+    head = machine.do("/usr/lib/syncd/bin/python3", "-c", ASK, f"/v1/preview?job={job}&size=320")
+    assert " 200 " in head
+    assert "image/webp" in head
+
+
 def test_root_and_members_of_the_group_may_ask_and_nobody_else(machine):
-    assert "3 done" in machine.do("syncd", "ctl", "status")
-    assert "3 done" in machine.do("syncd", "ctl", "status", user="anna")
+    assert "4 done" in machine.do("syncd", "ctl", "status")
+    assert "4 done" in machine.do("syncd", "ctl", "status", user="anna")
     refused = machine.run("syncd", "ctl", "--socket", "/run/syncd/control.sock", "status", user="otto")
     assert (refused.returncode, refused.stdout) == (77, "")
     assert refused.stderr.startswith("syncd: no permission for /run/syncd/control.sock")
