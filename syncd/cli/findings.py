@@ -3,10 +3,11 @@
 import os
 import shutil
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from syncd.core.names import displayed
 from syncd.dashboard.door import bind, netloc
 from syncd.host import user
 from syncd.host.service import USER
+from syncd.remote.http import Http
 from syncd.remote.make import make_remote
 from syncd.remote.routes import environment_proxy
 from syncd.store.errors import StoreError
@@ -32,6 +34,8 @@ Level = Literal["ok", "warn", "error"]
 
 ENOUGH_SPACE = 64 * 1024 * 1024
 """Free bytes below which the state folder is worth a warning."""
+CLOCK_DIFFERENCE = 30.0
+"""Seconds between two clocks that are worth a warning: certificates, expiry dates and timetables go by them."""
 _HOMES = ("/home/", "/root/", "/run/user/")
 """What the system's units hide."""
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -206,6 +210,23 @@ async def check_remote(name: str, settings: ImageRemote | MultipartRemote) -> Fi
     return Finding(level="ok", where=where, what=f"answers in {milliseconds:.0f} ms{way}{token}")
 
 
+async def check_clock(name: str, settings: ImageRemote | MultipartRemote, clock: Callable[[], float]) -> Finding | None:
+    """Compare this machine's clock with a server's, to the second that it tells; None where it does not."""
+    http = Http(settings, throttle=_Unthrottled(), clock=clock, user_agent=f"syncd/{__version__}")
+    try:
+        told = (await http.get("")).headers.get("date", "")
+        ahead = clock() - parsedate_to_datetime(told).timestamp()
+    except (Failure, ValueError):
+        return None
+    finally:
+        await http.close()
+    if abs(ahead) <= CLOCK_DIFFERENCE:
+        return Finding(level="ok", where="clock", what=f"agrees with that of {name}")
+    way = "ahead of" if ahead > 0 else "behind"
+    what = f"is {words.duration(abs(ahead))} {way} that of {name}"
+    return Finding(level="warn", where="clock", what=what, advice="timedatectl set-ntp true, if it is this one's fault")
+
+
 def _proxy(settings: ImageRemote | MultipartRemote) -> str | None:
     """Return host and port of the proxy on the way, if there is one; never its password."""
     proxy = settings.proxy.get_secret_value() if settings.proxy else environment_proxy(URL(settings.url))
@@ -237,4 +258,7 @@ async def check_all(config: str | None) -> AsyncGenerator[Finding]:
     for finding in found:
         yield finding
     for name, settings in loaded.config.remotes.items():
-        yield await check_remote(name, settings)
+        finding = await check_remote(name, settings)
+        yield finding
+        if finding.level == "ok" and (clock := await check_clock(name, settings, time.time)):
+            yield clock

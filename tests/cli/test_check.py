@@ -2,11 +2,13 @@ import json
 import os
 import re
 import socket
+import time
 
 import pytest
 
 from syncd.cli import findings
 from syncd.config import paths
+from syncd.config.load import load
 from tests.cli.conftest import listening
 from tests.control.fake import FakeDaemon
 
@@ -35,7 +37,7 @@ def test_all_is_well(found, config, receiver):
     code, seen = found(config(receiver))
     assert code == 0
     assert {where: finding["level"] for where, finding in seen.items()} == dict.fromkeys(
-        ["configuration", "user", "control", "folder", "inotify", "state", "daemon", "server"], "ok"
+        ["configuration", "user", "control", "clock", "folder", "inotify", "state", "daemon", "server"], "ok"
     )
     assert re.fullmatch(r"answers in \d+ ms", seen["server"]["what"])
 
@@ -175,3 +177,17 @@ def test_a_proxy_is_named_without_its_password(found, config, closed_port, monke
 
 def test_a_certificate_that_is_out_of_date_may_be_a_clock_that_is():
     assert "clock" in findings._what_to_do("the certificate is not trusted (certificate is not yet valid)", None)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (3600, r"is (59 min 59 s|1 h) ahead of that of drive"),
+        (-300, r"is (4 min 59 s|5 min|5 min 1 s) behind that of drive"),
+    ],
+)
+async def test_a_clock_that_is_wrong(config, receiver, ahead, said):
+    settings = next(iter(load(config(receiver)).config.remotes.values()))
+    finding = await findings.check_clock("drive", settings, lambda: time.time() + ahead)
+    assert finding.level == "warn"
+    assert re.fullmatch(said, finding.what)  # a server tells the whole second
