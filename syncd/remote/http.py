@@ -3,6 +3,7 @@
 Beyond it there are answers (:mod:`syncd.remote.answers`) and the failures of :mod:`syncd.core.errors`, nothing else.
 """
 
+import asyncio
 import socket
 import ssl
 import sys
@@ -35,6 +36,10 @@ KEEPALIVE = 4.0
 UNSENT = 128 * 1024
 """Bytes that the kernel may hold unsent; more would hide from the stall timer that nothing moves."""
 _REUSE_TRIES = 3
+_CLOSING_TIME = 0.5
+"""Seconds in which one hears, on all but the farthest lines, that the server had closed a connection before.
+
+Later it is a failure like any other, and the server may be away by then: the scheduler has to know."""
 
 
 _CLOSING = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError)
@@ -195,6 +200,8 @@ class Http:
         stall = Stall(self._settings.timeout)
         payload = _Payload(body, stall, self._throttle) if body is not None else None
         trace = SimpleNamespace(reused=False, answered=False)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with stall:
                 response = await session.request(
@@ -214,7 +221,8 @@ class Http:
         except FOREIGN as error:
             if payload is not None and payload.failure is not None:
                 raise payload.failure from None
-            if may_repeat and trace.reused and not trace.answered and isinstance(error, _CLOSING):
+            unheard = trace.reused and not trace.answered and loop.time() - began < _CLOSING_TIME
+            if may_repeat and unheard and isinstance(error, _CLOSING):
                 raise _ConnectionWasClosing from None
             raise translate(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout) from None
 

@@ -77,6 +77,25 @@ async def test_a_request_that_meets_a_closing_connection_is_repeated(http_to, ro
     assert sum(meter.spent) == 9 * PIECE
 
 
+async def test_one_that_waited_long_and_was_cut_off_is_a_failure(http_to, rogue, monkeypatch):
+    """Only the scheduler knows whether the server is still to be asked."""
+
+    async def handle(it, reader, writer):
+        await read_request(reader)
+        writer.write(OK)
+        await read_request(reader)
+        await asyncio.sleep(0.1)
+        reset(writer)
+
+    monkeypatch.setattr("syncd.remote.http._CLOSING_TIME", 0.05)
+    server = await rogue(handle)
+    http = http_to(server.url)
+    assert (await http.post("/image", block(PIECE))).status == 200
+    with pytest.raises(Transient, match="lost: connection reset by peer"):
+        await http.post("/image", block(PIECE))
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize("end", [reset, lambda writer: writer.close()])
 async def test_a_new_connection_that_closes_is_a_failure(http_to, rogue, end):
     async def handle(it, reader, writer):

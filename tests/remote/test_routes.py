@@ -80,11 +80,12 @@ def strict(context: ssl.SSLContext):
         with suppress(OSError):
             while True:
                 connection, _ = listening.accept()
-                with connection:
-                    connection.settimeout(5)
+                connection.settimeout(5)
+                # Kept open and read to its end: else the kernel resets it, maybe before the refusal was read.
+                with connection.dup() as kept, suppress(OSError):
                     with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
                         secured.recv(1000)
-                    while connection.fileno() >= 0 and connection.recv(1000):
+                    while kept.recv(1000):
                         pass
 
     with socket.create_server(("127.0.0.1", 0)) as listening:

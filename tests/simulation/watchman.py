@@ -76,15 +76,14 @@ class Watchman:
         self._away_since.setdefault(name, self._world.now())
 
     def on_answer(self, name: str, data: bytes) -> None:
-        """Bytes of an answer arrive, maybe its head; one that is cut off within that says nothing to anybody."""
-        if data.startswith(b"HTTP/1.1 ") and b"\r\n\r\n" in data and (status := data[9:12]).isdigit():
-            if int(status) in AWAY:
-                self.away(name)
-            else:
-                self._away_since.pop(name, None)
+        """Bytes of an answer arrive, maybe its first."""
+        if data.startswith(b"HTTP/1.1 ") and (status := data[9:12]).isdigit() and int(status) not in AWAY:
+            self._away_since.pop(name, None)
 
     def answered(self, server: Server, request: Request, answer: Answer) -> None:
-        """An answer arrived whole."""
+        """An answer arrived whole; one that is cut off or never ends has turned nobody away yet."""
+        if answer.status in AWAY:
+            self.away(server.name)
         asked = answer.headers.get("Retry-After")
         if asked is not None and answer.status in (429, 503):
             wall = self._world.wall()
