@@ -49,4 +49,4 @@ def write_page(path: str, url: str) -> None:
             '<!doctype html><meta charset="utf-8"><title>syncd</title>'
             f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">\n'
         )
-    os.rename(new, path)
+    os.replace(new, path)

@@ -67,7 +67,7 @@ def check_config(config: str | None) -> tuple[Loaded | None, list[Finding]]:
 @contextmanager
 def _rights_of_the_daemon(path: Path) -> Iterator[None]:
     """Look at what follows as the system's daemon will, where the configuration is its and root asks."""
-    own = paths.is_system(path) and os.geteuid() == 0 and user.exists(USER)
+    own = paths.is_system(path) and user.is_root() and user.exists(USER)
     with user.rights_of(USER) if own else nullcontext():
         yield
 
@@ -133,6 +133,10 @@ def _check_watches(directories: int) -> Iterator[Finding]:
         yield Finding(level="ok", where=where, what=what)
 
 
+_EFFECTIVE = os.access in os.supports_effective_ids
+"""Windows knows the effective rights alone."""
+
+
 def check_state(config: Config) -> Iterator[Finding]:
     """Look whether the state folder can be written or made and has space, and whether the store can be used."""
     where = f"state folder {config.state_dir}"
@@ -140,7 +144,7 @@ def check_state(config: Config) -> Iterator[Finding]:
     if not existing.is_dir():
         yield Finding(level="error", where=where, what=f"{existing} is not a folder", advice="set another state_dir")
         return
-    if not os.access(existing, os.W_OK | os.X_OK, effective_ids=True):
+    if not os.access(existing, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
         advice = f"give user {user.own_name()} the right to write to {existing}, or set another state_dir"
         yield Finding(level="error", where=where, what="can't be written", advice=advice)
         return

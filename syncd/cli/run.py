@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ def command(config: str | None) -> None:
     SIGHUP takes over a changed configuration. To talk to it: syncd ctl.
     """
     signal.signal(signal.SIGTERM, _end_unbegun)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is about to be read
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is about to be read
     # Loading what follows takes most of the start: only now, so that a signal meanwhile finds the handlers.
     from syncd.cli.configuration import load  # noqa: PLC0415 - as above
     from syncd.cli.working import working  # noqa: PLC0415 - as above

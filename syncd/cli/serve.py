@@ -4,7 +4,6 @@ import asyncio
 import errno
 import ipaddress
 import os
-import signal
 
 import click
 
@@ -12,6 +11,7 @@ from syncd import logs
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
+from syncd.host import signals
 from syncd.receiver.errors import ReceiverBusy
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
@@ -48,9 +48,8 @@ def command(folder: str | None, host: str, port: int, token: str | None, token_f
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
     stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    await serve(settings, host=host, port=port, ready=lambda url: _ready(url, settings.folder), stop=stop)
+    with signals.calling(dict.fromkeys(signals.END, stop.set)):
+        await serve(settings, host=host, port=port, ready=lambda url: _ready(url, settings.folder), stop=stop)
 
 
 def _ready(url: str, folder: str) -> None:

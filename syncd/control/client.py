@@ -6,6 +6,7 @@ It speaks the little HTTP that it needs by itself: `http.client` alone takes lon
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
@@ -15,6 +16,13 @@ from syncd import __version__
 from syncd.control import targets
 from syncd.control.steering import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status, Verified
 from syncd.control.targets import Target
+
+if sys.platform == "win32":
+    from syncd.control.pipe_client import Pipe
+
+    Connection = Pipe
+else:
+    Connection = socket.socket
 
 RESTART = f"this is syncd {__version__}, restart the daemon to have it there too"
 _NO_SUCH_REQUEST = (": Not Found", ": Method Not Allowed")
@@ -50,7 +58,7 @@ class Refused(ControlError):  # noqa: N818 - it says what is the case
 class EventStream:
     """What :meth:`ControlClient.listen` returns. Belongs to a ``with``; can be given to ``select``."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self._raw = b""
         connection.settimeout(None)
@@ -186,7 +194,10 @@ class ControlClient:
             raw = _rest(connection)
         return self._read(raw)
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> "Connection":
+        if sys.platform == "win32":
+            with self._told():
+                return Pipe(self._path, self._timeout)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(self._timeout)
         try:
@@ -238,11 +249,11 @@ def _request(method: str, url: str, content: bytes = b"") -> bytes:
     return f"{method} {url} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def _rest(connection: socket.socket) -> bytes:
+def _rest(connection: "Connection") -> bytes:
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-def _head(connection: socket.socket) -> bytes:
+def _head(connection: "Connection") -> bytes:
     """Return an answer's head, and take no byte of what follows."""
     raw = b""
     while not raw.endswith(b"\r\n\r\n") and (more := connection.recv(1)):

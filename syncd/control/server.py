@@ -39,6 +39,19 @@ class SocketInUse(Exception):  # noqa: N818 - it says what is the case
     """The socket can't be made at this path; ``str()`` says why and what to do."""
 
 
+def make_runner(steering: Steering, *middlewares: Middleware) -> web.AppRunner:
+    """Return what serves the control API on connections of this machine."""
+    return web.AppRunner(
+        make_app(steering, *middlewares),
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=IDLE_TIMEOUT,
+        logger=_http_log,
+        shutdown_timeout=1.0,
+        tcp_keepalive=False,
+    )
+
+
 class ControlServer:
     """Serves the control API on ``socket_path`` from :meth:`start` to :meth:`stop`."""
 
@@ -46,15 +59,7 @@ class ControlServer:
         """``group`` is the number of the group whose members may come in too."""
         self._path = os.fspath(socket_path)
         self._group = group
-        self._runner = web.AppRunner(
-            make_app(steering, _only(group)),
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=IDLE_TIMEOUT,
-            logger=_http_log,
-            shutdown_timeout=1.0,
-            tcp_keepalive=False,
-        )
+        self._runner = make_runner(steering, _only(group))
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
 

@@ -7,6 +7,7 @@ is made up for at the next start. Nothing is touched whose stamp is not the one 
 import asyncio
 import os
 import shutil
+import sys
 import time
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ from syncd.core.states import State
 from syncd.daemon.naming import give_name
 from syncd.daemon.rooms import Rooms
 from syncd.engine.source import stamp_of
+from syncd.host.plainly import PLAINLY, below
 from syncd.store.jobs import Change
 
 log = structlog.get_logger()
@@ -82,14 +84,14 @@ class Aftermath:
 
 def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
     """Delete or move one file; False where it was left, as it is not the one that was uploaded or can't be removed."""
-    full = os.path.join(folder, path)
+    full = below(folder, path)
     try:
         if stamp_of(os.lstat(full)) != stamp:
             return False
         if what.action == "delete":
             os.unlink(full)
         else:
-            _move(full, os.path.join(str(what.directory), path), stamp)
+            _move(full, below(str(what.directory), path), stamp)
     except FileNotFoundError:
         return not os.path.lexists(full)
     except FileChanged:
@@ -121,6 +123,9 @@ def _move(source: str, wanted: str, stamp: Stamp) -> None:
 def _move_exclusively(source: str, target: str, stamp: Stamp) -> None:
     """Move a file, to another file system too; FileExistsError if there is another ``target``."""
     try:
+        if sys.platform == "win32":
+            os.rename(source, target)  # which takes no name from another there
+            return
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:
         if stamp_of(os.lstat(target)) != stamp:  # else a crash came between the link and the unlink
@@ -149,4 +154,4 @@ def _copy_exclusively(source: str, target: str, stamp: Stamp) -> None:
 
 def _open_plainly(path: str, flags: int) -> int:
     """Open without following a link or waiting for a FIFO's writer, whatever has taken the file's place."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | PLAINLY)

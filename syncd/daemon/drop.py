@@ -6,9 +6,10 @@ is not locked knows that its writer is dead.
 
 import asyncio
 import errno
-import fcntl
 import os
 import re
+import shutil
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager, suppress
@@ -19,9 +20,10 @@ from syncd.control.steering import Full, Invalid, NotFound, Refusal
 from syncd.core.filenames import numbered
 from syncd.core.names import displayed
 from syncd.daemon.naming import give_name
+from syncd.host.plainly import PLAINLY, below, hold
 
 _PART = re.compile(r"\.syncd-drop-[0-9a-f]{16}\.part")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 async def land(
@@ -52,53 +54,70 @@ class Landing:
     def __init__(self, folder: str, part: str) -> None:
         self._folder = folder
         self._part = part
-        self._directory = self._file = -1
-        self._closed = False
+        self._directory: int | None = None
+        self._file: int | None = None
+        self._begun = self._closed = False
         self._lock = threading.Lock()
 
     def begin(self, size: int) -> None:
         """Open the hidden file, if there is room for ``size`` bytes."""
         with self._writing():
-            self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            space = os.fstatvfs(self._directory)
-            free = space.f_bavail * space.f_frsize
-            if space.f_blocks and size > free:  # some file systems do not tell
-                raise Full(f"{displayed(self._folder)}: {format_size(free)} are free, and it takes {format_size(size)}")
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.open(self._part, flags, 0o666, dir_fd=self._directory)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if sys.platform != "win32":
+                self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            space = shutil.disk_usage(self._folder)
+            if space.total and size > space.free:  # some file systems do not tell
+                free = format_size(space.free)
+                raise Full(f"{displayed(self._folder)}: {free} are free, and it takes {format_size(size)}")
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAINLY
+            self._file = os.open(self._named(self._part), flags, 0o666, dir_fd=self._directory)
+            self._begun = True
+            hold(self._file)
 
     def write(self, data: bytes) -> None:
         """Append ``data``."""
         with self._writing():
             rest = memoryview(data)
+            assert self._file is not None
             while rest:
                 rest = rest[os.write(self._file, rest) :]
 
     def finish(self, name: str, takes: Callable[[str], bool]) -> str:
         """Have it on the disk and under the first name that is free; return that."""
         with self._writing():
+            assert self._file is not None
             os.fsync(self._file)
+            if sys.platform == "win32":  # where a file that is open keeps its name
+                self._close_file()
             for number in count(1):
                 wanted = numbered(name, number)
                 if not takes(wanted):
                     raise Invalid(f"{displayed(name)} is there already, and {displayed(wanted)} would not be uploaded")
                 with suppress(FileExistsError):
-                    give_name(self._part, wanted, self._directory)
+                    give_name(self._named(self._part), self._named(wanted), self._directory)
                     break
-            os.fsync(self._directory)
+            if self._directory is not None:
+                os.fsync(self._directory)
             return wanted
 
     def close(self) -> None:
         """Remove the hidden file, unless it has its name."""
         with self._lock:
             self._closed = True
-            if self._file >= 0:
-                os.close(self._file)
+            self._close_file()
+            if self._begun:
                 with suppress(FileNotFoundError):
-                    os.unlink(self._part, dir_fd=self._directory)
-            if self._directory >= 0:
+                    os.unlink(self._named(self._part), dir_fd=self._directory)
+            if self._directory is not None:
                 os.close(self._directory)
+
+    def _named(self, name: str) -> str:
+        """Return a name as it is in the open directory, or with the folder where none can be opened."""
+        return name if self._directory is not None else below(self._folder, name)
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     @contextmanager
     def _writing(self) -> Generator[None]:
@@ -132,9 +151,12 @@ def sweep(folder: str) -> None:
 
 
 def _remove_if_dead(path: str) -> None:
-    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDWR | PLAINLY)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(path)
+        hold(file)
+        if sys.platform != "win32":
+            os.unlink(path)
     finally:
         os.close(file)
+    if sys.platform == "win32":  # where a file that is open keeps its name
+        os.unlink(path)

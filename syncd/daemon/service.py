@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from types import FrameType
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -23,7 +21,7 @@ from syncd.daemon.files import LocalFiles, open_files
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
 from syncd.daemon.serving import serving
 from syncd.dashboard.door import Door
-from syncd.host import notify
+from syncd.host import notify, signals
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -50,7 +48,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Run until asked to end; raises what killed a side task."""
-        with _signals(self):
+        with signals.calling(dict.fromkeys(signals.END, self.end) | dict.fromkeys(signals.RELOAD, self.hang_up)):
             async with contextlib.AsyncExitStack() as stack:
                 rooms = open_rooms(self.loaded.config, failed=self._die)
                 # The store may wait for a full disk: that must not hold up the end.
@@ -244,26 +242,6 @@ async def _task(daemon: Daemon, work: Coroutine[Any, Any, None]) -> AsyncGenerat
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-@contextlib.contextmanager
-def _signals(daemon: Daemon) -> Generator[None]:
-    """End on SIGTERM and SIGINT, reload on SIGHUP; afterwards whoever handled them before does so again.
-
-    The loop's own handlers would leave a moment at which a signal kills.
-    """
-    loop = asyncio.get_running_loop()
-
-    def calling(function: Callable[[], None]) -> Callable[[int, FrameType | None], object]:
-        return lambda _number, _frame: loop.call_soon_threadsafe(function)
-
-    wanted = {signal.SIGTERM: daemon.end, signal.SIGINT: daemon.end, signal.SIGHUP: daemon.hang_up}
-    before = {number: signal.signal(number, calling(function)) for number, function in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 async def _loaded_again(loaded: Loaded) -> Loaded:

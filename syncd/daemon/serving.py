@@ -1,17 +1,28 @@
 """The daemon's doors, opened and closed together: the control socket, and the dashboard's where there is to be one."""
 
 import asyncio
-import grp
 import os
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from syncd.control.server import ControlServer
+from syncd.config.model import Control
 from syncd.control.steering import Steering
 from syncd.daemon.feed import Feed
 from syncd.daemon.steering import DaemonSteering
 from syncd.dashboard.door import Door
+
+if sys.platform == "win32":
+    from syncd.control.pipe import PipeServer
+
+    Server = PipeServer
+else:
+    import grp
+
+    from syncd.control.server import ControlServer
+
+    Server = ControlServer
 
 if TYPE_CHECKING:  # as for the steering
     from syncd.daemon.service import Daemon
@@ -21,9 +32,7 @@ if TYPE_CHECKING:  # as for the steering
 async def serving(daemon: "Daemon") -> AsyncGenerator[None]:
     """Answer at every door, and tell what happens, as long as the context lasts."""
     steering = DaemonSteering(daemon)
-    control = daemon.loaded.config.control
-    group = None if control.group is None else grp.getgrnam(control.group).gr_gid
-    server = ControlServer(steering, os.fspath(control.socket), group=group)
+    server = _control_server(daemon.loaded.config.control, steering)
     feed = Feed(daemon.hub, daemon.rooms, steering)
     async with feed.running():
         door = await _dashboard(daemon, steering)
@@ -33,6 +42,14 @@ async def serving(daemon: "Daemon") -> AsyncGenerator[None]:
         finally:
             feed.tell_state()
             await asyncio.gather(server.stop(), *([door.stop()] if door else []))
+
+
+def _control_server(control: Control, steering: Steering) -> "Server":
+    path = os.fspath(control.socket)
+    if sys.platform == "win32":
+        return PipeServer(steering, path)
+    group = None if control.group is None else grp.getgrnam(control.group).gr_gid
+    return ControlServer(steering, path, group=group)
 
 
 async def _dashboard(daemon: "Daemon", steering: Steering) -> Door | None:

@@ -12,11 +12,13 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Callable
 
 import structlog
 
 from syncd.core.names import displayed
+from syncd.host.plainly import PLAINLY
 
 TICKET_LIFE = 60.0
 """Seconds that a ticket is good for."""
@@ -47,7 +49,7 @@ def load_token(path: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | PLAINLY)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _Unfit("it was a symbolic link") from None
@@ -56,10 +58,8 @@ def _read(path: str) -> str:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
             raise _Unfit("it was no regular file")
-        if info.st_uid != os.geteuid():
-            raise _Unfit(f"it belonged to user {info.st_uid}")
-        if info.st_mode & 0o077:
-            raise _Unfit(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
+        if sys.platform != "win32":  # there the state folder's own rights keep others out
+            _check_owner(info)
         token = os.read(fd, 100).decode("ascii", errors="replace").strip()
     finally:
         os.close(fd)
@@ -68,17 +68,24 @@ def _read(path: str) -> str:
     return token
 
 
+def _check_owner(info: os.stat_result) -> None:
+    if info.st_uid != os.geteuid():
+        raise _Unfit(f"it belonged to user {info.st_uid}")
+    if info.st_mode & 0o077:
+        raise _Unfit(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
+
+
 def _write(path: str, token: str) -> None:
     """Put the token into its place as a whole; no other user can read it at any moment."""
     new = f"{path}.new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(new)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAINLY, 0o600)
     with open(fd, "w", encoding="ascii") as file:
         file.write(f"{token}\n")
         file.flush()
         os.fsync(fd)
-    os.rename(new, path)
+    os.replace(new, path)
 
 
 class Keys:

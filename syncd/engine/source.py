@@ -9,6 +9,7 @@ import errno
 import mimetypes
 import os
 import stat
+import sys
 import threading
 import zlib
 from array import array
@@ -18,6 +19,11 @@ from contextlib import ExitStack, contextmanager
 from syncd.core.errors import FileChanged, FileGone, FileUnreadable, NotUploadable
 from syncd.core.model import Content, Stamp
 from syncd.remote.base import Hasher
+
+if sys.platform == "win32":
+    from syncd.host.windows_files import open_inside, read_at
+else:
+    from os import pread as read_at
 
 MEMORY_SIZE = 1024 * 1024
 """Files up to this many bytes are sent from memory."""
@@ -123,7 +129,7 @@ class FileSource:
     def _read_exactly(self, offset: int, length: int) -> bytes:
         parts = bytearray()
         while len(parts) < length:
-            part = os.pread(self._descriptor, length - len(parts), offset + len(parts))
+            part = read_at(self._descriptor, length - len(parts), offset + len(parts))
             if not part:
                 raise FileChanged("the file got shorter while it was being read")
             parts += part
@@ -162,8 +168,10 @@ def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
     ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it can't be. Blocks.
     """
     with _reading(), ExitStack() as stack:
-        if follow_symlinks or os.open not in os.supports_dir_fd:
-            return _open_here(os.path.join(folder, path), None, follow_symlinks=follow_symlinks)
+        if sys.platform == "win32":
+            return open_inside(folder, path, follow_symlinks=follow_symlinks)
+        if follow_symlinks:
+            return _open_here(os.path.join(folder, path), None, follow_symlinks=True)
         above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, above)
         *parents, name = path.split("/")
@@ -178,9 +186,7 @@ def _open_here(name: str, above: int | None, *, follow_symlinks: bool) -> int:
     mode = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks).st_mode
     if not stat.S_ISREG(mode):  # looked at before: opening a device or a FIFO may have effects
         raise NotUploadable("not a regular file")
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    if not follow_symlinks:
-        flags |= getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_symlinks else os.O_NOFOLLOW)
     return os.open(name, flags, dir_fd=above)
 
 
@@ -198,6 +204,8 @@ def _reading() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise NotUploadable("not a regular file") from None
+        if error.errno == errno.EBUSY:
+            raise FileUnreadable("another program keeps the file for itself: it is tried again") from None
         raise FileUnreadable(f"the file can't be read: {error.strerror}") from None
 
 

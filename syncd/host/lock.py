@@ -1,10 +1,11 @@
 """One daemon a state folder: a lock that the kernel lets go of when the process ends, however it ends."""
 
 import contextlib
-import fcntl
 import os
 from types import TracebackType
 from typing import Self
+
+from syncd.host.plainly import PLAINLY, hold
 
 LOCK_NAME = "lock"
 
@@ -32,11 +33,11 @@ class StateLock:
     def __enter__(self) -> Self:
         os.makedirs(self._state_dir, mode=0o700, exist_ok=True)
         path = os.path.join(self._state_dir, LOCK_NAME)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | PLAINLY, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(fd)
             os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            os.write(fd, f"{os.getpid()}\n".encode())
         except BlockingIOError:
             pid = _read_pid(fd)
             os.close(fd)
@@ -58,5 +59,5 @@ class StateLock:
 
 
 def _read_pid(fd: int) -> int | None:
-    text = os.pread(fd, 20, 0).strip()
+    text = os.read(fd, 20).strip()
     return int(text) if text.isdigit() else None

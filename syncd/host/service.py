@@ -3,7 +3,6 @@
 A step looks whether it is due when its turn comes, so that all can be repeated, and shown without being done.
 """
 
-import grp
 import os
 import shutil
 import subprocess

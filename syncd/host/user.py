@@ -1,13 +1,19 @@
 """To look at files with another user's rights, which root may for as long as a question takes."""
 
+import getpass
 import os
-import pwd
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+if sys.platform != "win32":
+    import pwd
+
 
 def exists(name: str) -> bool:
-    """Whether this machine has such a user."""
+    """Whether this machine has such a user whose rights could be had; on Windows there is none."""
+    if sys.platform == "win32":
+        return False
     try:
         pwd.getpwnam(name)
     except KeyError:
@@ -15,8 +21,15 @@ def exists(name: str) -> bool:
     return True
 
 
+def is_root() -> bool:
+    """Whether this process may take another user's rights."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
 def own_name() -> str:
     """Return the name of the user whose rights count now, or the number where it has none."""
+    if sys.platform == "win32":
+        return getpass.getuser()
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -49,6 +49,8 @@ class Renderer:
 
     async def render(self, descriptor: int, edge: int) -> bytes:
         """Return the open file as a WebP image, ``edge`` pixels long at most; :class:`Unshowable` if it can't be."""
+        if sys.platform == "win32":
+            raise Unshowable("there are no previews on Windows")
         async with self._turn:
             self._stay()
             try:

@@ -1,7 +1,6 @@
 """The receiver put together: both APIs over their stores, and what goes on beside the requests."""
 
 import asyncio
-import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,6 +10,7 @@ from dataclasses import asdict
 import structlog
 from aiohttp import web
 
+from syncd.host.plainly import hold
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
 from syncd.receiver.disk import opened
@@ -70,7 +70,7 @@ def _own(folder: str) -> Iterator[None]:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with opened(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(lock)
         except BlockingIOError:
             raise ReceiverBusy(f"{folder}: another receiver uses this folder") from None
         yield

@@ -5,8 +5,11 @@ Descriptors are opened for one step and closed after it, so the number of unfini
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from syncd.host.plainly import PLAINLY
 
 ARRIVED = b"\x01"
 _ALGORITHMS = {32: "md5", 64: "sha256"}
@@ -15,7 +18,7 @@ _ALGORITHMS = {32: "md5", 64: "sha256"}
 @contextmanager
 def opened(path: str, flags: int) -> Iterator[int]:
     """Yield a descriptor of `path`; a new file is for its owner alone."""
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, flags | PLAINLY, 0o600)
     try:
         yield descriptor
     finally:
@@ -36,7 +39,8 @@ def write_chunk(data_path: str, marks_path: str, *, index: int, offset: int, dat
     The mark follows the bytes, so a mark without its bytes can't be, wherever the process is killed.
     """
     with opened(marks_path, os.O_RDWR) as marks:
-        if os.pread(marks, 1, index) == ARRIVED:
+        os.lseek(marks, index, os.SEEK_SET)
+        if os.read(marks, 1) == ARRIVED:
             return False
         with opened(data_path, os.O_WRONLY) as descriptor:
             _write_at(descriptor, data, offset)
@@ -46,10 +50,9 @@ def write_chunk(data_path: str, marks_path: str, *, index: int, offset: int, dat
 
 def _write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     rest = memoryview(data)
+    os.lseek(descriptor, offset, os.SEEK_SET)
     while rest:
-        written = os.pwrite(descriptor, rest, offset)
-        rest = rest[written:]
-        offset += written
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def read(path: str) -> bytes:
@@ -72,6 +75,9 @@ def has_digest(path: str, digest: str) -> bool:
 
 
 def sync(path: str) -> None:
-    """Force a file or a folder to the disk."""
-    with opened(path, os.O_RDONLY) as descriptor:
+    """Force a file or a folder to the disk; Windows writes down by itself what happens to a folder."""
+    windows = sys.platform == "win32"
+    if windows and os.path.isdir(path):
+        return
+    with opened(path, os.O_RDWR if windows else os.O_RDONLY) as descriptor:
         os.fsync(descriptor)

@@ -8,6 +8,7 @@ import errno
 import heapq
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ from itertools import islice
 from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Seen, Stamp
+from syncd.host.plainly import extended
 from syncd.watch.patterns import Patterns
 
 EMPTY = "empty"
@@ -48,7 +50,7 @@ class Tree:
     def of(cls, settings: Folder) -> "Tree":
         """Return the tree that the configuration speaks of."""
         return cls(
-            root=settings.path,
+            root=extended(settings.path),
             patterns=Patterns(include=settings.include, exclude=settings.exclude),
             recursive=settings.recursive,
             follow_symlinks=settings.follow_symlinks,
@@ -152,11 +154,12 @@ class Scan:
     def _visit(self, path: str, entry: "os.DirEntry[str]") -> Seen | None:
         tree = self._tree
         try:
-            if entry.is_symlink() and not tree.follow_symlinks:
+            is_link = _is_link(entry)
+            if is_link and not tree.follow_symlinks:
                 return None
             if entry.is_dir():
                 if tree.enters(path):
-                    if entry.is_symlink():
+                    if is_link:
                         heapq.heappush(self._links_ahead, path)
                     else:
                         self._ahead.append(path)
@@ -171,3 +174,9 @@ class Scan:
             raise error
         if error.errno not in _VANISHED:
             self.unreadable[path] = error.strerror or str(error)
+
+
+def _is_link(entry: "os.DirEntry[str]") -> bool:
+    if sys.platform == "win32" and entry.stat(follow_symlinks=False).st_reparse_tag == stat.IO_REPARSE_TAG_MOUNT_POINT:
+        return True  # a junction: a link to a directory by another name
+    return entry.is_symlink()

@@ -157,7 +157,6 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
 
     become(os.fspath(path), os.fspath(secret))
     monkeypatch.setattr(os, "open", noting)
-    monkeypatch.setattr(os, "supports_dir_fd", {noting})
     await site.steering.start()
 
     async def settled():

@@ -1,0 +1,48 @@
+"""Opening and holding files, said once for all systems: what a system has no flag for, it does not do by itself."""
+
+import errno
+import os
+import sys
+
+_WANTED = ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
+PLAINLY = sum(getattr(os, name, 0) for name in _WANTED)
+"""Flags to open by: no link is followed, no FIFO waited for, no child inherits it, and bytes stay as they are."""
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _FAR = 2**31 - 2
+    """The byte that is locked, beyond what is in the file: others can't read one that is locked."""
+
+    def extended(path: str) -> str:
+        r"""Return an absolute path in the form ``\\?\C:\photos``: of any length, and ``NUL`` in it is no device."""
+        if path.startswith("\\\\?\\"):
+            return path
+        path = os.path.abspath(path)
+        return "\\\\?\\UNC\\" + path[2:] if path.startswith("\\\\") else "\\\\?\\" + path
+
+    def hold(descriptor: int) -> None:
+        """Have an open file for this process alone until it ends, however it ends; BlockingIOError if another has."""
+        at = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process has it") from None
+        finally:
+            os.lseek(descriptor, at, os.SEEK_SET)
+else:
+    import fcntl
+
+    def extended(path: str) -> str:
+        """Return the path as it is: it is only Windows that has another form for those that are long or strange."""
+        return path
+
+    def hold(descriptor: int) -> None:
+        """Have an open file for this process alone until it ends, however it ends; BlockingIOError if another has."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def below(folder: str, path: str) -> str:
+    """Return where ``path``, with ``/`` between its parts, is below ``folder``."""
+    return os.path.join(extended(folder), *path.split("/"))

@@ -1,0 +1,21 @@
+"""`python -m tests.windows [arguments of pytest]`: the tests that make sense on Windows, run there."""
+
+import sys
+
+from tests.systemd.packages import Unreachable
+from tests.windows.prepare import prepare, windows
+
+TESTS = ("tests/core", "tests/config", "tests/store", "tests/engine")
+
+
+def main() -> int:
+    """Prepare and run; 0 where that can't be, but not without a word."""
+    try:
+        prepare()
+    except Unreachable as error:
+        print(f"*** NOT TESTED: syncd on Windows, as packages can't be fetched.\n*** {error}", file=sys.stderr)
+        return 0
+    return windows("-m", "pytest", "-p", "no:cacheprovider", *(sys.argv[1:] or TESTS))
+
+
+sys.exit(main())

