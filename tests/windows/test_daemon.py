@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
-import pywintypes
 import win32con
 import win32file
 import win32security
@@ -116,3 +114,71 @@ def test_what_is_dropped_arrives_and_the_shell_can_ask(site):
     told = site.ctl("status")
     assert told.returncode == 0
     assert "2 done" in told.stdout, told.stdout
+
+
+def test_names_that_mean_devices_long_ones_and_those_in_another_script(site):
+    site.start()
+    names = ("aux.jpg", "NUL.png", "Ж猫.jpg", "x" * 200 + "/" + "y" * 200 + "/z.jpg")
+    for number, name in enumerate(names):
+        path = Path(below(str(site.inbox), name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"content %d" % number)
+    assert site.arrived(*(name.rpartition("/")[2] for name in names[:3]))
+    until(lambda: site.states().get("z.jpg") == "done", site.states)
+
+
+def test_another_case_is_another_name_of_the_same_file(site):
+    site.start()
+    (site.inbox / "Cat.JPG").write_bytes(b"cat")
+    assert site.arrived("Cat.JPG")
+    (site.inbox / "Cat.JPG").rename(site.inbox / "cat.jpg")
+    (site.inbox / "next.jpg").write_bytes(b"next")
+    assert site.arrived("next.jpg")
+    site.client.rescan()
+    until(lambda: site.states().get("cat.jpg") == "done", site.states)
+    assert set(site.states().values()) == {"done"}
+
+
+def test_a_file_that_its_writer_keeps_for_himself_is_waited_for(site):
+    site.start()
+    full = str(site.inbox / "busy.jpg")
+    handle = win32file.CreateFile(full, win32con.GENERIC_WRITE, 0, None, win32con.CREATE_NEW, 0, None)
+    win32file.WriteFile(handle, b"content")
+    until(lambda: site.states().get("busy.jpg") == "waiting", site.states)
+    handle.Close()
+    assert site.arrived("busy.jpg")
+
+
+def test_only_the_user_administrators_and_the_system_may_open_the_pipe(site):
+    site.start()
+    handle = win32file.CreateFile(
+        str(site.pipe()), win32con.GENERIC_READ | win32con.READ_CONTROL, 0, None, win32con.OPEN_EXISTING, 0, None
+    )
+    owners = win32security.GetSecurityInfo(
+        handle, win32security.SE_KERNEL_OBJECT, win32security.DACL_SECURITY_INFORMATION
+    ).GetSecurityDescriptorDacl()
+    who = {win32security.ConvertSidToStringSid(owners.GetAce(at)[2]) for at in range(owners.GetAceCount())}
+    handle.Close()
+    me, _ = win32security.GetTokenInformation(
+        win32security.OpenProcessToken(-1, win32con.TOKEN_QUERY), win32security.TokenUser
+    )
+    assert who == {"S-1-5-18", "S-1-5-32-544", win32security.ConvertSidToStringSid(me)}
+
+
+def test_a_second_daemon_is_told_who_holds_the_folder(site):
+    site.start()
+    log = site.base / "second"
+    second = syncd(log, "run", "-c", site.config)
+    assert second.wait(60) == 75
+    second.stdout.close()
+    assert f"another syncd (pid {site.daemon.pid})" in log.read_text()
+
+
+def test_after_a_kill_it_goes_on(site):
+    site.start()
+    site.daemon.kill()
+    site.daemon.wait()
+    site.daemon.stdout.close()
+    (site.inbox / "meanwhile.jpg").write_bytes(b"meanwhile")
+    site.start()
+    assert site.arrived("meanwhile.jpg")
