@@ -11,7 +11,11 @@ import zlib
 from pathlib import Path
 from typing import TypeGuard
 
-SYSTEM_CONFIG = Path("/etc/syncd/config.yaml")
+if sys.platform == "win32":
+    _DATA = Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "syncd"
+    SYSTEM_CONFIG, _SYSTEM_STATE = _DATA / "config.yaml", _DATA / "state"
+else:
+    SYSTEM_CONFIG, _SYSTEM_STATE = Path("/etc/syncd/config.yaml"), Path("/var/lib")
 
 SOCKET_NAME = "control.sock"
 SOCKET_PATH_LIMIT = 107
@@ -45,7 +49,7 @@ def state_dir(config: Path | None = None) -> Path:
         return granted
     service = system_service(config)
     if service is not None:
-        return Path("/var/lib") / service
+        return _SYSTEM_STATE / service
     from platformdirs import user_state_path  # noqa: PLC0415 — as above
 
     return user_state_path("syncd", appauthor=False)
@@ -57,7 +61,7 @@ def control_socket(explicit_state_dir: Path | None, config: Path | None = None) 
     A configuration with a `state_dir` of its own has its socket there: two of them on one machine never meet.
     """
     if sys.platform == "win32":
-        return _pipe(explicit_state_dir)
+        return _pipe(explicit_state_dir, config)
     if explicit_state_dir is not None:
         return explicit_state_dir / SOCKET_NAME
     granted = _granted("RUNTIME_DIRECTORY")
@@ -80,8 +84,6 @@ def system_service(config: Path | None) -> str | None:
 
     `/etc/syncd/config.yaml` is that of `syncd`, `/etc/syncd/photos.yaml` that of `syncd-photos`; root's are `syncd`.
     """
-    if sys.platform == "win32":
-        return None
     if is_system(config) and config.name != SYSTEM_CONFIG.name:
         return f"syncd-{config.stem}"
     return "syncd" if is_system(config) or _is_root() else None
@@ -113,8 +115,9 @@ def _is_root() -> bool:
     return sys.platform != "win32" and os.geteuid() == 0
 
 
-def _pipe(explicit_state_dir: Path | None) -> Path:
-    name = f"syncd-{getpass.getuser()}"
+def _pipe(explicit_state_dir: Path | None, config: Path | None) -> Path:
+    service = system_service(config)
+    name = f"{service}-service" if service else f"syncd-{getpass.getuser()}"
     if explicit_state_dir is not None:
         name += f"-{zlib.crc32(os.fsencode(explicit_state_dir)):08x}"
     return Path(rf"\\.\pipe\{name}")

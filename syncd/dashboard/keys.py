@@ -18,13 +18,13 @@ from collections.abc import Callable
 import structlog
 
 from syncd.core.names import displayed
-from syncd.host.plainly import PLAINLY
 
 TICKET_LIFE = 60.0
 """Seconds that a ticket is good for."""
 MOST_TICKETS = 16
 """Tickets that are good at a time; one more, and the oldest is good no longer."""
 
+_PLAINLY = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits, as secrets.token_urlsafe writes them
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ def load_token(path: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | PLAINLY)
+        fd = os.open(path, os.O_RDONLY | _PLAINLY)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _Unfit("it was a symbolic link") from None
@@ -80,7 +80,7 @@ def _write(path: str, token: str) -> None:
     new = f"{path}.new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(new)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAINLY, 0o600)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAINLY, 0o600)
     with open(fd, "w", encoding="ascii") as file:
         file.write(f"{token}\n")
         file.flush()

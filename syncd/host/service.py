@@ -6,6 +6,7 @@ A step looks whether it is due when its turn comes, so that all can be repeated,
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from pathlib import Path
 
 from syncd.host import units, user
 from syncd.host.units import Places
+
+if sys.platform != "win32":
+    import grp
 
 USER = "syncd"
 """The user, and the group, that the system's service runs as."""

@@ -32,9 +32,9 @@ def test_a_new_token_is_for_its_owner_alone_whatever_the_umask(path):
 
 def test_it_is_never_open_to_others_on_its_way(path, monkeypatch):
     seen = []
-    rename = os.rename
+    replace = os.replace
     monkeypatch.setattr(
-        os, "rename", lambda old, new: (seen.append((mode(old), os.path.exists(new))), rename(old, new))
+        os, "replace", lambda old, new: (seen.append((mode(old), os.path.exists(new))), replace(old, new))
     )
     load_token(str(path))
     assert seen == [(0o600, False)]

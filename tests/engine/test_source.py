@@ -112,8 +112,12 @@ def make_device(kind, *number):
     return make
 
 
+def make_fifo(path):
+    os.mkfifo(path)
+
+
 KINDS = {
-    "fifo": lambda path: os.mkfifo(path),
+    "fifo": make_fifo,
     "character device": make_device(stat.S_IFCHR, 1, 5),
     "block device": make_device(stat.S_IFBLK, 7, 250),
 }

@@ -13,6 +13,7 @@ import win32con
 import win32file
 import win32security
 
+from syncd.config import light
 from syncd.control.client import ControlClient, NotRunning
 from syncd.control.steering import JobQuery
 from syncd.host.plainly import below
@@ -51,8 +52,6 @@ class Site:
         self.daemon = None
 
     def pipe(self):
-        from syncd.config import light
-
         return light.control_socket(self.config)
 
     def start(self):
@@ -84,6 +83,7 @@ class Site:
     def ctl(self, *words):
         return subprocess.run(
             [sys.executable, "-m", "syncd", "ctl", "-c", str(self.config), *words],
+            check=False,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
