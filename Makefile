@@ -7,7 +7,7 @@ RUN_LOCK := requirements/run.txt
 READY := $(VENV)/.ready
 ROOMS := core engine store remote watch
 
-.PHONY: help setup run test coverage faults soak broken screenshots lint format lock clean dist deb test-systemd
+.PHONY: help setup run test coverage faults soak broken screenshots lint format lock clean dist deb test-systemd test-windows
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,6 +56,9 @@ deb: dist ## a Debian package, in dist/
 
 test-systemd: $(READY) ## the packages on a Debian that systemd has booted (root; needs apt and the Python registry)
 	SYSTEMD=yes $(BIN)/pytest tests/systemd -s
+
+test-windows: $(READY) ## syncd on Windows' own Python, under wine (needs apt and the Python registry)
+	$(BIN)/python -m tests.windows
 
 lint: $(READY) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -46,7 +46,8 @@ class _Lazy(click.Group):
             return None
         if sys.platform == "win32" and cmd_name in NOT_ON_WINDOWS:
             raise Fault(f"there is no syncd {cmd_name} on Windows", code=Exit.UNAVAILABLE)
-        command: click.Command = importlib.import_module(f"syncd.cli.{cmd_name}").command
+        module = "service_windows" if sys.platform == "win32" and cmd_name == "service" else cmd_name
+        command: click.Command = importlib.import_module(f"syncd.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

@@ -59,7 +59,7 @@ def install(*, system: bool | None, now: bool, dry_run: bool) -> None:
         raise Fault(f"there is no {places.config} yet: write it with syncd init", code=Exit.BAD_CONFIG)
     if packaged := places.packaged_unit():
         click.echo(f"{packaged}: comes with the package")
-    _take(service.install(places, manager, program=units.own_program(), now=now), dry_run=dry_run)
+    take(service.install(places, manager, program=units.own_program(), now=now), dry_run=dry_run)
     if not now:
         option = "--user" if places.user else "--system"
         click.echo(f"Next: edit {places.config}, try it with syncd check -c {places.config}, then")
@@ -76,7 +76,7 @@ def uninstall(*, system: bool | None, purge: bool, dry_run: bool) -> None:
     if packaged := places.packaged_unit():
         verb = "purge" if purge else "remove"
         raise Fault(f"{packaged} comes with a package: apt {verb} syncd", code=Exit.FAILED)
-    _take(service.uninstall(places, manager, purge=purge), dry_run=dry_run)
+    take(service.uninstall(places, manager, purge=purge), dry_run=dry_run)
     if not purge:
         click.echo(f"kept: {', '.join(str(path) for path in places.kept if path.exists()) or 'nothing was there'}")
 
@@ -106,7 +106,7 @@ def _tell(unit: str, shown: dict[str, str]) -> bool:
     return active
 
 
-def _take(steps: Iterable[Step], *, dry_run: bool) -> None:
+def take(steps: Iterable[Step], *, dry_run: bool) -> None:
     """Take the steps that are due, one after the other, and say each."""
     try:
         for step in steps:

@@ -7,7 +7,8 @@ it. Nobody on another machine gets in.
 import asyncio
 import contextlib
 import sys
-from asyncio import windows_events, windows_utils
+from asyncio import windows_utils
+from typing import Any
 
 import pywintypes
 import win32api
@@ -56,8 +57,7 @@ class PipeServer:
 
         The loop's own server of pipes would let every user read.
         """
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, windows_events.ProactorEventLoop)
+        loop: Any = asyncio.get_running_loop()
         assert isinstance(self._runner.server, web.Server)
         try:
             while True:
@@ -70,7 +70,7 @@ class PipeServer:
 
     def _instance(self, flags: int = 0) -> windows_utils.PipeHandle:
         try:
-            handle = win32pipe.CreateNamedPipe(
+            handle: Any = win32pipe.CreateNamedPipe(
                 self._path,
                 win32con.PIPE_ACCESS_DUPLEX | win32con.FILE_FLAG_OVERLAPPED | flags,
                 win32con.PIPE_TYPE_BYTE | win32con.PIPE_READMODE_BYTE | win32con.PIPE_WAIT | _LOCAL,
@@ -89,7 +89,7 @@ class PipeServer:
         return windows_utils.PipeHandle(handle.Detach())
 
 
-def _access() -> "pywintypes.SECURITY_ATTRIBUTESType":
+def _access() -> Any:
     """Return who may open the pipe: this process's user, administrators, and the system."""
     token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32con.TOKEN_QUERY)
     user, _ = win32security.GetTokenInformation(token, win32security.TokenUser)

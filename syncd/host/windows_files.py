@@ -29,14 +29,14 @@ def open_inside(folder: str, path: str, *, follow_symlinks: bool) -> int:
     wanted = below(folder, path)
     handle = _handle(wanted, win32con.GENERIC_READ, 0)
     try:
-        if win32file.GetFileType(handle) != win32file.FILE_TYPE_DISK:
+        if win32file.GetFileType(int(handle)) != win32file.FILE_TYPE_DISK:
             raise OSError(errno.ELOOP, "not a file", wanted)
         if not follow_symlinks:
             above = _handle(extended(folder), 0, win32con.FILE_FLAG_BACKUP_SEMANTICS)
             expected = os.path.join(_name_of(above), *path.split("/"))
             if _name_of(handle).casefold() != expected.casefold():
                 raise OSError(errno.ELOOP, "a link leads elsewhere", wanted)
-        return msvcrt.open_osfhandle(handle.Detach(), os.O_RDONLY | os.O_BINARY)
+        return msvcrt.open_osfhandle(int(handle.Detach()), os.O_RDONLY | os.O_BINARY)
     finally:
         handle.Close()
 
@@ -62,7 +62,7 @@ def _handle(path: str, access: int, flags: int) -> "pywintypes.HANDLEType":
 
 
 def _name_of(handle: "pywintypes.HANDLEType") -> str:
-    return str(win32file.GetFinalPathNameByHandle(handle, 0))
+    return str(win32file.GetFinalPathNameByHandle(int(handle), 0))
 
 
 def _translated(error: "pywintypes.error", path: str | None) -> OSError:

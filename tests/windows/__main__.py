@@ -5,16 +5,13 @@ import sys
 from tests.systemd.packages import Unreachable
 from tests.windows.prepare import prepare, windows
 
-TESTS = (
+TESTS = [
     "tests/windows",
-    *(
-        f"tests/core/test_{name}.py"
-        for name in ("breaker", "chunks", "filenames", "limits", "retry", "settle", "states")
-    ),
+    *(f"tests/core/test_{name}.py" for name in ("breaker", "chunks", "filenames", "limits", "retry", "states")),
     *(f"tests/engine/test_{name}.py" for name in ("gate", "line", "scheduler", "throttle", "upload")),
     *(f"tests/store/test_{name}.py" for name in ("claims", "machine", "uploads")),
     "tests/config/test_units.py",
-)
+]
 """Tests of Windows, and of others those that ask for nothing that only Unix has: names of bytes, modes, devices."""
 
 

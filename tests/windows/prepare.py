@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "WINEDEBUG": "-all",
     "WINEDLLOVERRIDES": "mscoree,mshtml=",  # else it offers to download what nobody needs here
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
 }
 PIP = sys.executable, "-m", "pip"
 RANDOM = """\

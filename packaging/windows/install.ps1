@@ -1,0 +1,29 @@
+<#
+.SYNOPSIS
+Installs syncd for the whole machine and puts its service in place. Run it again to update.
+.PARAMETER Python
+The python.exe of a Python that is installed for all users, 3.11 or later.
+.PARAMETER Wheel
+The syncd wheel to install.
+.PARAMETER Start
+Start the service too, once its configuration is yours.
+#>
+#Requires -RunAsAdministrator
+param(
+    [Parameter(Mandatory)] [string] $Python,
+    [Parameter(Mandatory)] [string] $Wheel,
+    [switch] $Start
+)
+$ErrorActionPreference = 'Stop'
+
+function Invoke-Python {
+    & $Python @args
+    if ($LASTEXITCODE -ne 0) { throw "$Python $args ended with $LASTEXITCODE" }
+}
+
+$running = (Get-Service -Name syncd -ErrorAction SilentlyContinue).Status -eq 'Running'
+if ($running) { Stop-Service -Name syncd }  # files in use can't be replaced
+Invoke-Python -m pip install --disable-pip-version-check --upgrade $Wheel
+$words = @('service', 'install')
+if ($Start -or $running) { $words += '--now' }
+Invoke-Python -m syncd @words
