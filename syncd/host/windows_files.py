@@ -62,7 +62,10 @@ def _handle(path: str, access: int, flags: int) -> "pywintypes.HANDLEType":
 
 
 def _name_of(handle: "pywintypes.HANDLEType") -> str:
-    return str(win32file.GetFinalPathNameByHandle(int(handle), 0))
+    try:
+        return str(win32file.GetFinalPathNameByHandle(int(handle), 0))
+    except pywintypes.error as error:
+        raise _translated(error, None) from None
 
 
 def _translated(error: "pywintypes.error", path: str | None) -> OSError:

@@ -161,7 +161,7 @@ class Observer:
             if not self._over:
                 self._system = _system(self._tree, self._mailbox)
                 self._system.start()
-                self._schedule(self._system, self._tree.root)
+                self._schedule(self._system, self._tree.full(""))
 
     def stop(self) -> None:
         """Watch no more."""

@@ -16,7 +16,7 @@ from itertools import islice
 from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Seen, Stamp
-from syncd.host.plainly import extended
+from syncd.host.plainly import below, extended
 from syncd.watch.patterns import Patterns
 
 EMPTY = "empty"
@@ -50,7 +50,7 @@ class Tree:
     def of(cls, settings: Folder) -> "Tree":
         """Return the tree that the configuration speaks of."""
         return cls(
-            root=extended(settings.path),
+            root=settings.path,
             patterns=Patterns(include=settings.include, exclude=settings.exclude),
             recursive=settings.recursive,
             follow_symlinks=settings.follow_symlinks,
@@ -59,11 +59,11 @@ class Tree:
 
     def full(self, path: str) -> str:
         """Return the absolute path; ``""`` is the root."""
-        return os.path.join(self.root, *path.split("/")) if path else self.root
+        return below(self.root, path) if path else extended(self.root)
 
     def relative(self, full: str) -> str | None:
         """Return what :meth:`full` makes ``full`` of; None for a path outside the tree."""
-        full, root = os.path.normpath(full), os.path.normpath(self.root)
+        full, root = os.path.normpath(extended(full)), os.path.normpath(extended(self.root))
         if full == root:
             return ""
         base = root if root.endswith(os.sep) else root + os.sep
@@ -79,8 +79,9 @@ class Tree:
 
     def identity(self) -> Identity:
         """Return which folder the root is now; OSError if there is none, or none that can be listed."""
-        os.scandir(self.root).close()
-        found = os.stat(self.root)
+        root = extended(self.root)
+        os.scandir(root).close()
+        found = os.stat(root)
         return found.st_dev, found.st_ino
 
     def look(self, path: str) -> Seen | None:
