@@ -4,20 +4,21 @@ import asyncio
 import ctypes
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 import servicemanager
 import win32service
 import win32serviceutil
 
-from syncd.cli.configuration import load
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
 from syncd.cli.service import take
-from syncd.cli.working import working
 from syncd.config import paths
-from syncd.daemon.service import Daemon
 from syncd.host import windows_service
+
+if TYPE_CHECKING:
+    from syncd.daemon.service import Daemon
 
 assert sys.platform == "win32"
 
@@ -94,6 +95,11 @@ class Service(win32serviceutil.ServiceFramework):
 
     def SvcDoRun(self) -> None:  # noqa: N802 - pywin32's name
         """Run the daemon to its end. What is raised makes Windows start it again, and is in the event log."""
+        # What follows takes long to load: only now, for Windows does not wait long for a service to show up.
+        from syncd.cli.configuration import load  # noqa: PLC0415 - as above
+        from syncd.cli.working import working  # noqa: PLC0415 - as above
+        from syncd.daemon.service import Daemon  # noqa: PLC0415 - as above
+
         try:
             loaded = load(str(paths.SYSTEM_CONFIG))
             with working(loaded):
@@ -111,7 +117,7 @@ class Service(win32serviceutil.ServiceFramework):
 
     SvcShutdown = SvcStop
 
-    async def _run(self, daemon: Daemon) -> None:
+    async def _run(self, daemon: "Daemon") -> None:
         self._daemon, self._loop = daemon, asyncio.get_running_loop()
         if self._ending:
             daemon.end()

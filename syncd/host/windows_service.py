@@ -59,6 +59,8 @@ logging:
   file: '{log}'
 """
 _NO_SUCH_SERVICE = 1060
+_UNKNOWN_LEVEL = 124
+"""ERROR_INVALID_LEVEL: wine has not all of these settings, and goes without."""
 _ACCESS = win32service.SERVICE_ALL_ACCESS
 
 
@@ -202,7 +204,11 @@ def _describe(service: Any) -> None:
         (win32service.SERVICE_CONFIG_FAILURE_ACTIONS, actions),
         (win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, True),
     ):
-        win32service.ChangeServiceConfig2(service, level, value)
+        try:
+            win32service.ChangeServiceConfig2(service, level, value)
+        except pywintypes.error as error:
+            if error.winerror != _UNKNOWN_LEVEL:
+                raise
 
 
 def _runs() -> bool:

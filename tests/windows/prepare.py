@@ -124,6 +124,7 @@ def _install_libraries() -> None:
     lock = BUILD / "requirements.txt"
     lock.write_text(wanted)
     call(*PIP, "install", "--quiet", "--no-deps", "--require-hashes", *PLATFORM, "--target", SITE, "-r", lock)
+    (SITE / "syncd.pth").write_text(f"Z:{ROOT}\n".replace("/", "\\"))  # wine has all of this machine as Z:
     lock.rename(installed)
 
 
