@@ -124,18 +124,6 @@ def test_names_that_mean_devices_and_those_in_another_script(site):
     assert site.arrived(*names)
 
 
-def test_another_case_is_another_name_of_the_same_file(site):
-    site.start()
-    (site.inbox / "Cat.JPG").write_bytes(b"cat")
-    assert site.arrived("Cat.JPG")
-    (site.inbox / "Cat.JPG").rename(site.inbox / "cat.jpg")
-    (site.inbox / "next.jpg").write_bytes(b"next")
-    assert site.arrived("next.jpg")
-    site.client.rescan()
-    until(lambda: site.states().get("cat.jpg") == "done", site.states)
-    assert set(site.states().values()) == {"done"}
-
-
 def test_a_file_that_its_writer_keeps_for_himself_is_waited_for(site):
     site.start()
     full = str(site.inbox / "busy.jpg")

@@ -1,4 +1,4 @@
-"""The service: put in place by wine's service manager, and run without it, as under it pywin32 does not get that far."""
+"""The service: put in place by wine's service manager, and run without it: under it pywin32 does not get that far."""
 
 import os
 import subprocess
