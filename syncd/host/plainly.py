@@ -27,7 +27,7 @@ if sys.platform == "win32":
         os.lseek(descriptor, _FAR, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
+        except OSError:
             raise BlockingIOError(errno.EWOULDBLOCK, "another process has it") from None
         finally:
             os.lseek(descriptor, at, os.SEEK_SET)

@@ -153,9 +153,8 @@ def test_only_the_user_administrators_and_the_system_may_open_the_pipe(site):
 def test_a_second_daemon_is_told_who_holds_the_folder(site):
     site.start()
     log = site.base / "second"
-    second = syncd(log, "run", "-c", site.config)
-    assert second.wait(60) == 75
-    second.stdout.close()
+    with syncd(log, "run", "-c", site.config) as second:
+        assert second.wait(60) == 75
     assert f"another syncd (pid {site.daemon.pid})" in log.read_text()
 
 
