@@ -44,5 +44,5 @@ else:
 
 
 def below(folder: str, path: str) -> str:
-    """Return where ``path``, with ``/`` between its parts, is below ``folder``."""
-    return os.path.join(extended(folder), *path.split("/"))
+    """Return where ``path``, with ``/`` between its parts, is below ``folder``; ``C:x`` leads nowhere else."""
+    return os.path.join(extended(folder), "") + path.replace("/", os.sep)
