@@ -30,6 +30,8 @@ class _Copy(Enum):
     WHOLE = "whole"
     PART = "part"
     OTHER = "other"
+    ENDLESS = "endless"
+    """More than the image, and nobody said how much it would be: it may be a server in trouble."""
 
 
 class _Comparison:
@@ -39,8 +41,10 @@ class _Comparison:
         self._content = content
         self._hash = hashlib.sha256()
         self._size = 0
+        self._told = False
 
     def expect(self, length: int | None) -> bool:
+        self._told = length is not None
         if length is not None and length != self._content.size:
             self._size = length
             return False
@@ -54,6 +58,8 @@ class _Comparison:
     def result(self) -> _Copy:
         if self._size < self._content.size:
             return _Copy.PART
+        if self._size > self._content.size and not self._told:
+            return _Copy.ENDLESS
         return _Copy.WHOLE if self._hash.hexdigest() == self._content.key else _Copy.OTHER
 
 
@@ -168,6 +174,8 @@ class ImageRemote:
             return _stored(content)
         if copy is _Copy.OTHER:
             raise Permanent("the server holds another content under this image's hash, and it can't be replaced")
+        if copy is _Copy.ENDLESS:
+            raise Transient("the server's copy of the image goes on beyond its end")
         raise SessionLost("the server took all chunks, but its copy of the image is not whole")
 
     async def poll(self, pending: Pending, content: Content) -> Stored:  # noqa: ARG002 - the contract's
