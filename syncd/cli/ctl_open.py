@@ -6,6 +6,7 @@ On the browser's command line everybody could read it.
 import contextlib
 import html
 import os
+import sys
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -19,6 +20,9 @@ NAME = "open.html"
 
 def show(url: str, socket_path: str) -> None:
     """Have a browser go to ``url``, which the daemon that listens at ``socket_path`` has given."""
+    if sys.platform == "win32":
+        text = "this opens no browser on Windows yet: take the address of syncd ctl open --print to one"
+        raise Fault(text, code=Exit.UNAVAILABLE)
     path = os.path.join(_own_folder(socket_path), NAME)
     write_page(path, url)
     with contextlib.suppress(webbrowser.Error):
