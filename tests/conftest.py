@@ -15,6 +15,16 @@ def pytest_configure():
 
 
 @pytest.fixture(autouse=True)
+def _signals():
+    """Give back what a command that ran in this process has done to the signals: children would inherit it."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [(number, signal.getsignal(number)) for number in numbers]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def _quiet_logs():
     """Render logs as the program does, to nowhere: structlog's own default draws tracebacks, at great cost."""
     logs.configure(level="info", format="json", stream=io.StringIO())
