@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 FATAL = ("job.crashed", "daemon.failed", "library")
 """Events that tell of a bug, whatever else happens."""
-DEEPEST = 4
+DEEPEST = 8
 """Directories that are open on the way to one file."""
 put_away = aftermath_module._put_away
 
@@ -280,7 +280,7 @@ _WITNESSED: dict[str, Callable[["World"], Any]] = {
 
 
 @contextlib.contextmanager
-def _no_signals(_: Daemon) -> Generator[None]:
+def _heeds_none(_: object) -> Generator[None]:
     yield
 
 
@@ -289,4 +289,4 @@ async def _nothing_served(_: Daemon) -> AsyncGenerator[None]:
     yield
 
 
-_NO_PROCESS = {"serving": _nothing_served, "_signals": _no_signals}
+_NO_PROCESS = {"serving": _nothing_served, "signals": SimpleNamespace(END=(), RELOAD=(), calling=_heeds_none)}
