@@ -6,8 +6,9 @@ import { Selection } from "../files/selection.js";
 import { live, on } from "../live.js";
 import { changed, replace } from "../route.js";
 import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
-import { h, icon, say, set } from "../ui/dom.js";
+import { h, icon, say } from "../ui/dom.js";
 import { count } from "../ui/format.js";
+import { Pages } from "../ui/pages.js";
 import { VirtualList } from "../ui/virtual.js";
 
 const PAGE = 100;
@@ -61,12 +62,13 @@ class Files {
       layout: width => ({ columns: 1, height: width < 640 ? 96 : 64 }),
       render: job => makeRow(job, this.selection),
       update: (row, job) => followRow(row, job, this.selection.has(job)),
-      end: () => this.more(),
+      end: () => this.pages.more(),
     });
+    this.pages = new Pages(this.list, { take: jobs => this.take(jobs), fail: error => say(this.note, error.message) });
     this.offs = [
       on("job", job => this.happened(job)),
       on("progress", () => this.progress()),
-      on("connection", connection => connection === "open" && !this.loaded && this.load()),
+      on("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
     ];
     this.element = h(
       "div",
@@ -97,7 +99,7 @@ class Files {
     this.folder.leave();
     this.remote.leave();
     this.offs.forEach(off => off());
-    this.stop?.abort();
+    this.pages.leave();
   }
 
   params(params) {
@@ -118,51 +120,28 @@ class Files {
   }
 
   async load() {
-    this.stop?.abort();
-    this.stop = new AbortController();
-    scrollTo(0, 0);
-    set(this.list.element, { "aria-busy": "true" }); // what stands there answers an earlier question
     this.jobs = [];
     this.known = new Map();
-    this.cursor = null;
-    this.loaded = this.asking = false;
     this.fresh.hidden = true;
     this.selection.choose([]);
-    await this.more(true);
+    await this.pages.begin(this.query);
   }
 
-  async more(first = false) {
-    if (this.asking || (!first && !this.cursor)) return;
-    this.asking = true;
-    const { signal } = this.stop;
-    try {
-      const page = await api.jobs({ ...this.query, before: this.cursor }, signal);
-      if (signal.aborted) return; // it came after another question was asked
-      this.loaded = true;
-      this.asking = false;
-      this.cursor = page.next;
-      for (const job of page.jobs) {
-        if (!this.known.has(job.id)) this.jobs.push(job);
-        this.known.set(job.id, job);
-      }
-      this.jobs = this.jobs.map(job => this.known.get(job.id));
-      this.shown();
-      if (page.partial) this.more(); // a search that takes long goes on
-    } catch (error) {
-      if (signal.aborted) return;
-      this.asking = false;
-      set(this.list.element, { "aria-busy": null });
-      say(this.note, error.message);
+  take(jobs) {
+    for (const job of jobs) {
+      if (!this.known.has(job.id)) this.jobs.push(job);
+      this.known.set(job.id, job);
     }
+    this.jobs = this.jobs.map(job => this.known.get(job.id));
+    this.shown();
   }
 
   shown() {
-    say(this.note, this.jobs.length ? `${count(this.jobs.length)} shown${this.cursor ? ", more below" : ""}` : "");
+    say(this.note, this.jobs.length ? `${count(this.jobs.length)} shown${this.pages.next ? ", more below" : ""}` : "");
     this.empty.hidden = this.jobs.length > 0;
     if (!this.jobs.length)
       this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
     this.selection.follow();
-    set(this.list.element, { "aria-busy": null });
     this.list.show(this.jobs);
   }
 
@@ -203,7 +182,7 @@ class Files {
         updated_at: job.updated_at,
       });
       this.list.schedule();
-    } else if (this.loaded && (!this.chosen.state || this.chosen.state === job.state)) {
+    } else if (this.pages.loaded && (!this.chosen.state || this.chosen.state === job.state)) {
       if (scrollY < 100 && !this.selection.size && (this.chosen.sort || "latest") === "latest") this.reload();
       else this.fresh.hidden = false;
     }
@@ -218,12 +197,12 @@ class Files {
   }
 
   async refresh() {
-    const page = await api.jobs(this.query, this.stop.signal).catch(() => null);
+    const page = await api.jobs(this.query, this.pages.stop.signal).catch(() => null);
     if (!page) return;
     const old = this.jobs.filter(job => !page.jobs.some(other => other.id === job.id));
     this.jobs = [...page.jobs, ...old];
     this.known = new Map(this.jobs.map(job => [job.id, job]));
-    this.cursor ??= page.next;
+    this.pages.next ??= page.next;
     this.shown();
   }
 }

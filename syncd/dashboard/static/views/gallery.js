@@ -1,12 +1,12 @@
 /** The gallery: pictures of what was uploaded, newest first. */
 
-import { api } from "../api.js";
 import { live, on } from "../live.js";
 import { changed, replace } from "../route.js";
-import { h, icon, say, set } from "../ui/dom.js";
+import { h, icon, say } from "../ui/dom.js";
 import { base, count, day, kind } from "../ui/format.js";
 import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
 import { thumb } from "../ui/thumb.js";
+import { Pages } from "../ui/pages.js";
 import { VirtualList } from "../ui/virtual.js";
 
 const PAGE = 100;
@@ -35,14 +35,15 @@ class Gallery {
       },
       render: entry => this.tile(entry),
       update: () => {},
-      end: () => this.more(),
+      end: () => this.pages.more(),
     });
+    this.pages = new Pages(this.list, { take: jobs => this.take(jobs), fail: error => say(this.note, error.message) });
     this.list.element.addEventListener("keydown", event => this.walk(event));
     const onscroll = () => this.tellDay();
     addEventListener("scroll", onscroll, { passive: true });
     this.offs = [
       on("job", job => this.happened(job)),
-      on("connection", connection => connection === "open" && !this.loaded && this.load()),
+      on("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
       () => removeEventListener("scroll", onscroll),
     ];
     this.element = h(
@@ -68,7 +69,7 @@ class Gallery {
     this.folder.leave();
     this.remote.leave();
     this.offs.forEach(off => off());
-    this.stop?.abort();
+    this.pages.leave();
   }
 
   params(params) {
@@ -84,41 +85,18 @@ class Gallery {
   }
 
   async load() {
-    this.stop?.abort();
-    this.stop = new AbortController();
-    scrollTo(0, 0);
-    set(this.list.element, { "aria-busy": "true" }); // what stands there answers an earlier question
     this.entries = new Map();
-    this.cursor = null;
-    this.loaded = false;
-    this.asking = false;
     this.fresh.hidden = true;
     this.news = 0;
-    await this.more(true);
+    await this.pages.begin(this.query);
   }
 
-  /** Ask for the next page. A file on two servers is one tile. */
-  async more(first = false) {
-    if (this.asking || (!first && !this.cursor)) return;
-    this.asking = true;
-    const { signal } = this.stop;
-    try {
-      const page = await api.jobs({ ...this.query, before: this.cursor }, signal);
-      if (signal.aborted) return; // it came after another question was asked
-      for (const job of page.jobs) this.add(job);
-      this.cursor = page.next;
-      this.loaded = true;
-      this.asking = false;
-      this.shown();
-      if (page.partial) this.more(); // a search that takes long goes on
-    } catch (error) {
-      if (signal.aborted) return;
-      this.asking = false;
-      set(this.list.element, { "aria-busy": null });
-      say(this.note, error.message);
-    }
+  take(jobs) {
+    for (const job of jobs) this.add(job);
+    this.shown();
   }
 
+  /** A file on two servers is one tile. */
   add(job) {
     const entry = this.entries.get(job.path);
     if (!entry) this.entries.set(job.path, { ...job, remotes: [job.remote] });
@@ -127,7 +105,7 @@ class Gallery {
 
   shown() {
     const items = [...this.entries.values()];
-    say(this.note, items.length ? `${count(items.length)}${this.cursor ? " and more" : ""}` : "");
+    say(this.note, items.length ? `${count(items.length)}${this.pages.next ? " and more" : ""}` : "");
     this.empty.hidden = items.length > 0;
     if (!items.length) {
       const filtered = this.chosen.some(Boolean);
@@ -141,7 +119,6 @@ class Gallery {
         ),
       );
     }
-    set(this.list.element, { "aria-busy": null });
     this.list.show(items);
     this.tellDay();
   }
@@ -168,7 +145,7 @@ class Gallery {
   }
 
   happened(job) {
-    if (job.state !== "done" || !this.loaded || this.entries.get(job.path)?.remotes.includes(job.remote)) return;
+    if (job.state !== "done" || !this.pages.loaded || this.entries.get(job.path)?.remotes.includes(job.remote)) return;
     if (this.chosen.some(Boolean) || scrollY > 200) {
       this.news = (this.news ?? 0) + 1;
       this.fresh.hidden = false;
