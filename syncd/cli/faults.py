@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from syncd.config.errors import ConfigError
+from syncd.config.errors import ConfigError, ForbiddenError
 
 
 class Exit(IntEnum):
@@ -40,4 +40,5 @@ class Fault(Exception):  # noqa: N818 - it is the end of a command, maybe a fine
 
 def bad_config(error: ConfigError) -> Fault:
     """Return the fault that ends a command whose configuration can't be used."""
-    return Fault(*map(str, error.problems), code=Exit.BAD_CONFIG)
+    code = Exit.DENIED if isinstance(error, ForbiddenError) else Exit.BAD_CONFIG
+    return Fault(*map(str, error.problems), code=code)

@@ -17,6 +17,7 @@ import yaml
 from yaml.events import AliasEvent, Event, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
 from syncd.config.errors import ConfigError, Problem
+from syncd.config.forbidden import forbidden
 
 MAX_BYTES = 1024 * 1024
 MAX_VALUES = 20_000
@@ -117,7 +118,7 @@ def _text(path: Path) -> str:
     except IsADirectoryError:
         reason = "is a folder — name the file in it"
     except PermissionError:
-        reason = "may not be read — check its owner and mode"
+        raise forbidden(path) from None
     except UnicodeDecodeError:
         reason = "is not in UTF-8 — save it in that encoding"
     except (OSError, ValueError) as error:

@@ -29,3 +29,7 @@ class ConfigError(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+class ForbiddenError(ConfigError):
+    """This user may not read it."""

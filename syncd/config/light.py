@@ -10,6 +10,7 @@ from typing import Any
 from syncd.config import paths
 from syncd.config.document import Document, KeyPath, expand, read
 from syncd.config.errors import ConfigError, Problem
+from syncd.config.forbidden import forbidden
 
 _SOCKET: KeyPath = ("control", "socket")
 
@@ -17,14 +18,21 @@ _SOCKET: KeyPath = ("control", "socket")
 def find(explicit: str | None) -> Path:
     """Name the configuration file: the one given, else `$SYNCD_CONFIG`, else the first that exists.
 
-    ConfigError when there is none.
+    ConfigError when there is none, or when this user may not know.
     """
     named = explicit or os.environ.get("SYNCD_CONFIG")
     if named:
         return Path(named)
     usual = (paths.user_config(), paths.SYSTEM_CONFIG)
     for path in usual:
-        if os.path.exists(path):
+        try:
+            path.stat()
+        except PermissionError:
+            if path == paths.SYSTEM_CONFIG:  # a home that is not ours to enter is not our home
+                raise forbidden(path) from None
+        except OSError:
+            continue
+        else:
             return path
     tried = " nor ".join(map(str, usual))
     raise ConfigError(Problem(message=f"there is no configuration, neither {tried} — write one with syncd init"))

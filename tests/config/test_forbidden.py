@@ -1,0 +1,75 @@
+"""Whom a configuration is kept from, and what they are told. Only root can be somebody else for that."""
+
+import grp
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.cli.faults import Exit, bad_config
+from syncd.config import document, light, paths
+from syncd.config.errors import ConfigError, ForbiddenError
+from syncd.host import user
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
+
+GROUP = "daemon"
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The system's configuration, in a folder for root and the members of a group."""
+    with tempfile.TemporaryDirectory() as top:  # pytest's own folders keep all others out by themselves
+        os.chmod(top, 0o755)
+        path = Path(top, "etc", "config.yaml")
+        path.parent.mkdir()
+        path.write_text("")
+        for place, mode in (path, 0o640), (path.parent, 0o750):
+            os.chown(place, 0, grp.getgrnam(GROUP).gr_gid)
+            os.chmod(place, mode)
+        monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
+        monkeypatch.setenv("XDG_CONFIG_HOME", "/root")  # as where `su` keeps the home: it is nobody's to enter
+        yield path
+
+
+def refused_to(name: str, path: Path) -> str:
+    """Return what a user is told, by the file's name and without it."""
+    with user.rights_of(name):
+        with pytest.raises(ForbiddenError) as unnamed:
+            light.find(None)
+        with pytest.raises(ForbiddenError) as named:
+            document.read(path)
+    assert str(unnamed.value) == str(named.value)
+    assert bad_config(named.value).code == Exit.DENIED
+    return str(named.value)
+
+
+def test_who_is_not_of_the_group_learns_how_to_join_it(system: Path) -> None:
+    said = refused_to("nobody", system)
+    assert said == (
+        f"{system}: may not be read by you — ask with sudo, join its group (sudo usermod -aG {GROUP} nobody, "
+        "then log in again), or name another with -c"
+    )
+
+
+@pytest.mark.parametrize(("mode", "group"), [(0o700, GROUP), (0o750, "root")])
+def test_joining_is_no_advice_where_it_does_not_help(system: Path, mode: int, group: str) -> None:
+    os.chown(system.parent, 0, grp.getgrnam(group).gr_gid)
+    system.parent.chmod(mode)
+    assert "ask with sudo, or name another" in refused_to("nobody", system)
+
+
+def test_who_is_of_the_group_finds_it(system: Path) -> None:
+    with user.rights_of(GROUP):
+        assert light.find(None) == system
+    system.chmod(0o600)
+    with user.rights_of(GROUP), pytest.raises(ForbiddenError, match="ask with sudo, or name another"):
+        document.read(system)
+
+
+def test_a_file_that_is_not_there_is_another_matter(system: Path) -> None:
+    system.unlink()
+    with user.rights_of(GROUP), pytest.raises(ConfigError, match="there is no configuration"):
+        light.find(None)
