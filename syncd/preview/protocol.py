@@ -1,7 +1,7 @@
-"""What goes over the socket between the daemon and the worker.
+"""What goes over the socket between the daemon and the worker, and what the worker may take.
 
-A request is :data:`REQUEST`, with the open file beside it as a descriptor: its bytes never pass through the daemon. The
-answer is :data:`ANSWER` and so many bytes, a WebP image or the reason why there is none.
+A request is :data:`REQUEST`, and the open file goes with it, as the system has it: its bytes never pass through the
+daemon. The answer is :data:`ANSWER` and so many bytes, a WebP image or the reason why there is none.
 """
 
 import struct
@@ -10,6 +10,10 @@ REQUEST = struct.Struct(">I")
 """The longest edge in pixels."""
 ANSWER = struct.Struct(">?I")
 """Whether there is a picture, and how many bytes follow."""
+MEMORY = 1024 * 1024 * 1024
+"""Bytes of memory: 128 million pixels of four bytes, and what scales them down."""
+SECONDS = 10
+"""Of computing for one picture."""
 
 
 class Unshowable(Exception):  # noqa: N818 - it says what is the case

@@ -6,14 +6,17 @@ token, no terminal whose Ctrl-C is meant for the daemon.
 
 import asyncio
 import os
-import signal
 import socket
-import subprocess
 import sys
 
 import structlog
 
 from syncd.preview.protocol import ANSWER, REQUEST, Unshowable
+
+if sys.platform == "win32":
+    from syncd.preview import windows as system
+else:
+    from syncd.preview import unix as system
 
 IDLE = 60.0
 """Seconds after the last picture until the worker is ended."""
@@ -22,7 +25,8 @@ PATIENCE = 20.0
 TRIES = 2
 """A worker that dies may have been ended by somebody else; the second one shows that it was the picture."""
 READ = 256 * 1024
-_KEPT = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH")
+_ARGUMENTS = ("-P", "-m", "syncd.preview.worker")
+_KEPT = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT")
 """What an interpreter may need of the environment to start at all."""
 
 log = structlog.get_logger()
@@ -49,8 +53,6 @@ class Renderer:
 
     async def render(self, descriptor: int, edge: int) -> bytes:
         """Return the open file as a WebP image, ``edge`` pixels long at most; :class:`Unshowable` if it can't be."""
-        if sys.platform == "win32":
-            raise Unshowable("there are no previews on Windows")
         async with self._turn:
             self._stay()
             try:
@@ -80,7 +82,7 @@ class Renderer:
             except _Died:
                 code = await self._end()
                 log.warning("preview.worker_died", code=code)
-                if code == -signal.SIGXCPU:
+                if code == system.EXHAUSTED:
                     break
         raise Unshowable("it takes too much to be shown")
 
@@ -108,7 +110,8 @@ class _Worker:
         self._channel, theirs = socket.socketpair()
         try:
             self._channel.setblocking(False)
-            self.process = _spawn(theirs.fileno())
+            kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+            self.process = system.Process(_ARGUMENTS, theirs, kept)
         except OSError:
             self._channel.close()
             raise
@@ -118,7 +121,7 @@ class _Worker:
     async def ask(self, descriptor: int, edge: int) -> bytes:
         """Return a picture; :class:`Unshowable` or :class:`_Died`."""
         try:
-            socket.send_fds(self._channel, [REQUEST.pack(edge)], [descriptor])
+            self.process.send(self._channel, REQUEST.pack(edge), descriptor)
             found, length = ANSWER.unpack(await self._receive(ANSWER.size))
             body = await self._receive(length)
         except OSError:
@@ -140,19 +143,4 @@ class _Worker:
     def end(self) -> int:
         """End the process and return its code; blocks for as long as the kernel needs to clear it away."""
         self._channel.close()
-        self.process.kill()
-        return self.process.wait()
-
-
-def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "syncd.preview.worker", str(descriptor)],
-        pass_fds=(descriptor,),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        # One heap, however many threads a decoder starts: each would take its share of the address space.
-        env={"MALLOC_ARENA_MAX": "1", **{name: os.environ[name] for name in _KEPT if name in os.environ}},
-        start_new_session=True,
-    )
+        return self.process.end()

@@ -1,0 +1,124 @@
+"""The process that makes previews: an open file goes to it, and it ends when idle, dead, hanging, or left alone."""
+
+import asyncio
+import io
+import subprocess
+import sys
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+import win32api
+import win32con
+import win32event
+import win32job
+from PIL import Image
+
+from syncd.preview.protocol import MEMORY, Unshowable
+from syncd.preview.renderer import Renderer
+from tests.daemon.site import until
+from tests.preview.images import KINDS, bomb, png
+from tests.preview.test_renderer import ORPHANS
+
+PATIENCE = 30_000
+
+
+@pytest.fixture
+async def renderer():
+    made = Renderer()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(KINDS["jpg"])
+    return path
+
+
+async def shown(renderer, path, data=None, edge=100):
+    if data is not None:
+        path.write_bytes(data)
+    with path.open("rb") as file:
+        return Image.open(io.BytesIO(await renderer.render(file.fileno(), edge))).size
+
+
+def opened(pid):
+    """Return the process, whatever else may get its number."""
+    return win32api.OpenProcess(win32con.SYNCHRONIZE | win32con.PROCESS_TERMINATE, False, pid)
+
+
+def gone(process, patience=PATIENCE):
+    return win32event.WaitForSingleObject(process, patience) == win32event.WAIT_OBJECT_0
+
+
+async def test_one_worker_makes_many_pictures(renderer, image, tmp_path):
+    assert renderer.pid is None
+    assert await shown(renderer, image) == (100, 50)
+    pid, process = renderer.pid, opened(renderer.pid)
+    for data in (bomb(), b"", KINDS["png"][:100]):
+        with pytest.raises(Unshowable):
+            await shown(renderer, tmp_path / "bad", data)
+    assert await asyncio.gather(*(shown(renderer, image, edge=40) for _ in range(20))) == [(40, 20)] * 20
+    assert renderer.pid == pid
+    await renderer.close()
+    assert gone(process, 0)
+
+
+async def test_it_keeps_no_file_open(renderer, image):
+    await shown(renderer, image)
+    image.rename(image.with_name("b.jpg"))
+
+
+async def test_it_ends_when_idle_and_another_is_started(image):
+    renderer = Renderer(idle=0.01)
+    await shown(renderer, image)
+    await until(lambda: renderer.pid is None)
+    assert await shown(renderer, image) == (100, 50)
+    await renderer.close()
+
+
+async def test_one_that_is_killed_is_replaced(renderer, image):
+    await shown(renderer, image)
+    pid, process = renderer.pid, opened(renderer.pid)
+    win32api.TerminateProcess(process, 1)
+    assert await shown(renderer, image) == (100, 50)
+    assert renderer.pid not in (None, pid)
+
+
+async def test_one_that_takes_too_long_is_ended_and_the_next_picture_comes(renderer, image, tmp_path):
+    await shown(renderer, image)
+    process = opened(renderer.pid)
+    renderer._patience = 0.05
+    with pytest.raises(Unshowable, match="too long"):
+        await shown(renderer, tmp_path / "large", png(4000, 4000, rows=bytes(4001 * 4000)), edge=1600)
+    assert gone(process, 0)
+    renderer._patience = 20
+    assert await shown(renderer, image) == (100, 50)
+
+
+async def test_it_is_in_a_job_that_limits_it(renderer, image):
+    """As far as the system tells: wine puts processes into jobs, and forgets the limits."""
+    await shown(renderer, image)
+    process = renderer._worker.process
+    job = process._job._job
+    assert win32job.IsProcessInJob(int(process._popen._handle), job)
+    limits = win32job.QueryInformationJobObject(job, win32job.JobObjectExtendedLimitInformation)
+    if not limits["BasicLimitInformation"]["LimitFlags"]:
+        pytest.skip("this Windows does not tell the limits of a job")
+    assert limits["ProcessMemoryLimit"] == MEMORY
+    assert limits["BasicLimitInformation"]["ActiveProcessLimit"] == 1
+    assert limits["BasicLimitInformation"]["PerProcessUserTimeLimit"] > 0
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_it_dies_with_a_daemon_that_is_killed(image, tmp_path, at_work):
+    (tmp_path / "b").write_bytes(png(9000, 9000, rows=bytes(9001 * 9000)) if at_work else b"")
+    command = [sys.executable, "-c", ORPHANS, image, tmp_path / "b"]
+    with subprocess.Popen(command, stdin=-3, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        process = opened(int(child.stdout.readline()))
+        child.kill()
+    assert gone(process)
