@@ -17,6 +17,7 @@ from syncd.cli.showing import showing
 from syncd.config.load import Loaded
 from syncd.core.names import displayed
 from syncd.daemon.once import Snapshot, Summary, once
+from syncd.places import full
 
 
 @click.command(epilog=examples("syncd once", "syncd once --json -c photos.yaml"))
@@ -80,6 +81,6 @@ def _told(summary: Summary) -> Iterator[str]:
     yield numbers + (f"; {words.size(summary.sent)} sent in {words.duration(summary.seconds)}" if summary.sent else "")
     for problem in summary.problems:
         detail = f": {problem.detail}" if problem.detail else ""
-        yield words.clean(f"{os.path.join(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")
+        yield words.clean(f"{full(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")
     for name in summary.unreachable:
         yield f"server {words.clean(name)} is out of reach: syncd check"

@@ -16,6 +16,7 @@ from syncd.cli.showing import showing, shown
 from syncd.cli.where import places_of
 from syncd.daemon.restore import Report, restore
 from syncd.daemon.tree import InUse
+from syncd.places import full
 
 
 @click.command(epilog=examples("syncd restore --to back", "syncd restore --to back inbox/2026"))
@@ -59,6 +60,6 @@ def _told(report: Report) -> Iterator[str]:
     fetched = f"; {words.size(report.fetched)} fetched in {words.duration(report.seconds)}" if report.fetched else ""
     yield numbers + fetched
     for problem in report.problems:
-        yield words.clean(f"{os.path.join(problem.folder, problem.path)} {problem.state}: {problem.detail}")
+        yield words.clean(f"{full(problem.folder, problem.path)} {problem.state}: {problem.detail}")
     if report.not_uploaded:
         yield f"{words.count(report.not_uploaded, 'file')} not on any server yet as last seen here"

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Sequence
 
 import click
@@ -17,6 +16,7 @@ from syncd.cli.where import places_of
 from syncd.config.load import Loaded
 from syncd.control.client import ControlClient, ControlError
 from syncd.daemon.verify import Problem, Report, Verdict, repair, verify
+from syncd.places import full
 
 PART = 20
 """Jobs that the daemon is asked to look at together."""
@@ -104,7 +104,7 @@ def _told(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
     yield numbers + fetched
     for problem in report.problems:
         yield words.clean(
-            f"{os.path.join(problem.folder, problem.path)} on {problem.remote} {problem.state}: {problem.detail}"
+            f"{full(problem.folder, problem.path)} on {problem.remote} {problem.state}: {problem.detail}"
         ) + (_fate(problem) if mend else "")
     for name, reason in report.down.items():
         yield words.clean(f"server {name} is out of reach: {reason}")

@@ -5,6 +5,7 @@ A job goes as its id in digits, a file as a ``file://`` URI that holds the bytes
 """
 
 import os
+import sys
 from urllib.parse import quote, unquote_to_bytes
 
 Target = int | str
@@ -14,19 +15,38 @@ _SCHEME = "file://"
 _LARGEST_ID = 2**63 - 1
 _LONGEST_PATH = 4096
 
+if sys.platform == "win32":
+
+    def _to_uri(path: str) -> str:
+        r"""Make ``/C:/photos`` of ``C:\photos``, and ``server/share`` of ``\\server\share``."""
+        slashed = path.replace("\\", "/")
+        return slashed[2:] if slashed.startswith("//") else f"/{slashed}"
+
+    def _from_uri(path: str) -> str:
+        return (path[1:] if path.startswith("/") else f"//{path}").replace("/", "\\")
+
+else:
+
+    def _to_uri(path: str) -> str:
+        return path
+
+    def _from_uri(path: str) -> str:
+        return path
+
 
 def encode(target: Target) -> str:
     """Return the form that goes over the wire; :func:`decode` turns it back."""
-    return str(target) if isinstance(target, int) else _SCHEME + quote(os.fsencode(target))
+    return str(target) if isinstance(target, int) else _SCHEME + quote(os.fsencode(_to_uri(target)))
 
 
 def decode(text: str) -> Target:
     """Return the id or the path that ``text`` names; ValueError with one line where it names neither."""
     if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= _LARGEST_ID:
         return int(text)
-    if not text.startswith(_SCHEME + "/"):
-        raise ValueError("a target is a job's id or a file:// URI with an absolute path")
-    path = unquote_to_bytes(text.removeprefix(_SCHEME))
-    if b"\0" in path or len(path) > _LONGEST_PATH:
+    raw = unquote_to_bytes(text.removeprefix(_SCHEME))
+    if b"\0" in raw or len(raw) > _LONGEST_PATH:
         raise ValueError("the file:// URI holds no path that can exist")
-    return os.fsdecode(path)
+    path = _from_uri(os.fsdecode(raw))
+    if not text.startswith(_SCHEME) or not os.path.isabs(path):
+        raise ValueError("a target is a job's id or a file:// URI with an absolute path")
+    return path

@@ -1,6 +1,5 @@
 """Verify, asked of the running daemon: over the ways that the uploads take, and within their bounds."""
 
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncd.control import steering as api
@@ -9,6 +8,7 @@ from syncd.core.states import State
 from syncd.daemon.copies import Course, for_each
 from syncd.daemon.rooms import Rooms
 from syncd.daemon.verify import BAD, compare
+from syncd.places import full
 from syncd.remote.base import Taker
 from syncd.store.jobs import JobRecord
 from syncd.store.ledger import Copy
@@ -26,7 +26,7 @@ async def audit(rooms: Rooms, records: Sequence[JobRecord], *, repair: bool) -> 
         verdict, detail = await _verdict(rooms, record, copies.get(record.id))
         findings[record.id] = {
             "id": record.id,
-            "path": displayed(os.path.join(record.folder, record.path)),
+            "path": displayed(full(record.folder, record.path)),
             "remote": record.remote,
             "verdict": verdict,
             "detail": detail,

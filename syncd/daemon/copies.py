@@ -16,6 +16,7 @@ from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.names import displayed
 from syncd.engine.throttle import Meter, Pace
+from syncd.places import inside
 from syncd.remote.base import Remote, Taker
 from syncd.remote.make import make_remote
 from syncd.store.ledger import Copy, Ledger, Place
@@ -115,25 +116,18 @@ def places(config: Config, paths: Sequence[str]) -> list[Place]:
         return [Place(folder=folder) for folder in folders]
     named: list[Place] = []
     for path in sorted(paths):  # what is within another comes after it
-        at = [Place(folder=folder, path=_relative(path, folder)) for folder in folders if _is_within(path, folder)]
+        found = [(folder, inside(folder, path)) for folder in folders]
+        at = [Place(folder=folder, path=below or None) for folder, below in found if below is not None]
         if not at:
             raise NotWatched(f"{displayed(path)} is in none of the watched folders")
         named += [place for place in at if not any(_covers(other, place) for other in named)]
     return named
 
 
-def _relative(path: str, folder: str) -> str | None:
-    return None if path == folder else os.path.relpath(path, folder)
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(os.path.join(folder, ""))
-
-
 def _covers(other: Place, place: Place) -> bool:
     if other.folder != place.folder:
         return False
-    return other.path is None or (place.path is not None and _is_within(place.path, other.path))
+    return other.path is None or (place.path is not None and f"{place.path}/".startswith(f"{other.path}/"))
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,6 +1,5 @@
 """What store and engine know of a job, in the shapes of the control API: names fit for showing, times with a zone."""
 
-import os
 import time
 from datetime import UTC, datetime
 
@@ -9,13 +8,14 @@ from syncd.control import targets
 from syncd.core.names import displayed
 from syncd.core.states import State
 from syncd.engine.upload import Progress
+from syncd.places import full
 from syncd.store.jobs import Change, JobRecord, Step
 
 
 def job(record: JobRecord, sent: int | None) -> api.Job:
     """Return a job as it is listed; ``sent`` bytes of it have arrived, if it is in flight."""
     due = max(0.0, record.due_at - time.time()) if record.due_at is not None else None
-    path = os.path.join(record.folder, record.path)
+    path = full(record.folder, record.path)
     found: api.Job = {
         "id": record.id,
         "path": displayed(path),
@@ -43,7 +43,7 @@ def job_event(change: Change) -> api.JobEvent:
     """Return the change of a job's state."""
     return {
         "id": change.job_id,
-        "path": displayed(os.path.join(change.folder, change.path)),
+        "path": displayed(full(change.folder, change.path)),
         "folder": displayed(change.folder),
         "remote": change.remote,
         "state": change.after.value,
@@ -60,7 +60,7 @@ def flight(remote: str, progress: Progress) -> api.Flight:
     job = progress.job
     return {
         "id": job.id,
-        "path": displayed(os.path.join(job.folder, job.path)),
+        "path": displayed(full(job.folder, job.path)),
         "remote": remote,
         "size": job.size,
         "sent": progress.sent,

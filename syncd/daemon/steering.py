@@ -19,6 +19,7 @@ from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles
 from syncd.engine.lane import Lane
 from syncd.engine.throttle import STEP
+from syncd.places import inside
 from syncd.store.jobs import JobRecord, Wanted
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
@@ -174,7 +175,7 @@ class DaemonSteering(api.Steering):
                 watch.request_rescan()
             return
         for folder, watch in watches.items():
-            if f"{path}/".startswith(os.path.join(folder, "")):
+            if inside(folder, path) is not None:
                 watch.request_rescan(path)
                 return
         raise api.NotFound(f"{displayed(path)} is in none of the watched folders")
@@ -230,10 +231,10 @@ class DaemonSteering(api.Steering):
     def _why_unknown(self, path: str) -> str:
         """Say why a path has no job, as far as that is plain."""
         for folder, watch in self._daemon.rooms.folders.watches.items():
-            if path.startswith(os.path.join(folder, "")):
+            if below := inside(folder, path):
                 if not os.path.lexists(path):
                     return "there is no such file"
-                if watch.settling(os.path.relpath(path, folder)):
+                if watch.settling(below):
                     return "not taken yet: the file is still being written, or was a moment ago"
                 return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"
         return "it is in none of the watched folders"

@@ -95,7 +95,7 @@ class Door:
             token = await asyncio.to_thread(load_token, os.path.join(self._state_dir, TOKEN_FILE))
             listening = bind(self._host, self._port)
         except OSError as error:
-            reason = f"{os.strerror(error.errno) if error.errno else error}: {_advice(error)}"
+            reason = f"{_reason(error)}: {_advice(error)}"
             self._trouble = f"the dashboard could not listen at {place}: {reason}"
             log.error("dashboard.unavailable", address=place, reason=reason)  # noqa: TRY400 - the reason says it all
             return
@@ -160,6 +160,11 @@ def bind(host: str, port: int) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it from here
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(REST_TIMEOUT * 1000))
     return listening
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words, without the address that a listening socket's error has in it."""
+    return (error.strerror or str(error)).partition(" (while attempting")[0]
 
 
 def _advice(error: OSError) -> str:

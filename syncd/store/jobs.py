@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from syncd.core.model import Seen, Session, Stamp, Stored
 from syncd.core.states import Cause, Outcome, State
+from syncd.places import inside
 from syncd.store import claims, intake, ledger, listing, people, uploads
 from syncd.store.database import Database
 from syncd.store.intake import Vanished
@@ -217,11 +218,10 @@ class JobStore:
     async def jobs_of(self, path: str, folders: Sequence[str]) -> list[JobRecord]:
         """Return the jobs of a file: ``path`` is absolute, or relative to whichever of ``folders`` holds it."""
         if os.path.isabs(path):
-            prefixes = [(folder, os.path.join(folder, "")) for folder in folders]
-            places = [(folder, path.removeprefix(prefix)) for folder, prefix in prefixes if path.startswith(prefix)]
+            found = [(folder, below) for folder in folders if (below := inside(folder, path))]
         else:
-            places = [(folder, path) for folder in folders]
-        return await self.database.read(lambda connection: people.jobs_of(connection, places))
+            found = [(folder, path) for folder in folders]
+        return await self.database.read(lambda connection: people.jobs_of(connection, found))
 
     async def page(self, wanted: Wanted) -> Page:
         """Return a page of jobs."""

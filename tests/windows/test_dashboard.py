@@ -1,0 +1,100 @@
+"""The dashboard of a daemon on Windows, as a browser speaks to it: log in, drop a file, look at it."""
+
+import io
+import re
+import socket
+import sys
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+from PIL import Image
+
+from syncd.control.client import Refused
+from syncd.control.targets import encode
+from tests.e2e.processes import until
+from tests.preview.images import KINDS
+from tests.windows.test_daemon import site
+
+__all__ = ["site"]
+
+
+class Browser:
+    """Goes to the invitation, and keeps the cookie."""
+
+    def __init__(self, invitation):
+        self.address = urlsplit(invitation).netloc
+        self.headers = {}
+        status, _, cookie = self.ask("GET", invitation)
+        assert status == 200
+        self.headers = {"Cookie": cookie.partition(";")[0]}
+
+    def ask(self, method, url, body=None):
+        with closing(HTTPConnection(self.address, timeout=60)) as connection:
+            connection.request(method, url.removeprefix(f"http://{self.address}"), body, self.headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), answer.getheader("Set-Cookie")
+
+
+def with_dashboard(site, port=0):
+    text = site.config.read_text()
+    site.config.write_text(f"{text}control: {{dashboard: '127.0.0.1:{port}'}}\n")
+    site.start()
+
+
+def job(site, name):
+    (found,) = site.client.show(str(site.inbox / name))
+    return found["id"]
+
+
+def test_who_was_invited_drops_a_file_and_sees_it(site):
+    with_dashboard(site)
+    invitation = site.client.dashboard()
+    browser = Browser(invitation)
+    assert browser.ask("GET", "/")[0] == 200
+    where = urlencode({"folder": encode(str(site.inbox)), "name": "Ж猫 📟.tif"})
+    assert browser.ask("PUT", f"/v1/drop?{where}", KINDS["tif"])[0] == 201
+    assert site.arrived("Ж猫 📟.tif")
+    status, picture, _ = browser.ask("GET", f"/v1/preview?job={job(site, 'Ж猫 📟.tif')}")
+    assert status == 200
+    assert Image.open(io.BytesIO(picture)).size == (200, 100)
+
+    browser.headers = {}
+    assert browser.ask("GET", "/v1/status")[0] == 401
+    assert browser.ask("GET", invitation)[0] == 401  # it was good for once
+
+
+def test_a_program_comes_in_with_the_token(site):
+    with_dashboard(site)
+    browser = Browser(site.client.dashboard())
+    token = (site.base / "state" / "dashboard.token").read_text().strip()
+    browser.headers = {"Authorization": f"Bearer {token}"}
+    assert browser.ask("GET", "/v1/status")[0] == 200
+
+
+def test_a_file_can_be_moved_while_it_is_looked_at(site):
+    with_dashboard(site)
+    browser = Browser(site.client.dashboard())
+    large = bytes(range(256)) * 80_000
+    (site.inbox / "a.jpg").write_bytes(large)
+    assert site.arrived("a.jpg")
+    with closing(HTTPConnection(browser.address, timeout=60)) as connection:
+        connection.request("GET", f"/v1/original?job={job(site, 'a.jpg')}", headers=browser.headers)
+        answer = connection.getresponse()
+        begun = answer.read(1)
+        (site.inbox / "a.jpg").rename(site.inbox / "b.jpg")
+        assert begun + answer.read() == large
+    until(lambda: site.states().get("b.jpg") == "done", site.states)
+
+
+def test_a_port_that_is_taken_does_not_end_the_daemon(site):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        with_dashboard(site, other.getsockname()[1])
+        with pytest.raises(Refused, match="end the program that has it") as refused:
+            site.client.dashboard()
+    assert not re.search("[Uu]nknown", str(refused.value))

@@ -1,0 +1,38 @@
+"""Where a file is, and how the API names it, on Windows."""
+
+import sys
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+from syncd.control import targets
+from syncd.places import full, inside
+
+
+@pytest.mark.parametrize(
+    ("path", "wire"),
+    [
+        (r"C:\Photos\a b.jpg", "file:///C%3A/Photos/a%20b.jpg"),
+        (r"\\nas\photos\Ж.jpg", "file://nas/photos/%D0%96.jpg"),
+        ("D:\\", "file:///D%3A/"),
+    ],
+)
+def test_a_path_goes_over_the_wire_as_others_write_it(path, wire):
+    assert targets.encode(path) == wire
+    assert targets.decode(wire) == path
+
+
+@pytest.mark.parametrize("text", ["file:///photos", "file:///C:photos", "file:C:/photos", "C:\\photos"])
+def test_what_is_not_absolute_is_refused(text):
+    with pytest.raises(ValueError, match="absolute"):
+        targets.decode(text)
+
+
+def test_a_place_is_a_folder_and_a_path_below_it():
+    assert full(r"C:\Photos", "2026/may/a.jpg") == r"C:\Photos\2026\may\a.jpg"
+    assert inside(r"C:\Photos", r"c:\photos\2026\may\A.jpg") == "2026/may/A.jpg"
+    assert inside(r"C:\Photos", r"C:\PHOTOS") == ""
+    assert inside(r"C:\Photos", r"C:\Photos of others\a.jpg") is None
+    assert inside("D:\\", r"D:\a.jpg") == "a.jpg"
