@@ -30,7 +30,7 @@ COMMANDS = {
     "demo": "See it all at work on this machine, with nothing set up.",
     "completion": "Print the completion script of a shell.",
 }
-NOT_ON_WINDOWS = ("demo", "restore")
+NOT_ON_WINDOWS = ("demo",)
 DEBUG = "SYNCD_DEBUG"
 """Environment variable that asks for tracebacks."""
 

@@ -12,6 +12,7 @@ LONGEST = 240
 
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, lone surrogates, and ends of lines and paragraphs."""
+_NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3])\s*(\..*)?", re.IGNORECASE)
 
 
@@ -36,6 +37,14 @@ def safe_name(name: str) -> str:
     if len(name.encode()) > LONGEST:
         raise ValueError(f"a name has at most {LONGEST} bytes")
     return name
+
+
+def possible_on_windows(name: str) -> bool:
+    """Say whether Windows' file systems can have a file or a folder of that name, and not something else.
+
+    ``a.jpg:b`` would be a stream of ``a.jpg``. What only some programs can't use, as ``aux.jpg``, is possible.
+    """
+    return name not in ("", ".", "..") and not _NOT_ON_WINDOWS.search(name)
 
 
 def numbered(name: str, number: int) -> str:

@@ -5,6 +5,7 @@ is made up for at the next start. Nothing is touched whose stamp is not the one 
 """
 
 import asyncio
+import errno
 import os
 import shutil
 import sys
@@ -18,9 +19,9 @@ from syncd.core.errors import FileChanged
 from syncd.core.model import Stamp
 from syncd.core.names import displayed
 from syncd.core.states import State
-from syncd.daemon.naming import give_name
 from syncd.daemon.rooms import Rooms
 from syncd.engine.source import stamp_of
+from syncd.host import openat
 from syncd.host.plainly import PLAINLY, below
 from syncd.store.jobs import Change
 
@@ -130,26 +131,44 @@ def _move_exclusively(source: str, target: str, stamp: Stamp) -> None:
     except FileExistsError:
         if stamp_of(os.lstat(target)) != stamp:  # else a crash came between the link and the unlink
             raise
-    except OSError:  # another file system, or one without hard links
+    except OSError as error:  # another file system, or one without hard links
+        if sys.platform == "win32" and error.errno != errno.EXDEV:
+            raise  # somebody has it open: it can't go, so there must be no copy
         _copy_exclusively(source, target, stamp)
+        try:
+            os.unlink(source)
+        except FileNotFoundError:
+            return
+        except OSError:
+            os.unlink(target)  # else each try would leave another copy
+            raise
+        return
     os.unlink(source)
 
 
 def _copy_exclusively(source: str, target: str, stamp: Stamp) -> None:
     """Copy a file, which has its name only when it is whole; ``FileChanged`` if it is not the one of ``stamp`` then."""
-    part = os.path.join(os.path.dirname(target), f".syncd-{stamp.device:x}-{stamp.inode:x}.part")
+    above, name = os.path.split(target)
+    part = f".syncd-{stamp.device:x}-{stamp.inode:x}.part"
+    directory = openat.open_directory(above)
     try:
-        with open(source, "rb", opener=_open_plainly) as reader, open(part, "wb") as writer:
+        with suppress(FileNotFoundError):
+            openat.remove(directory, part)  # what a crash has left
+        with (
+            open(source, "rb", opener=_open_plainly) as reader,
+            open(openat.create(directory, part), "wb") as writer,
+        ):
             shutil.copyfileobj(reader, writer, COPY_SIZE)
             writer.flush()
             os.fsync(writer.fileno())
-        shutil.copystat(source, part)
+        shutil.copystat(source, os.path.join(above, part))
         if stamp_of(os.lstat(source)) != stamp:
             raise FileChanged("the file changed while it was being moved")
-        give_name(part, target)
+        openat.rename(directory, part, name)
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(part)
+            openat.remove(directory, part)
+        os.close(directory)
 
 
 def _open_plainly(path: str, flags: int) -> int:

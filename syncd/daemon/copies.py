@@ -16,6 +16,7 @@ from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.names import displayed
 from syncd.engine.throttle import Meter, Pace
+from syncd.host.spelling import spelled
 from syncd.places import inside
 from syncd.remote.base import Remote, Taker
 from syncd.remote.make import make_remote
@@ -116,8 +117,11 @@ def places(config: Config, paths: Sequence[str]) -> list[Place]:
         return [Place(folder=folder) for folder in folders]
     named: list[Place] = []
     for path in sorted(paths):  # what is within another comes after it
-        found = [(folder, inside(folder, path)) for folder in folders]
-        at = [Place(folder=folder, path=below or None) for folder, below in found if below is not None]
+        at = [
+            Place(folder=folder, path=spelled(folder, relative) or relative if relative else None)
+            for folder in folders
+            if (relative := inside(folder, path)) is not None
+        ]
         if not at:
             raise NotWatched(f"{displayed(path)} is in none of the watched folders")
         named += [place for place in at if not any(_covers(other, place) for other in named)]

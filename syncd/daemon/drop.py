@@ -9,7 +9,6 @@ import errno
 import os
 import re
 import shutil
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager, suppress
@@ -19,8 +18,8 @@ from syncd.config.units import format_size
 from syncd.control.steering import Full, Invalid, NotFound, Refusal
 from syncd.core.filenames import numbered
 from syncd.core.names import displayed
-from syncd.daemon.naming import give_name
-from syncd.host.plainly import PLAINLY, below, hold
+from syncd.host import openat
+from syncd.host.plainly import extended, hold
 
 _PART = re.compile(r"\.syncd-drop-[0-9a-f]{16}\.part")
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -62,14 +61,12 @@ class Landing:
     def begin(self, size: int) -> None:
         """Open the hidden file, if there is room for ``size`` bytes."""
         with self._writing():
-            if sys.platform != "win32":
-                self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            space = shutil.disk_usage(self._folder)
+            self._directory = openat.open_directory(self._folder)
+            space = shutil.disk_usage(extended(self._folder))
             if space.total and size > space.free:  # some file systems do not tell
                 free = format_size(space.free)
                 raise Full(f"{displayed(self._folder)}: {free} are free, and it takes {format_size(size)}")
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAINLY
-            self._file = os.open(self._named(self._part), flags, 0o666, dir_fd=self._directory)
+            self._file = openat.create(self._directory, self._part)
             self._begun = True
             hold(self._file)
 
@@ -85,39 +82,30 @@ class Landing:
         """Have it on the disk and under the first name that is free; return that."""
         with self._writing():
             assert self._file is not None
+            assert self._directory is not None
             os.fsync(self._file)
-            if sys.platform == "win32":  # where a file that is open keeps its name
-                self._close_file()
             for number in count(1):
                 wanted = numbered(name, number)
                 if not takes(wanted):
                     raise Invalid(f"{displayed(name)} is there already, and {displayed(wanted)} would not be uploaded")
                 with suppress(FileExistsError):
-                    give_name(self._named(self._part), self._named(wanted), self._directory)
+                    openat.rename(self._directory, self._part, wanted)
                     break
-            if self._directory is not None:
-                os.fsync(self._directory)
+            openat.sync(self._directory)
             return wanted
 
     def close(self) -> None:
         """Remove the hidden file, unless it has its name."""
         with self._lock:
             self._closed = True
-            self._close_file()
-            if self._begun:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._named(self._part), dir_fd=self._directory)
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
             if self._directory is not None:
+                if self._begun:
+                    with suppress(FileNotFoundError):
+                        openat.remove(self._directory, self._part)
                 os.close(self._directory)
-
-    def _named(self, name: str) -> str:
-        """Return a name as it is in the open directory, or with the folder where none can be opened."""
-        return name if self._directory is not None else below(self._folder, name)
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
 
     @contextmanager
     def _writing(self) -> Generator[None]:
@@ -143,20 +131,21 @@ def _translated(error: OSError, folder: str) -> Refusal:
 
 def sweep(folder: str) -> None:
     """Remove what a process that was killed has left in ``folder``, as far as that can be. Blocks."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        left = [entry.path for entry in entries if _PART.fullmatch(entry.name)]
-        for path in left:
-            with suppress(OSError):
-                _remove_if_dead(path)
+    with suppress(OSError):
+        left = [name for name in os.listdir(extended(folder)) if _PART.fullmatch(name)]
+        directory = openat.open_directory(folder)
+        try:
+            for name in left:
+                with suppress(OSError):
+                    _remove_if_dead(directory, name)
+        finally:
+            os.close(directory)
 
 
-def _remove_if_dead(path: str) -> None:
-    file = os.open(path, os.O_RDWR | PLAINLY)
+def _remove_if_dead(directory: int, name: str) -> None:
+    file = openat.open_file(directory, name, write=True)
     try:
         hold(file)
-        if sys.platform != "win32":
-            os.unlink(path)
+        openat.remove(directory, name)
     finally:
         os.close(file)
-    if sys.platform == "win32":  # where a file that is open keeps its name
-        os.unlink(path)

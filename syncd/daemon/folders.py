@@ -3,9 +3,12 @@
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from syncd.config.model import Folder
 from syncd.core.model import Seen
+from syncd.host.plainly import below
+from syncd.host.spelling import spelled
 from syncd.store.jobs import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
@@ -36,7 +39,12 @@ class StoreSink:
 
 
 def _vanished(folder: str, path: str) -> bool:
-    return not os.path.lexists(os.path.join(folder, path))
+    """Say whether nothing has this name any more; a name that differs in its case is another one."""
+    if not os.path.lexists(below(folder, path)):
+        return True
+    with suppress(OSError):
+        return spelled(folder, path) != path
+    return False
 
 
 class Folders:

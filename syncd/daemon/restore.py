@@ -80,12 +80,14 @@ def labels(config: Config) -> dict[str, str]:
     if len(folders) == 1:
         return {folders[0]: ""}
     found: dict[str, str] = {}
+    taken: set[str] = set()
     for folder in folders:
         name = label = os.path.basename(folder) or "root"
         number = 1
-        while f"{label}/" in found.values():
+        while os.path.normcase(label) in taken:
             number += 1
             label = f"{name}-{number}"
+        taken.add(os.path.normcase(label))
         found[folder] = f"{label}/"
     return found
 
@@ -113,8 +115,8 @@ class _Restoring:
         before = len(self._problems)
         try:
             spot = await asyncio.to_thread(self._tree.spot, self._labels[file.folder] + file.path)
-        except UnsafeName:
-            self._fail(file, "its recorded name would lead out of the folder")
+        except UnsafeName as error:
+            self._fail(file, str(error))
         except OSError as error:
             self._fail_to_write(file, error)
         else:

@@ -19,6 +19,8 @@ from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles
 from syncd.engine.lane import Lane
 from syncd.engine.throttle import STEP
+from syncd.host.plainly import below
+from syncd.host.spelling import spelled
 from syncd.places import inside
 from syncd.store.jobs import JobRecord, Wanted
 
@@ -223,7 +225,8 @@ class DaemonSteering(api.Steering):
             if record is None:
                 raise api.NotFound(f"there is no job {target}")
             return [record]
-        records = await rooms.store.jobs_of(target, list(rooms.folders.watches))
+        folders = list(rooms.folders.watches)
+        records = await rooms.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
         if records:
             return records
         raise api.NotFound(f"{displayed(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
@@ -231,10 +234,10 @@ class DaemonSteering(api.Steering):
     def _why_unknown(self, path: str) -> str:
         """Say why a path has no job, as far as that is plain."""
         for folder, watch in self._daemon.rooms.folders.watches.items():
-            if below := inside(folder, path):
-                if not os.path.lexists(path):
+            if relative := inside(folder, path):
+                if not os.path.lexists(below(folder, relative)):
                     return "there is no such file"
-                if watch.settling(below):
+                if watch.settling(relative):
                     return "not taken yet: the file is still being written, or was a moment ago"
                 return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"
         return "it is in none of the watched folders"
@@ -280,3 +283,11 @@ class DaemonSteering(api.Steering):
     async def shutdown(self) -> None:
         """Begin to end the process."""
         self._daemon.end()
+
+
+def _as_on_disk(path: str, folders: Sequence[str]) -> str:
+    """Return a path as the store has it, if it is that of a file that is there."""
+    for folder in folders:
+        if relative := inside(folder, path):
+            return os.path.join(folder, spelled(folder, relative) or relative)
+    return path

@@ -4,25 +4,26 @@ Each step goes down one level from an open directory and follows no symbolic lin
 beside its own, and gets that only when it is whole and the name is free.
 """
 
-import fcntl
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from syncd.daemon.naming import give_name
+from syncd.core.filenames import possible_on_windows
+from syncd.host import openat
+from syncd.host.plainly import extended
 from syncd.remote.base import Hasher
 
 READ = 1024 * 1024
 """Bytes read at a time."""
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnsafeName(Exception):  # noqa: N818 - it says what is wrong
-    """A recorded path would lead elsewhere."""
+    """A recorded path would lead elsewhere, or can't be; ``str()`` says which."""
 
 
 class InUse(Exception):  # noqa: N818 - it says what is the case
@@ -34,42 +35,41 @@ class Tree:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._fd = -1
+        self._fd = self._held = -1
 
     def __enter__(self) -> Self:
-        os.makedirs(self.root, exist_ok=True)
-        self._fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.makedirs(extended(self.root), exist_ok=True)
+        self._fd = openat.open_directory(self.root)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._held = openat.hold(self._fd)
+        except OSError as error:
             os.close(self._fd)
+            if not isinstance(error, BlockingIOError):
+                raise
             raise InUse(f"{self.root}: another syncd restores into it: wait for that, or give another --to") from None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        os.close(self._held)
         os.close(self._fd)
 
     def spot(self, path: str) -> "Spot":
         """Return the place of ``path`` below the root; its folders are made. :class:`UnsafeName`, or OSError."""
         names = path.split("/")
         if any(name in ("", ".", "..") or "\0" in name for name in names):
-            raise UnsafeName
+            raise UnsafeName("its recorded name would lead out of the folder")
+        if sys.platform == "win32" and not all(map(possible_on_windows, names)):
+            raise UnsafeName("its recorded name is one that no file on Windows can have")
         fd = os.dup(self._fd)
         for name in names[:-1]:
             try:
-                below = _enter(fd, name)
+                below = openat.enter(fd, name, make=True)
             finally:
                 os.close(fd)
             fd = below
         return Spot(fd, names[-1])
-
-
-def _enter(fd: int, name: str) -> int:
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=fd)
-    return os.open(name, _DIRECTORY, dir_fd=fd)
 
 
 class Spot:
@@ -87,7 +87,7 @@ class Spot:
     def holds(self, size: int, hasher: Hasher, key: str) -> bool | None:
         """Say whether the file that has the name is the one with this size and key; None if the name is free."""
         try:
-            fd = os.open(self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
+            fd = openat.open_file(self._fd, self._name)
         except FileNotFoundError:
             return None
         except OSError:  # a symbolic link, a socket, or not to be read: whatever it is, it is not overwritten
@@ -101,7 +101,7 @@ class Spot:
     def part(self) -> Generator["Part"]:
         """Begin the file, in place of what an interrupted restore left of it; at the end the hidden name is gone."""
         self.sweep()
-        fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=self._fd)
+        fd = openat.create(self._fd, self._part)
         try:
             yield Part(fd)
         finally:
@@ -111,14 +111,14 @@ class Spot:
     def sweep(self) -> None:
         """Remove what an interrupted restore may have left beside the name."""
         with suppress(FileNotFoundError):
-            os.unlink(self._part, dir_fd=self._fd)
+            openat.remove(self._fd, self._part)
 
     def put(self, part: "Part", mtime_ns: int) -> None:
         """Give the part its time and its name; FileExistsError if the name is taken."""
         with suppress(OverflowError):  # a time that no file system of this machine can hold
-            os.utime(part.fd, ns=(mtime_ns, mtime_ns))
+            openat.set_times(part.fd, mtime_ns)
         os.fsync(part.fd)
-        give_name(self._part, self._name, self._fd)
+        openat.rename(self._fd, self._part, self._name)
 
 
 class Part:

@@ -172,7 +172,7 @@ class Intake:
             self._drop(path)
             if seen:
                 ready.append(seen)
-            elif path in looks:
+            if path in looks and not _is_at(path, seen):
                 gone.append(path)
         await self._hand_over(ready)
         if gone:
@@ -201,11 +201,16 @@ class Intake:
         return None
 
     def _look(self, paths: Iterable[str]) -> dict[str, Seen | None]:
-        """Return what is at each path; those that can't be judged now are left out, and a rescan judges them."""
+        """Return what is at each path; those that can't be judged now are left out, and a rescan judges them.
+
+        What is seen has its path as the disk spells it: a hint may have another spelling.
+        """
         looks: dict[str, Seen | None] = {}
+        known: dict[str, str | None] = {}
         for path in paths:
             try:
-                looks[path] = self._tree.look(path)
+                spelled = self._tree.spelled(path, known)
+                looks[path] = None if spelled is None else self._tree.look(spelled)
             except OSError as error:
                 self._log.warning("scan.unreadable", path=path, reason=error.strerror)
         if None in looks.values() and not self._at_home():
@@ -214,10 +219,14 @@ class Intake:
         return looks
 
     def _missing(self, paths: Iterable[str]) -> list[str]:
-        return [path for path, seen in self._look(paths).items() if seen is None]
+        return [path for path, seen in self._look(paths).items() if not _is_at(path, seen)]
 
     def _at_home(self) -> bool:
         try:
             return self._tree.identity() == self.root
         except OSError:
             return False
+
+
+def _is_at(path: str, seen: Seen | None) -> bool:
+    return seen is not None and seen.path == path

@@ -17,6 +17,8 @@ from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Seen, Stamp
 from syncd.host.plainly import below, extended
+from syncd.host.spelling import spelled
+from syncd.places import inside
 from syncd.watch.patterns import Patterns
 
 EMPTY = "empty"
@@ -63,11 +65,11 @@ class Tree:
 
     def relative(self, full: str) -> str | None:
         """Return what :meth:`full` makes ``full`` of; None for a path outside the tree."""
-        full, root = os.path.normpath(extended(full)), os.path.normpath(extended(self.root))
-        if full == root:
-            return ""
-        base = root if root.endswith(os.sep) else root + os.sep
-        return full[len(base) :].replace(os.sep, "/") if full.startswith(base) else None
+        return inside(os.path.normpath(extended(self.root)), os.path.normpath(extended(full)))
+
+    def spelled(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
+        """As :func:`syncd.host.spelling.spelled`."""
+        return spelled(self.root, path, known)
 
     def takes(self, path: str) -> bool:
         """Say whether a file at ``path`` would be uploaded, by its name and place."""
@@ -130,6 +132,7 @@ class Scan:
         return [seen for seen in entries if seen is not None] if entries else None
 
     def _walk(self) -> Iterator[Seen | None]:
+        self._ahead = [self._tree.spelled(start) or start for start in self._ahead if start] or [""]
         while self._ahead or self._links_ahead:
             linked = not self._ahead
             directory = heapq.heappop(self._links_ahead) if linked else self._ahead.pop()

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from syncd.control.targets import encode
-from syncd.daemon import drop, naming
+from syncd.daemon import drop
 from syncd.daemon.drop import Landing, land
 from tests.daemon.site import noise, until
 
@@ -83,7 +83,7 @@ async def test_nothing_is_overwritten(stopped, http):
 @pytest.mark.parametrize("links", [True, False])
 async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
     if not links:
-        monkeypatch.setattr(naming.os, "link", refuse_link)
+        monkeypatch.setattr(os, "link", refuse_link)
     contents = [noise(200_000, seed) for seed in range(8)]
     dropped = await asyncio.gather(*(put(http, stopped.inbox, "a.jpg", data) for data in contents))
     assert sorted(one["name"] for one in dropped) == [*(f"a ({number}).jpg" for number in range(2, 9)), "a.jpg"]
@@ -92,8 +92,8 @@ async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
 
 
 async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(naming.os, "link", refuse_link)
-    monkeypatch.setattr(naming.os, "replace", refuse_link)
+    monkeypatch.setattr(os, "link", refuse_link)
+    monkeypatch.setattr(os, "replace", refuse_link)
     with pytest.raises(drop.Refusal, match="no permission"):
         await land(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []

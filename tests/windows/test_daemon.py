@@ -1,6 +1,5 @@
 """The daemon and the receiver as real processes of Windows: what is dropped arrives, and the pipe answers."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,96 +12,9 @@ import win32con
 import win32file
 import win32security
 
-from syncd.config import light
-from syncd.control.client import ControlClient, NotRunning
-from syncd.control.steering import JobQuery
 from syncd.host.plainly import below
-from tests.e2e.processes import POOL, until
-
-CONFIG = """\
-folders:
-  - {{path: '{inbox}', remote: drive, settle: 200ms}}
-remotes:
-  drive: {{type: multipart, url: '{url}', pool_id: {pool}}}
-scheduler: {{retry: {{max: 1s}}}}
-state_dir: '{state}'
-"""
-
-
-def syncd(log, *arguments):
-    with log.open("ab") as errors:
-        return subprocess.Popen(
-            [sys.executable, "-m", "syncd", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-
-
-class Site:
-    """A folder that is watched, a receiver, and a configuration that joins them."""
-
-    def __init__(self, base: Path, url: str) -> None:
-        self.base, self.inbox, self.received = base, base / "inbox", base / "received"
-        self.inbox.mkdir()
-        self.config = base / "config.yaml"
-        self.config.write_text(CONFIG.format(inbox=self.inbox, url=url, pool=POOL, state=base / "state"))
-        self.client = ControlClient(self.pipe())
-        self.daemon = None
-
-    def pipe(self):
-        return light.control_socket(self.config)
-
-    def start(self):
-        self.daemon = syncd(self.base / "log", "run", "-c", self.config)
-        until(self.answers, "the daemon answers")
-
-    def answers(self):
-        assert self.daemon.poll() is None, (self.base / "log").read_text()
-        try:
-            return self.client.status()
-        except NotRunning:
-            return None
-
-    def stop(self):
-        if self.daemon and self.daemon.poll() is None:
-            self.client.shutdown()
-            assert self.daemon.wait(30) == 0
-        if self.daemon:
-            self.daemon.stdout.close()
-
-    def states(self):
-        return {Path(job["path"]).name: job["state"] for job in self.client.jobs(JobQuery(limit=1000))["jobs"]}
-
-    def arrived(self, *names):
-        until(lambda: all(self.states().get(name) == "done" for name in names), lambda: f"{names}: {self.states()}", 60)
-        kept = [path.read_bytes() for path in self.received.rglob("data")]
-        return all(Path(below(str(self.inbox), name)).read_bytes() in kept for name in names)
-
-    def ctl(self, *words):
-        return subprocess.run(
-            [sys.executable, "-m", "syncd", "ctl", "-c", str(self.config), *words],
-            check=False,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
-
-
-@pytest.fixture
-def site(tmp_path):
-    receiver = syncd(tmp_path / "receiver", "serve", "--dir", tmp_path / "received", "--port", "0")
-    url = receiver.stdout.readline().split()
-    assert url, (tmp_path / "receiver").read_text()
-    made = Site(tmp_path, url[0])
-    try:
-        yield made
-    finally:
-        made.stop()
-        receiver.kill()
-        receiver.wait()
-        receiver.stdout.close()
+from tests.e2e.processes import until
+from tests.windows.site import syncd
 
 
 def test_what_is_dropped_arrives_and_the_shell_can_ask(site):

@@ -19,9 +19,6 @@ from syncd.control.client import Refused
 from syncd.control.targets import encode
 from tests.e2e.processes import until
 from tests.preview.images import KINDS
-from tests.windows.test_daemon import site
-
-__all__ = ["site"]
 
 
 class Browser:
@@ -42,8 +39,7 @@ class Browser:
 
 
 def with_dashboard(site, port=0):
-    text = site.config.read_text()
-    site.config.write_text(f"{text}control: {{dashboard: '127.0.0.1:{port}'}}\n")
+    site.settings["control"] = {"dashboard": f"127.0.0.1:{port}"}
     site.start()
 
 

@@ -1,0 +1,85 @@
+"""Files by their names in an open directory: no link is followed there, and no name leads elsewhere.
+
+Whatever becomes of its path meanwhile, the directory stays the one that was opened. Directories and files are
+descriptors, to be closed by ``os.close``. All of it blocks, and raises OSError.
+"""
+
+import os
+import sys
+
+__all__ = ["create", "enter", "hold", "open_directory", "open_file", "remove", "rename", "set_times", "sync"]
+
+if sys.platform == "win32":
+    from syncd.host.windows_files import (
+        create,
+        enter,
+        hold,
+        open_directory,
+        open_file,
+        remove,
+        rename,
+        set_times,
+        sync,
+    )
+else:
+    import fcntl
+    from contextlib import suppress
+
+    from syncd.host.plainly import PLAINLY
+
+    _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+    def open_directory(path: str) -> int:
+        """Open the directory at ``path``, wherever links lead to; return its descriptor."""
+        return os.open(path, _DIRECTORY)
+
+    def enter(directory: int, name: str, *, make: bool = False) -> int:
+        """Open the directory ``name``, made if missing and asked for; OSError if it is a link or a file."""
+        if make:
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=directory)
+        return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+
+    def open_file(directory: int, name: str, *, write: bool = False) -> int:
+        """Open the file ``name`` for reading, maybe for writing too."""
+        return os.open(name, (os.O_RDWR if write else os.O_RDONLY) | PLAINLY, dir_fd=directory)
+
+    def create(directory: int, name: str) -> int:
+        """Make the file ``name``, open for reading and writing; FileExistsError if the name is taken."""
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAINLY, 0o666, dir_fd=directory)
+
+    def remove(directory: int, name: str) -> None:
+        """Remove the file, or the link, that has the name."""
+        os.unlink(name, dir_fd=directory)
+
+    def rename(directory: int, name: str, wanted: str) -> None:
+        """Give a file another name in its directory; FileExistsError if that is taken, whatever file system it is."""
+        try:
+            os.link(name, wanted, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+        except OSError:  # it is taken, or there are no hard links here: take it first, then replace our own empty file
+            os.close(os.open(wanted, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=directory))
+            try:
+                os.replace(name, wanted, src_dir_fd=directory, dst_dir_fd=directory)
+            except OSError:
+                os.unlink(wanted, dir_fd=directory)
+                raise
+        else:
+            os.unlink(name, dir_fd=directory)
+
+    def sync(directory: int) -> None:
+        """Have the names in a directory on the disk."""
+        os.fsync(directory)
+
+    def set_times(descriptor: int, ns: int) -> None:
+        """Have an open file last used and changed then; OverflowError for a time that it can't have."""
+        os.utime(descriptor, ns=(ns, ns))
+
+    def hold(directory: int) -> int:
+        """Have a directory for oneself as long as the descriptor returned is open; BlockingIOError if another has."""
+        held = os.open(".", _DIRECTORY, dir_fd=directory)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
+            raise
+        return held

@@ -1,0 +1,9 @@
+import pytest
+
+from tests.windows.site import running
+
+
+@pytest.fixture
+def site(tmp_path):
+    with running(tmp_path) as made:
+        yield made

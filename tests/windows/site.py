@@ -1,0 +1,123 @@
+"""A folder that is watched on Windows, and real `syncd run` and `syncd serve` processes."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from syncd.config import light
+from syncd.control.client import ControlClient, NotRunning
+from syncd.control.steering import JobQuery
+from syncd.host.plainly import below
+from tests.e2e.processes import POOL, until
+
+
+def syncd(log, *arguments):
+    with log.open("ab") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "syncd", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+
+class Site:
+    """A folder that is watched, a receiver, and a configuration that joins them."""
+
+    def __init__(self, base: Path, url: str) -> None:
+        self.base, self.inbox, self.received = base, base / "inbox", base / "received"
+        self.inbox.mkdir()
+        self.config = base / "config.yaml"
+        self.folder = {"path": str(self.inbox), "remote": "drive", "settle": "200ms"}
+        self.settings = {
+            "folders": [self.folder],
+            "remotes": {"drive": {"type": "multipart", "url": url, "pool_id": POOL}},
+            "scheduler": {"retry": {"initial": "10ms", "max": "1s"}},
+            "state_dir": str(base / "state"),
+        }
+        self.write()
+        self.client = ControlClient(self.pipe())
+        self.daemon = None
+
+    def write(self):
+        self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))
+
+    def pipe(self):
+        return light.control_socket(self.config)
+
+    def start(self):
+        self.write()
+        self.daemon = syncd(self.base / "log", "run", "-c", self.config)
+        until(self.answers, "the daemon answers")
+
+    def answers(self):
+        assert self.daemon.poll() is None, (self.base / "log").read_text()
+        try:
+            return self.client.status()
+        except NotRunning:
+            return None
+
+    def stop(self):
+        if self.daemon and self.daemon.poll() is None:
+            self.client.shutdown()
+            assert self.daemon.wait(30) == 0
+        if self.daemon:
+            self.daemon.stdout.close()
+
+    def states(self):
+        """Return what has become of each file, by its path in the folder."""
+        jobs = self.client.jobs(JobQuery(limit=1000))["jobs"]
+        return {job["path"].replace("\\", "/").split("/inbox/")[-1]: job["state"] for job in jobs}
+
+    def arrived(self, *names):
+        until(lambda: all(self.states().get(name) == "done" for name in names), lambda: f"{names}: {self.states()}", 60)
+        kept = [path.read_bytes() for path in self.received.rglob("data")]
+        return all(Path(below(str(self.inbox), name)).read_bytes() in kept for name in names)
+
+    def put(self, name, data):
+        """Write a file into the folder, whatever its name is and however long its path."""
+        path = Path(below(str(self.inbox), name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def ctl(self, *words):
+        return self.command("ctl", *words)
+
+    def command(self, *words):
+        """Run a command on the configuration."""
+        self.write()
+        return self.run(words[0], "-c", self.config, *words[1:])
+
+    def run(self, *words):
+        """Run a command to its end."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "syncd", *map(str, words)],
+            check=False,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+        )
+        assert "Traceback" not in ended.stderr, ended.stderr
+        return ended
+
+
+@contextmanager
+def running(base):
+    """Have a site with its receiver as long as the context lasts."""
+    receiver = syncd(base / "receiver", "serve", "--dir", base / "received", "--port", "0")
+    url = receiver.stdout.readline().split()
+    assert url, (base / "receiver").read_text()
+    made = Site(base, url[0])
+    try:
+        yield made
+    finally:
+        made.stop()
+        receiver.kill()
+        receiver.wait()
+        receiver.stdout.close()

@@ -1,0 +1,180 @@
+"""Files by their names in an open directory: as long as they like, never through a link, never under another name."""
+
+import errno
+import os
+import sys
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+import pywintypes
+import win32con
+import win32file
+
+from syncd.host import openat, windows_files
+from syncd.host.plainly import below
+
+SYMLINK, JUNCTION, IN_THE_CLOUD, DEDUPLICATED = 0xA000000C, 0xA0000003, 0x9000601A, 0x80000013
+
+
+@pytest.fixture
+def directory(tmp_path):
+    opened = openat.open_directory(str(tmp_path))
+    yield opened
+    os.close(opened)
+
+
+def write(directory, name, data=b"content"):
+    with open(openat.create(directory, name), "wb") as file:
+        file.write(data)
+
+
+def read(directory, name):
+    with open(openat.open_file(directory, name), "rb") as file:
+        return file.read()
+
+
+def test_a_path_may_be_as_long_as_it_likes(directory, tmp_path):
+    at = os.dup(directory)
+    for letter in "abcdefgh":
+        inner = openat.enter(at, letter * 50, make=True)
+        os.close(at)
+        at = inner
+    write(at, "new.part")
+    openat.rename(at, "new.part", "a.jpg")
+    assert read(at, "a.jpg") == b"content"
+    os.close(at)
+    path = "/".join(letter * 50 for letter in "abcdefgh") + "/a.jpg"
+    with open(windows_files.open_inside(str(tmp_path), path, follow_symlinks=False), "rb") as file:
+        assert file.read() == b"content"
+    assert len(below(str(tmp_path), path)) > 400
+
+
+@pytest.mark.parametrize("name", ["nul", "aux.jpg", "com1.png", "a.jpg.", "a ", "Ж猫🌷.jpg", "b" * 255])
+def test_a_name_is_taken_as_it_is(directory, tmp_path, name):
+    write(directory, name)
+    assert os.listdir(tmp_path) == [name]
+    assert read(directory, name) == b"content"
+    openat.remove(directory, name)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jpg:b", "c:a.jpg", "..", "", "a\\b", "a/b", "a?.jpg", "*", 'a"', "a\n", "a<b", "|"]
+)
+def test_a_name_that_means_something_else_is_refused(directory, tmp_path, name):
+    write(directory, "a.jpg")
+    for make in (openat.create, openat.open_file, openat.remove, openat.enter):
+        with pytest.raises(OSError, match="can't have a file of this name"):
+            make(directory, name)
+    with pytest.raises(OSError, match="can't have a file of this name"):
+        openat.rename(directory, "a.jpg", name)
+    with pytest.raises(FileNotFoundError):
+        windows_files.open_inside(str(tmp_path), f"{name}/a.jpg", follow_symlinks=True)
+    assert os.listdir(tmp_path) == ["a.jpg"]
+
+
+def test_a_name_is_given_only_if_it_is_free(directory):
+    write(directory, "a.part", b"new")
+    write(directory, "A.jpg", b"old")
+    with pytest.raises(FileExistsError):
+        openat.rename(directory, "a.part", "a.jpg")
+    with pytest.raises(FileExistsError):
+        openat.create(directory, "a.JPG")
+    assert (read(directory, "a.part"), read(directory, "a.jpg")) == (b"new", b"old")
+    with pytest.raises(NotADirectoryError):
+        openat.enter(directory, "a.jpg", make=True)
+    openat.enter(directory, "folder", make=True)
+    with pytest.raises(OSError, match="it is a folder"):
+        openat.open_file(directory, "folder")
+
+
+@pytest.mark.parametrize("tag", [SYMLINK, JUNCTION])
+def test_a_link_is_not_followed(directory, monkeypatch, tag):
+    """wine makes none, so it is only said to be one."""
+    write(directory, "a.jpg")
+    os.close(openat.enter(directory, "folder", make=True))
+    monkeypatch.setattr(windows_files, "_tag", lambda _: tag)
+    for enter in (openat.enter, lambda *args: openat.enter(*args, make=True)):
+        with pytest.raises(OSError, match="it is a link") as refused:
+            enter(directory, "folder")
+        assert refused.value.errno == errno.ELOOP
+    with pytest.raises(OSError, match="it is a link"):
+        openat.open_file(directory, "a.jpg")
+    openat.remove(directory, "a.jpg")  # the link itself
+
+
+@pytest.mark.parametrize("tag", [IN_THE_CLOUD, DEDUPLICATED])
+def test_a_file_that_is_kept_in_another_way_is_a_file(directory, monkeypatch, tag):
+    write(directory, "a.jpg")
+    os.close(openat.enter(directory, "folder", make=True))
+    monkeypatch.setattr(windows_files, "_tag", lambda _: tag)
+    assert read(directory, "a.jpg") == b"content"
+    os.close(openat.enter(directory, "folder"))
+
+
+def test_what_takes_the_place_of_one_meanwhile_is_not_opened(directory, monkeypatch):
+    write(directory, "a.jpg")
+
+    def tag(_):
+        openat.rename(directory, "a.jpg", "b.jpg")
+        write(directory, "a.jpg", b"another")
+        return IN_THE_CLOUD
+
+    monkeypatch.setattr(windows_files, "_tag", tag)
+    with pytest.raises(OSError, match="taken its place"):
+        openat.open_file(directory, "a.jpg")
+
+
+def test_a_file_that_is_open_here_can_be_renamed_and_removed_by_others(directory, tmp_path):
+    write(directory, "a.jpg")
+    with open(openat.open_file(directory, "a.jpg"), "rb"):
+        os.rename(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    with open(openat.open_file(directory, "b.jpg"), "rb"):
+        os.unlink(tmp_path / "b.jpg")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_another_has_for_himself_is_in_use(directory, tmp_path):
+    write(directory, "a.jpg")
+    handle = win32file.CreateFile(
+        str(tmp_path / "a.jpg"), win32con.GENERIC_READ, 0, None, win32con.OPEN_EXISTING, 0, None
+    )
+    with pytest.raises(OSError, match="another program") as refused:
+        openat.open_file(directory, "a.jpg")
+    handle.Close()
+    assert refused.value.errno == errno.EBUSY
+
+
+def test_a_part_that_another_has_for_himself_is_in_use(directory, monkeypatch):
+    """wine lets it be read, so it is only said to be locked."""
+
+    def refuse(*_):
+        raise pywintypes.error(33, "ReadFile", "The process cannot access the file")
+
+    write(directory, "a.jpg")
+    with open(openat.open_file(directory, "a.jpg"), "rb") as file:
+        monkeypatch.setattr(windows_files.win32file, "ReadFile", refuse)
+        with pytest.raises(OSError, match="another program") as refused:
+            windows_files.read_at(file.fileno(), 4, 0)
+        assert refused.value.errno == errno.EBUSY
+
+
+def test_a_directory_is_held_by_one(directory, tmp_path):
+    held = openat.hold(directory)
+    with pytest.raises(BlockingIOError):
+        openat.hold(directory)
+    os.close(held)
+    os.close(openat.hold(directory))
+    assert os.listdir(tmp_path) == []
+
+
+def test_times_are_exact(directory):
+    with open(openat.create(directory, "a.jpg"), "wb") as file:
+        openat.set_times(file.fileno(), 1_600_000_000_123_456_700)
+        assert os.fstat(file.fileno()).st_mtime_ns == 1_600_000_000_123_456_700
+        for time in (-(10**20), 2**80):
+            with pytest.raises(OverflowError):
+                openat.set_times(file.fileno(), time)
