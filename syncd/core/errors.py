@@ -17,7 +17,12 @@ class Scope(StrEnum):
 
 
 class Failure(Exception):  # noqa: N818 - the field's term: a failure is classified, then handled
-    """An upload stopped; ``str()`` says why."""
+    """An upload stopped; ``str()`` says why: the ``problem``, and the ``advice`` where there is some."""
+
+    def __init__(self, problem: str = "", *, advice: str = "") -> None:
+        super().__init__(f"{problem}; {advice}" if advice else problem)
+        self.problem = problem
+        self.advice = advice
 
 
 class Transient(Failure):
@@ -29,13 +34,14 @@ class Transient(Failure):
 
     def __init__(
         self,
-        message: str,
+        problem: str,
         *,
+        advice: str = "",
         scope: Scope = Scope.JOB,
         retry_after: float | None = None,
         overload: bool = False,
     ) -> None:
-        super().__init__(message)
+        super().__init__(problem, advice=advice)
         self.scope = scope
         self.retry_after = retry_after
         self.overload = overload

@@ -16,6 +16,7 @@ from syncd.core.secrets import Mask
 
 LONGEST_WORDS = 300
 """Characters of a server's message that are passed on to a person."""
+PROXY_LOGIN = "put the right user and password into proxy"
 _GLANCE = 4096
 """So much of the start of a body is looked at."""
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]*)", re.IGNORECASE)
@@ -28,6 +29,7 @@ class Answer:
     """A server's answer to one request. ``headers`` have names in lower case; ``body`` may be cut short.
 
     ``call`` is the method and path that it answers, ``host`` who does; ``mask`` keeps secrets out of texts made of it.
+    ``early`` says that it began before the request had been sent whole.
     """
 
     host: str
@@ -35,6 +37,7 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    early: bool = False
     mask: Mask = field(default_factory=Mask, repr=False)
 
     @property
@@ -113,9 +116,9 @@ def failure(answer: Answer, *, now: float) -> Failure:
     """Say what an answer that is not the wanted one means for the upload; ``now`` in seconds since the epoch."""
     status, message = answer.status, _sentence(answer)
     if status == 401:
-        return Unauthorized(f"{message}; look at the remote's token")
+        return Unauthorized(message, advice="look at the remote's token")
     if status == 407:
-        return Transient(f"{message}; put the user and password into proxy", scope=Scope.REMOTE)
+        return Transient(message, advice=PROXY_LOGIN, scope=Scope.REMOTE)
     if 300 <= status < 400:
         return _moved(answer, message)
     if status < 300:
@@ -171,11 +174,13 @@ def _moved(answer: Answer, message: str) -> Failure:
         known = bool(target.scheme and target.hostname)
     except ValueError:
         known = False
+    advice = ""
     if known:
-        message = f"{answer.host} answered {answer.status} to {answer.call} and points to {origin}: set url to that"
+        message = f"{answer.host} answered {answer.status} to {answer.call} and points to {origin}"
+        advice = "set url to that"
     if answer.status in (301, 308):
-        return Permanent(message)
-    return Transient(message, scope=Scope.REMOTE)
+        return Permanent(message, advice=advice)
+    return Transient(message, advice=advice, scope=Scope.REMOTE)
 
 
 def retry_after(value: str, now: float) -> float | None:

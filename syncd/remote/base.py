@@ -116,5 +116,11 @@ class Remote(Protocol):
     async def check(self) -> None:
         """Ask the server for anything cheap: returns if it can be reached and accepts the token."""
 
+    async def send_in_vain(self, size: int) -> None:
+        """Send a chunk of ``size`` bytes for an upload that there is not, to see how long that takes.
+
+        On return the server has taken all of it in and refused it, so nothing of it is left there.
+        """
+
     async def close(self) -> None:
         """Let go of all connections."""

@@ -8,6 +8,7 @@ import ssl
 import aiohttp
 
 from syncd.core.errors import Scope, Transient
+from syncd.remote.answers import PROXY_LOGIN
 
 FOREIGN = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
 """What a request may raise beside a cancellation; a time-out is an OSError."""
@@ -16,11 +17,11 @@ _NO_CONNECTION = ("can't connect to {host}: {reason}", Scope.REMOTE)
 _NO_PROXY = ("can't connect to {host} by way of the proxy: {reason}", Scope.REMOTE)
 _LOST = ("the connection to {host} was lost: {reason}", Scope.JOB)
 _TLS = ("{host} can't be reached over TLS: {reason}", Scope.REMOTE)
-_UNTRUSTED = ("the certificate of {host} is not trusted ({reason}); {advice}", Scope.REMOTE)
+_UNTRUSTED = ("the certificate of {host} is not trusted ({reason})", Scope.REMOTE)
 _STALL = ("{host} let nothing move for {timeout:g} s", Scope.JOB)
 _NONSENSE = ("{host} answered with something that is not HTTP", Scope.JOB)
 _INCOMPLETE = ("the answer of {host} was not whole", Scope.JOB)
-_BAD_URL = ("the address of {host} can't be used; look at url and proxy", Scope.REMOTE)
+_BAD_URL = ("the address of {host}, or the proxy's, can't be used", Scope.REMOTE)
 
 _CERTIFICATES = {
     9: "is this machine's clock right?",  # not valid yet
@@ -30,16 +31,20 @@ _CERTIFICATES = {
 }
 """What to do about a certificate, by OpenSSL's number of what is wrong with it."""
 _OWN_CERTIFICATE = "set ca_file if it is signed by a certificate of your own"
+_ASK_FOR_OURS = "set client_cert if it asks for a certificate of yours"
+_OURS_REFUSED = ("it does not take the certificate of client_cert", "is it the right one, and still valid?")
 _HANDSHAKES = {
-    "WRONG_VERSION_NUMBER": "it speaks no TLS at this port; is it http, or another port?",
-    "UNSUPPORTED_PROTOCOL": "it speaks no TLS 1.2 or later",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no TLS 1.2 or later",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate of yours: set client_cert",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refused the handshake; it may ask for a certificate of yours: set client_cert",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not take the certificate of client_cert",
-    "TLSV1_ALERT_UNKNOWN_CA": "it does not take the certificate of client_cert",
+    "WRONG_VERSION_NUMBER": ("it speaks no TLS at this port", "is it http, or another port?"),
+    "UNSUPPORTED_PROTOCOL": ("it speaks no TLS 1.2 or later", "its software has to be brought up to date"),
+    "TLSV1_ALERT_PROTOCOL_VERSION": ("it speaks no TLS 1.2 or later", "its software has to be brought up to date"),
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": ("it asks for a certificate of yours", "set client_cert"),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": ("it refused the handshake", _ASK_FOR_OURS),
+    "SSLV3_ALERT_BAD_CERTIFICATE": _OURS_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _OURS_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _OURS_REFUSED,
+    "TLSV1_ALERT_UNKNOWN_CA": _OURS_REFUSED,
 }
-"""What a failed handshake says to a person, by OpenSSL's name of the reason."""
+"""What a failed handshake says to a person, and what to do, by OpenSSL's name of the reason."""
 
 TROUBLE: dict[type[BaseException], tuple[str, Scope]] = {
     aiohttp.ClientConnectorError: _NO_CONNECTION,
@@ -76,10 +81,11 @@ def translate(error: BaseException, *, host: str, timeout: float) -> Transient:
     sentence, scope = next(TROUBLE[base] for base in type(error).__mro__ if base in TROUBLE)
     if _refused_handshake(error):
         sentence, scope = _TLS
-    number = getattr(getattr(error, "certificate_error", None), "verify_code", 0)
-    advice = _CERTIFICATES.get(number, _OWN_CERTIFICATE)
-    message = sentence.format(host=host, reason=_reason(error), advice=advice, timeout=timeout)
-    return Transient(message, scope=scope, overload=isinstance(error, TimeoutError))
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        host = getattr(error, "host", host)  # the proxy's name, if it is that one
+    reason, advice = _reason(error)
+    problem = sentence.format(host=host, reason=reason, timeout=timeout)
+    return Transient(problem, advice=advice, scope=scope, overload=isinstance(error, TimeoutError))
 
 
 def _refused_handshake(error: BaseException) -> ssl.SSLError | None:
@@ -88,17 +94,18 @@ def _refused_handshake(error: BaseException) -> ssl.SSLError | None:
     return cause if isinstance(cause, ssl.SSLError) and cause.reason in _HANDSHAKES else None
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException) -> tuple[str, str]:
+    """Return why it failed, and what to do where that is known."""
     cause = _refused_handshake(error) or getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"it answered {error.status}"
+        return f"it answered {error.status}", PROXY_LOGIN if error.status == 407 else ""
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
+        return cause.verify_message.rstrip("."), _CERTIFICATES.get(cause.verify_code, _OWN_CERTIFICATE)
     if isinstance(cause, ssl.SSLError):
         reason = cause.reason or "the handshake failed"
-        return _HANDSHAKES.get(reason, reason.lower().replace("_", " "))
+        return _HANDSHAKES.get(reason, (reason.lower().replace("_", " "), ""))
     if isinstance(cause, socket.gaierror):
-        return cause.strerror or "the name is not known"
+        return cause.strerror or "the name is not known", ""
     if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno).lower()
-    return "it broke off"
+        return os.strerror(cause.errno).lower(), ""
+    return "it broke off", ""

@@ -5,10 +5,10 @@ Beyond it there are answers (:mod:`syncd.remote.answers`) and the failures of :m
 
 import asyncio
 import socket
-import ssl
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Protocol
 
@@ -17,8 +17,9 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from syncd.config.remotes import Remote as Settings
-from syncd.core.errors import Failure, Permanent, Scope, Transient
+from syncd.core.errors import Failure, Permanent
 from syncd.core.secrets import Mask
+from syncd.remote import tls
 from syncd.remote.answers import Answer, failure
 from syncd.remote.base import Throttle
 from syncd.remote.bodies import Body
@@ -86,6 +87,7 @@ class _Payload(aiohttp.Payload):
         self._stall = stall
         self._throttle = throttle
         self.failure: Failure | None = None
+        self.sent = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         try:
@@ -95,6 +97,7 @@ class _Payload(aiohttp.Payload):
                     await writer.write(piece)
                     await writer.drain()
                     self._stall.paused()
+            self.sent = True
         except Failure as failure:  # aiohttp would bury it under an exception of its own
             self.failure = failure
             raise
@@ -214,8 +217,10 @@ class Http:
                     trace_request_ctx=trace,
                 )
                 trace.answered = True
+                early = payload is not None and not payload.sent
                 try:
-                    return await self._read(response, f"{method} {url.raw_path}", stall, sink)
+                    answer = await self._read(response, f"{method} {url.raw_path}", stall, sink)
+                    return replace(answer, early=early)
                 finally:
                     response.close()
         except FOREIGN as error:
@@ -254,7 +259,7 @@ class Http:
             connector = aiohttp.TCPConnector(
                 limit=0,  # how many requests there may be is the scheduler's to say
                 keepalive_timeout=KEEPALIVE,
-                ssl=self._tls() if self._base.scheme == "https" else True,
+                ssl=tls.context(self._settings) if self._base.scheme == "https" else True,
                 socket_factory=_socket,
             )
             trace = aiohttp.TraceConfig()
@@ -269,18 +274,6 @@ class Http:
             # It would ask everything twice that a server swallows; what may be repeated is judged above.
             self._open._retry_connection = False  # noqa: SLF001 - aiohttp has no other way to say so
         return self._open
-
-    def _tls(self) -> ssl.SSLContext:
-        settings = self._settings
-        try:
-            context = ssl.create_default_context(cafile=settings.ca_file)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if settings.client_cert is not None:
-                context.load_cert_chain(settings.client_cert, settings.client_key)
-        except (OSError, ValueError) as error:
-            problem = f"ca_file, client_cert or client_key can't be used: {error}"
-            raise Transient(problem, scope=Scope.REMOTE) from None
-        return context
 
     def _proxy(self, url: URL) -> str | None:
         if self._settings.proxy is not None:

@@ -18,6 +18,7 @@ from syncd.remote.bodies import json_body
 from syncd.remote.downloads import Decoding
 from syncd.remote.forms import TextHasher, bytes_in, cut
 from syncd.remote.http import Glance, Http
+from syncd.remote.vain import characters, send_in_vain
 
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
@@ -208,6 +209,11 @@ class ImageRemote:
         failure = self._http.failure(answer)
         if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
             raise failure
+
+    async def send_in_vain(self, size: int) -> None:
+        """Send a chunk of an image that was never registered."""
+        body = json_body({"id": 0, "size": size, "data": characters(size)})
+        await send_in_vain(self._http, f"/image/{_NOWHERE}/chunks", body)
 
     async def close(self) -> None:
         """Let go of all connections."""

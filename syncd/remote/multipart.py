@@ -16,12 +16,14 @@ from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
 from syncd.remote.downloads import Plain
 from syncd.remote.http import Glance, Http
+from syncd.remote.vain import noise, send_in_vain
 
 LARGEST_DIRECT = 20 * 1024 * 1024
 """Bytes of a file that may go in one request."""
 LEAST_CHUNK = 64 * 1024
 """Bytes; a server that refuses such a chunk takes none."""
-_NO_TASK = "00000000-0000-0000-0000-000000000000"
+_BYTES = "application/octet-stream"
+_NO_TASK = "0" * 32
 _PLAIN_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]+')
 """Names that stand in a form's header without quoting, which every server reads in its own way."""
 
@@ -156,8 +158,8 @@ class MultipartRemote:
             return await self._send_whole(content, source)
         offset, length = chunks.span(index, content.size, session.chunk_size)
         read = self._reader(source, offset, length)
-        upload = Upload(field="chunk", filename="chunk", media_type="application/octet-stream", size=length, read=read)
-        answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", Form(upload=upload))
+        chunk = _chunk_form(length, read)
+        answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", chunk)
         if answer.ok:
             return Receipt()
         if answer.status == 404:
@@ -259,6 +261,14 @@ class MultipartRemote:
         if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
             raise failure
 
+    async def send_in_vain(self, size: int) -> None:
+        """Send a chunk of a task that was never created."""
+
+        async def read() -> AsyncIterator[bytes]:
+            yield noise(size)
+
+        await send_in_vain(self._http, f"{self._settings.prefix}/chunk/{_NO_TASK}/0", _chunk_form(size, read))
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self._http.close()
@@ -304,3 +314,7 @@ class MultipartRemote:
 
     def _lost(self, answer: Answer) -> SessionLost:
         return SessionLost(str(self._http.failure(answer)))
+
+
+def _chunk_form(size: int, read: Callable[[], AsyncIterator[bytes]]) -> Form:
+    return Form(upload=Upload(field="chunk", filename="chunk", media_type=_BYTES, size=size, read=read))

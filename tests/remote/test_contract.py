@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import FileChanged, SessionLost, Transient, Unauthorized
+from syncd.core.errors import Failure, FileChanged, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Session, Stored
-from tests.remote.helpers import TOKEN, Memory, Meter, content_of, upload
+from tests.remote.helpers import TOKEN, Memory, Meter, content_of, read_head, read_request, reply, upload
 
 CHUNK = 4096
 SIZES = [1, 2, 3, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK // 4 * 3, CHUNK // 4 * 3 + 1, 50_000]
@@ -177,3 +177,50 @@ async def test_a_text_of_all_ascii_characters(make, receiver):
     source = Memory(bytes(range(128)) * 40)
     stored = await upload(make("text"), source)
     assert await fetched(receiver, stored) == source.data
+
+
+@pytest.mark.parametrize("kind", ["image", "multipart"])
+async def test_a_chunk_in_vain_leaves_nothing_on_the_server(make, tmp_path, kind):
+    def everything():
+        return {path: path.stat().st_size for path in (tmp_path / "received").rglob("*")}
+
+    meter = Meter()
+    remote = make(kind, throttle=meter)
+    before = everything()
+    await remote.send_in_vain(100_000)
+    assert sum(meter.spent) > 100_000
+    assert everything() == before
+    assert not remote.facts
+    with pytest.raises(Permanent, match="set chunk_size to less"):
+        await remote.send_in_vain(8 * 1024 * 1024)
+
+
+@pytest.mark.parametrize("kind", ["image", "multipart"])
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (reply("201 Created"), "took a chunk of an upload that there is not"),
+        (reply("404 Not Found", b"<html><title>No such page</title>"), "No such page"),
+        (reply("301 Moved", b"", "Location: https://new.example/x"), "points to https://new.example; set url to that"),
+        (reply("500 Sorry", b'{"error": "a bug"}'), "a bug"),
+    ],
+)
+async def test_a_chunk_that_was_not_sent_in_vain_says_why(remote_to, rogue, kind, told, words):
+    async def handle(it, reader, writer):
+        await read_request(reader)
+        writer.write(told)
+
+    with pytest.raises(Failure, match=words):
+        await remote_to(kind, (await rogue(handle)).url).send_in_vain(1000)
+
+
+@pytest.mark.parametrize("kind", ["image", "multipart"])
+async def test_a_chunk_that_is_refused_early_was_not_sent(remote_to, rogue, kind):
+    async def handle(it, reader, writer):
+        await read_head(reader)
+        writer.write(reply("404 Not Found"))
+        await writer.drain()
+        await reader.read(-1)
+
+    with pytest.raises(Permanent, match="before it has all of it"):
+        await remote_to(kind, (await rogue(handle)).url).send_in_vain(16 * 1024 * 1024)

@@ -174,7 +174,7 @@ async def test_an_early_answer_is_heard_though_the_body_is_not_read(http_to, rog
     server = await rogue(handle)
     http = http_to(server.url)
     answer = await http.post("/image", block(32 * MIB))
-    assert (answer.status, answer.words()) == (413, "10 kB at most")
+    assert (answer.status, answer.words(), answer.early) == (413, "10 kB at most", True)
     assert str(http.failure(answer)).endswith("answered 413 to POST /image: 10 kB at most")
 
 
@@ -362,7 +362,7 @@ async def test_a_post_is_not_redirected(http_to, status, kind):
         failure = http.failure(await http.post("/image", block(10)))
     assert seen == []
     assert type(failure) is kind
-    assert str(failure).endswith(f"points to {other}: set url to that")
+    assert str(failure).endswith(f"points to {other}; set url to that")
 
 
 class Taker:

@@ -304,7 +304,7 @@ async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answe
     [(200, None), (404, None), (500, None), (401, Unauthorized), (403, Permanent), (502, Transient)],
 )
 async def test_check(make, answers, status, failure: type[Failure] | None):
-    answers("GET", f"{UP}/resume/00000000-0000-0000-0000-000000000000", status=status)
+    answers("GET", f"{UP}/resume/{'0' * 32}", status=status)
     if failure is None:
         await make().check()
     else:

@@ -1,5 +1,6 @@
 """The ways to a server: TLS, proxies, names, redirects that may not be followed."""
 
+import re
 import shutil
 import socket
 import ssl
@@ -129,11 +130,43 @@ async def test_tls_where_the_server_has_none(http_to, rogue):
     assert caught.value.scope is Scope.REMOTE
 
 
-@pytest.mark.parametrize("key", ["ca_file", "client_cert"])
-async def test_a_file_that_is_no_certificate(http_to, tmp_path, key):
-    (tmp_path / "x.pem").write_text("no certificate")
-    with pytest.raises(Transient, match="can't be used") as caught:
-        await http_to("https://127.0.0.1:1", **{key: tmp_path / "x.pem"}).post("/image", BODY)
+@pytest.fixture
+def files(certificate: Path, tmp_path: Path) -> Path:
+    """A folder of files that a setting may name, most of them by mistake."""
+    shutil.copy(certificate, tmp_path / "whole.pem")
+    (tmp_path / "nothing.pem").write_text("no certificate")
+    curve = ["-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    for name, lock in ("other.key", []), ("locked.key", ["-aes128", "-pass", "pass:x"]):
+        command = ["openssl", "genpkey", "-algorithm", "EC", *curve, *lock, "-out", tmp_path / name]
+        subprocess.run(command, check=True, capture_output=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("named", "blamed", "words"),
+    [
+        ({"ca_file": "nothing.pem"}, "ca_file", "there is no certificate in it, as PEM"),
+        ({"ca_file": "gone.pem"}, "ca_file", "no such file or directory"),
+        ({"client_cert": "nothing.pem"}, "client_cert", "it must hold a certificate and its key"),
+        ({"client_cert": "gone.pem"}, "client_cert", "no such file or directory"),
+        (
+            {"client_cert": "whole.pem", "client_key": "other.key"},
+            "client_cert",
+            "the key is not the one of the certificate",
+        ),
+        ({"client_cert": "whole.pem", "client_key": "locked.key"}, "client_key", "it is locked with a password"),
+    ],
+)
+async def test_a_file_that_can_not_be_used(http_to, files, named, blamed, words):
+    paths = {key: files / name for key, name in named.items()}
+    for path in paths.values():
+        path.touch()  # the configuration wants it to be there
+    gone = [path for path in paths.values() if path.name == "gone.pem"]
+    http = http_to("https://127.0.0.1:1", **paths)
+    for path in gone:
+        path.unlink()
+    with pytest.raises(Transient, match=f"^{blamed} {re.escape(str(paths[blamed]))} can't be used: {words}") as caught:
+        await http.post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
 
 
@@ -145,6 +178,8 @@ async def test_a_name_that_is_not_known(http_to, monkeypatch):
     with pytest.raises(Transient, match=r"can't connect to host\.test: Name or service not known") as caught:
         await http_to("http://host.test").post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
+    with pytest.raises(Transient, match=r"can't connect to proxy\.test: Name or service not known"):
+        await http_to("http://host.test", proxy="http://proxy.test:3128").post("/image", BODY)
 
 
 async def test_a_proxy_is_used_with_its_password(http_to, rogue):
@@ -171,7 +206,7 @@ async def test_a_proxy_that_refuses(http_to, rogue):
     assert isinstance(failure, Transient)
     assert failure.scope is Scope.REMOTE
     assert "not ***" in str(failure)
-    with pytest.raises(Transient, match="by way of the proxy: it answered 407") as caught:
+    with pytest.raises(Transient, match="by way of the proxy: it answered 407; put the right user") as caught:
         await http_to("https://host.test", proxy=address).post("/image", BODY)
     assert "pa55word" not in str(caught.value)
 

@@ -1,0 +1,45 @@
+"""TLS as a remote is talked to: 1.2 or later, with certificates of one's own where the settings name some."""
+
+import ssl
+from typing import NoReturn
+
+from syncd.config.remotes import Remote as Settings
+from syncd.core.errors import Scope, Transient
+
+_REASONS = {
+    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it, as PEM",
+    "KEY_VALUES_MISMATCH": "the key is not the one of the certificate",
+}
+_NOT_PEM = "it must hold a certificate and its key, as PEM; the key may be in client_key"
+
+
+def context(settings: Settings) -> ssl.SSLContext:
+    """Return what connections are made by; ``Transient`` where a file can't be used, as it may be mended meanwhile."""
+    try:
+        made = ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise _unusable("ca_file", settings.ca_file, _why(error, "it holds no certificate, as PEM")) from None
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.client_cert is not None:
+        try:
+            made.load_cert_chain(settings.client_cert, settings.client_key, password=_locked)
+        except OSError as error:
+            raise _unusable("client_cert", settings.client_cert, _why(error, _NOT_PEM)) from None
+        except ValueError as error:
+            raise _unusable("client_key", settings.client_key or settings.client_cert, str(error)) from None
+    return made
+
+
+def _locked() -> NoReturn:
+    """Is asked for the password of a key, which without this would be asked for on the terminal."""
+    raise ValueError("it is locked with a password: take that off, and chmod 600 the file")
+
+
+def _why(error: OSError, otherwise: str) -> str:
+    if isinstance(error, ssl.SSLError):
+        return _REASONS.get(error.reason or "", otherwise)
+    return (error.strerror or otherwise).lower()
+
+
+def _unusable(key: str, path: object, reason: str) -> Transient:
+    return Transient(f"{key} {path} can't be used: {reason}", scope=Scope.REMOTE)
