@@ -9,7 +9,8 @@ from dataclasses import asdict
 import click
 
 from syncd.cli.faults import Exit
-from syncd.cli.findings import Finding, check_all
+from syncd.cli.finding import Finding
+from syncd.cli.findings import check_all
 from syncd.cli.options import config_option, examples, json_option
 
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 if sys.platform != "win32":
+    import grp
     import pwd
 
 
@@ -36,11 +37,26 @@ def own_name() -> str:
         return str(os.geteuid())
 
 
+def may(path: str | os.PathLike[str], mode: int) -> bool:
+    """Whether the user whose rights count now may do that to a file, by ``mode`` as for :func:`os.access`."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)  # Windows has no others
+
+
+def belongs_to(group: str) -> bool:
+    """Whether the user whose rights count now is a member of a group of this machine."""
+    if sys.platform == "win32":
+        return False
+    return grp.getgrnam(group).gr_gid in {os.getegid(), *os.getgroups()}
+
+
 @contextmanager
-def rights_of(name: str) -> Generator[None]:
-    """Have the rights of user ``name`` and its groups, in all threads. Only root can; KeyError for nobody."""
+def rights_of(name: str, *more: str) -> Generator[None]:
+    """Have the rights of user ``name`` and its groups, and of ``more`` groups, in all threads. Only root can.
+
+    KeyError for nobody.
+    """
     wanted, groups, group = pwd.getpwnam(name), os.getgroups(), os.getegid()
-    os.setgroups(os.getgrouplist(name, wanted.pw_gid))
+    os.setgroups([*os.getgrouplist(name, wanted.pw_gid), *(grp.getgrnam(other).gr_gid for other in more)])
     os.setegid(wanted.pw_gid)
     os.seteuid(wanted.pw_uid)
     try:

@@ -10,6 +10,7 @@ _REASONS = {
     "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it, as PEM",
     "KEY_VALUES_MISMATCH": "the key is not the one of the certificate",
 }
+_UNLOCK = "take it off, as by openssl pkey -in KEY -out KEY.open, and chmod 600 that file"
 _NOT_PEM = "it must hold a certificate and its key, as PEM; the key may be in client_key"
 
 
@@ -26,13 +27,14 @@ def context(settings: Settings) -> ssl.SSLContext:
         except OSError as error:
             raise _unusable("client_cert", settings.client_cert, _why(error, _NOT_PEM)) from None
         except ValueError as error:
-            raise _unusable("client_key", settings.client_key or settings.client_cert, str(error)) from None
+            locked = settings.client_key or settings.client_cert
+            raise _unusable("client_key", locked, str(error), advice=_UNLOCK) from None
     return made
 
 
 def _locked() -> NoReturn:
     """Is asked for the password of a key, which without this would be asked for on the terminal."""
-    raise ValueError("it is locked with a password: take that off, and chmod 600 the file")
+    raise ValueError("it is locked with a password")
 
 
 def _why(error: OSError, otherwise: str) -> str:
@@ -41,5 +43,5 @@ def _why(error: OSError, otherwise: str) -> str:
     return (error.strerror or otherwise).lower()
 
 
-def _unusable(key: str, path: object, reason: str) -> Transient:
-    return Transient(f"{key} {path} can't be used: {reason}", scope=Scope.REMOTE)
+def _unusable(key: str, path: object, reason: str, *, advice: str = "") -> Transient:
+    return Transient(f"{key} {path} can't be used: {reason}", advice=advice or f"look at {key}", scope=Scope.REMOTE)

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -124,3 +125,10 @@ scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
         return path
 
     return write
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]  # bound, and nobody listens

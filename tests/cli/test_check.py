@@ -6,11 +6,16 @@ import time
 
 import pytest
 
-from syncd.cli import findings
-from syncd.config import paths
+from syncd import __version__
+from syncd.cli import findings_folders, findings_server
 from syncd.config.load import load
+from syncd.core.errors import Permanent, Transient, Unauthorized
+from syncd.host.sandbox import Sandbox
+from syncd.remote.make import make_remote
 from tests.cli.conftest import listening
-from tests.control.fake import FakeDaemon
+from tests.control.fake import STATUS, FakeDaemon
+
+KIB, MIB = 1024, 1024 * 1024
 
 
 @pytest.fixture
@@ -26,18 +31,11 @@ def found(syncd):
     return run
 
 
-@pytest.fixture
-def closed_port():
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]  # bound, and nobody listens
-
-
 def test_all_is_well(found, config, receiver):
     code, seen = found(config(receiver))
     assert code == 0
     assert {where: finding["level"] for where, finding in seen.items()} == dict.fromkeys(
-        ["configuration", "user", "control", "clock", "folder", "inotify", "state", "daemon", "server"], "ok"
+        ["configuration", "user", "control", "clock", "folder", "inotify", "state", "daemon", "server", "speed"], "ok"
     )
     assert re.fullmatch(r"answers in \d+ ms", seen["server"]["what"])
 
@@ -95,17 +93,30 @@ def test_more_folders_than_the_kernel_watches(found, config, receiver, tmp_path,
     path = config(receiver)
     for name in "abc":
         (tmp_path / "inbox" / name).mkdir()
+    monkeypatch.setattr(findings_folders, "LIMITS", tmp_path)
     limit = tmp_path / "max_user_watches"
-    monkeypatch.setattr(findings, "_WATCHES", limit)
     limit.write_text("3\n")
     code, seen = found(path)
     assert (code, seen["inotify"]["level"]) == (1, "error")
-    assert "4 folders to watch, 3 allowed" in seen["inotify"]["what"]
-    assert "max_user_watches=8" in seen["inotify"]["advice"]
+    assert seen["inotify"]["what"] == "4 folders to watch, 3 allowed"
+    assert seen["inotify"]["advice"].startswith(
+        "echo fs.inotify.max_user_watches=8 | sudo tee -a /etc/sysctl.d/60-syncd.conf && sudo sysctl --system; "
+    )
     limit.write_text("4\n")
     assert found(path)[1]["inotify"]["level"] == "warn"
     path.write_text(path.read_text().replace("path: inbox,", "path: inbox, watch: poll,"))
     assert "inotify" not in found(path)[1]
+
+
+def test_more_folders_in_the_configuration_than_the_kernel_has_queues(found, config, receiver, tmp_path, monkeypatch):
+    path = config(receiver)
+    (tmp_path / "second").mkdir()
+    path.write_text(path.read_text().replace("folders: [", "folders: [{path: second, remote: drive}, "))
+    monkeypatch.setattr(findings_folders, "LIMITS", tmp_path)
+    (tmp_path / "max_user_instances").write_text("1\n")
+    code, seen = found(path)
+    assert (code, seen["inotify"]["what"]) == (1, "2 watched folders, 1 allowed")
+    assert "max_user_instances=4" in seen["inotify"]["advice"]
 
 
 def test_a_state_folder_that_can_not_be(found, config, receiver, tmp_path):
@@ -132,9 +143,15 @@ def test_it_makes_nothing(found, config, receiver, tmp_path):
 
 
 def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
-    with listening(FakeDaemon(), tmp_path / "state" / "control.sock"):
+    daemon = FakeDaemon()
+    daemon.status_document = {**STATUS, "version": __version__}
+    with listening(daemon, tmp_path / "state" / "control.sock"):
         code, seen = found(config(receiver))
-    assert (code, seen["daemon"]["what"]) == (0, "is running with pid 4711")
+        assert (code, seen["daemon"]["what"]) == (0, "is running with pid 4711")
+        daemon.status_document = {**STATUS, "version": "0.0.1"}
+        code, seen = found(config(receiver))
+    assert (code, seen["daemon"]["level"], seen["daemon"]["advice"]) == (0, "warn", "restart it")
+    assert "is syncd 0.0.1; this is" in seen["daemon"]["what"]
 
 
 def test_a_dashboard_that_could_not_be_there(found, config, receiver):
@@ -146,28 +163,6 @@ def test_a_dashboard_that_could_not_be_there(found, config, receiver):
     assert found(path)[1]["dashboard"]["level"] == "ok"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as somebody else")
-def test_the_systems_configuration_is_looked_at_as_its_daemon_will(found, config, receiver, monkeypatch):
-    path = config(receiver, extra="control: {socket: c.sock, dashboard: off, group: daemon}")
-    monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
-    monkeypatch.setattr(findings, "USER", "nobody")
-    code, seen = found(path)
-    assert (code, seen["user"]["where"]) == (1, "user nobody")
-    assert seen["control"]["what"] == "for root and nobody, and the group daemon"
-    assert seen["folder"]["advice"] == "give user nobody the right to read and enter it"
-    assert seen["state"]["level"] == "error"
-    assert (os.geteuid(), os.getegid()) == (0, 0)
-
-
-def test_a_folder_that_the_sandbox_hides(found, config, receiver, monkeypatch, tmp_path):
-    path = config(receiver)
-    monkeypatch.setattr(findings, "_HOMES", (str(tmp_path),))
-    assert "sandbox" not in found(path)[1]
-    monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
-    monkeypatch.setattr(findings.user, "exists", lambda _name: False)
-    assert "ProtectHome=read-only" in found(path)[1]["sandbox"]["advice"]
-
-
 def test_a_proxy_is_named_without_its_password(found, config, closed_port, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://me:hunter2@127.0.0.1:{closed_port}")
     code, seen = found(config("http://photos.example"))
@@ -175,8 +170,24 @@ def test_a_proxy_is_named_without_its_password(found, config, closed_port, monke
     assert f"the proxy 127.0.0.1:{closed_port} the right way" in seen["server"]["advice"]
 
 
-def test_a_certificate_that_is_out_of_date_may_be_a_clock_that_is():
-    assert "clock" in findings._what_to_do("the certificate is not trusted (certificate is not yet valid)", None)
+@pytest.fixture
+async def settings(config, receiver):
+    return next(iter(load(config(receiver)).config.remotes.values()))
+
+
+@pytest.mark.parametrize(
+    ("failure", "advice"),
+    [
+        (Transient("it has expired", advice="is this machine's clock right?"), r"clock right\? \(it says .* UTC\)"),
+        (Transient("the proxy answered 407", advice="put the password into proxy"), "^put the password into proxy$"),
+        (Unauthorized("401"), "it asks for a token: set token_file"),
+        (Permanent("403"), "May this token upload there"),
+        (Transient("drive closed the connection without an answer"), "Or is it https there"),
+        (Transient("connection refused"), "is the address right, and the server up"),
+    ],
+)
+async def test_what_to_do_about_a_server(settings, failure, advice):
+    assert re.search(advice, findings_server._what_to_do(failure, settings))
 
 
 @pytest.mark.parametrize(
@@ -186,8 +197,83 @@ def test_a_certificate_that_is_out_of_date_may_be_a_clock_that_is():
         (-300, r"is (4 min 59 s|5 min|5 min 1 s) behind that of drive"),
     ],
 )
-async def test_a_clock_that_is_wrong(config, receiver, ahead, said):
-    settings = next(iter(load(config(receiver)).config.remotes.values()))
-    finding = await findings.check_clock("drive", settings, lambda: time.time() + ahead)
+async def test_a_clock_that_is_wrong(settings, ahead, said):
+    finding = await findings_server.check_clock("drive", settings, lambda: time.time() + ahead)
     assert finding.level == "warn"
     assert re.fullmatch(said, finding.what)  # a server tells the whole second
+
+
+class Line:
+    """A server at the end of a line of so many bytes a second. It refuses what it should, or fails from a size on."""
+
+    def __init__(self, pace, failure=None, *, fails_from=1):
+        self.pace, self.failure, self.fails_from = pace, failure, fails_from
+        self.now, self.sizes = 0.0, []
+
+    async def send_in_vain(self, size):
+        if self.failure and size >= self.fails_from:
+            raise self.failure
+        self.sizes.append(size)
+        self.now += size / self.pace
+
+    async def measured(self, *, most=4 * MIB, bandwidth=None):
+        return await findings_server.check_speed("drive", self, most=most, bandwidth=bandwidth, timer=lambda: self.now)
+
+
+@pytest.mark.parametrize(
+    ("pace", "limits", "largest", "said"),
+    [
+        (100 * MIB, {}, 4 * MIB, "100 MiB/s up, in requests of 4.0 MiB"),
+        (MIB, {}, MIB // 2, "1.0 MiB/s up, in requests of 512 KiB"),
+        (KIB, {}, KIB, "1.0 KiB/s up, in requests of 1.0 KiB"),
+        (100 * MIB, {"most": 48 * KIB}, 48 * KIB, "100 MiB/s up, in requests of 48 KiB"),
+        (100 * MIB, {"bandwidth": 20 * KIB}, 20 * KIB, "100 MiB/s up, in requests of 20 KiB"),
+        (MIB, {"bandwidth": 100}, 100, "1.0 MiB/s up, in requests of 100 B"),
+    ],
+)
+async def test_the_speed_is_told_by_the_smallest_request_that_tells_it(pace, limits, largest, said):
+    line = Line(pace)
+    finding = await line.measured(**limits)
+    assert (finding.level, finding.what) == ("ok", f"{said}, one at a time; it refused them, so nothing is left there")
+    assert line.sizes[-1] == largest
+    assert line.now < 2.5
+
+
+async def test_no_speed_is_measured_where_nothing_may_be_sent():
+    line = Line(MIB)
+    assert "bandwidth is off" in (await line.measured(bandwidth=0)).what
+    assert line.sizes == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "level", "said"),
+    [
+        (Permanent("it took it"), "warn", "is not known: it took it"),
+        (Permanent("moved", advice="set url to that"), "error", "is not known: moved"),
+        (Unauthorized("401"), "error", "is not known: 401"),
+    ],
+)
+async def test_a_server_that_does_not_refuse_a_first_chunk(failure, level, said):
+    finding = await Line(MIB, failure).measured()
+    assert (finding.level, finding.what) == (level, said)
+    assert finding.advice
+
+
+@pytest.mark.parametrize(
+    ("failure", "level"), [(Permanent("413", advice="set chunk_size to less"), "warn"), (Permanent("early"), "ok")]
+)
+async def test_a_server_that_takes_small_chunks_alone(failure, level):
+    finding = await Line(64 * MIB, failure, fails_from=100_000).measured()
+    assert (finding.level, finding.advice) == (level, failure.advice)
+    assert finding.what == f"64 MiB/s up, in requests of 64 KiB, one at a time; a larger one: {failure.problem}"
+
+
+async def test_a_proxy_that_the_service_does_not_know(config, receiver, monkeypatch, settings):
+    monkeypatch.setattr(findings_server, "_proxy", lambda _settings: "proxy.test:3128")
+    remote = make_remote(settings, throttle=findings_server._Unthrottled(), clock=time.time, user_agent="test")
+    for environment, level in {"A=1": "warn", "A=1 HTTPS_PROXY=http://proxy.test:3128": "ok"}.items():
+        sandbox = Sandbox(unit="syncd@photos", settings={"Environment": environment})
+        finding = await findings_server.check_reach("drive", settings, remote, sandbox)
+        assert (finding.level, "systemctl edit syncd@photos" in finding.advice) == (level, level == "warn")
+    assert (await findings_server.check_reach("drive", settings, remote, None)).level == "ok"
+    await remote.close()

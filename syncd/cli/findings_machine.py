@@ -1,0 +1,129 @@
+"""What ``syncd check`` finds on this machine beside the folders: files, the control socket, state, the daemon."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from syncd import __version__
+from syncd.cli import words
+from syncd.cli.finding import Finding
+from syncd.config import paths
+from syncd.config.load import Loaded
+from syncd.config.model import Address, Config, Control
+from syncd.control.client import ControlClient, ControlError, NotRunning
+from syncd.dashboard.door import bind, netloc
+from syncd.host import user
+from syncd.host.sandbox import Sandbox
+from syncd.store.errors import StoreError
+from syncd.store.opening import examine
+
+ENOUGH_SPACE = 64 * 1024 * 1024
+"""Free bytes below which the state folder is worth a warning."""
+
+
+def check_socket(control: Control) -> Finding:
+    """Tell who may use the control socket, and whether the daemon can open it to them."""
+    name, where = user.own_name(), f"control socket {control.socket}"
+    who = " and ".join(dict.fromkeys(["root", name]))
+    if control.group is None:
+        return Finding(level="ok", where=where, what=f"for {who}")
+    if not user.belongs_to(control.group) and not user.is_root():
+        what = f"user {name} is not in the group {control.group} that it is for"
+        advice = f"sudo usermod -aG {control.group} {name}, and log in again or restart the daemon"
+        return Finding(level="error", where=where, what=what, advice=advice)
+    return Finding(level="ok", where=where, what=f"for {who}, and the group {control.group}")
+
+
+def check_files(loaded: Loaded) -> Iterator[Finding]:
+    """Look whether the daemon's user can read the files that the configuration is made of."""
+    named = [("configuration", loaded.path)]
+    for name, remote in loaded.config.remotes.items():
+        keys = "token_file", "ca_file", "client_cert", "client_key"
+        named += [(f"{key} of {name}", path) for key in keys if (path := getattr(remote, key)) is not None]
+    for what, path in named:
+        if not user.may(path, os.R_OK):
+            advice = f"sudo setfacl -m u:{user.own_name()}:r {path}, and the folders on the way :x"
+            yield Finding(level="error", where=f"{what} {path}", what=_denied("read it"), advice=advice)
+    file = loaded.config.logging.file
+    if file is not None and not user.may(_existing(file.path.parent), os.W_OK | os.X_OK):
+        folder = _existing(file.path.parent)
+        yield Finding(
+            level="error",
+            where=f"log file {file.path}",
+            what=_denied(f"write to {folder}"),
+            advice="under systemd logs go to the journal anyway; else sudo chown that folder, or set another file",
+        )
+
+
+def _denied(what: str) -> str:
+    return f"user {user.own_name()} may not {what}"
+
+
+def check_state(loaded: Loaded) -> Iterator[Finding]:
+    """Look whether the state folder can be written or made and has space, and whether the store can be used."""
+    folder = loaded.config.state_dir
+    where, existing = f"state folder {folder}", _existing(folder)
+    if not existing.is_dir():
+        yield Finding(level="error", where=where, what=f"{existing} is not a folder", advice="set another state_dir")
+        return
+    made_for_us = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
+    if not made_for_us and not user.may(existing, os.W_OK | os.X_OK):
+        advice = f"sudo chown -R {user.own_name()}: {existing}, or set another state_dir"
+        yield Finding(level="error", where=where, what=_denied(f"write to {existing}"), advice=advice)
+        return
+    free = shutil.disk_usage(existing).free
+    done = "can be written" if existing == folder else "is made by systemd" if made_for_us else "can be made"
+    what = f"{done}, {words.size(free)} free"
+    if free < ENOUGH_SPACE:
+        yield Finding(level="warn", where=where, what=what, advice="make room: without it no file can be taken up")
+    else:
+        yield Finding(level="ok", where=where, what=what)
+    yield from _check_store(loaded.config)
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))
+
+
+def _check_store(config: Config) -> Iterator[Finding]:
+    beside = [Path(f"{config.store}{suffix}") for suffix in ("", "-wal", "-shm")]
+    foreign = next((path for path in beside if path.exists() and not user.may(path, os.R_OK | os.W_OK)), None)
+    if foreign is not None:
+        advice = f"sudo chown {user.own_name()}: {config.store}*; was a command run as somebody else?"
+        yield Finding(level="error", where="job store", what=_denied(f"write to {foreign}"), advice=advice)
+    elif config.store.exists():
+        try:
+            examine(os.fspath(config.store))
+        except StoreError as error:
+            yield Finding(level="error", where="job store", what=str(error))
+
+
+def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
+    """Ask whether a daemon of this configuration runs; if none does, look whether it could have its dashboard."""
+    start = f"sudo systemctl enable --now {sandbox.unit}" if sandbox else "syncd run"
+    try:
+        status = ControlClient(config.control.socket, timeout=5).status()
+    except NotRunning:
+        yield Finding(level="ok", where="daemon", what="is not running", advice=f"start it with: {start}")
+        if config.control.dashboard is not None:
+            yield _check_dashboard(config.control.dashboard)
+    except ControlError as error:
+        yield Finding(level="warn", where="daemon", what=str(error))
+    else:
+        what = f"is {words.clean(status['state'])} with pid {status['pid']}"
+        if status["version"] == __version__:
+            yield Finding(level="ok", where="daemon", what=what)
+        else:
+            what += f", and is syncd {words.clean(status['version'])}; this is {__version__}"
+            yield Finding(level="warn", where="daemon", what=what, advice="restart it")
+
+
+def _check_dashboard(at: Address) -> Finding:
+    where = f"dashboard {netloc(at.host, at.port)}"
+    try:
+        bind(at.host, at.port).close()
+    except OSError as error:
+        advice = "end the program that has it, or set another port in control.dashboard; syncd works without, too"
+        return Finding(level="warn", where=where, what=os.strerror(error.errno or 0), advice=advice)
+    return Finding(level="ok", where=where, what="the port is free")
