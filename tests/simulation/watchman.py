@@ -22,7 +22,7 @@ MOST = 64
 ON_THE_WAY = 0.25
 """Seconds in which a request may still begin that was decided on before: its bytes are read, its connection made."""
 AWAY = (401, 429, 502, 503, 504)
-_PROBE = (b"GET /image/" + b"0" * 64, b"GET /api/files/upload/resume/00000000-")
+_PROBE = (b"GET /image/" + b"0" * 64, b"GET /api/files/upload/resume/" + b"0" * 32)
 
 
 class Watchman:
