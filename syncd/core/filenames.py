@@ -16,10 +16,11 @@ _NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3])\s*(\..*)?", re.IGNORECASE)
 
 
-def safe_name(name: str) -> str:
+def safe_name(name: str, *, windows: bool) -> str:
     """Return ``name`` as it is to be written: composed, as Unicode has it and macOS has not.
 
-    ValueError, with what is wrong in words to follow the name, if it is not safe.
+    ValueError, with what is wrong in words to follow the name, if it is not safe. ``windows`` says whether it is to be
+    written there: what only Windows can't have is refused by no other system.
     """
     name = unicodedata.normalize("NFC", name)
     if not name:
@@ -34,6 +35,8 @@ def safe_name(name: str) -> str:
         raise ValueError("a name that ends with a dot or a space can't be used on every system")
     if _DEVICES.fullmatch(name):
         raise ValueError("Windows has a device of this name")
+    if windows and not possible_on_windows(name):
+        raise ValueError('on Windows a name has none of < > : " | ? *')
     if len(name.encode()) > LONGEST:
         raise ValueError(f"a name has at most {LONGEST} bytes")
     return name

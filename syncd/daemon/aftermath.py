@@ -43,6 +43,7 @@ class Aftermath:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._wake = asyncio.Event()
+        self._kept: dict[tuple[str, str], float] = {}  # what could not be put away, and when that is tried again
         rooms.store.on_change.append(self._noticed)
 
     def _noticed(self, change: Change) -> None:
@@ -65,6 +66,7 @@ class Aftermath:
 
     async def sweep(self) -> None:
         """Do all that can be done now."""
+        self._kept = {file: again for file, again in self._kept.items() if again > time.monotonic()}
         for folder in list(self._rooms.folders.settings.values()):
             if folder.after_upload.action != "keep":
                 await self._sweep_folder(folder)
@@ -77,14 +79,23 @@ class Aftermath:
         while files := await self._rooms.store.uploaded(folder.path, ids, after=after, limit=BATCH):
             gone = []
             for path, stamp in files:
-                if await asyncio.to_thread(_put_away, folder.path, path, stamp, folder.after_upload):
+                if (folder.path, path) not in self._kept and await self._done_with(folder, path, stamp):
                     gone.append(path)
             await self._rooms.store.gone(folder.path, gone)
             after = files[-1][0]
 
+    async def _done_with(self, folder: Folder, path: str, stamp: Stamp) -> bool:
+        """Say whether the file is gone; one that can't be, as another program has it open, is tried again later."""
+        try:
+            return await asyncio.to_thread(_put_away, folder.path, path, stamp, folder.after_upload)
+        except OSError as error:
+            self._kept[folder.path, path] = time.monotonic() + AGAIN
+            log.warning("file.kept", path=displayed(path), folder=displayed(folder.path), reason=error.strerror)
+            return False
+
 
 def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
-    """Delete or move one file; False where it was left, as it is not the one that was uploaded or can't be removed."""
+    """Delete or move one file; False where it was left, as it is not the one that was uploaded. OSError."""
     full = below(folder, path)
     try:
         if stamp_of(os.lstat(full)) != stamp:
@@ -96,9 +107,6 @@ def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
     except FileNotFoundError:
         return not os.path.lexists(full)
     except FileChanged:
-        return False
-    except OSError as error:
-        log.warning("file.kept", path=displayed(path), folder=displayed(folder), reason=error.strerror)
         return False
     log.info(
         "file.deleted" if what.action == "delete" else "file.moved", path=displayed(path), folder=displayed(folder)

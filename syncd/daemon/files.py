@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import BinaryIO
@@ -137,7 +138,7 @@ class LocalFiles(Files):
 
 def _checked(name: str) -> str:
     try:
-        return safe_name(name)
+        return safe_name(name, windows=sys.platform == "win32")
     except ValueError as reason:
         raise Invalid(f"{displayed(name)}: {reason}") from None
 

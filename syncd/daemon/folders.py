@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -12,6 +13,9 @@ from syncd.host.spelling import spelled
 from syncd.store.jobs import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
+
+if sys.platform == "win32":
+    from syncd.host.windows_files import keeps_numbers
 
 
 class StoreSink:
@@ -39,7 +43,12 @@ class StoreSink:
 
 
 def _vanished(folder: str, path: str) -> bool:
-    """Say whether nothing has this name any more; a name that differs in its case is another one."""
+    """Say whether a file that was at ``path`` may have another name by now, with the number that it had there.
+
+    A name that differs in its case is another one.
+    """
+    if sys.platform == "win32" and not keeps_numbers(folder):
+        return False
     if not os.path.lexists(below(folder, path)):
         return True
     with suppress(OSError):

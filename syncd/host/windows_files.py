@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from ctypes import wintypes
 
 import pywintypes
+import win32api
 import win32con
 import win32file
 
@@ -128,6 +129,11 @@ def read_at(descriptor: int, length: int, offset: int) -> bytes:
     return bytes(data)
 
 
+def is_link(tag: int) -> bool:
+    """Say whether what has this reparse tag leads elsewhere; so does what has none to tell, as wine's links."""
+    return not tag or bool(tag & _SURROGATE)
+
+
 def name_on_disk(full: str) -> str | None:
     """Return how the disk spells the last part of a path; None if nothing is there."""
     name = os.path.basename(full)
@@ -141,6 +147,15 @@ def name_on_disk(full: str) -> str | None:
             return None
         raise fault from None
     return name if name in found else next(iter(found), None)
+
+
+def keeps_numbers(path: str) -> bool:
+    """Say whether files keep their numbers where ``path`` is: on FAT the next one in a file's place gets its number."""
+    try:
+        volume = win32file.GetVolumePathName(path)
+        return win32api.GetVolumeInformation(volume)[4] in ("NTFS", "ReFS")
+    except pywintypes.error:
+        return False
 
 
 def open_directory(path: str) -> int:
@@ -240,10 +255,10 @@ def _open_itself(directory: int, name: str, access: int, disposition: int, optio
     """Open what has the name, and not what a link of that name leads to."""
     found = _open(directory, name, access, disposition, options | _LINK_ITSELF)
     tag = _tag(found)
-    if not tag:
+    if tag is None:
         return found
     try:
-        if tag & _SURROGATE:
+        if is_link(tag):
             raise OSError(errno.ELOOP, "it is a link", name)
         # Only without that option its content is to be had. As long as the first is open, no other has its number.
         again = _open(directory, name, access, _OPEN, options)
@@ -255,10 +270,10 @@ def _open_itself(directory: int, name: str, access: int, disposition: int, optio
         os.close(found)
 
 
-def _tag(descriptor: int) -> int:
-    """Return the reparse tag of an open file; 0 if it is an ordinary one."""
+def _tag(descriptor: int) -> int | None:
+    """Return the reparse tag of what is open; None if it has none, as most."""
     if not os.fstat(descriptor).st_file_attributes & win32con.FILE_ATTRIBUTE_REPARSE_POINT:
-        return 0
+        return None
     found = win32file.GetFileInformationByHandleEx(msvcrt.get_osfhandle(descriptor), _TAG_INFORMATION)
     return int(found["ReparseTag"])
 

@@ -134,6 +134,8 @@ class Handler(FileSystemEventHandler):
         elif self._tree.takes(path):
             # A file that was just created is most often being written; all else happens in one step.
             self._mailbox.file(path, closed=not isinstance(event, FileCreatedEvent | FileModifiedEvent))
+        elif sys.platform != "linux" and isinstance(event, FileDeletedEvent) and self._tree.enters(path):
+            self._mailbox.directory(path)  # what is gone can't be asked what it was
 
     def _is_link(self, path: str, full: str) -> bool:
         """Say whether it is, or was, a link to a directory; for the system such a one is a file."""
@@ -204,6 +206,10 @@ class Observer:
 
 def _system(tree: Tree, mailbox: Mailbox) -> BaseObserver:
     """Return the platform's observer; OSError with what to do if it can't have another one."""
+    if sys.platform == "win32":
+        from syncd.watch.windows import WindowsObserver  # noqa: PLC0415 - as below
+
+        return WindowsObserver(doubt=mailbox.doubt)
     if sys.platform != "linux":
         return watchdog.observers.Observer()
     from syncd.watch.inotify import InotifyObserver  # noqa: PLC0415 - there is no such thing elsewhere

@@ -21,6 +21,9 @@ from syncd.host.spelling import spelled
 from syncd.places import inside
 from syncd.watch.patterns import Patterns
 
+if sys.platform == "win32":
+    from syncd.host.windows_files import is_link
+
 EMPTY = "empty"
 NOT_REGULAR = "not a regular file"
 BATCH = 1000
@@ -181,6 +184,7 @@ class Scan:
 
 
 def _is_link(entry: "os.DirEntry[str]") -> bool:
-    if sys.platform == "win32" and entry.stat(follow_symlinks=False).st_reparse_tag == stat.IO_REPARSE_TAG_MOUNT_POINT:
-        return True  # a junction: a link to a directory by another name
+    if sys.platform == "win32":
+        found = entry.stat(follow_symlinks=False)
+        return bool(found.st_file_attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT) and is_link(found.st_reparse_tag)
     return entry.is_symlink()

@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.core.filenames import LONGEST, numbered, safe_name
+from syncd.core import filenames
+from syncd.core.filenames import LONGEST, numbered, possible_on_windows
 from syncd.core.names import displayed
 
+WINDOWS = os.name == "nt"
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+
+
+def safe_name(name, windows=WINDOWS):
+    return filenames.safe_name(name, windows=windows)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +56,19 @@ def test_what_is_not_safe_says_why(name, why):
     with pytest.raises(ValueError, match=why) as caught:
         safe_name(name)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["0:", "0:.jpg", "a.jpg:b.jpg", "?.png", "a*", 'a"b', "<a>.png", "a|b.jpg"])
+def test_what_means_something_else_on_windows_is_a_name_elsewhere(name):
+    assert safe_name(name, windows=False) == name
+    assert not possible_on_windows(name)
+    with pytest.raises(ValueError, match="on Windows"):
+        safe_name(name, windows=True)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b", "a\nb"])
+def test_what_is_no_name_is_impossible_on_windows_too(name):
+    assert not possible_on_windows(name)
 
 
 def test_a_name_from_a_mac_is_composed():

@@ -133,7 +133,29 @@ def test_a_copy_that_fails_leaves_nothing_half(folder, tmp_path, monkeypatch, co
 
     monkeypatch.setattr(os, "link", link)
     monkeypatch.setattr(aftermath.shutil, "copyfileobj", copy)
-    assert not put_away(folder, "a.jpg", move=tmp_path / "sent")
+    with pytest.raises(OSError, match=os.strerror(code)):
+        put_away(folder, "a.jpg", move=tmp_path / "sent")
+    assert (folder / "a.jpg").read_bytes() == b"content"
+    assert os.listdir(tmp_path / "sent") == []
+
+
+def test_a_file_that_can_not_go_leaves_no_copies(folder, tmp_path, monkeypatch):
+    """Each try would leave another one."""
+    (folder / "a.jpg").write_bytes(b"content")
+    real = os.unlink
+
+    def link(source, target, **_):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    def unlink(path, **options):
+        if path == str(folder / "a.jpg"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        real(path, **options)
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "unlink", unlink)
+    with pytest.raises(PermissionError):
+        put_away(folder, "a.jpg", move=tmp_path / "sent")
     assert (folder / "a.jpg").read_bytes() == b"content"
     assert os.listdir(tmp_path / "sent") == []
 
@@ -170,6 +192,34 @@ async def test_a_file_is_deleted_once_every_server_has_it(site):
     site.settings["remotes"]["ascii"]["url"] = ascii_url
     await site.reload()
     await until(lambda: not (site.inbox / "a.jpg").exists())
+
+
+async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep(site, monkeypatch):
+    async def never(self):
+        await asyncio.Event().wait()
+
+    def refuse(folder, path, *_):
+        tried.append(path)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    tried = []
+    monkeypatch.setattr(Aftermath, "run", never)
+    site.settings["folders"][0]["after_upload"] = "delete"
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(done=1)
+    patient, hasty = Aftermath(site.daemon.rooms), Aftermath(site.daemon.rooms)
+    with monkeypatch.context() as patch:
+        patch.setattr(aftermath, "_put_away", refuse)
+        for _ in range(3):
+            await patient.sweep()
+        assert tried == ["a.jpg"]
+        patch.setattr(aftermath, "AGAIN", 0.0)
+        await hasty.sweep()
+    await patient.sweep()
+    assert (site.inbox / "a.jpg").exists()
+    await hasty.sweep()
+    assert not (site.inbox / "a.jpg").exists()
 
 
 async def test_a_file_that_changes_after_it_was_uploaded_is_uploaded_again_and_then_moved(site, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from tests.windows.prepare import prepare, windows
 
 TESTS = [
     "tests/windows",
-    *(f"tests/core/test_{name}.py" for name in ("breaker", "chunks", "limits", "retry", "states")),
+    *(f"tests/core/test_{name}.py" for name in ("breaker", "chunks", "filenames", "limits", "retry", "states")),
     *(f"tests/engine/test_{name}.py" for name in ("gate", "line", "scheduler", "throttle", "upload")),
     *(f"tests/store/test_{name}.py" for name in ("claims", "machine", "uploads")),
     "tests/config/test_units.py",

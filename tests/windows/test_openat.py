@@ -76,7 +76,7 @@ def test_a_name_that_means_something_else_is_refused(directory, tmp_path, name):
     assert os.listdir(tmp_path) == ["a.jpg"]
 
 
-def test_a_name_is_given_only_if_it_is_free(directory):
+def test_a_name_is_given_only_if_it_is_free(directory, tmp_path):
     write(directory, "a.part", b"new")
     write(directory, "A.jpg", b"old")
     with pytest.raises(FileExistsError):
@@ -84,6 +84,8 @@ def test_a_name_is_given_only_if_it_is_free(directory):
     with pytest.raises(FileExistsError):
         openat.create(directory, "a.JPG")
     assert (read(directory, "a.part"), read(directory, "a.jpg")) == (b"new", b"old")
+    openat.rename(directory, "a.part", "Free.jpg")
+    assert sorted(os.listdir(tmp_path)) == ["A.jpg", "Free.jpg"]
     with pytest.raises(NotADirectoryError):
         openat.enter(directory, "a.jpg", make=True)
     openat.enter(directory, "folder", make=True)

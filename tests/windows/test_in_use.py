@@ -1,0 +1,96 @@
+"""Files that other programs have open: what is to be deleted or moved waits for them, and is not copied meanwhile."""
+
+import os
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+import win32con
+import win32file
+
+from syncd.config.model import AfterUpload
+from syncd.daemon import aftermath
+from syncd.engine.source import stamp_of
+from tests.e2e.processes import until
+
+
+@contextmanager
+def opened(path, share=win32con.FILE_SHARE_READ):
+    """Have a file open as most programs do: others may read it, and not delete it."""
+    handle = win32file.CreateFile(str(path), win32con.GENERIC_READ, share, None, win32con.OPEN_EXISTING, 0, None)
+    try:
+        yield
+    finally:
+        handle.Close()
+
+
+def put_away(path, move=None):
+    what = AfterUpload(action="move", move=str(move)) if move else AfterUpload(action="delete")
+    return aftermath._put_away(str(path.parent), path.name, stamp_of(os.lstat(path)), what)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "inbox" / "a.jpg"
+    path.parent.mkdir()
+    path.write_bytes(b"content")
+    return path
+
+
+@pytest.mark.parametrize("to", [None, "sent"])
+def test_what_is_open_stays_until_it_is_closed(file, tmp_path, to):
+    move = to and tmp_path / to
+    with opened(file):
+        for _ in range(2):
+            with pytest.raises(PermissionError):
+                put_away(file, move)
+    assert file.read_bytes() == b"content"
+    assert not to or os.listdir(move) == []
+    assert put_away(file, move)
+    assert os.listdir(file.parent) == []
+    assert not to or (move / "a.jpg").read_bytes() == b"content"
+
+
+def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path, monkeypatch):
+    """As a rename to another disk fails; under wine all of them may be one."""
+
+    def rename(source, target):
+        raise OSError(None, "not the same disk", source, 17)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with opened(file), pytest.raises(PermissionError):
+        put_away(file, tmp_path / "sent")
+    assert os.listdir(tmp_path / "sent") == []
+    assert put_away(file, tmp_path / "sent")
+    assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"content"
+    assert os.listdir(tmp_path / "sent") == ["a.jpg"]
+    assert os.listdir(file.parent) == []
+
+
+def test_a_name_that_is_taken_in_another_spelling_stays_as_it_is(file, tmp_path):
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "A.JPG").write_bytes(b"first")
+    assert put_away(file, tmp_path / "sent")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "sent").iterdir()} == {
+        "A.JPG": b"first",
+        "a-1.jpg": b"content",
+    }
+
+
+def test_the_daemon_says_what_it_could_not_delete(site):
+    site.folder["after_upload"] = "delete"
+    path = site.put("a.jpg", b"content")
+    with opened(path):
+        site.start()
+        until(lambda: "file.kept" in (site.base / "log").read_text(), "it says so")
+        assert path.exists()
+        assert site.states() == {"a.jpg": "done"}
+    path.with_name("b.jpg").write_bytes(b"more")
+    until(lambda: not path.with_name("b.jpg").exists(), "another one is deleted")
+    assert path.exists()  # it has its turn a minute later
+    log = (site.base / "log").read_text()
+    assert log.count("file.kept") == 1, log

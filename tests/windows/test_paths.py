@@ -1,0 +1,293 @@
+"""What the watch makes of Windows' paths: long ones, spellings, links, folders that go, events that are lost."""
+
+import subprocess
+import sys
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import yaml
+from watchdog.events import FileDeletedEvent, FileMovedEvent
+
+from syncd.config.errors import ConfigError
+from syncd.config.load import load
+from syncd.config.model import Folder
+from syncd.control.steering import Invalid
+from syncd.core.model import Stamp
+from syncd.daemon.drop import land, sweep
+from syncd.daemon.files import _checked
+from syncd.daemon.folders import _vanished
+from syncd.host import windows_files
+from syncd.host.openat import create, open_directory
+from syncd.host.plainly import below, extended, hold
+from syncd.host.spelling import spelled
+from syncd.watch import windows
+from syncd.watch.observer import Handler, Mailbox
+from syncd.watch.scanner import Scan, Tree
+from tests.e2e.processes import POOL, until
+from tests.windows.site import running
+
+LONG = "/".join(letter * 60 for letter in "abcdef")
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """Have one daemon for all that need one: to start it takes long."""
+    with running(tmp_path_factory.mktemp("watched")) as site:
+        site.start()
+        yield site
+
+
+def deep(base):
+    """Return a folder whose path is long."""
+    folder = os.path.join(base, LONG.replace("/", os.sep))
+    os.makedirs(extended(folder))
+    return folder
+
+
+def link(target, at):
+    """Have a link to a directory, made by what is below wine: itself it makes none."""
+    unix = [
+        subprocess.run(["winepath", "-u", path], capture_output=True, text=True, check=True).stdout.strip()
+        for path in (str(target), str(at.parent))
+    ]
+    subprocess.run(
+        ["start", "/wait", "/unix", "/bin/ln", "-s", unix[0], f"{unix[1]}/{at.name}"], check=True, capture_output=True
+    )
+
+
+def tree(folder, **settings):
+    return Tree.of(Folder(path=str(folder), remote="drive", **settings))
+
+
+def scanned(found):
+    """Return what a scan finds, and the links that it went through."""
+    scan = Scan(found)
+    paths = []
+    while (batch := scan.batch()) is not None:
+        paths += [seen.path for seen in batch]
+    return sorted(paths), scan.links
+
+
+def test_a_long_path_is_heard_of_and_uploaded(watched):
+    watched.put(f"{LONG}/first.jpg", b"first")  # its folders are new
+    assert watched.arrived(f"{LONG}/first.jpg")
+    path = watched.put(f"{LONG}/second.jpg", b"second")
+    assert watched.arrived(f"{LONG}/second.jpg")
+    assert len(str(path)) > 360
+    shown = watched.ctl("show", str(watched.inbox / LONG / "second.jpg"))
+    assert (shown.returncode, "done" in shown.stdout) == (0, True), shown
+
+
+def test_one_that_is_renamed_in_its_case_alone_stays_the_same_file(watched):
+    path = watched.put("case.jpg", b"case")
+    assert watched.arrived("case.jpg")
+    before = watched.client.show(str(watched.inbox / "case.jpg"))[0]["id"]
+    os.rename(path, path.with_name("case.tmp"))  # wine leaves a name that is to change in its case alone
+    os.rename(path.with_name("case.tmp"), path.with_name("CASE.jpg"))
+    until(lambda: "CASE.jpg" in watched.states(), watched.states)
+    assert "case.jpg" not in watched.states()
+    assert watched.client.show(str(watched.inbox / "CASE.jpg"))[0]["id"] == before
+
+
+def test_one_that_changes_with_its_case_is_another_and_the_first_is_gone(watched):
+    path = watched.put("both.jpg", b"both")
+    assert watched.arrived("both.jpg")
+    before = watched.client.show(str(watched.inbox / "both.jpg"))[0]["id"]
+    os.rename(path, path.with_name("both.tmp"))
+    path.with_name("both.tmp").write_bytes(b"both of them")
+    os.rename(path.with_name("both.tmp"), path.with_name("BOTH.jpg"))
+    assert watched.arrived("BOTH.jpg")
+    until(lambda: not watched.client.show(before)[0]["present"], "the first is gone")
+
+
+def test_one_that_is_told_in_another_spelling_is_the_one_on_the_disk(watched):
+    watched.put("Folder/told.jpg", b"told")
+    assert watched.ctl("rescan", str(watched.inbox / "FOLDER" / "TOLD.JPG")).returncode == 0
+    assert watched.arrived("Folder/told.jpg")
+    assert watched.ctl("rescan", str(watched.inbox / "folder")).returncode == 0
+    shown = watched.ctl("show", str(watched.inbox / "FOLDER" / "TOLD.jpg"))
+    assert (shown.returncode, "Folder\\told.jpg" in shown.stdout) == (0, True), shown
+    assert [name for name in watched.states() if name.lower() == "folder/told.jpg"] == ["Folder/told.jpg"]
+
+
+def test_a_stream_is_no_file(watched):
+    path = watched.put("whole.jpg", b"whole")
+    assert watched.arrived("whole.jpg")
+    with open(f"{path}:part.jpg", "wb") as stream:
+        stream.write(b"part")
+    assert watched.ctl("rescan", f"{watched.inbox}\\whole.jpg:part.jpg").returncode == 0
+    watched.put("after.jpg", b"after")
+    assert watched.arrived("after.jpg")
+    told = watched.ctl("show", f"{watched.inbox}\\whole.jpg:part.jpg")
+    assert told.returncode == 1, told
+
+
+async def test_a_file_is_dropped_into_a_folder_however_long_its_path_is(tmp_path):
+    async def content():
+        yield b"drop"
+        yield b"ped"
+
+    folder = deep(tmp_path)
+    for expected in ("a.jpg", "a (2).jpg"):
+        assert await land(folder, "a.jpg", 7, content(), takes=lambda _: True, token=bytes(8)) == expected
+    names = {"a.jpg": b"dropped", "a (2).jpg": b"dropped"}
+    assert {path.name: path.read_bytes() for path in Path(extended(folder)).iterdir()} == names  # noqa: ASYNC240 - no other task
+
+
+def test_what_a_dead_process_has_left_of_a_dropped_file_is_swept(tmp_path):
+    folder = deep(tmp_path)
+    directory, part = open_directory(folder), f".syncd-drop-{'0' * 16}.part"
+    with open(create(directory, part), "wb") as writer:
+        hold(writer.fileno())
+        sweep(folder)
+        assert os.listdir(extended(folder)) == [part]
+    sweep(folder)
+    os.close(directory)
+    assert os.listdir(extended(folder)) == []
+
+
+def test_a_name_stays_in_its_folder():
+    """``0:`` would be a drive, and what is dropped under that name would land there."""
+    for name in ("0:", "C:x", "C:/x"):
+        assert below(r"C:\inbox", name).startswith("\\\\?\\C:\\inbox\\")
+    with pytest.raises(Invalid, match="on Windows"):
+        _checked("0:")
+    with pytest.raises(Invalid, match="on Windows"):
+        _checked("a.jpg:b.jpg")
+
+
+@pytest.mark.parametrize(
+    ("other", "says"), [("INBOX", "is watched already"), ("Inbox\\Sub", "lies in"), ("inbox\\..\\iNbox", "already")]
+)
+def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
+    (tmp_path / "inbox" / "sub").mkdir(parents=True)
+    config = tmp_path / "config.yaml"
+    folders = [{"path": "inbox", "remote": "drive"}, {"path": other, "remote": "drive"}]
+    remotes = {"drive": {"type": "multipart", "url": "http://127.0.0.1:1", "pool_id": POOL}}
+    config.write_text(yaml.safe_dump({"folders": folders, "remotes": remotes}))
+    with pytest.raises(ConfigError, match=says):
+        load(config)
+    folders[1] = {"path": str(tmp_path / "out"), "remote": "drive", "after_upload": {"move": "INBOX\\done"}}
+    config.write_text(yaml.safe_dump({"folders": folders, "remotes": remotes}))
+    with pytest.raises(ConfigError, match="files would come back"):
+        load(config)
+
+
+def test_a_number_that_may_be_another_files_does_not_tell_that_one_was_renamed(tmp_path, monkeypatch):
+    """Or the next file in its place, of the same size and time, would count as uploaded."""
+    assert _vanished(str(tmp_path), "a.jpg")
+    monkeypatch.setattr(windows_files.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
+    assert not _vanished(str(tmp_path), "a.jpg")
+
+
+def test_the_disk_tells_how_a_path_is_spelled(tmp_path):
+    folder = str(tmp_path)
+    (tmp_path / "Sub" / "In").mkdir(parents=True)
+    (tmp_path / "Sub" / "In" / "a.JPG").write_bytes(b"a")
+    known = {}
+    assert spelled(folder, "SUB/in/A.jpg", known) == "Sub/In/a.JPG"
+    assert known["SUB"] == "Sub"
+    assert spelled(folder, "sub/IN/b.jpg", known) is None
+    assert spelled(folder, "sub/?n/a.JPG") is None
+    assert spelled(folder, "Sub/In/a.JPG:stream") is None
+    assert _vanished(folder, "Sub/In/A.JPG")
+    assert not _vanished(folder, "Sub/In/a.JPG")
+
+
+def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
+    def refuse(_):
+        raise windows_files.pywintypes.error(5, "FindFirstFile", "Access is denied.")
+
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    monkeypatch.setattr(windows_files.win32file, "FindFilesW", refuse)
+    with pytest.raises(PermissionError):
+        spelled(str(tmp_path), "a.jpg")
+    assert not _vanished(str(tmp_path), "a.jpg")
+
+
+def test_patterns_take_upper_and_lower_case_for_one(tmp_path):
+    found = tree(tmp_path, include=["*.JPG"], exclude=["Raw/"])
+    assert found.takes("a.jpg")
+    assert found.takes("SUB/A.Jpg")
+    assert not found.takes("RAW/a.jpg")
+    assert found.relative(str(tmp_path).upper() + "\\SUB\\A.jpg") == "SUB/A.jpg"
+
+
+def test_a_linked_folder_is_not_looked_into_unless_asked(tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (inbox / "a.jpg").write_bytes(b"a")
+    (tmp_path / "elsewhere" / "b.jpg").write_bytes(b"b")
+    link(tmp_path / "elsewhere", inbox / "link")
+    link(inbox, inbox / "loop")
+    assert scanned(tree(inbox)) == (["a.jpg"], [])
+    assert scanned(tree(inbox, follow_symlinks=True)) == (["a.jpg", "link/b.jpg"], ["link"])
+
+
+@pytest.mark.parametrize(
+    ("tag", "is_link"), [(0xA0000003, True), (0xA000000C, True), (0xA000001D, True), (0x9000601A, False), (0, True)]
+)
+def test_links_are_told_from_what_is_kept_in_another_way(tmp_path, monkeypatch, tag, is_link):
+    """A junction, a link, one of WSL, a file that OneDrive has, and what wine tells of a link."""
+    entry = SimpleNamespace(
+        name="sub",
+        stat=lambda **_: SimpleNamespace(st_file_attributes=0x410, st_reparse_tag=tag),
+        is_dir=lambda: True,
+    )
+    scan = Scan(tree(tmp_path))
+    assert scan._visit("sub", entry) is None
+    assert ("sub" in scan._ahead) is not is_link
+
+
+def test_a_folder_that_is_gone_is_looked_for(tmp_path):
+    """Windows tells of it as of a file."""
+    mailbox = Mailbox(lambda: None)
+    handler = Handler(tree(tmp_path), mailbox)
+    handler.dispatch(FileDeletedEvent(below(str(tmp_path), "sub")))
+    handler.dispatch(FileDeletedEvent(below(str(tmp_path), "a.part")))
+    handler.dispatch(FileMovedEvent(below(str(tmp_path), "a.jpg"), below(str(tmp_path), "A.jpg")))
+    hints = mailbox.take()
+    assert (hints.directories, set(hints.files)) == ({"sub"}, {"a.jpg", "A.jpg"})
+
+
+def test_lost_events_are_told(tmp_path, monkeypatch):
+    told = []
+    reader = windows.Reader(
+        str(tmp_path), recursive=True, doubt=lambda *, overflow=False: told.append(overflow), lost=lambda: None
+    )
+    sizes = iter([100, 0, 100])
+
+    def run_inner(self, handle, event_buffer, nbytes):
+        nbytes.value = next(sizes)
+
+    monkeypatch.setattr(windows.DirectoryChangeReader, "_run_inner", run_inner)
+    size = windows.DWORD()
+    for _ in range(3):
+        reader._run_inner(None, None, size)
+    assert told == [True]
+
+
+def test_a_folder_that_gives_no_events_any_more_is_told(tmp_path):
+    lost = []
+    reader = windows.Reader(
+        str(tmp_path / "missing"), recursive=True, doubt=lambda **_: None, lost=lambda: lost.append(True)
+    )
+    reader._run()
+    assert lost == [True]
+
+
+def test_a_file_that_stays_in_use_for_its_whole_life_has_one_stamp(tmp_path):
+    """What ``stat`` and an open file tell must be the same, or a file would for ever count as changed."""
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    seen = tree(tmp_path).look("a.jpg")
+    with open(windows_files.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:
+        found = os.fstat(file.fileno())
+    assert seen.stamp == Stamp(device=found.st_dev, inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
