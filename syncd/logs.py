@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO
@@ -98,6 +98,11 @@ def configure(
         logging.root.addHandler(_bridge)
 
 
+def alert(function: Callable[[Mapping[str, Any]], None]) -> None:
+    """Have ``function`` told of each warning and error too, masked as all else, until :func:`close`."""
+    _outlet.alert = function
+
+
 def close() -> None:
     """Close the file and forget the secrets; what is logged later goes nowhere."""
     logging.captureWarnings(capture=False)
@@ -135,6 +140,7 @@ class _Outlet:
         self._secrets: set[str] = set()
         self.mask = Mask()
         self.tracebacks = False
+        self.alert: Callable[[Mapping[str, Any]], None] | None = None
 
     def open(
         self,
@@ -158,7 +164,7 @@ class _Outlet:
     def close(self) -> None:
         with self._lock:
             self._close_sinks()
-            self._stream = self._journal = self._file = None
+            self._stream = self._journal = self._file = self.alert = None
             self._secrets.clear()
             self.mask = Mask()
         recent.clear()
@@ -170,6 +176,8 @@ class _Outlet:
                 _write_line(self._stream, self._render(event))
             if self._file is not None:
                 self._file.write_line(self._render_file(event))
+        if self.alert and LEVELS[event["level"]] >= LEVELS["warning"]:
+            self.alert(event)
         recent.add(event)
 
     debug = info = warning = error = critical = write

@@ -307,6 +307,20 @@ def test_threads_do_not_mix_their_lines(log: Any, out: io.StringIO, tmp_path: Pa
     assert {(event["thread"], event["number"]) for event in stored} == wanted
 
 
+def test_warnings_and_errors_alert_over_a_reload_and_without_secrets(log: Any, out: io.StringIO) -> None:
+    alerts: list[Any] = []
+    logs.configure(stream=out, secrets=["hunter2"])
+    logs.alert(alerts.append)
+    logs.configure(stream=out, level="error")
+    for level in ("info", "warning", "error"):
+        getattr(log, level)(level, detail="is hunter2")
+    logs.configure(stream=out)
+    log.warning("again")
+    logs.close()
+    log.error("late")
+    assert [(event["event"], event.get("detail")) for event in alerts] == [("error", "is ***"), ("again", None)]
+
+
 def test_events_can_be_captured_in_tests_once_configured(log: Any, out: io.StringIO) -> None:
     logs.configure(stream=out)
     with structlog.testing.capture_logs() as captured:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from syncd import __version__
-from syncd.cli.faults import Exit, Fault
+from syncd.cli.faults import Exit, Fault, unforeseen
 from syncd.cli.options import examples
 
 COMMANDS = {
@@ -98,24 +98,11 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
-        return _unforeseen(error)
+        if os.environ.get(DEBUG):
+            traceback.print_exception(error)
+        unknown = unforeseen(error)
+        return _tell(*unknown.lines, code=unknown.code)
     return code if isinstance(code, int) else Exit.OK
-
-
-def _unforeseen(error: Exception) -> int:
-    if os.environ.get(DEBUG):
-        traceback.print_exception(error)
-    if isinstance(error, PermissionError):
-        return _tell(f"{_describe(error)}: check its owner and mode", code=Exit.DENIED)
-    if isinstance(error, OSError):
-        return _tell(_describe(error), code=Exit.UNAVAILABLE)
-    text = f"internal error: {type(error).__name__}: {error}; run syncd --debug … for the traceback"
-    return _tell(text, code=Exit.INTERNAL)
-
-
-def _describe(error: OSError) -> str:
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, str | bytes) else reason
 
 
 def _tell(*lines: str, code: int) -> int:

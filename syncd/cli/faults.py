@@ -1,5 +1,6 @@
 """How a command ends when it can't do its work: words for a person, a number for a script."""
 
+import os
 from enum import IntEnum
 
 from syncd.config.errors import ConfigError, ForbiddenError
@@ -42,3 +43,19 @@ def bad_config(error: ConfigError) -> Fault:
     """Return the fault that ends a command whose configuration can't be used."""
     code = Exit.DENIED if isinstance(error, ForbiddenError) else Exit.BAD_CONFIG
     return Fault(*map(str, error.problems), code=code)
+
+
+def unforeseen(error: Exception) -> Fault:
+    """Return the fault for an error that nobody below has put into words."""
+    if isinstance(error, PermissionError):
+        return Fault(f"{_describe(error)}: check its owner and mode", code=Exit.DENIED)
+    if isinstance(error, OSError):
+        return Fault(_describe(error), code=Exit.UNAVAILABLE)
+    return Fault(
+        f"internal error: {type(error).__name__}: {error}; run syncd --debug … for the traceback", code=Exit.INTERNAL
+    )
+
+
+def _describe(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, str | bytes) else reason

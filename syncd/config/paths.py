@@ -1,6 +1,6 @@
 """Where things are when the configuration does not say, and what a relative path in it means.
 
-Reads the environment and the platform, nothing else; needs neither pydantic nor the configuration's model, so
+Asks the environment and the platform, nothing else; needs neither pydantic nor the configuration's model, so
 that `syncd ctl` finds the control socket by the same rules as the daemon, in a few milliseconds.
 """
 
@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TypeGuard
 
 if sys.platform == "win32":
-    _DATA = Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "syncd"
+    import winreg
+
+    def _program_data() -> str:
+        """Folder of all users' programs, from where Windows itself has it: an environment may say otherwise."""
+        known = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, known) as key:
+            return winreg.ExpandEnvironmentStrings(winreg.QueryValueEx(key, "ProgramData")[0])
+
+    _DATA = Path(_program_data()) / "syncd"
     SYSTEM_CONFIG, _SYSTEM_STATE = _DATA / "config.yaml", _DATA / "state"
 else:
     SYSTEM_CONFIG, _SYSTEM_STATE = Path("/etc/syncd/config.yaml"), Path("/var/lib")

@@ -36,6 +36,8 @@ class Daemon:
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
         self.started_at = time.monotonic()
+        self.ready = asyncio.Event()
+        """Is set when it has come up."""
         self.ending = asyncio.Event()
         self.hub = Hub()
         self._error: BaseException | None = None
@@ -81,6 +83,7 @@ class Daemon:
             stopped=self.stopped,
         )
         self.rooms.folders.start()
+        self.ready.set()
         notify.ready(self.words())
         async with _task(self, self._heed_hang_ups()):
             await self.ending.wait()

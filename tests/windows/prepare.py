@@ -70,12 +70,13 @@ def prepare() -> None:
 def windows(*arguments: str | Path) -> int:
     """Run Windows' Python with these arguments to its end, and return how it ended."""
     command = ["wine", str(PYTHON), *map(str, arguments)]
-    # Of wine's consoles Python can't make its streams: they are pipes.
+    # It has a console, for Ctrl-C, but of wine's consoles Python can't make its streams to write to: they are pipes.
+    master, terminal = os.openpty()
     with subprocess.Popen(
         command,
         cwd=ROOT,
         env=os.environ | ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
+        stdin=terminal,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
@@ -83,6 +84,8 @@ def windows(*arguments: str | Path) -> int:
         for line in process.stdout:
             sys.stdout.write(line.decode(errors="replace").replace("\r\n", "\n"))
             sys.stdout.flush()
+    os.close(master)
+    os.close(terminal)
     return process.returncode
 
 

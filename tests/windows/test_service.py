@@ -1,22 +1,45 @@
-"""The service: put in place by wine's service manager, and run without it: under it pywin32 does not get that far."""
+"""The service under the service manager: put in place, started, stopped, taken away, and what it says of failures.
 
+wine starts no service again that failed and has no event log, and it ends all services at once when no other process is
+left: what a service is told then, and what it writes there, is tried without the manager, in this process.
+"""
+
+import json
 import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
+import servicemanager
+import win32evtlogutil
 import win32service
 from win32serviceutil import ServiceFramework
 
-from syncd.cli.service_windows import Service
-from syncd.config import paths
-from syncd.host import windows_service
-from tests.e2e.processes import until
+from syncd.cli import service_dispatch
+from syncd.config import light, paths
+from syncd.control.client import ControlClient
+from syncd.control.steering import JobQuery
+from syncd.host import windows_manager, windows_service
+from tests.e2e.processes import POOL, until
+
+FOLDER = Path(paths.SYSTEM_CONFIG).parent
+LOG = FOLDER / "syncd.log"
+CONFIG = """\
+folders:
+  - {{path: '{inbox}', remote: drive, settle: 200ms}}
+remotes:
+  drive: {{type: multipart, url: '{url}', pool_id: {pool}, token: {token}}}
+scheduler: {{bandwidth: 64KiB/s}}
+control: {{dashboard: "off"}}
+logging: {{file: '{log}'}}
+"""
+DEAD = "http://127.0.0.1:9"
 
 
 def service(*words):
@@ -29,10 +52,96 @@ def service(*words):
     )
 
 
-@pytest.fixture
-def nothing_there():
+def configure(url=DEAD, token="secret"):
+    """Have the service's configuration, in its folder; return its inbox."""
+    inbox = FOLDER / "inbox"
+    inbox.mkdir(parents=True, exist_ok=True)
+    paths.SYSTEM_CONFIG.write_text(CONFIG.format(inbox=inbox, url=url, pool=POOL, token=token, log=LOG))
+    return inbox
+
+
+def ctl(*words):
+    command = [sys.executable, "-m", "syncd", "ctl", "-c", paths.SYSTEM_CONFIG, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+
+
+def logged():
+    return [json.loads(line)["event"] for line in LOG.read_text().splitlines()] if LOG.exists() else []
+
+
+def asked():
+    return ControlClient(light.control_socket(paths.SYSTEM_CONFIG))
+
+
+@pytest.fixture(autouse=True)
+def _clean():
     yield
-    service("uninstall", "--purge")
+    for step in windows_service.uninstall(purge=True):
+        if step.due():
+            step.act()
+
+
+@pytest.fixture
+def received(tmp_path):
+    return tmp_path / "received"
+
+
+@pytest.fixture
+def receiver(received, tmp_path):
+    with (tmp_path / "receiver").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncd", "serve", "--dir", received, "--port", "0", "--token", "secret"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    with process:
+        yield process.stdout.readline().split()[0]
+        process.kill()
+
+
+@pytest.fixture
+def handle():
+    """The service, put in place, as Windows knows it."""
+    windows_manager.place()
+    manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_CONNECT)
+    made = win32service.OpenService(manager, windows_manager.NAME, win32service.SERVICE_ALL_ACCESS)
+    yield made
+    win32service.CloseServiceHandle(made)
+    win32service.CloseServiceHandle(manager)
+
+
+class Seen:
+    """The states of a service on the way from one that is pending to the next."""
+
+    def __init__(self, handle, pending):
+        self.checkpoints, self.hints = [], set()
+
+        def through():
+            self.last = win32service.QueryServiceStatusEx(handle)
+            if self.last["CurrentState"] == pending:
+                self.checkpoints.append(self.last["CheckPoint"])
+                self.hints.add(self.last["WaitHint"])
+            return self.last["CurrentState"] != pending
+
+        until(through, lambda: f"the service goes on: {self.last}", 60)
+
+
+@pytest.fixture
+def hosted(monkeypatch):
+    """The service as pywin32 makes it, without the manager, and what it says: to the manager, and to the event log."""
+    told = []
+
+    def report(_, status, win32ExitCode=0, svcExitCode=0, **_rest):  # noqa: N803 - pywin32's names
+        told.append((status, win32ExitCode, svcExitCode))
+
+    monkeypatch.setattr(ServiceFramework, "__init__", lambda *_: None)
+    monkeypatch.setattr(ServiceFramework, "ReportServiceStatus", report)
+    monkeypatch.setattr(servicemanager, "LogErrorMsg", lambda text: told.append(("error", text)))
+    monkeypatch.setattr(servicemanager, "LogWarningMsg", lambda text: told.append(("warning", text)))
+    monkeypatch.setattr(os, "_exit", lambda code: told.append(("exit", code)))
+    return service_dispatch.Service(["syncd"]), told
 
 
 def test_the_account_has_the_number_that_windows_gives_it():
@@ -41,42 +150,159 @@ def test_the_account_has_the_number_that_windows_gives_it():
     assert windows_service.account("TrustedInstaller") == known
 
 
-@pytest.mark.usefixtures("nothing_there")
 def test_installed_and_removed():
     dry = service("install", "--dry-run")
     assert "service syncd: would be installed" in dry.stdout, dry.stderr
-    assert windows_service.show() is None
+    assert windows_manager.show() is None
 
     made = service("install")
     assert made.returncode == 0, made.stderr
     assert "service syncd: installed" in made.stdout
     again = service("install")
-    assert "service syncd: nothing to do" in again.stdout
+    assert again.stdout.count("nothing to do") == 4, again.stdout
     told = service("status")
-    assert (told.returncode, told.stdout[:22]) == (3, "service syncd: stopped")
+    assert (told.returncode, told.stdout) == (3, "service syncd: stopped\n")
 
+    dry = service("uninstall", "--dry-run")
+    assert "service syncd: would be removed" in dry.stdout
     gone = service("uninstall")
     assert gone.returncode == 0, gone.stderr
-    assert windows_service.show() is None
-    assert os.path.exists(paths.SYSTEM_CONFIG)
+    assert windows_manager.show() is None
+    assert paths.SYSTEM_CONFIG.exists()
     assert service("uninstall", "--purge").returncode == 0
-    assert not os.path.exists(paths.SYSTEM_CONFIG.parent)
+    assert not FOLDER.exists()
 
 
-@pytest.mark.usefixtures("nothing_there")
-def test_the_service_runs_the_daemon_until_it_is_told_to_stop(monkeypatch):
-    """As pywin32 calls it, in a thread beside the main one; without the service manager."""
-    reported = []
-    monkeypatch.setattr(ServiceFramework, "__init__", lambda *_: None)
-    monkeypatch.setattr(Service, "ReportServiceStatus", lambda _, status, **__: reported.append(status))
+def test_one_that_is_there_is_brought_up_to_date(handle):
+    keep = win32service.SERVICE_NO_CHANGE
+    old = r'"C:\Python310\python.exe" -m syncd service dispatch'
+    manual = win32service.SERVICE_DEMAND_START
+    win32service.ChangeServiceConfig(handle, keep, manual, keep, old, None, False, None, None, None, None)
+    win32service.ChangeServiceConfig2(handle, win32service.SERVICE_CONFIG_DESCRIPTION, "Uploads.")
+    win32evtlogutil.AddSourceToRegistry("syncd", r"C:\Python310\servicemanager.pyd")
+
+    said = service("install")
+    assert "service syncd: brought up to date" in said.stdout, said.stderr
+    assert "event log: told of the source" in said.stdout
+    _, start, _, program, _, _, _, account, _ = win32service.QueryServiceConfig(handle)
+    assert (start, program) == (win32service.SERVICE_AUTO_START, windows_manager.PROGRAM)
+    assert account == r"NT SERVICE\syncd"
+    about = win32service.QueryServiceConfig2(handle, win32service.SERVICE_CONFIG_DESCRIPTION)
+    assert about.startswith("Uploads the images")
+    assert service("install").stdout.count("nothing to do") == 4
+
+
+def test_it_runs_under_the_manager_uploads_and_is_stopped_by_it(receiver, received):
     assert service("install").returncode == 0
-    made = Service(["syncd"])
-    thread = threading.Thread(target=made.SvcDoRun)
+    inbox = configure(receiver)
+    started = service("install", "--now")
+    assert (started.returncode, started.stdout.splitlines()[-1]) == (0, "service syncd: started"), started.stderr
+    told = service("status")
+    assert told.returncode == 0
+    assert told.stdout.startswith("service syncd: running, pid "), told.stdout
+
+    (inbox / "one.jpg").write_bytes(b"one" * 1000)
+    until(lambda: [job["state"] for job in asked().jobs(JobQuery(limit=9))["jobs"]] == ["done"], logged, 60)
+    assert [path.read_bytes() for path in received.rglob("data")] == [b"one" * 1000]
+    assert "1 done" in ctl("status")
+
+    gone = service("uninstall")
+    assert "service syncd: stopped\nservice syncd: removed\n" in gone.stdout, gone.stderr
+    assert logged()[-2:] == ["daemon.stopping", "daemon.ended"]
+    assert not list(FOLDER.rglob("*-wal"))
+
+
+def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(handle, receiver):
+    inbox = configure(receiver)
+    (inbox / "large.jpg").write_bytes(bytes(range(256)) * 40_000)
+    win32service.StartService(handle, None)
+    starting = Seen(handle, win32service.SERVICE_START_PENDING)
+    assert asked().status()["state"] == "running"
+    assert starting.last["CurrentState"] == win32service.SERVICE_RUNNING
+    assert starting.checkpoints == sorted(starting.checkpoints)
+    assert 1000 * service_dispatch.STARTING in starting.hints
+    said = win32service.ControlService(handle, win32service.SERVICE_CONTROL_INTERROGATE)
+    assert said[1:3] == (
+        win32service.SERVICE_RUNNING,
+        win32service.SERVICE_ACCEPT_STOP | win32service.SERVICE_ACCEPT_SHUTDOWN,
+    )
+
+    until(lambda: "job.uploading" in logged(), logged)
+    win32service.ControlService(handle, win32service.SERVICE_CONTROL_STOP)
+    stopping = Seen(handle, win32service.SERVICE_STOP_PENDING)
+    assert stopping.hints == {1000 * service_dispatch.STOPPING}
+    assert stopping.last["CurrentState"] == win32service.SERVICE_STOPPED
+    assert stopping.last["Win32ExitCode"] == 0
+    assert logged()[-1] == "daemon.ended"
+
+
+def test_one_that_is_shut_down_by_a_person_has_not_failed(handle):
+    configure()
+    windows_manager.start()
+    asked().shutdown()
+    assert Seen(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
+    assert Seen(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
+    until(lambda: str(windows_manager.show()) == "stopped", windows_manager.show)
+
+
+def test_what_can_not_start_has_failed_and_says_where_to_look():
+    configure("nonsense")
+    said = service("install", "--now")
+    assert said.returncode == 69
+    assert "syncd: service syncd: stopped, it failed with 78: the event log says why (Get-WinEvent" in said.stderr
+    told = service("status")
+    assert (told.returncode, "failed with 78" in told.stdout) == (3, True)
+    assert "service syncd: removed" in service("uninstall").stdout
+
+
+def test_what_keeps_it_from_starting_is_in_the_event_log(hosted):
+    made, told = hosted
+    configure("nonsense")
+    made.SvcRun()
+    (level, text), stopped, ended = told[-3:]
+    assert level == "error"
+    assert text.startswith(f"{paths.SYSTEM_CONFIG}:4: remotes.drive.url: ")
+    assert len(text.splitlines()) == 1
+    assert stopped == (win32service.SERVICE_STOPPED, 1066, windows_manager.OWN_CODE | 78)
+    assert ended == ("exit", 78)
+
+
+def test_a_bug_is_one_line_in_the_event_log_and_no_traceback(hosted, monkeypatch):
+    made, told = hosted
+    monkeypatch.setattr("syncd.cli.configuration.load", lambda _: 1 / 0)
+    made.SvcRun()
+    level, text = told[-3]
+    assert (level, text.partition(";")[0]) == ("error", "internal error: ZeroDivisionError: division by zero")
+    assert len(text.splitlines()) == 1
+    assert told[-1] == ("exit", 70)
+
+
+def test_at_a_shutdown_of_the_machine_it_ends_in_order(hosted, receiver):
+    """And what needs a person is in the event log, as a token that is refused, but not each upload."""
+    made, told = hosted
+    inbox = configure(receiver, token="wrong")
+    (inbox / "one.jpg").write_bytes(b"one")
+    thread = threading.Thread(target=made.SvcRun, daemon=True)
     thread.start()
-    log = paths.SYSTEM_CONFIG.parent / "syncd.log"
-    until(lambda: log.exists() and "daemon.started" in log.read_text(), "the daemon works", 60)
-    made.SvcStop()
+    until(lambda: "remote.unauthorized" in logged() and "job.queued" in logged(), logged, 60)
+    made.ServiceCtrlHandlerEx(win32service.SERVICE_CONTROL_SHUTDOWN, 0, None)
     thread.join(60)
     assert not thread.is_alive()
-    assert "daemon.ended" in log.read_text()
-    assert reported == [win32service.SERVICE_STOP_PENDING]
+    assert logged()[-1] == "daemon.ended"
+    warnings = [entry for entry in told if entry[0] == "warning"]
+    assert [text.split()[0] for _, text in warnings] == ["remote.unauthorized"]
+    pending, running, ending = (
+        (state, 0, 0)
+        for state in (
+            win32service.SERVICE_START_PENDING,
+            win32service.SERVICE_RUNNING,
+            win32service.SERVICE_STOP_PENDING,
+        )
+    )
+    assert {*told} == {pending, running, ending, *warnings}
+
+
+def test_only_the_manager_starts_it():
+    said = service("dispatch")
+    assert said.returncode == 2
+    assert "syncd service install --now" in said.stderr

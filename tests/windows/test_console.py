@@ -1,0 +1,28 @@
+"""Ctrl-C in the console that the daemon runs in."""
+
+import signal
+import sys
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+import win32api
+import win32console
+
+from tests.e2e.processes import until
+
+
+@pytest.mark.skipif(not win32console.GetConsoleProcessList(), reason="there is no console")
+def test_ctrl_c_ends_the_daemon_in_order(site):
+    site.start()
+    met = []
+    before = signal.signal(signal.SIGINT, lambda number, _: met.append(number))  # all in the console meet it
+    try:
+        win32api.GenerateConsoleCtrlEvent(signal.CTRL_C_EVENT, 0)
+        assert site.daemon.wait(30) == 0, (site.base / "log").read_text()
+        until(lambda: met, "it came here too")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert '"daemon.ended"' in (site.base / "log").read_text().splitlines()[-1]
