@@ -2,6 +2,7 @@
 
 import io
 import signal
+import sys
 
 import pytest
 import structlog
@@ -12,6 +13,12 @@ from syncd import logs
 def pytest_configure():
     """Have children heed SIGINT even in a run in the background, which inherits that it is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item):
+    """Leave out on Windows what asks for more than it has."""
+    if sys.platform == "win32" and item.get_closest_marker("unix"):
+        pytest.skip("only Unix has that")
 
 
 @pytest.fixture(autouse=True)

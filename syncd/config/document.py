@@ -115,10 +115,10 @@ def _text(path: Path) -> str:
         reason = f"is larger than {MAX_BYTES} bytes — this is not a configuration file"
     except FileNotFoundError:
         reason = "there is no such file — write one with syncd init"
-    except IsADirectoryError:
+    except (IsADirectoryError, PermissionError):  # to Windows a folder is a file that may not be read
+        if not os.path.isdir(path):
+            raise forbidden(path) from None
         reason = "is a folder — name the file in it"
-    except PermissionError:
-        raise forbidden(path) from None
     except UnicodeDecodeError:
         reason = "is not in UTF-8 — save it in that encoding"
     except (OSError, ValueError) as error:

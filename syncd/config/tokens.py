@@ -4,8 +4,6 @@ Each remote gets its token here, before the model sees it, so that no other room
 """
 
 import os
-import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from syncd.config import paths, values
 from syncd.config.document import Document, KeyPath
 from syncd.config.errors import Problem
+from syncd.config.readers import keeping, others_can_read
 
 _SOURCES = ("token", "token_file", "token_env")
 _MAX_BYTES = 64 * 1024
@@ -76,7 +75,7 @@ class Tokens:
         try:
             with file.open("rb") as stream:
                 raw = stream.read(_MAX_BYTES + 1)
-                mode = os.fstat(stream.fileno()).st_mode
+            exposed = _credentials() not in file.parents and others_can_read(file)
             token = raw.decode()
         except OSError as error:
             raise ValueError(f"{file} can't be read: {error.strerror} — check the path and its mode") from None
@@ -84,35 +83,29 @@ class Tokens:
             raise ValueError(f"{file} is not a text in UTF-8") from None
         if len(raw) > _MAX_BYTES:
             raise ValueError(f"{file} is too large for a token")
-        if readable_by_others(mode) and _credentials() not in file.parents:
-            self.warnings.append(
-                self._document.problem(path, f"others on this machine can read {file} — chmod 600 {file}")
-            )
+        if exposed:
+            warning = f"others on this machine can read {file} — {keeping(file)}"
+            self.warnings.append(self._document.problem(path, warning))
         return token.removesuffix("\n").removesuffix("\r")
 
 
 def exposed_secrets(raw: Document) -> list[Problem]:
     """Warn of each secret that stands in a configuration file which others can read. `raw` is not expanded yet."""
     try:
-        if not readable_by_others(raw.path.stat().st_mode):
+        if not others_can_read(raw.path):
             return []
     except OSError:
         return []
     return [
         raw.problem(
             ("remotes", name, key),
-            f"others on this machine can read this file — chmod 600 {raw.path}, or move the secret out by "
+            f"others on this machine can read this file — {keeping(raw.path)}, or move the secret out by "
             + ("token_file" if key == "token" else "${NAME}"),
         )
         for name, remote in mappings(raw.data.get("remotes"))
         for key in ("token", "encrypt_password", "proxy")
         if isinstance(text := remote.get(key), str) and "${" not in text and (key != "proxy" or "@" in text)
     ]
-
-
-def readable_by_others(mode: int) -> bool:
-    """Whether group or others may read, by a file's mode."""
-    return sys.platform != "win32" and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
 def mappings(section: Any) -> list[tuple[str, dict[str, Any]]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config.load import ConfigError, load
+from tests.config.rights import give
 
 Write = Callable[[str], Path]
 Complaints = Callable[[str], list[str]]
@@ -16,7 +17,8 @@ Complaints = Callable[[str], list[str]]
 def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SYNCD_CONFIG", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CREDENTIALS_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home/.config"))
 
 
@@ -25,7 +27,7 @@ def write(tmp_path: Path) -> Write:
     def write(text: str) -> Path:
         path = tmp_path / "config.yaml"
         path.write_text(textwrap.dedent(text), encoding="utf-8")
-        path.chmod(0o600)
+        give(path, 0o600)
         return path
 
     return write

@@ -98,8 +98,12 @@ def test_what_can_be_wrong_with_the_file(tmp_path: Path) -> None:
     assert "not in UTF-8" in error_of(path)
     path.write_bytes(b"#" * (1024 * 1024 + 1))
     assert "larger than" in error_of(path)
-    path.write_text("a: 1")
-    assert "can't be read" in error_of(path / "below")
+
+
+@pytest.mark.unix
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("a: 1")
+    assert "can't be read" in error_of(tmp_path / "config.yaml" / "below")
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

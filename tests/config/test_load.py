@@ -21,7 +21,12 @@ remotes:
 FOLDERS = """\
 folders: [{path: inbox, remote: drive}]
 """
+
 GUID = "123e4567-e89b-12d3-a456-426614174000"
+
+
+def only_unix(*values: str) -> Any:
+    return pytest.param(*values, marks=pytest.mark.unix)
 
 
 @pytest.fixture
@@ -256,9 +261,9 @@ def test_what_can_be_wrong_with_a_remote(complaints: Complaints, keys: str, said
         ("control: {dashboard: '[::]:8765'}", "must be an address of this machine alone"),
         ("control: {dashboard: 192.168.1.5:8765}", "must be an address of this machine alone"),
         ("control: {dashboard: example.org:8765}", "must be an address of this machine alone"),
-        (f"control: {{socket: /{'x' * 107}}}", "set control.socket to a shorter path"),
-        (f"state_dir: /{'x' * 100}", "set control.socket to a shorter path"),
-        ("state_dir: ~no-such-user/x", "write the path in full"),
+        only_unix(f"control: {{socket: /{'x' * 107}}}", "set control.socket to a shorter path"),
+        only_unix(f"state_dir: /{'x' * 100}", "set control.socket to a shorter path"),
+        only_unix("state_dir: ~no-such-user/x", "write the path in full"),
         ("state_dir: [x]", "must be a single value"),
         ("logging: {file: {keep: 2}}", "logging.file.path: is missing"),
         ("dashboard: x", "there is no such key"),
@@ -282,6 +287,7 @@ def test_no_secret_is_shown(write: Write) -> None:
     assert "s3cret" not in str(shown)
 
 
+@pytest.mark.unix
 def test_a_value_from_the_environment_is_a_value_and_no_structure(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +296,7 @@ def test_a_value_from_the_environment_is_a_value_and_no_structure(
     assert found.config.folders[0].path.endswith("/x, remote: y}\n- z")
 
 
+@pytest.mark.unix
 def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("syncd.config.paths.SYSTEM_CONFIG", tmp_path / "etc.yaml")
     with pytest.raises(ConfigError, match=r"home/\.config/syncd/config\.yaml nor .*etc\.yaml.*syncd init"):

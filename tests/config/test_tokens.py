@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config.load import Loaded, load
+from tests.config.rights import give
 
 Write = Callable[[str], Path]
 Complaints = Callable[[str], list[str]]
@@ -22,7 +23,7 @@ def token(loaded: Loaded) -> str | None:
 
 def secret_file(path: Path, content: bytes = b"t0ken\n", mode: int = 0o600) -> Path:
     path.write_bytes(content)
-    path.chmod(mode)
+    give(path, mode)
     return path
 
 
@@ -57,7 +58,7 @@ def test_from_a_systemd_credential(write: Write, tmp_path: Path, monkeypatch: py
         (", token_file: drive.token, token_env: DRIVE", b"x", "token_env: give only one of"),
         (", token: secret, token_file: drive.token", b"x", "token_file: give only one of"),
         (", token_file: nowhere", b"x", "nowhere can't be read: No such file"),
-        (", token_file: .", b"x", "can't be read: Is a directory"),
+        pytest.param(", token_file: .", b"x", "can't be read: Is a directory", marks=pytest.mark.unix),
         (", token_file: drive.token", b"", "is empty"),
         (", token_file: drive.token", b"\n", "is empty"),
         (", token_file: drive.token", b"secret\nX-Evil: 1", "holds a space"),
@@ -87,7 +88,7 @@ def test_warned_of_a_token_file_that_others_can_read(write: Write, tmp_path: Pat
 def test_warned_of_a_secret_in_a_configuration_that_others_can_read(write: Write, keys: str) -> None:
     path = write(text(keys))
     assert load(path).warnings == ()
-    path.chmod(0o644)
+    give(path, 0o644)
     (warning,) = load(path).warnings
     assert "others on this machine can read this file" in warning
     assert "t0ken" not in warning
@@ -96,7 +97,7 @@ def test_warned_of_a_secret_in_a_configuration_that_others_can_read(write: Write
 def test_a_variable_is_no_secret(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRIVE", "t0ken")
     path = write(text(", token: '${DRIVE}', proxy: 'http://127.0.0.1:1'"))
-    path.chmod(0o644)
+    give(path, 0o644)
     assert load(path).warnings == ()
 
 

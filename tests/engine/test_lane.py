@@ -326,6 +326,7 @@ async def test_a_file_that_changes_under_way_is_started_again_when_it_is_quiet(t
         assert list(bench.remote.whole.values()) == [new]
 
 
+@pytest.mark.unix
 @in_simulation
 async def test_a_file_that_was_changed_after_it_was_read_is_uploaded_in_both_states(tmp_path):
     async with Bench(tmp_path) as bench:

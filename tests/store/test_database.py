@@ -1,7 +1,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -205,6 +204,7 @@ def fill(path: str) -> None:
             file.write(bytes(4096))
 
 
+@pytest.mark.unix
 async def test_a_disk_that_is_really_full(small_disk, told):
     database = await Database.open(str(small_disk / "syncd.db"), on_blocked=told, retry_delay=0.02)
     fill(str(small_disk / "ballast"))
@@ -316,7 +316,7 @@ def test_what_was_acknowledged_survives_a_kill(path):
     command = [sys.executable, "-c", textwrap.dedent(script), path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         acknowledged = [process.stdout.readline().strip() for _ in range(300)]
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         acknowledged += process.stdout.read().split()
 
     async def check() -> None:

@@ -63,7 +63,7 @@ async def test_only_what_is_done_is_recorded(store, remote, ledger):
 
 async def test_files_come_with_the_copies_of_their_last_state(store, remote, ledger):
     other = (await store.remote("other", "other")).id
-    odd = os.fsdecode(b"odd \xff\n")
+    odd = "odd \udcff\n"
     await observe(store, [remote, other], seen("a", mtime_ns=10**18 + 1), seen(odd))
     await observe(store, remote, seen("b"))
     await upload(store, remote, a="k", b="k2", **{odd: "k3"})

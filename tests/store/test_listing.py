@@ -27,7 +27,7 @@ async def remotes(store, clock) -> list[int]:
     ids = [(await store.remote(name, name)).id for name in ("drive", "ascii", "seldom")]
     for number in range(26):
         clock.now += number % 7 == 0
-        name = os.fsdecode(b"%02d \xff%s.jpg" % (number * 7 % 26, b"ABC"[: number % 4]))
+        name = f"{number * 7 % 26:02d} \udcff{'ABC'[: number % 4]}.jpg"
         found = seen(name, size=number % 5 + 1, unfit="empty" if number % 11 == 0 else None)
         folder, targets = (FOLDER, ids[:2]) if number % 3 else (OTHER, ids[1:])
         await store.observe(folder, [found], targets, vanished=lambda *_: False)

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from contextlib import closing
 
@@ -47,7 +48,8 @@ async def test_a_store_of_the_first_version_keeps_all_and_lists_it(tmp_path):
     engine.dispose()
     with closing(sqlite3.connect(path, isolation_level=None)) as store:
         store.execute("INSERT INTO remotes VALUES (1, 'drive', 'drive', '{}')")
-        for file, (folder, name, state) in enumerate([(b"/a", b"x\xff", "done"), (b"/b", b"y", "failed")], 1):
+        rows = (b"/a", os.fsencode("x\udcff"), "done"), (b"/b", b"y", "failed")
+        for file, (folder, name, state) in enumerate(rows, 1):
             store.execute("INSERT INTO files VALUES (?, ?, ?, '7', ?, 9, '1', 1, 1)", (file, folder, name, str(file)))
             store.execute(
                 "INSERT INTO jobs VALUES (?, ?, 1, ?, 'found', NULL, NULL, 0, 0, NULL, NULL, 0, 1, 9, 0, NULL, NULL,"

@@ -1,0 +1,33 @@
+"""Who may read a file: said as a mode, which becomes an access control list on Windows."""
+
+import sys
+from pathlib import Path
+
+if sys.platform == "win32":
+    import pywintypes
+    import win32api
+    import win32con
+    import win32file
+    import win32security
+
+    def give(path: Path, mode: int) -> None:
+        """Have the file again with another list: to make one is all that wine can."""
+        content = path.read_bytes()
+        path.unlink()
+        token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32con.TOKEN_QUERY)
+        user, _ = win32security.GetTokenInformation(token, win32security.TokenUser)
+        rights = f"D:P(A;;FA;;;{win32security.ConvertSidToStringSid(user)})" + "(A;;FR;;;WD)" * bool(mode & 0o044)
+        attributes = pywintypes.SECURITY_ATTRIBUTES()
+        attributes.SECURITY_DESCRIPTOR = win32security.ConvertStringSecurityDescriptorToSecurityDescriptor(
+            rights, win32security.SDDL_REVISION_1
+        )
+        made = win32file.CreateFile(
+            str(path), win32con.GENERIC_WRITE, 0, attributes, win32con.CREATE_NEW, win32con.FILE_ATTRIBUTE_NORMAL, None
+        )
+        win32file.WriteFile(made, content)
+        made.Close()
+else:
+
+    def give(path: Path, mode: int) -> None:
+        """Set the mode."""
+        path.chmod(mode)
