@@ -107,5 +107,6 @@ def _reason(error: BaseException) -> tuple[str, str]:
     if isinstance(cause, socket.gaierror):
         return cause.strerror or "the name is not known", ""
     if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno).lower(), ""
+        of_windows = cause.strerror if getattr(cause, "winerror", None) else None  # whose numbers errno does not have
+        return (of_windows or os.strerror(cause.errno)).lower(), ""
     return "it broke off", ""

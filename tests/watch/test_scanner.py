@@ -62,6 +62,7 @@ def test_unfit_files(bench):
     assert found == {"ok.jpg": None, "edge.jpg": None, "none.jpg": EMPTY, "big.jpg": "larger than max_size (2KiB)"}
 
 
+@pytest.mark.unix
 def test_special_files_are_named_and_not_opened(bench):
     os.mkfifo(bench.path / "pipe.jpg")  # opening it would block for ever
     os.mkfifo(bench.path / "pipe.doc")
@@ -70,6 +71,7 @@ def test_special_files_are_named_and_not_opened(bench):
         assert walk(bench)[1] == {"pipe.jpg": NOT_REGULAR, "sock.jpg": NOT_REGULAR}
 
 
+@pytest.mark.unix
 def test_symlinks_are_left_alone(bench, other):
     fill(bench, "real.jpg")
     (other / "b.jpg").write_bytes(b"x")
@@ -78,6 +80,7 @@ def test_symlinks_are_left_alone(bench, other):
     assert walk(bench)[1] == {"real.jpg": None}
 
 
+@pytest.mark.unix
 def test_symlinks_are_followed_without_loops(bench, other):
     fill(bench, "d/real.jpg")
     (other / "sub").mkdir()
@@ -109,6 +112,7 @@ def deep(bench):
     os.removedirs(path)
 
 
+@pytest.mark.unix
 def test_deeper_than_a_stack(bench, deep):
     (bench.path / deep / "a.jpg").write_bytes(b"x")
     assert walk(bench)[1] == {f"{deep}/a.jpg": None}
