@@ -21,6 +21,11 @@ if sys.platform == "win32":
         path = os.path.abspath(path)
         return "\\\\?\\UNC\\" + path[2:] if path.startswith("\\\\") else "\\\\?\\" + path
 
+    def usual(path: str) -> str:
+        """Return what people know a path of :func:`extended` by."""
+        path = path.removeprefix("\\\\?\\")
+        return "\\" + path[3:] if path.startswith("UNC\\") else path
+
     def hold(descriptor: int) -> None:
         """Have an open file for this process alone until it ends, however it ends; BlockingIOError if another has."""
         at = os.lseek(descriptor, 0, os.SEEK_CUR)
@@ -36,6 +41,10 @@ else:
 
     def extended(path: str) -> str:
         """Return the path as it is: it is only Windows that has another form for those that are long or strange."""
+        return path
+
+    def usual(path: str) -> str:
+        """Return the path as it is, as above."""
         return path
 
     def hold(descriptor: int) -> None:

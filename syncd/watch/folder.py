@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from syncd.config.model import Folder
 from syncd.core.model import Seen
+from syncd.host.plainly import usual
 from syncd.watch.intake import LIMIT, Intake
 from syncd.watch.scanner import Identity, Scan, Tree
 from syncd.watch.sink import Sink
@@ -280,4 +281,4 @@ def _is_empty(path: str) -> bool:
 
 
 def _reason(error: OSError) -> str:
-    return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    return f"{error.strerror or error}: {usual(error.filename)}" if error.filename else str(error)

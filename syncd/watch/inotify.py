@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
@@ -22,17 +21,11 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 
+from syncd.watch.observer import Doubt
+
 _LIMITS = Path("/proc/sys/fs/inotify")
 # What watchdog warns of is dealt with here; it need not reach standard error by itself.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
-
-
-class Doubt(Protocol):
-    """Is called, from any thread, when events may have been lost."""
-
-    def __call__(self, *, overflow: bool = False) -> None:
-        """``overflow``: there were too many of them."""
-        ...
 
 
 class Inotify(InotifyFD):

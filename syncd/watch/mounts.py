@@ -2,6 +2,13 @@
 
 import os
 import re
+import sys
+
+from syncd.host.plainly import usual
+
+if sys.platform == "win32":
+    import win32con
+    import win32file
 
 _TABLE = "/proc/self/mountinfo"
 REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "davfs"}
@@ -12,6 +19,10 @@ REMOTE |= {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "glusterfs", "
 
 def remote_type(path: str, table: str = _TABLE) -> str | None:
     """Return the type of the file system at ``path`` if it is a remote one; None if it is local or can't be told."""
+    if sys.platform == "win32":
+        drive, _ = os.path.splitdrive(os.path.realpath(usual(path)))
+        remote = win32file.GetDriveType(drive + os.sep) == win32con.DRIVE_REMOTE
+        return "a network share" if remote else None
     kind = _type(os.path.realpath(path), table)
     return kind if kind in REMOTE else None
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 import watchdog.observers
 from watchdog.events import (
@@ -59,6 +60,14 @@ class Hints:
     """Only a full scan tells what is there now."""
     overflow: bool = False
     """So because there were more events than anybody could take."""
+
+
+class Doubt(Protocol):
+    """Is called, from any thread, when events may have been lost."""
+
+    def __call__(self, *, overflow: bool = False) -> None:
+        """``overflow``: there were too many of them."""
+        ...
 
 
 class Mailbox:
@@ -207,9 +216,13 @@ class Observer:
 def _system(tree: Tree, mailbox: Mailbox) -> BaseObserver:
     """Return the platform's observer; OSError with what to do if it can't have another one."""
     if sys.platform == "win32":
-        from syncd.watch.windows import WindowsObserver  # noqa: PLC0415 - as below
+        from syncd.watch.windows import WindowsObserver  # noqa: PLC0415 - there is no such thing elsewhere
 
-        return WindowsObserver(doubt=mailbox.doubt)
+        def takes(full: str) -> bool:
+            path = tree.relative(full)
+            return path is not None and tree.takes(path)
+
+        return WindowsObserver(takes=takes, doubt=mailbox.doubt)
     if sys.platform != "linux":
         return watchdog.observers.Observer()
     from syncd.watch.inotify import InotifyObserver  # noqa: PLC0415 - there is no such thing elsewhere

@@ -1,67 +1,100 @@
-"""What watchdog keeps to itself about Windows' events: that some were lost, and that none will come any more."""
+"""What watchdog keeps to itself about changes on Windows: lost events, a dead reader, and events while there are more.
+
+Windows only; nothing else may import this module.
+"""
 
 import errno
 import queue
 import sys
 from collections.abc import Callable
-from ctypes import Array, c_char
-from ctypes.wintypes import DWORD, HANDLE
-from typing import Any, Protocol
+from typing import Any
 
-from watchdog.observers.api import BaseObserver
+from watchdog.events import DirDeletedEvent, FileDeletedEvent, FileSystemEvent
+from watchdog.observers.api import BaseObserver, EventQueue, ObservedWatch
 from watchdog.observers.read_directory_changes import WindowsApiEmitter
-from watchdog.observers.winapi import DirectoryChangeReader
+from watchdog.observers.winapi import (
+    FILE_ACTION_REMOVED_SELF,
+    DirectoryChangeReader,
+    WinAPINativeEvent,
+    _drop_case_only_rename_deletions,
+    _parse_event_buffer,
+    _parse_extended_event_buffer,
+)
+
+from syncd.watch.observer import Doubt
 
 assert sys.platform == "win32"
 
 
-class Doubt(Protocol):
-    """Is called, from any thread, when events may have been lost."""
-
-    def __call__(self, *, overflow: bool = False) -> None:
-        """``overflow``: there were too many of them."""
-        ...
-
-
 class Reader(DirectoryChangeReader):
-    """Reads a folder's events in a thread. ``lost`` is called there when the system gives none any more."""
+    """Reads the changes of one folder, in a thread of its own."""
 
-    def __init__(self, path: str, *, recursive: bool, doubt: Doubt, lost: Callable[[], None]) -> None:
+    def __init__(self, path: str, *, recursive: bool, doubt: Doubt) -> None:
         super().__init__(path, recursive=recursive)
         self._doubt = doubt
-        self._lost = lost
+        self._failure: OSError | None = None
+
+    def start(self) -> None:
+        """Read from now on; OSError if the folder can't be opened."""
+        try:
+            super().start()
+        except queue.Empty:
+            raise OSError(errno.ETIMEDOUT, "the system does not tell of changes") from None
+        if self._failure is not None:
+            raise self._failure
+
+    def get_events(self, timeout: float) -> list[WinAPINativeEvent]:
+        """Return the changes that came in one piece, none after ``timeout`` seconds.
+
+        watchdog's own goes on as long as there are more: on a folder that never rests, for ever.
+        """
+        try:
+            piece, extended = self._buf_queue.get(timeout=timeout)
+        except queue.Empty:
+            return []
+        if self._failure is not None:
+            return [WinAPINativeEvent(FILE_ACTION_REMOVED_SELF, ".")]
+        if not piece:  # as the system says that there were more than its buffer holds
+            self._doubt(overflow=True)
+            return []
+        parse: Callable[[bytes], list[Any]] = _parse_extended_event_buffer if extended else _parse_event_buffer
+        return _drop_case_only_rename_deletions([WinAPINativeEvent(*change) for change in parse(piece)])
 
     def _run(self) -> None:
+        """Keep what ends the thread: who waits for events would never hear of it."""
         try:
             super()._run()
-        except OSError:  # the folder, or the share that it is on, has gone away
-            self._lost()
-
-    def _run_inner(self, handle: HANDLE, event_buffer: "Array[c_char]", nbytes: DWORD) -> None:
-        super()._run_inner(handle, event_buffer, nbytes)
-        if not nbytes.value and not self._should_stop:  # more has happened than the buffer can take
-            self._doubt(overflow=True)
+        except OSError as error:
+            self._failure = error
+            self._buf_queue.put((b"", False))
 
 
-class _Emitter(WindowsApiEmitter):
-    """Makes events of what the reader has; ends with it."""
+class Emitter(WindowsApiEmitter):
+    """Makes events of changes. ``takes`` says of an absolute path whether it is, by its name, one of our files."""
 
-    def __init__(self, *arguments: Any, doubt: Doubt, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self, event_queue: EventQueue, watch: ObservedWatch, *, takes: Callable[[str], bool], doubt: Doubt, **rest: Any
+    ) -> None:
+        super().__init__(event_queue, watch, **rest)
+        self._takes = takes
         self._doubt = doubt
 
     def on_thread_start(self) -> None:
-        """Begin to read; OSError if the folder can't be watched."""
+        """Start the reader."""
         with self._lock:
-            self._reader = Reader(self.watch.path, recursive=self.watch.is_recursive, doubt=self._doubt, lost=self.stop)
-        try:
-            self._reader.start()
-        except queue.Empty:
-            raise OSError(errno.ENOENT, "it can't be watched", self.watch.path) from None
+            reader = self._reader = Reader(self.watch.path, recursive=self.watch.is_recursive, doubt=self._doubt)
+        reader.start()
+
+    def queue_event(self, event: FileSystemEvent) -> None:
+        """Pass an event on. Of what was removed Windows does not say what it was: it may have been a folder."""
+        path = str(event.src_path)
+        if isinstance(event, FileDeletedEvent) and not self._takes(path):
+            event = DirDeletedEvent(path)
+        super().queue_event(event)
 
 
 class WindowsObserver(BaseObserver):
-    """watchdog's observer, which says when events may have been lost."""
+    """watchdog's observer with emitters of our own."""
 
-    def __init__(self, *, doubt: Doubt) -> None:
-        super().__init__(_Emitter, doubt=doubt)
+    def __init__(self, *, takes: Callable[[str], bool], doubt: Doubt) -> None:
+        super().__init__(Emitter, takes=takes, doubt=doubt)

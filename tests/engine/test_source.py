@@ -17,12 +17,12 @@ from syncd.core.errors import Failure, FileChanged, FileGone, FileUnreadable, No
 from syncd.core.model import Content
 from syncd.engine import source as module
 from syncd.engine.source import MEMORY_SIZE, FileSource, stamp_of
+from tests.names import ONLY_UNIX
 
 KIB = 1024
 BLOCK = 32 * KIB
 TICK = 100
 """Nanoseconds that NTFS counts in; other file systems in fewer."""
-ONLY_UNIX = [pytest.param(name, marks=pytest.mark.unix) for name in ("a\nb.jpg", "not utf-8 \udcff.jpg")]
 LARGE = MEMORY_SIZE + 5 * BLOCK + 7
 """A size that is read from the disk for each chunk, with a last block that is short."""
 

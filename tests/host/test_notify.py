@@ -46,7 +46,7 @@ def test_it_never_raises(monkeypatch, address):
     ("usec", "pid", "interval"),
     [
         ("30000000", "", 30.0),
-        ("500000", str(os.getpid()), 0.5),
+        pytest.param("500000", str(os.getpid()), 0.5, id="of this process"),
         ("500000", "1", None),
         ("", "", None),
         ("soon", "", None),

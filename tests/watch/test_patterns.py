@@ -12,9 +12,9 @@ JPG = Patterns(include=["*.jpg"], exclude=[])
 
 _bytes = st.binary(min_size=1, max_size=40).filter(lambda name: b"/" not in name and b"\0" not in name)
 _names = st.one_of(
-    _bytes.map(os.fsdecode),
+    _bytes.map(lambda name: name.decode("utf-8", "surrogateescape")),
     st.text(st.sampled_from("aA.~#!* \n\r\t\\jpgJPGß\udcff"), min_size=1, max_size=8),
-).filter(lambda name: name not in (".", ".."))
+).filter(lambda name: name not in (".", "..") and os.sep not in name)
 _images = st.builds(lambda stem, suffix: stem + suffix, _names, st.sampled_from([".jpg", ".JPG", ".jPg", ".jpg\n", ""]))
 
 

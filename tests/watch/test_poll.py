@@ -51,6 +51,7 @@ MOUNTS = """\
 """
 
 
+@pytest.mark.unix
 @pytest.mark.parametrize(
     ("path", "kind"),
     [

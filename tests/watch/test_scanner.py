@@ -32,6 +32,7 @@ def test_finds_what_matches(bench):
     assert walk(bench)[1] == {"a.jpg": None, "d/e/f/b.JPG": None}
 
 
+@pytest.mark.unix
 def test_any_bytes_in_a_name(bench):
     names = [
         "\udcff\udc80.jpg",

@@ -1,0 +1,6 @@
+"""Names of files that tests share."""
+
+import pytest
+
+ONLY_UNIX = [pytest.param(name, marks=pytest.mark.unix) for name in ("a\nb.jpg", "not utf-8 \udcff.jpg")]
+"""Windows has names in Unicode alone, and none with a line break."""
