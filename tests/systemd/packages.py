@@ -1,15 +1,16 @@
 """What the machines are made of: a Debian from its mirror, and packages from this checkout and the commit before it."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "systemd"
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 SUITE = "bookworm"
 INCLUDED = "systemd-sysv,libpam-systemd,dbus,python3-venv"
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container"}
@@ -45,18 +46,32 @@ def call(*command: str | Path, cwd: Path = ROOT, **env: str) -> str:
     return ended.stdout
 
 
+def install(tools: Mapping[str, str]) -> None:
+    """Have these tools, each by its command and its package, installed; one call at a time, as apt takes no more."""
+    with (ROOT / "Makefile").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [package for tool, package in tools.items() if not shutil.which(tool)]
+        if missing:
+            quietly = "--quiet", "--yes", "--no-install-recommends"
+            call("apt-get", "update", "--quiet")
+            call("apt-get", "install", *quietly, *missing, DEBIAN_FRONTEND="noninteractive")
+
+
+def _mirror() -> list[str]:
+    """Return where this machine has its own packages from; none where that is not known, debootstrap knows one."""
+    found = call("apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages")
+    return [line.split()[1] for line in found.splitlines() if line.startswith(f"{SUITE} ")][:1]
+
+
 def debian() -> Path:
     """Return the folder of a Debian, made once."""
     base = BUILD / "base"
     if not base.is_dir():
-        missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
-        if missing:
-            call("apt-get", "update", "--quiet")
-            call("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *missing)
+        install(TOOLS)
         BUILD.mkdir(parents=True, exist_ok=True)
         part = base.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
-        call("debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, part, MIRROR)
+        call("debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, part, *_mirror())
         part.rename(base)
     return base
 

@@ -1,7 +1,5 @@
 """The container file, built from the wheel on a base image that is the same Debian, and tried."""
 
-import shutil
-
 import pytest
 
 from tests.systemd import packages
@@ -13,8 +11,7 @@ PIP = "[global]\nno-index = true\nfind-links = /wheels\n"
 @pytest.fixture(scope="module")
 def buildah(room):
     """Run buildah with a storage of its own; return the last word that it wrote."""
-    if not shutil.which("buildah"):
-        fetched(packages.call, "apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "buildah")
+    fetched(packages.install, {"buildah": "buildah"})
     folder = room / "containers"
     storage = [f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=overlay"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tests.systemd.packages import ROOT, call
+from tests.systemd.packages import ROOT, call, install
 
 BUILD = ROOT / "build" / "windows"
 FROM_APT = {"wine": "wine", "x86_64-w64-mingw32-ld": "binutils-mingw-w64-x86-64"}
@@ -47,18 +47,7 @@ EXPORTS
 
 def prepare() -> None:
     """Have all in place; ``Unreachable`` where a server of packages can't be reached."""
-    missing = [package for tool, package in FROM_APT.items() if not shutil.which(tool)]
-    if missing:
-        call("apt-get", "update", "--quiet")
-        call(
-            "apt-get",
-            "install",
-            "--quiet",
-            "--yes",
-            "--no-install-recommends",
-            *missing,
-            DEBIAN_FRONTEND="noninteractive",
-        )
+    install(FROM_APT)
     BUILD.mkdir(parents=True, exist_ok=True)
     if not PYTHON.exists():
         _unpack_interpreter()
