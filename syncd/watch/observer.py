@@ -218,11 +218,7 @@ def _system(tree: Tree, mailbox: Mailbox) -> BaseObserver:
     if sys.platform == "win32":
         from syncd.watch.windows import WindowsObserver  # noqa: PLC0415 - there is no such thing elsewhere
 
-        def takes(full: str) -> bool:
-            path = tree.relative(full)
-            return path is not None and tree.takes(path)
-
-        return WindowsObserver(takes=takes, doubt=mailbox.doubt)
+        return WindowsObserver(doubt=mailbox.doubt)
     if sys.platform != "linux":
         return watchdog.observers.Observer()
     from syncd.watch.inotify import InotifyObserver  # noqa: PLC0415 - there is no such thing elsewhere

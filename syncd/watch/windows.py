@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from watchdog.events import DirDeletedEvent, FileDeletedEvent, FileSystemEvent
 from watchdog.observers.api import BaseObserver, EventQueue, ObservedWatch
 from watchdog.observers.read_directory_changes import WindowsApiEmitter
 from watchdog.observers.winapi import (
@@ -70,13 +69,10 @@ class Reader(DirectoryChangeReader):
 
 
 class Emitter(WindowsApiEmitter):
-    """Makes events of changes. ``takes`` says of an absolute path whether it is, by its name, one of our files."""
+    """Makes events of changes."""
 
-    def __init__(
-        self, event_queue: EventQueue, watch: ObservedWatch, *, takes: Callable[[str], bool], doubt: Doubt, **rest: Any
-    ) -> None:
+    def __init__(self, event_queue: EventQueue, watch: ObservedWatch, *, doubt: Doubt, **rest: Any) -> None:
         super().__init__(event_queue, watch, **rest)
-        self._takes = takes
         self._doubt = doubt
 
     def on_thread_start(self) -> None:
@@ -85,16 +81,9 @@ class Emitter(WindowsApiEmitter):
             reader = self._reader = Reader(self.watch.path, recursive=self.watch.is_recursive, doubt=self._doubt)
         reader.start()
 
-    def queue_event(self, event: FileSystemEvent) -> None:
-        """Pass an event on. Of what was removed Windows does not say what it was: it may have been a folder."""
-        path = str(event.src_path)
-        if isinstance(event, FileDeletedEvent) and not self._takes(path):
-            event = DirDeletedEvent(path)
-        super().queue_event(event)
-
 
 class WindowsObserver(BaseObserver):
     """watchdog's observer with emitters of our own."""
 
-    def __init__(self, *, takes: Callable[[str], bool], doubt: Doubt) -> None:
-        super().__init__(Emitter, takes=takes, doubt=doubt)
+    def __init__(self, *, doubt: Doubt) -> None:
+        super().__init__(Emitter, doubt=doubt)

@@ -27,7 +27,6 @@ from syncd.host import windows_files
 from syncd.host.openat import create, open_directory
 from syncd.host.plainly import below, extended, hold
 from syncd.host.spelling import spelled
-from syncd.watch import windows
 from syncd.watch.observer import Handler, Mailbox
 from syncd.watch.scanner import Scan, Tree
 from tests.e2e.processes import POOL, until
@@ -256,32 +255,6 @@ def test_a_folder_that_is_gone_is_looked_for(tmp_path):
     handler.dispatch(FileMovedEvent(below(str(tmp_path), "a.jpg"), below(str(tmp_path), "A.jpg")))
     hints = mailbox.take()
     assert (hints.directories, set(hints.files)) == ({"sub"}, {"a.jpg", "A.jpg"})
-
-
-def test_lost_events_are_told(tmp_path, monkeypatch):
-    told = []
-    reader = windows.Reader(
-        str(tmp_path), recursive=True, doubt=lambda *, overflow=False: told.append(overflow), lost=lambda: None
-    )
-    sizes = iter([100, 0, 100])
-
-    def run_inner(self, handle, event_buffer, nbytes):
-        nbytes.value = next(sizes)
-
-    monkeypatch.setattr(windows.DirectoryChangeReader, "_run_inner", run_inner)
-    size = windows.DWORD()
-    for _ in range(3):
-        reader._run_inner(None, None, size)
-    assert told == [True]
-
-
-def test_a_folder_that_gives_no_events_any_more_is_told(tmp_path):
-    lost = []
-    reader = windows.Reader(
-        str(tmp_path / "missing"), recursive=True, doubt=lambda **_: None, lost=lambda: lost.append(True)
-    )
-    reader._run()
-    assert lost == [True]
 
 
 def test_a_file_that_stays_in_use_for_its_whole_life_has_one_stamp(tmp_path):
