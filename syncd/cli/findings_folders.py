@@ -73,7 +73,7 @@ def _closed_at(path: str) -> str:
 
 
 def _let_in(path: str) -> str:
-    return f"let user {user.own_name()} in: sudo setfacl -m u:{user.own_name()}:rx {displayed(path)}"
+    return f"let user {user.own_name()} in: {user.granting('rx', displayed(path))}"
 
 
 def _tree(folder: Folder) -> _Tree:
@@ -107,7 +107,7 @@ def _check_change(folder: Folder, sandbox: Sandbox | None) -> Iterator[Finding]:
             advice = f"systemctl edit {sandbox.unit}, and write there: [Service] ReadWritePaths={shown}"
             yield Finding(level="error", where=where, what=f"{what}: the service's sandbox", advice=advice)
         elif not user.may(there, os.W_OK | os.X_OK):
-            advice = f"sudo setfacl -m u:{name}:rwx {shown}, or after_upload: keep"
+            advice = f"{user.granting('rwx', shown)}, or after_upload: keep"
             yield Finding(level="error", where=where, what=what, advice=advice)
 
 

@@ -43,7 +43,7 @@ def check_files(loaded: Loaded) -> Iterator[Finding]:
         named += [(f"{key} of {name}", path) for key in keys if (path := getattr(remote, key)) is not None]
     for what, path in named:
         if not user.may(path, os.R_OK):
-            advice = f"sudo setfacl -m u:{user.own_name()}:r {path}, and the folders on the way :x"
+            advice = f"{user.granting('r', path)}; it must be able to enter the folders on the way too"
             yield Finding(level="error", where=f"{what} {path}", what=_denied("read it"), advice=advice)
     file = loaded.config.logging.file
     if file is not None and not user.may(_existing(file.path.parent), os.W_OK | os.X_OK):
@@ -69,7 +69,7 @@ def check_state(loaded: Loaded) -> Iterator[Finding]:
         return
     made_for_us = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
     if not made_for_us and not user.may(existing, os.W_OK | os.X_OK):
-        advice = f"sudo chown -R {user.own_name()}: {existing}, or set another state_dir"
+        advice = f"{user.granting('rwx', existing)}, or set another state_dir"
         yield Finding(level="error", where=where, what=_denied(f"write to {existing}"), advice=advice)
         return
     free = shutil.disk_usage(existing).free

@@ -11,7 +11,7 @@ from syncd.cli import words
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
-from syncd.host import service, units
+from syncd.host import service, units, user
 from syncd.host.service import CommandFailed, Manager, Step
 from syncd.host.units import Places
 
@@ -60,6 +60,8 @@ def install(*, system: bool | None, now: bool, dry_run: bool) -> None:
     if packaged := places.packaged_unit():
         click.echo(f"{packaged}: comes with the package")
     take(service.install(places, manager, program=units.own_program(), now=now), dry_run=dry_run)
+    if places.user and not user.lingers():
+        click.echo("It runs while you are logged in. To have it always: loginctl enable-linger")
     if not now:
         option = "--user" if places.user else "--system"
         click.echo(f"Next: edit {places.config}, try it with syncd check -c {places.config}, then")

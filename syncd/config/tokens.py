@@ -71,12 +71,19 @@ class Tokens:
         path = self._document.path
         return path.absolute().parent if paths.is_system(path) else None
 
+    def _who_may(self, file: Path) -> str:
+        if file.parent == self._beside():
+            return "ask with sudo: systemd hands it to the service"
+        return "its owner should be who runs the daemon"
+
     def _read(self, file: Path, path: KeyPath) -> str:
         try:
             with file.open("rb") as stream:
                 raw = stream.read(_MAX_BYTES + 1)
             exposed = _credentials() not in file.parents and others_can_read(file)
             token = raw.decode()
+        except PermissionError:
+            raise ValueError(f"{file} may not be read by you — {self._who_may(file)}") from None
         except OSError as error:
             raise ValueError(f"{file} can't be read: {error.strerror} — check the path and its mode") from None
         except UnicodeDecodeError:

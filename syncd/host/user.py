@@ -5,10 +5,14 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 if sys.platform != "win32":
     import grp
     import pwd
+
+LINGER = Path("/var/lib/systemd/linger")
+"""Has a file for each user whose services outlast the session."""
 
 
 def exists(name: str) -> bool:
@@ -42,11 +46,23 @@ def may(path: str | os.PathLike[str], mode: int) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)  # Windows has no others
 
 
+def granting(rights: str, path: str | os.PathLike[str]) -> str:
+    """Return the command that gives the user whose rights count now ``r``, ``rx`` or ``rwx`` on a file."""
+    if sys.platform == "win32":
+        return f'icacls "{os.fspath(path)}" /grant "{own_name()}:{ {"r": "R", "rx": "RX", "rwx": "M"}[rights] }"'
+    return f"sudo setfacl -m u:{own_name()}:{rights} {os.fspath(path)}"
+
+
 def belongs_to(group: str) -> bool:
     """Whether the user whose rights count now is a member of a group of this machine."""
     if sys.platform == "win32":
         return False
     return grp.getgrnam(group).gr_gid in {os.getegid(), *os.getgroups()}
+
+
+def lingers() -> bool:
+    """Whether systemd runs this user's services also while the user is not logged in."""
+    return (LINGER / own_name()).exists()
 
 
 @contextmanager

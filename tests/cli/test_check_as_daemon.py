@@ -159,7 +159,7 @@ def test_a_state_folder_of_somebody_else(found, site):
     (site / "state").chmod(0o755)
     seen = found()
     assert levels(seen) == {"state": "error"}
-    assert seen["state"]["advice"].startswith(f"sudo chown -R nobody: {site}/state")
+    assert seen["state"]["advice"].startswith(f"sudo setfacl -m u:nobody:rwx {site}/state")
 
 
 def test_a_store_that_root_has_made(found, site):

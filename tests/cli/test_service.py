@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from syncd.cli import service as cli
-from syncd.host import service
+from syncd.host import service, user
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -45,6 +45,17 @@ def test_a_dry_run_says_it_all_and_does_nothing(syncd, tmp_path, monkeypatch):
     assert f"{tmp_path}/config/systemd/user/syncd.service: would be written\n" in ended.out
     assert "syncd.service: would be enabled\nsyncd.service: would be started\n" in ended.out
     assert not (tmp_path / "config").exists()
+
+
+@pytest.mark.parametrize("lingers", [True, False])
+def test_yours_says_how_it_outlasts_your_session(syncd, tmp_path, monkeypatch, lingers):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(service, "run", lambda _command: DONE_NOT)
+    monkeypatch.setattr(user, "LINGER", tmp_path)
+    if lingers:
+        (tmp_path / user.own_name()).touch()
+    ended = syncd("service", "install", "--user", "--dry-run")
+    assert ("loginctl enable-linger" in ended.out) is not lingers
 
 
 @pytest.mark.usefixtures("_systemd")

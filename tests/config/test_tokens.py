@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from syncd.config import paths
 from syncd.config.load import Loaded, load
 from tests.config.rights import give
 
@@ -76,6 +78,26 @@ def test_what_can_be_wrong(complaints: Complaints, tmp_path: Path, keys: str, co
     place = keys.rsplit(":", 1)[0].rsplit(maxsplit=1)[-1]  # the last key given
     assert complaint.startswith(f"3: remotes.drive.{place}: ")
     assert "secret" not in complaint
+
+
+def test_a_file_that_this_user_may_not_read(
+    complaints: Complaints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret_file(tmp_path / "drive.token")
+    keys = text(", token_file: drive.token"), text("")
+    opened = Path.open
+
+    def kept(path: Path, *args: Any, **more: Any) -> Any:  # root reads everything, so a mode would not do
+        if path.suffix == ".token":
+            raise PermissionError
+        return opened(path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", kept)
+    (complaint,) = complaints(keys[0])
+    assert complaint.endswith("drive.token may not be read by you — its owner should be who runs the daemon")
+    monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
+    (complaint,) = complaints(keys[1])
+    assert complaint.endswith("may not be read by you — ask with sudo: systemd hands it to the service")
 
 
 def test_warned_of_a_token_file_that_others_can_read(write: Write, tmp_path: Path) -> None:

@@ -87,6 +87,63 @@ async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
     assert await site.content(next(job for job in jobs if job["remote"] == "drive")) == data
 
 
+def _folders(settings, site):
+    (site.folder / "other").mkdir()
+    settings["folders"] += [{"path": "other", "remote": "drive", "settle": "50ms"}]
+    return [f"folder {site.folder / 'other'}"]
+
+
+def _remotes(settings, site):
+    settings["remotes"]["more"] = site.multipart(pool_id="00000000-0000-0000-0000-000000000001")
+    del settings["remotes"]["ascii"]
+    return ["remote ascii", "remote more"]
+
+
+def _limits(settings, _site):
+    settings["scheduler"] = {"concurrency": 2, "bandwidth": "100MiB/s", "retry": {"initial": "30ms", "max": "60ms"}}
+    return ["scheduler.bandwidth", "scheduler.concurrency", "scheduler.retry"]
+
+
+def _logging(settings, _site):
+    settings["logging"] = {"level": "debug", "format": "json", "file": "syncd.log"}
+    return ["logging"]
+
+
+@pytest.mark.parametrize("change", [_folders, _remotes, _limits, _logging])
+async def test_whatever_changes_the_bytes_of_an_upload_under_way_go_on(site, change):
+    """The reload comes in the middle of them; each chunk is sent once, and the upload is never put back."""
+    site.settings["scheduler"]["bandwidth"] = "2MiB/s"
+    await site.start()
+    changes = told(site)
+    data = noise(4 * MIB)
+    (site.inbox / "giant.tif").write_bytes(data)
+
+    async def under_way():
+        return (await site.counters())["chunks_received"] > 4
+
+    await until(under_way)
+    expected = change(site.settings, site)
+    assert sorted(await site.reload()) == expected
+    assert (await site.counters())["chunks_received"] < 64
+    site.settings["scheduler"]["bandwidth"] = "100MiB/s"
+    await site.reload()
+    await site.until_counts(done=1)
+    assert [change.after.value for change in changes] == ["queued", "uploading", "done"]
+    counters = await site.counters()
+    assert (counters["chunks_received"], counters["chunks_repeated"]) == (64, 0)
+    (job,) = await site.show("giant.tif")
+    assert await site.content(job) == data
+
+
+async def test_other_logging_holds_from_then_on(site):
+    await site.start()
+    site.settings["logging"] = {"level": "debug", "file": "syncd.log"}
+    assert await site.reload() == ["logging"]
+    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    await site.until_counts(done=1)
+    assert '"event": "job.done"' in (site.folder / "syncd.log").read_text()
+
+
 async def test_a_remote_that_changes_keeps_what_was_acknowledged(site):
     site.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await site.start()

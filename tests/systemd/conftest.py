@@ -41,6 +41,15 @@ def dist():
 
 
 @pytest.fixture(scope="session")
+def older():
+    """What the commit before was packaged as, with a lower version."""
+    source = packages.before()
+    if source is None:
+        pytest.skip("the commit before this one has no package, or is not there")
+    return fetched(packages.build, source)
+
+
+@pytest.fixture(scope="session")
 def wheels(dist):
     return fetched(packages.wheels, dist)
 

@@ -14,6 +14,8 @@ BUILD = ROOT / "build" / "systemd"
 SUITE = "bookworm"
 INCLUDED = "systemd-sysv,libpam-systemd,dbus,python3-venv"
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container"}
+EARLIER = "0.0.1"
+"""The version that the commit before is given, so that this one is an upgrade."""
 AWAY = (
     "Could not resolve", "Failed to fetch", "Unable to connect", "Unable to fetch", "Unable to locate package",
     "Couldn't download", "Invalid Release file", "Failed getting release file", "unable to resolve host",
@@ -87,16 +89,33 @@ def build(source: Path) -> Path:
     return source / "dist"
 
 
-def before() -> Path | None:
-    """Return the checkout of the commit before this one, or None if it has no package or is not there."""
-    archive = subprocess.run(["git", "archive", "HEAD^"], cwd=ROOT, capture_output=True, check=False)
+def checkout(commit: str, name: str) -> Path | None:
+    """Return a folder with an earlier state of the project, or None where the history does not go back so far."""
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
         return None
-    source = BUILD / "before"
+    source = BUILD / name
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
     subprocess.run(["tar", "--extract"], cwd=source, input=archive.stdout, check=True)
-    return source if (source / "packaging/debian/build.sh").exists() else None
+    return source
+
+
+def before() -> Path | None:
+    """Return the checkout of the commit before this one, as an earlier version; None if it has no package."""
+    source = checkout("HEAD^", "before")
+    if source is None or not (source / "packaging/debian/build.sh").exists():
+        return None
+    (source / "syncd" / "__init__.py").write_text(f'"""An earlier one."""\n\n__version__ = "{EARLIER}"\n')
+    return source
+
+
+def before_the_newest_schema() -> Path | None:
+    """Return the checkout of the last commit whose job store had the schema before the newest; None if unknown."""
+    newest = max((ROOT / "syncd/store/migrations/versions").glob("0*.py"))
+    added = ["git", "log", "--diff-filter=A", "--format=%H", "--", str(newest)]
+    commits = subprocess.run(added, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    return checkout(f"{commits[-1]}^", "before-the-schema") if commits else None
 
 
 def wheels(dist: Path) -> Path:
@@ -108,6 +127,11 @@ def wheels(dist: Path) -> Path:
     call(
         sys.executable, "-m", "pip", "download", "--quiet", *python, "--require-hashes", "-r", lock, "-d", folder
     )  # fmt: skip
-    (wheel,) = dist.glob("*.whl")
-    shutil.copy(wheel, folder)
+    shutil.copy(wheel_in(dist), folder)
     return folder
+
+
+def wheel_in(dist: Path) -> Path:
+    """Return the wheel that was built there."""
+    (wheel,) = dist.glob("*.whl")
+    return wheel

@@ -1,15 +1,17 @@
 """The Debian package from its installation to its purge, on one machine."""
 
 import io
+import json
+import shutil
 import time
 
 import pytest
 from PIL import Image
 
+from syncd import __version__
 from tests.e2e.processes import until
 from tests.systemd import packages
-from tests.systemd.conftest import fetched
-from tests.systemd.site import config, drop, set_up
+from tests.systemd.site import CREDENTIAL, config, drop, set_up
 
 ASK = """
 import socket, sys
@@ -21,6 +23,7 @@ print(raw.partition(b"\\r\\n\\r\\n")[0].decode())
 """
 """Prints the head of the answer to a GET."""
 CONFIG = "/etc/syncd/config.yaml"
+PHOTOS = "/etc/syncd/photos.yaml"
 
 
 def pid(machine, unit="syncd"):
@@ -34,6 +37,10 @@ def until_back(machine, old, unit="syncd"):
         lambda: f"it is back:\n{machine.journal('-n', '30')}",
         90,
     )
+
+
+def status(machine, *options):
+    return json.loads(machine.do("syncd", "ctl", *options, "status", "--json"))
 
 
 def install(machine, dist):
@@ -74,6 +81,20 @@ def test_start(machine, ports):
     assert "watching 1 folder" in machine.shown("syncd", "StatusText")
     score = machine.do("systemd-analyze", "security", "--threshold=20", "--no-pager", "syncd").splitlines()[-1]
     print(score)
+    assert machine.do("cat", f"/proc/{pid(machine)}/oom_score_adj").strip() == "200"
+    for limit in "MemoryMax", "TasksMax", "LimitNOFILE":
+        assert machine.shown("syncd", limit).isdecimal(), limit
+
+
+def test_systemd_has_nothing_to_say_against_the_units(machine):
+    machine.write("/etc/syncd/verified.yaml", config((1, 1)))
+    for scope, units in {"--system": ["syncd.service", "syncd@verified.service"], "--user": ["syncd.service"]}.items():
+        folder = "/lib/systemd/system" if scope == "--system" else "/usr/lib/systemd/user"
+        paths = [f"{folder}/{unit}" for unit in units]
+        machine.do("install", "-d", "/run/user/0")
+        verified = machine.run("systemd-analyze", scope, "--man=no", "verify", *paths, XDG_RUNTIME_DIR="/run/user/0")
+        assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    machine.do("rm", "/etc/syncd/verified.yaml")
 
 
 def test_files_arrive(machine):
@@ -104,6 +125,20 @@ def test_root_and_members_of_the_group_may_ask_and_nobody_else(machine):
     assert (refused.returncode, refused.stdout) == (77, "")
     assert refused.stderr.startswith("syncd: no permission for /run/syncd/control.sock")
     assert "active (running)" in machine.do("syncd", "service", "status", "--system", user="otto")
+
+
+def test_check_looks_as_the_daemon_will_whoever_asks(machine):
+    seen = machine.do("syncd", "check", "-c", CONFIG)
+    for line in "ok     user syncd: ", "folder /var/spool/syncd: can be read", "takes the token", "MiB/s up":
+        assert line in seen
+    for asks, code, said in (
+        ("syncd", 1, "/etc/syncd/drive.token may not be read by you — ask with sudo: systemd hands it to the service"),
+        ("otto", 1, f"{CONFIG}: may not be read by you — ask with sudo, join its group (sudo usermod -aG syncd otto"),
+    ):
+        ended = machine.run("syncd", "check", "-c", CONFIG, user=asks)
+        assert (ended.returncode, said in ended.stdout) == (code, True), ended.stdout + ended.stderr
+    refused = machine.run("syncd", "ctl", "status", user="otto")
+    assert (refused.returncode, refused.stderr.startswith(f"syncd: {CONFIG}: may not be read by you")) == (77, True)
 
 
 def test_the_journal_has_priorities_and_fields(machine):
@@ -160,17 +195,40 @@ def test_another_daemon_as_an_instance(machine, ports):
     machine.do("install", "-d", "-m", "0755", "/srv/photos")
     folders = [{"path": "/srv/photos", "remote": "drive"}]
     photos = config(ports, folders=folders, control={"group": "syncd", "dashboard": "off"})
-    machine.write("/etc/syncd/photos.yaml", photos, 0o640)
-    machine.do("chgrp", "syncd", "/etc/syncd/photos.yaml")
-    machine.write(
-        "/etc/systemd/system/syncd@photos.service.d/token.conf",
-        (machine.root / "etc/systemd/system/syncd.service.d/token.conf").read_bytes(),
-    )
+    machine.write(PHOTOS, photos, 0o640)
+    machine.do("chgrp", "syncd", PHOTOS)
+    machine.write("/etc/systemd/system/syncd@photos.service.d/token.conf", CREDENTIAL)
     machine.do("systemctl", "daemon-reload")
-    machine.do("systemctl", "start", "syncd@photos")
+    before = machine.do("syncd", "check", "-c", PHOTOS)
+    assert "is made by systemd" in before
+    assert "start it with: sudo systemctl enable --now syncd@photos" in before
+    machine.do("systemctl", "enable", "--now", "syncd@photos")
     drop(machine, "other.jpg", folder="/srv/photos")
-    machine.until_done("other.jpg", options=("-c", "/etc/syncd/photos.yaml"))
-    assert "1 done" in machine.do("syncd", "ctl", "-c", "/etc/syncd/photos.yaml", "status", user="anna")
+    machine.until_done("other.jpg", options=("-c", PHOTOS))
+    assert "1 done" in machine.do("syncd", "ctl", "-c", PHOTOS, "status", user="anna")
+    assert "syncd@photos.service: active (running)" in machine.do("syncd", "service", "status")
+    others = pid(machine)
+    machine.do("systemctl", "reload", "syncd@photos")
+    assert pid(machine) == others
+    both = [status(machine)["pid"], status(machine, "-c", PHOTOS)["pid"]]
+    assert both == [others, pid(machine, "syncd@photos")]
+
+
+def test_a_folder_in_a_home_is_seen_after_the_line_that_check_tells(machine, ports):
+    machine.do("chmod", "711", "/home/otto")
+    machine.do("install", "-d", "-m", "0755", "/home/otto/Pictures")
+    folders = [{"path": "/home/otto/Pictures", "remote": "drive"}]
+    machine.write(PHOTOS, config(ports, folders=folders, control={"dashboard": "off"}), 0o640)
+    refused = machine.run("syncd", "check", "-c", PHOTOS)
+    assert refused.returncode == 1
+    assert "sandbox of /home/otto/Pictures: lies where the service does not see it" in refused.stdout
+    assert "systemctl edit syncd@photos, and write there: [Service] ProtectHome=read-only" in refused.stdout
+    machine.write("/etc/systemd/system/syncd@photos.service.d/home.conf", "[Service]\nProtectHome=read-only\n")
+    machine.do("systemctl", "daemon-reload")
+    machine.do("systemctl", "restart", "syncd@photos")
+    machine.do("syncd", "check", "-c", PHOTOS)
+    drop(machine, "at-home.jpg", folder="/home/otto/Pictures")
+    machine.until_done("at-home.jpg", options=("-c", PHOTOS))
 
 
 def test_removal_keeps_what_it_knows_and_purge_nothing_but_dropped_files(machine):
@@ -187,19 +245,45 @@ def test_removal_keeps_what_it_knows_and_purge_nothing_but_dropped_files(machine
     assert machine.run("id", "syncd").returncode == 1
 
 
-def test_upgrade_from_the_commit_before(machine, dist, ports):
-    source = packages.before()
-    if source is None:
-        pytest.skip("the commit before this one has no package")
-    install(machine, fetched(packages.build, source))
+def test_upgrade_from_the_commit_before(machine, older, dist, ports):
+    install(machine, older)
     write_config(machine, ports)
     machine.write("/etc/syncd/drive.token", (machine.root / "srv/receiver.token").read_bytes(), 0o600)
     machine.do("systemctl", "start", "syncd")
     drop(machine, "before.jpg")
     machine.until_done("before.jpg")
+    assert status(machine)["version"] == packages.EARLIER
     old = pid(machine)
-    install(machine, dist)
+    said = install(machine, dist)
+    assert f"Unpacking syncd ({__version__}) over ({packages.EARLIER})" in said
     until_back(machine, old)
+    assert status(machine)["version"] == __version__
     drop(machine, "after.jpg")
     machine.until_done("before.jpg", "after.jpg")
+
+
+def test_a_job_store_of_an_earlier_schema_is_copied_and_taken_over(machine, ports):
+    """The store is made by the code of then, with the libraries of now."""
+    source = packages.before_the_newest_schema()
+    if source is None:
+        pytest.skip("the history does not go back so far")
+    machine.do("systemctl", "stop", "syncd")
+    machine.do("sh", "-c", "rm -r /var/lib/syncd/*; install -d -o syncd -m 0700 /srv/then /srv/then/credentials")
+    machine.do("install", "-o", "syncd", "-m", "0400", "/srv/receiver.token", "/srv/then/credentials/drive.token")
+    shutil.copytree(source / "syncd", machine.root / "srv/code/syncd")
+    old = {"STATE_DIRECTORY": "/var/lib/syncd", "CREDENTIALS_DIRECTORY": "/srv/then/credentials"}
+    write_config(machine, ports, control={"dashboard": "off"})
+    once = "import sys; sys.path.insert(0, '/srv/code'); from syncd.cli import main; main()"
+    drop(machine, "then.jpg")
+    machine.do("/usr/lib/syncd/bin/python3", "-c", once, "once", "-c", CONFIG, user="syncd", **old)
+    before = machine.do("find", "/var/lib/syncd", "-name", "*.db*").split()
+    assert before == ["/var/lib/syncd/syncd.db"]
+    write_config(machine, ports)
+    machine.do("systemctl", "start", "syncd")
+    drop(machine, "now.jpg")
+    machine.until_done("then.jpg", "now.jpg")
+    (copy,) = machine.do("find", "/var/lib/syncd", "-name", "syncd.db.before-*").split()
+    assert machine.do("stat", "--format=%a %U", copy).strip() == "600 syncd"
+    uploaded = [entry["SYNCD_PATH"] for entry in machine.entries("job.done")]
+    assert (uploaded.count("then.jpg"), uploaded.count("now.jpg")) == (0, 1)  # what was known is not asked for again
     machine.do("dpkg", "--purge", "syncd")

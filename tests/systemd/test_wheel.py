@@ -1,11 +1,17 @@
 """The wheel in a virtual environment, and `syncd service` for the machine and for a user."""
 
+import os
+import re
+
 import pytest
 
+from syncd import __version__
 from tests.e2e.processes import until
-from tests.systemd.site import POOL, TOKEN, config, drop, set_up
+from tests.systemd import packages
+from tests.systemd.site import CREDENTIAL, POOL, TOKEN, config, drop, set_up
 
 SYNCD = "/opt/syncd/bin/syncd"
+PIP = ["/opt/syncd/bin/pip", "install", "--quiet", "--no-index", "--find-links=/root/wheels"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -13,8 +19,25 @@ def _installed(machine, wheels):
     for wheel in wheels.iterdir():
         machine.write(f"/root/wheels/{wheel.name}", wheel.read_bytes())
     machine.do("python3", "-m", "venv", "/opt/syncd")
-    machine.do("/opt/syncd/bin/pip", "install", "--quiet", "--no-index", "--find-links=/root/wheels", "syncd")
+    machine.do(*PIP, "syncd")
     machine.do("ln", "-s", SYNCD, "/usr/local/bin/syncd")
+
+
+TOPS = "etc", "opt", "home", "root", "usr/local", "usr/lib/systemd", "var/lib", "var/log", "var/spool"
+OTHERS = re.compile(r"/var/(lib/systemd|log/journal)/|/syncd\.db")
+"""What Debian and a daemon that runs write to all the time."""
+
+
+def tree(machine):
+    """Return what lies where an installation puts something, with mode, owner, size and time."""
+    found = {}
+    for top in TOPS:
+        for folder, folders, files in os.walk(machine.root / top):
+            for path in (os.path.join(folder, name) for name in [*folders, *files]):
+                if not OTHERS.search(path):
+                    entry = os.lstat(path)
+                    found[path] = (entry.st_mode, entry.st_uid, entry.st_size, entry.st_mtime_ns)
+    return found
 
 
 def test_the_wheel_brings_its_man_page_and_completions(machine):
@@ -23,8 +46,11 @@ def test_the_wheel_brings_its_man_page_and_completions(machine):
 
 
 def test_a_dry_run_says_what_the_installation_does(machine):
+    machine.do(SYNCD, "--version")
+    before = tree(machine)
     would = machine.do(SYNCD, "service", "install", "--system", "--now", "--dry-run")
     assert machine.shown("syncd", "LoadState") == "not-found"
+    assert tree(machine) == before
     did = machine.do(SYNCD, "service", "install", "--system", "--now")
     assert did == would.replace("would be ", "").replace(" told of the new units", " nothing to do")
     assert "syncd.service: enabled\nsyncd.service: started\n" in did
@@ -43,14 +69,56 @@ def test_files_arrive(machine, ports):
     assert "active (running), pid" in machine.do(SYNCD, "service", "status")
 
 
+def test_an_instance_beside_it(machine, ports):
+    photos = config(ports, folders=[{"path": "/srv/photos", "remote": "drive"}], control={"dashboard": "off"})
+    machine.do("install", "-d", "-m", "0755", "/srv/photos")
+    machine.write("/etc/syncd/photos.yaml", photos, 0o640)
+    machine.do("chgrp", "syncd", "/etc/syncd/photos.yaml")
+    machine.write("/etc/systemd/system/syncd@photos.service.d/token.conf", CREDENTIAL)
+    machine.do("systemctl", "daemon-reload")
+    machine.do("systemctl", "enable", "--now", "syncd@photos")
+    drop(machine, "other.jpg", folder="/srv/photos")
+    machine.until_done("other.jpg", options=("-c", "/etc/syncd/photos.yaml"))
+    said = machine.do(SYNCD, "service", "status")
+    assert [line.split(",")[0] for line in said.splitlines() if "active" in line] == [
+        "syncd.service: active (running)",
+        "syncd@photos.service: active (running)",
+    ]
+    again = machine.do(SYNCD, "service", "install", "--system", "--now")
+    assert {line.partition(": ")[2] for line in again.splitlines()} == {"nothing to do"}
+
+
+def test_a_dry_run_of_the_removal_changes_nothing(machine):
+    before = tree(machine)
+    would = machine.do(SYNCD, "service", "uninstall", "--purge", "--dry-run")
+    for line in (
+        "syncd@photos.service: would be stopped",
+        "/var/lib/syncd-photos: would be removed",
+        "/etc/syncd: would be removed",
+    ):
+        assert line in would
+    assert tree(machine) == before
+    for unit in "syncd", "syncd@photos":
+        assert machine.shown(unit, "ActiveState") == "active"
+
+
 def test_uninstall(machine):
     said = machine.do(SYNCD, "service", "uninstall")
     assert "kept: /var/lib/syncd, " in said
     assert machine.shown("syncd", "LoadState") == "not-found"
     assert machine.run(SYNCD, "service", "status").returncode == 3
-    machine.do("test", "-s", "/var/lib/syncd/syncd.db")
+    for unit in "syncd", "syncd@photos":
+        assert machine.shown(unit, "ActiveState") == "inactive"
+    for folder in "syncd", "syncd-photos":
+        machine.do("test", "-s", f"/var/lib/{folder}/syncd.db")
     machine.do(SYNCD, "service", "uninstall", "--purge")
-    for path in "/var/lib/syncd", "/etc/syncd", "/etc/systemd/system/syncd@.service", "/etc/sysusers.d/syncd.conf":
+    for path in (
+        "/var/lib/syncd",
+        "/var/lib/syncd-photos",
+        "/etc/syncd",
+        "/etc/systemd/system/syncd@.service",
+        "/etc/sysusers.d/syncd.conf",
+    ):
         assert machine.run("test", "-e", path).returncode == 1, path
     machine.do("test", "-s", "/var/spool/syncd/a.jpg")
     assert machine.run("id", "syncd").returncode == 1
@@ -58,6 +126,8 @@ def test_uninstall(machine):
 
 def test_a_service_of_a_user(machine, ports):
     machine.do("useradd", "--create-home", "anna")
+    without = machine.do(SYNCD, "service", "install", "--user", "--dry-run", user="anna")
+    assert "To have it always: loginctl enable-linger\n" in without
     machine.do("loginctl", "enable-linger", "anna")
     number = machine.do("id", "-u", "anna").strip()
     own = {"user": "anna", "XDG_RUNTIME_DIR": f"/run/user/{number}"}
@@ -69,10 +139,31 @@ def test_a_service_of_a_user(machine, ports):
     given = ["--type", "multipart", "--url", url, "--pool-id", POOL, "--token-file", "/home/anna/token"]
     machine.do(SYNCD, "init", "--folder", "/home/anna/inbox", *given, **own)
     machine.do("sed", "-i", f"s/dashboard: .*/dashboard: 127.0.0.1:{ports[1]}/", "/home/anna/.config/syncd/config.yaml")
-    machine.do(SYNCD, "service", "install", "--user", "--now", **own)
+    assert "enable-linger" not in machine.do(SYNCD, "service", "install", "--user", "--now", **own)
     drop(machine, "mine.jpg", folder="/home/anna/inbox")
     until(lambda: "1 done" in machine.run(SYNCD, "ctl", "status", **own).stdout, "it is done", 60)
     assert "active (running), pid" in machine.do(SYNCD, "service", "status", **own)
     machine.do(SYNCD, "service", "uninstall", "--purge", **own)
     assert machine.run("test", "-e", "/home/anna/.config/syncd").returncode == 1
     machine.do("test", "-s", "/home/anna/inbox/mine.jpg")
+
+
+def test_upgrade_from_the_wheel_of_the_commit_before(machine, older, ports):
+    wheel = packages.wheel_in(older)
+    machine.write(f"/root/older/{wheel.name}", wheel.read_bytes())
+    machine.do(*PIP, f"/root/older/{wheel.name}")
+    assert machine.do(SYNCD, "--version") == f"syncd {packages.EARLIER}\n"
+    machine.do(SYNCD, "service", "install", "--system")
+    machine.write("/etc/syncd/config.yaml", config(ports), 0o640)
+    machine.do("chgrp", "syncd", "/etc/syncd/config.yaml")
+    machine.write("/etc/syncd/drive.token", TOKEN, 0o600)
+    machine.do(SYNCD, "service", "install", "--system", "--now")
+    drop(machine, "before.jpg")
+    machine.until_done("before.jpg")
+    machine.do(*PIP, "--upgrade", "syncd")
+    assert machine.do(SYNCD, "--version") == f"syncd {__version__}\n"
+    machine.do(SYNCD, "service", "install", "--system")
+    machine.do("systemctl", "restart", "syncd")
+    drop(machine, "after.jpg")
+    machine.until_done("before.jpg", "after.jpg")
+    assert f'"version": "{__version__}"' in machine.do(SYNCD, "ctl", "status", "--json")
