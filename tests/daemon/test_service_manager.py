@@ -1,0 +1,90 @@
+"""What the daemon tells systemd: that it is ready, reads its configuration, ends; what it does; that it is alive."""
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.daemon.site import noise, until
+
+
+class Manager:
+    """Listens as systemd does; ``told`` has each message as a mapping."""
+
+    def __init__(self, listening):
+        self._listening = listening
+        self.told = []
+
+    def hear(self):
+        """Take in what has come, and return all that was told so far."""
+        while True:
+            try:
+                raw = self._listening.recv(4096)
+            except BlockingIOError:
+                return self.told
+            self.told.append(dict(line.split("=", 1) for line in raw.decode().splitlines()))
+
+    async def until(self, *turns):
+        """Wait until it was told of these turns, in this order, and return the last; its state goes on beside."""
+
+        def turned():
+            return [message for message in self.hear() if set(message) - {"STATUS", "WATCHDOG"}]
+
+        await until(lambda: len(turned()) >= len(turns), f"{turns} came: {self.told}")
+        seen = turned()
+        assert all(turn in message for turn, message in zip(turns, seen, strict=True)), seen
+        self.told.clear()
+        return seen[-1]
+
+
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield Manager(listening)
+
+
+async def test_it_is_told_of_start_reload_and_end(site, manager):
+    await site.start()
+    assert (await manager.until("READY"))["STATUS"] == "watching 1 folder, idle"
+    (site.folder / "more").mkdir()
+    site.settings["folders"] += [{"path": "more", "remote": "drive"}]
+    await site.reload()
+    assert (await manager.until("RELOADING", "READY"))["STATUS"].startswith("watching 2 folders")
+    await site.end()
+    await manager.until("STOPPING")
+
+
+async def test_the_words_say_what_it_does(site, manager, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "60000")
+    site.settings["scheduler"]["bandwidth"] = "100KiB/s"
+    await site.start()
+    (site.inbox / "a.tif").write_bytes(noise(1024 * 1024))
+
+    def said(words):
+        return lambda: any(words in message.get("STATUS", "") for message in manager.hear())
+
+    await until(said("uploading 1"))
+    await site.steering.stop(now=True)
+    await until(said("stopped by syncd ctl stop"))
+
+
+async def test_the_watchdog_is_fed_only_while_the_store_does_its_work(site, manager, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "60000")
+    await site.start()
+
+    def fed():
+        return any("WATCHDOG" in message for message in manager.hear())
+
+    await until(fed)
+    store, alive = site.daemon.rooms.store, False
+    monkeypatch.setattr(type(store), "alive", property(lambda _store: alive))
+    await asyncio.sleep(0)
+    manager.hear()
+    manager.told.clear()
+    await until(lambda: sum("STATUS" in message for message in manager.hear()) >= 5)
+    assert not fed()
+    alive = True
+    await until(fed)
