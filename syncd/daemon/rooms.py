@@ -24,9 +24,10 @@ from syncd.core.states import State
 from syncd.daemon import journal
 from syncd.daemon.folders import Folders
 from syncd.engine.gate import Gate
-from syncd.engine.lane import Lane, Surroundings
+from syncd.engine.lane import Lane
 from syncd.engine.line import Line
 from syncd.engine.scheduler import Scheduler
+from syncd.engine.surroundings import Surroundings
 from syncd.engine.throttle import Pace
 from syncd.engine.wall import WallClock
 from syncd.remote.make import make_remote

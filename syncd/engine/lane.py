@@ -5,31 +5,22 @@ store does not have. While its server is down it claims nothing and sends one pr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Coroutine
-from dataclasses import dataclass
+from collections.abc import Container, Coroutine
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import structlog
 
-from syncd.core import retry
 from syncd.core.breaker import Position
-from syncd.core.errors import (
-    Failure,
-    FileChanged,
-    FileGone,
-    NotUploadable,
-    Permanent,
-    Transient,
-    Unauthorized,
-)
+from syncd.core.errors import Failure, NotUploadable, Transient, Unauthorized
 from syncd.core.model import Content, Stored
-from syncd.core.names import displayed
 from syncd.core.states import Outcome
 from syncd.engine.line import Line
-from syncd.engine.ports import Jobs
 from syncd.engine.source import FileSource
+from syncd.engine.surroundings import Surroundings
+from syncd.engine.twins import Twin, Twins
 from syncd.engine.upload import Done, Interrupted, Progress, Upload
+from syncd.engine.verdict import conclude
 from syncd.store.errors import StoreClosed
 from syncd.store.records import LARGE, Job
 
@@ -41,36 +32,6 @@ AHEAD = 2
 LEASE = 60.0
 BRIEFLY = 0.5
 """Seconds to wait for the store where a job ends that may have been cut off."""
-PARKED = 60.0
-"""Seconds after which a job looks again by itself whether its twin has arrived."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What a lane is given by the daemon. ``clock`` is the wall clock, in seconds since the epoch."""
-
-    store: Jobs
-    owner: str
-    clock: Callable[[], float]
-    heed_clock: Callable[[], Awaitable[None]]
-    """Called before each look at the queue: somebody may have set the clock."""
-    random: Callable[[], float]
-    doubt: Callable[[str, str], None]
-    """Told (folder, path) when a file is not what the store thinks: the watch looks again."""
-    settle: Callable[[str], float]
-    """The settle time of a folder, in seconds."""
-    follow_symlinks: Callable[[str], bool]
-    unfit: Callable[[str, int], str | None]
-    """Says why a file of so many bytes is not to be uploaded from a folder, if it is not."""
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
-class _Twin(Exception):  # noqa: N818 - nothing failed
-    """The same content is being uploaded by another job."""
-
-    def __init__(self, key: str, leader: Job) -> None:
-        super().__init__(f"the same content is being uploaded as {displayed(leader.path)}")
-        self.key = key
 
 
 class RemoteState(StrEnum):
@@ -95,8 +56,7 @@ class Lane:
         self._running: dict[asyncio.Task[None], Upload] = {}  # of one job maybe two: it is queued before its task ends
         self._claiming = asyncio.Lock()
         self._notes: set[asyncio.Task[Any]] = set()
-        self._leaders: dict[str, Job] = {}
-        self._followed: set[str] = set()
+        self._twins = Twins(remote_id, around.store, around.clock)
         self._state = RemoteState.ONLINE
         self._facts = dict(line.remote.facts)
 
@@ -249,8 +209,8 @@ class Lane:
             await self._conclude(upload, failure)
         except Interrupted:
             await self._store.release(job, str(self.line.breaker.reason) if self.line.down else "stopped")
-        except _Twin as twin:
-            await self._park(job, twin)
+        except Twin as twin:
+            await self._twins.park(job, twin)
         except asyncio.CancelledError:
             await self._briefly(self._store.release(job, "stopped"))
             raise
@@ -263,8 +223,12 @@ class Lane:
             outcome = Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED
             await self._store.finish(job, key=done.content.key, stored=done.stored, outcome=outcome)
         finally:
-            await self._stop_leading(job)
+            for key in self._twins.stop_leading(job):
+                await self._briefly(self._store.wake(self.remote_id, key))
         await self._remember_facts()
+
+    async def _conclude(self, upload: Upload, failure: Failure) -> None:
+        await conclude(upload.job, failure, line=self.line, around=self._around, advanced=upload.advanced)
 
     async def _upload(self, upload: Upload) -> Done:
         job = upload.job
@@ -283,7 +247,7 @@ class Lane:
             content = await source.hash(self.line.remote.hasher())
             known = await self._known(job, content)
             if not known:
-                self._lead(job, content.key)
+                self._twins.lead(job, content.key)
                 known = await self._known(job, content)  # again: the leader before may have ended just now
             return known or await upload.run(source, content)
         finally:
@@ -317,62 +281,8 @@ class Lane:
         if not task.cancelled():
             task.exception()  # the store was closed before; nobody else asks
 
-    def _lead(self, job: Job, key: str) -> None:
-        """Make ``job`` the one that uploads this content, unless another does already."""
-        if leader := self._leaders.get(key):
-            raise _Twin(key, leader)
-        self._leaders[key] = job
-
-    async def _stop_leading(self, job: Job) -> None:
-        for key in [key for key, leader in self._leaders.items() if leader is job]:
-            del self._leaders[key]
-            if key in self._followed:
-                self._followed.discard(key)
-                await self._briefly(self._store.wake(self.remote_id, key))
-
-    async def _park(self, job: Job, twin: "_Twin") -> None:
-        """Let ``job`` wait for the other one that uploads the same content."""
-        self._followed.add(twin.key)
-        await self._store.note_key(job, twin.key)
-        due_at = self._around.clock() + PARKED
-        await self._store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(twin))
-        if twin.key not in self._leaders:  # it ended in the meantime, before this one could be woken
-            await self._store.wake(self.remote_id, twin.key)
-
     async def _remember_facts(self) -> None:
         facts = dict(self.line.remote.facts)
         if facts != self._facts:
             self._facts = facts
             await self._store.remember(self.remote_id, facts)
-
-    async def _conclude(self, upload: Upload, failure: Failure) -> None:
-        """Write down what follows from a failure."""
-        job, store, around = upload.job, self._store, self._around
-        match failure:
-            case Permanent():
-                await store.refuse(job, str(failure))
-            case NotUploadable():
-                await store.skip(job, str(failure))
-            case FileGone():
-                await store.vanish(job)
-                around.doubt(job.folder, job.path)
-            case FileChanged():
-                due_at = around.clock() + around.settle(job.folder)
-                await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
-                around.doubt(job.folder, job.path)
-            case Transient() | Unauthorized() if self.line.down:
-                await store.release(job, str(failure))
-            case Transient() if upload.advanced:  # a giant on a bad line gets there, chunk by chunk
-                await self._retry(job, failure, attempts=0)
-            case _:
-                await self._retry(job, failure, attempts=job.attempts)
-
-    async def _retry(self, job: Job, failure: Failure, *, attempts: int) -> None:
-        around = self._around
-        decision = retry.decide(
-            failure, attempts=attempts, now=around.clock(), random=around.random, policy=self.line.breaker.policy
-        )
-        if isinstance(decision, retry.GiveUp):
-            await self._store.refuse(job, decision.reason)
-        else:
-            await self._store.defer(job, due_at=decision.at, attempts=decision.attempts, detail=str(failure))

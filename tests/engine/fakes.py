@@ -14,10 +14,11 @@ from syncd.core.model import Content, Receipt, Seen, Session, Stored
 from syncd.core.retry import Policy
 from syncd.core.states import State
 from syncd.engine.gate import Gate
-from syncd.engine.lane import Lane, Surroundings
+from syncd.engine.lane import Lane
 from syncd.engine.line import Line
 from syncd.engine.scheduler import Scheduler
 from syncd.engine.source import stamp_of
+from syncd.engine.surroundings import Surroundings
 from syncd.engine.wall import WallClock
 from syncd.store.jobs import JobStore
 

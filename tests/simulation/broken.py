@@ -23,8 +23,8 @@ from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
 from syncd.engine import lane, source
 from syncd.engine.gate import Gate
-from syncd.engine.lane import Lane
 from syncd.engine.source import FileSource
+from syncd.engine.twins import Twins
 from syncd.engine.upload import Upload
 from syncd.remote import image
 from syncd.remote.image import ImageRemote
@@ -154,7 +154,7 @@ BREAKAGES = [
         promise="P3",
         broken=_instead(uploads, "content", lambda *_: None),
     ),
-    Breakage(name="twins don't wait for each other", promise="P3", broken=_instead(Lane, "_lead", lambda *_: None)),
+    Breakage(name="twins don't wait for each other", promise="P3", broken=_instead(Twins, "lead", lambda *_: None)),
     Breakage(name="Retry-After is ignored", promise="P4", broken=_instead(breaker, "_asked_for", lambda _: 0.0)),
     Breakage(
         name="no breaker: every job probes",
