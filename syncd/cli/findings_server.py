@@ -1,5 +1,6 @@
 """What ``syncd check`` finds of a server: the way there, the token, its clock beside ours, how fast it takes data."""
 
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
@@ -153,6 +154,10 @@ def _what_to_do(error: Failure, settings: Settings) -> str:
 def _what_to_look_at(error: Failure, settings: Settings) -> str:
     proxy = _proxy(settings)
     through = f", and the proxy {proxy} the right way to it" if proxy else ""
+    if "not understood" in error.problem:
+        return f"is there an upload API{through}? Look at url, type and prefix; a log-in page may be in between"
+    if re.search(r"answered 5\d\d ", error.problem):
+        return f"it is there, and can't work now: try again later, or ask who runs it{through and ', or the proxy'}"
     if isinstance(error, Permanent):
         return f"is the address right{through}? May this token upload there?"
     broken_off = "without an answer" in error.problem or "broke off" in error.problem

@@ -119,6 +119,8 @@ def failure(answer: Answer, *, now: float) -> Failure:
         return Unauthorized(message, advice="look at the remote's token")
     if status == 407:
         return Transient(message, advice=PROXY_LOGIN, scope=Scope.REMOTE)
+    if status == 400 and answer.is_page and (advice := _advice_of_a_front(message)):
+        return Transient(message, advice=advice, scope=Scope.REMOTE)
     if 300 <= status < 400:
         return _moved(answer, message)
     if status < 300:
@@ -147,6 +149,17 @@ _PASSING = {
     524: (Scope.JOB, True),
 }
 """Status → how far it reaches, and whether there is too much to do. All other 5xx are the file's own."""
+
+
+_FRONTS = {
+    "ssl certificate": "it asks for a certificate of yours: set client_cert, or another one",
+    "sent to https port": "set url to https",
+}
+"""What nginx in front of a server says, with 400, of how it is talked to; and what to do. No file is to blame."""
+
+
+def _advice_of_a_front(message: str) -> str | None:
+    return next((advice for words, advice in _FRONTS.items() if words in message.lower()), None)
 
 
 def _sentence(answer: Answer) -> str:

@@ -184,6 +184,8 @@ async def settings(config, receiver):
         (Permanent("403"), "May this token upload there"),
         (Transient("drive closed the connection without an answer"), "Or is it https there"),
         (Transient("connection refused"), "is the address right, and the server up"),
+        (Transient("drive answered 503 to GET /"), "try again later"),
+        (Transient("drive answered GET / with something that is not understood"), "Look at url, type and prefix"),
     ],
 )
 async def test_what_to_do_about_a_server(settings, failure, advice):

@@ -110,6 +110,23 @@ def test_what_a_status_means(status, kind, scope, overload):
         assert (found.scope, found.overload) == (scope, overload)
 
 
+@pytest.mark.parametrize(
+    ("title", "advice"),
+    [
+        ("400 No required SSL certificate was sent", "set client_cert"),
+        ("400 The SSL certificate error", "set client_cert"),
+        ("400 The plain HTTP request was sent to HTTPS port", "set url to https"),
+    ],
+)
+def test_what_nginx_says_of_the_way_to_it_is_no_fault_of_a_file(title, advice):
+    page = f"<html><head><title>{title}</title></head></html>".encode()
+    told = failure(answer(400, page, content_type="text/html"), now=NOW)
+    assert isinstance(told, Transient)
+    assert told.scope is REMOTE
+    assert advice in told.advice
+    assert isinstance(failure(answer(400, {"error": title}), now=NOW), Permanent)  # the API itself
+
+
 def test_without_words_the_status_is_explained():
     assert str(failure(answer(415), now=NOW)) == "host:1 answered 415 to POST /image: Unsupported Media Type"
     assert str(failure(answer(499), now=NOW)) == "host:1 answered 499 to POST /image"
