@@ -1,7 +1,8 @@
 """Whom a configuration is kept from, and what they are told. Only root can be somebody else for that."""
 
-import grp
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from syncd.config import document, light, paths
 from syncd.config.errors import ConfigError, ForbiddenError
 from syncd.host import user
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
+if sys.platform == "win32" or os.geteuid() != 0:
+    pytest.skip("only root can ask as somebody else", allow_module_level=True)
 
 GROUP = "daemon"
 
@@ -27,7 +29,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path.parent.mkdir()
         path.write_text("")
         for place, mode in (path, 0o640), (path.parent, 0o750):
-            os.chown(place, 0, grp.getgrnam(GROUP).gr_gid)
+            shutil.chown(place, 0, GROUP)
             os.chmod(place, mode)
         monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
         monkeypatch.setenv("XDG_CONFIG_HOME", "/root")  # as where `su` keeps the home: it is nobody's to enter
@@ -56,7 +58,7 @@ def test_who_is_not_of_the_group_learns_how_to_join_it(system: Path) -> None:
 
 @pytest.mark.parametrize(("mode", "group"), [(0o700, GROUP), (0o750, "root")])
 def test_joining_is_no_advice_where_it_does_not_help(system: Path, mode: int, group: str) -> None:
-    os.chown(system.parent, 0, grp.getgrnam(group).gr_gid)
+    shutil.chown(system.parent, 0, group)
     system.parent.chmod(mode)
     assert "ask with sudo, or name another" in refused_to("nobody", system)
 

@@ -1,5 +1,6 @@
 """`python -m tests.windows [arguments of pytest]`: the tests that make sense on Windows, run there."""
 
+import os
 import sys
 
 from tests.systemd.packages import Unreachable
@@ -16,7 +17,8 @@ def main() -> int:
     except Unreachable as error:
         print(f"*** NOT TESTED: syncd on Windows, as packages can't be fetched.\n*** {error}", file=sys.stderr)
         return 0
-    return windows("-m", "pytest", "-p", "no:cacheprovider", *(sys.argv[1:] or TESTS))
+    chosen = [] if any(os.path.exists(word.partition("::")[0]) for word in sys.argv[1:]) else TESTS
+    return windows("-m", "pytest", "-o", "cache_dir=build/windows/cache", *sys.argv[1:], *chosen)
 
 
 sys.exit(main())
