@@ -35,7 +35,9 @@ def find(explicit: str | None) -> Path:
         else:
             return path
     tried = " nor ".join(map(str, usual))
-    raise ConfigError(Problem(message=f"there is no configuration, neither {tried} — write one with syncd init"))
+    others = ", ".join(map(str, sorted(paths.SYSTEM_CONFIG.parent.glob("*.yaml"))))
+    advice = f"name one of these with -c: {others}" if others else "write one with syncd init"
+    raise ConfigError(Problem(message=f"there is no configuration, neither {tried} — {advice}"))
 
 
 def control_socket(path: Path) -> Path:

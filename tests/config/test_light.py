@@ -9,7 +9,7 @@ import pytest
 
 from syncd.config import paths
 from syncd.config.errors import ConfigError
-from syncd.config.light import control_socket
+from syncd.config.light import control_socket, find
 from syncd.config.load import load
 
 Write = Callable[[str], Path]
@@ -99,6 +99,18 @@ def test_a_file_of_the_system_has_its_places_whoever_asks(monkeypatch: pytest.Mo
         config = load(path).config
         assert config.state_dir == Path("/var/lib") / service
         assert config.control.socket == control_socket(path) == Path("/run") / service / "control.sock"
+
+
+def test_where_there_are_instances_alone_they_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
+    with pytest.raises(ConfigError, match="write one with syncd init"):
+        find(None)
+    paths_of_instances = [tmp_path / "films.yaml", tmp_path / "photos.yaml"]
+    for path in paths_of_instances:
+        path.touch()
+    with pytest.raises(ConfigError) as caught:
+        find(None)
+    assert str(caught.value).endswith(f"— name one of these with -c: {', '.join(map(str, paths_of_instances))}")
 
 
 def test_leaves_the_slow_libraries_alone() -> None:
