@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pywintypes
 import servicemanager
+import win32api
 import win32evtlogutil
 import win32file
 import win32security
 
 from syncd.config import paths
 from syncd.host import windows_manager as manager
-from syncd.host.service import Step
+from syncd.host.service import CommandFailed, Step
 
 assert sys.platform == "win32"
 
@@ -50,7 +51,7 @@ logging:
 def install(*, now: bool) -> Iterator[Step]:
     """Put the service in place, have it started with the machine, and ``now`` if so wished."""
     folder = paths.SYSTEM_CONFIG.parent
-    yield Step(what=str(folder), done="made", due=lambda: not folder.is_dir(), act=partial(_make_folder, folder))
+    yield Step(what=str(folder), done="made", due=lambda: not _is_there(folder), act=partial(_make_folder, folder))
     yield Step(
         what=str(paths.SYSTEM_CONFIG),
         done="written; path, url, pool_id and token are yours to set there",
@@ -94,6 +95,26 @@ def account(name: str) -> str:
     """Return the number of a service's account, which Windows makes from the service's name."""
     parts = struct.unpack("<5I", hashlib.sha1(name.upper().encode("utf-16-le"), usedforsecurity=False).digest())
     return "S-1-5-80-" + "-".join(map(str, parts))
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether the folder is there. :class:`CommandFailed` where anybody may have made it, to have it his own way."""
+    if not folder.is_dir():
+        return False
+    found = win32security.GetNamedSecurityInfo(
+        str(folder), win32security.SE_FILE_OBJECT, win32security.OWNER_SECURITY_INFORMATION
+    )
+    owner = win32security.ConvertSidToStringSid(found.GetSecurityDescriptorOwner())
+    if owner not in _makers():
+        raise CommandFailed(f"{folder} belongs to {owner}, who is no administrator: move it away")
+    return True
+
+
+def _makers() -> set[str]:
+    """Return the numbers of the system, of administrators, and of who does this."""
+    token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32security.TOKEN_QUERY)
+    me, _ = win32security.GetTokenInformation(token, win32security.TokenUser)
+    return {"S-1-5-18", "S-1-5-32-544", win32security.ConvertSidToStringSid(me)}
 
 
 def _make_folder(folder: Path) -> None:

@@ -26,6 +26,7 @@ from syncd.config import light, paths
 from syncd.control.client import ControlClient
 from syncd.control.steering import JobQuery
 from syncd.host import windows_manager, windows_service
+from syncd.host.service import CommandFailed
 from tests.e2e.processes import POOL, until
 
 FOLDER = Path(paths.SYSTEM_CONFIG).parent
@@ -190,6 +191,15 @@ def test_one_that_is_there_is_brought_up_to_date(handle):
     about = win32service.QueryServiceConfig2(handle, win32service.SERVICE_CONFIG_DESCRIPTION)
     assert about.startswith("Uploads the images")
     assert service("install").stdout.count("nothing to do") == 4
+
+
+def test_a_folder_that_somebody_else_has_made_is_not_taken(monkeypatch):
+    FOLDER.mkdir()
+    folder, *_ = windows_service.install(now=False)
+    assert not folder.due()
+    monkeypatch.setattr(windows_service, "_makers", lambda: {"S-1-5-18"})
+    with pytest.raises(CommandFailed, match=r"belongs to S-1-5-.*: move it away"):
+        folder.due()
 
 
 def test_it_runs_under_the_manager_uploads_and_is_stopped_by_it(receiver, received):
