@@ -60,10 +60,11 @@ test-systemd: $(READY) ## the packages on a Debian that systemd has booted (root
 test-windows: $(READY) ## syncd on Windows' own Python, under wine (needs apt and the Python registry)
 	$(BIN)/python -m tests.windows
 
-lint: $(READY) ## ruff, mypy and the import contracts
+lint: $(READY) ## ruff, mypy for Unix and for Windows, and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/windows/mypy.ini
 	$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## let ruff put the code in order

@@ -126,10 +126,10 @@ def take(steps: Iterable[Step], *, dry_run: bool) -> None:
 def _surroundings(system: bool | None, *, dry_run: bool) -> tuple[Places, Manager]:
     """Return the places and the manager that are meant; a fault where nothing can be done to them."""
     if system is None:
-        system = os.geteuid() == 0
+        system = user.is_root()
     if not dry_run:
         _check_systemd()
-        if system and os.geteuid() != 0:
+        if system and not user.is_root():
             raise Fault("the system's service is root's: say sudo, or --user for your own", code=Exit.DENIED)
     places = units.for_system() if system else units.for_user(config=paths.user_config(), state=paths.state_dir())
     return places, Manager(user=not system, run=service.run)

@@ -83,6 +83,8 @@ def control_socket(explicit_state_dir: Path | None, config: Path | None = None) 
 
 def runtime_dir() -> Path:
     """Folder of this user alone for what need not survive a restart; the state folder where the platform has none."""
+    if sys.platform == "win32":
+        return state_dir()
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     return runtime / "syncd" if runtime.is_dir() else state_dir()
 

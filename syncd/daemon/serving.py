@@ -48,8 +48,9 @@ def _control_server(control: Control, steering: Steering) -> "Server":
     path = os.fspath(control.socket)
     if sys.platform == "win32":
         return PipeServer(steering, path)
-    group = None if control.group is None else grp.getgrnam(control.group).gr_gid
-    return ControlServer(steering, path, group=group)
+    else:  # noqa: RET505 - the type checker sees but one of the two
+        group = None if control.group is None else grp.getgrnam(control.group).gr_gid
+        return ControlServer(steering, path, group=group)
 
 
 async def _dashboard(daemon: "Daemon", steering: Steering) -> Door | None:

@@ -59,20 +59,16 @@ def _read(path: str) -> str:
         if not stat.S_ISREG(info.st_mode):
             raise _Unfit("it was no regular file")
         if sys.platform != "win32":  # there the state folder's own rights keep others out
-            _check_owner(info)
+            if info.st_uid != os.geteuid():
+                raise _Unfit(f"it belonged to user {info.st_uid}")
+            if info.st_mode & 0o077:
+                raise _Unfit(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
         token = os.read(fd, 100).decode("ascii", errors="replace").strip()
     finally:
         os.close(fd)
     if not _TOKEN.fullmatch(token):
         raise _Unfit("it held no token")
     return token
-
-
-def _check_owner(info: os.stat_result) -> None:
-    if info.st_uid != os.geteuid():
-        raise _Unfit(f"it belonged to user {info.st_uid}")
-    if info.st_mode & 0o077:
-        raise _Unfit(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
 
 
 def _write(path: str, token: str) -> None:

@@ -6,6 +6,7 @@ Does nothing where ``$NOTIFY_SOCKET`` is not set, and never raises: a daemon mus
 import contextlib
 import os
 import socket
+import sys
 import time
 
 
@@ -52,7 +53,7 @@ def _line(text: str) -> str:
 
 def _send(message: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
+    if sys.platform == "win32" or not address.startswith(("/", "@")):
         return
     if address.startswith("@"):  # a name in the abstract namespace
         address = "\0" + address[1:]
