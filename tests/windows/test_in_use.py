@@ -1,5 +1,6 @@
 """Files that other programs have open: what is to be deleted or moved waits for them, and is not copied meanwhile."""
 
+import hashlib
 import os
 import sys
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ import win32con
 import win32file
 
 from syncd.config.model import AfterUpload
+from syncd.core.errors import FileUnreadable
 from syncd.daemon import aftermath
-from syncd.engine.source import stamp_of
+from syncd.engine.source import FileSource, stamp_of
+from syncd.host import windows_files
 from tests.e2e.processes import until
 
 
@@ -41,9 +44,25 @@ def file(tmp_path):
     return path
 
 
+async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, monkeypatch):
+    """wine lets a part that is locked be read, so it is only said to be."""
+
+    def refuse(*_):
+        raise windows_files.pywintypes.error(33, "ReadFile", "The process cannot access the file")
+
+    source = await FileSource.open(str(file.parent), "a.jpg", stamp_of(os.lstat(file)), block_size=1024)
+    try:
+        monkeypatch.setattr(windows_files.win32file, "ReadFile", refuse)
+        with pytest.raises(FileUnreadable, match="another program keeps the file for itself: it is tried again"):
+            await source.hash(hashlib.sha256())
+    finally:
+        source.close()
+
+
 @pytest.mark.parametrize("to", [None, "sent"])
-def test_what_is_open_stays_until_it_is_closed(file, tmp_path, to):
+def test_what_is_open_stays_until_it_is_closed(file, tmp_path, monkeypatch, to):
     move = to and tmp_path / to
+    monkeypatch.setattr(aftermath, "_copy_exclusively", lambda *_: pytest.fail("a copy would be in vain"))
     with opened(file):
         for _ in range(2):
             with pytest.raises(PermissionError):

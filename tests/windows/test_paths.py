@@ -186,6 +186,26 @@ def test_a_number_that_may_be_another_files_does_not_tell_that_one_was_renamed(t
     assert not _vanished(str(tmp_path), "a.jpg")
 
 
+def test_a_folder_that_is_moved_away_takes_its_files_with_it(watched):
+    watched.put("moved/a.jpg", b"moved")
+    assert watched.arrived("moved/a.jpg")
+    number = watched.client.show(str(watched.inbox / "moved" / "a.jpg"))[0]["id"]
+    os.rename(watched.inbox / "moved", watched.base / "moved")
+    until(lambda: not watched.client.show(number)[0]["present"], "it is known that the file is gone")
+
+
+def test_the_watched_folder_itself_may_go_and_come_back(watched):
+    def state():
+        return watched.client.status()["folders"][0]["state"]
+
+    os.rename(watched.inbox, watched.base / "away")
+    until(lambda: state() == "offline", state)
+    os.rename(watched.base / "away", watched.inbox)
+    until(lambda: state() == "watching", state)
+    watched.put("back.jpg", b"back")
+    assert watched.arrived("back.jpg")
+
+
 def test_the_disk_tells_how_a_path_is_spelled(tmp_path):
     folder = str(tmp_path)
     (tmp_path / "Sub" / "In").mkdir(parents=True)

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ import yaml
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
+from syncd.daemon.restore import labels
 from syncd.host.plainly import extended
 from tests.windows.site import Site, running
 
@@ -84,6 +86,12 @@ def test_a_recorded_name_leads_nowhere_else(filled, tmp_path):
         **dict.fromkeys(names[1:4], "its recorded name is one that no file on Windows can have"),
     }
     assert list(found(tmp_path / "nest")) == ["back\\con.\\nul"]
+
+
+def test_folders_whose_names_differ_in_their_case_alone_do_not_share_one():
+    folders = [SimpleNamespace(path=path) for path in ("C:\\photos", "D:\\Photos", "E:\\")]
+    names = labels(SimpleNamespace(folders=folders))
+    assert names == {"C:\\photos": "photos/", "D:\\Photos": "Photos-2/", "E:\\": "root/"}
 
 
 def test_a_second_one_into_the_same_folder_is_told(filled, tmp_path):
