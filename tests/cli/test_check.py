@@ -170,9 +170,9 @@ def test_a_proxy_is_named_without_its_password(found, config, closed_port, monke
     assert f"the proxy 127.0.0.1:{closed_port} the right way" in seen["server"]["advice"]
 
 
-@pytest.fixture
-async def settings(config, receiver):
-    return next(iter(load(config(receiver)).config.remotes.values()))
+def drive(path):
+    """Return the settings of the first server."""
+    return next(iter(load(path).config.remotes.values()))
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ async def settings(config, receiver):
         (Transient("drive answered GET / with something that is not understood"), "Look at url, type and prefix"),
     ],
 )
-async def test_what_to_do_about_a_server(settings, failure, advice):
-    assert re.search(advice, findings_server._what_to_do(failure, settings))
+def test_what_to_do_about_a_server(config, failure, advice):
+    assert re.search(advice, findings_server._what_to_do(failure, drive(config("http://drive.test"))))
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ async def test_what_to_do_about_a_server(settings, failure, advice):
         (-300, r"is (4 min 59 s|5 min|5 min 1 s) behind that of drive"),
     ],
 )
-async def test_a_clock_that_is_wrong(settings, ahead, said):
-    finding = await findings_server.check_clock("drive", settings, lambda: time.time() + ahead)
+async def test_a_clock_that_is_wrong(config, receiver, ahead, said):
+    finding = await findings_server.check_clock("drive", drive(config(receiver)), lambda: time.time() + ahead)
     assert finding.level == "warn"
     assert re.fullmatch(said, finding.what)  # a server tells the whole second
 
@@ -270,7 +270,8 @@ async def test_a_server_that_takes_small_chunks_alone(failure, level):
     assert finding.what == f"64 MiB/s up, in requests of 64 KiB, one at a time; a larger one: {failure.problem}"
 
 
-async def test_a_proxy_that_the_service_does_not_know(config, receiver, monkeypatch, settings):
+async def test_a_proxy_that_the_service_does_not_know(config, receiver, monkeypatch):
+    settings = drive(config(receiver))
     monkeypatch.setattr(findings_server, "_proxy", lambda _settings: "proxy.test:3128")
     remote = make_remote(settings, throttle=findings_server._Unthrottled(), clock=time.time, user_agent="test")
     for environment, level in {"A=1": "warn", "A=1 HTTPS_PROXY=http://proxy.test:3128": "ok"}.items():
