@@ -30,7 +30,6 @@ COMMANDS = {
     "demo": "See it all at work on this machine, with nothing set up.",
     "completion": "Print the completion script of a shell.",
 }
-NOT_ON_WINDOWS = ("demo",)
 DEBUG = "SYNCD_DEBUG"
 """Environment variable that asks for tracebacks."""
 
@@ -44,8 +43,6 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in COMMANDS:
             return None
-        if sys.platform == "win32" and cmd_name in NOT_ON_WINDOWS:
-            raise Fault(f"there is no syncd {cmd_name} on Windows", code=Exit.UNAVAILABLE)
         module = "service_windows" if sys.platform == "win32" and cmd_name == "service" else cmd_name
         command: click.Command = importlib.import_module(f"syncd.cli.{module}").command
         return command

@@ -5,6 +5,7 @@ import random
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from syncd.cli.stage import Stage, set_up
 from syncd.control.client import ControlError, Refused
 from syncd.control.steering import Job, JobQuery, Status
 from syncd.core.states import State
+from syncd.host import signals
 
 LOOK = 0.2
 """Seconds between two looks."""
@@ -32,6 +34,16 @@ STALL = 60.0
 """Seconds without any step after which a file is taken for stuck."""
 _UNFINISHED = (State.QUEUED, State.UPLOADING, State.WAITING)
 _ENDS = (State.DONE, State.FAILED, State.SKIPPED)
+
+if sys.platform == "win32":
+    COPY = r"copy %USERPROFILE%\Pictures\*.jpg"
+
+    def quoted(text: str) -> str:
+        """Return a text as one word of a command line."""
+        return subprocess.list2cmdline([text])
+
+else:
+    COPY, quoted = "cp ~/Pictures/*.jpg", shlex.quote
 
 
 @click.command(epilog=examples("syncd demo", "syncd demo --once"))
@@ -158,17 +170,16 @@ def _latest(stage: Stage) -> list[Job]:
 
 
 def _advice(stage: Stage, paths: Sequence[str]) -> Iterator[str]:
-    program, config = _program(), shlex.quote(stage.config)
+    program, config = _program(), quoted(stage.config)
     art = next((path for path in paths if path.endswith("postcard.txt")), paths[0])
     ref = next((job["ref"] for job in stage.client.show(art) if job["remote"] == "ascii"), None) or ""
     yield ""
     yield "The daemon goes on watching. In another terminal, try:"
     yield ""
-    yield f"  cp ~/Pictures/*.jpg {shlex.quote(stage.inbox)}"
-    for rest in ("open", "status", "jobs --limit 10", f"show {shlex.quote(paths[1])}", "stop", "start"):
+    yield f"  {COPY} {quoted(stage.inbox)}"
+    for rest in ("open", "status", "jobs --limit 10", f"show {quoted(paths[1])}", "stop", "start", "logs -f"):
         yield f"  {program} ctl -c {config} {rest}"
     yield f"  curl {stage.url}/image/{ref.partition(':')[0]}"
-    yield f"  tail -f {shlex.quote(stage.daemon_log)}"
     yield ""
     yield "Ctrl-C ends it."
 
@@ -176,19 +187,20 @@ def _advice(stage: Stage, paths: Sequence[str]) -> Iterator[str]:
 def _program() -> str:
     """How the person at the keyboard would call us."""
     called = sys.argv[0]
-    if os.path.basename(called) != "syncd":
-        return f"{shlex.quote(sys.executable)} -m syncd"
-    return "syncd" if shutil.which("syncd") == os.path.abspath(called) else shlex.quote(called)
+    if os.path.basename(called).removesuffix(".exe") != "syncd":
+        return f"{quoted(sys.executable)} -m syncd"
+    return "syncd" if shutil.which("syncd") == os.path.abspath(called) else quoted(called)
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack, so that the children end in every case."""
+    """Let all that ends or hangs up unwind the stack, so that the children end in every case."""
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = {*signals.END, *signals.RELOAD} - {signal.SIGINT}
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from syncd.places import full
+
 BIG = 60 * 1024 * 1024
 """Bytes of the largest sample."""
 
@@ -55,7 +57,7 @@ NAMES = ("largest.bmp", *_LANDSCAPES, *_FLOWERS, *_ASCII)
 def write_all(folder: str, rng: random.Random) -> Iterator[str]:
     """Draw every sample into ``folder``, each time differently; the path of each as soon as it is there."""
     for name in NAMES:
-        path = os.path.join(folder, name)
+        path = full(folder, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if name in _LANDSCAPES:
             landscape(rng, _LANDSCAPES[name]).save(path, quality=90)

@@ -1,21 +1,20 @@
 """Where the demonstration plays: a folder that is its own, and a receiver and a daemon as child processes."""
 
-import ctypes
 import json
 import os
-import select
 import shutil
-import signal
 import stat
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+from syncd.cli.child import Child, child
 from syncd.cli.faults import Exit, Fault
-from syncd.cli.serve import TOKEN
+from syncd.config.paths import control_socket
 from syncd.control.client import ControlClient, ControlError
 from syncd.host.lock import LOCK_NAME, AlreadyRunning, StateLock
 
@@ -23,8 +22,6 @@ MARKER = ".syncd-demo"
 """A folder that holds this file is ours to empty."""
 START = 30.0
 """Seconds that a child may take to be ready."""
-END = 10.0
-"""Seconds that a child may take to end by itself."""
 
 _CONFIG = """\
 # The demonstration's configuration: one folder, to both services.
@@ -38,8 +35,18 @@ state_dir: state
 control: {{dashboard: "127.0.0.1:0"}}
 logging: {{format: console}}
 """
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
+
+if sys.platform == "win32":
+    _NAME = "syncd-demo"  # the temporary folder is this user's own
+
+    def _is_ours(_info: os.stat_result) -> bool:
+        return True  # who may empty it says its access control list
+
+else:
+    _NAME = f"syncd-demo-{os.geteuid()}"
+
+    def _is_ours(info: os.stat_result) -> bool:
+        return info.st_uid == os.geteuid()
 
 
 class Stage:
@@ -50,9 +57,9 @@ class Stage:
         self.inbox = os.path.join(folder, "inbox")
         self.config = os.path.join(folder, "config.yaml")
         self.daemon_log = os.path.join(folder, "run.log")
-        self.client = ControlClient(os.path.join(folder, "state", "control.sock"), timeout=10)
+        self.client = ControlClient(control_socket(Path(folder) / "state"), timeout=10)
         self.url = ""
-        self._daemon: subprocess.Popen[str] | None = None
+        self._daemon: Child | None = None
 
     def ended(self) -> bool:
         """Say whether the daemon was shut down in order; a fault if it died."""
@@ -68,17 +75,29 @@ class Stage:
             self.url = stack.enter_context(self._receiver(port))
             with open(self.config, "w", encoding="utf-8") as file:
                 file.write(_CONFIG.format(url=json.dumps(self.url)))
-            self._daemon = stack.enter_context(_child(self.daemon_log, "run", "-c", self.config))
+            self._daemon = stack.enter_context(child(self.daemon_log, "run", "-c", self.config, end=self._end))
             self._wait_for_daemon()
             yield
+
+    def _end(self, daemon: Child) -> None:
+        """Have the daemon end in order: to terminate it would be to kill it on Windows."""
+        try:
+            self.client.shutdown()
+        except ControlError:
+            daemon.terminate()
 
     @contextmanager
     def _receiver(self, port: int) -> Iterator[str]:
         log = os.path.join(self.folder, "serve.log")
-        with _child(log, "serve", "--dir", os.path.join(self.folder, "received"), "--port", str(port)) as process:
+        with child(log, "serve", "--dir", os.path.join(self.folder, "received"), "--port", str(port)) as process:
             assert process.stdout is not None
-            ready, _, _ = select.select([process.stdout], [], [], START)
-            line = process.stdout.readline() if ready else ""
+            late = threading.Timer(START, process.kill)
+            late.start()
+            try:
+                line = process.stdout.readline()
+            finally:
+                late.cancel()
+                late.join()
             if not line:
                 raise _death("the receiver", log)
             yield line.split()[0]
@@ -103,7 +122,7 @@ def set_up(folder: str | None) -> Iterator[Stage]:
 
     Only a folder that is ours is emptied; a fault for any other.
     """
-    chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), f"syncd-demo-{os.geteuid()}"))
+    chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), _NAME))
     _claim(chosen)
     try:
         with StateLock(chosen):
@@ -125,7 +144,7 @@ def _claim(folder: str) -> None:
         os.mkdir(folder, 0o700)
     except FileExistsError:
         info = os.lstat(folder)
-        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+        if not stat.S_ISDIR(info.st_mode) or not _is_ours(info):
             raise Fault(f"{folder} is not a folder of yours: give another --dir", code=Exit.FAILED) from None
         if os.listdir(folder) and not os.path.exists(os.path.join(folder, MARKER)):
             raise Fault(
@@ -134,36 +153,6 @@ def _claim(folder: str) -> None:
         os.chmod(folder, 0o700)
     with open(os.path.join(folder, MARKER), "w", encoding="utf-8") as marker:
         marker.write("syncd demo empties this folder each time.\n")
-
-
-@contextmanager
-def _child(log: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run syncd as a child that ends with the context, or with this process if that is killed."""
-    environment = {name: value for name, value in os.environ.items() if name != TOKEN}
-    with open(log, "w", encoding="utf-8") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "syncd", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for us; we end the children in order
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread runs yet, and it is one system call
-        )
-    with process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(END)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _end_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _death(who: str, log: str) -> Fault:
