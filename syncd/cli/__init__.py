@@ -5,7 +5,6 @@ exit code.
 """
 
 import importlib
-import io
 import os
 import sys
 import traceback
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from syncd import __version__
+from syncd.cli import terminal
 from syncd.cli.faults import Exit, Fault, unforeseen
 from syncd.cli.options import examples
 
@@ -77,9 +77,7 @@ def cli(ctx: click.Context, *, debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal can't show is no error
+    terminal.prepare()
     sys.exit(_run())
 
 

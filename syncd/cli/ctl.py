@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -153,8 +152,6 @@ def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | 
 @_asks("watch")
 def watch(client: ControlClient) -> None:
     """Look on: a live view on a terminal, elsewhere a line for each change. q or Ctrl-C ends it."""
-    if sys.platform == "win32":
-        raise Fault("there is no syncd ctl watch on Windows: the dashboard shows the same", code=Exit.UNAVAILABLE)
     importlib.import_module("syncd.cli.ctl_watch").watch(client)  # what it needs takes a while to load
 
 

@@ -1,29 +1,54 @@
-"""``syncd ctl watch``: looks on at the daemon until q or Ctrl-C, over its restarts too."""
+"""``syncd ctl watch``: looks on at the daemon until q or Ctrl-C, over its restarts too.
+
+One queue has it all: what the daemon tells, and the key that ends it. A thread each waits for them, as there is nothing
+on Windows that waits for a pipe and a keyboard at once.
+"""
 
 import os
-import select
 import sys
-import termios
+import threading
 import time
-import tty
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from enum import Enum
+from queue import Empty, Queue
+from typing import Any, Protocol
 
 import click
-from rich.console import Console
 from rich.live import Live
 
+from syncd.cli import terminal
 from syncd.cli.scene import Scene
 from syncd.cli.scene_view import view
 from syncd.control.client import ControlClient, EventStream, NoAnswer, NotRunning
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import termios
+    import tty
 
 KINDS = ("daemon", "folder", "remote", "job", "progress")
 AGAIN = 1.0
 """Seconds between two tries to reach a daemon that is gone, and at most between two pictures."""
 LEAST = 0.1
 """Seconds between two pictures at least."""
+AHEAD = 16
+"""Portions of events that may wait: the daemon drops what comes too fast, and says so."""
 GONE = "the daemon is gone; waiting for it"
+ENDING = frozenset("qQ\x03")
+"""Keys that end it; Ctrl-C is one where the system gives it as a key."""
+
+
+class End(Enum):
+    """What there is to be told apart from events."""
+
+    DAEMON = "the daemon has hung up"
+    PERSON = "the person has had enough"
+
+
+Events = Iterable[tuple[str, dict[str, Any]]]
+News = Queue[Events | End]
 
 
 class Show(Protocol):
@@ -67,22 +92,24 @@ class Screen:
 def watch(client: ControlClient) -> None:
     """Show what goes on. :class:`NotRunning` if nobody is there at the start."""
     stream: EventStream | None = client.listen(*KINDS)
-    console = Console()
+    console = terminal.console()
     live = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
     show: Show = Screen(live) if live else Lines()
+    news: News = Queue(AHEAD)
     try:
-        with live or nullcontext(), _keys() as keys:
+        with live or nullcontext(), _keyboard() as press:
+            if press:
+                _in_thread(_wait_for_key, press, news)
             while True:
-                if stream is None:
-                    stream = _again(client)
-                    if stream is None and _pressed_q(keys, AGAIN):
-                        return
-                else:
+                if stream is not None:
                     with stream:
-                        if _follow(stream, show, keys):
+                        _in_thread(_pass_on, stream, news)
+                        if _follow(news, show) is End.PERSON:
                             return
-                    stream = None
                     show.told(Scene(), [], GONE)
+                elif _next(news, AGAIN) is End.PERSON:
+                    return
+                stream = _again(client)
     except KeyboardInterrupt:
         return
 
@@ -94,45 +121,64 @@ def _again(client: ControlClient) -> EventStream | None:
         return None
 
 
-def _follow(stream: EventStream, show: Show, keys: int | None) -> bool:
-    """Show what comes until the daemon is gone, or, which is true, the person has had enough."""
+def _follow(news: News, show: Show) -> End:
+    """Show what comes until the daemon is gone, or the person has had enough."""
     scene, patience = Scene(), AGAIN
-    while True:
-        watched: list[EventStream | int] = [stream] if keys is None else [stream, keys]
-        ready, _, _ = select.select(watched, [], [], patience)
-        if keys in ready and _pressed_q(keys, 0):
-            return True
-        lines: list[str] = []
-        if stream in ready:
-            events = stream.receive()
-            if events is None:
-                return False
-            for kind, document in events:
-                lines += scene.take(kind, document)
+    while not isinstance(came := _next(news, patience), End):
+        lines = [line for kind, document in came for line in scene.take(kind, document)]
         patience = show.told(scene, lines)
+    return came
+
+
+def _next(news: News, patience: float) -> Events | End:
+    """Return what comes next; no events if that takes more than ``patience`` seconds."""
+    try:
+        return news.get(timeout=patience)
+    except Empty:
+        return ()
+
+
+def _in_thread(function: Callable[..., None], *arguments: object) -> None:
+    """Call a function that waits, for as long as this process is there."""
+    threading.Thread(target=function, args=arguments, daemon=True).start()
+
+
+def _pass_on(stream: EventStream, news: News) -> None:
+    while (events := stream.receive()) is not None:
+        news.put(events)
+    news.put(End.DAEMON)
+
+
+def _wait_for_key(press: Callable[[], str], news: News) -> None:
+    with suppress(OSError):
+        while (pressed := press()) and not ENDING & set(pressed):
+            pass
+    news.put(End.PERSON)
 
 
 @contextmanager
-def _keys() -> Generator[int | None]:
-    """Give the terminal's keys, each as it is pressed; None where there is no terminal."""
+def _keyboard() -> Generator[Callable[[], str] | None]:
+    """Give what waits for keys and returns them, each as it is pressed; None where there is no terminal."""
     if not sys.stdin.isatty():
         yield None
-        return
-    keys = sys.stdin.fileno()
-    before = termios.tcgetattr(keys)
-    tty.setcbreak(keys)
-    try:
-        yield keys
-    finally:
-        termios.tcsetattr(keys, termios.TCSADRAIN, before)
+    else:
+        with _key_by_key() as press:
+            yield press
 
 
-def _pressed_q(keys: int | None, patience: float) -> bool:
-    """Wait for a key up to ``patience`` seconds; say whether it was q."""
-    if keys is None:
-        time.sleep(patience)
-        return False
-    if not select.select([keys], [], [], patience)[0]:
-        return False
-    pressed = os.read(keys, 64)
-    return not pressed or b"q" in pressed.lower()
+if sys.platform == "win32":
+
+    def _key_by_key() -> nullcontext[Callable[[], str]]:
+        return nullcontext(msvcrt.getwch)
+
+else:
+
+    @contextmanager
+    def _key_by_key() -> Generator[Callable[[], str]]:
+        keys = sys.stdin.fileno()
+        before = termios.tcgetattr(keys)
+        tty.setcbreak(keys)
+        try:
+            yield lambda: os.read(keys, 64).decode(errors="replace")
+        finally:
+            termios.tcsetattr(keys, termios.TCSADRAIN, before)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import click
 from rich.console import Console
 
-from syncd.cli import words
+from syncd.cli import terminal, words
 from syncd.cli.arrival import compare
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
@@ -58,7 +58,7 @@ def command(folder: str | None, port: int, *, once: bool) -> int:
     Starts a receiver and a daemon in a folder of their own, drops sample images in, and shows them go up to both
     services.
     """
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     with _ended_by_signals(), set_up(folder) as stage, stage.playing(port):
         click.echo(f"Receiver at {stage.url}, daemon watching {stage.inbox}.")
         if not once:

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from rich.console import Console
-
+from syncd.cli import terminal
 from syncd.cli.progress import Flight, Progress, View
 from syncd.cli.working import reading, working
 from syncd.config.load import Loaded
@@ -20,7 +19,7 @@ def showing(loaded: Loaded, *, hold: bool) -> Iterator[Callable[[View], None] | 
     Bars and log lines can't share a terminal: what matters is told at the end, the log file has all.
     """
     around = working if hold else reading
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     with ExitStack() as stack:
         if not console.is_terminal:
             stack.enter_context(around(loaded))

@@ -56,7 +56,7 @@ class Refused(ControlError):  # noqa: N818 - it says what is the case
 
 
 class EventStream:
-    """What :meth:`ControlClient.listen` returns. Belongs to a ``with``; can be given to ``select``."""
+    """What :meth:`ControlClient.listen` returns. Belongs to a ``with``."""
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -68,10 +68,6 @@ class EventStream:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
-
-    def fileno(self) -> int:
-        """Return what ``select`` waits for."""
-        return self._connection.fileno()
 
     def receive(self) -> list[tuple[str, dict[str, Any]]] | None:
         """Wait until something comes, and return the events in it, each a name and its document; None at the end."""

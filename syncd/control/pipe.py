@@ -11,14 +11,13 @@ from asyncio import windows_utils
 from typing import Any
 
 import pywintypes
-import win32api
 import win32con
 import win32pipe
-import win32security
 from aiohttp import web
 
 from syncd.control.server import SocketInUse, make_runner
 from syncd.control.steering import Steering
+from syncd.host import private
 
 assert sys.platform == "win32"
 
@@ -78,7 +77,7 @@ class PipeServer:
                 _BUFFER,
                 _BUFFER,
                 0,
-                _access(),
+                private.access(),
             )
         except pywintypes.error as error:
             if error.winerror in _TAKEN:
@@ -87,15 +86,3 @@ class PipeServer:
                 ) from None
             raise SocketInUse(f"{self._path} can't be made ({error.strerror}): set control.socket") from None
         return windows_utils.PipeHandle(handle.Detach())
-
-
-def _access() -> Any:
-    """Return who may open the pipe: this process's user, administrators, and the system."""
-    token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32con.TOKEN_QUERY)
-    user, _ = win32security.GetTokenInformation(token, win32security.TokenUser)
-    sid = win32security.ConvertSidToStringSid(user)
-    attributes = pywintypes.SECURITY_ATTRIBUTES()
-    attributes.SECURITY_DESCRIPTOR = win32security.ConvertStringSecurityDescriptorToSecurityDescriptor(
-        f"D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{sid})", win32security.SDDL_REVISION_1
-    )
-    return attributes
