@@ -21,7 +21,7 @@ def syncd(log, *arguments):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
+            encoding="utf-8",
         )
 
 

@@ -1,0 +1,66 @@
+"""The demonstration on Windows: that it works, and that its children end with it in every case."""
+
+import http.client
+import sys
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+from syncd.cli.stage import Stage, set_up
+from syncd.control.client import ControlError
+from tests.e2e.processes import until
+from tests.windows.site import syncd
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "demo"
+
+
+def answers(client):
+    try:
+        return client.status()
+    except ControlError:
+        return None
+
+
+def listens(url):
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/v1/receiver")
+            return connection.getresponse().status
+        except OSError:
+            return None
+
+
+def test_all_of_it_arrives_and_all_ends_in_order(folder, tmp_path):
+    with syncd(tmp_path / "errors", "demo", "--once", "--dir", folder) as demo:
+        told = demo.stdout.read()
+        assert demo.wait() == 0, (tmp_path / "errors").read_text()
+    assert told.endswith("24 files, 61 MiB, are on both services, compared byte for byte.\n")
+    assert "daemon.ended" in (folder / "run.log").read_text("utf-8")
+    with set_up(str(folder)) as stage:  # nothing holds a file of the last time
+        assert list(Path(stage.inbox).iterdir()) == []
+
+
+def test_the_children_end_with_one_that_is_killed(folder, tmp_path):
+    client = Stage(str(folder)).client
+    with syncd(tmp_path / "errors", "demo", "--dir", folder) as demo:
+        url = demo.stdout.readline().split()[2].rstrip(",")
+        assert answers(client)
+        assert listens(url)
+        demo.kill()
+    until(lambda: not answers(client), "the daemon has ended")
+    until(lambda: not listens(url), "the receiver has ended")
+
+
+def test_a_shutdown_is_noticed(folder):
+    with set_up(str(folder)) as stage, stage.playing(0):
+        assert not stage.ended()
+        stage.client.shutdown()
+        until(stage.ended, "it is noticed")

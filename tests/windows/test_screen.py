@@ -1,0 +1,151 @@
+"""What a person sees in a console of Windows, and another program in a pipe."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("needs Windows: make test-windows", allow_module_level=True)
+
+import win32security
+
+from syncd.cli import COMMANDS, cli
+from tests.e2e.processes import until
+from tests.preview.images import KINDS
+from tests.windows.console import Console
+from tests.windows.site import running, syncd
+
+NAME = "Ж猫 📟.jpg"
+"""A name that no code page of Windows has all of."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A daemon that several tests ask, as it takes a while to start."""
+    with running(tmp_path_factory.mktemp("home")) as site:
+        site.settings["control"] = {"dashboard": "127.0.0.1:0"}
+        site.start()
+        yield site
+
+
+def dropped(site, name=NAME, data=KINDS["jpg"]):
+    (site.inbox / name).write_bytes(data)
+    assert site.arrived(name)
+
+
+def test_the_live_view_until_q(home):
+    done = home.client.status()["jobs"]["done"]
+    with Console("ctl", "-c", home.config, "watch") as console:
+        until(lambda: console.shows("syncd running"), lambda: console.raw)
+        dropped(home, "new.jpg")
+        until(lambda: console.shows(f"{done + 1} done"), lambda: console.raw)
+        assert b"\x1b[32m" in console.raw  # it has colours
+        console.press(b"q")
+        assert console.wait(30) == 0
+
+
+def test_in_a_pipe_it_is_a_line_for_each_change_over_a_restart(site):
+    site.start()
+    out = site.base / "watched"
+    with out.open("wb") as stdout:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "syncd", "ctl", "-c", site.config, "watch"], stdin=-3, stdout=stdout
+        )
+    try:
+        until(lambda: "syncd is running" in out.read_text("utf-8"), out.read_text)
+        dropped(site)
+        until(lambda: f"done      drive {site.inbox}\\{NAME}" in out.read_text("utf-8"), out.read_text)
+        site.stop()
+        until(lambda: "the daemon is gone; waiting for it" in out.read_text("utf-8"), out.read_text)
+        site.start()
+        until(lambda: out.read_text("utf-8").count("syncd is running") == 2, out.read_text)
+    finally:
+        watching.kill()
+        watching.wait()
+    assert "\x1b" not in out.read_text("utf-8")
+
+
+def test_what_is_redirected_has_every_name(home):
+    dropped(home)
+
+    assert NAME in home.ctl("jobs").stdout
+    listed = json.loads(home.ctl("jobs", "--json").stdout)["jobs"]
+    assert str(home.inbox / NAME) in [job["path"] for job in listed]
+    logged = [json.loads(line) for line in home.ctl("logs", "--json").stdout.splitlines()]
+    assert NAME in [event.get("path") for event in logged if event["event"] == "job.done"]
+
+
+def test_a_file_is_named_by_its_path(home):
+    dropped(home)
+    path = home.inbox / NAME
+    assert f"{path}\n" in home.ctl("show", str(path).replace("inbox", "INBOX")).stdout
+    assert home.ctl("stop").returncode == 0
+    (home.inbox / "b.jpg").write_bytes(b"later")
+    until(lambda: home.states().get("b.jpg") == "queued", home.states)
+    assert home.ctl("cancel", str(home.inbox / "b.jpg")).stdout == "1 job cancelled\n"
+    assert home.ctl("retry", str(home.inbox / "b.jpg")).stdout == "1 job queued again\n"
+    assert home.ctl("rescan", str(home.inbox)).stdout == "looking\n"
+    assert home.ctl("start").returncode == 0
+    assert home.arrived("b.jpg")
+
+
+def test_the_log_is_followed_until_the_daemon_ends(site):
+    site.start()
+    with syncd(site.base / "followed", "ctl", "-c", site.config, "logs", "-f", "--event", "job.") as following:
+        dropped(site, "a.jpg")
+        until(lambda: "job.done" in following.stdout.readline(), "the event")
+        site.stop()
+        assert following.wait(30) == 3
+    assert "the daemon has ended" in (site.base / "followed").read_text()
+
+
+def test_one_pass_with_bars_on_a_console(site):
+    (site.inbox / NAME).write_bytes(os.urandom(3_000_000))
+    with Console("once", "-c", site.config) as console:
+        assert console.wait(60) == 0
+        until(lambda: console.shows("1 uploaded; 2.9 MiB sent"), lambda: console.raw)
+    assert console.shows("100%")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(name, capsys):
+    cli.main([name, "--help"], prog_name="syncd", standalone_mode=False)
+    assert capsys.readouterr().out.startswith(f"Usage: syncd {name}")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell(shell, capsys):
+    cli.main(["completion", shell], prog_name="syncd", standalone_mode=False)
+    assert "_SYNCD_COMPLETE" in capsys.readouterr().out
+
+
+def test_the_browser_gets_the_ticket_from_a_file_that_is_ours_alone(home):
+    called, program = home.base / "called", home.base / "browser.py"
+    program.write_text(f"import sys; open({str(called)!r}, 'w').write(' '.join(sys.argv[1:]))")
+    done = subprocess.run(
+        [sys.executable, "-m", "syncd", "ctl", "-c", home.config, "open"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "BROWSER": f"{sys.executable} {program} %s".replace("\\", "/"),
+            "LOCALAPPDATA": str(home.base),
+            "WIN_PD_OVERRIDE_LOCAL_APPDATA": str(home.base),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    page = home.base / "syncd" / "open.html"
+    assert called.read_text() == page.as_uri()
+    url = re.search(r'content="0; url=(.*)"', page.read_text())[1]
+    assert url.startswith("http://127.0.0.1:")
+    assert "ticket=" in url
+    assert url not in done.stdout + done.stderr
+    owners = win32security.GetFileSecurity(str(page), win32security.DACL_SECURITY_INFORMATION)
+    entries = owners.GetSecurityDescriptorDacl()
+    who = {win32security.ConvertSidToStringSid(entries.GetAce(at)[2]) for at in range(entries.GetAceCount())}
+    assert not who & {"S-1-1-0", "S-1-5-11", "S-1-5-32-545"}  # everyone, who is logged in, users
