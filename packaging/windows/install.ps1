@@ -21,8 +21,12 @@ function Invoke-Python {
     if ($LASTEXITCODE -ne 0) { throw "$Python $args ended with $LASTEXITCODE" }
 }
 
-$running = (Get-Service -Name syncd -ErrorAction SilentlyContinue).Status -eq 'Running'
-if ($running) { Stop-Service -Name syncd }  # files in use can't be replaced
+$service = Get-CimInstance -ClassName Win32_Service -Filter "Name = 'syncd'"
+$running = $service -and $service.State -ne 'Stopped'
+if ($running) {
+    Stop-Service -Name syncd
+    Wait-Process -Id $service.ProcessId -Timeout 30 -ErrorAction SilentlyContinue  # files in use can't be replaced
+}
 Invoke-Python -m pip install --disable-pip-version-check --upgrade $Wheel
 $words = @('service', 'install')
 if ($Start -or $running) { $words += '--now' }

@@ -17,6 +17,9 @@ if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
 import servicemanager
+import win32api
+import win32con
+import win32event
 import win32evtlogutil
 import win32service
 from win32serviceutil import ServiceFramework
@@ -253,6 +256,19 @@ def test_one_that_is_shut_down_by_a_person_has_not_failed(handle):
     assert Seen(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
     assert Seen(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
     until(lambda: str(windows_manager.show()) == "stopped", windows_manager.show)
+
+
+def test_all_of_one_that_runs_can_be_removed():
+    configure()
+    windows_manager.place()
+    windows_manager.start()
+    process = win32api.OpenProcess(win32con.SYNCHRONIZE, False, windows_manager.show().pid)
+    gone = service("uninstall", "--purge")
+    assert win32event.WaitForSingleObject(process, 0) == win32event.WAIT_OBJECT_0
+    assert "service syncd: stopped\nservice syncd: removed\n" in gone.stdout, gone.stderr
+    assert gone.returncode == 0
+    assert windows_manager.show() is None
+    assert not FOLDER.exists()
 
 
 def test_what_can_not_start_has_failed_and_says_where_to_look():
