@@ -1,5 +1,6 @@
 """The units as they are in the source: tight, alike, and fit for what they start."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -35,6 +36,22 @@ def test_this_systemd_knows_every_setting(name: str, tmp_path: Path) -> None:
     ended = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
     assert "Unknown" not in ended.stderr
     assert ended.returncode == 0, ended.stderr
+
+
+@needs_analyze
+def test_this_systemd_knows_every_example_of_a_drop_in(tmp_path: Path) -> None:
+    """Except those of a later systemd, which says so in the comment above them."""
+    (tmp_path / "syncd.service").write_text(units.unit("syncd.service", "/bin/true").replace("Documentation=", "#"))
+    drop_in = tmp_path / "syncd.service.d" / "local.conf"
+    drop_in.parent.mkdir()
+    example = units.text("local.conf.example")
+    drop_in.write_text(re.sub(r"(?m)^#(?=[A-Z][A-Za-z]+=)", "", example))
+    assert len(settings("local.conf.example")) == 2  # the sections: all else is for people to choose
+    path = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    command = ["systemd-analyze", "verify", tmp_path / "syncd.service"]
+    said = subprocess.run(command, env=path, capture_output=True, text=True, check=False).stderr
+    unknown = set(re.findall(rf"{re.escape(str(drop_in))}:\d+: Unknown key '?(\w+)", said))
+    assert unknown <= {"RestartSteps", "RestartMaxDelaySec"}, said
 
 
 def test_an_instance_is_the_same_in_its_own_places() -> None:
