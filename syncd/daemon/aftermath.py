@@ -8,6 +8,7 @@ import asyncio
 import errno
 import os
 import shutil
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -101,6 +102,7 @@ def _put_away(folder: str, path: str, stamp: Stamp, what: AfterUpload) -> bool:
         if stamp_of(os.lstat(full)) != stamp:
             return False
         if what.action == "delete":
+            _check_removable(full)
             os.unlink(full)
         else:
             _move(full, below(str(what.directory), path), stamp)
@@ -142,6 +144,7 @@ def _move_exclusively(source: str, target: str, stamp: Stamp) -> None:
     except OSError as error:  # another file system, or one without hard links
         if sys.platform == "win32" and error.errno != errno.EXDEV:
             raise  # somebody has it open: it can't go, so there must be no copy
+        _check_removable(source)
         _copy_exclusively(source, target, stamp)
         try:
             os.unlink(source)
@@ -152,6 +155,12 @@ def _move_exclusively(source: str, target: str, stamp: Stamp) -> None:
             raise
         return
     os.unlink(source)
+
+
+def _check_removable(path: str) -> None:
+    """PermissionError for a file that is marked read-only on Windows, where that keeps it from being removed."""
+    if sys.platform == "win32" and os.lstat(path).st_file_attributes & stat.FILE_ATTRIBUTE_READONLY:
+        raise PermissionError(errno.EACCES, "it is marked read-only: take the mark off", path)
 
 
 def _copy_exclusively(source: str, target: str, stamp: Stamp) -> None:

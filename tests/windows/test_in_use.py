@@ -90,6 +90,23 @@ def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path, m
     assert os.listdir(file.parent) == []
 
 
+def test_what_is_marked_read_only_says_so_and_is_not_copied_in_vain(file, tmp_path, monkeypatch):
+    def rename(source, target):
+        raise OSError(None, "not the same disk", source, 17)
+
+    file.chmod(0o444)
+    with pytest.raises(PermissionError, match="marked read-only"):
+        put_away(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", rename)
+        patch.setattr(aftermath, "_copy_exclusively", lambda *_: pytest.fail("a copy would be in vain"))
+        with pytest.raises(PermissionError, match="marked read-only"):
+            put_away(file, tmp_path / "sent")
+    assert put_away(file, tmp_path / "sent")
+    assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"content"
+    (tmp_path / "sent" / "a.jpg").chmod(0o666)
+
+
 def test_a_name_that_is_taken_in_another_spelling_stays_as_it_is(file, tmp_path):
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent" / "A.JPG").write_bytes(b"first")
