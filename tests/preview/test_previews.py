@@ -37,6 +37,11 @@ def test_what_was_put_is_got(tmp_path):
     cache.put("a", b"picture")
     assert cache.get("a") == b"picture"
     assert Cache(str(tmp_path / "previews")).get("a") == b"picture"
+
+
+@pytest.mark.unix
+def test_others_do_not_see_what_is_kept(tmp_path):
+    Cache(str(tmp_path / "previews")).put("a", b"picture")
     assert (tmp_path / "previews").stat().st_mode & 0o777 == 0o700
 
 

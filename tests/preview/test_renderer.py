@@ -18,6 +18,8 @@ from syncd.preview.renderer import Renderer
 from tests.daemon.site import until
 from tests.preview.images import KINDS, bomb, png
 
+pytestmark = pytest.mark.unix  # on Windows: tests/windows/test_previews.py
+
 
 @pytest.fixture
 async def renderer():

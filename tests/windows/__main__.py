@@ -6,7 +6,7 @@ import sys
 from tests.systemd.packages import Unreachable
 from tests.windows.prepare import prepare, windows
 
-TESTS = [f"tests/{room}" for room in ("windows", "core", "config", "engine", "store", "remote")]
+TESTS = [f"tests/{room}" for room in ("windows", "core", "config", "engine", "store", "remote", "preview")]
 """Tests of Windows, and the rooms that files pass; what asks for more than Windows has is marked ``unix``."""
 
 
