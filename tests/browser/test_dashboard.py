@@ -261,3 +261,26 @@ async def test_a_server_that_is_down_is_told(daemon, receiver, open_page, photo)
     await expect(page.get_by_text("connection refused. ").first).to_be_visible()
     receiver.start()
     await expect(headline(page)).to_have_text("All is on the server")
+
+
+@pytest.mark.parametrize(
+    ("folder", "within", "path"),
+    [
+        ("/srv/photos", "may/a\\b.jpg", "/srv/photos/may/a\\b.jpg"),
+        (r"C:\photos", r"may\a.jpg", r"C:\photos\may\a.jpg"),
+        (r"\\nas\photos", r"may\a.jpg", r"\\nas\photos\may\a.jpg"),
+        ("/srv/photos", "/srv/else/a.jpg", "/srv/else/a.jpg"),
+    ],
+)
+async def test_the_parts_of_a_path(daemon, open_page, folder, within, path):
+    """Those of a daemon on Windows too."""
+    daemon.start()
+    page = await open_page()
+    parts = await page.evaluate(
+        """async ([path, folder]) => {
+            const {base, within} = await import("/static/ui/format.js");
+            return [base(path), within(path, folder)];
+        }""",
+        [path, folder],
+    )
+    assert parts == ["a\\b.jpg" if "b.jpg" in path else "a.jpg", within]

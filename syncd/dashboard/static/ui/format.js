@@ -62,11 +62,15 @@ export function day(at, now = new Date()) {
   return (date.getFullYear() === now.getFullYear() ? DAY : YEAR).format(date);
 }
 
+/** What stands between the parts of an absolute path: on Windows it begins with a drive or a server. */
+const separator = path => (/^([A-Za-z]:\\|\\\\)/.test(path) ? "\\" : "/");
+
 /** The last part of a path. */
-export const base = path => path.slice(path.lastIndexOf("/") + 1);
+export const base = path => path.slice(path.lastIndexOf(separator(path)) + 1);
 
 /** A path as seen from its folder. */
-export const within = (path, folder) => (path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path);
+export const within = (path, folder) =>
+  path.startsWith(folder + separator(folder)) ? path.slice(folder.length + 1) : path;
 
 /** What a name ends in, in capitals, for a tile without a picture. */
 export function kind(path) {
