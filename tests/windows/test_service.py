@@ -196,6 +196,18 @@ def test_one_that_is_there_is_brought_up_to_date(handle):
     assert service("install").stdout.count("nothing to do") == 4
 
 
+@pytest.mark.usefixtures("handle")
+def test_settings_that_windows_tells_in_its_own_way_are_not_set_again(monkeypatch):
+    """As Windows tells them: wine does not know most of them."""
+    told = dict(windows_manager._SETTINGS)
+    actions = win32service.SERVICE_CONFIG_FAILURE_ACTIONS
+    told[actions] = {**told[actions], "RebootMsg": None, "Command": None}
+    monkeypatch.setattr(win32service, "QueryServiceConfig2", lambda _, level: told[level])
+    assert windows_manager.current()
+    told[actions] = {**told[actions], "ResetPeriod": 1}
+    assert not windows_manager.current()
+
+
 def test_a_folder_that_somebody_else_has_made_is_not_taken(monkeypatch):
     FOLDER.mkdir()
     folder, *_ = windows_service.install(now=False)
