@@ -12,6 +12,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import TextIO
 
 from packaging.requirements import Requirement
 
@@ -56,8 +57,8 @@ def prepare() -> None:
     _install_libraries()
 
 
-def windows(*arguments: str | Path) -> int:
-    """Run Windows' Python with these arguments to its end, and return how it ended."""
+def windows(*arguments: str | Path, out: TextIO = sys.stdout) -> int:
+    """Run Windows' Python with these arguments to its end; write what it says to ``out``, and return how it ended."""
     command = ["wine", str(PYTHON), *map(str, arguments)]
     # It has a console, for Ctrl-C, but of wine's consoles Python can't make its streams to write to: they are pipes.
     master, terminal = os.openpty()
@@ -71,8 +72,8 @@ def windows(*arguments: str | Path) -> int:
     ) as process:
         assert process.stdout
         for line in process.stdout:
-            sys.stdout.write(line.decode(errors="replace").replace("\r\n", "\n"))
-            sys.stdout.flush()
+            out.write(line.decode(errors="replace").replace("\r\n", "\n"))
+            out.flush()
     os.close(master)
     os.close(terminal)
     return process.returncode
