@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 
 def spec(lines: Iterable[str]) -> GitIgnoreSpec:
@@ -12,3 +13,8 @@ def spec(lines: Iterable[str]) -> GitIgnoreSpec:
         warnings.simplefilter("ignore", FutureWarning)  # `[[]` is right in gitignore, and doubtful only to Python's re
         # The backend is pinned: the faster ones, where installed, can't match names that are not valid Unicode.
         return GitIgnoreSpec.from_lines(lines, backend="simple")
+
+
+def directory(path: str) -> str:
+    """Return the pattern of the one directory at ``path``, with ``/`` between its parts, and of all that is in it."""
+    return f"/{GitIgnoreSpecPattern.escape(path)}/"

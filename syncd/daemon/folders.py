@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
+from syncd.config.gitignore import directory
 from syncd.config.model import Folder
 from syncd.core.model import Seen
 from syncd.host.plainly import below
 from syncd.host.spelling import spelled
+from syncd.places import inside
 from syncd.store.jobs import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
@@ -59,16 +62,19 @@ def _vanished(folder: str, path: str) -> bool:
 class Folders:
     """Runs the watches; a watch that dies takes the daemon with it, by way of ``failed``."""
 
-    def __init__(self, store: JobStore, *, failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, store: JobStore, *, state_dir: Path, failed: Callable[[BaseException], None]) -> None:
         self.watches: dict[str, FolderWatch] = {}
         self.settings: dict[str, Folder] = {}
         self._store = store
+        self._state_dir = os.path.realpath(state_dir)
         self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def add(self, settings: Folder, remote_ids: Sequence[int]) -> FolderWatch:
-        """Know a folder; :meth:`start` watches it."""
-        watch = FolderWatch(settings, StoreSink(self._store, remote_ids))
+        """Know a folder; :meth:`start` watches it, but for the daemon's own state if that lies in it."""
+        own = inside(os.path.realpath(settings.path), self._state_dir)
+        watched = settings.model_copy(update={"exclude": (*settings.exclude, directory(own))}) if own else settings
+        watch = FolderWatch(watched, StoreSink(self._store, remote_ids))
         self.watches[settings.path] = watch
         self.settings[settings.path] = settings
         return watch

@@ -50,7 +50,7 @@ class Rooms:
         self.store = store
         self.owner = f"{os.getpid()}-{time.time_ns()}"
         self.scheduler = Scheduler(store, owner=self.owner, failed=failed)
-        self.folders = Folders(store, failed=failed)
+        self.folders = Folders(store, state_dir=config.state_dir, failed=failed)
         self.wall = WallClock(store, clock=time.time, steady=time.monotonic)
         self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=datetime.now)
         self.remote_ids: dict[str, int] = {}

@@ -3,9 +3,10 @@
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from syncd.config.gitignore import directory
 from syncd.watch.patterns import Patterns
 
 JPG = Patterns(include=["*.jpg"], exclude=[])
@@ -89,3 +90,13 @@ def test_include_can_name_places():
     assert patterns.takes("top.png")
     assert not patterns.takes("other/a.png")
     assert not patterns.takes("photos/top.jpg")
+
+
+@given(_names)
+@example("[a]*?\\b")
+@example("!a ")
+def test_a_directory_is_left_out_whatever_it_is_called(name):
+    patterns = Patterns(include=["*"], exclude=[directory(f"a/{name}")])
+    assert not patterns.takes(f"a/{name}/b.jpg")
+    assert patterns.takes(f"b/{name}/b.jpg") == (not is_junk(name))
+    assert patterns.takes(f"a/{name}x/b.jpg") == (not is_junk(f"{name}x"))
