@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SHOWN, _ADVICE = 800, 200
+"""Characters of a long message that are shown, of its beginning and of its end, which says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +21,10 @@ class Problem:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        text = ": ".join(part for part in (place, self.key, self.message) if part)
+        message = self.message
+        if len(message) > _SHOWN + _ADVICE:
+            message = f"{message[:_SHOWN]} … {message[-_ADVICE:]}"
+        text = ": ".join(part for part in (place, self.key, message) if part)
         return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
-from pathspec import GitIgnoreSpec
-
-from syncd.config import gitignore
+from syncd.config.gitignore import plain, spec
 
 JUNK = (
     ".*",
@@ -30,16 +28,13 @@ JUNK = (
 )
 """Always excluded, unless a later ``!name`` takes it back: hidden, unfinished and the system's own files."""
 
-_LINE_BREAK = "\x1f"
-"""Stands for a newline while matching: pathspec's expressions take it for the end of the name."""
-
 
 class Patterns:
     """The verdict on relative paths with ``/`` between the parts. Safe to use from several threads."""
 
     def __init__(self, *, include: Iterable[str], exclude: Iterable[str]) -> None:
-        self._include = _spec(include)
-        self._exclude = _spec((*JUNK, *exclude))
+        self._include = spec(include)
+        self._exclude = spec((*JUNK, *exclude))
         self._enters = lru_cache(maxsize=4096)(self._judge_directory)
 
     def takes(self, path: str) -> bool:
@@ -47,7 +42,7 @@ class Patterns:
         folder, slash, _ = path.rpartition("/")
         if slash and not self._enters(folder):
             return False
-        name = _plain(path)
+        name = plain(path)
         return self._include.match_file(name) and not self._exclude.match_file(name)
 
     def enters(self, path: str) -> bool:
@@ -59,12 +54,4 @@ class Patterns:
 
     def _judge_directory(self, path: str) -> bool:
         parent, slash, _ = path.rpartition("/")
-        return (not slash or self._enters(parent)) and not self._exclude.match_file(_plain(path) + "/")
-
-
-def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    return gitignore.spec(_plain(line) for line in lines)
-
-
-def _plain(text: str) -> str:
-    return text.casefold().replace("\n", _LINE_BREAK)
+        return (not slash or self._enters(parent)) and not self._exclude.match_file(plain(path) + "/")

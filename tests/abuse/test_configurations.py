@@ -123,6 +123,7 @@ patterns = st.text("abAB.*?[]!/\\ #~^-\n\t", max_size=15) | st.text(max_size=10)
 
 @settings(quick, max_examples=200)
 @example(include=["[[]x"], exclude=["*[[:a-z]"], name="[x")
+@example(include=["[b-a]"], exclude=["[Z-a]"], name="b")
 @given(include=st.lists(patterns, max_size=4), exclude=st.lists(patterns, max_size=4), name=names)
 def test_any_pattern_that_is_taken_judges_any_name(tmp_path, include, exclude, name):
     """What gitignore syntax does not know is a problem of the configuration, and not of the scan."""

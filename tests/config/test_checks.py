@@ -47,3 +47,9 @@ def test_refused(complaints: Complaints, tmp_path: Path, first: str, second: str
 )
 def test_allowed(write: Write, first: str, second: str) -> None:
     assert len(load(write(two(first, second))).config.folders) == 2
+
+
+def test_a_path_without_end_fills_no_screen(complaints: Complaints) -> None:
+    (complaint,) = complaints(two("path: inbox", f"path: {'../' * 2000}"))
+    assert len(complaint) < 1100
+    assert complaint.endswith("set recursive: false for the outer one")
