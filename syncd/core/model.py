@@ -1,7 +1,7 @@
 """The values that the rooms hand to each other."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, IntEnum, StrEnum
 
 from syncd.core.chunks import ChunkSet
 
@@ -10,10 +10,10 @@ from syncd.core.chunks import ChunkSet
 class Stamp:
     """What tells two states of a file apart without reading it.
 
-    ``size`` in bytes, ``mtime_ns`` in nanoseconds since the epoch; ``device`` and ``inode`` as ``stat`` gives them.
+    ``size`` in bytes, ``mtime_ns`` in nanoseconds since the epoch, ``inode`` as ``stat`` gives it. The device number is
+    no part of it: NFS, btrfs, FUSE and loop devices have another one after each mount.
     """
 
-    device: int
     inode: int
     size: int
     mtime_ns: int
@@ -25,11 +25,18 @@ class Seen:
 
     ``path`` is relative to its folder, with ``/`` between the parts, in ``os.fsdecode`` form. ``stamp`` is None where
     there is no content to tell apart, as with a named pipe. ``unfit`` says why the file can't be uploaded.
+
+    ``birth_ns`` is when the file was made, in nanoseconds since the epoch, None where the file system does not tell.
+    ``moved_from`` is the path that it had before, where an event told of a rename. ``closed`` says that an event told
+    that its writer had closed it, and that nothing has changed since.
     """
 
     path: str
     stamp: Stamp | None
     unfit: str | None = None
+    birth_ns: int | None = None
+    moved_from: str | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +45,13 @@ class Content:
 
     ``key`` names the content on that remote: equal keys are the same bytes there. ``size`` is the length that the
     server is told: bytes, or characters of the text that an image travels as. ``encoding`` is that text's kind.
+    ``sha256`` is that of the file's own bytes, in hex: the local identity of a content, whatever hash the remote uses.
     """
 
     key: str
     size: int
     encoding: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +72,49 @@ class Session:
     doubtful: bool = False
 
 
+class Proof(IntEnum):
+    """What a server's confirmation of a content rests on, the weakest first."""
+
+    NONE = 0
+    """The server named neither hash nor size."""
+    SIZE = 1
+    """The server named the right size."""
+    HASH = 2
+    """The server named the right hash, or refuses content that has another one."""
+    BYTES = 3
+    """The server's copy was fetched and compared."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """The server has the whole content. ``ref`` is how to ask for it; ``already`` if it was there before."""
+    """The server says that it has the whole content.
+
+    ``ref`` is how to ask for it; ``already`` if it was there before; ``proof`` is what the answer rests on.
+    """
 
     ref: str
     already: bool = False
+    proof: Proof = Proof.NONE
+
+
+class Presence(Enum):
+    """Whether a server has a content."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confirmation:
+    """A server's answer to whether it still has a content.
+
+    ``proof`` is what a yes rests on. ``reason`` says in a few words why it is not a yes.
+    """
+
+    presence: Presence
+    proof: Proof = Proof.NONE
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

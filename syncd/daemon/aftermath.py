@@ -166,7 +166,7 @@ def _check_removable(path: str) -> None:
 def _copy_exclusively(source: str, target: str, stamp: Stamp) -> None:
     """Copy a file, which has its name only when it is whole; ``FileChanged`` if it is not the one of ``stamp`` then."""
     above, name = os.path.split(target)
-    part = f".syncd-{stamp.device:x}-{stamp.inode:x}.part"
+    part = f".syncd-{stamp.inode:x}.part"
     directory = openat.open_directory(above)
     try:
         with suppress(FileNotFoundError):

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import structlog
 
 from syncd.core.breaker import Position
-from syncd.core.errors import Failure, NotUploadable, Transient, Unauthorized
-from syncd.core.model import Content, Stored
+from syncd.core.errors import Failure, NotUploadable, Permanent, Transient, Unauthorized
+from syncd.core.model import Content, Presence, Stored
 from syncd.core.states import Outcome
 from syncd.engine.line import Line
 from syncd.engine.source import FileSource
@@ -30,6 +30,7 @@ T = TypeVar("T")
 AHEAD = 2
 """Jobs beyond the requests in flight, so that the next file is hashed while others are sent."""
 LEASE = 60.0
+SHA256 = "set hash: sha256 for this remote"
 BRIEFLY = 0.5
 """Seconds to wait for the store where a job ends that may have been cut off."""
 
@@ -220,8 +221,15 @@ class Lane:
             log.exception("job.crashed", job=job.id, path=job.path, remote=self.name)
             await self._conclude(upload, Transient(f"internal error: {type(error).__name__}; the log has more"))
         else:
-            outcome = Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED
-            await self._store.finish(job, key=done.content.key, stored=done.stored, outcome=outcome)
+            await self._store.finish(
+                job,
+                key=done.content.key,
+                stored=done.stored,
+                outcome=Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED,
+                sha256=done.content.sha256,
+                terms=self.line.remote.terms,
+                expires=self.line.remote.expires,
+            )
         finally:
             for key in self._twins.stop_leading(job):
                 await self._briefly(self._store.wake(self.remote_id, key))
@@ -254,15 +262,21 @@ class Lane:
             source.close()
 
     async def _known(self, job: Job, content: Content) -> Done | None:
-        """Return the end of a job whose content was uploaded before and is still there."""
-        ref = await self._store.content(self.remote_id, content.key)
-        if ref is None:
+        """Return the end of a job whose content was uploaded before, where the server says that it still has it."""
+        stored = await self._store.content(self.remote_id, content.key)
+        if stored is None:
+            return None
+        if content.sha256 and stored.sha256 not in (None, content.sha256):
+            raise Permanent(f"the server has another file with the same {content.key.partition(':')[0]}", advice=SHA256)
+        if stored.terms != self.line.remote.terms:
             return None
         async with self.line.request(job.id):
-            there = await self.line.remote.confirm(ref, content)
-        if there:
-            return Done(content=content, stored=Stored(ref=ref, already=True))
-        await self._store.forget_content(self.remote_id, content.key)
+            answer = await self.line.remote.confirm(stored.ref, content)
+        if answer.presence is Presence.YES:
+            proof = max(answer.proof, stored.proof)
+            return Done(content=content, stored=Stored(ref=stored.ref, already=True, proof=proof))
+        if answer.presence is Presence.NO:
+            await self._store.forget_content(self.remote_id, content.key)
         return None
 
     async def _briefly(self, writing: Coroutine[Any, Any, object]) -> None:

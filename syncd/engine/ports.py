@@ -5,7 +5,7 @@ from typing import Protocol
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Outcome, State
-from syncd.store.records import Job
+from syncd.store.records import Job, StoredContent
 
 
 class Jobs(Protocol):
@@ -24,7 +24,17 @@ class Jobs(Protocol):
     async def renew(self, owner: str, lease: float) -> None:
         """Let the leases of ``owner`` end ``lease`` seconds from now."""
 
-    async def finish(self, job: Job, *, key: str, stored: Stored, outcome: Outcome) -> State | None:
+    async def finish(
+        self,
+        job: Job,
+        *,
+        key: str,
+        stored: Stored,
+        outcome: Outcome,
+        sha256: str | None = None,
+        terms: str = "",
+        expires: bool = False,
+    ) -> State | None:
         """End a job whose content the remote has."""
 
     async def defer(self, job: Job, *, due_at: float, attempts: int, detail: str) -> State | None:
@@ -51,8 +61,11 @@ class Jobs(Protocol):
     async def set_back(self, seconds: float) -> None:
         """Take note that the clock was set back: all waiting jobs are due when they were to be."""
 
-    async def content(self, remote_id: int, key: str) -> str | None:
-        """Return how to ask the remote for a content, if it is known to be there."""
+    async def content(self, remote_id: int, key: str) -> StoredContent | None:
+        """Return a content that the remote is known to have."""
+
+    async def uploaded_before(self, sha256: str) -> bool:
+        """Say whether any remote has ever had a file of these bytes."""
 
     async def forget_content(self, remote_id: int, key: str) -> None:
         """Keep that the remote does not have a content after all."""

@@ -159,7 +159,7 @@ def _abandon(opening: "asyncio.Task[FileSource]") -> None:
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """Return the stamp that ``stat`` shows."""
-    return Stamp(device=status.st_dev, inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return Stamp(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:

@@ -87,8 +87,10 @@ class Upload:
     async def _transfer(self, content: Content, source: FileSource) -> Stored:
         remembered = await self.store.session(self.job.remote_id, content.key)
         self.progress.stage = "starting"
+        # Direct uploads would send a file again that the server has, as when its address has changed.
+        look_up = content.sha256 is not None and await self.store.uploaded_before(content.sha256)
         async with self.line.request(self.job.id) as lesson:
-            begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts)
+            begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts, look_up=look_up)
             # To go on, or to send all in one request, needs no asking: then the chunks will tell.
             lesson.moot = isinstance(begun, Session)
         if isinstance(begun, Stored):

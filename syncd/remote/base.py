@@ -17,7 +17,7 @@ A remote holds no state of an upload: what must be remembered is in the ``Sessio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from syncd.core.model import Content, Pending, Receipt, Session, Stored
+from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
 
 
 class Hasher(Protocol):
@@ -75,6 +75,21 @@ class Remote(Protocol):
         """Take up facts that an earlier life learned."""
 
     @property
+    def terms(self) -> str:
+        """The conditions under which content is stored now, such as an expiry; empty where there are none.
+
+        Content that was stored under other terms is no duplicate. No secret is in it.
+        """
+
+    @property
+    def expires(self) -> bool:
+        """Whether what is stored now is dropped by the server later."""
+
+    @property
+    def required_proof(self) -> Proof:
+        """The weakest proof of a content with which a local file may be deleted."""
+
+    @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
 
@@ -84,11 +99,14 @@ class Remote(Protocol):
     def hasher_of(self, key: str, ref: str) -> Hasher:
         """Return a hasher whose ``content().key`` is ``key`` for the same bytes, whatever the settings are by now."""
 
-    async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:
+    async def begin(
+        self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
+    ) -> Session | Stored:
         """Agree with the server on an upload, or learn that the content is there already.
 
         ``session`` is what an earlier try left, with the chunks that were acknowledged; ``tries`` counts those earlier
-        tries. The answer's ``received`` holds every chunk that need not be sent.
+        tries. ``look_up`` says that the server may well have the content, so it is asked before anything is sent. The
+        answer's ``received`` holds every chunk that need not be sent.
         """
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
@@ -107,10 +125,10 @@ class Remote(Protocol):
         ``NotStored`` if the server does not have it any more.
         """
 
-    async def confirm(self, ref: str, content: Content) -> bool:
-        """Ask whether the server still has what it stored as ``ref``; its length may be all that is looked at.
+    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
+        """Ask whether the server still has what it stored as ``ref``; only an explicit answer is a yes or a no.
 
-        Where the server has no way to tell, it is believed to have it.
+        A yes has at least ``Proof.SIZE``, and with ``thorough`` at least :attr:`required_proof`.
         """
 
     async def check(self) -> None:

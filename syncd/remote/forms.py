@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from syncd.core.errors import Permanent
@@ -125,6 +125,7 @@ class TextHasher:
     def __init__(self, encoding: str) -> None:
         forms = ("text", "base64url") if encoding == "auto" else (encoding,)
         self._digests = [_Digest(form) for form in forms]
+        self._bytes = hashlib.sha256()
         self._forced = encoding == "text"
         self._ascii = forms[0] == "text"
 
@@ -135,9 +136,10 @@ class TextHasher:
                 raise Permanent("the file is not pure ASCII, so it can't be sent as text: set encoding to auto")
             self._ascii = False
             del self._digests[0]
+        self._bytes.update(data)
         for digest in self._digests:
             digest.update(data)
 
     def content(self) -> Content:
         """Return the content, after the last bytes."""
-        return self._digests[0].content()
+        return replace(self._digests[0].content(), sha256=self._bytes.hexdigest())

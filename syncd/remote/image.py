@@ -11,7 +11,7 @@ from enum import Enum
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
 from syncd.core.errors import NotStored, Permanent, Scope, SessionLost, Transient
-from syncd.core.model import Content, Pending, Receipt, Session, Stored
+from syncd.core.model import Confirmation, Content, Pending, Presence, Proof, Receipt, Session, Stored
 from syncd.remote.answers import Answer
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import json_body
@@ -87,6 +87,21 @@ class ImageRemote:
         self._facts.update(facts)
 
     @property
+    def terms(self) -> str:
+        """The conditions under which content is stored: none."""
+        return ""
+
+    @property
+    def expires(self) -> bool:
+        """Whether what is stored is dropped later."""
+        return False
+
+    @property
+    def required_proof(self) -> Proof:
+        """The weakest proof with which a local file may be deleted."""
+        return Proof.BYTES
+
+    @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
         return bytes_in("base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._chunk_size)
@@ -107,7 +122,15 @@ class ImageRemote:
         """Return a hasher for the form that the file was sent in."""
         return TextHasher(_form(ref))
 
-    async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:  # noqa: ARG002 - the contract's
+    async def begin(
+        self,
+        content: Content,
+        source: Source,  # noqa: ARG002 - the contract's
+        session: Session | None,
+        *,
+        tries: int,  # noqa: ARG002 - the contract's
+        look_up: bool = False,  # noqa: ARG002 - registering is a look-up
+    ) -> Session | Stored:
         """Register the image; where it was registered before, find out whether it is whole."""
         if session is not None and session.count == chunks.count(content.size, session.chunk_size):
             # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
@@ -193,15 +216,16 @@ class ImageRemote:
             raise self._http.failure(answer)
         return decoding.key()
 
-    async def confirm(self, ref: str, content: Content) -> bool:  # noqa: ARG002 - the hash is the key
+    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:  # noqa: ARG002 - the hash is the key
         """Ask for the image, and compare its length if the server tells it."""
         glance = Glance()
         answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=glance)
         if answer.status == 404:
-            return False
+            return Confirmation(presence=Presence.NO, reason="the server does not have it any more")
         if answer.status != 200 or answer.is_page:
             raise self._http.failure(answer)
-        return glance.length in (None, content.size)
+        right = glance.length in (None, content.size)
+        return Confirmation(presence=Presence.YES if right else Presence.NO, proof=Proof.SIZE)
 
     async def check(self) -> None:
         """Ask for an image that can't be there: what the server says about that shows that it is a server."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
 from syncd.core.errors import NotStored, Permanent, Scope, SessionLost, Transient, Unauthorized
-from syncd.core.model import Content, Pending, Receipt, Session, Stored
+from syncd.core.model import Confirmation, Content, Pending, Presence, Proof, Receipt, Session, Stored
 from syncd.remote import cloud
 from syncd.remote.answers import Answer
 from syncd.remote.base import Source, Taker, Throttle
@@ -33,17 +33,22 @@ class _Hasher:
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
-        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if algorithm == "md5" else None
         self._size = 0
 
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
-        self._hash.update(data)
+        self._sha256.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
         self._size += len(data)
 
     def content(self) -> Content:
         """Return the content, after the last bytes."""
-        return Content(key=f"{self._algorithm}:{self._hash.hexdigest()}", size=self._size)
+        named = self._md5 or self._sha256
+        key = f"{self._algorithm}:{named.hexdigest()}"
+        return Content(key=key, size=self._size, sha256=self._sha256.hexdigest())
 
 
 class MultipartRemote:
@@ -76,6 +81,21 @@ class MultipartRemote:
         self._facts.update(facts)
 
     @property
+    def terms(self) -> str:
+        """The conditions under which content is stored: none."""
+        return ""
+
+    @property
+    def expires(self) -> bool:
+        """Whether what is stored is dropped later."""
+        return False
+
+    @property
+    def required_proof(self) -> Proof:
+        """The weakest proof with which a local file may be deleted."""
+        return Proof.SIZE
+
+    @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
         if "refused" not in self._facts:
@@ -90,11 +110,13 @@ class MultipartRemote:
         """Return a hasher for the hash that the file was announced with."""
         return _Hasher(key.partition(":")[0])
 
-    async def begin(self, content: Content, source: Source, session: Session | None, *, tries: int) -> Session | Stored:
+    async def begin(
+        self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
+    ) -> Session | Stored:
         """Take up a task again, choose the one request for a small file, or create a task."""
         if session is not None and session.token and session.count == chunks.count(content.size, session.chunk_size):
             return await self._resume(session)
-        if tries == 0 and self._may_go_direct(content, source):
+        if tries == 0 and not look_up and self._may_go_direct(content, source):
             return Session(token="", chunk_size=content.size, count=1, whole=True)
         return await self._create(content, source)
 
@@ -241,18 +263,19 @@ class MultipartRemote:
             raise Permanent("the server gave it back encrypted, so it can't be compared")
         return found
 
-    async def confirm(self, ref: str, content: Content) -> bool:
+    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:  # noqa: ARG002
         """Ask for the file, and compare its length if the server tells it."""
         if not ref:
-            return True
+            return Confirmation(presence=Presence.YES)
         glance = Glance()
         answer = await self._http.get(self._path_of(ref), accept="*/*", sink=glance)
         if answer.status in (404, 410):
-            return False
+            return Confirmation(presence=Presence.NO, reason="the server does not have it any more")
         failure = self._http.failure(answer)
         if not answer.ok and isinstance(failure, Transient | Unauthorized):
             raise failure
-        return self._settings.encrypt_password is not None or glance.length in (None, content.size)
+        right = self._settings.encrypt_password is not None or glance.length in (None, content.size)
+        return Confirmation(presence=Presence.YES if right else Presence.NO, proof=Proof.SIZE)
 
     async def check(self) -> None:
         """Ask for a task that can't be there: what the server says about that shows whether it takes the token."""

@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, union_all, update
 
-from syncd.core.model import Stored
 from syncd.core.states import Cause, Outcome, State, step
 from syncd.store import uploads
 from syncd.store.intake import mark_absent
 from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
-from syncd.store.records import Job
+from syncd.store.records import Job, StoredContent
 from syncd.store.schema import jobs
 
 FAR = 2 * 3600.0
@@ -24,6 +23,7 @@ OVERTAKEN = "the file changed while it was uploaded"
 REMOVED = "removed before it was uploaded"
 RENAMED = "the file was renamed before it was uploaded"
 INTERRUPTED = "interrupted"
+UNPROVEN = "the server named neither hash nor size of what it has, so the file is never deleted or moved for it"
 
 _CAUSES = {Outcome.UPLOADED: Cause.UPLOADED, Outcome.DUPLICATE: Cause.DUPLICATE}
 
@@ -113,12 +113,13 @@ def recover(work: Work, owner: str) -> int:
     return len(rows)
 
 
-def finish(work: Work, job: Job, *, key: str, stored: Stored, outcome: Outcome) -> State | None:
-    """Take note that the remote has the content ``key``, and with it this job's file."""
-    values = {"key": key, "key_version": job.version, "ref": stored.ref}
-    after = conclude(work, job, _CAUSES[outcome], values=values)
+def finish(work: Work, job: Job, stored: StoredContent, outcome: Outcome) -> State | None:
+    """Take note that the remote has the content, and with it this job's file."""
+    values = {"key": stored.key, "key_version": job.version, "ref": stored.ref, "cancelled_sha256": None}
+    detail = None if stored.proof else UNPROVEN
+    after = conclude(work, job, _CAUSES[outcome], detail=detail, values=values)
     if after is not None:
-        uploads.record(work, job.remote_id, key, stored.ref, job.size)
+        uploads.record(work, stored)
     return after
 
 

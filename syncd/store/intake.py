@@ -15,7 +15,7 @@ from syncd.store.schema import files, folders, jobs, remotes
 Vanished = Callable[[str, str], bool]
 """Says of a folder and a path in it whether there is nothing there; called in the writer's thread."""
 
-NO_STAMP = Stamp(device=0, inode=0, size=0, mtime_ns=0)
+NO_STAMP = Stamp(inode=0, size=0, mtime_ns=0)
 """Kept for a file that has no content to tell apart, as a named pipe."""
 ELSEWHERE = "its folder no longer goes to this remote"
 REMOVED = "removed before it was uploaded"
@@ -194,7 +194,6 @@ def _columns(folder: str, seen: Seen) -> dict[str, object]:
     return {
         "folder": folder,
         "path": seen.path,
-        "device": stamp.device,
         "inode": stamp.inode,
         "size": stamp.size,
         "mtime_ns": stamp.mtime_ns,

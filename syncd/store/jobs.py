@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.core.model import Seen, Session, Stamp, Stored
+from syncd.core.model import Proof, Seen, Session, Stamp, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
 from syncd.store import claims, intake, ledger, listing, people, uploads
@@ -21,7 +21,7 @@ from syncd.store.intake import Vanished
 from syncd.store.ledger import Copy
 from syncd.store.listing import Page, Wanted
 from syncd.store.moves import Work
-from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step
+from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step, StoredContent
 
 __all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "Page", "RemoteRecord", "Step", "Wanted"]
 
@@ -138,9 +138,34 @@ class JobStore:
         """
         return await self._write(lambda work: claims.recover(work, owner))
 
-    async def finish(self, job: Job, *, key: str, stored: Stored, outcome: Outcome) -> State | None:
-        """Take note that the remote has the content ``key``: done, unless the file has changed meanwhile."""
-        return await self._write(lambda work: claims.finish(work, job, key=key, stored=stored, outcome=outcome))
+    async def finish(
+        self,
+        job: Job,
+        *,
+        key: str,
+        stored: Stored,
+        outcome: Outcome,
+        sha256: str | None = None,
+        terms: str = "",
+        expires: bool = False,
+    ) -> State | None:
+        """Take note that the remote has the content ``key``: done, unless the file has changed meanwhile.
+
+        ``sha256`` is that of the file's own bytes. ``terms`` are those that the content is stored under; ``expires``
+        says that they end.
+        """
+        content = StoredContent(
+            remote_id=job.remote_id,
+            key=key,
+            ref=stored.ref,
+            size=job.size,
+            sha256=sha256,
+            proof=stored.proof,
+            confirmed_at=self._clock() if stored.proof else 0.0,
+            terms=terms,
+            expires=expires,
+        )
+        return await self._write(lambda work: claims.finish(work, job, content, outcome))
 
     async def defer(self, job: Job, *, due_at: float, attempts: int, detail: str) -> State | None:
         """Take note of a failed try; wait for the next one."""
@@ -177,9 +202,17 @@ class JobStore:
 
     # Sessions and contents.
 
-    async def content(self, remote_id: int, key: str) -> str | None:
-        """Return how to ask the remote for the content, if it is known to be there."""
+    async def content(self, remote_id: int, key: str) -> StoredContent | None:
+        """Return a content that the remote is known to have."""
         return await self.database.read(lambda connection: uploads.content(connection, remote_id, key))
+
+    async def uploaded_before(self, sha256: str) -> bool:
+        """Say whether any remote has ever had a file of these bytes."""
+        return await self.database.read(lambda connection: uploads.uploaded_before(connection, sha256))
+
+    async def confirm(self, remote_id: int, key: str, proof: Proof) -> None:
+        """Take note that the remote has just said again that it has the content, and what that rests on."""
+        await self._write(lambda work: uploads.confirm(work, remote_id, key, proof))
 
     async def forget_content(self, remote_id: int, key: str) -> None:
         """Take note that the remote does not have the content after all."""

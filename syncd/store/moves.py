@@ -26,7 +26,6 @@ JOBS = (
         jobs,
         files.c.folder,
         files.c.path,
-        files.c.device,
         files.c.inode,
         files.c.mtime_ns,
         files.c.present,
@@ -92,7 +91,7 @@ def load_all(connection: Connection, column: Column[int], ids: Iterable[int]) ->
 
 def stamp_of(row: Row[Any]) -> Stamp:
     """Return the stamp that a row of a file, or of a job with its file, holds."""
-    return Stamp(device=row.device, inode=row.inode, size=row.size, mtime_ns=row.mtime_ns)
+    return Stamp(inode=row.inode, size=row.size, mtime_ns=row.mtime_ns)
 
 
 def move(work: Work, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | None = None, **values: object) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.core.model import Stamp
+from syncd.core.model import Proof, Stamp
 from syncd.core.states import Cause, Outcome, State
 
 LARGE = 32 * 1024 * 1024
@@ -40,6 +40,50 @@ class Job:
     claim: int
     attempts: int
     key: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredContent:
+    """A content that a remote has said to have.
+
+    ``sha256`` is that of the file's own bytes, None where an earlier version of syncd has uploaded it. ``proof`` is
+    what the remote's word of ``confirmed_at`` rests on. ``terms`` are those that it was stored under; ``expires`` says
+    that they end.
+    """
+
+    remote_id: int
+    key: str
+    ref: str
+    size: int
+    sha256: str | None
+    proof: Proof
+    confirmed_at: float
+    terms: str
+    expires: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UploadedFile:
+    """A file that is here, and that every remote of its folder has in its present version: one content for each.
+
+    ``closed`` says that an event told that its writer had closed it; ``seen_at`` is when this version was first seen.
+    """
+
+    path: str
+    stamp: Stamp
+    closed: bool
+    seen_at: float
+    contents: tuple[StoredContent, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removal:
+    """A removal that was begun: the file ``path`` of ``folder`` may have the name ``hidden`` in its directory."""
+
+    id: int
+    folder: str
+    path: str
+    hidden: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -96,15 +96,19 @@ files = Table(
     Column("id", Integer, primary_key=True),
     Column("folder", PathText, nullable=False),
     Column("path", PathText, nullable=False),
-    Column("device", BigNumber, nullable=False),
     Column("inode", BigNumber, nullable=False),
     Column("size", Integer, nullable=False),
     Column("mtime_ns", BigNumber, nullable=False),
     Column("version", Integer, nullable=False),
     Column("present", Boolean, nullable=False),
+    Column("birth_ns", BigNumber),  # null where the file system does not tell
+    Column("closed", Boolean, nullable=False, server_default=text("0")),  # an event told that its writer closed it
+    Column("seen_at", Float, nullable=False, server_default=text("0")),  # when this version was first seen
+    Column("removed", Boolean, nullable=False, server_default=text("0")),  # by after_upload, so it was not renamed
     UniqueConstraint("folder", "path"),
-    Index("files_by_inode", "inode", "device"),
+    Index("files_by_inode", "inode"),
 )
+Index("files_present", files.c.folder, files.c.path, sqlite_where=files.c.present)
 
 jobs = Table(
     "jobs",
@@ -130,6 +134,7 @@ jobs = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("folder_id", Integer, nullable=False, server_default=text("0")),  # of the file, kept by a trigger
+    Column("cancelled_sha256", Text),  # the content that a person cancelled; cleared by any other content
     UniqueConstraint("file_id", "remote_id"),
     Index("jobs_by_due", "remote_id", "state", "large", "due_at"),
     Index("jobs_by_key", "remote_id", "key"),
@@ -168,8 +173,25 @@ contents = Table(
     Column("ref", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("stored_at", Float, nullable=False),
+    Column("sha256", Text),  # of the file's own bytes; null where an earlier version of syncd has uploaded it
+    Column("proof", Integer, nullable=False, server_default=text("0")),
+    Column("confirmed_at", Float, nullable=False, server_default=text("0")),
+    Column("terms", Text, nullable=False, server_default=text("''")),
+    Column("expires", Boolean, nullable=False, server_default=text("0")),
+    Index("contents_by_sha256", "sha256"),
     sqlite_with_rowid=False,
 )
+
+removals = Table(
+    "removals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("folder", PathText, nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("hidden", PathText, nullable=False),  # the name, in the file's own directory, that it has meanwhile
+    Index("removals_by_folder", "folder"),
+)
+"""Files that are being deleted or moved after their upload, written down before the first of them is touched."""
 
 history = Table(
     "history",

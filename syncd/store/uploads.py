@@ -1,11 +1,15 @@
 """Uploads under way, and the contents that are known to be on a remote."""
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.chunks import ChunkSet
-from syncd.core.model import Session
+from syncd.core.model import Proof, Session
 from syncd.store.moves import Work
+from syncd.store.records import StoredContent
 from syncd.store.schema import chunks, contents, sessions
 
 _OF = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
@@ -21,14 +25,17 @@ _ACKNOWLEDGE = (
     )
     .on_conflict_do_nothing()
 )
+_TOLD = ("ref", "size", "stored_at", "sha256", "proof", "confirmed_at", "terms", "expires")
 _STORED = upsert(contents)
 _RECORD = _STORED.on_conflict_do_update(
     index_elements=[contents.c.remote_id, contents.c.key],
-    set_={name: _STORED.excluded[name] for name in ("ref", "size", "stored_at")},
+    set_={name: _STORED.excluded[name] for name in _TOLD},
 )
 _THERE = (contents.c.remote_id == bindparam("remote"), contents.c.key == bindparam("content"))
-_REF = select(contents.c.ref).where(*_THERE)
+_CONTENT = select(contents).where(*_THERE)
+_SEEN_ANYWHERE = select(contents.c.key).where(contents.c.sha256 == bindparam("sha256")).limit(1)
 _FORGET = delete(contents).where(*_THERE)
+_CONFIRM = update(contents).where(*_THERE)
 
 
 def session(connection: Connection, remote_id: int, key: str) -> Session | None:
@@ -86,18 +93,41 @@ def expire(work: Work, older_than: float) -> int:
     return work.connection.execute(delete(sessions).where(sessions.c.created_at < older_than)).rowcount
 
 
-def record(work: Work, remote_id: int, key: str, ref: str, size: int) -> None:
+def record(work: Work, stored: StoredContent) -> None:
     """Take note that the remote has the content; its upload is over."""
-    work.connection.execute(
-        _RECORD, {"remote_id": remote_id, "key": key, "ref": ref, "size": size, "stored_at": work.now}
+    work.connection.execute(_RECORD, {**asdict(stored), "stored_at": work.now})
+    drop_session(work, stored.remote_id, stored.key)
+
+
+def content(connection: Connection, remote_id: int, key: str) -> StoredContent | None:
+    """Return a content that the remote is known to have."""
+    row = connection.execute(_CONTENT, _given(remote_id, key)).one_or_none()
+    return None if row is None else stored_content(row)
+
+
+def stored_content(row: Row[Any]) -> StoredContent:
+    """Return what a row of the contents holds."""
+    return StoredContent(
+        remote_id=row.remote_id,
+        key=row.key,
+        ref=row.ref,
+        size=row.size,
+        sha256=row.sha256,
+        proof=Proof(row.proof),
+        confirmed_at=row.confirmed_at,
+        terms=row.terms,
+        expires=row.expires,
     )
-    drop_session(work, remote_id, key)
 
 
-def content(connection: Connection, remote_id: int, key: str) -> str | None:
-    """Return how to ask the remote for the content, if it is known to be there."""
-    ref: str | None = connection.execute(_REF, _given(remote_id, key)).scalar()
-    return ref
+def uploaded_before(connection: Connection, sha256: str) -> bool:
+    """Say whether any remote has ever had a file of these bytes."""
+    return connection.execute(_SEEN_ANYWHERE, {"sha256": sha256}).first() is not None
+
+
+def confirm(work: Work, remote_id: int, key: str, proof: Proof) -> None:
+    """Take note that the remote has just said again that it has the content."""
+    work.connection.execute(_CONFIRM, _given(remote_id, key) | {"proof": proof, "confirmed_at": work.now})
 
 
 def forget(work: Work, remote_id: int, key: str) -> None:

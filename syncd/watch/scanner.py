@@ -101,7 +101,7 @@ class Tree:
             return None
         if not stat.S_ISREG(found.st_mode):
             return Seen(path=path, stamp=None, unfit=NOT_REGULAR)
-        stamp = Stamp(device=found.st_dev, inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
+        stamp = Stamp(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
         return Seen(path=path, stamp=stamp, unfit=unfit(found.st_size, max_size=self.max_size))
 
 

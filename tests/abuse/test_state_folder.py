@@ -69,9 +69,7 @@ async def make_store(path):
     """As a daemon that has ended leaves it."""
     store = await JobStore.open(str(path), clock=time.time)
     remote = await store.remote("drive", "drive")
-    found = [
-        Seen(path=f"{number}.jpg", stamp=Stamp(device=1, inode=number, size=1, mtime_ns=1)) for number in range(500)
-    ]
+    found = [Seen(path=f"{number}.jpg", stamp=Stamp(inode=number, size=1, mtime_ns=1)) for number in range(500)]
     await store.observe("/srv", found, [remote.id], vanished=lambda *_: False)
     await store.close()
 

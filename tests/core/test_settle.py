@@ -7,7 +7,7 @@ QUIET = 2.0
 
 
 def stamp(size: int) -> Stamp:
-    return Stamp(device=1, inode=1, size=size, mtime_ns=1)
+    return Stamp(inode=1, size=size, mtime_ns=1)
 
 
 def test_a_closed_file_needs_one_look_after_a_moment():

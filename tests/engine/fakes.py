@@ -10,7 +10,7 @@ from syncd.core import chunks
 from syncd.core.breaker import Breaker
 from syncd.core.errors import SessionLost
 from syncd.core.limits import Fixed
-from syncd.core.model import Content, Receipt, Seen, Session, Stored
+from syncd.core.model import Confirmation, Content, Presence, Proof, Receipt, Seen, Session, Stored
 from syncd.core.retry import Policy
 from syncd.core.states import State
 from syncd.engine.gate import Gate
@@ -27,6 +27,9 @@ class FakeRemote:
     """Keeps whole uploads in memory. ``fail(call, ...)`` may raise what the server is to do wrong."""
 
     identity = "fake"
+    terms = ""
+    expires = False
+    required_proof = Proof.SIZE
 
     def __init__(self, chunk_size=1000, latency=0.05):
         self.block_size = chunk_size
@@ -58,7 +61,7 @@ class FakeRemote:
         finally:
             self.in_flight -= 1
 
-    async def begin(self, content, source, session, *, tries):
+    async def begin(self, content, source, session, *, tries, look_up=False):
         async with self._request("begin", source.name):
             if content.key in self.whole:
                 return Stored(ref=content.key, already=True)
@@ -87,9 +90,9 @@ class FakeRemote:
             self.whole[content.key] = data
             return Stored(ref=content.key)
 
-    async def confirm(self, ref, content):
+    async def confirm(self, ref, content, *, thorough=False):
         async with self._request("confirm", ref):
-            return content.key in self.whole
+            return Confirmation(presence=Presence.YES if content.key in self.whole else Presence.NO, proof=Proof.HASH)
 
     async def check(self):
         async with self._request("check"):
@@ -112,7 +115,7 @@ class _Hasher:
         self._size += len(data)
 
     def content(self):
-        return Content(key=self._hash.hexdigest(), size=self._size)
+        return Content(key=self._hash.hexdigest(), size=self._size, sha256=self._hash.hexdigest())
 
 
 class Bench:

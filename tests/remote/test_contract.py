@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, FileChanged, Permanent, SessionLost, Transient, Unauthorized
-from syncd.core.model import Session, Stored
+from syncd.core.model import Presence, Session, Stored
 from tests.remote.helpers import TOKEN, Memory, Meter, content_of, read_head, read_request, reply, upload
 
 CHUNK = 4096
@@ -131,10 +131,10 @@ async def test_what_was_stored_is_confirmed_and_what_was_not_is_not(make, kind):
     remote, source = make(kind), Memory(noise(200_000, kind))
     stored = await upload(remote, source)
     content = content_of(remote, source.data)
-    assert await remote.confirm(stored.ref, content)
+    assert (await remote.confirm(stored.ref, content)).presence is Presence.YES
     other = content_of(remote, noise(1000, kind))
     ref = other.key.rpartition(":")[2] if KINDS[kind][0] == "multipart" else f"{other.key}:{other.encoding}"
-    assert not await remote.confirm(ref, other)
+    assert (await remote.confirm(ref, other)).presence is Presence.NO
 
 
 async def test_check_passes_with_the_token_and_tells_without(make, kind):

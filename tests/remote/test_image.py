@@ -8,7 +8,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
-from syncd.core.model import Receipt, Session, Stored
+from syncd.core.model import Presence, Receipt, Session, Stored
 from tests.remote.helpers import Memory, content_of, read_request
 
 URL = "http://host.test:4444"
@@ -262,7 +262,7 @@ async def test_whether_it_is_still_there(make, answers, answer, there):
     remote = make()
     content = content_of(remote, DATA)
     if isinstance(there, bool):
-        assert await remote.confirm(WHOLE.ref, content) is there
+        assert ((await remote.confirm(WHOLE.ref, content)).presence is Presence.YES) is there
     else:
         with pytest.raises(there):
             await remote.confirm(WHOLE.ref, content)

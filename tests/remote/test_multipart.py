@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
-from syncd.core.model import Pending, Receipt, Session, Stored
+from syncd.core.model import Pending, Presence, Receipt, Session, Stored
 from tests.remote.helpers import POOL, Memory, content_of, read_request, reply
 
 URL = "http://host.test:4444"
@@ -386,7 +386,7 @@ async def test_whether_it_is_still_there(make, answers, answer, there):
     remote = make()
     content = content_of(remote, DATA)
     if isinstance(there, bool):
-        assert await remote.confirm("f-1", content) is there
+        assert ((await remote.confirm("f-1", content)).presence is Presence.YES) is there
     else:
         with pytest.raises(there):
             await remote.confirm("f-1", content)

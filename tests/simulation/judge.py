@@ -22,7 +22,7 @@ MAX_SIZE = 60_000
 PATIENCE = 900.0
 """Simulated seconds after which everything must be at rest: longer than any backoff, scan and wait together."""
 _ROWS = """
-SELECT f.folder, f.path, f.present, f.device, f.inode, f.size, f.mtime_ns, j.state, j.cause, j.detail, r.name
+SELECT f.folder, f.path, f.present, f.inode, f.size, f.mtime_ns, j.state, j.cause, j.detail, r.name
 FROM files f JOIN jobs j ON j.file_id = f.id JOIN remotes r ON r.id = j.remote_id
 """
 _CANCELLED = "cancelled by a person"
@@ -35,7 +35,7 @@ class Row:
     path: str
     remote: str
     present: bool
-    stamp: tuple[int, int, int, int]
+    stamp: tuple[int, int, int]
     state: str
     cause: str
     detail: str | None
@@ -114,12 +114,12 @@ class Judge:
                 path=os.path.join(os.fsdecode(folder), os.fsdecode(path)),
                 remote=remote,
                 present=bool(present),
-                stamp=(int(device), int(inode), size, int(mtime_ns)),
+                stamp=(int(inode), size, int(mtime_ns)),
                 state=state,
                 cause=cause,
                 detail=detail,
             )
-            for folder, path, present, device, inode, size, mtime_ns, state, cause, detail, remote in rows
+            for folder, path, present, inode, size, mtime_ns, state, cause, detail, remote in rows
         ]
 
     def _inspect(self, *, last: bool) -> None:
@@ -195,10 +195,10 @@ class Judge:
                     world.blame("P7", f"a secret is in {place}: …{text[max(0, at - 80) : at + 80]!r}")
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int, int]:
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     if not stat.S_ISREG(status.st_mode):
-        return 0, 0, 0, 0
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return 0, 0, 0
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _unfit(status: os.stat_result) -> str | None:

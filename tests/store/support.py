@@ -21,8 +21,8 @@ class Clock:
         return self.now
 
 
-def stamp(inode: int = 1, *, size: int = 100, mtime_ns: int = 10**18, device: int = 7) -> Stamp:
-    return Stamp(device=device, inode=inode, size=size, mtime_ns=mtime_ns)
+def stamp(inode: int = 1, *, size: int = 100, mtime_ns: int = 10**18) -> Stamp:
+    return Stamp(inode=inode, size=size, mtime_ns=mtime_ns)
 
 
 def seen(path: str, inode: int | None = None, *, unfit: str | None = None, **values: int) -> Seen:

@@ -120,7 +120,7 @@ async def test_finish(store, remote, outcome):
     assert [(change.cause, change.outcome) for change in told] == [(Cause(outcome.value), outcome)]
     record = await only_job(store, "a")
     assert (record.state, record.outcome, record.key, record.ref) == (State.DONE, outcome, "key", "ref")
-    assert await store.content(remote, "key") == "ref"
+    assert (await store.content(remote, "key")).ref == "ref"
     assert await store.session(remote, "key") is None
     assert await store.unfinished([remote]) == 0
 

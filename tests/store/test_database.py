@@ -304,7 +304,7 @@ def test_what_was_acknowledged_survives_a_kill(path):
 
             async def writer(lane):
                 for number in range(1_000_000):
-                    stamp = Stamp(device=1, inode=number * 4 + lane, size=1, mtime_ns=1)
+                    stamp = Stamp(inode=number * 4 + lane, size=1, mtime_ns=1)
                     path = f"{lane}/{number}"
                     await store.observe("/f", [Seen(path=path, stamp=stamp)], [remote.id], vanished=lambda *_: False)
                     print(path, flush=True)

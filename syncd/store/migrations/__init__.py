@@ -7,7 +7,7 @@ import os
 
 from sqlalchemy import Engine
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 HEAD = REVISIONS[-1]
 FOLDER = os.path.dirname(__file__)
 
