@@ -80,6 +80,9 @@ class _Basic(ctypes.Structure):
 
 
 _nt = ctypes.WinDLL("ntdll")
+_kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel.ReOpenFile.argtypes = (wintypes.HANDLE, wintypes.DWORD, wintypes.DWORD, wintypes.DWORD)
+_kernel.ReOpenFile.restype = wintypes.HANDLE
 _nt.NtCreateFile.restype = _nt.NtSetInformationFile.restype = _nt.RtlNtStatusToDosError.restype = wintypes.ULONG
 
 
@@ -242,6 +245,21 @@ def hold(directory: int) -> int:
         if error.errno == errno.EBUSY:
             raise BlockingIOError(errno.EWOULDBLOCK, "another process has it") from None
         raise
+
+
+def open_unshared(descriptor: int) -> int:
+    """Open a file that is open for reading again, so that nobody can open it for writing; return the new descriptor.
+
+    ``BlockingIOError`` if somebody has it open for writing, or for himself; OSError if it can't be told.
+    """
+    share = win32con.FILE_SHARE_READ | win32con.FILE_SHARE_DELETE
+    handle = _kernel.ReOpenFile(msvcrt.get_osfhandle(descriptor), win32con.GENERIC_READ, share, 0)
+    if handle == ctypes.c_void_p(-1).value:
+        code = ctypes.get_last_error()
+        if code in _IN_USE:
+            raise BlockingIOError(errno.EWOULDBLOCK, "another program has it open for writing")
+        raise _fault(code, None)
+    return msvcrt.open_osfhandle(handle, os.O_RDONLY | os.O_BINARY)
 
 
 def _fault(code: int, path: str | None) -> OSError:
