@@ -11,7 +11,7 @@ import structlog
 from syncd.config.model import Config
 from syncd.core.names import displayed
 from syncd.core.states import Cause, Outcome, State
-from syncd.daemon.aftermath import Aftermath
+from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.rooms import Rooms, open_rooms
 from syncd.engine.lane import RemoteState
 from syncd.engine.upload import Progress
@@ -118,6 +118,8 @@ class _Pass:
 
     async def run(self) -> Summary:
         rooms = self._rooms
+        after_upload = AfterUpload(rooms)
+        await after_upload.recover()
         watching = asyncio.create_task(self._report())
         try:
             for watch in rooms.folders.watches.values():
@@ -126,7 +128,8 @@ class _Pass:
             while await self._unfinished():
                 await self._show()
                 await asyncio.sleep(LOOK)
-            await Aftermath(rooms).sweep()
+            await after_upload.take_over()
+            await after_upload.sweep()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

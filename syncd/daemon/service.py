@@ -15,7 +15,7 @@ from syncd.config.model import Config
 from syncd.control.events import Hub
 from syncd.control.steering import BadConfig, Limits
 from syncd.daemon import settings
-from syncd.daemon.aftermath import Aftermath
+from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles, open_files
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
@@ -44,6 +44,7 @@ class Daemon:
         self._hung_up = asyncio.Event()
         self._reloading = asyncio.Lock()
         self.rooms: Rooms
+        self.after_upload: AfterUpload
         self.files: LocalFiles
         self.door: Door | None = None
         """The dashboard's, where there is to be one."""
@@ -62,11 +63,13 @@ class Daemon:
 
     async def _live(self, rooms: Rooms) -> None:
         self.rooms = rooms
-        aftermath = Aftermath(rooms)
+        self.after_upload = AfterUpload(rooms, stopped=lambda: self.stopped or self.ending.is_set())
+        await self.after_upload.recover()
+        await self.after_upload.take_over()
         async with (
             open_files(rooms) as self.files,
             serving(self),
-            _task(self, aftermath.run()),
+            _task(self, self.after_upload.run()),
             _task(self, self._heartbeat()),
         ):
             await self._work()
@@ -89,7 +92,7 @@ class Daemon:
             await self.ending.wait()
         notify.stopping()
         log.info("daemon.stopping")
-        async with self._reloading:
+        async with self._reloading, self.after_upload.suspended():
             pass  # what a reload was working on must not go before it has wound up
         await self.rooms.folders.close()
         await self.rooms.scheduler.close()
@@ -141,12 +144,14 @@ class Daemon:
         """Upload again, and remember it."""
         await self.rooms.store.set_setting(STOPPED, "no")
         self.rooms.scheduler.resume()
+        self.after_upload.wake()
         log.info("daemon.resumed")
 
     async def stop(self, *, now: bool) -> None:
-        """Upload no more, and remember it."""
+        """Upload no more, delete and move no more, and remember it."""
         await self.rooms.store.set_setting(STOPPED, "yes")
-        await self.rooms.scheduler.pause(now=now)
+        async with self.after_upload.suspended():
+            await self.rooms.scheduler.pause(now=now)
         log.info("daemon.paused", now=now)
 
     async def limit(self, wanted: Limits) -> None:
@@ -164,7 +169,8 @@ class Daemon:
                 loaded = await _loaded_again(self.loaded)
                 _log_as(loaded)  # whatever changed: there may be a secret to mask that is new
                 over = self.ending.is_set()
-                changes = None if over else await unless(self.ending, self._take_over(loaded.config))
+                async with self.after_upload.suspended():
+                    changes = None if over else await unless(self.ending, self._take_over(loaded.config))
                 if changes is None:
                     raise BadConfig(["not taken over: the daemon is ending"])
                 self.loaded = loaded
@@ -182,6 +188,8 @@ class Daemon:
         changes += [f"scheduler.{key}" for key in rooms.limit(new.scheduler)]
         changes += await self._take_over_remotes(old, new)
         changes += await self._take_over_folders(old, new)
+        await self.after_upload.take_over()
+        changes += await self._affected(old, new)
         for key in ("state_dir", "store", "control"):
             if getattr(new, key) != getattr(old, key):
                 changes.append(f"{key}: takes effect at the next restart")
@@ -214,6 +222,16 @@ class Daemon:
             rooms.folders.add(after[path], rooms.ids_of(after[path].remotes))
         rooms.folders.start()
         return [f"folder {path}" for path in dict.fromkeys([*going, *coming])]
+
+    async def _affected(self, old: Config, new: Config) -> list[str]:
+        """Return a line for each folder that deletes or moves files from now on, with how many it begins with."""
+        before = {folder.path: folder.after_upload for folder in old.folders}
+        return [
+            f"folder {folder.path}: after_upload is {folder.after_upload.action} now, which affects "
+            f"{await self.after_upload.affected(folder)} files that are uploaded already"
+            for folder in new.folders
+            if folder.after_upload.action != "keep" and folder.after_upload != before.get(folder.path)
+        ]
 
     # The service manager.
 

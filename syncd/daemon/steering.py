@@ -146,7 +146,7 @@ class DaemonSteering(api.Steering):
             "state": status.state,
             "watch": status.watch,
             "files": files,
-            "detail": status.detail,
+            "detail": "; ".join(filter(None, (status.detail, self._daemon.after_upload.detail(path)))) or None,
         }
 
     def _remote(self, lane: Lane, settings: ImageRemote | MultipartRemote) -> api.RemoteStatus:

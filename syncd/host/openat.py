@@ -22,12 +22,26 @@ if sys.platform == "win32":
         sync,
     )
 else:
+    import ctypes
+    import errno
     import fcntl
     from contextlib import suppress
 
     from syncd.host.plainly import PLAINLY
 
     _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    _NOREPLACE = 1  # linux/fs.h
+    _NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.ENOTSUP)
+    """What a kernel or a file system says that can't rename without replacing."""
+    _libc = ctypes.CDLL(None, use_errno=True)
+
+    def rename_exclusively(directory: int, name: str, into: int, wanted: str) -> None:
+        """Rename in one step, if the name is free; OSError with one of ``_NOT_OFFERED`` where that can't be had."""
+        call = getattr(_libc, "renameat2", None)
+        if call is None:  # it is Linux's
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        if call(directory, os.fsencode(name), into, os.fsencode(wanted), _NOREPLACE) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), name)
 
     def open_directory(path: str) -> int:
         """Open the directory at ``path``, wherever links lead to; return its descriptor."""
@@ -52,16 +66,30 @@ else:
         """Remove the file, or the link, that has the name."""
         os.unlink(name, dir_fd=directory)
 
-    def rename(directory: int, name: str, wanted: str) -> None:
-        """Give a file another name in its directory; FileExistsError if that is taken, whatever file system it is."""
+    def rename(directory: int, name: str, wanted: str, *, into: int | None = None) -> None:
+        """Give a file another name in its directory, or in the directory ``into``, whatever file system it is.
+
+        FileExistsError if the name is taken. OSError with ``EXDEV`` if ``into`` is on another file system.
+        """
+        target = directory if into is None else into
         try:
-            os.link(name, wanted, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
-        except OSError:  # it is taken, or there are no hard links here: take it first, then replace our own empty file
-            os.close(os.open(wanted, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=directory))
+            rename_exclusively(directory, name, target, wanted)
+        except OSError as error:
+            if error.errno not in _NOT_OFFERED:
+                raise
+        else:
+            return
+        try:
+            os.link(name, wanted, src_dir_fd=directory, dst_dir_fd=target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                raise
+            # It is taken, or there are no hard links here: take it first, then replace our own empty file.
+            os.close(os.open(wanted, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=target))
             try:
-                os.replace(name, wanted, src_dir_fd=directory, dst_dir_fd=directory)
+                os.replace(name, wanted, src_dir_fd=directory, dst_dir_fd=target)
             except OSError:
-                os.unlink(wanted, dir_fd=directory)
+                os.unlink(wanted, dir_fd=target)
                 raise
         else:
             os.unlink(name, dir_fd=directory)

@@ -201,8 +201,8 @@ def remove(directory: int, name: str) -> None:
     os.close(_open(directory, name, _REMOVING, _OPEN, _FILE | _LINK_ITSELF | _DELETE_ON_CLOSE))
 
 
-def rename(directory: int, name: str, wanted: str) -> None:
-    """Give a file another name in its directory; FileExistsError if that is taken."""
+def rename(directory: int, name: str, wanted: str, *, into: int | None = None) -> None:
+    """Give a file another name in its directory, or in the directory ``into``; FileExistsError if that is taken."""
     _check(wanted)
     encoded = _encoded(wanted)
 
@@ -217,7 +217,12 @@ def rename(directory: int, name: str, wanted: str) -> None:
     taken = (ctypes.c_ubyte * len(encoded)).from_buffer_copy(encoded)
     file = _open(directory, name, _REMOVING, _OPEN, _FILE | _LINK_ITSELF)
     try:
-        _set(file, _RENAME_INFORMATION, Renaming(0, msvcrt.get_osfhandle(directory), len(encoded), taken), wanted)
+        _set(
+            file,
+            _RENAME_INFORMATION,
+            Renaming(0, msvcrt.get_osfhandle(directory if into is None else into), len(encoded), taken),
+            wanted,
+        )
     finally:
         os.close(file)
 

@@ -99,6 +99,9 @@ class Remote(Protocol):
     def hasher_of(self, key: str, ref: str) -> Hasher:
         """Return a hasher whose ``content().key`` is ``key`` for the same bytes, whatever the settings are by now."""
 
+    def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
+        """Return the content that a record of the store names; ``size`` is that of the file, in bytes."""
+
     async def begin(
         self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
     ) -> Session | Stored:

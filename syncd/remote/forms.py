@@ -82,6 +82,11 @@ class Decoder:
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
+def characters_in(form: str, size: int) -> int:
+    """Return the length of the text that a file of ``size`` bytes travels as."""
+    return size if form == "text" else -(-size // 3) * 4
+
+
 def bytes_in(form: str, characters: int) -> int:
     """Return how many bytes of a file about so many characters hold; at least one."""
     return characters if form == "text" else max(1, characters // 4 * 3)

@@ -16,7 +16,7 @@ from syncd.remote.answers import Answer
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import json_body
 from syncd.remote.downloads import Decoding
-from syncd.remote.forms import TextHasher, bytes_in, cut
+from syncd.remote.forms import TextHasher, bytes_in, characters_in, cut
 from syncd.remote.http import Glance, Http
 from syncd.remote.vain import characters, send_in_vain
 
@@ -121,6 +121,11 @@ class ImageRemote:
     def hasher_of(self, key: str, ref: str) -> TextHasher:  # noqa: ARG002 - the contract's
         """Return a hasher for the form that the file was sent in."""
         return TextHasher(_form(ref))
+
+    def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
+        """Return the content that a record names."""
+        form = _form(ref)
+        return Content(key=key, size=characters_in(form, size), encoding=form, sha256=sha256)
 
     async def begin(
         self,

@@ -110,6 +110,10 @@ class MultipartRemote:
         """Return a hasher for the hash that the file was announced with."""
         return _Hasher(key.partition(":")[0])
 
+    def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:  # noqa: ARG002 - the contract's
+        """Return the content that a record names."""
+        return Content(key=key, size=size, sha256=sha256)
+
     async def begin(
         self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
     ) -> Session | Stored:

@@ -23,7 +23,7 @@ OVERTAKEN = "the file changed while it was uploaded"
 REMOVED = "removed before it was uploaded"
 RENAMED = "the file was renamed before it was uploaded"
 INTERRUPTED = "interrupted"
-UNPROVEN = "the server named neither hash nor size of what it has, so the file is never deleted or moved for it"
+UNPROVEN = "the server named neither hash nor size of what it has"
 
 _CAUSES = {Outcome.UPLOADED: Cause.UPLOADED, Outcome.DUPLICATE: Cause.DUPLICATE}
 

@@ -148,21 +148,36 @@ def _effect(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[C
     return (Cause.UNFIT, unfit) if changed or job.state in _OPEN or (left_out and not known) else None
 
 
-def gone(work: Work, folder: str, paths: Iterable[str]) -> int:
-    """Take note that there is nothing at ``paths`` any more; return how many jobs that ended."""
+def gone(work: Work, folder: str, paths: Iterable[str], *, removed: bool = False) -> int:
+    """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
+
+    ``removed`` says that the daemon itself has deleted or moved the files, so that none of them was renamed.
+    """
     before = len(work.changes)
     for part in parts(paths):
         rows = work.connection.execute(_AT, {"folder": folder, "paths": part}).all()
         if rows:
-            mark_absent(work, [row.id for row in rows])
+            mark_absent(work, [row.id for row in rows], removed=removed)
             open_jobs = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
             move(work, Cause.GONE, [job for job in open_jobs if job.state in _OPEN], detail=REMOVED)
     return len(work.changes) - before
 
 
-def mark_absent(work: Work, file_ids: Iterable[int]) -> None:
-    """Take note that files are not where they were."""
-    work.connection.execute(_PLACE, [{"file": file_id, "present": False} for file_id in file_ids])
+def alter(work: Work, folder: str, paths: Iterable[str]) -> None:
+    """Give files a new version whose content has changed behind an equal stamp, and queue them for every remote."""
+    for part in parts(paths):
+        rows = work.connection.execute(_AT, {"folder": folder, "paths": part}).all()
+        if rows:
+            work.connection.execute(_PLACE, [{"file": row.id, "version": row.version + 1} for row in rows])
+            of_files = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
+            done = [job for job in of_files if job.state is State.DONE]
+            move(work, Cause.CHANGED, done, attempts=0, due_at=work.now)
+
+
+def mark_absent(work: Work, file_ids: Iterable[int], *, removed: bool = False) -> None:
+    """Take note that files are not where they were; ``removed`` says that the daemon itself has removed them."""
+    told = {"present": False, "removed": True} if removed else {"present": False}
+    work.connection.execute(_PLACE, [{"file": file_id, **told} for file_id in file_ids])
 
 
 def paths(connection: Connection, folder: str, after: str | None, limit: int) -> list[str]:

@@ -12,16 +12,26 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.core.model import Proof, Seen, Session, Stamp, Stored
+from syncd.core.model import Proof, Seen, Session, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
-from syncd.store import claims, intake, ledger, listing, people, uploads
+from syncd.store import claims, intake, ledger, listing, people, removals, uploads
 from syncd.store.database import Database
 from syncd.store.intake import Vanished
 from syncd.store.ledger import Copy
 from syncd.store.listing import Page, Wanted
 from syncd.store.moves import Work
-from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step, StoredContent
+from syncd.store.records import (
+    Change,
+    Counts,
+    Job,
+    JobRecord,
+    RemoteRecord,
+    Removal,
+    Step,
+    StoredContent,
+    UploadedFile,
+)
 
 __all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "Page", "RemoteRecord", "Step", "Wanted"]
 
@@ -306,12 +316,34 @@ class JobStore:
         """Return how many files are present in a folder."""
         return await self.database.read(lambda connection: people.files_count(connection, folder))
 
+    # Removals after the upload.
+
     async def uploaded(
         self, folder: str, remote_ids: Sequence[int], *, after: str | None = None, limit: int = 100
-    ) -> list[tuple[str, Stamp]]:
+    ) -> list[UploadedFile]:
         """Return present files of a folder that all these remotes have as they are, by path, following ``after``."""
-        ask = partial(people.uploaded, after=after, limit=limit)
+        ask = partial(removals.uploaded, after=after, limit=limit)
         return await self.database.read(lambda connection: ask(connection, folder, remote_ids))
+
+    async def uploaded_count(self, folder: str, remote_ids: Sequence[int]) -> int:
+        """Count the present files of a folder that all these remotes have as they are."""
+        return await self.database.read(lambda connection: removals.count(connection, folder, remote_ids))
+
+    async def begin_removals(self, folder: str, hidden: Sequence[tuple[str, str]]) -> list[int]:
+        """Take note that files, by path, are about to get the hidden names that go with them; return notes' numbers."""
+        return await self._write(lambda work: removals.begin(work, folder, hidden))
+
+    async def end_removals(self, folder: str, ids: Sequence[int], removed: Sequence[str]) -> None:
+        """Take note that these removals are over, and that the files at the paths ``removed`` are gone by them."""
+        await self._write(lambda work: removals.end(work, folder, ids, removed))
+
+    async def altered(self, folder: str, paths: Sequence[str]) -> None:
+        """Take note that files have other bytes than were uploaded, though their stamps are the same: queue them."""
+        await self._write(lambda work: intake.alter(work, folder, paths))
+
+    async def removals(self) -> list[Removal]:
+        """Return the removals that were begun and not ended."""
+        return await self.database.read(removals.begun)
 
     # Settings.
 

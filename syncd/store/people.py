@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import (
     Connection,
     and_,
-    exists,
     false,
     or_,
     select,
@@ -13,11 +12,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from syncd.core.model import Stamp
 from syncd.core.states import Cause, State, sources
 from syncd.store import uploads
 from syncd.store.listing import record
-from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
+from syncd.store.moves import JOBS, Work, load, load_all, move
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
 from syncd.store.schema import file_tallies, files, history, job_tallies, jobs, remotes, settings
 
@@ -58,20 +56,6 @@ def counts(connection: Connection, remote_ids: Sequence[int]) -> Counts:
 def files_count(connection: Connection, folder: str) -> int:
     """Count the files that are present in a folder."""
     return connection.execute(select(file_tallies.c.files).where(file_tallies.c.folder == folder)).scalar() or 0
-
-
-def uploaded(
-    connection: Connection, folder: str, remote_ids: Sequence[int], *, after: str | None, limit: int
-) -> list[tuple[str, Stamp]]:
-    """Return present files of a folder that all the remotes have in their present version, in the order of paths."""
-    if not remote_ids:  # "all of none" would be every file, and what is returned here may be deleted
-        return []
-    has = exists().where(jobs.c.file_id == files.c.id, jobs.c.state == State.DONE, jobs.c.version == files.c.version)
-    statement = select(files).where(files.c.folder == folder, files.c.present)
-    statement = statement.where(*(has.where(jobs.c.remote_id == remote_id) for remote_id in remote_ids))
-    if after is not None:
-        statement = statement.where(files.c.path > after)
-    return [(row.path, stamp_of(row)) for row in connection.execute(statement.order_by(files.c.path).limit(limit))]
 
 
 def order(work: Work, cause: Cause, job_ids: Iterable[int]) -> list[int]:

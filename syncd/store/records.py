@@ -70,6 +70,7 @@ class UploadedFile:
     """
 
     path: str
+    version: int
     stamp: Stamp
     closed: bool
     seen_at: float

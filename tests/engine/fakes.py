@@ -48,6 +48,9 @@ class FakeRemote:
     def hasher(self):
         return _Hasher()
 
+    def recorded(self, *, key, ref, size, sha256):
+        return Content(key=key, size=size, sha256=sha256)
+
     @asynccontextmanager
     async def _request(self, call, *about):
         self.calls.append((call, *about))

@@ -21,12 +21,13 @@ from sqlalchemy import Connection, Engine, event
 from syncd import logs
 from syncd.config.load import Loaded
 from syncd.core.breaker import Breaker, Position
-from syncd.daemon import aftermath as aftermath_module
+from syncd.daemon import after_upload as after_upload_module
 from syncd.daemon import folders as folders_module
 from syncd.daemon import rooms as rooms_module
 from syncd.daemon import service as service_module
 from syncd.daemon.service import Daemon
 from syncd.engine import source as source_module
+from syncd.host import removal as removal_module
 from syncd.remote import multipart as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
@@ -44,7 +45,7 @@ FATAL = ("job.crashed", "daemon.failed", "library")
 """Events that tell of a bug, whatever else happens."""
 DEEPEST = 8
 """Directories that are open on the way to one file."""
-put_away = aftermath_module._put_away
+remove = removal_module.remove
 
 
 class Surroundings:
@@ -78,7 +79,8 @@ class Surroundings:
             (rooms_module, {"time": clocks, "random": SimpleNamespace(random=life.rng.random)}),
             (service_module, {"time": clocks, "_loaded_again": self._loaded_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
-            (aftermath_module, {"_put_away": self._put_away}),
+            (after_upload_module, {"time": clocks}),
+            (removal_module, {"remove": self._remove}),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
             (reader_module, {"engine": self._engine}),
@@ -99,8 +101,10 @@ class Surroundings:
         for connection in self._connections:
             connection.close()
 
-    def _put_away(self, *about: Any) -> bool:
-        return self._world.life is self._life and put_away(*about)  # the dead touch no file
+    def _remove(self, *about: Any, **options: Any) -> None:
+        if self._world.life is not self._life:
+            raise removal_module.Kept("the dead touch no file")
+        remove(*about, **options)
 
     def _engine(self, path: str, *, writing: bool) -> Engine:
         """Return the store's engine, on a disk that may be full."""

@@ -1,4 +1,4 @@
-from syncd.core.model import Stored
+from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import jobs as module
 from syncd.store.jobs import Wanted
@@ -141,7 +141,9 @@ async def test_what_all_remotes_have_as_it_is(store, remote):
     await observe(store, [remote, other], *(seen(name) for name in ("both", "changed", "gone", "half", "moved on")))
 
     async def uploaded(*remote_ids: int) -> list[str]:
-        return [path for path, _ in await store.uploaded(FOLDER, remote_ids)]
+        found = await store.uploaded(FOLDER, remote_ids)
+        assert await store.uploaded_count(FOLDER, remote_ids) == len(found)
+        return [file.path for file in found]
 
     for job in await claim(store, remote):
         await store.finish(job, key=job.path, stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)
@@ -157,8 +159,11 @@ async def test_what_all_remotes_have_as_it_is(store, remote):
     assert await uploaded(remote, other) == ["both"]
     assert await uploaded(remote) == ["both", "half"]
     assert await uploaded() == []
-    ((_, stamp),) = await store.uploaded(FOLDER, [other], after="both", limit=1)
-    assert stamp == seen("moved on", size=3).stamp
+    (file,) = await store.uploaded(FOLDER, [other], after="both", limit=1)
+    assert file.stamp == seen("moved on", size=3).stamp
+    assert [(content.remote_id, content.key, content.proof) for content in file.contents] == [
+        (other, "new", Proof.NONE)
+    ]
 
 
 async def test_settings(store):
@@ -166,3 +171,39 @@ async def test_settings(store):
     await store.set_setting("stopped", "yes")
     await store.set_setting("stopped", "no")
     assert await store.get_setting("stopped") == "no"
+
+
+async def test_removals_are_kept_until_they_are_over(store, remote):
+    await observe(store, remote, seen("a"), seen("b"))
+    ids = await store.begin_removals(FOLDER, [("a", "hidden a"), ("b", "hidden b")])
+    begun = await store.removals()
+    assert [(one.id, one.folder, one.path, one.hidden) for one in begun] == [
+        (ids[0], FOLDER, "a", "hidden a"),
+        (ids[1], FOLDER, "b", "hidden b"),
+    ]
+    await store.end_removals(FOLDER, ids, ["a"])
+    assert await store.removals() == []
+    assert await store.paths(FOLDER) == ["b"]
+
+
+async def test_a_content_that_changed_behind_its_stamp_is_queued_again(store, remote):
+    await observe(store, remote, seen("a"), seen("b"))
+    for job in await claim(store, remote):
+        await store.finish(job, key=job.path, stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)
+    await store.altered(FOLDER, ["a", "unknown"])
+    (job,) = await claim(store, remote)
+    assert (job.path, job.version, job.key) == ("a", 2, None)
+
+
+async def test_a_confirmation_is_kept_with_its_time(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.finish(job, key="k", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED, sha256="5a")
+    content = await store.content(remote, "k")
+    assert (content.proof, content.confirmed_at, content.sha256) == (Proof.NONE, 0.0, "5a")
+    assert await store.uploaded_before("5a")
+    assert not await store.uploaded_before("5b")
+    clock.now += 7
+    await store.confirm(remote, "k", Proof.SIZE)
+    content = await store.content(remote, "k")
+    assert (content.proof, content.confirmed_at) == (Proof.SIZE, clock.now)

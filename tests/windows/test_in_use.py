@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -13,11 +14,10 @@ if sys.platform != "win32":
 import win32con
 import win32file
 
-from syncd.config.model import AfterUpload
 from syncd.core.errors import FileUnreadable
-from syncd.daemon import aftermath
 from syncd.engine.source import FileSource, stamp_of
-from syncd.host import windows_files
+from syncd.host import openat, removal, windows_files
+from syncd.host.removal import Proven, Target
 from tests.e2e.processes import until
 
 
@@ -31,9 +31,24 @@ def opened(path, share=win32con.FILE_SHARE_READ):
         handle.Close()
 
 
-def put_away(path, move=None):
-    what = AfterUpload(action="move", move=str(move)) if move else AfterUpload(action="delete")
-    return aftermath._put_away(str(path.parent), path.name, stamp_of(os.lstat(path)), what)
+class AnyBytes:
+    """Takes whatever the file has for what was uploaded."""
+
+    def update(self, data):
+        pass
+
+    def matches(self):
+        return True
+
+
+def remove(path, move=None):
+    target = None
+    if move:
+        target = Target(str(move))
+        target.make()
+    proven = Proven(stamp=stamp_of(os.lstat(path)), digests=[AnyBytes()], quiet=False)
+    hidden = removal.hidden_name()
+    removal.remove(str(path.parent), path.name, proven, hidden, target=target, stop=threading.Event())
 
 
 @pytest.fixture
@@ -62,55 +77,64 @@ async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, mon
 @pytest.mark.parametrize("to", [None, "sent"])
 def test_what_is_open_stays_until_it_is_closed(file, tmp_path, monkeypatch, to):
     move = to and tmp_path / to
-    monkeypatch.setattr(aftermath, "_copy_exclusively", lambda *_: pytest.fail("a copy would be in vain"))
-    with opened(file):
+    with opened(file), monkeypatch.context() as patch:
+        patch.setattr(removal._Entry, "_copy", lambda *_: pytest.fail("a copy would be in vain"))
         for _ in range(2):
-            with pytest.raises(PermissionError):
-                put_away(file, move)
+            with pytest.raises(OSError, match="another program has it for itself"):
+                remove(file, move)
     assert file.read_bytes() == b"content"
     assert not to or os.listdir(move) == []
-    assert put_away(file, move)
+    remove(file, move)
     assert os.listdir(file.parent) == []
     assert not to or (move / "a.jpg").read_bytes() == b"content"
 
 
-def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path, monkeypatch):
-    """As a rename to another disk fails; under wine all of them may be one."""
+def test_what_somebody_writes_to_stays(file):
+    with file.open("r+b"), pytest.raises(removal.Kept, match="open for writing"):
+        remove(file)
+    assert file.read_bytes() == b"content"
+    remove(file)
+    assert os.listdir(file.parent) == []
 
-    def rename(source, target):
-        raise OSError(None, "not the same disk", source, 17)
 
-    monkeypatch.setattr(os, "rename", rename)
-    with opened(file), pytest.raises(PermissionError):
-        put_away(file, tmp_path / "sent")
+@pytest.fixture
+def other_disk(monkeypatch):
+    """Have a rename into another folder fail as one to another disk does; under wine all of them may be one."""
+    real = windows_files.rename
+
+    def rename(directory, name, wanted, *, into=None):
+        if into is not None and not os.path.sameopenfile(directory, into):
+            raise OSError(None, "not the same disk", name, 17)
+        real(directory, name, wanted)
+
+    monkeypatch.setattr(openat, "rename", rename)
+
+
+@pytest.mark.usefixtures("other_disk")
+def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path):
+    with opened(file), pytest.raises(OSError, match="another program has it for itself"):
+        remove(file, tmp_path / "sent")
     assert os.listdir(tmp_path / "sent") == []
-    assert put_away(file, tmp_path / "sent")
+    remove(file, tmp_path / "sent")
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"content"
     assert os.listdir(tmp_path / "sent") == ["a.jpg"]
     assert os.listdir(file.parent) == []
 
 
-def test_what_is_marked_read_only_says_so_and_is_not_copied_in_vain(file, tmp_path, monkeypatch):
-    def rename(source, target):
-        raise OSError(None, "not the same disk", source, 17)
-
+def test_what_is_marked_read_only_says_so_and_stays(file, tmp_path):
     file.chmod(0o444)
-    with pytest.raises(PermissionError, match="marked read-only"):
-        put_away(file)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", rename)
-        patch.setattr(aftermath, "_copy_exclusively", lambda *_: pytest.fail("a copy would be in vain"))
+    for move in (None, tmp_path / "sent"):
         with pytest.raises(PermissionError, match="marked read-only"):
-            put_away(file, tmp_path / "sent")
-    assert put_away(file, tmp_path / "sent")
+            remove(file, move)
+    file.chmod(0o666)
+    remove(file, tmp_path / "sent")
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"content"
-    (tmp_path / "sent" / "a.jpg").chmod(0o666)
 
 
 def test_a_name_that_is_taken_in_another_spelling_stays_as_it_is(file, tmp_path):
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent" / "A.JPG").write_bytes(b"first")
-    assert put_away(file, tmp_path / "sent")
+    remove(file, tmp_path / "sent")
     assert {path.name: path.read_bytes() for path in (tmp_path / "sent").iterdir()} == {
         "A.JPG": b"first",
         "a-1.jpg": b"content",

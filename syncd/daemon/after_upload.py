@@ -1,0 +1,331 @@
+"""Deletes or moves local files after their upload: ``after_upload: keep | delete | {move: DIR}``.
+
+Driven by the store alone, so that the next start makes up for a crash between the confirmation and the removal. Each
+removal is written down before the file is touched; what a crash interrupts is put back under its own name.
+"""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from syncd.config.model import Folder
+from syncd.core.names import displayed
+from syncd.core.states import State
+from syncd.daemon.deletion_check import DeletionCheck
+from syncd.daemon.rooms import Rooms
+from syncd.host import removal
+from syncd.host.removal import CHANGED, Altered, Kept, Proven, Target
+from syncd.store.jobs import Change
+from syncd.store.records import UploadedFile
+
+log = structlog.get_logger()
+
+BATCH = 200
+"""Files that are removed between two writes to the store."""
+GATHER = 0.5
+"""Seconds between two sweeps at least, for several files to gather."""
+SHARE = 10
+"""So many times as long as a sweep took is the pause after it."""
+AGAIN, SELDOM = 60.0, 3600.0
+"""Seconds after which a file that was kept is tried again, at first and at most: each time twice as long."""
+MOST_WAITING = 50_000
+"""Files of which that is remembered."""
+TOLD = 60.0
+"""Seconds in which no second ``file.kept`` tells of the same folder and reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Waiting:
+    """A file that was kept: which version of it, why, until when it is left alone, and how long that is."""
+
+    version: int
+    reason: str
+    until: float
+    pause: float
+
+
+class AfterUpload:
+    """Deletes or moves what was uploaded, in the folders that ask for it."""
+
+    def __init__(self, rooms: Rooms, *, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._rooms = rooms
+        self._stopped = stopped
+        self._check = DeletionCheck(rooms, clock=time.time)
+        self._wake = asyncio.Event()
+        self._prompt = asyncio.Event()
+        self._targets: dict[str, Target] = {}
+        self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self._kept: dict[str, Counter[str]] = {}
+        self._told: dict[tuple[str, str], tuple[int, float]] = {}
+        self._pending: set[str] = set()  # folders in which an interrupted removal can't be undone yet
+        self._suspensions = 0
+        self._generation = 0
+        self._stop = threading.Event()
+        self._removing: asyncio.Task[None] | None = None
+        rooms.store.on_change.append(self._noticed)
+
+    def _noticed(self, change: Change) -> None:
+        if change.after is State.DONE:
+            self._wake.set()
+
+    # What others ask of it.
+
+    def detail(self, folder: str) -> str | None:
+        """Return how many files of a folder are kept that were to be deleted or moved, and why; None if none is."""
+        kept = self._kept.get(folder)
+        if not kept:
+            return None
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in kept.most_common(3))
+        return f"{kept.total()} uploaded but kept here ({reasons})"
+
+    def wake(self) -> None:
+        """Look at once for files that may go."""
+        self._prompt.set()
+        self._wake.set()
+
+    @asynccontextmanager
+    async def suspended(self) -> AsyncGenerator[None]:
+        """Begin no removal as long as the context lasts, which begins when the one in progress is finished."""
+        self._suspensions += 1
+        self._generation += 1
+        self._stop.set()
+        try:
+            while self._removing is not None:
+                await asyncio.wait({self._removing})
+            yield
+        finally:
+            self._suspensions -= 1
+            if not self._suspensions:
+                self._stop.clear()
+            self.wake()
+
+    async def take_over(self) -> None:
+        """Make the directories that files are moved to, as the configuration says now, and forget what was kept."""
+        folders = self._rooms.folders.settings.values()
+        wanted = {
+            folder.path: str(folder.after_upload.directory) for folder in folders if folder.after_upload.directory
+        }
+        self._targets = {
+            path: self._targets[path]
+            if path in self._targets and self._targets[path].path == directory
+            else Target(directory)
+            for path, directory in wanted.items()
+        }
+        for target in self._targets.values():
+            if not target.made:
+                await asyncio.to_thread(target.make)
+        removing = {folder.path for folder in folders if folder.after_upload.action != "keep"}
+        self._kept = {path: kept for path, kept in self._kept.items() if path in removing}
+        self._waiting.clear()
+
+    async def affected(self, folder: Folder) -> int:
+        """Count the files that are uploaded and still here, and so are the first to go."""
+        if not self._rooms.remote_ids.keys() >= set(folder.remotes):
+            return 0
+        return await self._rooms.store.uploaded_count(folder.path, self._rooms.ids_of(folder.remotes))
+
+    async def recover(self) -> None:
+        """Put back what a removal that was interrupted has hidden, as far as its folder is there; begin with this."""
+        before, self._pending = self._pending, set()
+        for begun in await self._rooms.store.removals():
+            try:
+                name = await asyncio.to_thread(removal.recover, begun.folder, begun.path, begun.hidden)
+            except OSError as error:
+                self._pending.add(begun.folder)
+                if begun.folder not in before:
+                    before.add(begun.folder)
+                    log.warning("file.removal_pending", folder=displayed(begun.folder), reason=error.strerror)
+                continue
+            if name is not None:
+                log.warning(
+                    "file.removal_undone", folder=displayed(begun.folder), path=displayed(begun.path), name=name
+                )
+            await self._rooms.store.end_removals(begun.folder, [begun.id], [])
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wake.clear()
+            self._prompt.clear()
+            started = time.monotonic()
+            await self.sweep()
+            # There is no hurry: a sweep that looks through many files must not follow on the last one's heels.
+            await _either(self._prompt, max(GATHER, SHARE * (time.monotonic() - started)))
+            await _either(self._wake, AGAIN)
+
+    async def sweep(self) -> None:
+        """Remove all that may go now."""
+        if self._suspensions or self._stopped():
+            return
+        if self._pending:
+            await self.recover()
+        generation = self._generation
+        visited: dict[tuple[str, str], _Waiting] = {}
+        for folder in list(self._rooms.folders.settings.values()):
+            if folder.after_upload.action == "keep":
+                continue
+            kept = await self._sweep_folder(folder, generation, visited)
+            if generation != self._generation:
+                return
+            self._kept[folder.path] = kept
+            self._tell(folder.path, kept)
+        self._waiting = visited
+
+    # One folder.
+
+    async def _sweep_folder(
+        self, folder: Folder, generation: int, visited: dict[tuple[str, str], _Waiting]
+    ) -> Counter[str]:
+        """Remove what may go; return how many files are kept, by reason."""
+        kept: Counter[str] = Counter()
+        if not self._rooms.remote_ids.keys() >= set(folder.remotes):
+            return kept  # in the middle of a reload
+        ids = self._rooms.ids_of(folder.remotes)
+        after = None
+        while files := await self._rooms.store.uploaded(folder.path, ids, after=after, limit=BATCH):
+            after = files[-1].path
+            reasons = await self._judge(folder, files)
+            ready = [file for file in files if file.path not in reasons]
+            reasons |= await self._remove(folder, ready, generation)
+            if generation != self._generation:
+                break
+            kept.update(reasons.values())
+            for file in files:
+                if file.path in reasons and len(visited) < MOST_WAITING:
+                    visited[folder.path, file.path] = self._wait(folder.path, file, reasons[file.path])
+        return kept
+
+    def _wait(self, folder: str, file: UploadedFile, reason: str) -> _Waiting:
+        """Return when a file that is kept is tried again."""
+        before, now = self._before(folder, file), time.monotonic()
+        if before is not None and before.until > now:
+            return before
+        pause = min(SELDOM, before.pause * 2) if before is not None and before.reason == reason else AGAIN
+        return _Waiting(version=file.version, reason=reason, until=now + pause, pause=pause)
+
+    def _before(self, folder: str, file: UploadedFile) -> _Waiting | None:
+        """Return how it went with a file before, if that was the same version of it."""
+        before = self._waiting.get((folder, file.path))
+        return before if before is not None and before.version == file.version else None
+
+    async def _judge(self, folder: Folder, files: Sequence[UploadedFile]) -> dict[str, str]:
+        """Return why files are kept, by path; the others may go."""
+        now = time.monotonic()
+
+        async def reason(file: UploadedFile) -> str | None:
+            before = self._before(folder.path, file)
+            if before is not None and before.until > now:
+                return before.reason
+            try:
+                await self._check.check(folder, file)
+            except Kept as kept:
+                return str(kept)
+            return None
+
+        reasons = await asyncio.gather(*map(reason, files))
+        return {file.path: why for file, why in zip(files, reasons, strict=True) if why is not None}
+
+    async def _remove(self, folder: Folder, files: Sequence[UploadedFile], generation: int) -> dict[str, str]:
+        """Remove files; return why those that stay do."""
+        if not files:
+            return {}
+        store = self._rooms.store
+        orders = [_Order(file.path, self._check.proven(file), removal.hidden_name()) for file in files]
+        ids = await store.begin_removals(folder.path, [(order.path, order.hidden) for order in orders])
+        batch = _Batch(folder, self._targets.get(folder.path), self._stop)
+        if generation == self._generation and not self._stopped():
+            await self._finish(partial(batch.remove, orders))
+        await store.end_removals(folder.path, ids, batch.removed)
+        event = "file.deleted" if folder.after_upload.action == "delete" else "file.moved"
+        for path in batch.removed:
+            log.info(event, path=displayed(path), folder=displayed(folder.path))
+        await store.altered(folder.path, batch.altered)
+        for path, reason in batch.kept.items():
+            if reason == CHANGED:
+                self._rooms.folders.doubt(folder.path, path)
+        return batch.kept
+
+    async def _finish(self, work: Callable[[], None]) -> None:
+        """Do ``work`` in a thread; a cancellation ends it between two files, and is waited for."""
+        self._removing = removing = asyncio.create_task(asyncio.to_thread(work))
+        try:
+            await asyncio.shield(removing)
+        except asyncio.CancelledError:
+            self._stop.set()
+            await asyncio.wait({removing})
+            raise
+        finally:
+            self._removing = None
+
+    def _tell(self, folder: str, kept: Counter[str]) -> None:
+        """Log how many files are kept for which reason, where that has changed."""
+        now = time.monotonic()
+        for reason, count in kept.items():
+            before, at = self._told.get((folder, reason), (0, -TOLD))
+            if count != before and now - at >= TOLD:
+                self._told[folder, reason] = count, now
+                log.warning("file.kept", folder=displayed(folder), reason=reason, count=count)
+        for key in [key for key in self._told if key[0] == folder and key[1] not in kept]:
+            del self._told[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A file that is to be removed, and the name that it has for a moment."""
+
+    path: str
+    proven: Proven
+    hidden: str
+
+
+class _Batch:
+    """Removes files of one folder, one after the other, in a thread; ``stop`` ends it between two."""
+
+    def __init__(self, folder: Folder, target: Target | None, stop: threading.Event) -> None:
+        self._folder = folder
+        self._target = target
+        self._stop = stop
+        self.removed: list[str] = []
+        self.altered: list[str] = []
+        self.kept: dict[str, str] = {}
+        """Why files stay, by path."""
+
+    def remove(self, orders: Sequence[_Order]) -> None:
+        """Do it, as far as ``stop`` allows."""
+        for order in orders:
+            if self._stop.is_set():
+                return
+            if reason := self._reason_to_stay(order):
+                self.kept[order.path] = reason
+            else:
+                self.removed.append(order.path)
+
+    def _reason_to_stay(self, order: _Order) -> str | None:
+        try:
+            removal.remove(
+                self._folder.path, order.path, order.proven, order.hidden, target=self._target, stop=self._stop
+            )
+        except Altered as kept:
+            self.altered.append(order.path)
+            return str(kept)
+        except Kept as kept:
+            return str(kept)
+        except FileNotFoundError:  # the watch finds out what became of it
+            return CHANGED
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, or for so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
