@@ -1,9 +1,10 @@
 """Many small files through ``syncd once`` to ``syncd serve``, beside a bare client that does the same requests.
 
-    .venv/bin/python bench/once.py [--files 1000] [--size 204800]
+    .venv/bin/python bench/once.py [--files 1000] [--size 204800] [--after keep delete move]
 
 Prints, for each service: files a second, CPU seconds and peak memory of both processes, and the ratio of syncd's wall
 time to the bare client's, measured in the same run: what hashing, the store and the log cost on top of the requests.
+``--after`` has the same files uploaded once for each ``after_upload``, and their wall times compared with the first.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,16 +53,19 @@ class Receiver:
         self.cpu = usage.ru_utime + usage.ru_stime
 
 
-def run_once(folder, url, kind):
+def run_once(folder, url, kind, after):
     """Returns wall seconds, CPU seconds and peak MiB of ``syncd once``."""
     remote = {"type": kind, "url": url, **({"pool_id": POOL} if kind == "multipart" else {})}
     config = folder / f"{kind}.yaml"
+    action = {"move": str(folder / "moved")} if after == "move" else after
+    shutil.rmtree(folder / "copies", ignore_errors=True)
+    shutil.copytree(folder / "files", folder / "copies")
     config.write_text(
         json.dumps(
             {
-                "folders": [{"path": "files", "remote": "it", "settle": "0s"}],
+                "folders": [{"path": "copies", "remote": "it", "settle": "0s", "after_upload": action}],
                 "remotes": {"it": remote},
-                "state_dir": f"state-{kind}",
+                "state_dir": f"state-{kind}-{after}",
             }
         )
     )
@@ -76,6 +81,7 @@ def run_once(folder, url, kind):
     child.returncode = os.waitstatus_to_exitcode(code)
     child.stdout.close()
     assert child.returncode == 0, summary
+    assert after == "keep" or not list((folder / "copies").iterdir()), "files that were to go are still there"
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
@@ -118,6 +124,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--size", type=int, default=200 * 1024)
+    parser.add_argument("--after", nargs="+", choices=["keep", "delete", "move"], default=["keep"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -125,14 +132,17 @@ def main():
         for kind in ("multipart", "image"):
             with Receiver(folder / f"bare-{kind}") as receiver:
                 floor = asyncio.run(bare(folder / "files", receiver.url, kind))
-            with Receiver(folder / f"server-{kind}") as receiver:
-                wall, cpu, peak = run_once(folder, receiver.url, kind)
-            print(
-                f"{kind:9}  {given.files / wall:6.0f} files/s  {wall:5.1f} s  "
-                f"client {cpu:.1f} s CPU, {peak:.0f} MiB peak  "
-                f"server {receiver.cpu:.1f} s CPU, {receiver.peak:.0f} MiB peak  "
-                f"{wall / floor:.2f} x the bare client"
-            )
+            first = None
+            for after in given.after:
+                with Receiver(folder / f"server-{kind}-{after}") as receiver:
+                    wall, cpu, peak = run_once(folder, receiver.url, kind, after)
+                first = first or wall
+                print(
+                    f"{kind:9}  {after:6}  {given.files / wall:6.0f} files/s  {wall:5.1f} s  "
+                    f"client {cpu:.1f} s CPU, {peak:.0f} MiB peak  "
+                    f"server {receiver.cpu:.1f} s CPU, {receiver.peak:.0f} MiB peak  "
+                    f"{wall / floor:.2f} x the bare client, {wall / first:.2f} x {given.after[0]}"
+                )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ BATCH = 200
 GATHER = 0.5
 """Seconds between two sweeps at least, for several files to gather."""
 SHARE = 10
-"""So many times as long as a sweep took is the pause after it."""
+"""So many times as long as a sweep took is the pause after it, as far as it found nothing but files that are kept."""
 AGAIN, SELDOM = 60.0, 3600.0
 """Seconds after which a file that was kept is tried again, at first and at most: each time twice as long."""
 MOST_WAITING = 50_000
@@ -155,15 +155,17 @@ class AfterUpload:
             self._wake.clear()
             self._prompt.clear()
             started = time.monotonic()
-            await self.sweep()
-            # There is no hurry: a sweep that looks through many files must not follow on the last one's heels.
-            await _either(self._prompt, max(GATHER, SHARE * (time.monotonic() - started)))
+            removed = await self.sweep()
+            kept = sum(counter.total() for counter in self._kept.values())
+            in_vain = (time.monotonic() - started) * kept / max(1, kept + removed)
+            await _either(self._prompt, max(GATHER, SHARE * in_vain))
             await _either(self._wake, AGAIN)
 
-    async def sweep(self) -> None:
-        """Remove all that may go now."""
+    async def sweep(self) -> int:
+        """Remove all that may go now; return how many files that were."""
+        removed = 0
         if self._suspensions or self._stopped():
-            return
+            return removed
         if self._pending:
             await self.recover()
         generation = self._generation
@@ -171,22 +173,25 @@ class AfterUpload:
         for folder in list(self._rooms.folders.settings.values()):
             if folder.after_upload.action == "keep":
                 continue
-            kept = await self._sweep_folder(folder, generation, visited)
+            gone, kept = await self._sweep_folder(folder, generation, visited)
+            removed += gone
             if generation != self._generation:
-                return
+                return removed
             self._kept[folder.path] = kept
             self._tell(folder.path, kept)
         self._waiting = visited
+        return removed
 
     # One folder.
 
     async def _sweep_folder(
         self, folder: Folder, generation: int, visited: dict[tuple[str, str], _Waiting]
-    ) -> Counter[str]:
-        """Remove what may go; return how many files are kept, by reason."""
+    ) -> tuple[int, Counter[str]]:
+        """Remove what may go; return how many files that were, and how many are kept, by reason."""
+        removed = 0
         kept: Counter[str] = Counter()
         if not self._rooms.remote_ids.keys() >= set(folder.remotes):
-            return kept  # in the middle of a reload
+            return removed, kept  # in the middle of a reload
         ids = self._rooms.ids_of(folder.remotes)
         after = None
         while files := await self._rooms.store.uploaded(folder.path, ids, after=after, limit=BATCH):
@@ -196,11 +201,12 @@ class AfterUpload:
             reasons |= await self._remove(folder, ready, generation)
             if generation != self._generation:
                 break
+            removed += len(files) - len(reasons)
             kept.update(reasons.values())
             for file in files:
                 if file.path in reasons and len(visited) < MOST_WAITING:
                     visited[folder.path, file.path] = self._wait(folder.path, file, reasons[file.path])
-        return kept
+        return removed, kept
 
     def _wait(self, folder: str, file: UploadedFile, reason: str) -> _Waiting:
         """Return when a file that is kept is tried again."""
