@@ -1,7 +1,7 @@
 """Starts the worker when it is needed, talks to it, and ends it when it is idle, hangs or dies.
 
 The worker inherits its end of one socket and nothing else: no open file of the daemon, no environment that may hold a
-token, no terminal whose Ctrl-C is meant for the daemon.
+token, no terminal whose Ctrl-C is meant for the daemon. What it sends is not trusted: an image may have taken it over.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import sys
 
 import structlog
 
-from syncd.preview.protocol import ANSWER, REQUEST, Unshowable
+from syncd.preview.protocol import ANSWER, GREETING, LARGEST_ANSWER, LONGEST_REASON, PICTURES, REQUEST, Unshowable
 
 if sys.platform == "win32":
     from syncd.preview import windows as system
@@ -44,6 +44,7 @@ class Renderer:
         self._patience = patience
         self._turn = asyncio.Lock()
         self._worker: _Worker | None = None
+        self._layers: tuple[str, ...] = ()
         self._retiring: asyncio.TimerHandle | None = None
 
     @property
@@ -72,10 +73,11 @@ class Renderer:
 
     async def _tried(self, descriptor: int, edge: int) -> bytes:
         for _ in range(TRIES):
-            self._worker = self._worker or _Worker()
+            worker = await self._present()
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._worker.ask(descriptor, edge)
+                    self._report(await worker.sandbox())
+                    return await worker.ask(descriptor, edge)
             except TimeoutError:
                 await self._end()
                 raise Unshowable("it takes too long to be shown") from None
@@ -85,6 +87,20 @@ class Renderer:
                 if code == system.EXHAUSTED:
                     break
         raise Unshowable("it takes too much to be shown")
+
+    async def _present(self) -> "_Worker":
+        """Return a worker that may make one more picture."""
+        if self._worker and self._worker.asked == PICTURES:
+            await self._end()
+        self._worker = self._worker or _Worker()
+        return self._worker
+
+    def _report(self, layers: tuple[str, ...]) -> None:
+        """Log what the worker's sandbox is made of, once and whenever it changes."""
+        if layers != self._layers:
+            self._layers = layers
+            missing = [layer for layer in system.LAYERS if layer not in layers]
+            log.info("preview.sandboxed", layers=list(layers), missing=missing)
 
     def _stay(self) -> None:
         if self._retiring:
@@ -107,6 +123,8 @@ class _Worker:
     """The process and our end of its socket."""
 
     def __init__(self) -> None:
+        self.asked = 0
+        self._sandbox: tuple[str, ...] | None = None
         self._channel, theirs = socket.socketpair()
         try:
             self._channel.setblocking(False)
@@ -118,23 +136,39 @@ class _Worker:
         finally:
             theirs.close()
 
+    async def sandbox(self) -> tuple[str, ...]:
+        """Return the layers of its sandbox that are in force, as it told before it got any image; or :class:`_Died`."""
+        if self._sandbox is None:
+            (length,) = GREETING.unpack(await self._receive(GREETING.size))
+            self._sandbox = tuple((await self._receive(length)).decode().split())
+        return self._sandbox
+
     async def ask(self, descriptor: int, edge: int) -> bytes:
         """Return a picture; :class:`Unshowable` or :class:`_Died`."""
         try:
             self.process.send(self._channel, REQUEST.pack(edge), descriptor)
-            found, length = ANSWER.unpack(await self._receive(ANSWER.size))
-            body = await self._receive(length)
         except OSError:
             raise _Died from None
-        if not found:
-            raise Unshowable(body.decode())
-        return body
+        self.asked += 1
+        found, length = ANSWER.unpack(await self._receive(ANSWER.size))
+        if length > (LARGEST_ANSWER if found else LONGEST_REASON):
+            raise _Died
+        body = await self._receive(length)
+        if found:
+            return body
+        reason = body.decode("ascii", "replace")
+        if not reason.isprintable():
+            raise _Died
+        raise Unshowable(reason)
 
     async def _receive(self, length: int) -> bytes:
         loop = asyncio.get_running_loop()
         parts = bytearray()
         while len(parts) < length:
-            part = await loop.sock_recv(self._channel, min(READ, length - len(parts)))
+            try:
+                part = await loop.sock_recv(self._channel, min(READ, length - len(parts)))
+            except OSError:
+                raise _Died from None
             if not part:
                 raise _Died
             parts += part

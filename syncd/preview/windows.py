@@ -1,4 +1,4 @@
-"""The worker on Windows: an open file is duplicated into it, and the limits are those of the job that it is in.
+"""The worker on Windows: an open file is duplicated into it, and its sandbox is the limits of the job that it is in.
 
 It inherits nothing at all: its end of the channel comes by its standard input, when it is in its job already.
 """
@@ -19,6 +19,8 @@ assert sys.platform == "win32"
 
 EXHAUSTED = 1816
 """ERROR_NOT_ENOUGH_QUOTA: the code of a worker that has computed for too long."""
+LAYERS = ("limits",)
+"""Of the sandbox: those that there can be on this system."""
 _HANDLE = struct.Struct(">Q")
 """Follows a request: the number that the open file has in the worker."""
 
@@ -70,9 +72,9 @@ class Process:
         return code
 
 
-def begin() -> socket.socket:
-    """Return the worker's end of the channel."""
-    return socket.fromshare(sys.stdin.buffer.read())
+def begin() -> tuple[socket.socket, tuple[str, ...]]:
+    """Return the worker's end of the channel, and :data:`LAYERS`: it does not start without."""
+    return socket.fromshare(sys.stdin.buffer.read()), LAYERS
 
 
 def receive(channel: socket.socket, length: int) -> tuple[bytes, int] | None:

@@ -1,7 +1,7 @@
 """The process that decodes images: started with one end of a socket, and ending with the other.
 
-Run as ``python -m syncd.preview.worker``. Its limits are the second line behind those of :mod:`syncd.preview.picture`:
-memory and time that a decoder takes in spite of them, and on Unix nothing written anywhere.
+Run as ``python -m syncd.preview.worker``. Its sandbox is the second line behind the limits of
+:mod:`syncd.preview.picture`: what a decoder that an image has taken over can reach is this image, and the socket.
 """
 
 import os
@@ -11,8 +11,8 @@ import threading
 from contextlib import suppress
 from queue import SimpleQueue
 
-from syncd.preview.picture import render
-from syncd.preview.protocol import ANSWER, REQUEST, Unshowable
+from syncd.preview.picture import load, render
+from syncd.preview.protocol import ANSWER, GREETING, REQUEST, Unshowable
 
 if sys.platform == "win32":
     from syncd.preview import windows as system
@@ -22,7 +22,10 @@ else:
 
 def main() -> None:
     """Answer one request after the other until the daemon is gone."""
-    channel = system.begin()
+    load()
+    channel, layers = system.begin()
+    greeting = " ".join(layers).encode()
+    channel.sendall(GREETING.pack(len(greeting)) + greeting)
     requests: SimpleQueue[tuple[bytes, int]] = SimpleQueue()
     threading.Thread(target=_listen, args=(channel, requests), daemon=True).start()
     while True:

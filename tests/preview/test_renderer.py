@@ -143,8 +143,10 @@ async def test_it_has_nothing_of_ours(renderer, tmp_path, monkeypatch):
 ORPHANS = """
 import asyncio, sys
 from contextlib import suppress
+import structlog
 from syncd.preview.protocol import Unshowable
 from syncd.preview.renderer import Renderer
+structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
 async def main():
     renderer = Renderer()
     with open(sys.argv[1], "rb") as first, open(sys.argv[2], "rb") as second:

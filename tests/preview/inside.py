@@ -1,0 +1,279 @@
+"""What a decoder that an image has taken over would try: run in a process that confines itself as the worker does.
+
+The parent starts it by the worker's own ``system.Process``, and sends it one request. The environment says which layers
+are put in force (LAYERS; the others are left out as if the system did not have them), what is tried (TRY), with which
+file, addresses and user (FILE, PORT, ABSTRACT, USER), and the time that it has (SECONDS, PICTURES). One word comes
+back: what the attempt came to.
+"""
+
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from syncd.preview import confine, kernel, protocol, unix
+from syncd.preview.picture import load
+
+ENV = os.environ
+opened: list[int] = []
+"""A file that was open before, for writing."""
+ATTEMPTS: dict[str, Callable[[], object]] = {}
+GIB = 1024**3
+PTRACE_SEIZE = 0x4206
+GET_NO_NEW_PRIVS = 39
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def attempt(function):
+    ATTEMPTS[function.__name__] = function
+    return function
+
+
+def checked(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "")
+
+
+@attempt
+def open_for_reading():
+    open(ENV["FILE"], "rb").close()
+
+
+@attempt
+def open_for_writing():
+    open(ENV["FILE"], "r+b").close()
+
+
+@attempt
+def create_a_file():
+    open(ENV["FILE"] + ".new", "xb").close()
+
+
+@attempt
+def remove_a_file():
+    os.unlink(ENV["FILE"] + ".old")
+
+
+@attempt
+def make_a_folder():
+    os.mkdir(ENV["FILE"] + ".folder")
+
+
+@attempt
+def list_a_folder():
+    os.listdir(os.path.dirname(ENV["FILE"]))
+
+
+@attempt
+def open_by_proc():
+    """The open file once more, by its name in /proc, and for writing."""
+    os.close(os.open("/proc/self/fd/1", os.O_WRONLY))
+
+
+@attempt
+def ask_of_a_file():
+    os.stat(ENV["FILE"])
+
+
+@attempt
+def change_a_mode():
+    os.chmod(ENV["FILE"], 0o777)
+
+
+@attempt
+def change_an_owner():
+    os.chown(ENV["FILE"], 1, 1)
+
+
+@attempt
+def connect_to_loopback():
+    with socket.socket() as client:
+        client.connect(("127.0.0.1", int(ENV["PORT"])))
+
+
+@attempt
+def listen():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+
+@attempt
+def make_a_udp_socket():
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+
+
+@attempt
+def make_a_socket_pair():
+    socket.socketpair()
+
+
+@attempt
+def connect_to_an_abstract_socket():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\0" + ENV["ABSTRACT"])
+
+
+@attempt
+def connect_to_a_unix_socket():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(ENV["FILE"] + ".socket")
+
+
+@attempt
+def execute():
+    """The parent sees the code of ``true``, and no answer."""
+    os.execv("/bin/true", ["true"])
+
+
+@attempt
+def execute_as_root():
+    """A set-uid program makes a folder where only root can: its code says whether it could."""
+    os.execv(ENV["FILE"], ["mkdir", ENV["FILE"] + ".folder"])
+
+
+@attempt
+def fork():
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+@attempt
+def spawn():
+    os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+
+
+@attempt
+def start_a_thread():
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+
+
+@attempt
+def signal_the_parent():
+    os.kill(os.getppid(), signal.SIGURG)  # ignored, unless somebody has asked for it
+
+
+@attempt
+def signal_the_group():
+    os.kill(0, signal.SIGURG)
+
+
+@attempt
+def trace_the_parent():
+    checked(libc.ptrace(PTRACE_SEIZE, os.getppid(), None, None))  # stops nothing; ends with this process
+
+
+@attempt
+def limit_the_parent():
+    resource.prlimit(os.getppid(), resource.RLIMIT_CORE)
+
+
+@attempt
+def raise_the_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+
+
+@attempt
+def raise_the_soft_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (4 * GIB, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+@attempt
+def raise_the_file_size():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+
+
+@attempt
+def raise_the_computing():
+    resource.setrlimit(resource.RLIMIT_CPU, (100_000, 100_000))
+
+
+@attempt
+def take_memory():
+    mmap.mmap(-1, 2 * GIB).close()
+
+
+@attempt
+def write_to_an_open_file():
+    assert os.write(opened[0], b"x") == 1
+
+
+@attempt
+def open_many():
+    for _ in range(100):
+        os.dup(0)
+
+
+@attempt
+def run_what_it_wrote():
+    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+
+
+@attempt
+def gain_privileges():
+    """What the kernel itself says of new privileges: 1 is that there are none."""
+    if kernel.prctl(GET_NO_NEW_PRIVS):
+        raise PermissionError(errno.EPERM, "")
+
+
+@attempt
+def have_the_parent_signalled():
+    """By the kernel, when something comes to the open file."""
+    fcntl.fcntl(opened[0], fcntl.F_SETOWN, os.getppid())
+
+
+@attempt
+def compute_for_long():
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        pass
+
+
+@attempt
+def compute_in_spite_of_the_signal():
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    compute_for_long()
+
+
+def only(layers):
+    """Leave out the layers that are not wanted, as if the system did not have them."""
+    confine.LAYERS = {name: layer for name, layer in confine.LAYERS.items() if name in layers}
+    if "limits" not in layers:
+        unix._set = lambda *_: False
+
+
+def tried(function):
+    try:
+        function()
+    except MemoryError:
+        return "MemoryError"
+    except (OSError, ValueError, RuntimeError) as error:
+        code = getattr(error, "errno", None)
+        return errno.errorcode[code] if code else type(error).__name__
+    return "done"
+
+
+def main():
+    load()
+    only(ENV["LAYERS"].split())
+    opened.append(os.open(ENV["FILE"] + ".own", os.O_RDWR))
+    unix.SECONDS, unix.PICTURES = (int(ENV[name]) for name in ("SECONDS", "PICTURES"))
+    if user := int(ENV["USER"]):
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    channel, _ = unix.begin()
+    unix.receive(channel, protocol.REQUEST.size)
+    channel.sendall(tried(ATTEMPTS[ENV["TRY"]]).encode())
+    os._exit(0)

@@ -1,0 +1,84 @@
+"""What ``inside.py`` has its attempts on, and what starts it."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from syncd.preview import kernel, seccomp, unix
+from syncd.preview.protocol import PICTURES, REQUEST, SECONDS
+
+ROOT = Path(__file__).parents[2]
+ALL = " ".join(unix.LAYERS)
+IS_ROOT = os.geteuid() == 0
+
+
+def landlock_version():
+    try:
+        return kernel.syscall(444, 0, 0, 1)
+    except OSError:
+        return 0
+
+
+def lacking(layer, version=1):
+    """Return why this kernel can't be tried with a layer; None if it can."""
+    if layer == "landlock" and landlock_version() < version:
+        return f"the kernel has version {landlock_version()} of Landlock, this takes {version}"
+    if layer == "seccomp" and "Seccomp:" not in Path("/proc/self/status").read_text():
+        return "the kernel has no seccomp"
+    if layer == "seccomp" and os.uname().machine not in seccomp.AUDIT_ARCH:
+        return f"there is no filter for {os.uname().machine}"
+    return None
+
+
+def need(layers):
+    for layer in layers.split():
+        if reason := lacking(layer):
+            pytest.skip(reason)
+
+
+class Target:
+    """What an attempt is made on: a file, sockets that somebody listens at, and a process that starts it."""
+
+    def __init__(self, folder):
+        self.file = folder / "file"
+        self.file.write_bytes(b"a secret")
+        for suffix in (".own", ".old"):
+            self.file.with_name(f"file{suffix}").touch()
+        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.abstract, self.unix = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+        self.abstract.bind("\0syncd-test-" + os.urandom(8).hex())
+        self.unix.bind(str(self.file) + ".socket")
+        for listener in (self.abstract, self.unix):
+            listener.listen()
+
+    def close(self):
+        for listener in (self.tcp, self.abstract, self.unix):
+            listener.close()
+
+    def tries(self, what, layers, *, file=None, user=0, seconds=SECONDS, pictures=PICTURES):
+        """Return what came of an attempt: the answer, and if there was none the process's code."""
+        environment = {
+            "TRY": what,
+            "LAYERS": layers,
+            "FILE": str(file or self.file),
+            "PORT": str(self.tcp.getsockname()[1]),
+            "ABSTRACT": self.abstract.getsockname()[1:].decode(),
+            "USER": str(user),
+            "SECONDS": str(seconds),
+            "PICTURES": str(pictures),
+            "PYTHONPATH": str(ROOT),
+        }
+        ours, theirs = socket.socketpair()
+        with ours, self.file.open("rb") as image:
+            with theirs:
+                process = unix.Process(
+                    ("-P", "-c", "from tests.preview import inside; inside.main()"), theirs, environment
+                )
+            try:
+                process.send(ours, REQUEST.pack(100), image.fileno())
+                answer = ours.recv(100).decode()
+                return answer or process._popen.wait()
+            finally:
+                process.end()
