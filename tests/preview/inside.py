@@ -22,6 +22,8 @@ from syncd.preview import confine, kernel, protocol, unix
 from syncd.preview.picture import load
 
 ENV = os.environ
+PARENT = os.getppid()
+"""Asked before: each attempt is to make no call but the one that should be refused."""
 opened: list[int] = []
 """A file that was open before, for writing."""
 ATTEMPTS: dict[str, Callable[[], object]] = {}
@@ -43,17 +45,17 @@ def checked(result):
 
 @attempt
 def open_for_reading():
-    open(ENV["FILE"], "rb").close()
+    os.open(ENV["FILE"], os.O_RDONLY)
 
 
 @attempt
 def open_for_writing():
-    open(ENV["FILE"], "r+b").close()
+    os.open(ENV["FILE"], os.O_RDWR)
 
 
 @attempt
 def create_a_file():
-    open(ENV["FILE"] + ".new", "xb").close()
+    os.open(ENV["FILE"] + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 
 @attempt
@@ -74,7 +76,7 @@ def list_a_folder():
 @attempt
 def open_by_proc():
     """The open file once more, by its name in /proc, and for writing."""
-    os.close(os.open("/proc/self/fd/1", os.O_WRONLY))
+    os.open("/proc/self/fd/1", os.O_WRONLY)
 
 
 @attempt
@@ -141,15 +143,13 @@ def execute_as_root():
 
 @attempt
 def fork():
-    child = os.fork()
-    if not child:
+    if not os.fork():
         os._exit(0)
-    os.waitpid(child, 0)
 
 
 @attempt
 def spawn():
-    os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+    os.posix_spawn("/bin/true", ["true"], {})
 
 
 @attempt
@@ -161,7 +161,7 @@ def start_a_thread():
 
 @attempt
 def signal_the_parent():
-    os.kill(os.getppid(), signal.SIGURG)  # ignored, unless somebody has asked for it
+    os.kill(PARENT, signal.SIGURG)  # ignored, unless somebody has asked for it
 
 
 @attempt
@@ -171,12 +171,12 @@ def signal_the_group():
 
 @attempt
 def trace_the_parent():
-    checked(libc.ptrace(PTRACE_SEIZE, os.getppid(), None, None))  # stops nothing; ends with this process
+    checked(libc.ptrace(PTRACE_SEIZE, PARENT, None, None))  # stops nothing; ends with this process
 
 
 @attempt
 def limit_the_parent():
-    resource.prlimit(os.getppid(), resource.RLIMIT_CORE)
+    resource.prlimit(PARENT, resource.RLIMIT_CORE)
 
 
 @attempt
@@ -230,7 +230,7 @@ def gain_privileges():
 @attempt
 def have_the_parent_signalled():
     """By the kernel, when something comes to the open file."""
-    fcntl.fcntl(opened[0], fcntl.F_SETOWN, os.getppid())
+    fcntl.fcntl(opened[0], fcntl.F_SETOWN, PARENT)
 
 
 @attempt
