@@ -4,7 +4,6 @@ Only formats whose decoders run in this process are tried: Pillow would start Gh
 of itself when that is first needed; :func:`load` does so before, as the worker can't any more once it is confined.
 """
 
-import codecs
 import importlib
 import io
 import warnings
@@ -24,10 +23,8 @@ EFFORT = 2
 """Of WebP's 0 to 6: half the time of its default, and hardly larger."""
 LARGEST_PROFILE = 16 * 1024
 """Bytes of a colour profile that a picture carries along."""
-_LAZY = ("copy", "PIL.ImageCms", "PIL.ImageColor", "PIL.ImageFilter", "PIL.ImagePalette", "PIL.TiffImagePlugin")
+_LAZY = ("copy", "PIL.ImageCms", "PIL.ImageColor", "PIL.ImagePalette", "PIL.TiffImagePlugin")
 """What Pillow imports in the middle of its functions, beside the plugins of its formats."""
-_ENCODINGS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-be", "utf-16-le")
-"""Of texts in an image, which Python loads when they are first met."""
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # looked at before anything is decoded, and for what is nested in an ICO too
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each would have its stack and heap in the memory that the worker may use
@@ -38,8 +35,6 @@ def load() -> None:
     Image.init()
     for module in _LAZY:
         importlib.import_module(module)
-    for encoding in _ENCODINGS:
-        codecs.lookup(encoding)
 
 
 def render(file: BinaryIO, edge: int) -> bytes:

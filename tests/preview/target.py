@@ -68,7 +68,7 @@ class Target:
             "USER": str(user),
             "SECONDS": str(seconds),
             "PICTURES": str(pictures),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         }
         ours, theirs = socket.socketpair()
         with ours, self.file.open("rb") as image:
