@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,11 @@ def test_the_filter_of_each_architecture(machine):
     assert {verdict(machine, number) for number in DENIED[machine].values()} == {EPERM}
     assert {verdict(machine, number) for number in NEWER.values()} == {ENOSYS}
     assert verdict(machine, seccomp.CALLS["read"][column], architecture=0x40000003) == KILL  # i386
+
+
+def test_the_documents_count_the_calls():
+    told = (Path(__file__).parents[2] / "docs/reliability.md").read_text(encoding="utf-8")
+    assert f"Every system call but {len(seccomp.CALLS)}," in told
 
 
 def test_there_is_no_filter_for_another_architecture(monkeypatch):
