@@ -1,5 +1,6 @@
 """What a server answered, and what it means: read leniently, since proxies and other programs answer too."""
 
+import codecs
 import html
 import json
 import re
@@ -55,6 +56,11 @@ class Answer:
         value = self._value()
         return value if isinstance(value, dict) else None
 
+    def complaint(self) -> str | None:
+        """Return what shows in the JSON of a 200 that it is no success after all; None where nothing does."""
+        json = self.json()
+        return None if json is None else complaint(json)
+
     def words(self) -> str:
         """Return the server's own words, if there are any, as one short line."""
         if self.is_page:
@@ -69,7 +75,8 @@ class Answer:
     @property
     def is_page(self) -> bool:
         """Whether the body is a page for people: a proxy's error, a log-in."""
-        return "html" in self.headers.get("content-type", "") or self.body[:_GLANCE].lstrip().startswith(b"<")
+        start = self.body[:_GLANCE].removeprefix(codecs.BOM_UTF8).lstrip()
+        return "html" in self.headers.get("content-type", "") or start.startswith(b"<")
 
     def _value(self) -> object:
         try:
@@ -99,6 +106,37 @@ def _sayings(value: object) -> Iterator[str]:
     told += [value.get("title"), value.get("detail"), _listed(value.get("errors"))]
     sayings = [saying for saying in told if isinstance(saying, str) and saying]
     yield from sayings or [_joined(value.get("code", ""))]
+
+
+_FAILED = re.compile(
+    r"fail|error|reject|denied|refus|cancel|abort|expired|invalid|incomplete|missing|delet|corrupt|infect|quarantin"
+)
+_FAILED_STATES = range(4, 7)
+"""Failed, Cancelled and Expired, as the multipart API numbers them."""
+
+
+def complaint(json: Mapping[str, object]) -> str | None:
+    """Return what shows that an object is no success, whatever status it came with; None where nothing does."""
+    if json.get("error") or json.get("errors"):
+        return "an error"
+    for name in ("success", "ok"):
+        if json.get(name) is False:
+            return f"{name} false"
+    for name in ("status", "code"):
+        value = json.get(name)
+        if isinstance(value, str) and _FAILED.search(value.lower()):
+            return f"{name} {_printable(value)[:40]}"
+        if (number := _whole(value)) is None:
+            continue
+        if 400 <= number < 600 or (name == "status" and number in _FAILED_STATES):
+            return f"{name} {number}"
+    return None
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _listed(errors: object) -> str:
@@ -132,6 +170,13 @@ def failure(answer: Answer, *, now: float) -> Failure:
         after = retry_after(answer.headers.get("retry-after", ""), now)
         return Transient(message, scope=scope, overload=overload, retry_after=after)
     return Permanent(message)
+
+
+def not_an_api(answer: Answer, *, kind: str, asked: str) -> Transient:
+    """Say that a server says yes to everything, as a portal or a default page does: the remote as a whole is away."""
+    problem = f"{answer.host} is not {kind} API: it answered {answer.status} for {asked} that can't be there"
+    advice = "look at url and type; a log-in page may be in between"
+    return Transient(_joined_to(problem, answer.words()), advice=advice, scope=Scope.REMOTE)
 
 
 _PASSING = {

@@ -1,13 +1,14 @@
 """Reading the JSON of the multipart API: what *create*, *resume*, *progress* and a CloudFile say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from syncd.core import chunks
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Permanent, SessionLost
-from syncd.core.model import Content, Session
+from syncd.core.model import Content, Proof, Session
+from syncd.remote.answers import complaint
 
 Json = Mapping[str, object]
 
@@ -17,25 +18,57 @@ LONGEST_ID = 1000
 """Characters of what a server may call a task or a file."""
 
 
+MD5_WHOLE = 5 * 1024 * 1024
+"""Bytes; of a longer file some servers take the MD5 of the first and the last MiB alone."""
+_ENVELOPES = ("file", "file_info", "data")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloudFile:
-    """A file that the server has. ``digest`` and ``size`` are None where it does not say."""
+    """A file that the server says it has. ``digest`` and ``size`` are None where it does not name them.
+
+    ``complaint`` is what shows that the answer confirms nothing: an error, a failed status, a size that is none.
+    """
 
     id: str
     digest: str | None
     size: int | None
+    complaint: str | None = None
 
     def contradiction(self, content: Content) -> str | None:
-        """Return what shows that this is another content than the one sent; None if nothing does.
-
-        A hash of another length is of another kind, and tells nothing.
-        """
-        sent = content.key.partition(":")[2]
+        """Return what shows that this is another content than the one sent; None if nothing does."""
         if self.size is not None and self.size != content.size:
             return f"the server's file has {self.size} bytes instead of {content.size}"
-        if self.digest is not None and len(self.digest) == len(sent) and self.digest.lower() != sent:
+        if self._same_hash(content) is False:
             return "the server's file has another hash"
         return None
+
+    def proof(self, content: Content, *, already: bool) -> Proof:
+        """Say what the server's word is worth.
+
+        That a file was there ``already`` can't rest on its MD5: other content with the same one is easily made.
+        """
+        if self.complaint is not None:
+            return Proof.NONE
+        if self._same_hash(content) and not (already and self.digest and len(self.digest) == _MD5):
+            return Proof.HASH
+        return Proof.SIZE if self.size == content.size else Proof.NONE
+
+    def _same_hash(self, content: Content) -> bool | None:
+        """Compare the hash; None if there is none, or one of a kind that we do not have."""
+        if self.digest is None:
+            return None
+        algorithm, _, sent = content.key.partition(":")
+        known = {_SHA256: content.sha256, len(sent): sent} if algorithm == "md5" else {len(sent): sent}
+        ours = known.get(len(self.digest))
+        if ours is None:
+            return None
+        same = self.digest.lower() == ours
+        return None if not same and len(ours) == _MD5 and content.size > MD5_WHOLE else same
+
+
+_MD5, _SHA256 = 32, 64
+"""Hexadecimal digits of a hash."""
 
 
 def cloud_file(json: object) -> CloudFile | None:
@@ -43,10 +76,34 @@ def cloud_file(json: object) -> CloudFile | None:
     if not isinstance(json, dict):
         return None
     named = text(json.get("id"))
-    digest = json.get("hash")
     if not named:
         return None
-    return CloudFile(id=named, digest=digest if isinstance(digest, str) else None, size=number(json.get("size")))
+    digest, told = json.get("hash"), json.get("size")
+    size = _size(told)
+    wrong = complaint(json) or ("a size that is none" if size is None and told is not None else None)
+    return CloudFile(
+        id=named, digest=digest if isinstance(digest, str) and digest else None, size=size, complaint=wrong
+    )
+
+
+def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
+    """Read the CloudFile of an answer: the answer itself, or what stands in it as ``file``, ``file_info`` or ``data``.
+
+    With ``enveloped`` it is not the answer itself, whose ``id`` is that of something else.
+    """
+    if not isinstance(json, dict):
+        return None
+    inner = [file for name in _ENVELOPES if (file := cloud_file(json.get(name)))]
+    outer = [file for file in (cloud_file(json),) if file and not enveloped]
+    telling = [file for file in (*outer, *inner) if file.digest is not None or file.size is not None]
+    found = next(iter(telling or inner or outer), None)
+    wrong = complaint(json)
+    return replace(found, complaint=wrong) if found and wrong else found
+
+
+def _size(value: object) -> int | None:
+    """Return a length in bytes, which some servers give as a text, or as a float that is a whole number."""
+    return number(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def session_of(json: Json, content: Content) -> Session | None:
@@ -84,7 +141,7 @@ def received(json: Json, session: Session) -> ChunkSet:
 def progress(json: Json) -> Literal["running", "failed", "done"]:
     """Read from *progress* how the putting together stands: given as a word, or as an integer."""
     status = text(json.get("status")).lower()
-    if status in ("failed", "4"):
+    if status in ("failed", "cancelled", "canceled", "expired", "4", "5", "6"):
         return "failed"
     return "done" if status in ("completed", "3") else "running"
 

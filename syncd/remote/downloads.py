@@ -1,6 +1,7 @@
 """What takes a download in, hands the file in it on, and knows in the end what content it was."""
 
 import hashlib
+from enum import Enum
 
 from syncd.remote.base import Hasher, Taker
 from syncd.remote.forms import Decoder
@@ -50,3 +51,51 @@ class Decoding:
     def key(self) -> str:
         """Return the key of what came."""
         return self._hash.hexdigest()
+
+
+class Copy(Enum):
+    """How the server's copy compares with the content."""
+
+    WHOLE = "whole"
+    PART = "part"
+    LONGER = "longer"
+    ENDLESS = "endless"
+    """More than the content, and nobody said how much it would be: it may be a server in trouble."""
+    OTHER = "other"
+    """Of the right length, with other bytes."""
+
+
+class Comparison:
+    """A download that is compared with a content of ``size`` bytes whose SHA-256 is ``sha256``.
+
+    It is not kept, and no more of it is read than the comparison takes.
+    """
+
+    def __init__(self, *, size: int, sha256: str) -> None:
+        self._expected = size
+        self._sha256 = sha256
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._told = False
+
+    def expect(self, length: int | None) -> bool:
+        """Have it, unless the announced length is another one."""
+        self._told = length is not None
+        if length is not None and length != self._expected:
+            self._size = length
+            return False
+        return True
+
+    def write(self, data: bytes) -> bool:
+        """Take the next bytes; no more once they are too many."""
+        self._size += len(data)
+        self._hash.update(data)
+        return self._size <= self._expected
+
+    def result(self) -> Copy:
+        """Say how what came compares."""
+        if self._size < self._expected:
+            return Copy.PART
+        if self._size > self._expected:
+            return Copy.LONGER if self._told else Copy.ENDLESS
+        return Copy.WHOLE if self._hash.hexdigest() == self._sha256 else Copy.OTHER

@@ -3,19 +3,19 @@
 Register's 409 says only that somebody registered the hash, not that the image is there: the download tells.
 """
 
-import hashlib
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import Enum
 
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import NotStored, Permanent, Scope, SessionLost, Transient
+from syncd.core.errors import Failure, NotStored, Permanent, Scope, SessionLost, Transient
 from syncd.core.model import Confirmation, Content, Pending, Presence, Proof, Receipt, Session, Stored
-from syncd.remote.answers import Answer
+from syncd.remote import presence
+from syncd.remote.answers import Answer, not_an_api
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import json_body
-from syncd.remote.downloads import Decoding
+from syncd.remote.downloads import Comparison, Copy, Decoding
 from syncd.remote.forms import TextHasher, bytes_in, characters_in, cut
 from syncd.remote.http import Glance, Http
 from syncd.remote.vain import characters, send_in_vain
@@ -25,45 +25,6 @@ LEAST_CHUNK = 256
 _NOWHERE = "0" * 64
 
 
-class _Copy(Enum):
-    """What the server has of an image."""
-
-    WHOLE = "whole"
-    PART = "part"
-    OTHER = "other"
-    ENDLESS = "endless"
-    """More than the image, and nobody said how much it would be: it may be a server in trouble."""
-
-
-class _Comparison:
-    """Takes a download in and says how it compares; it wants no more once that is clear."""
-
-    def __init__(self, content: Content) -> None:
-        self._content = content
-        self._hash = hashlib.sha256()
-        self._size = 0
-        self._told = False
-
-    def expect(self, length: int | None) -> bool:
-        self._told = length is not None
-        if length is not None and length != self._content.size:
-            self._size = length
-            return False
-        return True
-
-    def write(self, data: bytes) -> bool:
-        self._size += len(data)
-        self._hash.update(data)
-        return self._size <= self._content.size
-
-    def result(self) -> _Copy:
-        if self._size < self._content.size:
-            return _Copy.PART
-        if self._size > self._content.size and not self._told:
-            return _Copy.ENDLESS
-        return _Copy.WHOLE if self._hash.hexdigest() == self._content.key else _Copy.OTHER
-
-
 class ImageRemote:
     """One server of the image API."""
 
@@ -71,6 +32,9 @@ class ImageRemote:
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._facts: dict[str, int] = {}
+        self._probing = asyncio.Lock()
+        self._says_absent: bool | None = None
+        """Whether it says of an image that can't be there that it is not; None before it was asked."""
 
     @property
     def identity(self) -> str:
@@ -145,15 +109,25 @@ class ImageRemote:
         answer = await self._http.post("/image", json_body(order))
         if not answer.ok and answer.status != 409:
             raise self._http.failure(answer)
+        known = answer.status == 409
         begun = Session(
             token=content.key,
             chunk_size=size,
             count=chunks.count(content.size, size),
-            doubtful=answer.status == 409,
+            doubtful=known or not await self._confirms(answer),
         )
-        if begun.doubtful and self._settings.verify != "never" and await self._compare(content) is _Copy.WHOLE:
-            return _stored(content, already=True)
+        if known and self._settings.verify != "never" and await self._compare(content) is Copy.WHOLE:
+            return _stored(content, Proof.BYTES, already=True)
         return begun
+
+    async def _confirms(self, answer: Answer) -> bool:
+        """Say whether a success is one: 201 is, 200 only from a server that has other answers too."""
+        if answer.complaint() is not None:
+            return False
+        if answer.status == 201:
+            return True
+        async with self._probing:
+            return self._says_absent if self._says_absent is not None else await self._is_honest()
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
         """Send chunk ``index``."""
@@ -163,7 +137,7 @@ class ImageRemote:
         body = json_body({"id": index, "size": length, "data": data})
         answer = await self._http.post(f"/image/{session.token}/chunks", body)
         if answer.ok:
-            return Receipt()
+            return Receipt(doubtful=not await self._confirms(answer))
         if answer.status == 409:
             return Receipt(doubtful=True)
         if answer.status == 404:
@@ -186,55 +160,80 @@ class ImageRemote:
 
     async def _after_refusal(self, answer: Answer, session: Session, content: Content) -> Receipt:
         """Look whether the image is complete: some servers answer 400 to a chunk of one that is."""
-        if self._settings.verify != "never" and await self._compare(content) is _Copy.WHOLE:
-            return Receipt(stored=_stored(content))
+        if self._settings.verify != "never" and await self._compare(content) is Copy.WHOLE:
+            return Receipt(stored=_stored(content, Proof.BYTES))
         refusal = self._http.failure(answer)
         if session.doubtful:
             raise Permanent(f"{refusal}; the image was registered before, perhaps with chunks of another size")
         raise refusal
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored:  # noqa: ARG002 - the contract's
-        """Compare the server's copy, where that is asked for or somebody else had a hand in it."""
+        """Compare the server's copy, where that is asked for or somebody else had a hand in it.
+
+        Without that the proof is the size, which was agreed on at registration. The hash was too, but most servers
+        never compute it.
+        """
         verify = self._settings.verify
         if verify == "never" or (verify == "conflict" and not session.doubtful):
-            return _stored(content)
+            return _stored(content, Proof.NONE if session.doubtful else Proof.SIZE)
         copy = await self._compare(content)
-        if copy is _Copy.WHOLE:
-            return _stored(content)
-        if copy is _Copy.OTHER:
+        if copy is Copy.WHOLE:
+            return _stored(content, Proof.BYTES)
+        if copy in (Copy.OTHER, Copy.LONGER):
             raise Permanent("the server holds another content under this image's hash, and it can't be replaced")
-        if copy is _Copy.ENDLESS:
+        if copy is Copy.ENDLESS:
             raise Transient("the server's copy of the image goes on beyond its end")
         raise SessionLost("the server took all chunks, but its copy of the image is not whole")
 
     async def poll(self, pending: Pending, content: Content) -> Stored:  # noqa: ARG002 - the contract's
         """Answer at once: this service has nothing to wait for."""
-        return _stored(content)
+        return _stored(content, Proof.NONE)
 
     async def fetch(self, ref: str, key: str, take: Taker) -> str:
         """Download the text, and decode it as it comes."""
         decoding = Decoding(_form(ref), take)
         answer = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
         if answer.status == 404:
-            raise NotStored("the server does not have it any more")
+            raise NotStored(presence.GONE)
         if answer.status != 200 or (answer.is_page and decoding.key() != key):
             raise self._http.failure(answer)
         return decoding.key()
 
-    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:  # noqa: ARG002 - the hash is the key
-        """Ask for the image, and compare its length if the server tells it."""
-        glance = Glance()
-        answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=glance)
-        if answer.status == 404:
-            return Confirmation(presence=Presence.NO, reason="the server does not have it any more")
-        if answer.status != 200 or answer.is_page:
-            raise self._http.failure(answer)
-        right = glance.length in (None, content.size)
-        return Confirmation(presence=Presence.YES if right else Presence.NO, proof=Proof.SIZE)
+    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
+        """Ask for the image; its length tells, or with ``thorough`` all its bytes."""
+        if not ref:
+            return presence.unknown(presence.NEVER_NAMED)
+        glance, comparison = Glance(), _comparison(content)
+        sink = comparison if thorough else glance
+        request = self._http.get(f"/image/{content.key}", accept="text/plain", sink=sink)
+        if refusal := await presence.ask(self._http, request):
+            return refusal
+        if thorough:
+            found, differs = presence.compared(comparison.result()), comparison.result() is not Copy.ENDLESS
+        else:
+            found, differs = presence.measured(glance.length, content.size), glance.length is not None
+        if found.presence is Presence.UNKNOWN and differs and await self._is_honest():
+            return presence.absent(found.reason)
+        return found
+
+    async def _is_honest(self) -> bool:
+        """Ask anew whether the server says of an image that can't be there that it is not: no page in between does.
+
+        Failures of the server as a whole are raised, that it says yes to everything among them.
+        """
+        try:
+            await self.check()
+        except Failure as failure:
+            if presence.concerns_server(failure):
+                raise
+        return self._says_absent is True
 
     async def check(self) -> None:
-        """Ask for an image that can't be there: what the server says about that shows that it is a server."""
-        answer = await self._http.get(f"/image/{_NOWHERE}", accept="text/plain", sink=_Comparison(_NOTHING))
+        """Ask for an image that can't be there: who has that, says yes to everything and is no image API."""
+        answer = await self._http.get(f"/image/{_NOWHERE}", accept="text/plain")
+        self._says_absent = answer.status == 404
+        if 200 <= answer.status < 300:
+            raise not_an_api(answer, kind="an image", asked="an image")
         failure = self._http.failure(answer)
         if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
             raise failure
@@ -248,17 +247,21 @@ class ImageRemote:
         """Let go of all connections."""
         await self._http.close()
 
-    async def _compare(self, content: Content) -> _Copy:
-        comparison = _Comparison(content)
+    async def _compare(self, content: Content) -> Copy:
+        comparison = _comparison(content)
         answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
         if answer.status == 404:
-            return _Copy.PART
-        if answer.status != 200 or answer.is_page:
+            return Copy.PART
+        if answer.status != 200:
             raise self._http.failure(answer)
-        return comparison.result()
+        copy = comparison.result()
+        if copy is not Copy.WHOLE:
+            await self._is_honest()  # what came may be anything, from somebody who says yes to everything
+        return copy
 
 
-_NOTHING = Content(key=_NOWHERE, size=0)
+def _comparison(content: Content) -> Comparison:
+    return Comparison(size=content.size, sha256=content.key)
 
 
 def _form(ref: str) -> str:
@@ -266,6 +269,6 @@ def _form(ref: str) -> str:
     return ref.partition(":")[2]
 
 
-def _stored(content: Content, *, already: bool = False) -> Stored:
+def _stored(content: Content, proof: Proof, *, already: bool = False) -> Stored:
     """Return the confirmation; its ``ref`` says how to download the image and how to decode it."""
-    return Stored(ref=f"{content.key}:{content.encoding}", already=already)
+    return Stored(ref=f"{content.key}:{content.encoding}", already=already, proof=proof)

@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import NotStored, Permanent, Scope, SessionLost, Transient, Unauthorized
+from syncd.core.errors import Failure, NotStored, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Confirmation, Content, Pending, Presence, Proof, Receipt, Session, Stored
-from syncd.remote import cloud
-from syncd.remote.answers import Answer
+from syncd.remote import cloud, presence
+from syncd.remote.answers import Answer, not_an_api
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
-from syncd.remote.downloads import Plain
-from syncd.remote.http import Glance, Http
+from syncd.remote.downloads import Comparison, Copy, Plain
+from syncd.remote.http import Glance, Http, Sink
 from syncd.remote.vain import noise, send_in_vain
 
 LARGEST_DIRECT = 20 * 1024 * 1024
@@ -92,8 +92,8 @@ class MultipartRemote:
 
     @property
     def required_proof(self) -> Proof:
-        """The weakest proof with which a local file may be deleted."""
-        return Proof.SIZE
+        """The weakest proof with which a local file may be deleted: an MD5 tells no two contents apart for sure."""
+        return Proof.BYTES if self._settings.hash == "md5" else Proof.SIZE
 
     @property
     def block_size(self) -> int:
@@ -140,21 +140,23 @@ class MultipartRemote:
         answer = await self._post("create", json_body(order))
         json = answer.json() if answer.ok else None
         if json is None:
-            raise self._http.failure(answer)
+            raise await self._not_understood(answer)
         if json.get("file_exists") is True:
-            return self._existing(json, content)
+            return await self._existing(json, answer, content)
         begun = cloud.session_of(json, content)
         if begun is None:
-            raise self._http.failure(answer)
+            raise await self._not_understood(answer)
         self._check_chunk_size(begun, content)
         return begun
 
-    def _existing(self, json: cloud.Json, content: Content) -> Stored:
-        file = cloud.cloud_file(json.get("file"))
+    async def _existing(self, json: cloud.Json, answer: Answer, content: Content) -> Stored:
+        file = cloud.stored_file(json)
+        if file is None:
+            return Stored(ref="", already=True)
         contradiction = self._contradiction(file, content)
         if contradiction:
             raise Permanent(f"the server says that it has this file, but {contradiction}")
-        return Stored(ref=file.id if file else "", already=True)
+        return await self._stored(file, answer, content, already=True)
 
     def _check_chunk_size(self, begun: Session, content: Content) -> None:
         refused = self._facts.get("refused")
@@ -212,16 +214,16 @@ class MultipartRemote:
         read = self._reader(source, 0, source.size)
         upload = Upload(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
         answer = await self._post("direct", Form(fields=self._fields(content), upload=upload))
-        file = cloud.cloud_file(answer.json()) if answer.ok else None
+        file = cloud.stored_file(answer.json()) if answer.ok else None
         if file is not None:
-            return Receipt(stored=self._confirmed(file, content))
+            return Receipt(stored=await self._confirmed(file, answer, content))
         if answer.status in (404, 405, 501):
             self._learn("direct_refused", 0)
             raise self._lost(answer)
         if answer.too_large:
             self._learn("direct_refused", content.size)
             raise self._lost(answer)
-        raise self._http.failure(answer)
+        raise await self._not_understood(answer)
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:  # noqa: ARG002 - the contract's
         """Have the chunks put together. However that fails, the task may be gone, so it is begun again."""
@@ -229,12 +231,12 @@ class MultipartRemote:
         json = answer.json() or {}
         if answer.status == 202 and not answer.is_page:
             return Pending(token=cloud.text(json.get("taskId")) or cloud.text(json.get("task_id")) or session.token)
-        file = cloud.cloud_file(json) if answer.ok else None
+        file = cloud.stored_file(json) if answer.ok else None
         if file is not None:
-            return self._confirmed(file, content)
+            return await self._confirmed(file, answer, content)
         if answer.status in (400, 404, 409, 410, 500):
             raise self._lost(answer)
-        raise self._http.failure(answer)
+        raise await self._not_understood(answer)
 
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
         """Ask whether the chunks have been put together."""
@@ -249,17 +251,17 @@ class MultipartRemote:
             raise SessionLost(": ".join(filter(None, ("the server failed to put the file together", answer.words()))))
         if state == "running":
             return pending
-        file = cloud.cloud_file(json.get("file")) or cloud.cloud_file({**json, "id": json.get("file_id")})
-        return self._confirmed(file, content) if file else Stored(ref="")
+        file = cloud.stored_file(json, enveloped=True) or cloud.cloud_file({**json, "id": json.get("file_id")})
+        return await self._confirmed(file, answer, content) if file else Stored(ref="")
 
     async def fetch(self, ref: str, key: str, take: Taker) -> str:
         """Download the file, from where the server keeps it or from where it points to."""
         if not ref:
-            raise Permanent("the server never said what it calls this file, so it can't be asked for")
+            raise Permanent(f"{presence.NEVER_NAMED}, so it can't be asked for")
         download = Plain(self.hasher_of(key, ref), take)
-        answer = await self._http.get(self._path_of(ref), accept="*/*", sink=download)
+        answer = await self._read_back(ref, download)
         if answer.status in (404, 410):
-            raise NotStored("the server does not have it any more")
+            raise NotStored(presence.GONE)
         found = download.key()
         if answer.status != 200 or (answer.is_page and found != key):
             raise self._http.failure(answer)
@@ -267,26 +269,55 @@ class MultipartRemote:
             raise Permanent("the server gave it back encrypted, so it can't be compared")
         return found
 
-    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:  # noqa: ARG002
-        """Ask for the file, and compare its length if the server tells it."""
+    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
+        """Ask for the file; its length tells, or with ``thorough`` all its bytes where it was known by its MD5."""
         if not ref:
-            return Confirmation(presence=Presence.YES)
+            return presence.unknown(presence.NEVER_NAMED)
+        if thorough and (self.required_proof is Proof.BYTES or content.key.startswith("md5:")):
+            return await self._compare(ref, content)
         glance = Glance()
-        answer = await self._http.get(self._path_of(ref), accept="*/*", sink=glance)
-        if answer.status in (404, 410):
-            return Confirmation(presence=Presence.NO, reason="the server does not have it any more")
-        failure = self._http.failure(answer)
-        if not answer.ok and isinstance(failure, Transient | Unauthorized):
-            raise failure
-        right = self._settings.encrypt_password is not None or glance.length in (None, content.size)
-        return Confirmation(presence=Presence.YES if right else Presence.NO, proof=Proof.SIZE)
+        refusal = await presence.ask(self._http, self._read_back(ref, glance))
+        return refusal or presence.measured(glance.length, content.size)
+
+    async def _compare(self, ref: str, content: Content) -> Confirmation:
+        """Read the server's copy. Other bytes of the right length are another content, unless they are encrypted."""
+        if content.sha256 is None:
+            return presence.unknown("the file's SHA-256 is not known")
+        comparison = Comparison(size=content.size, sha256=content.sha256)
+        refusal = await presence.ask(self._http, self._read_back(ref, comparison))
+        if refusal:
+            return refusal
+        found = presence.compared(comparison.result())
+        encrypted = self._settings.encrypt_password is not None
+        if comparison.result() is Copy.OTHER and not encrypted:
+            return presence.absent(found.reason)
+        return found
+
+    async def _read_back(self, ref: str, sink: Sink) -> Answer:
+        """Ask for a stored file as it was sent; of a picture some servers else give a smaller one made from it."""
+        path = f"{self._settings.prefix.removesuffix('/upload')}/{quote(ref, safe='')}"
+        answer = await self._http.get(f"{path}?original=true", accept="*/*", sink=sink)
+        if answer.status in (400, 404, 405, 422, 500, 501):  # maybe the query is what it does not know
+            answer = await self._http.get(path, accept="*/*", sink=sink)
+        return answer
 
     async def check(self) -> None:
-        """Ask for a task that can't be there: what the server says about that shows whether it takes the token."""
+        """Ask for a task that can't be there: what the server says about that shows whether it takes the token.
+
+        Who says 200 to that, and to the question for a file that can't be there, is no upload API.
+        """
         answer = await self._http.get(f"{self._settings.prefix}/resume/{_NO_TASK}")
         failure = self._http.failure(answer)
         if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
             raise failure
+        if answer.ok and (await self._read_back(_NO_TASK, Glance())).status == 200:
+            raise not_an_api(answer, kind="a multipart", asked="a task and a file")
+
+    async def _not_understood(self, answer: Answer) -> Failure:
+        """Return what an answer means that is not the wanted one; raises if the server says yes to everything."""
+        if answer.ok:
+            await self.check()
+        return self._http.failure(answer)
 
     async def send_in_vain(self, size: int) -> None:
         """Send a chunk of a task that was never created."""
@@ -299,10 +330,6 @@ class MultipartRemote:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._http.close()
-
-    def _path_of(self, ref: str) -> str:
-        """Return where a stored file is to be had: beside the calls for uploading."""
-        return f"{self._settings.prefix.removesuffix('/upload')}/{quote(ref, safe='')}"
 
     async def _post(self, call: str, body: Body | None = None) -> Answer:
         return await self._http.post(f"{self._settings.prefix}/{call}", body)
@@ -324,17 +351,33 @@ class MultipartRemote:
             when = datetime.fromtimestamp(self._clock(), UTC) + when
         return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
-    def _confirmed(self, file: cloud.CloudFile, content: Content) -> Stored:
+    async def _confirmed(self, file: cloud.CloudFile, answer: Answer, content: Content) -> Stored:
         contradiction = self._contradiction(file, content)
         if contradiction:
-            raise SessionLost(contradiction)
-        return Stored(ref=file.id)
+            raise SessionLost(_because(contradiction, file, answer))
+        return await self._stored(file, answer, content, already=False)
 
-    def _contradiction(self, file: cloud.CloudFile | None, content: Content) -> str | None:
-        """Compare hash and size, where the server has the file as we know it and not encrypted."""
-        if file is None or self._settings.encrypt_password is not None:
-            return None
-        return file.contradiction(content)
+    async def _stored(self, file: cloud.CloudFile, answer: Answer, content: Content, *, already: bool) -> Stored:
+        """Say what the server's word is worth; where that is nothing, ask for the file itself."""
+        disputed = file.contradiction(content) is not None  # the file may be encrypted, and what it is told of it too
+        proof = Proof.NONE if disputed else file.proof(content, already=already)
+        if proof is Proof.NONE:
+            proof = await self._follow_up(file, answer, content)
+        return Stored(ref=file.id, already=already, proof=proof)
+
+    async def _follow_up(self, file: cloud.CloudFile, answer: Answer, content: Content) -> Proof:
+        """Return what the file itself proves. A question that fails must not have all of it sent again."""
+        try:
+            found = await self.confirm(file.id, content)
+        except (Transient, Unauthorized):
+            return Proof.NONE
+        if found.presence is Presence.NO:
+            raise SessionLost(_because("the server said that it has the file, and does not", file, answer))
+        return found.proof
+
+    def _contradiction(self, file: cloud.CloudFile, content: Content) -> str | None:
+        """Compare hash and size, unless the server may have encrypted the file."""
+        return None if self._settings.encrypt_password is not None else file.contradiction(content)
 
     def _learn(self, fact: str, size: int) -> None:
         self._facts[fact] = min(size, self._facts.get(fact, size))
@@ -345,3 +388,9 @@ class MultipartRemote:
 
 def _chunk_form(size: int, read: Callable[[], AsyncIterator[bytes]]) -> Form:
     return Form(upload=Upload(field="chunk", filename="chunk", media_type=_BYTES, size=size, read=read))
+
+
+def _because(problem: str, file: cloud.CloudFile, answer: Answer) -> str:
+    """Add the server's own words where its answer showed an error."""
+    words = (answer.words() or file.complaint) if file.complaint else None
+    return f"{problem}: {words}" if words else problem

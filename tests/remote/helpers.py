@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import ClientResponse, web
@@ -94,6 +94,7 @@ async def upload(
     for receipt in receipts:
         if receipt.stored:
             return receipt.stored
+        begun = replace(begun, doubtful=begun.doubtful or receipt.doubtful)
     result = await remote.finish(begun, content, source)
     while isinstance(result, Pending):
         result = await remote.poll(result, content)

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, FileChanged, Permanent, SessionLost, Transient, Unauthorized
-from syncd.core.model import Presence, Session, Stored
+from syncd.core.model import Presence, Proof, Session, Stored
 from tests.remote.helpers import TOKEN, Memory, Meter, content_of, read_head, read_request, reply, upload
 
 CHUNK = 4096
@@ -23,6 +23,13 @@ KINDS = {
     "md5": ("multipart", {"direct": "never", "hash": "md5"}),
     "direct": ("multipart", {}),
 }
+
+ALREADY = {
+    **dict.fromkeys(("text", "base64url", "base64", "image"), Proof.BYTES),
+    "multipart": Proof.HASH,
+    "md5": Proof.SIZE,
+}
+"""What it proves that the receiver has a content already."""
 
 
 @pytest.fixture(params=KINDS)
@@ -68,7 +75,7 @@ async def test_what_is_there_costs_no_chunk(make, kind):
     remote, source = make(kind), Memory(noise(10_000, kind))
     first = await upload(remote, source)
     again = await remote.begin(content_of(remote, source.data), Memory(source.data, name="b.png"), None, tries=0)
-    assert again == Stored(ref=first.ref, already=True)
+    assert again == Stored(ref=first.ref, already=True, proof=ALREADY[kind])
 
 
 @pytest.mark.parametrize("kind", ["text", "base64url", "multipart"])
@@ -131,10 +138,15 @@ async def test_what_was_stored_is_confirmed_and_what_was_not_is_not(make, kind):
     remote, source = make(kind), Memory(noise(200_000, kind))
     stored = await upload(remote, source)
     content = content_of(remote, source.data)
-    assert (await remote.confirm(stored.ref, content)).presence is Presence.YES
+    found = await remote.confirm(stored.ref, content)
+    assert (found.presence, found.proof) == (Presence.YES, Proof.SIZE)
+    found = await remote.confirm(stored.ref, content, thorough=True)
+    assert found.presence is Presence.YES
+    assert found.proof >= remote.required_proof
     other = content_of(remote, noise(1000, kind))
     ref = other.key.rpartition(":")[2] if KINDS[kind][0] == "multipart" else f"{other.key}:{other.encoding}"
-    assert (await remote.confirm(ref, other)).presence is Presence.NO
+    for thorough in (False, True):
+        assert (await remote.confirm(ref, other, thorough=thorough)).presence is Presence.NO
 
 
 async def test_check_passes_with_the_token_and_tells_without(make, kind):

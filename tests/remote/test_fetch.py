@@ -105,7 +105,7 @@ def offline(remote_to: Any) -> Any:
         ref = "f-1/ä" if service == "multipart" else f"{key}:base64url"
         path = "/api/files/f-1%2F%C3%A4" if service == "multipart" else f"/image/{key}"
         assert service == "image" or key == f"sha256:{digest}"
-        return remote, ref, key, f"{URL}{path}"
+        return remote, ref, key, f"{URL}{path}" + ("?original=true" if service == "multipart" else "")
 
     return make
 
@@ -130,7 +130,8 @@ async def test_answers_that_say_nothing_of_the_file(offline, answers, service, a
 @pytest.mark.parametrize(("service", "status"), [("image", 404), ("multipart", 404), ("multipart", 410)])
 async def test_answers_that_say_that_it_is_gone(offline, answers, service, status):
     remote, ref, key, url = offline(service)
-    answers("GET", url, status=status, body="<html>", content_type="text/html")
+    for asked in (url, url.removesuffix("?original=true")):
+        answers("GET", asked, status=status, body="<html>", content_type="text/html")
     with pytest.raises(NotStored):
         await remote.fetch(ref, key, Taken())
 
@@ -139,14 +140,36 @@ async def test_a_file_that_is_a_page_is_a_file(remote_to, answers):
     page = b"<html>art</html>"
     remote, taken = remote_to("multipart", URL), Taken()
     key = content_of(remote, page).key
-    answers("GET", f"{URL}/api/files/f-1", body=page, content_type="text/html")
+    answers("GET", f"{URL}/api/files/f-1?original=true", body=page, content_type="text/html")
     assert await remote.fetch("f-1", key, taken) == key
+
+
+async def test_a_picture_comes_as_it_was_sent(remote_to):
+    async def give(request: web.Request) -> web.Response:
+        return web.Response(body=DATA if request.query.get("original") == "true" else b"smaller")
+
+    app = web.Application()
+    app.router.add_get("/api/files/f-1", give)
+    async with serving(app) as url:
+        remote, taken = remote_to("multipart", url), Taken()
+        key = content_of(remote, DATA).key
+        assert await remote.fetch("f-1", key, taken) == key
+        await remote.close()
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_a_server_that_does_not_know_the_query(remote_to, answers, status):
+    remote = remote_to("multipart", URL)
+    key = content_of(remote, DATA).key
+    answers("GET", f"{URL}/api/files/f-1?original=true", status=status)
+    answers("GET", f"{URL}/api/files/f-1", body=DATA)
+    assert await remote.fetch("f-1", key, Taken()) == key
 
 
 async def test_another_prefix(remote_to, answers):
     remote = remote_to("multipart", URL, prefix="/drive/files/upload")
     key = content_of(remote, DATA).key
-    answers("GET", f"{URL}/drive/files/f-1", body=DATA)
+    answers("GET", f"{URL}/drive/files/f-1?original=true", body=DATA)
     assert await remote.fetch("f-1", key, Taken()) == key
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
-from syncd.core.model import Pending, Presence, Receipt, Session, Stored
+from syncd.core.model import Pending, Proof, Receipt, Session, Stored
 from tests.remote.helpers import POOL, Memory, content_of, read_request, reply
 
 URL = "http://host.test:4444"
@@ -17,12 +17,19 @@ UP = f"{URL}/api/files/upload"
 MIB = 1024 * 1024
 DATA = b"\xff\xd8" * 150_000
 HASH = hashlib.sha256(DATA).hexdigest()
+PROBE = f"{UP}/resume/{'0' * 32}"
 FILE = {"id": "f-1", "name": "a.jpg", "mime_type": "image/jpeg", "hash": HASH.upper(), "size": len(DATA)}
 
 
 @pytest.fixture
 def make(remote_to: Any) -> Any:
     return lambda **values: remote_to("multipart", URL, **{"chunk_size": 100_000, "direct": "never", **values})
+
+
+@pytest.fixture
+def honest(answers: Any) -> None:
+    """A server that does not know a task that can't be there."""
+    answers("GET", PROBE, status=404, repeat=True)
 
 
 def session(received: Any = (), **values: Any) -> Session:
@@ -52,7 +59,7 @@ async def finish(remote: Any) -> Any:
         ({key: value for key, value in agreed().items() if key != "file_exists"}, session()),
         (agreed(chunk_size=150_000, chunks_count=2), session(chunk_size=150_000, count=2)),
         (agreed(task_id=77, chunk_size="100000", chunks_count="3"), session(token="77")),
-        ({"file_exists": True, "file": FILE}, Stored(ref="f-1", already=True)),
+        ({"file_exists": True, "file": FILE}, Stored(ref="f-1", already=True, proof=Proof.HASH)),
         ({"file_exists": True}, Stored(ref="", already=True)),
     ],
 )
@@ -77,7 +84,7 @@ async def test_create(make, answers, payload, begun):
         ({"status": 503, "headers": {"Retry-After": "9"}}, Transient, "503"),
     ],
 )
-async def test_create_that_leads_to_nothing(make, answers, answer, failure, words):
+async def test_create_that_leads_to_nothing(make, answers, honest, answer, failure, words):
     answers("POST", f"{UP}/create", **answer)
     with pytest.raises(failure, match=words):
         await begin(make())
@@ -200,7 +207,7 @@ async def test_a_server_that_takes_no_chunk_at_all(make, answers):
 @pytest.mark.parametrize(
     ("answer", "end"),
     [
-        ({"payload": FILE}, Stored(ref="f-1")),
+        ({"payload": FILE}, Stored(ref="f-1", proof=Proof.HASH)),
         ({"payload": {"id": 12}}, Stored(ref="12")),
         ({"payload": {"id": "x", "hash": "md5-of-another-length"}}, Stored(ref="x")),
         ({"status": 202, "payload": {"taskId": "t-9", "status": "processing"}}, Pending(token="t-9")),
@@ -219,7 +226,7 @@ async def test_a_server_that_takes_no_chunk_at_all(make, answers):
         ({"body": ""}, Transient),
     ],
 )
-async def test_complete(make, answers, answer, end):
+async def test_complete(make, answers, honest, answer, end):
     answers("POST", f"{UP}/complete/t-1", **answer)
     if isinstance(end, type):
         with pytest.raises(end):
@@ -234,7 +241,7 @@ async def test_complete(make, answers, answer, end):
         ({"payload": {"status": "Processing"}}, Pending(token="t-1")),
         ({"payload": {"status": 2}}, Pending(token="t-1")),
         ({"payload": {}}, Pending(token="t-1")),
-        ({"payload": {"status": "COMPLETED", "file": FILE}}, Stored(ref="f-1")),
+        ({"payload": {"status": "COMPLETED", "file": FILE}}, Stored(ref="f-1", proof=Proof.HASH)),
         ({"payload": {"status": 3, "file_id": "f-2"}}, Stored(ref="f-2")),
         ({"payload": {"status": "3"}}, Stored(ref="")),
         ({"payload": {"status": "completed", "file": {**FILE, "size": 1}}}, SessionLost),
@@ -263,7 +270,7 @@ async def test_a_small_file_goes_in_one_request(make, answers):
     remote = make(direct="auto")
     assert await begin(remote) == DIRECT
     answers("POST", f"{UP}/direct", payload=FILE)
-    assert await send(remote, DIRECT) == Receipt(stored=Stored(ref="f-1"))
+    assert await send(remote, DIRECT) == Receipt(stored=Stored(ref="f-1", proof=Proof.HASH))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +285,7 @@ async def test_a_small_file_goes_in_one_request(make, answers):
         ({"body": "?"}, Transient, {}),
     ],
 )
-async def test_one_request_that_does_not_work(make, answers, answer, failure, facts):
+async def test_one_request_that_does_not_work(make, answers, honest, answer, failure, facts):
     remote = make(direct="auto")
     answers("POST", f"{UP}/direct", **answer)
     with pytest.raises(failure):
@@ -304,7 +311,10 @@ async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answe
     [(200, None), (404, None), (500, None), (401, Unauthorized), (403, Permanent), (502, Transient)],
 )
 async def test_check(make, answers, status, failure: type[Failure] | None):
-    answers("GET", f"{UP}/resume/{'0' * 32}", status=status)
+    answers("GET", PROBE, status=status)
+    nowhere = f"{URL}/api/files/{'0' * 32}"
+    answers("GET", nowhere, status=404)
+    answers("GET", f"{nowhere}?original=true", status=404)
     if failure is None:
         await make().check()
     else:
@@ -368,25 +378,3 @@ async def test_a_fixed_expiry(remote_to, rogue):
     server = await rogue(handle)
     await begin(remote_to("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), tries=1)
     assert b'"expired_at": "2030-01-31T10:00:00Z"' in server.seen[0]
-
-
-@pytest.mark.parametrize(
-    ("answer", "there"),
-    [
-        ({"status": 200, "headers": {"Content-Length": str(len(DATA))}}, True),
-        ({"status": 200, "headers": {"Content-Length": "7"}}, False),
-        ({"status": 404}, False),
-        ({"status": 405}, True),  # it has no way to tell
-        ({"status": 503}, Transient),
-        ({"status": 401}, Unauthorized),
-    ],
-)
-async def test_whether_it_is_still_there(make, answers, answer, there):
-    answers("GET", f"{URL}/api/files/f-1", **answer)
-    remote = make()
-    content = content_of(remote, DATA)
-    if isinstance(there, bool):
-        assert ((await remote.confirm("f-1", content)).presence is Presence.YES) is there
-    else:
-        with pytest.raises(there):
-            await remote.confirm("f-1", content)
