@@ -67,6 +67,10 @@ class FileChanged(Failure):
     """The file is not the one that was hashed; it has to be read again."""
 
 
+class FileInUse(Failure):
+    """Another program has the file open for writing; it has to be waited for."""
+
+
 class FileGone(Failure):
     """There is no such file any more."""
 

@@ -1,10 +1,22 @@
 """What becomes of a job whose upload has failed, written down in the store."""
 
 from syncd.core import retry
-from syncd.core.errors import Failure, FileChanged, FileGone, NotUploadable, Permanent, Transient, Unauthorized
+from syncd.core.errors import (
+    Failure,
+    FileChanged,
+    FileGone,
+    FileInUse,
+    NotUploadable,
+    Permanent,
+    Transient,
+    Unauthorized,
+)
 from syncd.engine.line import Line
 from syncd.engine.surroundings import Surroundings
 from syncd.store.records import Job
+
+IN_USE_PAUSE = 3600.0
+"""Seconds after which a job is tried again whose file was open for writing, if the watch has not queued it before."""
 
 
 async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundings, advanced: bool) -> None:
@@ -20,6 +32,10 @@ async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundin
             around.doubt(job.folder, job.path)
         case FileChanged():
             due_at = around.clock() + around.settle(job.folder)
+            await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
+            around.doubt(job.folder, job.path)
+        case FileInUse():
+            due_at = around.clock() + IN_USE_PAUSE
             await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
             around.doubt(job.folder, job.path)
         case Transient() | Unauthorized() if line.down:

@@ -95,18 +95,20 @@ class JobStore:
     async def observe(self, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int], *, vanished: Vanished) -> int:
         """Take note of files that are quiet; return how many jobs were made or changed their state.
 
-        Each file has one job for each of the remotes. A new stamp queues it again; a job that is uploading goes on, and
-        is queued again at its end. A path that is new but has the stamp of one where there is nothing any more is that
-        file, renamed. ``vanished(folder, path)`` tells this, in the writer's thread.
+        Each file has one job for each of the remotes. A new stamp or birth time queues it again, and so does a file
+        where one had disappeared; a job that is uploading goes on, and is queued again at its end. A path that is new
+        but has the stamp of one where there is nothing any more is that file, renamed, if the birth times or
+        ``moved_from`` say so. ``vanished(folder, path)`` tells that nothing is there, in the writer's thread.
         """
         return await self._write(lambda work: intake.observe(work, folder, seen, remote_ids, vanished))
 
-    async def gone(self, folder: str, paths: Sequence[str]) -> int:
+    async def gone(self, folder: str, paths: Sequence[str], *, removed: bool = False) -> int:
         """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
 
-        What is done stays done, and uploads under way find out by themselves.
+        What is done stays done, and uploads under way find out by themselves. ``removed`` says that the daemon itself
+        has deleted or moved the files, so that a file that is found elsewhere is none of them, renamed.
         """
-        return await self._write(lambda work: intake.gone(work, folder, paths))
+        return await self._write(lambda work: intake.gone(work, folder, paths, removed=removed))
 
     async def paths(self, folder: str, *, after: str | None = None, limit: int = 1000) -> list[str]:
         """Return up to ``limit`` paths of files that are not gone, in the order of their bytes, following ``after``."""
