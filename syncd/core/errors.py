@@ -59,6 +59,14 @@ class SessionLost(Failure):
     """The server no longer knows this upload; it has to be begun again."""
 
 
+class Unwanted(Failure):
+    """A person has cancelled the upload of this very content, whose SHA-256 is ``sha256``."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__("cancelled by a person")
+        self.sha256 = sha256
+
+
 class NotStored(Failure):
     """The server does not have any more what was uploaded to it."""
 

@@ -10,6 +10,7 @@ from syncd.core.errors import (
     Permanent,
     Transient,
     Unauthorized,
+    Unwanted,
 )
 from syncd.engine.line import Line
 from syncd.engine.surroundings import Surroundings
@@ -25,6 +26,8 @@ async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundin
     match failure:
         case Permanent():
             await store.refuse(job, str(failure))
+        case Unwanted():
+            await store.cancel_again(job, failure.sha256)
         case NotUploadable():
             await store.skip(job, str(failure))
         case FileGone():

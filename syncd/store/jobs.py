@@ -15,13 +15,13 @@ from sqlalchemy import Connection
 from syncd.core.model import Proof, Seen, Session, Stamp, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
-from syncd.store import claims, intake, ledger, listing, people, uploads
+from syncd.store import cancels, claims, intake, ledger, listing, people, uploads
 from syncd.store.database import Database
 from syncd.store.intake import Vanished
 from syncd.store.ledger import Copy
 from syncd.store.listing import Page, Wanted
 from syncd.store.moves import Work
-from syncd.store.records import Change, Counts, Job, JobRecord, RemoteRecord, Step, StoredContent
+from syncd.store.records import CancelledJob, Change, Counts, Job, JobRecord, RemoteRecord, Step, StoredContent
 
 __all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "Page", "RemoteRecord", "Step", "Wanted"]
 
@@ -190,6 +190,10 @@ class JobStore:
         """Take note that the file is not there any more."""
         return await self._write(lambda work: claims.vanish(work, job))
 
+    async def cancel_again(self, job: Job, sha256: str) -> State | None:
+        """Give a job up whose content a person has cancelled before."""
+        return await self._write(lambda work: cancels.cancel_again(work, job, sha256))
+
     async def note_key(self, job: Job, key: str) -> None:
         """Keep the content key that hashing has found."""
         await self._write(lambda work: claims.note_key(work, job, key))
@@ -275,7 +279,10 @@ class JobStore:
         return await self.database.read(lambda connection: people.steps(connection, job_id))
 
     async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
-        """Queue jobs again that wait, failed or were skipped, or with None all that failed; return their ids."""
+        """Queue jobs again that wait, failed or were skipped, or with None all that failed; return their ids.
+
+        A content that was cancelled is not any more.
+        """
         if job_ids is not None:
             return await self._write(lambda work: people.order(work, Cause.RETRIED, job_ids))
         queued: list[int] = []
@@ -295,6 +302,18 @@ class JobStore:
     async def cancel(self, job_ids: Sequence[int]) -> list[int]:
         """Give jobs up that are not at their end, running ones too; return their ids."""
         return await self._write(lambda work: people.order(work, Cause.CANCELLED, job_ids))
+
+    async def cancelled_alike(self, job: Job, sha256: str) -> list[CancelledJob]:
+        """Return the jobs of the same remote that a person cancelled with this content, ``job`` itself among them."""
+        return await self.database.read(lambda connection: cancels.alike(connection, job, sha256))
+
+    async def cancelled_unhashed(self, *, after: int = 0, limit: int = 100) -> list[CancelledJob]:
+        """Return cancelled jobs whose content is not known yet and whose file is here, by id, following ``after``."""
+        return await self.database.read(lambda connection: cancels.unhashed(connection, after, limit))
+
+    async def note_cancelled(self, job: CancelledJob, sha256: str) -> None:
+        """Keep the content of a job that was cancelled, if it is still so."""
+        await self._write(lambda work: cancels.note(work, job, sha256))
 
     async def counts(self, remote_ids: Sequence[int]) -> Counts:
         """Count the jobs of remotes, in time that does not depend on how many there are."""
