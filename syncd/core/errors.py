@@ -59,12 +59,24 @@ class SessionLost(Failure):
     """The server no longer knows this upload; it has to be begun again."""
 
 
+class Unwanted(Failure):
+    """A person has cancelled the upload of this very content, whose SHA-256 is ``sha256``."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__("cancelled by a person")
+        self.sha256 = sha256
+
+
 class NotStored(Failure):
     """The server does not have any more what was uploaded to it."""
 
 
 class FileChanged(Failure):
     """The file is not the one that was hashed; it has to be read again."""
+
+
+class FileInUse(Failure):
+    """Another program has the file open for writing; it has to be waited for."""
 
 
 class FileGone(Failure):

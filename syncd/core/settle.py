@@ -11,6 +11,31 @@ from syncd.core.model import Stamp
 GRACE = 0.1
 """Seconds that a closed file is given for what often follows: another write, or its mtime being set. A file whose
 writer is still at it gets its first look after so long too."""
+TICK = 0.02
+"""Seconds by which the clock that files are stamped with may be behind: a tick of the kernel, and what exFAT keeps."""
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hint:
+    """What an event told of the file at a path."""
+
+    closed: bool = False
+    """Nobody seems to be writing to it: its writer closed it, or it appeared or went in one step."""
+    told: bool = False
+    """An event told of the close itself."""
+    moved_from: str | None = None
+    """The path that it was renamed from."""
+    same: bool = False
+    """It is the file that was there before, and no other in its place."""
+
+    def after(self, earlier: "Hint | None") -> "Hint":
+        """Return what is known if ``earlier`` was told before: a file that is written to has still been renamed."""
+        return replace(self, moved_from=earlier.moved_from) if self.same and earlier else self
+
+    def behind(self, source: "Hint | None") -> "Hint":
+        """Return this hint of a rename where ``source`` tells of the path that the file was renamed from."""
+        return replace(self, moved_from=source.moved_from) if source and source.moved_from is not None else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,25 +44,37 @@ class Settling:
 
     since: float
     """When it last showed a change."""
-    closed: bool = False
-    """Its writer closed it, or it appeared in one step, and nothing has changed since."""
+    hint: Hint = Hint()
+    """What events told, and nothing has changed since."""
     stamp: Stamp | None = None
     """What the last look showed, if there was one since the last event."""
+    not_before: float = 0.0
+    """When it may be taken at the earliest, however quiet it is; an event ends that."""
 
-    def noticed(self, *, closed: bool, now: float) -> "Settling":
+    def noticed(self, hint: Hint, now: float) -> "Settling":
         """Take note of an event; what earlier looks showed counts no more."""
-        return replace(self, since=now, closed=closed, stamp=None)
+        return Settling(since=now, hint=hint.after(self.hint))
 
     def seen(self, stamp: Stamp, now: float) -> "Settling":
         """Take note of what ``stat`` shows; a change starts the quiet time anew."""
         if self.stamp is None or stamp == self.stamp:
             return replace(self, stamp=stamp)
-        return replace(self, stamp=stamp, since=now, closed=False)
+        return replace(self, stamp=stamp, since=now, hint=replace(self.hint, closed=False, told=False))
 
     def due(self, quiet: float) -> float:
         """Return the moment from which the file may be taken if nothing changes until then."""
-        return self.since + (min(GRACE, quiet) if self.closed else quiet)
+        return max(self.not_before, self.since + (min(GRACE, quiet) if self.hint.closed else quiet))
 
     def look_at(self, quiet: float) -> float:
         """Return the moment of the next look: stillness shows only between two of them, unless a close told."""
         return self.since + min(GRACE, quiet) if self.stamp is None else self.due(quiet)
+
+
+def racy_for(mtime_ns: int, wall: float) -> float:
+    """Return for how many seconds from ``wall`` on a change of the file may leave its mtime as it is.
+
+    FAT keeps two seconds, others keep whole ones. What is hashed in that time may be changed and look the same.
+    """
+    granularity = 2.0 if mtime_ns % (2 * _SECOND) == 0 else 1.0 if mtime_ns % _SECOND == 0 else 0.0
+    age = wall - mtime_ns / _SECOND
+    return max(0.0, granularity + TICK - age) if age >= 0 else 0.0

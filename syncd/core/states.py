@@ -31,7 +31,7 @@ class Cause(StrEnum):
     FOUND = "found"
     """A scan or an event showed the file for the first time."""
     CHANGED = "changed"
-    """The file has new content, or is back."""
+    """The file has new content, is back, or is not open for writing any more."""
     CLAIMED = "claimed"
     """The scheduler took the job up."""
     RELEASED = "released"
@@ -54,6 +54,10 @@ class Cause(StrEnum):
     """A person asked for no further try."""
     MISSING = "missing"
     """The server's copy was found to be missing or damaged."""
+
+
+IN_USE = "open for writing by another program"
+"""The detail of a job that waits for its file to be closed: whoever sees the file closed queues it again."""
 
 
 class NoSuchStep(Exception):  # noqa: N818 - it says what is wrong, not that something is

@@ -16,6 +16,7 @@ from syncd.control.events import Hub
 from syncd.control.steering import BadConfig, Limits
 from syncd.daemon import settings
 from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.cancels import CancelledContents
 from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles, open_files
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
@@ -70,6 +71,7 @@ class Daemon:
             open_files(rooms) as self.files,
             serving(self),
             _task(self, self.after_upload.run()),
+            _task(self, CancelledContents(rooms).run()),
             _task(self, self._heartbeat()),
         ):
             await self._work()

@@ -12,7 +12,7 @@ from syncd.control import targets
 from syncd.control.events import Hub
 from syncd.control.targets import Target
 from syncd.core.names import displayed
-from syncd.core.states import State
+from syncd.core.states import IN_USE, State
 from syncd.daemon import cursors, metrics, settings, shapes
 from syncd.daemon.audit import audit
 from syncd.daemon.endings import unless
@@ -237,6 +237,8 @@ class DaemonSteering(api.Steering):
             if relative := inside(folder, path):
                 if not os.path.lexists(below(folder, relative)):
                     return "there is no such file"
+                if watch.in_use(relative):
+                    return f"not taken yet: it is {IN_USE}, and is uploaded when that closes it"
                 if watch.settling(relative):
                     return "not taken yet: the file is still being written, or was a moment ago"
                 return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"

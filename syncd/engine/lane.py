@@ -15,6 +15,7 @@ from syncd.core.breaker import Position
 from syncd.core.errors import Failure, NotUploadable, Permanent, Transient, Unauthorized
 from syncd.core.model import Content, Presence, Stored
 from syncd.core.states import Outcome
+from syncd.engine.cancels import refuse_cancelled
 from syncd.engine.line import Line
 from syncd.engine.source import FileSource
 from syncd.engine.surroundings import Surroundings
@@ -253,6 +254,7 @@ class Lane:
             if unfit := self._around.unfit(job.folder, source.size):
                 raise NotUploadable(unfit)
             content = await source.hash(self.line.remote.hasher())
+            await refuse_cancelled(self._store, job, content)
             known = await self._known(job, content)
             if not known:
                 self._twins.lead(job, content.key)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Outcome, State
-from syncd.store.records import Job, StoredContent
+from syncd.store.records import CancelledJob, Job, StoredContent
 
 
 class Jobs(Protocol):
@@ -51,6 +51,12 @@ class Jobs(Protocol):
 
     async def vanish(self, job: Job) -> State | None:
         """End a job whose file is not there any more."""
+
+    async def cancelled_alike(self, job: Job, sha256: str) -> list[CancelledJob]:
+        """Return the jobs of the same remote that a person cancelled with this content, ``job`` itself among them."""
+
+    async def cancel_again(self, job: Job, sha256: str) -> State | None:
+        """Give a job up whose content a person has cancelled before."""
 
     async def note_key(self, job: Job, key: str) -> None:
         """Keep the content key that hashing has found."""

@@ -8,20 +8,22 @@ import asyncio
 import errno
 import mimetypes
 import os
-import stat
 import sys
 import threading
 import zlib
 from array import array
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
-from syncd.core.errors import FileChanged, FileGone, FileUnreadable, NotUploadable
+from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content, Stamp
+from syncd.core.states import IN_USE
+from syncd.host.leases import Writer, writer
+from syncd.host.openat import open_inside
 from syncd.remote.base import Hasher
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import open_inside, read_at
+    from syncd.host.windows_files import read_at
 else:
     from os import pread as read_at
 
@@ -58,14 +60,20 @@ class FileSource:
     ) -> "FileSource":
         """Open ``path`` below ``folder`` if it is still in the ``expected`` state.
 
-        ``FileGone``, ``FileUnreadable``, ``FileChanged`` or ``NotUploadable`` if it can't be.
+        ``FileInUse`` if another program has it open for writing; ``FileGone``, ``FileUnreadable``, ``FileChanged`` or
+        ``NotUploadable`` if it can't be opened or is in another state.
         """
 
         def start() -> FileSource:
             descriptor = open_regular(folder, path, follow_symlinks=follow_symlinks)
-            if stamp_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
+            try:
+                if writer(descriptor) is Writer.OPEN:
+                    raise FileInUse(IN_USE)
+                if stamp_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
+                    raise FileChanged("the file changed since it was queued")
+            except Failure:
                 os.close(descriptor)
-                raise FileChanged("the file changed since it was queued")
+                raise
             return cls(descriptor, path, expected, block_size)
 
         opening = asyncio.create_task(asyncio.to_thread(start))
@@ -167,27 +175,8 @@ def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
 
     ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it can't be. Blocks.
     """
-    with _reading(), ExitStack() as stack:
-        if sys.platform == "win32":
-            return open_inside(folder, path, follow_symlinks=follow_symlinks)
-        if follow_symlinks:
-            return _open_here(os.path.join(folder, path), None, follow_symlinks=True)
-        above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        stack.callback(os.close, above)
-        *parents, name = path.split("/")
-        for parent in parents:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            above = os.open(parent, flags, dir_fd=above)
-            stack.callback(os.close, above)
-        return _open_here(name, above, follow_symlinks=False)
-
-
-def _open_here(name: str, above: int | None, *, follow_symlinks: bool) -> int:
-    mode = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks).st_mode
-    if not stat.S_ISREG(mode):  # looked at before: opening a device or a FIFO may have effects
-        raise NotUploadable("not a regular file")
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_symlinks else os.O_NOFOLLOW)
-    return os.open(name, flags, dir_fd=above)
+    with _reading():
+        return open_inside(folder, path, follow_symlinks=follow_symlinks)
 
 
 @contextmanager

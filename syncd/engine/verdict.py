@@ -1,10 +1,23 @@
 """What becomes of a job whose upload has failed, written down in the store."""
 
 from syncd.core import retry
-from syncd.core.errors import Failure, FileChanged, FileGone, NotUploadable, Permanent, Transient, Unauthorized
+from syncd.core.errors import (
+    Failure,
+    FileChanged,
+    FileGone,
+    FileInUse,
+    NotUploadable,
+    Permanent,
+    Transient,
+    Unauthorized,
+    Unwanted,
+)
 from syncd.engine.line import Line
 from syncd.engine.surroundings import Surroundings
 from syncd.store.records import Job
+
+IN_USE_PAUSE = 3600.0
+"""Seconds after which a job is tried again whose file was open for writing, if the watch has not queued it before."""
 
 
 async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundings, advanced: bool) -> None:
@@ -13,6 +26,8 @@ async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundin
     match failure:
         case Permanent():
             await store.refuse(job, str(failure))
+        case Unwanted():
+            await store.cancel_again(job, failure.sha256)
         case NotUploadable():
             await store.skip(job, str(failure))
         case FileGone():
@@ -20,6 +35,10 @@ async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundin
             around.doubt(job.folder, job.path)
         case FileChanged():
             due_at = around.clock() + around.settle(job.folder)
+            await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
+            around.doubt(job.folder, job.path)
+        case FileInUse():
+            due_at = around.clock() + IN_USE_PAUSE
             await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
             around.doubt(job.folder, job.path)
         case Transient() | Unauthorized() if line.down:

@@ -7,7 +7,18 @@ descriptors, to be closed by ``os.close``. All of it blocks, and raises OSError.
 import os
 import sys
 
-__all__ = ["create", "enter", "hold", "open_directory", "open_file", "remove", "rename", "set_times", "sync"]
+__all__ = [
+    "create",
+    "enter",
+    "hold",
+    "open_directory",
+    "open_file",
+    "open_inside",
+    "remove",
+    "rename",
+    "set_times",
+    "sync",
+]
 
 if sys.platform == "win32":
     from syncd.host.windows_files import (
@@ -16,6 +27,7 @@ if sys.platform == "win32":
         hold,
         open_directory,
         open_file,
+        open_inside,
         remove,
         rename,
         set_times,
@@ -25,7 +37,8 @@ else:
     import ctypes
     import errno
     import fcntl
-    from contextlib import suppress
+    import stat
+    from contextlib import ExitStack, suppress
 
     from syncd.host.plainly import PLAINLY
 
@@ -57,6 +70,28 @@ else:
     def open_file(directory: int, name: str, *, write: bool = False) -> int:
         """Open the file ``name`` for reading, maybe for writing too."""
         return os.open(name, (os.O_RDWR if write else os.O_RDONLY) | PLAINLY, dir_fd=directory)
+
+    def open_inside(folder: str, path: str, *, follow_symlinks: bool) -> int:
+        """Open the regular file ``path`` below ``folder`` for reading; return its descriptor.
+
+        ``ELOOP`` if there is a symlink on the way that is not to be followed, or if it is no regular file.
+        """
+        if follow_symlinks:
+            return _open_regular(os.path.join(folder, path), None, follow_symlinks=True)
+        *parents, name = path.split("/")
+        with ExitStack() as stack:
+            above = open_directory(folder)
+            stack.callback(os.close, above)
+            for parent in parents:
+                above = enter(above, parent)
+                stack.callback(os.close, above)
+            return _open_regular(name, above, follow_symlinks=False)
+
+    def _open_regular(name: str, above: int | None, *, follow_symlinks: bool) -> int:
+        mode = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks).st_mode
+        if not stat.S_ISREG(mode):  # looked at before: opening a device or a FIFO may have effects
+            raise OSError(errno.ELOOP, "not a regular file", name)
+        return os.open(name, os.O_RDONLY | (PLAINLY & ~os.O_NOFOLLOW if follow_symlinks else PLAINLY), dir_fd=above)
 
     def create(directory: int, name: str) -> int:
         """Make the file ``name``, open for reading and writing; FileExistsError if the name is taken."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from syncd.core.model import Seen, Stamp
-from syncd.core.states import Cause, State
+from syncd.core.states import IN_USE, Cause, State
 from syncd.store.moves import NewJob, Work, create, load_all, move, parts, stamp_of
 from syncd.store.records import LARGE
 from syncd.store.schema import files, folders, jobs, remotes
@@ -21,7 +21,7 @@ ELSEWHERE = "its folder no longer goes to this remote"
 REMOVED = "removed before it was uploaded"
 
 _AT = select(files).where(files.c.folder == bindparam("folder"), files.c.path.in_(bindparam("paths", expanding=True)))
-_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)))
+_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)), ~files.c.removed)
 _NEW = insert(files).returning(files.c.id, files.c.path, files.c.version)
 _PLACE = update(files).where(files.c.id == bindparam("file"))
 _RESIZE = update(jobs).where(jobs.c.file_id == bindparam("file"))
@@ -43,8 +43,8 @@ def _diff(connection: Connection, folder: str, seen: list[Seen], wanted: frozens
         row = known.get(one.path)
         if (
             row is None
-            or not row.present
-            or stamp_of(row) != _stamp(one)
+            or _is_new(row, one)
+            or (one.closed and not row.closed)
             or wanted - {job.remote_id for job in jobs_of[row.id]}
             or any(_effect(job, one.unfit, wanted) for job in jobs_of[row.id])
         ):
@@ -63,17 +63,19 @@ def observe(work: Work, folder: str, seen: Sequence[Seen], remote_ids: Sequence[
 def _place(work: Work, folder: str, seen: list[Seen], vanished: Vanished) -> dict[str, tuple[int, int]]:
     """Bring the files' rows up to what was seen; return their ids and versions by path."""
     known = _known(work.connection, folder, seen)
-    known |= _moved(work.connection, [one for one in seen if one.path not in known], vanished)
+    known |= _moved(work.connection, folder, [one for one in seen if one.path not in known], vanished)
     placed = {}
     changed, new, resized = [], [], []
     for one in seen:
         if (row := known.get(one.path)) is None:
-            new.append({"version": 1, **_columns(folder, one)})
+            new.append({"version": 1, **_columns(folder, one), **_first_seen(one, work.now)})
             continue
         stamp = _stamp(one)
-        version = row.version + (stamp != stamp_of(row))
+        is_new = row.path == one.path and row.folder == folder and _is_new(row, one)
+        version = row.version + is_new
         placed[one.path] = row.id, version
-        changed.append({"file": row.id, "version": version, **_columns(folder, one)})
+        kept = _first_seen(one, work.now) if is_new else _seen_before(row, one)
+        changed.append({"file": row.id, "version": version, **_columns(folder, one), **kept})
         if stamp.size != row.size:
             resized.append({"file": row.id, "size": stamp.size, "large": stamp.size >= LARGE})
     for statement, rows in (_PLACE, changed), (_RESIZE, resized):
@@ -84,8 +86,17 @@ def _place(work: Work, folder: str, seen: list[Seen], vanished: Vanished) -> dic
     return placed
 
 
-def _moved(connection: Connection, seen: list[Seen], vanished: Vanished) -> dict[str, Row[Any]]:
-    """Find files that were renamed: the same stamp is known under a path where there is nothing any more."""
+def _is_new(row: Row[Any], one: Seen) -> bool:
+    """Say whether what is at the path of ``row`` may be another file, or have other content, than what was there."""
+    return not row.present or stamp_of(row) != _stamp(one) or _was_born_apart(row, one)
+
+
+def _was_born_apart(row: Row[Any], one: Seen) -> bool:
+    return row.birth_ns != one.birth_ns and None not in (row.birth_ns, one.birth_ns)
+
+
+def _moved(connection: Connection, folder: str, seen: list[Seen], vanished: Vanished) -> dict[str, Row[Any]]:
+    """Find files that were renamed: those known under a path where there is nothing any more."""
     inodes = {one.stamp.inode for one in seen if one.stamp is not None}
     candidates: dict[Stamp, list[Row[Any]]] = {}
     for row in connection.execute(_WITH_INODE, {"inodes": inodes}) if inodes else ():
@@ -93,10 +104,18 @@ def _moved(connection: Connection, seen: list[Seen], vanished: Vanished) -> dict
     found = {}
     for one in seen:
         rows = candidates.get(_stamp(one), [])
-        if one.stamp is not None and (moved := [row for row in rows if vanished(row.folder, row.path)]):
-            rows.remove(moved[0])
-            found[one.path] = moved[0]
+        same = [row for row in rows if one.stamp is not None and _is_same(row, folder, one)]
+        if moved := next((row for row in same if vanished(row.folder, row.path)), None):
+            rows.remove(moved)
+            found[one.path] = moved
     return found
+
+
+def _is_same(row: Row[Any], folder: str, one: Seen) -> bool:
+    """Say whether ``one`` is the file of ``row``, whose stamp it has: its inode alone may have been given out again."""
+    if row.birth_ns is None or one.birth_ns is None:
+        return (row.folder, row.path) == (folder, one.moved_from)
+    return bool(row.birth_ns == one.birth_ns)
 
 
 def _apply(work: Work, folder: str, placed: list[tuple[Seen, int, int]], wanted: frozenset[int]) -> None:
@@ -140,6 +159,8 @@ def _effect(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[C
         return None
     if job.remote_id not in wanted:
         return (Cause.GONE, ELSEWHERE) if job.state in _OPEN else None
+    if unfit is None and job.state is State.WAITING and job.detail == IN_USE:
+        return Cause.CHANGED, None  # what is seen is not open for writing any more
     changed = job.version != job.file_version
     left_out = job.state is State.SKIPPED and job.cause in _REVIVABLE
     if unfit is None:
@@ -213,4 +234,14 @@ def _columns(folder: str, seen: Seen) -> dict[str, object]:
         "size": stamp.size,
         "mtime_ns": stamp.mtime_ns,
         "present": True,
+        "removed": False,
     }
+
+
+def _first_seen(one: Seen, now: float) -> dict[str, object]:
+    return {"birth_ns": one.birth_ns, "closed": one.closed, "seen_at": now}
+
+
+def _seen_before(row: Row[Any], one: Seen) -> dict[str, object]:
+    birth_ns = row.birth_ns if one.birth_ns is None else one.birth_ns
+    return {"birth_ns": birth_ns, "closed": row.closed or one.closed, "seen_at": row.seen_at}

@@ -15,13 +15,14 @@ from sqlalchemy import Connection
 from syncd.core.model import Proof, Seen, Session, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
-from syncd.store import claims, intake, ledger, listing, people, removals, uploads
+from syncd.store import cancels, claims, intake, ledger, listing, people, removals, uploads
 from syncd.store.database import Database
 from syncd.store.intake import Vanished
 from syncd.store.ledger import Copy
 from syncd.store.listing import Page, Wanted
 from syncd.store.moves import Work
 from syncd.store.records import (
+    CancelledJob,
     Change,
     Counts,
     Job,
@@ -105,18 +106,20 @@ class JobStore:
     async def observe(self, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int], *, vanished: Vanished) -> int:
         """Take note of files that are quiet; return how many jobs were made or changed their state.
 
-        Each file has one job for each of the remotes. A new stamp queues it again; a job that is uploading goes on, and
-        is queued again at its end. A path that is new but has the stamp of one where there is nothing any more is that
-        file, renamed. ``vanished(folder, path)`` tells this, in the writer's thread.
+        Each file has one job for each of the remotes. A new stamp or birth time queues it again, and so does a file
+        where one had disappeared; a job that is uploading goes on, and is queued again at its end. A path that is new
+        but has the stamp of one where there is nothing any more is that file, renamed, if the birth times or
+        ``moved_from`` say so. ``vanished(folder, path)`` tells that nothing is there, in the writer's thread.
         """
         return await self._write(lambda work: intake.observe(work, folder, seen, remote_ids, vanished))
 
-    async def gone(self, folder: str, paths: Sequence[str]) -> int:
+    async def gone(self, folder: str, paths: Sequence[str], *, removed: bool = False) -> int:
         """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
 
-        What is done stays done, and uploads under way find out by themselves.
+        What is done stays done, and uploads under way find out by themselves. ``removed`` says that the daemon itself
+        has deleted or moved the files, so that a file that is found elsewhere is none of them, renamed.
         """
-        return await self._write(lambda work: intake.gone(work, folder, paths))
+        return await self._write(lambda work: intake.gone(work, folder, paths, removed=removed))
 
     async def paths(self, folder: str, *, after: str | None = None, limit: int = 1000) -> list[str]:
         """Return up to ``limit`` paths of files that are not gone, in the order of their bytes, following ``after``."""
@@ -197,6 +200,10 @@ class JobStore:
     async def vanish(self, job: Job) -> State | None:
         """Take note that the file is not there any more."""
         return await self._write(lambda work: claims.vanish(work, job))
+
+    async def cancel_again(self, job: Job, sha256: str) -> State | None:
+        """Give a job up whose content a person has cancelled before."""
+        return await self._write(lambda work: cancels.cancel_again(work, job, sha256))
 
     async def note_key(self, job: Job, key: str) -> None:
         """Keep the content key that hashing has found."""
@@ -283,7 +290,10 @@ class JobStore:
         return await self.database.read(lambda connection: people.steps(connection, job_id))
 
     async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
-        """Queue jobs again that wait, failed or were skipped, or with None all that failed; return their ids."""
+        """Queue jobs again that wait, failed or were skipped, or with None all that failed; return their ids.
+
+        A content that was cancelled is not any more.
+        """
         if job_ids is not None:
             return await self._write(lambda work: people.order(work, Cause.RETRIED, job_ids))
         queued: list[int] = []
@@ -303,6 +313,18 @@ class JobStore:
     async def cancel(self, job_ids: Sequence[int]) -> list[int]:
         """Give jobs up that are not at their end, running ones too; return their ids."""
         return await self._write(lambda work: people.order(work, Cause.CANCELLED, job_ids))
+
+    async def cancelled_alike(self, job: Job, sha256: str) -> list[CancelledJob]:
+        """Return the jobs of the same remote that a person cancelled with this content, ``job`` itself among them."""
+        return await self.database.read(lambda connection: cancels.alike(connection, job, sha256))
+
+    async def cancelled_unhashed(self, *, after: int = 0, limit: int = 100) -> list[CancelledJob]:
+        """Return cancelled jobs whose content is not known yet and whose file is here, by id, following ``after``."""
+        return await self.database.read(lambda connection: cancels.unhashed(connection, after, limit))
+
+    async def note_cancelled(self, job: CancelledJob, sha256: str) -> None:
+        """Keep the content of a job that was cancelled, if it is still so."""
+        await self._write(lambda work: cancels.note(work, job, sha256))
 
     async def counts(self, remote_ids: Sequence[int]) -> Counts:
         """Count the jobs of remotes, in time that does not depend on how many there are."""

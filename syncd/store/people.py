@@ -13,13 +13,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.states import Cause, State, sources
-from syncd.store import uploads
+from syncd.store import cancels, uploads
 from syncd.store.listing import record
 from syncd.store.moves import JOBS, Work, load, load_all, move
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
 from syncd.store.schema import file_tallies, files, history, job_tallies, jobs, remotes, settings
 
-CANCELLED = "cancelled by a person"
 BAD_COPY = "the server's copy was missing or damaged"
 
 
@@ -63,9 +62,10 @@ def order(work: Work, cause: Cause, job_ids: Iterable[int]) -> list[int]:
     open_to_it = sources(cause)
     rows = [row for row in load_all(work.connection, jobs.c.id, job_ids) if row.state in open_to_it]
     if cause is Cause.RETRIED:
+        cancels.forget(work, rows)
         move(work, cause, rows, attempts=0, due_at=work.now)
     else:
-        move(work, cause, rows, detail=CANCELLED)
+        cancels.cancel(work, rows)
     return [row.id for row in rows]
 
 

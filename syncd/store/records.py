@@ -43,6 +43,18 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CancelledJob:
+    """A job that a person has cancelled; ``version`` and ``stamp`` are the file's, ``present`` if it is there."""
+
+    id: int
+    folder: str
+    path: str
+    present: bool
+    stamp: Stamp
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoredContent:
     """A content that a remote has said to have.
 

@@ -141,6 +141,8 @@ jobs = Table(
     Index("jobs_by_owner", "lease_owner"),
     Index("jobs_by_update", "folder_id", "remote_id", "state", "updated_at", "id"),
     Index("jobs_by_size", "folder_id", "remote_id", "state", "size", "id"),
+    Index("jobs_unhashed", "id", sqlite_where=text("cause = 'cancelled' AND cancelled_sha256 IS NULL")),
+    Index("jobs_by_cancelled", "remote_id", "cancelled_sha256", sqlite_where=text("cancelled_sha256 IS NOT NULL")),
 )
 
 sessions = Table(

@@ -16,6 +16,9 @@ from structlog.typing import FilteringBoundLogger
 
 from syncd.config.model import Folder
 from syncd.core.model import Seen
+from syncd.core.names import displayed
+from syncd.core.settle import Hint
+from syncd.core.states import IN_USE
 from syncd.host.plainly import usual
 from syncd.watch.intake import LIMIT, Intake
 from syncd.watch.scanner import Identity, Scan, Tree
@@ -79,7 +82,7 @@ class FolderWatch:
         if self._offline:
             return FolderStatus(state="offline", watch=watch, detail=self._offline)
         state: Literal["scanning", "watching"] = "scanning" if self._scanning else "watching"
-        return FolderStatus(state=state, watch=watch, detail=self._source.detail or self._gaps())
+        return FolderStatus(state=state, watch=watch, detail=self._source.detail or self._gaps() or self._writers())
 
     def takes(self, path: str) -> bool:
         """Say whether a file at ``path`` (relative) would be uploaded, by its name and place."""
@@ -89,6 +92,10 @@ class FolderWatch:
         """Say whether the file at ``path`` (relative) is being waited for until it is quiet."""
         return path in self._intake
 
+    def in_use(self, path: str) -> bool:
+        """Say whether the file at ``path`` (relative) is not taken because a program has it open for writing."""
+        return path in self._intake.in_use
+
     def request_rescan(self, path: str | None = None) -> None:
         """Have all of the folder scanned soon, or what is at and below ``path``, relative or absolute."""
         if path and not _can_be(path):
@@ -97,7 +104,7 @@ class FolderWatch:
         if inside:
             self._subtrees.add(inside)
             if self._tree.takes(inside) and not self.settling(inside):  # else whoever asks often has it wait for ever
-                self._intake.hint(inside, closed=False)
+                self._intake.hint(inside, Hint())
         elif inside is not None:
             self._everything = True
         self._wake.set()
@@ -149,8 +156,8 @@ class FolderWatch:
 
     def _hear(self) -> None:
         hints = self._source.take()
-        for path, closed in hints.files.items():
-            self._intake.hint(path, closed=closed)
+        for path, hint in hints.files.items():
+            self._intake.hint(path, hint)
         self._subtrees |= hints.directories
         self._everything |= hints.doubt
         if hints.overflow:
@@ -252,6 +259,12 @@ class FolderWatch:
     def _gaps(self) -> str | None:
         first = next(iter(self._unreadable.items()), None)
         return f"{len(self._unreadable)} not readable, such as {first[0]}: {first[1]}" if first else None
+
+    def _writers(self) -> str | None:
+        first = next(iter(self._intake.in_use), None)
+        if first is None:
+            return None
+        return f"{len(self._intake.in_use)} {IN_USE}, such as {displayed(first)}: taken when that closes them"
 
 
 async def _batches(scan: Scan) -> AsyncIterator[list[Seen]]:

@@ -6,14 +6,17 @@ is looked at when the entry is due; so the order and the number of events never 
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from syncd.core.model import Seen
-from syncd.core.settle import Settling
+from syncd.core.names import displayed
+from syncd.core.settle import Hint, Settling, racy_for
+from syncd.watch.inspection import Unfinished, inspect
 from syncd.watch.scanner import BATCH, Identity, Tree
 from syncd.watch.sink import Sink
 
@@ -21,6 +24,8 @@ LIMIT = 50_000
 """So many files at most wait to become quiet; hints beyond are dropped, and a rescan finds what they meant."""
 RETRY = 5.0
 """Seconds until a file that the sink did not take is offered again."""
+IN_USE_FIRST, IN_USE_MOST = 0.5, 5.0
+"""Seconds between two looks at whether a file is still open for writing: each pause is twice as long as the last."""
 T = TypeVar("T")
 
 
@@ -45,6 +50,7 @@ class Intake:
         self._log = log
         self._pending: dict[str, Settling] = {}
         self._agenda: list[tuple[float, str]] = []
+        self._in_use: dict[str, float] = {}  # open for writing by another program: the pause until the next look
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -60,14 +66,21 @@ class Intake:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def hint(self, path: str, *, closed: bool) -> None:
-        """Have ``path`` looked at; ``closed`` if nobody seems to be writing to it any more."""
+    @property
+    def in_use(self) -> Collection[str]:
+        """The files that are quiet, and not taken because a program has them open for writing."""
+        return self._in_use.keys()
+
+    def hint(self, path: str, hint: Hint) -> None:
+        """Have ``path`` looked at, as an event told of it."""
         known = self._pending.get(path)
         if known is None and len(self._pending) >= LIMIT:
             self.missed = True
             return
+        if hint.moved_from is not None and (source := self._pending.get(hint.moved_from)):
+            hint = hint.behind(source.hint)
         now = self._clock()
-        self._put(path, known.noticed(closed=closed, now=now) if known else Settling(since=now, closed=closed))
+        self._put(path, known.noticed(hint, now) if known else Settling(since=now, hint=hint))
 
     async def found(self, batch: Iterable[Seen]) -> int:
         """Take what a scan saw; return how many of the files were new or changed.
@@ -80,11 +93,14 @@ class Intake:
         for seen in batch:
             if seen.path in self._pending:
                 continue
-            if seen.stamp is None or wall - seen.stamp.mtime_ns / 1e9 >= self._settle:
+            if seen.stamp is None or self._rests(seen.stamp.mtime_ns, wall):
                 ready.append(seen)
             else:
                 self._put(seen.path, Settling(since=now, stamp=seen.stamp))
         return await self._hand_over(ready)
+
+    def _rests(self, mtime_ns: int, wall: float) -> bool:
+        return wall - mtime_ns / 1e9 >= self._settle and not racy_for(mtime_ns, wall)
 
     async def run(self) -> None:
         """Take files as they become quiet, until cancelled."""
@@ -158,25 +174,27 @@ class Intake:
         batch = self._next_batch()
         if not batch:
             return
-        looks = await asyncio.to_thread(self._look, list(batch))
-        now = self._clock()
+        looks = await asyncio.to_thread(self._look_closely, list(batch))
+        now, wall = self._clock(), self._wall()
         ready, gone = [], []
         for path, settling in batch.items():
             if self._pending.get(path) is not settling:
                 continue  # something happened to it during the look
             seen = looks.get(path)
-            after = settling.seen(seen.stamp, now) if seen and seen.stamp else settling
+            after = _after(settling, seen, now, wall)
             if seen and seen.stamp and after.due(self._settle) > now:
                 self._put(path, after)
                 continue
             self._drop(path)
             if seen:
-                ready.append(seen)
+                ready.append(replace(seen, closed=after.hint.told, moved_from=after.hint.moved_from))
             if path in looks and not _is_at(path, seen):
                 gone.append(path)
         await self._hand_over(ready)
         if gone:
             await self._attempt(self._sink.gone(self._tree.root, gone), gone)
+        for path in batch.keys() - self._pending.keys():
+            self._in_use.pop(path, None)
 
     async def _hand_over(self, ready: Sequence[Seen]) -> int:
         if not ready:
@@ -185,8 +203,29 @@ class Intake:
         changed = await self._attempt(self._sink.diff(folder, ready), [seen.path for seen in ready])
         if not changed:
             return 0
-        await asyncio.gather(*(self._attempt(self._sink.observe(folder, seen), [seen.path]) for seen in changed))
+        finished = await self._finished(changed)
+        await asyncio.gather(*(self._attempt(self._sink.observe(folder, seen), [seen.path]) for seen in finished))
         return len(changed)
+
+    async def _finished(self, changed: Sequence[Seen]) -> list[Seen]:
+        """Return those that no program has open for writing; the others are looked at again later."""
+        findings = await asyncio.to_thread(lambda: [inspect(self._tree, seen) for seen in changed])
+        now = self._clock()
+        for seen, finding in zip(changed, findings, strict=True):
+            if seen.path in self._pending or isinstance(finding, Seen):
+                continue
+            hint = Hint(moved_from=seen.moved_from)
+            if finding is Unfinished.CHANGED:
+                self._put(seen.path, Settling(since=now, hint=hint))
+                continue
+            if seen.path not in self._in_use:
+                self._log.info("file.in_use", path=displayed(seen.path))
+            pause = min(IN_USE_MOST, 2 * self._in_use[seen.path]) if seen.path in self._in_use else IN_USE_FIRST
+            self._in_use[seen.path] = pause
+            self._put(
+                seen.path, Settling(since=now - self._settle, hint=hint, stamp=seen.stamp, not_before=now + pause)
+            )
+        return [finding for finding in findings if isinstance(finding, Seen)]
 
     async def _attempt(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:
         """Do one thing with the sink; if that fails, have the same files looked at again later."""
@@ -218,6 +257,14 @@ class Intake:
             return {path: seen for path, seen in looks.items() if seen}
         return looks
 
+    def _look_closely(self, paths: Iterable[str]) -> dict[str, Seen | None]:
+        """As :meth:`_look`, with the birth times: an event may have told of another file that looks the same."""
+        looks = self._look(paths)
+        return {
+            path: replace(seen, birth_ns=self._tree.birth_ns(seen.path)) if seen else None
+            for path, seen in looks.items()
+        }
+
     def _missing(self, paths: Iterable[str]) -> list[str]:
         return [path for path, seen in self._look(paths).items() if not _is_at(path, seen)]
 
@@ -226,6 +273,15 @@ class Intake:
             return self._tree.identity() == self.root
         except OSError:
             return False
+
+
+def _after(settling: Settling, seen: Seen | None, now: float, wall: float) -> Settling:
+    """Return how a file stands after a look at it."""
+    if seen is None or seen.stamp is None:
+        return settling
+    after = settling.seen(seen.stamp, now)
+    racy = racy_for(seen.stamp.mtime_ns, wall)
+    return replace(after, not_before=max(after.not_before, now + racy)) if racy else after
 
 
 def _is_at(path: str, seen: Seen | None) -> bool:

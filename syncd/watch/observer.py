@@ -28,6 +28,7 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from syncd.core.settle import Hint
 from syncd.watch.intake import LIMIT
 from syncd.watch.scanner import Tree
 
@@ -52,8 +53,8 @@ MAX_LINKS = 64
 class Hints:
     """What events said since the last time somebody asked."""
 
-    files: dict[str, bool] = field(default_factory=dict)
-    """Path → whether nobody seems to be writing to it any more."""
+    files: dict[str, Hint] = field(default_factory=dict)
+    """What was told of the file at each path."""
     directories: set[str] = field(default_factory=set)
     """Directories that appeared, or went."""
     doubt: bool = False
@@ -79,11 +80,14 @@ class Mailbox:
         self._hints = Hints()
         self._woken = False
 
-    def file(self, path: str, *, closed: bool) -> None:
+    def file(self, path: str, hint: Hint) -> None:
         """Leave word that the file at ``path`` is new, changed or gone."""
         with self._lock:
-            self._hints.files[path] = closed
-            if len(self._hints.files) > LIMIT:
+            files = self._hints.files
+            if hint.moved_from is not None:
+                hint = hint.behind(files.get(hint.moved_from))
+            files[path] = hint.after(files.get(path))
+            if len(files) > LIMIT:
                 self._hints = Hints(doubt=True, overflow=True)
         self._ring()
 
@@ -125,13 +129,15 @@ class Handler(FileSystemEventHandler):
     def dispatch(self, event: FileSystemEvent) -> None:
         """Turn an event into hints."""
         try:
-            for path in (event.src_path, event.dest_path):
-                if path:
-                    self._note(event, os.fsdecode(path))
+            source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path)
+            if target:  # the first, as what is known of the source is about to be over
+                self._note(event, target, moved_from=self._tree.relative(source) if source else None)
+            if source:
+                self._note(event, source)
         except Exception:  # noqa: BLE001 - see above; what the event meant, a scan finds
             self._mailbox.doubt()
 
-    def _note(self, event: FileSystemEvent, full: str) -> None:
+    def _note(self, event: FileSystemEvent, full: str, moved_from: str | None = None) -> None:
         path = self._tree.relative(full)
         if path is None:
             return
@@ -141,14 +147,23 @@ class Handler(FileSystemEventHandler):
             if self._tree.enters(path):
                 self._mailbox.directory(path)
         elif self._tree.takes(path):
-            # A file that was just created is most often being written; all else happens in one step.
-            self._mailbox.file(path, closed=not isinstance(event, FileCreatedEvent | FileModifiedEvent))
+            self._mailbox.file(path, _hint(event, moved_from))
         elif sys.platform != "linux" and isinstance(event, FileDeletedEvent) and self._tree.enters(path):
             self._mailbox.directory(path)  # what is gone can't be asked what it was
 
     def _is_link(self, path: str, full: str) -> bool:
         """Say whether it is, or was, a link to a directory; for the system such a one is a file."""
         return self._tree.follow_symlinks and (path in self.linked or (os.path.islink(full) and os.path.isdir(full)))
+
+
+def _hint(event: FileSystemEvent, moved_from: str | None) -> Hint:
+    return Hint(
+        # A file that was just created is most often being written; all else happens in one step.
+        closed=not isinstance(event, FileCreatedEvent | FileModifiedEvent),
+        told=isinstance(event, FileClosedEvent),
+        same=isinstance(event, FileClosedEvent | FileModifiedEvent),
+        moved_from=moved_from,
+    )
 
 
 class Observer:

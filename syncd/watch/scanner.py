@@ -16,6 +16,7 @@ from itertools import islice
 from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Seen, Stamp
+from syncd.host.birth import birth_ns
 from syncd.host.plainly import below, extended
 from syncd.host.spelling import spelled
 from syncd.places import inside
@@ -39,6 +40,11 @@ def unfit(size: int, *, max_size: int) -> str | None:
     if size == 0:
         return EMPTY
     return f"larger than max_size ({format_size(max_size)})" if size > max_size else None
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return the stamp that ``stat`` shows."""
+    return Stamp(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,8 +107,11 @@ class Tree:
             return None
         if not stat.S_ISREG(found.st_mode):
             return Seen(path=path, stamp=None, unfit=NOT_REGULAR)
-        stamp = Stamp(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
-        return Seen(path=path, stamp=stamp, unfit=unfit(found.st_size, max_size=self.max_size))
+        return Seen(path=path, stamp=stamp_of(found), unfit=unfit(found.st_size, max_size=self.max_size))
+
+    def birth_ns(self, path: str) -> int | None:
+        """Return when the file at ``path`` was made; None where that can't be told."""
+        return birth_ns(self.full(path), follow_symlinks=self.follow_symlinks)
 
 
 class Scan:

@@ -1,9 +1,12 @@
 """When a file is quiet: a story of events and looks, and the moment at which it may be taken."""
 
+import pytest
+
 from syncd.core.model import Stamp
-from syncd.core.settle import GRACE, Settling
+from syncd.core.settle import GRACE, TICK, Hint, Settling, racy_for
 
 QUIET = 2.0
+CLOSED = Hint(closed=True, told=True, same=True)
 
 
 def stamp(size: int) -> Stamp:
@@ -11,7 +14,7 @@ def stamp(size: int) -> Stamp:
 
 
 def test_a_closed_file_needs_one_look_after_a_moment():
-    settling = Settling(since=10.0, closed=True)
+    settling = Settling(since=10.0, hint=CLOSED)
     assert settling.look_at(QUIET) == 10.0 + GRACE
     assert settling.seen(stamp(5), 10.0 + GRACE).due(QUIET) == 10.0 + GRACE
 
@@ -31,21 +34,56 @@ def test_a_change_between_looks_starts_anew():
 
 
 def test_a_close_after_a_look_makes_the_earlier_look_worthless():
-    settling = Settling(since=10.0).seen(stamp(0), 10.1).noticed(closed=True, now=11.0)
+    settling = Settling(since=10.0).seen(stamp(0), 10.1).noticed(CLOSED, 11.0)
     assert settling.seen(stamp(6), 11.1).due(QUIET) == 11.0 + GRACE
 
 
 def test_a_change_after_the_close_is_another_write():
-    settling = Settling(since=10.0, closed=True).seen(stamp(5), 10.05).seen(stamp(6), 10.1)
+    settling = Settling(since=10.0, hint=CLOSED).seen(stamp(5), 10.05).seen(stamp(6), 10.1)
     assert settling.due(QUIET) == 12.1
 
 
 def test_a_later_event_moves_the_moment():
-    settling = Settling(since=10.0, closed=True).noticed(closed=False, now=10.05)
+    settling = Settling(since=10.0, hint=CLOSED).noticed(Hint(), 10.05)
     assert settling.look_at(QUIET) == 10.05 + GRACE
     assert settling.seen(stamp(5), 10.2).due(QUIET) == 12.05
 
 
 def test_a_quiet_time_shorter_than_the_grace_counts():
-    assert Settling(since=10.0, closed=True).due(0.01) == 10.01
+    assert Settling(since=10.0, hint=CLOSED).due(0.01) == 10.01
     assert Settling(since=10.0).look_at(0.0) == 10.0
+
+
+def test_a_file_that_is_held_back_is_looked_at_when_that_is_over_or_at_an_event():
+    settling = Settling(since=10.0, stamp=stamp(5), not_before=17.0)
+    assert settling.due(QUIET) == settling.look_at(QUIET) == 17.0
+    assert settling.noticed(CLOSED, 13.0).look_at(QUIET) == 13.0 + GRACE
+
+
+def test_a_close_that_was_told_is_forgotten_at_a_change():
+    settling = Settling(since=10.0, hint=CLOSED).seen(stamp(5), 10.1)
+    assert settling.hint.told
+    assert not settling.seen(stamp(6), 10.2).hint.told
+    assert not settling.noticed(Hint(), 10.2).hint.told
+
+
+def test_a_renamed_file_stays_renamed_until_another_takes_its_place():
+    settling = Settling(since=10.0, hint=Hint(closed=True, moved_from="a"))
+    assert settling.noticed(CLOSED, 11.0).hint.moved_from == "a"
+    assert settling.seen(stamp(5), 11.0).seen(stamp(6), 12.0).hint.moved_from == "a"
+    assert settling.noticed(Hint(), 11.0).hint.moved_from is None
+
+
+@pytest.mark.parametrize(
+    ("mtime", "granularity"), [(1_000_000, 2.0), (1_000_001, 1.0), (1_000_000.5, 0.0), (1_000_001.00000001, 0.0)]
+)
+def test_the_time_in_which_a_change_may_not_show(mtime, granularity):
+    mtime_ns = int(mtime) * 10**9 + round(mtime % 1 * 10**9)
+    assert racy_for(mtime_ns, mtime) == pytest.approx(granularity + TICK)
+    assert racy_for(mtime_ns, mtime + granularity) == pytest.approx(TICK)
+    assert racy_for(mtime_ns, mtime + granularity + 2 * TICK) == 0
+    assert racy_for(mtime_ns, mtime + 1e6) == 0
+
+
+def test_an_mtime_to_come_is_not_waited_for():
+    assert racy_for(1_000_000 * 10**9, 999_999.9) == 0

@@ -10,7 +10,8 @@ from syncd.core.breaker import TROUBLE_LIMIT
 from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
-from syncd.core.states import Cause, Outcome, State
+from syncd.core.states import IN_USE, Cause, Outcome, State
+from syncd.engine.verdict import IN_USE_PAUSE
 from tests.engine.fakes import Bench, FakeRemote
 from tests.simulation.loop import simulated
 
@@ -399,3 +400,35 @@ def test_odd_sizes(tmp_path, size):
             assert list(bench.remote.whole.values()) == [data]
 
     simulated(run())
+
+
+@in_simulation
+async def test_a_file_that_is_open_for_writing_waits_without_a_try_and_is_looked_after(tmp_path):
+    async with Bench(tmp_path) as bench:
+        bench.write("a.jpg", b"content")
+        with (bench.inbox / "a.jpg").open("r+b"):
+            await bench.queue("a.jpg")
+            await bench.settle(waiting=1)
+            job = await bench.job("a.jpg")
+            assert (job.detail, job.attempts) == (IN_USE, 0)
+            assert bench.doubts == ["a.jpg"]
+            await asyncio.sleep(600)
+            assert [step.cause for step in await bench.store.history(job.id)] == [
+                Cause.FOUND,
+                Cause.CLAIMED,
+                Cause.DEFERRED,
+            ]
+        await bench.queue("a.jpg")  # as the watch does when it sees that nobody writes to it any more
+        await bench.settle(done=1)
+        assert (await bench.job("a.jpg")).attempts == 0
+
+
+@in_simulation
+async def test_a_file_that_is_open_for_writing_is_tried_again_though_nobody_looks_after_it(tmp_path):
+    async with Bench(tmp_path) as bench:
+        bench.write("a.jpg", b"content")
+        with (bench.inbox / "a.jpg").open("r+b"):
+            await bench.queue("a.jpg")
+            await bench.settle(waiting=1)
+        await asyncio.sleep(IN_USE_PAUSE)
+        await bench.settle(done=1)

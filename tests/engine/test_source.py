@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from syncd.core.errors import Failure, FileChanged, FileGone, FileUnreadable, NotUploadable
+from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content
 from syncd.engine import source as module
 from syncd.engine.source import MEMORY_SIZE, FileSource, stamp_of
@@ -554,3 +554,12 @@ def test_any_name_becomes_valid_unicode(name):
     source = FileSource(-1, name, stamp_of(os.stat("/")), BLOCK)
     source.name.encode()
     assert source.name
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not tell")
+async def test_a_file_that_is_open_for_writing(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"content")
+    with path.open("r+b"), pytest.raises(FileInUse, match="open for writing by another program"):
+        await FileSource.open(str(tmp_path), "a.jpg", stamp_of(path.stat()), block_size=BLOCK)
+    (await FileSource.open(str(tmp_path), "a.jpg", stamp_of(path.stat()), block_size=BLOCK)).close()

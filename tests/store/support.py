@@ -25,9 +25,19 @@ def stamp(inode: int = 1, *, size: int = 100, mtime_ns: int = 10**18) -> Stamp:
     return Stamp(inode=inode, size=size, mtime_ns=mtime_ns)
 
 
-def seen(path: str, inode: int | None = None, *, unfit: str | None = None, **values: int) -> Seen:
-    """A file with an inode of its own, unless told."""
-    return Seen(path=path, stamp=stamp(hash(path) if inode is None else inode, **values), unfit=unfit)
+def seen(
+    path: str,
+    inode: int | None = None,
+    *,
+    unfit: str | None = None,
+    birth_ns: int | None = 7,
+    moved_from: str | None = None,
+    closed: bool = False,
+    **values: int,
+) -> Seen:
+    """A file with an inode of its own, unless told. All were born at the same time."""
+    of = stamp(hash(path) if inode is None else inode, **values)
+    return Seen(path=path, stamp=of, unfit=unfit, birth_ns=birth_ns, moved_from=moved_from, closed=closed)
 
 
 async def observe(store: JobStore, remotes: int | list[int], *files: Seen, vanished: tuple[str, ...] = ()) -> int:

@@ -1,10 +1,12 @@
 import os
 
 import pytest
+from sqlalchemy import select
 
 from syncd.core.model import Seen, Stored
-from syncd.core.states import Cause, Outcome, State
+from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.store.records import LARGE
+from syncd.store.schema import files
 from tests.store.support import FOLDER, claim, observe, only_job, seen, stamp
 
 
@@ -155,10 +157,13 @@ async def test_a_file_that_is_gone_and_comes_back(store, remote):
     assert await store.vanish(jobs["running"]) is State.SKIPPED
     back = [seen("queued"), seen("done"), seen("running")]
     assert await diff(store, remote, *back) == back
-    assert await observe(store, remote, *back) == 2
+    assert await observe(store, remote, *back) == 3
     assert await store.files_count(FOLDER) == 3
-    states = {job.path: job.state for job in await store.jobs([remote])}
-    assert states == {"queued": State.QUEUED, "done": State.DONE, "running": State.QUEUED}
+    assert {job.path: (job.state, job.cause) for job in await store.jobs([remote])} == dict.fromkeys(
+        ("queued", "done", "running"), (State.QUEUED, Cause.CHANGED)
+    )
+    assert {job.version for job in await claim(store, remote)} == {2}
+    assert await diff(store, remote, *back) == []
 
 
 async def test_a_rename_keeps_the_record(store, remote):
@@ -206,6 +211,103 @@ async def test_of_two_links_the_one_that_vanished_was_renamed(store, remote):
     assert await store.paths(FOLDER) == ["a", "c", "d"]
 
 
+async def renamed(store, remote, before: Seen, after: Seen, *, removed: bool = False) -> bool:
+    """Say whether ``after`` is taken for ``before``, where there is nothing any more."""
+    await observe(store, remote, before)
+    (job,) = await claim(store, remote)
+    await finish(store, job)
+    if removed:
+        await store.gone(FOLDER, [before.path], removed=True)
+    await observe(store, remote, after, vanished=(before.path,))
+    record = await only_job(store, after.path)
+    assert (record.id == job.id) is (record.state is State.DONE)
+    return record.state is State.DONE
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ({"birth_ns": 3}, {"birth_ns": 3}, True),
+        ({"birth_ns": 3}, {"birth_ns": 4}, False),  # the inode was given out again
+        ({"birth_ns": 3}, {"birth_ns": 4, "moved_from": "a"}, False),
+        ({"birth_ns": 3}, {"birth_ns": None}, False),
+        ({"birth_ns": None}, {"birth_ns": 3, "moved_from": "a"}, True),
+        ({"birth_ns": None}, {"birth_ns": None, "moved_from": "a"}, True),
+        ({"birth_ns": None}, {"birth_ns": None, "moved_from": "x"}, False),
+        ({"birth_ns": None}, {"birth_ns": None}, False),
+        ({"birth_ns": 3}, {"birth_ns": 3, "moved_from": "a", "mtime_ns": 1}, False),
+    ],
+)
+async def test_what_identifies_a_renamed_file(store, remote, before, after, same):
+    assert await renamed(store, remote, seen("a", 5, **before), seen("b", 5, **after)) is same
+
+
+async def test_what_the_daemon_has_removed_was_not_renamed(store, remote):
+    assert not await renamed(store, remote, seen("a", 5), seen("b", 5, moved_from="a"), removed=True)
+
+
+async def test_a_file_at_the_place_of_a_removed_one_may_be_renamed(store, remote):
+    await observe(store, remote, seen("a", 5))
+    await store.gone(FOLDER, ["a"], removed=True)
+    await observe(store, remote, seen("a", 6))
+    assert await renamed(store, remote, seen("a", 6), seen("b", 6))
+
+
+async def test_of_files_moved_from_one_path_in_different_folders(store, remote):
+    """The event speaks of its own folder."""
+    await store.observe("/srv/other", [seen("a", 5, birth_ns=None)], [remote], vanished=lambda *_: False)
+    await observe(store, remote, seen("b", 5, birth_ns=None, moved_from="a"), vanished=("a",))
+    assert await store.paths("/srv/other") == ["a"]
+
+
+async def test_another_file_that_has_the_stamp_of_the_first(store, remote):
+    """Deleted and made anew before anybody looked: ext4 gives the inode out again, a camera's card sets the mtime."""
+    await observe(store, remote, seen("a", birth_ns=3))
+    (job,) = await claim(store, remote)
+    await finish(store, job)
+    assert await diff(store, remote, seen("a", birth_ns=3), seen("a", birth_ns=None)) == []
+    other = seen("a", birth_ns=4)
+    assert await diff(store, remote, other) == [other]
+    await observe(store, remote, other)
+    assert (await only_job(store, "a")).state is State.QUEUED
+    assert await diff(store, remote, other) == []
+
+
+async def file_row(store, path: str):
+    def ask(connection):
+        return connection.execute(select(files).where(files.c.path == path)).one()
+
+    return await store.database.read(ask)
+
+
+async def test_when_and_how_a_version_was_first_seen(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    first = clock.now
+    clock.now += 10
+    closed = seen("a", closed=True)
+    assert await diff(store, remote, closed) == [closed]
+    assert await observe(store, remote, closed) == 0
+    assert await diff(store, remote, seen("a")) == []
+    await observe(store, remote, seen("a", birth_ns=None))
+    row = await file_row(store, "a")
+    assert (row.seen_at, row.closed, row.birth_ns) == (first, True, 7)
+    await observe(store, remote, seen("a", size=5, birth_ns=None))
+    row = await file_row(store, "a")
+    assert (row.seen_at, row.closed, row.birth_ns) == (clock.now, False, None)
+
+
+async def test_a_job_that_waited_for_a_writer_is_queued_when_the_file_is_seen(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.defer(job, due_at=clock.now + 3600, attempts=0, detail=IN_USE)
+    assert await diff(store, remote, seen("a")) == [seen("a")]
+    await observe(store, remote, seen("a"))
+    (again,) = await claim(store, remote)
+    assert (again.version, again.attempts) == (job.version, 0)
+    await store.defer(again, due_at=clock.now + 3600, attempts=1, detail="503")
+    assert await diff(store, remote, seen("a")) == []
+
+
 async def test_names_that_are_hard(store, remote):
     names = ["new\nline", "not utf-8 \udcff\udcfe", "\u0641\u0627\u0631\u0633\u06cc", "\U0001f431", "x" * 255]
     files = [seen(name, number) for number, name in enumerate(names)]
@@ -222,11 +324,11 @@ async def test_names_that_are_hard(store, remote):
 
 
 async def test_numbers_that_are_large(store, remote):
-    file = Seen(path="a", stamp=stamp(2**64 - 1, mtime_ns=10**20, size=2**40))
+    file = Seen(path="a", stamp=stamp(2**64 - 1, mtime_ns=10**20, size=2**40), birth_ns=2**70)
     await observe(store, remote, file)
     assert await diff(store, remote, file) == []
     assert (await claim(store, remote))[0].stamp == file.stamp
-    moved = Seen(path="b", stamp=file.stamp)
+    moved = Seen(path="b", stamp=file.stamp, birth_ns=2**70)
     await observe(store, remote, moved, vanished=("a",))
     assert await store.paths(FOLDER) == ["b"]
     before_1970 = Seen(path="b", stamp=stamp(0, mtime_ns=-1))

@@ -36,11 +36,12 @@ class ModelFile:
     def __init__(self) -> None:
         self.version = 0
         self.size: int | None = None
+        self.present = True
         self.jobs: dict[int, ModelJob] = {}
 
     def see(self, size: int, unfit: bool) -> None:
-        if size != self.size:
-            self.size = size
+        if size != self.size or not self.present:
+            self.size, self.present = size, True
             self.version += 1
         for remote in REMOTES:
             if (job := self.jobs.get(remote)) is None:
@@ -103,7 +104,10 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(paths=st.sets(PATHS))
     def gone(self, paths):
         self.run(self.store.gone(FOLDER, sorted(paths)))
-        for job in [job for path in paths & set(self.files) for job in self.files[path].jobs.values()]:
+        gone = [self.files[path] for path in paths & set(self.files)]
+        for file in gone:
+            file.present = False
+        for job in [job for file in gone for job in file.jobs.values()]:
             if job.state in (Q, W, F):
                 job.state, job.version, job.left_out = S, self.version_of(job), True
 
@@ -154,6 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             known.state = {"finish": D, "defer": W, "release": Q, "refuse": F, "skip": S, "vanish": S}[result]
             known.due_at, known.left_out = due_at, True
+            file.present &= result != "vanish"
         assert after is known.state
 
     @rule(seconds=st.sampled_from([1, 20]))

@@ -22,7 +22,13 @@ class MemorySink:
 
     async def diff(self, folder: str, seen: Sequence[Seen]) -> list[Seen]:
         self.asked += len(seen)
-        return [one for one in seen if self.known.get(one.path) != one]
+        return [one for one in seen if not self._knows(one)]
+
+    def _knows(self, one: Seen) -> bool:
+        known = self.known.get(one.path)
+        if known is None or (known.stamp, known.unfit) != (one.stamp, one.unfit):
+            return False
+        return known.birth_ns == one.birth_ns or None in (known.birth_ns, one.birth_ns)
 
     async def observe(self, folder: str, seen: Seen) -> None:
         if seen.path in self.failing:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
 from syncd.watch.scanner import Tree
 from tests.names import ONLY_UNIX
@@ -164,12 +165,12 @@ async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
         seen = look(self, name)
         if path.stat().st_size == 1:
             path.write_bytes(b"xy")
-            loop.call_soon_threadsafe(lambda: watch._intake.hint(name, closed=True))
+            loop.call_soon_threadsafe(lambda: watch._intake.hint(name, Hint(closed=True)))
             heard = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
             heard.result(20)
         return seen
 
-    watch._intake.hint("a.jpg", closed=True)
+    watch._intake.hint("a.jpg", Hint(closed=True))
     monkeypatch.setattr(Tree, "look", slow)
     taker = asyncio.create_task(watch._intake.run())
     assert await watch._intake.idle(20) == 0

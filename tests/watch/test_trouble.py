@@ -14,6 +14,7 @@ import structlog
 from structlog.testing import capture_logs
 from watchdog.observers import inotify_c
 
+from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
 from syncd.watch.inotify import Inotify
 from syncd.watch.observer import Mailbox, Observer
@@ -307,7 +308,7 @@ def test_hints_that_nobody_takes_become_one_doubt(monkeypatch):
     monkeypatch.setattr("syncd.watch.observer.LIMIT", 3)
     mailbox = Mailbox(lambda: None)
     for number in range(9):
-        mailbox.file(f"{number}.jpg", closed=True)
+        mailbox.file(f"{number}.jpg", Hint(closed=True))
     hints = mailbox.take()
     assert len(hints.files) <= 3
     assert hints.doubt

@@ -15,6 +15,8 @@ STATEMENTS = (
     "CREATE INDEX files_by_inode ON files (inode)",
     "CREATE INDEX files_present ON files (folder, path) WHERE present",
     "ALTER TABLE jobs ADD COLUMN cancelled_sha256 TEXT",
+    "CREATE INDEX jobs_unhashed ON jobs (id) WHERE cause = 'cancelled' AND cancelled_sha256 IS NULL",
+    "CREATE INDEX jobs_by_cancelled ON jobs (remote_id, cancelled_sha256) WHERE cancelled_sha256 IS NOT NULL",
     "ALTER TABLE contents ADD COLUMN sha256 TEXT",
     "ALTER TABLE contents ADD COLUMN proof INTEGER DEFAULT 0 NOT NULL",
     "ALTER TABLE contents ADD COLUMN confirmed_at FLOAT DEFAULT 0 NOT NULL",

@@ -1,0 +1,47 @@
+"""The last look at a file before it is taken, by an open descriptor: whether a program still writes to it.
+
+Blocks: call it in a thread.
+"""
+
+import errno
+import os
+from dataclasses import replace
+from enum import Enum, auto
+
+from syncd.core.model import Seen
+from syncd.host.birth import birth_ns
+from syncd.host.leases import Writer, writer
+from syncd.host.openat import open_inside
+from syncd.watch.scanner import Tree, stamp_of
+
+
+class Unfinished(Enum):
+    """Why a file can't be taken yet."""
+
+    IN_USE = auto()
+    """A program has it open for writing."""
+    CHANGED = auto()
+    """It is not as it was seen, or gone."""
+
+
+def inspect(tree: Tree, seen: Seen) -> Seen | Unfinished:
+    """Return ``seen`` with the birth time if nobody has the file open for writing, as far as the system tells.
+
+    A file that can't be opened is returned as it is: whoever uploads it opens it too, and says what is wrong.
+    """
+    if seen.stamp is None:
+        return seen
+    try:
+        descriptor = open_inside(tree.root, seen.path, follow_symlinks=tree.follow_symlinks)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return Unfinished.IN_USE
+        return Unfinished.CHANGED if error.errno in (errno.ENOENT, errno.ENOTDIR) else seen
+    try:
+        if writer(descriptor) is Writer.OPEN:
+            return Unfinished.IN_USE
+        if stamp_of(os.fstat(descriptor)) != seen.stamp:
+            return Unfinished.CHANGED
+        return replace(seen, birth_ns=birth_ns(descriptor))
+    finally:
+        os.close(descriptor)

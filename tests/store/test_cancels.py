@@ -1,0 +1,166 @@
+"""What a person cancelled stays known by its content."""
+
+import pytest
+from sqlalchemy import event
+
+from syncd.core.model import Stored
+from syncd.core.states import Cause, Outcome, State
+from syncd.store import cancels
+from tests.store.support import FOLDER, claim, observe, only_job, seen
+
+SHA = "a" * 64
+OTHER = "b" * 64
+
+
+async def cancel(store, path: str, sha256: str | None = SHA) -> int:
+    """Cancel the job of a file; return its id."""
+    job = await only_job(store, path)
+    assert await store.cancel([job.id]) == [job.id]
+    for cancelled in await store.cancelled_unhashed():
+        if cancelled.id == job.id and sha256:
+            await store.note_cancelled(cancelled, sha256)
+    return job.id
+
+
+async def alike(store, job, sha256: str = SHA) -> list[int]:
+    return [cancelled.id for cancelled in await store.cancelled_alike(job, sha256)]
+
+
+async def test_the_content_of_a_cancelled_job_is_noted_once(store, remote):
+    await observe(store, remote, seen("a"), seen("b"))
+    number = await cancel(store, "a", None)
+    (job,) = await store.cancelled_unhashed()
+    assert (job.id, job.folder, job.path, job.stamp, job.version) == (number, FOLDER, "a", seen("a").stamp, 1)
+    assert await store.cancelled_unhashed(after=number) == []
+    await store.note_cancelled(job, SHA)
+    assert await store.cancelled_unhashed() == []
+
+
+async def test_a_content_that_comes_too_late_is_not_noted(store, remote):
+    await observe(store, remote, seen("a"), seen("b"))
+    for path in "ab":
+        await cancel(store, path, None)
+    first, second = await store.cancelled_unhashed()
+    await observe(store, remote, seen("a", size=5))
+    await store.retry([second.id])
+    for job in first, second:
+        await store.note_cancelled(job, SHA)
+    for job in await claim(store, remote):
+        assert await alike(store, job) == []
+
+
+async def test_a_content_that_is_known_need_not_be_hashed(store, remote):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    stored = Stored(ref="ref")
+    await store.finish(job, key="key", stored=stored, outcome=Outcome.UPLOADED, sha256=SHA)
+    await store.repair([job.id])
+    await store.finish((await claim(store, remote))[0], key="key", stored=stored, outcome=Outcome.UPLOADED, sha256=SHA)
+    await observe(store, remote, seen("b"))
+    (other,) = await claim(store, remote)
+    await store.note_key(other, "key")
+    await cancel(store, "b", None)
+    assert await store.cancelled_unhashed() == []
+
+
+@pytest.mark.parametrize("change", [{"mtime_ns": 5}, {"inode": 99}, {"birth_ns": 8}])
+async def test_a_changed_file_of_the_same_content_is_cancelled_again(store, remote, change):
+    await observe(store, remote, seen("a"))
+    number = await cancel(store, "a")
+    for file in seen("a", **change), seen("a", mtime_ns=6):
+        await observe(store, remote, file)
+        (job,) = await claim(store, remote)
+        assert await alike(store, job) == [number]
+        assert await alike(store, job, OTHER) == []
+        assert await store.cancel_again(job, SHA) is State.SKIPPED
+        record = await only_job(store, "a")
+        assert (record.cause, record.detail) == (Cause.CANCELLED, "cancelled by a person")
+        assert await store.cancelled_unhashed() == []
+
+
+async def test_it_goes_and_comes_back(store, remote):
+    await observe(store, remote, seen("a"))
+    number = await cancel(store, "a")
+    await store.gone(FOLDER, ["a"])
+    assert (await only_job(store, "a")).cause is Cause.CANCELLED
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    assert await alike(store, job) == [number]
+
+
+async def test_a_new_file_is_held_against_those_that_are_gone(store, remote):
+    other = (await store.remote("other", "other")).id
+    await observe(store, remote, seen("a"))
+    number = await cancel(store, "a")
+    await observe(store, [remote, other], seen("b", birth_ns=8))
+    (job,), (elsewhere,) = await claim(store, remote), await claim(store, other)
+    (here,) = await store.cancelled_alike(job, SHA)
+    assert (here.id, here.path, here.present) == (number, "a", True)
+    await store.gone(FOLDER, ["a"])
+    (gone,) = await store.cancelled_alike(job, SHA)
+    assert (gone.id, gone.present) == (number, False)
+    assert await alike(store, elsewhere) == []
+    await store.cancel_again(job, SHA)
+    await store.gone(FOLDER, ["b"])
+    await observe(store, remote, seen("c", birth_ns=9))
+    (third,) = await claim(store, remote)
+    assert len(await alike(store, third)) == 2
+
+
+async def test_another_content_that_is_uploaded_ends_it(store, remote):
+    await observe(store, remote, seen("a"))
+    await cancel(store, "a")
+    await observe(store, remote, seen("a", size=5))
+    (job,) = await claim(store, remote)
+    await store.finish(job, key="key", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED, sha256=OTHER)
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    assert await alike(store, job) == []
+
+
+async def test_a_person_who_wants_it_after_all_gets_it(store, remote):
+    """Under the new name too, though the old one is still as it was."""
+    await observe(store, remote, seen("a"))
+    await cancel(store, "a")
+    await store.gone(FOLDER, ["a"])
+    await observe(store, remote, seen("b", birth_ns=8), seen("c"))
+    jobs = {job.path: job for job in await claim(store, remote)}
+    await store.cancel_again(jobs["b"], SHA)
+    await store.retry([jobs["b"].id])
+    (again,) = await claim(store, remote)
+    assert await alike(store, again) == []
+
+
+async def test_cancelled_anew_means_the_new_content(store, remote):
+    await observe(store, remote, seen("a"))
+    await cancel(store, "a")
+    await observe(store, remote, seen("a", size=5))
+    await cancel(store, "a", OTHER)
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    assert await alike(store, job) == []
+    assert len(await alike(store, job, OTHER)) == 1
+
+
+async def test_what_is_asked_for_each_upload_costs_the_same_however_many_jobs_there_are(store, remote):
+    asked = []
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+
+    def plans(connection):
+        def explain(_connection, cursor, statement, parameters, *_):
+            if statement.startswith("SELECT"):
+                rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+                asked.extend(str(row) for row in rows)
+
+        event.listen(connection, "before_cursor_execute", explain)
+        try:
+            cancels.alike(connection, job, SHA)
+            cancels.unhashed(connection, 0, 10)
+        finally:
+            event.remove(connection, "before_cursor_execute", explain)
+
+    await store.database.read(plans)
+    assert any("jobs_by_cancelled" in plan for plan in asked)
+    assert any("jobs_unhashed" in plan for plan in asked)
+    assert not any("SCAN jobs" in plan and "jobs_unhashed" not in plan for plan in asked)
