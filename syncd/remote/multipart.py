@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from syncd.config import destinations
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
 from syncd.core.errors import NotStored, Permanent, Scope, SessionLost, Transient, Unauthorized
@@ -54,7 +55,10 @@ class _Hasher:
 class MultipartRemote:
     """One server of the multipart API. ``clock`` gives seconds since the epoch."""
 
-    def __init__(self, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str) -> None:
+    def __init__(
+        self, name: str, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str
+    ) -> None:
+        self._name = name
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._clock = clock
@@ -63,9 +67,7 @@ class MultipartRemote:
     @property
     def identity(self) -> str:
         """Tell this destination from others; without secrets."""
-        settings = self._settings
-        bundle = f" bundle {settings.bundle_id}" if settings.bundle_id else ""
-        return f"multipart {settings.url}{settings.prefix} pool {settings.pool_id}{bundle}"
+        return destinations.identity(self._name, self._settings)
 
     @property
     def facts(self) -> Mapping[str, int]:
@@ -306,7 +308,9 @@ class MultipartRemote:
     def _fields(self, content: Content) -> dict[str, str]:
         """Return what *create* and *direct* are both told about a file."""
         settings = self._settings
-        fields = {"hash": content.key.partition(":")[2], "pool_id": settings.pool_id}
+        fields = {"hash": content.key.partition(":")[2]}
+        if settings.pool_id is not None:
+            fields["pool_id"] = settings.pool_id
         if settings.bundle_id is not None:
             fields["bundle_id"] = settings.bundle_id
         if settings.encrypt_password is not None:

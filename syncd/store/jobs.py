@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.core.model import Proof, Seen, Session, Stamp, Stored
+from syncd.core.model import Former, Proof, Seen, Session, Stamp, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
 from syncd.store import claims, intake, ledger, listing, people, uploads
@@ -78,9 +78,12 @@ class JobStore:
 
     # Remotes.
 
-    async def remote(self, name: str, identity: str) -> RemoteRecord:
-        """Return the remote of that identity; it is made, or given its new name, as needed."""
-        return await self._write(lambda work: people.remote(work, name, identity))
+    async def remote(self, name: str, identity: str, former: Sequence[Former] = ()) -> RemoteRecord:
+        """Return the remote of that identity; it is made, or given its new name, as needed.
+
+        Where there is none, the first record of ``former`` that there is becomes its record.
+        """
+        return await self._write(lambda work: people.remote(work, name, identity, former))
 
     async def remember(self, remote_id: int, facts: Mapping[str, int]) -> None:
         """Keep what was learned about a server, in place of what was known."""

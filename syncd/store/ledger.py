@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, false, func, or_, select, tuple_
 
+from syncd.core.model import Former
 from syncd.core.states import State
-from syncd.store import opening
+from syncd.store import opening, people
 from syncd.store.moves import parts
 from syncd.store.reader import Reader
-from syncd.store.schema import contents, files, jobs, remotes
+from syncd.store.schema import contents, files, jobs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,10 +98,9 @@ class Ledger:
         """Close the file."""
         await self._reader.close()
 
-    async def remote_id(self, identity: str) -> int | None:
-        """Return the number of a remote, if anything was ever queued for it."""
-        statement = select(remotes.c.id).where(remotes.c.identity == identity)
-        return await self._reader.read(lambda connection: connection.execute(statement).scalar())
+    async def remote_id(self, identity: str, former: Sequence[Former] = ()) -> int | None:
+        """Return the number of a remote, maybe as one of ``former``, if anything was ever queued for it."""
+        return await self._reader.read(lambda connection: people.find_remote(connection, identity, former))
 
     async def copies(
         self, remote_id: int, places: Sequence[Place], *, after: Copy | None = None, limit: int = 200
