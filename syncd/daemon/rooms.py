@@ -93,6 +93,7 @@ class Rooms:
         remote = make_remote(name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
         record = await self.store.remote(name, remote.identity, destinations.former(name, settings))
         _log_former(record, settings)
+        await self.store.heed_terms(record.id, remote.terms)
         remote.recall(record.facts)
         gate = Gate(self._limit_of_one(), self._gate)
         line = Line(remote, gate, Breaker(self._policy(), random.random), clock=time.monotonic)

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from urllib.parse import quote
 
 from syncd.config import destinations
@@ -17,6 +18,7 @@ from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
 from syncd.remote.downloads import Plain
 from syncd.remote.http import Glance, Http
+from syncd.remote.terms import terms
 from syncd.remote.vain import noise, send_in_vain
 
 LARGEST_DIRECT = 20 * 1024 * 1024
@@ -82,15 +84,16 @@ class MultipartRemote:
         """Take up what was learned in an earlier life."""
         self._facts.update(facts)
 
-    @property
+    @cached_property
     def terms(self) -> str:
-        """The conditions under which content is stored: none."""
-        return ""
+        """The expiry and whether there is a password, and which, without giving it away."""
+        owner = destinations.owner(self._name, self._settings)  # not the address, which may change
+        return terms(self._settings, salt=str(owner).encode("utf-8", "backslashreplace"))
 
     @property
     def expires(self) -> bool:
         """Whether what is stored is dropped later."""
-        return False
+        return self._settings.expired_at is not None
 
     @property
     def required_proof(self) -> Proof:

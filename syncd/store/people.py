@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import (
     Connection,
     and_,
+    delete,
     exists,
     false,
     or_,
@@ -19,7 +20,7 @@ from syncd.store import uploads
 from syncd.store.listing import record
 from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
-from syncd.store.schema import contents, file_tallies, files, history, job_tallies, jobs, remotes, settings
+from syncd.store.schema import contents, file_tallies, files, history, job_tallies, jobs, remotes, sessions, settings
 
 CANCELLED = "cancelled by a person"
 BAD_COPY = "the server's copy was missing or damaged"
@@ -146,6 +147,14 @@ def _take_over(work: Work, former: Former, identity: str) -> bool:
     if former.url is not None:
         work.connection.execute(update(contents).where(contents.c.remote_id == number), {"confirmed_at": 0.0})
     return True
+
+
+def heed_terms(work: Work, remote_id: int, terms: str) -> None:
+    """Forget the uploads under way that were begun under other terms than ``terms``, which hold from now on."""
+    key = f"terms of remote {remote_id}"
+    if setting(work.connection, key) not in (None, terms):
+        work.connection.execute(delete(sessions).where(sessions.c.remote_id == remote_id))
+    set_setting(work, key, terms)
 
 
 def remember(work: Work, remote_id: int, facts: Mapping[str, int]) -> None:
