@@ -61,7 +61,7 @@ async def open_store(config):
     await store.set_setting("stopped", "yes")
     ids = []
     for name, settings in config.remotes.items():
-        remote = make_remote(settings, throttle=None, clock=time.time, user_agent="bench")
+        remote = make_remote(name, settings, throttle=None, clock=time.time, user_agent="bench")
         ids.append((await store.remote(name, remote.identity)).id)
         await remote.close()
     await store.close()

@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, aclosing, nullcontext
 
 from syncd.cli import findings_folders, findings_machine, words
 from syncd.cli.finding import Finding
 from syncd.cli.findings_server import check_server
+from syncd.cli.findings_store import check_store
 from syncd.config import paths
 from syncd.config.load import ConfigError, Loaded, find, load
 from syncd.core.bandwidth import limit_at
@@ -27,7 +28,7 @@ async def check_all(config: str | None) -> AsyncGenerator[Finding]:
     systemd = sys.platform != "win32" and paths.is_system(loaded.path)
     sandbox = sandbox_of(loaded.path) if systemd else None
     with _rights_of_the_daemon(sandbox):
-        found = list(_check_machine(loaded, sandbox))
+        found = [finding async for finding in _check_machine(loaded, sandbox)]
     for finding in found:
         yield finding
     now = time.localtime()
@@ -58,7 +59,7 @@ def _rights_of_the_daemon(sandbox: Sandbox | None) -> AbstractContextManager[Non
     return nullcontext()
 
 
-def _check_machine(loaded: Loaded, sandbox: Sandbox | None) -> Iterator[Finding]:
+async def _check_machine(loaded: Loaded, sandbox: Sandbox | None) -> AsyncGenerator[Finding]:
     name, config = user.own_name(), loaded.config
     where = f"user {name}"
     again = f"sudo syncd check -c {loaded.path}"
@@ -72,7 +73,13 @@ def _check_machine(loaded: Loaded, sandbox: Sandbox | None) -> Iterator[Finding]
         yield Finding(level="warn", where=where, what=what, advice=again)
     yield findings_machine.check_socket(config.control)
     if sandbox is None or name == USER or user.is_root():
-        yield from findings_machine.check_files(loaded)
-        yield from findings_folders.check_folders(config, sandbox)
-        yield from findings_machine.check_state(loaded)
-    yield from findings_machine.check_daemon(config, sandbox)
+        for finding in (*findings_machine.check_files(loaded), *findings_folders.check_folders(config, sandbox)):
+            yield finding
+        state = list(findings_machine.check_state(loaded))
+        for finding in state:
+            yield finding
+        if all(finding.level != "error" for finding in state):
+            async for finding in check_store(config):
+                yield finding
+    for finding in findings_machine.check_daemon(config, sandbox):
+        yield finding

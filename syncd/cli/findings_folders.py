@@ -9,7 +9,7 @@ from syncd.cli import words
 from syncd.cli.finding import Finding
 from syncd.config.model import Config, Folder
 from syncd.core.names import displayed
-from syncd.host import user
+from syncd.host import user, watchers
 from syncd.host.sandbox import Sandbox
 
 LIMITS = Path("/proc/sys/fs/inotify")
@@ -35,6 +35,8 @@ def check_folders(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
         tree = _tree(folder)
         yield _readable(folder, tree)
         yield from _check_change(folder, sandbox)
+        yield from _check_expiry(config, folder)
+        yield from _check_watchers(config, folder)
         if folder.watch != "poll":
             watched.append(tree.count)
     if watched:
@@ -109,6 +111,38 @@ def _check_change(folder: Folder, sandbox: Sandbox | None) -> Iterator[Finding]:
         elif not user.may(there, os.W_OK | os.X_OK):
             advice = f"{user.granting('rwx', shown)}, or after_upload: keep"
             yield Finding(level="error", where=where, what=what, advice=advice)
+
+
+def _check_expiry(config: Config, folder: Folder) -> Iterator[Finding]:
+    """Look whether a copy that is deleted or moved here is dropped by a server later."""
+    if folder.after_upload.action == "keep":
+        return
+    for name in folder.remotes:
+        if getattr(config.remotes[name], "expired_at", None) is None:
+            continue
+        left = "none is left then"
+        if folder.after_upload.directory is not None:
+            left = f"then the only one left is in {displayed(folder.after_upload.directory)}"
+        yield Finding(
+            level="warn",
+            where=f"after_upload of {displayed(folder.path)}",
+            what=f"files go by {folder.after_upload.action}, and {name} drops its copies by expired_at: {left}",
+            advice=f"take expired_at of {name} out, or set after_upload: keep",
+        )
+
+
+def _check_watchers(config: Config, folder: Folder) -> Iterator[Finding]:
+    try:
+        directory = os.stat(folder.path)
+    except OSError:
+        return
+    state = os.stat(config.state_dir) if os.path.exists(config.state_dir) else None
+    for pid in watchers.others(directory, state):
+        what = f"the daemon with pid {pid}, of another configuration, watches it too"
+        advice = "let one daemon watch it, and name all remotes there"
+        if folder.after_upload.action != "keep":
+            advice += "; until then set after_upload: keep, as the other may miss what goes"
+        yield Finding(level="warn", where=f"watch of {displayed(folder.path)}", what=what, advice=advice)
 
 
 def _check_limit(name: str, noun: str, needed: int) -> Iterator[Finding]:

@@ -15,8 +15,6 @@ from syncd.control.client import ControlClient, ControlError, NotRunning
 from syncd.dashboard.door import bind, netloc
 from syncd.host import user
 from syncd.host.sandbox import Sandbox
-from syncd.store.errors import StoreError
-from syncd.store.opening import examine
 
 ENOUGH_SPACE = 64 * 1024 * 1024
 """Free bytes below which the state folder is worth a warning."""
@@ -79,24 +77,10 @@ def check_state(loaded: Loaded) -> Iterator[Finding]:
         yield Finding(level="warn", where=where, what=what, advice="make room: without it no file can be taken up")
     else:
         yield Finding(level="ok", where=where, what=what)
-    yield from _check_store(loaded.config)
 
 
 def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if os.path.exists(path))
-
-
-def _check_store(config: Config) -> Iterator[Finding]:
-    beside = [Path(f"{config.store}{suffix}") for suffix in ("", "-wal", "-shm")]
-    foreign = next((path for path in beside if path.exists() and not user.may(path, os.R_OK | os.W_OK)), None)
-    if foreign is not None:
-        advice = f"sudo chown {user.own_name()}: {config.store}*; was a command run as somebody else?"
-        yield Finding(level="error", where="job store", what=_denied(f"write to {foreign}"), advice=advice)
-    elif config.store.exists():
-        try:
-            examine(os.fspath(config.store))
-        except StoreError as error:
-            yield Finding(level="error", where="job store", what=str(error))
 
 
 def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:

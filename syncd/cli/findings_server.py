@@ -46,7 +46,7 @@ async def check_server(
 
     ``bandwidth`` is the limit that holds now in bytes a second, None for none.
     """
-    remote = make_remote(settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+    remote = make_remote(name, settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
     try:
         yield await check_reach(name, settings, remote, sandbox)
         if finding := await check_clock(name, settings, time.time):

@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
 """A value that YAML takes as it is."""
 _REMOTES = {"multipart": "drive", "image": "ascii"}
 """The example's remote of each type."""
-_OPTIONS = {"folder": "folder", "kind": "type", "url": "url", "pool_id": "pool-id"}
+_OPTIONS = {"folder": "folder", "kind": "type", "url": "url"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class Answers:
 @click.option("--type", "kind", type=click.Choice(list(_REMOTES)), help="Which API the server speaks.")
 @click.option("--url", help="The server's address, as https://host.")
 @click.option("--token-file", metavar="FILE", help="A file that holds the server's token and nothing else.")
-@click.option("--pool-id", metavar="GUID", help="The pool that files go to; multipart only.")
+@click.option("--pool-id", metavar="ID", help="The pool that files go to, a GUID or ULID; multipart only.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(file: str | None, *, force: bool, **given: str | None) -> None:
     """Write a commented configuration; asks on a terminal for what is not given.
@@ -77,11 +77,17 @@ def _ask(given: dict[str, str | None]) -> Answers:
     url = need("url", "What is its address?", "http://127.0.0.1:4444")
     if kind != "multipart" and given["pool_id"]:
         raise click.UsageError("--pool-id is for --type multipart")
-    pool_id = need("pool_id", "Which pool shall files go to (a GUID)?") if kind == "multipart" else None
-    token_file = given["token_file"]
+    pool_id, token_file = given["pool_id"], given["token_file"]
+    if asking and kind == "multipart" and not pool_id:
+        pool_id = _ask_for("Which pool shall files go to, a GUID or ULID? (the server's choice: Enter)")
     if asking and not token_file:
-        token_file = click.prompt("Which file holds the server's token? (none: Enter)", default="", show_default=False)
-    return Answers(folder=folder, type=kind, url=url, token_file=token_file or None, pool_id=pool_id)
+        token_file = _ask_for("Which file holds the server's token? (none: Enter)")
+    return Answers(folder=folder, type=kind, url=url, token_file=token_file or None, pool_id=pool_id or None)
+
+
+def _ask_for(question: str) -> str:
+    """Ask for what may be left out."""
+    return str(click.prompt(question, default="", show_default=False))
 
 
 def fill_in(example: str, answers: Answers) -> str:
@@ -98,6 +104,8 @@ def fill_in(example: str, answers: Answers) -> str:
     _set(lines, at, "url", answers.url)
     if answers.pool_id:
         _set(lines, at, "pool_id", answers.pool_id)
+    elif answers.type == "multipart":
+        _leave_out(lines, at, "pool_id")
     if answers.token_file:
         token_file = os.path.abspath(os.path.expanduser(answers.token_file))
         lines.insert(_find(lines, "    url: ", at) + 1, f"    token_file: {_scalar(token_file)}")
@@ -119,11 +127,19 @@ def _comment_out(lines: list[str], beginning: str) -> None:
     """Put ``#:`` before each line of the entry that begins so, as the example does with keys that are left out."""
     index = _find(lines, beginning)
     while index < len(lines) and lines[index].strip():
-        body = lines[index].lstrip()
-        indent = lines[index][: len(lines[index]) - len(body)]
-        if not body.startswith("#"):
-            lines[index] = f"{indent}#: {body}"
+        lines[index] = _commented(lines[index])
         index += 1
+
+
+def _leave_out(lines: list[str], start: int, key: str) -> None:
+    """Put ``#:`` before the first ``key`` from line ``start`` on."""
+    index = next(index for index in range(start, len(lines)) if lines[index].lstrip().startswith(f"{key}: "))
+    lines[index] = _commented(lines[index])
+
+
+def _commented(line: str) -> str:
+    body = line.lstrip()
+    return line if body.startswith("#") else f"{line[: len(line) - len(body)]}#: {body}"
 
 
 def _scalar(value: str) -> str:

@@ -1,16 +1,20 @@
 """What one section says about another: names that must exist, folders that must not share a file.
 
-Works on data that was not validated yet, so that these problems are told together with those of single values.
+Works on data that was not validated yet where it can, so that these problems are told together with those of single
+values. What tells two destinations apart, the tokens among it, takes a configuration whose values are right.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.config import paths
+from syncd.config import destinations, paths
 from syncd.config.document import Document
 from syncd.config.errors import Problem
+from syncd.config.model import Config
+from syncd.config.remotes import AnyRemote
 from syncd.config.section import nearest
 from syncd.config.values import is_off
 
@@ -97,3 +101,41 @@ def _real_path(document: Document, text: Any) -> str | None:
         return os.path.normcase(os.path.realpath(paths.resolve(text, base))) if isinstance(text, str) else None
     except (OSError, ValueError):
         return None
+
+
+def across_remotes(document: Document, config: Config) -> Iterator[Problem]:
+    """Find names that mean the same destination, and a former address that another remote has now."""
+    first: dict[object, str] = {}
+    for name, settings in config.remotes.items():
+        other = first.setdefault(_destination(settings), name)
+        if other != name:
+            message = (
+                f"{name} is the same destination as {other}, as server and account are the same — "
+                "use one name for both, or give each its own account if they are two"
+            )
+            yield document.problem(("remotes", name), message)
+    yield from _former_in_use(document, config)
+
+
+def _destination(settings: AnyRemote) -> object:
+    """Return a value that is equal for two remotes if they are one destination; it holds secrets, so it is not shown.
+
+    A remote without an account is told by what the server is shown: token, headers, certificate.
+    """
+    shown = {name.lower(): value.get_secret_value() for name, value in settings.headers.items()}
+    token = settings.token.get_secret_value() if settings.token else None
+    credentials = (token, frozenset(shown.items()), settings.client_cert)
+    return json.dumps(destinations.place(settings)), settings.account or credentials
+
+
+def _former_in_use(document: Document, config: Config) -> Iterator[Problem]:
+    """Find records that two remotes would claim: those of one that is still there, or that both had before."""
+    claimed = {destinations.identity(name, settings): name for name, settings in config.remotes.items()}
+    for name, settings in config.remotes.items():
+        for former in destinations.former(name, settings):
+            if former.name is not None:  # such a record is taken over by the name that it has alone
+                continue
+            other = claimed.setdefault(former.identity, name)
+            if other != name:
+                message = f"{former.url} is where {other} has its records — take it out here, or drop {other}"
+                yield document.problem(("remotes", name, "former_url"), message)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from syncd.config.checks import across_sections
+from syncd.config.checks import across_remotes, across_sections
 from syncd.config.document import Document, KeyPath, read
 from syncd.config.errors import ConfigError, Problem
 from syncd.config.light import find
@@ -39,6 +39,8 @@ def load(path: Path) -> Loaded:
     problems += tokens.problems
     config, invalid = _validated(document, tokens.data())
     problems += [*invalid, *across_sections(document)]
+    if config is not None:
+        problems += across_remotes(document, config)
     if config is None or problems:
         raise ConfigError(*_first_of_each_place(problems))
     warnings = [*exposed_secrets(raw), *tokens.warnings, *_plain_tokens(document, config)]

@@ -39,6 +39,7 @@ from syncd.config.values import (
     is_off,
     limit,
     not_empty,
+    one_or_several,
     size,
     word,
 )
@@ -94,7 +95,7 @@ class Folder(Section):
     path: Annotated[AbsolutePath, Field(description="the folder to watch")]
     remotes: Annotated[
         tuple[str, ...],
-        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+        one_or_several(),
         AfterValidator(not_empty),
         Field(alias="remote", description="the name of a remote, or a list of names"),
     ]

@@ -15,12 +15,15 @@ from syncd.config.values import (
     Guid,
     HeaderName,
     HeaderValue,
+    PoolId,
     Prefix,
     Proxy,
     Secret,
+    Text,
     Token,
     Url,
     duration,
+    one_or_several,
     size,
     word,
 )
@@ -34,6 +37,10 @@ class Remote(Section):
     """What both kinds have. `token` is the token itself, wherever the file takes it from."""
 
     url: Annotated[Url, Field(description="the server's address, as https://host")]
+    former_urls: Annotated[tuple[Url, ...], one_or_several(), Field(alias="former_url")] = ()
+    """Addresses that the same server had before: what is recorded for one of them holds for the present one."""
+    account: Text | None = None
+    """Tells two accounts at one server apart, in place of the remote's name."""
     token: Token | None = None
     token_file: File | None = None
     token_env: str | None = None
@@ -79,7 +86,7 @@ class MultipartRemote(Remote):
 
     type: Literal["multipart"]
     prefix: Prefix = "/api/files/upload"
-    pool_id: Annotated[Guid, Field(description="the GUID of the pool that the files go to")]
+    pool_id: PoolId | None = None
     bundle_id: Guid | None = None
     expired_at: Expiry | None = None
     encrypt_password: Secret | None = None

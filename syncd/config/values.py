@@ -32,6 +32,7 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = {"connection", "content-length", "content-type", "expect", "host", "transfer-encoding"}
 _REMOTE_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
 _TIME = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
 
 OFF_WORDS = ("off", "no", "false", "never")
@@ -88,6 +89,11 @@ def not_empty(entries: Any) -> Any:
     if not entries:
         raise ValueError("must have at least one entry")
     return entries
+
+
+def one_or_several() -> BeforeValidator:
+    """Several values, or one that stands alone."""
+    return BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 
 
 def is_off(value: Any) -> bool:
@@ -150,6 +156,17 @@ def _guid(value: Any) -> str:
         return str(uuid.UUID(text(value)))
     except ValueError:
         raise ValueError("must be a GUID, as 123e4567-e89b-12d3-a456-426614174000") from None
+
+
+def _pool_id(value: Any) -> str:
+    if _ULID.fullmatch(text(value)):
+        return text(value).upper()
+    try:
+        return _guid(value)
+    except ValueError:
+        raise ValueError(
+            "must be a GUID, as 123e4567-e89b-12d3-a456-426614174000, or a ULID, as 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+        ) from None
 
 
 def _expiry(value: Any) -> timedelta | datetime:
@@ -254,6 +271,12 @@ def _group(value: Any) -> str:
     return name
 
 
+def _not_blank(value: Any) -> str:
+    if not text(value).strip():
+        raise ValueError("is empty")
+    return text(value)
+
+
 def _secret(value: Any) -> SecretStr:
     if not secret_text(value):
         raise ValueError("is empty")
@@ -270,11 +293,13 @@ File = Annotated[Path, _checked(_absolute), written.PATH]
 ExistingFile = Annotated[Path, _checked(_absolute), AfterValidator(_existing), written.PATH]
 Pattern = Annotated[str, _checked(_pattern)]
 Guid = Annotated[str, _checked(_guid)]
+PoolId = Annotated[str, _checked(_pool_id)]
 Expiry = Annotated[timedelta | datetime, _checked(_expiry), written.EXPIRY]
 """How long a stored file lives, or until when (with a time zone)."""
 Url = Annotated[str, _checked(_url)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Proxy = Annotated[SecretStr, _checked(_proxy), written.SECRET]
+Text = Annotated[str, _checked(_not_blank)]
 Token = Annotated[SecretStr, _checked(token), written.SECRET]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, _checked(_header_safe), written.SECRET]

@@ -40,6 +40,19 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Former:
+    """An identity that a remote may have been recorded with before.
+
+    With ``name`` the record must have that name too. ``url`` is the server's address at that time, None if it is the
+    present one.
+    """
+
+    identity: str
+    name: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
     """What is to be stored, in the remote's own terms.
 

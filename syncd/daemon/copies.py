@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from syncd import __version__
+from syncd.config import destinations
 from syncd.config.model import Config
 from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
@@ -95,9 +96,9 @@ async def open_records(config: Config) -> AsyncGenerator[Records]:
     try:
         servers = {}
         for name, settings in config.remotes.items():
-            remote = make_remote(settings, throttle=pace, clock=time.time, user_agent=f"syncd/{__version__}")
+            remote = make_remote(name, settings, throttle=pace, clock=time.time, user_agent=f"syncd/{__version__}")
             made.append(remote)
-            number = await ledger.remote_id(remote.identity)
+            number = await ledger.remote_id(remote.identity, destinations.former(name, settings))
             if number is not None:
                 servers[number] = Server(name, remote)
         yield Records(config=config, ledger=ledger, servers=servers)

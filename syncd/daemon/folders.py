@@ -10,6 +10,7 @@ from pathlib import Path
 from syncd.config.gitignore import directory
 from syncd.config.model import Folder
 from syncd.core.model import Seen
+from syncd.daemon.marks import Marks
 from syncd.host.plainly import below
 from syncd.host.spelling import spelled
 from syncd.places import inside
@@ -69,6 +70,8 @@ class Folders:
         self._state_dir = os.path.realpath(state_dir)
         self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._marks = Marks(self.settings, state_dir=self._state_dir)
+        self._marking: asyncio.Task[None] | None = None
 
     def add(self, settings: Folder, remote_ids: Sequence[int]) -> FolderWatch:
         """Know a folder; :meth:`start` watches it, but for the daemon's own state if that lies in it."""
@@ -85,6 +88,9 @@ class Folders:
             if path not in self._tasks:
                 self._tasks[path] = task = asyncio.create_task(watch.run(), name=f"watch:{path}")
                 task.add_done_callback(self._check)
+        if self._marking is None:
+            self._marking = asyncio.create_task(self._marks.run(), name="marks")
+            self._marking.add_done_callback(self._check)
 
     async def remove(self, path: str) -> None:
         """Watch a folder no longer."""
@@ -97,6 +103,10 @@ class Folders:
         """Watch nothing any more."""
         for path in list(self.watches):
             await self.remove(path)
+        if self._marking is not None:
+            self._marking.cancel()
+            await asyncio.gather(self._marking, return_exceptions=True)
+            self._marking = None
 
     def doubt(self, folder: str, path: str) -> None:
         """Have a file looked at again that is not what the store thinks."""

@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from syncd import __version__
+from syncd.config import destinations
 from syncd.config.model import Bandwidth, Config, ImageRemote, MultipartRemote
 from syncd.config.model import Scheduler as Limits
 from syncd.core import retry
@@ -32,6 +33,7 @@ from syncd.engine.throttle import Pace
 from syncd.engine.wall import WallClock
 from syncd.remote.make import make_remote
 from syncd.store.jobs import Change, JobStore
+from syncd.store.records import RemoteRecord
 
 log = structlog.get_logger()
 
@@ -88,8 +90,10 @@ class Rooms:
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""
-        remote = make_remote(settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
-        record = await self.store.remote(name, remote.identity)
+        remote = make_remote(name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
+        record = await self.store.remote(name, remote.identity, destinations.former(name, settings))
+        _log_former(record, settings)
+        await self.store.heed_terms(record.id, remote.terms)
         remote.recall(record.facts)
         gate = Gate(self._limit_of_one(), self._gate)
         line = Line(remote, gate, Breaker(self._policy(), random.random), clock=time.monotonic)
@@ -161,3 +165,15 @@ def _log_blocked(reason: str | None) -> None:
         log.error("store.blocked", reason=reason)
     else:
         log.info("store.unblocked")
+
+
+def _log_former(record: RemoteRecord, settings: ImageRemote | MultipartRemote) -> None:
+    if record.moved is not None and record.moved.url is not None:
+        log.info("remote.moved", remote=record.name, former_url=record.moved.url, url=settings.url)
+    for former in record.apart:
+        log.warning(
+            "remote.apart",
+            remote=record.name,
+            former_url=former.url,
+            reason="there are records for both addresses; those of the former one are not used: take former_url out",
+        )

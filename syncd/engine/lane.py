@@ -228,8 +228,8 @@ class Lane:
                 stored=done.stored,
                 outcome=Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED,
                 sha256=done.content.sha256,
-                terms=self.line.remote.terms,
-                expires=self.line.remote.expires,
+                terms=done.terms,
+                expires=done.expires,
             )
         finally:
             for key in self._twins.stop_leading(job):
@@ -276,7 +276,8 @@ class Lane:
             answer = await self.line.remote.confirm(stored.ref, content)
         if answer.presence is Presence.YES:
             proof = max(answer.proof, stored.proof)
-            return Done(content=content, stored=Stored(ref=stored.ref, already=True, proof=proof))
+            known = Stored(ref=stored.ref, already=True, proof=proof)
+            return Done(content=content, stored=known, terms=stored.terms, expires=stored.expires)
         if answer.presence is Presence.NO:
             await self._store.forget_content(self.remote_id, content.key)
         return None

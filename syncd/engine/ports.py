@@ -70,8 +70,8 @@ class Jobs(Protocol):
     async def content(self, remote_id: int, key: str) -> StoredContent | None:
         """Return a content that the remote is known to have."""
 
-    async def uploaded_before(self, sha256: str) -> bool:
-        """Say whether any remote has ever had a file of these bytes."""
+    async def uploaded_before(self, key: str, sha256: str | None) -> list[StoredContent]:
+        """Return as what any remote has had a file of these bytes; ``key`` finds those without a SHA-256."""
 
     async def forget_content(self, remote_id: int, key: str) -> None:
         """Keep that the remote does not have a content after all."""

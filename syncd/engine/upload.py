@@ -14,7 +14,7 @@ from syncd.core.model import Content, Pending, Session, Stored
 from syncd.engine.line import Line
 from syncd.engine.ports import Jobs
 from syncd.engine.source import FileSource
-from syncd.store.records import Job
+from syncd.store.records import Job, StoredContent
 
 MAX_SESSIONS = 2
 """So often is a lost upload begun again at once; after that it waits its turn."""
@@ -30,10 +30,15 @@ class Interrupted(Exception):  # noqa: N818 - nothing failed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """The server has the whole content."""
+    """The server has the whole content.
+
+    ``terms`` are those that it is stored under; ``expires`` says that they end.
+    """
 
     content: Content
     stored: Stored
+    terms: str
+    expires: bool
 
 
 @dataclass(kw_only=True, slots=True)
@@ -69,26 +74,33 @@ class Upload:
 
     async def run(self, source: FileSource, content: Content) -> Done:
         """Bring ``content`` to the server."""
+        before = await self.store.uploaded_before(content.key, content.sha256)
+        other_terms = next((each for each in before if self._under_other_terms(each)), None)
+        # A direct upload would send what the server has, as when its address has changed. But what this very remote has
+        # under other terms is to be stored anew, and a look-up would find it.
+        look_up = bool(before) and other_terms is None
         lost = 0
         while True:
             if self.stopping():
                 raise Interrupted
             facts = dict(self._remote.facts)
             try:
-                stored = await self._transfer(content, source)
+                stored = await self._transfer(content, source, look_up=look_up)
             except SessionLost:
                 await self.store.drop_session(self.job.remote_id, content.key)
                 lost += facts == self._remote.facts  # where something was learned, the next try is another one
                 if lost >= MAX_SESSIONS:
                     raise
             else:
-                return Done(content=content, stored=stored)
+                kept = other_terms if stored.already and other_terms else self._remote
+                return Done(content=content, stored=stored, terms=kept.terms, expires=kept.expires)
 
-    async def _transfer(self, content: Content, source: FileSource) -> Stored:
+    def _under_other_terms(self, stored: StoredContent) -> bool:
+        return stored.remote_id == self.job.remote_id and stored.terms != self._remote.terms
+
+    async def _transfer(self, content: Content, source: FileSource, *, look_up: bool) -> Stored:
         remembered = await self.store.session(self.job.remote_id, content.key)
         self.progress.stage = "starting"
-        # Direct uploads would send a file again that the server has, as when its address has changed.
-        look_up = content.sha256 is not None and await self.store.uploaded_before(content.sha256)
         async with self.line.request(self.job.id) as lesson:
             begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts, look_up=look_up)
             # To go on, or to send all in one request, needs no asking: then the chunks will tell.

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from syncd.config import destinations
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
 from syncd.core.errors import Failure, NotStored, Permanent, Scope, SessionLost, Transient
@@ -28,7 +29,10 @@ _NOWHERE = "0" * 64
 class ImageRemote:
     """One server of the image API."""
 
-    def __init__(self, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str) -> None:
+    def __init__(
+        self, name: str, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str
+    ) -> None:
+        self._name = name
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._facts: dict[str, int] = {}
@@ -39,7 +43,7 @@ class ImageRemote:
     @property
     def identity(self) -> str:
         """Tell this destination from others; without secrets."""
-        return f"image {self._settings.url}"
+        return destinations.identity(self._name, self._settings)
 
     @property
     def facts(self) -> Mapping[str, int]:

@@ -10,13 +10,17 @@ from syncd.remote.multipart import MultipartRemote
 
 
 def make_remote(
+    name: str,
     settings: ImageSettings | MultipartSettings,
     *,
     throttle: Throttle,
     clock: Callable[[], float],
     user_agent: str,
 ) -> ImageRemote | MultipartRemote:
-    """Return the client of the service that ``settings`` describe; ``clock`` gives seconds since the epoch."""
+    """Return the client of the service that ``settings`` describe for the remote ``name``.
+
+    ``clock`` gives seconds since the epoch.
+    """
     if isinstance(settings, ImageSettings):
-        return ImageRemote(settings, throttle=throttle, clock=clock, user_agent=user_agent)
-    return MultipartRemote(settings, throttle=throttle, clock=clock, user_agent=user_agent)
+        return ImageRemote(name, settings, throttle=throttle, clock=clock, user_agent=user_agent)
+    return MultipartRemote(name, settings, throttle=throttle, clock=clock, user_agent=user_agent)

@@ -4,8 +4,10 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from urllib.parse import quote
 
+from syncd.config import destinations
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
 from syncd.core.errors import Failure, NotStored, Permanent, Scope, SessionLost, Transient, Unauthorized
@@ -16,6 +18,7 @@ from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
 from syncd.remote.downloads import Comparison, Copy, Plain
 from syncd.remote.http import Glance, Http, Sink
+from syncd.remote.terms import terms
 from syncd.remote.vain import noise, send_in_vain
 
 LARGEST_DIRECT = 20 * 1024 * 1024
@@ -54,7 +57,10 @@ class _Hasher:
 class MultipartRemote:
     """One server of the multipart API. ``clock`` gives seconds since the epoch."""
 
-    def __init__(self, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str) -> None:
+    def __init__(
+        self, name: str, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str
+    ) -> None:
+        self._name = name
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._clock = clock
@@ -63,9 +69,7 @@ class MultipartRemote:
     @property
     def identity(self) -> str:
         """Tell this destination from others; without secrets."""
-        settings = self._settings
-        bundle = f" bundle {settings.bundle_id}" if settings.bundle_id else ""
-        return f"multipart {settings.url}{settings.prefix} pool {settings.pool_id}{bundle}"
+        return destinations.identity(self._name, self._settings)
 
     @property
     def facts(self) -> Mapping[str, int]:
@@ -80,15 +84,16 @@ class MultipartRemote:
         """Take up what was learned in an earlier life."""
         self._facts.update(facts)
 
-    @property
+    @cached_property
     def terms(self) -> str:
-        """The conditions under which content is stored: none."""
-        return ""
+        """The expiry and whether there is a password, and which, without giving it away."""
+        owner = destinations.owner(self._name, self._settings)  # not the address, which may change
+        return terms(self._settings, salt=str(owner).encode("utf-8", "backslashreplace"))
 
     @property
     def expires(self) -> bool:
         """Whether what is stored is dropped later."""
-        return False
+        return self._settings.expired_at is not None
 
     @property
     def required_proof(self) -> Proof:
@@ -337,7 +342,9 @@ class MultipartRemote:
     def _fields(self, content: Content) -> dict[str, str]:
         """Return what *create* and *direct* are both told about a file."""
         settings = self._settings
-        fields = {"hash": content.key.partition(":")[2], "pool_id": settings.pool_id}
+        fields = {"hash": content.key.partition(":")[2]}
+        if settings.pool_id is not None:
+            fields["pool_id"] = settings.pool_id
         if settings.bundle_id is not None:
             fields["bundle_id"] = settings.bundle_id
         if settings.encrypt_password is not None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.core.model import Proof, Seen, Session, Stored
+from syncd.core.model import Former, Proof, Seen, Session, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
 from syncd.store import cancels, claims, intake, ledger, listing, people, removals, uploads
@@ -89,9 +89,16 @@ class JobStore:
 
     # Remotes.
 
-    async def remote(self, name: str, identity: str) -> RemoteRecord:
-        """Return the remote of that identity; it is made, or given its new name, as needed."""
-        return await self._write(lambda work: people.remote(work, name, identity))
+    async def remote(self, name: str, identity: str, former: Sequence[Former] = ()) -> RemoteRecord:
+        """Return the remote of that identity; it is made, or given its new name, as needed.
+
+        Where there is none, the first record of ``former`` that there is becomes its record.
+        """
+        return await self._write(lambda work: people.remote(work, name, identity, former))
+
+    async def heed_terms(self, remote_id: int, terms: str) -> None:
+        """Forget the uploads under way that were begun under other terms than ``terms``, which hold from now on."""
+        await self._write(lambda work: people.heed_terms(work, remote_id, terms))
 
     async def remember(self, remote_id: int, facts: Mapping[str, int]) -> None:
         """Keep what was learned about a server, in place of what was known."""
@@ -223,9 +230,9 @@ class JobStore:
         """Return a content that the remote is known to have."""
         return await self.database.read(lambda connection: uploads.content(connection, remote_id, key))
 
-    async def uploaded_before(self, sha256: str) -> bool:
-        """Say whether any remote has ever had a file of these bytes."""
-        return await self.database.read(lambda connection: uploads.uploaded_before(connection, sha256))
+    async def uploaded_before(self, key: str, sha256: str | None) -> list[StoredContent]:
+        """Return as what any remote has had a file of these bytes."""
+        return await self.database.read(lambda connection: uploads.uploaded_before(connection, key, sha256))
 
     async def confirm(self, remote_id: int, key: str, proof: Proof) -> None:
         """Take note that the remote has just said again that it has the content, and what that rests on."""

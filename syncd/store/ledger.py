@@ -10,11 +10,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, false, func, or_, select, tuple_
 
+from syncd.core.model import Former, Proof
 from syncd.core.states import State
-from syncd.store import opening
+from syncd.store import opening, people
+from syncd.store.claims import UNPROVEN
 from syncd.store.moves import parts
 from syncd.store.reader import Reader
-from syncd.store.schema import contents, files, jobs, remotes
+from syncd.store.schema import contents, files, jobs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,10 +99,27 @@ class Ledger:
         """Close the file."""
         await self._reader.close()
 
-    async def remote_id(self, identity: str) -> int | None:
-        """Return the number of a remote, if anything was ever queued for it."""
-        statement = select(remotes.c.id).where(remotes.c.identity == identity)
-        return await self._reader.read(lambda connection: connection.execute(statement).scalar())
+    async def remote_id(self, identity: str, former: Sequence[Former] = ()) -> int | None:
+        """Return the number of a remote, maybe as one of ``former``, if anything was ever queued for it."""
+        return await self._reader.read(lambda connection: people.find_remote(connection, identity, former))
+
+    async def recorded_apart(self, identity: str, former: Sequence[Former]) -> list[Former]:
+        """Return those of a remote's former addresses that have records beside its own."""
+        return await self._reader.read(lambda connection: people.recorded_apart(connection, identity, former))
+
+    async def unproven(self, remote_id: int) -> tuple[int, int]:
+        """Count the contents of which a remote named neither hash nor size, and all that it has confirmed.
+
+        Those that an earlier version has uploaded do not count among the former: it did not look at that.
+        """
+        of_remote = select(func.count()).select_from(contents).where(contents.c.remote_id == remote_id)
+        said = exists().where(
+            jobs.c.remote_id == contents.c.remote_id, jobs.c.key == contents.c.key, jobs.c.detail == UNPROVEN
+        )
+        unproven = of_remote.where(contents.c.proof == Proof.NONE, said)
+        return await self._reader.read(
+            lambda connection: (connection.execute(unproven).scalar_one(), connection.execute(of_remote).scalar_one())
+        )
 
     async def copies(
         self, remote_id: int, places: Sequence[Place], *, after: Copy | None = None, limit: int = 200

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import (
     Connection,
     and_,
+    delete,
     false,
     or_,
     select,
@@ -12,12 +13,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from syncd.core.model import Former
 from syncd.core.states import Cause, State, sources
 from syncd.store import cancels, uploads
 from syncd.store.listing import record
 from syncd.store.moves import JOBS, Work, load, load_all, move
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
-from syncd.store.schema import file_tallies, files, history, job_tallies, jobs, remotes, settings
+from syncd.store.schema import contents, file_tallies, files, history, job_tallies, jobs, remotes, sessions, settings
 
 BAD_COPY = "the server's copy was missing or damaged"
 
@@ -79,12 +81,65 @@ def repair(work: Work, job_ids: Iterable[int]) -> list[int]:
     return [row.id for row in here]
 
 
-def remote(work: Work, name: str, identity: str) -> RemoteRecord:
-    """Return the remote of that identity, made or given its new name as needed."""
+def remote(work: Work, name: str, identity: str, former: Sequence[Former] = ()) -> RemoteRecord:
+    """Return the remote of that identity, made or given its new name as needed.
+
+    Where there is none, the first record of ``former`` that there is becomes its record.
+    """
+    moved = None
+    if _recorded(work.connection, Former(identity=identity)) is None:
+        moved = next((each for each in former if _take_over(work, each, identity)), None)
+    apart = [each for each in former if each.url is not None and _recorded(work.connection, each) is not None]
     made = upsert(remotes).values(name=name, identity=identity, facts={})
     made = made.on_conflict_do_update(index_elements=[remotes.c.identity], set_={"name": made.excluded.name})
     row = work.connection.execute(made.returning(remotes)).one()
-    return RemoteRecord(id=row.id, name=row.name, identity=row.identity, facts=row.facts)
+    return RemoteRecord(
+        id=row.id, name=row.name, identity=row.identity, facts=row.facts, moved=moved, apart=tuple(apart)
+    )
+
+
+def find_remote(connection: Connection, identity: str, former: Sequence[Former] = ()) -> int | None:
+    """Return the number of the record that :func:`remote` would return; None where it would make one."""
+    candidates = (Former(identity=identity), *former)
+    return next((found for each in candidates if (found := _recorded(connection, each)) is not None), None)
+
+
+def recorded_apart(connection: Connection, identity: str, former: Sequence[Former]) -> list[Former]:
+    """Return those of ``former`` at another address that have records beside the remote's own."""
+    found = find_remote(connection, identity, former)
+    return [each for each in former if each.url is not None and _recorded(connection, each) not in (None, found)]
+
+
+def _recorded(connection: Connection, known_as: Former) -> int | None:
+    found = select(remotes.c.id).where(remotes.c.identity == known_as.identity)
+    if known_as.name is not None:
+        found = found.where(remotes.c.name == known_as.name)
+    number: int | None = connection.execute(found).scalar()
+    return number
+
+
+def _take_over(work: Work, former: Former, identity: str) -> bool:
+    """Give the record of ``former``, if there is one, its new identity.
+
+    At another address nothing that was learned of the server is sure any more, and no earlier confirmation counts, in
+    case that the server is not the same after all.
+    """
+    number = _recorded(work.connection, former)
+    if number is None:
+        return False
+    values: dict[str, object] = {"identity": identity} if former.url is None else {"identity": identity, "facts": {}}
+    work.connection.execute(update(remotes).where(remotes.c.id == number), values)
+    if former.url is not None:
+        work.connection.execute(update(contents).where(contents.c.remote_id == number), {"confirmed_at": 0.0})
+    return True
+
+
+def heed_terms(work: Work, remote_id: int, terms: str) -> None:
+    """Forget the uploads under way that were begun under other terms than ``terms``, which hold from now on."""
+    key = f"terms of remote {remote_id}"
+    if setting(work.connection, key) not in (None, terms):
+        work.connection.execute(delete(sessions).where(sessions.c.remote_id == remote_id))
+    set_setting(work, key, terms)
 
 
 def remember(work: Work, remote_id: int, facts: Mapping[str, int]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.core.model import Proof, Stamp
+from syncd.core.model import Former, Proof, Stamp
 from syncd.core.states import Cause, Outcome, State
 
 LARGE = 32 * 1024 * 1024
@@ -12,12 +12,18 @@ LARGE = 32 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteRecord:
-    """A destination. ``identity`` tells it from all others; ``facts`` are what was learned about its server."""
+    """A destination. ``identity`` tells it from all others; ``facts`` are what was learned about its server.
+
+    ``moved`` is as what it was recorded until now, if that has just been changed; ``apart`` are those of its former
+    identities that have records of their own.
+    """
 
     id: int
     name: str
     identity: str
     facts: Mapping[str, int]
+    moved: Former | None = None
+    apart: tuple[Former, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

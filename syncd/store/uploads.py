@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Proof, Session
 from syncd.store.moves import Work
 from syncd.store.records import StoredContent
-from syncd.store.schema import chunks, contents, sessions
+from syncd.store.schema import chunks, contents, remotes, sessions
 
 _OF = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
 _SESSION = select(sessions).where(*_OF)
@@ -33,7 +33,13 @@ _RECORD = _STORED.on_conflict_do_update(
 )
 _THERE = (contents.c.remote_id == bindparam("remote"), contents.c.key == bindparam("content"))
 _CONTENT = select(contents).where(*_THERE)
-_SEEN_ANYWHERE = select(contents.c.key).where(contents.c.sha256 == bindparam("sha256")).limit(1)
+_SAME_BYTES = select(contents).where(
+    or_(
+        contents.c.sha256 == bindparam("sha256"),
+        # What an earlier version has uploaded by MD5 has no SHA-256; one look for each remote.
+        and_(contents.c.remote_id.in_(select(remotes.c.id)), contents.c.key == bindparam("content")),
+    )
+)
 _FORGET = delete(contents).where(*_THERE)
 _CONFIRM = update(contents).where(*_THERE)
 
@@ -120,9 +126,9 @@ def stored_content(row: Row[Any]) -> StoredContent:
     )
 
 
-def uploaded_before(connection: Connection, sha256: str) -> bool:
-    """Say whether any remote has ever had a file of these bytes."""
-    return connection.execute(_SEEN_ANYWHERE, {"sha256": sha256}).first() is not None
+def uploaded_before(connection: Connection, key: str, sha256: str | None) -> list[StoredContent]:
+    """Return as what any remote has had a file of these bytes."""
+    return [stored_content(row) for row in connection.execute(_SAME_BYTES, {"content": key, "sha256": sha256})]
 
 
 def confirm(work: Work, remote_id: int, key: str, proof: Proof) -> None:

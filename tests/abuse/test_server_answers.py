@@ -110,6 +110,7 @@ class Bench:
         make = image_settings if kind == "image" else multipart_settings
         options = {} if kind == "image" else {"direct": "auto" if kind == "direct" else "never"}
         remote = make_remote(
+            kind,
             make(self.liar.url, timeout=TIMEOUT, chunk_size=4096, **options),
             throttle=Meter(),
             clock=lambda: NOW,

@@ -273,7 +273,7 @@ async def test_a_server_that_takes_small_chunks_alone(failure, level):
 async def test_a_proxy_that_the_service_does_not_know(config, receiver, monkeypatch):
     settings = drive(config(receiver))
     monkeypatch.setattr(findings_server, "_proxy", lambda _settings: "proxy.test:3128")
-    remote = make_remote(settings, throttle=findings_server._Unthrottled(), clock=time.time, user_agent="test")
+    remote = make_remote("drive", settings, throttle=findings_server._Unthrottled(), clock=time.time, user_agent="test")
     for environment, level in {"A=1": "warn", "A=1 HTTPS_PROXY=http://proxy.test:3128": "ok"}.items():
         sandbox = Sandbox(unit="syncd@photos", settings={"Environment": environment})
         finding = await findings_server.check_reach("drive", settings, remote, sandbox)

@@ -30,6 +30,12 @@ def test_what_it_wrote_for_multipart_loads(syncd, tmp_path):
     assert remote.token.get_secret_value() == "t0ken"
 
 
+def test_without_a_pool_the_server_chooses_one(syncd, tmp_path):
+    ended = syncd("init", tmp_path / "c.yaml", "--folder", tmp_path / "in", *MULTIPART[:4])
+    assert (ended.code, ended.err) == (0, "")
+    assert load(tmp_path / "c.yaml").config.remotes["drive"].pool_id is None
+
+
 def test_what_it_wrote_for_images_loads(syncd, tmp_path):
     syncd("init", tmp_path / "c.yaml", "--folder", tmp_path / "in", *IMAGE)
     config = load(tmp_path / "c.yaml").config
@@ -99,7 +105,7 @@ def test_nothing_that_would_not_load_is_written(syncd, tmp_path, force):
     [
         ([], "--folder is needed"),
         (["--folder", "in"], "--type is needed"),
-        (["--folder", "in", "--type", "multipart", "--url", "http://x"], "--pool-id is needed"),
+        (["--folder", "in", "--type", "multipart"], "--url is needed"),
         (["--folder", "in", *IMAGE, "--pool-id", GUID], "--pool-id is for --type multipart"),
     ],
 )

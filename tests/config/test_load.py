@@ -179,7 +179,6 @@ def test_every_problem_is_told_at_once_with_its_line(complaints: Complaints) -> 
             "8: folders[1].unheard: there is no such key — known here: path, include, exclude, follow_symlinks, "
             "watch, settle, rescan, max_size, after_upload"
         ),
-        "10: remotes.drive.pool_id: is missing — the GUID of the pool that the files go to",
         "12: remotes.drive.url: must be an address as https://host or http://host:port",
         "13: remotes.drive.timeout: write a duration as 200ms, 30s, 5m, 1h or 30d",
         "14: remotes.drive.chunk_size: must be between 1KiB and 6MiB",

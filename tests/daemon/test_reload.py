@@ -1,12 +1,15 @@
 """A changed configuration is taken over while the work goes on: nothing is lost, and what stays is left alone."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from syncd.control.steering import BadConfig
 from syncd.store.jobs import Change
-from tests.daemon.site import noise, until
+from tests.daemon.site import noise, running_receiver, until
 
 MIB = 1024 * 1024
 
@@ -260,3 +263,108 @@ async def test_what_needs_a_restart_is_said(site):
     await site.start()
     site.settings["control"] = {"socket": "other.sock", "dashboard": "off"}
     assert await site.reload() == ["control: takes effect at the next restart"]
+
+
+@asynccontextmanager
+async def elsewhere(site):
+    """The site's server at another address; each request there is in the list that this gives."""
+    requests: list[str] = []
+
+    async def handle(request):
+        requests.append(f"{request.method} {request.path}")
+        headers = {name: request.headers[name] for name in ("Content-Type", "Accept") if name in request.headers}
+        to = site.url + request.path_qs
+        passed_on = session.request(request.method, to, data=await request.read(), headers=headers)
+        async with passed_on as answer:
+            body = await answer.read()
+            return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+
+    app = web.Application(client_max_size=100 * MIB)
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    async with aiohttp.ClientSession() as session:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", requests
+        await site.end()
+        await runner.cleanup()
+
+
+def sent(requests):
+    """Return the requests that sent a file or a part of one."""
+    return [each for each in requests if "/chunk/" in each or each.endswith(("/direct", "/chunks"))]
+
+
+@pytest.mark.parametrize("kind", ["direct", "chunks", "md5", "image"])
+@pytest.mark.parametrize("how", ["reload", "restart"])
+async def test_a_server_at_another_address_is_asked_before_anything_is_sent(site, kind, how):
+    options = {"direct": {"direct": "auto"}, "chunks": {}, "md5": {"direct": "auto", "hash": "md5"}}
+    drive = site.image() if kind == "image" else site.multipart(**options[kind])
+    site.settings["remotes"] = {"drive": drive}
+    for number in range(20):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(100_000, number))
+    await site.start()
+    await site.until_counts(done=20)
+    async with elsewhere(site) as (url, requests):
+        drive["url"] = url
+        if how == "reload":
+            assert await site.reload() == ["remote drive", f"folder {site.inbox}"]
+        else:
+            await site.end()
+            await site.start()
+        await site.until_counts(done=20)
+        assert {job["outcome"] for job in await site.jobs()} == {"duplicate"}
+        assert requests
+        assert sent(requests) == []
+
+
+@pytest.mark.parametrize("kind", ["multipart", "image"])
+@pytest.mark.parametrize("how", ["reload", "restart"])
+async def test_a_server_that_is_told_to_be_the_same_keeps_its_records(site, kind, how):
+    drive = getattr(site, kind)()
+    site.settings["remotes"] = {"drive": drive}
+    for number in range(20):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(10_000, number))
+    await site.start()
+    await site.until_counts(done=20)
+    before = [(job["id"], job["updated_at"]) for job in await site.jobs()]
+    async with elsewhere(site) as (url, requests):
+        drive["former_url"], drive["url"] = drive["url"], url
+        if how == "reload":
+            await site.reload()
+        else:
+            await site.end()
+            await site.start()
+        (site.inbox / "new.jpg").write_bytes(noise(10_000, "new"))
+        await site.until_counts(done=21)
+        jobs = await site.jobs(search="new.jpg")
+        assert [(job["id"], job["updated_at"]) for job in await site.jobs() if job not in jobs] == before
+        assert {job["outcome"] for job in jobs} == {"uploaded"}
+        assert len(sent(requests)) == 1
+
+
+async def test_an_address_that_was_never_the_same_servers_does_no_harm(site):
+    """What is queued goes to the new server whole, and the old one keeps what it has."""
+    site.settings["remotes"] = {"drive": (drive := site.multipart())}
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(10_000, "a"))
+    await site.until_counts(done=1)
+    async with running_receiver(site.folder / "another") as url:
+        drive["former_url"], drive["url"] = drive["url"], url
+        await site.reload()
+        (site.inbox / "b.jpg").write_bytes(noise(10_000, "a"))
+        await site.until_counts(done=2)
+        (job,) = await site.show("b.jpg")
+        assert job["outcome"] == "uploaded"
+        await site.end()
+
+
+async def test_two_remotes_that_differ_by_their_token_are_two_destinations(site):
+    anna, ben = site.multipart(token="token-of-anna"), site.multipart(token="token-of-ben")
+    site.settings["remotes"] = {"anna": anna, "ben": ben}
+    site.settings["folders"][0]["remote"] = ["anna", "ben"]
+    await site.start()
+    for number in range(6):
+        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
+    await site.until_counts(done=12)
+    assert {job["remote"] for job in await site.show("0.jpg")} == {"anna", "ben"}

@@ -36,7 +36,7 @@ async def remote_to() -> AsyncIterator[Callable[..., Any]]:
     def make(kind: str, url: str, *, throttle: Meter | None = None, **values: Any) -> Any:
         settings = image_settings(url, **values) if kind == "image" else multipart_settings(url, **values)
         throttle = throttle or Meter()
-        made.append(make_remote(settings, throttle=throttle, clock=lambda: NOW, user_agent="syncd/test"))
+        made.append(make_remote("drive", settings, throttle=throttle, clock=lambda: NOW, user_agent="syncd/test"))
         return made[-1]
 
     yield make

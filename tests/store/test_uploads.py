@@ -1,5 +1,7 @@
 from syncd.core.chunks import ChunkSet
-from syncd.core.model import Session
+from syncd.core.model import Session, Stored
+from syncd.core.states import Outcome
+from tests.store.support import claim, observe, seen
 
 SESSION = Session(token="task", chunk_size=36_864, count=5000, received=ChunkSet([0, 4999]))
 
@@ -58,3 +60,32 @@ async def test_old_sessions_expire(store, remote, clock):
 async def test_a_content_can_be_forgotten(store, remote):
     await store.forget_content(remote, "never known")
     assert await store.content(remote, "key") is None
+
+
+async def test_what_any_remote_has_had_is_known_by_its_bytes_or_by_its_key(store, remote):
+    other = (await store.remote("other", "other")).id
+    for remote_id, key, sha256 in ((remote, "md5:1", None), (other, "sha256:2", "2")):
+        await observe(store, remote_id, seen(key))
+        (job,) = await claim(store, remote_id)
+        await store.finish(job, key=key, stored=Stored(ref=key), outcome=Outcome.UPLOADED, sha256=sha256)
+
+    async def found(key: str, sha256: str | None) -> set[int]:
+        return {each.remote_id for each in await store.uploaded_before(key, sha256)}
+
+    assert await found("md5:1", "1") == {remote}  # as an earlier version has uploaded it
+    assert await found("md5:2", "2") == {other}
+    assert await found("sha256:1", "1") == set()
+    assert await found("sha256:1", None) == set()
+
+
+async def test_uploads_that_were_begun_under_other_terms_are_forgotten(store, remote):
+    other = (await store.remote("other", "other")).id
+    under_way = Session(token="t", chunk_size=1, count=2)
+    for remote_id in (remote, other):
+        await store.save_session(remote_id, "k", under_way)
+    await store.heed_terms(remote, "expired_at 1 s")  # an earlier version did not say which terms held
+    await store.heed_terms(remote, "expired_at 1 s")
+    assert await store.session(remote, "k") == under_way
+    await store.heed_terms(remote, "")
+    assert await store.session(remote, "k") is None
+    assert await store.session(other, "k") == under_way

@@ -1,0 +1,63 @@
+"""What tells one destination from another: the place on a server, and the account there. No secret is in it."""
+
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from syncd.config.remotes import AnyRemote, MultipartRemote
+from syncd.core.model import Former
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def canonical(url: str) -> str:
+    """Write an address in one way only: lower case where case does not count, no default port, no slash at its end."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""  # in lower case, without brackets
+    shown = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{shown}{port}{parts.path.rstrip('/')}"
+
+
+def owner(name: str, settings: AnyRemote) -> dict[str, str]:
+    """Return what tells two accounts at one place apart: the ``account``, or without one the remote's name."""
+    return {"name": name} if settings.account is None else {"account": settings.account}
+
+
+def place(settings: AnyRemote, url: str | None = None) -> dict[str, str]:
+    """Return what names the place that files go to; at ``url`` in place of the remote's own, if that is given."""
+    url = settings.url if url is None else url
+    if not isinstance(settings, MultipartRemote):
+        return {"type": settings.type, "url": canonical(url)}
+    optional = {"pool_id": settings.pool_id, "bundle_id": settings.bundle_id}
+    return {
+        "type": settings.type,
+        "url": canonical(url + settings.prefix),
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def identity(name: str, settings: AnyRemote, url: str | None = None) -> str:
+    """Return the text that tells this destination from all others; JSON, so that no value can look like two."""
+    return json.dumps(place(settings, url) | owner(name, settings), sort_keys=True, separators=(",", ":"))
+
+
+def former(name: str, settings: AnyRemote) -> tuple[Former, ...]:
+    """Return what this destination may be recorded as from before, the most likely first."""
+    found = [Former(identity=text, name=name) for text in _unnamed(settings, settings.url)]
+    own = identity(name, settings)
+    for url in settings.former_urls:
+        at = identity(name, settings, url)
+        if at != own:
+            found.append(Former(identity=at, url=url))
+            found += [Former(identity=text, name=name, url=url) for text in _unnamed(settings, url)]
+    return tuple(found)
+
+
+def _unnamed(settings: AnyRemote, url: str) -> Iterator[str]:
+    """Yield the identity as earlier versions wrote it: with the address as it was given, without the account."""
+    if not isinstance(settings, MultipartRemote):
+        yield f"image {url}"
+    elif settings.pool_id is not None:  # it was required
+        bundle = f" bundle {settings.bundle_id}" if settings.bundle_id else ""
+        yield f"multipart {url}{settings.prefix} pool {settings.pool_id}{bundle}"

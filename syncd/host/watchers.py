@@ -1,0 +1,48 @@
+"""Which daemons of this machine watch which directory, as they tell each other on Linux; elsewhere nobody does.
+
+Each daemon has, for each directory, an abstract Unix socket that nobody connects to: its name says all, everybody can
+list it, and the kernel removes it with the process. A lock on the directory would need an open descriptor, and that
+would keep a file system from being unmounted. Daemons in other network namespaces, as in most containers, are not seen.
+"""
+
+import os
+import re
+import secrets
+import socket
+import sys
+from pathlib import Path
+
+LISTED = Path("/proc/net/unix")
+_NAME = re.compile(r"@syncd-watches:(?P<directory>\d+:\d+):(?P<pid>\d+):(?P<state>\d+:\d+):[0-9a-f]+$", re.MULTILINE)
+
+
+def announce(directory: os.stat_result, state: os.stat_result) -> socket.socket | None:
+    """Tell that the daemon of a state folder watches a directory, as long as what is returned is open.
+
+    None where that can't be told.
+    """
+    if sys.platform != "linux":
+        return None
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    name = f"syncd-watches:{_number(directory)}:{os.getpid()}:{_number(state)}:{secrets.token_hex(4)}"
+    try:
+        mark.bind(f"\0{name}")
+    except OSError:
+        mark.close()
+        return None
+    return mark
+
+
+def others(directory: os.stat_result, state: os.stat_result | None) -> list[int]:
+    """Return the pids of daemons with another state folder that watch a directory."""
+    try:
+        listed = LISTED.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    own = None if state is None else _number(state)
+    found = (match for match in _NAME.finditer(listed) if match["directory"] == _number(directory))
+    return sorted({int(match["pid"]) for match in found if match["state"] != own})
+
+
+def _number(found: os.stat_result) -> str:
+    return f"{found.st_dev}:{found.st_ino}"

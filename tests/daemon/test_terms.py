@@ -1,0 +1,84 @@
+"""Another ``expired_at`` or ``encrypt_password`` holds for later uploads; what was stored before is no duplicate."""
+
+import pytest
+
+from syncd.core.states import State
+from tests.daemon.site import noise, until
+
+MIB = 1024 * 1024
+
+
+async def known(site):
+    """Return what the store has of the contents: how they were stored, and whether they end."""
+    store, (remote_id,) = site.daemon.rooms.store, site.daemon.rooms.remote_ids.values()
+    records = [await store.content(remote_id, job["key"]) for job in await jobs(site)]
+    return {(record.terms, record.expires) for record in records}
+
+
+async def jobs(site):
+    store = site.daemon.rooms.store
+    found = await store.jobs(list(site.daemon.rooms.remote_ids.values()), state=State.DONE)
+    return [{"key": job.key} for job in found]
+
+
+@pytest.fixture
+def drive(site):
+    drive = site.multipart(direct="auto")
+    site.settings["remotes"] = {"drive": drive}
+    return drive
+
+
+@pytest.mark.parametrize("before", ["1d", "2100-01-01T00:00:00Z"])
+async def test_the_same_bytes_are_stored_anew_under_new_terms(site, drive, before):
+    drive["expired_at"] = before
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(10_000))
+    await site.until_counts(done=1)
+    (job,) = await site.show("a.jpg")
+    assert {expires for _, expires in await known(site)} == {True}
+    del drive["expired_at"]
+    await site.reload()
+    (site.inbox / "b.jpg").write_bytes(noise(10_000))
+    await site.until_counts(done=2)
+    (again,) = await site.show("b.jpg")
+    assert again["outcome"] == "uploaded"
+    assert await known(site) == {("", False)}
+    (as_before,) = await site.show("a.jpg")
+    assert as_before["updated_at"] == job["updated_at"]
+    (site.inbox / "c.jpg").write_bytes(noise(10_000))
+    await site.until_counts(done=3)
+    assert (await site.show("c.jpg"))[0]["outcome"] == "duplicate"
+
+
+async def test_a_copy_that_the_server_does_not_replace_keeps_its_terms_on_record(site, drive):
+    """Nothing can be stored anew in chunks where *create* says that the file is there."""
+    drive |= {"direct": "never", "expired_at": "1d"}
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(10_000))
+    await site.until_counts(done=1)
+    stored = await known(site)
+    del drive["expired_at"]
+    await site.reload()
+    (site.inbox / "b.jpg").write_bytes(noise(10_000))
+    await site.until_counts(done=2)
+    assert (await site.show("b.jpg"))[0]["outcome"] == "duplicate"
+    assert await known(site) == stored
+    assert {expires for _, expires in stored} == {True}
+
+
+async def test_an_upload_that_was_begun_under_other_terms_is_begun_anew(site, drive):
+    site.settings["scheduler"]["bandwidth"] = "2MiB/s"
+    drive |= {"direct": "never", "expired_at": "1d"}
+    await site.start()
+    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
+
+    async def under_way():
+        return (await site.counters())["chunks_received"] > 4
+
+    await until(under_way)
+    drive["expired_at"] = "2d"
+    site.settings["scheduler"]["bandwidth"] = "100MiB/s"
+    await site.reload()
+    await site.until_counts(done=1)
+    assert (await site.counters())["chunks_received"] > 64 + 4
+    assert await known(site) == {("expired_at 172800.0 s", True)}

@@ -1,0 +1,128 @@
+"""Whose records are whose: those of earlier versions, of a server that has another address now, and of a mistake."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+from syncd.config import destinations
+from syncd.config.remotes import ImageRemote, MultipartRemote
+from syncd.core.model import Former, Proof, Stored
+from syncd.core.states import Outcome
+from syncd.store import migrations
+from syncd.store.jobs import JobStore
+from syncd.store.ledger import Ledger
+from tests.store.support import Clock, claim, observe, seen
+
+POOL = "00000000-0000-0000-0000-000000000001"
+MULTIPART = {"type": "multipart", "url": "http://Drive:80", "pool_id": POOL}
+EARLIER = f"multipart http://Drive:80/api/files/upload pool {POOL}"
+OLD, NEW = "at the old address", "at the new address"
+MOVED = (Former(identity=OLD, url="http://old"),)
+
+
+def earlier_store(path: str, *rows: tuple[str, str]) -> None:
+    """Make a store of the version whose identities had neither account nor name."""
+    config = Config()
+    config.set_main_option("script_location", migrations.FOLDER)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+    engine.dispose()
+    with closing(sqlite3.connect(path, isolation_level=None)) as store:
+        for number, (name, identity) in enumerate(rows, 1):
+            store.execute("INSERT INTO remotes VALUES (?, ?, ?, '{\"refused\": 7}')", (number, name, identity))
+
+
+async def recorded(store: JobStore, name: str, settings: object) -> int:
+    record = await store.remote(name, destinations.identity(name, settings), destinations.former(name, settings))
+    return record.id
+
+
+@pytest.mark.parametrize(
+    ("settings", "earlier"),
+    [
+        (MultipartRemote(**MULTIPART), EARLIER),
+        (MultipartRemote(**MULTIPART, bundle_id=POOL, account="anna"), f"{EARLIER} bundle {POOL}"),
+        (ImageRemote(type="image", url="http://h/x"), "image http://h/x"),
+        (ImageRemote(type="image", url="http://new", former_url="http://h/x"), "image http://h/x"),
+    ],
+)
+async def test_a_record_of_an_earlier_version_is_taken_over_by_its_name_and_once(path, settings, earlier):
+    earlier_store(path, ("drive", earlier))
+    store = await JobStore.open(path, clock=Clock())
+    assert await recorded(store, "other", settings.model_copy(update={"account": None})) == 2
+    assert await recorded(store, "drive", settings) == 1
+    assert await recorded(store, "drive", settings) == 1
+    another = settings.model_copy(update={"account": "ben"})
+    assert await recorded(store, "drive", another) == 3
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert earlier not in {identity for (identity,) in connection.execute("SELECT identity FROM remotes")}
+
+
+async def test_of_two_accounts_in_one_record_the_one_whose_name_it_has_keeps_it(path):
+    """Earlier versions kept both as one, with the name that came last."""
+    earlier_store(path, ("ben", EARLIER))
+    settings = MultipartRemote(**MULTIPART)
+    store = await JobStore.open(path, clock=Clock())
+    assert [await recorded(store, name, settings) for name in ("anna", "ben")] == [2, 1]
+    assert (await store.remote("ben", destinations.identity("ben", settings))).facts == {"refused": 7}
+    await store.close()
+
+
+async def test_a_server_with_another_address_keeps_its_records(store):
+    old = await store.remote("drive", OLD)
+    await observe(store, old.id, seen("a"))
+    (job,) = await claim(store, old.id)
+    await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
+    await store.remember(old.id, {"refused": 7})
+    moved = await store.remote("drive", NEW, MOVED)
+    assert (moved.id, moved.identity, moved.moved, moved.apart) == (old.id, NEW, MOVED[0], ())
+    again = await store.remote("drive", NEW, MOVED)
+    assert (again.id, again.moved, again.apart) == (old.id, None, ())
+    assert (await store.remote("drive", OLD)).id != old.id
+
+
+async def test_after_a_move_nothing_counts_as_confirmed_or_learned(store):
+    """In case that the server is not the same after all."""
+    old = await store.remote("drive", OLD)
+    other = await store.remote("other", "elsewhere")
+    for record in (old, other):
+        await observe(store, record.id, seen("a"))
+        (job,) = await claim(store, record.id)
+        await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
+    await store.remember(old.id, {"refused": 7})
+    assert (await store.remote("drive", NEW, MOVED)).facts == {}
+    kept = await store.content(old.id, "k")
+    assert (kept.ref, kept.confirmed_at) == ("r", 0.0)
+    assert (await store.content(other.id, "k")).confirmed_at > 0
+
+
+async def test_records_of_both_addresses_are_kept_apart(store):
+    old, new = await store.remote("drive", OLD), await store.remote("drive", NEW)
+    record = await store.remote("drive", NEW, MOVED)
+    assert (record.id, record.moved, record.apart) == (new.id, None, MOVED)
+    assert (await store.remote("drive", OLD)).id == old.id
+
+
+async def test_the_first_of_several_former_addresses_counts(store):
+    older = await store.remote("drive", "the oldest")
+    old = await store.remote("drive", OLD)
+    former = (*MOVED, Former(identity="the oldest", url="http://oldest"))
+    record = await store.remote("drive", NEW, former)
+    assert (record.id, record.apart) == (old.id, former[1:])
+    assert (await store.remote("drive", "the oldest")).id == older.id
+
+
+async def test_who_only_reads_finds_the_records_that_will_be_taken_over(store, path):
+    old = await store.remote("drive", OLD)
+    ledger = await Ledger.open(path)
+    assert await ledger.remote_id(NEW) is None
+    assert await ledger.remote_id(NEW, MOVED) == old.id
+    assert await ledger.remote_id(NEW, (Former(identity=OLD, name="another"),)) is None
+    await ledger.close()
