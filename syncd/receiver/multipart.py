@@ -3,7 +3,9 @@
 `hash` is an MD5 or a SHA-256 by its length; other lengths get 400, since what can't be checked can't be
 confirmed. A stored file's id is its hash. A task stays when *complete* finds chunks missing. A finished task is
 remembered for as long as an unfinished one may rest, so that a client that missed an answer gets it again.
-`expired_at` is kept: from then on the file is not there. `encrypt_password` is refused rather than ignored.
+`expired_at` is kept: from then on the file is not there. A content that is uploaded again, or that *create* finds
+here, keeps the later expiry of both; without `expired_at` it stays forever. `encrypt_password` is refused rather
+than ignored.
 """
 
 import asyncio
@@ -74,11 +76,9 @@ class MultipartApi:
         plan = self._plan(payload)
         fields.guid(payload, "pool_id")  # only direct may leave it out
         task = uuid.uuid4().hex
-        if await self._store.start(task, plan) is None:
-            stored = await self._store.stored(plan.digest)
-            if stored is None:  # it expired that very moment
-                raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
-            return web.json_response({"file_exists": True, "file": _cloud_file(stored)})
+        started = await self._store.start(task, plan)
+        if isinstance(started, Plan):
+            return web.json_response({"file_exists": True, "file": _cloud_file(started)})
         agreed = {"task_id": task, "chunk_size": plan.chunk_size, "chunks_count": plan.chunks_count}
         return web.json_response({"file_exists": False, **agreed})
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,7 +16,8 @@ from syncd.receiver.errors import Gone
 class Plan:
     """What was agreed for one upload: sizes in bytes, `digest` in lowercase hex, `expires` in epoch seconds.
 
-    `details` are the API's own fields, kept for its answers.
+    No `expires` means forever. `details` are the API's own fields, kept for its answers; of these `expired_at` is
+    what `expires` was read from.
     """
 
     digest: str
@@ -33,6 +34,13 @@ class Plan:
     def length(self, index: int) -> int:
         """How long chunk `index` is, counted from 0: all are `chunk_size` long but the last."""
         return min(self.chunk_size, self.size - index * self.chunk_size)
+
+    def until(self, other: "Plan") -> "Plan":
+        """Return this plan with the later expiry of both."""
+        if self.expires is None or (other.expires is not None and other.expires <= self.expires):
+            return self
+        details = {**self.details, "expired_at": other.details.get("expired_at")}
+        return replace(self, expires=other.expires, details=details)
 
     def dump(self) -> bytes:
         """Write the plan as JSON."""
