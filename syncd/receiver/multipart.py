@@ -1,11 +1,11 @@
 """The multipart API: create, chunk, complete, progress, resume, direct, and the stored files.
 
 `hash` is an MD5 or a SHA-256 by its length; other lengths get 400, since what can't be checked can't be
-confirmed. A stored file's id is its hash. A task stays when *complete* finds chunks missing. A finished task is
-remembered for as long as an unfinished one may rest, so that a client that missed an answer gets it again.
-`expired_at` is kept: from then on the file is not there. A content that is uploaded again, or that *create* finds
-here, keeps the later expiry of both; without `expired_at` it stays forever. `encrypt_password` is refused rather
-than ignored.
+confirmed. `pool_id` may be a GUID, a ULID, null or absent; it is given back and means nothing here. A stored
+file's id is its hash. A task stays when *complete* finds chunks missing. A finished task is remembered for as long
+as an unfinished one may rest, so that a client that missed an answer gets it again. `expired_at` is kept: from then
+on the file is not there. A content that is uploaded again, or that *create* finds here, keeps the later expiry of
+both; without `expired_at` it stays forever. `encrypt_password` is refused rather than ignored.
 """
 
 import asyncio
@@ -74,7 +74,6 @@ class MultipartApi:
         """Answer 200 with the file when it is here, else with a new task."""
         payload = await self._bodies.json(request, CREATE_LIMIT)
         plan = self._plan(payload)
-        fields.guid(payload, "pool_id")  # only direct may leave it out
         task = uuid.uuid4().hex
         started = await self._store.start(task, plan)
         if isinstance(started, Plan):
@@ -217,7 +216,7 @@ class MultipartApi:
             details={
                 "name": fields.text(given, "file_name", longest=4096),
                 "mime_type": fields.mime_type(given, "content_type"),
-                "pool_id": fields.guid(given, "pool_id") if "pool_id" in given else None,
+                "pool_id": fields.guid_or_ulid(given, "pool_id") if "pool_id" in given else None,
                 "bundle_id": fields.guid(given, "bundle_id") if "bundle_id" in given else None,
                 "created_at": datetime.fromtimestamp(self._clock(), UTC).isoformat(),
                 "expired_at": given.get("expired_at"),
@@ -257,11 +256,14 @@ def _chunk(plan: Plan, index: str, data: bytes) -> tuple[int, bytes]:
 
 
 def _texts(form: Mapping[str, Part]) -> dict[str, Any]:
-    """Return the form's fields beside the file; an empty one counts as left out."""
+    """Return the form's fields beside the file; an empty one counts as left out, and so does a `pool_id` of null."""
     try:
-        return {name: part.data.decode() for name, part in form.items() if name != "file" and part.data}
+        texts = {name: part.data.decode() for name, part in form.items() if name != "file" and part.data}
     except UnicodeDecodeError:
         raise Refused(Refusal.MALFORMED, "A field of the form is not UTF-8.") from None
+    if texts.get("pool_id") == "null":  # a form has no null: browsers write the word
+        del texts["pool_id"]
+    return texts
 
 
 def _cloud_file(plan: Plan) -> dict[str, Any]:
