@@ -2,8 +2,8 @@
 
 import asyncio
 import errno
-import ipaddress
 import os
+import re
 
 import click
 
@@ -13,11 +13,20 @@ from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.host import signals
 from syncd.receiver.errors import ReceiverBusy
+from syncd.receiver.hosts import is_loopback
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
 
 TOKEN = "SYNCD_SERVE_TOKEN"  # noqa: S105 - a variable's name
+_HOST = re.compile(r"[^\s:/\[\]]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 _TAKEN = {errno.EADDRINUSE: "it is in use", errno.EADDRNOTAVAIL: "this machine has no such address"}
+
+
+def _host_name(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise click.BadParameter(f"{name}: give a name or an address, without http:// and without a port")
+    return names
 
 
 @click.command(epilog=examples("syncd serve", "syncd serve --dir /srv/photos --port 8080 --token-file token"))
@@ -26,15 +35,24 @@ _TAKEN = {errno.EADDRINUSE: "it is in use", errno.EADDRNOTAVAIL: "this machine h
 @click.option("--port", type=click.IntRange(0, 65_535), default=4444, show_default=True, help="0: any free port.")
 @click.option("--token", help=f"Ask for this bearer token. It shows in the process list: rather ${TOKEN}.")
 @click.option("--token-file", metavar="FILE", help="A file that holds the token and nothing else.")
-def command(folder: str | None, host: str, port: int, token: str | None, token_file: str | None) -> None:
+@click.option(
+    "--allow-host",
+    metavar="NAME",
+    multiple=True,
+    callback=_host_name,
+    help="A name that it goes by, for programs that come without a token; may be given again.",
+)
+def command(  # noqa: PLR0917 - click passes them by name
+    folder: str | None, host: str, port: int, token: str | None, token_file: str | None, allow_host: tuple[str, ...]
+) -> None:
     """Be the other end: a server for both upload APIs, storing files in DIR."""
     secret = _token(token, token_file)
     logs.configure(secrets=[secret] if secret else [])
-    if not secret and not _is_loopback(host):
+    if not secret and not is_loopback(host):
         click.echo(f"syncd: {host}: whoever can reach this address can store files: give --token-file", err=True)
     folder = os.path.abspath(folder or paths.state_dir() / "received")
     try:
-        asyncio.run(_serve(Settings(folder=folder, token=secret), host, port))
+        asyncio.run(_serve(Settings(folder=folder, token=secret, allowed_hosts=allow_host), host, port))
     except ReceiverBusy as error:
         raise Fault(f"{error}: end it, or give another --dir", code=Exit.BUSY) from None
     except OSError as error:
@@ -73,10 +91,3 @@ def _token(token: str | None, token_file: str | None) -> str | None:
             raise Fault(f"--token-file {token_file}: it is empty", code=Exit.BAD_CONFIG)
         return token
     return os.environ.get(TOKEN) or None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

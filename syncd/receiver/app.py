@@ -16,6 +16,7 @@ from syncd.receiver.counters import Counters
 from syncd.receiver.disk import opened
 from syncd.receiver.errors import ReceiverBusy
 from syncd.receiver.gate import make_gate
+from syncd.receiver.hosts import own_names
 from syncd.receiver.image import ImageApi
 from syncd.receiver.multipart import MultipartApi
 from syncd.receiver.settings import Settings
@@ -24,8 +25,8 @@ from syncd.receiver.storage import Store
 log = structlog.get_logger()
 
 
-def make_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> web.Application:
-    """Put a receiver together; `clock` gives epoch seconds.
+def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[], float] = time.time) -> web.Application:
+    """Put a receiver together that is to listen at `host`; `clock` gives epoch seconds.
 
     Starting the application raises ReceiverBusy, or OSError when the folder can't be used.
     """
@@ -48,7 +49,8 @@ def make_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> w
             with suppress(asyncio.CancelledError):
                 await sweeping
 
-    app = web.Application(middlewares=[make_gate(settings, bodies, counters)])
+    names = own_names(host, settings.allowed_hosts)
+    app = web.Application(middlewares=[make_gate(settings, bodies, counters, names=names)])
     app.add_routes([*image.routes(), *multipart.routes(), web.get("/v1/receiver", show_counters)])
     app.cleanup_ctx.append(run)
     return app

@@ -15,6 +15,8 @@ class Refusal(Enum):
     UNAUTHORIZED = 401, "A valid bearer token is needed."
     FILE_TOO_LARGE = 403, "The file is larger than this receiver takes."
     ENCRYPTION_UNSUPPORTED = 403, "This receiver does not encrypt; leave encrypt_password out."
+    HOST_NOT_ALLOWED = 403, "This receiver does not go by that name."
+    CROSS_SITE = 403, "Requests from pages of other sites are refused."
     NOT_FOUND = 404, "There is nothing at this address."
     IMAGE_NOT_FOUND = 404, "Image not found."
     TASK_NOT_FOUND = 404, "There is no such upload task; it may have expired."

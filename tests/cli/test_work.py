@@ -167,6 +167,23 @@ def test_serve_asks_for_the_token_of_a_file(process, tmp_path):
         answer.value.close()
 
 
+def test_serve_goes_by_the_names_that_it_is_given(process, tmp_path):
+    started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--allow-host", "nas", "--allow-host", "::7")
+    url = started.stdout.readline().split()[0]
+    for host, status in (("nas", 404), ("[::7]:80", 404), ("localhost", 404), ("evil.test", 403)):
+        request = urllib.request.Request(f"{url}/image/{'0' * 64}", headers={"Host": host})
+        with pytest.raises(urllib.error.HTTPError) as answer:
+            urllib.request.urlopen(request)
+        assert answer.value.status == status
+        answer.value.close()
+
+
+@pytest.mark.parametrize("name", ["http://nas", "nas:4444", "", "a b", "[::1]:80"])
+def test_a_name_to_go_by_is_a_name_alone(syncd, tmp_path, name):
+    ended = syncd("serve", "--dir", tmp_path / "r", "--allow-host", name)
+    assert (ended.code, "without a port" in ended.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["--token", "t0ken"], "shows in the process list"), (["--host", "0.0.0.0"], "whoever can reach this address")],
