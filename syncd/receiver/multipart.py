@@ -22,7 +22,9 @@ from aiohttp import web
 from syncd.receiver import fields
 from syncd.receiver.bodies import Bodies, Part
 from syncd.receiver.counters import Counters
+from syncd.receiver.disk import ARRIVED
 from syncd.receiver.errors import Gone, Refusal, Refused, WrongDigest
+from syncd.receiver.listing import arrived
 from syncd.receiver.settings import KIB, Settings
 from syncd.receiver.storage import Store
 from syncd.receiver.upload import Plan, Upload
@@ -133,29 +135,27 @@ class MultipartApi:
         task = _task(request)
         upload = self._store.get(task)
         plan = upload.plan if upload else (await self._outcome(task))[0]
-        arrived = upload.arrived if upload else plan.chunks_count
+        uploaded = upload.arrived if upload else plan.chunks_count
         status = "Completed" if upload is None else "Processing" if upload.finishing else "Uploading"
         return web.json_response(
             {
                 "task_id": task,
                 "status": status,
-                "progress": 100 * arrived // plan.chunks_count,
+                "progress": 100 * uploaded // plan.chunks_count,
                 "chunks_count": plan.chunks_count,
-                "chunks_uploaded": arrived,
+                "chunks_uploaded": uploaded,
             }
         )
 
     async def resume(self, request: web.Request) -> web.Response:
-        """Answer 200 with what was agreed and which chunks have arrived."""
+        """Answer 200 with what was agreed and which chunks have arrived: listed, or as ranges, or only how many."""
         task = _task(request)
         upload = self._store.get(task)
         try:
-            chunks = None if upload is None else await upload.chunks()
+            marks = None if upload is None else await upload.marks()
         except Gone:
-            upload, chunks = None, None
+            upload, marks = None, None
         plan = upload.plan if upload else (await self._outcome(task))[0]
-        if chunks is None:
-            chunks = list(range(plan.chunks_count))
         return web.json_response(
             {
                 "task_id": task,
@@ -163,8 +163,7 @@ class MultipartApi:
                 "file_size": plan.size,
                 "chunk_size": plan.chunk_size,
                 "chunks_count": plan.chunks_count,
-                "chunks_uploaded": len(chunks),
-                "uploaded_chunks": chunks,
+                **arrived(ARRIVED * plan.chunks_count if marks is None else marks),
             }
         )
 

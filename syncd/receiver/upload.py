@@ -99,10 +99,9 @@ class Upload:
             data=data,
         )
 
-    async def chunks(self) -> list[int]:
-        """Return the numbers of the chunks that have arrived, in order. Raises Gone."""
+    async def marks(self) -> bytes:
+        """Return a byte for each chunk up to the last that has arrived: `ARRIVED`, or 0. Raises Gone."""
         try:
-            marks = await asyncio.to_thread(disk.read, os.path.join(self.folder, "arrived"))
+            return await asyncio.to_thread(disk.read, os.path.join(self.folder, "arrived"))
         except FileNotFoundError:
             raise Gone from None
-        return [index for index, mark in enumerate(marks) if mark]
