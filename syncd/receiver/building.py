@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from syncd.receiver import disk
+from syncd.receiver.errors import Fault
 from syncd.receiver.upload import Plan
 
 
@@ -29,7 +30,7 @@ class Building:
         try:
             disk.create(os.path.join(folder, "plan.json"), plan.dump())
             yield folder
-        except OSError:
+        except (OSError, Fault):
             shutil.rmtree(folder, ignore_errors=True)
             raise
 

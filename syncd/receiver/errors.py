@@ -30,6 +30,7 @@ class Refusal(Enum):
     INTERNAL_ERROR = 500, "The receiver failed; its log says why."
     BUSY = 503, "The receiver has too much to do; try again in a moment."
     TOO_MANY_UNFINISHED = 503, "Too many uploads are unfinished; try again later."
+    QUOTA_REACHED = 507, "The receiver's quota is used up."
     STORAGE_FULL = 507, "The receiver's disk is full."
 
     @property
@@ -63,6 +64,14 @@ class ReceiverBusy(Fault):
 
 class TooManyUnfinished(Fault):
     """The store has as many uploads under way as it may have."""
+
+
+class NoRoom(Fault):
+    """There is no room for the content; `refusal` says of which kind."""
+
+    def __init__(self, refusal: Refusal, message: str) -> None:
+        self.refusal = refusal
+        super().__init__(message)
 
 
 class Gone(Fault):

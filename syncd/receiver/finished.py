@@ -13,6 +13,7 @@ import structlog
 
 from syncd.receiver import disk
 from syncd.receiver.building import Building
+from syncd.receiver.space import Space
 from syncd.receiver.upload import Plan
 
 log = structlog.get_logger()
@@ -24,16 +25,21 @@ class Finished:
     With `fsync`, what a method returns is on the disk and not only in the kernel.
     """
 
-    def __init__(self, folder: str, building: Building, *, fsync: bool, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, folder: str, building: Building, *, space: Space, fsync: bool, clock: Callable[[], float]
+    ) -> None:
         self._folder = folder
         self._building = building
+        self._space = space
         self._fsync = fsync
         self._clock = clock
         self._lock = threading.RLock()  # held for a look-up or a rename, never for a file's bytes
 
     def recover(self) -> None:
-        """Make the folder where it is not there yet."""
+        """Make the folder where it is not there yet, and count what is in it where there is a quota."""
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        if self._space.quota is not None:
+            self._space.count(sum(map(self._size, os.listdir(self._folder))))
 
     def path(self, digest: str) -> str:
         """Tell where the bytes of a stored file are."""
@@ -65,7 +71,10 @@ class Finished:
         return None if self._put_off(plan) is None else self._sound(plan.digest)
 
     def place(self, folder: str, plan: Plan) -> Plan:
-        """Move a whole file's folder here; return the plan that is stored then, which a file that was here keeps."""
+        """Move a whole file's folder here; return the plan that is stored then, which a file that was here keeps.
+
+        Its bytes have been counted, and count no more where they were here.
+        """
         if self._fsync:
             for name in ("data", "plan.json", "."):
                 disk.sync(os.path.join(folder, name))
@@ -73,6 +82,7 @@ class Finished:
         while True:
             if (stored := self._put_off(plan)) is not None:
                 self._building.discard(folder)
+                self._space.give(plan.size)
                 return stored
             with self._lock:
                 if placed := self.find(plan.digest) is None:
@@ -144,4 +154,12 @@ class Finished:
         return os.path.join(self._folder, digest, "plan.json")
 
     def _remove(self, digest: str) -> None:
+        size = self._size(digest)
         self._building.discard(os.path.join(self._folder, digest))
+        self._space.give(size)
+
+    def _size(self, digest: str) -> int:
+        try:
+            return os.stat(self.path(digest)).st_size
+        except FileNotFoundError:
+            return 0

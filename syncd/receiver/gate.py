@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
-from syncd.receiver.errors import Refusal, Refused, TooManyUnfinished
+from syncd.receiver.errors import NoRoom, Refusal, Refused, TooManyUnfinished
 from syncd.receiver.hosts import refuse_foreign
 from syncd.receiver.settings import Settings
 
@@ -90,8 +90,10 @@ def _refusal_of(request: web.Request, error: Exception) -> Refused:
     if isinstance(error, TooManyUnfinished):
         return Refused(Refusal.TOO_MANY_UNFINISHED, headers={"Retry-After": "60"})
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        log.error("receiver.full")
-        return Refused(Refusal.STORAGE_FULL)
+        error = NoRoom(Refusal.STORAGE_FULL, Refusal.STORAGE_FULL.meaning)
+    if isinstance(error, NoRoom):
+        log.error("receiver.full", reason=str(error))
+        return Refused(error.refusal, str(error))
     log.error("receiver.failed", path=request.rel_url.raw_path, exc_info=error)
     return Refused(Refusal.INTERNAL_ERROR)
 

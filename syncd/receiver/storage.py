@@ -17,15 +17,17 @@ digest of the whole, compared before the folder moves to finished/, finds that o
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 import structlog
 
 from syncd.receiver import disk
 from syncd.receiver.building import Building
-from syncd.receiver.errors import Gone, TooManyUnfinished, WrongDigest
+from syncd.receiver.errors import Gone, NoRoom, TooManyUnfinished, WrongDigest
 from syncd.receiver.finished import Finished
+from syncd.receiver.space import Space
 from syncd.receiver.upload import Plan, Upload
 
 log = structlog.get_logger()
@@ -41,15 +43,19 @@ class Store:
         self,
         folder: str,
         *,
+        space: Space,
         fsync: bool,
         max_unfinished: int,
         unfinished_age: float,
         clock: Callable[[], float],
     ) -> None:
         self._folder = folder
+        self._space = space
         self._building = Building(os.path.join(folder, "building"))
         self._unfinished = os.path.join(folder, "unfinished")
-        self._finished = Finished(os.path.join(folder, "finished"), self._building, fsync=fsync, clock=clock)
+        self._finished = Finished(
+            os.path.join(folder, "finished"), self._building, space=space, fsync=fsync, clock=clock
+        )
         self._notes = os.path.join(folder, "notes")
         self._max_unfinished = max_unfinished
         self._age = unfinished_age
@@ -86,7 +92,12 @@ class Store:
             log.warning("receiver.damaged", upload=key)
             self._building.discard(folder)
             return None
-        return Upload(key=key, plan=plan, folder=folder, arrived=arrived, touched=touched)
+        self._space.count(plan.size)
+        return self._upload(key, plan, arrived=arrived, touched=touched)
+
+    def _upload(self, key: str, plan: Plan, *, arrived: int, touched: float) -> Upload:
+        folder = os.path.join(self._unfinished, key)
+        return Upload(key=key, plan=plan, folder=folder, space=self._space, arrived=arrived, touched=touched)
 
     def get(self, key: str) -> Upload | None:
         """Return the upload under way with this key, unless it has expired."""
@@ -100,7 +111,7 @@ class Store:
     async def start(self, key: str, plan: Plan) -> Upload | Plan | None:
         """Start an upload. Where its content is stored return that plan, with the later expiry of both, instead.
 
-        None when an upload with that key is under way. Raises TooManyUnfinished.
+        None when an upload with that key is under way. Raises TooManyUnfinished and NoRoom.
         """
         async with self._lock(key):
             if (known := self._uploads.get(key)) is not None:
@@ -112,19 +123,27 @@ class Store:
             stored = await asyncio.to_thread(self._start, key, plan)
             if stored is not None:
                 return stored
-            folder = os.path.join(self._unfinished, key)
-            upload = Upload(key=key, plan=plan, folder=folder, arrived=0, touched=self._clock())
-            self._uploads[key] = upload
+            self._uploads[key] = upload = self._upload(key, plan, arrived=0, touched=self._clock())
             return upload
 
     def _start(self, key: str, plan: Plan) -> Plan | None:
         stored = self._finished.renew(plan)
         if stored is None:
-            with self._building.begin(plan) as folder:
+            with self._counted(plan), self._building.begin(plan) as folder:
                 disk.create(os.path.join(folder, "data"), size=plan.size)
                 disk.create(os.path.join(folder, "arrived"))
                 os.rename(folder, os.path.join(self._unfinished, key))
         return stored
+
+    @contextmanager
+    def _counted(self, plan: Plan) -> Iterator[None]:
+        """Count the bytes of a plan, which is taken back when what is done in the context fails. Raises NoRoom."""
+        self._space.take(plan.size)
+        try:
+            yield
+        except BaseException:
+            self._space.give(plan.size)
+            raise
 
     async def write(self, upload: Upload, index: int, data: bytes) -> bool:
         """Write a chunk as `Upload.write` does, and keep the upload from expiring."""
@@ -146,17 +165,18 @@ class Store:
             except FileNotFoundError:
                 self._forget(upload)
                 raise Gone from None
+            except WrongDigest:
+                self._forget(upload)
+                raise
             finally:
                 upload.finishing = False
             self._forget(upload)
-        if stored is None:
-            raise WrongDigest
-        return stored
+            return stored
 
-    def _finish(self, upload: Upload) -> Plan | None:
+    def _finish(self, upload: Upload) -> Plan:
         if not disk.has_digest(os.path.join(upload.folder, "data"), upload.plan.digest):
-            self._building.discard(upload.folder)
-            return None
+            self._discard(upload)
+            raise WrongDigest
         if upload.key != upload.plan.digest:  # else the digest itself tells what became of it
             self._note(upload)
         return self._finished.place(upload.folder, upload.plan)
@@ -166,19 +186,25 @@ class Store:
         os.replace(note, os.path.join(self._notes, f"{upload.key}.json"))
 
     async def put(self, plan: Plan, data: bytes) -> Plan:
-        """Store a file that came whole, as `finish` does. Raises WrongDigest."""
-        stored = await asyncio.to_thread(self._put, plan, data)
-        if stored is None:
-            raise WrongDigest
-        return stored
+        """Store a file that came whole, as `finish` does. Raises WrongDigest and NoRoom."""
+        return await asyncio.to_thread(self._put, plan, data)
 
-    def _put(self, plan: Plan, data: bytes) -> Plan | None:
-        with self._building.begin(plan) as folder:
+    def _put(self, plan: Plan, data: bytes) -> Plan:
+        try:
+            return self._put_anew(plan, data)
+        except NoRoom:  # what is here already needs none
+            stored = self._finished.renew(plan) if disk.is_digest_of(plan.digest, data) else None
+            if stored is None:
+                raise
+            return stored
+
+    def _put_anew(self, plan: Plan, data: bytes) -> Plan:
+        with self._counted(plan), self._building.begin(plan) as folder:
             path = os.path.join(folder, "data")
-            disk.create(path, data)
+            with self._space.writing(plan.size):
+                disk.create(path, data)
             if not disk.has_digest(path, plan.digest):
-                self._building.discard(folder)
-                return None
+                raise WrongDigest
             return self._finished.place(folder, plan)
 
     async def stored(self, digest: str) -> Plan | None:
@@ -223,7 +249,13 @@ class Store:
 
     async def _drop(self, upload: Upload) -> None:
         self._forget(upload)
-        await asyncio.to_thread(self._building.discard, upload.folder)
+        await asyncio.to_thread(self._discard, upload)
+
+    def _discard(self, upload: Upload) -> None:
+        try:
+            self._building.discard(upload.folder)
+        finally:
+            self._space.give(upload.plan.size)
 
     def _forget(self, upload: Upload) -> None:
         upload.ended = True

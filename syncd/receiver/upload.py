@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from syncd.receiver import disk
 from syncd.receiver.errors import Gone
+from syncd.receiver.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,8 @@ class Plan:
 class Upload:
     """An upload in a folder of its own. `arrived` counts its chunks; `touched` is when the last one came."""
 
-    def __init__(self, *, key: str, plan: Plan, folder: str, arrived: int, touched: float) -> None:
+    def __init__(self, *, key: str, plan: Plan, folder: str, space: Space, arrived: int, touched: float) -> None:
+        self._space = space
         self.key = key
         self.plan = plan
         self.folder = folder
@@ -76,7 +78,7 @@ class Upload:
         return len(self._writing) > 0
 
     async def write(self, index: int, data: bytes) -> bool:
-        """Write a chunk that has its right length; False when it was there already. Raises Gone.
+        """Write a chunk that has its right length; False when it was there already. Raises Gone and NoRoom.
 
         The same chunk sent twice at once waits for the first, whose end decides what is true of it.
         """
@@ -91,13 +93,14 @@ class Upload:
             return fresh
 
     def _write(self, index: int, data: bytes) -> bool:
-        return disk.write_chunk(
-            os.path.join(self.folder, "data"),
-            os.path.join(self.folder, "arrived"),
-            index=index,
-            offset=index * self.plan.chunk_size,
-            data=data,
-        )
+        with self._space.writing(len(data)):
+            return disk.write_chunk(
+                os.path.join(self.folder, "data"),
+                os.path.join(self.folder, "arrived"),
+                index=index,
+                offset=index * self.plan.chunk_size,
+                data=data,
+            )
 
     async def marks(self) -> bytes:
         """Return a byte for each chunk up to the last that has arrived: `ARRIVED`, or 0. Raises Gone."""
