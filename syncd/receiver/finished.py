@@ -65,10 +65,10 @@ class Finished:
     def renew(self, plan: Plan) -> Plan | None:
         """Have a stored file stay until `plan` expires too, and return its plan; None when it has to be sent.
 
-        Who hears that a file is here sends it no more and may delete it. So the expiry is put off before the bytes
+        Who hears that a file is here sends it no more and may delete it. So the expiry is extended before the bytes
         are read, which may take longer than the file had left, and nothing is said of bytes that are damaged.
         """
-        return None if self._put_off(plan) is None else self._sound(plan.digest)
+        return None if self._extend(plan) is None else self._sound(plan.digest)
 
     def place(self, folder: str, plan: Plan) -> Plan:
         """Move a whole file's folder here; return the plan that is stored then, which a file that was here keeps.
@@ -80,9 +80,9 @@ class Finished:
                 disk.sync(os.path.join(folder, name))
         self._sound(plan.digest)
         while True:
-            if (stored := self._put_off(plan)) is not None:
+            if (stored := self._extend(plan)) is not None:
                 self._building.discard(folder)
-                self._space.give(plan.size)
+                self._space.release(plan.size)
                 return stored
             with self._lock:
                 if placed := self.find(plan.digest) is None:
@@ -103,10 +103,10 @@ class Finished:
         for digest in os.listdir(self._folder):
             self.find(digest)
 
-    def _put_off(self, plan: Plan) -> Plan | None:
+    def _extend(self, plan: Plan) -> Plan | None:
         """Give a stored file the later of both expiries; return its plan, None when there is no such file."""
         while (stored := self.find(plan.digest)) is not None:
-            longer = stored.until(plan)
+            longer = stored.with_later_expiry_of(plan)
             try:
                 if longer == stored or self._replace(stored, longer):
                     self._sync(plan.digest)  # what another request has just done may not be on the disk yet
@@ -156,7 +156,7 @@ class Finished:
     def _remove(self, digest: str) -> None:
         size = self._size(digest)
         self._building.discard(os.path.join(self._folder, digest))
-        self._space.give(size)
+        self._space.release(size)
 
     def _size(self, digest: str) -> int:
         try:

@@ -26,7 +26,7 @@ def own_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
 
     At an address that others can reach also the name of this machine, as it is and as mDNS makes it.
     """
-    names = {*_LOOPBACK, _plain(host), *map(_plain, allowed)}
+    names = {*_LOOPBACK, _normalized(host), *map(_normalized, allowed)}
     if not is_loopback(host):
         machine = socket.gethostname().lower()
         label = machine.partition(".")[0]
@@ -37,7 +37,7 @@ def own_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine can reach what listens at `host`."""
     try:
-        return ipaddress.ip_address(_plain(host)).is_loopback
+        return ipaddress.ip_address(_normalized(host)).is_loopback
     except ValueError:
         return host.lower() == "localhost"
 
@@ -46,8 +46,8 @@ def refuse_foreign(request: web.Request, names: Collection[str]) -> None:
     """Refuse a request for another name than `names` and the address that it came to, and one from another site."""
     hosts = request.headers.getall("Host", [])
     if len(hosts) != 1 or not _is_own(request, hosts[0], names):
-        shown = ascii(", ".join(hosts)[:_LONGEST])
-        advice = "call it by its own address, or have it started with --allow-host or with a token"
+        shown = ascii(", ".join(map(_name, hosts))[:_LONGEST])
+        advice = "call it by its own address, or have it started with --allow-host and this name, or with a token"
         raise Refused(Refusal.HOST_NOT_ALLOWED, f"This receiver does not go by the name {shown}; {advice}.")
     origins = request.headers.getall("Origin", [])
     sites = request.headers.getall("Sec-Fetch-Site", [])
@@ -58,15 +58,20 @@ def refuse_foreign(request: web.Request, names: Collection[str]) -> None:
 
 
 def _is_own(request: web.Request, host: str, names: Collection[str]) -> bool:
-    match = _HOST.fullmatch(host)
-    if match is None:
+    if _HOST.fullmatch(host) is None:
         return False
-    name = _plain(match[1])
+    name = _normalized(_name(host))
     address = request.get_extra_info("sockname")
-    return name in names or (isinstance(address, tuple) and name == _plain(address[0]))
+    return name in names or (isinstance(address, tuple) and name == _normalized(address[0]))
 
 
-def _plain(host: str) -> str:
+def _name(host: str) -> str:
+    """Return what is before the port in a `Host`; all of it where it is no such thing."""
+    match = _HOST.fullmatch(host)
+    return match[1] if match else host
+
+
+def _normalized(host: str) -> str:
     """Return a name or an address in the one form in which they are compared."""
     host = host.lower().removeprefix("[").removesuffix("]").partition("%")[0]  # a zone is never in a Host
     try:

@@ -47,7 +47,7 @@ class Space:
         with self._lock:
             self._used += size
 
-    def take(self, size: int) -> None:
+    def claim(self, size: int) -> None:
         """Count content that is about to be uploaded. Raises NoRoom, and counts nothing then."""
         with self._lock:
             if self.quota is not None and self._used + size > self.quota:
@@ -59,7 +59,7 @@ class Space:
             self._leave_reserve(size)
             self._used += size
 
-    def give(self, size: int) -> None:
+    def release(self, size: int) -> None:
         """Count content no more, which was dropped or removed."""
         with self._lock:
             self._used = max(0, self._used - size)

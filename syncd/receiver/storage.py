@@ -129,20 +129,20 @@ class Store:
     def _start(self, key: str, plan: Plan) -> Plan | None:
         stored = self._finished.renew(plan)
         if stored is None:
-            with self._counted(plan), self._building.begin(plan) as folder:
+            with self._claimed(plan), self._building.begin(plan) as folder:
                 disk.create(os.path.join(folder, "data"), size=plan.size)
                 disk.create(os.path.join(folder, "arrived"))
                 os.rename(folder, os.path.join(self._unfinished, key))
         return stored
 
     @contextmanager
-    def _counted(self, plan: Plan) -> Iterator[None]:
+    def _claimed(self, plan: Plan) -> Iterator[None]:
         """Count the bytes of a plan, which is taken back when what is done in the context fails. Raises NoRoom."""
-        self._space.take(plan.size)
+        self._space.claim(plan.size)
         try:
             yield
         except BaseException:
-            self._space.give(plan.size)
+            self._space.release(plan.size)
             raise
 
     async def write(self, upload: Upload, index: int, data: bytes) -> bool:
@@ -199,7 +199,7 @@ class Store:
             return stored
 
     def _put_anew(self, plan: Plan, data: bytes) -> Plan:
-        with self._counted(plan), self._building.begin(plan) as folder:
+        with self._claimed(plan), self._building.begin(plan) as folder:
             path = os.path.join(folder, "data")
             with self._space.writing(plan.size):
                 disk.create(path, data)
@@ -255,7 +255,7 @@ class Store:
         try:
             self._building.discard(upload.folder)
         finally:
-            self._space.give(upload.plan.size)
+            self._space.release(upload.plan.size)
 
     def _forget(self, upload: Upload) -> None:
         upload.ended = True

@@ -36,7 +36,7 @@ class Plan:
         """How long chunk `index` is, counted from 0: all are `chunk_size` long but the last."""
         return min(self.chunk_size, self.size - index * self.chunk_size)
 
-    def until(self, other: "Plan") -> "Plan":
+    def with_later_expiry_of(self, other: "Plan") -> "Plan":
         """Return this plan with the later expiry of both."""
         if self.expires is None or (other.expires is not None and other.expires <= self.expires):
             return self

@@ -185,9 +185,12 @@ async def test_with_the_token_any_name_will_do(start: Start) -> None:
 
 async def test_a_client_is_told_what_is_wrong(caller: Caller) -> None:
     answer = await caller.call(
-        "POST", "/image", json={"sha256": sha256(b"text"), "size": 4, "chunk_size": 4}, headers={"Host": "nas.home"}
+        "POST",
+        "/image",
+        json={"sha256": sha256(b"text"), "size": 4, "chunk_size": 4},
+        headers={"Host": "nas.home:4444"},
     )
     assert (await answer.json())["message"] == (
         "This receiver does not go by the name 'nas.home'; "
-        "call it by its own address, or have it started with --allow-host or with a token."
+        "call it by its own address, or have it started with --allow-host and this name, or with a token."
     )
