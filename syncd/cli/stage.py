@@ -89,7 +89,8 @@ class Stage:
     @contextmanager
     def _receiver(self, port: int) -> Iterator[str]:
         log = os.path.join(self.folder, "serve.log")
-        with child(log, "serve", "--dir", os.path.join(self.folder, "received"), "--port", str(port)) as process:
+        folder = os.path.join(self.folder, "received")
+        with child(log, "serve", "--dir", folder, "--port", str(port), "--reserve", "0") as process:
             assert process.stdout is not None
             late = threading.Timer(START, process.kill)
             late.start()

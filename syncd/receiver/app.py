@@ -16,27 +16,31 @@ from syncd.receiver.counters import Counters
 from syncd.receiver.disk import opened
 from syncd.receiver.errors import ReceiverBusy
 from syncd.receiver.gate import make_gate
+from syncd.receiver.hosts import own_names
 from syncd.receiver.image import ImageApi
 from syncd.receiver.multipart import MultipartApi
 from syncd.receiver.settings import Settings
+from syncd.receiver.space import Space
 from syncd.receiver.storage import Store
 
 log = structlog.get_logger()
 
 
-def make_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> web.Application:
-    """Put a receiver together; `clock` gives epoch seconds.
+def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[], float] = time.time) -> web.Application:
+    """Put a receiver together that is to listen at `host`; `clock` gives epoch seconds.
 
     Starting the application raises ReceiverBusy, or OSError when the folder can't be used.
     """
     counters = Counters()
     bodies = Bodies(idle_timeout=settings.idle_timeout, slowest=settings.slowest, max_buffered=settings.max_buffered)
-    images, files = (_store(settings, name, clock) for name in ("images", "files"))
+    space = Space(settings.folder, quota=settings.quota, reserve=settings.reserve)
+    images, files = (_store(settings, name, space, clock) for name in ("images", "files"))
     image = ImageApi(store=images, bodies=bodies, counters=counters, settings=settings)
     multipart = MultipartApi(store=files, bodies=bodies, counters=counters, settings=settings, clock=clock)
 
     async def show_counters(_: web.Request) -> web.Response:
-        return web.json_response({**asdict(counters), "unfinished": images.unfinished + files.unfinished})
+        stored = {} if space.quota is None else {"stored_bytes": space.used, "quota_bytes": space.quota}
+        return web.json_response({**asdict(counters), "unfinished": images.unfinished + files.unfinished, **stored})
 
     async def run(_: web.Application) -> AsyncIterator[None]:
         with _own(settings.folder):
@@ -48,15 +52,17 @@ def make_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> w
             with suppress(asyncio.CancelledError):
                 await sweeping
 
-    app = web.Application(middlewares=[make_gate(settings, bodies, counters)])
+    names = own_names(host, settings.allowed_hosts)
+    app = web.Application(middlewares=[make_gate(settings, bodies, counters, names=names)])
     app.add_routes([*image.routes(), *multipart.routes(), web.get("/v1/receiver", show_counters)])
     app.cleanup_ctx.append(run)
     return app
 
 
-def _store(settings: Settings, name: str, clock: Callable[[], float]) -> Store:
+def _store(settings: Settings, name: str, space: Space, clock: Callable[[], float]) -> Store:
     return Store(
         os.path.join(settings.folder, name),
+        space=space,
         fsync=settings.fsync,
         max_unfinished=settings.max_unfinished,
         unfinished_age=settings.unfinished_age,

@@ -61,17 +61,17 @@ def read(path: str) -> bytes:
         return file.read()
 
 
-def algorithm_of(digest: str) -> str | None:
-    """Name the hash that a hex digest of this length belongs to."""
-    return _ALGORITHMS.get(len(digest))
-
-
 def has_digest(path: str, digest: str) -> bool:
     """Tell whether the file's content has this MD5 or SHA-256, as lowercase hex."""
     algorithm = _ALGORITHMS[len(digest)]
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
     return found.hexdigest() == digest
+
+
+def is_digest_of(digest: str, data: bytes) -> bool:
+    """Tell whether these bytes have this MD5 or SHA-256, as lowercase hex."""
+    return hashlib.new(_ALGORITHMS[len(digest)], data, usedforsecurity=False).hexdigest() == digest
 
 
 def sync(path: str) -> None:

@@ -15,6 +15,8 @@ class Refusal(Enum):
     UNAUTHORIZED = 401, "A valid bearer token is needed."
     FILE_TOO_LARGE = 403, "The file is larger than this receiver takes."
     ENCRYPTION_UNSUPPORTED = 403, "This receiver does not encrypt; leave encrypt_password out."
+    HOST_NOT_ALLOWED = 403, "This receiver does not go by that name."
+    CROSS_SITE = 403, "Requests from pages of other sites are refused."
     NOT_FOUND = 404, "There is nothing at this address."
     IMAGE_NOT_FOUND = 404, "Image not found."
     TASK_NOT_FOUND = 404, "There is no such upload task; it may have expired."
@@ -28,6 +30,7 @@ class Refusal(Enum):
     INTERNAL_ERROR = 500, "The receiver failed; its log says why."
     BUSY = 503, "The receiver has too much to do; try again in a moment."
     TOO_MANY_UNFINISHED = 503, "Too many uploads are unfinished; try again later."
+    QUOTA_REACHED = 507, "The receiver's quota is used up."
     STORAGE_FULL = 507, "The receiver's disk is full."
 
     @property
@@ -61,6 +64,14 @@ class ReceiverBusy(Fault):
 
 class TooManyUnfinished(Fault):
     """The store has as many uploads under way as it may have."""
+
+
+class NoRoom(Fault):
+    """There is no room for the content; `refusal` says of which kind."""
+
+    def __init__(self, refusal: Refusal, message: str) -> None:
+        self.refusal = refusal
+        super().__init__(message)
 
 
 class Gone(Fault):

@@ -12,6 +12,7 @@ _MD5_OR_SHA256 = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 _TASK = re.compile(r"[0-9a-f]{32}")
 _INDEX = re.compile(r"[0-9]{1,9}")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)  # 128 bits in Crockford's base 32
 _MIME_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(;[ -~]{0,255})?", re.ASCII)
 
 
@@ -64,6 +65,14 @@ def guid(payload: Mapping[str, Any], name: str) -> str:
     value = text(payload, name, longest=1000)
     if not _GUID.fullmatch(value):
         raise _wrong(name, "must be a GUID.")
+    return value
+
+
+def guid_or_ulid(payload: Mapping[str, Any], name: str) -> str:
+    """Return a required GUID or ULID as it was written."""
+    value = text(payload, name, longest=1000)
+    if not _GUID.fullmatch(value) and not _ULID.fullmatch(value):
+        raise _wrong(name, "must be a GUID or a ULID.")
     return value
 
 

@@ -3,6 +3,7 @@
 import errno
 import hmac
 import time
+from collections.abc import Collection
 
 import structlog
 from aiohttp import web
@@ -10,7 +11,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
-from syncd.receiver.errors import Refusal, Refused, TooManyUnfinished
+from syncd.receiver.errors import NoRoom, Refusal, Refused, TooManyUnfinished
+from syncd.receiver.hosts import refuse_foreign
 from syncd.receiver.settings import Settings
 
 log = structlog.get_logger()
@@ -19,8 +21,12 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SCHEME = "bearer "
 
 
-def make_gate(settings: Settings, bodies: Bodies, counters: Counters) -> Middleware:
-    """Build the middleware: it admits, refuses in the API's own shape, counts, and logs a line a request."""
+def make_gate(settings: Settings, bodies: Bodies, counters: Counters, *, names: Collection[str]) -> Middleware:
+    """Build the middleware: it admits, refuses in the API's own shape, counts, and logs a line a request.
+
+    With a token, whoever has it comes in: no page can send it. Without one the request must be for one of the
+    receiver's own `names`, and from no other site.
+    """
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -28,7 +34,7 @@ def make_gate(settings: Settings, bodies: Bodies, counters: Counters) -> Middlew
         counters.enter()
         held = 0
         try:
-            _admit(request, settings, counters)
+            _admit(request, settings, counters, names)
             response = await handler(request)
         except ConnectionError:  # the client is gone: there is no one to answer
             raise
@@ -57,8 +63,10 @@ def make_gate(settings: Settings, bodies: Bodies, counters: Counters) -> Middlew
     return gate
 
 
-def _admit(request: web.Request, settings: Settings, counters: Counters) -> None:
-    if settings.token is not None and not _has_token(request, settings.token):
+def _admit(request: web.Request, settings: Settings, counters: Counters, names: Collection[str]) -> None:
+    if settings.token is None:
+        refuse_foreign(request, names)
+    elif not _has_token(request, settings.token):
         raise Refused(Refusal.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="syncd"'})
     if counters.in_flight > settings.max_requests:
         raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
@@ -82,8 +90,10 @@ def _refusal_of(request: web.Request, error: Exception) -> Refused:
     if isinstance(error, TooManyUnfinished):
         return Refused(Refusal.TOO_MANY_UNFINISHED, headers={"Retry-After": "60"})
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        log.error("receiver.full")
-        return Refused(Refusal.STORAGE_FULL)
+        error = NoRoom(Refusal.STORAGE_FULL, Refusal.STORAGE_FULL.meaning)
+    if isinstance(error, NoRoom):
+        log.error("receiver.full", reason=str(error))
+        return Refused(error.refusal, str(error))
     log.error("receiver.failed", path=request.rel_url.raw_path, exc_info=error)
     return Refused(Refusal.INTERNAL_ERROR)
 

@@ -60,7 +60,7 @@ class ImageApi:
         if plan.chunks_count > self._settings.max_chunks:
             high = self._settings.max_chunks
             raise Refused(Refusal.INVALID_FIELD, f"chunk_size: an image may have {high} chunks at most.")
-        if await self._store.start(digest, plan) is None:
+        if not isinstance(await self._store.start(digest, plan), Upload):
             raise Refused(Refusal.IMAGE_EXISTS)
         return _created("Image registered.")
 

@@ -1,9 +1,11 @@
 """The multipart API: create, chunk, complete, progress, resume, direct, and the stored files.
 
 `hash` is an MD5 or a SHA-256 by its length; other lengths get 400, since what can't be checked can't be
-confirmed. A stored file's id is its hash. A task stays when *complete* finds chunks missing. A finished task is
-remembered for as long as an unfinished one may rest, so that a client that missed an answer gets it again.
-`expired_at` is kept: from then on the file is not there. `encrypt_password` is refused rather than ignored.
+confirmed. `pool_id` may be a GUID, a ULID, null or absent; it is given back and means nothing here. A stored
+file's id is its hash. A task stays when *complete* finds chunks missing. A finished task is remembered for as long
+as an unfinished one may rest, so that a client that missed an answer gets it again. `expired_at` is kept: from then
+on the file is not there. A content that is uploaded again, or that *create* finds here, keeps the later expiry of
+both; without `expired_at` it stays forever. `encrypt_password` is refused rather than ignored.
 """
 
 import asyncio
@@ -20,7 +22,9 @@ from aiohttp import web
 from syncd.receiver import fields
 from syncd.receiver.bodies import Bodies, Part
 from syncd.receiver.counters import Counters
+from syncd.receiver.disk import ARRIVED
 from syncd.receiver.errors import Gone, Refusal, Refused, WrongDigest
+from syncd.receiver.listing import arrived
 from syncd.receiver.settings import KIB, Settings
 from syncd.receiver.storage import Store
 from syncd.receiver.upload import Plan, Upload
@@ -72,13 +76,10 @@ class MultipartApi:
         """Answer 200 with the file when it is here, else with a new task."""
         payload = await self._bodies.json(request, CREATE_LIMIT)
         plan = self._plan(payload)
-        fields.guid(payload, "pool_id")  # only direct may leave it out
         task = uuid.uuid4().hex
-        if await self._store.start(task, plan) is None:
-            stored = await self._store.stored(plan.digest)
-            if stored is None:  # it expired that very moment
-                raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
-            return web.json_response({"file_exists": True, "file": _cloud_file(stored)})
+        started = await self._store.start(task, plan)
+        if isinstance(started, Plan):
+            return web.json_response({"file_exists": True, "file": _cloud_file(started)})
         agreed = {"task_id": task, "chunk_size": plan.chunk_size, "chunks_count": plan.chunks_count}
         return web.json_response({"file_exists": False, **agreed})
 
@@ -134,29 +135,27 @@ class MultipartApi:
         task = _task(request)
         upload = self._store.get(task)
         plan = upload.plan if upload else (await self._outcome(task))[0]
-        arrived = upload.arrived if upload else plan.chunks_count
+        uploaded = upload.arrived if upload else plan.chunks_count
         status = "Completed" if upload is None else "Processing" if upload.finishing else "Uploading"
         return web.json_response(
             {
                 "task_id": task,
                 "status": status,
-                "progress": 100 * arrived // plan.chunks_count,
+                "progress": 100 * uploaded // plan.chunks_count,
                 "chunks_count": plan.chunks_count,
-                "chunks_uploaded": arrived,
+                "chunks_uploaded": uploaded,
             }
         )
 
     async def resume(self, request: web.Request) -> web.Response:
-        """Answer 200 with what was agreed and which chunks have arrived."""
+        """Answer 200 with what was agreed and which chunks have arrived: listed, or as ranges, or only how many."""
         task = _task(request)
         upload = self._store.get(task)
         try:
-            chunks = None if upload is None else await upload.chunks()
+            marks = None if upload is None else await upload.marks()
         except Gone:
-            upload, chunks = None, None
+            upload, marks = None, None
         plan = upload.plan if upload else (await self._outcome(task))[0]
-        if chunks is None:
-            chunks = list(range(plan.chunks_count))
         return web.json_response(
             {
                 "task_id": task,
@@ -164,8 +163,7 @@ class MultipartApi:
                 "file_size": plan.size,
                 "chunk_size": plan.chunk_size,
                 "chunks_count": plan.chunks_count,
-                "chunks_uploaded": len(chunks),
-                "uploaded_chunks": chunks,
+                **arrived(ARRIVED * plan.chunks_count if marks is None else marks),
             }
         )
 
@@ -217,7 +215,7 @@ class MultipartApi:
             details={
                 "name": fields.text(given, "file_name", longest=4096),
                 "mime_type": fields.mime_type(given, "content_type"),
-                "pool_id": fields.guid(given, "pool_id") if "pool_id" in given else None,
+                "pool_id": fields.guid_or_ulid(given, "pool_id") if "pool_id" in given else None,
                 "bundle_id": fields.guid(given, "bundle_id") if "bundle_id" in given else None,
                 "created_at": datetime.fromtimestamp(self._clock(), UTC).isoformat(),
                 "expired_at": given.get("expired_at"),
@@ -257,11 +255,14 @@ def _chunk(plan: Plan, index: str, data: bytes) -> tuple[int, bytes]:
 
 
 def _texts(form: Mapping[str, Part]) -> dict[str, Any]:
-    """Return the form's fields beside the file; an empty one counts as left out."""
+    """Return the form's fields beside the file; an empty one counts as left out, and so does a `pool_id` of null."""
     try:
-        return {name: part.data.decode() for name, part in form.items() if name != "file" and part.data}
+        texts = {name: part.data.decode() for name, part in form.items() if name != "file" and part.data}
     except UnicodeDecodeError:
         raise Refused(Refusal.MALFORMED, "A field of the form is not UTF-8.") from None
+    if texts.get("pool_id") == "null":  # a form has no null: browsers write the word
+        del texts["pool_id"]
+    return texts
 
 
 def _cloud_file(plan: Plan) -> dict[str, Any]:

@@ -49,7 +49,7 @@ async def serve(
     the address can't be bound.
     """
     runner = web.AppRunner(
-        make_app(settings, clock=clock),
+        make_app(settings, host=host, clock=clock),
         access_log=None,
         logger=_http_log,
         auto_decompress=False,  # a small body must not become a large one

@@ -18,6 +18,7 @@ class Settings:
 
     folder: str
     token: str | None = field(default=None, repr=False)
+    allowed_hosts: tuple[str, ...] = ()  # names beside its own that it answers to without a token
     fsync: bool = True
 
     max_file_size: int = 10 * GIB
@@ -26,6 +27,9 @@ class Settings:
     chunk_size: int = 5 * MIB  # of the multipart API: the default, and the most that is agreed to
     chunk_limit: int = 6 * MIB  # a chunk's bytes, whatever was agreed
     direct_limit: int = 20 * MIB  # a file sent in one request
+
+    quota: int | None = None  # of all content of both APIs, with that of unfinished uploads in full; None: no limit
+    reserve: int = 0  # of the disk, left free
 
     max_unfinished: int = 10_000  # uploads under way, for each API
     unfinished_age: float = 24 * 3600.0  # without a new chunk; then the upload is dropped

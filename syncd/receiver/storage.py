@@ -8,7 +8,7 @@ A store has a folder of its own, laid out as
     notes/<key>.json      the plan of an upload that has finished, for a client that missed the answer
 
 Keys and digests are validated hex, so nothing from the network becomes a path. Every change of state is one
-rename of a folder: a kill leaves the state before it or the one after it.
+rename of a folder, and every change of an expiry one of a plan: a kill leaves what was before it or what is after it.
 
 `arrived` holds one byte a chunk. A chunk's bytes are written first, then its byte there, then the client is
 answered. Both are in the kernel by then and outlive the process. A power cut may lose some of either; the
@@ -17,9 +17,6 @@ digest of the whole, compared before the folder moves to finished/, finds that o
 
 import asyncio
 import os
-import shutil
-import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
@@ -27,7 +24,10 @@ from weakref import WeakValueDictionary
 import structlog
 
 from syncd.receiver import disk
-from syncd.receiver.errors import Gone, TooManyUnfinished, WrongDigest
+from syncd.receiver.building import Building
+from syncd.receiver.errors import Gone, NoRoom, TooManyUnfinished, WrongDigest
+from syncd.receiver.finished import Finished
+from syncd.receiver.space import Space
 from syncd.receiver.upload import Plan, Upload
 
 log = structlog.get_logger()
@@ -43,23 +43,25 @@ class Store:
         self,
         folder: str,
         *,
+        space: Space,
         fsync: bool,
         max_unfinished: int,
         unfinished_age: float,
         clock: Callable[[], float],
     ) -> None:
         self._folder = folder
-        self._building = os.path.join(folder, "building")
+        self._space = space
+        self._building = Building(os.path.join(folder, "building"))
         self._unfinished = os.path.join(folder, "unfinished")
-        self._finished = os.path.join(folder, "finished")
+        self._finished = Finished(
+            os.path.join(folder, "finished"), self._building, space=space, fsync=fsync, clock=clock
+        )
         self._notes = os.path.join(folder, "notes")
-        self._fsync = fsync
         self._max_unfinished = max_unfinished
         self._age = unfinished_age
         self._clock = clock
         self._uploads: dict[str, Upload] = {}
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._finished_lock = threading.RLock()  # held for a look-up or a rename, never for a file's bytes
 
     @property
     def unfinished(self) -> int:
@@ -73,9 +75,10 @@ class Store:
         return uploads
 
     def _recover(self) -> list[Upload]:
-        shutil.rmtree(self._building, ignore_errors=True)
-        for folder in (self._folder, self._building, self._unfinished, self._finished, self._notes):
+        for folder in (self._folder, self._unfinished, self._notes):
             os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._building.empty()
+        self._finished.recover()
         return [upload for key in os.listdir(self._unfinished) if (upload := self._recall(key))]
 
     def _recall(self, key: str) -> Upload | None:
@@ -87,9 +90,14 @@ class Store:
             touched = os.stat(marks).st_mtime
         except (FileNotFoundError, ValueError, TypeError):  # a power cut can leave that
             log.warning("receiver.damaged", upload=key)
-            self._discard(folder)
+            self._building.discard(folder)
             return None
-        return Upload(key=key, plan=plan, folder=folder, arrived=arrived, touched=touched)
+        self._space.count(plan.size)
+        return self._upload(key, plan, arrived=arrived, touched=touched)
+
+    def _upload(self, key: str, plan: Plan, *, arrived: int, touched: float) -> Upload:
+        folder = os.path.join(self._unfinished, key)
+        return Upload(key=key, plan=plan, folder=folder, space=self._space, arrived=arrived, touched=touched)
 
     def get(self, key: str) -> Upload | None:
         """Return the upload under way with this key, unless it has expired."""
@@ -98,12 +106,12 @@ class Store:
 
     def path(self, digest: str) -> str:
         """Tell where the bytes of a stored file are."""
-        return os.path.join(self._finished, digest, "data")
+        return self._finished.path(digest)
 
-    async def start(self, key: str, plan: Plan) -> Upload | None:
-        """Start an upload; None when its content is stored or an upload with that key is under way.
+    async def start(self, key: str, plan: Plan) -> Upload | Plan | None:
+        """Start an upload. Where its content is stored return that plan, with the later expiry of both, instead.
 
-        Raises TooManyUnfinished.
+        None when an upload with that key is under way. Raises TooManyUnfinished and NoRoom.
         """
         async with self._lock(key):
             if (known := self._uploads.get(key)) is not None:
@@ -112,21 +120,30 @@ class Store:
                 await self._drop(known)
             if len(self._uploads) >= self._max_unfinished:
                 raise TooManyUnfinished
-            if not await asyncio.to_thread(self._start, key, plan):
-                return None
-            folder = os.path.join(self._unfinished, key)
-            upload = Upload(key=key, plan=plan, folder=folder, arrived=0, touched=self._clock())
-            self._uploads[key] = upload
+            stored = await asyncio.to_thread(self._start, key, plan)
+            if stored is not None:
+                return stored
+            self._uploads[key] = upload = self._upload(key, plan, arrived=0, touched=self._clock())
             return upload
 
-    def _start(self, key: str, plan: Plan) -> bool:
-        if self._sound(plan.digest) is not None:
-            return False
-        with self._build(plan) as folder:
-            disk.create(os.path.join(folder, "data"), size=plan.size)
-            disk.create(os.path.join(folder, "arrived"))
-            os.rename(folder, os.path.join(self._unfinished, key))
-        return True
+    def _start(self, key: str, plan: Plan) -> Plan | None:
+        stored = self._finished.renew(plan)
+        if stored is None:
+            with self._claimed(plan), self._building.begin(plan) as folder:
+                disk.create(os.path.join(folder, "data"), size=plan.size)
+                disk.create(os.path.join(folder, "arrived"))
+                os.rename(folder, os.path.join(self._unfinished, key))
+        return stored
+
+    @contextmanager
+    def _claimed(self, plan: Plan) -> Iterator[None]:
+        """Count the bytes of a plan, which is taken back when what is done in the context fails. Raises NoRoom."""
+        self._space.claim(plan.size)
+        try:
+            yield
+        except BaseException:
+            self._space.release(plan.size)
+            raise
 
     async def write(self, upload: Upload, index: int, data: bytes) -> bool:
         """Write a chunk as `Upload.write` does, and keep the upload from expiring."""
@@ -136,7 +153,8 @@ class Store:
     async def finish(self, upload: Upload) -> Plan:
         """Move a complete upload into place; return the plan that is stored under its digest.
 
-        That is another upload's plan when the same content came twice. Raises WrongDigest and Gone.
+        That is another upload's plan, with the later expiry of both, when the same content came twice. Raises
+        WrongDigest and Gone.
         """
         async with self._lock(upload.key):
             if upload.ended:
@@ -147,111 +165,51 @@ class Store:
             except FileNotFoundError:
                 self._forget(upload)
                 raise Gone from None
+            except WrongDigest:
+                self._forget(upload)
+                raise
             finally:
                 upload.finishing = False
             self._forget(upload)
-        if stored is None:
-            raise WrongDigest
-        return stored
+            return stored
 
-    def _finish(self, upload: Upload) -> Plan | None:
+    def _finish(self, upload: Upload) -> Plan:
         if not disk.has_digest(os.path.join(upload.folder, "data"), upload.plan.digest):
-            self._discard(upload.folder)
-            return None
+            self._discard(upload)
+            raise WrongDigest
         if upload.key != upload.plan.digest:  # else the digest itself tells what became of it
             self._note(upload)
-        return self._place(upload.folder, upload.plan)
+        return self._finished.place(upload.folder, upload.plan)
 
     def _note(self, upload: Upload) -> None:
-        note = os.path.join(self._building, uuid.uuid4().hex)
-        disk.create(note, upload.plan.dump())
+        note = self._building.write(upload.plan.dump())
         os.replace(note, os.path.join(self._notes, f"{upload.key}.json"))
 
     async def put(self, plan: Plan, data: bytes) -> Plan:
-        """Store a file that came whole, as `finish` does. Raises WrongDigest."""
-        stored = await asyncio.to_thread(self._put, plan, data)
-        if stored is None:
-            raise WrongDigest
-        return stored
+        """Store a file that came whole, as `finish` does. Raises WrongDigest and NoRoom."""
+        return await asyncio.to_thread(self._put, plan, data)
 
-    def _put(self, plan: Plan, data: bytes) -> Plan | None:
-        with self._build(plan) as folder:
-            path = os.path.join(folder, "data")
-            disk.create(path, data)
-            if not disk.has_digest(path, plan.digest):
-                self._discard(folder)
-                return None
-            return self._place(folder, plan)
-
-    @contextmanager
-    def _build(self, plan: Plan) -> Iterator[str]:
-        """Begin a new folder; it does not stay when putting it together fails."""
-        folder = os.path.join(self._building, uuid.uuid4().hex)
-        os.mkdir(folder, 0o700)
+    def _put(self, plan: Plan, data: bytes) -> Plan:
         try:
-            disk.create(os.path.join(folder, "plan.json"), plan.dump())
-            yield folder
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def _place(self, folder: str, plan: Plan) -> Plan:
-        if self._fsync:
-            for name in ("data", "plan.json", "."):
-                disk.sync(os.path.join(folder, name))
-        target = os.path.join(self._finished, plan.digest)
-        self._sound(plan.digest)
-        with self._finished_lock:
-            stored = self._stored(plan.digest)
+            return self._put_anew(plan, data)
+        except NoRoom:  # what is here already needs none
+            stored = self._finished.renew(plan) if disk.is_digest_of(plan.digest, data) else None
             if stored is None:
-                os.rename(folder, target)
-        if stored is not None:
-            self._discard(folder)
-        elif os.path.exists(marks := os.path.join(target, "arrived")):
-            os.unlink(marks)
-        if self._fsync:
-            disk.sync(self._finished)
-        return stored or plan
+                raise
+            return stored
+
+    def _put_anew(self, plan: Plan, data: bytes) -> Plan:
+        with self._claimed(plan), self._building.begin(plan) as folder:
+            path = os.path.join(folder, "data")
+            with self._space.writing(plan.size):
+                disk.create(path, data)
+            if not disk.has_digest(path, plan.digest):
+                raise WrongDigest
+            return self._finished.place(folder, plan)
 
     async def stored(self, digest: str) -> Plan | None:
         """Return the plan of a stored file; None when there is none."""
-        return await asyncio.to_thread(self._stored, digest)
-
-    def _stored(self, digest: str) -> Plan | None:
-        folder = os.path.join(self._finished, digest)
-        with self._finished_lock:
-            if not os.path.exists(folder):
-                return None
-            try:
-                plan = Plan.load(disk.read(os.path.join(folder, "plan.json")))
-                whole = os.stat(os.path.join(folder, "data")).st_size == plan.size
-            except (FileNotFoundError, ValueError, TypeError):
-                whole = False
-            if whole and (plan.expires is None or self._clock() < plan.expires):
-                return plan
-            if not whole:  # a power cut can leave that when fsync is off
-                log.warning("receiver.damaged", digest=digest)
-            self._discard(folder)
-            return None
-
-    def _sound(self, digest: str) -> Plan | None:
-        """Return the plan of a stored file whose bytes are right; a damaged one is thrown away.
-
-        Who hears that a file is here sends it no more and may delete it, so its bytes are read before that is said.
-        """
-        plan = self._stored(digest)
-        path = self.path(digest)
-        try:
-            read = os.stat(path).st_ino
-            if plan is None or disk.has_digest(path, digest):
-                return plan
-            with self._finished_lock:
-                if os.stat(path).st_ino == read:
-                    log.warning("receiver.damaged", digest=digest)
-                    self._discard(os.path.join(self._finished, digest))
-        except FileNotFoundError:  # it went meanwhile
-            pass
-        return None
+        return await asyncio.to_thread(self._finished.find, digest)
 
     async def outcome(self, key: str) -> tuple[Plan, Plan] | None:
         """Return a finished upload's own plan and the one stored under its digest; None when unknown."""
@@ -262,7 +220,7 @@ class Store:
             plan = Plan.load(disk.read(os.path.join(self._notes, f"{key}.json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        stored = self._stored(plan.digest)
+        stored = self._finished.find(plan.digest)
         return None if stored is None else (plan, stored)
 
     async def sweep(self) -> list[Upload]:
@@ -277,8 +235,7 @@ class Store:
         return dropped
 
     def _sweep(self) -> None:
-        for digest in os.listdir(self._finished):
-            self._stored(digest)
+        self._finished.sweep()
         with os.scandir(self._notes) as notes:
             for note in notes:
                 if self._clock() - note.stat().st_mtime > self._age:
@@ -292,14 +249,14 @@ class Store:
 
     async def _drop(self, upload: Upload) -> None:
         self._forget(upload)
-        await asyncio.to_thread(self._discard, upload.folder)
+        await asyncio.to_thread(self._discard, upload)
+
+    def _discard(self, upload: Upload) -> None:
+        try:
+            self._building.discard(upload.folder)
+        finally:
+            self._space.release(upload.plan.size)
 
     def _forget(self, upload: Upload) -> None:
         upload.ended = True
         self._uploads.pop(upload.key, None)
-
-    def _discard(self, folder: str) -> None:
-        """Take a folder out of its state at once, then free its space."""
-        trash = os.path.join(self._building, uuid.uuid4().hex)
-        os.rename(folder, trash)
-        shutil.rmtree(trash, ignore_errors=True)

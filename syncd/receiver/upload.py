@@ -4,19 +4,21 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
 from syncd.receiver import disk
 from syncd.receiver.errors import Gone
+from syncd.receiver.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What was agreed for one upload: sizes in bytes, `digest` in lowercase hex, `expires` in epoch seconds.
 
-    `details` are the API's own fields, kept for its answers.
+    No `expires` means forever. `details` are the API's own fields, kept for its answers; of these `expired_at` is
+    what `expires` was read from.
     """
 
     digest: str
@@ -34,6 +36,13 @@ class Plan:
         """How long chunk `index` is, counted from 0: all are `chunk_size` long but the last."""
         return min(self.chunk_size, self.size - index * self.chunk_size)
 
+    def with_later_expiry_of(self, other: "Plan") -> "Plan":
+        """Return this plan with the later expiry of both."""
+        if self.expires is None or (other.expires is not None and other.expires <= self.expires):
+            return self
+        details = {**self.details, "expired_at": other.details.get("expired_at")}
+        return replace(self, expires=other.expires, details=details)
+
     def dump(self) -> bytes:
         """Write the plan as JSON."""
         return json.dumps(asdict(self)).encode()
@@ -47,7 +56,8 @@ class Plan:
 class Upload:
     """An upload in a folder of its own. `arrived` counts its chunks; `touched` is when the last one came."""
 
-    def __init__(self, *, key: str, plan: Plan, folder: str, arrived: int, touched: float) -> None:
+    def __init__(self, *, key: str, plan: Plan, folder: str, space: Space, arrived: int, touched: float) -> None:
+        self._space = space
         self.key = key
         self.plan = plan
         self.folder = folder
@@ -68,7 +78,7 @@ class Upload:
         return len(self._writing) > 0
 
     async def write(self, index: int, data: bytes) -> bool:
-        """Write a chunk that has its right length; False when it was there already. Raises Gone.
+        """Write a chunk that has its right length; False when it was there already. Raises Gone and NoRoom.
 
         The same chunk sent twice at once waits for the first, whose end decides what is true of it.
         """
@@ -83,18 +93,18 @@ class Upload:
             return fresh
 
     def _write(self, index: int, data: bytes) -> bool:
-        return disk.write_chunk(
-            os.path.join(self.folder, "data"),
-            os.path.join(self.folder, "arrived"),
-            index=index,
-            offset=index * self.plan.chunk_size,
-            data=data,
-        )
+        with self._space.writing(len(data)):
+            return disk.write_chunk(
+                os.path.join(self.folder, "data"),
+                os.path.join(self.folder, "arrived"),
+                index=index,
+                offset=index * self.plan.chunk_size,
+                data=data,
+            )
 
-    async def chunks(self) -> list[int]:
-        """Return the numbers of the chunks that have arrived, in order. Raises Gone."""
+    async def marks(self) -> bytes:
+        """Return a byte for each chunk up to the last that has arrived: `ARRIVED`, or 0. Raises Gone."""
         try:
-            marks = await asyncio.to_thread(disk.read, os.path.join(self.folder, "arrived"))
+            return await asyncio.to_thread(disk.read, os.path.join(self.folder, "arrived"))
         except FileNotFoundError:
             raise Gone from None
-        return [index for index, mark in enumerate(marks) if mark]

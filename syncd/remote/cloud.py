@@ -126,16 +126,36 @@ def session_of(json: Json, content: Content) -> Session | None:
 def received(json: Json, session: Session) -> ChunkSet:
     """Read from *resume* which chunks are there; ``SessionLost`` if the server counts other chunks than we do.
 
-    Where it only says how many, ours are believed if it has at least as many.
+    They are listed, as ranges where they are many; a list with fewer than the server counts is not believed. Where it
+    only says how many, ours are believed if it has at least as many.
     """
     if number(json.get("chunks_count")) not in (None, session.count):
         raise SessionLost("the server has cut this file into other chunks")
-    listed = json.get("uploaded_chunks")
+    counted = number(json.get("chunks_uploaded"))
+    listed = _listed(json, session.count)
+    if listed is not None and (counted is None or len(listed) >= counted):
+        return listed
+    return session.received if counted is None or counted >= len(session.received) else ChunkSet()
+
+
+def _listed(json: Json, count: int) -> ChunkSet | None:
+    """Read ``uploaded_chunks``, or ``uploaded_ranges``: pairs of first and last, in order; None where neither is."""
+    listed, ranges = json.get("uploaded_chunks"), json.get("uploaded_ranges")
     if isinstance(listed, list):
         indices = map(number, listed)
-        return ChunkSet(index for index in indices if index is not None and index < session.count)
-    counted = number(json.get("chunks_uploaded"))
-    return session.received if counted is None or counted >= len(session.received) else ChunkSet()
+        return ChunkSet(index for index in indices if index is not None and index < count)
+    if not isinstance(ranges, list):
+        return None
+    arrived = ChunkSet()
+    free = 0  # below it nothing may be repeated: a short answer could ask for endless work
+    for pair in ranges:
+        first, last = map(number, pair) if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        if first is None or last is None or not free <= first <= last < count:
+            return None
+        free = last + 1
+        for index in range(first, free):
+            arrived.add(index)
+    return arrived
 
 
 def progress(json: Json) -> Literal["running", "failed", "done"]:

@@ -174,12 +174,13 @@ class MultipartRemote:
             )
 
     async def _resume(self, session: Session) -> Session:
-        """Ask what has arrived; where the server can't tell, what was acknowledged counts."""
+        """Ask what has arrived; where the server can't tell or can't be read, what was acknowledged counts."""
         answer = await self._http.get(f"{self._settings.prefix}/resume/{quote(session.token, safe='')}")
         json = answer.json() if answer.ok else None
         if json is None:
             failure = self._http.failure(answer)
-            if isinstance(failure, Unauthorized | Transient):
+            unreadable = answer.status < 300 and not answer.is_page  # as a list that was cut short: so it is each time
+            if isinstance(failure, Unauthorized | Transient) and not unreadable:
                 raise failure
             return session
         arrived = cloud.received(json, session)

@@ -94,7 +94,9 @@ paths = st.sampled_from(
 heads = st.lists(
     st.sampled_from(
         [
-            *(b"Host: x", b"Host: x", b"Host:", b"Connection: close", b"Expect: 100-continue", b"Upgrade: h2c"),
+            *(b"Host: localhost", b"Host: localhost", b"Host: elsewhere.test", b"Host:", b"Host: [::1", b"Host: \xff"),
+            *(b"Origin: http://localhost", b"Origin: null", b"Origin: \xff", b"Sec-Fetch-Site: cross-site"),
+            *(b"Connection: close", b"Expect: 100-continue", b"Upgrade: h2c"),
             *(
                 b"Content-Length: 0",
                 b"Content-Length: 5",
@@ -186,7 +188,7 @@ def test_without_the_token_there_is_nothing_to_be_had(runner, guarded, tmp_path,
 def test_any_bytes_get_a_documented_answer(runner, ungated, caplog, raws):
     with capture_logs() as events:
         answers = runner.run(say_all(ungated, raws))
-        alive = runner.run(say(ungated, b"GET /v1/receiver HTTP/1.1\r\nHost: x\r\n\r\n"))
+        alive = runner.run(say(ungated, b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     for raw, answer in zip(raws, answers, strict=True):
         status = status_of(answer)
         assert status is None or status < 500, (raw, answer)
@@ -197,13 +199,13 @@ def test_any_bytes_get_a_documented_answer(runner, ungated, caplog, raws):
 
 
 HUGE = {
-    "one header": b"GET /image HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20 * MIB,
-    "many headers": b"GET /image HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 500_000,
+    "one header": b"GET /image HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 20 * MIB,
+    "many headers": b"GET /image HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 500_000,
     "the address": b"GET /" + b"y" * 20 * MIB,
     "the method": b"G" * 20 * MIB,
-    "a chunk's extension": b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    "a chunk's extension": b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n2;" + b"y" * 20 * MIB,
-    "trailers": b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    "trailers": b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + b"X: y\r\n" * 500_000,
 }
 
@@ -233,13 +235,14 @@ async def drip(url, head, piece):
 DRIPS = {
     "a head": (b"GET /image HTTP/1.1\r\n", b"X: y\r\n", None),
     "JSON": (
-        b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n",
+        b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n",
         b" ",
         408,
     ),
     "a form": (
         (
-            b"POST /api/files/upload/direct HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"POST /api/files/upload/direct HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n"
             b'Content-Length: 100000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
         ),
         b"x" * 20,
@@ -258,8 +261,9 @@ async def test_a_request_that_drips_is_ended(tmp_path, what):
 
 async def test_a_slow_but_steady_body_is_waited_for(tmp_path):
     body = b'{"sha256": "' + SHA.encode() + b'", "size": 4, "chunk_size": 4' + b" " * 400 + b"}"
-    head = b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
-        body
+    head = (
+        b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % len(body)
     )
     async with receiver_at(tmp_path / "r", slowest=10, idle_timeout=5) as url, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(url.host, url.port)
@@ -281,13 +285,13 @@ async def test_a_reader_that_rests_is_let_go(tmp_path):
                 assert stored.status == 200
         _, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
         digest = hashlib.sha256(data).hexdigest()
-        writer.write(b"GET /api/files/%b HTTP/1.1\r\nHost: x\r\n\r\n" % digest.encode())
+        writer.write(b"GET /api/files/%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % digest.encode())
         writer.transport.pause_reading()
 
         async def let_go():
             try:
                 first, second = [await asyncio.open_connection(url.host, url.port) for _ in range(2)]
-                second[1].write(b"GET /v1/receiver HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                second[1].write(b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 return status_of(await second[0].read()) == 200
             finally:
                 first[1].close()
@@ -302,7 +306,8 @@ async def test_unfinished_uploads_are_bounded(tmp_path):
         told = []
         for number in range(5):
             body = b'{"sha256": "%064x", "size": 4, "chunk_size": 2}' % number
-            raw = b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            raw = b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            raw += b"Content-Length: %d\r\n\r\n%b"
             told.append(status_of(await say(url, raw % (len(body), body))))
         assert told == [201, 201, 201, 503, 503]
 
@@ -324,7 +329,7 @@ for what, name in ((os.listdir, ""), (os.stat, "syncd.db"), (open, "syncd.db"), 
 connection = socket.socket(socket.AF_UNIX)
 try:
     connection.connect(os.path.join(path, "control.sock"))
-    connection.sendall(b"GET /v1/status HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+    connection.sendall(b"GET /v1/status HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
     print(connection.recv(1000))
 except OSError:
     pass

@@ -167,6 +167,61 @@ def test_serve_asks_for_the_token_of_a_file(process, tmp_path):
         answer.value.close()
 
 
+def test_serve_goes_by_the_names_that_it_is_given(process, tmp_path):
+    started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--allow-host", "nas", "--allow-host", "::7")
+    url = started.stdout.readline().split()[0]
+    for host, status in (("nas", 404), ("[::7]:80", 404), ("localhost", 404), ("evil.test", 403)):
+        request = urllib.request.Request(f"{url}/image/{'0' * 64}", headers={"Host": host})
+        with pytest.raises(urllib.error.HTTPError) as answer:
+            urllib.request.urlopen(request)
+        assert answer.value.status == status
+        answer.value.close()
+
+
+def register(url, size):
+    body = json.dumps({"sha256": f"{size:064x}", "size": size, "chunk_size": size}).encode()
+    request = urllib.request.Request(f"{url}/image", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)["message"]
+
+
+def test_serve_keeps_to_its_quota_and_leaves_its_reserve(process, tmp_path):
+    for _ in range(2):  # what is there counts after a restart too
+        started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--quota", "2KiB", "--reserve", "0")
+        url = started.stdout.readline().split()[0]
+        assert register(url, 2000)[0] in (201, 409)
+        status, message = register(url, 100)
+        assert (status, "2048 bytes at most (--quota)" in message) == (507, True)
+        started.terminate()
+        started.wait(30)
+    started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--reserve", "1000TiB")
+    status, message = register(started.stdout.readline().split()[0], 100)
+    assert (status, "bytes of its disk free (--reserve)" in message) == (507, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--quota", "much"], "write a size as"),
+        (["--quota", "0"], "leave it out"),
+        (["--reserve", "5%"], "write a size as"),
+    ],
+)
+def test_serve_says_how_a_size_is_written(syncd, tmp_path, arguments, words):
+    ended = syncd("serve", "--dir", tmp_path / "r", *arguments)
+    assert (ended.code, words in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["http://nas", "nas:4444", "", "a b", "[::1]:80"])
+def test_a_name_to_go_by_is_a_name_alone(syncd, tmp_path, name):
+    ended = syncd("serve", "--dir", tmp_path / "r", "--allow-host", name)
+    assert (ended.code, "without a port" in ended.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["--token", "t0ken"], "shows in the process list"), (["--host", "0.0.0.0"], "whoever can reach this address")],

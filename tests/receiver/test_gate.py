@@ -182,9 +182,11 @@ async def raw(caller: Caller, request: bytes) -> tuple[bytes, asyncio.StreamWrit
         return await reader.read(65536), writer
 
 
-JSON_CUT_OFF = b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+JSON_CUT_OFF = (
+    b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+)
 FORM_CUT_OFF = (
-    b"POST /api/files/upload/direct HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n"
+    b"POST /api/files/upload/direct HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n"
     b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="
 )
 
@@ -230,7 +232,7 @@ async def stalled(caller: Caller, count: int) -> list[asyncio.StreamWriter]:
     for _ in range(count):
         _, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(
-            b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3000\r\n\r\n"
+            b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000\r\n\r\n"
             + b" " * 1500
         )
         writers.append(writer)
@@ -281,7 +283,7 @@ async def test_connections_are_limited(start: Start) -> None:
     second.close()
 
     async def free() -> bool:
-        answer, writer = await raw(caller, b"GET /v1/receiver HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer, writer = await raw(caller, b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\n\r\n")
         writer.close()
         return answer.startswith(b"HTTP/1.1 200")
 

@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -113,6 +114,31 @@ async def test_images_keep_every_acknowledged_chunk(tmp_path: Path, kill_after: 
         assert set(statuses) == {201, 409}
         assert {statuses[index] for index in acknowledged} == {409}
         assert (await caller.call("GET", f"/image/{sha}")).body == TEXT.encode()
+
+
+@pytest.mark.parametrize("kill_after", [1, 20, 60])
+async def test_an_expiry_that_was_confirmed_is_kept(tmp_path: Path, kill_after: int) -> None:
+    """Each *create* asks for another expiry of the same file; the latest that was answered holds."""
+    hours = random.Random(kill_after).sample(range(2, 100), 98)
+    now = datetime.now(UTC)
+    data = DATA[:5000]
+
+    def until(hour: int) -> str:
+        return (now + timedelta(hours=hour)).isoformat()
+
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+        task = await caller.task(data, len(data), expired_at=until(1))
+        await caller.chunk(task, 0, data)
+        assert (await caller.complete(task)).status == 200
+        sends = [lambda h=hour, c=caller: c.create(data, expired_at=until(h)) for hour in hours]
+        acknowledged = await send_until_killed(process, sends, kill_after)
+    assert len(acknowledged) >= kill_after
+    async with receiver(tmp_path) as process:
+        caller = process.caller
+        file = (await (await caller.create(data, expired_at=until(1))).json())["file"]
+        assert datetime.fromisoformat(file["expired_at"]) >= now + timedelta(hours=max(hours[i] for i in acknowledged))
+        assert (await caller.call("GET", f"/api/files/{sha256(data)}")).body == data
 
 
 async def test_killed_while_files_are_finished_each_is_whole_or_can_go_on(tmp_path: Path) -> None:

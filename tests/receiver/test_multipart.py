@@ -11,6 +11,7 @@ from tests.receiver.conftest import POOL, Answer, Caller, Clock, Start, cut, sha
 
 DATA = random.Random(1).randbytes(2500)
 SHA = sha256(DATA)
+ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 UNKNOWN = "0123456789abcdef" * 2
 
 
@@ -231,8 +232,15 @@ async def test_resume_and_progress_tell_what_has_arrived(start: Start) -> None:
         ({"content_type": ...}, "content_type"),
         ({"content_type": "image"}, "content_type"),
         ({"content_type": "a/b\r\nX-Evil: 1"}, "content_type"),
-        ({"pool_id": ...}, "pool_id"),
         ({"pool_id": "pool"}, "pool_id"),
+        ({"pool_id": ""}, "pool_id"),
+        ({"pool_id": 7}, "pool_id"),
+        ({"pool_id": ULID[:-1]}, "pool_id"),
+        ({"pool_id": ULID + "0"}, "pool_id"),
+        ({"pool_id": "8" + ULID[1:]}, "pool_id"),  # more than 128 bits
+        ({"pool_id": "U" + ULID[1:]}, "pool_id"),
+        ({"pool_id": ULID[:-1] + "I"}, "pool_id"),
+        ({"pool_id": ULID[:-1] + "\u0131"}, "pool_id"),
         ({"bundle_id": "bundle"}, "bundle_id"),
         ({"chunk_size": 0}, "chunk_size"),
         ({"chunk_size": "5MiB"}, "chunk_size"),
@@ -244,6 +252,18 @@ async def test_resume_and_progress_tell_what_has_arrived(start: Start) -> None:
 async def test_create_says_which_field_is_wrong(caller: Caller, changes, message: str) -> None:
     await assert_refused(await caller.create(DATA, **changes), 400, "INVALID_FIELD", message)
     assert (await caller.counters())["unfinished"] == 0
+
+
+@pytest.mark.parametrize("pool", [..., None, POOL, POOL.replace("0", "a"), ULID, ULID.lower(), "7" + "Z" * 25])
+async def test_a_pool_is_a_guid_a_ulid_or_none(caller: Caller, pool) -> None:
+    told = None if pool is ... else pool
+    created = await upload(caller, pool_id=pool)
+    assert created.status == 200
+    assert (await created.json())["pool_id"] == told
+    form = {} if pool is ... else {"pool_id": pool or "null"}
+    direct = await send_direct(caller, b"another", **form)
+    assert direct.status == 200
+    assert (await direct.json())["pool_id"] == told
 
 
 async def test_what_this_receiver_will_never_take_gets_403(start: Start) -> None:

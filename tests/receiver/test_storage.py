@@ -8,6 +8,7 @@ import pytest
 
 from syncd.receiver import disk
 from syncd.receiver.errors import Gone, WrongDigest
+from syncd.receiver.space import Space
 from syncd.receiver.storage import Store
 from syncd.receiver.upload import Plan
 from tests.receiver.conftest import Clock, sha256
@@ -18,7 +19,8 @@ PLAN = Plan(digest=sha256(DATA), size=4, chunk_size=2)
 
 @pytest.fixture
 async def store(folder: Path, clock: Clock) -> Store:
-    store = Store(str(folder), fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock)
+    space = Space(str(folder), quota=None, reserve=0)
+    store = Store(str(folder), space=space, fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock)
     await store.recover()
     return store
 

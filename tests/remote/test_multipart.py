@@ -105,6 +105,26 @@ async def test_an_encrypted_file_is_not_compared(make, answers):
         ({"payload": {"chunks_count": 3, "chunks_uploaded": 3}}, [0, 1]),
         ({"payload": {"chunks_count": 3, "chunks_uploaded": 1}}, []),
         ({"payload": {}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 2, "uploaded_chunks": []}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 3, "uploaded_chunks": [2, 2, 2]}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 1, "uploaded_chunks": []}}, []),
+        ({"payload": {"chunks_uploaded": 2, "uploaded_ranges": [[0, 0], [2, 2]]}}, [0, 2]),
+        ({"payload": {"uploaded_ranges": [["0", 2]]}}, [0, 1, 2]),
+        ({"payload": {"uploaded_ranges": []}}, []),
+        ({"payload": {"chunks_uploaded": 3, "uploaded_ranges": [[0, 0], [2, 2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[0, 3]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[2, 2], [0, 0]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[0, 2], [0, 2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[2, 0]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[-1, 2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [2, None]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": {"0": 2}}}, [0, 1]),
+        ({"body": '{"chunks_count": 3, "uploaded_chunks": [0, 1, 2'}, [0, 1]),
+        ({"body": "[2]"}, [0, 1]),
+        ({"body": "OK"}, [0, 1]),
+        ({"body": ""}, [0, 1]),
+        ({"status": 204}, [0, 1]),
         ({"status": 404}, [0, 1]),
         ({"status": 405}, [0, 1]),
     ],
@@ -116,7 +136,12 @@ async def test_resume(make, answers, answer, received):
 
 @pytest.mark.parametrize(
     ("answer", "failure"),
-    [({"status": 401}, Unauthorized), ({"status": 503}, Transient), ({"payload": {"chunks_count": 9}}, SessionLost)],
+    [
+        ({"status": 401}, Unauthorized),
+        ({"status": 503}, Transient),
+        ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient),
+        ({"payload": {"chunks_count": 9}}, SessionLost),
+    ],
 )
 async def test_resume_that_is_no_use(make, answers, answer, failure):
     answers("GET", f"{UP}/resume/t-1", **answer)

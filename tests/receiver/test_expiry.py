@@ -1,0 +1,212 @@
+"""A content that is uploaded again stays until the latest expiry that anybody asked for; none means forever."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from syncd.receiver import disk
+from tests.receiver.conftest import Answer, Caller, Clock, Start, cut, sha256, tree
+
+DATA = b"0123456789" * 30
+SHA = sha256(DATA)
+HOUR = 3600.0
+
+Again = Callable[[Caller, dict[str, str]], Awaitable[Answer]]
+
+
+async def find(caller: Caller, terms: dict[str, str]) -> Answer:
+    answer = await caller.create(DATA, **terms)
+    assert (await answer.json())["file_exists"] is True
+    return answer
+
+
+async def send_direct(caller: Caller, terms: dict[str, str]) -> Answer:
+    form = aiohttp.FormData(terms)
+    form.add_field("file", DATA, filename="a.png", content_type="image/png")
+    return await caller.call("POST", "/api/files/upload/direct", data=form)
+
+
+async def send_chunks(caller: Caller, terms: dict[str, str]) -> Answer:
+    """Send it as one does who began before it was here."""
+    task = await caller.task(DATA, 100, **terms)
+    for index, piece in enumerate(cut(DATA, 100)):
+        assert (await caller.chunk(task, index, piece)).status == 200
+    return await caller.complete(task)
+
+
+def until(clock: Clock, hours: float | None) -> dict[str, str]:
+    if hours is None:
+        return {}
+    return {"expired_at": datetime.fromtimestamp(clock() + hours * HOUR, UTC).isoformat()}
+
+
+async def is_here(caller: Caller) -> bool:
+    answer = await caller.call("GET", f"/api/files/{SHA}")
+    assert (answer.status, answer.body) == (200, DATA) or answer.status == 404
+    return answer.status == 200
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [(1, None, None), (1, 3, 3), (3, 1, 3), (None, 1, None), (None, None, None), (2, 2, 2)],
+)
+@pytest.mark.parametrize("again", [find, send_direct, send_chunks])
+async def test_the_later_expiry_is_kept(
+    start: Start, clock: Clock, again: Again, first: float | None, second: float | None, kept: float | None, restarted
+) -> None:
+    caller = await start()
+    terms = {hours: until(clock, hours) for hours in (first, second, kept)}
+    if again is send_chunks:
+        task = await caller.task(DATA, 300, **terms[second])
+        await send_direct(caller, terms[first])
+        assert (await caller.chunk(task, 0, DATA)).status == 200
+        answer = await caller.complete(task)
+    else:
+        await send_direct(caller, terms[first])
+        answer = await again(caller, terms[second])
+    assert answer.status == 200
+    told = await answer.json()
+    assert told.get("file", told)["expired_at"] == terms[kept].get("expired_at")
+    if restarted:
+        caller = await start()
+    for hours in (0.9, 1.1, 1.9, 2.1, 2.9, 3.1, 100_000):
+        clock.ahead = hours * HOUR
+        assert await is_here(caller) == (kept is None or hours < kept), hours
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_uploads_that_race_keep_the_latest(caller: Caller, clock: Clock, folder: Path, seed: int) -> None:
+    """Whatever the order in which they end, none makes the expiry of another earlier."""
+    hours = [(index * 7 + seed) % 20 + 1 for index in range(20)]
+    tasks = [await caller.task(DATA, 300, **until(clock, hour)) for hour in hours[:10]]
+    latest = until(clock, 20)["expired_at"][:16]
+
+    async def finish(task: str) -> Answer:
+        await caller.chunk(task, 0, DATA)
+        return await caller.complete(task)
+
+    answers = await asyncio.gather(
+        *(finish(task) for task in tasks), *(send_direct(caller, until(clock, hour)) for hour in hours[10:])
+    )
+    assert {answer.status for answer in answers} == {200}
+    assert (await (await find(caller, until(clock, 1))).json())["file"]["expired_at"][:16] == latest
+    clock.ahead = 19.9 * HOUR
+    assert await is_here(caller)
+    assert not tree(folder / "files/building")
+    clock.ahead = 20.1 * HOUR
+    assert not await is_here(caller)
+
+
+@pytest.mark.parametrize("again", [find, send_direct])
+@pytest.mark.parametrize("fsync", [True, False])
+async def test_it_is_on_the_disk_before_it_is_confirmed(start: Start, clock: Clock, monkeypatch, fsync, again) -> None:
+    caller = await start(fsync=fsync)
+    await send_direct(caller, until(clock, 1))
+    steps: list[str] = []
+    sync, replace = disk.sync, os.replace
+    plans: list[str] = []
+
+    def noting_sync(path: str) -> None:
+        if os.path.isfile(path) and os.path.basename(path) not in ("data", "plan.json"):
+            plans.append(path)
+            steps.append("sync the new plan")
+        elif plans and os.path.isdir(path):
+            steps.append(f"sync {os.path.basename(path)}")
+        sync(path)
+
+    def noting_replace(source: str, target: str) -> None:
+        assert not fsync or source == plans[-1]
+        steps.append(f"replace {os.path.basename(target)}")
+        replace(source, target)
+
+    monkeypatch.setattr(disk, "sync", noting_sync)
+    monkeypatch.setattr(os, "replace", noting_replace)
+    assert (await again(caller, {})).status == 200
+    synced = ["sync the new plan", "replace plan.json", f"sync {SHA}", "sync finished"]
+    assert steps == (synced if fsync else ["replace plan.json"])
+
+
+@pytest.mark.parametrize("again", [find, send_direct])
+async def test_no_room_for_the_expiry_is_no_confirmation(
+    caller: Caller, clock: Clock, folder: Path, monkeypatch, again: Again
+) -> None:
+    await send_direct(caller, until(clock, 1))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        assert (await caller.create(DATA)).status == 507
+        assert (await send_direct(caller, {})).status == 507
+    assert not tree(folder / "files/building")
+    await again(caller, {})
+    clock.ahead = 2 * HOUR
+    assert await is_here(caller)
+
+
+async def test_what_would_expire_while_it_is_read_is_kept_first(caller: Caller, clock: Clock, monkeypatch) -> None:
+    """A large file takes its time to be read before *create* says that it is here."""
+    await send_direct(caller, until(clock, 1))
+    has_digest = disk.has_digest
+
+    def slow(path: str, digest: str) -> bool:
+        clock.ahead = 2 * HOUR
+        return has_digest(path, digest)
+
+    monkeypatch.setattr(disk, "has_digest", slow)
+    await find(caller, {})
+    assert await is_here(caller)
+
+
+@pytest.mark.parametrize("again", [send_chunks, send_direct])
+async def test_what_expires_just_before_it_is_kept_is_sent_again(
+    caller: Caller, clock: Clock, folder: Path, monkeypatch, again: Again
+) -> None:
+    """The file goes after it was looked up, and before its new expiry is in place."""
+    await send_direct(caller, until(clock, 1))
+    create = disk.create
+
+    def late(path: str, data: bytes = b"", *, size: int = 0) -> None:
+        if b"expired_at" in bytes(data) and os.path.basename(path) != "plan.json":
+            clock.ahead = 2 * HOUR
+        create(path, data, size=size)
+
+    monkeypatch.setattr(disk, "create", late)
+    answer = await again(caller, {})
+    assert answer.status == 200
+    assert (await answer.json())["expired_at"] is None
+    assert clock.ahead
+    assert await is_here(caller)
+    assert not tree(folder / "files/building")
+
+
+@pytest.mark.parametrize("again", [find, send_direct])
+async def test_a_slow_upload_does_not_undo_what_another_one_asked_for(
+    caller: Caller, clock: Clock, monkeypatch, again: Again
+) -> None:
+    """The first is held up between its look at the expiry and its change of it; the second asks for longer."""
+    await send_direct(caller, until(clock, 1))
+    create, entered, go_on = disk.create, threading.Event(), threading.Event()
+
+    def held_up(path: str, data: bytes = b"", *, size: int = 0) -> None:
+        create(path, data, size=size)
+        if os.path.basename(path) != "plan.json" and b'"expired_at": "' in bytes(data):
+            entered.set()
+            assert go_on.wait(10)
+
+    monkeypatch.setattr(disk, "create", held_up)
+    slow = asyncio.create_task(again(caller, until(clock, 2)))
+    assert await asyncio.to_thread(entered.wait, 10)
+    await find(caller, {})
+    go_on.set()
+    assert (await slow).status == 200
+    clock.ahead = 3 * HOUR
+    assert await is_here(caller)

@@ -1,0 +1,196 @@
+"""Without a token: which names the receiver answers to, and that no page of another site gets in."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from syncd.receiver.hosts import own_names
+from syncd.receiver.serve import serve
+from syncd.receiver.settings import Settings
+from tests.receiver.conftest import Answer, Caller, Start, sha256, tree
+
+MACHINE = socket.gethostname().lower()
+
+
+def named(caller: Caller, host: str) -> dict[str, str]:
+    """Return the headers of a call by this name; `PORT` stands for the receiver's."""
+    return {"Host": host.replace("PORT", str(URL(caller.url).port))}
+
+
+async def ask(caller: Caller, host: str, **headers: str) -> Answer:
+    return await caller.call("GET", "/v1/receiver", headers={**named(caller, host), **headers})
+
+
+@pytest.fixture
+async def serving_at(tmp_path: Path):
+    """Start a receiver that listens at an address; return a caller of it by 127.0.0.1."""
+    stop, ended = asyncio.Event(), []
+    session = aiohttp.ClientSession()
+
+    async def begin(host: str, **changes) -> Caller:
+        url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        settings = Settings(folder=str(tmp_path / "store"), fsync=False, **changes)
+        ended.append(asyncio.create_task(serve(settings, host=host, port=0, ready=url.set_result, stop=stop)))
+        return Caller(str(URL(await url).with_host("127.0.0.1")), session)
+
+    yield begin
+    await session.close()
+    stop.set()
+    await asyncio.gather(*ended)
+
+
+OWN = ["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT", "localhost", "localhost:80", "[::1]:PORT", "[0:0::1]:1"]
+FOREIGN = [
+    "evil.test:PORT",
+    "evil.test",
+    "localhost.evil.test:PORT",
+    "evil.localhost:PORT",
+    "127.0.0.1.evil.test",
+    "192.0.2.7:PORT",
+    "[2001:db8::7]:PORT",
+    "localhost:PORT, evil.test",
+    "localhost@evil.test",
+    "evil.test/localhost",
+    "localhost:",
+    "localhost:x",
+    "[::1",
+    "::1",
+    "127.1",
+    "0x7f000001",
+    "%6cocalhost",
+    "",
+]
+
+
+@pytest.mark.parametrize("host", OWN)
+async def test_it_answers_to_its_own_names(caller: Caller, host: str) -> None:
+    assert (await ask(caller, host)).status == 200
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+@pytest.mark.parametrize("path", ["/image", "/api/files/upload/create"])
+async def test_a_name_that_was_made_to_lead_here_gets_nothing(
+    caller: Caller, folder: Path, host: str, path: str
+) -> None:
+    """DNS rebinding: the page and its requests are of one origin then, only the name tells."""
+    before = tree(folder)
+    host = named(caller, host)["Host"]
+    same = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    answer = await caller.call("POST", path, json={}, headers=same)
+    assert answer.status == 403
+    body = await answer.json()
+    assert body["code"] == ("403" if path == "/image" else "HOST_NOT_ALLOWED")
+    assert "--allow-host" in body["message"]
+    assert (await ask(caller, host)).status == 403
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("hosts", [(), (b"localhost", b"evil.test"), (b"evil.test", b"localhost")])
+async def test_there_is_exactly_one_host(caller: Caller, hosts: tuple[bytes, ...]) -> None:
+    url = URL(caller.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    heads = b"".join(b"Host: %b\r\n" % host for host in hosts)
+    writer.write(b"GET /v1/receiver HTTP/1.1\r\n" + heads + b"Connection: close\r\n\r\n")
+    status = (await reader.read()).split(b" ", 2)[1]
+    writer.close()
+    assert status in (b"400", b"403")
+
+
+async def test_at_every_address_it_goes_by_that_and_by_the_machine_s_name(serving_at) -> None:
+    assert own_names("::") >= {MACHINE, MACHINE.partition(".")[0], "localhost", "::"}
+    caller = await serving_at("0.0.0.0")
+    label = MACHINE.partition(".")[0]
+    for name in ("127.0.0.1:PORT", "localhost", f"{MACHINE}:PORT", f"{label.upper()}.local", "0.0.0.0:PORT"):
+        assert (await ask(caller, name)).status == 200, name
+    for name in ("evil.test", "127.0.0.2", f"{MACHINE}.evil.test", "192.0.2.7"):
+        assert (await ask(caller, name)).status == 403, name
+
+
+async def test_the_address_that_a_client_reached_is_its_own(serving_at) -> None:
+    """As in a LAN, where it listens at 0.0.0.0 and is called by one of the machine's addresses."""
+    caller = await serving_at("0.0.0.0")
+    caller.url = str(URL(caller.url).with_host("127.0.0.2"))
+    assert (await ask(caller, "127.0.0.2:PORT")).status == 200
+    assert (await ask(caller, "127.0.0.3:PORT")).status == 403
+
+
+def test_at_loopback_the_machine_s_name_is_not_its_own() -> None:
+    assert own_names("127.0.0.1") == own_names("localhost") == {"localhost", "127.0.0.1", "::1"}
+
+
+async def test_further_names_can_be_allowed(start: Start) -> None:
+    caller = await start(allowed_hosts=("Photos.Example", "2001:DB8::7", "192.0.2.7"))
+    for host in ("photos.example", "photos.EXAMPLE:8080", "[2001:db8:0::7]:PORT", "192.0.2.7:PORT"):
+        assert (await ask(caller, host)).status == 200, host
+    for host in ("example", "a.photos.example", "photos.example.", "192.0.2.8"):
+        assert (await ask(caller, host)).status == 403, host
+
+
+FROM_ELSEWHERE = [
+    {"Origin": "http://evil.test"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://localhost:3000"},
+    {"Origin": "http://localhost"},
+    {"Origin": "https://localhost:PORT"},
+    {"Origin": "http://127.0.0.1:PORT"},
+    {"Origin": "http://localhost:PORT.evil.test"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "anything"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost:PORT"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.test"},
+]
+
+
+@pytest.mark.parametrize("headers", FROM_ELSEWHERE)
+async def test_a_page_of_another_site_stores_and_reads_nothing(caller: Caller, folder: Path, headers) -> None:
+    """A form with a file needs no leave of the server that it is sent to."""
+    headers = {name: value.replace("PORT", str(URL(caller.url).port)) for name, value in headers.items()}
+    headers |= named(caller, "localhost:PORT")
+    form = aiohttp.FormData()
+    form.add_field("file", b"data", filename="a.png", content_type="image/png")
+    for method, path in (("POST", "/api/files/upload/direct"), ("GET", "/v1/receiver"), ("OPTIONS", "/image")):
+        answer = await caller.call(method, path, data=form if method == "POST" else None, headers=headers)
+        assert answer.status == 403
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    assert not tree(folder / "files/finished")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://localhost:PORT"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:PORT"},
+    ],
+)
+async def test_its_own_pages_and_an_address_that_was_typed_are_not_from_elsewhere(caller: Caller, headers) -> None:
+    headers = {name: value.replace("PORT", str(URL(caller.url).port)) for name, value in headers.items()}
+    assert (await ask(caller, "localhost:PORT", **headers)).status == 200
+
+
+async def test_with_the_token_any_name_will_do(start: Start) -> None:
+    """No page can send the token, and behind a proxy the names are the proxy's."""
+    caller = await start(token="s3cret", headers={"Authorization": "Bearer s3cret"})
+    answer = await ask(caller, "photos.example", **{"Origin": "https://photos.example", "Sec-Fetch-Site": "same-site"})
+    assert answer.status == 200
+    assert (await ask(caller, "photos.example", Authorization="")).status == 401
+
+
+async def test_a_client_is_told_what_is_wrong(caller: Caller) -> None:
+    answer = await caller.call(
+        "POST",
+        "/image",
+        json={"sha256": sha256(b"text"), "size": 4, "chunk_size": 4},
+        headers={"Host": "nas.home:4444"},
+    )
+    assert (await answer.json())["message"] == (
+        "This receiver does not go by the name 'nas.home'; "
+        "call it by its own address, or have it started with --allow-host and this name, or with a token."
+    )

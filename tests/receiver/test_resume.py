@@ -1,0 +1,79 @@
+"""*resume* of uploads with very many chunks: an answer that a client can read, and an upload that ends."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from syncd.receiver.disk import ARRIVED
+from syncd.receiver.listing import MOST, arrived
+from tests.receiver.conftest import Start, sha256
+
+READABLE = 1024 * 1024  # bytes of an answer that a client keeps
+
+
+def read(told: dict) -> list[int] | None:
+    """Return the chunks that an answer lists in either way."""
+    if "uploaded_ranges" in told:
+        assert "uploaded_chunks" not in told
+        return [index for first, last in told["uploaded_ranges"] for index in range(first, last + 1)]
+    return told.get("uploaded_chunks")
+
+
+def marks_of(indices: list[int]) -> bytes:
+    marks = bytearray(max(indices, default=-1) + 1)
+    for index in indices:
+        marks[index] = ARRIVED[0]
+    return bytes(marks)
+
+
+MANY = 1_000_000
+CASES = {
+    "none": ([], "uploaded_chunks"),
+    "the last": ([MANY - 1], "uploaded_chunks"),
+    "as many as are listed": (list(range(7, 7 + MOST)), "uploaded_chunks"),
+    "as many, apart": (list(range(MANY - 2 * MOST, MANY, 2)), "uploaded_chunks"),
+    "one more": (list(range(MOST + 1)), "uploaded_ranges"),
+    "all": (list(range(MANY)), "uploaded_ranges"),
+    "all but one": ([index for index in range(MANY) if index != 5], "uploaded_ranges"),
+    "as many ranges": ([index for index in range(MANY - 3 * MOST, MANY) if index % 3], "uploaded_ranges"),
+    "every other": (list(range(0, MANY, 2)), None),
+    "one range more": (list(range(0, 2 * MOST + 2, 2)), None),
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_what_has_arrived_is_told_in_few_bytes(what: str) -> None:
+    indices, field = CASES[what]
+    told = arrived(marks_of(indices))
+    assert told["chunks_uploaded"] == len(indices)
+    assert set(told) == {"chunks_uploaded"} | ({field} if field else set())
+    assert read(told) == (indices if field else None)
+    assert len(json.dumps(told)) < READABLE / 4
+
+
+def test_any_pattern_is_told_right() -> None:
+    dice = random.Random(5)
+    for share in (0.001, 0.01, 0.5, 0.99, 0.999):
+        indices = [index for index in range(30_000) if dice.random() < share]
+        assert read(arrived(marks_of(indices))) == indices
+
+
+async def test_an_upload_of_very_many_chunks_goes_on_after_a_restart(start: Start, folder: Path) -> None:
+    """200,000 chunks of 16 bytes, all but two of which came before the receiver was started again."""
+    data = random.Random(6).randbytes(200_000 * 16)
+    task = await (await start()).task(data, 16)
+    upload = folder / "files/unfinished" / task
+    (upload / "data").write_bytes(data)
+    (upload / "arrived").write_bytes(marks_of([index for index in range(200_000) if index not in (5, 199_999)]))
+    caller = await start()
+    told = await (await caller.resume(task)).json()
+    assert (told["chunks_count"], told["chunks_uploaded"]) == (200_000, 199_998)
+    assert told["uploaded_ranges"] == [[0, 4], [6, 199_998]]
+    for index in (5, 199_999):
+        assert (await caller.chunk(task, index, data[index * 16 : index * 16 + 16])).status == 200
+    assert (await caller.complete(task)).status == 200
+    assert (await caller.call("GET", f"/api/files/{sha256(data)}")).body == data
+    told = await (await caller.resume(task)).json()
+    assert (told["chunks_uploaded"], told["uploaded_ranges"]) == (200_000, [[0, 199_999]])

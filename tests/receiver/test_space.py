@@ -1,0 +1,305 @@
+"""The quota and the reserve: nothing is stored beyond either, and what is dropped counts no more."""
+
+import asyncio
+import os
+import random
+import shutil
+import subprocess
+import threading
+from collections import namedtuple
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from syncd.receiver import disk
+from syncd.receiver.settings import GIB, MIB
+from syncd.receiver.space import usual_reserve
+from tests.receiver.conftest import Answer, Caller, Clock, Start, cut, sha256, tree, until
+
+Disk = namedtuple("Disk", "total used free")
+KB = 1000
+
+
+def data_of(number: int, size: int = KB) -> bytes:
+    return random.Random(number).randbytes(size)
+
+
+def text_of(number: int, size: int = KB) -> str:
+    return data_of(number, size).hex()[:size]
+
+
+async def send_direct(caller: Caller, data: bytes, **fields: str) -> Answer:
+    form = aiohttp.FormData(fields)
+    form.add_field("file", data, filename="a.png", content_type="image/png")
+    return await caller.call("POST", "/api/files/upload/direct", data=form)
+
+
+async def send_image(caller: Caller, text: str) -> Answer:
+    answer = await caller.register(text, len(text))
+    return answer if answer.status != 201 else await caller.image_chunk(sha256(text.encode()), 0, text)
+
+
+async def refusal(answer: Answer) -> str:
+    """Return the message of a 507, in the shape of either API."""
+    assert answer.status == 507, answer.body
+    body = await answer.json()
+    assert body["code"] in ("507", "QUOTA_REACHED", "STORAGE_FULL")
+    return body["message"]
+
+
+def stored(folder: Path) -> int:
+    """Return the bytes of all content, that of unfinished uploads in full."""
+    return sum(path.stat().st_size for path in folder.rglob("data"))
+
+
+async def used(caller: Caller) -> int:
+    return (await caller.counters())["stored_bytes"]
+
+
+async def test_finished_and_unfinished_content_of_both_apis_count_together(start: Start, folder: Path) -> None:
+    caller = await start(quota=4 * KB)
+    assert (await send_direct(caller, data_of(1))).status == 200
+    assert (await send_image(caller, text_of(2))).status == 201
+    await caller.task(data_of(3), 100)
+    assert (await caller.register(text_of(4), 100)).status == 201
+    for _ in range(2):
+        assert await used(caller) == stored(folder) == 4 * KB
+        for answer in (
+            await caller.create(b"x"),
+            await caller.register("x", 1),
+            await send_direct(caller, b"x"),
+            await send_image(caller, "x"),
+        ):
+            assert "4000 bytes at most (--quota): with 4000 bytes used" in await refusal(answer)
+        caller = await start(quota=4 * KB)
+    caller = await start(quota=4 * KB + 1)
+    assert (await send_direct(caller, b"x")).status == 200
+    await refusal(await send_direct(caller, b"y"))
+
+
+async def test_an_upload_that_could_begin_can_end(start: Start) -> None:
+    """Its bytes have their place from the start, whatever others send meanwhile."""
+    caller = await start(quota=3 * KB)
+    data = data_of(1, 2 * KB)
+    task = await caller.task(data, KB)
+    assert (await send_direct(caller, data_of(2))).status == 200
+    await refusal(await send_direct(caller, data_of(3)))
+    for index, piece in enumerate(cut(data, KB)):
+        assert (await caller.chunk(task, index, piece)).status == 200
+    assert (await caller.complete(task)).status == 200
+    assert await used(caller) == 3 * KB
+
+
+@pytest.mark.parametrize("kind", ["create", "direct", "register"])
+async def test_uploads_at_once_do_not_exceed_it_together(start: Start, folder: Path, kind: str) -> None:
+    caller = await start(quota=10 * KB)
+    calls = {
+        "create": lambda number: caller.create(data_of(number)),
+        "direct": lambda number: send_direct(caller, data_of(number)),
+        "register": lambda number: caller.register(text_of(number), KB),
+    }
+    answers = await asyncio.gather(*(calls[kind](number) for number in range(30)))
+    assert sorted(answer.status for answer in answers) == [201 if kind == "register" else 200] * 10 + [507] * 20
+    assert stored(folder) == 10 * KB == await used(caller)
+
+
+async def test_what_is_here_already_needs_no_room(start: Start) -> None:
+    caller = await start(quota=KB)
+    data = data_of(1)
+    assert (await send_direct(caller, data)).status == 200
+    assert (await (await caller.create(data)).json())["file_exists"] is True
+    assert (await send_direct(caller, data)).status == 200
+    assert (await send_direct(caller, b"x" * KB, hash=sha256(data))).status == 507
+    assert await used(caller) == KB
+
+
+async def test_a_quota_that_was_lowered_takes_nothing_away(start: Start) -> None:
+    data = data_of(1)
+    await send_direct(await start(), data)
+    caller = await start(quota=10)
+    assert (await caller.call("GET", f"/api/files/{sha256(data)}")).body == data
+    await refusal(await send_direct(caller, b"x"))
+
+
+async def test_what_is_dropped_counts_no_more(start: Start, clock: Clock, folder: Path) -> None:
+    caller = await start(quota=3 * KB, unfinished_age=3600)
+
+    async def is_free() -> bool:
+        return await used(caller) == stored(folder) == 0
+
+    # a wrong hash, in one request and in chunks, of a file and of an image
+    assert (await send_direct(caller, data_of(1), hash=sha256(b"other"))).status == 400
+    task = await caller.task(data_of(2), KB, hash=sha256(b"other"))
+    await caller.chunk(task, 0, data_of(2))
+    assert (await caller.complete(task)).status == 400
+    await caller.register(text_of(3), KB)
+    assert (await caller.image_chunk(sha256(text_of(3).encode()), 0, text_of(4))).status == 400
+    assert await is_free()
+
+    # the same content twice at once
+    tasks = [await caller.task(data_of(5), KB) for _ in range(3)]
+    for task in tasks:
+        await caller.chunk(task, 0, data_of(5))
+    assert {(await caller.complete(task)).status for task in tasks} == {200}
+    assert await used(caller) == stored(folder) == KB
+    (folder / "files/finished" / sha256(data_of(5)) / "data").write_bytes(bytes(KB))
+    assert (await (await caller.create(data_of(5))).json())["file_exists"] is False  # it was damaged
+    assert await used(caller) == stored(folder) == KB
+
+    # an upload that rests, and a file that expires
+    moment = datetime.fromtimestamp(clock() + 3000, UTC).isoformat()
+    assert (await send_direct(caller, data_of(6), expired_at=moment)).status == 200
+    clock.ahead = 4000
+    caller = await start(quota=3 * KB, unfinished_age=0.2)
+    await until(is_free)
+
+
+async def test_what_fails_on_the_disk_counts_no_more(start: Start, folder: Path, monkeypatch) -> None:
+    caller = await start(quota=3 * KB)
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", fail)
+        assert (await send_direct(caller, data_of(1))).status == 500
+        assert (await caller.create(data_of(1))).status == 500
+        assert (await caller.register(text_of(1), KB)).status == 500
+    assert await used(caller) == stored(folder) == 0
+    assert not tree(folder / "files/building")
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_after_anything_the_count_is_what_is_stored(start: Start, clock: Clock, folder: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    caller = await start(quota=8 * KB, unfinished_age=3600)
+    tasks: list[tuple[str, bytes]] = []
+
+    async def step() -> None:
+        data = data_of(dice.randrange(6), dice.choice([500, KB]))
+        terms = {}
+        if dice.random() < 0.3:
+            terms["expired_at"] = datetime.fromtimestamp(clock() + dice.randrange(1, 7200), UTC).isoformat()
+        what = dice.randrange(5)
+        if what == 0:
+            await send_direct(caller, data, **terms)
+        elif what == 1:
+            told = await (await caller.create(data, **terms)).json()
+            tasks.extend([(told["task_id"], data)] if "task_id" in told else [])
+        elif what in (2, 3) and tasks:
+            task, data = tasks.pop(dice.randrange(len(tasks)))
+            await caller.chunk(task, 0, data if dice.random() < 0.8 else bytes(len(data)))
+            await caller.complete(task)
+        elif what == 4:
+            await send_image(caller, data.hex()[: len(data)])
+
+    for _ in range(60):
+        await asyncio.gather(*(step() for _ in range(dice.choice([1, 1, 4]))))
+        if dice.random() < 0.1:
+            clock.ahead += dice.randrange(4000)
+        if dice.random() < 0.1:
+            caller = await start(quota=8 * KB, unfinished_age=3600)
+        assert await used(caller) == stored(folder) <= 8 * KB
+
+
+# The reserve.
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Set how much of the disk is free: `free[0]` of 1000 GiB."""
+    told = [100 * GIB]
+
+    def usage(_: str) -> Disk:
+        return Disk(1000 * GIB, 0, told[0])
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    return told
+
+
+async def test_the_reserve_is_left_free_by_both_apis(start: Start, free, folder: Path) -> None:
+    caller = await start(reserve=GIB)
+    data, text = data_of(1, 2 * KB), text_of(2, 2 * KB)
+    task = await caller.task(data, KB)
+    assert (await caller.register(text, KB)).status == 201
+    sha = sha256(text.encode())
+    free[0] = GIB + KB - 1  # others have filled it meanwhile
+    for answer in (
+        await caller.create(data_of(3)),
+        await caller.chunk(task, 0, data[:KB]),
+        await send_direct(caller, data_of(3)),
+        await caller.register(text_of(3), KB),
+        await caller.image_chunk(sha, 0, text[:KB]),
+    ):
+        message = await refusal(answer)
+        assert message.startswith(
+            f"This receiver leaves {GIB} bytes of its disk free (--reserve): with {free[0]} bytes"
+        )
+    assert stored(folder) == 4 * KB  # only what had begun
+    free[0] += 1
+    for index, piece in enumerate(cut(data, KB)):
+        assert (await caller.chunk(task, index, piece)).status == 200
+    for index, piece in enumerate(cut(text, KB)):
+        assert (await caller.image_chunk(sha, index, piece)).status == 201
+    assert (await caller.complete(task)).status == 200
+    assert (await send_direct(caller, data_of(3))).status == 200
+    assert (await caller.create(data_of(4, KB + 1))).status == 507
+
+
+async def test_what_is_being_written_is_not_free(start: Start, free, monkeypatch) -> None:
+    caller = await start(reserve=GIB)
+    tasks = [await caller.task(data_of(number), KB) for number in range(2)]
+    free[0] = GIB + KB
+    write_chunk, entered, go_on = disk.write_chunk, threading.Event(), threading.Event()
+
+    def held_up(*paths: str, **chunk) -> bool:
+        entered.set()
+        assert go_on.wait(10)
+        return write_chunk(*paths, **chunk)
+
+    monkeypatch.setattr(disk, "write_chunk", held_up)
+    first = asyncio.create_task(caller.chunk(tasks[0], 0, data_of(0)))
+    assert await asyncio.to_thread(entered.wait, 10)
+    await refusal(await caller.chunk(tasks[1], 0, data_of(1)))
+    go_on.set()
+    assert (await first).status == 200
+    assert (await caller.chunk(tasks[1], 0, data_of(1))).status == 200
+
+
+async def test_a_disk_that_tells_nothing_is_not_full(start: Start, monkeypatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(0, 0, 0))
+    caller = await start(reserve=GIB)
+    assert (await send_direct(caller, data_of(1))).status == 200
+
+
+@pytest.mark.parametrize(("total", "reserve"), [(1000 * GIB, GIB), (20 * GIB, GIB), (10 * GIB, GIB // 2), (0, 0)])
+def test_the_usual_reserve_is_one_gib_or_a_twentieth(monkeypatch, tmp_path, total: int, reserve: int) -> None:
+    asked = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or Disk(total, 0, 0))
+    assert usual_reserve(str(tmp_path / "still/to be made")) == reserve
+    assert asked == [str(tmp_path)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 4 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.unix
+async def test_a_small_disk_is_filled_to_its_reserve(start: Start, small_disk: Path) -> None:
+    """A real file system, and uploads at once."""
+    caller = await start(folder=str(small_disk), reserve=2 * MIB)
+    answers = await asyncio.gather(*(send_direct(caller, data_of(number, 200_000)) for number in range(20)))
+    statuses = [answer.status for answer in answers]
+    assert set(statuses) == {200, 507}
+    assert 3 < statuses.count(200) < 11
+    assert shutil.disk_usage(small_disk).free >= 2 * MIB
+    assert {(await answer.json())["code"] for answer in answers if answer.status == 507} == {"STORAGE_FULL"}
