@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from syncd.control.api import make_app
+from syncd.control.connection import Connection
 from syncd.control.steering import Steering
 
 IDLE_TIMEOUT = 30.0
@@ -40,14 +41,20 @@ class SocketInUse(Exception):  # noqa: N818 - it says what is the case
 
 
 def make_runner(steering: Steering, *middlewares: Middleware) -> web.AppRunner:
-    """Return what serves the control API on connections of this machine."""
-    return web.AppRunner(
-        make_app(steering, *middlewares),
+    """Return what has the control API for connections of this machine, each made by :func:`make_connection`."""
+    return web.AppRunner(make_app(steering, *middlewares), shutdown_timeout=1.0)
+
+
+def make_connection(runner: web.AppRunner) -> Connection:
+    """Return what serves the next connection; belongs to the running loop, after the runner's ``setup``."""
+    assert isinstance(runner.server, web.Server)
+    return Connection(
+        runner.server,
+        loop=asyncio.get_running_loop(),
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=IDLE_TIMEOUT,
         logger=_http_log,
-        shutdown_timeout=1.0,
         tcp_keepalive=False,
     )
 
@@ -57,7 +64,7 @@ class ControlServer:
 
     def __init__(self, steering: Steering, socket_path: str | os.PathLike[str], *, group: int | None = None) -> None:
         """``group`` is the number of the group whose members may come in too."""
-        self._path = os.fspath(socket_path)
+        self.path = os.fspath(socket_path)
         self._group = group
         self._runner = make_runner(steering, _only(group))
         self._server: asyncio.Server | None = None
@@ -65,17 +72,18 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen. Raises :class:`SocketInUse`, or OSError where the folder can't be written."""
-        listening = _bind(self._path, self._group)
-        self._inode = os.stat(self._path).st_ino
+        listening = _bind(self.path, self._group)
+        self._inode = os.stat(self.path).st_ino
         await self._runner.setup()
-        assert self._runner.server is not None
-        self._server = await asyncio.get_running_loop().create_unix_server(self._runner.server, sock=listening)
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            lambda: make_connection(self._runner), sock=listening
+        )
 
     async def stop(self) -> None:
         """Listen no more, let the answers in the making go out, and remove the socket if it is still ours."""
         with contextlib.suppress(FileNotFoundError):
-            if self._inode == os.stat(self._path).st_ino:
-                os.unlink(self._path)
+            if self._inode == os.stat(self.path).st_ino:
+                os.unlink(self.path)
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
