@@ -63,6 +63,7 @@ def test_status_in_words(ctl):
     assert "drive  online  http://127.0.0.1:4444" in out
     assert "3 queued, 2 uploading, 115 done\n  1.0 MiB to send, 512 KiB/s, 2 s left" in out
     assert "failed" not in out
+    assert "stored" not in out
 
 
 def test_a_daemon_of_another_version_is_told_apart(ctl, daemon):
@@ -92,8 +93,10 @@ def test_status_says_what_to_do(ctl, daemon):
         ],
         "jobs": {**STATUS["jobs"], "failed": 2},
         "eta_seconds": None,
+        "store_blocked": "/srv/syncd.db: the job store was deleted: put it back",
     }
     out = ctl("status").out
+    assert "nothing can be stored, so all waits: /srv/syncd.db: the job store was deleted: put it back\n" in out
     assert "nothing is uploaded until: syncd ctl start" in out
     assert "is it mounted?" in out
     assert "drive  offline, next try in 8 s" in out

@@ -51,7 +51,7 @@ async def test_a_subscriber_that_never_reads_is_dropped_and_its_place_is_free(se
             return not daemon.hub.wanted("log")
 
         await until(dropped)
-        assert not connections(server)
+        await until(lambda: not connections(server))
     (event,) = [event for event in logged if event["event"] == "control.dropped"]
     assert (event["path"], event["seconds"]) == ("/v1/events", 0.5)
     daemon.hub.subscribe()  # does not raise
