@@ -25,6 +25,8 @@ IDLE_TIMEOUT = 30.0
 """Seconds that a connection may say nothing."""
 LOOK = 2.0
 """Seconds between two looks at whether the socket is still at its path."""
+BACKLOG = 100
+"""Connections that wait to be accepted."""
 PATH_LIMIT = 107
 """Bytes that Linux takes in the address of a Unix socket."""
 
@@ -105,7 +107,7 @@ class ControlServer:
 
     async def _listen(self, listening: socket.socket) -> None:
         self._server = await asyncio.get_running_loop().create_unix_server(
-            lambda: make_connection(self._runner), sock=listening
+            lambda: make_connection(self._runner), sock=listening, backlog=BACKLOG
         )
 
     async def _watch(self) -> None:
@@ -120,7 +122,7 @@ class ControlServer:
         try:
             listening = self._bind()
         except (SocketInUse, OSError) as error:
-            reason = str(error)
+            reason = str(error) if isinstance(error, SocketInUse) else _reason(error, self.path)
             if reason != self._trouble:
                 log.error("control.socket_failed", path=displayed(self.path), reason=reason)  # noqa: TRY400 - it says all
             self._trouble = reason
@@ -139,6 +141,11 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_dev, info.st_ino
+
+
+def _reason(error: OSError, path: str) -> str:
+    where = displayed(os.fsdecode(error.filename or path))
+    return f"{where}: {error.strerror or error}: make the folder again as it was, or restart the daemon"
 
 
 def _only(group: int | None) -> Middleware:
@@ -185,6 +192,7 @@ def _bind(path: str, group: int | None) -> socket.socket:
         # Linux makes the file with the mode of the socket itself: there is no moment at which it is more open.
         os.fchmod(bound.fileno(), 0o600)
         bound.bind(path)
+        bound.listen(BACKLOG)  # at once: until then it looks as if a dead process had left it
         _open_to(group, path, 0o660)
         bound.setblocking(False)
     except SocketInUse:

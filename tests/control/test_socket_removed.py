@@ -110,6 +110,12 @@ async def test_a_socket_of_another_process_is_not_taken_from_it(path):
     assert await answers(path)
 
 
+def test_a_new_socket_looks_alive_from_its_first_moment(tmp_path):
+    """Else a daemon that makes its own anew would take it for one that a dead process left."""
+    with module._bind(str(tmp_path / "control.sock"), None), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "control.sock"))
+
+
 async def test_a_file_in_its_place_is_left_alone(path):
     with capture_logs() as logged:
         path.unlink()
@@ -120,6 +126,18 @@ async def test_a_file_in_its_place_is_left_alone(path):
     assert path.read_text() == "precious"
     path.unlink()
     await until(path.is_socket)
+
+
+async def test_a_folder_that_cannot_be_made_is_told_and_tried_again(path):
+    with capture_logs() as logged:
+        shutil.rmtree(path.parent)
+        path.parent.write_text("in the way")
+        await until(lambda: named(logged, "control.socket_failed"))
+    (event,) = named(logged, "control.socket_failed")
+    assert event["reason"] == (f"{path.parent}: File exists: make the folder again as it was, or restart the daemon")
+    path.parent.unlink()
+    await until(path.is_socket)
+    assert await answers(path)
 
 
 async def test_a_dead_socket_in_its_place_is_replaced(path):
