@@ -15,12 +15,14 @@ from syncd import __version__
 from syncd.cli import ctl_view, words
 from syncd.cli.faults import Exit, Fault, bad_config
 from syncd.cli.options import config_option, examples, json_option
+from syncd.cli.unreachable import explain
 from syncd.config import light
 from syncd.config.errors import ConfigError
-from syncd.control.client import RESTART, ControlClient, Denied, NoAnswer, NotRunning, Refused
+from syncd.control.client import RESTART, ControlClient, Denied, HungUp, NoAnswer, NotRunning, Refused
 from syncd.control.steering import Job, JobQuery, LogQuery
 from syncd.control.targets import Target
 from syncd.core.states import State
+from syncd.host.lock import holder
 
 PAGE = 1000
 """Jobs asked for at once."""
@@ -39,12 +41,31 @@ ENDING = 15.0
 @click.pass_context
 def command(ctx: click.Context, config: str | None, socket: str | None) -> None:
     """Talk to the running daemon."""
-    ctx.obj = lambda: ControlClient(socket or _socket_of(config))
+    ctx.obj = lambda: _daemon(config, socket)
 
 
-def _socket_of(config: str | None) -> str:
+class _Daemon(ControlClient):
+    """The client, and what the machine knows of a daemon that does not answer."""
+
+    def __init__(self, socket_path: str, state_dir: str | None) -> None:
+        super().__init__(socket_path)
+        self.state_dir = state_dir
+        """None where only the socket is known."""
+
+    def holder(self) -> int | None:
+        """Return the pid of the process that holds the state folder; None if there is none, or it can't be told."""
+        try:
+            return None if self.state_dir is None else holder(self.state_dir)
+        except OSError:
+            return None
+
+
+def _daemon(config: str | None, socket: str | None) -> _Daemon:
+    if socket:
+        return _Daemon(socket, None)
     try:
-        return str(light.control_socket(light.find(config)))
+        path = light.find(config)
+        return _Daemon(str(light.control_socket(path)), str(light.state_dir(path)))
     except ConfigError as error:
         raise bad_config(error) from None
 
@@ -56,7 +77,7 @@ def _asks(name: str) -> Callable[[Callable[..., int | None]], click.Command]:
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> int | None:
             client = click.get_current_context().obj()
-            with _faults(), _other_versions(client):
+            with _faults(client), _other_versions(client):
                 return function(client, *args, **kwargs)
 
         return command.command(name)(run)
@@ -78,11 +99,15 @@ def _other_versions(client: ControlClient) -> Iterator[None]:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _faults(client: _Daemon) -> Iterator[None]:
     try:
         yield
-    except NotRunning as error:
+    except HungUp as error:
         raise Fault(str(error), code=Exit.NOT_RUNNING) from None
+    except NotRunning as error:
+        found = client.state_dir and explain(client.socket_path, client.state_dir)
+        code = Exit.UNAVAILABLE if found and found.runs else Exit.NOT_RUNNING
+        raise Fault(str(found or error), code=code) from None
     except Denied as error:
         raise Fault(str(error), code=Exit.DENIED) from None
     except NoAnswer as error:
@@ -219,16 +244,18 @@ def open_dashboard(client: ControlClient, *, printed: bool) -> None:
 
 
 @_asks("shutdown")
-def shutdown(client: ControlClient) -> int:
+def shutdown(client: _Daemon) -> int:
     """End the daemon, in order; returns when it has ended."""
+    pid = client.holder()
     client.shutdown()
     deadline = time.monotonic() + ENDING
     while time.monotonic() < deadline:
         try:
             client.status()
         except (NotRunning, NoAnswer):
-            click.echo("ended")
-            return Exit.OK
+            if pid is None or client.holder() != pid:
+                click.echo("ended")
+                return Exit.OK
         time.sleep(0.05)
     raise Fault(f"the daemon is still ending after {ENDING:g} s: see its log", code=Exit.FAILED)
 

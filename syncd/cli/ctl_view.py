@@ -39,6 +39,8 @@ def status(document: Status) -> Iterator[str]:
         yield f"  {RESTART}"
     if document["state"] == "stopped":
         yield "  nothing is uploaded until: syncd ctl start"
+    if blocked := document.get("store_blocked"):  # a daemon of an earlier version does not tell
+        yield f"  nothing can be stored, so all waits: {clean(blocked)}"
     yield ""
     yield click.style("Folders", bold=True)
     for folder in document["folders"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from syncd import __version__
 from syncd.cli import words
 from syncd.cli.finding import Finding
+from syncd.cli.unreachable import explain
 from syncd.config import paths
 from syncd.config.load import Loaded
 from syncd.config.model import Address, Config, Control
@@ -89,6 +90,10 @@ def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
     try:
         status = ControlClient(config.control.socket, timeout=5).status()
     except NotRunning:
+        found = explain(config.control.socket, config.state_dir)
+        if found is not None:
+            yield Finding(level="warn", where="daemon", what=found.what, advice=found.advice)
+            return
         yield Finding(level="ok", where="daemon", what="is not running", advice=f"start it with: {start}")
         if config.control.dashboard is not None:
             yield _check_dashboard(config.control.dashboard)

@@ -47,9 +47,17 @@ def control_socket(path: Path) -> Path:
     socket = control.get("socket") if isinstance(control, dict) else None
     if socket is not None:
         return _checked(document, _path(document, _SOCKET, socket))
-    state_dir = document.data.get("state_dir")
-    explicit = None if state_dir is None else _path(document, ("state_dir",), state_dir)
-    return _checked(document, paths.control_socket(explicit, path))
+    return _checked(document, paths.control_socket(_explicit_state_dir(document), path))
+
+
+def state_dir(path: Path) -> Path:
+    """Where the daemon of this configuration file has its state. ConfigError when the file does not tell."""
+    return _explicit_state_dir(read(path)) or paths.state_dir(path)
+
+
+def _explicit_state_dir(document: Document) -> Path | None:
+    named = document.data.get("state_dir")
+    return None if named is None else _path(document, ("state_dir",), named)
 
 
 def _path(document: Document, key: KeyPath, value: Any) -> Path:

@@ -39,6 +39,10 @@ class NotRunning(ControlError):  # noqa: N818 - it says what is the case
     """Nobody listens."""
 
 
+class HungUp(NotRunning):
+    """The daemon was there, and has ended or closed the connection."""
+
+
 class Denied(ControlError):  # noqa: N818 - it says what is the case
     """This user may not."""
 

@@ -13,9 +13,8 @@ from typing import Any
 import pywintypes
 import win32con
 import win32pipe
-from aiohttp import web
 
-from syncd.control.server import SocketInUse, make_runner
+from syncd.control.server import SocketInUse, make_connection, make_runner
 from syncd.control.steering import Steering
 from syncd.host import private
 
@@ -57,13 +56,12 @@ class PipeServer:
         The loop's own server of pipes would let every user read.
         """
         loop: Any = asyncio.get_running_loop()
-        assert isinstance(self._runner.server, web.Server)
         try:
             while True:
                 with contextlib.suppress(BrokenPipeError):  # who came is gone already
                     await loop._proactor.accept_pipe(waiting)  # noqa: SLF001 - there is no other way in
                 opened, waiting = waiting, self._instance()
-                loop._make_duplex_pipe_transport(opened, self._runner.server())  # noqa: SLF001 - as above
+                loop._make_duplex_pipe_transport(opened, make_connection(self._runner))  # noqa: SLF001 - as above
         finally:
             waiting.close()
 

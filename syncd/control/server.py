@@ -4,7 +4,6 @@ The daemon's own user and root, and the members of one group if the configuratio
 """
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -12,15 +11,22 @@ import socket
 import stat
 import struct
 
+import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from syncd.control.api import make_app
+from syncd.control.connection import Connection
 from syncd.control.steering import Steering
+from syncd.core.names import displayed
 
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may say nothing."""
+LOOK = 2.0
+"""Seconds between two looks at whether the socket is still at its path."""
+BACKLOG = 100
+"""Connections that wait to be accepted."""
 PATH_LIMIT = 107
 """Bytes that Linux takes in the address of a Unix socket."""
 
@@ -29,6 +35,8 @@ _PEER_GROUPS = 59
 _MANY = 1024
 """Bytes that Python takes from a socket option at most: the numbers of 256 groups."""
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid, as SO_PEERCRED tells them
+
+log = structlog.get_logger(__name__)
 
 _http_log = logging.getLogger("syncd.control.http")
 _http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError))
@@ -40,45 +48,104 @@ class SocketInUse(Exception):  # noqa: N818 - it says what is the case
 
 
 def make_runner(steering: Steering, *middlewares: Middleware) -> web.AppRunner:
-    """Return what serves the control API on connections of this machine."""
-    return web.AppRunner(
-        make_app(steering, *middlewares),
+    """Return what has the control API for connections of this machine, each made by :func:`make_connection`."""
+    return web.AppRunner(make_app(steering, *middlewares), shutdown_timeout=1.0)
+
+
+def make_connection(runner: web.AppRunner) -> Connection:
+    """Return what serves the next connection; belongs to the running loop, after the runner's ``setup``."""
+    assert isinstance(runner.server, web.Server)
+    return Connection(
+        runner.server,
+        loop=asyncio.get_running_loop(),
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=IDLE_TIMEOUT,
         logger=_http_log,
-        shutdown_timeout=1.0,
         tcp_keepalive=False,
     )
 
 
 class ControlServer:
-    """Serves the control API on ``socket_path`` from :meth:`start` to :meth:`stop`."""
+    """Serves the control API on ``socket_path`` from :meth:`start` to :meth:`stop`.
+
+    A socket that somebody removes meanwhile is bound anew at its path; connections that exist stay.
+    """
 
     def __init__(self, steering: Steering, socket_path: str | os.PathLike[str], *, group: int | None = None) -> None:
         """``group`` is the number of the group whose members may come in too."""
-        self._path = os.fspath(socket_path)
+        self.path = os.fspath(socket_path)
         self._group = group
         self._runner = make_runner(steering, _only(group))
         self._server: asyncio.Server | None = None
-        self._inode: int | None = None
+        self._bound: tuple[int, int] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._trouble: str | None = None
 
     async def start(self) -> None:
         """Listen. Raises :class:`SocketInUse`, or OSError where the folder can't be written."""
-        listening = _bind(self._path, self._group)
-        self._inode = os.stat(self._path).st_ino
+        listening = self._bind()
         await self._runner.setup()
-        assert self._runner.server is not None
-        self._server = await asyncio.get_running_loop().create_unix_server(self._runner.server, sock=listening)
+        await self._listen(listening)
+        self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Listen no more, let the answers in the making go out, and remove the socket if it is still ours."""
-        with contextlib.suppress(FileNotFoundError):
-            if self._inode == os.stat(self._path).st_ino:
-                os.unlink(self._path)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._bound is not None and self._bound == _identity(self.path):
+            os.unlink(self.path)
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
+
+    def _bind(self) -> socket.socket:
+        bound = _bind(self.path, self._group)
+        self._bound = _identity(self.path)
+        return bound
+
+    async def _listen(self, listening: socket.socket) -> None:
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            lambda: make_connection(self._runner), sock=listening, backlog=BACKLOG
+        )
+
+    async def _watch(self) -> None:
+        """Bind anew whenever the path leads to our socket no more. As it is held open, its inode is no other's."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if _identity(self.path) != self._bound:
+                await self._replace()
+
+    async def _replace(self) -> None:
+        """Bind anew, by the rules of the start; log once why that can't be."""
+        try:
+            listening = self._bind()
+        except (SocketInUse, OSError) as error:
+            reason = str(error) if isinstance(error, SocketInUse) else _reason(error, self.path)
+            if reason != self._trouble:
+                log.error("control.socket_failed", path=displayed(self.path), reason=reason)  # noqa: TRY400 - it says all
+            self._trouble = reason
+            return
+        self._trouble = None
+        if self._server is not None:
+            self._server.close()  # what was accepted by it goes on
+        await self._listen(listening)
+        log.warning("control.socket_recreated", path=displayed(self.path))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return device and inode of what is at ``path``; None if nothing can be seen there."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _reason(error: OSError, path: str) -> str:
+    where = displayed(os.fsdecode(error.filename or path))
+    return f"{where}: {error.strerror or error}: make the folder again as it was, or restart the daemon"
 
 
 def _only(group: int | None) -> Middleware:
@@ -125,6 +192,7 @@ def _bind(path: str, group: int | None) -> socket.socket:
         # Linux makes the file with the mode of the socket itself: there is no moment at which it is more open.
         os.fchmod(bound.fileno(), 0o600)
         bound.bind(path)
+        bound.listen(BACKLOG)  # at once: until then it looks as if a dead process had left it
         _open_to(group, path, 0o660)
         bound.setblocking(False)
     except SocketInUse:
@@ -162,12 +230,12 @@ def _clear(path: str) -> None:
     if not stat.S_ISSOCK(mode):
         raise SocketInUse(f"{path} is there and not a socket: remove it, or set control.socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
+        probe.setblocking(False)  # connects at once, or the other end has let too many wait
         try:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
-        except TimeoutError:
+        except BlockingIOError:
             raise SocketInUse(f"{path} is held by a process that does not answer: end it first") from None
         else:
             raise SocketInUse(f"another daemon answers at {path}: stop it first, or set control.socket")

@@ -86,11 +86,13 @@ class Bytes(TypedDict):
 class Status(TypedDict):
     """The daemon as a whole. ``state``: ``running``, ``stopped``, ``stopping``; ``jobs`` counts them by state.
 
-    ``dashboard`` is the address of the page, null where there is none.
+    ``dashboard`` is the address of the page, null where there is none; ``store_blocked`` says in one line why nothing
+    can be stored, null where all can.
     """
 
     version: str
     state: str
+    store_blocked: str | None
     pid: int
     uptime_seconds: float
     folders: list[FolderStatus]

@@ -28,8 +28,9 @@ async def tell(request: web.Request, hub: Hub, kinds: list[str]) -> web.StreamRe
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):  # a page that was closed is no error
             await response.write(b"retry: 1000\n\n")
-            while block := await _next(listener):
+            while request.transport is not None and (block := await _next(listener)):
                 await response.write(block)
+                await request.writer.drain()  # so that what is not read waits in the listener's queue, which is bounded
                 await asyncio.sleep(PACE)
         return response
 

@@ -70,6 +70,7 @@ class DaemonSteering(api.Steering):
         return {
             "version": __version__,
             "state": daemon.state,
+            "store_blocked": daemon.rooms.store.blocked,
             "pid": os.getpid(),
             "uptime_seconds": round(daemon.uptime, 3),
             "folders": await self.folders(),

@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from syncd.control import connection
 from syncd.control.api import make_app
 from syncd.control.steering import NotFound, Steering
 from syncd.core.names import displayed
@@ -29,8 +30,6 @@ COOKIE_LIFE = 30 * 86_400
 """Seconds that a browser stays logged in."""
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may say nothing, or take to say what it wants."""
-REST_TIMEOUT = 60.0
-"""Seconds that the other end may take nothing of what is sent to it, where the kernel can watch for that."""
 MOST_CONNECTIONS = 400
 """Connections at a time: fifty pages with the six that a browser opens for each, and some."""
 
@@ -52,7 +51,7 @@ class _TurnAway(asyncio.Protocol):
         writable.close()
 
 
-class _Connection(web.RequestHandler):
+class _Connection(connection.Connection):
     """A connection whose answer to what is no HTTP, which no handler sees, has the headers of all answers too."""
 
     __slots__ = ()
@@ -158,7 +157,7 @@ def bind(host: str, port: int) -> socket.socket:
     listening = socket.create_server((host, port), family=family, backlog=128)
     listening.setblocking(False)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it from here
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(REST_TIMEOUT * 1000))
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(connection.STALL * 1000))
     return listening
 
 
@@ -183,7 +182,7 @@ def _bounded(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
         return _Connection(
             server,
             loop=loop,
-            access_log=None,  # type: ignore[arg-type] # off, as aiohttp's own runner has it; there are tickets in it
+            access_log=None,  # there are tickets in it
             auto_decompress=False,
             keepalive_timeout=IDLE_TIMEOUT,
             logger=_http_log,

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import time
 from types import TracebackType
 from typing import Self
 
-from syncd.host.plainly import PLAINLY, hold
+from syncd.host.plainly import PLAINLY, hold, is_held
 
 LOCK_NAME = "lock"
+PATIENCE = 0.2
+"""Seconds to wait for the lock: :func:`holder` takes it for a moment, to see whether it is free."""
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - it says what is the case
@@ -15,7 +18,8 @@ class AlreadyRunning(Exception):  # noqa: N818 - it says what is the case
 
     def __init__(self, state_dir: str, pid: int | None) -> None:
         who = f"another syncd (pid {pid})" if pid else "another syncd"
-        super().__init__(f"{who} uses {state_dir}: stop it first (syncd ctl shutdown), or set another state_dir")
+        stop = f"syncd ctl shutdown, or end process {pid}" if pid else "syncd ctl shutdown"
+        super().__init__(f"{who} uses {state_dir}: stop it first ({stop}), or set another state_dir")
         self.pid = pid
 
 
@@ -35,7 +39,7 @@ class StateLock:
         path = os.path.join(self._state_dir, LOCK_NAME)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | PLAINLY, 0o600)
         try:
-            hold(fd)
+            _hold(fd)
             os.ftruncate(fd, 0)
             os.write(fd, f"{os.getpid()}\n".encode())
         except BlockingIOError:
@@ -56,6 +60,34 @@ class StateLock:
                 os.ftruncate(self._fd, 0)
             os.close(self._fd)
             self._fd = None
+
+
+def holder(state_dir: str | os.PathLike[str]) -> int | None:
+    """Return the pid of the process that holds the state folder; None if there is none. Changes nothing.
+
+    OSError where this user may not look.
+    """
+    try:
+        fd = os.open(os.path.join(state_dir, LOCK_NAME), os.O_RDONLY | PLAINLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return _read_pid(fd) if is_held(fd) else None
+    finally:
+        os.close(fd)
+
+
+def _hold(fd: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            hold(fd)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PATIENCE / 10)
+        else:
+            return
 
 
 def _read_pid(fd: int) -> int | None:

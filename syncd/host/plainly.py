@@ -36,6 +36,14 @@ if sys.platform == "win32":
             raise BlockingIOError(errno.EWOULDBLOCK, "another process has it") from None
         finally:
             os.lseek(descriptor, at, os.SEEK_SET)
+
+    def is_held(descriptor: int) -> bool:
+        """Say whether another process holds an open file; the file is to be closed after that."""
+        try:
+            hold(descriptor)
+        except BlockingIOError:
+            return True
+        return False
 else:
     import fcntl
 
@@ -50,6 +58,14 @@ else:
     def hold(descriptor: int) -> None:
         """Have an open file for this process alone until it ends, however it ends; BlockingIOError if another has."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def is_held(descriptor: int) -> bool:
+        """Say whether another process holds an open file; the file is to be closed after that."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two who ask do not see each other
+        except BlockingIOError:
+            return True
+        return False
 
 
 def below(folder: str, path: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from syncd.store.errors import StoreDamaged, StoreError, StoreUnavailable
+from syncd.store.errors import StoreDamaged, StoreError, StoreMoved, StoreUnavailable
 
 BUSY_TIMEOUT = 1.0
 """Seconds that SQLite itself waits for a lock of another program."""
@@ -39,6 +39,7 @@ def engine(path: str, *, writing: bool) -> Engine:
             for pragma in ("journal_mode = WAL", "synchronous = FULL") if writing else ("query_only = ON",):
                 raw.execute(f"PRAGMA {pragma}")
             raw.execute("PRAGMA foreign_keys = ON")
+            raw.execute("PRAGMA temp_store = MEMORY")  # there may be no folder for temporary files
         except sqlite3.Error:
             raw.close()
             raise
@@ -62,7 +63,7 @@ def _code(error: Exception) -> int | None:
 
 def is_passing(error: Exception) -> bool:
     """Say whether it is an error of the machine, as a full disk, that the same work need not meet again."""
-    return _code(error) in _PASSING
+    return isinstance(error, StoreMoved) or _code(error) in _PASSING
 
 
 def translated(error: Exception, path: str) -> Exception:
@@ -70,8 +71,10 @@ def translated(error: Exception, path: str) -> Exception:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if _code(error) in _DAMAGE:
         return damaged(path, str(cause))
-    if is_passing(error):
-        return StoreUnavailable(f"{path}: the job store can't be used: {cause}: check the disk and the permissions")
+    if _code(error) in _PASSING:
+        name = getattr(cause, "sqlite_errorname", None)  # tells what the text does not: which call has failed
+        what = f"{cause} ({name})" if name else str(cause)
+        return StoreUnavailable(f"{path}: the job store can't be used: {what}: check the disk and the permissions")
     return error
 
 

@@ -2,10 +2,12 @@
 
 Whoever wants to write hands over a small unit of work and awaits it. The writer takes all units that wait into one
 transaction, so that a thousand files a second do not mean a thousand fsyncs, and answers when that is on the disk. A
-disk that is full or fails for a while delays the answers and loses nothing.
+disk that is full or fails for a while delays the answers and loses nothing. A file that is deleted or replaced does the
+same until it is back: nothing is answered that is not in the file at the path.
 """
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -18,7 +20,8 @@ from sqlalchemy import Connection
 
 from syncd.store import opening
 from syncd.store.connection import engine, is_passing, translated
-from syncd.store.errors import StoreClosed
+from syncd.store.errors import StoreClosed, StoreMoved
+from syncd.store.presence import OpenedFile
 from syncd.store.reader import Reader
 
 T = TypeVar("T")
@@ -27,6 +30,8 @@ BATCH = 500
 """Units that go into one transaction at most."""
 RETRY_DELAY = 1.0
 """Seconds until a batch that met a full disk is tried again."""
+LOOK = 5.0
+"""Seconds between two looks for the file where there is nothing to write."""
 STUCK = 60.0
 """A batch that takes more seconds than this means that the disk hangs."""
 
@@ -59,12 +64,14 @@ class Database:
         self._units: deque[_Unit] = deque()
         self._changed = threading.Condition()  # guards the units and the flag
         self._closing = False
-        self._blocked = False
+        self.blocked: str | None = None
+        """Why writes wait, in one line; None if they do not."""
+        self._file: OpenedFile | None = None
         self._busy_since: float | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
-        self._reader = Reader(path)
+        self._reader = Reader(path, self._moved)
 
     @classmethod
     async def open(
@@ -132,21 +139,24 @@ class Database:
         try:
             opening.prepare(self.path)
             with self.engine.connect() as connection:
+                self._file = OpenedFile(self.path)
                 self._call(_resolve, self._opened, None)
-                while batch := self._next_batch():
+                while batch := self._next_batch(connection):
                     self._call(_answer, self._loop, batch, self._write_batch(connection, batch))
         except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
             self._call(_resolve, self._opened, _Failed(error=translated(error, self.path)))
         finally:
             self._call(_resolve, self._ended, None)
 
-    def _next_batch(self) -> list[_Unit]:
-        """Wait for units; none means that the database is closed."""
-        with self._changed:
-            self._busy_since = None
-            self._changed.wait_for(lambda: self._units or self._closing)
-            self._busy_since = time.monotonic()
-            return [self._units.popleft() for _ in range(min(BATCH, len(self._units)))]
+    def _next_batch(self, connection: Connection) -> list[_Unit]:
+        """Wait for units, and look for the file meanwhile; none means that the database is closed."""
+        while True:
+            with self._changed:
+                self._busy_since = None
+                if self._changed.wait_for(lambda: self._units or self._closing, LOOK):
+                    self._busy_since = time.monotonic()
+                    return [self._units.popleft() for _ in range(min(BATCH, len(self._units)))]
+            self._heed(self._look(connection))
 
     def _write_batch(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
         """Try until it works, or the database is closed; return the units' results."""
@@ -160,22 +170,51 @@ class Database:
                 if not self._outwait(str(failure)):
                     return [_Failed(error=_closed())] * len(batch)
             else:
-                if self._blocked:
-                    self._blocked = False
-                    self._report(None)
-                return results
+                return results if self._is_kept(connection) else [_Failed(error=_closed())] * len(batch)
+
+    def _is_kept(self, connection: Connection) -> bool:
+        """Wait until what was committed is in the file at the path; False if it is not when the database is closed."""
+        while moved := self._moved():
+            if _checkpoint(connection) and not self._moved_file():
+                return True  # only the log is gone, and nothing that was in it
+            if not self._outwait(str(moved)):
+                return False
+        self._heed(None)
+        return True
+
+    def _look(self, connection: Connection) -> StoreMoved | None:
+        """Return what to say if the file or its log is not at its path any more.
+
+        What the log holds goes into the file then, wherever that is: it is whole without the log when it is put back.
+        """
+        moved = self._moved()
+        if moved:
+            _checkpoint(connection)
+        return moved
+
+    def _moved(self) -> StoreMoved | None:
+        return self._moved_file() or (self._file.log_moved() if self._file else None)
+
+    def _moved_file(self) -> StoreMoved | None:
+        return self._file.moved() if self._file else None
 
     def _outwait(self, message: str) -> bool:
         """Let some time pass; False if the database is being closed."""
-        if not self._blocked:
-            self._blocked = True
-            self._report(message)
+        self._heed(message)
         with self._changed:
             closing = self._changed.wait_for(lambda: self._closing, self._retry_delay)
         self._busy_since = time.monotonic()
         return not closing
 
+    def _heed(self, trouble: StoreMoved | str | None) -> None:
+        """Take note of why writes wait, or that they do not, and tell who asked for it when that begins and ends."""
+        before, self.blocked = self.blocked, None if trouble is None else str(trouble)
+        if (before is None) != (trouble is None):
+            self._report(self.blocked)
+
     def _transact(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
+        if moved := self._look(connection):
+            raise moved
         with connection.begin():
             return [self._run(connection, unit) for unit in batch]
 
@@ -200,6 +239,19 @@ class Database:
         """Have the loop call ``function``, unless the loop is gone."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *args)
+
+
+def _checkpoint(connection: Connection) -> bool:
+    """Put all that the log holds into the file that is open; say whether all of it is in there, and on the disk."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((busy, _, _),) = cursor.fetchall()
+    except sqlite3.Error:
+        return False
+    finally:
+        cursor.close()
+    return bool(busy == 0)
 
 
 # In the loop's thread.

@@ -17,5 +17,9 @@ class StoreUnavailable(StoreError):  # noqa: N818 - as above
     """The file can't be read or written: permission, a folder that is missing, an error of the disk."""
 
 
+class StoreMoved(StoreUnavailable):
+    """The file that is open is not the one at its path any more."""
+
+
 class StoreClosed(StoreError):  # noqa: N818 - as above
     """The store was closed before the work was done."""

@@ -74,6 +74,11 @@ class JobStore:
         """Say whether the store does its work: for a watchdog."""
         return self.database.alive
 
+    @property
+    def blocked(self) -> str | None:
+        """Return why writes wait, in one line; None if they do not."""
+        return self.database.blocked
+
     async def _write(self, work: Callable[[Work], T]) -> T:
         def unit(connection: Connection) -> tuple[T, list[Change]]:
             under_way = Work(connection=connection, now=self._clock())

@@ -127,6 +127,25 @@ scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
     return write
 
 
+HOLDER = """
+import sys
+from syncd.host.lock import StateLock
+with StateLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds the state folder ``state`` until its input ends, and has no socket."""
+    command = [sys.executable, "-c", HOLDER, tmp_path / "state"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
 @pytest.fixture
 def closed_port():
     with socket.socket() as bound:

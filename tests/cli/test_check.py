@@ -142,6 +142,14 @@ def test_it_makes_nothing(found, config, receiver, tmp_path):
     assert not (tmp_path / "state").exists()
 
 
+def test_a_daemon_whose_socket_is_missing_is_told_apart(found, config, receiver, holder):
+    code, seen = found(config(receiver))
+    daemon = seen["daemon"]
+    assert (code, daemon["level"]) == (0, "warn")
+    assert daemon["what"].startswith(f"syncd runs (pid {holder.pid}), but nobody listens at ")
+    assert "start it with" not in daemon["advice"]
+
+
 def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
     daemon = FakeDaemon()
     daemon.status_document = {**STATUS, "version": __version__}

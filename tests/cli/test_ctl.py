@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from syncd import __version__
+from syncd.cli import ctl as ctl_module
 from syncd.control.steering import JobQuery
 from syncd.core.states import State
 from tests.control.fake import STATUS, job
@@ -62,6 +63,7 @@ def test_status_in_words(ctl):
     assert "drive  online  http://127.0.0.1:4444" in out
     assert "3 queued, 2 uploading, 115 done\n  1.0 MiB to send, 512 KiB/s, 2 s left" in out
     assert "failed" not in out
+    assert "stored" not in out
 
 
 def test_a_daemon_of_another_version_is_told_apart(ctl, daemon):
@@ -91,8 +93,10 @@ def test_status_says_what_to_do(ctl, daemon):
         ],
         "jobs": {**STATUS["jobs"], "failed": 2},
         "eta_seconds": None,
+        "store_blocked": "/srv/syncd.db: the job store was deleted: put it back",
     }
     out = ctl("status").out
+    assert "nothing can be stored, so all waits: /srv/syncd.db: the job store was deleted: put it back\n" in out
     assert "nothing is uploaded until: syncd ctl start" in out
     assert "is it mounted?" in out
     assert "drive  offline, next try in 8 s" in out
@@ -171,6 +175,79 @@ def test_nobody_there(syncd, tmp_path):
     ended = syncd("ctl", "--socket", tmp_path / "none.sock", "status")
     assert ended.code == 3
     assert ended.err == f"syncd: the daemon is not running (nobody listens at {tmp_path}/none.sock): syncd run\n"
+
+
+@pytest.fixture
+def configured(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("state_dir: state\ncontrol: {socket: control.sock}\n")
+    return path
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["logs", "-f"], ["watch"], ["shutdown"]])
+def test_a_daemon_whose_socket_is_missing_is_not_told_to_be_started(syncd, configured, holder, tmp_path, arguments):
+    ended = syncd("ctl", "-c", configured, *arguments)
+    assert ended.code == 69
+    assert ended.err.startswith(
+        f"syncd: syncd runs (pid {holder.pid}), but nobody listens at {tmp_path}/control.sock: "
+    )
+    assert f"end process {holder.pid}" in ended.err
+    assert "syncd run\n" not in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_logs_that_end_with_the_daemon_are_told_so_while_it_holds_the_lock(
+    syncd, configured, holder, daemon, monkeypatch
+):
+    async def log(_query):
+        daemon.hub.close()
+        return []
+
+    monkeypatch.setattr(daemon, "log", log)
+    ended = syncd("ctl", "-c", configured, "logs", "-f")
+    assert (ended.code, ended.err) == (3, "syncd: the daemon has ended, or hung up\n")
+
+
+def test_a_lock_that_is_left_behind_is_no_daemon(syncd, configured, holder):
+    holder.kill()
+    holder.wait()
+    ended = syncd("ctl", "-c", configured, "status")
+    assert ended.code == 3
+    assert ended.err.endswith("control.sock): syncd run\n")
+
+
+def test_a_lock_that_this_user_may_not_look_at(syncd, configured, holder, tmp_path, monkeypatch):
+    def denied(_state_dir):
+        raise PermissionError
+
+    monkeypatch.setattr("syncd.cli.unreachable.holder", denied)
+    ended = syncd("ctl", "-c", configured, "status")
+    assert ended.code == 3
+    assert ended.err == (
+        f"syncd: the daemon is not running, as far as this user may see (nobody listens at {tmp_path}/control.sock): "
+        "ask as root or as the daemon's user\n"
+    )
+
+
+def test_shutdown_waits_for_the_process_too(syncd, configured, holder, daemon, monkeypatch):
+    """Its socket goes some time before it lets go of the state folder."""
+    looks = []
+
+    async def shutdown():
+        os.unlink(daemon.socket)
+
+    def look(self):
+        looks.append(1)
+        if len(looks) == 5:
+            holder.stdin.close()
+            holder.wait()
+        return before(self)
+
+    before = ctl_module._Daemon.holder
+    monkeypatch.setattr(daemon, "shutdown", shutdown)
+    monkeypatch.setattr(ctl_module._Daemon, "holder", look)
+    ended = syncd("ctl", "-c", configured, "shutdown")
+    assert (ended.code, ended.out, len(looks)) == (0, "ended\n", 5)
 
 
 def test_the_socket_comes_from_the_configuration(syncd, daemon, tmp_path):

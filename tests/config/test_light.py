@@ -9,7 +9,7 @@ import pytest
 
 from syncd.config import paths
 from syncd.config.errors import ConfigError
-from syncd.config.light import control_socket, find
+from syncd.config.light import control_socket, find, state_dir
 from syncd.config.load import load
 
 Write = Callable[[str], Path]
@@ -48,7 +48,8 @@ def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("place", PLACES)
 def test_agrees_with_the_model(write: Write, place: str) -> None:
     path = write(place + REST)
-    assert load(path).config.control.socket == control_socket(path)
+    config = load(path).config
+    assert (config.control.socket, config.state_dir) == (control_socket(path), state_dir(path))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_file_of_the_system_has_its_places_whoever_asks(monkeypatch: pytest.Mo
         path = tmp_path / f"{name}.yaml"
         path.write_text(REST)
         config = load(path).config
-        assert config.state_dir == Path("/var/lib") / service
+        assert config.state_dir == state_dir(path) == Path("/var/lib") / service
         assert config.control.socket == control_socket(path) == Path("/run") / service / "control.sock"
 
 

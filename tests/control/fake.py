@@ -30,6 +30,7 @@ STATUS = {
     "version": "1.0.0",
     "state": "running",
     "pid": 4711,
+    "store_blocked": None,
     "uptime_seconds": 12.5,
     "folders": [
         {

@@ -11,6 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 from yarl import URL
 
+from syncd.control import connection
 from syncd.control.steering import NotFound
 from syncd.dashboard import door as doors
 from syncd.dashboard import guards
@@ -300,9 +301,8 @@ async def test_connections_are_bounded(daemon, tmp_path, monkeypatch):
         assert status_of(await say(door, "")) == 503
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the kernel does not watch for that")
 async def test_who_asks_and_never_reads_is_let_go(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr(doors, "REST_TIMEOUT", 0.5)
+    monkeypatch.setattr(connection, "STALL", 0.5)
     monkeypatch.setattr(doors, "MOST_CONNECTIONS", 1)
     async with opened(daemon, tmp_path) as door:
         raw = f"GET /static/app.js HTTP/1.1\r\nHost: {door.url[7:]}\r\n\r\n"

@@ -1,13 +1,16 @@
 import errno
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from syncd.host.lock import AlreadyRunning, StateLock
+from syncd.host.lock import holder as holder_of
 
 HOLDER = """
 import sys, time
@@ -80,3 +83,31 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left on device") as raised, StateLock(tmp_path):
         pass
     assert raised.value.filename == str(tmp_path / "lock")
+
+
+def test_who_holds_it_can_be_seen(tmp_path, holder):
+    assert holder_of(tmp_path / "state") == holder.pid
+    holder.kill()
+    holder.wait()
+    assert holder_of(tmp_path / "state") is None
+    with StateLock(tmp_path / "state"):
+        pass
+    assert holder_of(tmp_path / "state") is None
+
+
+@pytest.mark.parametrize("folder", ["none", "file/state"])
+def test_nobody_holds_what_is_not_there(tmp_path, folder):
+    (tmp_path / "file").touch()
+    assert holder_of(tmp_path / folder) is None
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_who_looks_keeps_nobody_out(tmp_path):
+    (tmp_path / "lock").touch()
+    with open(tmp_path / "lock") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        release = threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN))
+        release.start()
+        with StateLock(tmp_path):
+            pass
+        release.join()

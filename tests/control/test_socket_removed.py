@@ -1,0 +1,164 @@
+"""A socket whose path is removed or taken while the daemon listens."""
+
+import asyncio
+import os
+import shutil
+import socket
+import stat
+
+import pytest
+from structlog.testing import capture_logs
+
+from syncd.control import server as module
+from syncd.control.client import ControlClient
+from syncd.control.server import ControlServer
+from tests.control.fake import FakeDaemon
+from tests.control.test_events import Listener, until
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket to a group")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.02)
+
+
+@pytest.fixture
+async def path(daemon, tmp_path):
+    path = tmp_path / "run" / "control.sock"
+    server = ControlServer(daemon, path)
+    await server.start()
+    yield path
+    await server.stop()
+
+
+async def answers(path):
+    return (await asyncio.to_thread(ControlClient(path, timeout=5).status))["pid"] == 4711
+
+
+def named(logged, name):
+    return [event for event in logged if event["event"] == name]
+
+
+async def test_a_socket_that_was_removed_is_made_anew(path):
+    with capture_logs() as logged:
+        path.unlink()
+        await until(path.is_socket)
+        assert await answers(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert named(logged, "control.socket_recreated") == [
+        {"event": "control.socket_recreated", "log_level": "warning", "path": str(path)}
+    ]
+
+
+async def test_its_folder_is_made_anew_too(path):
+    shutil.rmtree(path.parent)
+    await until(path.is_socket)
+    assert await answers(path)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@as_root
+async def test_the_new_one_is_for_the_group_too(daemon, tmp_path):
+    path = tmp_path / "run" / "control.sock"
+    server = ControlServer(daemon, path, group=54321)
+    await server.start()
+    try:
+        shutil.rmtree(path.parent)
+        await until(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o660)
+        assert (path.stat().st_gid, path.parent.stat().st_gid) == (54321, 54321)
+        assert await answers(path)
+    finally:
+        await server.stop()
+
+
+async def test_what_is_under_way_goes_on(path, daemon, monkeypatch):
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def start():
+        begun.set()
+        await finish.wait()
+
+    monkeypatch.setattr(daemon, "start", start)
+    listener = await Listener.connect(path)
+    asking = asyncio.create_task(asyncio.to_thread(ControlClient(path).start))
+    await begun.wait()
+    path.unlink()
+    await until(path.is_socket)
+    assert await answers(path)
+    finish.set()
+    await asking
+    daemon.hub.publish("job", {"id": 1})
+    await listener.until(lambda: listener.events == [("job", {"id": 1})])
+    await listener.close()
+
+
+async def test_a_socket_of_another_process_is_not_taken_from_it(path):
+    other = FakeDaemon()
+    theirs = ControlServer(other, path)
+    with capture_logs() as logged:
+        path.rename(path.with_suffix(".aside"))
+        await theirs.start()
+        await until(lambda: named(logged, "control.socket_failed"))
+        inode = path.stat().st_ino
+        await asyncio.sleep(10 * module.LOOK)
+        assert path.stat().st_ino == inode
+        (event,) = named(logged, "control.socket_failed")
+        assert "another daemon answers" in event["reason"]
+        await theirs.stop()
+        await until(path.is_socket)
+    assert await answers(path)
+
+
+def test_a_new_socket_looks_alive_from_its_first_moment(tmp_path):
+    """Else a daemon that makes its own anew would take it for one that a dead process left."""
+    with module._bind(str(tmp_path / "control.sock"), None), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "control.sock"))
+
+
+async def test_a_file_in_its_place_is_left_alone(path):
+    with capture_logs() as logged:
+        path.unlink()
+        path.write_text("precious")
+        await until(lambda: named(logged, "control.socket_failed"))
+        await asyncio.sleep(10 * module.LOOK)
+    assert len(named(logged, "control.socket_failed")) == 1
+    assert path.read_text() == "precious"
+    path.unlink()
+    await until(path.is_socket)
+
+
+async def test_a_folder_that_cannot_be_made_is_told_and_tried_again(path):
+    with capture_logs() as logged:
+        shutil.rmtree(path.parent)
+        path.parent.write_text("in the way")
+        await until(lambda: named(logged, "control.socket_failed"))
+    (event,) = named(logged, "control.socket_failed")
+    assert event["reason"] == (f"{path.parent}: File exists: make the folder again as it was, or restart the daemon")
+    path.parent.unlink()
+    await until(path.is_socket)
+    assert await answers(path)
+
+
+async def test_a_dead_socket_in_its_place_is_replaced(path):
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    await until(path.is_socket)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                assert await answers(path)
+            except Exception:  # noqa: BLE001 - not yet
+                await asyncio.sleep(0.01)
+            else:
+                break
+
+
+async def test_nothing_is_made_anew_after_the_stop(daemon, tmp_path):
+    server = ControlServer(daemon, tmp_path / "control.sock")
+    await server.start()
+    (tmp_path / "control.sock").unlink()
+    await server.stop()
+    await asyncio.sleep(10 * module.LOOK)
+    assert not (tmp_path / "control.sock").exists()

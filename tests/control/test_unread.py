@@ -1,0 +1,110 @@
+"""A client that never reads what it asked for is cut off after a bounded time; one that reads slowly is not."""
+
+import asyncio
+import socket
+from contextlib import contextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from syncd.control import connection
+from syncd.control.connection import Connection
+from syncd.control.events import Hub
+from syncd.control.server import ControlServer
+from tests.control.fake import job
+from tests.control.test_events import until
+
+LARGE = 4 * 1024 * 1024
+"""Bytes, far more than the kernel takes for a client."""
+
+
+@pytest.fixture
+async def server(daemon, tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "STALL", 0.5)
+    server = ControlServer(daemon, tmp_path / "control.sock")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@contextmanager
+def asking(server, request, times=1):
+    """Send a request, again and again on the one connection, and read nothing."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(server.path)
+        client.sendall(f"{request} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * times)
+        client.setblocking(False)
+        yield client
+
+
+def connections(server):
+    return server._runner.server.connections
+
+
+async def test_a_subscriber_that_never_reads_is_dropped_and_its_place_is_free(server, daemon):
+    daemon.hub = Hub(most=1)
+    with capture_logs() as logged, asking(server, "GET /v1/events"):
+        await until(lambda: daemon.hub.wanted("log"))
+
+        def dropped():
+            daemon.hub.publish("log", {"event": "x" * 100_000})
+            return not daemon.hub.wanted("log")
+
+        await until(dropped)
+        await until(lambda: not connections(server))
+    (event,) = [event for event in logged if event["event"] == "control.dropped"]
+    assert (event["path"], event["seconds"]) == ("/v1/events", 0.5)
+    daemon.hub.subscribe()  # does not raise
+
+
+async def test_what_waits_for_a_subscriber_that_never_reads_is_bounded(server, daemon, monkeypatch):
+    monkeypatch.setattr(connection, "STALL", 1000.0)
+    monkeypatch.setattr("syncd.control.stream.PACE", 0)
+    with asking(server, "GET /v1/events"):
+        await until(lambda: daemon.hub.wanted("log"))
+        (handler,) = connections(server)
+        for _ in range(2000):  # 20 MB
+            daemon.hub.publish("log", {"event": "x" * 10_000})
+            await asyncio.sleep(0)
+        assert 0 < handler.transport.get_write_buffer_size() < 40_000
+
+
+@pytest.mark.parametrize("size", [LARGE, 250_000])  # the second fits into what aiohttp hands over without waiting
+async def test_any_other_answer_that_is_never_read_is_cut_off(server, daemon, size):
+    daemon.listed = [job(detail="x" * size)]
+    with asking(server, "GET /v1/jobs"):
+        await until(lambda: connections(server))
+        await until(lambda: not connections(server))
+
+
+async def test_many_requests_of_one_who_never_reads_are_cut_off(server):
+    with asking(server, "GET /v1/status", times=2000):
+        await until(lambda: connections(server))
+        await until(lambda: not connections(server))
+
+
+async def test_a_slow_reader_gets_the_whole_answer(server, daemon):
+    """It takes longer than the limit, and reads a little within each."""
+    daemon.listed = [job(detail="x" * LARGE)]
+    loop, raw = asyncio.get_running_loop(), b""
+    with asking(server, "GET /v1/jobs") as client:
+        begun = loop.time()
+        while len(raw) < LARGE:
+            more = await loop.sock_recv(client, 200_000)
+            assert more, "it was cut off"
+            raw += more
+            if loop.time() - begun < 3 * connection.STALL:
+                await asyncio.sleep(connection.STALL / 5)
+
+
+async def test_a_subscriber_that_reads_and_waits_is_kept(server, daemon):
+    with asking(server, "GET /v1/events") as client:
+        await until(lambda: daemon.hub.wanted("log"))
+        (handler,) = connections(server)
+        assert isinstance(handler, Connection)
+        daemon.hub.publish("log", {"event": "x" * 100_000})
+        raw, loop = b"", asyncio.get_running_loop()
+        while len(raw) < 100_000:
+            raw += await loop.sock_recv(client, 65_536)
+        await asyncio.sleep(3 * connection.STALL)  # nothing happens, and nothing waits for it
+        assert daemon.hub.wanted("log")

@@ -1,0 +1,44 @@
+"""The control socket of a real daemon, and what the commands say when it is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.processes import until
+
+pytestmark = pytest.mark.e2e
+
+
+def command(daemon, *arguments):
+    """Run a command; returns its exit code, and all that it said."""
+    whole = [sys.executable, "-m", "syncd", *arguments[:1], "-c", daemon.config, *arguments[1:]]
+    ended = subprocess.run(whole, capture_output=True, text=True, check=False, timeout=60)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_a_socket_that_is_removed_comes_back_and_no_advice_contradicts_another(daemon):
+    daemon.start()
+    pid, path = daemon.child.pid, daemon.state / "control.sock"
+    os.kill(pid, signal.SIGSTOP)  # so that it does not make a new one before the commands have looked
+    path.unlink()
+    code, said = command(daemon, "ctl", "status")
+    assert code == 69
+    assert f"syncd runs (pid {pid}), but nobody listens at {path}" in said
+    code, said = command(daemon, "check")
+    assert f"syncd runs (pid {pid}), but nobody listens at {path}" in said
+    assert "is not running" not in said
+    code, said = command(daemon, "run")
+    assert code == 75
+    assert f"another syncd (pid {pid})" in said
+    assert f"end process {pid}" in said
+
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: command(daemon, "ctl", "status")[0] == 0, daemon.log.read_text)
+    (event,) = daemon.events("control.socket_recreated")
+    assert event["path"] == str(path)
+    assert command(daemon, "ctl", "shutdown") == (0, "ended\n")
+    assert daemon.child.wait(10) == 0
+    assert command(daemon, "ctl", "status")[0] == 3

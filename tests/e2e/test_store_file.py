@@ -1,0 +1,104 @@
+"""A real daemon whose job store is deleted, moved or replaced under it."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.processes import until
+
+pytestmark = pytest.mark.e2e
+
+
+def fill(daemon, receiver, prefix):
+    """Drop some files and wait until all that were ever dropped are done."""
+    for number in range(5):
+        (daemon.inbox / f"{prefix}{number}.jpg").write_bytes(f"{prefix} {number} ".encode() * 1000)
+    daemon.until_counts(done=2 * len(list(daemon.inbox.iterdir())))
+
+
+def until_blocked(daemon):
+    until(lambda: daemon.events("store.blocked"), daemon.log.read_text)
+    (event,) = daemon.events("store.blocked")
+    assert event["level"] == "error"
+    return event["reason"]
+
+
+def test_nothing_is_done_while_the_store_is_away_and_all_when_it_is_back(daemon, receiver):
+    daemon.start()
+    fill(daemon, receiver, "a")
+    store, aside = daemon.state / "syncd.db", daemon.state / "aside.db"
+    os.rename(store, aside)
+    done = len(daemon.events("job.done"))
+    (daemon.inbox / "b.jpg").write_bytes(b"b" * 1000)
+    reason = until_blocked(daemon)
+    assert reason.startswith(f"{store}: the job store was deleted or replaced while syncd runs")
+    status = daemon.ctl.status()
+    assert (status["state"], status["store_blocked"], status["jobs"]["done"]) == ("running", reason, 10)
+    command = [sys.executable, "-m", "syncd", "ctl", "-c", daemon.config, "status"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"nothing can be stored, so all waits: {reason}" in said.stdout
+    assert len(daemon.events("job.done")) == done
+
+    os.rename(aside, store)
+    daemon.until_counts(done=12)
+    assert daemon.ctl.status()["store_blocked"] is None
+    assert len(daemon.events("store.unblocked")) == 1
+    before = receiver.chunk_requests()
+    daemon.kill()
+    daemon.start()
+    fill(daemon, receiver, "a")
+    assert daemon.ctl.status()["jobs"]["done"] == 12
+    assert receiver.chunk_requests() == before
+
+
+def test_it_ends_in_order_and_leaves_a_file_of_somebody_else_alone(daemon, receiver, tmp_path):
+    daemon.start()
+    fill(daemon, receiver, "a")
+    assert daemon.end() == 0
+    theirs = tmp_path / "theirs.db"
+    shutil.copy(daemon.state / "syncd.db", theirs)
+    daemon.start()
+    fill(daemon, receiver, "b")
+    store = daemon.state / "syncd.db"
+    os.replace(theirs, store)
+    before = store.read_bytes()
+    (daemon.inbox / "c.jpg").write_bytes(b"c" * 1000)
+    until_blocked(daemon)
+    assert daemon.end() == 0
+    assert store.read_bytes() == before
+    daemon.start()  # goes on with what is there now, and finds out what the server has
+    daemon.until_counts(done=22)
+    daemon.end()
+
+
+def test_a_folder_that_is_deleted_is_told_and_a_new_start_uploads_nothing_twice(daemon, receiver):
+    daemon.start()
+    fill(daemon, receiver, "a")
+    shutil.rmtree(daemon.state)
+    until_blocked(daemon)
+    until(daemon.answers, daemon.log.read_text)  # at a socket that was made anew
+    assert "deleted or replaced" in daemon.ctl.status()["store_blocked"]
+    assert daemon.end() == 0
+    before = receiver.counters()["chunks_received"]
+    daemon.start()
+    daemon.until_counts(done=10)
+    assert receiver.counters()["chunks_received"] == before
+    daemon.end()
+
+
+def test_a_log_that_is_deleted_takes_nothing_with_it(daemon, receiver):
+    daemon.start()
+    fill(daemon, receiver, "a")
+    (daemon.state / "syncd.db-wal").unlink()
+    reason = until_blocked(daemon)
+    assert "syncd.db-wal: the log of the job store was deleted or replaced" in reason
+    before = receiver.chunk_requests()
+    daemon.kill()
+    daemon.start()
+    daemon.until_counts(done=10)
+    assert receiver.chunk_requests() == before
+    assert len(daemon.events("job.done")) == 10
+    daemon.end()

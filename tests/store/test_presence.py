@@ -1,0 +1,257 @@
+"""A store whose file is deleted or replaced while it is open: nothing is answered that is not in it."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+
+import pytest
+
+from syncd.store import database as module
+from syncd.store.database import Database
+from syncd.store.errors import StoreClosed, StoreUnavailable
+from tests.store.support import until
+from tests.store.test_database import Told, insert, keys
+
+pytestmark = pytest.mark.unix
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "state").mkdir()
+    return str(tmp_path / "state" / "syncd.db")
+
+
+@pytest.fixture
+async def database(path, told, empty_store, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.02)
+    shutil.copy(empty_store, path)
+    database = await Database.open(path, on_blocked=told, retry_delay=0.02)
+    await database.write(insert("first"))
+    assert await database.read(keys) == {"first"}
+    yield database
+    await database.close()
+
+
+def stored(path):
+    """Return what another program finds in the file at a path, and in its log."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return {key for (key,) in connection.execute("SELECT key FROM settings")}
+
+
+def in_the_file_alone(path, tmp_path):
+    return stored(shutil.copy(path, tmp_path / "alone.db"))
+
+
+def move(path, to):
+    """Move the file and its log."""
+    for suffix in ("", "-wal", "-shm"):
+        os.rename(f"{path}{suffix}", f"{to}{suffix}")
+
+
+def kinds(told):
+    return [None if message is None else "deleted or replaced" in message for message in told]
+
+
+async def test_what_is_written_waits_until_a_deleted_file_is_back(database, path, told, tmp_path):
+    os.link(path, tmp_path / "aside")
+    os.unlink(path)
+    write = asyncio.create_task(database.write(insert("second")))
+    await until(lambda: told)
+    assert told[0].startswith(f"{path}: the job store was deleted or replaced while syncd runs")
+    assert "\n" not in told[0]
+    assert database.blocked == told[0]
+    assert database.alive
+    assert await database.read(keys) == {"first"}
+    assert not write.done()
+    os.link(tmp_path / "aside", path)
+    await write
+    assert stored(path) == {"first", "second"}
+    assert kinds(told) == [True, None]
+    assert database.blocked is None
+
+
+async def test_it_is_noticed_where_nothing_is_written(database, path, told, tmp_path):
+    move(path, tmp_path / "aside")
+    await until(lambda: told)
+    move(tmp_path / "aside", path)
+    await until(lambda: len(told) == 2)
+    assert kinds(told) == [True, None]
+    await database.write(insert("second"))
+    assert stored(path) == {"first", "second"}
+
+
+async def test_a_folder_that_is_moved_away_and_back(database, path, told, tmp_path):
+    (tmp_path / "state").rename(tmp_path / "elsewhere")
+    await until(lambda: told)
+    (tmp_path / "elsewhere").rename(tmp_path / "state")
+    await database.write(insert("second"))
+    assert stored(path) == {"first", "second"}
+
+
+async def test_a_folder_that_cannot_be_entered_says_nothing(database, told, monkeypatch):
+    def denied(_path):
+        raise PermissionError
+
+    monkeypatch.setattr("syncd.store.presence.os.stat", denied)
+    await database.write(insert("second"))
+    assert not told
+
+
+def meanwhile(key, deed):
+    """Return work in the middle of whose transaction something is done to the file: after it was last looked for."""
+    done = []
+
+    def work(connection):
+        result = insert(key)(connection)
+        if not done:
+            done.append(True)
+            deed()
+        return result
+
+    return work
+
+
+async def test_what_was_committed_to_a_file_that_is_gone_is_not_answered(database, path, told, tmp_path):
+    answered = []
+    write = asyncio.create_task(
+        database.write(meanwhile("second", lambda: move(path, tmp_path / "aside")), answered.append)
+    )
+    await until(lambda: told)
+    assert not write.done()
+    assert not answered
+    move(tmp_path / "aside", path)
+    assert await write == "second"
+    assert answered == ["second"]
+    assert stored(path) == {"first", "second"}
+
+
+async def test_what_was_committed_to_a_file_that_is_gone_is_not_answered_at_the_end(database, path, told, tmp_path):
+    write = asyncio.create_task(database.write(meanwhile("second", lambda: move(path, tmp_path / "aside"))))
+    await until(lambda: told)
+    after = asyncio.create_task(database.write(insert("third")))
+    await asyncio.sleep(0)
+    await database.close()
+    for task in (write, after):
+        with pytest.raises(StoreClosed):
+            await task
+
+
+async def test_a_file_that_was_moved_is_whole_without_its_log(database, path, told, tmp_path):
+    await database.write(insert("second"))
+    assert in_the_file_alone(path, tmp_path) == set()
+    os.rename(path, tmp_path / "aside")
+    await until(lambda: told)
+    await until(lambda: in_the_file_alone(tmp_path / "aside", tmp_path) == {"first", "second"})
+
+
+async def test_what_was_committed_to_a_log_that_is_gone_goes_into_the_file(database, path, told, tmp_path):
+    assert await database.write(meanwhile("second", lambda: os.unlink(f"{path}-wal"))) == "second"
+    assert in_the_file_alone(path, tmp_path) == {"first", "second"}
+    write = asyncio.create_task(database.write(insert("third")))
+    await until(lambda: told)
+    assert told[0].startswith(f"{path}-wal: the log of the job store was deleted or replaced while syncd runs")
+    await database.close()
+    with pytest.raises(StoreClosed):
+        await write
+    again = await Database.open(path)
+    assert await again.read(keys) == {"first", "second"}
+    await again.close()
+
+
+async def test_a_file_of_somebody_else_stays_as_it_is(database, path, told, tmp_path, empty_store):
+    """So does its log, over the end too."""
+    move(path, tmp_path / "aside")
+    shutil.copy(empty_store, path)
+    theirs = sqlite3.connect(path, isolation_level=None)
+    theirs.execute("PRAGMA journal_mode = WAL")
+    theirs.execute("INSERT INTO settings VALUES ('theirs', 'x')")
+    before = {entry.name: entry.read_bytes() for entry in (tmp_path / "state").iterdir()}
+    assert len(before) == 3
+    write = asyncio.create_task(database.write(insert("second")))
+    await until(lambda: told)
+    await database.close()
+    with pytest.raises(StoreClosed):
+        await write
+    assert {entry.name: entry.read_bytes() for entry in (tmp_path / "state").iterdir()} == before
+    theirs.close()
+    assert stored(path) == {"theirs"}
+    assert in_the_file_alone(tmp_path / "aside", tmp_path) == {"first"}
+
+
+async def test_a_file_of_somebody_else_is_not_read(path, empty_store, tmp_path):
+    shutil.copy(empty_store, path)
+    database = await Database.open(path)
+    move(path, tmp_path / "aside")
+    shutil.copy(empty_store, path)
+    with pytest.raises(StoreUnavailable, match="deleted or replaced"):
+        await database.read(keys)
+    os.unlink(path)
+    move(tmp_path / "aside", path)
+    assert await database.read(keys) == set()
+    await database.close()
+
+
+NOWHERE = """
+    import asyncio, os, sys
+    from sqlalchemy import text
+    from syncd.store.database import Database
+
+    def much(connection):
+        for number in range(3000):
+            row = {"key": str(number), "value": "x" * 500}
+            connection.execute(text("INSERT INTO settings VALUES (:key, :value)"), row)
+        connection.execute(text("UPDATE OR ABORT settings SET value = value || 'y'"))
+
+    def say(blocked):
+        if blocked:
+            print(blocked, flush=True)
+            os._exit(1)
+
+    async def main():
+        database = await Database.open(sys.argv[1], on_blocked=say)
+        await database.write(much)
+        await database.close()
+
+    for folder in "/tmp", "/var/tmp", "/usr/tmp", ".":
+        assert not os.access(folder, os.W_OK), folder
+    asyncio.run(main())
+"""
+
+
+READ_ONLY = """
+    mount --bind "$1" "$1"
+    for folder in $(awk '$2 !~ "^/(proc|sys|dev)" {print $2}' /proc/self/mounts | sort -u); do
+        [ "$folder" = "$1" ] || mount -o remount,bind,ro "$folder" 2>/dev/null
+    done
+    cd / && exec "$2" -c "$3" "$1/syncd.db"
+"""
+
+
+def test_no_folder_for_temporary_files_is_needed(tmp_path, empty_store):
+    """As in a container with ``--read-only``."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs leave to mount")
+    state = tmp_path / "state"
+    state.mkdir()
+    shutil.copy(empty_store, state / "syncd.db")
+    shell = ["unshare", "--mount", "--propagation", "private", "sh", "-c", READ_ONLY, "sh"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("TMPDIR", "SQLITE_TMPDIR")}
+    ended = subprocess.run(
+        [*shell, state, sys.executable, textwrap.dedent(NOWHERE)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
