@@ -139,11 +139,11 @@ class Finished:
         plan = self.find(digest)
         path = self.path(digest)
         try:
-            read = os.stat(path).st_ino
+            read = _stamp(path)
             if plan is None or disk.has_digest(path, digest):
                 return plan
             with self._lock:
-                if os.stat(path).st_ino == read:
+                if _stamp(path) == read:
                     log.warning("receiver.damaged", digest=digest)
                     self._remove(digest)
         except FileNotFoundError:  # it went meanwhile
@@ -163,3 +163,9 @@ class Finished:
             return os.stat(self.path(digest)).st_size
         except FileNotFoundError:
             return 0
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    """Tell a file from one that takes its place, which may get the same inode."""
+    found = os.stat(path)
+    return found.st_ino, found.st_ctime_ns, found.st_mtime_ns
