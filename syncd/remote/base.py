@@ -116,7 +116,11 @@ class Remote(Protocol):
         """Send chunk ``index``; on return the server has it. Calls run concurrently."""
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
-        """Have the server put the chunks together. ``Pending`` asks for :meth:`poll` later."""
+        """Have the server put the chunks together. ``Pending`` asks for :meth:`poll` later.
+
+        An answer that names neither hash nor size, or that carries an error, proves nothing: then the file itself is
+        asked for. ``SessionLost`` if the server does not have it; without an answer the proof is ``Proof.NONE``.
+        """
 
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
         """Ask how far the putting together is."""
@@ -131,11 +135,17 @@ class Remote(Protocol):
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Ask whether the server still has what it stored as ``ref``; only an explicit answer is a yes or a no.
 
-        A yes has at least ``Proof.SIZE``, and with ``thorough`` at least :attr:`required_proof`.
+        A yes is the right length or the right bytes: at least ``Proof.SIZE``, and with ``thorough`` at least
+        :attr:`required_proof`, for which the whole file may be fetched. A no is 404 or 410, or other bytes from a
+        server that can tell. A refusal, an error of this request, a redirect that leads nowhere, a 200 without a
+        length and an empty ``ref`` tell nothing. Failures of the server as a whole are raised.
         """
 
     async def check(self) -> None:
-        """Ask the server for anything cheap: returns if it can be reached and accepts the token."""
+        """Ask the server for what can't be there: returns if it can be reached and accepts the token.
+
+        ``Transient`` for the server as a whole if it has that too: it says yes to everything, and is no upload API.
+        """
 
     async def send_in_vain(self, size: int) -> None:
         """Send a chunk of ``size`` bytes for an upload that there is not, to see how long that takes.

@@ -118,20 +118,25 @@ class ImageRemote:
             token=content.key,
             chunk_size=size,
             count=chunks.count(content.size, size),
-            doubtful=known or not await self._confirms(answer),
+            doubtful=known or not await self._confirms(answer, anew=True),
         )
         if known and self._settings.verify != "never" and await self._compare(content) is Copy.WHOLE:
             return _stored(content, Proof.BYTES, already=True)
         return begun
 
-    async def _confirms(self, answer: Answer) -> bool:
-        """Say whether a success is one: 201 is, 200 only from a server that has other answers too."""
+    async def _confirms(self, answer: Answer, *, anew: bool = False) -> bool:
+        """Say whether a success is one: 201 is, 200 only from a server that has other answers too.
+
+        With ``anew`` a server that has not shown that yet gets another chance.
+        """
         if answer.complaint() is not None:
             return False
         if answer.status == 201:
             return True
         async with self._probing:
-            return self._says_absent if self._says_absent is not None else await self._is_honest()
+            if self._says_absent is None or (anew and not self._says_absent):
+                await self._is_honest()
+            return self._says_absent is True
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
         """Send chunk ``index``."""

@@ -10,14 +10,16 @@ from urllib.parse import quote
 from syncd.config import destinations
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import Failure, NotStored, Permanent, Scope, SessionLost, Transient, Unauthorized
-from syncd.core.model import Confirmation, Content, Pending, Presence, Proof, Receipt, Session, Stored
-from syncd.remote import cloud, presence
+from syncd.core.errors import Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
+from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
+from syncd.remote import cloud
 from syncd.remote.answers import Answer, not_an_api
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
-from syncd.remote.downloads import Comparison, Copy, Plain
-from syncd.remote.http import Glance, Http, Sink
+from syncd.remote.downloads import Plain
+from syncd.remote.http import Http
+from syncd.remote.presence import concerns_server
+from syncd.remote.stored_files import StoredFiles
 from syncd.remote.terms import terms
 from syncd.remote.vain import noise, send_in_vain
 
@@ -63,6 +65,7 @@ class MultipartRemote:
         self._name = name
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
+        self._files = StoredFiles(self._http, settings)
         self._clock = clock
         self._facts: dict[str, int] = {}
 
@@ -147,21 +150,12 @@ class MultipartRemote:
         if json is None:
             raise await self._not_understood(answer)
         if json.get("file_exists") is True:
-            return await self._existing(json, answer, content)
+            return await self._files.existing(answer, content)
         begun = cloud.session_of(json, content)
         if begun is None:
             raise await self._not_understood(answer)
         self._check_chunk_size(begun, content)
         return begun
-
-    async def _existing(self, json: cloud.Json, answer: Answer, content: Content) -> Stored:
-        file = cloud.stored_file(json)
-        if file is None:
-            return Stored(ref="", already=True)
-        contradiction = self._contradiction(file, content)
-        if contradiction:
-            raise Permanent(f"the server says that it has this file, but {contradiction}")
-        return await self._stored(file, answer, content, already=True)
 
     def _check_chunk_size(self, begun: Session, content: Content) -> None:
         refused = self._facts.get("refused")
@@ -222,7 +216,7 @@ class MultipartRemote:
         answer = await self._post("direct", Form(fields=self._fields(content), upload=upload))
         file = cloud.stored_file(answer.json()) if answer.ok else None
         if file is not None:
-            return Receipt(stored=await self._confirmed(file, answer, content))
+            return Receipt(stored=await self._files.confirmed(file, answer, content))
         if answer.status in (404, 405, 501):
             self._learn("direct_refused", 0)
             raise self._lost(answer)
@@ -239,7 +233,7 @@ class MultipartRemote:
             return Pending(token=cloud.text(json.get("taskId")) or cloud.text(json.get("task_id")) or session.token)
         file = cloud.stored_file(json) if answer.ok else None
         if file is not None:
-            return await self._confirmed(file, answer, content)
+            return await self._files.confirmed(file, answer, content)
         if answer.status in (400, 404, 409, 410, 500):
             raise self._lost(answer)
         raise await self._not_understood(answer)
@@ -258,54 +252,15 @@ class MultipartRemote:
         if state == "running":
             return pending
         file = cloud.stored_file(json, enveloped=True) or cloud.cloud_file({**json, "id": json.get("file_id")})
-        return await self._confirmed(file, answer, content) if file else Stored(ref="")
+        return await self._files.confirmed(file, answer, content) if file else Stored(ref="")
 
     async def fetch(self, ref: str, key: str, take: Taker) -> str:
         """Download the file, from where the server keeps it or from where it points to."""
-        if not ref:
-            raise Permanent(f"{presence.NEVER_NAMED}, so it can't be asked for")
-        download = Plain(self.hasher_of(key, ref), take)
-        answer = await self._read_back(ref, download)
-        if answer.status in (404, 410):
-            raise NotStored(presence.GONE)
-        found = download.key()
-        if answer.status != 200 or (answer.is_page and found != key):
-            raise self._http.failure(answer)
-        if found != key and self._settings.encrypt_password is not None:
-            raise Permanent("the server gave it back encrypted, so it can't be compared")
-        return found
+        return await self._files.fetch(ref, key, Plain(self.hasher_of(key, ref), take))
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Ask for the file; its length tells, or with ``thorough`` all its bytes where it was known by its MD5."""
-        if not ref:
-            return presence.unknown(presence.NEVER_NAMED)
-        if thorough and (self.required_proof is Proof.BYTES or content.key.startswith("md5:")):
-            return await self._compare(ref, content)
-        glance = Glance()
-        refusal = await presence.ask(self._http, self._read_back(ref, glance))
-        return refusal or presence.measured(glance.length, content.size)
-
-    async def _compare(self, ref: str, content: Content) -> Confirmation:
-        """Read the server's copy. Other bytes of the right length are another content, unless they are encrypted."""
-        if content.sha256 is None:
-            return presence.unknown("the file's SHA-256 is not known")
-        comparison = Comparison(size=content.size, sha256=content.sha256)
-        refusal = await presence.ask(self._http, self._read_back(ref, comparison))
-        if refusal:
-            return refusal
-        found = presence.compared(comparison.result())
-        encrypted = self._settings.encrypt_password is not None
-        if comparison.result() is Copy.OTHER and not encrypted:
-            return presence.absent(found.reason)
-        return found
-
-    async def _read_back(self, ref: str, sink: Sink) -> Answer:
-        """Ask for a stored file as it was sent; of a picture some servers else give a smaller one made from it."""
-        path = f"{self._settings.prefix.removesuffix('/upload')}/{quote(ref, safe='')}"
-        answer = await self._http.get(f"{path}?original=true", accept="*/*", sink=sink)
-        if answer.status in (400, 404, 405, 422, 500, 501):  # maybe the query is what it does not know
-            answer = await self._http.get(path, accept="*/*", sink=sink)
-        return answer
+        return await self._files.confirm(ref, content, thorough=thorough)
 
     async def check(self) -> None:
         """Ask for a task that can't be there: what the server says about that shows whether it takes the token.
@@ -316,13 +271,17 @@ class MultipartRemote:
         failure = self._http.failure(answer)
         if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
             raise failure
-        if answer.ok and (await self._read_back(_NO_TASK, Glance())).status == 200:
+        if answer.ok and await self._files.has(_NO_TASK):
             raise not_an_api(answer, kind="a multipart", asked="a task and a file")
 
     async def _not_understood(self, answer: Answer) -> Failure:
-        """Return what an answer means that is not the wanted one; raises if the server says yes to everything."""
+        """Return what an answer means that is not the wanted one; where it says yes to everything, that."""
         if answer.ok:
-            await self.check()
+            try:
+                await self.check()
+            except Failure as failure:
+                if concerns_server(failure):
+                    return failure
         return self._http.failure(answer)
 
     async def send_in_vain(self, size: int) -> None:
@@ -359,34 +318,6 @@ class MultipartRemote:
             when = datetime.fromtimestamp(self._clock(), UTC) + when
         return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
-    async def _confirmed(self, file: cloud.CloudFile, answer: Answer, content: Content) -> Stored:
-        contradiction = self._contradiction(file, content)
-        if contradiction:
-            raise SessionLost(_because(contradiction, file, answer))
-        return await self._stored(file, answer, content, already=False)
-
-    async def _stored(self, file: cloud.CloudFile, answer: Answer, content: Content, *, already: bool) -> Stored:
-        """Say what the server's word is worth; where that is nothing, ask for the file itself."""
-        disputed = file.contradiction(content) is not None  # the file may be encrypted, and what it is told of it too
-        proof = Proof.NONE if disputed else file.proof(content, already=already)
-        if proof is Proof.NONE:
-            proof = await self._follow_up(file, answer, content)
-        return Stored(ref=file.id, already=already, proof=proof)
-
-    async def _follow_up(self, file: cloud.CloudFile, answer: Answer, content: Content) -> Proof:
-        """Return what the file itself proves. A question that fails must not have all of it sent again."""
-        try:
-            found = await self.confirm(file.id, content)
-        except (Transient, Unauthorized):
-            return Proof.NONE
-        if found.presence is Presence.NO:
-            raise SessionLost(_because("the server said that it has the file, and does not", file, answer))
-        return found.proof
-
-    def _contradiction(self, file: cloud.CloudFile, content: Content) -> str | None:
-        """Compare hash and size, unless the server may have encrypted the file."""
-        return None if self._settings.encrypt_password is not None else file.contradiction(content)
-
     def _learn(self, fact: str, size: int) -> None:
         self._facts[fact] = min(size, self._facts.get(fact, size))
 
@@ -396,9 +327,3 @@ class MultipartRemote:
 
 def _chunk_form(size: int, read: Callable[[], AsyncIterator[bytes]]) -> Form:
     return Form(upload=Upload(field="chunk", filename="chunk", media_type=_BYTES, size=size, read=read))
-
-
-def _because(problem: str, file: cloud.CloudFile, answer: Answer) -> str:
-    """Add the server's own words where its answer showed an error."""
-    words = (answer.words() or file.complaint) if file.complaint else None
-    return f"{problem}: {words}" if words else problem

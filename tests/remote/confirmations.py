@@ -139,7 +139,7 @@ _CONTRADICTIONS: list[tuple[str, object, str]] = [
     ("another size and an error", {"id": "f-1", "size": 5, "error": "disk full"}, "5 bytes instead"),
 ]
 
-_PORTALS: dict[str, tuple[bytes, str | None]] = {
+PORTALS: dict[str, tuple[bytes, str | None]] = {
     "text OK": (b"OK\n", "text/plain"),
     "nothing": (b"", None),
     "JSON": (b'{"status":"ok"}', "application/json"),
@@ -243,7 +243,7 @@ def _portals(api: str) -> list[Upload]:
             worth=Transient,
             words=words if "<" not in body.decode(errors="replace") else "",
         )
-        for name, (body, kind) in _PORTALS.items()
+        for name, (body, kind) in PORTALS.items()
     ]
 
 
@@ -332,7 +332,7 @@ def _questions() -> list[Question]:
                 name=f"{name}, MD5", api="multipart", answers=read, means=_UNKNOWN, thorough=_UNKNOWN, settings=md5
             )
         )
-    for name, (body, kind) in _PORTALS.items():
+    for name, (body, kind) in PORTALS.items():
         everything = {"everything": given(200, body, kind)}
         rows.append(
             Question(name=f"{name} to everything", api="image", answers=everything, means=Transient, thorough=Transient)

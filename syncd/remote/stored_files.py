@@ -1,0 +1,115 @@
+"""What a multipart server says it has stored: what its word is worth, and the file itself, read back."""
+
+from urllib.parse import quote
+
+from syncd.config.remotes import MultipartRemote as Settings
+from syncd.core.errors import NotStored, Permanent, SessionLost, Transient, Unauthorized
+from syncd.core.model import Confirmation, Content, Presence, Proof, Stored
+from syncd.remote import cloud, presence
+from syncd.remote.answers import Answer
+from syncd.remote.downloads import Comparison, Copy, Plain
+from syncd.remote.http import Glance, Http, Sink
+
+
+class StoredFiles:
+    """The files on one server of the multipart API."""
+
+    def __init__(self, http: Http, settings: Settings) -> None:
+        self._http = http
+        self._prefix = settings.prefix.removesuffix("/upload")
+        self._encrypted = settings.encrypt_password is not None
+        self._by_md5 = settings.hash == "md5"
+
+    async def existing(self, answer: Answer, content: Content) -> Stored:
+        """Judge the answer to *create* that the file is there already."""
+        file = cloud.stored_file(answer.json())
+        if file is None:
+            return Stored(ref="", already=True)
+        contradiction = self._contradiction(file, content)
+        if contradiction:
+            raise Permanent(f"the server says that it has this file, but {contradiction}")
+        return await self._stored(file, answer, content, already=True)
+
+    async def confirmed(self, file: cloud.CloudFile, answer: Answer, content: Content) -> Stored:
+        """Judge the answer that an upload is complete."""
+        contradiction = self._contradiction(file, content)
+        if contradiction:
+            raise SessionLost(_because(contradiction, file, answer))
+        return await self._stored(file, answer, content, already=False)
+
+    async def _stored(self, file: cloud.CloudFile, answer: Answer, content: Content, *, already: bool) -> Stored:
+        """Say what the server's word is worth; where that is nothing, ask for the file itself."""
+        disputed = file.contradiction(content) is not None  # the file may be encrypted, and what it is told of it too
+        proof = Proof.NONE if disputed else file.proof(content, already=already)
+        if proof is Proof.NONE:
+            proof = await self._follow_up(file, answer, content)
+        return Stored(ref=file.id, already=already, proof=proof)
+
+    async def _follow_up(self, file: cloud.CloudFile, answer: Answer, content: Content) -> Proof:
+        """Return what the file itself proves. A question that fails must not have all of it sent again."""
+        try:
+            found = await self.confirm(file.id, content)
+        except (Transient, Unauthorized):
+            return Proof.NONE
+        if found.presence is Presence.NO:
+            raise SessionLost(_because("the server said that it has the file, and does not", file, answer))
+        return found.proof
+
+    def _contradiction(self, file: cloud.CloudFile, content: Content) -> str | None:
+        """Compare hash and size, unless the server may have encrypted the file."""
+        return None if self._encrypted else file.contradiction(content)
+
+    async def fetch(self, ref: str, key: str, download: Plain) -> str:
+        """Download the file, from where the server keeps it or from where it points to; return its key."""
+        if not ref:
+            raise Permanent(f"{presence.NEVER_NAMED}, so it can't be asked for")
+        answer = await self._read_back(ref, download)
+        if answer.status in (404, 410):
+            raise NotStored(presence.GONE)
+        found = download.key()
+        if answer.status != 200 or (answer.is_page and found != key):
+            raise self._http.failure(answer)
+        if found != key and self._encrypted:
+            raise Permanent("the server gave it back encrypted, so it can't be compared")
+        return found
+
+    async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
+        """Ask for the file; its length tells, or with ``thorough`` all its bytes where it was known by its MD5."""
+        if not ref:
+            return presence.unknown(presence.NEVER_NAMED)
+        if thorough and (self._by_md5 or content.key.startswith("md5:")):
+            return await self._compare(ref, content)
+        glance = Glance()
+        refusal = await presence.ask(self._http, self._read_back(ref, glance))
+        return refusal or presence.measured(glance.length, content.size)
+
+    async def has(self, ref: str) -> bool:
+        """Ask whether the server gives anything back as ``ref``."""
+        return (await self._read_back(ref, Glance())).status == 200
+
+    async def _compare(self, ref: str, content: Content) -> Confirmation:
+        """Read the server's copy. Other bytes of the right length are another content, unless they are encrypted."""
+        if content.sha256 is None:
+            return presence.unknown("the file's SHA-256 is not known")
+        comparison = Comparison(size=content.size, sha256=content.sha256)
+        refusal = await presence.ask(self._http, self._read_back(ref, comparison))
+        if refusal:
+            return refusal
+        found = presence.compared(comparison.result())
+        if comparison.result() is Copy.OTHER and not self._encrypted:
+            return presence.absent(found.reason)
+        return found
+
+    async def _read_back(self, ref: str, sink: Sink) -> Answer:
+        """Ask for a stored file as it was sent; of a picture some servers else give a smaller one made from it."""
+        path = f"{self._prefix}/{quote(ref, safe='')}"
+        answer = await self._http.get(f"{path}?original=true", accept="*/*", sink=sink)
+        if answer.status in (400, 404, 405, 422, 500, 501):  # maybe the query is what it does not know
+            answer = await self._http.get(path, accept="*/*", sink=sink)
+        return answer
+
+
+def _because(problem: str, file: cloud.CloudFile, answer: Answer) -> str:
+    """Add the server's own words where its answer showed an error."""
+    words = (answer.words() or file.complaint) if file.complaint else None
+    return f"{problem}: {words}" if words else problem
