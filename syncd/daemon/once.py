@@ -10,7 +10,7 @@ import structlog
 
 from syncd.config.model import Config
 from syncd.core.names import displayed
-from syncd.core.states import Cause, Outcome, State
+from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.rooms import Rooms, open_rooms
 from syncd.engine.lane import RemoteState
@@ -102,6 +102,7 @@ class _Pass:
         self._ends: Counter[str] = Counter()
         self._deferred: Counter[int] = Counter()
         self._left: defaultdict[str, set[int]] = defaultdict(set)  # by remote: tried often enough for this pass
+        self._unsettled: list[Problem] = []
         self._scanning = True
         rooms.store.on_change.append(self._count)
 
@@ -112,7 +113,8 @@ class _Pass:
             self._ends[change.after] += 1
         if change.cause is Cause.DEFERRED:
             self._deferred[change.job_id] += 1
-        given_up = change.after is State.WAITING and self._deferred[change.job_id] >= PATIENCE
+        tried_enough = self._deferred[change.job_id] >= PATIENCE or change.detail == IN_USE
+        given_up = change.after is State.WAITING and tried_enough
         left = self._left[change.remote]
         left.add(change.job_id) if given_up else left.discard(change.job_id)
 
@@ -124,6 +126,7 @@ class _Pass:
         try:
             for watch in rooms.folders.watches.values():
                 await watch.scan_once()
+            self._unsettled = self._left_by_the_scan()
             self._scanning = False
             while await self._unfinished():
                 await self._show()
@@ -189,9 +192,19 @@ class _Pass:
             duplicate=self._ends[Outcome.DUPLICATE],
             skipped=self._ends[State.SKIPPED],
             failed=counts.jobs[State.FAILED],
-            left=counts.pending,
-            problems=problems,
+            left=counts.pending + len(self._unsettled),
+            problems=problems + self._unsettled[:MOST_PROBLEMS],
             unreachable=[lane.name for lane in lanes if lane.state is not RemoteState.ONLINE],
             sent=rooms.pace.meter.total,
             seconds=time.monotonic() - self._started,
         )
+
+    def _left_by_the_scan(self) -> list[Problem]:
+        """Return the files that the scan has left, as a program has them open or they keep changing."""
+        folders = self._rooms.folders
+        return [
+            Problem(path=displayed(path), folder=displayed(folder), remote=remote, state="waiting", detail=reason)
+            for folder, watch in folders.watches.items()
+            for path, reason in watch.unsettled().items()
+            for remote in folders.settings[folder].remotes
+        ]

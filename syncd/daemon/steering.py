@@ -23,6 +23,7 @@ from syncd.host.plainly import below
 from syncd.host.spelling import spelled
 from syncd.places import inside
 from syncd.store.jobs import JobRecord, Wanted
+from syncd.watch.folder import RESTLESS
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
     from syncd.daemon.service import Daemon
@@ -241,7 +242,7 @@ class DaemonSteering(api.Steering):
                 if watch.in_use(relative):
                     return f"not taken yet: it is {IN_USE}, and is uploaded when that closes it"
                 if watch.settling(relative):
-                    return "not taken yet: the file is still being written, or was a moment ago"
+                    return f"not taken yet: the file is {RESTLESS}"
                 return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"
         return "it is in none of the watched folders"
 

@@ -34,6 +34,8 @@ POLL_SHARE = 10
 PATIENCE = 10
 """``scan_once`` waits so many quiet times for files that keep changing."""
 
+RESTLESS = "still being written, or was a moment ago"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderStatus:
@@ -95,6 +97,10 @@ class FolderWatch:
     def in_use(self, path: str) -> bool:
         """Say whether the file at ``path`` (relative) is not taken because a program has it open for writing."""
         return path in self._intake.in_use
+
+    def unsettled(self) -> dict[str, str]:
+        """Return the files that are not taken yet (relative), and why."""
+        return {path: IN_USE if path in self._intake.in_use else RESTLESS for path in self._intake}
 
     def request_rescan(self, path: str | None = None) -> None:
         """Have all of the folder scanned soon, or what is at and below ``path``, relative or absolute."""

@@ -6,7 +6,7 @@ is looked at when the entry is due; so the order and the number of events never 
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -65,6 +65,9 @@ class Intake:
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pending)
 
     @property
     def in_use(self) -> Collection[str]:

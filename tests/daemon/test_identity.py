@@ -1,0 +1,173 @@
+"""What the daemon makes of files that are written to, touched, renamed, deleted and made anew, on a real folder."""
+
+import os
+import sqlite3
+import sys
+from contextlib import closing
+
+import pytest
+
+from syncd.control.steering import NotFound
+from syncd.daemon.once import once
+from syncd.host.leases import Writer
+from tests.daemon.site import noise, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux' own")
+
+
+async def hashed(site):
+    """Wait until the contents of all that was cancelled are known."""
+
+    async def none_left():
+        return not await site.daemon.rooms.store.cancelled_unhashed()
+
+    await until(none_left)
+
+
+async def cancelled(site, name="private.jpg", data=None):
+    """Have the daemon know a file that a person has cancelled."""
+    await site.steering.stop(now=False)
+    (site.inbox / name).write_bytes(data or noise(1000))
+    await site.until_counts(queued=1)
+    await site.steering.cancel([str(site.inbox / name)])
+    await hashed(site)
+    await site.steering.start()
+
+
+async def stays_cancelled(site, name="private.jpg"):
+    """Wait until nothing is left to do, and see that the file was not sent."""
+    (job,) = await site.until_shown(name, "skipped")
+    assert job["detail"] == "cancelled by a person"
+    assert (await site.counters())["chunks_received"] == 0
+
+
+def touch(site):
+    os.utime(site.inbox / "private.jpg", (1_600_000_000, 1_600_000_000))
+
+
+def replace_by_a_copy(site):
+    data = (site.inbox / "private.jpg").read_bytes()
+    (site.inbox / "private.jpg.part").write_bytes(data)
+    (site.inbox / "private.jpg.part").replace(site.inbox / "private.jpg")
+
+
+@pytest.mark.parametrize("change", [touch, replace_by_a_copy])
+async def test_cancelled_survives_a_change_of_all_but_the_content(site, change):
+    await site.start()
+    await cancelled(site)
+    (job,) = await site.show("private.jpg")
+    change(site)
+    await site.steering.rescan(None)
+    await until(lambda: changes(site) > 2)
+    await stays_cancelled(site)
+    assert len((await site.show("private.jpg"))[0]["history"]) > len(job["history"])
+
+
+def changes(site) -> int:
+    with closing(sqlite3.connect(site.folder / "state" / "syncd.db")) as store:
+        query = "SELECT count(*) FROM history WHERE to_state = 'skipped' OR cause = 'changed'"
+        return int(store.execute(query).fetchone()[0])
+
+
+async def test_cancelled_survives_a_restart_and_a_change_meanwhile(site):
+    await site.start()
+    await cancelled(site)
+    await site.end()
+    touch(site)
+    await site.start()
+    await until(lambda: changes(site) > 2)
+    await stays_cancelled(site)
+
+
+async def test_cancelled_survives_a_rename(site):
+    await site.start()
+    await cancelled(site)
+    (site.inbox / "private.jpg").rename(site.inbox / "other.jpg")
+    (job,) = await site.until_shown("other.jpg", "skipped")
+    assert len(job["history"]) == 2  # it is the same job: nothing was read or asked
+    await stays_cancelled(site, "other.jpg")
+
+
+async def test_cancelled_survives_a_copy_under_another_name(site):
+    await site.start()
+    await cancelled(site)
+    data = (site.inbox / "private.jpg").read_bytes()
+    (site.inbox / "private.jpg").unlink()
+    (site.inbox / "copy.jpg").write_bytes(data)
+    await stays_cancelled(site, "copy.jpg")
+
+
+async def test_cancelled_survives_that_the_file_goes_and_comes_back(site):
+    await site.start()
+    await cancelled(site)
+    data = (site.inbox / "private.jpg").read_bytes()
+    (site.inbox / "private.jpg").unlink()
+
+    async def gone():
+        return not (await site.show("private.jpg"))[0]["present"]
+
+    await until(gone)
+    (site.inbox / "private.jpg").write_bytes(data)
+    await until(lambda: changes(site) > 2)
+    await stays_cancelled(site)
+
+
+async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_all(site):
+    await site.start()
+    await cancelled(site)
+    (site.inbox / "private.jpg").write_bytes(noise(1000, "public"))
+    await site.until_shown("private.jpg", "done")
+    await cancelled(site, "b.jpg", noise(500))
+    await site.steering.retry([str(site.inbox / "b.jpg")])
+    await site.until_shown("b.jpg", "done")
+
+
+async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(site):
+    await site.start()
+    with (site.inbox / "a.jpg").open("wb", buffering=0) as file:
+        file.write(b"half")
+
+        async def waits():
+            (folder,) = await site.steering.folders()
+            return folder["detail"]
+
+        assert "1 open for writing by another program, such as a.jpg" in await until(waits)
+        with pytest.raises(NotFound, match="is open for writing by another program, and is uploaded when that closes"):
+            await site.show("a.jpg")
+        file.write(b" and half")
+    (job,) = await site.until_shown("a.jpg", "done")
+    assert await site.content(job) == b"half and half"
+    (folder,) = await site.steering.folders()
+    assert folder["detail"] is None
+
+
+async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer(site):
+    await site.start()
+
+    async def content():
+        yield b"dropped"
+
+    await site.daemon.files.drop(str(site.inbox), "a.jpg", 7, content())
+    (job,) = await site.until_shown("a.jpg", "done")
+    assert await site.content(job) == b"dropped"
+
+
+async def test_a_single_pass_tells_which_files_are_open(site, monkeypatch):
+    monkeypatch.setattr("syncd.watch.folder.PATIENCE", 1)
+    (site.inbox / "b.jpg").write_bytes(noise(100))
+    with (site.inbox / "a.jpg").open("wb", buffering=0) as file:
+        file.write(b"half")
+        summary = await once(site.write().config)
+    assert (summary.uploaded, summary.left) == (1, 1)
+    (problem,) = summary.problems
+    assert (problem.path, problem.state, problem.remote) == ("a.jpg", "waiting", "drive")
+    assert problem.detail == "open for writing by another program"
+    assert (await once(site.write().config)).uploaded == 1
+
+
+async def test_a_single_pass_does_not_wait_for_a_file_that_was_opened_after_the_scan(site, monkeypatch):
+    monkeypatch.setattr("syncd.engine.source.writer", lambda _: Writer.OPEN)
+    (site.inbox / "a.jpg").write_bytes(noise(100))
+    summary = await once(site.write().config)
+    assert (summary.uploaded, summary.left) == (0, 1)
+    assert [problem.detail for problem in summary.problems] == ["open for writing by another program"]

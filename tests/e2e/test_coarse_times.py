@@ -1,0 +1,49 @@
+"""File systems that keep whole seconds, or two: what is rewritten within one of them is uploaded all the same."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e.processes import until
+from tests.e2e.test_promises import noise
+
+pytestmark = pytest.mark.e2e
+
+KINDS = {"vfat": (["mkfs.vfat"], 2), "ext4": (["mkfs.ext4", "-q", "-F", "-I", "128"], 1)}
+
+
+@pytest.fixture(params=KINDS)
+def granularity(request, daemon, tmp_path):
+    """Have the inbox on a file system of coarse times; return the seconds that it keeps."""
+    make, seconds = KINDS[request.param]
+    if os.geteuid() != 0 or not shutil.which(make[0]):
+        pytest.skip(f"needs root and {make[0]}")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    subprocess.run([*make, image], check=True, stdout=subprocess.DEVNULL)
+    if subprocess.run(["mount", "-o", "loop", image, daemon.inbox], check=False, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip(f"{request.param} can't be mounted here")
+    yield seconds
+    daemon.kill()
+    subprocess.run(["umount", daemon.inbox], check=True)
+
+
+def test_a_rewrite_within_the_same_tick_of_the_file_system(daemon, receiver, granularity):
+    daemon.start()
+    path = daemon.inbox / "a.jpg"
+    for round_ in range(2):
+        time.sleep(granularity - time.time() % granularity)  # the beginning of a tick
+        path.write_bytes(noise(50_000, f"{round_} first"))
+        time.sleep(0.5)  # long enough for it to be hashed, if nobody waits for the tick to be over
+        with path.open("r+b") as file:
+            file.write(noise(50_000, f"{round_} second"))
+        until(lambda: all_are(daemon, receiver, path.read_bytes()), "the second content is on both servers")
+
+
+def all_are(daemon, receiver, data):
+    jobs = daemon.jobs("done")
+    return len(jobs) == 2 and all(receiver.content(job) == data for job in jobs)

@@ -1,0 +1,29 @@
+"""The units of the system service: what they grant, and that the sandbox stays tight."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
+SYSTEM = ["syncd.service", "syncd@.service"]
+
+
+@pytest.mark.parametrize("name", SYSTEM)
+def test_leases_on_files_of_other_owners_and_nothing_else(name):
+    lines = (UNITS / name).read_text().splitlines()
+    assert "CapabilityBoundingSet=CAP_LEASE" in lines
+    assert "AmbientCapabilities=CAP_LEASE" in lines
+    assert "PrivateUsers=no" in lines  # the kernel asks for the capability outside of any user namespace
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("name", SYSTEM)
+def test_the_exposure_is_rated_ok(name):
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNITS / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "Overall exposure level" not in done.stdout:
+        pytest.skip("this systemd-analyze can't look at a file")
+    assert float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)[1]) < 2.0
