@@ -62,6 +62,20 @@ def _number(path):
 
 
 async def test_another_directory_in_its_place_is_told_and_the_first_one_no_more(site):
+    """Without a moment in which there is none."""
+    site.inbox.rmdir()
+    for name in ("one", "two"):
+        (site.folder / name).mkdir()
+        (site.folder / f"to-{name}").symlink_to(name)
+    (site.folder / "to-one").rename(site.inbox)
+    await site.start()
+    await until(lambda: others(site))
+    (site.folder / "to-two").rename(site.inbox)
+    await until(lambda: others(site))
+    await until(lambda: not watchers.others(os.stat(site.folder / "one"), None))
+
+
+async def test_a_folder_that_is_away_is_told_again_when_it_is_back(site):
     await site.start()
     await until(lambda: others(site))
     first = os.stat(site.inbox)

@@ -1,10 +1,12 @@
 """What is recorded as uploaded."""
 
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 
-from syncd.core.model import Stored
+from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import migrations
 from syncd.store.errors import StoreError
@@ -141,3 +143,26 @@ async def test_an_earlier_version_is_not_brought_up_to_date_here(store, path, mo
     monkeypatch.setattr(migrations, "HEAD", "9999")
     with pytest.raises(StoreError, match="syncd once or syncd run updates it"):
         await Ledger.open(path)
+
+
+async def test_what_a_remote_named_neither_hash_nor_size_of(store, path, remote):
+    """Not what it has confirmed better since, nor what an earlier version has uploaded, which did not look at that."""
+    other = (await store.remote("other", "other")).id
+    for remote_id, key, proof in (
+        (remote, "a", Proof.NONE),
+        (remote, "b", Proof.NONE),
+        (remote, "c", Proof.SIZE),
+        (other, "a", Proof.SIZE),
+    ):
+        await observe(store, remote_id, seen(key))
+        (job,) = await claim(store, remote_id)
+        await store.finish(job, key=key, stored=Stored(ref=key, proof=proof), outcome=Outcome.UPLOADED)
+    ledger = await Ledger.open(path)
+    assert await ledger.unproven(remote) == (2, 3)
+    await store.confirm(remote, "b", Proof.SIZE)
+    assert await ledger.unproven(remote) == (1, 3)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE jobs SET detail = NULL WHERE remote_id = ? AND key = 'a'", (remote,))
+    assert await ledger.unproven(remote) == (0, 3)
+    assert await ledger.unproven(other) == (0, 1)
+    await ledger.close()
