@@ -446,6 +446,8 @@ OWN_FILES = {
     "host/windows_files.py",
     "logfile.py",
     "preview/cache.py",
+    "receiver/building.py",
+    "receiver/finished.py",
     "receiver/storage.py",
     "receiver/upload.py",
     "store/opening.py",
