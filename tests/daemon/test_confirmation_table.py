@@ -1,0 +1,213 @@
+"""What becomes of a local file for each answer of a server: every ``after_upload`` against every answer that is known.
+
+The answers are those of ``tests/remote/confirmations.py``; the table is published in ``docs/reliability.md``.
+``python -m tests.daemon.test_confirmation_table`` writes it there anew.
+"""
+
+import asyncio
+import hashlib
+import re
+import sys
+import tempfile
+from collections import defaultdict
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from syncd.config.load import load
+from syncd.control.steering import JobQuery
+from syncd.core.model import Presence, Proof
+from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.service import Daemon
+from syncd.daemon.steering import DaemonSteering
+from tests.daemon.site import until
+from tests.remote.confirmations import READS, UPLOADS, Double, Upload
+from tests.remote.helpers import serving
+
+DATA = b"ascii art " * 1000
+ACTIONS = ("keep", "delete", "move")
+AT_ONCE = 16
+"""Answers that one daemon meets, each in three folders."""
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- answers: begin -->\n", "<!-- answers: end -->\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An answer to the upload, and what the server says when it is asked for the file."""
+
+    upload: Upload
+    read: Presence
+
+    @property
+    def name(self):
+        return f"{self.upload}, file: {self.read.value}"
+
+    @property
+    def is_confirmed(self):
+        """Say whether the server has in all confirmed the content: what the file may go for."""
+        if not isinstance(self.upload.worth, Proof):
+            return False
+        if self.upload.api == "image":
+            return self.read is Presence.YES and "read" not in self.upload.answers
+        asked = self.upload.worth is Proof.NONE or self.upload.settings.get("hash") == "md5"
+        return (self.upload.named and self.read is Presence.YES) if asked else True
+
+
+def cases():
+    for upload in UPLOADS:
+        yield Case(upload=upload, read=Presence.YES)
+        if isinstance(upload.worth, Proof) and (upload.worth is Proof.NONE or upload.api == "image"):
+            for read in (Presence.NO, Presence.UNKNOWN):
+                yield Case(upload=upload, read=read)
+
+
+CASES = list(cases())
+GROUPS = [CASES[start : start + AT_ONCE] for start in range(0, len(CASES), AT_ONCE)]
+
+
+def digest(case):
+    return (hashlib.md5 if case.upload.settings.get("hash") == "md5" else hashlib.sha256)(DATA).hexdigest()
+
+
+def settings(base, group, urls):
+    remotes, folders = {}, []
+    for number, case in enumerate(group):
+        for action in ACTIONS:
+            name = f"r{number}-{action}"
+            direct = {"direct": "auto" if "direct" in case.upload.answers else "never", "chunk_size": "100KiB"}
+            api = direct if case.upload.api == "multipart" else {"encoding": "text"}
+            remotes[name] = {"type": case.upload.api, "url": urls[name], **api, **case.upload.settings}
+            inbox = base / name
+            inbox.mkdir()
+            (inbox / "a.txt").write_bytes(DATA)
+            after = {"move": str(base / f"{name}-sent")} if action == "move" else action
+            folders.append({"path": str(inbox), "remote": name, "watch": "poll", "settle": "0s", "after_upload": after})
+    return {
+        "folders": folders,
+        "remotes": remotes,
+        "scheduler": {"retry": {"initial": "1h", "max": "1h"}},
+        "state_dir": str(base / "state"),
+        "control": {"dashboard": "off"},
+    }
+
+
+async def outcomes(group, base):
+    """Have one daemon meet each answer; return the state of each job, and where each file is then."""
+    async with AsyncExitStack() as stack:
+        urls = {}
+        for number, case in enumerate(group):
+            for action in ACTIONS:
+                double = Double(DATA, digest(case), {"read": READS[case.read], **case.upload.answers})
+                urls[f"r{number}-{action}"] = await stack.enter_async_context(serving(double.app))
+        path = base / "config.yaml"
+        path.write_text(yaml.safe_dump(settings(base, group, urls)))
+        path.chmod(0o600)
+        daemon = Daemon(load(path))
+        running = asyncio.create_task(daemon.run())
+        try:
+            await until(lambda: daemon.ready.is_set() or running.done())
+            steering = DaemonSteering(daemon)
+            states = await until(lambda: at_rest(steering, len(urls)), "all uploads have come to an end")
+            await daemon.after_upload.sweep()
+        finally:
+            daemon.end()
+            await running
+    found = []
+    for number, case in enumerate(group):
+        for action in ACTIONS:
+            name = f"r{number}-{action}"
+            here, sent = base / name / "a.txt", base / f"{name}-sent" / "a.txt"
+            assert not here.exists() or here.read_bytes() == DATA
+            assert not sent.exists() or sent.read_bytes() == DATA
+            assert here.exists() or sent.exists() or action == "delete"
+            found.append((case, action, states[name], "stays" if here.exists() else "goes"))
+    return found
+
+
+async def at_rest(steering, count):
+    """Return the state of each job by its remote, when each has been tried once at least."""
+    status = await steering.status()
+    away = {remote["name"] for remote in status["remotes"] if remote["state"] != "online"}
+    jobs = (await steering.jobs(JobQuery(limit=1000)))["jobs"]
+    states = {job["remote"]: job["state"] for job in jobs}
+    resting = [name for name, state in states.items() if state in ("done", "failed", "waiting") or name in away]
+    return states if len(resting) == count else None
+
+
+@pytest.fixture
+def by_hand(monkeypatch):
+    async def never(self):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AfterUpload, "run", never)
+
+
+@pytest.mark.usefixtures("by_hand")
+@pytest.mark.parametrize("group", GROUPS, ids=range(len(GROUPS)))
+async def test_a_file_goes_only_where_the_server_has_confirmed_it(tmp_path, group):
+    published = read_table()
+    for case, action, state, becomes in await outcomes(group, tmp_path):
+        may_go = case.is_confirmed and action != "keep"
+        assert becomes == ("goes" if may_go else "stays"), (case.name, action, state)
+        if action != "keep":
+            assert published[case.upload.api, case.upload.name, case.read] == outcome(state, becomes), case.name
+
+
+def outcome(state, becomes):
+    return f"{'not done' if state in ('queued', 'waiting', 'failed') else state}, {becomes}"
+
+
+def table(found):
+    """Return the table in Markdown: answers with the same outcomes stand in one row."""
+    cells = defaultdict(dict)
+    for case, action, state, becomes in found:
+        if action == "delete":
+            cells[case.upload.api, case.upload.name][case.read] = outcome(state, becomes)
+    rows = defaultdict(list)
+    for (api, name), outcomes_of in cells.items():
+        rows[api, tuple(outcomes_of.get(read, "") for read in Presence)].append(name)
+    lines = [f"| API | the server answers | {' | '.join(ASKED.values())} |", "|---|---|---|---|---|"]
+    for (api, ends), names in sorted(rows.items()):
+        lines.append(f"| {api} | {'; '.join(f'`{name}`' for name in names)} | {' | '.join(ends)} |")
+    return "\n".join(lines) + "\n"
+
+
+ASKED = {
+    Presence.YES: "and, asked for the file, gives it back",
+    Presence.NO: "404",
+    Presence.UNKNOWN: "403",
+}
+
+
+def read_table():
+    """Return the published table: API, answer, and the answer to the question for the file → the outcome."""
+    text = DOCUMENT.read_text("utf-8")
+    found = {}
+    for line in text.partition(BEGIN)[2].partition(END)[0].splitlines()[2:]:
+        api, names, *ends = (cell.strip() for cell in line.strip("|").split("|"))
+        for name in re.findall(r"`([^`]+)`", names):
+            found |= {(api, name, read): end for read, end in zip(Presence, ends, strict=True)}
+    return found
+
+
+def main():
+    async def never(self):
+        await asyncio.Event().wait()
+
+    AfterUpload.run = never
+    found = []
+    for number, group in enumerate(GROUPS):
+        with tempfile.TemporaryDirectory() as base:
+            found += asyncio.run(outcomes(group, Path(base)))
+        print(f"{number + 1} of {len(GROUPS)}", file=sys.stderr)
+    text = DOCUMENT.read_text("utf-8")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    DOCUMENT.write_text(before + BEGIN + table(found) + END + after, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
