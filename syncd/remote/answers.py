@@ -111,6 +111,8 @@ def _sayings(value: object) -> Iterator[str]:
 _FAILED = re.compile(
     r"fail|error|reject|denied|refus|cancel|abort|expired|invalid|incomplete|missing|delet|corrupt|infect|quarantin"
 )
+_LONGEST_STATE = 40
+"""Characters; longer ones are not shown, as a cut might leave half a secret that no mask knows."""
 _FAILED_STATES = range(4, 7)
 """Failed, Cancelled and Expired, as the multipart API numbers them."""
 
@@ -125,7 +127,7 @@ def complaint(json: Mapping[str, object]) -> str | None:
     for name in ("status", "code"):
         value = json.get(name)
         if isinstance(value, str) and _FAILED.search(value.lower()):
-            return f"{name} {_printable(value)[:40]}"
+            return f"{name} {value}" if len(value) <= _LONGEST_STATE and value.isprintable() else f"a failed {name}"
         if (number := _whole(value)) is None:
             continue
         if 400 <= number < 600 or (name == "status" and number in _FAILED_STATES):

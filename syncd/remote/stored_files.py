@@ -111,5 +111,5 @@ class StoredFiles:
 
 def _because(problem: str, file: cloud.CloudFile, answer: Answer) -> str:
     """Add the server's own words where its answer showed an error."""
-    words = (answer.words() or file.complaint) if file.complaint else None
+    words = (answer.words() or answer.mask(file.complaint)) if file.complaint else None
     return f"{problem}: {words}" if words else problem

@@ -412,6 +412,25 @@ def test_any_json(bench, kind, told, resumed):
     bench.upload(kind, by_call(told), session=session)
 
 
+@settings(quick, max_examples=150)
+@given(
+    kind=st.sampled_from(["image", "multipart", "direct"]),
+    body=values.map(lambda value: json.dumps(value).encode())
+    | st.binary(max_size=200)
+    | st.just(b"\xef\xbb\xbf<html>"),
+    media_type=st.sampled_from([b"text/plain", b"application/json", b"text/html", b"application/javascript"]),
+)
+@example(kind="image", body=b"", media_type=b"text/plain")
+@example(kind="image", body=b"OK", media_type=b"text/plain")
+@example(kind="image", body=b'{"status":"ok"}', media_type=b"application/json")
+def test_one_answer_to_everything_proves_nothing(bench, kind, body, media_type):
+    """As a portal gives it, the default page of a web server, a health check."""
+    outcome = bench.upload(kind, lambda _: answer(body, "Content-Type: " + media_type.decode()))
+    assert isinstance(outcome, Failure)
+    if kind == "image":
+        assert "is not an image API" in str(outcome) or "not understood" in str(outcome)
+
+
 def agreed(**changes):
     body = json.dumps({"task_id": "t-1", "chunk_size": 4096, "chunks_count": 3, **changes})
     fine = answer(json.dumps(good_file | {"hash": None, "size": None}).encode())

@@ -2,7 +2,9 @@ import json
 import os
 import re
 import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -135,6 +137,29 @@ def test_a_store_that_can_not_be_used(found, config, closed_port, tmp_path):
     assert (code, seen["job"]["level"]) == (1, "error")
     assert "not a database" in seen["job"]["what"]
     assert os.listdir(tmp_path / "state") == ["syncd.db"]
+
+
+def test_a_server_that_says_yes_to_everything(found, config):
+    class Portal(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Portal) as portal:
+        thread = threading.Thread(target=portal.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        code, seen = found(config(f"http://127.0.0.1:{portal.server_port}"))
+        portal.shutdown()
+        thread.join()
+    assert (code, seen["server"]["level"]) == (1, "error")
+    assert "API: it answered 200 for" in seen["server"]["what"]
+    assert "look at url and type" in seen["server"]["advice"]
+    assert "speed" not in seen  # which would be another word on the same
 
 
 def test_it_makes_nothing(found, config, receiver, tmp_path):

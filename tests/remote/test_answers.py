@@ -57,6 +57,39 @@ def test_words_are_short_and_a_secret_is_not_cut_in_two():
     assert "hush" not in answer(body=b"x" * (LONGEST_WORDS - 5) + b"hush-hush").words()
 
 
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ({"error": "no"}, "an error"),
+        ({"errors": {"hash": ["is odd"]}}, "an error"),
+        ({"error": None, "errors": [], "status": "active", "code": "OK", "success": True}, None),
+        ({"success": False}, "success false"),
+        ({"ok": False}, "ok false"),
+        ({"status": "Failed"}, "status Failed"),
+        ({"status": "x" * 50 + "failed"}, "a failed status"),
+        ({"status": "failed\x1b[31m"}, "a failed status"),
+        ({"status": 3}, None),
+        ({"status": 5}, "status 5"),
+        ({"status": "500"}, "status 500"),
+        ({"status": 200, "code": "201"}, None),
+        ({"code": 404}, "code 404"),
+        ({"code": "CHUNK_MISSING"}, "code CHUNK_MISSING"),
+        ({"code": 4}, None),
+        ({"status": [[]], "code": True}, None),
+        (["error"], None),
+        (b"error", None),
+    ],
+)
+def test_a_success_that_is_none(body, complaint):
+    assert answer(200, body).complaint() == complaint
+
+
+@pytest.mark.parametrize("body", [b"<p>", b" \n<!doctype html>", b"\xef\xbb\xbf<html>", b"\xef\xbb\xbf\n<html>"])
+def test_a_page_without_a_type(body):
+    assert answer(200, body).is_page
+    assert not answer(200, body).ok
+
+
 @given(st.binary(max_size=200) | st.from_type(type({})).map(lambda value: json.dumps(value, default=str).encode()))
 def test_no_body_is_too_odd(body):
     read = Answer(host="h", call="GET /", status=500, body=body)

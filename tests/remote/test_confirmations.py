@@ -70,6 +70,7 @@ async def test_whether_it_is_still_there(make, row, thorough):
             found = await remote.confirm("f-1:text", content, thorough=thorough)
             assert found.presence is means
             assert (found.reason == "") is (means is Presence.YES)
+            assert "None" not in found.reason
             if means is Presence.YES:
                 assert found.proof >= (remote.required_proof if thorough else Proof.SIZE)
         else:
@@ -140,6 +141,26 @@ async def test_a_server_that_could_not_answer_the_probe_is_asked_again(remote_to
         server.answers = {"register": given(200)}
         assert not (await remote.begin(content, Memory(DATA), None, tries=0)).doubtful
         await remote.close()
+
+
+@pytest.mark.parametrize("status", [401, 429, 503])
+async def test_a_question_that_fails_costs_no_upload(remote_to, status):
+    server = Double(DATA, "", {"complete": told({"id": "f-1"}), "read": given(status)})
+    async with serving(server.app) as url:
+        remote = remote_to("multipart", url, direct="never")
+        stored = await upload(remote, Memory(DATA))
+        await remote.close()
+    assert (stored.ref, stored.proof) == ("f-1", Proof.NONE)
+
+
+async def test_a_loss_is_told_in_the_servers_words_without_a_secret(remote_to):
+    for file in ({"id": "f-1", "status": "failed: psst-psst"}, {"id": "f-1", "error": "psst-psst is full"}):
+        server = Double(DATA, "", {"complete": told(file), "read": given(404)})
+        async with serving(server.app) as url:
+            remote = remote_to("multipart", url, direct="never", token="psst-psst")
+            with pytest.raises(SessionLost, match=r"does not: (status failed: \*\*\*|\*\*\* is full)$"):
+                await upload(remote, Memory(DATA))
+            await remote.close()
 
 
 @pytest.mark.parametrize("api", ["image", "multipart"])
@@ -224,4 +245,4 @@ def test_what_has_to_be_proven(values, proof):
 
 
 def made(settings: Any) -> Any:
-    return make_remote(settings, throttle=Meter(), clock=lambda: NOW, user_agent="syncd/test")
+    return make_remote("drive", settings, throttle=Meter(), clock=lambda: NOW, user_agent="syncd/test")
