@@ -359,6 +359,25 @@ async def test_an_address_that_was_never_the_same_servers_does_no_harm(site):
         await site.end()
 
 
+async def test_an_address_that_was_never_the_same_servers_deletes_nothing(site):
+    """Not even what the old server has confirmed a moment ago."""
+    site.settings["remotes"] = {"drive": (drive := site.multipart())}
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(10_000, "a"))
+    await site.until_counts(done=1)
+    async with running_receiver(site.folder / "another") as url:
+        drive["former_url"], drive["url"] = drive["url"], url
+        site.settings["folders"][0]["after_upload"] = "delete"
+        await site.reload()
+
+        async def detail():
+            return (await site.steering.status())["folders"][0]["detail"]
+
+        assert "drive does not confirm it" in await until(detail)
+        assert (site.inbox / "a.jpg").exists()
+        await site.end()
+
+
 async def test_two_remotes_that_differ_by_their_token_are_two_destinations(site):
     anna, ben = site.multipart(token="token-of-anna"), site.multipart(token="token-of-ben")
     site.settings["remotes"] = {"anna": anna, "ben": ben}

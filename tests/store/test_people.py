@@ -201,6 +201,8 @@ async def test_a_confirmation_is_kept_with_its_time(store, remote, clock):
     await store.finish(job, key="k", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED, sha256="5a")
     content = await store.content(remote, "k")
     assert (content.proof, content.confirmed_at, content.sha256) == (Proof.NONE, 0.0, "5a")
+    assert await store.uploaded_before("k", "5a")
+    assert not await store.uploaded_before("other", "5b")
     clock.now += 7
     await store.confirm(remote, "k", Proof.SIZE)
     content = await store.content(remote, "k")
