@@ -258,6 +258,7 @@ def open_unshared(descriptor: int) -> int:
     ``BlockingIOError`` if somebody has it open for writing, or for himself; OSError if it can't be told.
     """
     share = win32con.FILE_SHARE_READ | win32con.FILE_SHARE_DELETE
+    ctypes.set_last_error(0)  # wine's has failed before it says why
     handle = _kernel.ReOpenFile(msvcrt.get_osfhandle(descriptor), win32con.GENERIC_READ, share, 0)
     if handle == ctypes.c_void_p(-1).value:
         code = ctypes.get_last_error()
