@@ -51,6 +51,8 @@ class DeletionCheck:
     async def _confirm(self, lane: Lane, content: StoredContent) -> None:
         """Ask the server again, unless it has confirmed the content well enough a short while ago."""
         remote = lane.line.remote
+        if content.terms != remote.terms:  # the server may drop what is to be kept from now on
+            raise Kept(f"{lane.name} has it under an earlier expired_at or encrypt_password")
         fresh = 0 <= self._clock() - content.confirmed_at < FRESH
         if fresh and content.proof >= remote.required_proof and not content.expires:
             return

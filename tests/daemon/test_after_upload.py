@@ -163,6 +163,18 @@ async def test_what_is_not_proven_now_is_asked_for(site, by_hand, answers, colum
     assert left(site) == []
 
 
+async def test_what_is_stored_under_earlier_terms_is_kept(site, by_hand, answers):
+    """Else the server would drop the only copy when the earlier expiry has come."""
+    site.settings["remotes"]["drive"]["expired_at"] = "1d"
+    after = await uploaded(site, "a.jpg", after="keep")
+    del site.settings["remotes"]["drive"]["expired_at"]
+    site.settings["folders"][0]["after_upload"] = "delete"
+    await site.reload()
+    await after.sweep()
+    assert left(site) == ["a.jpg"]
+    assert "under an earlier expired_at" in await detail(site)
+
+
 async def test_a_yes_with_too_weak_a_proof_is_none(site, by_hand, answers, monkeypatch):
     monkeypatch.setattr(MultipartRemote, "required_proof", Proof.BYTES)
     after = await uploaded(site, "a.jpg")
