@@ -226,8 +226,8 @@ def _failed(world: "World") -> Any:
 def _remote(world: "World") -> Any:
     original = JobStore.remote
 
-    async def remote(self: JobStore, name: str, identity: str) -> RemoteRecord:
-        record = await original(self, name, identity)
+    async def remote(self: JobStore, name: str, identity: str, *former: Any) -> RemoteRecord:
+        record = await original(self, name, identity, *former)
         world.remote_names[record.id] = name
         return record
 
