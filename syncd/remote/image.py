@@ -37,6 +37,7 @@ class ImageRemote:
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._facts: dict[str, int] = {}
         self._probing = asyncio.Lock()
+        self._one_probe = asyncio.Lock()
         self._says_absent: bool | None = None
         """Whether it says of an image that can't be there that it is not; None before it was asked."""
 
@@ -239,7 +240,8 @@ class ImageRemote:
 
     async def check(self) -> None:
         """Ask for an image that can't be there: who has that, says yes to everything and is no image API."""
-        answer = await self._http.get(f"/image/{_NOWHERE}", accept="text/plain")
+        async with self._one_probe:  # several uploads may ask at once, and whoever looks whether a server is back
+            answer = await self._http.get(f"/image/{_NOWHERE}", accept="text/plain")
         self._says_absent = answer.status == 404
         if 200 <= answer.status < 300:
             raise not_an_api(answer, kind="an image", asked="an image")
