@@ -6,7 +6,7 @@ Events are hints; the truth is the scan and the sink. Whatever goes wrong with t
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -20,6 +20,7 @@ from syncd.core.names import displayed
 from syncd.core.settle import Hint
 from syncd.core.states import IN_USE
 from syncd.host.plainly import usual
+from syncd.watch.coverage import Coverage
 from syncd.watch.intake import LIMIT, Intake
 from syncd.watch.scanner import Identity, Scan, Tree
 from syncd.watch.sink import Sink
@@ -29,6 +30,8 @@ SUPERVISE = 2.0
 """Seconds between two looks at whether the folder is still there and its events still come."""
 POLL = 2.0
 """Least seconds between two scans of a folder that is polled."""
+LOOK = 5.0
+"""Seconds between two looks into directories that no event tells of."""
 POLL_SHARE = 10
 """A scan that took long is followed by a pause so many times as long."""
 PATIENCE = 10
@@ -71,6 +74,9 @@ class FolderWatch:
         self._filled: Identity | None = None  # the folder in which a scan last saw anything at all
         self._offline: str | None = None
         self._unreadable: dict[str, str] = {}
+        self._uncovered: set[str] = set()  # directories that no event tells of, although they can be read
+        self._next_look = 0.0
+        self._scan_seconds = 0.0
         self._scanning = True
         self._everything = True
         self._subtrees: set[str] = set()
@@ -213,6 +219,8 @@ class FolderWatch:
             self._everything = True
         if self._everything or now >= self._next_scan:
             await self._scan_all()
+        if self._source.native and now >= self._next_look:
+            await self._look_at_gaps()
         for start in _outermost(self._subtrees):
             self._subtrees.discard(start)
             await self._scan_below(start)
@@ -222,7 +230,7 @@ class FolderWatch:
         asked, self._everything = self._everything, False
         self._subtrees.clear()
         self._scanning = asked or self._source.native
-        scan = Scan(self._tree)
+        scan = Scan(self._tree, coverage=await self._source.coverage())
         files = changed = gone = 0
         try:
             async for batch in _batches(scan):
@@ -239,7 +247,8 @@ class FolderWatch:
         self._unreadable = scan.unreadable
         if await self._source.follow(scan.links):
             self._everything = True
-        seconds = self._clock() - started
+        await self._cover(scan.uncovered)
+        seconds = self._scan_seconds = self._clock() - started
         self._next_scan = self._clock() + (
             self._settings.rescan if self._source.native else max(POLL, POLL_SHARE * seconds)
         )
@@ -247,15 +256,44 @@ class FolderWatch:
         log = self._log.info if asked or changed or gone else self._log.debug
         log("folder.scanned", files=files, changed=changed, gone=gone, seconds=round(seconds, 3))
 
-    async def _scan_below(self, start: str) -> None:
+    async def _scan_below(self, start: str, *, coverage: Coverage | None = None) -> None:
         if self._settings.follow_symlinks:
             self._everything = True  # which of two ways leads to a directory, only a full scan can tell
             return
-        scan = Scan(self._tree, start)
+        scan = Scan(self._tree, start, coverage=coverage)
         async for batch in _batches(scan):
             await self._intake.found(batch)
         await self._intake.sweep(start)
         self._report(scan)
+        self._unreadable = {path: why for path, why in self._unreadable.items() if not _is_below(path, start)}
+        self._unreadable |= scan.unreadable
+        await self._cover(scan.uncovered)
+
+    async def _cover(self, uncovered: Sequence[str]) -> None:
+        """Have all directories watched anew if some are not; those that still are not then are polled."""
+        coverage = await self._source.coverage()
+        if coverage is None:
+            self._uncovered = set()
+            return
+        missing = await asyncio.to_thread(self._tree.uncovered, uncovered, coverage)
+        if missing - self._uncovered:  # else that was tried before
+            await self._source.arm()
+            self._everything = True  # what came in between nobody has told
+            coverage = await self._source.coverage()
+            missing = await asyncio.to_thread(self._tree.uncovered, missing, coverage) if coverage else set()
+            if new := missing - self._uncovered:
+                self._log.warning("folder.uncovered", directories=len(new), path=displayed(min(new) or "."))
+        self._uncovered = missing
+
+    async def _look_at_gaps(self) -> None:
+        """Scan what no event tells of: directories without a watch, and those that could not be read before."""
+        self._next_look = self._clock() + max(LOOK, POLL_SHARE * self._scan_seconds)
+        starts = _outermost({path for path in (*self._uncovered, *self._unreadable) if path})
+        if starts or self._uncovered:
+            coverage = await self._source.coverage()
+            self._everything |= "" in self._uncovered
+            for start in starts:
+                await self._scan_below(start, coverage=coverage)
 
     def _report(self, scan: Scan) -> None:
         for path, reason in scan.unreadable.items():
@@ -263,8 +301,15 @@ class FolderWatch:
                 self._log.warning("scan.unreadable", path=path, reason=reason)
 
     def _gaps(self) -> str | None:
-        first = next(iter(self._unreadable.items()), None)
-        return f"{len(self._unreadable)} not readable, such as {first[0]}: {first[1]}" if first else None
+        """Say which parts can't be read, and which no event tells of."""
+        gaps = []
+        if self._unreadable:
+            path, reason = next(iter(self._unreadable.items()))
+            gaps.append(f"{len(self._unreadable)} not readable, such as {displayed(path)}: {reason}")
+        if self._uncovered:
+            first = displayed(min(self._uncovered) or ".")
+            gaps.append(f"{len(self._uncovered)} without events and therefore polled, such as {first}")
+        return "; ".join(gaps) or None
 
     def _writers(self) -> str | None:
         first = next(iter(self._intake.in_use), None)
@@ -283,6 +328,10 @@ def _can_be(path: str) -> bool:
     with suppress(UnicodeEncodeError):
         return b"\0" not in os.fsencode(path)
     return False
+
+
+def _is_below(path: str, start: str) -> bool:
+    return not start or f"{path}/".startswith(f"{start}/")
 
 
 def _outermost(paths: set[str]) -> list[str]:

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from watchdog.observers.api import BaseObserver
@@ -21,6 +22,7 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 
+from syncd.watch.coverage import Coverage
 from syncd.watch.observer import Doubt
 
 _LIMITS = Path("/proc/sys/fs/inotify")
@@ -42,6 +44,11 @@ class Inotify(InotifyFD):
         """A file system with watched directories was unmounted; a new one in its place is not watched."""
         self.exhausted = False
         """The kernel refused a watch because the limit is reached: there are directories that nobody watches."""
+
+    @property
+    def descriptor(self) -> int:
+        """The kernel's queue."""
+        return self._inotify_fd
 
     def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
         """Watch one directory; for watchdog an OSError means that there is nothing to watch."""
@@ -99,6 +106,12 @@ class InotifyObserver(BaseObserver):
     def is_alive(self) -> bool:
         """Say whether events get through."""
         return super().is_alive() and self._queue.is_alive() and not self._queue.unmounted
+
+    def coverage(self) -> Coverage | None:
+        """Return which directories are watched now; None where the kernel does not tell."""
+        with suppress(OSError):
+            return Coverage(self._queue.descriptor)
+        return None
 
     @property
     def trouble(self) -> str | None:

@@ -29,6 +29,7 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from syncd.core.settle import Hint
+from syncd.watch.coverage import Coverage
 from syncd.watch.intake import LIMIT
 from syncd.watch.scanner import Tree
 
@@ -187,7 +188,8 @@ class Observer:
             if not self._over:
                 self._system = _system(self._tree, self._mailbox)
                 self._system.start()
-                self._schedule(self._system, self._tree.full(""))
+                # The closing separator makes it the directory that is watched, where the folder itself is a link.
+                self._schedule(self._system, os.path.join(self._tree.full(""), ""))
 
     def stop(self) -> None:
         """Watch no more."""
@@ -208,6 +210,11 @@ class Observer:
         if len(self._linked) > MAX_LINKS:
             return f"more than {MAX_LINKS} linked directories"
         return getattr(self._system, "trouble", None)
+
+    def coverage(self) -> Coverage | None:
+        """Return which directories are watched now; None where the system does not tell."""
+        ask: Callable[[], Coverage | None] = getattr(self._system, "coverage", lambda: None)
+        return ask()
 
     def follow(self, links: Iterable[str]) -> bool:
         """Watch the linked directories ``links`` beside the tree, and no others; True if some are new."""

@@ -9,7 +9,8 @@ import heapq
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,6 +21,7 @@ from syncd.host.birth import birth_ns
 from syncd.host.plainly import below, extended
 from syncd.host.spelling import spelled
 from syncd.places import inside
+from syncd.watch.coverage import Coverage
 from syncd.watch.patterns import Patterns
 
 if sys.platform == "win32":
@@ -95,6 +97,15 @@ class Tree:
         found = os.stat(root)
         return found.st_dev, found.st_ino
 
+    def uncovered(self, directories: Iterable[str], coverage: Coverage) -> set[str]:
+        """Return those of the directories that are there and that ``coverage`` does not have."""
+        found = set()
+        for path in directories:
+            with suppress(OSError):
+                if not coverage.covers(os.stat(self.full(path))):
+                    found.add(path)
+        return found
+
     def look(self, path: str) -> Seen | None:
         """Return what is at ``path``: None if there is no file. OSError where that can't be told."""
         try:
@@ -121,8 +132,9 @@ class Scan:
     file which can be reached in two ways is found under the same path each time.
     """
 
-    def __init__(self, tree: Tree, start: str = "") -> None:
+    def __init__(self, tree: Tree, start: str = "", *, coverage: Coverage | None = None) -> None:
         self._tree = tree
+        self._coverage = coverage
         self._ahead = [start]
         self._links_ahead: list[str] = []
         self._visited: set[Identity] = set()
@@ -133,6 +145,8 @@ class Scan:
         """Directories that were reached through a symbolic link."""
         self.unreadable: dict[str, str] = {}
         """What could not be looked into, and why."""
+        self.uncovered: list[str] = []
+        """Directories that ``coverage``, where it is given, does not have; ``""`` is the root."""
 
     def batch(self) -> list[Seen] | None:
         """Return the matching files among the next entries (maybe none); None at the end.
@@ -151,6 +165,7 @@ class Scan:
             try:
                 if not self._first_visit(directory):
                     continue
+                self._look_at_coverage(directory)
                 if linked:
                     self.links.append(directory)
                 with os.scandir(self._tree.full(directory)) as entries:
@@ -166,6 +181,10 @@ class Scan:
         before = len(self._visited)
         self._visited.add((found.st_dev, found.st_ino))
         return len(self._visited) > before
+
+    def _look_at_coverage(self, directory: str) -> None:
+        if self._coverage is not None and not self._coverage.covers(os.stat(self._tree.full(directory))):
+            self.uncovered.append(directory)
 
     def _visit(self, path: str, entry: "os.DirEntry[str]") -> Seen | None:
         tree = self._tree

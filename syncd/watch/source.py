@@ -7,6 +7,7 @@ from typing import Literal
 
 from structlog.typing import FilteringBoundLogger
 
+from syncd.watch.coverage import Coverage
 from syncd.watch.mounts import remote_type
 from syncd.watch.observer import Hints, Mailbox, Observer
 from syncd.watch.scanner import Tree
@@ -83,6 +84,12 @@ class Source:
         if trouble:
             await self._fall_back(trouble)
         return trouble is not None
+
+    async def coverage(self) -> Coverage | None:
+        """Return which directories are watched now; None where all are polled, or the system does not tell."""
+        if self._observer is None:
+            return None
+        return await asyncio.to_thread(self._observer.coverage)
 
     async def follow(self, links: Iterable[str]) -> bool:
         """Watch these linked directories too; True if some are new, so that files in them may have been missed."""

@@ -59,6 +59,9 @@ class Observer:
         """Say that all directories could be watched."""
         return None
 
+    def coverage(self) -> None:
+        """Tell nothing of what is watched."""
+
     def follow(self, links: Iterable[str]) -> bool:
         """Linked directories are no part of this."""
         return False

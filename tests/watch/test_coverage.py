@@ -1,0 +1,134 @@
+"""Directories that no event would tell of: they get a watch, or are polled, and the status says so."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from syncd.watch import folder as folder_module
+from syncd.watch import inotify as inotify_module
+from tests.watch.support import Bench, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what it watches")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    monkeypatch.setattr(folder_module, "LOOK", 0.1)
+    monkeypatch.setattr(folder_module, "SUPERVISE", 0.1)
+
+
+@pytest.fixture
+def mountable():
+    """Mount a file system in memory over a directory."""
+    mounted = []
+
+    def mount(path):
+        done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(path)], check=False, capture_output=True)
+        if done.returncode != 0:
+            pytest.skip("nothing can be mounted here")
+        mounted.append(path)
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "-l", str(path)], check=False, capture_output=True)
+
+
+async def test_a_folder_that_is_a_link_tells_of_its_files(place, sink):
+    (place / "real").mkdir()
+    (place / "link").symlink_to("real")
+    bench = Bench(place / "link", sink)
+    async with bench.running() as watch:
+        assert (watch.status.watch, watch.status.detail) == ("native", None)
+        (place / "link" / "a.jpg").write_bytes(b"new")
+        (place / "real" / "sub").mkdir()
+        await until(lambda: "a.jpg" in sink.known)
+        (place / "real" / "sub" / "b.jpg").write_bytes(b"new")
+        await until(lambda: "sub/b.jpg" in sink.known)
+
+
+async def test_a_directory_that_can_be_entered_later_gets_its_watch(bench, sink, monkeypatch):
+    closed = {str(bench.path / "phone")}
+    deny(monkeypatch, closed)
+    async with bench.running() as watch:
+        (bench.path / "phone").mkdir()
+        (bench.path / "phone" / "a.jpg").write_bytes(b"new")
+        await until(lambda: watch.status.detail and "1 not readable, such as phone" in watch.status.detail)
+        closed.clear()
+        await until(lambda: "phone/a.jpg" in sink.known)
+        await until(lambda: watch.status.detail is None)
+        await until(lambda: covered(watch, bench.path / "phone"))
+
+
+def deny(monkeypatch, closed):
+    """Have these directories refuse to be read, as to another user: root may read all."""
+    scandir, access = os.scandir, os.access
+
+    def is_closed(path):
+        return not isinstance(path, int) and os.fsdecode(path).rstrip("/") in closed
+
+    def refuse(path):
+        if is_closed(path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("syncd.watch.scanner.os.scandir", refuse)
+    monkeypatch.setattr(inotify_module.os, "access", lambda path, mode: not is_closed(path) and access(path, mode))
+
+
+def covered(watch, path):
+    coverage = watch._source._observer and watch._source._observer.coverage()
+    return coverage is not None and coverage.covers(os.stat(path))
+
+
+async def test_a_file_system_that_is_mounted_inside_gets_its_watch_at_the_next_scan(bench, sink, mountable):
+    (bench.path / "card").mkdir()
+    async with bench.running() as watch:
+        mountable(bench.path / "card")
+        (bench.path / "card" / "a.jpg").write_bytes(b"new")
+        assert not covered(watch, bench.path / "card")
+        watch.request_rescan()
+        await until(lambda: "card/a.jpg" in sink.known)
+        await until(lambda: covered(watch, bench.path / "card"))
+        (bench.path / "card" / "b.jpg").write_bytes(b"new")
+        await until(lambda: "card/b.jpg" in sink.known)
+
+
+async def test_a_directory_that_can_not_be_watched_is_polled_and_named(bench, sink, monkeypatch):
+    """Whatever the reason: a file system may refuse."""
+    real = inotify_module.Inotify.add_callback
+
+    def add_callback(self, path, *about):
+        if path.rstrip(b"/").endswith(b"deaf"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(self, path, *about)
+
+    monkeypatch.setattr(inotify_module.Inotify, "add_callback", add_callback)
+    (bench.path / "deaf").mkdir()
+    (bench.path / "fine").mkdir()
+    async with bench.running() as watch:
+        await until(lambda: watch.status.detail)
+        assert watch.status.detail == "1 without events and therefore polled, such as deaf"
+        assert watch.status.watch == "native"
+        (bench.path / "deaf" / "a.jpg").write_bytes(b"new")
+        await until(lambda: "deaf/a.jpg" in sink.known)
+        (bench.path / "deaf" / "a.jpg").unlink()
+        await until(lambda: "deaf/a.jpg" not in sink.known)
+
+
+async def test_a_rescan_of_a_folder_that_is_watched_whole_arms_nothing_anew(bench, sink, monkeypatch):
+    for number in range(5):
+        (bench.path / f"sub{number}").mkdir()
+    async with bench.running() as watch:
+        armed = []
+        monkeypatch.setattr(watch._source, "arm", lambda: armed.append(1))
+        (bench.path / "sub1" / "deep").mkdir()
+        (bench.path / "sub1" / "deep" / "a.jpg").write_bytes(b"new")
+        await until(lambda: "sub1/deep/a.jpg" in sink.known)
+        os.rename(bench.path / "sub1", bench.path / "moved")
+        await until(lambda: "moved/deep/a.jpg" in sink.known)
+        watch.request_rescan()
+        await until(lambda: watch.status.state == "watching" and not watch._everything)
+        assert armed == []
