@@ -9,11 +9,10 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 import structlog
 
-from syncd import __version__
+from syncd import __version__, localtime
 from syncd.config import destinations
 from syncd.config.model import Bandwidth, Config, ImageRemote, MultipartRemote
 from syncd.config.model import Scheduler as Limits
@@ -54,7 +53,7 @@ class Rooms:
         self.scheduler = Scheduler(store, owner=self.owner, failed=failed)
         self.folders = Folders(store, state_dir=config.state_dir, failed=failed)
         self.wall = WallClock(store, clock=time.time, steady=time.monotonic)
-        self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=datetime.now)
+        self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=localtime.now)
         self.remote_ids: dict[str, int] = {}
         self.limits = config.scheduler
         """What holds now: as configured, unless a person has changed it since."""
