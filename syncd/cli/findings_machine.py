@@ -68,7 +68,8 @@ def check_state(loaded: Loaded) -> Iterator[Finding]:
         return
     made_for_us = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
     if not made_for_us and not user.may(existing, os.W_OK | os.X_OK):
-        advice = f"{user.granting('rwx', existing)}, or set another state_dir"
+        how = user.granting("rwx", folder) if existing == folder else user.making(folder)
+        advice = f"{how}, or set state_dir to a folder that user {user.own_name()} may write to"
         yield Finding(level="error", where=where, what=_denied(f"write to {existing}"), advice=advice)
         return
     free = shutil.disk_usage(existing).free
