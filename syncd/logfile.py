@@ -1,4 +1,8 @@
-"""A log file that only its owner can read, put aside when it is full. A full disk is not the program's problem."""
+"""A log file that only its owner can read, put aside when it is full. A full disk is not the program's problem.
+
+Another program may move, delete or truncate the file without telling this one: each line goes to the file that is at
+the path then.
+"""
 
 import os
 from contextlib import suppress
@@ -23,26 +27,41 @@ class LogFile:
 
     def __init__(self, settings: RotatedFile) -> None:
         self._path, self._max_size, self._keep = Path(settings.path), settings.max_size, settings.keep
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor, self._size = self._open()
+        self._descriptor = self._open()
 
     def write_line(self, line: str) -> None:
         """Append a line; before it would make the file too large, begin a new one."""
         raw = (line + "\n").encode("utf-8", "backslashreplace")
-        if self._size and self._size + len(raw) > self._max_size:
-            with suppress(OSError):  # it goes on growing, and the next line tries again
+        with suppress(OSError):  # the file that is open goes on, and the next line tries again
+            size = self._size()
+            if size is None:
+                self._reopen()
+            elif size and size + len(raw) > self._max_size:
                 self._rotate()
         with suppress(OSError):  # a full disk must not stop the uploads
-            self._size += os.write(self._descriptor, raw)
+            os.write(self._descriptor, raw)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
 
-    def _open(self) -> tuple[int, int]:
+    def _size(self) -> int | None:
+        """Return the bytes in the file; None if the one at the path is another than the one that is open."""
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return there.st_size if os.path.samestat(there, os.fstat(self._descriptor)) else None
+
+    def _open(self) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(self._path, flags, 0o600)
-        return descriptor, os.fstat(descriptor).st_size
+        return os.open(self._path, flags, 0o600)
+
+    def _reopen(self) -> None:
+        former = self._descriptor
+        self._descriptor = self._open()
+        os.close(former)
 
     def _rotate(self) -> None:
         """Move the file to .1, .1 to .2 and so on; what is beyond `keep` goes."""
@@ -52,6 +71,4 @@ class LogFile:
                 younger.replace(older)
         if self._keep == 0:
             self._path.unlink(missing_ok=True)
-        full = self._descriptor
-        self._descriptor, self._size = self._open()
-        os.close(full)
+        self._reopen()

@@ -7,6 +7,8 @@ from typing import Any
 
 from structlog.typing import EventDict
 
+from syncd import localtime
+
 HEAD = {"timestamp", "level", "event"}
 """What every event begins with."""
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
@@ -35,7 +37,7 @@ def render_console(*, colours: bool) -> Render:
     def render(event: EventDict) -> str:
         level = event["level"]
         start, end = (_COLOURS[level], _RESET) if colours else ("", "")
-        time = event["timestamp"].astimezone().isoformat(sep=" ", timespec="milliseconds")[:23]
+        time = localtime.at(event["timestamp"]).isoformat(sep=" ", timespec="milliseconds")[:23]
         return f"{time} {start}{level:<8}{end}{words(event)}"
 
     return render

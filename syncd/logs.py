@@ -98,6 +98,11 @@ def configure(
         logging.root.addHandler(_bridge)
 
 
+def conceal(secrets: Iterable[str]) -> None:
+    """Mask these secrets too from now on."""
+    _outlet.conceal(secrets)
+
+
 def alert(function: Callable[[Mapping[str, Any]], None]) -> None:
     """Have ``function`` told of each warning and error too, masked as all else, until :func:`close`."""
     _outlet.alert = function
@@ -158,6 +163,11 @@ class _Outlet:
             self._stream, self._journal, self._render = stream, journal, render
             self._file, self._render_file = file, render_file
             self.tracebacks = tracebacks
+            self._secrets.update(secrets)
+            self.mask = Mask(self._secrets)
+
+    def conceal(self, secrets: Iterable[str]) -> None:
+        with self._lock:
             self._secrets.update(secrets)
             self.mask = Mask(self._secrets)
 

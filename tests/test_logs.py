@@ -61,6 +61,10 @@ def out() -> io.StringIO:
     return io.StringIO()
 
 
+def open_descriptors() -> list[str]:
+    return [fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
+
+
 def events(out: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
@@ -238,6 +242,48 @@ def test_a_file_that_can_not_be_put_aside_goes_on(log: Any, tmp_path: Path) -> N
     for number in range(20):
         log.info("line", number=number)
     assert len(file.path.read_text().splitlines()) == 20
+
+
+@pytest.mark.unix  # elsewhere an open file stays where it is
+def test_a_file_that_was_moved_or_deleted_is_opened_anew_without_a_signal(log: Any, tmp_path: Path) -> None:
+    file = LogFile(path=tmp_path / "logs" / "syncd.log")
+    logs.configure(stream=io.StringIO(), file=file)
+    log.info("first")
+    file.path.rename(moved := tmp_path / "moved.log")
+    log.info("second")
+    assert '"first"' in moved.read_text()
+    assert '"second"' not in moved.read_text()
+    assert '"second"' in file.path.read_text()
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    file.path.unlink()
+    file.path.parent.rmdir()
+    log.info("third")
+    file.path.rename(moved)
+    file.path.write_text("of another program\n")
+    log.info("fourth")
+    assert '"third"' in moved.read_text()
+    assert file.path.read_text().startswith("of another program\n{")
+    assert not any(os.path.samestat(os.stat(f"/proc/self/fd/{fd}"), moved.stat()) for fd in open_descriptors())
+
+
+def test_a_truncated_file_counts_with_the_size_that_it_has(log: Any, tmp_path: Path) -> None:
+    file = LogFile(path=tmp_path / "syncd.log", max_size=1000, keep=1)
+    logs.configure(stream=io.StringIO(), file=file)
+    log.info("line", text="x" * 800)
+    os.truncate(file.path, 0)
+    log.info("line", text="x" * 800)
+    assert os.listdir(tmp_path) == ["syncd.log"]
+
+
+@pytest.mark.unix
+def test_lines_go_on_to_the_open_file_where_no_new_one_can_be_made(log: Any, tmp_path: Path) -> None:
+    file = LogFile(path=tmp_path / "logs" / "syncd.log")
+    logs.configure(stream=io.StringIO(), file=file)
+    file.path.rename(moved := tmp_path / "moved.log")
+    file.path.parent.rmdir()
+    file.path.parent.write_text("not a folder")
+    log.info("kept")
+    assert '"kept"' in moved.read_text()
 
 
 def test_a_file_that_can_not_be_opened_changes_nothing(log: Any, out: io.StringIO, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import click
 from rich.live import Live
 
+from syncd import localtime
 from syncd.cli import terminal
 from syncd.cli.scene import Scene
 from syncd.cli.scene_view import view
@@ -67,7 +68,7 @@ class Lines:
     def told(self, scene: Scene, lines: Sequence[str], note: str = "") -> float:  # noqa: ARG002 - the other one shows it
         """Print the changes."""
         for line in [*lines, *([note] if note else [])]:
-            click.echo(f"{time.strftime('%H:%M:%S')} {line}")
+            click.echo(f"{localtime.now():%H:%M:%S} {line}")
         return AGAIN
 
 

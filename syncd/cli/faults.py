@@ -47,6 +47,8 @@ def bad_config(error: ConfigError) -> Fault:
 
 def unforeseen(error: Exception) -> Fault:
     """Return the fault for an error that nobody below has put into words."""
+    if isinstance(error, ConfigError):
+        return bad_config(error)
     if isinstance(error, PermissionError):
         return Fault(f"{_describe(error)}: check its owner and mode", code=Exit.DENIED)
     if isinstance(error, OSError):

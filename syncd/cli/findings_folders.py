@@ -109,7 +109,8 @@ def _check_change(folder: Folder, sandbox: Sandbox | None) -> Iterator[Finding]:
             advice = f"systemctl edit {sandbox.unit}, and write there: [Service] ReadWritePaths={shown}"
             yield Finding(level="error", where=where, what=f"{what}: the service's sandbox", advice=advice)
         elif not user.may(there, os.W_OK | os.X_OK):
-            advice = f"{user.granting('rwx', shown)}, or after_upload: keep"
+            how = user.granting("rwx", shown) if there == path else user.making(displayed(path))
+            advice = f"{how}, or after_upload: keep"
             yield Finding(level="error", where=where, what=what, advice=advice)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from syncd import __version__
@@ -12,13 +12,18 @@ from syncd.cli.unreachable import explain
 from syncd.config import paths
 from syncd.config.load import Loaded
 from syncd.config.model import Address, Config, Control
+from syncd.config.remotes import Remote
 from syncd.control.client import ControlClient, ControlError, NotRunning
+from syncd.control.steering import RemoteStatus
 from syncd.dashboard.door import bind, netloc
 from syncd.host import user
 from syncd.host.sandbox import Sandbox
 
 ENOUGH_SPACE = 64 * 1024 * 1024
 """Free bytes below which the state folder is worth a warning."""
+
+
+_RELOAD = "syncd ctl reload"
 
 
 def check_socket(control: Control) -> Finding:
@@ -68,7 +73,8 @@ def check_state(loaded: Loaded) -> Iterator[Finding]:
         return
     made_for_us = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
     if not made_for_us and not user.may(existing, os.W_OK | os.X_OK):
-        advice = f"{user.granting('rwx', existing)}, or set another state_dir"
+        how = user.granting("rwx", folder) if existing == folder else user.making(folder)
+        advice = f"{how}, or set state_dir to a folder that user {user.own_name()} may write to"
         yield Finding(level="error", where=where, what=_denied(f"write to {existing}"), advice=advice)
         return
     free = shutil.disk_usage(existing).free
@@ -106,6 +112,26 @@ def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
         else:
             what += f", and is syncd {words.clean(status['version'])}; this is {__version__}"
             yield Finding(level="warn", where="daemon", what=what, advice="restart it")
+        for name, settings in config.remotes.items():
+            yield _as_used(name, settings, status["remotes"])
+
+
+def _as_used(name: str, settings: Remote, used: Sequence[RemoteStatus]) -> Finding:
+    """Tell with what the running daemon goes to a server: it may be another than what the files say by now."""
+    where = f"daemon's server {name}"
+    status = next((remote for remote in used if remote["name"] == name), None)
+    if status is None:
+        return Finding(level="warn", where=where, what="does not know this server yet", advice=_RELOAD)
+    if status["url"] != settings.url:
+        return Finding(level="warn", where=where, what=f"still goes to {words.clean(status['url'])}", advice=_RELOAD)
+    problem = status.get("credentials_problem")  # an earlier version does not tell
+    if problem:
+        what = f"still uses what it had before, as {words.clean(problem)}"
+        return Finding(level="warn", where=where, what=what, advice="put that file right; it is noticed within seconds")
+    if status["state"] != "online":
+        what = f"is {words.clean(status['state'])}: {words.clean(status['detail'] or '')}"
+        return Finding(level="warn", where=where, what=what, advice="compare with what is found of the server below")
+    return Finding(level="ok", where=where, what="is online")
 
 
 def _check_dashboard(at: Address) -> Finding:

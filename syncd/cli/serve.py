@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import re
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from syncd import logs
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
+from syncd.config.errors import NoHomeError
 from syncd.config.units import parse_size
 from syncd.host import signals
 from syncd.receiver.errors import ReceiverBusy
@@ -85,7 +87,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     logs.configure(secrets=[secret] if secret else [])
     if not secret and not is_loopback(host):
         click.echo(f"syncd: {host}: whoever can reach this address can store files: give --token-file", err=True)
-    folder = os.path.abspath(folder or paths.state_dir() / "received")
+    folder = os.path.abspath(folder or _usual_folder())
     try:
         reserve = usual_reserve(folder) if reserve is None else reserve
         settings = Settings(folder=folder, token=secret, allowed_hosts=allow_host, quota=quota, reserve=reserve)
@@ -99,6 +101,13 @@ def command(  # noqa: PLR0917 - click passes them by name
         raise
     finally:
         logs.close()
+
+
+def _usual_folder() -> Path:
+    try:
+        return paths.state_dir() / "received"
+    except NoHomeError:
+        raise Fault("this user has no home folder to store in: give --dir, or set HOME", code=Exit.BAD_CONFIG) from None
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:

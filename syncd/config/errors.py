@@ -1,6 +1,8 @@
 """What is wrong with a configuration, and where: the one exception that reading it raises."""
 
+import os
 import re
+import sys
 from dataclasses import dataclass
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -36,5 +38,21 @@ class ConfigError(Exception):
         self.problems = problems
 
 
+class NoHomeError(ConfigError):
+    """A path below the user's home is needed, and this user has none: as in a container, by a bare number.
+
+    ``advice`` says what to set instead of HOME.
+    """
+
+    def __init__(self, advice: str) -> None:
+        super().__init__(Problem(message=f"this user{_number()} has no home folder — {advice}, or set HOME"))
+
+
 class ForbiddenError(ConfigError):
     """This user may not read it."""
+
+
+def _number() -> str:
+    if sys.platform == "win32":
+        return ""
+    return f" (uid {os.geteuid()})"

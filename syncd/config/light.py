@@ -9,7 +9,7 @@ from typing import Any
 
 from syncd.config import paths
 from syncd.config.document import Document, KeyPath, expand, read
-from syncd.config.errors import ConfigError, Problem
+from syncd.config.errors import ConfigError, NoHomeError, Problem
 from syncd.config.forbidden import forbidden
 
 _SOCKET: KeyPath = ("control", "socket")
@@ -23,7 +23,7 @@ def find(explicit: str | None) -> Path:
     named = explicit or os.environ.get("SYNCD_CONFIG")
     if named:
         return Path(named)
-    usual = (paths.user_config(), paths.SYSTEM_CONFIG)
+    usual, no_home = _usual()
     for path in usual:
         try:
             path.stat()
@@ -34,10 +34,20 @@ def find(explicit: str | None) -> Path:
             continue
         else:
             return path
+    if no_home is not None:
+        raise no_home
     tried = " nor ".join(map(str, usual))
     others = ", ".join(map(str, sorted(paths.SYSTEM_CONFIG.parent.glob("*.yaml"))))
     advice = f"name one of these with -c: {others}" if others else "write one with syncd init"
     raise ConfigError(Problem(message=f"there is no configuration, neither {tried} — {advice}"))
+
+
+def _usual() -> tuple[list[Path], NoHomeError | None]:
+    """Return where configuration files are looked for, and why none of the user's own is."""
+    try:
+        return [paths.user_config(), paths.SYSTEM_CONFIG], None
+    except NoHomeError as error:
+        return [paths.SYSTEM_CONFIG], error
 
 
 def control_socket(path: Path) -> Path:

@@ -8,8 +8,11 @@ import getpass
 import os
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard
+
+from syncd.config.errors import NoHomeError
 
 if sys.platform == "win32":
     import winreg
@@ -44,14 +47,17 @@ def resolve(text: str, base: str | Path) -> str:
 
 
 def user_config() -> Path:
-    """`syncd/config.yaml` in the user's configuration folder."""
+    """`syncd/config.yaml` in the user's configuration folder. NoHomeError for a user that has none."""
     from platformdirs import user_config_path  # noqa: PLC0415 — costs ctl more than all else here
 
-    return user_config_path("syncd", appauthor=False) / "config.yaml"
+    return _at_home(user_config_path, "name the configuration file, as by -c or SYNCD_CONFIG") / "config.yaml"
 
 
 def state_dir(config: Path | None = None) -> Path:
-    """Folder for what must survive a restart, as the service manager, the configuration file or the platform has it."""
+    """Folder for what must survive a restart, as the service manager, the configuration file or the platform has it.
+
+    NoHomeError where the platform has it below the home of a user that has none.
+    """
     granted = _granted("STATE_DIRECTORY")
     if granted is not None:
         return granted
@@ -60,7 +66,7 @@ def state_dir(config: Path | None = None) -> Path:
         return _SYSTEM_STATE / service
     from platformdirs import user_state_path  # noqa: PLC0415 — as above
 
-    return user_state_path("syncd", appauthor=False)
+    return _at_home(user_state_path, "set state_dir in the configuration")
 
 
 def control_socket(explicit_state_dir: Path | None, config: Path | None = None) -> Path:
@@ -119,6 +125,16 @@ def _granted(variable: str) -> Path | None:
     """First folder that the service manager made for us, if it did."""
     first = os.environ.get(variable, "").split(os.pathsep)[0]
     return Path(first) if first else None
+
+
+def _at_home(folder_of: Callable[..., Path], advice: str) -> Path:
+    try:
+        folder = folder_of("syncd", appauthor=False)
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        raise NoHomeError(advice) from None
+    if not folder.is_absolute():  # what an older platformdirs makes of that
+        raise NoHomeError(advice)
+    return folder
 
 
 def _is_root() -> bool:

@@ -78,22 +78,28 @@ class Tokens:
 
     def _read(self, file: Path, path: KeyPath) -> str:
         try:
-            with file.open("rb") as stream:
-                raw = stream.read(_MAX_BYTES + 1)
+            token = token_in(file)
             exposed = _credentials() not in file.parents and others_can_read(file)
-            token = raw.decode()
         except PermissionError:
             raise ValueError(f"{file} may not be read by you — {self._who_may(file)}") from None
         except OSError as error:
             raise ValueError(f"{file} can't be read: {error.strerror} — check the path and its mode") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"{file} is not a text in UTF-8") from None
-        if len(raw) > _MAX_BYTES:
-            raise ValueError(f"{file} is too large for a token")
         if exposed:
             warning = f"others on this machine can read {file} — {keeping(file)}"
             self.warnings.append(self._document.problem(path, warning))
-        return token.removesuffix("\n").removesuffix("\r")
+        return token
+
+
+def token_in(file: Path) -> str:
+    """Return the token that a file holds, without the line's end; OSError, or ValueError if it can hold none."""
+    with file.open("rb") as stream:
+        raw = stream.read(_MAX_BYTES + 1)
+    if len(raw) > _MAX_BYTES:
+        raise ValueError(f"{file} is too large for a token")
+    try:
+        return raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not a text in UTF-8") from None
 
 
 def exposed_secrets(raw: Document) -> list[Problem]:

@@ -65,7 +65,10 @@ class FolderStatus(TypedDict):
 
 
 class RemoteStatus(TypedDict):
-    """A server. ``state``: ``online``, ``offline``, ``unauthorized``; ``retry_in_seconds``: until the next probe."""
+    """A server. ``state``: ``online``, ``offline``, ``unauthorized``; ``retry_in_seconds``: until the next probe.
+
+    ``credentials_problem``: why a token or a certificate that was renewed is not in use; the former one still is.
+    """
 
     name: str
     type: str
@@ -73,6 +76,7 @@ class RemoteStatus(TypedDict):
     state: str
     detail: str | None
     retry_in_seconds: float | None
+    credentials_problem: str | None
 
 
 class Bytes(TypedDict):

@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
-from syncd import __version__
+from syncd import __version__, localtime
 from syncd.config import destinations
 from syncd.config.model import Config
 from syncd.core import retry
@@ -91,7 +90,7 @@ class Records:
 async def open_records(config: Config) -> AsyncGenerator[Records]:
     """Open the store for reading, and the ways to the servers; StoreError if the store can't be read."""
     ledger = await Ledger.open(str(config.store))
-    pace = Pace((), clock=time.monotonic, local_time=datetime.now)  # nothing but questions is sent
+    pace = Pace((), clock=time.monotonic, local_time=localtime.now)  # nothing but questions is sent
     made = []
     try:
         servers = {}

@@ -3,17 +3,17 @@
 The daemon and a single pass (``syncd once``) both live in these rooms.
 """
 
+import asyncio
 import os
 import random
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 import structlog
 
-from syncd import __version__
+from syncd import __version__, localtime
 from syncd.config import destinations
 from syncd.config.model import Bandwidth, Config, ImageRemote, MultipartRemote
 from syncd.config.model import Scheduler as Limits
@@ -31,6 +31,7 @@ from syncd.engine.scheduler import Scheduler
 from syncd.engine.surroundings import Surroundings
 from syncd.engine.throttle import Pace
 from syncd.engine.wall import WallClock
+from syncd.remote import tls
 from syncd.remote.make import make_remote
 from syncd.store.jobs import Change, JobStore
 from syncd.store.records import RemoteRecord
@@ -54,8 +55,10 @@ class Rooms:
         self.scheduler = Scheduler(store, owner=self.owner, failed=failed)
         self.folders = Folders(store, state_dir=config.state_dir, failed=failed)
         self.wall = WallClock(store, clock=time.time, steady=time.monotonic)
-        self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=datetime.now)
+        self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=localtime.now)
         self.remote_ids: dict[str, int] = {}
+        self.certificates: dict[str, dict[str, bytes | None]] = {}
+        """What the TLS files of each remote held before it read them, as :func:`syncd.remote.tls.digests` has it."""
         self.limits = config.scheduler
         """What holds now: as configured, unless a person has changed it since."""
         self._gate = Gate(self._limit_of_all())
@@ -90,6 +93,7 @@ class Rooms:
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""
+        self.certificates[name] = await asyncio.to_thread(tls.digests, settings)
         remote = make_remote(name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
         record = await self.store.remote(name, remote.identity, destinations.former(name, settings))
         _log_former(record, settings)
@@ -113,8 +117,14 @@ class Rooms:
 
     async def remove_remote(self, name: str) -> None:
         """Stop uploading to a server; what is queued for it stays in the store."""
-        del self.remote_ids[name]
+        del self.remote_ids[name], self.certificates[name]
         await self.scheduler.remove(name)
+
+    async def renew_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
+        """Go on with other credentials for the same server; what is being sent is resumed with them."""
+        self.config = self.config.model_copy(update={"remotes": {**self.config.remotes, name: settings}})
+        await self.remove_remote(name)
+        await self.add_remote(name, settings)
 
     def ids_of(self, names: tuple[str, ...]) -> list[int]:
         """Return the store's numbers of these remotes."""

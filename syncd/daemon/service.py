@@ -19,6 +19,7 @@ from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.cancels import CancelledContents
 from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles, open_files
+from syncd.daemon.renewal import Renewal
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
 from syncd.daemon.serving import serving
 from syncd.dashboard.door import Door
@@ -46,6 +47,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self.rooms: Rooms
         self.after_upload: AfterUpload
+        self.renewal: Renewal
         self.files: LocalFiles
         self.door: Door | None = None
         """The dashboard's, where there is to be one."""
@@ -65,6 +67,7 @@ class Daemon:
     async def _live(self, rooms: Rooms) -> None:
         self.rooms = rooms
         self.after_upload = AfterUpload(rooms, stopped=lambda: self.stopped or self.ending.is_set())
+        self.renewal = Renewal(rooms, busy=self._reloading, suspended=self.after_upload.suspended)
         await self.after_upload.recover()
         await self.after_upload.take_over()
         async with (
@@ -90,7 +93,7 @@ class Daemon:
         self.rooms.folders.start()
         self.ready.set()
         notify.ready(self.words())
-        async with _task(self, self._heed_hang_ups()):
+        async with _task(self, self._heed_hang_ups()), _task(self, self.renewal.run()):
             await self.ending.wait()
         notify.stopping()
         log.info("daemon.stopping")
@@ -189,6 +192,7 @@ class Daemon:
             changes.append("logging")
         changes += [f"scheduler.{key}" for key in rooms.limit(new.scheduler)]
         changes += await self._take_over_remotes(old, new)
+        changes += await self.renewal.look()
         changes += await self._take_over_folders(old, new)
         await self.after_upload.take_over()
         changes += await self._affected(old, new)

@@ -161,6 +161,7 @@ class DaemonSteering(api.Steering):
             "state": lane.state.value,
             "detail": str(breaker.reason) if down else None,
             "retry_in_seconds": round(max(0.0, (breaker.probe_at or 0.0) - lane.line.clock()), 1) if down else None,
+            "credentials_problem": self._daemon.renewal.problems.get(lane.name),
         }
 
     async def start(self) -> None:

@@ -48,9 +48,18 @@ def may(path: str | os.PathLike[str], mode: int) -> bool:
 
 def granting(rights: str, path: str | os.PathLike[str]) -> str:
     """Return the command that gives the user whose rights count now ``r``, ``rx`` or ``rwx`` on a file."""
+    if os.fspath(path) == os.sep:  # a list of rights on it would hold for one user what must hold for all
+        return "choose another folder" if "w" in rights else "sudo chmod o+rx /"
     if sys.platform == "win32":
         return f'icacls "{os.fspath(path)}" /grant "{own_name()}:{ {"r": "R", "rx": "RX", "rwx": "M"}[rights] }"'
     return f"sudo setfacl -m u:{own_name()}:{rights} {os.fspath(path)}"
+
+
+def making(path: str | os.PathLike[str]) -> str:
+    """Return the command that makes a folder for the user whose rights count now, whatever is above it."""
+    if sys.platform == "win32":
+        return f'mkdir "{os.fspath(path)}" as an administrator, then {granting("rwx", path)}'
+    return f"sudo install -d -o {own_name()} -m 700 {os.fspath(path)}"
 
 
 def belongs_to(group: str) -> bool:

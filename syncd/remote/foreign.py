@@ -88,6 +88,13 @@ def translate(error: BaseException, *, host: str, timeout: float) -> Transient:
     return Transient(problem, advice=advice, scope=scope, overload=isinstance(error, TimeoutError))
 
 
+def refused_certificate(host: str) -> Transient:
+    """Return the failure of a server that ends each new connection of ours without an answer."""
+    reason, advice = _OURS_REFUSED
+    problem = f"{host} ends every connection without an answer: maybe {reason}"
+    return Transient(problem, advice=advice, scope=Scope.REMOTE)
+
+
 def _refused_handshake(error: BaseException) -> ssl.SSLError | None:
     """Return the server's refusal if it came after the handshake, as with TLS 1.3: aiohttp takes it for a lost line."""
     cause = error.__cause__

@@ -23,7 +23,7 @@ from syncd.remote import tls
 from syncd.remote.answers import Answer, failure
 from syncd.remote.base import Throttle
 from syncd.remote.bodies import Body
-from syncd.remote.foreign import FOREIGN, translate
+from syncd.remote.foreign import FOREIGN, refused_certificate, translate
 from syncd.remote.routes import environment_proxy, follow
 from syncd.remote.stall import Stall
 
@@ -229,7 +229,33 @@ class Http:
             unheard = trace.reused and not trace.answered and loop.time() - began < _CLOSING_TIME
             if may_repeat and unheard and isinstance(error, _CLOSING):
                 raise _ConnectionWasClosing from None
+            if not trace.answered and isinstance(error, _CLOSING) and await self._refuses_certificate(url):
+                raise refused_certificate(url.host_port_subcomponent or "") from None
             raise translate(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout) from None
+
+    async def _refuses_certificate(self, url: URL) -> bool:
+        """Say whether the server takes no connection with our certificate, whatever is asked.
+
+        It tells why by an alert, which gets lost where the request crosses it: then the connection is just reset.
+        """
+        if self._settings.client_cert is None or url.scheme != "https":
+            return False
+        try:
+            async with (
+                Stall(self._settings.timeout),
+                self._session().head(
+                    url.origin(),
+                    headers={**self._plain_headers, "Connection": "close"},
+                    allow_redirects=False,
+                    proxy=self._proxy(url),
+                    trace_request_ctx=SimpleNamespace(reused=False),
+                ),
+            ):
+                return False
+        except _CLOSING:
+            return True
+        except FOREIGN:
+            return False
 
     async def _read(self, response: aiohttp.ClientResponse, call: str, stall: Stall, sink: Sink | None) -> Answer:
         """Read an answer. Only a download may take its time; all else is short, and whole within one time-out."""

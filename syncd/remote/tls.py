@@ -1,6 +1,8 @@
 """TLS as a remote is talked to: 1.2 or later, with certificates of one's own where the settings name some."""
 
+import hashlib
 import ssl
+from pathlib import Path
 from typing import NoReturn
 
 from syncd.config.remotes import Remote as Settings
@@ -12,6 +14,23 @@ _REASONS = {
 }
 _UNLOCK = "take it off, as by openssl pkey -in KEY -out KEY.open, and chmod 600 that file"
 _NOT_PEM = "it must hold a certificate and its key, as PEM; the key may be in client_key"
+
+
+FILES = "ca_file", "client_cert", "client_key"
+"""The settings that name a file which is read when a context is made, and not again."""
+
+
+def digests(settings: Settings) -> dict[str, bytes | None]:
+    """Return what each of the ``FILES`` holds, as a digest; None for one that can't be read."""
+    paths = {key: getattr(settings, key) for key in FILES}
+    return {key: _digest(path) for key, path in paths.items() if path is not None}
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
 
 
 def context(settings: Settings) -> ssl.SSLContext:

@@ -187,6 +187,32 @@ def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
     assert "is syncd 0.0.1; this is" in seen["daemon"]["what"]
 
 
+@pytest.mark.parametrize(
+    ("used", "level", "what"),
+    [
+        ({}, "ok", "is online"),
+        ({"name": "another"}, "warn", "does not know this server yet"),
+        ({"url": "http://other"}, "warn", "still goes to http://other"),
+        ({"state": "unauthorized", "detail": "401"}, "warn", "is unauthorized: 401"),
+        ({"credentials_problem": "no key"}, "warn", "still uses what it had before, as no key"),
+    ],
+)
+def test_what_the_daemon_uses_is_told(syncd, config, receiver, tmp_path, used, level, what):
+    daemon = FakeDaemon()
+    (remote,) = STATUS["remotes"]
+    daemon.status_document = {
+        **STATUS,
+        "version": __version__,
+        "remotes": [{**remote, "url": receiver, **used}],
+    }
+    with listening(daemon, tmp_path / "state" / "control.sock"):
+        ended = syncd("check", "-c", config(receiver), "--json")
+    findings = {finding["where"]: finding for finding in json.loads(ended.out)["findings"]}
+    finding = findings["daemon's server drive"]
+    assert (ended.code, finding["level"], finding["what"]) == (0, level, what)
+    assert bool(finding["advice"]) is (level == "warn")
+
+
 def test_a_dashboard_that_could_not_be_there(found, config, receiver):
     with socket.create_server(("127.0.0.1", 0)) as other:
         path = config(receiver, extra=f"control: {{dashboard: 127.0.0.1:{other.getsockname()[1]}}}")

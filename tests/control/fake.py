@@ -51,6 +51,7 @@ STATUS = {
             "state": "online",
             "detail": None,
             "retry_in_seconds": None,
+            "credentials_problem": None,
         }
     ],
     "jobs": {"queued": 3, "uploading": 2, "waiting": 0, "done": 115, "failed": 0, "skipped": 0},

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -99,3 +101,24 @@ async def test_another_retry_holds_for_remotes_that_stay(site):
     assert await site.reload() == ["scheduler.retry"]
     assert lane is next(iter(site.daemon.rooms.scheduler.lanes.values()))
     assert (lane.line.breaker.policy.initial, lane.line.breaker.policy.maximum) == (0.02, 0.05)
+
+
+@pytest.mark.unix
+async def test_the_timetable_goes_by_the_time_zone_that_holds_now(site, monkeypatch):
+    """Eight hours further east the span in which nothing is sent is over."""
+    monkeypatch.setenv("TZ", "UTC0")
+    time.tzset()
+    hour = datetime.now(UTC).hour
+    closed = {"from": f"{(hour - 2) % 24}:00", "to": f"{(hour + 4) % 24}:00", "limit": "off"}
+    site.settings["scheduler"]["bandwidth"] = [closed]
+    try:
+        await site.start()
+        pace = site.daemon.rooms.pace
+        assert pace._limit() == 0
+        monkeypatch.setenv("TZ", "XYZ-8")
+        assert pace._limit() is None
+        (site.inbox / "a.jpg").write_bytes(noise(1000))
+        await site.until_counts(done=1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1,5 +1,6 @@
 """The ways to a server: TLS, proxies, names, redirects that may not be followed."""
 
+import asyncio
 import re
 import shutil
 import socket
@@ -249,3 +250,32 @@ def test_redirects_that_are_not_followed(location):
 def test_a_redirect_brings_no_password_along():
     answer = Answer(host="host.test", call="GET /x", status=302, headers={"location": "https://me:pw@b.test/y"})
     assert str(follow(URL("https://host.test/x"), answer)) == "https://b.test/y"
+
+
+@pytest.mark.parametrize(
+    ("reset", "with_certificate", "scope"),
+    [
+        (("GET", "HEAD", "POST"), True, Scope.REMOTE),
+        (("POST",), True, Scope.JOB),  # it is that request which the server does not like
+        (("GET", "HEAD", "POST"), False, Scope.JOB),
+    ],
+)
+async def test_a_server_that_resets_each_connection_refuses_the_certificate(
+    http_to, context, certificate, reset, with_certificate, scope
+):
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await read_request(reader)
+        if request.split()[0].decode() in reset:
+            writer.transport.abort()
+        else:
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        own = {"client_cert": certificate} if with_certificate else {}
+        with pytest.raises(Transient) as caught:
+            await http_to(url, ca_file=certificate, **own).post("/image", BODY)
+    assert caught.value.scope is scope
+    assert ("client_cert" in str(caught.value)) is (scope is Scope.REMOTE)

@@ -1,0 +1,245 @@
+"""Tokens and certificates that are renewed in their files while the daemon runs."""
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from syncd.core.secrets import MASKED
+from syncd.daemon import renewal
+from tests.daemon.site import noise, running_receiver, until
+
+OLD, NEW = "token-of-last-year", "token-of-this-year"
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """Two certificates for 127.0.0.1 that sign themselves, ``one`` and ``two``, each with its key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("makes certificates with openssl")
+    folder = tmp_path_factory.mktemp("pki")
+    for name in ("one", "two"):
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", folder / f"{name}.key"]
+        names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+        command = ["openssl", "req", "-x509", "-days", "2", *key, "-out", folder / f"{name}.crt", *names]
+        subprocess.run(command, check=True, capture_output=True)
+        (folder / name).write_bytes((folder / f"{name}.crt").read_bytes() + (folder / f"{name}.key").read_bytes())
+    return folder
+
+
+class Front:
+    """TLS in front of a receiver, which can be given another certificate and other clients to trust."""
+
+    def __init__(self, pki, url):
+        self._pki, self._back = pki, urlsplit(url).port
+        self._server, self._tasks, self._port = None, set(), 0
+
+    @property
+    def url(self):
+        return f"https://127.0.0.1:{self._port}"
+
+    async def use(self, certificate, *, trusts=None):
+        await self.close()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._pki / certificate)
+        if trusts:
+            context.load_verify_locations(self._pki / f"{trusts}.crt")
+            context.verify_mode = ssl.CERT_REQUIRED
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port, ssl=context)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def _accept(self, reader, writer):
+        self._tasks.add(task := asyncio.current_task())
+        try:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._back)
+            await asyncio.gather(pump(reader, back_writer), pump(back_reader, writer))
+        except asyncio.CancelledError:
+            pass
+        finally:
+            self._tasks.discard(task)
+
+    async def close(self):
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def pump(reader, writer):
+    with suppress(OSError):
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def front(pki, receiver):
+    made = Front(pki, receiver)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def held(site, pki):
+    """Put a certificate of the PKI into a file beside the configuration, as a renewal does it."""
+
+    def put(file, certificate):
+        new = site.folder / f"{file}.new"
+        shutil.copy(pki / certificate, new)
+        new.replace(site.folder / file)
+        return file
+
+    return put
+
+
+def talks_to(site, url, **more):
+    site.settings["remotes"] = {"drive": {**site.multipart(), "url": url, **more}}
+
+
+async def drive(site):
+    (remote,) = await site.steering.remotes()
+    return remote
+
+
+async def until_state(site, state):
+    async def reached():
+        return (await drive(site))["state"] == state
+
+    await until(reached, state)
+
+
+async def test_a_renewed_client_certificate_is_used_without_a_reload(site, front, held):
+    await front.use("one", trusts="one")
+    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    await site.until_counts(done=1)
+    await front.use("one", trusts="two")
+    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    await until_state(site, "offline")
+    held("client.pem", "two")
+    await site.until_counts(done=2)
+    assert (await drive(site))["state"] == "online"
+
+
+async def test_a_renewed_ca_file_is_used_without_a_reload(site, front, held):
+    await front.use("one")
+    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    await site.until_counts(done=1)
+    await front.use("two")
+    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    await until_state(site, "offline")
+    held("ca.pem", "two.crt")
+    await site.until_counts(done=2)
+
+
+async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
+    await front.use("one", trusts="one")
+    files = {"client_cert": held("client.pem", "one.crt"), "client_key": held("client.key", "one.key")}
+    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), **files)
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    await site.until_counts(done=1)
+    held("client.pem", "two.crt")
+
+    async def problem():
+        return (await drive(site))["credentials_problem"]
+
+    assert "the key is not the one of the certificate" in await until(problem)
+    (line,) = await site.reload()
+    assert line.startswith(f"remote drive: client_cert {site.folder}/client.pem can't be used")
+    assert line.endswith("what it held before stays in use")
+    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    await site.until_counts(done=2)
+    await front.use("one", trusts="two")
+    held("client.key", "two.key")
+    (site.inbox / "c.jpg").write_bytes(noise(1000, "c"))
+    await site.until_counts(done=3)
+    assert await problem() is None
+
+
+async def test_a_reload_takes_up_a_renewed_certificate_at_once(site, front, held, monkeypatch):
+    monkeypatch.setattr(renewal, "INTERVAL", 3600)
+    await front.use("one")
+    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
+    await site.start()
+    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    await site.until_counts(done=1)
+    await front.use("two")
+    held("ca.pem", "two.crt")
+    assert await site.reload() == ["remote drive: ca_file renewed"]
+    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    await site.until_counts(done=2)
+    assert await site.reload() == []
+
+
+async def test_a_token_that_is_rotated_is_used_without_a_reload(site, tmp_path):
+    file = site.folder / "drive.token"
+    file.write_text(OLD + "\n")
+    file.chmod(0o600)
+    async with running_receiver(tmp_path / "another", token=NEW) as url:
+        talks_to(site, url, token_file="drive.token")
+        await site.start()
+        (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+        await until_state(site, "unauthorized")
+        for broken in ("", "two words"):
+            file.write_text(broken)
+            (line,) = await site.daemon.renewal.look()
+            assert line.startswith(f"remote drive: token_file {file} can't be used")
+        file.write_text(NEW + "\n")
+        await site.until_counts(done=1)
+        assert (await drive(site))["credentials_problem"] is None
+        assert await site.reload() == []
+        await site.end()
+
+
+async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
+    file = site.folder / "drive.token"
+    file.write_text(OLD)
+    file.chmod(0o600)
+    talks_to(site, site.url, token_file="drive.token")
+    site.settings["logging"] = {"file": "syncd.log", "format": "json"}
+    await site.start()
+    await site.reload()  # which opens the log file, in a test that starts no process
+    file.write_text(NEW)
+    assert await site.daemon.renewal.look() == ["remote drive: token_file renewed"]
+    renewal.log.info("asked", header=f"Bearer {NEW}")
+    text = (site.folder / "syncd.log").read_text()
+    assert NEW not in text
+    assert f"Bearer {MASKED}" in text
+    assert '"remote.renewed"' in text
+
+
+async def test_nothing_is_interrupted_where_nothing_was_renewed(site):
+    await site.start()
+    lanes = dict(site.daemon.rooms.scheduler.lanes)
+    assert await site.daemon.renewal.look() == []
+    assert site.daemon.rooms.scheduler.lanes == lanes
+
+
+async def test_an_upload_goes_on_where_it_was(site):
+    """What has arrived before the renewal is not sent again."""
+    file = site.folder / "drive.token"
+    file.write_text(OLD)
+    file.chmod(0o600)
+    talks_to(site, site.url, token_file="drive.token")
+    site.settings["scheduler"]["concurrency"] = 1
+    await site.start()
+    changes = []
+    site.daemon.rooms.store.on_change.append(changes.append)
+    (site.inbox / "a.jpg").write_bytes(noise(100 * 65_536))
+    await until(lambda: any(flight.sent for flight in site.daemon.rooms.scheduler.progress()))
+    file.write_text(NEW)
+    await until(lambda: site.daemon.rooms.config.remotes["drive"].token.get_secret_value() == NEW)
+    await site.until_counts(done=1)
+    assert (await site.counters())["chunks_repeated"] == 0
