@@ -6,8 +6,10 @@ LOCK := requirements/dev.txt
 RUN_LOCK := requirements/run.txt
 READY := $(VENV)/.ready
 ROOMS := core engine store remote watch
+WORKERS ?= 2
+PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
-.PHONY: help setup run test coverage faults soak broken screenshots lint format lock clean dist deb test-systemd test-windows
+.PHONY: help setup run check test coverage faults soak broken screenshots lint format lock clean dist deb test-systemd test-windows
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,8 +27,11 @@ $(READY): $(LOCK) pyproject.toml
 run: $(READY) ## receiver, daemon and sample images together on this machine
 	$(BIN)/syncd demo
 
+check: lint ## lint, types and every test that starts no process: what to run after each change
+	$(BIN)/pytest $(PARALLEL) -m "not e2e"
+
 test: lint ## lint, types and every test
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 coverage: $(READY) ## lines and branches that the tests of the rooms of an upload take: 95 % of each room
 	$(BIN)/coverage run -m pytest $(ROOMS:%=tests/%)
@@ -63,8 +68,7 @@ test-windows: $(READY) ## syncd on Windows' own Python, under wine (needs apt an
 lint: $(READY) ## ruff, mypy for Unix and for Windows, and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --config-file tests/windows/mypy.ini
+	$(BIN)/mypy --config-file tests/windows/mypy.ini & windows=$$!; $(BIN)/mypy; unix=$$?; wait $$windows && exit $$unix
 	$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## let ruff put the code in order

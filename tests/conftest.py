@@ -1,4 +1,4 @@
-"""What every test runs in: quiet logs, and no home of its own."""
+"""What every test runs in: quiet logs, and no process of its own unless it is marked ``e2e``."""
 
 import io
 import signal
@@ -10,15 +10,46 @@ import structlog
 from syncd import logs
 
 
-def pytest_configure():
+def pytest_configure(config):
     """Have children heed SIGINT even in a run in the background, which inherits that it is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.pluginmanager.hasplugin("xdist"):  # Windows has none
+        config.pluginmanager.import_plugin("tests.parallel")
 
 
 def pytest_runtest_setup(item):
     """Leave out on Windows what asks for more than it has."""
     if sys.platform == "win32" and item.get_closest_marker("unix"):
         pytest.skip("only Unix has that")
+
+
+_STARTS = frozenset(("os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"))
+"""The audit events of a process that starts."""
+_started: list[str] = []
+
+
+def _note_process(event, arguments):
+    if event in _STARTS:
+        _started.append(f"{event}: {arguments[0]}" if arguments else event)
+
+
+sys.addaudithook(_note_process)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail a test that starts a process and is not marked, as it would make ``make check`` slow."""
+    result = yield
+    unmarked = _started and item.get_closest_marker("e2e") is None and sys.platform != "win32"
+    assert not unmarked, f"it starts a process ({_started[0]}): mark it e2e"
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Count the processes of each test, and of its fixtures, for itself."""
+    _started.clear()
+    return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -336,6 +336,7 @@ except OSError:
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 async def test_another_user_gets_nothing_of_a_running_daemon(site):
     """Not even where the folders above are open to everybody."""

@@ -33,6 +33,7 @@ def found(syncd):
     return run
 
 
+@pytest.mark.e2e
 def test_all_is_well(found, config, receiver):
     code, seen = found(config(receiver))
     assert code == 0
@@ -50,6 +51,7 @@ def test_every_problem_of_the_configuration_is_told(syncd, tmp_path):
     assert "did you mean remote?" in ended.out
 
 
+@pytest.mark.e2e
 def test_warnings_do_not_fail(found, config, receiver, tmp_path):
     path = config(receiver, extra="control: {socket: c.sock, dashboard: off}")
     (tmp_path / "token").write_text("t0ken")
@@ -67,6 +69,7 @@ def test_a_server_that_is_not_there(found, config, closed_port):
     assert seen["server"]["advice"]
 
 
+@pytest.mark.e2e
 def test_a_token_that_is_not_accepted(found, config, process, tmp_path):
     server = process(
         "serve", "--dir", tmp_path / "r", "--port", "0", env={**os.environ, "SYNCD_SERVE_TOKEN": "right-token"}
@@ -82,6 +85,7 @@ def test_a_token_that_is_not_accepted(found, config, process, tmp_path):
     assert found(path)[0] == 0
 
 
+@pytest.mark.e2e
 def test_a_folder_that_is_not_there(found, config, receiver, tmp_path):
     path = config(receiver)
     (tmp_path / "inbox").rmdir()
@@ -91,6 +95,7 @@ def test_a_folder_that_is_not_there(found, config, receiver, tmp_path):
     assert found(path)[1]["folder"]["what"] == "is not a folder"
 
 
+@pytest.mark.e2e
 def test_more_folders_than_the_kernel_watches(found, config, receiver, tmp_path, monkeypatch):
     path = config(receiver)
     for name in "abc":
@@ -110,6 +115,7 @@ def test_more_folders_than_the_kernel_watches(found, config, receiver, tmp_path,
     assert "inotify" not in found(path)[1]
 
 
+@pytest.mark.e2e
 def test_more_folders_in_the_configuration_than_the_kernel_has_queues(found, config, receiver, tmp_path, monkeypatch):
     path = config(receiver)
     (tmp_path / "second").mkdir()
@@ -121,6 +127,7 @@ def test_more_folders_in_the_configuration_than_the_kernel_has_queues(found, con
     assert "max_user_instances=4" in seen["inotify"]["advice"]
 
 
+@pytest.mark.e2e
 def test_a_state_folder_that_can_not_be(found, config, receiver, tmp_path):
     path = config(receiver)
     (tmp_path / "state").write_text("")
@@ -139,6 +146,7 @@ def test_a_store_that_can_not_be_used(found, config, closed_port, tmp_path):
     assert os.listdir(tmp_path / "state") == ["syncd.db"]
 
 
+@pytest.mark.e2e
 def test_a_server_that_says_yes_to_everything(found, config):
     class Portal(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -162,11 +170,13 @@ def test_a_server_that_says_yes_to_everything(found, config):
     assert "speed" not in seen  # which would be another word on the same
 
 
+@pytest.mark.e2e
 def test_it_makes_nothing(found, config, receiver, tmp_path):
     found(config(receiver))
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.e2e
 def test_a_daemon_whose_socket_is_missing_is_told_apart(found, config, receiver, holder):
     code, seen = found(config(receiver))
     daemon = seen["daemon"]
@@ -175,6 +185,7 @@ def test_a_daemon_whose_socket_is_missing_is_told_apart(found, config, receiver,
     assert "start it with" not in daemon["advice"]
 
 
+@pytest.mark.e2e
 def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
     daemon = FakeDaemon()
     daemon.status_document = {**STATUS, "version": __version__}
@@ -213,6 +224,7 @@ def test_what_the_daemon_uses_is_told(syncd, config, receiver, tmp_path, used, l
     assert bool(finding["advice"]) is (level == "warn")
 
 
+@pytest.mark.e2e
 def test_a_dashboard_that_could_not_be_there(found, config, receiver):
     with socket.create_server(("127.0.0.1", 0)) as other:
         path = config(receiver, extra=f"control: {{dashboard: 127.0.0.1:{other.getsockname()[1]}}}")
@@ -251,6 +263,7 @@ def test_what_to_do_about_a_server(config, failure, advice):
     assert re.search(advice, findings_server._what_to_do(failure, drive(config("http://drive.test"))))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("ahead", "said"),
     [
@@ -329,6 +342,7 @@ async def test_a_server_that_takes_small_chunks_alone(failure, level):
     assert finding.what == f"64 MiB/s up, in requests of 64 KiB, one at a time; a larger one: {failure.problem}"
 
 
+@pytest.mark.e2e
 async def test_a_proxy_that_the_service_does_not_know(config, receiver, monkeypatch):
     settings = drive(config(receiver))
     monkeypatch.setattr(findings_server, "_proxy", lambda _settings: "proxy.test:3128")

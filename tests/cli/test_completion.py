@@ -19,6 +19,7 @@ def completed(words, *, shell="bash"):
     return [line.rpartition(",")[2] for line in out.stdout.splitlines()]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("shell", "mark"), [("bash", "complete -o nosort"), ("zsh", "#compdef syncd"), ("fish", "complete --no-files")]
 )
@@ -35,6 +36,7 @@ def test_another_shell_is_refused(syncd):
     assert "'bash', 'zsh', 'fish'" in ended.err
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -50,6 +52,7 @@ def test_commands_options_and_states_are_completed(words, offered):
     assert completed(words) == offered
 
 
+@pytest.mark.e2e
 def test_bash_takes_the_script(syncd, tmp_path):
     script = tmp_path / "syncd.bash"
     script.write_text(syncd("completion", "bash").out)

@@ -184,6 +184,7 @@ def configured(tmp_path):
     return path
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("arguments", [["status"], ["logs", "-f"], ["watch"], ["shutdown"]])
 def test_a_daemon_whose_socket_is_missing_is_not_told_to_be_started(syncd, configured, holder, tmp_path, arguments):
     ended = syncd("ctl", "-c", configured, *arguments)
@@ -196,6 +197,7 @@ def test_a_daemon_whose_socket_is_missing_is_not_told_to_be_started(syncd, confi
     assert ended.err.count("\n") == 1
 
 
+@pytest.mark.e2e
 def test_logs_that_end_with_the_daemon_are_told_so_while_it_holds_the_lock(
     syncd, configured, holder, daemon, monkeypatch
 ):
@@ -208,6 +210,7 @@ def test_logs_that_end_with_the_daemon_are_told_so_while_it_holds_the_lock(
     assert (ended.code, ended.err) == (3, "syncd: the daemon has ended, or hung up\n")
 
 
+@pytest.mark.e2e
 def test_a_lock_that_is_left_behind_is_no_daemon(syncd, configured, holder):
     holder.kill()
     holder.wait()
@@ -216,6 +219,7 @@ def test_a_lock_that_is_left_behind_is_no_daemon(syncd, configured, holder):
     assert ended.err.endswith("control.sock): syncd run\n")
 
 
+@pytest.mark.e2e
 def test_a_lock_that_this_user_may_not_look_at(syncd, configured, holder, tmp_path, monkeypatch):
     def denied(_state_dir):
         raise PermissionError
@@ -229,6 +233,7 @@ def test_a_lock_that_this_user_may_not_look_at(syncd, configured, holder, tmp_pa
     )
 
 
+@pytest.mark.e2e
 def test_shutdown_waits_for_the_process_too(syncd, configured, holder, daemon, monkeypatch):
     """Its socket goes some time before it lets go of the state folder."""
     looks = []
@@ -285,6 +290,7 @@ def test_shutdown_says_when_it_takes_too_long(ctl, monkeypatch):
     assert (ended.code, ended.err) == (1, "syncd: the daemon is still ending after 0.2 s: see its log\n")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
 def test_colours_only_on_a_terminal_that_wants_them(daemon, no_color, coloured):
     ours, theirs = pty.openpty()
@@ -302,6 +308,7 @@ def test_no_colours_in_a_pipe(ctl):
     assert "\x1b" not in ctl("status").out
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("by", ["--socket", "-c"])
 def test_it_loads_nothing_heavy(daemon, tmp_path, by):
     config = tmp_path / "config.yaml"

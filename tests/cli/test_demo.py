@@ -90,6 +90,7 @@ def test_a_second_demo_in_the_same_folder_waits_its_turn(folder):
     assert caught.value.code == Exit.BUSY
 
 
+@pytest.mark.e2e
 def test_a_child_that_does_not_come_up_says_why(folder, tmp_path):
     with set_up(str(folder)) as stage:
         (folder / "received").write_text("in the way")
@@ -98,6 +99,7 @@ def test_a_child_that_does_not_come_up_says_why(folder, tmp_path):
     assert children_of(folder) == []
 
 
+@pytest.mark.e2e
 def test_children_are_up_and_end_with_it_and_a_shutdown_is_noticed(folder):
     with set_up(str(folder)) as stage:
         with stage.playing(0):
@@ -110,6 +112,7 @@ def test_children_are_up_and_end_with_it_and_a_shutdown_is_noticed(folder):
         assert children_of(folder) == []
 
 
+@pytest.mark.e2e
 def test_its_dashboard_is_open_to_who_reads_where_it_is(folder):
     with set_up(str(folder)) as stage, stage.playing(0):
         address, _, _ = invitation(stage).partition(" ")
@@ -117,6 +120,7 @@ def test_its_dashboard_is_open_to_who_reads_where_it_is(folder):
             assert (answer.status, answer.headers.get_content_type()) == (200, "text/html")
 
 
+@pytest.mark.e2e
 def test_the_death_of_the_daemon_is_noticed(folder):
     with set_up(str(folder)) as stage, stage.playing(0):
         os.kill(stage.client.status()["pid"], signal.SIGKILL)
@@ -124,6 +128,7 @@ def test_the_death_of_the_daemon_is_noticed(folder):
             wait_for(stage.ended)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_children_end_however_the_demo_ends(process, folder, number):
     started = process("demo", "--dir", folder)

@@ -121,6 +121,7 @@ def test_a_name_that_yaml_can_not_hold(syncd, tmp_path):
     assert "not UTF-8" in ended.err
 
 
+@pytest.mark.e2e
 def test_on_a_terminal_it_asks(tmp_path):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "syncd", "init", tmp_path / "c.yaml", "--type", "multipart"]

@@ -94,6 +94,7 @@ def test_ctrl_c(syncd, command):
     assert (ended.code, ended.err.strip()) == (130, "")
 
 
+@pytest.mark.e2e
 def test_a_closed_pipe_is_no_drama(process):
     reading, writing = os.pipe()
     os.close(reading)
@@ -102,6 +103,7 @@ def test_a_closed_pipe_is_no_drama(process):
     assert ended.stderr.read() == ""
 
 
+@pytest.mark.e2e
 def test_a_terminal_that_can_not_show_a_name_is_no_error():
     script = "import sys; from syncd.cli import main; sys.argv = ['syncd', 'خورشید\\udcff']; main()"
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}

@@ -25,6 +25,7 @@ def browser(tmp_path, monkeypatch):
     return tmp_path / "called"
 
 
+@pytest.mark.e2e
 def test_the_browser_gets_the_ticket_from_a_file_that_is_ours_alone(ctl, browser, tmp_path):
     ended = ctl("open")
     assert ended.code == Exit.OK, ended
@@ -39,6 +40,7 @@ def test_the_browser_gets_the_ticket_from_a_file_that_is_ours_alone(ctl, browser
     assert f'content="0; url={ADDRESS}"' in page.read_text()
 
 
+@pytest.mark.e2e
 def test_the_page_of_the_last_time_is_replaced(ctl, browser, tmp_path):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "open.html").symlink_to(tmp_path / "victim")
@@ -47,6 +49,7 @@ def test_the_page_of_the_last_time_is_replaced(ctl, browser, tmp_path):
     assert [name for name in os.listdir(tmp_path) if "open.html" in name] == ["open.html"]
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_the_page_is_not_left_with_another_user(ctl, browser, tmp_path, monkeypatch):
     """As for a member of the group that may use the socket of the machine's daemon."""
@@ -67,6 +70,7 @@ def test_the_address_alone(ctl, tmp_path):
     assert not (tmp_path / "open.html").exists()
 
 
+@pytest.mark.e2e
 def test_no_browser(daemon, tmp_path):
     """In a process of its own: Python looks for browsers once."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}

@@ -173,6 +173,7 @@ def test_a_name_can_not_steer_the_terminal():
 # In a pipe.
 
 
+@pytest.mark.e2e
 def test_in_a_pipe_it_is_a_line_for_each_change(daemon, tmp_path):
     out = tmp_path / "out"
     with out.open("w") as stdout, command("watch", socket=daemon.socket, stdout=stdout, stdin=subprocess.DEVNULL):
@@ -192,6 +193,7 @@ def test_in_a_pipe_it_is_a_line_for_each_change(daemon, tmp_path):
     assert "\x1b" not in out.read_text()
 
 
+@pytest.mark.e2e
 def test_it_outlives_the_daemon(daemon, tmp_path):
     out, path = tmp_path / "out", str(tmp_path / "other.sock")
     with ExitStack() as stack:
@@ -255,6 +257,7 @@ def watching(daemon, terminal):
         started.stderr.close()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("terminal", [(80, 24), (40, 24)], indirect=True)
 def test_on_a_terminal_it_is_a_live_view_until_q(daemon, terminal):
     before = termios.tcgetattr(terminal.theirs)
@@ -271,6 +274,7 @@ def test_on_a_terminal_it_is_a_live_view_until_q(daemon, terminal):
     assert termios.tcgetattr(terminal.theirs) == before
 
 
+@pytest.mark.e2e
 def test_ctrl_c_ends_it_too(daemon, terminal):
     with watching(daemon, terminal) as started:
         started.send_signal(2)
@@ -300,6 +304,7 @@ def test_logs_for_a_script(ctl, daemon):
     assert [json.loads(text) for text in ctl("logs", "--json").out.splitlines()] == daemon.logged
 
 
+@pytest.mark.e2e
 def test_logs_are_followed_each_once_until_the_daemon_ends(daemon, tmp_path):
     daemon.logged = [line(1), line(2, "warning")]
     out = tmp_path / "out"
@@ -317,6 +322,7 @@ def test_logs_are_followed_each_once_until_the_daemon_ends(daemon, tmp_path):
     assert [json.loads(text)["job"] for text in out.read_text().splitlines()] == [1, 2, 4]
 
 
+@pytest.mark.e2e
 def test_logs_say_what_was_lost(daemon, tmp_path):
     daemon.logged = []
     with command("logs", "-f", socket=daemon.socket, stdout=subprocess.DEVNULL, stderr=-1) as following:

@@ -32,6 +32,7 @@ def status_of(tmp_path):
         return None
 
 
+@pytest.mark.e2e
 def test_once_uploads_and_says_so(syncd, config, receiver, tmp_path):
     path = config(receiver)
     (tmp_path / "inbox" / "a.jpg").write_bytes(b"\xff\xd8 one")
@@ -57,6 +58,7 @@ def test_once_tells_what_did_not_arrive(syncd, config, tmp_path):
     assert f"{tmp_path}/inbox/a.jpg to drive" in ended.out
 
 
+@pytest.mark.e2e
 def test_once_shows_bars_on_a_terminal(config, receiver, tmp_path):
     path = config(receiver)
     (tmp_path / "inbox" / "a.jpg").write_bytes(b"\xff\xd8 one")
@@ -100,6 +102,7 @@ def test_a_job_store_that_can_not_be_used(syncd, config, tmp_path, command):
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.e2e
 def test_run_answers_until_it_is_ended(process, config, receiver, tmp_path):
     started = process("run", "-c", config(receiver))
     status = wait_for(lambda: status_of(tmp_path))
@@ -127,6 +130,7 @@ run.command([])
 """
 
 
+@pytest.mark.e2e
 def test_a_signal_that_meets_a_callback_of_the_interpreter_ends_the_start_too():
     ended = subprocess.run(
         [sys.executable, "-c", _ENDED_IN_A_CALLBACK], capture_output=True, text=True, timeout=30, check=False
@@ -134,6 +138,7 @@ def test_a_signal_that_meets_a_callback_of_the_interpreter_ends_the_start_too():
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.e2e
 def test_run_does_not_take_the_socket_of_another(process, syncd, config, receiver, tmp_path):
     path = config(receiver, extra="control: {socket: shared.sock, dashboard: off}")
     process("run", "-c", path)
@@ -145,6 +150,7 @@ def test_run_does_not_take_the_socket_of_another(process, syncd, config, receive
     assert "another daemon answers" in ended.err
 
 
+@pytest.mark.e2e
 def test_serve_says_where_and_ends_cleanly(process, tmp_path):
     started = process("serve", "--dir", tmp_path / "r", "--port", "0")
     url, words = started.stdout.readline().rstrip().split(" ", 1)
@@ -156,6 +162,7 @@ def test_serve_says_where_and_ends_cleanly(process, tmp_path):
     assert started.wait(30) == 0
 
 
+@pytest.mark.e2e
 def test_serve_asks_for_the_token_of_a_file(process, tmp_path):
     (tmp_path / "token").write_text("t0ken\n")
     started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--token-file", tmp_path / "token")
@@ -167,6 +174,7 @@ def test_serve_asks_for_the_token_of_a_file(process, tmp_path):
         answer.value.close()
 
 
+@pytest.mark.e2e
 def test_serve_goes_by_the_names_that_it_is_given(process, tmp_path):
     started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--allow-host", "nas", "--allow-host", "::7")
     url = started.stdout.readline().split()[0]
@@ -189,6 +197,7 @@ def register(url, size):
             return error.code, json.load(error)["message"]
 
 
+@pytest.mark.e2e
 def test_serve_keeps_to_its_quota_and_leaves_its_reserve(process, tmp_path):
     for _ in range(2):  # what is there counts after a restart too
         started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--quota", "2KiB", "--reserve", "0")
@@ -222,6 +231,7 @@ def test_a_name_to_go_by_is_a_name_alone(syncd, tmp_path, name):
     assert (ended.code, "without a port" in ended.err) == (2, True)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["--token", "t0ken"], "shows in the process list"), (["--host", "0.0.0.0"], "whoever can reach this address")],
@@ -235,6 +245,7 @@ def test_serve_warns(process, tmp_path, arguments, words):
     assert "t0ken" not in warning
 
 
+@pytest.mark.e2e
 def test_serve_says_why_it_can_not(syncd, process, receiver, tmp_path):
     port = receiver.rpartition(":")[2]
     ended = syncd("serve", "--dir", tmp_path / "other", "--port", port)

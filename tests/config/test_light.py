@@ -114,6 +114,7 @@ def test_where_there_are_instances_alone_they_are_named(monkeypatch: pytest.Monk
     assert str(caught.value).endswith(f"— name one of these with -c: {', '.join(map(str, paths_of_instances))}")
 
 
+@pytest.mark.e2e
 def test_leaves_the_slow_libraries_alone() -> None:
     slow = {"pydantic", "aiohttp", "pathspec", "platformdirs"}
     code = f"import sys, syncd.config.light; print(*sorted({slow} & set(sys.modules)))"

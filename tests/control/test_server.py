@@ -52,11 +52,13 @@ async def test_the_mode_does_not_depend_on_the_umask(daemon, tmp_path, umask):
     await server.stop()
 
 
+@pytest.mark.e2e
 @as_root
 async def test_a_stranger_is_kept_out_by_the_mode(server):
     assert "no permission" in await asyncio.to_thread(refusal_to_a_stranger, server)
 
 
+@pytest.mark.e2e
 @as_root
 async def test_a_stranger_is_kept_out_even_where_the_mode_would_let_him(daemon):
     folder = f"/tmp/syncd-test-{os.getpid()}"  # a folder that everybody can enter, which tmp_path is not
@@ -93,6 +95,7 @@ def refusal_to_a_member(path, primary, *groups):
     return subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.e2e
 @as_root
 async def test_a_group_may_use_it_if_it_is_named(shared):
     for path, mode in (shared, 0o660), (shared.parent, 0o750):
@@ -102,6 +105,7 @@ async def test_a_group_may_use_it_if_it_is_named(shared):
     assert "no permission" in await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP)
 
 
+@pytest.mark.e2e
 @as_root
 async def test_another_group_is_kept_out_even_where_the_mode_would_let_it(shared):
     shared.parent.chmod(0o755)
@@ -123,6 +127,7 @@ except SocketInUse as error:
 """
 
 
+@pytest.mark.e2e
 @as_root
 async def test_a_group_that_is_not_the_daemons_is_refused(tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="syncd-test-"))

@@ -247,6 +247,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", place], check=True)
 
 
+@pytest.mark.e2e
 async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
     def dropping(size, *pieces):
         return land(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
@@ -261,6 +262,7 @@ async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
     assert await dropping(300_000, *[piece] * 3) == "a.jpg"
 
 
+@pytest.mark.e2e
 async def test_a_full_disk_is_507(site, http, small_disk):
     site.settings["folders"][0]["path"] = str(small_disk)
     await site.start()

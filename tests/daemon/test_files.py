@@ -48,6 +48,7 @@ async def why_not(http, what, job):
         return reason
 
 
+@pytest.mark.e2e
 async def test_a_preview_and_the_original(stopped, http):
     job = await job_of(stopped, "a.jpg", KINDS["jpg"])
     headers, body = await get(http, "preview", job=job["id"])
@@ -62,6 +63,7 @@ async def test_a_preview_and_the_original(stopped, http):
         assert answer[0]["Content-Security-Policy"] == "sandbox; default-src 'none'"
 
 
+@pytest.mark.e2e
 async def test_two_sizes(stopped, http):
     wide = io.BytesIO()
     Image.new("RGB", (4000, 1000)).save(wide, "PNG")
@@ -71,6 +73,7 @@ async def test_two_sizes(stopped, http):
         assert Image.open(io.BytesIO(body)).size == (width, width // 4)
 
 
+@pytest.mark.e2e
 async def test_what_the_browser_has_is_not_sent_again_until_the_file_changes(stopped, http):
     job = await job_of(stopped, "a.jpg", KINDS["jpg"])
     headers, _ = await get(http, "preview", job=job["id"])
@@ -84,6 +87,7 @@ async def test_what_the_browser_has_is_not_sent_again_until_the_file_changes(sto
     assert changed["ETag"] != headers["ETag"]
 
 
+@pytest.mark.e2e
 async def test_a_preview_outlives_the_daemon(site, http):
     await site.start()
     job = await job_of(site, "a.jpg", KINDS["jpg"], states=("done",))
@@ -108,6 +112,7 @@ async def test_a_text_is_shown_as_text(stopped, http):
     assert len(body) == 100_000 + 15
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", HARMFUL)
 async def test_what_has_no_preview_says_why(stopped, http, name):
     job = await job_of(stopped, "a.jpg", HARMFUL[name])
@@ -167,6 +172,7 @@ async def test_a_folder_that_is_not_watched_any_more_is_closed(stopped, http):
     assert "is not watched any more" in await why_not(http, "preview", job)
 
 
+@pytest.mark.e2e
 async def test_what_was_moved_after_its_upload_is_found(site, http):
     site.settings["folders"][0]["after_upload"] = {"move": "sent"}
     await site.start()

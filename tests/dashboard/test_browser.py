@@ -10,6 +10,8 @@ from playwright.async_api import async_playwright
 
 from syncd.cli.ctl_open import write_page
 
+pytestmark = pytest.mark.e2e
+
 CHROMIUM = shutil.which("chromium")
 
 

@@ -10,6 +10,8 @@ from tests.daemon.conftest import receiver, site
 from tests.dashboard.test_browser import page
 from tests.preview.images import KINDS
 
+pytestmark = pytest.mark.e2e
+
 __all__ = ["page", "receiver", "site"]
 
 DROP = """async ([folder, name, size]) => {

@@ -288,7 +288,7 @@ async def test_a_stop_ends_at_the_chunk_boundary_and_the_rest_follows_later(tmp_
 
 @in_simulation
 async def test_stop_now_cuts_off(tmp_path):
-    async with Bench(tmp_path, FakeRemote(latency=50)) as bench:
+    async with Bench(tmp_path, FakeRemote(latency=5)) as bench:
         await bench.drop("a.jpg", os.urandom(30_000))
         await bench.until(lambda: bench.remote.count("send") > 1)
         before = bench.loop.now

@@ -10,6 +10,7 @@ if sys.platform != "linux":
     pytest.skip("os.stat tells elsewhere", allow_module_level=True)
 
 
+@pytest.mark.e2e
 def test_as_the_system_tells_it(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"x")

@@ -49,6 +49,7 @@ def test_a_map_counts_though_its_descriptor_is_closed(descriptor, path):
     assert writer(descriptor) is Writer.NONE
 
 
+@pytest.mark.e2e
 def test_another_process(descriptor, path):
     hold = f"f = open({str(path)!r}, 'r+b'); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -68,6 +69,7 @@ def test_two_look_at_once(descriptor, path):
         assert (first.granted, second.granted) == (Writer.NONE, Writer.NONE)
 
 
+@pytest.mark.e2e
 def test_a_writer_that_comes_is_noticed_and_ends_nobody(path):
     """In a process that has not said what is to become of any signal."""
     script = f"""
@@ -86,6 +88,7 @@ print(os.get_blocking(os.open({str(path)!r}, os.O_RDWR)))
     assert done.stdout.split() == ["none", "False", "True", "True"]
 
 
+@pytest.mark.e2e
 def test_a_writer_that_waits_goes_on_after_the_context(descriptor, path):
     write = f"print(flush=True); open({str(path)!r}, 'r+b').write(b'y')"
     with ReadLease(descriptor) as lease:
@@ -125,6 +128,7 @@ def test_the_kind_of_a_file_system_is_told(descriptor):
     assert writer(descriptor) is Writer.NONE
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_file_of_another_owner_can_not_be_told_without_the_capability(path):
     script = (

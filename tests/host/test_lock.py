@@ -43,6 +43,7 @@ def test_the_folder_and_the_lock_are_private_and_hold_the_pid(tmp_path):
         assert stat.S_IMODE(lock.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.e2e
 def test_a_second_process_is_told_who_holds_it(tmp_path, holder):
     with (
         pytest.raises(AlreadyRunning, match=f"pid {holder.pid}.*uses {tmp_path}") as caught,
@@ -53,6 +54,7 @@ def test_a_second_process_is_told_who_holds_it(tmp_path, holder):
     assert (tmp_path / "state" / "lock").read_text() == f"{holder.pid}\n"
 
 
+@pytest.mark.e2e
 def test_a_killed_holder_holds_no_more(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -85,6 +87,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     assert raised.value.filename == str(tmp_path / "lock")
 
 
+@pytest.mark.e2e
 def test_who_holds_it_can_be_seen(tmp_path, holder):
     assert holder_of(tmp_path / "state") == holder.pid
     holder.kill()

@@ -121,6 +121,7 @@ def test_move_keeps_name_content_and_times(folder, move_to):
     assert os.listdir(move_to / "sub") == [path.name]
 
 
+@pytest.mark.e2e
 def test_a_move_to_another_disk(folder, other_disk):
     (folder / "a.jpg").write_bytes(b"content" * 500_000)
     data = (folder / "a.jpg").read_bytes()
@@ -370,6 +371,7 @@ def test_a_stop_ends_the_reading(folder):
 # Where files are moved to.
 
 
+@pytest.mark.e2e
 def test_a_target_that_is_no_longer_mounted_gets_nothing(folder, other_disk):
     target = made(other_disk / "sent")
     (folder / "a.jpg").write_bytes(b"content")

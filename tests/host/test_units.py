@@ -20,6 +20,7 @@ def settings(name: str) -> list[str]:
     return [line for line in units.text(name).splitlines() if line and not line.startswith("#")]
 
 
+@pytest.mark.e2e
 @needs_analyze
 @pytest.mark.parametrize("name", ["syncd.service", "syncd@.service"])
 def test_the_sandbox_is_tight(name: str) -> None:
@@ -28,6 +29,7 @@ def test_the_sandbox_is_tight(name: str) -> None:
     assert ended.returncode == 0, ended.stdout[-200:] + ended.stderr
 
 
+@pytest.mark.e2e
 @needs_analyze
 @pytest.mark.parametrize("name", ["syncd.service", "syncd@.service"])
 def test_this_systemd_knows_every_setting(name: str, tmp_path: Path) -> None:
@@ -38,6 +40,7 @@ def test_this_systemd_knows_every_setting(name: str, tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.e2e
 @needs_analyze
 def test_this_systemd_knows_every_example_of_a_drop_in(tmp_path: Path) -> None:
     """Except those of a later systemd, which says so in the comment above them."""

@@ -33,6 +33,7 @@ def commands(group: click.Group, path: str = "syncd"):
             yield from commands(command, f"{path} {name}")
 
 
+@pytest.mark.e2e
 def test_the_man_page_has_every_command_with_its_options(share: Path) -> None:
     page = (share / "man/man1/syncd.1").read_text()
     sections = {part.partition('"')[0]: part for part in page.split('.SS "')}

@@ -19,6 +19,7 @@ def test_leases_on_files_of_other_owners_and_nothing_else(name):
     assert "PrivateUsers=no" in lines  # the kernel asks for the capability outside of any user namespace
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize("name", SYSTEM)
 def test_the_exposure_is_rated_ok(name):

@@ -14,7 +14,7 @@ from syncd.preview.protocol import ANSWER, PICTURES, SECONDS, Unshowable
 from syncd.preview.renderer import Renderer
 from tests.preview.images import KINDS, halves, saved
 
-pytestmark = pytest.mark.unix  # on Windows: tests/windows/test_previews.py
+pytestmark = [pytest.mark.unix, pytest.mark.e2e]  # on Windows: tests/windows/test_previews.py
 if sys.platform != "linux":
     pytest.skip("the layers beyond limits are Linux' own", allow_module_level=True)
 

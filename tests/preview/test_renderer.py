@@ -18,7 +18,7 @@ from syncd.preview.renderer import Renderer
 from tests.daemon.site import until
 from tests.preview.images import KINDS, bomb, png
 
-pytestmark = pytest.mark.unix  # on Windows: tests/windows/test_previews.py
+pytestmark = [pytest.mark.unix, pytest.mark.e2e]  # on Windows: tests/windows/test_previews.py
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.unix  # on Windows: tests/windows/test_previews.py
+pytestmark = [pytest.mark.unix, pytest.mark.e2e]  # on Windows: tests/windows/test_previews.py
 if sys.platform != "linux":
     pytest.skip("the layers beyond limits are Linux' own", allow_module_level=True)
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.receiver.conftest import Caller, cut, sha256
 
+pytestmark = pytest.mark.e2e
+
 SCRIPT = """
 import asyncio, sys
 from syncd.receiver.serve import serve

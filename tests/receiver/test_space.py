@@ -293,6 +293,7 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", "-l", disk], check=True)
 
 
+@pytest.mark.e2e
 @pytest.mark.unix
 async def test_a_small_disk_is_filled_to_its_reserve(start: Start, small_disk: Path) -> None:
     """A real file system, and uploads at once."""

@@ -68,6 +68,14 @@ async def receiver(tmp_path) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+def unused_tcp_port() -> Iterator[int]:
+    """Give a port that refuses connections; it is held, so that no other process can come to listen there."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
 async def rogue() -> AsyncIterator[Callable[..., Awaitable[Rogue]]]:
     """Starts servers that misbehave at the level of bytes."""
     servers: list[asyncio.Server] = []

@@ -62,6 +62,7 @@ async def secure(context: ssl.SSLContext):
     await runner.cleanup()
 
 
+@pytest.mark.e2e
 async def test_a_certificate_of_ones_own_needs_ca_file(http_to, secure, certificate):
     with pytest.raises(Transient, match=r"not trusted \(self-signed certificate\); set ca_file") as caught:
         await http_to(secure).post("/image", BODY)

@@ -54,6 +54,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def _thread_done(self, _):
         self.threads_at_work -= 1
 
+    async def shutdown_default_executor(self, *timeout):
+        """Have time stand still until the threads have ended: since 3.12 asyncio waits for them with a time-out."""
+        await self.counted(super().shutdown_default_executor)(*timeout)
+
     def counted(self, asynchronous):
         """Wrap a coroutine function whose answer comes from a thread that the loop does not know."""
 

@@ -204,6 +204,7 @@ def fill(path: str) -> None:
             file.write(bytes(4096))
 
 
+@pytest.mark.e2e
 @pytest.mark.unix
 async def test_a_disk_that_is_really_full(small_disk, told):
     database = await Database.open(str(small_disk / "syncd.db"), on_blocked=told, retry_delay=0.02)
@@ -292,6 +293,7 @@ async def test_a_writer_that_hangs_is_noticed(database, monkeypatch):
     await until(lambda: database.alive)
 
 
+@pytest.mark.e2e
 def test_what_was_acknowledged_survives_a_kill(path):
     script = """
         import asyncio, sys

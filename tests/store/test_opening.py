@@ -66,6 +66,7 @@ async def test_names_that_a_uri_would_misread(tmp_path):
     assert os.listdir(path.parent) == [path.name]
 
 
+@pytest.mark.e2e
 async def test_what_was_closed_is_there_again_without_alembic(path):
     await _make(path, 1)
     script = f"""

@@ -237,6 +237,7 @@ READ_ONLY = """
 """
 
 
+@pytest.mark.e2e
 def test_no_folder_for_temporary_files_is_needed(tmp_path, empty_store):
     """As in a container with ``--read-only``."""
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:

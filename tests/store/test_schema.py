@@ -23,10 +23,10 @@ def _objects(path: str) -> dict[str, str]:
 
 def test_migrations_lead_to_the_schema(tmp_path):
     migrated, described = tmp_path / "migrated.db", tmp_path / "described.db"
-    migrations.upgrade(create_engine(f"sqlite:///{migrated}"))
-    engine = create_engine(f"sqlite:///{described}")
-    schema.metadata.create_all(engine)
-    engine.dispose()
+    for path, make in ((migrated, migrations.upgrade), (described, schema.metadata.create_all)):
+        engine = create_engine(f"sqlite:///{path}")
+        make(engine)
+        engine.dispose()
     assert _objects(str(migrated)) == _objects(str(described))
 
 

@@ -90,6 +90,7 @@ def mounted(bench):
     unmount()
 
 
+@pytest.mark.e2e
 async def test_an_unmounted_folder_is_not_an_empty_one(bench, sink, mounted):
     mount, unmount = mounted
     (bench.path / "a.jpg").write_bytes(b"x")
@@ -165,6 +166,7 @@ async def test_too_few_watches(bench, sink, monkeypatch):
         await until(lambda: "d9/a.jpg" in sink.known)
 
 
+@pytest.mark.e2e
 def test_too_few_watches_for_real():
     """The kernel refuses the watches: 20 are allowed for 51 folders."""
 

@@ -1,0 +1,33 @@
+"""Which tests a parallel run keeps in one process, and in which order it begins them.
+
+A module is never divided, for the fixtures that its tests share. The tests that load the machine are kept together, as
+two of them at once would starve each other on two cores. They take longest, so they begin first.
+"""
+
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = {"tests/faults": "load", "tests/simulation": "load", "tests/browser": "browser"}
+"""The group of all tests in a folder. Every other module is a group."""
+
+
+def group(nodeid: str) -> str:
+    """Return the name of the group that a test belongs to."""
+    module = nodeid.partition("::")[0]
+    return TOGETHER.get(module.rpartition("/")[0], module)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives each process one group after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+    def _assign_work_unit(self, node) -> None:
+        first = next((name for name in TOGETHER.values() if name in self.workqueue), None)
+        if first is not None:
+            self.workqueue.move_to_end(first, last=False)
+        super()._assign_work_unit(node)
