@@ -109,7 +109,11 @@ def fill(config, remote_ids, count):
 
 
 def insert(store, files, jobs, folder_ids):
-    store.executemany("INSERT INTO files VALUES (?1, ?2, ?3, '7', ?4, ?5, '1700000000000000000', 1, 1)", files)
+    store.executemany(
+        """INSERT INTO files (id, folder, path, inode, size, mtime_ns, version, present)
+        VALUES (?, ?, ?, ?, ?, '1700000000000000000', 1, 1)""",
+        files,
+    )
     folder_ids.update(store.execute("SELECT path, id FROM folders"))
     folder_of = {file[0]: folder_ids[file[1]] for file in files}
     store.executemany(
@@ -209,6 +213,8 @@ def questions(config):
         for sort in Sort:
             query = JobQuery(sort=sort, limit=100, **chosen)
             yield f"{name}, {sort}", lambda client, query=query: client.jobs(query)
+        by_file = JobQuery(limit=100, siblings=True, **chosen)
+        yield f"{name}, by file", lambda client, query=by_file: client.jobs(query)
 
 
 def ask(client, question):

@@ -192,7 +192,7 @@ async def _limit(request: web.Request) -> web.Response:
 
 
 async def _jobs(request: web.Request) -> web.Response:
-    query = _query(request, {"state", "limit", "before", "search", "folder", "remote", "sort"})
+    query = _query(request, {"state", "limit", "before", "search", "folder", "remote", "sort", "group"})
     folder = query.get("folder")
     page = await request.app[STEERING].jobs(
         JobQuery(
@@ -203,6 +203,7 @@ async def _jobs(request: web.Request) -> web.Response:
             folder=fields.path("folder", folder) if folder else None,
             remote=query.get("remote") or None,
             sort=fields.word("sort", query.get("sort"), Sort) or JobQuery().sort,
+            siblings=fields.among("group", query.get("group") or "job", ("job", "file")) == "file",
         )
     )
     return web.json_response(page)

@@ -132,6 +132,7 @@ class ControlClient:
             "folder": None if wanted.folder is None else targets.encode(wanted.folder),
             "remote": wanted.remote,
             "sort": wanted.sort,
+            "group": "file" if wanted.siblings else None,
         }
         given = urlencode({name: value for name, value in fields.items() if value is not None})
         return cast("JobPage", self._ask("GET", f"/v1/jobs?{given}"))

@@ -90,6 +90,7 @@ def _paths() -> Json:
             folder=_URI,
             remote={"type": "string", "description": "A remote's name."},
             sort={**_one_of(Sort), "default": Sort.LATEST.value},
+            group={**_one_of(("job", "file")), "default": "job", "description": "`file`: with `siblings`."},
         ),
         "/v1/job": _get(
             "The jobs of a file, or one, with history", _object({"jobs": _list(_ref("JobDetail"))}), target=_TARGET

@@ -156,17 +156,21 @@ class JobPage(TypedDict):
     """Some jobs. ``next`` is the cursor of the page after this one, None on the last.
 
     A ``partial`` page has fewer jobs than it could, maybe none: looking took too long, and goes on at ``next``.
+
+    ``siblings`` are the other jobs of the same files, whatever their remote and state, for ``group=file``; else empty.
     """
 
     jobs: list[Job]
+    siblings: list[Job]
     next: str | None
     partial: bool
 
 
 class DaemonEvent(TypedDict):
-    """The event ``daemon``: its state, and which folders and remotes there are."""
+    """The event ``daemon``: its state and ``store_blocked`` as in :class:`Status`, and which folders and remotes."""
 
     state: str
+    store_blocked: str | None
     folders: list[str]
     remotes: list[str]
 
@@ -254,7 +258,8 @@ LogEvent = dict[str, Any]
 class JobQuery:
     """Which jobs to list: at most ``limit``, those after the cursor ``before``, with ``search`` in their path.
 
-    ``folder`` is a watched folder's path as the operating system has it, ``remote`` a remote's name.
+    ``folder`` is a watched folder's path as the operating system has it, ``remote`` a remote's name. ``siblings``: the
+    page has the other jobs of the same files too.
     """
 
     state: State | None = None
@@ -264,6 +269,7 @@ class JobQuery:
     folder: str | None = None
     remote: str | None = None
     sort: Sort = Sort.LATEST
+    siblings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

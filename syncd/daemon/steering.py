@@ -103,6 +103,7 @@ class DaemonSteering(api.Steering):
         config = self._daemon.rooms.config
         return {
             "state": self._daemon.state,
+            "store_blocked": self._daemon.rooms.store.blocked,
             "folders": [displayed(folder.path) for folder in config.folders],
             "remotes": list(config.remotes),
         }
@@ -199,10 +200,12 @@ class DaemonSteering(api.Steering):
                 sort=query.sort,
                 after=cursors.decode(query.before, query.sort),
                 limit=query.limit,
+                sibling_remote_ids=list(rooms.remote_ids.values()) if query.siblings else (),
             )
         )
         return {
             "jobs": self._described(page.jobs),
+            "siblings": self._described(page.siblings),
             "next": cursors.encode(page.next, query.sort),
             "partial": page.partial,
         }

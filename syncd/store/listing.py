@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -40,9 +40,13 @@ _Batch = tuple[ColumnElement[bool], Cursor]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """Which jobs: of these remotes, of ``state`` and ``folder``, with ``search`` in their path; after the cursor."""
+    """Which jobs: of these remotes, of ``state`` and ``folder``, with ``search`` in their path; after the cursor.
+
+    ``sibling_remote_ids``: the remotes whose jobs of the same files the page has besides.
+    """
 
     remote_ids: Sequence[int]
+    sibling_remote_ids: Sequence[int] = ()
     state: State | None = None
     folder: str | None = None
     search: str | None = None
@@ -53,9 +57,13 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """Some jobs. ``next`` is the cursor of the page after, None on the last; ``partial``: it could have more."""
+    """Some jobs. ``next`` is the cursor of the page after, None on the last; ``partial``: it could have more.
+
+    ``siblings`` are the jobs of the same files that are not among ``jobs``, in no order.
+    """
 
     jobs: list[JobRecord]
+    siblings: list[JobRecord] = field(default_factory=list)
     next: Cursor | None
     partial: bool = False
 
@@ -94,6 +102,21 @@ _IN_ORDER = {
 
 def page(connection: Connection, wanted: Wanted, clock: Callable[[], float]) -> Page:
     """Return a page; ``clock`` gives seconds."""
+    found = _page(connection, wanted, clock)
+    if not wanted.sibling_remote_ids or not found.jobs:
+        return found
+    return replace(found, siblings=_siblings(connection, found.jobs, wanted.sibling_remote_ids))
+
+
+def _siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Sequence[int]) -> list[JobRecord]:
+    """Return the other jobs of the files of these jobs: for each file a search in the index of its jobs."""
+    ids = {job.id for job in found}
+    of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(_among(jobs.c.id, list(ids))))
+    statement = JOBS.where(of_files, (jobs.c.remote_id + 0).in_(remote_ids))
+    return [record(row) for row in connection.execute(statement) if row.id not in ids]
+
+
+def _page(connection: Connection, wanted: Wanted, clock: Callable[[], float]) -> Page:
     piles = _piles(connection, wanted)
     few = _few(connection, wanted, piles)
     if few is not None:

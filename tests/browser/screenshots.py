@@ -55,7 +55,7 @@ def make_daemon(place, url, archive):
     (place / "drawings").mkdir()
     daemon.settings["folders"] = [
         {"path": "inbox", "remote": "drive", "settle": "300ms"},
-        {"path": "drawings", "remote": "ascii", "settle": "300ms"},
+        {"path": "drawings", "remote": ["ascii", "drive"], "settle": "300ms"},
     ]
     daemon.settings["remotes"]["drive"] |= {"chunk_size": "128KiB", "direct": "never"}
     daemon.settings["remotes"]["ascii"]["url"] = archive
@@ -102,9 +102,9 @@ def stock(daemon):
             image = samples.landscape(rng, tuple(tuple(int(part * rng.uniform(0.8, 1)) for part in end) for end in sky))
         image.save(daemon.inbox / f"IMG_{4201 + number}.jpg", quality=88)
     drawings = daemon.inbox.parent / "drawings"
-    for name, width in {"postcard": 60, "stamp": 36, "poster": 210, "wallpaper": 240}.items():
+    for name, width in {"postcard": 60, "stamp": 36, "poster": 210, "wallpaper": 240, "mural": 230, "banner": 220}.items():
         (drawings / f"{name}.txt").write_text(samples.ascii_art(samples.landscape(rng, SKIES[1]), width))
-    daemon.until_counts(done=46, failed=2)
+    daemon.until_counts(done=52, failed=4)
     daemon.ctl._ask("POST", "/v1/settings", {"bandwidth": "350KiB/s"})
     for number in range(5):
         view = samples.landscape(rng, SKIES[number % 3], (3200 + 300 * number, 1900))
@@ -130,9 +130,10 @@ async def photograph(daemon, page, folder, screen):
 
 async def settled(page):
     """Wait until what is in view is there: pictures, bars and words."""
-    loaded = "[...document.images].every(image => image.complete && image.src)"
-    await eventually(lambda: page.evaluate(loaded))
+    loaded = """[...document.images].every(image => image.complete && image.src)
+      && !document.querySelector('.thumb:empty')"""
     await page.wait_for_timeout(1500)  # for the chart and the rates to have something to show
+    await eventually(lambda: page.evaluate(loaded))
 
 
 async def save(page, path):

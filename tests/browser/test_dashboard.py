@@ -25,17 +25,17 @@ async def test_stop_and_start(daemon, open_page, photo):
     await expect(headline(page)).to_have_text("Stopped")
     assert daemon.ctl.status()["state"] == "stopped"
     photo(daemon.inbox / "late.jpg")
-    await expect(page.get_by_text("2 files, ", exact=False)).to_contain_text("wait")
+    await expect(page.get_by_text("2 uploads waiting (", exact=False)).to_be_visible()
     assert daemon.ctl.status()["jobs"]["done"] == 0
     await page.get_by_role("button", name="Start").click()
-    await expect(headline(page)).to_have_text("All is on the server")
+    await expect(headline(page)).to_have_text("Everything is uploaded")
     assert daemon.ctl.status()["jobs"]["done"] == 2
 
 
 async def test_an_upload_is_seen_to_go_on(daemon, open_page):
     daemon.settings["folders"][0]["remote"] = "drive"
     daemon.settings["remotes"]["drive"] |= {"chunk_size": "64KiB", "direct": "never"}
-    daemon.settings["scheduler"]["bandwidth"] = "400KiB/s"
+    daemon.settings["scheduler"]["bandwidth"] = "200KiB/s"
     daemon.start()
     page = await open_page()
     (daemon.inbox / "sky.jpg").write_bytes(os.urandom(900 * KIB))
@@ -50,7 +50,7 @@ async def test_an_upload_is_seen_to_go_on(daemon, open_page):
     await eventually(moved)
     assert seen <= {round(number / 15, 3) for number in range(16)}  # it has 15 chunks, and moves by them
     await expect(page.locator(".flights small").first).to_contain_text("KiB/s")
-    await expect(headline(page)).to_have_text("All is on the server")
+    await expect(headline(page)).to_have_text("Everything is uploaded")
     await expect(bar).to_have_count(0)
     await expect(page.get_by_role("link", name="sky.jpg, JPG")).to_be_visible()
 
@@ -97,19 +97,19 @@ async def test_a_failure_is_seen_and_tried_again(daemon, open_page, photo, picky
         photo(daemon.inbox / f"{number}.jpg", number)
     daemon.start()
     page = await open_page()
-    await expect(headline(page)).to_have_text("3 files failed")
+    await expect(headline(page)).to_have_text("3 uploads failed")
     await page.get_by_role("navigation").get_by_role("link", name="Files").click()
     await page.get_by_role("button", name="Failed 3").click()
     await expect(page.get_by_text("this picture is not wanted here").first).to_be_visible()
     picky.refuses = False
     await page.get_by_role("button", name="Retry 1.jpg").click()
     await eventually(lambda: daemon.ctl.status()["jobs"]["done"] == 1)
-    await page.get_by_role("button", name="Retry all 2 that failed").click()
-    await expect(page.get_by_text("2 files queued again.")).to_be_visible()
-    await expect(page.get_by_role("heading", name="Nothing has failed")).to_be_visible()
+    await page.get_by_role("button", name="Retry all failed (2)").click()
+    await expect(page.get_by_text("2 uploads queued again.")).to_be_visible()
+    await expect(page.get_by_role("heading", name="No failed uploads")).to_be_visible()
 
 
-async def test_some_are_chosen_and_given_up(daemon, open_page, photo):
+async def test_some_are_selected_and_cancelled(daemon, open_page, photo):
     for number in range(4):
         photo(daemon.inbox / f"{number}.jpg", number)
     daemon.settings["folders"][0]["remote"] = "drive"
@@ -120,8 +120,8 @@ async def test_some_are_chosen_and_given_up(daemon, open_page, photo):
     await eventually(lambda: daemon.ctl.status()["jobs"]["queued"] >= 1)
     queued = daemon.ctl.status()["jobs"]["queued"]
     await page.reload()
-    await page.get_by_role("checkbox", name="Choose all that are shown").check()
-    await expect(page.get_by_text(f"{queued} chosen")).to_be_visible()
+    await page.get_by_role("checkbox", name="Select all files shown").check()
+    await expect(page.get_by_text(f"{queued} selected")).to_be_visible()
     await page.get_by_role("button", name="Cancel", exact=True).click()
     daemon.until_counts(skipped=queued, queued=0)
 
@@ -133,21 +133,21 @@ async def test_the_log_is_live_and_narrowed_down(daemon, open_page, photo):
     await expect(lines.filter(has_text="daemon.started")).to_have_count(1)
     photo(daemon.inbox / "new.jpg")
     await expect(lines.filter(has_text="job.done")).to_have_count(2)
-    await page.get_by_role("searchbox", name="Event begins with").fill("job.")
+    await page.get_by_role("searchbox", name="Event starts with").fill("job.")
     await expect(lines.filter(has_text="daemon.started")).to_have_count(0)
     await page.get_by_role("searchbox", name="Text in the line").fill("remote=DRIVE")
     await expect(lines.filter(has_text="remote=ascii")).to_have_count(0)
     await expect(lines.filter(has_text="job.done")).to_have_count(1)
     await page.get_by_role("searchbox", name="Text in the line").fill("")
-    await page.get_by_role("combobox", name="Least level").select_option("error")
+    await page.get_by_role("combobox", name="Minimum level").select_option("error")
     await expect(lines).to_have_count(0)
-    await page.get_by_role("combobox", name="Least level").select_option("debug")
+    await page.get_by_role("combobox", name="Minimum level").select_option("debug")
     await page.get_by_role("button", name="Pause").click()
     photo(daemon.inbox / "paused.jpg", 2)
     daemon.until_counts(done=4)
-    await expect(page.get_by_text("Paused.", exact=False)).to_contain_text("more")
+    await expect(page.get_by_text("Paused.", exact=False)).to_contain_text("new line")
     await expect(lines.filter(has_text="paused.jpg")).to_have_count(0)
-    await page.get_by_role("button", name="Go on").click()
+    await page.get_by_role("button", name="Resume").click()
     await expect(lines.filter(has_text="paused.jpg").first).to_be_visible()
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download").click()
@@ -167,7 +167,7 @@ async def test_a_copy_is_verified_and_mended(daemon, receiver, open_page, photo)
     await expect(dialog.get_by_role("img", name="precious.jpg")).to_have_js_property("naturalWidth", 640)
     verify = dialog.get_by_role("button", name="Verify: drive")
     await verify.click()
-    await expect(dialog.get_by_text("The server's copy is whole", exact=False)).to_be_visible()
+    await expect(dialog.get_by_text("The server's copy is intact", exact=False)).to_be_visible()
     content = (daemon.inbox / "precious.jpg").read_bytes()
     [stored] = [path for path in receiver.folder.rglob("*") if path.is_file() and path.read_bytes() == content]
     stored.write_bytes(content[:-1] + b"!")
@@ -177,7 +177,7 @@ async def test_a_copy_is_verified_and_mended(daemon, receiver, open_page, photo)
     await eventually(lambda: stored.exists() and stored.read_bytes() == content)
     daemon.until_counts(done=1)
     await verify.click()
-    await expect(dialog.get_by_text("The server's copy is whole", exact=False)).to_be_visible()
+    await expect(dialog.get_by_text("The server's copy is intact", exact=False)).to_be_visible()
 
 
 async def test_the_bandwidth_is_changed(daemon, open_page):
@@ -188,8 +188,8 @@ async def test_the_bandwidth_is_changed(daemon, open_page):
     await page.get_by_role("spinbutton", name="Bandwidth").fill("3")
     await page.get_by_role("button", name="Apply").first.click()
     await expect(page.get_by_text("Now: 3MiB/s")).to_be_visible()
-    await expect(page.get_by_text("not as in the file")).to_be_visible()
-    await page.get_by_role("button", name="Reload the file").click()
+    await expect(page.get_by_text("differs from the file")).to_be_visible()
+    await page.get_by_role("button", name="Reload").click()
     await expect(page.get_by_text("Now: unlimited")).to_be_visible()
 
 
@@ -246,7 +246,7 @@ async def test_the_connection_is_lost_and_comes_back(daemon, open_page, photo, f
     await expect(page.get_by_role("button", name="Stop")).to_be_disabled()
     photo(daemon.inbox / "meanwhile.jpg")
     daemon.start()
-    await expect(headline(page)).to_have_text("All is on the server")
+    await expect(headline(page)).to_have_text("Everything is uploaded")
     await expect(page.get_by_role("button", name="Stop")).to_be_enabled()
     await expect(page.get_by_role("link", name="meanwhile.jpg, JPG")).to_be_visible()
 
@@ -256,11 +256,11 @@ async def test_a_server_that_is_down_is_told(daemon, receiver, open_page, photo)
     page = await open_page()
     receiver.kill()
     photo(daemon.inbox / "wait.jpg")
-    await expect(headline(page)).to_have_text("ascii and drive do not answer")
+    await expect(headline(page)).to_have_text("ascii and drive are not responding")
     await expect(page.get_by_text("Offline").first).to_be_visible()
     await expect(page.get_by_text("connection refused. ").first).to_be_visible()
     receiver.start()
-    await expect(headline(page)).to_have_text("All is on the server")
+    await expect(headline(page)).to_have_text("Everything is uploaded")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.browser.words import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
-VIEWS = {"": "Now", "gallery": "Gallery", "files": "Files", "log": "Log", "settings": "Settings"}
+VIEWS = {"": "Overview", "gallery": "Gallery", "files": "Files", "log": "Log", "settings": "Settings"}
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ async def test_by_keyboard_alone(stocked, open_page):
 
         await eventually(there)
 
-    await tab_to("link", "Skip to the content")
+    await tab_to("link", "Skip to content")
     await press("Enter")
     assert await page.evaluate("document.activeElement.id") == "content"
     await tab_to("button", "Stop")
     await press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Stopped")
     await press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("All is on the server")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Everything is uploaded")
     await page.evaluate("document.activeElement.blur()")
     await tab_to("link", "Gallery")
     await press("Enter")

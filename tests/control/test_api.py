@@ -49,7 +49,7 @@ async def test_stop_says_how(ask, daemon, now):
 
 
 async def test_jobs_are_asked_for_with_all_that_was_given(ask, daemon):
-    query = JobQuery(state=State.FAILED, limit=7, before="c1", search="a&b=é %")
+    query = JobQuery(state=State.FAILED, limit=7, before="c1", search="a&b=é %", siblings=True)
     page = await ask("jobs", query)
     assert daemon.asked == [("jobs", query)]
     assert (page["jobs"], page["next"]) == (daemon.listed, "c2")
@@ -58,6 +58,15 @@ async def test_jobs_are_asked_for_with_all_that_was_given(ask, daemon):
 async def test_jobs_has_a_default(ask, daemon):
     await ask("jobs")
     assert daemon.asked == [("jobs", JobQuery())]
+
+
+async def test_jobs_are_asked_for_by_file(http, daemon):
+    for group, siblings in (("file", True), ("job", False), ("", False)):
+        async with http.get("/v1/jobs", params={"group": group}) as answer:
+            assert (await answer.json())["siblings"] == []
+        assert daemon.asked.pop() == ("jobs", JobQuery(siblings=siblings))
+    async with http.get("/v1/jobs", params={"group": "folder"}) as answer:
+        assert answer.status == 400
 
 
 async def test_show_has_the_history(ask, daemon):

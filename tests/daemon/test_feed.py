@@ -60,7 +60,12 @@ async def test_who_comes_is_told_how_all_is(site, listen):
     second = listen()
     await until(lambda: second.of("progress"))
     for ear in (first, second):
-        assert ear.of("daemon")[-1] == {"state": "running", "folders": [str(site.inbox)], "remotes": ["ascii", "drive"]}
+        assert ear.of("daemon")[-1] == {
+            "state": "running",
+            "store_blocked": None,
+            "folders": [str(site.inbox)],
+            "remotes": ["ascii", "drive"],
+        }
         assert ear.of("folder")[-1]["path"] == str(site.inbox)
         assert {remote["name"] for remote in ear.of("remote")} == {"drive", "ascii"}
         assert ear.of("progress")[-1]["flights"] == []

@@ -36,6 +36,22 @@ async def test_the_pages_have_every_job_once(stopped):
     assert exact["next"] is None
 
 
+async def test_the_jobs_of_a_file_come_together(site):
+    site.settings["folders"][0]["remote"] = ["ascii", "drive"]
+    await site.start()
+    await site.steering.stop(now=False)
+    for name in ("a.jpg", "b.jpg"):
+        (site.inbox / name).write_bytes(noise(100, name))
+    await site.until_counts(queued=4)
+    await site.steering.cancel([job["id"] for job in await site.jobs(search="a.jpg", remote="drive")])
+    alone = await site.steering.jobs(JobQuery(state=State.SKIPPED))
+    assert (len(alone["jobs"]), alone["siblings"]) == (1, [])
+    for query in ({"state": State.SKIPPED}, {"search": "a.jpg", "remote": "drive"}):
+        page = await site.steering.jobs(JobQuery(**query, siblings=True))
+        told = [(job["name"], job["remote"], job["state"]) for job in (*page["jobs"], *page["siblings"])]
+        assert told == [("a.jpg", "drive", "skipped"), ("a.jpg", "ascii", "queued")]
+
+
 async def test_jobs_by_state_and_by_name(stopped):
     for name in ("a 100%_sure.jpg", "b.jpg"):
         (stopped.inbox / name).write_bytes(noise(100, name))

@@ -109,6 +109,23 @@ async def test_without_patience_a_page_says_how_far_it_came(store, remotes, monk
     assert page.next is not None
 
 
+@pytest.mark.parametrize("sort", Sort)
+async def test_the_other_jobs_of_a_page_s_files(store, remotes, sort):
+    """Whatever the page leaves out: other states, other remotes, what stands on other pages."""
+    everything = await store.jobs(remotes, limit=1000)
+    for asked in ({"state": State.FAILED}, {"remote_ids": remotes[1:2]}, {"search": "b.J", "limit": 3}, {"limit": 3}):
+        wanted = {"remote_ids": remotes, "sort": sort, **asked}
+        assert not (await store.page(Wanted(**wanted))).siblings
+        page = await store.page(Wanted(**wanted, sibling_remote_ids=remotes))
+        shown = {job.id for job in page.jobs}
+        of_files = {(job.folder, job.path) for job in page.jobs}
+        expected = {job.id for job in everything if (job.folder, job.path) in of_files} - shown
+        assert sorted(job.id for job in page.siblings) == sorted(expected)
+        assert expected
+    some = await store.page(Wanted(remote_ids=remotes, sibling_remote_ids=remotes[:1], limit=3))
+    assert {job.remote_id for job in some.siblings} <= {remotes[0]}
+
+
 async def test_a_file_that_moves_to_another_folder_is_listed_there(store, remote):
     await observe(store, remote, seen("a", 1, size=10), seen("b", 2, size=20))
     await store.observe(OTHER, [seen("c", 1, size=10)], [remote], vanished=lambda _, path: path == "a")
@@ -133,7 +150,14 @@ async def test_no_plan_looks_through_all_jobs(store, remotes):
         try:
             for sort in Sort:
                 for state in (None, State.FAILED):
-                    wanted = Wanted(remote_ids=remotes, state=state, folder=FOLDER, sort=sort, limit=5)
+                    wanted = Wanted(
+                        remote_ids=remotes,
+                        sibling_remote_ids=remotes,
+                        state=state,
+                        folder=FOLDER,
+                        sort=sort,
+                        limit=5,
+                    )
                     listing.page(found, wanted, lambda: 0.0)
             listing.failed(found, 5)
         finally:

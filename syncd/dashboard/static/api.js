@@ -23,7 +23,7 @@ async function ask(method, path, { query = {}, body, signal } = {}) {
     answer = await fetch(search.size ? `${path}?${search}` : path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The daemon does not answer.");
+    throw new ApiError(0, "The daemon is not responding.");
   }
   const document = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new ApiError(answer.status, sentence(document.error ?? answer.statusText), document.problems);
@@ -71,7 +71,7 @@ export async function text(job) {
 
 async function fetchText(id) {
   const answer = await fetch(preview(id));
-  if (!answer.ok) throw new ApiError(answer.status, "There is no preview.");
+  if (!answer.ok) throw new ApiError(answer.status, "No preview is available.");
   return answer.text();
 }
 
@@ -90,7 +90,7 @@ export function drop(folder, file, progress, signal) {
     );
     request.addEventListener("load", () => {
       if (request.status === 201) resolve(request.response);
-      else reject(new ApiError(request.status, sentence(request.response?.error ?? "It was refused.")));
+      else reject(new ApiError(request.status, sentence(request.response?.error ?? "The file was rejected.")));
     });
     request.addEventListener("error", () => reject(new ApiError(0, "The connection was lost.")));
     request.addEventListener("abort", () => reject(new ApiError(0, "Cancelled.")));

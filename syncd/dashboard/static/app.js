@@ -13,10 +13,10 @@ import { galleryView } from "./views/gallery.js";
 import { logView } from "./views/log.js";
 import { nowView } from "./views/now.js";
 import { settingsView } from "./views/settings.js";
-import { headline } from "./words.js";
+import { alarm, headline } from "./words.js";
 
 const VIEWS = [
-  { name: "", title: "Now", sign: "now", make: nowView },
+  { name: "", title: "Overview", sign: "now", make: nowView },
   { name: "gallery", title: "Gallery", sign: "gallery", make: galleryView },
   { name: "files", title: "Files", sign: "queue", make: filesView },
   { name: "log", title: "Log", sign: "log", make: logView },
@@ -41,7 +41,7 @@ function frame() {
   });
 }
 
-/** The headline at the top and in the title of the window, and the banner when there is no connection. */
+/** The headline at the top and in the title of the window, and the banner for what stops everything. */
 function follow() {
   const words = headline(live);
   const line = document.getElementById("headline");
@@ -50,10 +50,10 @@ function follow() {
   const view = VIEWS.find(({ name }) => name === current?.name) ?? VIEWS[0];
   document.title = `${words.title} – ${view.title} – syncd`;
   const banner = document.getElementById("banner");
-  const broken = live.connection === "lost" || live.connection === "locked";
-  banner.hidden = !broken;
-  document.body.classList.toggle("offline", broken);
-  if (broken) say(banner, `${words.title}. ${words.detail}`);
+  const text = alarm(live);
+  banner.hidden = !text;
+  say(banner, text);
+  document.body.classList.toggle("offline", live.connection === "lost" || live.connection === "locked");
 }
 
 function go() {

@@ -38,7 +38,7 @@ export function acceptDrops() {
     overlay.hide();
     const files = await filesOf(event.dataTransfer);
     if (folder) put(folder, files);
-    else toast("There is no folder to put files into.", "bad");
+    else toast("There is no watched folder to add files to.", "bad");
   });
 }
 
@@ -67,7 +67,7 @@ class Overlay {
       ),
     );
     this.element.replaceChildren(
-      h("p", {}, folders.length > 1 ? "Drop into…" : "Drop to put into"),
+      h("p", {}, folders.length > 1 ? "Drop onto a folder to add the files to it" : "Drop to add the files to"),
       h("div", { class: "drop-fields" }, fields),
     );
     this.element.hidden = false;
@@ -168,7 +168,7 @@ class Tray {
       this.good += 1;
       bar.value = 1;
       row.classList.add("good");
-      say(words, answer.name === file.name ? `in ${base(folder.path)}` : `in ${base(folder.path)} as ${answer.name}`);
+      say(words, answer.name === file.name ? `added to ${base(folder.path)}` : `added to ${base(folder.path)} as ${answer.name}`);
       while (this.rows.children.length > 50) this.rows.lastElementChild.remove();
     } catch (error) {
       bar.remove();

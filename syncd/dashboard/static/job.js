@@ -1,13 +1,14 @@
 /** One file, opened over the view: its picture, where it is, its history on each server, and what can be done. */
 
 import { api, original, preview, text } from "./api.js";
+import { canCancel, canRetry } from "./files/list.js";
 import { live, on } from "./live.js";
 import { changed, replace } from "./route.js";
-import { h, icon, say } from "./ui/dom.js";
+import { broken, h, icon, say } from "./ui/dom.js";
 import { base, clock, counted, day, isText, size, stateWords, when, whole } from "./ui/format.js";
 import { picture, widest } from "./ui/thumb.js";
 import { attempt, toast } from "./ui/toast.js";
-import { advice } from "./words.js";
+import { advice, causeWords } from "./words.js";
 
 let opened = null;
 
@@ -125,12 +126,12 @@ class JobDialog {
       h(
         "dl",
         { class: "facts" },
-        fact("Where", first.path),
+        fact("Path", broken(first.path)),
         fact(
           "Size",
           first.size < 1024 ? counted(first.size, "byte") : `${size(first.size)} (${counted(first.size, "byte")})`,
         ),
-        first.key && fact("Content", h("code", {}, first.key)),
+        first.key && fact("Hash", h("code", {}, first.key)),
       ),
       first.present === false
         ? h("p", { class: "muted" }, "The file is no longer in its folder.")
@@ -140,7 +141,7 @@ class JobDialog {
             h(
               "a",
               { href: original(first.id), target: "_blank", rel: "noopener", class: "more" },
-              "Open the file itself",
+              "Open the original file",
             ),
           ),
       ...jobs.map(job => this.section(job)),
@@ -188,10 +189,8 @@ class JobDialog {
       );
     const actions = [];
     if (job.state === "done") actions.push(act("Verify", "shield", "Verify", () => this.verify(job, result)));
-    if (["failed", "skipped", "waiting"].includes(job.state))
-      actions.push(act("Retry", "retry", "Retry", () => this.retry(job)));
-    if (["queued", "uploading", "waiting", "failed"].includes(job.state))
-      actions.push(act("Cancel", "cancel", "Cancel", () => this.cancel(job)));
+    if (canRetry(job)) actions.push(act("Retry", "retry", "Retry", () => this.retry(job)));
+    if (canCancel(job)) actions.push(act("Cancel", "cancel", "Cancel", () => this.cancel(job)));
     return h(
       "section",
       { class: "job-remote", "data-job": job.id },
@@ -206,8 +205,8 @@ class JobDialog {
       h(
         "dl",
         { class: "facts" },
-        job.ref && fact("There called", h("code", {}, job.ref)),
-        job.attempts > 0 && fact("Failed tries", String(job.attempts)),
+        job.ref && fact("Server ID", h("code", {}, job.ref)),
+        job.attempts > 0 && fact("Failed attempts", String(job.attempts)),
         fact(
           "Last change",
           h("time", { datetime: job.updated_at, title: whole(job.updated_at) }, when(job.updated_at)),
@@ -225,7 +224,7 @@ class JobDialog {
   }
 
   async verify(job, result) {
-    say(result, "Fetching the server's copy…");
+    say(result, "Downloading the server's copy…");
     result.hidden = false;
     result.className = "verdict";
     const {
@@ -239,7 +238,7 @@ class JobDialog {
     say(
       result,
       whole_
-        ? "The server's copy is whole: same size, same content."
+        ? "The server's copy is intact: same size, same content."
         : `${VERDICTS[found.verdict]}${found.detail ? `: ${found.detail}` : ""}`,
     );
     if (found.verdict === "missing" || found.verdict === "different") {
@@ -257,7 +256,7 @@ class JobDialog {
   async repair(job) {
     const { queued } = await api.verify([String(job.id)], true);
     toast(
-      queued ? "Queued: it is uploaded again." : "It can't be uploaded again: the file is no longer here.",
+      queued ? "Queued to be uploaded again." : "It can't be uploaded again: the file is no longer in its folder.",
       queued ? "good" : "bad",
     );
     await this.load();
@@ -265,13 +264,13 @@ class JobDialog {
 
   async retry(job) {
     await api.retry([String(job.id)]);
-    toast(`${base(job.path)} is queued again.`);
+    toast(`${base(job.path)} is queued again for ${job.remote}.`);
     await this.load();
   }
 
   async cancel(job) {
     await api.cancel([String(job.id)]);
-    toast(`${base(job.path)} is given up. Retry brings it back.`);
+    toast(`${base(job.path)} is cancelled for ${job.remote}. Retry queues it again.`);
     await this.load();
   }
 
@@ -291,8 +290,8 @@ class JobDialog {
 
 const VERDICTS = {
   missing: "The server does not have it",
-  different: "The server has something else",
-  unreachable: "The server can't be asked",
+  different: "The server has different content",
+  unreachable: "The server could not be reached",
   unknown: "Not uploaded yet",
 };
 
@@ -304,6 +303,6 @@ const step = taken =>
     {},
     h("time", { datetime: taken.at, title: whole(taken.at) }, `${day(taken.at)} ${clock(taken.at)}`),
     h("span", { class: `state ${taken.state}` }, taken.state),
-    h("span", {}, taken.cause),
+    h("span", {}, causeWords(taken.cause)),
     taken.detail && h("small", {}, taken.detail),
   );

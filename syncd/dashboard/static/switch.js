@@ -17,7 +17,7 @@ export function switchButton(className) {
       button.querySelector("svg")?.remove();
       button.prepend(icon(stopped ? "play" : "stop"));
       button.dataset.action = action.toLowerCase();
-      set(button, { title: stopped ? "Upload again" : "Upload no more; files are still noticed" });
+      set(button, { title: stopped ? "Resume uploading" : "Stop uploading; new files are still detected" });
     }
     button.disabled = live.connection !== "open" || !live.daemon || live.daemon.state === "stopping";
   };
@@ -30,6 +30,6 @@ async function turn(button) {
   const stopped = live.daemon.state === "stopped";
   await attempt(button, async () => {
     await (stopped ? api.start() : api.stop());
-    toast(stopped ? "Uploading again." : "Stopped. What was in flight goes on where it was, later.");
+    toast(stopped ? "Uploading resumed." : "Stopped. Unfinished uploads continue where they left off after Start.");
   });
 }

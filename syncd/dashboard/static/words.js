@@ -5,60 +5,73 @@ import { count, counted, duration, rate, size } from "./ui/format.js";
 /** The headline of the whole page: {tone, title, detail}. */
 export function headline(live) {
   if (live.connection === "locked") {
-    return { tone: "bad", title: "Locked", detail: "The key of this page is no longer good. Run: syncd ctl open" };
+    return { tone: "bad", title: "Locked", detail: "This browser is no longer logged in. Run: syncd ctl open" };
   }
   if (!live.daemon || !live.progress) {
     return live.connection === "lost"
-      ? { tone: "bad", title: "No connection", detail: "The daemon does not answer. Trying again…" }
+      ? { tone: "bad", title: "No connection", detail: "The daemon is not responding. Trying again…" }
       : { tone: "still", title: "Connecting…", detail: "" };
   }
   if (live.connection === "lost") {
     return {
       tone: "bad",
       title: "Connection lost",
-      detail: "The daemon does not answer. Trying again… What you see is how it was.",
+      detail: "The daemon is not responding. Trying again… This page shows the last known state.",
     };
   }
   if (live.daemon.state === "stopping")
-    return { tone: "still", title: "Ending", detail: "The daemon is shutting down." };
+    return { tone: "still", title: "Shutting down", detail: "The daemon is shutting down." };
   const { jobs, bytes, eta_seconds: eta } = live.progress;
   const left = jobs.queued + jobs.uploading + jobs.waiting;
   if (live.daemon.state === "stopped") {
-    const waiting = left ? `${counted(left, "file")}, ${size(bytes.pending)}, wait.` : "Nothing waits.";
+    const waiting = left ? `${counted(left, "upload")} waiting (${size(bytes.pending)}).` : "Nothing is waiting.";
     return {
       tone: "still",
       title: "Stopped",
-      detail: `${waiting} New files are still noticed. Press Start to upload.`,
+      detail: `${waiting} New files are still detected. Press Start to upload them.`,
     };
   }
+  if (live.daemon.store_blocked)
+    return { tone: "bad", title: "Uploads are blocked", detail: "Nothing can be stored; see the message above." };
   const trouble = troubles(live);
   if (trouble && !jobs.uploading) return trouble;
   if (jobs.uploading) {
-    const detail = [`${count(left)} to go, ${size(bytes.pending)}`];
+    const detail = [`${counted(left, "upload")} left (${size(bytes.pending)})`];
     if (bytes.per_second >= 1) detail.push(rate(bytes.per_second));
     if (eta) detail.push(`about ${duration(eta)} left`);
-    return { tone: "busy", title: `Uploading ${counted(jobs.uploading, "file")}`, detail: detail.join(" · ") };
+    const files = new Set(live.progress.flights.map(flight => flight.path)).size;
+    return { tone: "busy", title: files ? `Uploading ${counted(files, "file")}` : "Uploading", detail: detail.join(" · ") };
   }
   if (left)
     return {
       tone: "busy",
-      title: `${counted(left, "file")} waiting`,
-      detail: "They go up when their next try is due.",
+      title: `${counted(left, "upload")} waiting`,
+      detail: left === 1 ? "It starts automatically when it is due." : "They start automatically when they are due.",
     };
   if (jobs.failed) {
     return {
       tone: "warn",
-      title: `${counted(jobs.failed, "file")} failed`,
-      detail: "All others are on the server. See what to do under Files.",
+      title: `${counted(jobs.failed, "upload")} failed`,
+      detail: "Everything else is uploaded. Open Files to see the reasons and what to do.",
     };
   }
   if (jobs.done)
-    return { tone: "good", title: "All is on the server", detail: `${counted(jobs.done, "upload")} confirmed.` };
+    return { tone: "good", title: "Everything is uploaded", detail: `${counted(jobs.done, "upload")} confirmed.` };
   return {
     tone: "still",
     title: "Waiting for files",
-    detail: "Drop a picture onto this page, or copy one into a watched folder.",
+    detail: "Drag a picture onto this page, or copy one into a watched folder.",
   };
+}
+
+/** What stops everything, for the banner: no connection, or nothing can be stored; "" if all goes on. */
+export function alarm(live) {
+  if (live.connection === "lost" || live.connection === "locked") {
+    const { title, detail } = headline(live);
+    return `${title}. ${detail}`;
+  }
+  const blocked = live.daemon?.store_blocked;
+  return blocked ? `Nothing can be stored, so nothing is uploaded. ${sentence(blocked)}` : "";
 }
 
 function troubles(live) {
@@ -66,18 +79,18 @@ function troubles(live) {
   if (down.length) {
     const names = listed(down.map(remote => remote.name));
     const refused = down.every(remote => remote.state === "unauthorized");
-    const [refuse, answer] = down.length > 1 ? ["refuse", "do not answer"] : ["refuses", "does not answer"];
+    const [refuse, answer] = down.length > 1 ? ["reject", "are not responding"] : ["rejects", "is not responding"];
     return {
       tone: "bad",
       title: refused ? `${names} ${refuse} the token` : `${names} ${answer}`,
       detail: refused
-        ? "Put a good token into the configuration, then reload."
-        : "Nothing is lost: what waits goes up when it is back.",
+        ? "Set a valid token in the configuration, then reload it."
+        : `Nothing is lost: uploads continue when ${down.length > 1 ? "they are" : "it is"} back.`,
     };
   }
   const away = [...live.folders.values()].filter(folder => folder.state === "offline");
   if (away.length)
-    return { tone: "bad", title: `${counted(away.length, "folder")} not there`, detail: away[0].detail ?? "" };
+    return { tone: "bad", title: `${counted(away.length, "folder")} not available`, detail: away[0].detail ?? "" };
   return null;
 }
 
@@ -85,12 +98,12 @@ function troubles(live) {
 export function remoteWords(remote, now = Date.now()) {
   if (remote.state === "online") return { tone: "good", text: "Online", hint: "" };
   const wait = Math.max(0, (remote.retry_in_seconds ?? 0) - (now - (remote.seen ?? now)) / 1000);
-  const next = wait >= 1 ? `Next try in ${duration(wait)}.` : "Trying now.";
+  const next = wait >= 1 ? `Next attempt in ${duration(wait)}.` : "Trying again now.";
   return remote.state === "unauthorized"
     ? {
         tone: "bad",
-        text: "Token refused",
-        hint: `${sentence(remote.detail)} Put a good token into the configuration, then reload. ${next}`,
+        text: "Token rejected",
+        hint: `${sentence(remote.detail)} Set a valid token in the configuration, then reload it. ${next}`,
       }
     : { tone: "bad", text: "Offline", hint: `${sentence(remote.detail)} ${next}` };
 }
@@ -98,32 +111,52 @@ export function remoteWords(remote, now = Date.now()) {
 /** A watched folder: {tone, text, hint}. */
 export function folderWords(folder) {
   const hint = folder.detail ? sentence(folder.detail) : "";
-  if (folder.state === "offline") return { tone: "bad", text: "Not there", hint };
+  if (folder.state === "offline") return { tone: "bad", text: "Not available", hint };
   if (folder.state === "scanning") return { tone: "busy", text: "Scanning", hint };
-  return { tone: hint ? "warn" : "good", text: folder.watch === "poll" ? "Watching, by polling" : "Watching", hint };
+  return { tone: hint ? "warn" : "good", text: folder.watch === "poll" ? "Watching (polling)" : "Watching", hint };
 }
 
-const listed = names => new Intl.ListFormat("en-GB").format(names);
+/** ["a", "b"] → "a and b". */
+export const listed = names => new Intl.ListFormat("en-GB").format(names);
 const sentence = text => (text ? text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "");
 
 const ADVICE = [
   [/token|401|403|unauthor/i, "Check the token in the configuration, reload, then retry."],
   [
     /permission|denied|may not read/i,
-    "Make the file readable for the user that syncd runs as; then it goes up by itself.",
+    "Make the file readable for the user that syncd runs as. It is then uploaded automatically.",
   ],
   [
     /different content|other content|differs/i,
-    "The server has something else under this name or hash: look at both, then retry.",
+    "The server holds different content under this name or hash. Compare the two, then retry.",
   ],
-  [/too large|max_size|413/i, "Raise max_size, or leave the file out with exclude."],
-  [/changed|changing/i, "Something keeps writing to it. Close that program, then retry."],
+  [/too large|max_size|413/i, "Raise max_size in the configuration, or exclude the file."],
+  [/changed|changing/i, "Another program keeps writing to the file. Close that program, then retry."],
 ];
 
 /** What a person can do about a job that failed or was skipped. */
 export function advice(job) {
   if (job.state === "failed")
-    return ADVICE.find(([pattern]) => pattern.test(job.detail ?? ""))?.[1] ?? "Mend what the reason says, then retry.";
-  if (job.state === "waiting") return "It is tried again by itself. Retry does it now.";
+    return ADVICE.find(([pattern]) => pattern.test(job.detail ?? ""))?.[1] ?? "Fix the cause, then retry.";
+  if (job.state === "waiting") return "It is retried automatically. Retry does it now.";
   return "";
 }
+
+/** Why a job changed its state, in words; the API's own word for one that is not known here. */
+export const causeWords = cause => CAUSES[cause] ?? cause;
+
+const CAUSES = {
+  found: "new file",
+  changed: "the file changed",
+  claimed: "upload started",
+  released: "interrupted",
+  deferred: "attempt failed",
+  uploaded: "confirmed by the server",
+  duplicate: "already on the server",
+  refused: "rejected",
+  unfit: "not suitable for upload",
+  gone: "file removed",
+  retried: "retry requested",
+  cancelled: "cancelled",
+  missing: "copy missing or damaged",
+};

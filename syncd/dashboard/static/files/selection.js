@@ -1,28 +1,32 @@
-/** Which files are chosen, and what is done with them: one, many or all tried again or given up. */
+/** Which files are selected, and what is done with them: one, many or all retried or cancelled, on all their servers. */
 
 import { api } from "../api.js";
 import { live } from "../live.js";
 import { h, icon, say } from "../ui/dom.js";
 import { count, counted } from "../ui/format.js";
 import { attempt, toast } from "../ui/toast.js";
+import { toCancel, toRetry } from "./list.js";
 
 export class Selection {
-  /** `view` has `jobs`, all that are shown; its `load()` shows them anew, its `redraw()` only which are chosen. */
+  /**
+   * `view` has in `files` all that are shown, and in `known.byKey` each by its key; its `load()` shows them anew, its
+   * `redraw()` only which are selected.
+   */
   constructor(view) {
     this.view = view;
-    this.chosen = new Map();
+    this.chosen = new Set();
     const button = (sign, words, kind, work) =>
       h("button", { class: `small ${kind}`, onclick: event => attempt(event.currentTarget, work) }, icon(sign), words);
     this.all = h("input", {
       type: "checkbox",
-      "aria-label": "Choose all that are shown",
-      onclick: () => this.choose(this.all.checked ? this.view.jobs : []),
+      "aria-label": "Select all files shown",
+      onclick: () => this.choose(this.all.checked ? this.view.files.map(file => file.key) : []),
     });
     this.words = h("span", { class: "bulk-words", role: "status" });
     this.everyWords = h("span");
     this.some = [
-      button("retry", "Retry", "", () => this.retry([...this.chosen.keys()])),
-      button("cancel", "Cancel", "", () => this.cancel([...this.chosen.keys()])),
+      button("retry", "Retry", "", () => this.retry([...this.chosen])),
+      button("cancel", "Cancel", "", () => this.cancel([...this.chosen])),
     ];
     this.every = button("retry", this.everyWords, "primary", () => this.retryAll());
     const box = h("label", { class: "row-box" }, this.all);
@@ -33,59 +37,65 @@ export class Selection {
     return this.chosen.size;
   }
 
-  has(job) {
-    return this.chosen.has(job.id);
+  has(file) {
+    return this.chosen.has(file.key);
   }
 
-  /** Choose these jobs and no others. */
-  choose(jobs) {
-    this.chosen = new Map(jobs.map(job => [job.id, job]));
+  /** Select the files of these keys and no others. */
+  choose(keys) {
+    this.chosen = new Set(keys);
     this.follow();
     this.view.redraw();
   }
 
-  /** Choose a job or not, or with Shift all from the last one to this. */
-  tick(job, event) {
-    const { jobs } = this.view;
-    const from = jobs.findIndex(other => other.id === this.last);
-    const to = jobs.findIndex(other => other.id === job.id);
-    const part = event.shiftKey && from >= 0 ? jobs.slice(Math.min(from, to), Math.max(from, to) + 1) : [job];
+  /** Select a file or not, or with Shift all from the last one to this. */
+  tick(key, event) {
+    const keys = this.view.files.map(file => file.key);
+    const from = keys.indexOf(this.last);
+    const to = keys.indexOf(key);
+    const part = event.shiftKey && from >= 0 ? keys.slice(Math.min(from, to), Math.max(from, to) + 1) : [key];
     for (const one of part) {
-      if (event.target.checked) this.chosen.set(one.id, one);
-      else this.chosen.delete(one.id);
+      if (event.target.checked) this.chosen.add(one);
+      else this.chosen.delete(one);
     }
-    this.last = job.id;
-    this.choose([...this.chosen.values()]);
+    this.last = key;
+    this.choose(this.chosen);
   }
 
   /** Bring the bar above the list up to date. */
   follow() {
     const failed = live.progress?.jobs.failed ?? 0;
-    const shown = this.view.jobs?.length ?? 0;
+    const shown = this.view.files?.length ?? 0;
     this.element.hidden = !shown;
     this.all.checked = this.size > 0 && this.size === shown;
     this.all.indeterminate = this.size > 0 && !this.all.checked;
-    say(this.words, this.size ? `${count(this.size)} chosen` : "Choose all");
+    say(this.words, this.size ? `${count(this.size)} selected` : "Select all");
     for (const button of this.some) button.hidden = !this.size;
     this.every.hidden = !failed || this.size > 0;
-    say(this.everyWords, `Retry all ${count(failed)} that failed`);
+    say(this.everyWords, `Retry all failed (${count(failed)})`);
   }
 
-  async retry(ids) {
-    const number = await inParts(ids, api.retry);
-    toast(number ? `${counted(number, "file")} queued again.` : "None of them can be tried again.");
+  /** The ids of the jobs of these files that `which(file)` names. */
+  ids(keys, which) {
+    const { byKey } = this.view.known;
+    return keys.flatMap(key => (byKey.has(key) ? which(byKey.get(key)).map(job => job.id) : []));
+  }
+
+  async retry(keys) {
+    const number = await inParts(this.ids(keys, toRetry), api.retry);
+    toast(number ? `${counted(number, "upload")} queued again.` : "None of these can be retried.");
     this.choose([]);
   }
 
-  async cancel(ids) {
-    const number = await inParts(ids, api.cancel);
-    toast(`${counted(number, "file")} given up. Retry brings them back.`);
+  async cancel(keys) {
+    const number = await inParts(this.ids(keys, toCancel), api.cancel);
+    toast(number ? `${counted(number, "upload")} cancelled. Retry queues them again.` : "None of these can be cancelled.");
     this.choose([]);
   }
 
   async retryAll() {
     const { count: number } = await api.retry("all");
-    toast(`${counted(number, "file")} queued again.`);
+    toast(`${counted(number, "upload")} queued again.`);
     await this.view.load();
   }
 }

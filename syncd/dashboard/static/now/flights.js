@@ -1,4 +1,4 @@
-/** What is in flight: each file with its picture, a bar that moves by chunks, its rate and the time left. */
+/** What is being uploaded: each file with its picture, and for each server a bar, the rate and the time left. */
 
 import { live, on } from "../live.js";
 import { changed } from "../route.js";
@@ -6,40 +6,52 @@ import { h, say } from "../ui/dom.js";
 import { base, duration, rate, size } from "../ui/format.js";
 import { thumb } from "../ui/thumb.js";
 
+const LINGER = 4000; // ms that the panel stays after the last upload: between two files the page is to keep still
+
 export function flights() {
   const list = h("ul", { class: "flights" });
-  const empty = h("p", { class: "empty" });
-  const heading = h("h2", {}, "In flight");
+  const empty = h("p", { class: "empty" }, "Waiting for the next file…");
+  const panel = h("section", { class: "panel flights-panel", hidden: true }, h("h2", {}, "Uploading now"), list, empty);
   const shown = new Map();
+  let hiding = null;
   const follow = () => {
-    const now = performance.now();
-    const running = live.progress?.flights ?? [];
-    for (const [id, row] of shown) {
-      if (!running.some(flight => flight.id === id)) {
+    const running = Map.groupBy(live.progress?.flights ?? [], flight => flight.path);
+    for (const [path, row] of shown) {
+      if (!running.has(path)) {
         row.element.remove();
-        shown.delete(id);
+        shown.delete(path);
       }
     }
-    for (const flight of running) {
-      if (!shown.has(flight.id)) {
-        shown.set(flight.id, new FlightRow(flight));
-        list.append(shown.get(flight.id).element);
+    for (const [path, own] of running) {
+      if (!shown.has(path)) {
+        shown.set(path, new FileRow(own[0]));
+        list.append(shown.get(path).element);
       }
-      shown.get(flight.id).follow(flight, now);
+      shown.get(path).follow(own, performance.now());
     }
-    empty.hidden = running.length > 0;
-    say(empty, live.daemon?.state === "stopped" ? "Stopped: nothing is sent." : "Nothing is being sent right now.");
+    empty.hidden = running.size > 0;
+    if (running.size) {
+      clearTimeout(hiding);
+      hiding = null;
+      panel.hidden = false;
+    } else if (!panel.hidden) hiding ??= setTimeout(() => (panel.hidden = true), LINGER);
   };
-  const leave = on("progress daemon", follow);
+  const off = on("progress", follow);
   follow();
-  return { element: h("section", { class: "panel flights-panel" }, heading, list, empty), leave };
+  return {
+    element: panel,
+    leave() {
+      off();
+      clearTimeout(hiding);
+    },
+  };
 }
 
-class FlightRow {
+/** A file, with a bar for each server that it is being uploaded to. */
+class FileRow {
   constructor(flight) {
-    this.words = h("small");
-    this.bar = h("progress", { max: 1, "aria-label": base(flight.path) });
-    this.seen = [];
+    this.bars = new Map();
+    this.list = h("span", { class: "flight-bars" });
     this.element = h(
       "li",
       {},
@@ -48,10 +60,39 @@ class FlightRow {
         { class: "flight", href: changed({ job: flight.id }) },
         thumb(flight),
         h("span", { class: "flight-name" }, base(flight.path)),
-        h("span", { class: "flight-remote" }, flight.remote),
-        this.bar,
-        this.words,
+        this.list,
       ),
+    );
+  }
+
+  follow(own, now) {
+    for (const [id, bar] of this.bars) {
+      if (!own.some(flight => flight.id === id)) {
+        bar.element.remove();
+        this.bars.delete(id);
+      }
+    }
+    for (const flight of own) {
+      if (!this.bars.has(flight.id)) {
+        this.bars.set(flight.id, new ServerBar(flight));
+        this.list.append(this.bars.get(flight.id).element);
+      }
+      this.bars.get(flight.id).follow(flight, now);
+    }
+  }
+}
+
+class ServerBar {
+  constructor(flight) {
+    this.words = h("small");
+    this.bar = h("progress", { max: 1, "aria-label": `${base(flight.path)} to ${flight.remote}` });
+    this.seen = [];
+    this.element = h(
+      "span",
+      { class: "flight-bar" },
+      h("span", { class: "flight-remote" }, flight.remote),
+      this.words,
+      this.bar,
     );
   }
 

@@ -31,10 +31,10 @@ export function hero() {
     if (!live.progress) return;
     const { jobs, bytes } = live.progress;
     const values = {
-      waiting: [count(jobs.queued + jobs.uploading + jobs.waiting), `${size(bytes.pending)} to send`],
+      waiting: [count(jobs.queued + jobs.uploading + jobs.waiting), bytes.pending ? `${size(bytes.pending)} to send` : "nothing to send"],
       done: [count(jobs.done), "confirmed by the server"],
-      failed: [count(jobs.failed), jobs.failed ? "see what to do" : "nothing to do"],
-      sent: [size(bytes.sent), bytes.per_second >= 1 ? rate(bytes.per_second) : "since the start"],
+      failed: [count(jobs.failed), jobs.failed ? "see the reasons" : "no problems"],
+      sent: [size(bytes.sent), bytes.per_second >= 1 ? rate(bytes.per_second) : "since syncd started"],
     };
     for (const [name, { value, note }] of figures) {
       say(value, values[name][0]);
@@ -53,10 +53,10 @@ export function hero() {
 }
 
 const FIGURES = {
-  waiting: ["To go", address("files", { state: "queued" })],
-  done: ["Done", address("gallery")],
+  waiting: ["Remaining", address("files", { state: "queued" })],
+  done: ["Uploaded", address("gallery")],
   failed: ["Failed", address("files", { state: "failed" })],
-  sent: ["Sent", address("log", { event: "job.done" })],
+  sent: ["Data sent", address("log", { event: "job.done" })],
 };
 
 function figure(name) {

@@ -3,10 +3,10 @@
 import { api } from "../api.js";
 import { chooseFiles } from "../dropping.js";
 import { live, on } from "../live.js";
-import { h, icon, say } from "../ui/dom.js";
+import { broken, h, icon, say } from "../ui/dom.js";
 import { base, counted } from "../ui/format.js";
 import { attempt, toast } from "../ui/toast.js";
-import { folderWords, remoteWords } from "../words.js";
+import { folderWords, listed, remoteWords } from "../words.js";
 
 export function places() {
   const folders = new Rows(folder => new FolderRow(folder));
@@ -62,7 +62,8 @@ class Rows {
 class Row {
   constructor(sign, name, whole) {
     this.state = h("span", { class: "place-state" });
-    this.note = h("small");
+    this.note = h("small", { class: "place-note" });
+    this.facts = h("small", { class: "place-facts" });
     this.hint = h("p", { class: "place-hint", hidden: true });
     this.actions = h("span", { class: "place-actions" });
     this.element = h(
@@ -72,6 +73,7 @@ class Row {
       h("span", { class: "place-name", title: whole }, name),
       this.state,
       this.note,
+      this.facts,
       this.actions,
       this.hint,
     );
@@ -88,16 +90,17 @@ class Row {
 class FolderRow extends Row {
   constructor(folder) {
     super("folder", base(folder.path), folder.path);
+    this.note.append(...broken(folder.path));
     this.folder = folder;
     const rescan = h(
       "button",
-      { class: "quiet", title: "Look through it now", onclick: event => this.rescan(event.currentTarget) },
+      { class: "quiet", title: "Scan the folder now", onclick: event => this.rescan(event.currentTarget) },
       icon("retry"),
       "Rescan",
     );
     const add = h(
       "button",
-      { class: "quiet", title: "Put files into it", onclick: () => chooseFiles(this.folder) },
+      { class: "quiet", title: "Add files to this folder", onclick: () => chooseFiles(this.folder) },
       icon("add"),
       "Add files",
     );
@@ -107,14 +110,14 @@ class FolderRow extends Row {
   async rescan(button) {
     await attempt(button, async () => {
       await api.rescan(this.folder.uri);
-      toast("Looking through the folder.");
+      toast("Scanning the folder.");
     });
   }
 
   follow(folder) {
     this.folder = folder;
     this.tell(folderWords(folder));
-    say(this.note, `${folder.path} · ${counted(folder.files, "file")} → ${folder.remotes.join(", ")}`);
+    say(this.facts, `${counted(folder.files, "file")}, uploaded to ${listed(folder.remotes)}`);
   }
 }
 
@@ -125,6 +128,8 @@ class RemoteRow extends Row {
 
   follow(remote) {
     this.tell(remoteWords(remote));
-    say(this.note, `${remote.type} · ${remote.url}`);
+    if (this.url !== remote.url) this.note.replaceChildren(...broken(remote.url));
+    this.url = remote.url;
+    say(this.facts, `${remote.type} API`);
   }
 }

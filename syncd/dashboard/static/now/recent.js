@@ -1,4 +1,4 @@
-/** What arrived last, as pictures. */
+/** The latest uploads, as pictures. */
 
 import { api } from "../api.js";
 import { live, on } from "../live.js";
@@ -44,7 +44,7 @@ export function recent() {
     element: h(
       "section",
       { class: "panel recent-panel" },
-      h("div", { class: "panel-head" }, h("h2", {}, "Just arrived"), more),
+      h("div", { class: "panel-head" }, h("h2", {}, "Recent uploads"), more),
       strip,
       empty,
     ),

@@ -40,7 +40,7 @@ export function throughput() {
   const offConnection = on("connection", load);
   const choices = h(
     "div",
-    { class: "choices", role: "group", "aria-label": "Time" },
+    { class: "choices", role: "group", "aria-label": "Period" },
     Object.keys(SPANS).map(name =>
       h(
         "button",
@@ -60,7 +60,7 @@ export function throughput() {
     element: h(
       "section",
       { class: "panel chart-panel" },
-      h("div", { class: "panel-head" }, h("h2", {}, "Throughput"), choices),
+      h("div", { class: "panel-head" }, h("h2", {}, "Upload speed"), choices),
       chart.element,
     ),
     leave() {

@@ -59,7 +59,7 @@ export class Chart {
     const sum = bytes.reduce((total, value) => total + value, 0);
     this.drawing.setAttribute(
       "aria-label",
-      `Throughput over the last ${duration(span)}: ${size(sum)} sent, at most ${rate(Math.max(0, ...this.rates))}.`,
+      `Upload speed over the last ${duration(span)}: ${size(sum)} sent, at most ${rate(Math.max(0, ...this.rates))}.`,
     );
     this.ticks.replaceChildren(
       ...[1, 0.75, 0.5, 0.25, 0].map(part => h("span", {}, part ? `−${duration(span * part)}` : "now")),

@@ -41,6 +41,10 @@ export function say(element, text) {
   return element;
 }
 
+/** A path as text that a line may break after each separator, and so not within a name. */
+export const broken = path =>
+  path.split(/(?<=[/\\])/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
+
 /** An icon, drawn with lines in the colour of the text around it. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
@@ -81,5 +85,10 @@ const ICONS = {
   pause: "M9 6v12M15 6v12",
   search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14M16 16l5 5",
   image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4",
+  warning: "M12 4 2.5 20h19zM12 10v4M12 17h.01",
+  clock: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M12 8v4l3 2",
+  upload: "M12 20V6m0 0-5 5m5-5 5 5",
+  queued: "M5 12h.01M12 12h.01M19 12h.01",
+  skipped: "M5 12h14",
   shield: "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6z",
 };

@@ -98,5 +98,5 @@ const STATES = {
 
 /** A job's state and how it came to that, in words. */
 export function stateWords(job) {
-  return job.state === "done" && job.outcome === "duplicate" ? "done, was there" : STATES[job.state];
+  return job.state === "done" && job.outcome === "duplicate" ? "done (already there)" : STATES[job.state];
 }

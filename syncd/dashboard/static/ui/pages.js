@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { set } from "./dom.js";
 
 export class Pages {
-  /** `list` is shown as busy until the first page is there. `take(jobs)` gets each page, `fail(error)` what went wrong. */
+  /** `list` is shown as busy until the first page is there. `take(page)` gets each page, `fail(error)` what went wrong. */
   constructor(list, { take, fail }) {
     Object.assign(this, { list, take, fail });
     this.loaded = false;
@@ -40,7 +40,7 @@ export class Pages {
       this.next = page.next;
       this.loaded = true;
       this.ended();
-      this.take(page.jobs);
+      this.take(page);
       if (page.partial) this.more(); // a search that takes long goes on
     } catch (error) {
       if (signal.aborted) return;

@@ -10,7 +10,7 @@ export function toast(text, tone = "good") {
   const box = document.getElementById("toasts");
   const note = h("div", { class: `toast ${tone}` }, h("span", {}, text));
   note.append(
-    h("button", { class: "quiet", "aria-label": "Close this note", onclick: () => note.remove() }, icon("cancel")),
+    h("button", { class: "quiet", "aria-label": "Dismiss", onclick: () => note.remove() }, icon("cancel")),
   );
   box.append(note);
   while (box.children.length > MOST) box.firstElementChild.remove();

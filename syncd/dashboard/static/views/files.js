@@ -1,13 +1,14 @@
-/** Files: every job, narrowed down by state, folder, server and name; one, many or all tried again or given up. */
+/** Files: each with its state on every server, filtered by state, folder, server and name; to be retried or cancelled. */
 
 import { api } from "../api.js";
-import { makeRow, followRow } from "../files/row.js";
+import { FileList } from "../files/list.js";
+import { followProgress, followRow, makeRow } from "../files/row.js";
 import { Selection } from "../files/selection.js";
 import { live, on } from "../live.js";
 import { changed, replace } from "../route.js";
 import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
 import { h, icon, say } from "../ui/dom.js";
-import { count } from "../ui/format.js";
+import { count, counted } from "../ui/format.js";
 import { Pages } from "../ui/pages.js";
 import { VirtualList } from "../ui/virtual.js";
 
@@ -23,11 +24,19 @@ const TITLES = {
   skipped: "Skipped",
 };
 const SORTS = {
-  latest: "Latest change",
-  oldest: "Oldest change",
-  name: "Name",
-  largest: "Largest",
-  smallest: "Smallest",
+  latest: "Newest first",
+  oldest: "Oldest first",
+  name: "By name",
+  largest: "Largest first",
+  smallest: "Smallest first",
+};
+const NOTHING = {
+  queued: "No files are queued",
+  uploading: "No files are being uploaded",
+  waiting: "No files are waiting",
+  failed: "No failed uploads",
+  done: "Nothing has been uploaded yet",
+  skipped: "No files were skipped",
 };
 const PARTS = ["state", "search", "folder", "remote", "sort"];
 
@@ -36,7 +45,7 @@ export const filesView = params => new Files(params);
 class Files {
   constructor(params) {
     this.note = h("p", { class: "count", role: "status" });
-    this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() }, "Something changed – show");
+    this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() }, "Show what changed");
     this.empty = h("div", { class: "nothing", hidden: true });
     const choose = choices => replace(changed(choices));
     this.tabs = STATES.map(state =>
@@ -58,13 +67,13 @@ class Files {
     this.selection = new Selection(this);
     this.list = new VirtualList({
       label: "Files",
-      key: job => job.id,
+      key: file => file.key,
       layout: width => ({ columns: 1, height: width < 640 ? 96 : 64 }),
-      render: job => makeRow(job, this.selection),
-      update: (row, job) => followRow(row, job, this.selection.has(job)),
+      render: file => makeRow(file, this.selection),
+      update: (row, file) => followRow(row, file, this.selection.has(file)),
       end: () => this.pages.more(),
     });
-    this.pages = new Pages(this.list, { take: jobs => this.take(jobs), fail: error => say(this.note, error.message) });
+    this.pages = new Pages(this.list, { take: page => this.take(page), fail: error => say(this.note, error.message) });
     this.offs = [
       on("job", job => this.happened(job)),
       on("progress", () => this.progress()),
@@ -106,7 +115,7 @@ class Files {
     const chosen = Object.fromEntries(PARTS.map(name => [name, params.get(name) ?? ""]));
     if (JSON.stringify(chosen) === JSON.stringify(this.chosen)) return;
     this.chosen = chosen;
-    this.query = { ...chosen, limit: PAGE, folder: this.folder.uri(chosen.folder) };
+    this.query = { ...chosen, group: "file", limit: PAGE, folder: this.folder.uri(chosen.folder) };
     const input = this.search.querySelector("input");
     if (input.value.trim() !== chosen.search) input.value = chosen.search;
     this.folder.value = chosen.folder;
@@ -120,49 +129,49 @@ class Files {
   }
 
   async load() {
-    this.jobs = [];
-    this.known = new Map();
+    this.known = new FileList();
+    this.files = [];
     this.fresh.hidden = true;
     this.selection.choose([]);
     await this.pages.begin(this.query);
   }
 
-  take(jobs) {
-    for (const job of jobs) {
-      if (!this.known.has(job.id)) this.jobs.push(job);
-      this.known.set(job.id, job);
-    }
-    this.jobs = this.jobs.map(job => this.known.get(job.id));
+  take({ jobs, siblings }) {
+    this.known.add(jobs);
+    this.known.add(siblings);
     this.shown();
   }
 
   shown() {
-    say(this.note, this.jobs.length ? `${count(this.jobs.length)} shown${this.pages.next ? ", more below" : ""}` : "");
-    this.empty.hidden = this.jobs.length > 0;
-    if (!this.jobs.length)
+    this.files = this.known.files;
+    const { length } = this.files;
+    say(this.note, length ? `${counted(length, "file")} shown${this.pages.next ? ", more below" : ""}` : "");
+    this.empty.hidden = length > 0;
+    if (!length)
       this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
     this.selection.follow();
-    this.list.show(this.jobs);
+    this.list.show(this.files);
   }
 
   nothing() {
-    if (this.chosen.search || this.chosen.folder || this.chosen.remote) return "Nothing matches";
-    return (
-      { "": "No files yet", failed: "Nothing has failed", done: "Nothing is done yet" }[this.chosen.state] ??
-      `Nothing is ${this.chosen.state}`
-    );
+    if (this.chosen.search || this.chosen.folder || this.chosen.remote) return "No matching files";
+    return this.chosen.state ? NOTHING[this.chosen.state] : "No files yet";
   }
 
   progress() {
     if (!live.progress) return;
     const { jobs, flights } = live.progress;
     const all = Object.values(jobs).reduce((sum, number) => sum + number, 0);
-    for (const tab of this.tabs)
-      say(tab.querySelector(".tab-count"), count(tab.dataset.state ? jobs[tab.dataset.state] : all));
-    for (const flight of flights) {
-      const bar = this.list.shown.get(flight.id)?.querySelector("progress");
-      if (bar) bar.value = flight.size ? flight.sent / flight.size : 0;
+    for (const tab of this.tabs) {
+      const number = tab.dataset.state ? jobs[tab.dataset.state] : all;
+      say(tab.querySelector(".tab-count"), count(number));
+      tab.title = `${counted(number, "upload")}: each file counts once for every server`;
     }
+    const byFile = Map.groupBy(
+      flights.filter(flight => this.known.byJob.has(flight.id)),
+      flight => this.known.byJob.get(flight.id).key,
+    );
+    for (const [key, own] of byFile) if (this.list.shown.has(key)) followProgress(this.list.shown.get(key), own);
     this.selection.follow();
   }
 
@@ -170,17 +179,9 @@ class Files {
     this.list?.schedule();
   }
 
-  /** Bring an entry up to date where it stands; one that is new waits until a person asks, or shows at the top. */
+  /** Bring a file up to date where it stands; one that is new waits until a person asks, or shows at the top. */
   happened(job) {
-    const known = this.known?.get(job.id);
-    if (known) {
-      Object.assign(known, {
-        state: job.state,
-        outcome: job.outcome,
-        detail: job.detail,
-        size: job.size,
-        updated_at: job.updated_at,
-      });
+    if (this.known?.follow(job)) {
       this.list.schedule();
     } else if (this.pages.loaded && (!this.chosen.state || this.chosen.state === job.state)) {
       if (scrollY < 100 && !this.selection.size && (this.chosen.sort || "latest") === "latest") this.reload();
@@ -199,10 +200,21 @@ class Files {
   async refresh() {
     const page = await api.jobs(this.query, this.pages.stop.signal).catch(() => null);
     if (!page) return;
-    const old = this.jobs.filter(job => !page.jobs.some(other => other.id === job.id));
-    this.jobs = [...page.jobs, ...old];
-    this.known = new Map(this.jobs.map(job => [job.id, job]));
+    const before = this.files;
+    this.known = new FileList();
+    this.known.add(page.jobs);
+    this.known.add(page.siblings);
+    for (const file of before) {
+      const jobs = file.jobs.filter(job => !this.known.byJob.has(job.id));
+      if (!this.known.byKey.has(file.key)) this.known.add(jobs);
+    }
     this.pages.next ??= page.next;
     this.shown();
+  }
+
+  /** The files before and after a job's, for walking through them in the opened file: a job of each. */
+  around(id) {
+    const at = this.files.indexOf(this.known.byJob.get(Number(id)));
+    return at < 0 ? [null, null] : [this.files[at - 1]?.jobs[0] ?? null, this.files[at + 1]?.jobs[0] ?? null];
   }
 }

@@ -2,8 +2,9 @@
 
 import { live, on } from "../live.js";
 import { changed, replace } from "../route.js";
-import { h, icon, say } from "../ui/dom.js";
+import { h, icon, say, set } from "../ui/dom.js";
 import { base, count, day, kind } from "../ui/format.js";
+import { described, stateIcon, worstFirst } from "../ui/markers.js";
 import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
 import { thumb } from "../ui/thumb.js";
 import { Pages } from "../ui/pages.js";
@@ -34,10 +35,10 @@ class Gallery {
         return { columns, height: Math.floor(width / columns) };
       },
       render: entry => this.tile(entry),
-      update: () => {},
+      update: (tile, entry) => this.follow(tile, entry),
       end: () => this.pages.more(),
     });
-    this.pages = new Pages(this.list, { take: jobs => this.take(jobs), fail: error => say(this.note, error.message) });
+    this.pages = new Pages(this.list, { take: page => this.take(page), fail: error => say(this.note, error.message) });
     this.list.element.addEventListener("keydown", event => this.walk(event));
     const onscroll = () => this.tellDay();
     addEventListener("scroll", onscroll, { passive: true });
@@ -77,7 +78,7 @@ class Gallery {
     if (String(chosen) === String(this.chosen)) return;
     this.chosen = chosen;
     const [search, folder, remote] = chosen;
-    this.query = { state: "done", limit: PAGE, search, folder: this.folder.uri(folder), remote };
+    this.query = { state: "done", group: "file", limit: PAGE, search, folder: this.folder.uri(folder), remote };
     if (this.search.querySelector("input").value !== search) this.search.querySelector("input").value = search;
     this.folder.value = folder;
     this.remote.value = remote;
@@ -91,16 +92,15 @@ class Gallery {
     await this.pages.begin(this.query);
   }
 
-  take(jobs) {
-    for (const job of jobs) this.add(job);
+  take({ jobs, siblings }) {
+    for (const job of [...jobs, ...siblings]) this.add(job);
     this.shown();
   }
 
   /** A file on two servers is one tile. */
   add(job) {
-    const entry = this.entries.get(job.path);
-    if (!entry) this.entries.set(job.path, { ...job, remotes: [job.remote] });
-    else if (!entry.remotes.includes(job.remote)) entry.remotes.push(job.remote);
+    if (!this.entries.has(job.path)) this.entries.set(job.path, { ...job, servers: new Map() });
+    this.entries.get(job.path).servers.set(job.remote, job);
   }
 
   shown() {
@@ -111,11 +111,11 @@ class Gallery {
       const filtered = this.chosen.some(Boolean);
       this.empty.replaceChildren(
         icon("gallery"),
-        h("h2", {}, filtered ? "Nothing matches" : "No pictures yet"),
+        h("h2", {}, filtered ? "No matching pictures" : "No pictures yet"),
         h(
           "p",
           {},
-          filtered ? "Try another name, folder or server." : "Drop some onto this page: they go up, and appear here.",
+          filtered ? "Try another name, folder or server." : "Drag some onto this page: they are uploaded and then shown here.",
         ),
       );
     }
@@ -129,11 +129,27 @@ class Gallery {
       { role: "listitem" },
       h(
         "a",
-        { class: "tile", href: changed({ job: entry.id }), "aria-label": `${base(entry.path)}, ${kind(entry.path)}` },
+        { class: "tile", href: changed({ job: entry.id }) },
         thumb(entry),
+        h("span", { class: "tile-marker", hidden: true }),
         h("span", { class: "tile-name" }, base(entry.path)),
       ),
     );
+  }
+
+  /** Mark a tile whose file is not on all of its servers. */
+  follow(tile, entry) {
+    const missing = worstFirst([...entry.servers.values()].filter(job => job.state !== "done"));
+    const words = missing.map(described).join(", ");
+    const label = [base(entry.path), kind(entry.path), ...(words ? [words] : [])].join(", ");
+    const link = tile.querySelector(".tile");
+    if (link.ariaLabel === label) return;
+    set(link, { "aria-label": label });
+    const marker = tile.querySelector(".tile-marker");
+    marker.hidden = !missing.length;
+    marker.className = `tile-marker state ${missing[0]?.state ?? ""}`;
+    marker.title = words;
+    marker.replaceChildren(...missing.slice(0, 1).map(job => stateIcon(job.state)));
   }
 
   /** The day of the first row in view. */
@@ -145,17 +161,23 @@ class Gallery {
   }
 
   happened(job) {
-    if (job.state !== "done" || !this.pages.loaded || this.entries.get(job.path)?.remotes.includes(job.remote)) return;
+    if (!this.pages.loaded) return;
+    const known = this.entries.get(job.path);
+    known?.servers.set(job.remote, job);
+    if (known || job.state !== "done") {
+      this.list.schedule();
+      return;
+    }
     if (this.chosen.some(Boolean) || scrollY > 200) {
       this.news = (this.news ?? 0) + 1;
       this.fresh.hidden = false;
-      say(this.fresh, `${count(this.news)} new – show`);
+      say(this.fresh, `Show ${count(this.news)} new`);
       return;
     }
-    const entries = [...this.entries.values()];
+    const entries = this.entries;
     this.entries = new Map();
     this.add(job);
-    for (const entry of entries) if (entry.path !== job.path) this.entries.set(entry.path, entry);
+    for (const [path, entry] of entries) this.entries.set(path, entry);
     this.shown();
   }
 

@@ -22,18 +22,18 @@ class Log {
     const choose = choices => replace(changed(choices));
     this.level = h(
       "select",
-      { "aria-label": "Least level", onchange: () => choose({ level: this.level.value }) },
-      LEVELS.map(level => h("option", { value: level }, level === "debug" ? "All levels" : `${level} and up`)),
+      { "aria-label": "Minimum level", onchange: () => choose({ level: this.level.value }) },
+      LEVELS.map(level => h("option", { value: level }, level === "debug" ? "All levels" : `${level} and above`)),
     );
     this.event = h("input", {
       type: "search",
-      placeholder: "Event, as job.failed",
-      "aria-label": "Event begins with",
+      placeholder: "Event, e.g. job.failed",
+      "aria-label": "Event starts with",
       oninput: () => choose({ event: this.event.value.trim() }),
     });
     this.text = h("input", {
       type: "search",
-      placeholder: "Text",
+      placeholder: "Search text",
       "aria-label": "Text in the line",
       oninput: () => choose({ text: this.text.value }),
     });
@@ -48,7 +48,7 @@ class Log {
     this.latest = h(
       "button",
       { class: "fresh", hidden: true, onclick: () => this.toEnd() },
-      "Newer lines below – show",
+      "Show newer lines",
     );
     this.list = new VirtualList({
       scroller: this.box,
@@ -121,7 +121,7 @@ class Log {
     for (const event of events) this.events.push({ number: (this.number += 1), data: event, words: words(event) });
     if (this.events.length > MOST) this.events.splice(0, this.events.length - MOST);
     if (!this.paused) this.refilter();
-    else say(this.note, `Paused. ${counted(this.events.length - this.held, "line")} more.`);
+    else say(this.note, `Paused. ${counted(this.events.length - this.held, "new line")}.`);
   }
 
   matches({ data, words: line }) {
@@ -167,7 +167,7 @@ class Log {
     this.paused = paused;
     this.held = this.events.length;
     this.pause.setAttribute("aria-pressed", String(paused));
-    say(this.pause.querySelector("span"), paused ? "Go on" : "Pause");
+    say(this.pause.querySelector("span"), paused ? "Resume" : "Pause");
     if (!paused) this.refilter();
   }
 
@@ -201,7 +201,7 @@ const lost = count => ({
   level: "warning",
   event: "lost",
   lines: count,
-  reason: "this page was too slow for them; the log file has all",
+  reason: "this page could not keep up; the log file has every line",
 });
 
 /** The fields of an event in one line. */

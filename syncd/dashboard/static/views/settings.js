@@ -24,15 +24,15 @@ class Settings {
       h(
         "section",
         { class: "panel" },
-        h("h2", {}, "Right now"),
+        h("h2", {}, "Temporary limits"),
         h(
           "p",
           { class: "muted" },
-          "These hold until the next reload or restart. To keep them, write them into the configuration.",
+          "These apply until the next reload or restart. To make them permanent, set them in the configuration file.",
         ),
         this.live,
       ),
-      h("section", { class: "panel" }, h("h2", {}, "This page"), themes()),
+      h("section", { class: "panel" }, h("h2", {}, "Appearance"), themes()),
       h(
         "section",
         { class: "panel wide" },
@@ -44,7 +44,7 @@ class Settings {
             "button",
             { class: "small", onclick: event => attempt(event.currentTarget, () => this.reload()) },
             icon("retry"),
-            "Reload the file",
+            "Reload",
           ),
         ),
         this.file,
@@ -53,14 +53,14 @@ class Settings {
       h(
         "section",
         { class: "panel" },
-        h("h2", {}, "For programs"),
+        h("h2", {}, "For scripts and monitoring"),
         h(
           "ul",
           { class: "links" },
           [
-            ["/v1/openapi.json", "The API's description"],
+            ["/v1/openapi.json", "API description (OpenAPI)"],
             ["/metrics", "Metrics for Prometheus"],
-            ["/v1/status", "The status document"],
+            ["/v1/status", "Status document (JSON)"],
           ].map(([href, words]) => h("li", {}, h("a", { href, target: "_blank", rel: "noopener" }, words))),
         ),
       ),
@@ -79,12 +79,12 @@ class Settings {
 
   async reload() {
     const { messages } = await api.reload();
-    toast(messages.length ? `Taken over: ${messages.join("; ")}` : "Read again: nothing has changed.");
+    toast(messages.length ? `Applied: ${messages.join("; ")}` : "Reloaded. Nothing has changed.");
     await this.load();
   }
 
   show({ file, settings, live: now }) {
-    say(this.file, file ? `From ${file}. To change it, edit the file and reload.` : "");
+    say(this.file, file ? `Read from ${file}. To change it, edit the file, then reload.` : "");
     this.live.replaceChildren(this.bandwidth(now), this.concurrency(now));
     this.configured.replaceChildren(...Object.entries(settings).map(([name, value]) => section(name, value)));
   }
@@ -133,7 +133,7 @@ class Settings {
       max: "256",
       step: "1",
       value: auto ? "8" : String(concurrency),
-      "aria-label": "Requests in flight",
+      "aria-label": "Parallel requests",
       class: "short",
     });
     const box = h("input", { type: "checkbox", checked: auto, onchange: () => follow() });
@@ -148,7 +148,7 @@ class Settings {
         class: "setting",
         onsubmit: event => this.change(event, apply, { concurrency: box.checked ? "auto" : Number(number.value) }),
       },
-      h("span", { class: "setting-name" }, "Requests in flight", mark(changed.includes("concurrency"))),
+      h("span", { class: "setting-name" }, "Parallel requests", mark(changed.includes("concurrency"))),
       h("span", { class: "setting-value" }, h("label", {}, box, " automatic"), number, apply),
       h("small", { class: "muted" }, `Now: ${concurrency}`),
     );
@@ -158,17 +158,17 @@ class Settings {
     event.preventDefault();
     await attempt(button, async () => {
       this.show(await api.change(wanted));
-      toast("Changed, until the next reload or restart.");
+      toast("Changed until the next reload or restart.");
     });
   }
 }
 
-const mark = shown => shown && h("span", { class: "state waiting" }, "not as in the file");
+const mark = shown => shown && h("span", { class: "state waiting" }, "differs from the file");
 
 function themes() {
   const choices = h("div", { class: "choices", role: "group", "aria-label": "Colours" });
   for (const [name, words] of [
-    ["auto", "As the system"],
+    ["auto", "Same as the system"],
     ["light", "Light"],
     ["dark", "Dark"],
   ]) {
