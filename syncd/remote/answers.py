@@ -166,11 +166,12 @@ def failure(answer: Answer, *, now: float) -> Failure:
     if status < 300:
         message = f"{answer.host} answered {answer.call} with something that is not understood"
         message = _joined_to(message, answer.words())
-        return Transient(message, scope=Scope.REMOTE if answer.is_page else Scope.JOB)
+        return Transient(message, scope=Scope.REMOTE if answer.is_page else Scope.JOB, unconfirmed=answer.is_page)
     if status in _PASSING or (status >= 500 and status not in (501, 505)):
         scope, overload = _PASSING.get(status, (Scope.JOB, False))
         after = retry_after(answer.headers.get("retry-after", ""), now)
-        return Transient(message, scope=scope, overload=overload, retry_after=after)
+        unconfirmed = status in _OF_A_GATEWAY and after is None
+        return Transient(message, scope=scope, overload=overload, retry_after=after, unconfirmed=unconfirmed)
     return Permanent(message)
 
 
@@ -196,6 +197,8 @@ _PASSING = {
     524: (Scope.JOB, True),
 }
 """Status → how far it reaches, and whether there is too much to do. All other 5xx are the file's own."""
+_OF_A_GATEWAY = (502, 504, 521, 522, 523)
+"""A gateway's account of the server behind it, which may have failed at this one request."""
 
 
 _FRONTS = {
