@@ -96,13 +96,19 @@ def _printable(text: str) -> str:
 
 
 def _sayings(value: object) -> Iterator[str]:
-    """Yield what an error says, in the shapes ``{message}``, ``{error}`` and ``{title, detail, errors}``."""
+    """Yield what an error says, in the shapes ``{message}``, ``{error}`` and ``{title, detail, errors}``.
+
+    Names are in any case. ``error`` is a text, an object with a message, or texts by field.
+    """
     if isinstance(value, str):
         yield value
     if not isinstance(value, dict):
         return
+    value = {name.lower(): told for name, told in reversed(value.items())}
     inner = value.get("error")
-    told = [value.get("message"), inner.get("message") if isinstance(inner, dict) else inner]
+    if isinstance(inner, dict):
+        inner = inner.get("message") or _listed(inner)
+    told = [value.get("message"), inner]
     told += [value.get("title"), value.get("detail"), _listed(value.get("errors"))]
     sayings = [saying for saying in told if isinstance(saying, str) and saying]
     yield from sayings or [_joined(value.get("code", ""))]
@@ -143,7 +149,8 @@ def _whole(value: object) -> int | None:
 
 def _listed(errors: object) -> str:
     if isinstance(errors, dict):
-        return "; ".join(f"{name}: {_joined(told)}" for name, told in errors.items())
+        texts = ((name, _joined(told)) for name, told in errors.items())
+        return "; ".join(f"{name}: {text}" for name, text in texts if text)
     return _joined(errors) if isinstance(errors, list) else ""
 
 
