@@ -4,7 +4,6 @@ Written from descriptions of the servers' behaviour, not from their code. Each c
 where it is only known that *some* server does a thing, one of them is given it, so that each is somebody's.
 """
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -105,7 +104,7 @@ class Documented:
             return self.error(400, "wrong chunk size")
         if index in image.parts and not self.counts_repeats:
             return self.error(409, "chunk already exists")
-        image.parts[index] = data
+        image.parts.setdefault(index, data)
         image.accepted += 1
         return web.Response(status=201)
 
@@ -133,9 +132,12 @@ class Documented:
         page = self.sniffs and text.lower().startswith(("<html", "<!--", "<b>", "<p>", "<svg"))
         return web.Response(text=text, content_type="text/html" if page else "text/plain")
 
-    def hold(self, text: str, *, under: str) -> None:
+    def hold(self, text: str, *, under: str, chunk_size: int) -> None:
         """Have ``text`` as the whole image of the hash ``under``."""
-        self.images[under] = Image(len(text), max(1, len(text)), {0: text}, accepted=1)
+        image = Image(len(text), chunk_size)
+        image.parts = {index: text[index * chunk_size :][:chunk_size] for index in range(image.count)}
+        image.accepted = image.count
+        self.images[under] = image
 
 
 class UploadsvcGo(Documented):
@@ -216,8 +218,3 @@ DIALECTS: dict[str, type[Documented]] = {
     "fatemezak": Fatemezak,
     "OMPFinex": OmpFinex,
 }
-
-
-def digest(text: str) -> str:
-    """Return the identity of an image."""
-    return hashlib.sha256(text.encode()).hexdigest()
