@@ -29,7 +29,8 @@ class Transient(Failure):
     """It may well pass by itself: try again later.
 
     ``retry_after`` is what the server asked for, in seconds. ``overload`` says that it has too much to do
-    (429, 503, a time-out), so fewer requests should be in flight.
+    (429, 503, a time-out), so fewer requests should be in flight. ``unconfirmed`` with scope REMOTE says that the
+    answer may concern the one request alone (a page, 502): a request that has nothing to do with any file decides.
     """
 
     def __init__(
@@ -40,11 +41,19 @@ class Transient(Failure):
         scope: Scope = Scope.JOB,
         retry_after: float | None = None,
         overload: bool = False,
+        unconfirmed: bool = False,
     ) -> None:
         super().__init__(problem, advice=advice)
         self.scope = scope
         self.retry_after = retry_after
         self.overload = overload
+        self.unconfirmed = unconfirmed
+
+    def limited_to_job(self) -> "Transient":
+        """Return the same failure with scope JOB."""
+        return Transient(
+            self.problem, advice=self.advice, retry_after=self.retry_after, overload=self.overload, scope=Scope.JOB
+        )
 
 
 class Unauthorized(Failure):

@@ -14,7 +14,7 @@ import structlog
 from syncd.core.breaker import Position
 from syncd.core.errors import Failure, NotUploadable, Permanent, Transient, Unauthorized
 from syncd.core.model import Content, Presence, Stored
-from syncd.core.states import Outcome
+from syncd.core.states import Outcome, State
 from syncd.engine.cancels import refuse_cancelled
 from syncd.engine.line import Line
 from syncd.engine.source import FileSource
@@ -237,7 +237,9 @@ class Lane:
         await self._remember_facts()
 
     async def _conclude(self, upload: Upload, failure: Failure) -> None:
-        await conclude(upload.job, failure, line=self.line, around=self._around, advanced=upload.advanced)
+        state = await conclude(upload.job, failure, line=self.line, around=self._around, advanced=upload.advanced)
+        if state is State.FAILED and upload.key is not None:  # whoever retries it must not meet the same session again
+            await self._store.drop_session(self.remote_id, upload.key)
 
     async def _upload(self, upload: Upload) -> Done:
         job = upload.job

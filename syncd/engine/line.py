@@ -1,5 +1,6 @@
 """The way to one server: its remote, its gate and its breaker. Every request of every upload goes through here."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class Line:
         self.breaker = breaker
         self.clock = clock
         self._probing = False
+        self._confirming = asyncio.Lock()
+        self._confirmed = 0
+        """So many times the server was asked whether a failure is its own."""
+        self._answers = False
 
     @property
     def down(self) -> bool:
@@ -46,6 +51,11 @@ class Line:
         lesson = Lesson()
         try:
             yield lesson
+        except Transient as failure:
+            if failure.unconfirmed and not await self._concerns_server(failure):
+                failure = failure.limited_to_job()
+            self._failed(failure, whose)
+            raise failure from None
         except Failure as failure:
             self._failed(failure, whose)
             raise
@@ -54,6 +64,31 @@ class Line:
         self.gate.limit.finished(size=size, in_flight=self.gate.in_flight, now=self.clock())
         if self.breaker.succeeded():
             self.gate.narrow(False)
+
+    async def _concerns_server(self, failure: Transient) -> bool:
+        """Ask the server for what has nothing to do with any file; True if that fails too, or it is down already.
+
+        Failures that were met before the question was put share its answer.
+        """
+        asked_before = self._confirmed
+        async with self._confirming:
+            if self.down:
+                return True
+            if self._confirmed == asked_before:
+                self._confirmed += 1
+                self._answers = await self._does_answer()
+            if not self._answers:
+                self.breaker.failed(failure, self.clock())
+            return not self._answers
+
+    async def _does_answer(self) -> bool:
+        try:
+            await self.remote.check()
+        except (Transient, Unauthorized):
+            return False
+        except Failure:
+            pass  # it answered, and that is what was asked
+        return True
 
     def _failed(self, failure: Failure, whose: object = None) -> None:
         now = self.clock()

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from syncd.core import chunks
-from syncd.core.errors import SessionLost, Transient
+from syncd.core.errors import Permanent, SessionLost, Transient
 from syncd.core.model import Content, Pending, Session, Stored
 from syncd.engine.line import Line
 from syncd.engine.ports import Jobs
@@ -64,8 +64,12 @@ class Upload:
     ) -> None:
         self.job = job
         self.progress = Progress(job=job)
+        self.key: str | None = None
+        """The content's key, once it is known."""
         self.advanced = False
         """Whether the server has acknowledged a chunk."""
+        self._resumed = False
+        """Whether the session is one that an earlier try left."""
         self.line = line
         self._remote = line.remote
         self.store = store
@@ -74,6 +78,7 @@ class Upload:
 
     async def run(self, source: FileSource, content: Content) -> Done:
         """Bring ``content`` to the server."""
+        self.key = content.key
         before = await self.store.uploaded_before(content.key, content.sha256)
         other_terms = next((each for each in before if self._under_other_terms(each)), None)
         # A direct upload would send what the server has, as when its address has changed. But what this very remote has
@@ -91,6 +96,12 @@ class Upload:
                 lost += facts == self._remote.facts  # where something was learned, the next try is another one
                 if lost >= MAX_SESSIONS:
                     raise
+            except Permanent:
+                await self.store.drop_session(self.job.remote_id, content.key)
+                # A server may report a session that it has forgotten as a bad request.
+                if not self._resumed or lost >= MAX_SESSIONS:
+                    raise
+                lost += 1
             else:
                 kept = other_terms if stored.already and other_terms else self._remote
                 return Done(content=content, stored=stored, terms=kept.terms, expires=kept.expires)
@@ -100,6 +111,7 @@ class Upload:
 
     async def _transfer(self, content: Content, source: FileSource, *, look_up: bool) -> Stored:
         remembered = await self.store.session(self.job.remote_id, content.key)
+        self._resumed = remembered is not None
         self.progress.stage = "starting"
         async with self.line.request(self.job.id) as lesson:
             begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts, look_up=look_up)

@@ -12,6 +12,7 @@ from syncd.core.errors import (
     Unauthorized,
     Unwanted,
 )
+from syncd.core.states import State
 from syncd.engine.line import Line
 from syncd.engine.surroundings import Surroundings
 from syncd.store.records import Job
@@ -20,40 +21,42 @@ IN_USE_PAUSE = 3600.0
 """Seconds after which a job is tried again whose file was open for writing, if the watch has not queued it before."""
 
 
-async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundings, advanced: bool) -> None:
-    """Write down what follows from a failure; ``advanced`` says that this try has brought a chunk to the server."""
+async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundings, advanced: bool) -> State | None:
+    """Write down what follows from a failure; ``advanced`` says that this try has brought a chunk to the server.
+
+    Returns the job's state, None if it is not the caller's any more.
+    """
     store = around.store
     match failure:
         case Permanent():
-            await store.refuse(job, str(failure))
+            state = await store.refuse(job, str(failure))
         case Unwanted():
-            await store.cancel_again(job, failure.sha256)
+            state = await store.cancel_again(job, failure.sha256)
         case NotUploadable():
-            await store.skip(job, str(failure))
+            state = await store.skip(job, str(failure))
         case FileGone():
-            await store.vanish(job)
-            around.doubt(job.folder, job.path)
+            state = await store.vanish(job)
         case FileChanged():
             due_at = around.clock() + around.settle(job.folder)
-            await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
-            around.doubt(job.folder, job.path)
+            state = await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
         case FileInUse():
             due_at = around.clock() + IN_USE_PAUSE
-            await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
-            around.doubt(job.folder, job.path)
+            state = await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
         case Transient() | Unauthorized() if line.down:
-            await store.release(job, str(failure))
+            state = await store.release(job, str(failure))
         case Transient() if advanced:  # a giant on a bad line gets there, chunk by chunk
-            await _retry(job, failure, attempts=0, line=line, around=around)
+            state = await _retry(job, failure, attempts=0, line=line, around=around)
         case _:
-            await _retry(job, failure, attempts=job.attempts, line=line, around=around)
+            state = await _retry(job, failure, attempts=job.attempts, line=line, around=around)
+    if isinstance(failure, FileGone | FileChanged | FileInUse):
+        around.doubt(job.folder, job.path)
+    return state
 
 
-async def _retry(job: Job, failure: Failure, *, attempts: int, line: Line, around: Surroundings) -> None:
+async def _retry(job: Job, failure: Failure, *, attempts: int, line: Line, around: Surroundings) -> State | None:
     decision = retry.decide(
         failure, attempts=attempts, now=around.clock(), random=around.random, policy=line.breaker.policy
     )
     if isinstance(decision, retry.GiveUp):
-        await around.store.refuse(job, decision.reason)
-    else:
-        await around.store.defer(job, due_at=decision.at, attempts=decision.attempts, detail=str(failure))
+        return await around.store.refuse(job, decision.reason)
+    return await around.store.defer(job, due_at=decision.at, attempts=decision.attempts, detail=str(failure))

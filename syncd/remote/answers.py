@@ -96,13 +96,19 @@ def _printable(text: str) -> str:
 
 
 def _sayings(value: object) -> Iterator[str]:
-    """Yield what an error says, in the shapes ``{message}``, ``{error}`` and ``{title, detail, errors}``."""
+    """Yield what an error says, in the shapes ``{message}``, ``{error}`` and ``{title, detail, errors}``.
+
+    Names are in any case. ``error`` is a text, an object with a message, or texts by field.
+    """
     if isinstance(value, str):
         yield value
     if not isinstance(value, dict):
         return
+    value = {name.lower(): told for name, told in reversed(value.items())}
     inner = value.get("error")
-    told = [value.get("message"), inner.get("message") if isinstance(inner, dict) else inner]
+    if isinstance(inner, dict):
+        inner = inner.get("message") or _listed(inner)
+    told = [value.get("message"), inner]
     told += [value.get("title"), value.get("detail"), _listed(value.get("errors"))]
     sayings = [saying for saying in told if isinstance(saying, str) and saying]
     yield from sayings or [_joined(value.get("code", ""))]
@@ -143,7 +149,8 @@ def _whole(value: object) -> int | None:
 
 def _listed(errors: object) -> str:
     if isinstance(errors, dict):
-        return "; ".join(f"{name}: {_joined(told)}" for name, told in errors.items())
+        texts = ((name, _joined(told)) for name, told in errors.items())
+        return "; ".join(f"{name}: {text}" for name, text in texts if text)
     return _joined(errors) if isinstance(errors, list) else ""
 
 
@@ -166,11 +173,12 @@ def failure(answer: Answer, *, now: float) -> Failure:
     if status < 300:
         message = f"{answer.host} answered {answer.call} with something that is not understood"
         message = _joined_to(message, answer.words())
-        return Transient(message, scope=Scope.REMOTE if answer.is_page else Scope.JOB)
+        return Transient(message, scope=Scope.REMOTE if answer.is_page else Scope.JOB, unconfirmed=answer.is_page)
     if status in _PASSING or (status >= 500 and status not in (501, 505)):
         scope, overload = _PASSING.get(status, (Scope.JOB, False))
         after = retry_after(answer.headers.get("retry-after", ""), now)
-        return Transient(message, scope=scope, overload=overload, retry_after=after)
+        unconfirmed = status in _OF_A_GATEWAY and after is None
+        return Transient(message, scope=scope, overload=overload, retry_after=after, unconfirmed=unconfirmed)
     return Permanent(message)
 
 
@@ -196,6 +204,8 @@ _PASSING = {
     524: (Scope.JOB, True),
 }
 """Status → how far it reaches, and whether there is too much to do. All other 5xx are the file's own."""
+_OF_A_GATEWAY = (502, 504, 521, 522, 523)
+"""A gateway's account of the server behind it, which may have failed at this one request."""
 
 
 _FRONTS = {

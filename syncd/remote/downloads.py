@@ -61,6 +61,8 @@ class Copy(Enum):
     LONGER = "longer"
     ENDLESS = "endless"
     """More than the content, and nobody said how much it would be: it may be a server in trouble."""
+    GAPS = "gaps"
+    """Of the right length, with NULs where chunks may be missing."""
     OTHER = "other"
     """Of the right length, with other bytes."""
 
@@ -68,12 +70,15 @@ class Copy(Enum):
 class Comparison:
     """A download that is compared with a content of ``size`` bytes whose SHA-256 is ``sha256``.
 
-    It is not kept, and no more of it is read than the comparison takes.
+    It is not kept, and no more of it is read than the comparison takes. With ``text`` the content is text, in which
+    NULs are the gaps of a copy that is not whole.
     """
 
-    def __init__(self, *, size: int, sha256: str) -> None:
+    def __init__(self, *, size: int, sha256: str, text: bool = False) -> None:
         self._expected = size
         self._sha256 = sha256
+        self._text = text
+        self._gaps = False
         self._hash = hashlib.sha256()
         self._size = 0
         self._told = False
@@ -90,6 +95,7 @@ class Comparison:
         """Take the next bytes; no more once they are too many."""
         self._size += len(data)
         self._hash.update(data)
+        self._gaps = self._gaps or (self._text and b"\0" in data)
         return self._size <= self._expected
 
     def result(self) -> Copy:
@@ -98,4 +104,6 @@ class Comparison:
             return Copy.PART
         if self._size > self._expected:
             return Copy.LONGER if self._told else Copy.ENDLESS
-        return Copy.WHOLE if self._hash.hexdigest() == self._sha256 else Copy.OTHER
+        if self._hash.hexdigest() == self._sha256:
+            return Copy.WHOLE
+        return Copy.GAPS if self._gaps else Copy.OTHER

@@ -10,6 +10,7 @@ from dataclasses import replace
 from syncd.config import destinations
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
+from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, NotStored, Permanent, Scope, SessionLost, Transient
 from syncd.core.model import Confirmation, Content, Pending, Presence, Proof, Receipt, Session, Stored
 from syncd.remote import presence
@@ -24,6 +25,7 @@ from syncd.remote.vain import characters, send_in_vain
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
 _NOWHERE = "0" * 64
+_DIFFERENT = "the server holds different content under this hash, and it can't be replaced"
 
 
 class ImageRemote:
@@ -36,6 +38,10 @@ class ImageRemote:
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._facts: dict[str, int] = {}
+        self._taken = 0
+        """Characters of the largest chunk that it has taken since the start."""
+        self._untried: set[str] = set()
+        """Images that were registered since the start, and no chunk of them was answered yet."""
         self._probing = asyncio.Lock()
         self._one_probe = asyncio.Lock()
         self._says_absent: bool | None = None
@@ -99,7 +105,7 @@ class ImageRemote:
     async def begin(
         self,
         content: Content,
-        source: Source,  # noqa: ARG002 - the contract's
+        source: Source,
         session: Session | None,
         *,
         tries: int,  # noqa: ARG002 - the contract's
@@ -112,18 +118,27 @@ class ImageRemote:
         size = self._chunk_size
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
         answer = await self._http.post("/image", json_body(order))
-        if not answer.ok and answer.status != 409:
-            raise self._http.failure(answer)
-        known = answer.status == 409
-        begun = Session(
-            token=content.key,
-            chunk_size=size,
-            count=chunks.count(content.size, size),
-            doubtful=known or not await self._confirms(answer, anew=True),
-        )
-        if known and self._settings.verify != "never" and await self._compare(content) is Copy.WHOLE:
+        begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
+        if answer.ok:
+            self._untried.add(content.key)
+            return replace(begun, doubtful=not await self._confirms(answer, anew=True))
+        refusal = self._http.failure(answer)
+        if answer.status != 409 and not (answer.status == 400 and isinstance(refusal, Permanent)):
+            raise refusal
+        if await self._has_before_upload(content) is Copy.WHOLE:
             return _stored(content, Proof.BYTES, already=True)
-        return begun
+        begun = replace(begun, doubtful=True)
+        return begun if answer.status == 409 else await self._try_a_chunk(begun, content, source, refusal)
+
+    async def _try_a_chunk(
+        self, session: Session, content: Content, source: Source, refusal: Failure
+    ) -> Session | Stored:
+        """Find out by a chunk whether a 400 to a registration says that the image is registered; raise it if not."""
+        try:
+            receipt = await self.send(session, 0, content, source)
+        except (SessionLost, Permanent):
+            raise refusal from None
+        return receipt.stored or replace(session, received=ChunkSet([0]))
 
     async def _confirms(self, answer: Answer, *, anew: bool = False) -> bool:
         """Say whether a success is one: 201 is, 200 only from a server that has other answers too.
@@ -146,7 +161,10 @@ class ImageRemote:
         data = place.encode(await source.read(place.offset, place.length))
         body = json_body({"id": index, "size": length, "data": data})
         answer = await self._http.post(f"/image/{session.token}/chunks", body)
+        untried = session.token in self._untried
+        self._untried.discard(session.token)
         if answer.ok:
+            self._taken = max(self._taken, length)
             return Receipt(doubtful=not await self._confirms(answer))
         if answer.status == 409:
             return Receipt(doubtful=True)
@@ -155,7 +173,7 @@ class ImageRemote:
         if answer.too_large:
             raise self._too_large(answer, length)
         if answer.status == 400:
-            return await self._after_refusal(answer, session, content)
+            return await self._after_refusal(answer, session, content, length=length if untried else 0)
         raise self._http.failure(answer)
 
     def _too_large(self, answer: Answer, length: int) -> Permanent:
@@ -168,14 +186,33 @@ class ImageRemote:
             f"changed once it is registered; the files that follow go in chunks of {self._chunk_size}"
         )
 
-    async def _after_refusal(self, answer: Answer, session: Session, content: Content) -> Receipt:
-        """Look whether the image is complete: some servers answer 400 to a chunk of one that is."""
-        if self._settings.verify != "never" and await self._compare(content) is Copy.WHOLE:
-            return Receipt(stored=_stored(content, Proof.BYTES))
+    async def _after_refusal(self, answer: Answer, session: Session, content: Content, *, length: int) -> Receipt:
+        """Judge a 400 to a chunk: some servers answer so where the image is complete, some where a body is too large.
+
+        ``length`` is that of a chunk that is the first of an image registered just now, else 0.
+        """
         refusal = self._http.failure(answer)
+        if not isinstance(refusal, Permanent):
+            raise refusal
+        copy = await self._has_before_upload(content)
+        if copy is Copy.WHOLE:
+            return Receipt(stored=_stored(content, Proof.BYTES))
+        if copy in (Copy.OTHER, Copy.LONGER):
+            raise Permanent(f"{_DIFFERENT} ({refusal})")
         if session.doubtful:
             raise Permanent(f"{refusal}; the image was registered before, perhaps with chunks of another size")
-        raise refusal
+        raise self._too_large(answer, length) if length > self._taken else refusal
+
+    async def _has_before_upload(self, content: Content) -> Copy:
+        """Compare the server's copy while chunks may be missing: then a download that fails is no error."""
+        if self._settings.verify == "never":
+            return Copy.PART
+        try:
+            return await self._compare(content)
+        except (Transient, Permanent) as failure:
+            if presence.concerns_server(failure):
+                raise
+            return Copy.PART
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored:  # noqa: ARG002 - the contract's
         """Compare the server's copy, where that is asked for or somebody else had a hand in it.
@@ -186,11 +223,17 @@ class ImageRemote:
         verify = self._settings.verify
         if verify == "never" or (verify == "conflict" and not session.doubtful):
             return _stored(content, Proof.NONE if session.doubtful else Proof.SIZE)
-        copy = await self._compare(content)
+        try:
+            copy = await self._compare(content)
+        except (Transient, Permanent) as failure:
+            if presence.concerns_server(failure):
+                raise
+            problem = f"the server took all chunks, but its copy can't be compared: {failure.problem}"
+            raise Transient(problem, advice="verify: never does without") from None
         if copy is Copy.WHOLE:
             return _stored(content, Proof.BYTES)
         if copy in (Copy.OTHER, Copy.LONGER):
-            raise Permanent("the server holds another content under this image's hash, and it can't be replaced")
+            raise Permanent(_DIFFERENT)
         if copy is Copy.ENDLESS:
             raise Transient("the server's copy of the image goes on beyond its end")
         raise SessionLost("the server took all chunks, but its copy of the image is not whole")
@@ -205,8 +248,10 @@ class ImageRemote:
         answer = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
         if answer.status == 404:
             raise NotStored(presence.GONE)
-        if answer.status != 200 or (answer.is_page and decoding.key() != key):
+        if answer.status != 200:
             raise self._http.failure(answer)
+        if answer.is_page and decoding.key() != key and not await self._is_honest():
+            raise self._http.failure(answer)  # a log-in page is no copy that differs
         return decoding.key()
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
@@ -272,7 +317,7 @@ class ImageRemote:
 
 
 def _comparison(content: Content) -> Comparison:
-    return Comparison(size=content.size, sha256=content.key)
+    return Comparison(size=content.size, sha256=content.key, text=True)
 
 
 def _form(ref: str) -> str:

@@ -67,6 +67,7 @@ _COMPARED = {
     Copy.PART: "the server gives back fewer bytes",
     Copy.LONGER: "the server gives back more bytes",
     Copy.ENDLESS: "the server gives back more bytes",
+    Copy.GAPS: "the server gives back a copy with gaps",
     Copy.OTHER: "the server gives back other bytes",
 }
 

@@ -1,0 +1,298 @@
+"""What the client and the engine's upload make of each server of the image API: the contract, dialect by dialect.
+
+:data:`OPERATIONS` are the rows of the table in docs/servers.md, :data:`LIMITS` what does not succeed, and why.
+"""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from syncd.core.breaker import Breaker
+from syncd.core.chunks import ChunkSet
+from syncd.core.errors import Failure, NotStored, Permanent, SessionLost, Transient
+from syncd.core.limits import Fixed
+from syncd.core.model import Content, Presence, Proof, Session, Stored
+from syncd.core.retry import Policy
+from syncd.engine.gate import Gate
+from syncd.engine.line import Line
+from syncd.engine.upload import Upload
+from syncd.remote.base import Remote
+from tests.remote.dialects import DIALECTS, Documented
+from tests.remote.helpers import Memory, content_of, serving
+
+CHUNK = 4096
+DOCUMENT = Path(__file__).parents[2] / "docs" / "servers.md"
+
+
+class File(Memory):
+    """A file in memory that never changes."""
+
+    async def verify(self) -> None:
+        pass
+
+
+@dataclass
+class Store:
+    """The sessions of one remote, as the engine's store keeps them."""
+
+    kept: dict[str, Session] = field(default_factory=dict)
+
+    async def uploaded_before(self, key: str, sha256: str | None) -> list[object]:
+        return []
+
+    async def session(self, remote_id: int, key: str) -> Session | None:
+        kept = self.kept.get(key)
+        return kept and replace(kept, received=ChunkSet(kept.received))
+
+    async def save_session(self, remote_id: int, key: str, session: Session) -> None:
+        self.kept[key] = replace(session, received=ChunkSet(session.received))
+
+    async def drop_session(self, remote_id: int, key: str) -> None:
+        self.kept.pop(key, None)
+
+    async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
+        self.kept[key].received.add(index)
+
+    async def doubt(self, remote_id: int, key: str) -> None:
+        self.kept[key] = replace(self.kept[key], doubtful=True)
+
+
+@dataclass
+class Bench:
+    """One server, a client of it and its engine."""
+
+    server: Documented
+    make: Callable[..., Any]
+    store: Store = field(default_factory=Store)
+
+    def __post_init__(self) -> None:
+        self.remote: Remote = self.make()
+
+    def content(self, data: bytes) -> Content:
+        return content_of(self.remote, data)
+
+    def text(self, data: bytes) -> str:
+        """Return the text that ``data`` travels as; for ASCII that is ``data``."""
+        return data.decode("ascii")
+
+    async def upload(self, data: bytes) -> Stored:
+        """Run the engine's upload of one file."""
+        line = Line(self.remote, Gate(Fixed(3)), Breaker(Policy(), lambda: 0.0), clock=lambda: 0.0)
+        job: Any = SimpleNamespace(id=1, remote_id=1, attempts=0)
+        running = Upload(job, line=line, store=self.store, stopping=lambda: False)  # type: ignore[arg-type]
+        stored = (await running.run(File(data), self.content(data))).stored  # type: ignore[arg-type]
+        self.store.kept.clear()
+        return stored
+
+    async def register(self, data: bytes, *, chunk_size: int, sent: Sequence[int] = ()) -> Session:
+        """Register an image and send some of its chunks, as somebody else does."""
+        other = self.make(chunk_size=chunk_size)
+        begun = await other.begin(self.content(data), Memory(data), None, tries=0)
+        assert isinstance(begun, Session)
+        for index in sent:
+            await other.send(begun, index, self.content(data), Memory(data))
+        return begun
+
+
+def ascii_art(size: int, *, start: bytes = b"") -> bytes:
+    """Return a text of ``size`` characters."""
+    letters = random.Random(size).randbytes(size).translate(bytes(97 + byte % 26 for byte in range(256)))
+    return (start + letters)[:size]
+
+
+async def new_file(bench: Bench) -> None:
+    """upload a new file"""
+    data = ascii_art(5 * CHUNK + 1)
+    stored = await bench.upload(data)
+    assert (stored.already, stored.proof) == (False, Proof.SIZE)
+    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+    assert bench.server.calls["chunk"] == 6
+
+
+async def same_file(bench: Bench) -> None:
+    """recognise a file that is there"""
+    data = ascii_art(3 * CHUNK)
+    await bench.upload(data)
+    again = await bench.upload(data)
+    assert (again.already, again.proof) == (True, Proof.BYTES)
+    assert bench.server.calls["chunk"] == 3
+
+
+async def looks_like_html(bench: Bench) -> None:
+    """upload, recognise and read back text that looks like HTML"""
+    for start in (b"<html", b"<!-- made by hand -->", b"<b>", b"<p>", b"<svg"):
+        data = ascii_art(2 * CHUNK, start=start)
+        stored = await bench.upload(data)
+        assert (await bench.upload(data)).already
+        found = await bench.remote.confirm(stored.ref, bench.content(data), thorough=True)
+        assert found.presence is Presence.YES
+        assert await fetched(bench, stored.ref, data) == data
+
+
+async def resumed(bench: Bench) -> None:
+    """resume after a restart, without a chunk sent twice"""
+    data = ascii_art(5 * CHUNK)
+    begun = await bench.register(data, chunk_size=CHUNK, sent=[0, 3])
+    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0, 3])))
+    await bench.upload(data)
+    assert bench.server.images[begun.token].text == bench.text(data)
+    assert bench.server.calls == {"register": 1, "chunk": 5}
+
+
+async def forgotten(bench: Bench) -> None:
+    """start again where the server has forgotten the upload"""
+    data = ascii_art(5 * CHUNK)
+    begun = await bench.register(data, chunk_size=CHUNK, sent=[0, 3])
+    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0, 3])))
+    bench.server.images.clear()
+    await bench.upload(data)
+    assert bench.server.images[begun.token].text == bench.text(data)
+
+
+async def registered(bench: Bench) -> None:
+    """complete an image that was registered and never sent"""
+    data = ascii_art(5 * CHUNK)
+    await bench.register(data, chunk_size=CHUNK)
+    stored = await bench.upload(data)
+    assert (stored.already, stored.proof) == (False, Proof.BYTES)
+
+
+async def begun_by_another(bench: Bench) -> None:
+    """complete an image of which somebody has sent a part"""
+    data = ascii_art(5 * CHUNK)
+    await bench.register(data, chunk_size=CHUNK, sent=[1, 4])
+    assert (await bench.upload(data)).proof is Proof.BYTES
+
+
+async def other_chunk_size(bench: Bench) -> None:
+    """complete an image that was registered with another chunk size"""
+    data = ascii_art(5 * CHUNK)
+    await bench.register(data, chunk_size=2 * CHUNK)
+    assert (await bench.upload(data)).proof is Proof.BYTES
+
+
+async def other_content(bench: Bench) -> None:
+    """say that the server holds different content under the hash"""
+    data = ascii_art(3 * CHUNK)
+    other = bench.text(ascii_art(3 * CHUNK, start=b"other"))
+    bench.server.hold(other, under=bench.content(data).key, chunk_size=CHUNK)
+    with pytest.raises(Permanent, match="holds different content under this hash"):
+        await bench.upload(data)
+
+
+async def large_chunks(bench: Bench) -> None:
+    """upload in chunks of 48 KiB"""
+    bench.remote = bench.make(chunk_size=48 * 1024)
+    await bench.upload(ascii_art(100_000))
+
+
+async def after_large_chunks(bench: Bench) -> None:
+    """upload the files that follow, after chunks of 48 KiB"""
+    bench.remote = bench.make(chunk_size=48 * 1024)
+    for number in range(4):
+        try:
+            await bench.upload(ascii_art(100_000 + number))
+        except Permanent:
+            continue
+        return
+    pytest.fail("no file was taken")
+
+
+async def refused_registration(bench: Bench) -> None:
+    """show the server's own words"""
+    with pytest.raises(Permanent, match="size must be positive"):
+        await bench.remote.begin(Content(key="1" * 64, size=0, encoding="text"), Memory(b"a"), None, tries=0)
+
+
+async def over_4_mib(bench: Bench) -> None:
+    """recognise a file of more than 4 MiB that is there"""
+    bench.remote = bench.make(chunk_size=8000)
+    data = ascii_art(4 * 1024 * 1024 + 1)
+    bench.server.hold(bench.text(data), under=bench.content(data).key, chunk_size=8000)
+    assert (await bench.upload(data)).already
+
+
+async def read_back(bench: Bench) -> None:
+    """read back and confirm, and say what is not there"""
+    data = ascii_art(3 * CHUNK)
+    stored = await bench.upload(data)
+    assert await fetched(bench, stored.ref, data) == data
+    for thorough in (False, True):
+        assert (await bench.remote.confirm(stored.ref, bench.content(data), thorough=thorough)).presence is Presence.YES
+    bench.server.images.clear()
+    assert (await bench.remote.confirm(stored.ref, bench.content(data))).presence is Presence.NO
+    with pytest.raises(NotStored):
+        await fetched(bench, stored.ref, data)
+
+
+async def checked(bench: Bench) -> None:
+    """pass a check, which leaves nothing"""
+    await bench.remote.check()
+    await bench.remote.send_in_vain(1024)
+    assert not bench.server.images
+
+
+OPERATIONS: tuple[Callable[[Bench], Awaitable[None]], ...] = (
+    checked,
+    new_file,
+    same_file,
+    looks_like_html,
+    resumed,
+    forgotten,
+    registered,
+    begun_by_another,
+    other_chunk_size,
+    other_content,
+    large_chunks,
+    after_large_chunks,
+    over_4_mib,
+    read_back,
+    refused_registration,
+)
+
+_FIXED = (Permanent, "registered before, perhaps with chunks of another size")
+LIMITS: dict[tuple[str, str], tuple[type[Failure], str]] = {
+    ("omp", "other_chunk_size"): _FIXED,
+    ("habibeh92", "other_chunk_size"): _FIXED,
+    ("fatemezak", "other_chunk_size"): _FIXED,
+    ("omp", "large_chunks"): (Permanent, "takes no chunk of 49152 characters"),
+    ("habibeh92", "over_4_mib"): (Transient, "can't be compared.*too large a message.*verify: never"),
+}
+"""By dialect and operation: the failure that is the right end, and what it says."""
+
+
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def bench(dialect: str, remote_to: Any) -> AsyncIterator[Bench]:
+    server = DIALECTS[dialect]()
+    async with serving(server.app) as url:
+        yield Bench(
+            server, lambda **values: remote_to("image", url, **{"chunk_size": CHUNK, "encoding": "text", **values})
+        )
+
+
+async def fetched(bench: Bench, ref: str, data: bytes) -> bytes:
+    """Fetch a file back."""
+    taken = bytearray()
+    key = await bench.remote.fetch(ref, bench.content(data).key, lambda piece: taken.extend(piece) is None)
+    assert key == bench.content(data).key
+    return bytes(taken)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
+async def test_operation(bench: Bench, dialect: str, operation: Callable[[Bench], Awaitable[None]]) -> None:
+    if limit := LIMITS.get((dialect, operation.__name__)):
+        failure, words = limit
+        with pytest.raises(failure, match=words):
+            await operation(bench)
+    else:
+        await operation(bench)
