@@ -19,6 +19,7 @@ from syncd.remote.base import Remote
 from syncd.remote.http import Http
 from syncd.remote.make import make_remote
 from syncd.remote.routes import environment_proxy
+from syncd.remote.vain import Taken
 
 Settings = ImageRemote | MultipartRemote
 
@@ -71,7 +72,7 @@ async def check_reach(name: str, settings: Settings, remote: Remote, sandbox: Sa
     milliseconds = (time.monotonic() - started) * 1000
     proxy = _proxy(settings)
     way = f" through the proxy {proxy}" if proxy else ""
-    token = " and takes the token" if settings.token is not None else ""
+    token = "" if settings.token is None else await _word_on_token(name, settings)
     what = f"answers in {milliseconds:.0f} ms{way}{token}"
     if proxy and settings.proxy is None and sandbox is not None and not sandbox.has_proxy:
         advice = (
@@ -80,6 +81,21 @@ async def check_reach(name: str, settings: Settings, remote: Remote, sandbox: Sa
         what += ", which your environment names and the service's does not"
         return Finding(level="warn", where=_where(name, settings), what=what, advice=advice)
     return Finding(level="ok", where=_where(name, settings), what=what)
+
+
+async def _word_on_token(name: str, settings: Settings) -> str:
+    """Say whether a server that has answered takes the token: sure is only what it refuses without one."""
+    without = settings.model_copy(update={"token": None})
+    remote = make_remote(name, without, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+    try:
+        await remote.check()
+    except Unauthorized:
+        return " and takes the token"
+    except Failure:
+        return "; whether it takes the token is not known"
+    finally:
+        await remote.close()
+    return "; it asks for no token here, so whether it takes yours shows at the first upload"
 
 
 async def check_clock(name: str, settings: Settings, clock: Callable[[], float]) -> Finding | None:
@@ -121,6 +137,9 @@ async def check_speed(
             if took >= LONG or size >= most:
                 return Finding(level="ok", where=where, what=f"{timed}; it refused them, so nothing is left there")
             size = min(size * STEP, most)
+    except Taken as error:
+        what = f"is not measured: {words.clean(error.problem)}, and may keep it, so no other is sent"
+        return Finding(level="ok", where=where, what=what)
     except Failure as error:
         return _untold(where, timed, error)
 

@@ -39,7 +39,7 @@ class CloudFile:
         """Return what shows that this is another content than the one sent; None if nothing does."""
         if self.size is not None and self.size != content.size:
             return f"the server's file has {self.size} bytes instead of {content.size}"
-        if self._same_hash(content) is False:
+        if self.same_hash(content) is False:
             return "the server's file has another hash"
         return None
 
@@ -50,11 +50,11 @@ class CloudFile:
         """
         if self.complaint is not None:
             return Proof.NONE
-        if self._same_hash(content) and not (already and self.digest and len(self.digest) == _MD5):
+        if self.same_hash(content) and not (already and self.digest and len(self.digest) == _MD5):
             return Proof.HASH
         return Proof.SIZE if self.size == content.size else Proof.NONE
 
-    def _same_hash(self, content: Content) -> bool | None:
+    def same_hash(self, content: Content) -> bool | None:
         """Compare the hash; None if there is none, or one of a kind that we do not have."""
         if self.digest is None:
             return None

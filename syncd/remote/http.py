@@ -17,14 +17,13 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from syncd.config.remotes import Remote as Settings
-from syncd.core.errors import Failure, Permanent
+from syncd.core.errors import Failure, Permanent, Scope, Transient
 from syncd.core.secrets import Mask
-from syncd.remote import tls
+from syncd.remote import routes, tls
 from syncd.remote.answers import Answer, failure
 from syncd.remote.base import Throttle
 from syncd.remote.bodies import Body
 from syncd.remote.foreign import FOREIGN, refused_certificate, translate
-from syncd.remote.routes import environment_proxy, follow
 from syncd.remote.stall import Stall
 
 LONGEST_ANSWER = 1024 * 1024
@@ -140,16 +139,17 @@ class Http:
         self._mask = Mask(settings.secrets())
 
     async def get(self, path: str, *, accept: str = "application/json", sink: Sink | None = None) -> Answer:
-        """Ask for ``path`` (quoted, below the remote's url), following redirects.
+        """Ask for ``path`` (quoted, below the remote's url).
 
-        The body of a 200 goes to ``sink``, where there is one.
+        The body of a 200 goes to ``sink``, where there is one; only then redirects are followed: a stored file may be
+        elsewhere, but an API that is has moved.
         """
         url = self._url(path)
         for _ in range(MOST_REDIRECTS + 1):
             answer = await self._ask("GET", url, accept=accept, sink=sink)
-            if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
+            if sink is None or answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
                 return answer
-            url = follow(url, answer)
+            url = routes.follow(url, answer)
         raise Permanent(f"{answer.host} answered GET {path} with more than {MOST_REDIRECTS} redirects")
 
     async def post(self, path: str, body: Body | None = None) -> Answer:
@@ -157,8 +157,11 @@ class Http:
         return await self._ask("POST", self._url(path), body=body)
 
     def failure(self, answer: Answer) -> Failure:
-        """Say what an answer that is not the wanted one means."""
-        return failure(answer, now=self._clock())
+        """Say what an answer that is not the wanted one means; a server that names a new address has moved for all."""
+        found = failure(answer, now=self._clock())
+        if answer.status in (301, 308) and "location" in answer.headers:
+            return Transient(found.problem, advice=found.advice, scope=Scope.REMOTE)
+        return found
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -304,7 +307,7 @@ class Http:
     def _proxy(self, url: URL) -> str | None:
         if self._settings.proxy is not None:
             return self._settings.proxy.get_secret_value()
-        return environment_proxy(url)
+        return routes.environment_proxy(url)
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:

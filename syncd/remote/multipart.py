@@ -10,7 +10,7 @@ from urllib.parse import quote
 from syncd.config import destinations
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
+from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
 from syncd.remote import cloud
 from syncd.remote.answers import Answer, not_an_api
@@ -135,7 +135,14 @@ class MultipartRemote:
     def _may_go_direct(self, content: Content, source: Source) -> bool:
         limit = self._facts.get("direct_refused", LARGEST_DIRECT + 1)
         fits = self._settings.direct == "auto" and content.size < limit
-        return fits and _PLAIN_NAME.fullmatch(source.name) is not None
+        return fits and not self._has_terms and _PLAIN_NAME.fullmatch(source.name) is not None
+
+    @property
+    def _has_terms(self) -> bool:
+        """Whether a file is to be kept in another way than by default: servers heed that in *create* alone."""
+        settings = self._settings
+        pool = (settings.pool_id or "").replace("-", "").strip("0")
+        return bool(pool or settings.bundle_id or settings.expired_at or settings.encrypt_password)
 
     async def _create(self, content: Content, source: Source) -> Session | Stored:
         order = {
@@ -188,7 +195,7 @@ class MultipartRemote:
         read = self._reader(source, offset, length)
         chunk = _chunk_form(length, read)
         answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", chunk)
-        if answer.ok:
+        if answer.ok or (answer.status == 409 and not answer.is_page):  # 409: it is there already
             return Receipt()
         if answer.status == 404:
             raise self._lost(answer)
@@ -263,16 +270,26 @@ class MultipartRemote:
         return await self._files.confirm(ref, content, thorough=thorough)
 
     async def check(self) -> None:
-        """Ask for a task that can't be there: what the server says about that shows whether it takes the token.
+        """Ask for the tasks, and for a task and a file that can't be there, until one has surely asked for the token.
 
-        Who says 200 to that, and to the question for a file that can't be there, is no upload API.
+        Who says 200 to all of them is no upload API.
         """
-        answer = await self._http.get(f"{self._settings.prefix}/resume/{_NO_TASK}")
+        tasks = await self._checked("tasks")
+        task = await self._checked(f"resume/{_NO_TASK}")
+        if task.status == 403:
+            raise self._http.failure(task)
+        if task.ok or not tasks.ok:
+            there = await self._files.has(_NO_TASK)
+            if task.ok and there:
+                raise not_an_api(task, kind="a multipart", asked="a task and a file")
+
+    async def _checked(self, path: str) -> Answer:
+        """Ask for ``path``; raise what concerns the server as a whole."""
+        answer = await self._http.get(f"{self._settings.prefix}/{path}")
         failure = self._http.failure(answer)
-        if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
+        if concerns_server(failure):
             raise failure
-        if answer.ok and await self._files.has(_NO_TASK):
-            raise not_an_api(answer, kind="a multipart", asked="a task and a file")
+        return answer
 
     async def _not_understood(self, answer: Answer) -> Failure:
         """Return what an answer means that is not the wanted one; where it says yes to everything, that."""

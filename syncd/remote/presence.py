@@ -51,7 +51,12 @@ async def ask(http: Http, request: Awaitable[Answer]) -> Confirmation | None:
     failure = http.failure(answer)
     if concerns_server(failure):
         raise failure
-    return unknown(": ".join(filter(None, (f"the server answered {answer.status}", answer.words()))))
+    return unknown(refusal(answer))
+
+
+def refusal(answer: Answer) -> str:
+    """Say what the server answered instead of giving the file."""
+    return ": ".join(filter(None, (f"the server answered {answer.status}", answer.words())))
 
 
 def measured(length: int | None, size: int) -> Confirmation:

@@ -11,6 +11,11 @@ from syncd.core.errors import Permanent
 from syncd.remote.bodies import Body
 from syncd.remote.http import Http
 
+
+class Taken(Permanent):
+    """The server took the chunk, as some do with any: it may keep it, so no other is sent."""
+
+
 _REFUSALS = (400, 404, 409, 410, 422)
 
 
@@ -28,7 +33,7 @@ async def send_in_vain(http: Http, path: str, chunk: Body) -> None:
     """Return once the server has taken all of ``chunk`` in and refused it; anything else is a failure."""
     answer = await http.post(path, chunk)
     if answer.ok:
-        raise Permanent(f"{answer.host} took a chunk of an upload that there is not")
+        raise Taken(f"{answer.host} took a chunk of an upload that there is not")
     failure = http.failure(answer)
     if answer.too_large:
         raise Permanent(failure.problem, advice="set chunk_size to less than that")

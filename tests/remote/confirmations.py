@@ -219,14 +219,21 @@ def _progress() -> list[Upload]:
 
 
 def _encrypted() -> list[Upload]:
-    def row(name: str, file: object, worth: Proof) -> Upload:
+    def row(name: str, file: object, worth: Proof | type[Failure], words: str = "", **answers: Make) -> Upload:
         settings = {"encrypt_password": "psst"}
-        answers = {"complete": told(file)}
-        return Upload(name=f"encrypted: {name}", api="multipart", answers=answers, worth=worth, settings=settings)
+        answers = {"complete": told(file), **answers}
+        return Upload(
+            name=f"encrypted: {name}", api="multipart", answers=answers, worth=worth, words=words, settings=settings
+        )
 
+    size = {"id": "f-1", "size": "SIZE"}
+    ignored = "ignored encrypt_password"
     return [
-        row("the file's hash and size", FILE, Proof.HASH),
-        row("the file's size", {"id": "f-1", "size": "SIZE"}, Proof.SIZE),
+        row("the file's hash and size", FILE, Permanent, ignored),
+        row("the file's hash", {"id": "f-1", "hash": "HASH"}, Permanent, ignored),
+        row("the file's size, and its bytes", size, Permanent, ignored, read=copied()),
+        row("the file's size, and other bytes", size, Proof.SIZE, read=copied(lambda data: data[::-1])),
+        row("the file's size, and no bytes", size, Proof.SIZE, read=given(403)),
         row("another size", {"id": "f-1", "size": 5}, Proof.NONE),
         row("another hash", {"id": "f-1", "hash": OTHER_HASH}, Proof.NONE),
         row("the file's hash and another size", {**FILE, "size": 5}, Proof.NONE),

@@ -17,7 +17,8 @@ from syncd.remote.base import Remote
 
 NOW = 1_700_000_000.0
 """2023-11-14 22:13:20 UTC"""
-POOL = "00000000-0000-0000-0000-000000000001"
+POOL = "00000000-0000-0000-0000-000000000000"
+"""The default pool: only what goes there may go in one request."""
 TOKEN = "tok-secret-1234"
 
 
@@ -65,7 +66,7 @@ def image_settings(url: str, **values: Any) -> ImageSettings:
 def multipart_settings(url: str, **values: Any) -> MultipartSettings:
     timeout = values.pop("timeout", None)
     chunk_size = values.pop("chunk_size", None)
-    settings = MultipartSettings(type="multipart", url=url, pool_id=POOL, **values)
+    settings = MultipartSettings(type="multipart", url=url, **{"pool_id": POOL, **values})
     update = {"timeout": timeout, "chunk_size": chunk_size}
     return settings.model_copy(update={key: value for key, value in update.items() if value is not None})
 

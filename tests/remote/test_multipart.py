@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
+from syncd.core.errors import Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Pending, Proof, Receipt, Session, Stored
 from tests.remote.helpers import POOL, Memory, content_of, read_request, reply
 
@@ -28,8 +28,10 @@ def make(remote_to: Any) -> Any:
 
 @pytest.fixture
 def honest(answers: Any) -> None:
-    """A server that does not know a task that can't be there."""
-    answers("GET", PROBE, status=404, repeat=True)
+    """A server that knows neither a task nor a file that can't be there."""
+    nowhere = f"{URL}/api/files/{'0' * 32}"
+    for url in (f"{UP}/tasks", PROBE, nowhere, f"{nowhere}?original=true"):
+        answers("GET", url, status=404, repeat=True)
 
 
 def session(received: Any = (), **values: Any) -> Session:
@@ -164,6 +166,7 @@ async def test_a_task_id_is_quoted(make, answers):
     [
         ({"status": 404}, SessionLost),
         ({"status": 400, "payload": {"message": "index out of range"}}, Permanent),
+        ({"status": 409, "body": "<html>", "content_type": "text/html"}, Permanent),
         ({"status": 401}, Unauthorized),
         ({"status": 500}, Transient),
         ({"body": "<html>", "content_type": "text/html"}, Transient),
@@ -175,7 +178,10 @@ async def test_a_chunk_has_not_arrived(make, answers, answer, failure):
         await send(make(), index=1)
 
 
-@pytest.mark.parametrize("answer", [{}, {"payload": {"message": "chunk was there already"}}])
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"payload": {"message": "chunk was there already"}}, {"payload": {"ok": True}}, {"status": 409}],
+)
 async def test_a_chunk_has_arrived(make, answers, answer):
     answers("POST", f"{UP}/chunk/t-1/1", **answer)
     assert await send(make(), index=1) == Receipt()
@@ -271,7 +277,7 @@ async def test_complete(make, answers, honest, answer, end):
         ({"payload": {"status": "3"}}, Stored(ref="")),
         ({"payload": {"status": "completed", "file": {**FILE, "size": 1}}}, SessionLost),
         ({"payload": {"status": "Failed", "message": "disk full"}}, SessionLost),
-        ({"payload": {"status": 4}}, SessionLost),
+        *(({"payload": {"status": ended}}, SessionLost) for ended in (4, 5, "6", "Cancelled", "expired")),
         ({"status": 404}, SessionLost),
         ({"status": 500}, Transient),
         ({"body": "?"}, Transient),
@@ -326,16 +332,25 @@ async def test_when_a_small_file_goes_in_chunks(make, answers, values):
     assert await begin(make(direct="auto"), **values) == session()
 
 
+@pytest.mark.parametrize("name", ["bundle_id", "encrypt_password", "expired_at"])
+async def test_what_is_kept_in_another_way_goes_in_chunks(make, answers, name):
+    """Servers heed that in *create* alone."""
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(make(direct="auto", **{name: TELLING[name]})) == session()
+
+
 async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answers):
     answers("GET", f"{UP}/resume/t-1", payload={"uploaded_chunks": [0]})
     assert await begin(make(direct="auto"), session()) == session([0])
 
 
+@pytest.mark.parametrize("tasks", [200, 404])
 @pytest.mark.parametrize(
     ("status", "failure"),
     [(200, None), (404, None), (500, None), (401, Unauthorized), (403, Permanent), (502, Transient)],
 )
-async def test_check(make, answers, status, failure: type[Failure] | None):
+async def test_check(make, answers, status, failure: type[Failure] | None, tasks):
+    answers("GET", f"{UP}/tasks", status=tasks)
     answers("GET", PROBE, status=status)
     nowhere = f"{URL}/api/files/{'0' * 32}"
     answers("GET", nowhere, status=404)
@@ -347,6 +362,29 @@ async def test_check(make, answers, status, failure: type[Failure] | None):
             await make().check()
 
 
+@pytest.mark.parametrize("moved", ["tasks", "resume"])
+async def test_a_server_that_has_moved(make, answers, moved):
+    answers("GET", f"{UP}/tasks", **(MOVED if moved == "tasks" else {"status": 404}))
+    answers("GET", PROBE, **MOVED)
+    with pytest.raises(Transient, match=r"points to https://new\.test; set url to that") as caught:
+        await make().check()
+    assert caught.value.scope is Scope.REMOTE
+
+
+async def test_what_has_moved_concerns_no_single_file(make, answers):
+    for path in ("create", "chunk/t-1/0", "complete/t-1"):
+        answers("POST", f"{UP}/{path}", **MOVED)
+    for path in ("resume/t-1", "progress/t-1"):
+        answers("GET", f"{UP}/{path}", **MOVED)
+    remote = make()
+    poll = remote.poll(Pending(token="t-1"), content_of(remote, DATA))
+    for call in (begin(remote), begin(remote, session()), send(remote), finish(remote), poll):
+        with pytest.raises(Transient, match="set url to that") as caught:
+            await call
+        assert caught.value.scope is Scope.REMOTE
+
+
+MOVED = {"status": 308, "headers": {"Location": "https://new.test/x"}}
 TOLD = {
     "hash": HASH,
     "pool_id": POOL,
@@ -382,7 +420,7 @@ async def test_what_direct_is_told(remote_to, rogue):
         writer.write(reply("200 OK", json.dumps(FILE).encode()))
 
     server = await rogue(handle)
-    content = content_of(remote := remote_to("multipart", server.url, **TELLING), DATA)
+    content = content_of(remote := remote_to("multipart", server.url), DATA)
     await remote.send(DIRECT, 0, content, Memory(DATA, name="🦊.jpg"))
     head, _, body = server.seen[0].partition(b"\r\n\r\n")
     boundary = re.search(rb"Content-Type: multipart/form-data; boundary=(\S+)", head)[1]
@@ -390,7 +428,7 @@ async def test_what_direct_is_told(remote_to, rogue):
     assert (first, last) == (b"", b"--\r\n")
     field = re.compile(rb'\r\nContent-Disposition: form-data; name="(.+)"\r\n\r\n(.+)\r\n')
     fields = dict(field.fullmatch(part).groups() for part in parts[:-1])
-    assert fields == {name.encode(): value.encode() for name, value in TOLD.items()}
+    assert fields == {b"hash": HASH.encode(), b"pool_id": POOL.encode()}
     disposition = 'Content-Disposition: form-data; name="file"; filename="🦊.jpg"'
     assert parts[-1] == f"\r\n{disposition}\r\nContent-Type: image/jpeg\r\n\r\n".encode() + DATA + b"\r\n"
 

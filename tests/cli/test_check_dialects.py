@@ -1,0 +1,47 @@
+"""What ``syncd check`` says of stand-ins for real servers: nothing that their answers do not show."""
+
+import re
+
+import pytest
+
+from syncd.cli.findings_server import check_server
+from tests.remote.dialects_multipart import DIALECTS, Drive, DysonFS
+from tests.remote.helpers import TOKEN, multipart_settings, serving
+
+
+async def findings(server, **values):
+    async with serving(server.app) as url:
+        settings = multipart_settings(url, chunk_size=4096, **values)
+        found = check_server("drive", settings, bandwidth=None, sandbox=None)
+        return {finding.where.partition(" ")[0]: finding async for finding in found}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_the_token_is_accepted_where_one_is_asked_for(dialect):
+    found = await findings(DIALECTS[dialect](), token=TOKEN)
+    assert found["server"].what.endswith(" ms and takes the token")
+    assert {finding.level for finding in found.values()} == {"ok"}
+    refused = await findings(DIALECTS[dialect](), token="another-one")
+    assert list(refused) == ["server"]
+    assert refused["server"].level == "error"
+    assert "401" in refused["server"].what
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_no_word_on_a_token_that_nobody_asked_for(dialect):
+    server = DIALECTS[dialect]()
+    server.asks_for_token = False
+    found = await findings(server, token="another-one")
+    assert found["server"].level == "ok"
+    assert "takes the token" not in found["server"].what
+    assert "it asks for no token here" in found["server"].what
+
+
+@pytest.mark.parametrize(
+    ("server", "said"), [(Drive, "is not measured: .* took a chunk .* no other is sent"), (DysonFS, "MiB/s up")]
+)
+async def test_the_speed_does_not_contradict_the_token(server, said):
+    found = await findings(server(), token=TOKEN)
+    assert found["speed"].level == "ok"
+    assert not found["speed"].advice
+    assert re.search(said, found["speed"].what)
