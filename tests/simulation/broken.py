@@ -8,9 +8,8 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -32,26 +31,13 @@ from syncd.store import claims, moves, uploads
 from syncd.watch import folder
 from syncd.watch.folder import FolderWatch
 from syncd.watch.observer import Hints, Mailbox
+from tests.simulation.breakage import Breakage, instead
+from tests.simulation.broken_deletions import CONDITIONS
 from tests.simulation.plan import draw
 from tests.simulation.run import run
 from tests.simulation.runner import environment
 
-SCHEDULES = 500
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Breakage:
-    """One thing that keeps a promise, taken away while ``broken()`` lasts."""
-
-    name: str
-    promise: str
-    broken: Callable[[], AbstractContextManager[object]]
-    elsewhere: str | None = None
-    """The tests that notice, where simulated life goes on well without it."""
-
-
-def _instead(target: Any, name: str, value: Any) -> Callable[[], AbstractContextManager[object]]:
-    return lambda: mock.patch.object(target, name, value, create=True)
+SCHEDULES = 1000
 
 
 async def _taken_as_done(_: Upload, content: Any, *about: Any) -> Stored:
@@ -108,28 +94,28 @@ async def _enter(self: Gate) -> None:
 
 
 BREAKAGES = [
-    Breakage(name="done before complete", promise="P1", broken=_instead(Upload, "_finish", _finish)),
+    Breakage(name="done before complete", promise="P1", broken=instead(Upload, "_finish", _finish)),
     Breakage(
         name="409 on register is done, without comparing",
         promise="P1",
-        broken=_instead(ImageRemote, "_compare", _whole),
+        broken=instead(ImageRemote, "_compare", _whole),
     ),
     Breakage(
-        name="an overflow of the kernel's queue is forgotten", promise="P1", broken=_instead(Mailbox, "doubt", _unwoken)
+        name="an overflow of the kernel's queue is forgotten", promise="P1", broken=instead(Mailbox, "doubt", _unwoken)
     ),
-    Breakage(name="a new directory is not scanned", promise="P1", broken=_instead(Mailbox, "take", _no_directories)),
+    Breakage(name="a new directory is not scanned", promise="P1", broken=instead(Mailbox, "take", _no_directories)),
     Breakage(
-        name="interrupted jobs are not recovered", promise="P1", broken=_instead(claims, "recover", lambda *about: 0)
+        name="interrupted jobs are not recovered", promise="P1", broken=instead(claims, "recover", lambda *about: 0)
     ),
     Breakage(
         name="a result counts for a version that is past",
         promise="P1",
-        broken=_instead(claims, "conclude", _whatever_version),
+        broken=instead(claims, "conclude", _whatever_version),
     ),
     Breakage(
         name="a result counts under a stale claim",
         promise="P1",
-        broken=_instead(claims, "conclude", _whatever_claim),
+        broken=instead(claims, "conclude", _whatever_claim),
         elsewhere="tests/store/test_claims.py",
     ),
     Breakage(
@@ -138,35 +124,34 @@ BREAKAGES = [
         broken=_empty_is_empty,
         elsewhere="tests/watch/test_trouble.py",
     ),
-    Breakage(name="no stamp is compared", promise="P2", broken=_instead(FileSource, "_compare_stamp", lambda _: None)),
+    Breakage(name="no stamp is compared", promise="P2", broken=instead(FileSource, "_compare_stamp", lambda _: None)),
     Breakage(
         name="no block is compared with its checksum",
         promise="P2",
-        broken=_instead(source, "zlib", SimpleNamespace(crc32=lambda _: 0)),
+        broken=instead(source, "zlib", SimpleNamespace(crc32=lambda _: 0)),
     ),
     Breakage(
         name="the record of acknowledged chunks is forgotten",
         promise="P3",
-        broken=_instead(uploads, "ChunkSet", lambda _: ChunkSet()),
+        broken=instead(uploads, "ChunkSet", lambda _: ChunkSet()),
     ),
     Breakage(
         name="a content that the server has is not known",
         promise="P3",
-        broken=_instead(uploads, "content", lambda *_: None),
+        broken=instead(uploads, "content", lambda *_: None),
     ),
-    Breakage(name="twins don't wait for each other", promise="P3", broken=_instead(Twins, "lead", lambda *_: None)),
-    Breakage(name="Retry-After is ignored", promise="P4", broken=_instead(breaker, "_asked_for", lambda _: 0.0)),
+    Breakage(name="twins don't wait for each other", promise="P3", broken=instead(Twins, "lead", lambda *_: None)),
+    Breakage(name="Retry-After is ignored", promise="P4", broken=instead(breaker, "_asked_for", lambda _: 0.0)),
     Breakage(
         name="no breaker: every job probes",
         promise="P4",
-        broken=_instead(Breaker, "_concerns_remote", lambda *_: False),
+        broken=instead(Breaker, "_concerns_remote", lambda *_: False),
     ),
-    Breakage(name="no gate: requests are not counted", promise="P4", broken=_instead(Gate, "_enter", _enter)),
-    Breakage(name="claims are unbounded", promise="P5", broken=_instead(lane, "AHEAD", 10**6)),
-    Breakage(
-        name="a file that was read stays open", promise="P5", broken=_instead(FileSource, "close", lambda _: None)
-    ),
-    Breakage(name="nothing is masked", promise="P7", broken=_instead(secrets.Mask, "__call__", lambda _, text: text)),
+    Breakage(name="no gate: requests are not counted", promise="P4", broken=instead(Gate, "_enter", _enter)),
+    Breakage(name="claims are unbounded", promise="P5", broken=instead(lane, "AHEAD", 10**6)),
+    Breakage(name="a file that was read stays open", promise="P5", broken=instead(FileSource, "close", lambda _: None)),
+    *CONDITIONS,
+    Breakage(name="nothing is masked", promise="P7", broken=instead(secrets.Mask, "__call__", lambda _, text: text)),
 ]
 
 

@@ -3,6 +3,7 @@
 A deed returns the path that it was done to, or None where there was nothing to do it to.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -16,7 +17,9 @@ from watchdog.events import (
     FileDeletedEvent,
 )
 
-from tests.simulation.files import PLAIN, Files, Writer, contents, is_odd
+from tests.simulation.careless import CARELESS
+from tests.simulation.files import PLAIN, Files, contents, is_odd
+from tests.simulation.writers import Writer
 
 
 def create(files: Files, rng: random.Random) -> str | None:
@@ -35,8 +38,10 @@ def write_in_parts(files: Files, rng: random.Random) -> str | None:
     path = files.any_place(rng)
     if path is None or is_odd(path):
         return None
-    files.writers.append(Writer(files, path, rng))
-    return path
+    with contextlib.suppress(BlockingIOError):
+        Writer(files, path, rng)
+        return path
+    return None
 
 
 def replace(files: Files, rng: random.Random) -> str | None:
@@ -64,6 +69,8 @@ def copy(files: Files, rng: random.Random) -> str | None:
         return files.write(target, contents(source))
     part = f"{target}.part"
     shutil.copy2(source, part)
+    files.world.file_system.made(os.stat(part))
+    files.remember(part)
     return files.move(part, target)
 
 
@@ -155,7 +162,7 @@ def bring_folder(files: Files, rng: random.Random) -> str | None:
     path = os.path.join(root, rng.choice(["sub", "other"]))
     if os.path.lexists(path):
         return None
-    outside = os.path.join(files.world.directory, "outside")
+    outside = os.path.join(files.world.directory, "brought")
     os.makedirs(os.path.join(outside, "deep"))
     for name in rng.sample(PLAIN, 2):
         with open(os.path.join(outside, rng.choice(["", "deep"]), name), "wb") as file:
@@ -226,6 +233,7 @@ DEEDS: dict[str, tuple[Callable[[Files, random.Random], str | None], int]] = {
         move_folder: 3,
         delete_folder: 1,
         lose: 2,
+        **CARELESS,
     }.items()
 }
 """What may happen to files, and how often in relation to each other."""

@@ -6,11 +6,13 @@ client sees of it, is each kind's own.
 
 import json
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from tests.simulation.lies import LIES
 from tests.simulation.server import Answer, Connection, Request
 
 if TYPE_CHECKING:
@@ -39,10 +41,13 @@ class Fault:
     after: Reply | None = None
     delay: float = 0.0
     only: str = ""
+    concerns: Callable[[Request], bool] = lambda request: True
 
     def wants(self, request: Request) -> bool:
         """Say whether this request is to suffer, and count it."""
-        if self.left <= 0 or self.only not in request.path or self.rng.random() >= self.chance:
+        if self.left <= 0 or self.only not in request.path or not self.concerns(request):
+            return False
+        if self.rng.random() >= self.chance:
             return False
         self.left -= 1
         return True
@@ -202,14 +207,18 @@ KINDS: dict[str, Callable[["World", Fault], None]] = {
     "page": _page,
     "endless body": _endless,
     "odd JSON": _odd_json,
+    **LIES,
 }
-PERMANENT = {"400", "403", "404", "409", "413"}
+PERMANENT = {"400", "403", "404", "409", "413", *LIES}
 """Those after which a file may be failed, until a person retries it."""
 
 
-def arm(world: "World", kind: str, rng: random.Random) -> Fault:
-    """Return a fault of that kind, ready to strike."""
+def arm(world: "World", kind: str, rng: random.Random, *, always: bool = False) -> Fault:
+    """Return a fault of that kind, ready to strike; a few times, or ``always``, as far as chance has it."""
     fault = Fault(kind=kind, rng=rng, chance=rng.choice([0.2, 0.5, 1.0]), left=rng.choice([1, 1, 2, 4, 10, 40]))
-    fault.only = rng.choice(["", "", "chunk", "complete", "create", "image"])
+    if kind not in LIES:
+        fault.only = rng.choice(["", "", "chunk", "complete", "create", "image"])
     KINDS[kind](world, fault)
+    if always:
+        fault.left = sys.maxsize
     return fault

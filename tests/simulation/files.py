@@ -3,11 +3,14 @@
 import hashlib
 import os
 import random
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -17,15 +20,11 @@ from watchdog.events import (
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+    from tests.simulation.writers import MappedWriter, Writer
 
 NAMES = ("a.jpg", "b.jpg", "c.txt", "d.png", "E.JPG", "ü.jpg", os.fsdecode(b"\xff\n.jpg"), "x.part", ".h.jpg", "n.doc")
 PLAIN = ("a.jpg", "b.jpg", "c.txt", "d.png")
 FOLDERS = ("sub", "sub/deep", "other")
-
-
-def matches(name: str) -> bool:
-    """Say whether a file of this name is to be uploaded, by the patterns of the simulation's configuration."""
-    return not name.startswith(".") and name.lower().endswith((".jpg", ".txt", ".png"))
 
 
 class Files:
@@ -35,8 +34,13 @@ class Files:
         self.world = world
         self.roots = roots
         self.states: set[bytes] = set()
-        self.writers: list[Writer] = []
+        self.finished: set[bytes] = set()
+        """Those of the states that were there while nobody had the file open for writing."""
+        self.disguised: set[bytes] = set()
+        """Those that came with the size and the mtime of the state before."""
+        self.writers: list[Writer | MappedWriter] = []
         self.lost: dict[str, str] = {}
+        self.swapped: dict[str, str] = {}
         self._steps = 0
         for root in roots:
             os.mkdir(root)
@@ -44,14 +48,21 @@ class Files:
     # What there is.
 
     def walk(self) -> Iterator[str]:
-        """Yield the absolute paths of all regular files, in order."""
-        for root in self.roots:
-            for directory, names, files in os.walk(root):
+        """Yield the absolute paths of all regular files, in order, but for those that the daemon hides for a while."""
+        for path in self._names(self.roots):
+            if not os.path.basename(path).startswith(".syncd-") and stat.S_ISREG(os.lstat(path).st_mode):
+                yield path
+
+    def hidden(self) -> list[str]:
+        """Return the absolute paths of what the daemon hides."""
+        places = [*self.roots, self.world.target]
+        return [path for path in self._names(places) if os.path.basename(path).startswith(".syncd-")]
+
+    def _names(self, tops: list[str]) -> Iterator[str]:
+        for top in tops:
+            for directory, names, files in os.walk(top):
                 names.sort()
-                for name in sorted(files):
-                    path = os.path.join(directory, name)
-                    if stat.S_ISREG(os.lstat(path).st_mode):
-                        yield path
+                yield from (os.path.join(directory, name) for name in sorted(files))
 
     def any_file(self, rng: random.Random) -> str | None:
         """Pick a file, if there is one."""
@@ -65,7 +76,11 @@ class Files:
             return None
         root = rng.choice(roots)
         below = [os.path.join(root, name) for name in FOLDERS]
-        return rng.choice([root, root, *(path for path in below if os.path.isdir(path))])
+        return rng.choice([root, root, *(path for path in below if self.is_folder(path))])
+
+    def is_folder(self, path: str) -> bool:
+        """Say whether there is a folder at ``path``, in which no link has a part."""
+        return os.path.isdir(path) and os.path.realpath(path) == path
 
     def any_place(self, rng: random.Random) -> str | None:
         """Pick a path for a file, which may be there already."""
@@ -79,24 +94,32 @@ class Files:
         self._steps += 1
         now = int(self.world.wall() * 1e9) + self._steps
         os.utime(path, ns=(now, now))
+        self.world.file_system.made(os.stat(path))
         self.remember(path)
 
     def remember(self, path: str | int) -> None:
         """Remember what the file holds."""
-        self.states.add(hashlib.sha256(contents(path)).digest())
+        state = hashlib.sha256(contents(path)).digest()
+        self.states.add(state)
+        inode = os.stat(path).st_ino
+        if not any(writer.inode == inode for writer in self.writers):
+            self.finished.add(state)
 
     def emit(self, *events: FileSystemEvent, within: str | None = None) -> None:
         """Tell whoever watches."""
         self.world.events.emit(*events, within=within)
 
     def write(self, path: str | None, data: bytes) -> str | None:
-        """Write a file whole; a pipe or a link is left alone."""
+        """Write a file whole; a pipe or a link is left alone, and so is what has a lease."""
         if path is None or is_odd(path):
             return None
         new = not os.path.lexists(path)
-        with open(path, "wb") as file:
-            self.stamp(path)
-            file.write(data)
+        try:
+            with open(path, "wb", opener=open_at_once) as file:
+                self.stamp(path)
+                file.write(data)
+        except BlockingIOError:
+            return None
         self.stamp(path)
         self.emit(*([FileCreatedEvent(path)] if new else []), FileClosedEvent(path))
         return path
@@ -125,7 +148,10 @@ class Files:
         path = self.any_file(rng)
         if path is None:
             return None
-        fd = os.open(path, os.O_RDWR)
+        try:
+            fd = open_at_once(path, os.O_RDWR)
+        except BlockingIOError:
+            return None
         try:
             change(fd, os.fstat(fd).st_size)
             self.stamp(fd)
@@ -138,15 +164,37 @@ class Files:
         """Pick a folder below a watched one."""
         roots = [root for root in self.roots if root not in self.lost]
         found = [os.path.join(root, name) for root in roots for name in ("sub", "other", "third")]
-        found = [path for path in found if os.path.isdir(path)]
+        found = [path for path in found if self.is_folder(path)]
         return rng.choice(found) if found else None
 
     def bring_back(self, root: str) -> None:
         """Put a lost folder where it was."""
         if away := self.lost.pop(root, None):
             if os.path.isdir(root):
-                os.rmdir(root)
+                shutil.rmtree(root)  # what a daemon has written there is under the mount point
             os.rename(away, root)
+            if self.world.rng.random() < 0.5:
+                self.world.file_system.remount()
+
+    def swap(self, path: str) -> str:
+        """Move a folder away and leave a link to it; return where it is now."""
+        away = os.path.join(self.world.outside, f"swapped-{len(os.listdir(self.world.outside))}")
+        os.rename(path, away)
+        os.symlink(away, path)
+        self.swapped[path] = away
+        self.emit(DirDeletedEvent(path), FileCreatedEvent(path))
+        return away
+
+    def swap_back(self, path: str) -> None:
+        """Put a folder that was swapped where it was, unless its place is taken."""
+        away = self.swapped.pop(path, None)
+        if away is None or not os.path.isdir(away) or not os.path.isdir(os.path.dirname(path)):
+            return
+        if os.path.islink(path):
+            os.unlink(path)
+        if not os.path.lexists(path):
+            os.rename(away, path)
+            self.emit(DirCreatedEvent(path))
 
     def watched_name(self, path: str) -> str:
         """Return the name under which the system knows a path of a folder that is away: the one it had."""
@@ -161,54 +209,17 @@ class Files:
         """Close what is open, bring back what is away, make all readable."""
         for root in list(self.lost):
             self.bring_back(root)
+        for path in list(self.swapped):
+            self.swap_back(path)
         for writer in list(self.writers):
             writer.close()
         for path in self.walk():
             os.chmod(path, 0o644)
 
 
-class Writer:
-    """Somebody who writes a file bit by bit."""
-
-    def __init__(self, files: Files, path: str, rng: random.Random) -> None:
-        self._files = files
-        self._rng = rng
-        self._fd = -1
-        self._left = rng.randint(1, 4)
-        self._pause = rng.choice([0.05, 0.5, 3.0])
-        new = not os.path.lexists(path)
-        mode = os.O_RDWR | os.O_CREAT | rng.choice([os.O_TRUNC, 0])
-        self._fd = os.open(path, mode, 0o644)
-        files.stamp(self._fd)
-        if new:
-            files.emit(FileCreatedEvent(path))
-        self._go_on()
-
-    def _go_on(self) -> None:
-        self._files.world.after(self._rng.uniform(0, self._pause), self._write)
-
-    def _write(self) -> None:
-        if self._fd < 0:
-            return
-        if self._left == 0:
-            self.close()
-            return
-        self._left -= 1
-        size = os.fstat(self._fd).st_size
-        at = self._rng.choice([size, self._rng.randint(0, size)])
-        os.pwrite(self._fd, self._rng.randbytes(self._rng.randint(1, 4000)), at)
-        self._files.stamp(self._fd)
-        self._go_on()
-
-    def close(self) -> None:
-        """Have done with it."""
-        if self._fd >= 0:
-            path = os.readlink(f"/proc/self/fd/{self._fd}")  # it may have been renamed
-            os.close(self._fd)
-            self._fd = -1
-            self._files.writers.remove(self)
-            if os.path.lexists(path):
-                self._files.emit(FileClosedEvent(self._files.watched_name(path)), within=os.path.dirname(path))
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file; BlockingIOError where a lease would have others wait."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
 
 def is_odd(path: str) -> bool:

@@ -31,6 +31,13 @@ class Image:
     def text(self) -> str:
         return "".join(self.chunks[number] for number in sorted(self.chunks))
 
+    @property
+    def filled(self) -> str:
+        """What is there, with zeros where there is nothing yet."""
+        count = -(-self.size // self.chunk_size)
+        parts = (self.chunks.get(number, "\0" * self.chunk_size) for number in range(count))
+        return "".join(parts)[: self.size]
+
 
 def text_of(data: bytes) -> str:
     """Return the text that a file travels as."""
@@ -58,22 +65,24 @@ class ImageServer(Server):
     def __init__(self, world: "World", rng: random.Random) -> None:
         super().__init__(world, rng)
         self.images: dict[str, Image] = {}
+        self._lost: dict[bytes, str] = {}
         self.created = rng.choice([200, 201])
         self.shows_parts = rng.random() < 0.5
         self.refuses_late_chunks = rng.random() < 0.3
         self.strict = rng.random() < 0.5
         self.largest_chunk = rng.choice([10**9] * 6 + [3000])
         self.number_codes = rng.random() < 0.5
+        self.fills_gaps = rng.random() < 0.3
 
     def act(self, request: Request) -> Answer:
         """Do one of the three calls."""
-        _, _, *rest = request.path.split("/")
+        _, _, *rest = request.path.partition("?")[0].split("/")
         match request.method, rest:
             case "POST", []:
                 return self._register(request)
             case "POST", [key, "chunks"]:
                 return self._chunk(key, request)
-            case "GET", [key]:
+            case "GET" | "HEAD", [key]:
                 return self._download(key)
         return self._no(404, "no such call")
 
@@ -112,6 +121,8 @@ class ImageServer(Server):
             return self._no(400, "Chunk size is wrong")
         self.world.watchman.chunk(self.name, key, key, number, len(text), new=True)
         image.chunks[number] = text
+        if image.complete:
+            self._confirms(image)
         if image.complete and not image.foreign and not image.spoiled:
             self.world.watchman.stored_text(key, image)
         return told(self.created)
@@ -119,14 +130,42 @@ class ImageServer(Server):
     def _download(self, key: str) -> Answer:
         image = self.images.get(key)
         if image is None or not (image.complete or self.shows_parts):
+            self.denied |= {content for content, known in self._lost.items() if known == key}
             return self._no(404, "Image not found")
-        return Answer(status=200, body=image.text.encode(), kind="text/plain")
+        text = image.filled if self.fills_gaps and not image.complete else image.text
+        if key_of(text) == key:
+            self._confirms(image, gives=True)
+        return Answer(status=200, body=text.encode(), kind="text/plain")
+
+    def _confirms(self, image: Image, *, gives: bool = False) -> None:
+        for data in data_of(image.text):
+            self.confirms(data, gives=gives)
 
     def forget_unfinished(self) -> int:
         """Forget the images that are not complete."""
         before = len(self.images)
         self.images = {key: image for key, image in self.images.items() if image.complete}
         return before - len(self.images)
+
+    def lose(self, rng: random.Random) -> int:
+        """Lose an image; return how many were lost."""
+        whole = [key for key, image in self.images.items() if image.complete]
+        if not whole:
+            return 0
+        key = rng.choice(whole)
+        for data in data_of(self.images.pop(key).text):
+            self.lost(data)
+            self._lost[self.digest(data)] = key
+        return 1
+
+    def lied_about(self, data: bytes) -> bool:
+        """Say whether it said something untrue about a content."""
+        return key_of(text_of(data)) in self.lies
+
+    def content_of(self, request: Request) -> str:
+        """Return the hash of the content that a request is about, if it is about one."""
+        _, _, *rest = request.path.partition("?")[0].split("/")
+        return rest[0] if rest else str(request.json()["sha256"])
 
     def interfere(self, data: bytes, rng: random.Random) -> str:
         """Have somebody else register a content, in one of many ways; return which."""
@@ -158,4 +197,5 @@ class ImageServer(Server):
         text = text_of(data)
         image = self.images.get(key_of(text))
         too_large = len(text) > 0.8 * self.largest_chunk and self.world.image_chunk_size > 0.8 * self.largest_chunk
-        return too_large or (image is not None and image.spoiled)
+        gaps = image is not None and self.fills_gaps and not image.complete  # taken for another content
+        return too_large or gaps or (image is not None and image.spoiled)

@@ -17,7 +17,6 @@ from syncd.daemon.service import Daemon
 from syncd.daemon.steering import DaemonSteering
 from syncd.store.errors import StoreClosed
 from tests.simulation.life_loop import Killed, LifeLoop
-from tests.simulation.plan import settings
 from tests.simulation.surroundings import Surroundings
 from tests.simulation.threads import Threads
 
@@ -39,20 +38,27 @@ class Life:
         self.threads = Threads(
             self.loop, self._moment, before=partial(world.moment, "commit"), after=partial(world.moment, "committed")
         )
+        world.in_force.clear()
+        self._given: dict[int, dict[str, Any]] = {}
         self.daemon = Daemon(self.configuration())
         self._afterwards = afterwards
         self._orders: set[asyncio.Task[None]] = set()
         self._asked_to_end = 0.0
+        self.killed = False
+        """Whether it is being killed, so that nothing more of what it does takes effect."""
         self._surroundings = Surroundings(self)
 
     def _moment(self) -> float:
         return self.rng.expovariate(1 / 0.003)
 
     def configuration(self) -> Loaded:
-        """Return what the file holds now."""
+        """Return what the file holds now; from now on that may be in force."""
         world = self.world
-        given = settings(world.plan, world.files.roots, world.directory, **world.changes)
+        given = world.settings()
+        world.in_force.append(given)
+        world.seen_mounted = world.file_system.mounted
         config = Config.model_validate(given, context={"base": Path(world.directory)})
+        self._given[id(config)] = given
         return Loaded(config=config, path=Path("config.yaml"), warnings=())
 
     # The whole of it.
@@ -91,7 +97,8 @@ class Life:
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
-        self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
         self._surroundings.let_go()
         for leftover in Path(world.directory).glob(f"{STORE}*"):
             if leftover.suffix != ".kept":
@@ -178,4 +185,6 @@ class Life:
         self.world.watchman.new_life()
         with contextlib.suppress(BadConfig):  # it is ending
             await self.steering.reload()
+            in_force = self.world.in_force
+            del in_force[: in_force.index(self._given[id(self.daemon.loaded.config)])]
         self.world.watchman.new_life()

@@ -67,6 +67,9 @@ class LifeLoop(SimulatedLoop):
         return future
 
     def _execute(self, future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if self.agenda is None:  # it was killed before the thread began
+            future.cancel()
+            return
         try:
             result = func(*args)  # a thread goes on even if nobody waits for it any more
         except StopIteration as error:

@@ -39,10 +39,6 @@ class File:
     name: str
     data: bytes
 
-    def told(self) -> dict[str, Any]:
-        """Return the CloudFile."""
-        return {"id": self.id, "name": self.name, "hash": self.digest, "size": len(self.data), "mime_type": "x/y"}
-
 
 class MultipartServer(Server):
     """Keeps files in memory."""
@@ -54,6 +50,7 @@ class MultipartServer(Server):
         self.token = token
         self.tasks: dict[str, Task] = {}
         self.files: dict[str, File] = {}
+        self._lost: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
         self.own_chunk_size = rng.choice([None, None, None, 1000, 4096])
         self.says_exists = rng.random() < 0.7
@@ -64,11 +61,14 @@ class MultipartServer(Server):
         self.verifies = rng.random() < 0.5
         self.on_missing = rng.choice(["throws away", "keeps", "marks failed"])
         self.status_as_number = rng.random() < 0.5
+        self.tells_hash = rng.choice(["all", "all", "size", "hash", "MD5 of it", "nothing"])
+        if world.plan.gentle:
+            self.tells_hash = "all"
 
     def act(self, request: Request) -> Answer:
         """Do one of the calls."""
-        if request.method == "GET" and not request.path.startswith("/api/files/upload/"):
-            return self._download(request.path.rpartition("/")[2])
+        if request.method in ("GET", "HEAD") and not request.path.startswith("/api/files/upload/"):
+            return self._download(request.path.partition("?")[0].rpartition("/")[2])
         _, _, _, _, call, *rest = request.path.split("/")
         match request.method, call, rest:
             case "POST", "create", []:
@@ -89,7 +89,7 @@ class MultipartServer(Server):
         order = request.json()
         digest, size = order["hash"], order["file_size"]
         if file := self._stored(digest):
-            return told(200, {"file_exists": True, "file": file.told()})
+            return told(200, {"file_exists": True, "file": self.told(file)})
         if size <= 0:
             return told(400, {"error": "file_size"})
         task = Task(
@@ -130,7 +130,7 @@ class MultipartServer(Server):
         if len(data) > self.takes_direct:
             return told(413, {"error": "too large"})
         self.world.watchman.chunk(self.name, digest, "", 0, len(data), new=True)
-        return told(200, (self._stored(digest) or self._keep(digest, "direct", data)).told())
+        return told(200, self.told(self._stored(digest) or self._keep(digest, "direct", data)))
 
     def _keep(self, digest: str, name: str, data: bytes) -> File:
         file = File(id=f"file-{next(self._numbers)}", digest=digest, name=name, data=data)
@@ -143,7 +143,7 @@ class MultipartServer(Server):
         if task is None:
             return told(404, {"error": "Task not found"})
         if task.state == "done":
-            return told(200, self.files[task.file_id].told())
+            return told(200, self.told(self.files[task.file_id]))
         if len(task.chunks) < task.count:
             return self._missing(task)
         if task.state == "processing":
@@ -154,7 +154,7 @@ class MultipartServer(Server):
             return told(202, {"taskId": task_id, "status": "processing"})
         self._merge(task)
         if task.state == "done":
-            return told(200, self.files[task.file_id].told())
+            return told(200, self.told(self.files[task.file_id]))
         return told(400, {"error": "the merge failed"})
 
     def _missing(self, task: Task) -> Answer:
@@ -191,7 +191,10 @@ class MultipartServer(Server):
     def _download(self, file_id: str) -> Answer:
         file = self.files.get(file_id)
         if file is None:
+            if file_id in self._lost:
+                self.denied.add(self._lost[file_id])
             return told(404, {"error": "not found"})
+        self.confirms(file.data, gives=True)
         return Answer(status=200, body=file.data, kind="image/jpeg")
 
     def _progress(self, task_id: str) -> Answer:
@@ -202,8 +205,50 @@ class MultipartServer(Server):
         word, number = words.get(task.state, ("Failed", 4))
         answer: dict[str, Any] = {"status": number if self.status_as_number else word}
         if task.state == "done" and self.says_exists:
-            answer["file"] = self.files[task.file_id].told()
+            answer["file"] = self.told(self.files[task.file_id])
         return told(200, answer)
+
+    def told(self, file: File) -> dict[str, Any]:
+        """Return the CloudFile, as far as this server tells it."""
+        self.confirms(file.data)
+        about = {"id": file.id, "name": file.name, "mime_type": "x/y"}
+        if self.tells_hash in ("all", "hash"):
+            about["hash"] = file.digest
+        if self.tells_hash == "MD5 of it":
+            about["hash"] = hashlib.md5(file.data).hexdigest()
+        return about if self.tells_hash in ("hash", "nothing") else {**about, "size": len(file.data)}
+
+    def lose(self, rng: random.Random) -> int:
+        """Lose a file; return how many were lost."""
+        if not self.files:
+            return 0
+        file = self.files.pop(rng.choice(list(self.files)))
+        if not self.has(file.data):
+            self.lost(file.data)
+            self._lost[file.id] = self.digest(file.data)
+        for task in list(self.tasks.values()):
+            if task.file_id == file.id:
+                del self.tasks[task.id]
+        return 1
+
+    def lied_about(self, data: bytes) -> bool:
+        """Say whether it said something untrue about a content."""
+        return bool(self.lies & {hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()})
+
+    def content_of(self, request: Request) -> str:
+        """Return the hash of the content that a request is about, if it is about one."""
+        *_, call, last = request.path.partition("?")[0].split("/")
+        if last == "create":
+            return str(request.json()["hash"])
+        if last == "direct":
+            return _parts(request)["hash"].decode()
+        if call == "upload":
+            return ""
+        task = self.tasks.get(last if call != "chunk" else request.path.split("/")[-2])
+        if task is not None:
+            return task.digest
+        file = self.files.get(last)
+        return file.digest if file is not None else ""
 
     def forget_unfinished(self) -> int:
         """Forget the tasks."""

@@ -206,14 +206,15 @@ class Network:
 
         class Connector(aiohttp.TCPConnector):
             async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
-                host = network.hosts[req.url.port]
+                refusal = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+                if (host := network.hosts.get(req.url.port)) is None:  # where a redirect has pointed to
+                    raise aiohttp.ClientConnectorError(req.connection_key, refusal)
                 network.on_attempt(host.name, f"{req.method} {req.url.raw_path}".encode())
                 await asyncio.sleep(network._rng.uniform(0.0005, 0.02))
                 verdict = host.admits()
                 if verdict == "refused":
                     network.on_refusal(host.name)
-                    error = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-                    raise aiohttp.ClientConnectorError(req.connection_key, error)
+                    raise aiohttp.ClientConnectorError(req.connection_key, refusal)
                 if verdict == "ignored":
                     await asyncio.sleep(timeout.sock_connect)
                     network.on_refusal(host.name)

@@ -5,15 +5,19 @@ taken out is still a schedule.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.simulation import deeds, faults
 from tests.simulation.events import Manners
+from tests.simulation.file_system import SECOND, Habits
+from tests.simulation.lies import LIES
 
 TOKEN = "tkn-MARKED-5f1c9a"
 HEADER = "hdr-MARKED-77aa02"
 """Secrets that are looked for everywhere afterwards."""
+EXCLUDES: list[list[str]] = [[], ["*.png", "sub/"], ["/a.jpg", "b.*"]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +54,16 @@ class Plan:
     retry_max: float
     memory: int
     after_upload: str
+    """``keep``, ``delete`` or ``move``."""
+    elsewhere: bool
+    """Whether what is moved goes to another file system."""
+    expires: bool
+    """Whether what is uploaded is to be dropped by the server later."""
+    habits: Habits
+    patient: bool
+    """Whether is waited at rest until files may go where no lease is to be had."""
+    habit: str | None
+    """The lie that a server always tells, until all trouble ends."""
 
     def without(self, steps: set[Step]) -> "Plan":
         """Return the plan with some steps left out."""
@@ -61,8 +75,9 @@ def draw(seed: int) -> Plan:
     rng = random.Random(seed)
     gentle = rng.random() < 0.2
     manners, rescan = _manners(rng)
+    habits = _habits(rng)
     end = rng.uniform(15, 60)
-    weights = _weights(rng, gentle=gentle, announced=rescan > 1000)
+    weights = _weights(rng, habits, gentle=gentle, announced=rescan > 1000)
     kinds = rng.choices(list(weights), list(weights.values()), k=rng.randint(6, 40))
     times = sorted(rng.uniform(0, end) for _ in kinds)
     return Plan(
@@ -83,7 +98,23 @@ def draw(seed: int) -> Plan:
         direct=rng.random() < 0.6,
         retry_max=rng.choice([5.0, 20.0]),
         memory=rng.choice([0, 0, 2000, 10**6]),
-        after_upload=rng.choice(["keep"] * 9 + ["delete"]),
+        after_upload=rng.choice(["keep", "keep", "delete", "move"]),
+        elsewhere=rng.random() < 0.5,
+        expires=rng.random() < 0.2,
+        habits=habits,
+        patient=rng.random() < (0.1 if habits.leases else 0.5),
+        habit=rng.choice(list(LIES)) if not gentle and rng.random() < 0.4 else None,
+    )
+
+
+def _habits(rng: random.Random) -> Habits:
+    """Return what the file systems are like."""
+    return Habits(
+        reuses=rng.random() < 0.5,
+        granularity=rng.choice([1, 1, SECOND, 2 * SECOND]),
+        births=rng.random() < 0.6,
+        leases=rng.random() < 0.85,
+        exclusive_rename=rng.random() < 0.7,
     )
 
 
@@ -99,27 +130,36 @@ def _manners(rng: random.Random) -> tuple[Manners, float]:
     return manners, rng.choice([10.0, 45.0]) if lossy or rng.random() < 0.3 else 86_400.0
 
 
-def _weights(rng: random.Random, *, gentle: bool, announced: bool) -> dict[str, float]:
+def _weights(rng: random.Random, habits: Habits, *, gentle: bool, announced: bool) -> dict[str, float]:
     """Return how likely each kind of step is; each schedule has its own favourites."""
     weights: dict[str, float] = {f"file {name}": weight for name, (_, weight) in deeds.DEEDS.items()}
     weights |= {"stop": 1, "start": 2, "rescan": 1, "clock": 2, "meddle": 3, "overflow": 1, "retry": 0.5}
-    weights |= {"shutdown": 1.5, "reload": 1.5}
+    weights |= {"shutdown": 1.5, "reload": 1.5, "reload folders": 1.5, "meddle at removals": 3, "unmount target": 0.7}
     if announced:  # nothing tells of these but a scan
         del weights["file link"]
+    if announced or not habits.leases:
+        del weights["file map_writable"]
     if not gentle:
         factor = rng.choice([0.3, 1.0, 2.0])
         weights |= {f"fault {kind}": factor for kind in faults.KINDS}
         others = {"foreign": 3, "restart": 1.5, "sessions lost": 1.5, "merge fails": 0.7, "refuse connections": 1.5}
         others |= {"ignore connections": 0.7, "token refused": 0.7, "disk full": 1.5, "cancel": 0.7}
-        others |= {"kill": 3, "stop now": 1}
+        others |= {"kill": 3, "stop now": 1, "server loses": 2}
         weights |= {kind: weight * factor for kind, weight in others.items()}
     for kind in list(weights):
         weights[kind] *= rng.choice([0.3, 1.0, 1.0, 3.0])
     return weights
 
 
-def settings(plan: Plan, roots: list[str], directory: str, **changes: Any) -> dict[str, Any]:
-    """Return the configuration of a plan, as the file would hold it; ``changes`` go for all remotes."""
+def settings(
+    plan: Plan,
+    roots: list[str],
+    directory: str,
+    target: str,
+    changes: Mapping[str, Any],
+    folder_changes: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the configuration of a plan, as the file would hold it, with changes for all remotes and all folders."""
     common = {"headers": {"X-Marked": HEADER}, "timeout": "5s", **changes}
     remotes = {
         "drive": {
@@ -130,6 +170,7 @@ def settings(plan: Plan, roots: list[str], directory: str, **changes: Any) -> di
             "hash": plan.hash,
             "chunk_size": plan.multipart_chunk,
             "direct": "auto" if plan.direct else "never",
+            **({"expired_at": "30d"} if plan.expires else {}),
             **common,
         },
         "ascii": {"type": "image", "url": "http://localhost:1002", "chunk_size": plan.image_chunk, **common},
@@ -137,15 +178,18 @@ def settings(plan: Plan, roots: list[str], directory: str, **changes: Any) -> di
     folder = {
         "remote": list(plan.remotes),
         "include": ["*.jpg", "*.txt", "*.png"],
+        "exclude": [],
+        "recursive": True,
         "settle": f"{plan.settle}s",
         "rescan": f"{plan.rescan}s",
         "max_size": 60_000,
         "watch": "poll" if plan.poll else "native",
-        "after_upload": plan.after_upload,
+        "after_upload": {"move": target} if plan.after_upload == "move" else plan.after_upload,
+        **folder_changes,
     }
     return {
         "folders": [{"path": root, **folder} for root in roots],
-        "remotes": {name: remotes[name] for name in plan.remotes},
+        "remotes": {name: remotes[name] for name in folder["remote"]},
         "scheduler": {
             "concurrency": plan.concurrency or "auto",
             "retry": {"initial": "1s", "max": f"{plan.retry_max}s"},

@@ -1,5 +1,6 @@
 """What both simulated servers share: HTTP over an in-memory connection, and the faults that befall it."""
 
+import hashlib
 import json
 import random
 from collections.abc import Mapping
@@ -31,23 +32,29 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What goes back. ``headers`` beside the usual ones."""
+    """What goes back. ``headers`` beside the usual ones; ``endless`` has no length: the connection ends.
+
+    The ``kind`` is left out where it is empty.
+    """
 
     status: int
     body: bytes = b""
     kind: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    endless: bool = False
 
-    def encoded(self) -> bytes:
+    def encoded(self, *, whole: bool = True) -> bytes:
         try:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:
             phrase = "Odd"
-        lines = [f"HTTP/1.1 {self.status} {phrase}", f"Content-Length: {len(self.body)}"]
-        if self.body:
+        lines = [f"HTTP/1.1 {self.status} {phrase}"]
+        if not self.endless:
+            lines.append(f"Content-Length: {len(self.body)}")
+        if self.body and self.kind:
             lines.append(f"Content-Type: {self.kind}")
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + (self.body if whole else b"")
 
 
 def told(status: int, value: object = None) -> Answer:
@@ -69,6 +76,54 @@ class Server:
         self.slowness = rng.choice([0.002, 0.02, 0.1])
         self.keepalive = rng.choice([1.0, 5.0, 75.0])
         self.connections: dict[Connection, None] = {}
+        self.habit: Fault | None = None
+        """What goes wrong with every request that it concerns, until all trouble ends."""
+        self.losses: dict[bytes, float] = {}
+        """Contents that it had stored and lost by itself, and when, in seconds since the epoch."""
+        self.confirmed: dict[bytes, float] = {}
+        """Contents that it has, and when it last said so, in seconds since the epoch."""
+        self.gave: dict[bytes, float] = {}
+        """Contents that it was asked for, and when it last gave them back."""
+        self.denied: set[bytes] = set()
+        """Those that it was asked for since, and said that it does not have."""
+        self.lies: set[str] = set()
+        """Hashes of contents that it said something untrue about."""
+
+    @staticmethod
+    def digest(data: bytes) -> bytes:
+        """Return what a content goes by here."""
+        return hashlib.sha256(data).digest()
+
+    def lose(self, rng: random.Random) -> int:
+        """Lose a stored file; return how many were lost."""
+        raise NotImplementedError
+
+    def confirms(self, data: bytes, *, gives: bool = False) -> None:
+        """Take note that it is about to say that it has a content, or to give it back."""
+        self.confirmed[self.digest(data)] = self.world.wall()
+        if gives:
+            self.gave[self.digest(data)] = self.world.wall()
+
+    def lost(self, data: bytes) -> None:
+        """Take note that a content is no longer there."""
+        self.losses[self.digest(data)] = self.world.wall()
+        self.denied.discard(self.digest(data))
+
+    def has(self, data: bytes) -> bool:
+        """Say whether exactly this file can be downloaded."""
+        raise NotImplementedError
+
+    def excused(self, data: bytes) -> bool:
+        """Say whether it is not the client's fault that the file is not there whole."""
+        raise NotImplementedError
+
+    def lied_about(self, data: bytes) -> bool:
+        """Say whether it said something untrue about a content."""
+        raise NotImplementedError
+
+    def content_of(self, request: Request) -> str:
+        """Return the hash of the content that a request is about, if it is about one."""
+        raise NotImplementedError
 
     def admits(self) -> str:
         """Say what happens to a new connection."""
@@ -84,7 +139,7 @@ class Server:
 
     def fault(self, request: Request) -> "Fault | None":
         """Return what is to go wrong with this request, if anything."""
-        for fault in self.troubles:
+        for fault in (*self.troubles, *([self.habit] if self.habit else [])):
             if fault.wants(request):
                 self.world.tally[f"{self.name}: {fault.kind}"] += 1
                 self.world.trace(f"{self.name}: {fault.kind} for {request.method} {request.path}")
@@ -160,13 +215,15 @@ class Connection:
 
     def reply(self, answer: Answer, *, cut: int | None = None) -> None:
         """Send an answer, or only its first ``cut`` bytes and then nothing more."""
-        data = answer.encoded()
+        data = answer.encoded(whole=self._request is None or self._request.method != "HEAD")
         if cut is not None:
             self.link.answer(data[:cut])
             return
         request = self._request
         assert request is not None
         self.link.answer(data, lambda: self._answered(request, answer))
+        if answer.endless:
+            self.close()
         self._request = None
         self._working = False
         self._serial += 1
@@ -215,7 +272,7 @@ class Connection:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         self._length = int(headers.get("content-length", "0"))
         self._request = Request(method=method, path=path, headers=headers)
-        self._fault = self.server.fault(self._request)
+        self._fault = self.server.fault(self._request)  # of the body nothing is here yet
 
     def _work(self) -> None:
         world, fault, request = self.server.world, self._fault, self._request

@@ -1,13 +1,12 @@
 """What a life of the daemon has around it instead of a machine.
 
 Everything from the watch to the requests is the product's own code. Only what reaches out of the process is replaced:
-clocks and dice, threads, the system's events, connections, the disk of the store, and what the file system says while
-a file is read.
+clocks and dice, threads, the system's events, connections, the disk of the store, and the module ``os`` as files are
+worked on by it (:mod:`tests.simulation.disk`).
 """
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import cache, partial
@@ -27,6 +26,7 @@ from syncd.daemon import rooms as rooms_module
 from syncd.daemon import service as service_module
 from syncd.daemon.service import Daemon
 from syncd.engine import source as source_module
+from syncd.host import leases, openat
 from syncd.host import removal as removal_module
 from syncd.remote import multipart as multipart_module
 from syncd.store import connection as connection_module
@@ -35,6 +35,7 @@ from syncd.store import reader as reader_module
 from syncd.store.jobs import Job, JobStore, RemoteRecord
 from syncd.watch import source as watch_source_module
 from syncd.watch.folder import FolderWatch
+from tests.simulation.disk import Disk
 from tests.simulation.events import Observer
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ if TYPE_CHECKING:
 
 FATAL = ("job.crashed", "daemon.failed", "library")
 """Events that tell of a bug, whatever else happens."""
-DEEPEST = 8
-"""Directories that are open on the way to one file."""
-remove = removal_module.remove
+NFS = 0x6969
+"""What ``statfs`` calls a network file system: it can't tell whether a file has a writer."""
 
 
 class Surroundings:
@@ -54,7 +54,7 @@ class Surroundings:
     def __init__(self, life: "Life") -> None:
         self._life = life
         self._world = life.world
-        self._disk = _Disk(life.world)
+        self._disk = Disk(life)
         self._connections: list[Connection] = []
 
     @contextlib.contextmanager
@@ -63,6 +63,9 @@ class Surroundings:
         with contextlib.ExitStack() as stack:
             for target, replaced in self._replaced():
                 stack.enter_context(mock.patch.multiple(target, **replaced))
+            for module, name, replacement in self._disk.modules():
+                stack.callback(setattr, module, name, getattr(module, name))
+                setattr(module, name, replacement)
             stack.enter_context(contextlib.redirect_stderr(_Log(self._world)))  # type: ignore[type-var]
             logs.configure_from(self._life.daemon.loaded.config)
             yield
@@ -80,11 +83,13 @@ class Surroundings:
             (service_module, {"time": clocks, "_loaded_again": self._loaded_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
             (after_upload_module, {"time": clocks}),
-            (removal_module, {"remove": self._remove}),
+            (removal_module, {"secrets": SimpleNamespace(token_hex=lambda size: life.rng.randbytes(size).hex())}),
+            (openat, {"rename_exclusively": self._disk.rename_exclusively}),
+            *([] if world.plan.habits.leases else [(leases, {"_file_system": lambda _: NFS})]),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
             (reader_module, {"engine": self._engine}),
-            (source_module, {"os": self._disk, **small}),
+            (source_module, small),
             (multipart_module, {"LEAST_CHUNK": 700}),
             (aiohttp, {"TCPConnector": world.network.connector()}),
             (aiohttp.connector, {"monotonic": life.loop.time}),
@@ -100,11 +105,6 @@ class Surroundings:
         self._disk.close_all()
         for connection in self._connections:
             connection.close()
-
-    def _remove(self, *about: Any, **options: Any) -> None:
-        if self._world.life is not self._life:
-            raise removal_module.Kept("the dead touch no file")
-        remove(*about, **options)
 
     def _engine(self, path: str, *, writing: bool) -> Engine:
         """Return the store's engine, on a disk that may be full."""
@@ -176,40 +176,6 @@ class _Log:
         return False
 
 
-class _Disk:
-    """The module ``os`` as the engine reads files by it: short reads, refusals, and others who write meanwhile."""
-
-    def __init__(self, world: "World") -> None:
-        self._world = world
-        self._open: set[int] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-    def open(self, path: Any, flags: int, *args: Any, **values: Any) -> int:
-        descriptor = os.open(path, flags, *args, **values)
-        if os.fstat(descriptor).st_mode & 0o777 == 0:  # root may read it all the same
-            os.close(descriptor)
-            raise PermissionError(13, "Permission denied")
-        self._open.add(descriptor)
-        if len(self._open) > (most := self._world.most_jobs * len(self._world.plan.remotes) + DEEPEST):
-            self._world.blame("P5", f"{len(self._open)} files are open at once, {most} are allowed")
-        return descriptor
-
-    def close(self, descriptor: int) -> None:
-        os.close(descriptor)
-        self._open.discard(descriptor)
-
-    def close_all(self) -> None:
-        """Do what the kernel does for a dead process."""
-        for descriptor in list(self._open):
-            self.close(descriptor)
-
-    def pread(self, descriptor: int, length: int, offset: int) -> bytes:
-        self._world.strike()
-        return os.pread(descriptor, length, offset)
-
-
 def _failed(world: "World") -> Any:
     original = Breaker.failed
 
@@ -226,8 +192,8 @@ def _failed(world: "World") -> Any:
 def _remote(world: "World") -> Any:
     original = JobStore.remote
 
-    async def remote(self: JobStore, name: str, identity: str, *former: Any) -> RemoteRecord:
-        record = await original(self, name, identity, *former)
+    async def remote(self: JobStore, name: str, *about: Any) -> RemoteRecord:
+        record = await original(self, name, *about)
         world.remote_names[record.id] = name
         return record
 

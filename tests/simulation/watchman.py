@@ -22,7 +22,12 @@ MOST = 64
 ON_THE_WAY = 0.25
 """Seconds in which a request may still begin that was decided on before: its bytes are read, its connection made."""
 AWAY = (401, 429, 502, 503, 504)
-_PROBE = (b"GET /image/" + b"0" * 64, b"GET /api/files/upload/resume/" + b"0" * 32)
+_PROBE = (
+    b"GET /api/files/upload/tasks",
+    b"GET /image/" + b"0" * 64,
+    b"GET /api/files/upload/resume/" + b"0" * 32,
+    b"GET /api/files/" + b"0" * 32,
+)
 
 
 class Watchman:
@@ -62,7 +67,8 @@ class Watchman:
         if breaker and breaker.position is Position.OPEN and down_for > ON_THE_WAY:
             world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")
         probes = [other for other in world.network.busy if other.host is link.host and other.request.startswith(_PROBE)]
-        if probe and len(probes) > 1:
+        down = breaker is not None and breaker.position is not Position.CLOSED and down_for > ON_THE_WAY
+        if probe and down and len(probes) > 1:
             world.blame("P4", f"{name}: two probes at once")
 
     def on_attempt(self, name: str, request: bytes) -> None:
@@ -125,16 +131,25 @@ class Watchman:
 
     def stored(self, server: str, data: bytes) -> None:
         """The server has a file whole."""
-        if hashlib.sha256(data).digest() not in self._world.files.states:
-            self._world.blame("P2", f"{server}: {len(data)} bytes are stored that no file ever held")
+        if problem := self._problem([data]):
+            self._world.blame("P2", f"{server}: {len(data)} bytes are stored that {problem}")
 
     def stored_text(self, key: str, image: Image) -> None:
         """The server has an image whole that nobody else had a hand in."""
         text = image.text
         if key_of(text) != key:
             self._world.blame("P2", f"ascii: the text under {key} has another hash")
-        elif not any(hashlib.sha256(data).digest() in self._world.files.states for data in data_of(text)):
-            self._world.blame("P2", f"ascii: a text of {len(text)} characters is stored that is no file's")
+        elif problem := self._problem(data_of(text)):
+            self._world.blame("P2", f"ascii: a text of {len(text)} characters is stored that {problem}")
+
+    def _problem(self, meanings: list[bytes]) -> str | None:
+        """Say what is wrong with bytes that are stored, given all that they may stand for."""
+        files, states = self._world.files, {hashlib.sha256(data).digest() for data in meanings}
+        if not states & files.states:
+            return "no file ever held"
+        if self._world.plan.habits.leases and not states & files.finished:
+            return "a file held while it was open for writing"
+        return None
 
 
 def _digest(key: str) -> str:

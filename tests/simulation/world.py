@@ -15,14 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation import faults
 from tests.simulation.agenda import Agenda
+from tests.simulation.careless import AT_REMOVAL, UNLEASED
 from tests.simulation.deeds import DEEDS, overwrite
 from tests.simulation.events import Events
-from tests.simulation.files import Files, contents, matches
+from tests.simulation.file_system import FileSystem
+from tests.simulation.files import Files
 from tests.simulation.image_server import ImageServer
 from tests.simulation.multipart_server import MultipartServer
 from tests.simulation.network import Network
-from tests.simulation.plan import TOKEN, Plan, Step
+from tests.simulation.plan import TOKEN, Plan, Step, settings
+from tests.simulation.removals import Removals
+from tests.simulation.selection import Folder
 from tests.simulation.server import Server
+from tests.simulation.steps import STEPS
 from tests.simulation.watchman import MOST, Watchman
 
 if TYPE_CHECKING:
@@ -31,16 +36,15 @@ if TYPE_CHECKING:
 
 EPOCH = 1_800_000_000.0
 START = 1000.0
-DAY = 86_400.0
 _DEATHS = {
     "commit": "killed before a commit",
     "committed": "killed after a commit",
     "request": "killed before a request takes effect",
     "effect": "killed between a request's effect and its answer",
+    "file": "killed before a file is renamed or deleted",
+    "file changed": "killed after a file was renamed or deleted",
     "now": "killed at once",
 }
-_DAYS = [(DAY, "a day forward"), (-DAY, "a day back")]
-_JUMPS = [*_DAYS, *_DAYS, (3600.0, "an hour forward"), (-5.0, "five seconds back")]
 
 
 class World:
@@ -50,7 +54,10 @@ class World:
         self.plan = plan
         self.rng = random.Random(plan.seed ^ 0x5EED)
         self.directory = os.path.join(_home(), "world")
-        os.mkdir(self.directory)
+        self.outside = f"{self.directory}/outside"
+        self.target = f"{self.directory}/{'disk/' if plan.elsewhere else ''}moved"
+        for path in (self.outside, self.target):
+            os.makedirs(path)
         self.agenda = Agenda()
         self.life: Life | None = None
         self.tally: Counter[str] = Counter()
@@ -58,14 +65,25 @@ class World:
         self.log: list[str] = []
         self.disk_full = False
         self.meddling = 0
+        self.meddling_at_removals = 0
         self.concurrency = plan.concurrency
         self.image_chunk_size = plan.image_chunk - plan.image_chunk % 4
         self.remote_names: dict[int, str] = {}
         self.changes: dict[str, Any] = {}
+        self.folder_changes: dict[str, Any] = {}
+        self.in_force: list[dict[str, Any]] = []
+        """The configurations that the daemon may go by at this moment, the oldest first; one, but during a reload."""
         self._trace = trace
         self._now = START
-        self._jumped = 0.0
-        self._doom: list[tuple[str, int]] = []
+        self.jumped = 0.0
+        self.doom: list[tuple[str, int]] = []
+        self.file_system = FileSystem(plan.habits, self.directory, self.wall)
+        if plan.elsewhere:
+            self.file_system.disk = f"{self.directory}/disk"
+        self.users_places = tuple(f"{self.directory}/{name}" for name in ("in", "outside/", "moved/", "disk"))
+        self.removals = Removals(self)
+        self.seen_mounted = True
+        """Whether the target was mounted when the daemon read its configuration: else it can't know of the mount."""
         self.events = Events(self, plan.manners, random.Random(self.rng.getrandbits(32)))
         self.files = Files(self, [f"{self.directory}/in{number}" for number in range(plan.roots)])
         self.watchman = Watchman(self)
@@ -79,6 +97,11 @@ class World:
             "ascii": ImageServer(self, random.Random(self.rng.getrandbits(32))),
         }
         self.network.hosts = {1001: self.servers["drive"], 1002: self.servers["ascii"]}
+        if plan.habit:
+            name = self.rng.choice(plan.remotes)
+            self.servers[name].habit = faults.arm(
+                self, plan.habit, random.Random(self.rng.getrandbits(32)), always=True
+            )
         for step in plan.steps:
             self.agenda.at(START + step.at, lambda step=step: self._do(step))
 
@@ -95,7 +118,7 @@ class World:
 
     def wall(self) -> float:
         """Return the seconds since the epoch, as the machine believes."""
-        return EPOCH + self.now() + self._jumped
+        return EPOCH + self.now() + self.jumped
 
     def after(self, seconds: float, do: Callable[[], object]) -> None:
         """Do something later, whether the daemon lives or not."""
@@ -146,6 +169,15 @@ class World:
         if self.life:
             self.life.loop.doomed = True
 
+    def settings(self) -> dict[str, Any]:
+        """Return what the configuration file holds now."""
+        return settings(self.plan, self.files.roots, self.directory, self.target, self.changes, self.folder_changes)
+
+    def folder(self) -> Folder:
+        """Return the settings that all folders have, as the configuration file has them now."""
+        folder: Folder = self.settings()["folders"][0]
+        return folder
+
     def lane(self, name: str) -> "Lane | None":
         """Return the daemon's lane to a server."""
         return self.life.lane(name) if self.life else None
@@ -154,11 +186,11 @@ class World:
 
     def moment(self, kind: str) -> None:
         """Say that one of them is reached: one of those that ``_DEATHS`` has."""
-        if self._doom and self._doom[0][0] == kind and self.life:
-            left = self._doom[0][1] - 1
-            self._doom[0] = (kind, left)
+        if self.doom and self.doom[0][0] == kind and self.life:
+            left = self.doom[0][1] - 1
+            self.doom[0] = (kind, left)
             if left <= 0:
-                self._doom.clear()
+                self.doom.clear()
                 self.tally[_DEATHS[kind]] += 1
                 self.trace(_DEATHS[kind])
                 self.life.loop.doomed = True
@@ -177,109 +209,24 @@ class World:
         elif family == "fault":
             self._trouble(name, rng)
         else:
-            what = getattr(self, f"_{step.kind.replace(' ', '_')}")(rng)
+            what = STEPS[step.kind](self, rng)
         self.tally[step.kind] += what is not None
         self.trace(f"{step.kind}{'' if what is None else f': {what!r}'}")
 
-    def _server(self, rng: random.Random) -> Server:
-        return self.servers[rng.choice(self.plan.remotes)]
-
     def _trouble(self, kind: str, rng: random.Random) -> None:
-        server = self._server(rng)
+        server = self.servers[rng.choice(self.folder()["remote"])]
         fault = faults.arm(self, kind, rng)
         server.troubles.append(fault)
         self.after(rng.choice([1, 5, 20, 60]), lambda: fault in server.troubles and server.troubles.remove(fault))
 
-    def _foreign(self, rng: random.Random) -> None:
-        server = self.servers["ascii"]
-        path = self.files.any_file(rng)
-        if path is None or not isinstance(server, ImageServer):
-            return
-        how = server.interfere(contents(path), rng)
-        self.tally[f"ascii: registered by somebody else, {how}"] += 1
-        self.trace(f"registered by somebody else: {how} of {path!r}")
-
-    def _restart(self, rng: random.Random) -> None:
-        self._server(rng).restart(rng.choice([0.0, 2, 15]))
-
-    def _sessions_lost(self, rng: random.Random) -> None:
-        server = self._server(rng)
-        self.tally[f"{server.name}: upload lost"] += server.forget_unfinished()
-
-    def _merge_fails(self, rng: random.Random) -> None:
-        server = self.servers["drive"]
-        assert isinstance(server, MultipartServer)
-        server.fails_processing += rng.choice([1, 3])
-
-    def _refuse_connections(self, rng: random.Random) -> None:
-        self._shut(self._server(rng), "refused", rng)
-
-    def _ignore_connections(self, rng: random.Random) -> None:
-        self._shut(self._server(rng), "ignored", rng)
-
-    def _shut(self, server: Server, how: str, rng: random.Random) -> None:
-        server.up = how
-        self.after(rng.choice([2, 10, 30]), server._come_up)
-
-    def _token_refused(self, rng: random.Random) -> None:
-        server = self.servers["drive"]
-        server.token = "another"
-        self.after(rng.choice([3, 20]), lambda: setattr(server, "token", TOKEN))
-
-    def _disk_full(self, rng: random.Random) -> None:
-        self.disk_full = True
-        self.after(rng.choice([0.5, 4, 15]), lambda: setattr(self, "disk_full", False))
-
-    def _overflow(self, rng: random.Random) -> float:
-        seconds = rng.choice([0.1, 1, 5])
-        self.events.overflow(seconds)
-        return seconds
-
-    def _meddle(self, rng: random.Random) -> None:
-        self.meddling += rng.choice([1, 3, 10])
-
-    def _clock(self, rng: random.Random) -> None:
-        seconds, how = rng.choice(_JUMPS)
-        self._jumped += seconds
-        self.tally[f"clock set {how}"] += 1
-
-    def _kill(self, rng: random.Random) -> None:
-        kind = rng.choice(["commit", "commit", "committed", "committed", "request", "effect", "now"])
-        self._doom.append((kind, rng.choice([1, 1, 2, 5])))
-        self.moment("now")
-
-    def _shutdown(self, rng: random.Random) -> None:
-        if self.life:
-            self.tally["shutdown"] += 1
-            self.life.shut_down()
-
-    def _order(self, name: str, *args: Any) -> None:
-        if self.life and self.life.order(name.partition(" ")[0], *args):
-            self.tally[name] += 1
-
-    def _stop(self, rng: random.Random) -> None:
-        self._order("stop", False)
-
-    def _stop_now(self, rng: random.Random) -> None:
-        self._order("stop now", True)
-
-    def _start(self, rng: random.Random) -> None:
-        self._order("start")
-
-    def _rescan(self, rng: random.Random) -> None:
-        self._order("rescan")
-
-    def _retry(self, rng: random.Random) -> None:
-        self._order("retry")
-
-    def _cancel(self, rng: random.Random) -> None:
-        path = self.files.any_file(rng)
-        if path is not None and matches(path.rpartition("/")[2]):
-            self._order("cancel", path)
-
-    def _reload(self, rng: random.Random) -> None:
-        self.changes = {"timeout": rng.choice(["5s", "3s", "8s"])}
-        self._order("reload")
+    def mount_target(self) -> None:
+        """Mount the file system that files are moved to, if it is not."""
+        disk = self.file_system.disk
+        if not self.file_system.mounted:
+            os.makedirs(f"{disk}-below", exist_ok=True)
+            os.rename(str(disk), f"{disk}-below/{self.now()}")  # what was written there meanwhile is out of sight
+            os.rename(f"{disk}-away", str(disk))
+            self.file_system.mounted = True
 
     def strike(self) -> None:
         """Change a file in place, in the midst of its being read."""
@@ -289,15 +236,26 @@ class World:
             path = overwrite(self.files, self.rng)
             self.trace(f"changed while a file was read: {path!r}")
 
+    def strike_removal(self, path: str) -> None:
+        """Do something to a file that the daemon is about to take away."""
+        if self.meddling_at_removals > 0 and self.rng.random() < 0.4 and self.now() < self.ends_at:
+            self.meddling_at_removals -= 1
+            deed = self.rng.choice(AT_REMOVAL if self.plan.habits.leases else UNLEASED)
+            if deed(self.files, self.rng, path) is not None:
+                self.tally[f"file {deed.__name__.strip('_')} at its removal"] += 1
+                self.trace(f"{deed.__name__.strip('_')} at the removal of {path!r}")
+
     def heal(self) -> None:
         """End all trouble."""
         self.trace("all trouble ends")
         for server in self.servers.values():
             server.troubles.clear()
+            server.habit = None
             server._come_up()
         self.servers["drive"].token = TOKEN
         self.disk_full = False
-        self._doom.clear()
+        self.doom.clear()
+        self.mount_target()
         self.files.heal()
 
 

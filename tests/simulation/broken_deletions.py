@@ -1,0 +1,217 @@
+"""Each condition of a deletion, and of what a file's identity is, taken away on purpose."""
+
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from syncd.config.model import Folder
+from syncd.core.model import Proof
+from syncd.daemon import deletion_check
+from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.deletion_check import DeletionCheck
+from syncd.engine import source
+from syncd.host import openat, removal
+from syncd.host.leases import Writer
+from syncd.host.removal import _Entry
+from syncd.remote.image import ImageRemote
+from syncd.remote.multipart import MultipartRemote
+from syncd.store import intake as store_intake
+from syncd.store.moves import stamp_of
+from syncd.store.schema import files
+from syncd.watch import inspection
+from syncd.watch import intake as watch_intake
+from syncd.watch.folder import FolderWatch
+from tests.simulation.breakage import Breakage, instead
+
+Broken = Callable[[], AbstractContextManager[object]]
+_REMOVAL, _DAEMON, _INTAKE = (
+    "tests/host/test_removal.py",
+    "tests/daemon/test_after_upload.py",
+    "tests/store/test_intake.py",
+)
+
+
+def _breakage(promise: str, name: str, elsewhere: str, *broken: Broken) -> Breakage:
+    return Breakage(name=name, promise=promise, broken=lambda: _all(*broken), elsewhere=elsewhere)
+
+
+class _NoLease:
+    """A lease that every file seems to have."""
+
+    granted = Writer.NONE
+
+    def __init__(self, descriptor: int) -> None: ...
+
+    def __enter__(self) -> "_NoLease":
+        return self
+
+    def __exit__(self, *about: object) -> None: ...
+
+    def broken(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def _all(*broken: Broken) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for one in broken:
+            stack.enter_context(one())
+        yield
+
+
+_sweep_folder = AfterUpload._sweep_folder
+_confirm = DeletionCheck._confirm
+_enter = openat.enter
+_recover = AfterUpload.recover
+
+
+async def _first_remote_only(self: AfterUpload, folder: Folder, *about: Any) -> Any:
+    return await _sweep_folder(self, folder.model_copy(update={"remotes": folder.remotes[:1]}), *about)
+
+
+async def _believed(self: DeletionCheck, lane: Any, content: Any) -> None:
+    """Believe whatever was once confirmed."""
+    if content.proof < lane.line.remote.required_proof:
+        await _confirm(self, lane, content)
+
+
+async def _unasked(self: DeletionCheck, lane: Any, content: Any) -> None:
+    """Believe whatever is done."""
+
+
+def _enter_links(directory: int, name: str, *, make: bool = False) -> int:
+    if make:
+        return _enter(directory, name, make=True)
+    return openat.os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+
+
+@contextlib.asynccontextmanager
+async def _at_once(_: AfterUpload) -> AsyncGenerator[None]:
+    yield
+
+
+def _read_nothing(self: _Entry, digests: Any, stop: Any) -> str:
+    return ""
+
+
+async def _nothing_recovered(_: AfterUpload) -> None: ...
+
+
+_ANY_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)))
+
+
+def _looks_new(row: Any, one: Any) -> bool:
+    """Say whether a file is new, but not for its having been absent."""
+    return bool(stamp_of(row) != store_intake._stamp(one) or store_intake._was_born_apart(row, one))
+
+
+def _always(value: Any) -> Any:
+    return property(lambda _: value)
+
+
+CONDITIONS = [
+    _breakage(
+        "P8",
+        "deletion: files that the folder no longer selects go too",
+        _DAEMON,
+        instead(FolderWatch, "takes", lambda *_: True),
+        instead(deletion_check, "unfit", lambda *_, **__: None),
+    ),
+    _breakage(
+        "P8",
+        "deletion: the first remote is enough",
+        _DAEMON,
+        instead(AfterUpload, "_sweep_folder", _first_remote_only),
+    ),
+    _breakage(
+        "P8",
+        "deletion: an old confirmation counts, and one that expires",
+        _DAEMON,
+        instead(DeletionCheck, "_confirm", _believed),
+    ),
+    _breakage(
+        "P8",
+        "deletion: what is done needs no confirmation",
+        _DAEMON,
+        instead(DeletionCheck, "_confirm", _unasked),
+    ),
+    _breakage(
+        "P8",
+        "deletion: no proof is needed",
+        _DAEMON,
+        instead(ImageRemote, "required_proof", _always(Proof.NONE)),
+        instead(MultipartRemote, "required_proof", _always(Proof.NONE)),
+    ),
+    _breakage("P8", "deletion: no lease is asked for", _REMOVAL, instead(removal, "ReadLease", _NoLease)),
+    _breakage("P8", "deletion: the file is not read again", _REMOVAL, instead(_Entry, "read", _read_nothing)),
+    _breakage(
+        "P8", "deletion: the stamp is not compared", _REMOVAL, instead(_Entry, "check_unchanged", lambda _: None)
+    ),
+    _breakage(
+        "P8",
+        "deletion: the hidden file is not compared with the open one",
+        _REMOVAL,
+        instead(_Entry, "_is_open", lambda *_: True),
+    ),
+    _breakage("P8", "deletion: links are followed on the way", _REMOVAL, instead(openat, "enter", _enter_links)),
+    _breakage(
+        "P8",
+        "deletion: a reload waits for no removal",
+        _DAEMON,
+        instead(AfterUpload, "suspended", _at_once),
+    ),
+    _breakage(
+        "P8",
+        "deletion: an interrupted removal is not undone",
+        _DAEMON,
+        instead(AfterUpload, "recover", _nothing_recovered),
+    ),
+    _breakage(
+        "P8",
+        "deletion: the target's file system is not looked at",
+        _REMOVAL,
+        instead(removal, "file_system", lambda _: 1),
+    ),
+    _breakage(
+        "P8",
+        "deletion: a quiet file needs no minute of rest",
+        _DAEMON,
+        instead(deletion_check, "QUIET", 0.0),
+        instead(deletion_check, "QUIET_CLOSED", 0.0),
+    ),
+    _breakage(
+        "P1",
+        "identity: what the daemon has removed may have been renamed",
+        _INTAKE,
+        instead(store_intake, "_WITH_INODE", _ANY_WITH_INODE),
+    ),
+    _breakage(
+        "P1", "identity: what was absent keeps its version", _INTAKE, instead(store_intake, "_is_new", _looks_new)
+    ),
+    _breakage(
+        "P1",
+        "identity: no birth time is compared",
+        _INTAKE,
+        instead(store_intake, "_was_born_apart", lambda *_: False),
+    ),
+    _breakage(
+        "P1", "identity: an equal stamp is a rename", _INTAKE, instead(store_intake, "_is_same", lambda *_: True)
+    ),
+    _breakage(
+        "P1",
+        "identity: timestamps are never racy",
+        "tests/watch/test_writers.py",
+        instead(watch_intake, "racy_for", lambda *_: 0.0),
+    ),
+    _breakage(
+        "P2",
+        "identity: files that are open for writing are taken",
+        "tests/watch/test_writers.py",
+        instead(inspection, "writer", lambda _: Writer.NONE),
+        instead(source, "writer", lambda _: Writer.NONE),
+    ),
+]

@@ -1,0 +1,106 @@
+"""Those who write at a file for a while."""
+
+import mmap
+import os
+import random
+
+from watchdog.events import FileClosedEvent, FileCreatedEvent
+
+from tests.simulation.files import Files, open_at_once
+
+BRIEF = (0.05, 0.5, 3.0)
+LONG = (3.0, 8.0, 20.0)
+"""Seconds for which somebody who writes may pause, at most: scp, FTP, scanners and cameras take their time."""
+
+
+class Writer:
+    """Somebody who writes a file bit by bit. BlockingIOError if the file has a lease."""
+
+    def __init__(self, files: Files, path: str, rng: random.Random, *, keep: bool = False) -> None:
+        self._files = files
+        self._rng = rng
+        self._fd = -1
+        self._left = rng.randint(1, 4)
+        self._pause = rng.choice(BRIEF if rng.random() < 0.6 else LONG)
+        new = not os.path.lexists(path)
+        mode = os.O_RDWR | os.O_CREAT | (0 if keep else rng.choice([os.O_TRUNC, 0]))
+        self._fd = open_at_once(path, mode)
+        self.inode = os.fstat(self._fd).st_ino
+        if not keep:
+            files.stamp(self._fd)
+        files.writers.append(self)
+        if new:
+            files.emit(FileCreatedEvent(path))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._files.world.after(self._rng.uniform(0, self._pause), self._write)
+
+    def _write(self) -> None:
+        if self._fd < 0:
+            return
+        if self._left == 0:
+            self.close()
+            return
+        self._left -= 1
+        size = os.fstat(self._fd).st_size
+        at = self._rng.choice([size, self._rng.randint(0, size)])
+        os.pwrite(self._fd, self._rng.randbytes(self._rng.randint(1, 4000)), at)
+        self._files.stamp(self._fd)
+        self._go_on()
+
+    def close(self) -> None:
+        """Have done with it."""
+        if self._fd >= 0:
+            path = os.readlink(f"/proc/self/fd/{self._fd}")  # it may have been renamed
+            self._files.writers.remove(self)
+            self._files.remember(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+            if os.path.lexists(path):
+                self._files.emit(FileClosedEvent(self._files.watched_name(path)), within=os.path.dirname(path))
+
+
+class MappedWriter:
+    """Somebody who writes through a memory map, whose descriptor is closed: only the first write moves the mtime."""
+
+    def __init__(self, files: Files, path: str, rng: random.Random) -> None:
+        self._files = files
+        self._rng = rng
+        self._left = rng.randint(1, 4)
+        descriptor = open_at_once(path, os.O_RDWR)
+        self.inode = os.fstat(descriptor).st_ino
+        self._map: mmap.mmap | None = mmap.mmap(descriptor, 0)
+        self._copy = os.open(path, os.O_RDONLY)
+        os.close(descriptor)
+        files.emit(FileClosedEvent(path))
+        files.writers.append(self)
+        self._write(first=True)
+
+    def _write(self, *, first: bool = False) -> None:
+        if self._map is None:
+            return
+        left = min(len(self._map), os.fstat(self._copy).st_size)  # beyond its end a write would kill the process
+        if self._left == 0 or left == 0:
+            self.close()
+            return
+        self._left -= 1
+        before = os.fstat(self._copy).st_mtime_ns
+        size = self._rng.randint(1, left)
+        at = self._rng.randint(0, left - size)
+        self._map[at : at + size] = self._rng.randbytes(size)
+        if first:
+            self._files.stamp(self._copy)
+        else:
+            os.utime(self._copy, ns=(before, before))
+            self._files.remember(self._copy)
+        self._files.world.after(self._rng.uniform(0, self._rng.choice(LONG)), self._write)
+
+    def close(self) -> None:
+        """Have done with it; no event tells of that."""
+        if self._map is not None:
+            self._files.writers.remove(self)
+            self._files.remember(self._copy)
+            self._map.close()
+            os.close(self._copy)
+            self._map = None
