@@ -112,10 +112,14 @@ class Watchman:
         """The upload of a content was begun anew, is over, or was lost."""
         self._acknowledged.pop((server, _digest(key)), None)
 
+    def _is_gentle(self, server: str) -> bool:
+        """Say whether nothing went wrong: what was refused for good is begun anew when a person retries it."""
+        return self._world.plan.gentle and not self._world.tally[f"{server}: 413"]
+
     def agreed(self, server: str, digest: str) -> None:
         """The server agreed to an upload."""
         self._agreed[server, digest] += 1
-        if self._world.plan.gentle and self._agreed[server, digest] > 1:
+        if self._is_gentle(server) and self._agreed[server, digest] > 1:
             self._world.blame("P3", f"{server}: {digest} is begun twice, though nothing went wrong")
 
     def chunk(self, server: str, digest: str, token: str, number: int, size: int, *, new: bool) -> None:
@@ -124,7 +128,7 @@ class Watchman:
         if (token, number) in self._acknowledged.get((server, digest), ()):
             world.blame("P3", f"{server}: chunk {number} of {token} was acknowledged and is sent again")
         self._arrived[server, digest, number] += 1
-        if world.plan.gentle and self._arrived[server, digest, number] > 1:
+        if self._is_gentle(server) and self._arrived[server, digest, number] > 1:
             world.blame("P3", f"{server}: chunk {number} of {digest} is sent twice, though nothing went wrong")
 
     # Promise 2.
