@@ -21,7 +21,7 @@ from syncd.core.states import State
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.daemon.rooms import Rooms
 from syncd.host import removal
-from syncd.host.removal import CHANGED, Altered, Kept, Proven, Target
+from syncd.host.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
 from syncd.store.jobs import Change
 from syncd.store.records import UploadedFile
 
@@ -68,6 +68,7 @@ class AfterUpload:
         self._suspensions = 0
         self._generation = 0
         self._stop = threading.Event()
+        self._judging: asyncio.Task[list[str | None]] | None = None
         self._removing: asyncio.Task[None] | None = None
         rooms.store.on_change.append(self._noticed)
 
@@ -97,8 +98,10 @@ class AfterUpload:
         self._generation += 1
         self._stop.set()
         try:
-            while self._removing is not None:
-                await asyncio.wait({self._removing})
+            if self._judging is not None:
+                self._judging.cancel()
+            while under_way := {each for each in (self._judging, self._removing) if each is not None}:
+                await asyncio.wait(under_way)
             yield
         finally:
             self._suspensions -= 1
@@ -235,8 +238,19 @@ class AfterUpload:
                 return str(kept)
             return None
 
-        reasons = await asyncio.gather(*map(reason, files))
-        return {file.path: why for file, why in zip(files, reasons, strict=True) if why is not None}
+        async def reasons() -> list[str | None]:
+            return await asyncio.gather(*map(reason, files))
+
+        # A suspension ends the questions to the servers: their clients may be closed during it.
+        self._judging = judging = asyncio.create_task(reasons())
+        try:
+            await asyncio.wait({judging})
+        finally:
+            judging.cancel()
+            self._judging = None
+        if judging.cancelled():
+            return {file.path: INTERRUPTED for file in files}
+        return {file.path: why for file, why in zip(files, judging.result(), strict=True) if why is not None}
 
     async def _remove(self, folder: Folder, files: Sequence[UploadedFile], generation: int) -> dict[str, str]:
         """Remove files; return why those that stay do."""

@@ -111,6 +111,7 @@ class Rooms:
             settle=self.folders.settle,
             follow_symlinks=self.folders.follow_symlinks,
             unfit=self.folders.unfit,
+            takes=self.folders.takes,
         )
         self.remote_ids[name] = record.id
         self.scheduler.add(Lane(name, record.id, line, around))

@@ -24,4 +24,6 @@ class Surroundings:
     follow_symlinks: Callable[[str], bool]
     unfit: Callable[[str, int], str | None]
     """Says why a file of so many bytes is not to be uploaded from a folder, if it is not."""
+    takes: Callable[[str, str], bool] = lambda _folder, _path: True
+    """Says whether a folder still selects a path by its patterns."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -17,6 +17,7 @@ from syncd.engine.line import Line
 from syncd.engine.surroundings import Surroundings
 from syncd.store.records import Job
 
+LEFT_OUT = "changed, and its folder's patterns leave it out now"
 IN_USE_PAUSE = 3600.0
 """Seconds after which a job is tried again whose file was open for writing, if the watch has not queued it before."""
 
@@ -36,12 +37,8 @@ async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundin
             state = await store.skip(job, str(failure))
         case FileGone():
             state = await store.vanish(job)
-        case FileChanged():
-            due_at = around.clock() + around.settle(job.folder)
-            state = await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
-        case FileInUse():
-            due_at = around.clock() + IN_USE_PAUSE
-            state = await store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
+        case FileChanged() | FileInUse():
+            state = await _look_again(job, failure, around)
         case Transient() | Unauthorized() if line.down:
             state = await store.release(job, str(failure))
         case Transient() if advanced:  # a giant on a bad line gets there, chunk by chunk
@@ -51,6 +48,15 @@ async def conclude(job: Job, failure: Failure, *, line: Line, around: Surroundin
     if isinstance(failure, FileGone | FileChanged | FileInUse):
         around.doubt(job.folder, job.path)
     return state
+
+
+async def _look_again(job: Job, failure: Failure, around: Surroundings) -> State | None:
+    """Have the job wait for the watch, which looks at a file that is not as it was."""
+    if not around.takes(job.folder, job.path):  # the watch does not look at it any more
+        return await around.store.skip(job, LEFT_OUT)
+    pause = IN_USE_PAUSE if isinstance(failure, FileInUse) else around.settle(job.folder)
+    due_at = around.clock() + pause
+    return await around.store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
 
 
 async def _retry(job: Job, failure: Failure, *, attempts: int, line: Line, around: Surroundings) -> State | None:

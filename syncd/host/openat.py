@@ -16,6 +16,7 @@ __all__ = [
     "open_inside",
     "remove",
     "rename",
+    "rename_private",
     "set_times",
     "sync",
 ]
@@ -33,6 +34,10 @@ if sys.platform == "win32":
         set_times,
         sync,
     )
+
+    def rename_private(directory: int, name: str, wanted: str) -> None:
+        """Give a file, in one step, a name that nobody else can have."""
+        rename(directory, name, wanted)
 else:
     import ctypes
     import errno
@@ -100,6 +105,10 @@ else:
     def remove(directory: int, name: str) -> None:
         """Remove the file, or the link, that has the name."""
         os.unlink(name, dir_fd=directory)
+
+    def rename_private(directory: int, name: str, wanted: str) -> None:
+        """Give a file, in one step, a name that nobody else can have; it would replace what has that name."""
+        os.rename(name, wanted, src_dir_fd=directory, dst_dir_fd=directory)
 
     def rename(directory: int, name: str, wanted: str, *, into: int | None = None) -> None:
         """Give a file another name in its directory, or in the directory ``into``, whatever file system it is.

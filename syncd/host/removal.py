@@ -237,7 +237,8 @@ class _Entry:
 
     def hide(self, hidden: str) -> None:
         """Give the name's file the name ``hidden``; :class:`Kept`, and it is put back, if it is not the open one."""
-        openat.rename(self.directory, self.name, hidden)
+        # In one step: a link and an unlink would take away what has got the name in between.
+        openat.rename_private(self.directory, self.name, hidden)
         if not self._is_open(hidden):
             put_back(self.directory, hidden, self.name)
             raise Kept(CHANGED)

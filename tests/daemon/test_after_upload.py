@@ -325,6 +325,24 @@ async def recorded(site, files):
     return (await site.steering.folders())[0]["files"] == files
 
 
+async def test_a_question_to_a_server_does_not_outlive_its_client(site, by_hand, monkeypatch):
+    """A reload closes the clients of servers that go, the end closes all."""
+    after = await uploaded(site, "a.jpg")
+    await set_content(site, "proof", Proof.NONE)
+    asked = asyncio.Event()
+
+    async def confirm(self, *about, **options):
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(MultipartRemote, "confirm", confirm)
+    sweeping = asyncio.create_task(after.sweep())
+    await asked.wait()
+    await site.end()
+    await sweeping
+    assert left(site) == ["a.jpg"]
+
+
 @pytest.mark.parametrize("how", ["stop", "end"])
 async def test_nothing_is_deleted_after_a_stop(site, by_hand, monkeypatch, how):
     after = await uploaded(site, *(f"{number:03}.jpg" for number in range(20)))

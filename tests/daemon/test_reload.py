@@ -387,3 +387,21 @@ async def test_two_remotes_that_differ_by_their_token_are_two_destinations(site)
         (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
     await site.until_counts(done=12)
     assert {job["remote"] for job in await site.show("0.jpg")} == {"anna", "ben"}
+
+
+async def test_a_queued_file_that_changes_and_is_left_out_meanwhile_is_skipped(site):
+    """The watch does not look at it any more: it would be tried again for ever."""
+    await site.start()
+    await site.steering.stop(now=True)
+    path = site.inbox / "a.jpg"
+    path.write_bytes(noise(1000))
+    await site.until_counts(queued=1)
+    site.settings["folders"][0]["exclude"] = ["a.jpg"]
+    await site.reload()
+    path.write_bytes(noise(2000))
+    await site.steering.start()
+    (job,) = await site.until_shown("a.jpg", "skipped")
+    assert "leave it out now" in job["detail"]
+    site.settings["folders"][0]["exclude"] = []
+    await site.reload()
+    await site.until_shown("a.jpg", "done")

@@ -276,6 +276,25 @@ def test_a_fifo_that_took_its_place_is_not_opened(folder):
         remove(folder, "a.jpg", about)
 
 
+@pytest.mark.usefixtures("move_to")
+def test_hiding_is_one_step_on_every_file_system(folder, monkeypatch):
+    """By a link and an unlink, what gets the name in between would be taken away and lost."""
+    path = folder / "a.jpg"
+    path.write_bytes(b"content")
+    about = proven(path)
+    real = os.link
+
+    def link(source, target, **options):
+        real(source, target, **options)
+        if source == "a.jpg":
+            (folder / "new").write_bytes(b"another")
+            os.replace(folder / "new", path)
+
+    monkeypatch.setattr(os, "link", link)
+    remove(folder, "a.jpg", about)
+    assert os.listdir(folder) == []
+
+
 @pytest.mark.parametrize("move", [False, True])
 def test_another_file_that_took_its_place_at_the_last_moment_is_put_back(folder, tmp_path, monkeypatch, move):
     path = folder / "a.jpg"
