@@ -205,7 +205,6 @@ def fill(path: str) -> None:
             file.write(bytes(4096))
 
 
-@pytest.mark.e2e
 @pytest.mark.unix
 async def test_an_error_of_the_disk_is_not_taken_for_a_full_one(tmp_path, told):
     """Beyond the limit of a file's size a write fails as on a broken disk."""
@@ -225,6 +224,7 @@ async def test_an_error_of_the_disk_is_not_taken_for_a_full_one(tmp_path, told):
     assert told[1:] == [None]
 
 
+@pytest.mark.e2e
 @pytest.mark.unix
 async def test_a_disk_that_is_really_full(small_disk, told):
     database = await Database.open(str(small_disk / "syncd.db"), on_blocked=told, retry_delay=0.02)
