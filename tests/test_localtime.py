@@ -70,6 +70,7 @@ ANOTHER_FILE = """
 """
 
 
+@pytest.mark.e2e
 def test_another_localtime_file_is_another_zone(tmp_path):
     """As ``timedatectl set-timezone`` does it, while the process runs."""
     if (

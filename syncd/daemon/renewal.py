@@ -53,6 +53,8 @@ class Renewal:
         return [line for line in found if line]
 
     async def _look_at(self, name: str, settings: Settings) -> str | None:
+        if settings.token_file is None and not tls.files(settings):
+            return None
         try:
             renewed, changed = await asyncio.to_thread(_renewed, settings, self._rooms.certificates[name])
         except Failure as failure:

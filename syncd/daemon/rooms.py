@@ -93,7 +93,7 @@ class Rooms:
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""
-        self.certificates[name] = await asyncio.to_thread(tls.digests, settings)
+        self.certificates[name] = await asyncio.to_thread(tls.digests, settings) if tls.files(settings) else {}
         remote = make_remote(name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
         record = await self.store.remote(name, remote.identity, destinations.former(name, settings))
         _log_former(record, settings)

@@ -16,14 +16,15 @@ _UNLOCK = "take it off, as by openssl pkey -in KEY -out KEY.open, and chmod 600 
 _NOT_PEM = "it must hold a certificate and its key, as PEM; the key may be in client_key"
 
 
-FILES = "ca_file", "client_cert", "client_key"
-"""The settings that name a file which is read when a context is made, and not again."""
+def files(settings: Settings) -> dict[str, Path]:
+    """Return the files that are read when a context is made, and not again, by the settings that name them."""
+    named = {"ca_file": settings.ca_file, "client_cert": settings.client_cert, "client_key": settings.client_key}
+    return {key: path for key, path in named.items() if path is not None}
 
 
 def digests(settings: Settings) -> dict[str, bytes | None]:
-    """Return what each of the ``FILES`` holds, as a digest; None for one that can't be read."""
-    paths = {key: getattr(settings, key) for key in FILES}
-    return {key: _digest(path) for key, path in paths.items() if path is not None}
+    """Return what each of the files holds, as a digest; None for one that can't be read."""
+    return {key: _digest(path) for key, path in files(settings).items()}
 
 
 def _digest(path: Path) -> bytes | None:

@@ -1,6 +1,8 @@
 """How the file is opened by SQLite, and what its errors mean."""
 
+import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
@@ -22,6 +24,18 @@ _PASSING = frozenset(
         sqlite3.SQLITE_READONLY,
     )
 )
+_ADVICE: dict[int | None, str] = {
+    sqlite3.SQLITE_BUSY: "another program holds the file: end it",
+    sqlite3.SQLITE_LOCKED: "another program holds the file: end it",
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_IOERR: "the disk or its file system fails: see the log of the kernel",
+    sqlite3.SQLITE_NOMEM: "the machine is out of memory",
+    sqlite3.SQLITE_READONLY: "is it mounted read-only, or the file's mode wrong?",
+}
+"""What to do, by the kind of error; for all else: look at the permissions."""
+_PERMISSIONS = "check the folder and the permissions"
+_FULL = 64 * 1024
+"""Free bytes below which a disk is taken to be full."""
 _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
@@ -74,8 +88,19 @@ def translated(error: Exception, path: str) -> Exception:
     if _code(error) in _PASSING:
         name = getattr(cause, "sqlite_errorname", None)  # tells what the text does not: which call has failed
         what = f"{cause} ({name})" if name else str(cause)
-        return StoreUnavailable(f"{path}: the job store can't be used: {what}: check the disk and the permissions")
+        advice = _ADVICE.get(_kind(error, path), _PERMISSIONS)
+        return StoreUnavailable(f"{path}: the job store can't be used: {what}: {advice}")
     return error
+
+
+def _kind(error: Exception, path: str) -> int | None:
+    """Return the kind of error; SQLite has "disk I/O error" for some of what it may not do on a full disk."""
+    code = _code(error)
+    if code == sqlite3.SQLITE_IOERR:
+        with suppress(OSError):
+            if shutil.disk_usage(Path(path).parent).free < _FULL:
+                return sqlite3.SQLITE_FULL
+    return code
 
 
 def damaged(path: str, how: str) -> StoreError:

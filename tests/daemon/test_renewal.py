@@ -116,6 +116,7 @@ async def until_state(site, state):
     await until(reached, state)
 
 
+@pytest.mark.e2e  # openssl makes the certificates
 async def test_a_renewed_client_certificate_is_used_without_a_reload(site, front, held):
     await front.use("one", trusts="one")
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
@@ -130,6 +131,7 @@ async def test_a_renewed_client_certificate_is_used_without_a_reload(site, front
     assert (await drive(site))["state"] == "online"
 
 
+@pytest.mark.e2e  # openssl makes the certificates
 async def test_a_renewed_ca_file_is_used_without_a_reload(site, front, held):
     await front.use("one")
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
@@ -143,6 +145,7 @@ async def test_a_renewed_ca_file_is_used_without_a_reload(site, front, held):
     await site.until_counts(done=2)
 
 
+@pytest.mark.e2e  # openssl makes the certificates
 async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
     await front.use("one", trusts="one")
     files = {"client_cert": held("client.pem", "one.crt"), "client_key": held("client.key", "one.key")}
@@ -168,6 +171,7 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
     assert await problem() is None
 
 
+@pytest.mark.e2e  # openssl makes the certificates
 async def test_a_reload_takes_up_a_renewed_certificate_at_once(site, front, held, monkeypatch):
     monkeypatch.setattr(renewal, "INTERVAL", 3600)
     await front.use("one")

@@ -159,6 +159,7 @@ def files(certificate: Path, tmp_path: Path) -> Path:
         ({"client_cert": "whole.pem", "client_key": "locked.key"}, "client_key", "it is locked with a password"),
     ],
 )
+@pytest.mark.e2e
 async def test_a_file_that_can_not_be_used(http_to, files, named, blamed, words):
     paths = {key: files / name for key, name in named.items()}
     for path in paths.values():
@@ -261,6 +262,7 @@ def test_a_redirect_brings_no_password_along():
         (("GET", "HEAD", "POST"), False, Scope.JOB),
     ],
 )
+@pytest.mark.e2e
 async def test_a_server_that_resets_each_connection_refuses_the_certificate(
     http_to, context, certificate, reset, with_certificate, scope
 ):

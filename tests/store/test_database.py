@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -204,6 +205,25 @@ def fill(path: str) -> None:
             file.write(bytes(4096))
 
 
+@pytest.mark.unix
+async def test_an_error_of_the_disk_is_not_taken_for_a_full_one(tmp_path, told):
+    """Beyond the limit of a file's size a write fails as on a broken disk."""
+    database = await Database.open(str(tmp_path / "syncd.db"), on_blocked=told, retry_delay=0.02)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (128 * 1024, before[1]))
+        write = asyncio.create_task(database.write(insert("a" * 1024 * 1024)))
+        await until(lambda: told)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await write
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await database.close()
+    assert "disk I/O error (SQLITE_IOERR" in told[0]
+    assert told[0].endswith(": the disk or its file system fails: see the log of the kernel")
+    assert told[1:] == [None]
+
+
 @pytest.mark.e2e
 @pytest.mark.unix
 async def test_a_disk_that_is_really_full(small_disk, told):
@@ -213,6 +233,7 @@ async def test_a_disk_that_is_really_full(small_disk, told):
         write = asyncio.create_task(database.write(insert("a")))
         await until(lambda: told)
         assert "full" in told[0] or "disk I/O" in told[0]
+        assert told[0].endswith(": make room on the disk")
         assert not write.done()
         (small_disk / "ballast").unlink()
         assert await write == "a"
