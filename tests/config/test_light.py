@@ -37,6 +37,7 @@ PLACES = [
 @pytest.fixture(params=["root", "user", "user without a runtime folder", "service"])
 def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLACE", "/somewhere")
+    monkeypatch.setenv("HOME", "/home/somebody")  # the path of a socket is short, that of tmp_path is not
     monkeypatch.setattr(paths, "_is_root", lambda: request.param == "root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path if request.param == "user" else tmp_path / "none"))
     if request.param == "service":
