@@ -92,6 +92,15 @@ def test_default_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 @pytest.mark.unix
+@pytest.mark.parametrize(("uid", "service"), [(0, "syncd"), (1000, None)])
+def test_root_alone_runs_the_daemon_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, uid: int, service: str | None
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    assert paths.system_service(None) == service
+
+
+@pytest.mark.unix
 def test_a_file_of_the_system_has_its_places_whoever_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
     monkeypatch.setattr(paths, "_is_root", lambda: False)
