@@ -4,10 +4,15 @@ import io
 import signal
 import sys
 
+import hypothesis
 import pytest
 import structlog
 
 from syncd import logs
+
+# On a busy machine an example may take any time. With CI set, the profile is Hypothesis' own for that.
+hypothesis.settings.register_profile("syncd", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("syncd")
 
 
 def pytest_configure(config):

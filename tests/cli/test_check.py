@@ -146,7 +146,6 @@ def test_a_store_that_can_not_be_used(found, config, closed_port, tmp_path):
     assert os.listdir(tmp_path / "state") == ["syncd.db"]
 
 
-@pytest.mark.e2e
 def test_a_server_that_says_yes_to_everything(found, config):
     class Portal(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -37,6 +37,7 @@ PLACES = [
 @pytest.fixture(params=["root", "user", "user without a runtime folder", "service"])
 def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLACE", "/somewhere")
+    monkeypatch.setenv("HOME", "/home/somebody")  # the path of a socket is short, that of tmp_path is not
     monkeypatch.setattr(paths, "_is_root", lambda: request.param == "root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path if request.param == "user" else tmp_path / "none"))
     if request.param == "service":
@@ -88,6 +89,15 @@ def test_default_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/one")
     assert paths.state_dir() == Path("/var/lib/one")
     assert paths.control_socket(None) == Path("/run/one/control.sock")
+
+
+@pytest.mark.unix
+@pytest.mark.parametrize(("uid", "service"), [(0, "syncd"), (1000, None)])
+def test_root_alone_runs_the_daemon_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, uid: int, service: str | None
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    assert paths.system_service(None) == service
 
 
 @pytest.mark.unix

@@ -10,6 +10,8 @@ import pytest
 
 from syncd.cli import cli
 
+pytestmark = pytest.mark.e2e
+
 SOURCE = Path(__file__).parents[2] / "packaging" / "share.py"
 
 
@@ -33,7 +35,6 @@ def commands(group: click.Group, path: str = "syncd"):
             yield from commands(command, f"{path} {name}")
 
 
-@pytest.mark.e2e
 def test_the_man_page_has_every_command_with_its_options(share: Path) -> None:
     page = (share / "man/man1/syncd.1").read_text()
     sections = {part.partition('"')[0]: part for part in page.split('.SS "')}

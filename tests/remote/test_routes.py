@@ -70,6 +70,7 @@ async def test_a_certificate_of_ones_own_needs_ca_file(http_to, secure, certific
     assert (await http_to(secure, ca_file=certificate).post("/image", BODY)).status == 200
 
 
+@pytest.mark.e2e
 async def test_a_certificate_for_another_name(http_to, secure, certificate):
     with pytest.raises(Transient, match=r"not trusted .*localhost.*; set url to a name that it is for"):
         await http_to(secure.replace("127.0.0.1", "localhost"), ca_file=certificate).post("/image", BODY)
@@ -99,12 +100,14 @@ def strict(context: ssl.SSLContext):
         thread.join()
 
 
+@pytest.mark.e2e
 async def test_a_server_that_asks_for_a_certificate(http_to, secure, context, certificate):
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(certificate)
     assert (await http_to(secure, ca_file=certificate, client_cert=certificate).post("/image", BODY)).status == 200
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_server_that_asks_for_a_certificate_and_gets_none(http_to, strict, context, certificate, newest):
     context.maximum_version = newest
@@ -113,6 +116,7 @@ async def test_a_server_that_asks_for_a_certificate_and_gets_none(http_to, stric
         await http_to(strict, ca_file=certificate).post("/image", BODY)
 
 
+@pytest.mark.e2e
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 async def test_a_server_of_yesterday(http_to, strict, context, certificate):
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -144,6 +148,7 @@ def files(certificate: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("named", "blamed", "words"),
     [

@@ -10,6 +10,8 @@ from tests.simulation.plan import draw
 from tests.simulation.run import run, shorten
 from tests.simulation.runner import ROOT, environment, run_all
 
+pytestmark = pytest.mark.e2e
+
 SCHEDULES = 350
 SIMULATION = [sys.executable, "-m", "tests.simulation"]
 
