@@ -102,7 +102,14 @@ def stock(daemon):
             image = samples.landscape(rng, tuple(tuple(int(part * rng.uniform(0.8, 1)) for part in end) for end in sky))
         image.save(daemon.inbox / f"IMG_{4201 + number}.jpg", quality=88)
     drawings = daemon.inbox.parent / "drawings"
-    for name, width in {"postcard": 60, "stamp": 36, "poster": 210, "wallpaper": 240, "mural": 230, "banner": 220}.items():
+    for name, width in {
+        "postcard": 60,
+        "stamp": 36,
+        "poster": 210,
+        "wallpaper": 240,
+        "mural": 230,
+        "banner": 220,
+    }.items():
         (drawings / f"{name}.txt").write_text(samples.ascii_art(samples.landscape(rng, SKIES[1]), width))
     daemon.until_counts(done=52, failed=4)
     daemon.ctl._ask("POST", "/v1/settings", {"bandwidth": "350KiB/s"})
