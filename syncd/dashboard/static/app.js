@@ -6,7 +6,7 @@ import { connect, live, on } from "./live.js";
 import { address, place } from "./route.js";
 import { switchButton } from "./switch.js";
 import { theme } from "./theme.js";
-import { h, icon, say, set } from "./ui/dom.js";
+import { h, icon, say, sayPath, set } from "./ui/dom.js";
 import { count } from "./ui/format.js";
 import { filesView } from "./views/files.js";
 import { galleryView } from "./views/gallery.js";
@@ -52,7 +52,7 @@ function follow() {
   const banner = document.getElementById("banner");
   const text = alarm(live);
   banner.hidden = !text;
-  say(banner, text);
+  sayPath(banner, text);
   document.body.classList.toggle("offline", live.connection === "lost" || live.connection === "locked");
 }
 

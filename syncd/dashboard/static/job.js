@@ -29,7 +29,7 @@ class JobDialog {
       icon("previous"),
     );
     this.next = h("button", { class: "turn next", "aria-label": "Next", onclick: () => this.go(1) }, icon("next"));
-    this.title = h("h1", { id: "job-title", tabindex: "-1", autofocus: true });
+    this.title = h("h1", { id: "job-title", tabindex: "-1", autofocus: true }, "Loading…");
     const close = h(
       "button",
       { class: "quiet close", "aria-label": "Close", onclick: () => this.element.close() },
@@ -200,7 +200,7 @@ class JobDialog {
         h("h2", {}, icon("server"), job.remote),
         h("span", { class: `state ${job.state}` }, stateWords(job)),
       ),
-      job.detail && h("p", { class: "reason" }, job.detail),
+      job.detail && h("p", { class: "reason" }, broken(job.detail)),
       hint && h("p", { class: "hint" }, hint),
       h(
         "dl",

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { chooseFiles } from "../dropping.js";
 import { live, on } from "../live.js";
-import { broken, h, icon, say } from "../ui/dom.js";
+import { h, icon, say, sayPath } from "../ui/dom.js";
 import { base, counted } from "../ui/format.js";
 import { attempt, toast } from "../ui/toast.js";
 import { folderWords, listed, remoteWords } from "../words.js";
@@ -82,7 +82,7 @@ class Row {
   tell({ tone, text, hint }) {
     this.element.dataset.tone = tone;
     say(this.state, text);
-    say(this.hint, hint);
+    sayPath(this.hint, hint);
     this.hint.hidden = !hint;
   }
 }
@@ -90,7 +90,7 @@ class Row {
 class FolderRow extends Row {
   constructor(folder) {
     super("folder", base(folder.path), folder.path);
-    this.note.append(...broken(folder.path));
+    sayPath(this.note, folder.path);
     this.folder = folder;
     const rescan = h(
       "button",
@@ -128,8 +128,7 @@ class RemoteRow extends Row {
 
   follow(remote) {
     this.tell(remoteWords(remote));
-    if (this.url !== remote.url) this.note.replaceChildren(...broken(remote.url));
-    this.url = remote.url;
+    sayPath(this.note, remote.url);
     say(this.facts, `${remote.type} API`);
   }
 }

@@ -41,7 +41,13 @@ export function say(element, text) {
   return element;
 }
 
-/** A path as text that a line may break after each separator, and so not within a name. */
+/** As say(), for a text with paths: a line may break after each separator, and so does not within a name. */
+export function sayPath(element, text) {
+  if (element.textContent !== text) element.replaceChildren(...broken(text));
+  return element;
+}
+
+/** The parts of a text with paths, with a place for a line to break after each separator. */
 export const broken = path =>
   path.split(/(?<=[/\\])/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
 

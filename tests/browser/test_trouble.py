@@ -1,0 +1,78 @@
+"""What the daemon tells about trouble stands on the page, in full."""
+
+import os
+
+import pytest
+from playwright.async_api import expect
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
+
+
+async def test_a_job_store_that_is_away_is_told_at_the_top(daemon, open_page, photo):
+    photo(daemon.inbox / "a.jpg")
+    daemon.start()
+    daemon.until_counts(done=2)
+    page = await open_page(at="files")
+    banner = page.locator("#banner")
+    await expect(page.get_by_role("list", name="Files").get_by_role("listitem")).to_have_count(1)
+    await expect(banner).to_be_hidden()
+    store, aside = daemon.state / "syncd.db", daemon.state / "aside.db"
+    os.rename(store, aside)
+    photo(daemon.inbox / "b.jpg", 1)
+    await expect(banner).to_contain_text("Nothing can be stored, so nothing is uploaded.")
+    await expect(banner).to_contain_text("The job store was deleted or replaced", ignore_case=True)
+    await expect(page.locator("#headline")).to_have_text("Uploads are blocked")
+    os.rename(aside, store)
+    await expect(banner).to_be_hidden()
+    await expect(page.locator("#headline")).to_have_text("Everything is uploaded")
+
+
+async def test_why_files_are_kept_is_told_in_full(daemon, open_page, photo, tmp_path):
+    """It is as long as a path and a sentence: nothing is cut off, and no word is broken."""
+    archive = tmp_path / "archive of what was uploaded"
+    daemon.settings["folders"][0] |= {"remote": "drive", "after_upload": {"move": str(archive)}}
+    daemon.start()
+    archive.rmdir()
+    photo(daemon.inbox / "a.jpg")
+    daemon.until_counts(done=1)
+    page = await open_page(width=360)
+    hint = page.locator(".places li .place-hint").first
+    await expect(hint).to_contain_text("1 uploaded but kept here (1: ")
+    detail = daemon.ctl.status()["folders"][0]["detail"]
+    assert len(detail) > 50
+    await expect(hint).to_have_text(detail + ".", ignore_case=True)
+    assert await hint.evaluate(CUT_OFF) is False
+    assert await hint.evaluate(BROKEN_WORDS) == []
+
+
+CUT_OFF = "element => element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight"
+# Words, or parts of a path, that stand on two lines though one line has room for them.
+BROKEN_WORDS = r"""element => {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const broken = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    for (const { 0: word, index } of node.textContent.matchAll(/[^\s/-]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      if (range.getClientRects().length > 1) broken.push(word);
+    }
+  }
+  return broken;
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 1300, 1440])
+async def test_a_path_breaks_between_its_parts(daemon, open_page, tmp_path, width):
+    folder = tmp_path / "photographs of the year" / "holidays by the sea" / "raw and developed" / "camera uploads"
+    folder.mkdir(parents=True)
+    daemon.settings["folders"].append({"path": str(folder), "remote": ["ascii", "drive"]})
+    daemon.start()
+    page = await open_page(width=width)
+    notes = page.locator(".places .place-note")
+    path = notes.filter(has_text="developed")
+    await expect(path).to_have_text(str(folder))
+    assert (await path.bounding_box())["height"] > 30, "it needs no second line"
+    for note in await notes.all():
+        assert await note.evaluate(BROKEN_WORDS) == []
+        assert await note.evaluate(CUT_OFF) is False
