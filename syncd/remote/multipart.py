@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from urllib.parse import quote
@@ -10,12 +12,13 @@ from urllib.parse import quote
 from syncd.config import destinations
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
+from syncd.core.errors import CutOff, Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
 from syncd.remote import cloud
 from syncd.remote.answers import Answer, not_an_api
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
+from syncd.remote.chunk_limit import ChunkLimit
 from syncd.remote.downloads import Plain
 from syncd.remote.http import Http
 from syncd.remote.presence import concerns_server
@@ -68,6 +71,7 @@ class MultipartRemote:
         self._files = StoredFiles(self._http, settings)
         self._clock = clock
         self._facts: dict[str, int] = {}
+        self._limit = ChunkLimit(self._facts, least=LEAST_CHUNK, most=settings.chunk_size, clock=time.monotonic)
 
     @property
     def identity(self) -> str:
@@ -79,7 +83,8 @@ class MultipartRemote:
         """What was learned, in bytes.
 
         ``refused``: the smallest chunk that was too large. ``direct_refused``: the smallest file that was too
-        large for one request; 0 where the server does not offer that.
+        large for one request; 0 where the server does not offer that. ``slow``: the largest request that is sent on a
+        line that was too slow for larger ones.
         """
         return dict(self._facts)
 
@@ -106,9 +111,10 @@ class MultipartRemote:
     @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
+        largest = min(self._settings.chunk_size, self._facts.get("slow", self._settings.chunk_size))
         if "refused" not in self._facts:
-            return self._settings.chunk_size
-        return min(self._settings.chunk_size, max(LEAST_CHUNK, self._facts["refused"] // 2))
+            return largest
+        return min(largest, max(LEAST_CHUNK, self._facts["refused"] // 2))
 
     def hasher(self) -> _Hasher:
         """Return a new hasher for one file."""
@@ -126,7 +132,8 @@ class MultipartRemote:
         self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
     ) -> Session | Stored:
         """Take up a task again, choose the one request for a small file, or create a task."""
-        if session is not None and session.token and session.count == chunks.count(content.size, session.chunk_size):
+        fits = session is not None and session.count == chunks.count(content.size, session.chunk_size)
+        if session is not None and session.token and fits and self._limit.allows(session.chunk_size):
             return await self._resume(session)
         if tries == 0 and not look_up and self._may_go_direct(content, source):
             return Session(token="", chunk_size=content.size, count=1, whole=True)
@@ -134,7 +141,7 @@ class MultipartRemote:
 
     def _may_go_direct(self, content: Content, source: Source) -> bool:
         limit = self._facts.get("direct_refused", LARGEST_DIRECT + 1)
-        fits = self._settings.direct == "auto" and content.size < limit
+        fits = self._settings.direct == "auto" and content.size < limit and self._limit.allows(content.size)
         return fits and not self._has_terms and _PLAIN_NAME.fullmatch(source.name) is not None
 
     @property
@@ -176,7 +183,7 @@ class MultipartRemote:
 
     async def _resume(self, session: Session) -> Session:
         """Ask what has arrived; where the server can't tell or can't be read, what was acknowledged counts."""
-        answer = await self._http.get(f"{self._settings.prefix}/resume/{quote(session.token, safe='')}")
+        answer = await self._get(f"resume/{quote(session.token, safe='')}")
         json = answer.json() if answer.ok else None
         if json is None:
             failure = self._http.failure(answer)
@@ -189,9 +196,14 @@ class MultipartRemote:
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
         """Send chunk ``index``, or the whole file."""
-        if session.whole:
-            return await self._send_whole(content, source)
         offset, length = chunks.span(index, content.size, session.chunk_size)
+        with self._limit.learning(length):
+            if session.whole:
+                return await self._send_whole(content, source)
+            return await self._send_chunk(session, index, (offset, length), source)
+
+    async def _send_chunk(self, session: Session, index: int, span: tuple[int, int], source: Source) -> Receipt:
+        offset, length = span
         read = self._reader(source, offset, length)
         chunk = _chunk_form(length, read)
         answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", chunk)
@@ -199,6 +211,8 @@ class MultipartRemote:
             return Receipt()
         if answer.status == 404:
             raise self._lost(answer)
+        if answer.status == 408:
+            raise CutOff(str(self._http.failure(answer)))
         if answer.too_large and length > LEAST_CHUNK:
             self._learn("refused", length)
             raise self._lost(answer)
@@ -232,9 +246,14 @@ class MultipartRemote:
             raise self._lost(answer)
         raise await self._not_understood(answer)
 
-    async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:  # noqa: ARG002 - the contract's
+    async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
         """Have the chunks put together. However that fails, the task may be gone, so it is begun again."""
-        answer = await self._post(f"complete/{quote(session.token, safe='')}")
+        try:
+            answer = await self._post(f"complete/{quote(session.token, safe='')}")
+        except Transient as failure:
+            if failure.scope is Scope.REMOTE:
+                raise
+            return await self._outcome(session, content, source, failure)
         json = answer.json() or {}
         if answer.status == 202 and not answer.is_page:
             return Pending(token=cloud.text(json.get("taskId")) or cloud.text(json.get("task_id")) or session.token)
@@ -245,19 +264,45 @@ class MultipartRemote:
             raise self._lost(answer)
         raise await self._not_understood(answer)
 
+    async def _outcome(
+        self, session: Session, content: Content, source: Source, failure: Transient
+    ) -> Stored | Pending:
+        """Find out what became of a *complete* without an answer, which may take longer than we wait.
+
+        *progress* tells. Else a task that is gone was completed or lost: whether the content is there, *create* tells.
+        """
+        progress = await self._get(f"progress/{quote(session.token, safe='')}")
+        json = progress.json() if progress.ok else None
+        if json is not None:
+            if cloud.progress(json) == "running" and not cloud.is_processing(json):
+                raise failure  # the request has not arrived
+            return await self._reached(json, progress, session.token, content)
+        if (await self._get(f"resume/{quote(session.token, safe='')}")).status != 404:
+            raise failure
+        found = await self._create(content, source)
+        if isinstance(found, Session):
+            raise SessionLost(failure.problem)
+        return replace(found, already=False)
+
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
         """Ask whether the chunks have been put together."""
-        answer = await self._http.get(f"{self._settings.prefix}/progress/{quote(pending.token, safe='')}")
+        answer = await self._get(f"progress/{quote(pending.token, safe='')}")
         if answer.status == 404:
             raise self._lost(answer)
         json = answer.json() if answer.ok else None
         if json is None:
             raise self._http.failure(answer)
+        return await self._reached(json, answer, pending.token, content)
+
+    async def _reached(
+        self, json: Mapping[str, object], answer: Answer, token: str, content: Content
+    ) -> Stored | Pending:
+        """Judge what *progress* tells."""
         state = cloud.progress(json)
         if state == "failed":
             raise SessionLost(": ".join(filter(None, ("the server failed to put the file together", answer.words()))))
         if state == "running":
-            return pending
+            return Pending(token=token)
         file = cloud.stored_file(json, enveloped=True) or cloud.cloud_file({**json, "id": json.get("file_id")})
         return await self._files.confirmed(file, answer, content) if file else Stored(ref="")
 
@@ -285,7 +330,7 @@ class MultipartRemote:
 
     async def _checked(self, path: str) -> Answer:
         """Ask for ``path``; raise what concerns the server as a whole."""
-        answer = await self._http.get(f"{self._settings.prefix}/{path}")
+        answer = await self._get(path)
         failure = self._http.failure(answer)
         if concerns_server(failure):
             raise failure
@@ -315,6 +360,9 @@ class MultipartRemote:
 
     async def _post(self, call: str, body: Body | None = None) -> Answer:
         return await self._http.post(f"{self._settings.prefix}/{call}", body)
+
+    async def _get(self, call: str) -> Answer:
+        return await self._http.get(f"{self._settings.prefix}/{call}")
 
     def _fields(self, content: Content) -> dict[str, str]:
         """Return what *create* and *direct* are both told about a file."""
