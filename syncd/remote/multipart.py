@@ -1,11 +1,9 @@
 """The client of the multipart API: create a task, send its chunks, have them put together; or all in one request."""
 
-import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from urllib.parse import quote
 
@@ -21,6 +19,7 @@ from syncd.remote.bodies import Body, Form, Upload, json_body
 from syncd.remote.chunk_limit import ChunkLimit
 from syncd.remote.downloads import Plain
 from syncd.remote.http import Http
+from syncd.remote.order import MultipartHasher, Order
 from syncd.remote.presence import concerns_server
 from syncd.remote.stored_files import StoredFiles
 from syncd.remote.terms import terms
@@ -36,29 +35,6 @@ _PLAIN_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]+')
 """Names that stand in a form's header without quoting, which every server reads in its own way."""
 
 
-class _Hasher:
-    """Computes the hash that the service knows a file by."""
-
-    def __init__(self, algorithm: str) -> None:
-        self._algorithm = algorithm
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if algorithm == "md5" else None
-        self._size = 0
-
-    def update(self, data: bytes) -> None:
-        """Take the next bytes."""
-        self._sha256.update(data)
-        if self._md5 is not None:
-            self._md5.update(data)
-        self._size += len(data)
-
-    def content(self) -> Content:
-        """Return the content, after the last bytes."""
-        named = self._md5 or self._sha256
-        key = f"{self._algorithm}:{named.hexdigest()}"
-        return Content(key=key, size=self._size, sha256=self._sha256.hexdigest())
-
-
 class MultipartRemote:
     """One server of the multipart API. ``clock`` gives seconds since the epoch."""
 
@@ -69,7 +45,7 @@ class MultipartRemote:
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._files = StoredFiles(self._http, settings)
-        self._clock = clock
+        self._order = Order(settings, clock)
         self._facts: dict[str, int] = {}
         self._limit = ChunkLimit(self._facts, least=LEAST_CHUNK, most=settings.chunk_size, clock=time.monotonic)
 
@@ -116,13 +92,13 @@ class MultipartRemote:
             return largest
         return min(largest, max(LEAST_CHUNK, self._facts["refused"] // 2))
 
-    def hasher(self) -> _Hasher:
+    def hasher(self) -> MultipartHasher:
         """Return a new hasher for one file."""
-        return _Hasher(self._settings.hash)
+        return MultipartHasher(self._settings.hash)
 
-    def hasher_of(self, key: str, ref: str) -> _Hasher:  # noqa: ARG002 - the contract's
+    def hasher_of(self, key: str, ref: str) -> MultipartHasher:  # noqa: ARG002 - the contract's
         """Return a hasher for the hash that the file was announced with."""
-        return _Hasher(key.partition(":")[0])
+        return MultipartHasher(key.partition(":")[0])
 
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:  # noqa: ARG002 - the contract's
         """Return the content that a record names."""
@@ -142,18 +118,11 @@ class MultipartRemote:
     def _may_go_direct(self, content: Content, source: Source) -> bool:
         limit = self._facts.get("direct_refused", LARGEST_DIRECT + 1)
         fits = self._settings.direct == "auto" and content.size < limit and self._limit.allows(content.size)
-        return fits and not self._has_terms and _PLAIN_NAME.fullmatch(source.name) is not None
-
-    @property
-    def _has_terms(self) -> bool:
-        """Whether a file is to be kept in another way than by default: servers heed that in *create* alone."""
-        settings = self._settings
-        pool = (settings.pool_id or "").replace("-", "").strip("0")
-        return bool(pool or settings.bundle_id or settings.expired_at or settings.encrypt_password)
+        return fits and self._order.is_plain and _PLAIN_NAME.fullmatch(source.name) is not None
 
     async def _create(self, content: Content, source: Source) -> Session | Stored:
         order = {
-            **self._fields(content),
+            **self._order.fields(content),
             "file_name": source.name,
             "file_size": content.size,
             "content_type": source.media_type,
@@ -234,7 +203,7 @@ class MultipartRemote:
     async def _send_whole(self, content: Content, source: Source) -> Receipt:
         read = self._reader(source, 0, source.size)
         upload = Upload(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
-        answer = await self._post("direct", Form(fields=self._fields(content), upload=upload))
+        answer = await self._post("direct", Form(fields=self._order.fields(content), upload=upload))
         file = cloud.stored_file(answer.json()) if answer.ok else None
         if file is not None:
             return Receipt(stored=await self._files.confirmed(file, answer, content))
@@ -363,25 +332,6 @@ class MultipartRemote:
 
     async def _get(self, call: str) -> Answer:
         return await self._http.get(f"{self._settings.prefix}/{call}")
-
-    def _fields(self, content: Content) -> dict[str, str]:
-        """Return what *create* and *direct* are both told about a file."""
-        settings = self._settings
-        fields = {"hash": content.key.partition(":")[2]}
-        if settings.pool_id is not None:
-            fields["pool_id"] = settings.pool_id
-        if settings.bundle_id is not None:
-            fields["bundle_id"] = settings.bundle_id
-        if settings.encrypt_password is not None:
-            fields["encrypt_password"] = settings.encrypt_password.get_secret_value()
-        if settings.expired_at is not None:
-            fields["expired_at"] = self._expiry(settings.expired_at)
-        return fields
-
-    def _expiry(self, when: timedelta | datetime) -> str:
-        if isinstance(when, timedelta):
-            when = datetime.fromtimestamp(self._clock(), UTC) + when
-        return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def _learn(self, fact: str, size: int) -> None:
         self._facts[fact] = min(size, self._facts.get(fact, size))
