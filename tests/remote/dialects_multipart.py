@@ -224,6 +224,7 @@ class Drive(Documented):
     largest_chunk = 6 * MIB
     forgets_incomplete = True
     forbidden_pool: str | None = None
+    derivative = DERIVATIVE
 
     def extend(self) -> None:
         self.processing = 0
@@ -269,7 +270,7 @@ class Drive(Documented):
         if request.match_info["file"] not in self.files:
             return web.Response(status=404)
         if request.query.get("original") != "true":
-            return web.Response(body=DERIVATIVE)
+            return web.Response(body=self.derivative)
         if self.processing:
             self.processing -= 1
             return refuse(400, message="being processed")

@@ -376,3 +376,13 @@ async def test_one_request_that_is_cut_off_costs_no_session(make, server):
         server[0].cut_over = None
         await remote.send(begun, 1, content, source)
     assert not remote.facts
+
+
+@only("Drive")
+@pytest.mark.parametrize("algorithm", ["md5"], indirect=True)
+async def test_a_derivative_of_the_same_length_is_no_other_content(make, server):
+    remote, source = make(), picture(20_000)
+    stored = await upload(remote, source)
+    server[0].derivative, server[0].processing = bytes(20_000), 1
+    found = await remote.confirm(stored.ref, content_of(remote, source.data), thorough=True)
+    assert (found.presence, found.reason) == (Presence.UNKNOWN, "the server answered 400: being processed")
