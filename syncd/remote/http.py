@@ -231,13 +231,14 @@ class Http:
         except FOREIGN as error:
             if payload is not None and payload.failure is not None:
                 raise payload.failure from None
-            unheard = trace.reused and not trace.answered and loop.time() - began < _CLOSING_TIME
+            lasted = loop.time() - began
+            unheard = trace.reused and not trace.answered and lasted < _CLOSING_TIME
             if may_repeat and unheard and isinstance(error, _CLOSING):
                 raise _ConnectionWasClosing from None
             if not trace.answered and isinstance(error, _CLOSING) and await self._refuses_certificate(url):
                 raise refused_certificate(url.host_port_subcomponent or "") from None
             trouble = translate(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout)
-            if payload is not None and trouble.scope is Scope.JOB and loop.time() - began >= CUT_OFF_AFTER:
+            if payload is not None and trouble.scope is Scope.JOB and lasted >= CUT_OFF_AFTER:
                 raise CutOff(trouble.problem, advice=trouble.advice) from None
             raise trouble from None
 
