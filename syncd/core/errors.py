@@ -56,6 +56,16 @@ class Transient(Failure):
         )
 
 
+class CutOff(Transient):
+    """A request was cut off after seconds, with its body under way: the server may limit the time of a request.
+
+    Fewer requests in flight, and then smaller ones, get through on a slow line.
+    """
+
+    def __init__(self, problem: str, *, advice: str = "") -> None:
+        super().__init__(problem, advice=advice, overload=True)
+
+
 class Unauthorized(Failure):
     """The server does not accept the token; nothing of this remote can go until that is mended."""
 

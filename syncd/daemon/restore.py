@@ -147,7 +147,7 @@ class _Restoring:
     def _is_there(self, spot: Spot, file: RecordedFile, copy: Copy) -> bool | None:
         remote = self._records.servers[copy.remote_id].remote
         try:
-            return spot.holds(file.size, remote.hasher_of(copy.key, copy.ref), copy.key)
+            return spot.holds(file.size, remote.hasher_of(copy.key, copy.ref), copy.key, copy.sha256)
         except (Failure, OSError):  # it can't be read, or not be in the form that was sent
             return False
 
@@ -185,7 +185,7 @@ class _Restoring:
         if part.error:
             raise part.error
         hasher = self._records.servers[copy.remote_id].remote.hasher_of(copy.key, copy.ref)
-        if not same or not await asyncio.to_thread(part.holds, copy.size, hasher, copy.key):
+        if not same or not await asyncio.to_thread(part.holds, copy.size, hasher, copy.key, copy.sha256):
             raise Permanent(f"the copy on {flight.remote} is not the file that was uploaded")
 
     def _fail_to_write(self, file: RecordedFile, error: OSError) -> None:

@@ -84,8 +84,8 @@ class Spot:
         """Let go of the directory."""
         os.close(self._fd)
 
-    def holds(self, size: int, hasher: Hasher, key: str) -> bool | None:
-        """Say whether the file that has the name is the one with this size and key; None if the name is free."""
+    def holds(self, size: int, hasher: Hasher, key: str, sha256: str | None = None) -> bool | None:
+        """Say whether the file of that name is the one with this size, key and SHA-256; None if the name is free."""
         try:
             fd = openat.open_file(self._fd, self._name)
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class Spot:
         except OSError:  # a symbolic link, a socket, or not to be read: whatever it is, it is not overwritten
             return False
         try:
-            return _is(fd, size, hasher, key)
+            return _is(fd, size, hasher, key, sha256)
         finally:
             os.close(fd)
 
@@ -143,19 +143,20 @@ class Part:
             self.error = error
         return self.error is None
 
-    def holds(self, size: int, hasher: Hasher, key: str) -> bool:
-        """Say whether what was written is the file with this size and key. Blocks."""
+    def holds(self, size: int, hasher: Hasher, key: str, sha256: str | None = None) -> bool:
+        """Say whether what was written is the file with this size, key and SHA-256. Blocks."""
         os.lseek(self.fd, 0, os.SEEK_SET)
-        return _is(self.fd, size, hasher, key)
+        return _is(self.fd, size, hasher, key, sha256)
 
 
-def _is(fd: int, size: int, hasher: Hasher, key: str) -> bool:
+def _is(fd: int, size: int, hasher: Hasher, key: str, sha256: str | None) -> bool:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or status.st_size != size:
         return False
     for data in _pieces(fd):
         hasher.update(data)
-    return hasher.content().key == key
+    content = hasher.content()
+    return content.key == key and sha256 in (None, content.sha256)
 
 
 def _pieces(fd: int) -> Iterator[bytes]:

@@ -166,6 +166,11 @@ def progress(json: Json) -> Literal["running", "failed", "done"]:
     return "done" if status in ("completed", "3") else "running"
 
 
+def is_processing(json: Json) -> bool:
+    """Say whether *progress* tells that the chunks are being put together."""
+    return text(json.get("status")).lower() in ("processing", "2")
+
+
 def text(value: object) -> str:
     """Return an identifier, which some servers give as a number; nothing for what can't be stored or put into a URL."""
     named = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from syncd.config.remotes import Remote as Settings
-from syncd.core.errors import Failure, Permanent, Scope, Transient
+from syncd.core.errors import CutOff, Failure, Permanent, Scope, Transient
 from syncd.core.secrets import Mask
 from syncd.remote import routes, tls
 from syncd.remote.answers import Answer, failure
@@ -31,6 +31,8 @@ LONGEST_ANSWER = 1024 * 1024
 MOST_REDIRECTS = 5
 CONNECT_TIMEOUT = 20.0
 """Seconds that one address of a server has to accept a connection."""
+CUT_OFF_AFTER = 3.0
+"""Seconds; a request with a body that is lost later than this may have been cut off by a limit of the server's."""
 KEEPALIVE = 4.0
 """Seconds that an idle connection is kept: some servers close theirs after 5."""
 UNSENT = 128 * 1024
@@ -229,12 +231,16 @@ class Http:
         except FOREIGN as error:
             if payload is not None and payload.failure is not None:
                 raise payload.failure from None
-            unheard = trace.reused and not trace.answered and loop.time() - began < _CLOSING_TIME
+            lasted = loop.time() - began
+            unheard = trace.reused and not trace.answered and lasted < _CLOSING_TIME
             if may_repeat and unheard and isinstance(error, _CLOSING):
                 raise _ConnectionWasClosing from None
             if not trace.answered and isinstance(error, _CLOSING) and await self._refuses_certificate(url):
                 raise refused_certificate(url.host_port_subcomponent or "") from None
-            raise translate(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout) from None
+            trouble = translate(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout)
+            if payload is not None and trouble.scope is Scope.JOB and lasted >= CUT_OFF_AFTER:
+                raise CutOff(trouble.problem, advice=trouble.advice) from None
+            raise trouble from None
 
     async def _refuses_certificate(self, url: URL) -> bool:
         """Say whether the server takes no connection with our certificate, whatever is asked.

@@ -1,23 +1,25 @@
 """The client of the multipart API: create a task, send its chunks, have them put together; or all in one request."""
 
-import hashlib
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from functools import cached_property
 from urllib.parse import quote
 
 from syncd.config import destinations
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
-from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
+from syncd.core.errors import CutOff, Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
 from syncd.remote import cloud
 from syncd.remote.answers import Answer, not_an_api
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import Body, Form, Upload, json_body
+from syncd.remote.chunk_limit import ChunkLimit
 from syncd.remote.downloads import Plain
 from syncd.remote.http import Http
+from syncd.remote.order import MultipartHasher, Order
 from syncd.remote.presence import concerns_server
 from syncd.remote.stored_files import StoredFiles
 from syncd.remote.terms import terms
@@ -33,29 +35,6 @@ _PLAIN_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]+')
 """Names that stand in a form's header without quoting, which every server reads in its own way."""
 
 
-class _Hasher:
-    """Computes the hash that the service knows a file by."""
-
-    def __init__(self, algorithm: str) -> None:
-        self._algorithm = algorithm
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if algorithm == "md5" else None
-        self._size = 0
-
-    def update(self, data: bytes) -> None:
-        """Take the next bytes."""
-        self._sha256.update(data)
-        if self._md5 is not None:
-            self._md5.update(data)
-        self._size += len(data)
-
-    def content(self) -> Content:
-        """Return the content, after the last bytes."""
-        named = self._md5 or self._sha256
-        key = f"{self._algorithm}:{named.hexdigest()}"
-        return Content(key=key, size=self._size, sha256=self._sha256.hexdigest())
-
-
 class MultipartRemote:
     """One server of the multipart API. ``clock`` gives seconds since the epoch."""
 
@@ -66,8 +45,9 @@ class MultipartRemote:
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._files = StoredFiles(self._http, settings)
-        self._clock = clock
+        self._order = Order(settings, clock)
         self._facts: dict[str, int] = {}
+        self._limit = ChunkLimit(self._facts, least=LEAST_CHUNK, most=settings.chunk_size, clock=time.monotonic)
 
     @property
     def identity(self) -> str:
@@ -79,7 +59,8 @@ class MultipartRemote:
         """What was learned, in bytes.
 
         ``refused``: the smallest chunk that was too large. ``direct_refused``: the smallest file that was too
-        large for one request; 0 where the server does not offer that.
+        large for one request; 0 where the server does not offer that. ``slow``: the largest request that is sent on a
+        line that was too slow for larger ones.
         """
         return dict(self._facts)
 
@@ -106,17 +87,18 @@ class MultipartRemote:
     @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
+        largest = min(self._settings.chunk_size, self._facts.get("slow", self._settings.chunk_size))
         if "refused" not in self._facts:
-            return self._settings.chunk_size
-        return min(self._settings.chunk_size, max(LEAST_CHUNK, self._facts["refused"] // 2))
+            return largest
+        return min(largest, max(LEAST_CHUNK, self._facts["refused"] // 2))
 
-    def hasher(self) -> _Hasher:
+    def hasher(self) -> MultipartHasher:
         """Return a new hasher for one file."""
-        return _Hasher(self._settings.hash)
+        return MultipartHasher(self._settings.hash)
 
-    def hasher_of(self, key: str, ref: str) -> _Hasher:  # noqa: ARG002 - the contract's
+    def hasher_of(self, key: str, ref: str) -> MultipartHasher:  # noqa: ARG002 - the contract's
         """Return a hasher for the hash that the file was announced with."""
-        return _Hasher(key.partition(":")[0])
+        return MultipartHasher(key.partition(":")[0])
 
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:  # noqa: ARG002 - the contract's
         """Return the content that a record names."""
@@ -126,7 +108,8 @@ class MultipartRemote:
         self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
     ) -> Session | Stored:
         """Take up a task again, choose the one request for a small file, or create a task."""
-        if session is not None and session.token and session.count == chunks.count(content.size, session.chunk_size):
+        fits = session is not None and session.count == chunks.count(content.size, session.chunk_size)
+        if session is not None and session.token and fits and self._limit.allows(session.chunk_size):
             return await self._resume(session)
         if tries == 0 and not look_up and self._may_go_direct(content, source):
             return Session(token="", chunk_size=content.size, count=1, whole=True)
@@ -134,19 +117,12 @@ class MultipartRemote:
 
     def _may_go_direct(self, content: Content, source: Source) -> bool:
         limit = self._facts.get("direct_refused", LARGEST_DIRECT + 1)
-        fits = self._settings.direct == "auto" and content.size < limit
-        return fits and not self._has_terms and _PLAIN_NAME.fullmatch(source.name) is not None
-
-    @property
-    def _has_terms(self) -> bool:
-        """Whether a file is to be kept in another way than by default: servers heed that in *create* alone."""
-        settings = self._settings
-        pool = (settings.pool_id or "").replace("-", "").strip("0")
-        return bool(pool or settings.bundle_id or settings.expired_at or settings.encrypt_password)
+        fits = self._settings.direct == "auto" and content.size < limit and self._limit.allows(content.size)
+        return fits and self._order.is_plain and _PLAIN_NAME.fullmatch(source.name) is not None
 
     async def _create(self, content: Content, source: Source) -> Session | Stored:
         order = {
-            **self._fields(content),
+            **self._order.fields(content),
             "file_name": source.name,
             "file_size": content.size,
             "content_type": source.media_type,
@@ -176,7 +152,7 @@ class MultipartRemote:
 
     async def _resume(self, session: Session) -> Session:
         """Ask what has arrived; where the server can't tell or can't be read, what was acknowledged counts."""
-        answer = await self._http.get(f"{self._settings.prefix}/resume/{quote(session.token, safe='')}")
+        answer = await self._get(f"resume/{quote(session.token, safe='')}")
         json = answer.json() if answer.ok else None
         if json is None:
             failure = self._http.failure(answer)
@@ -189,9 +165,14 @@ class MultipartRemote:
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
         """Send chunk ``index``, or the whole file."""
-        if session.whole:
-            return await self._send_whole(content, source)
         offset, length = chunks.span(index, content.size, session.chunk_size)
+        with self._limit.learning(length):
+            if session.whole:
+                return await self._send_whole(content, source)
+            return await self._send_chunk(session, index, (offset, length), source)
+
+    async def _send_chunk(self, session: Session, index: int, span: tuple[int, int], source: Source) -> Receipt:
+        offset, length = span
         read = self._reader(source, offset, length)
         chunk = _chunk_form(length, read)
         answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", chunk)
@@ -199,6 +180,8 @@ class MultipartRemote:
             return Receipt()
         if answer.status == 404:
             raise self._lost(answer)
+        if answer.status == 408:
+            raise CutOff(str(self._http.failure(answer)))
         if answer.too_large and length > LEAST_CHUNK:
             self._learn("refused", length)
             raise self._lost(answer)
@@ -220,7 +203,7 @@ class MultipartRemote:
     async def _send_whole(self, content: Content, source: Source) -> Receipt:
         read = self._reader(source, 0, source.size)
         upload = Upload(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
-        answer = await self._post("direct", Form(fields=self._fields(content), upload=upload))
+        answer = await self._post("direct", Form(fields=self._order.fields(content), upload=upload))
         file = cloud.stored_file(answer.json()) if answer.ok else None
         if file is not None:
             return Receipt(stored=await self._files.confirmed(file, answer, content))
@@ -232,9 +215,14 @@ class MultipartRemote:
             raise self._lost(answer)
         raise await self._not_understood(answer)
 
-    async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:  # noqa: ARG002 - the contract's
+    async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
         """Have the chunks put together. However that fails, the task may be gone, so it is begun again."""
-        answer = await self._post(f"complete/{quote(session.token, safe='')}")
+        try:
+            answer = await self._post(f"complete/{quote(session.token, safe='')}")
+        except Transient as failure:
+            if failure.scope is Scope.REMOTE:
+                raise
+            return await self._outcome(session, content, source, failure)
         json = answer.json() or {}
         if answer.status == 202 and not answer.is_page:
             return Pending(token=cloud.text(json.get("taskId")) or cloud.text(json.get("task_id")) or session.token)
@@ -245,19 +233,45 @@ class MultipartRemote:
             raise self._lost(answer)
         raise await self._not_understood(answer)
 
+    async def _outcome(
+        self, session: Session, content: Content, source: Source, failure: Transient
+    ) -> Stored | Pending:
+        """Find out what became of a *complete* without an answer, which may take longer than we wait.
+
+        *progress* tells. Else a task that is gone was completed or lost: whether the content is there, *create* tells.
+        """
+        progress = await self._get(f"progress/{quote(session.token, safe='')}")
+        json = progress.json() if progress.ok else None
+        if json is not None:
+            if cloud.progress(json) == "running" and not cloud.is_processing(json):
+                raise failure  # the request has not arrived
+            return await self._reached(json, progress, session.token, content)
+        if (await self._get(f"resume/{quote(session.token, safe='')}")).status != 404:
+            raise failure
+        found = await self._create(content, source)
+        if isinstance(found, Session):
+            raise SessionLost(failure.problem)
+        return replace(found, already=False)
+
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
         """Ask whether the chunks have been put together."""
-        answer = await self._http.get(f"{self._settings.prefix}/progress/{quote(pending.token, safe='')}")
+        answer = await self._get(f"progress/{quote(pending.token, safe='')}")
         if answer.status == 404:
             raise self._lost(answer)
         json = answer.json() if answer.ok else None
         if json is None:
             raise self._http.failure(answer)
+        return await self._reached(json, answer, pending.token, content)
+
+    async def _reached(
+        self, json: Mapping[str, object], answer: Answer, token: str, content: Content
+    ) -> Stored | Pending:
+        """Judge what *progress* tells."""
         state = cloud.progress(json)
         if state == "failed":
             raise SessionLost(": ".join(filter(None, ("the server failed to put the file together", answer.words()))))
         if state == "running":
-            return pending
+            return Pending(token=token)
         file = cloud.stored_file(json, enveloped=True) or cloud.cloud_file({**json, "id": json.get("file_id")})
         return await self._files.confirmed(file, answer, content) if file else Stored(ref="")
 
@@ -285,7 +299,7 @@ class MultipartRemote:
 
     async def _checked(self, path: str) -> Answer:
         """Ask for ``path``; raise what concerns the server as a whole."""
-        answer = await self._http.get(f"{self._settings.prefix}/{path}")
+        answer = await self._get(path)
         failure = self._http.failure(answer)
         if concerns_server(failure):
             raise failure
@@ -316,24 +330,8 @@ class MultipartRemote:
     async def _post(self, call: str, body: Body | None = None) -> Answer:
         return await self._http.post(f"{self._settings.prefix}/{call}", body)
 
-    def _fields(self, content: Content) -> dict[str, str]:
-        """Return what *create* and *direct* are both told about a file."""
-        settings = self._settings
-        fields = {"hash": content.key.partition(":")[2]}
-        if settings.pool_id is not None:
-            fields["pool_id"] = settings.pool_id
-        if settings.bundle_id is not None:
-            fields["bundle_id"] = settings.bundle_id
-        if settings.encrypt_password is not None:
-            fields["encrypt_password"] = settings.encrypt_password.get_secret_value()
-        if settings.expired_at is not None:
-            fields["expired_at"] = self._expiry(settings.expired_at)
-        return fields
-
-    def _expiry(self, when: timedelta | datetime) -> str:
-        if isinstance(when, timedelta):
-            when = datetime.fromtimestamp(self._clock(), UTC) + when
-        return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    async def _get(self, call: str) -> Answer:
+        return await self._http.get(f"{self._settings.prefix}/{call}")
 
     def _learn(self, fact: str, size: int) -> None:
         self._facts[fact] = min(size, self._facts.get(fact, size))

@@ -31,7 +31,8 @@ class Place:
 class Copy:
     """What one remote has of a file: ``key`` names the content, ``ref`` is how to ask for it, ``size`` is in bytes.
 
-    ``present`` says whether the file itself was there when last looked.
+    ``present`` says whether the file itself was there when last looked. ``sha256`` is that of its bytes, None where an
+    earlier version of syncd has uploaded it.
     """
 
     job_id: int
@@ -42,6 +43,7 @@ class Copy:
     key: str
     ref: str
     size: int
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +78,7 @@ _COPIES: Select[Any] = (
         files.c.path,
         files.c.present,
         func.coalesce(contents.c.size, jobs.c.size).label("size"),
+        contents.c.sha256,
     )
     .join_from(jobs, files)
     .outerjoin(contents, and_(contents.c.remote_id == jobs.c.remote_id, contents.c.key == jobs.c.key))
@@ -187,6 +190,7 @@ def _copy(row: Row[Any]) -> Copy:
         key=row.key,
         ref=row.ref,
         size=row.size,
+        sha256=row.sha256,
     )
 
 

@@ -136,3 +136,17 @@ def test_no_directory_stays_open(tree):
     with pytest.raises(OSError, match=r"Not a directory|symbolic"):
         tree.spot("a/link/x.jpg")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_same_key_is_not_enough_where_the_sha256_is_known(tree):
+    class Weak(Hasher):
+        def content(self):
+            return Content(key="md5:x", size=0, sha256=super().content().key)
+
+    spot = tree.spot("a.jpg")
+    with spot.part() as part:
+        assert part.write(DATA)
+        assert part.holds(len(DATA), Weak(), "md5:x", KEY)
+        assert part.holds(len(DATA), Weak(), "md5:x")
+        assert not part.holds(len(DATA), Weak(), "md5:x", "0" * 64)
+    spot.close()

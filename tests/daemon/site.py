@@ -14,7 +14,8 @@ from syncd.daemon.steering import DaemonSteering
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
 
-POOL = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
+POOL = "00000000-0000-0000-0000-000000000000"
+"""The default pool: only what goes there may go in one request."""
 PATIENCE = 30.0
 
 

@@ -69,8 +69,13 @@ CASES = list(cases())
 GROUPS = [CASES[start : start + AT_ONCE] for start in range(0, len(CASES), AT_ONCE)]
 
 
-def digest(case):
-    return (hashlib.md5 if case.upload.settings.get("hash") == "md5" else hashlib.sha256)(DATA).hexdigest()
+def data_of(name):
+    """Return what remote ``name`` gets: what another one has would be looked up first, not sent in one request."""
+    return DATA + name.encode()
+
+
+def digest(case, data):
+    return (hashlib.md5 if case.upload.settings.get("hash") == "md5" else hashlib.sha256)(data).hexdigest()
 
 
 def settings(base, group, urls):
@@ -83,7 +88,7 @@ def settings(base, group, urls):
             remotes[name] = {"type": case.upload.api, "url": urls[name], **api, **case.upload.settings}
             inbox = base / name
             inbox.mkdir()
-            (inbox / "a.txt").write_bytes(DATA)
+            (inbox / "a.txt").write_bytes(data_of(name))
             after = {"move": str(base / f"{name}-sent")} if action == "move" else action
             folders.append({"path": str(inbox), "remote": name, "watch": "poll", "settle": "0s", "after_upload": after})
     return {
@@ -101,8 +106,10 @@ async def outcomes(group, base):
         urls = {}
         for number, case in enumerate(group):
             for action in ACTIONS:
-                double = Double(DATA, digest(case), {"read": READS[case.read], **case.upload.answers})
-                urls[f"r{number}-{action}"] = await stack.enter_async_context(serving(double.app))
+                name = f"r{number}-{action}"
+                data = data_of(name)
+                double = Double(data, digest(case, data), {"read": READS[case.read], **case.upload.answers})
+                urls[name] = await stack.enter_async_context(serving(double.app))
         path = base / "config.yaml"
         path.write_text(yaml.safe_dump(settings(base, group, urls)))
         path.chmod(0o600)
@@ -121,8 +128,8 @@ async def outcomes(group, base):
         for action in ACTIONS:
             name = f"r{number}-{action}"
             here, sent = base / name / "a.txt", base / f"{name}-sent" / "a.txt"
-            assert not here.exists() or here.read_bytes() == DATA
-            assert not sent.exists() or sent.read_bytes() == DATA
+            assert not here.exists() or here.read_bytes() == data_of(name)
+            assert not sent.exists() or sent.read_bytes() == data_of(name)
             assert here.exists() or sent.exists() or action == "delete"
             found.append((case, action, states[name], "stays" if here.exists() else "goes"))
     return found

@@ -18,7 +18,7 @@ import yaml
 from syncd.control.client import ControlClient, NotRunning
 from syncd.control.steering import JobQuery
 
-POOL = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
+POOL = "00000000-0000-0000-0000-000000000000"
 PATIENCE = 120.0
 
 

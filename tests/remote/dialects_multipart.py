@@ -4,6 +4,7 @@
 their text names.
 """
 
+import asyncio
 import hashlib
 import itertools
 from collections.abc import Mapping
@@ -57,6 +58,10 @@ class Documented:
 
     asks_for_token = True
     largest_chunk: int | None = None
+    cut_over: int | None = None
+    """Bytes of a request for which the line is too slow: the server ends a longer one half-way."""
+    never_answers_complete = False
+    """It does what *complete* asks, after the time that the client waits."""
     status_of_query: int | None = None
     """What a query that it does not know gets."""
     forgets_incomplete = False
@@ -115,6 +120,7 @@ class Documented:
 
     async def chunk(self, request: web.Request) -> web.StreamResponse:
         task, index = self.tasks.get(request.match_info["task"]), int(request.match_info["index"])
+        await self.keep_to_the_time(request)
         data = (await form_of(request))["chunk"]
         if task is None:
             return self.chunk_of_nothing()
@@ -123,6 +129,13 @@ class Documented:
         if not 0 <= index < task.count:
             return refuse(400, error="index out of range")
         return self.take(task, index, data)
+
+    async def keep_to_the_time(self, request: web.Request) -> None:
+        """End a request that takes too long."""
+        if self.cut_over is not None and (request.content_length or 0) > self.cut_over + 1024:
+            await request.content.readany()
+            assert request.transport
+            request.transport.abort()
 
     def take(self, task: Task, index: int, data: bytes) -> web.Response:
         """Keep a chunk, and answer."""
@@ -143,9 +156,12 @@ class Documented:
                 del self.tasks[name]
             return refuse(400, code="CHUNK_MISSING", error="upload is incomplete")
         del self.tasks[name]
-        return self.completed(self.store(task.data, task.order))
+        answer = self.completed(name, self.store(task.data, task.order))
+        if self.never_answers_complete:
+            await asyncio.Event().wait()
+        return answer
 
-    def completed(self, file: str) -> web.Response:
+    def completed(self, name: str, file: str) -> web.Response:
         """Answer that the chunks are put together."""
         return web.json_response(self.cloud_file(file))
 
@@ -208,6 +224,7 @@ class Drive(Documented):
     largest_chunk = 6 * MIB
     forgets_incomplete = True
     forbidden_pool: str | None = None
+    derivative = DERIVATIVE
 
     def extend(self) -> None:
         self.processing = 0
@@ -243,6 +260,7 @@ class Drive(Documented):
         return web.json_response([{"task_id": name} for name in self.tasks])
 
     async def direct(self, request: web.Request) -> web.StreamResponse:
+        await self.keep_to_the_time(request)
         form = await form_of(request)
         names = {"poolId": "pool_id", "bundleId": "bundle_id", "expiredAt": "expired_at"}
         order = {name: form[told].decode() for told, name in names.items() if told in form}
@@ -252,7 +270,7 @@ class Drive(Documented):
         if request.match_info["file"] not in self.files:
             return web.Response(status=404)
         if request.query.get("original") != "true":
-            return web.Response(body=DERIVATIVE)
+            return web.Response(body=self.derivative)
         if self.processing:
             self.processing -= 1
             return refuse(400, message="being processed")
@@ -267,10 +285,10 @@ class DriveOfSpring(Drive):
         self.pending: dict[str, list[dict[str, Any]]] = {}
         self.add("GET", "progress/{task}", self.progress)
 
-    def completed(self, file: str) -> web.Response:
-        states = [{"status": 1}, {"status": 2}, {"status": 3, "file": self.cloud_file(file)}]
-        self.pending["p-1"] = states
-        return web.json_response({"taskId": "p-1", "status": "processing"}, status=202)
+    def completed(self, name: str, file: str) -> web.Response:
+        states = [{"status": 2}, {"status": "Processing"}, {"status": 3, "file": self.cloud_file(file)}]
+        self.pending[name] = states
+        return web.json_response({"taskId": name, "status": "processing"}, status=202)
 
     async def progress(self, request: web.Request) -> web.StreamResponse:
         states = self.pending.get(request.match_info["task"])
@@ -331,6 +349,7 @@ class DysonFS(Documented):
         return web.json_response({"tasks": list(self.tasks)})
 
     async def direct(self, request: web.Request) -> web.StreamResponse:
+        await self.keep_to_the_time(request)
         form = await form_of(request)
         return web.json_response(self.cloud_file(self.store(form["file"], {"hash": ""})))
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import Failure, Permanent, SessionLost, Unauthorized
-from syncd.core.model import Presence, Proof, Session, Stored
-from tests.remote.dialects_multipart import DIALECTS, MIB, Documented
+from syncd.core.errors import CutOff, Failure, Permanent, SessionLost, Transient, Unauthorized
+from syncd.core.model import Pending, Presence, Proof, Session, Stored
+from syncd.remote import chunk_limit, http
+from tests.remote.dialects_multipart import DIALECTS, MIB, Documented, Drive
 from tests.remote.helpers import TOKEN, Memory, Meter, content_of, serving, upload
 
 CHUNK = 4096
@@ -271,3 +272,117 @@ async def test_the_md5_of_a_part_proves_nothing_of_the_middle(make, server):
         assert stored.proof < Proof.HASH
         assert server[0].files[stored.ref].data == data
     assert len(server[0].files) == 2
+
+
+@only("documented", "Drive, spring 2026", "409 for chunks")
+async def test_a_complete_that_takes_longer_than_we_wait(make, server):
+    """Whether it succeeded, *progress* tells, or *create*, which finds the file by its hash."""
+    dialect = server[0]
+    dialect.never_answers_complete = True
+    remote, source = make(timeout=1.5), picture(20_000)
+    stored = await upload(remote, source)
+    assert list(dialect.files) == [stored.ref]
+    assert not stored.already
+
+
+@only("Drive", "DysonFS")
+async def test_a_complete_without_an_answer_where_nothing_tells(make, server, algorithm):
+    dialect = server[0]
+    dialect.never_answers_complete = True
+    remote, source = make(timeout=1.5), picture(20_000)
+    if isinstance(dialect, Drive) and algorithm == "md5":
+        assert (await upload(remote, source)).ref in dialect.files
+    else:
+        with pytest.raises(SessionLost, match="let nothing move"):
+            await upload(remote, source)
+
+
+@pytest.mark.parametrize("status", ["InProgress", 1, "Pending"])
+async def test_a_complete_that_did_not_arrive_is_tried_again(remote_to, answers, status):
+    url = "http://host.test/api/files/upload"
+    answers("POST", f"{url}/complete/t-1", exception=TimeoutError())
+    answers("GET", f"{url}/progress/t-1", payload={"status": status})
+    remote, source = remote_to("multipart", "http://host.test"), picture(100)
+    with pytest.raises(Transient, match="let nothing move"):
+        await remote.finish(Session(token="t-1", chunk_size=100, count=1), content_of(remote, source.data), source)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """A line that is slow, and has no time for it."""
+    monkeypatch.setattr(http, "CUT_OFF_AFTER", 0.0)
+    monkeypatch.setattr(chunk_limit, "QUICK", 0.0)
+
+
+async def attempt(remote: Any, source: Memory, kept: list[Session], tries: int) -> Stored:
+    """Upload with the session in ``kept``, if there is one; leave there what the next attempt goes on with."""
+    content = content_of(remote, source.data)
+    begun = await remote.begin(content, source, kept.pop() if kept else None, tries=tries)
+    if isinstance(begun, Stored):
+        return begun
+    if not begun.whole:
+        kept.append(begun)
+    for index in begun.received.missing(begun.count):
+        if stored := (await remote.send(begun, index, content, source)).stored:
+            return stored
+        begun.received.add(index)
+    result = await remote.finish(begun, content, source)
+    while isinstance(result, Pending):
+        result = await remote.poll(result, content)
+    return result
+
+
+async def patient(remote: Any, source: Memory, *, most: int = 12) -> Stored:
+    """Try again as the engine does, with fewer requests in flight each time."""
+    kept: list[Session] = []
+    for tries in range(most):
+        try:
+            return await attempt(remote, source, kept, tries)
+        except CutOff:
+            pass
+        except SessionLost:
+            kept.clear()
+    raise AssertionError("it never gets through")
+
+
+def test_one_that_is_cut_off_asks_for_fewer_requests_in_flight():
+    assert CutOff("lost").overload
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("direct", ["auto", "never"])
+async def test_a_server_that_ends_long_requests_gets_smaller_ones(make, server, direct):
+    dialect = server[0]
+    dialect.cut_over = 200_000
+    remote, source = make(chunk_size=MIB, direct=direct), picture(3 * MIB)
+    stored = await patient(remote, source)
+    assert dialect.files[stored.ref].data == source.data
+    assert 64 * 1024 <= remote.facts["slow"] <= 200_000
+    before = len(dialect.calls)
+    await patient(remote, picture(3 * MIB + 1), most=2)  # the next file has none of that trouble
+    assert "create" in dialect.calls[before:]
+
+
+@only("documented")
+@pytest.mark.usefixtures("at_once")
+async def test_one_request_that_is_cut_off_costs_no_session(make, server):
+    remote, source = make(chunk_size=MIB), picture(3 * MIB)
+    content = content_of(remote, source.data)
+    begun = await remote.begin(content, source, None, tries=0)
+    for _ in range(5):
+        server[0].cut_over = 1000
+        with pytest.raises(CutOff):
+            await remote.send(begun, 0, content, source)
+        server[0].cut_over = None
+        await remote.send(begun, 1, content, source)
+    assert not remote.facts
+
+
+@only("Drive")
+@pytest.mark.parametrize("algorithm", ["md5"], indirect=True)
+async def test_a_derivative_of_the_same_length_is_no_other_content(make, server):
+    remote, source = make(), picture(20_000)
+    stored = await upload(remote, source)
+    server[0].derivative, server[0].processing = bytes(20_000), 1
+    found = await remote.confirm(stored.ref, content_of(remote, source.data), thorough=True)
+    assert (found.presence, found.reason) == (Presence.UNKNOWN, "the server answered 400: being processed")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from syncd.core.errors import FileChanged, Permanent, Scope, Transient
+from syncd.core.errors import CutOff, FileChanged, Permanent, Scope, Transient
+from syncd.remote import http as http_module
 from syncd.remote.bodies import PIECE, Block, Form, Upload, json_body
 from syncd.remote.http import LONGEST_ANSWER
 from tests.remote.helpers import TOKEN, Meter, read_head, read_request, reply, reset, serving
@@ -116,8 +117,32 @@ async def test_a_reset_in_the_middle_of_the_body(http_to, rogue):
         reset(writer)
 
     server = await rogue(handle)
-    with pytest.raises(Transient, match=RESET):
+    with pytest.raises(Transient, match=RESET) as caught:
         await http_to(server.url).post("/image", block(8 * MIB))
+    assert not isinstance(caught.value, CutOff)
+
+
+@pytest.mark.parametrize("body", [block(8 * MIB), None])
+async def test_a_body_that_is_cut_off_after_seconds(http_to, rogue, monkeypatch, body):
+    """Then the server may limit the time of a request; one without a body can't become smaller."""
+    monkeypatch.setattr(http_module, "CUT_OFF_AFTER", 0.0)
+
+    async def handle(it, reader, writer):
+        await read_head(reader)
+        reset(writer)
+
+    server = await rogue(handle)
+    with pytest.raises(Transient, match="connection") as caught:
+        await http_to(server.url).post("/image", body)
+    assert isinstance(caught.value, CutOff) is (body is not None)
+    assert caught.value.overload is (body is not None)
+
+
+async def test_who_is_not_there_has_cut_off_nothing(http_to, unused_tcp_port, monkeypatch):
+    monkeypatch.setattr(http_module, "CUT_OFF_AFTER", 0.0)
+    with pytest.raises(Transient) as caught:
+        await http_to(f"http://127.0.0.1:{unused_tcp_port}").post("/image", block(10))
+    assert not isinstance(caught.value, CutOff)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
+from syncd.core.errors import CutOff, Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Pending, Proof, Receipt, Session, Stored
 from tests.remote.helpers import POOL, Memory, content_of, read_request, reply
 
@@ -166,6 +166,7 @@ async def test_a_task_id_is_quoted(make, answers):
     [
         ({"status": 404}, SessionLost),
         ({"status": 400, "payload": {"message": "index out of range"}}, Permanent),
+        ({"status": 408}, CutOff),
         ({"status": 409, "body": "<html>", "content_type": "text/html"}, Permanent),
         ({"status": 401}, Unauthorized),
         ({"status": 500}, Transient),
@@ -337,6 +338,15 @@ async def test_what_is_kept_in_another_way_goes_in_chunks(make, answers, name):
     """Servers heed that in *create* alone."""
     answers("POST", f"{UP}/create", payload=agreed())
     assert await begin(make(direct="auto", **{name: TELLING[name]})) == session()
+
+
+async def test_what_is_too_large_for_a_slow_line_goes_in_chunks(make, answers):
+    remote = make(direct="auto")
+    remote.recall({"slow": len(DATA)})
+    assert await begin(remote) == DIRECT
+    remote.recall({"slow": len(DATA) - 1})
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(remote) == session()
 
 
 async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answers):

@@ -166,7 +166,7 @@ def settings(
             "type": "multipart",
             "url": "http://localhost:1001",
             "token": TOKEN,
-            "pool_id": "00000000-0000-0000-0000-000000000001",
+            "pool_id": "00000000-0000-0000-0000-000000000000",
             "hash": plan.hash,
             "chunk_size": plan.multipart_chunk,
             "direct": "auto" if plan.direct else "never",
