@@ -296,8 +296,9 @@ class ImageRemote:
 
     async def send_in_vain(self, size: int) -> None:
         """Send a chunk of an image that was never registered."""
-        body = json_body({"id": 0, "size": size, "data": characters(size)})
-        await send_in_vain(self._http, f"/image/{_NOWHERE}/chunks", body)
+        bodies = [json_body({"id": 0, "size": length, "data": characters(length)}) for length in (size, LEAST_CHUNK)]
+        small = bodies[1] if size > LEAST_CHUNK else None
+        await send_in_vain(self._http, f"/image/{_NOWHERE}/chunks", bodies[0], small=small)
 
     async def close(self) -> None:
         """Let go of all connections."""

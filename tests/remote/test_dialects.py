@@ -14,7 +14,7 @@ import pytest
 
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import Failure, NotStored, Permanent, SessionLost, Transient
+from syncd.core.errors import Failure, NotStored, Permanent, Transient
 from syncd.core.limits import Fixed
 from syncd.core.model import Content, Presence, Proof, Session, Stored
 from syncd.core.retry import Policy
