@@ -25,6 +25,7 @@ from syncd.remote.vain import characters, send_in_vain
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
 _NOWHERE = "0" * 64
+_REGISTERED = "the image was registered before, perhaps with chunks of another size, and can't be completed"
 _DIFFERENT = "the server holds different content under this hash, and it can't be replaced"
 
 
@@ -198,9 +199,9 @@ class ImageRemote:
         if copy is Copy.WHOLE:
             return Receipt(stored=_stored(content, Proof.BYTES))
         if copy in (Copy.OTHER, Copy.LONGER):
-            raise Permanent(f"{_DIFFERENT} ({refusal})")
+            raise Permanent(_DIFFERENT)
         if session.doubtful:
-            raise Permanent(f"{refusal}; the image was registered before, perhaps with chunks of another size")
+            raise Permanent(f"{_REGISTERED} ({refusal})")
         raise self._too_large(answer, length) if length > self._taken else refusal
 
     async def _has_before_upload(self, content: Content) -> Copy:

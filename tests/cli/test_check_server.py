@@ -35,7 +35,8 @@ async def test_a_server_that_cuts_off_large_bodies(chunk_size):
 @pytest.mark.parametrize(("dialect", "chunk_size"), [(Omp, 8192), (Ableton, 49152), (OmpFinex, 49152)])
 async def test_a_server_that_takes_the_chunks(dialect, chunk_size):
     seen = await found(dialect().app, chunk_size=chunk_size)
-    assert {where: finding.level for where, finding in seen.items()} == dict.fromkeys(["server", "clock", "speed"], "ok")
+    levels = {where: finding.level for where, finding in seen.items()}
+    assert levels == dict.fromkeys(["server", "clock", "speed"], "ok")
 
 
 async def test_a_server_that_takes_no_chunk_at_all():

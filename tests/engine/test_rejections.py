@@ -10,7 +10,7 @@ from tests.engine.fakes import Bench, FakeRemote
 from tests.engine.test_lane import in_simulation
 
 PAGE = Transient("host answered with an HTML page", scope=Scope.REMOTE, unconfirmed=True)
-DEADLINE = 3600.0
+DEADLINE = 120.0
 """Simulated seconds."""
 REJECTED = Permanent("host answered 400: Bad Request")
 
@@ -97,7 +97,7 @@ async def test_a_rejection_on_a_new_session_is_final_and_drops_it(tmp_path):
 async def test_giving_up_drops_the_session_so_that_a_retry_begins_a_new_one(tmp_path):
     """A server that has forgotten a session and calls that an error of its own."""
     data = os.urandom(5000)
-    async with Bench(tmp_path, Forgetful()) as bench, asyncio.timeout(DEADLINE):
+    async with Bench(tmp_path, Forgetful()) as bench, asyncio.timeout(100 * DEADLINE):
         bench.remote.fail = lambda call, *about: Transient("500") if call == "send" else None
         key = await remember(bench, data)
         await bench.drop("a.jpg", data)
