@@ -296,3 +296,17 @@ async def test_operation(bench: Bench, dialect: str, operation: Callable[[Bench]
             await operation(bench)
     else:
         await operation(bench)
+
+
+def table() -> list[str]:
+    """Return the table dialect × operation as docs/servers.md has it."""
+    lines = [f"| Operation | {' | '.join(DIALECTS)} |", "|---" * (len(DIALECTS) + 1) + "|"]
+    for operation in OPERATIONS:
+        cells = ["no" if (name, operation.__name__) in LIMITS else "yes" for name in DIALECTS]
+        lines.append(f"| {operation.__doc__} | {' | '.join(cells)} |")
+    return lines
+
+
+def test_the_document_has_the_table() -> None:
+    written = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert written == table()
