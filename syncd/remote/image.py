@@ -26,7 +26,13 @@ LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
 _NOWHERE = "0" * 64
 _REGISTERED = "the image was registered before, perhaps with chunks of another size, and can't be completed"
-_DIFFERENT = "the server holds different content under this hash, and it can't be replaced"
+
+
+class _Different(Permanent):
+    """The server has other bytes as this image."""
+
+    def __init__(self) -> None:
+        super().__init__("the server holds different content under this hash, and it can't be replaced")
 
 
 class ImageRemote:
@@ -137,6 +143,8 @@ class ImageRemote:
         """Find out by a chunk whether a 400 to a registration says that the image is registered; raise it if not."""
         try:
             receipt = await self.send(session, 0, content, source)
+        except _Different:
+            raise
         except (SessionLost, Permanent):
             raise refusal from None
         return receipt.stored or replace(session, received=ChunkSet([0]))
@@ -199,7 +207,7 @@ class ImageRemote:
         if copy is Copy.WHOLE:
             return Receipt(stored=_stored(content, Proof.BYTES))
         if copy in (Copy.OTHER, Copy.LONGER):
-            raise Permanent(_DIFFERENT)
+            raise _Different
         if session.doubtful:
             raise Permanent(f"{_REGISTERED} ({refusal})")
         raise self._too_large(answer, length) if length > self._taken else refusal
@@ -234,7 +242,7 @@ class ImageRemote:
         if copy is Copy.WHOLE:
             return _stored(content, Proof.BYTES)
         if copy in (Copy.OTHER, Copy.LONGER):
-            raise Permanent(_DIFFERENT)
+            raise _Different
         if copy is Copy.ENDLESS:
             raise Transient("the server's copy of the image goes on beyond its end")
         raise SessionLost("the server took all chunks, but its copy of the image is not whole")

@@ -299,7 +299,7 @@ async def test_operation(bench: Bench, dialect: str, operation: Callable[[Bench]
 
 
 def table() -> list[str]:
-    """Return the table dialect × operation as docs/servers.md has it."""
+    """Return the table of dialects and operations as docs/servers.md has it."""
     lines = [f"| Operation | {' | '.join(DIALECTS)} |", "|---" * (len(DIALECTS) + 1) + "|"]
     for operation in OPERATIONS:
         cells = ["no" if (name, operation.__name__) in LIMITS else "yes" for name in DIALECTS]

@@ -88,6 +88,14 @@ async def test_a_registration_that_is_refused_as_is_the_chunk(make, answers, sta
         await begin(make())
 
 
+async def test_a_registration_refused_with_400_for_different_content(make, answers, honest):
+    answers("POST", f"{URL}/image", status=400, payload={"error": {"Sha256": "exist_in_db=images"}})
+    answers("GET", f"{URL}/image/{KEY}", body=DATA[::-1], content_type="text/plain", repeat=True)
+    answers("POST", f"{URL}/image/{KEY}/chunks", status=400)
+    with pytest.raises(Permanent, match="holds different content under this hash"):
+        await begin(make())
+
+
 async def test_a_download_that_fails_for_the_server_as_a_whole_is_no_answer(make, answers):
     answers("POST", f"{URL}/image", status=409)
     answers("GET", f"{URL}/image/{KEY}", status=503)
