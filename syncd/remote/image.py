@@ -234,7 +234,7 @@ class ImageRemote:
             return _stored(content, Proof.NONE if session.doubtful else Proof.SIZE)
         try:
             copy = await self._compare(content)
-        except (Transient, Permanent) as failure:
+        except Transient as failure:
             if presence.concerns_server(failure):
                 raise
             problem = f"the server took all chunks, but its copy can't be compared: {failure.problem}"
@@ -316,10 +316,11 @@ class ImageRemote:
     async def _compare(self, content: Content) -> Copy:
         comparison = _comparison(content)
         answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
-        if answer.status == 404:
-            return Copy.PART
         if answer.status != 200:
-            raise self._http.failure(answer)
+            failure = self._http.failure(answer)
+            if answer.status == 404 or (answer.status == 400 and isinstance(failure, Permanent)):
+                return Copy.PART
+            raise failure
         copy = comparison.result()
         if copy is not Copy.WHOLE:
             await self._is_honest()  # what came may be anything, from somebody who says yes to everything

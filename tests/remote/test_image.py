@@ -262,6 +262,8 @@ async def test_the_end_without_a_comparison(make, answers, verify, doubtful):
         ({"body": DATA[:-1]}, SessionLost),
         ({"body": b"", "headers": {"Content-Length": "7"}}, SessionLost),
         ({"status": 404}, SessionLost),
+        ({"status": 400}, SessionLost),
+        ({"status": 403}, Permanent),
         ({"body": DATA[::-1]}, Permanent),
         ({"body": DATA[:400].ljust(len(DATA), b"\0")}, SessionLost),
         ({"body": DATA + b"!", "headers": {"Content-Length": str(len(DATA) + 1)}}, Permanent),
