@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from syncd.remote.base import Remote
 from syncd.remote.http import Http
 from syncd.remote.make import make_remote
 from syncd.remote.routes import environment_proxy
-from syncd.remote.vain import Taken
+from syncd.remote.vain import ChunkTooLarge, Taken
 
 Settings = ImageRemote | MultipartRemote
 
@@ -47,18 +47,26 @@ async def check_server(
 
     ``bandwidth`` is the limit that holds now in bytes a second, None for none.
     """
-    remote = make_remote(name, settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+    remote = _remote(name, settings)
     try:
         yield await check_reach(name, settings, remote, sandbox)
         if finding := await check_clock(name, settings, time.time):
             yield finding
         most = min(MOST, settings.chunk_size)
+        if isinstance(settings, ImageRemote) and (bandwidth is None or bandwidth >= most):
+            most, finding = await check_chunk_size(name, remote, most)
+            if finding:
+                yield finding
         yield await check_speed(name, remote, most=most, bandwidth=bandwidth, timer=time.monotonic)
     except Failure as error:
         what = words.clean(error.problem)
         yield Finding(level="error", where=_where(name, settings), what=what, advice=_what_to_do(error, settings))
     finally:
         await remote.close()
+
+
+def _remote(name: str, settings: Settings) -> Remote:
+    return make_remote(name, settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
 
 
 def _where(name: str, settings: Settings) -> str:
@@ -72,7 +80,7 @@ async def check_reach(name: str, settings: Settings, remote: Remote, sandbox: Sa
     milliseconds = (time.monotonic() - started) * 1000
     proxy = _proxy(settings)
     way = f" through the proxy {proxy}" if proxy else ""
-    token = "" if settings.token is None else await _word_on_token(name, settings)
+    token = "" if settings.token is None else await _token_note(name, settings, remote)
     what = f"answers in {milliseconds:.0f} ms{way}{token}"
     if proxy and settings.proxy is None and sandbox is not None and not sandbox.has_proxy:
         advice = (
@@ -83,19 +91,66 @@ async def check_reach(name: str, settings: Settings, remote: Remote, sandbox: Sa
     return Finding(level="ok", where=_where(name, settings), what=what)
 
 
-async def _word_on_token(name: str, settings: Settings) -> str:
-    """Say whether a server that has answered takes the token: sure is only what it refuses without one."""
-    without = settings.model_copy(update={"token": None})
-    remote = make_remote(name, without, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+async def _token_note(name: str, settings: Settings, remote: Remote) -> str:
+    """Say whether the server takes the token, after ``remote.check()`` has passed. Raises ``Unauthorized`` if not.
+
+    Only a request that is refused without a token shows that it takes the one that it is given.
+    """
+    bare = _remote(name, settings.model_copy(update={"token": None}))
     try:
-        await remote.check()
-    except Unauthorized:
-        return " and takes the token"
-    except Failure:
-        return "; whether it takes the token is not known"
+        if await _fails(bare.check(), Unauthorized, Permanent):
+            return " and takes the token"
+        if await _fails(bare.send_in_vain(LEAST), Unauthorized):
+            await _raise_only(remote.send_in_vain(LEAST), Unauthorized)
+            return " and takes the token"
     finally:
-        await remote.close()
-    return "; it asks for no token here, so whether it takes yours shows at the first upload"
+        await bare.close()
+    return "; it asked for no token, so whether it takes yours is not known"
+
+
+async def _fails(request: Awaitable[None], *kinds: type[Failure]) -> bool:
+    try:
+        await request
+    except Failure as failure:
+        return isinstance(failure, kinds)
+    return False
+
+
+async def _raise_only(request: Awaitable[None], kind: type[Failure]) -> None:
+    try:
+        await request
+    except Failure as failure:
+        if isinstance(failure, kind):
+            raise
+
+
+async def check_chunk_size(name: str, remote: Remote, size: int) -> tuple[int, Finding | None]:
+    """Send a chunk of ``size`` bytes in vain; return the largest size tried that passes, and what is wrong, if it is.
+
+    The sizes tried are those that :func:`check_speed` times.
+    """
+    if await _takes(remote, size):
+        return size, None
+    smaller = LEAST
+    while smaller * STEP < size:
+        smaller *= STEP
+    while smaller > LEAST and not await _takes(remote, smaller):
+        smaller //= STEP
+    what = f"the server rejects chunks of {words.size(size)}"
+    least = "" if smaller > LEAST or await _takes(remote, LEAST) else "less than "
+    advice = f"set chunk_size to {least}{smaller // 1024}KiB"
+    return min(smaller, size), Finding(level="warn", where=f"chunk_size of {name}", what=what, advice=advice)
+
+
+async def _takes(remote: Remote, size: int) -> bool:
+    """Say whether the server takes a chunk of that size in; for any other failure it does, and the speed tells."""
+    try:
+        await remote.send_in_vain(size)
+    except ChunkTooLarge:
+        return False
+    except Failure:
+        pass
+    return True
 
 
 async def check_clock(name: str, settings: Settings, clock: Callable[[], float]) -> Finding | None:

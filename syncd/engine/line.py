@@ -68,27 +68,18 @@ class Line:
     async def _concerns_server(self, failure: Transient) -> bool:
         """Ask the server for what has nothing to do with any file; True if that fails too, or it is down already.
 
-        Failures that were met before the question was put share its answer.
+        Failures that are met before the answer is there share it.
         """
         asked_before = self._confirmed
         async with self._confirming:
             if self.down:
                 return True
             if self._confirmed == asked_before:
+                self._answers = await self._check() is None
                 self._confirmed += 1
-                self._answers = await self._does_answer()
             if not self._answers:
                 self.breaker.failed(failure, self.clock())
             return not self._answers
-
-    async def _does_answer(self) -> bool:
-        try:
-            await self.remote.check()
-        except (Transient, Unauthorized):
-            return False
-        except Failure:
-            pass  # it answered, and that is what was asked
-        return True
 
     def _failed(self, failure: Failure, whose: object = None) -> None:
         now = self.clock()
@@ -108,12 +99,18 @@ class Line:
 
     async def ask(self) -> None:
         """Ask the server for anything cheap; the breaker learns from a failure."""
+        if failure := await self._check():
+            self._failed(failure)
+
+    async def _check(self) -> Transient | Unauthorized | None:
+        """Return what is wrong with the server as a whole; any other failure is an answer, which is all that counts."""
         try:
             await self.remote.check()
         except (Transient, Unauthorized) as failure:
-            self._failed(failure)
+            return failure
         except Failure:
-            pass  # it answered, and that is what was asked
+            pass
+        return None
 
     def reset(self) -> None:
         """Forget past failures and try at once."""

@@ -150,7 +150,8 @@ class Remote(Protocol):
     async def send_in_vain(self, size: int) -> None:
         """Send a chunk of ``size`` bytes for an upload that there is not, to see how long that takes.
 
-        On return the server has taken all of it in and refused it, so nothing of it is left there.
+        On return the server has taken all of it in and refused it, so nothing of it is left there. ``ChunkTooLarge``
+        (:mod:`syncd.remote.vain`) if the server takes no chunk of that size.
         """
 
     async def close(self) -> None:

@@ -25,7 +25,14 @@ from syncd.remote.vain import characters, send_in_vain
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
 _NOWHERE = "0" * 64
-_DIFFERENT = "the server holds different content under this hash, and it can't be replaced"
+_REGISTERED = "the image was registered before, perhaps with chunks of another size, and can't be completed"
+
+
+class _Different(Permanent):
+    """The server has other bytes as this image."""
+
+    def __init__(self) -> None:
+        super().__init__("the server holds different content under this hash, and it can't be replaced")
 
 
 class ImageRemote:
@@ -136,6 +143,8 @@ class ImageRemote:
         """Find out by a chunk whether a 400 to a registration says that the image is registered; raise it if not."""
         try:
             receipt = await self.send(session, 0, content, source)
+        except _Different:
+            raise
         except (SessionLost, Permanent):
             raise refusal from None
         return receipt.stored or replace(session, received=ChunkSet([0]))
@@ -198,9 +207,9 @@ class ImageRemote:
         if copy is Copy.WHOLE:
             return Receipt(stored=_stored(content, Proof.BYTES))
         if copy in (Copy.OTHER, Copy.LONGER):
-            raise Permanent(f"{_DIFFERENT} ({refusal})")
+            raise _Different
         if session.doubtful:
-            raise Permanent(f"{refusal}; the image was registered before, perhaps with chunks of another size")
+            raise Permanent(f"{_REGISTERED} ({refusal})")
         raise self._too_large(answer, length) if length > self._taken else refusal
 
     async def _has_before_upload(self, content: Content) -> Copy:
@@ -225,7 +234,7 @@ class ImageRemote:
             return _stored(content, Proof.NONE if session.doubtful else Proof.SIZE)
         try:
             copy = await self._compare(content)
-        except (Transient, Permanent) as failure:
+        except Transient as failure:
             if presence.concerns_server(failure):
                 raise
             problem = f"the server took all chunks, but its copy can't be compared: {failure.problem}"
@@ -233,7 +242,7 @@ class ImageRemote:
         if copy is Copy.WHOLE:
             return _stored(content, Proof.BYTES)
         if copy in (Copy.OTHER, Copy.LONGER):
-            raise Permanent(_DIFFERENT)
+            raise _Different
         if copy is Copy.ENDLESS:
             raise Transient("the server's copy of the image goes on beyond its end")
         raise SessionLost("the server took all chunks, but its copy of the image is not whole")
@@ -296,8 +305,9 @@ class ImageRemote:
 
     async def send_in_vain(self, size: int) -> None:
         """Send a chunk of an image that was never registered."""
-        body = json_body({"id": 0, "size": size, "data": characters(size)})
-        await send_in_vain(self._http, f"/image/{_NOWHERE}/chunks", body)
+        bodies = [json_body({"id": 0, "size": length, "data": characters(length)}) for length in (size, LEAST_CHUNK)]
+        small = bodies[1] if size > LEAST_CHUNK else None
+        await send_in_vain(self._http, f"/image/{_NOWHERE}/chunks", bodies[0], small=small)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -306,10 +316,11 @@ class ImageRemote:
     async def _compare(self, content: Content) -> Copy:
         comparison = _comparison(content)
         answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
-        if answer.status == 404:
-            return Copy.PART
         if answer.status != 200:
-            raise self._http.failure(answer)
+            failure = self._http.failure(answer)
+            if answer.status == 404 or (answer.status == 400 and isinstance(failure, Permanent)):
+                return Copy.PART
+            raise failure
         copy = comparison.result()
         if copy is not Copy.WHOLE:
             await self._is_honest()  # what came may be anything, from somebody who says yes to everything

@@ -86,3 +86,28 @@ async def test_a_call_that_asked_for_nothing_says_nothing_about_the_server(line)
     async with line.request("job") as lesson:
         lesson.moot = True
     assert line.breaker.position is Position.HALF_OPEN
+
+
+PAGE = Transient("an HTML page", scope=Scope.REMOTE, unconfirmed=True)
+
+
+@pytest.mark.parametrize(("probe", "down"), [(None, False), (DOWN, True), (Permanent("forbidden"), False)])
+async def test_what_one_file_meets_is_the_servers_trouble_only_if_the_probe_fails_too(line, probe, down):
+    line.remote.fail = lambda call, *about: probe
+    with pytest.raises(Transient) as caught:
+        async with line.request("job"):
+            raise PAGE
+    assert caught.value.scope is (Scope.REMOTE if down else Scope.JOB)
+    assert line.down is down
+    assert str(line.breaker.reason) == (str(PAGE) if down else "None")
+
+
+async def test_failures_of_the_same_moment_share_one_probe(line):
+    async def ask(number):
+        async with line.request(number):
+            raise PAGE
+
+    line.remote.latency = 0.01
+    await asyncio.gather(*(ask(number) for number in range(3)), return_exceptions=True)
+    assert line.remote.count("check") == 1
+    assert not line.down

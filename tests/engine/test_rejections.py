@@ -1,5 +1,6 @@
 """What one file's requests meet and the server as a whole does not, in simulated time."""
 
+import asyncio
 import os
 
 from syncd.core.chunks import ChunkSet
@@ -9,6 +10,8 @@ from tests.engine.fakes import Bench, FakeRemote
 from tests.engine.test_lane import in_simulation
 
 PAGE = Transient("host answered with an HTML page", scope=Scope.REMOTE, unconfirmed=True)
+DEADLINE = 120.0
+"""Simulated seconds."""
 REJECTED = Permanent("host answered 400: Bad Request")
 
 
@@ -19,7 +22,7 @@ def bad_files(call, *about):
 @in_simulation
 async def test_files_that_get_a_page_do_not_take_the_server_offline(tmp_path):
     """More of them than the failures that open the breaker, queued before all others."""
-    async with Bench(tmp_path) as bench:
+    async with Bench(tmp_path) as bench, asyncio.timeout(DEADLINE):
         bench.remote.fail = bad_files
         bad = [bench.write(f"bad-{number}.svg", os.urandom(100)) for number in range(7)]
         good = [bench.write(f"good-{number}.jpg", os.urandom(100)) for number in range(20)]
@@ -33,7 +36,7 @@ async def test_files_that_get_a_page_do_not_take_the_server_offline(tmp_path):
 
 @in_simulation
 async def test_a_page_for_every_request_is_the_servers_own_trouble(tmp_path):
-    async with Bench(tmp_path) as bench:
+    async with Bench(tmp_path) as bench, asyncio.timeout(DEADLINE):
         bench.remote.fail = lambda call, *about: PAGE
         await bench.drop("a.jpg", os.urandom(100))
         await bench.until(lambda: bench.remote.count("check") >= 4)
@@ -70,7 +73,7 @@ async def remember(bench, data, *, name="a.jpg"):
 @in_simulation
 async def test_a_rejection_on_a_remembered_session_begins_a_new_one(tmp_path):
     data = os.urandom(5000)
-    async with Bench(tmp_path, Forgetful()) as bench:
+    async with Bench(tmp_path, Forgetful()) as bench, asyncio.timeout(DEADLINE):
         await remember(bench, data)
         await bench.drop("a.jpg", data)
         await bench.settle(done=1)
@@ -81,7 +84,7 @@ async def test_a_rejection_on_a_remembered_session_begins_a_new_one(tmp_path):
 @in_simulation
 async def test_a_rejection_on_a_new_session_is_final_and_drops_it(tmp_path):
     data = os.urandom(5000)
-    async with Bench(tmp_path, Forgetful()) as bench:
+    async with Bench(tmp_path, Forgetful()) as bench, asyncio.timeout(DEADLINE):
         bench.remote.fail = lambda call, *about: REJECTED if call == "send" else None
         key = await remember(bench, data)
         await bench.drop("a.jpg", data)
@@ -94,7 +97,7 @@ async def test_a_rejection_on_a_new_session_is_final_and_drops_it(tmp_path):
 async def test_giving_up_drops_the_session_so_that_a_retry_begins_a_new_one(tmp_path):
     """A server that has forgotten a session and calls that an error of its own."""
     data = os.urandom(5000)
-    async with Bench(tmp_path, Forgetful()) as bench:
+    async with Bench(tmp_path, Forgetful()) as bench, asyncio.timeout(100 * DEADLINE):
         bench.remote.fail = lambda call, *about: Transient("500") if call == "send" else None
         key = await remember(bench, data)
         await bench.drop("a.jpg", data)

@@ -139,6 +139,11 @@ class Documented:
         image.accepted = image.count
         self.images[under] = image
 
+    def lose_chunks(self, sha256: str) -> None:
+        """Keep an image's registration without its chunks."""
+        image = self.images[sha256]
+        self.images[sha256] = Image(image.size, image.chunk_size)
+
 
 class UploadsvcGo(Documented):
     """uploadsvc-go: 422 for a malformed registration; errors as ``{"Code", "Message"}``."""

@@ -30,6 +30,11 @@ def answer(status: int = 400, body: object = b"", **headers: str) -> Answer:
         ({"code": 400, "message": "no"}, "no"),
         ({"error": "upload is incomplete"}, "upload is incomplete"),
         ({"error": {"code": 7, "message": "inner"}}, "inner"),
+        ({"Code": "400", "Message": "in capitals"}, "in capitals"),
+        (
+            {"error": {"Sha256": "exist_in_db=images", "Size": ["max=100", "int"]}},
+            "Sha256: exist_in_db=images; Size: max=100, int",
+        ),
         ({"code": "CHUNK_MISSING"}, "CHUNK_MISSING"),
         (
             {"title": "One or more errors.", "status": 400, "errors": {"hash": ["is short", "is odd"], "name": ["?"]}},
@@ -168,6 +173,27 @@ def test_without_words_the_status_is_explained():
 def test_a_redirect_names_the_place_but_nothing_more():
     moved = failure(answer(301, location="https://me:pw@other.example:8443/x?key=1"), now=NOW)
     assert str(moved).endswith("points to https://other.example:8443; set url to that")
+
+
+@pytest.mark.parametrize(
+    ("answered", "unconfirmed"),
+    [
+        (answer(200, b"<html><title>Blocked</title>"), True),
+        (answer(502), True),
+        (answer(504), True),
+        (answer(504, retry_after="5"), False),  # it speaks for itself
+        (answer(503), False),
+        (answer(507), False),
+        (answer(429), False),
+        (answer(500), False),
+        (answer(302, location="https://login.example/"), False),
+    ],
+)
+def test_what_may_concern_one_request_alone(answered, unconfirmed):
+    found = failure(answered, now=NOW)
+    assert isinstance(found, Transient)
+    assert found.unconfirmed is unconfirmed
+    assert found.limited_to_job().scope is JOB
 
 
 def test_a_page_instead_of_an_answer_is_no_success():

@@ -185,6 +185,23 @@ async def test_names_of_all_kinds(make, receiver):
             assert answer.content_disposition.filename == name
 
 
+@pytest.mark.parametrize("kind", ["text", "image", "multipart"])
+@pytest.mark.parametrize("start", [b"<html>", b"<!-- by hand --><svg>", b"<p>"])
+async def test_a_file_that_looks_like_a_page(make, kind, start):
+    remote, source = make(kind), Memory(start + b"art" * CHUNK, name="a.svg", media_type="image/svg+xml")
+    stored = await upload(remote, source)
+    assert (await upload(remote, source)).already
+    taken = bytearray()
+
+    def take(piece: bytes) -> bool:
+        taken.extend(piece)
+        return True
+
+    key = content_of(remote, source.data).key
+    assert await remote.fetch(stored.ref, key, take) == key
+    assert taken == source.data
+
+
 async def test_a_text_of_all_ascii_characters(make, receiver):
     source = Memory(bytes(range(128)) * 40)
     stored = await upload(make("text"), source)

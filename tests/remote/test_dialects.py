@@ -154,6 +154,15 @@ async def forgotten(bench: Bench) -> None:
     assert bench.server.images[begun.token].text == bench.text(data)
 
 
+async def lost_chunks(bench: Bench) -> None:
+    """start again where the server has lost all chunks, and not the image"""
+    data = ascii_art(5 * CHUNK)
+    begun = await bench.register(data, chunk_size=CHUNK, sent=range(5))
+    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet(range(5))))
+    bench.server.lose_chunks(begun.token)
+    assert (await bench.upload(data)).proof is Proof.BYTES
+
+
 async def registered(bench: Bench) -> None:
     """complete an image that was registered and never sent"""
     data = ascii_art(5 * CHUNK)
@@ -244,6 +253,7 @@ OPERATIONS: tuple[Callable[[Bench], Awaitable[None]], ...] = (
     looks_like_html,
     resumed,
     forgotten,
+    lost_chunks,
     registered,
     begun_by_another,
     other_chunk_size,
@@ -261,6 +271,7 @@ LIMITS: dict[tuple[str, str], tuple[type[Failure], str]] = {
     ("habibeh92", "other_chunk_size"): _FIXED,
     ("fatemezak", "other_chunk_size"): _FIXED,
     ("omp", "large_chunks"): (Permanent, "takes no chunk of 49152 characters"),
+    ("omp", "lost_chunks"): (Transient, "can't be compared"),
     ("habibeh92", "over_4_mib"): (Transient, "can't be compared.*too large a message.*verify: never"),
 }
 """By dialect and operation: the failure that is the right end, and what it says."""
@@ -296,3 +307,17 @@ async def test_operation(bench: Bench, dialect: str, operation: Callable[[Bench]
             await operation(bench)
     else:
         await operation(bench)
+
+
+def table() -> list[str]:
+    """Return the table of dialects and operations as docs/servers.md has it."""
+    lines = [f"| Operation | {' | '.join(DIALECTS)} |", "|---" * (len(DIALECTS) + 1) + "|"]
+    for operation in OPERATIONS:
+        cells = ["no" if (name, operation.__name__) in LIMITS else "yes" for name in DIALECTS]
+        lines.append(f"| {operation.__doc__} | {' | '.join(cells)} |")
+    return lines
+
+
+def test_the_document_has_the_table() -> None:
+    written = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert written == table()

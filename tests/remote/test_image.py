@@ -51,7 +51,7 @@ async def test_registered(make, answers, honest, status):
     assert await begin(make()) == session()
 
 
-@pytest.mark.parametrize(
+DOWNLOADS = pytest.mark.parametrize(
     ("download", "begun"),
     [
         ({"status": 200, "body": DATA}, Stored(ref=WHOLE.ref, already=True, proof=Proof.BYTES)),
@@ -59,9 +59,52 @@ async def test_registered(make, answers, honest, status):
         ({"status": 200, "body": DATA[::-1]}, session(doubtful=True)),
         ({"status": 200, "body": DATA + b"more"}, session(doubtful=True)),
         ({"status": 404}, session(doubtful=True)),
+        ({"status": 400}, session(doubtful=True)),
+        ({"status": 500}, session(doubtful=True)),
+        ({"status": 200, "body": b""}, session(doubtful=True)),
+        ({"status": 200, "body": DATA[:400].ljust(len(DATA), b"\0")}, session(doubtful=True)),
     ],
 )
+
+
+@DOWNLOADS
+async def test_a_registration_refused_with_400_asks_the_download_and_then_a_chunk(
+    make, answers, honest, download, begun
+):
+    answers("POST", f"{URL}/image", status=400, payload={"error": {"Sha256": "exist_in_db=images"}})
+    answers("GET", f"{URL}/image/{KEY}", content_type="text/plain", **download)
+    answers("POST", f"{URL}/image/{KEY}/chunks", status=201)
+    if isinstance(begun, Session):
+        begun = replace(begun, received=ChunkSet([0]))
+    assert await begin(make()) == begun
+
+
+@pytest.mark.parametrize("status", [404, 400])
+async def test_a_registration_that_is_refused_as_is_the_chunk(make, answers, status):
+    answers("POST", f"{URL}/image", status=400, payload={"error": {"Size": "max=100"}})
+    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+    answers("POST", f"{URL}/image/{KEY}/chunks", status=status)
+    with pytest.raises(Permanent, match="Size: max=100"):
+        await begin(make())
+
+
+async def test_a_registration_refused_with_400_for_different_content(make, answers, honest):
+    answers("POST", f"{URL}/image", status=400, payload={"error": {"Sha256": "exist_in_db=images"}})
+    answers("GET", f"{URL}/image/{KEY}", body=DATA[::-1], content_type="text/plain", repeat=True)
+    answers("POST", f"{URL}/image/{KEY}/chunks", status=400)
+    with pytest.raises(Permanent, match="holds different content under this hash"):
+        await begin(make())
+
+
+async def test_a_download_that_fails_for_the_server_as_a_whole_is_no_answer(make, answers):
+    answers("POST", f"{URL}/image", status=409)
+    answers("GET", f"{URL}/image/{KEY}", status=503)
+    with pytest.raises(Transient, match="503"):
+        await begin(make())
+
+
 @pytest.mark.parametrize("verify", ["conflict", "always"])
+@DOWNLOADS
 async def test_registered_before_is_a_question_that_the_download_answers(
     make, answers, honest, download, begun, verify
 ):
@@ -100,6 +143,8 @@ async def test_a_remembered_session_of_another_size_is_not_taken_up(make, answer
 )
 async def test_not_registered(make, answers, status, failure):
     answers("POST", f"{URL}/image", status=status, payload={"code": status, "message": "because"})
+    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+    answers("POST", f"{URL}/image/{KEY}/chunks", status=404)
     with pytest.raises(failure, match="because"):
         await begin(make())
 
@@ -162,6 +207,40 @@ async def test_a_chunk_that_is_too_large_is_a_lesson_for_the_next_files(make, an
     assert await begin(after_restart) == Session(token=KEY, chunk_size=500, count=2)
 
 
+async def test_the_first_400_to_a_chunk_of_a_new_image_is_handled_like_413(make, answers, honest):
+    remote = make(chunk_size=1000)
+    answers("POST", f"{URL}/image", status=201)
+    begun = await begin(remote)
+    answers("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "unexpected end of JSON input"})
+    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+    with pytest.raises(Permanent, match=r"unexpected end of JSON.*go in chunks of 500"):
+        await send(remote, begun)
+    assert remote.facts == {"refused": 1000}
+
+
+async def test_a_400_to_a_chunk_of_a_size_that_was_taken_is_not_about_the_size(make, answers, honest):
+    remote = make(chunk_size=1000)
+    chunks = f"{URL}/image/{KEY}/chunks"
+    for status in (201, 400):
+        answers("POST", f"{URL}/image", status=201)
+        answers("POST", chunks, status=status, payload={"message": "no"})
+    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+    await send(remote, await begin(remote))
+    begun = await begin(remote)
+    with pytest.raises(Permanent, match=r"no$"):
+        await send(remote, begun)
+    assert remote.facts == {}
+
+
+async def test_a_400_on_a_remembered_session_is_not_about_the_size(make, answers, honest):
+    remote = make()
+    answers("POST", f"{URL}/image/{KEY}/chunks", status=400)
+    answers("GET", f"{URL}/image/{KEY}", status=404)
+    with pytest.raises(Permanent, match="Bad Request"):
+        await send(remote, session())
+    assert remote.facts == {}
+
+
 async def test_a_server_that_takes_no_chunk_at_all(make, answers):
     answers("POST", f"{URL}/image/{KEY}/chunks", status=413)
     with pytest.raises(Permanent, match="does not even take"):
@@ -183,7 +262,10 @@ async def test_the_end_without_a_comparison(make, answers, verify, doubtful):
         ({"body": DATA[:-1]}, SessionLost),
         ({"body": b"", "headers": {"Content-Length": "7"}}, SessionLost),
         ({"status": 404}, SessionLost),
+        ({"status": 400}, SessionLost),
+        ({"status": 403}, Permanent),
         ({"body": DATA[::-1]}, Permanent),
+        ({"body": DATA[:400].ljust(len(DATA), b"\0")}, SessionLost),
         ({"body": DATA + b"!", "headers": {"Content-Length": str(len(DATA) + 1)}}, Permanent),
         ({"body": DATA + b"!"}, Transient),  # it may have no end: a server in trouble, not another image
         ({"status": 500}, Transient),
