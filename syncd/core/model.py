@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 
 from syncd.core.chunks import ChunkSet
+from syncd.core.errors import Failure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,12 +103,14 @@ class Proof(IntEnum):
 class Stored:
     """The server says that it has the whole content.
 
-    ``ref`` is how to ask for it; ``already`` if it was there before; ``proof`` is what the answer rests on.
+    ``ref`` is how to ask for it; ``already`` if it was there before; ``proof`` is what the answer rests on. ``trouble``
+    is why the server could not be asked for the file itself, where its word proved nothing.
     """
 
     ref: str
     already: bool = False
     proof: Proof = Proof.NONE
+    trouble: Failure | None = field(default=None, compare=False)
 
 
 class Presence(Enum):

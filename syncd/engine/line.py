@@ -81,6 +81,10 @@ class Line:
                 self.breaker.failed(failure, self.clock())
             return not self._answers
 
+    def learn(self, failure: Failure, whose: object) -> None:
+        """Learn from a failure within a call that went well all the same."""
+        self._failed(failure, whose)
+
     def _failed(self, failure: Failure, whose: object = None) -> None:
         now = self.clock()
         if isinstance(failure, Transient) and failure.overload:

@@ -91,6 +91,8 @@ class Upload:
             facts = dict(self._remote.facts)
             try:
                 stored = await self._transfer(content, source, look_up=look_up)
+                if stored.trouble is not None:
+                    self.line.learn(stored.trouble, self.job.id)
             except SessionLost:
                 await self.store.drop_session(self.job.remote_id, content.key)
                 lost += facts == self._remote.facts  # where something was learned, the next try is another one

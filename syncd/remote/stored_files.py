@@ -63,9 +63,13 @@ class StoredFiles:
         told = not disputed and file.complaint is None
         if self._encrypted and told and await self._is_plain(file, content):
             raise Permanent(NOT_ENCRYPTED, advice=_DO_WITHOUT)
+        trouble = None
         if proof is Proof.NONE:
-            proof = await self._follow_up(file, answer, content)
-        return Stored(ref=file.id, already=already, proof=proof)
+            try:
+                proof = await self._follow_up(file, answer, content)
+            except (Transient, Unauthorized) as failure:  # it must not have all of the file sent again
+                trouble = failure
+        return Stored(ref=file.id, already=already, proof=proof, trouble=trouble)
 
     async def _is_plain(self, file: cloud.CloudFile, content: Content) -> bool:
         """Say whether a file of the right size is stored as it was sent, though a password was given.
@@ -82,11 +86,8 @@ class StoredFiles:
         return refusal is None and comparison.result() is Copy.WHOLE
 
     async def _follow_up(self, file: cloud.CloudFile, answer: Answer, content: Content) -> Proof:
-        """Return what the file itself proves. A question that fails must not have all of it sent again."""
-        try:
-            found = await self.confirm(file.id, content)
-        except (Transient, Unauthorized):
-            return Proof.NONE
+        """Return what the file itself proves."""
+        found = await self.confirm(file.id, content)
         if found.presence is Presence.NO:
             raise SessionLost(_because("the server said that it has the file, and does not", file, answer))
         return found.proof

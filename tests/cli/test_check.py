@@ -197,6 +197,7 @@ def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
     assert "is syncd 0.0.1; this is" in seen["daemon"]["what"]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("used", "level", "what"),
     [

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,20 @@ async def test_what_the_server_lost_is_sent_again(tmp_path):
 
 
 @in_simulation
+async def test_a_question_that_fails_after_an_upload_closes_the_line_and_costs_no_upload(tmp_path):
+    async with Bench(tmp_path) as bench:
+        real = bench.remote.finish
+
+        async def finish(session, content, source):
+            return replace(await real(session, content, source), trouble=DOWN)
+
+        bench.remote.finish = finish
+        await bench.drop("a.jpg", os.urandom(100))
+        await bench.settle(done=1)
+        assert bench.lane.line.breaker.reason is DOWN
+        assert bench.remote.count("finish") == 1
+
+
 async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_path):
     async with Bench(tmp_path, policy=Policy(initial=1, maximum=60)) as bench:
         names = [bench.write(f"{number}.jpg", os.urandom(100)) for number in range(200)]

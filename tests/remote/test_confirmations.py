@@ -246,3 +246,16 @@ def test_what_has_to_be_proven(values, proof):
 
 def made(settings: Any) -> Any:
     return make_remote("drive", settings, throttle=Meter(), clock=lambda: NOW, user_agent="syncd/test")
+
+
+async def test_a_server_that_can_not_be_asked_for_the_file_is_told_of(make):
+    """Its breaker has to learn of it, though the upload itself went well."""
+    row = next(row for row in UPLOADS if str(row) == "multipart complete: id alone")
+    answers = {**row.answers, "read": given(503, headers={"Retry-After": "7"})}
+    async with serving(Double(DATA, digest_of(make, row), answers).app) as url:
+        remote = make(url, row)
+        stored = await upload(remote, Memory(DATA))
+        await remote.close()
+    assert stored.proof is Proof.NONE
+    assert isinstance(stored.trouble, Transient)
+    assert (stored.trouble.scope, stored.trouble.retry_after) == (Scope.REMOTE, 7)
