@@ -118,6 +118,7 @@ async def test_a_question_that_fails_after_an_upload_closes_the_line_and_costs_n
         assert bench.remote.count("finish") == 1
 
 
+@in_simulation
 async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_path):
     async with Bench(tmp_path, policy=Policy(initial=1, maximum=60)) as bench:
         names = [bench.write(f"{number}.jpg", os.urandom(100)) for number in range(200)]
