@@ -20,7 +20,7 @@ from syncd.remote.bodies import json_body
 from syncd.remote.downloads import Comparison, Copy, Decoding
 from syncd.remote.forms import TextHasher, bytes_in, characters_in, cut
 from syncd.remote.http import Glance, Http
-from syncd.remote.vain import characters, send_in_vain
+from syncd.remote.vain import ChunkTooLarge, characters, send_in_vain
 
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
@@ -51,6 +51,7 @@ class ImageRemote:
         """Images that were registered since the start, and no chunk of them was answered yet."""
         self._probing = asyncio.Lock()
         self._one_probe = asyncio.Lock()
+        self._sizing = asyncio.Lock()
         self._says_absent: bool | None = None
         """Whether it says of an image that can't be there that it is not; None before it was asked."""
 
@@ -180,13 +181,16 @@ class ImageRemote:
         if answer.status == 404:
             raise SessionLost(str(self._http.failure(answer)))
         if answer.too_large:
-            raise self._too_large(answer, length)
+            raise await self._too_large(answer, length)
         if answer.status == 400:
-            return await self._after_refusal(answer, session, content, length=length if untried else 0)
+            return await self._after_refusal(answer, session, content, length=length, untried=untried)
         raise self._http.failure(answer)
 
-    def _too_large(self, answer: Answer, length: int) -> Permanent:
-        self._facts["refused"] = min(length, self._facts.get("refused", length))
+    async def _too_large(self, answer: Answer, length: int) -> Permanent:
+        async with self._sizing:  # the chunks in flight beside it are refused as well
+            if length < self._facts.get("refused", length + 1):
+                self._facts["refused"] = length
+                await self._find_size(length)
         refusal = self._http.failure(answer)
         if length <= LEAST_CHUNK:
             return Permanent(f"{refusal}; the server does not even take a chunk of {length} characters")
@@ -195,10 +199,25 @@ class ImageRemote:
             f"changed once it is registered; the files that follow go in chunks of {self._chunk_size}"
         )
 
-    async def _after_refusal(self, answer: Answer, session: Session, content: Content, *, length: int) -> Receipt:
+    async def _find_size(self, refused: int) -> None:
+        """Find out by chunks sent in vain what the server takes: an image begun in larger chunks may be lost to it."""
+        while refused // 2 > LEAST_CHUNK:
+            try:
+                await self.send_in_vain(refused // 2)
+            except ChunkTooLarge:
+                refused //= 2
+                self._facts["refused"] = min(refused, self._facts["refused"])
+            except Failure:
+                return
+            else:
+                return
+
+    async def _after_refusal(
+        self, answer: Answer, session: Session, content: Content, *, length: int, untried: bool
+    ) -> Receipt:
         """Judge a 400 to a chunk: some servers answer so where the image is complete, some where a body is too large.
 
-        ``length`` is that of a chunk that is the first of an image registered just now, else 0.
+        ``length`` is the chunk's; ``untried`` if it is the first of an image that was registered just now.
         """
         refusal = self._http.failure(answer)
         if not isinstance(refusal, Permanent):
@@ -210,7 +229,8 @@ class ImageRemote:
             raise _Different
         if session.doubtful:
             raise Permanent(f"{_REGISTERED} ({refusal})")
-        raise self._too_large(answer, length) if length > self._taken else refusal
+        may_be_size = untried or length >= self._facts.get("refused", length + 1)
+        raise await self._too_large(answer, length) if may_be_size and length > self._taken else refusal
 
     async def _has_before_upload(self, content: Content) -> Copy:
         """Compare the server's copy while chunks may be missing: then a download that fails is no error."""
