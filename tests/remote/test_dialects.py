@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
@@ -304,6 +305,20 @@ async def test_operation(bench: Bench, dialect: str, operation: Callable[[Bench]
             await operation(bench)
     else:
         await operation(bench)
+
+
+async def test_a_400_to_a_file_that_is_not_about_the_size(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server rejects because of its content makes no later chunk smaller."""
+    read = bench.server._json
+
+    async def read_most(request: web.Request) -> dict[str, Any] | None:
+        order = await read(request)
+        return None if order is None or "forbidden" in order.get("data", "") else order
+
+    monkeypatch.setattr(bench.server, "_json", read_most)
+    with pytest.raises(Permanent):
+        await bench.upload(ascii_art(3 * CHUNK, start=b"forbidden"))
+    assert bench.remote.facts == {}
 
 
 def table() -> list[str]:
