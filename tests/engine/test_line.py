@@ -122,8 +122,9 @@ async def test_there_is_one_probe_at_a_time(line):
             raise PAGE
 
     asking = asyncio.create_task(ask())
-    while not line.remote.in_flight:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not line.remote.in_flight:
+            await asyncio.sleep(0)
     await fail(line, DOWN)
     await line.probe()
     await asyncio.gather(asking, return_exceptions=True)

@@ -317,7 +317,7 @@ async def test_a_400_to_a_file_that_is_not_about_the_size(bench: Bench, monkeypa
 
     monkeypatch.setattr(bench.server, "_json", read_most)
     with pytest.raises(Permanent):
-        await bench.upload(ascii_art(3 * CHUNK, start=b"forbidden"))
+        await bench.upload(ascii_art(CHUNK, start=b"forbidden"))
     assert bench.remote.facts == {}
 
 
