@@ -27,6 +27,7 @@ class Line:
         self.breaker = breaker
         self.clock = clock
         self._probing = False
+        self._checking = asyncio.Lock()
         self._confirming = asyncio.Lock()
         self._confirmed = 0
         """So many times the server was asked whether a failure is its own."""
@@ -108,13 +109,14 @@ class Line:
 
     async def _check(self) -> Transient | Unauthorized | None:
         """Return what is wrong with the server as a whole; any other failure is an answer, which is all that counts."""
-        try:
-            await self.remote.check()
-        except (Transient, Unauthorized) as failure:
-            return failure
-        except Failure:
-            pass
-        return None
+        async with self._checking:  # the breaker's probe and a failure's may come at the same moment
+            try:
+                await self.remote.check()
+            except (Transient, Unauthorized) as failure:
+                return failure
+            except Failure:
+                pass
+            return None
 
     def reset(self) -> None:
         """Forget past failures and try at once."""

@@ -20,7 +20,7 @@ from syncd.remote.bodies import json_body
 from syncd.remote.downloads import Comparison, Copy, Decoding
 from syncd.remote.forms import TextHasher, bytes_in, characters_in, cut
 from syncd.remote.http import Glance, Http
-from syncd.remote.vain import characters, send_in_vain
+from syncd.remote.vain import ChunkTooLarge, characters, send_in_vain
 
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
@@ -47,10 +47,11 @@ class ImageRemote:
         self._facts: dict[str, int] = {}
         self._taken = 0
         """Characters of the largest chunk that it has taken since the start."""
-        self._untried: set[str] = set()
-        """Images that were registered since the start, and no chunk of them was answered yet."""
+        self._registered: set[str] = set()
+        """Images that were registered since the start, and not finished yet."""
         self._probing = asyncio.Lock()
         self._one_probe = asyncio.Lock()
+        self._sizing = asyncio.Lock()
         self._says_absent: bool | None = None
         """Whether it says of an image that can't be there that it is not; None before it was asked."""
 
@@ -127,7 +128,7 @@ class ImageRemote:
         answer = await self._http.post("/image", json_body(order))
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
         if answer.ok:
-            self._untried.add(content.key)
+            self._registered.add(content.key)
             return replace(begun, doubtful=not await self._confirms(answer, anew=True))
         refusal = self._http.failure(answer)
         if answer.status != 409 and not (answer.status == 400 and isinstance(refusal, Permanent)):
@@ -170,23 +171,22 @@ class ImageRemote:
         data = place.encode(await source.read(place.offset, place.length))
         body = json_body({"id": index, "size": length, "data": data})
         answer = await self._http.post(f"/image/{session.token}/chunks", body)
-        untried = session.token in self._untried
-        self._untried.discard(session.token)
         if answer.ok:
             self._taken = max(self._taken, length)
             return Receipt(doubtful=not await self._confirms(answer))
         if answer.status == 409:
             return Receipt(doubtful=True)
         if answer.status == 404:
+            self._registered.discard(session.token)
             raise SessionLost(str(self._http.failure(answer)))
         if answer.too_large:
+            await self._learn_size(length, sure=True)
             raise self._too_large(answer, length)
         if answer.status == 400:
-            return await self._after_refusal(answer, session, content, length=length if untried else 0)
+            return await self._after_refusal(answer, session, content, length=length)
         raise self._http.failure(answer)
 
     def _too_large(self, answer: Answer, length: int) -> Permanent:
-        self._facts["refused"] = min(length, self._facts.get("refused", length))
         refusal = self._http.failure(answer)
         if length <= LEAST_CHUNK:
             return Permanent(f"{refusal}; the server does not even take a chunk of {length} characters")
@@ -195,10 +195,37 @@ class ImageRemote:
             f"changed once it is registered; the files that follow go in chunks of {self._chunk_size}"
         )
 
+    async def _learn_size(self, length: int, *, sure: bool) -> bool:
+        """Take note that a chunk of ``length`` was too large, and find out by chunks sent in vain which one is not.
+
+        An image that was begun in larger chunks than the server takes may be lost to it. Unless ``sure``, it is first
+        found out whether the size is to blame; False if not.
+        """
+        async with self._sizing:  # the chunks in flight beside it are refused as well
+            if length >= self._facts.get("refused", length + 1):
+                return True
+            if not sure and await self._rejects(length) is False:
+                return False
+            self._facts["refused"] = length
+            while length // 2 > LEAST_CHUNK and await self._rejects(length // 2):
+                length //= 2
+                self._facts["refused"] = length
+            return True
+
+    async def _rejects(self, length: int) -> bool | None:
+        """Say whether a chunk of ``length`` is too large whatever is in it; None if that can't be found out."""
+        try:
+            await self.send_in_vain(length)
+        except ChunkTooLarge:
+            return True
+        except Failure:
+            return None
+        return False
+
     async def _after_refusal(self, answer: Answer, session: Session, content: Content, *, length: int) -> Receipt:
         """Judge a 400 to a chunk: some servers answer so where the image is complete, some where a body is too large.
 
-        ``length`` is that of a chunk that is the first of an image registered just now, else 0.
+        The latter only for an image that was registered just now, and a ``length`` of which it has taken none.
         """
         refusal = self._http.failure(answer)
         if not isinstance(refusal, Permanent):
@@ -210,7 +237,10 @@ class ImageRemote:
             raise _Different
         if session.doubtful:
             raise Permanent(f"{_REGISTERED} ({refusal})")
-        raise self._too_large(answer, length) if length > self._taken else refusal
+        may_be_size = session.token in self._registered and length > max(self._taken, LEAST_CHUNK)
+        if may_be_size and await self._learn_size(length, sure=False):
+            raise self._too_large(answer, length)
+        raise refusal
 
     async def _has_before_upload(self, content: Content) -> Copy:
         """Compare the server's copy while chunks may be missing: then a download that fails is no error."""
@@ -229,6 +259,7 @@ class ImageRemote:
         Without that the proof is the size, which was agreed on at registration. The hash was too, but most servers
         never compute it.
         """
+        self._registered.discard(content.key)
         verify = self._settings.verify
         if verify == "never" or (verify == "conflict" and not session.doubtful):
             return _stored(content, Proof.NONE if session.doubtful else Proof.SIZE)

@@ -111,3 +111,21 @@ async def test_failures_of_the_same_moment_share_one_probe(line):
     await asyncio.gather(*(ask(number) for number in range(3)), return_exceptions=True)
     assert line.remote.count("check") == 1
     assert not line.down
+
+
+async def test_there_is_one_probe_at_a_time(line):
+    """A failure asks for one, and the server is taken as down for another reason and probed meanwhile."""
+    line.remote.latency = 0.01
+
+    async def ask():
+        async with line.request("job"):
+            raise PAGE
+
+    asking = asyncio.create_task(ask())
+    async with asyncio.timeout(5):
+        while not line.remote.in_flight:
+            await asyncio.sleep(0)
+    await fail(line, DOWN)
+    await line.probe()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert (line.remote.count("check"), line.remote.most_in_flight) == (2, 1)

@@ -5,12 +5,14 @@
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
@@ -201,15 +203,11 @@ async def large_chunks(bench: Bench) -> None:
 
 
 async def after_large_chunks(bench: Bench) -> None:
-    """upload the files that follow, after chunks of 48 KiB"""
+    """upload the second file, after chunks of 48 KiB"""
     bench.remote = bench.make(chunk_size=48 * 1024)
-    for number in range(4):
-        try:
-            await bench.upload(ascii_art(100_000 + number))
-        except Permanent:
-            continue
-        return
-    pytest.fail("no file was taken")
+    with suppress(Permanent):
+        await bench.upload(ascii_art(100_000))
+    await bench.upload(ascii_art(100_001))
 
 
 async def refused_registration(bench: Bench) -> None:
@@ -307,6 +305,20 @@ async def test_operation(bench: Bench, dialect: str, operation: Callable[[Bench]
             await operation(bench)
     else:
         await operation(bench)
+
+
+async def test_a_400_to_a_file_that_is_not_about_the_size(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server rejects because of its content makes no later chunk smaller."""
+    read = bench.server._json
+
+    async def read_most(request: web.Request) -> dict[str, Any] | None:
+        order = await read(request)
+        return None if order is None or "forbidden" in order.get("data", "") else order
+
+    monkeypatch.setattr(bench.server, "_json", read_most)
+    with pytest.raises(Permanent):
+        await bench.upload(ascii_art(CHUNK, start=b"forbidden"))
+    assert bench.remote.facts == {}
 
 
 def table() -> list[str]:
