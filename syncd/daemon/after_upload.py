@@ -19,6 +19,7 @@ from syncd.config.model import Folder
 from syncd.core.names import displayed
 from syncd.core.states import State
 from syncd.daemon.deletion_check import DeletionCheck
+from syncd.daemon.kept_files import AGAIN, KeptFiles
 from syncd.daemon.rooms import Rooms
 from syncd.host import removal
 from syncd.host.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
@@ -33,22 +34,6 @@ GATHER = 0.5
 """Seconds between two sweeps at least, for several files to gather."""
 SHARE = 10
 """So many times as long as a sweep took is the pause after it, as far as it found nothing but files that are kept."""
-AGAIN, SELDOM = 60.0, 3600.0
-"""Seconds after which a file that was kept is tried again, at first and at most: each time twice as long."""
-MOST_WAITING = 50_000
-"""Files of which that is remembered."""
-TOLD = 60.0
-"""Seconds in which no second ``file.kept`` tells of the same folder and reason."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Waiting:
-    """A file that was kept: which version of it, why, until when it is left alone, and how long that is."""
-
-    version: int
-    reason: str
-    until: float
-    pause: float
 
 
 class AfterUpload:
@@ -61,9 +46,7 @@ class AfterUpload:
         self._wake = asyncio.Event()
         self._prompt = asyncio.Event()
         self._targets: dict[str, Target] = {}
-        self._waiting: dict[tuple[str, str], _Waiting] = {}
-        self._kept: dict[str, Counter[str]] = {}
-        self._told: dict[tuple[str, str], tuple[int, float]] = {}
+        self._kept = KeptFiles()
         self._pending: set[str] = set()  # folders in which an interrupted removal can't be undone yet
         self._suspensions = 0
         self._generation = 0
@@ -80,11 +63,7 @@ class AfterUpload:
 
     def detail(self, folder: str) -> str | None:
         """Return how many files of a folder are kept that were to be deleted or moved, and why; None if none is."""
-        kept = self._kept.get(folder)
-        if not kept:
-            return None
-        reasons = "; ".join(f"{count}: {reason}" for reason, count in kept.most_common(3))
-        return f"{kept.total()} uploaded but kept here ({reasons})"
+        return self._kept.detail(folder)
 
     def wake(self) -> None:
         """Look at once for files that may go."""
@@ -124,9 +103,7 @@ class AfterUpload:
         for target in self._targets.values():
             if not target.made:
                 await asyncio.to_thread(target.make)
-        removing = {folder.path for folder in folders if folder.after_upload.action != "keep"}
-        self._kept = {path: kept for path, kept in self._kept.items() if path in removing}
-        self._waiting.clear()
+        self._kept.reset({folder.path for folder in folders if folder.after_upload.action != "keep"})
 
     async def affected(self, folder: Folder) -> int:
         """Count the files that are uploaded and still here, and so are the first to go."""
@@ -159,7 +136,7 @@ class AfterUpload:
             self._prompt.clear()
             started = time.monotonic()
             removed = await self.sweep()
-            kept = sum(counter.total() for counter in self._kept.values())
+            kept = self._kept.total
             in_vain = (time.monotonic() - started) * kept / max(1, kept + removed)
             await _either(self._prompt, max(GATHER, SHARE * in_vain))
             await _either(self._wake, AGAIN)
@@ -172,24 +149,21 @@ class AfterUpload:
         if self._pending:
             await self.recover()
         generation = self._generation
-        visited: dict[tuple[str, str], _Waiting] = {}
+        self._kept.begin_sweep()
         for folder in list(self._rooms.folders.settings.values()):
             if folder.after_upload.action == "keep":
                 continue
-            gone, kept = await self._sweep_folder(folder, generation, visited)
+            gone, kept = await self._sweep_folder(folder, generation)
             removed += gone
             if generation != self._generation:
                 return removed
-            self._kept[folder.path] = kept
-            self._tell(folder.path, kept)
-        self._waiting = visited
+            self._kept.swept(folder.path, kept)
+        self._kept.end_sweep()
         return removed
 
     # One folder.
 
-    async def _sweep_folder(
-        self, folder: Folder, generation: int, visited: dict[tuple[str, str], _Waiting]
-    ) -> tuple[int, Counter[str]]:
+    async def _sweep_folder(self, folder: Folder, generation: int) -> tuple[int, Counter[str]]:
         """Remove what may go; return how many files that were, and how many are kept, by reason."""
         removed = 0
         kept: Counter[str] = Counter()
@@ -207,31 +181,16 @@ class AfterUpload:
             removed += len(files) - len(reasons)
             kept.update(reasons.values())
             for file in files:
-                if file.path in reasons and len(visited) < MOST_WAITING:
-                    visited[folder.path, file.path] = self._wait(folder.path, file, reasons[file.path])
+                if file.path in reasons:
+                    self._kept.note(folder.path, file, reasons[file.path])
         return removed, kept
-
-    def _wait(self, folder: str, file: UploadedFile, reason: str) -> _Waiting:
-        """Return when a file that is kept is tried again."""
-        before, now = self._before(folder, file), time.monotonic()
-        if before is not None and before.until > now:
-            return before
-        pause = min(SELDOM, before.pause * 2) if before is not None and before.reason == reason else AGAIN
-        return _Waiting(version=file.version, reason=reason, until=now + pause, pause=pause)
-
-    def _before(self, folder: str, file: UploadedFile) -> _Waiting | None:
-        """Return how it went with a file before, if that was the same version of it."""
-        before = self._waiting.get((folder, file.path))
-        return before if before is not None and before.version == file.version else None
 
     async def _judge(self, folder: Folder, files: Sequence[UploadedFile]) -> dict[str, str]:
         """Return why files are kept, by path; the others may go."""
-        now = time.monotonic()
 
         async def reason(file: UploadedFile) -> str | None:
-            before = self._before(folder.path, file)
-            if before is not None and before.until > now:
-                return before.reason
+            if before := self._kept.reason_to_wait(folder.path, file):
+                return before
             try:
                 await self._check.check(folder, file)
             except Kept as kept:
@@ -283,17 +242,6 @@ class AfterUpload:
             raise
         finally:
             self._removing = None
-
-    def _tell(self, folder: str, kept: Counter[str]) -> None:
-        """Log how many files are kept for which reason, where that has changed."""
-        now = time.monotonic()
-        for reason, count in kept.items():
-            before, at = self._told.get((folder, reason), (0, -TOLD))
-            if count != before and now - at >= TOLD:
-                self._told[folder, reason] = count, now
-                log.warning("file.kept", folder=displayed(folder), reason=reason, count=count)
-        for key in [key for key in self._told if key[0] == folder and key[1] not in kept]:
-            del self._told[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from syncd import logs
 from syncd.core.model import Confirmation, Presence, Proof
-from syncd.daemon import after_upload, deletion_check
+from syncd.daemon import after_upload, deletion_check, kept_files
 from syncd.daemon.after_upload import AfterUpload
 from syncd.host import removal
 from syncd.remote.image import ImageRemote
@@ -152,12 +152,12 @@ async def test_what_is_not_proven_now_is_asked_for(site, by_hand, answers, colum
     await set_content(site, column, value)
     for presence in (Presence.UNKNOWN, Presence.NO):
         answers["says"] = Confirmation(presence=presence, reason="it has moved")
-        after._waiting.clear()
+        after._kept._attempts.clear()
         await after.sweep()
         assert left(site) == ["a.jpg"]
         assert "drive does not confirm it: it has moved" in await detail(site)
     answers["says"] = Confirmation(presence=Presence.YES, proof=Proof.SIZE)
-    after._waiting.clear()
+    after._kept._attempts.clear()
     await after.sweep()
     assert all(thorough for _, thorough in answers["asked"])
     assert left(site) == []
@@ -258,13 +258,13 @@ async def test_a_file_that_somebody_writes_to_is_kept_and_that_is_told_once(site
     with listening(site) as events, (site.inbox / "a.jpg").open("r+b"), (site.inbox / "b.jpg").open("r+b"):
         for _ in range(3):
             await after.sweep()
-            after._waiting.clear()
+            after._kept._attempts.clear()
         assert left(site) == ["a.jpg", "b.jpg"]
         shown = await detail(site)
     assert "2: open for writing by another program" in shown
     kept = [event for event in events if event["event"] == "file.kept"]
     assert [(event["count"], event["reason"]) for event in kept] == [(2, "open for writing by another program")]
-    after._waiting.clear()
+    after._kept._attempts.clear()
     await after.sweep()
     assert left(site) == []
     assert await detail(site) is None
@@ -284,8 +284,8 @@ async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep
             await after.sweep()
     assert tried == ["a.jpg"]
     assert "1: Permission denied" in await detail(site)
-    now = after_upload.time.monotonic
-    monkeypatch.setattr(after_upload.time, "monotonic", lambda: now() + after_upload.AGAIN)
+    now = kept_files.time.monotonic
+    monkeypatch.setattr(kept_files.time, "monotonic", lambda: now() + kept_files.AGAIN)
     await after.sweep()
     assert left(site) == []
 
@@ -405,7 +405,7 @@ async def test_a_target_is_made_when_the_configuration_is_loaded_and_never_later
     assert not (tmp_path / "disk").exists()
     assert "is its file system mounted?" in await detail(site)
     os.rename(tmp_path / "unmounted", tmp_path / "disk")
-    after._waiting.clear()
+    after._kept._attempts.clear()
     await after.sweep()
     assert os.listdir(tmp_path / "disk" / "sent") == ["a.jpg"]
 
