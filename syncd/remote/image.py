@@ -20,10 +20,9 @@ from syncd.remote.bodies import json_body
 from syncd.remote.downloads import Comparison, Copy, Decoding
 from syncd.remote.forms import TextHasher, bytes_in, characters_in, cut
 from syncd.remote.http import Glance, Http
-from syncd.remote.vain import ChunkTooLarge, characters, send_in_vain
+from syncd.remote.sizes import LEAST_CHUNK, ChunkSizes
+from syncd.remote.vain import characters, send_in_vain
 
-LEAST_CHUNK = 256
-"""Characters; a server that refuses such a chunk takes none."""
 _NOWHERE = "0" * 64
 _REGISTERED = "the image was registered before, perhaps with chunks of another size, and can't be completed"
 
@@ -44,14 +43,11 @@ class ImageRemote:
         self._name = name
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
-        self._facts: dict[str, int] = {}
-        self._taken = 0
-        """Characters of the largest chunk that it has taken since the start."""
+        self._sizes = ChunkSizes(settings.chunk_size, self.send_in_vain)
         self._registered: set[str] = set()
         """Images that were registered since the start, and not finished yet."""
         self._probing = asyncio.Lock()
         self._one_probe = asyncio.Lock()
-        self._sizing = asyncio.Lock()
         self._says_absent: bool | None = None
         """Whether it says of an image that can't be there that it is not; None before it was asked."""
 
@@ -63,11 +59,11 @@ class ImageRemote:
     @property
     def facts(self) -> Mapping[str, int]:
         """``refused``: characters of the smallest chunk that was too large."""
-        return dict(self._facts)
+        return self._sizes.facts
 
     def recall(self, facts: Mapping[str, int]) -> None:
         """Take up what was learned in an earlier life."""
-        self._facts.update(facts)
+        self._sizes.recall(facts)
 
     @property
     def terms(self) -> str:
@@ -87,15 +83,9 @@ class ImageRemote:
     @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
-        return bytes_in("base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._chunk_size)
-
-    @property
-    def _chunk_size(self) -> int:
-        """Characters of a chunk; a multiple of 4, so that chunks of base64 begin at whole bytes."""
-        size = self._settings.chunk_size
-        if "refused" in self._facts:
-            size = min(size, max(LEAST_CHUNK, self._facts["refused"] // 2))
-        return size - size % 4 or size
+        return bytes_in(
+            "base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._sizes.wanted
+        )
 
     def hasher(self) -> TextHasher:
         """Return a new hasher for one file."""
@@ -123,7 +113,7 @@ class ImageRemote:
         if session is not None and session.count == chunks.count(content.size, session.chunk_size):
             # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
             return replace(session, doubtful=session.doubtful or len(session.received) == session.count)
-        size = self._chunk_size
+        size = self._sizes.wanted
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
         answer = await self._http.post("/image", json_body(order))
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
@@ -172,7 +162,7 @@ class ImageRemote:
         body = json_body({"id": index, "size": length, "data": data})
         answer = await self._http.post(f"/image/{session.token}/chunks", body)
         if answer.ok:
-            self._taken = max(self._taken, length)
+            self._sizes.took(length)
             return Receipt(doubtful=not await self._confirms(answer))
         if answer.status == 409:
             return Receipt(doubtful=True)
@@ -180,7 +170,7 @@ class ImageRemote:
             self._registered.discard(session.token)
             raise SessionLost(str(self._http.failure(answer)))
         if answer.too_large:
-            await self._learn_size(length, sure=True)
+            await self._sizes.learn(length, sure=True)
             raise self._too_large(answer, length)
         if answer.status == 400:
             return await self._after_refusal(answer, session, content, length=length)
@@ -192,35 +182,8 @@ class ImageRemote:
             return Permanent(f"{refusal}; the server does not even take a chunk of {length} characters")
         return Permanent(
             f"{refusal}; the server takes no chunk of {length} characters, and the chunks of an image can't be "
-            f"changed once it is registered; the files that follow go in chunks of {self._chunk_size}"
+            f"changed once it is registered; the files that follow go in chunks of {self._sizes.wanted}"
         )
-
-    async def _learn_size(self, length: int, *, sure: bool) -> bool:
-        """Take note that a chunk of ``length`` was too large, and find out by chunks sent in vain which one is not.
-
-        An image that was begun in larger chunks than the server takes may be lost to it. Unless ``sure``, it is first
-        found out whether the size is to blame; False if not.
-        """
-        async with self._sizing:  # the chunks in flight beside it are refused as well
-            if length >= self._facts.get("refused", length + 1):
-                return True
-            if not sure and await self._rejects(length) is False:
-                return False
-            self._facts["refused"] = length
-            while length // 2 > LEAST_CHUNK and await self._rejects(length // 2):
-                length //= 2
-                self._facts["refused"] = length
-            return True
-
-    async def _rejects(self, length: int) -> bool | None:
-        """Say whether a chunk of ``length`` is too large whatever is in it; None if that can't be found out."""
-        try:
-            await self.send_in_vain(length)
-        except ChunkTooLarge:
-            return True
-        except Failure:
-            return None
-        return False
 
     async def _after_refusal(self, answer: Answer, session: Session, content: Content, *, length: int) -> Receipt:
         """Judge a 400 to a chunk: some servers answer so where the image is complete, some where a body is too large.
@@ -237,8 +200,8 @@ class ImageRemote:
             raise _Different
         if session.doubtful:
             raise Permanent(f"{_REGISTERED} ({refusal})")
-        may_be_size = session.token in self._registered and length > max(self._taken, LEAST_CHUNK)
-        if may_be_size and await self._learn_size(length, sure=False):
+        new = session.token in self._registered
+        if new and length > max(self._sizes.taken, LEAST_CHUNK) and await self._sizes.learn(length, sure=False):
             raise self._too_large(answer, length)
         raise refusal
 
