@@ -267,23 +267,24 @@ class FolderWatch:
         self._report(scan)
         self._unreadable = {path: why for path, why in self._unreadable.items() if not _is_below(path, start)}
         self._unreadable |= scan.unreadable
-        await self._cover(scan.uncovered)
+        await self._cover(scan.uncovered, start)
 
-    async def _cover(self, uncovered: Sequence[str]) -> None:
-        """Have all directories watched anew if some are not; those that still are not then are polled."""
+    async def _cover(self, uncovered: Sequence[str], start: str = "") -> None:
+        """Have all directories watched anew if some below ``start`` are not; those that still are not are polled."""
         coverage = await self._source.coverage()
         if coverage is None:
             self._uncovered = set()
             return
         missing = await asyncio.to_thread(self._tree.uncovered, uncovered, coverage)
-        if missing - self._uncovered:  # else that was tried before
+        if missing - self._uncovered or (missing and self._clock() >= self._next_arming):
             await self._source.arm()
+            self._next_arming = self._clock() + self._settings.rescan
             self._everything = True  # what came in between nobody has told
             coverage = await self._source.coverage()
             missing = await asyncio.to_thread(self._tree.uncovered, missing, coverage) if coverage else set()
             if new := missing - self._uncovered:
                 self._log.warning("folder.uncovered", directories=len(new), path=displayed(min(new) or "."))
-        self._uncovered = missing
+        self._uncovered = {path for path in self._uncovered if not _is_below(path, start)} | missing
 
     async def _look_at_gaps(self) -> None:
         """Scan what no event tells of: directories without a watch, and those that could not be read before."""

@@ -165,10 +165,10 @@ class Scan:
             try:
                 if not self._first_visit(directory):
                     continue
-                self._look_at_coverage(directory)
                 if linked:
                     self.links.append(directory)
                 with os.scandir(self._tree.full(directory)) as entries:
+                    self._look_at_coverage(directory)  # what can't be read needs no watch yet
                     for entry in entries:
                         yield self._visit(f"{directory}/{entry.name}" if directory else entry.name, entry)
             except OSError as error:

@@ -20,7 +20,7 @@ TOLERANCE = 0.15
 """Seconds: the status rounds to tenths."""
 MOST_TRIED = 40
 """Jobs that are tried before it is clear that it is the server's trouble: five, and what was in flight, for each."""
-PROBES = (f"GET /api/files/upload/resume/{'0' * 32}", f"GET /image/{'0' * 64}")
+PROBES = ("GET /api/files/upload/tasks", f"GET /image/{'0' * 64}")
 
 
 def drop(daemon, files, size=2000):

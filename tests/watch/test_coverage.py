@@ -83,6 +83,7 @@ def covered(watch, path):
     return coverage is not None and coverage.covers(os.stat(path))
 
 
+@pytest.mark.e2e
 async def test_a_file_system_that_is_mounted_inside_gets_its_watch_at_the_next_scan(bench, sink, mountable):
     (bench.path / "card").mkdir()
     async with bench.running() as watch:
