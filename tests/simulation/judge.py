@@ -187,7 +187,7 @@ class Judge:
         if world.network.links:
             world.blame("P5", f"at rest there are still {len(world.network.links)} connections after 30 s")
         names = sorted(task.get_name() for task in asyncio.all_tasks())
-        if any(name.startswith("upload:") for name in names) or len(names) > 14 + 2 * len(world.servers):
+        if any(name.startswith("upload:") for name in names) or len(names) > 16 + 2 * len(world.servers):
             world.blame("P5", f"at rest there are still these tasks: {names}")
 
     # Promise 7.

@@ -64,7 +64,9 @@ class Watchman:
         lane = world.lane(name)
         breaker = lane and lane.line.breaker
         down_for = world.now() - self._down_since.get(breaker, 0.0)
-        if breaker and breaker.position is Position.OPEN and down_for > ON_THE_WAY:
+        # An upload under way that has compared an image may end with the question for one that can't be there.
+        ending = probe and lane is not None and bool(lane.progress())
+        if breaker and breaker.position is Position.OPEN and down_for > ON_THE_WAY and not ending:
             world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")
         probes = [other for other in world.network.busy if other.host is link.host and other.request.startswith(_PROBE)]
         down = breaker is not None and breaker.position is not Position.CLOSED and down_for > ON_THE_WAY
