@@ -42,7 +42,7 @@ class Files:
         self.lost: dict[str, str] = {}
         self.swapped: dict[str, str] = {}
         self._steps = 0
-        self._stamped: dict[int, int] = {}
+        self._stamped: dict[int, float] = {}
         for root in roots:
             os.mkdir(root)
 
@@ -98,8 +98,9 @@ class Files:
         os.utime(path, ns=(now, now))
         self.world.file_system.made(os.stat(path))
         self.remember(path)
-        before, self._stamped[inode] = self._stamped.get(inode, 0), now
-        if now < before:  # the clock was set back: in coarse times the change may look like the state before
+        jumped = self.world.jumped
+        before, self._stamped[inode] = self._stamped.get(inode, jumped), jumped
+        if jumped < before:  # the clock was set back: in coarse times the change may look like the state before
             self.disguised.add(hashlib.sha256(contents(path)).digest())
 
     def remember(self, path: str | int) -> None:

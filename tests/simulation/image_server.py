@@ -115,7 +115,7 @@ class ImageServer(Server):
             self.world.watchman.chunk(self.name, key, key, number, len(text), new=False)
             return self._no(409, "Chunk already exists")
         expected = min(image.chunk_size, image.size - number * image.chunk_size)
-        if len(text) != expected and self.world.tally["ascii: 413"]:
+        if len(text) != expected and (self.world.tally["ascii: 413"] or self.world.tally["ascii: 400"]):
             image.spoiled = True  # it was registered with chunks that the client then learned not to send
         if chunk["size"] != len(text) or (self.strict and len(text) != expected):
             return self._no(400, "Chunk size is wrong")
