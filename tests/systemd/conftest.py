@@ -15,6 +15,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/systemd" in item.path.as_posix():
             item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.e2e)
             if not WANTED:
                 item.add_marker(pytest.mark.skip(reason="boots a Debian: make test-systemd"))
             elif os.geteuid() != 0:
