@@ -31,7 +31,7 @@ class Line:
         self._confirming = asyncio.Lock()
         self._confirmed = 0
         """So many times the server was asked whether a failure is its own."""
-        self._answers = False
+        self._trouble: Transient | Unauthorized | None = None
 
     @property
     def down(self) -> bool:
@@ -76,11 +76,14 @@ class Line:
             if self.down:
                 return True
             if self._confirmed == asked_before:
-                self._answers = await self._check() is None
+                self._trouble = await self._check()
                 self._confirmed += 1
-            if not self._answers:
-                self.breaker.failed(failure, self.clock())
-            return not self._answers
+            if self._trouble is None:
+                return False
+            # What the server asks for counts, whichever answer it was in.
+            asks = isinstance(self._trouble, Transient) and self._trouble.retry_after is not None
+            self.breaker.failed(self._trouble if asks else failure, self.clock())
+            return True
 
     def learn(self, failure: Failure, whose: object) -> None:
         """Learn from a failure within a call that went well all the same."""

@@ -45,6 +45,25 @@ async def test_a_page_for_every_request_is_the_servers_own_trouble(tmp_path):
         await bench.settle(done=1)
 
 
+@in_simulation
+async def test_the_probe_that_confirms_a_failure_may_ask_for_time(tmp_path):
+    """What the server asks for there holds, though the failure that led to the probe asked for nothing."""
+    busy = Transient("host answered 503", scope=Scope.REMOTE, retry_after=50.0, overload=True)
+    async with Bench(tmp_path) as bench, asyncio.timeout(DEADLINE):
+
+        def fail(call, *about):
+            if call != "check":
+                return PAGE
+            return busy if bench.remote.count("begin") else None
+
+        bench.remote.fail = fail
+        await bench.drop("a.jpg", os.urandom(100))
+        await bench.until(lambda: bench.remote.count("begin") and bench.lane.line.down)
+        asked, began = bench.remote.count("check"), bench.loop.now
+        await bench.until(lambda: bench.remote.count("check") > asked)
+        assert bench.loop.now - began >= 49
+
+
 class Forgetful(FakeRemote):
     """Rejects the chunks of sessions that it does not know with 400, and takes up any session unasked."""
 

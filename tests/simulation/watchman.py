@@ -58,7 +58,7 @@ class Watchman:
         if in_flight > (world.concurrency or MOST):
             world.blame("P4", f"{in_flight} requests in flight, {world.concurrency or MOST} are allowed")
         lane = world.lane(name)
-        # Whoever has compared an image, for an upload or a deletion, may end with the question for one that can't be there.
+        # Whoever has compared an image may end with the question for one that can't be there.
         ending = probe and lane is not None and (bool(lane.progress()) or self._is_judging())
         since, until = self._quiet.get(name, (0.0, 0.0))
         if since + ON_THE_WAY < world.now() < until - 0.001 and not ending:
