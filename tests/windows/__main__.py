@@ -14,8 +14,11 @@ from tests.systemd.packages import Unreachable
 from tests.windows.prepare import PREFIX, prepare, windows
 
 SHOWN = [f"tests/windows/test_{name}.py" for name in ("console", "dashboard", "demo", "previews", "screen", "service")]
+SAME_EVERYWHERE = ("chunk_limit", "confirmations", "dialects", "dialects_multipart", "many_chunks")
+"""Tests of what servers answer: many, slow under wine, and the same on every system."""
 OTHERS = [
     *(f"--ignore={name}" for name in SHOWN),
+    *(f"--ignore=tests/remote/test_{name}.py" for name in SAME_EVERYWHERE),
     *(f"tests/{room}" for room in ("windows", "core", "config", "remote", "preview")),
     *(f"tests/engine/test_{name}.py" for name in ("gate", "line", "scheduler", "source", "throttle", "upload")),
     *(f"tests/store/test_{name}.py" for name in ("claims", "intake", "listing", "people", "uploads")),
