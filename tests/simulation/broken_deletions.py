@@ -14,7 +14,7 @@ from syncd.daemon import deletion_check
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.engine import source
-from syncd.host import openat, removal
+from syncd.host import move_target, openat, removal
 from syncd.host.leases import Writer
 from syncd.host.removal import _Entry
 from syncd.remote.image import ImageRemote
@@ -174,7 +174,7 @@ CONDITIONS = [
         "P8",
         "deletion: the target's file system is not looked at",
         _REMOVAL,
-        instead(removal, "file_system", lambda _: 1),
+        instead(move_target, "file_system", lambda _: 1),
     ),
     _breakage(
         "P8",
