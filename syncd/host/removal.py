@@ -201,7 +201,8 @@ class _Entry:
         if sys.platform == "win32":
             again = openat.open_file(self.directory, name)
             try:
-                return os.path.sameopenfile(self.file, again)
+                # Both are in one directory, so on one volume, whose number wine does not tell after a rename.
+                return os.fstat(self.file).st_ino == os.fstat(again).st_ino != 0
             finally:
                 os.close(again)
         return os.path.samestat(os.stat(name, dir_fd=self.directory, follow_symlinks=False), os.fstat(self.file))

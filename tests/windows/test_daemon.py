@@ -41,7 +41,8 @@ def test_a_file_that_its_writer_keeps_for_himself_is_waited_for(site):
     full = str(site.inbox / "busy.jpg")
     handle = win32file.CreateFile(full, win32con.GENERIC_WRITE, 0, None, win32con.CREATE_NEW, 0, None)
     win32file.WriteFile(handle, b"content")
-    until(lambda: site.states().get("busy.jpg") == "waiting", site.states)
+    until(lambda: "file.in_use" in (site.base / "log").read_text(), "it says so")
+    assert site.states() == {}
     handle.Close()
     assert site.arrived("busy.jpg")
 
