@@ -58,10 +58,10 @@ class Watchman:
         if in_flight > (world.concurrency or MOST):
             world.blame("P4", f"{in_flight} requests in flight, {world.concurrency or MOST} are allowed")
         lane = world.lane(name)
-        # Whoever has compared an image may end with the question for one that can't be there.
-        ending = probe and lane is not None and (bool(lane.progress()) or self._is_judging())
+        # An upload that has compared an image may end with the question for one that can't be there.
+        ending = probe and lane is not None and bool(lane.progress())
         since, until = self._quiet.get(name, (0.0, 0.0))
-        if since + ON_THE_WAY < world.now() < until - 0.001 and not ending:
+        if since + ON_THE_WAY < world.now() < until - 0.001:
             wait = until - world.now()
             world.blame("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
         breaker = lane and lane.line.breaker
@@ -72,11 +72,6 @@ class Watchman:
         down = breaker is not None and breaker.position is not Position.CLOSED and down_for > ON_THE_WAY
         if probe and down and len(probes) > 1:
             world.blame("P4", f"{name}: two probes at once")
-
-    def _is_judging(self) -> bool:
-        """Say whether servers are asked for files that may be deleted."""
-        life = self._world.life
-        return life is not None and life.daemon.after_upload._judging is not None
 
     def on_attempt(self, name: str, request: bytes) -> None:
         """Somebody wants to reach a server for ``request``, whatever the engine's own breaker says."""
