@@ -50,6 +50,7 @@ class Intake:
         self._log = log
         self._pending: dict[str, Settling] = {}
         self._agenda: list[tuple[float, str]] = []
+        self._in_hand: set[str] = set()  # quiet, and not with the sink yet
         self._in_use: dict[str, float] = {}  # open for writing by another program: the pause until the next look
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -61,13 +62,13 @@ class Intake:
         """Hints were dropped, or came to nothing; whoever rescans resets it."""
 
     def __contains__(self, path: str) -> bool:
-        return path in self._pending
+        return path in self._pending or path in self._in_hand
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return len(self._pending.keys() | self._in_hand)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._pending)
+        return iter(self._pending.keys() | self._in_hand)
 
     @property
     def in_use(self) -> Collection[str]:
@@ -116,7 +117,7 @@ class Intake:
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._idle.wait()
-        return len(self._pending)
+        return len(self)
 
     async def sweep(self, below: str = "") -> int:
         """Find the known files that are no longer there, below a directory or all; return how many."""
@@ -189,6 +190,7 @@ class Intake:
                 self._put(path, after)
                 continue
             self._drop(path)
+            self._in_hand.add(path)
             if seen:
                 ready.append(replace(seen, closed=after.hint.told, moved_from=after.hint.moved_from))
             if path in looks and not _is_at(path, seen):
@@ -196,6 +198,7 @@ class Intake:
         await self._hand_over(ready)
         if gone:
             await self._attempt(self._sink.gone(self._tree.root, gone), gone)
+        self._in_hand.clear()  # left as it is where this was cancelled: what it names is not with the sink
         for path in batch.keys() - self._pending.keys():
             self._in_use.pop(path, None)
 

@@ -5,6 +5,7 @@ import contextlib
 import mmap
 import os
 import sys
+import threading
 
 import pytest
 from structlog.testing import capture_logs
@@ -129,6 +130,25 @@ async def test_a_single_pass_leaves_it_and_says_so(bench, sink, monkeypatch):
         assert sink.known.keys() == {"b.jpg"}
         assert watch.in_use("a.jpg")
     assert [log["files"] for log in logs if log["event"] == "folder.unsettled"] == [1]
+
+
+async def test_a_single_pass_names_what_is_being_looked_at_when_its_patience_ends(bench, sink, monkeypatch):
+    monkeypatch.setattr("syncd.watch.folder.PATIENCE", 1)
+    released = threading.Event()
+
+    def slow(tree: Tree, seen: Seen) -> Seen | Unfinished:
+        released.wait()
+        return inspect(tree, seen)
+
+    monkeypatch.setattr(intake, "inspect", slow)
+    (bench.path / "a.jpg").write_bytes(b"x")
+    watch = bench.once()
+    try:
+        assert await watch.scan_once()
+    finally:
+        released.set()
+    assert not sink.known
+    assert watch.unsettled().keys() == {"a.jpg"}
 
 
 async def test_what_is_known_is_not_opened(bench, sink, looks):
