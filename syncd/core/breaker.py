@@ -57,8 +57,11 @@ class Breaker:
             return True
         if not isinstance(failure, Transient):
             return False
-        self._troubled.add(whose)
-        return whose is None or failure.scope is Scope.REMOTE or len(self._troubled) >= TROUBLE_LIMIT
+        if whose is None or failure.scope is Scope.REMOTE:
+            return True
+        if failure.scope is Scope.JOB:
+            self._troubled.add(whose)
+        return len(self._troubled) >= TROUBLE_LIMIT
 
     def probe(self) -> None:
         """Let one request through."""

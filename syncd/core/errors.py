@@ -10,6 +10,8 @@ from enum import StrEnum
 class Scope(StrEnum):
     """How far a passing failure reaches."""
 
+    FILE = "file"
+    """This file's content alone: it says nothing about the server, however many files have the same trouble."""
     JOB = "job"
     """This file's upload; others may well succeed."""
     REMOTE = "remote"
@@ -29,8 +31,9 @@ class Transient(Failure):
     """It may well pass by itself: try again later.
 
     ``retry_after`` is what the server asked for, in seconds. ``overload`` says that it has too much to do
-    (429, 503, a time-out), so fewer requests should be in flight. ``unconfirmed`` with scope REMOTE says that the
-    answer may concern the one request alone (a page, 502): a request that has nothing to do with any file decides.
+    (429, 503, a time-out), so fewer requests should be in flight. Scope REMOTE is a guess
+    where ``if_reachable`` is set (a page, 502): a request that has nothing to do with any file decides, and
+    ``if_reachable`` is the scope if the server answers that one.
     """
 
     def __init__(
@@ -41,18 +44,22 @@ class Transient(Failure):
         scope: Scope = Scope.JOB,
         retry_after: float | None = None,
         overload: bool = False,
-        unconfirmed: bool = False,
+        if_reachable: Scope | None = None,
     ) -> None:
         super().__init__(problem, advice=advice)
         self.scope = scope
         self.retry_after = retry_after
         self.overload = overload
-        self.unconfirmed = unconfirmed
+        self.if_reachable = if_reachable
 
-    def limited_to_job(self) -> "Transient":
-        """Return the same failure with scope JOB."""
+    def reduced(self) -> "Transient":
+        """Return the same failure with the scope that it has if the server is reachable."""
         return Transient(
-            self.problem, advice=self.advice, retry_after=self.retry_after, overload=self.overload, scope=Scope.JOB
+            self.problem,
+            advice=self.advice,
+            retry_after=self.retry_after,
+            overload=self.overload,
+            scope=self.if_reachable or self.scope,
         )
 
 

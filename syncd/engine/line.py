@@ -53,8 +53,8 @@ class Line:
         try:
             yield lesson
         except Transient as failure:
-            if failure.unconfirmed and not await self._concerns_server(failure):
-                failure = failure.limited_to_job()
+            if failure.if_reachable and not await self._concerns_server(failure):
+                failure = failure.reduced()
             self._failed(failure, whose)
             raise failure from None
         except Failure as failure:

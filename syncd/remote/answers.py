@@ -173,12 +173,14 @@ def failure(answer: Answer, *, now: float) -> Failure:
     if status < 300:
         message = f"{answer.host} answered {answer.call} with something that is not understood"
         message = _joined_to(message, answer.words())
-        return Transient(message, scope=Scope.REMOTE if answer.is_page else Scope.JOB, unconfirmed=answer.is_page)
+        if answer.is_page:
+            return Transient(message, scope=Scope.REMOTE, if_reachable=Scope.FILE)
+        return Transient(message)
     if status in _PASSING or (status >= 500 and status not in (501, 505)):
         scope, overload = _PASSING.get(status, (Scope.JOB, False))
         after = retry_after(answer.headers.get("retry-after", ""), now)
-        unconfirmed = status in _OF_A_GATEWAY and after is None
-        return Transient(message, scope=scope, overload=overload, retry_after=after, unconfirmed=unconfirmed)
+        if_reachable = Scope.JOB if status in _OF_A_GATEWAY and after is None else None
+        return Transient(message, scope=scope, overload=overload, retry_after=after, if_reachable=if_reachable)
     return Permanent(message)
 
 

@@ -67,6 +67,13 @@ def test_one_file_in_trouble_is_not_the_server_but_many_with_no_success_between_
     assert breaker.failed(ODD, 0, whose="a")
 
 
+def test_trouble_with_the_files_alone_never_opens_it(breaker):
+    page = Transient("an HTML page", scope=Scope.FILE)
+    for job in range(TROUBLE_LIMIT * 3):
+        assert not breaker.failed(page, 0, whose=job)
+    assert breaker.position is Position.CLOSED
+
+
 def test_a_refused_token_concerns_the_server_and_a_refused_file_does_not(breaker):
     assert not breaker.failed(Permanent("too large"), 0)
     assert breaker.failed(Unauthorized("token"), 0)

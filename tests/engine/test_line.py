@@ -88,7 +88,7 @@ async def test_a_call_that_asked_for_nothing_says_nothing_about_the_server(line)
     assert line.breaker.position is Position.HALF_OPEN
 
 
-PAGE = Transient("an HTML page", scope=Scope.REMOTE, unconfirmed=True)
+PAGE = Transient("an HTML page", scope=Scope.REMOTE, if_reachable=Scope.FILE)
 
 
 @pytest.mark.parametrize(("probe", "down"), [(None, False), (DOWN, True), (Permanent("forbidden"), False)])
@@ -97,7 +97,7 @@ async def test_what_one_file_meets_is_the_servers_trouble_only_if_the_probe_fail
     with pytest.raises(Transient) as caught:
         async with line.request("job"):
             raise PAGE
-    assert caught.value.scope is (Scope.REMOTE if down else Scope.JOB)
+    assert caught.value.scope is (Scope.REMOTE if down else Scope.FILE)
     assert line.down is down
     assert str(line.breaker.reason) == (str(PAGE) if down else "None")
 

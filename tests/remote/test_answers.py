@@ -12,7 +12,7 @@ from syncd.core.secrets import Mask
 from syncd.remote.answers import LONGEST_WORDS, Answer, failure, retry_after
 from tests.remote.helpers import NOW
 
-JOB, REMOTE = Scope.JOB, Scope.REMOTE
+FILE, JOB, REMOTE = Scope.FILE, Scope.JOB, Scope.REMOTE
 
 
 def answer(status: int = 400, body: object = b"", **headers: str) -> Answer:
@@ -176,24 +176,24 @@ def test_a_redirect_names_the_place_but_nothing_more():
 
 
 @pytest.mark.parametrize(
-    ("answered", "unconfirmed"),
+    ("answered", "scope", "if_reachable"),
     [
-        (answer(200, b"<html><title>Blocked</title>"), True),
-        (answer(502), True),
-        (answer(504), True),
-        (answer(504, retry_after="5"), False),  # it speaks for itself
-        (answer(503), False),
-        (answer(507), False),
-        (answer(429), False),
-        (answer(500), False),
-        (answer(302, location="https://login.example/"), False),
+        (answer(200, b"<html><title>Blocked</title>"), REMOTE, FILE),
+        (answer(502), REMOTE, JOB),
+        (answer(504), REMOTE, JOB),
+        (answer(504, retry_after="5"), REMOTE, REMOTE),  # it speaks for itself
+        (answer(503), REMOTE, REMOTE),
+        (answer(507), REMOTE, REMOTE),
+        (answer(429), REMOTE, REMOTE),
+        (answer(500), JOB, JOB),
+        (answer(302, location="https://login.example/"), REMOTE, REMOTE),
     ],
 )
-def test_what_may_concern_one_request_alone(answered, unconfirmed):
+def test_what_may_concern_one_request_alone(answered, scope, if_reachable):
     found = failure(answered, now=NOW)
     assert isinstance(found, Transient)
-    assert found.unconfirmed is unconfirmed
-    assert found.limited_to_job().scope is JOB
+    assert found.scope is scope
+    assert found.reduced().scope is if_reachable
 
 
 def test_a_page_instead_of_an_answer_is_no_success():
