@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 RUN_LOCK := requirements/run.txt
+MUTATION_LOCK := requirements/mutation.txt
 READY := $(VENV)/.ready
 ROOMS := core engine store remote watch
 WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
-.PHONY: help setup run check test coverage faults soak broken screenshots lint format lock clean dist deb test-systemd test-windows
+.PHONY: help setup run check test coverage faults soak broken mutation screenshots lint format lock clean dist deb test-systemd test-windows
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +49,11 @@ soak: $(READY) ## simulate the whole engine, one schedule after the other, until
 broken: $(READY) ## break each promise on purpose, and count the schedules until that is noticed
 	$(BIN)/python -m tests.simulation.broken
 
+mutation: $(READY) ## change single things in the code, and see whether a test fails (MUTATION="--count 300 --seed 1")
+	test -x build/mutation/bin/cosmic-ray || { $(PYTHON) -m venv build/mutation && build/mutation/bin/python -m pip \
+		install --quiet --disable-pip-version-check --require-hashes --requirement $(MUTATION_LOCK); }
+	build/mutation/bin/python tests/mutation.py --python $(BIN)/python $(MUTATION)
+
 screenshots: $(READY) ## make the pictures of the dashboard in docs/images anew (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
@@ -80,6 +86,8 @@ lock: ## write the locked dependencies anew (needs uv)
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(LOCK)
 	uv pip compile pyproject.toml --constraint $(LOCK) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(RUN_LOCK)
+	uv pip compile --group mutation --constraint $(LOCK) --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(MUTATION_LOCK)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -1,0 +1,122 @@
+"""Change one small thing in the code, many times over, and see whether a test fails: ``make mutation``.
+
+A random sample of the changes that Cosmic Ray knows (a negated condition, `and` for `or`, another operator or number,
+a loop that never runs), the same for the same seed. Each is made in a clone of the last commit and meets the tests of
+its own package that start no process. Prints the changes that no test noticed; exits 1 if they are too many.
+"""
+
+import argparse
+import multiprocessing
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing.pool import Pool
+from pathlib import Path
+
+from cosmic_ray.commands import init as list_changes
+from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import MutationSpec, WorkResult
+
+PACKAGES = ("core", "store", "engine", "remote", "watch", "receiver", "config", "control")
+HARMLESS = re.compile("core/(ReplaceBinaryOperator_BitOr_|VariableInserter|VariableReplacer)")
+"""`|` is that of annotations nearly everywhere; the last two need arguments."""
+LONGEST = 300.0
+"""Seconds; a change that makes the tests take longer is noticed."""
+ENOUGH = 0.95
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--count", type=int, default=300, help="how many changes (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="which sample (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="how many at once (default: %(default)s)")
+    parser.add_argument("--python", default=".venv/bin/python", help="what has pytest (default: %(default)s)")
+    parser.add_argument("packages", nargs="*", default=PACKAGES, help="folders of syncd/ (default: %(default)s)")
+    options = parser.parse_args()
+    python = os.path.abspath(options.python)
+    with tempfile.TemporaryDirectory(prefix="syncd-mutation-") as place:
+        trees = [_clone(Path(place) / f"tree-{number}") for number in range(options.workers)]
+        if broken := [package for package in options.packages if not _passes(trees[0], python, package)]:
+            print(f"the tests of {', '.join(broken)} fail without any change; mend that first", file=sys.stderr)
+            return 2
+        chosen = sample(trees[0], options.packages, options.count, options.seed)
+        free: multiprocessing.SimpleQueue[Path] = multiprocessing.SimpleQueue()
+        for tree in trees:
+            free.put(tree)
+        with multiprocessing.Pool(options.workers, _enter, (free,)) as pool:
+            return _judge(pool, chosen, python)
+
+
+def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[MutationSpec]:
+    """Choose ``count`` places in the packages of ``tree`` at random, and one change at each."""
+    modules = [path.relative_to(tree) for package in packages for path in sorted(tree.glob(f"syncd/{package}/**/*.py"))]
+    os.chdir(tree)
+    with use_db(tree.parent / "changes.sqlite", WorkDB.Mode.create) as changes:
+        list_changes(modules, changes, {})
+        known = [item.mutations[0] for item in changes.work_items]
+    places: dict[tuple[Path, tuple[int, int], tuple[int, int]], list[MutationSpec]] = {}
+    for change in known:
+        if not HARMLESS.match(change.operator_name):
+            places.setdefault((change.module_path, tuple(change.start_pos), tuple(change.end_pos)), []).append(change)
+    chance = random.Random(seed)
+    drawn = chance.sample(sorted(places), min(count, len(places)))
+    return [chance.choice(sorted(places[place], key=lambda change: change.operator_name)) for place in drawn]
+
+
+def _clone(tree: Path) -> Path:
+    subprocess.run(["git", "clone", "--quiet", "--local", ".", tree], check=True)
+    return tree
+
+
+def _command(python: str, package: str) -> list[str]:
+    return [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e", f"tests/{package}"]
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    # PYTHONPATH goes before the editable install, which is the code that nobody changed.
+    return {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "CI": "true"}
+
+
+def _passes(tree: Path, python: str, package: str) -> bool:
+    environment = os.environ | _environment(tree)
+    tried = subprocess.run(_command(python, package), cwd=tree, env=environment, capture_output=True, check=False)
+    return tried.returncode == 0
+
+
+def _enter(free: "multiprocessing.SimpleQueue[Path]") -> None:
+    tree = free.get()
+    os.chdir(tree)
+    os.environ.update(_environment(tree))
+
+
+def _try(about: tuple[MutationSpec, list[str]]) -> tuple[MutationSpec, WorkResult]:
+    change, command = about
+    return change, mutate_and_test([change], " ".join(command), LONGEST)
+
+
+def _judge(pool: Pool, chosen: list[MutationSpec], python: str) -> int:
+    work = [(change, _command(python, change.module_path.parts[1])) for change in chosen]
+    survived, began = 0, time.monotonic()
+    for number, (change, result) in enumerate(pool.imap_unordered(_try, work), 1):
+        if not result.is_killed:
+            survived += 1
+            print(f"SURVIVED {change.operator_name.removeprefix('core/')}\n{_shown(result)}", flush=True)
+        if number % 10 == 0 or number == len(work):
+            minutes = (time.monotonic() - began) / 60
+            print(f"{number} of {len(work)} changes, {survived} not noticed, {minutes:.0f} min", flush=True)
+    share = 1 - survived / len(work) if work else 0.0
+    print(f"{share:.1%} noticed; asked: {ENOUGH:.0%}")
+    return 0 if share >= ENOUGH else 1
+
+
+def _shown(result: WorkResult) -> str:
+    return "\n".join(line for line in (result.diff or "").splitlines() if line.strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
