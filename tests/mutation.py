@@ -1,4 +1,4 @@
-"""Change one small thing in the code, many times over, and see whether a test fails: ``make mutation``.
+"""Change single things in the code, many times over, and see whether a test fails: ``make mutation``.
 
 A random sample of the changes that Cosmic Ray knows (a negated condition, `and` for `or`, another operator or number,
 a loop that never runs), the same for the same seed. Each is made in a clone of the last commit and meets the tests of
