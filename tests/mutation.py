@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,9 @@ from pathlib import Path
 
 from cosmic_ray.commands import init as list_changes
 from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.testing import run_tests
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import MutationSpec, WorkResult
+from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkResult
 
 PACKAGES = ("core", "store", "engine", "remote", "watch", "receiver", "config", "control")
 HARMLESS = re.compile("core/(ReplaceBinaryOperator_BitOr_|VariableInserter|VariableReplacer)")
@@ -41,15 +43,18 @@ def main() -> int:
     python = os.path.abspath(options.python)
     with tempfile.TemporaryDirectory(prefix="syncd-mutation-") as place:
         trees = [_clone(Path(place) / f"tree-{number}") for number in range(options.workers)]
-        if broken := [package for package in options.packages if not _passes(trees[0], python, package)]:
-            print(f"the tests of {', '.join(broken)} fail without any change; mend that first", file=sys.stderr)
-            return 2
         chosen = sample(trees[0], options.packages, options.count, options.seed)
         free: multiprocessing.SimpleQueue[Path] = multiprocessing.SimpleQueue()
         for tree in trees:
             free.put(tree)
         with multiprocessing.Pool(options.workers, _enter, (free,)) as pool:
-            return _judge(pool, chosen, python)
+            commands = {package: _command(python, package) for package in options.packages}
+            passed = pool.map(_passes, commands.values(), chunksize=1)
+            if not all(passed):
+                broken = ", ".join(package for package, good in zip(commands, passed, strict=True) if not good)
+                print(f"the tests of {broken} fail without any change; mend that first", file=sys.stderr)
+                return 2
+            return _judge(pool, chosen, commands)
 
 
 def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[MutationSpec]:
@@ -73,34 +78,31 @@ def _clone(tree: Path) -> Path:
     return tree
 
 
-def _command(python: str, package: str) -> list[str]:
-    return [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e", f"tests/{package}"]
-
-
-def _environment(tree: Path) -> dict[str, str]:
-    # PYTHONPATH goes before the editable install, which is the code that nobody changed.
-    return {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "CI": "true"}
-
-
-def _passes(tree: Path, python: str, package: str) -> bool:
-    environment = os.environ | _environment(tree)
-    tried = subprocess.run(_command(python, package), cwd=tree, env=environment, capture_output=True, check=False)
-    return tried.returncode == 0
+def _command(python: str, package: str) -> str:
+    return shlex.join(
+        [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e", f"tests/{package}"]
+    )
 
 
 def _enter(free: "multiprocessing.SimpleQueue[Path]") -> None:
     tree = free.get()
     os.chdir(tree)
-    os.environ.update(_environment(tree))
+    # PYTHONPATH goes before the editable install, which is the code that nobody changed.
+    os.environ.update(PYTHONPATH=str(tree), CI="true")
 
 
-def _try(about: tuple[MutationSpec, list[str]]) -> tuple[MutationSpec, WorkResult]:
+def _passes(command: str) -> bool:
+    """Run the tests as they are run with a change, but without one."""
+    return run_tests(command, LONGEST)[0] == TestOutcome.SURVIVED
+
+
+def _try(about: tuple[MutationSpec, str]) -> tuple[MutationSpec, WorkResult]:
     change, command = about
-    return change, mutate_and_test([change], " ".join(command), LONGEST)
+    return change, mutate_and_test([change], command, LONGEST)
 
 
-def _judge(pool: Pool, chosen: list[MutationSpec], python: str) -> int:
-    work = [(change, _command(python, change.module_path.parts[1])) for change in chosen]
+def _judge(pool: Pool, chosen: list[MutationSpec], commands: dict[str, str]) -> int:
+    work = [(change, commands[change.module_path.parts[1]]) for change in chosen]
     survived, began = 0, time.monotonic()
     for number, (change, result) in enumerate(pool.imap_unordered(_try, work), 1):
         if not result.is_killed:
