@@ -25,8 +25,8 @@ from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkResult
 
 PACKAGES = ("core", "store", "engine", "remote", "watch", "receiver", "config", "control")
-HARMLESS = re.compile("core/(ReplaceBinaryOperator_BitOr_|VariableInserter|VariableReplacer)")
-"""`|` is that of annotations nearly everywhere; the last two need arguments."""
+LEFT_OUT = re.compile("core/(ReplaceBinaryOperator_BitOr_|VariableInserter|VariableReplacer)")
+"""Operators that are not drawn: `|` stands in annotations nearly everywhere, and the other two need arguments."""
 LONGEST = 300.0
 """Seconds; a change that makes the tests take longer is noticed."""
 ENOUGH = 0.95
@@ -66,7 +66,7 @@ def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[Mutat
         known = [item.mutations[0] for item in changes.work_items]
     places: dict[tuple[Path, tuple[int, int], tuple[int, int]], list[MutationSpec]] = {}
     for change in known:
-        if not HARMLESS.match(change.operator_name):
+        if not LEFT_OUT.match(change.operator_name):
             places.setdefault((change.module_path, tuple(change.start_pos), tuple(change.end_pos)), []).append(change)
     chance = random.Random(seed)
     drawn = chance.sample(sorted(places), min(count, len(places)))
