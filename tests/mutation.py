@@ -2,10 +2,12 @@
 
 A random sample of the changes that Cosmic Ray knows (a negated condition, `and` for `or`, another operator or number,
 a loop that never runs), the same for the same seed. Each is made in a clone of the last commit and meets the tests of
-its own package that start no process. Prints the changes that no test noticed; exits 1 if they are too many.
+its own package that start no process and run the changed line. Prints the changes that no test noticed; exits 1 if they
+are too many.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import random
@@ -48,13 +50,20 @@ def main() -> int:
         for tree in trees:
             free.put(tree)
         with multiprocessing.Pool(options.workers, _enter, (free,)) as pool:
-            commands = {package: _command(python, package) for package in options.packages}
-            passed = pool.map(_passes, commands.values(), chunksize=1)
+            records = {package: Path(place) / f"{package}.json" for package in options.packages}
+            baselines = [(_baseline(python, package, record), LONGEST) for package, record in records.items()]
+            passed = pool.starmap(_passes, baselines, chunksize=1)
             if not all(passed):
-                broken = ", ".join(package for package, good in zip(commands, passed, strict=True) if not good)
+                broken = ", ".join(package for package, good in zip(records, passed, strict=True) if not good)
                 print(f"the tests of {broken} fail without any change; mend that first", file=sys.stderr)
                 return 2
-            return _judge(pool, chosen, commands)
+            work = []
+            for number, change in enumerate(chosen):
+                package = change.module_path.parts[1]
+                tests = Path(place) / f"tests-{number}"
+                tests.write_text("\n".join(_covering(change, records[package]) or [f"tests/{package}"]))
+                work.append((change, _pytest(python, f"@{tests}")))
+            return _judge(pool, work)
 
 
 def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[MutationSpec]:
@@ -78,10 +87,21 @@ def _clone(tree: Path) -> Path:
     return tree
 
 
-def _command(python: str, package: str) -> str:
-    return shlex.join(
-        [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e", f"tests/{package}"]
-    )
+def _pytest(python: str, *arguments: str) -> str:
+    return shlex.join([python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e", *arguments])
+
+
+def _baseline(python: str, package: str, record: Path) -> str:
+    return _pytest(python, "-p", "tests.line_tests", "--line-tests", str(record), f"tests/{package}")
+
+
+def _covering(change: MutationSpec, record: Path) -> list[str]:
+    """Return the tests that run a line of ``change``; none for a line that runs when its module is imported."""
+    recorded = json.loads(record.read_text(encoding="utf-8"))
+    lines = recorded["lines"].get(str(change.module_path), {})
+    changed = range(change.start_pos[0], change.end_pos[0] + 1)
+    numbers = {number for line in changed for number in lines.get(str(line), [])}
+    return [recorded["tests"][number] for number in sorted(numbers)]
 
 
 def _enter(free: "multiprocessing.SimpleQueue[Path]") -> None:
@@ -91,9 +111,9 @@ def _enter(free: "multiprocessing.SimpleQueue[Path]") -> None:
     os.environ.update(PYTHONPATH=str(tree), CI="true")
 
 
-def _passes(command: str) -> bool:
+def _passes(command: str, longest: float) -> bool:
     """Run the tests as they are run with a change, but without one."""
-    return run_tests(command, LONGEST)[0] == TestOutcome.SURVIVED
+    return run_tests(command, longest)[0] == TestOutcome.SURVIVED
 
 
 def _try(about: tuple[MutationSpec, str]) -> tuple[MutationSpec, WorkResult]:
@@ -101,8 +121,7 @@ def _try(about: tuple[MutationSpec, str]) -> tuple[MutationSpec, WorkResult]:
     return change, mutate_and_test([change], command, LONGEST)
 
 
-def _judge(pool: Pool, chosen: list[MutationSpec], commands: dict[str, str]) -> int:
-    work = [(change, commands[change.module_path.parts[1]]) for change in chosen]
+def _judge(pool: Pool, work: list[tuple[MutationSpec, str]]) -> int:
     survived, began = 0, time.monotonic()
     for number, (change, result) in enumerate(pool.imap_unordered(_try, work), 1):
         if not result.is_killed:

@@ -99,7 +99,8 @@ async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
     (refusing.inbox / "a.jpg").write_bytes(noise(1000))
     summary = await run(refusing)
     assert (summary.uploaded, summary.failed, summary.left) == (0, 0, 1)
-    assert summary.problems[0].state in {"waiting", "queued"}
+    # The pass may give the server up during the last attempt.
+    assert summary.problems[0].state in {"waiting", "queued", "uploading"}
 
 
 async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing):
