@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncd.control import steering as api
-from syncd.core.names import displayed
 from syncd.core.states import State
+from syncd.core.text import printable
 from syncd.daemon.copies import Course, for_each
 from syncd.daemon.rooms import Rooms
 from syncd.daemon.verify import BAD, compare
@@ -26,7 +26,7 @@ async def audit(rooms: Rooms, records: Sequence[JobRecord], *, repair: bool) -> 
         verdict, detail = await _verdict(rooms, record, copies.get(record.id))
         findings[record.id] = {
             "id": record.id,
-            "path": displayed(full(record.folder, record.path)),
+            "path": printable(full(record.folder, record.path)),
             "remote": record.remote,
             "verdict": verdict,
             "detail": detail,

@@ -51,7 +51,7 @@ class CancelledContents:
         follow = self._rooms.folders.follow_symlinks(job.folder)
         try:
             source = await FileSource.open(
-                job.folder, job.path, job.stamp, block_size=READ_SIZE, follow_symlinks=follow
+                job.folder, job.path, job.fingerprint, block_size=READ_SIZE, follow_symlinks=follow
             )
             try:
                 return (await source.hash(_Sha256())).sha256

@@ -14,7 +14,7 @@ from syncd.config import destinations
 from syncd.config.model import Config
 from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.engine.throttle import Meter, Pace
 from syncd.host.spelling import spelled
 from syncd.places import inside
@@ -123,7 +123,7 @@ def places(config: Config, paths: Sequence[str]) -> list[Place]:
             if (relative := inside(folder, path)) is not None
         ]
         if not at:
-            raise NotWatched(f"{displayed(path)} is in none of the watched folders")
+            raise NotWatched(f"{printable(path)} is in none of the watched folders")
         named += [place for place in at if not any(_covers(other, place) for other in named)]
     return named
 

@@ -38,7 +38,7 @@ class DeletionCheck:
         watch = self._rooms.folders.watches.get(folder.path)
         if watch is None or not watch.takes(file.path):
             raise Kept(LEFT_OUT)
-        if reason := unfit(file.stamp.size, max_size=folder.max_size):
+        if reason := unfit(file.fingerprint.size, max_size=folder.max_size):
             raise Kept(reason)
         known = {content.remote_id: content for content in file.contents}
         for name in folder.remotes:
@@ -78,7 +78,7 @@ class DeletionCheck:
                 remote = self._rooms.scheduler.lanes[names[content.remote_id]].line.remote
                 digests.append(_Key(remote.hasher_of(content.key, content.ref), content.key))
         quiet = self._clock() - file.seen_at >= (QUIET_CLOSED if file.closed else QUIET)
-        return Proven(stamp=file.stamp, digests=digests, quiet=quiet)
+        return Proven(fingerprint=file.fingerprint, digests=digests, quiet=quiet)
 
 
 class _Sha256:

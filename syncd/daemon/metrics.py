@@ -8,8 +8,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from syncd import __version__
-from syncd.core.names import displayed
 from syncd.core.states import State
+from syncd.core.text import printable
 from syncd.engine.lane import RemoteState
 from syncd.store.jobs import Counts
 
@@ -72,7 +72,7 @@ class _Scrape(Collector):
 
     def _folders(self) -> Metric:
         states = {
-            (displayed(path), state): watch.status.state == state
+            (printable(path), state): watch.status.state == state
             for path, watch in self._daemon.rooms.folders.watches.items()
             for state in FOLDER_STATES
         }

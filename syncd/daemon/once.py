@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import structlog
 
 from syncd.config.model import Config
-from syncd.core.names import displayed
 from syncd.core.states import IN_USE, Cause, Outcome, State
+from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.rooms import Rooms, open_rooms
 from syncd.engine.lane import RemoteState
@@ -176,8 +176,8 @@ class _Pass:
         ids = list(rooms.remote_ids.values())
         problems = [
             Problem(
-                path=displayed(job.path),
-                folder=displayed(job.folder),
+                path=printable(job.path),
+                folder=printable(job.folder),
                 remote=job.remote,
                 state=job.state.value,
                 detail=job.detail,
@@ -203,7 +203,7 @@ class _Pass:
         """Return the files that the scan has left, as a program has them open or they keep changing."""
         folders = self._rooms.folders
         return [
-            Problem(path=displayed(path), folder=displayed(folder), remote=remote, state="waiting", detail=reason)
+            Problem(path=printable(path), folder=printable(folder), remote=remote, state="waiting", detail=reason)
             for folder, watch in folders.watches.items()
             for path, reason in watch.unsettled().items()
             for remote in folders.settings[folder].remotes

@@ -20,7 +20,7 @@ from syncd.config.model import Scheduler as Limits
 from syncd.core import retry
 from syncd.core.bandwidth import Span
 from syncd.core.breaker import Breaker
-from syncd.core.limits import Adaptive, Fixed, Limit
+from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
 from syncd.core.states import State
 from syncd.daemon import journal
 from syncd.daemon.folders import Folders
@@ -83,13 +83,13 @@ class Rooms:
     def _policy(self) -> retry.Policy:
         return retry.Policy(initial=self.limits.retry.initial, maximum=self.limits.retry.max)
 
-    def _limit_of_all(self) -> Limit:
+    def _limit_of_all(self) -> ConcurrencyLimit:
         """Return the limit of the gate that all lanes share: the number that a person chose, if any."""
-        return Fixed(self.limits.concurrency or sys.maxsize)
+        return FixedLimit(self.limits.concurrency or sys.maxsize)
 
-    def _limit_of_one(self) -> Limit:
+    def _limit_of_one(self) -> ConcurrencyLimit:
         """Return the limit of one lane: it finds its own where nobody chose one."""
-        return Fixed(self.limits.concurrency) if self.limits.concurrency else Adaptive()
+        return FixedLimit(self.limits.concurrency) if self.limits.concurrency else AdaptiveLimit()
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""

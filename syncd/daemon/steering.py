@@ -11,8 +11,8 @@ from syncd.control import steering as api
 from syncd.control import targets
 from syncd.control.events import Hub
 from syncd.control.targets import Target
-from syncd.core.names import displayed
 from syncd.core.states import IN_USE, State
+from syncd.core.text import printable
 from syncd.daemon import cursors, metrics, settings, shapes
 from syncd.daemon.audit import audit
 from syncd.daemon.endings import unless
@@ -104,7 +104,7 @@ class DaemonSteering(api.Steering):
         return {
             "state": self._daemon.state,
             "store_blocked": self._daemon.rooms.store.blocked,
-            "folders": [displayed(folder.path) for folder in config.folders],
+            "folders": [printable(folder.path) for folder in config.folders],
             "remotes": list(config.remotes),
         }
 
@@ -143,7 +143,7 @@ class DaemonSteering(api.Steering):
         rooms = self._daemon.rooms
         status = rooms.folders.watches[path].status
         return {
-            "path": displayed(path),
+            "path": printable(path),
             "uri": targets.encode(path),
             "remotes": list(rooms.folders.settings[path].remotes),
             "state": status.state,
@@ -184,13 +184,13 @@ class DaemonSteering(api.Steering):
             if inside(folder, path) is not None:
                 watch.request_rescan(path)
                 return
-        raise api.NotFound(f"{displayed(path)} is in none of the watched folders")
+        raise api.NotFound(f"{printable(path)} is in none of the watched folders")
 
     async def jobs(self, query: api.JobQuery) -> api.JobPage:
         """Return a page of jobs."""
         rooms = self._daemon.rooms
         if query.remote is not None and query.remote not in rooms.remote_ids:
-            raise api.NotFound(f"there is no remote {displayed(query.remote)}")
+            raise api.NotFound(f"there is no remote {printable(query.remote)}")
         page = await rooms.store.page(
             Wanted(
                 remote_ids=[number for name, number in rooms.remote_ids.items() if query.remote in (None, name)],
@@ -235,7 +235,7 @@ class DaemonSteering(api.Steering):
         records = await rooms.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
         if records:
             return records
-        raise api.NotFound(f"{displayed(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
+        raise api.NotFound(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
 
     def _why_unknown(self, path: str) -> str:
         """Say why a path has no job, as far as that is plain."""

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from syncd.core.limits import Limit
+from syncd.core.concurrency import ConcurrencyLimit
 
 
 class Gate:
     """Lets as many through as ``limit`` says; one with a ``parent`` takes a slot there too."""
 
-    def __init__(self, limit: Limit, parent: "Gate | None" = None) -> None:
+    def __init__(self, limit: ConcurrencyLimit, parent: "Gate | None" = None) -> None:
         self.limit = limit
         self.in_flight = 0
         self._parent = parent
@@ -29,7 +29,7 @@ class Gate:
             return 1
         return min(self.limit.value, self._parent.capacity) if self._parent else self.limit.value
 
-    def change(self, limit: Limit) -> None:
+    def change(self, limit: ConcurrencyLimit) -> None:
         """Go by another limit from now on: who waits and fits passes at once, who is inside stays."""
         self.limit = limit
         self._admit()

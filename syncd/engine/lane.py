@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from syncd.core.breaker import Position
+from syncd.core.breaker import BreakerState
 from syncd.core.errors import Failure, NotUploadable, Permanent, Transient, Unauthorized
 from syncd.core.model import Content, Presence, Stored
 from syncd.core.states import Outcome, State
@@ -88,13 +88,13 @@ class Lane:
             return None
         await self._around.heed_clock()
         breaker = self.line.breaker
-        if breaker.position is Position.OPEN:
+        if breaker.position is BreakerState.OPEN:
             wait = (breaker.probe_at or 0.0) - self.line.clock()
             if wait > 0:
                 return wait
             await self.line.probe()
             return 0.0
-        target = 1 if breaker.position is Position.HALF_OPEN else self.line.gate.capacity + AHEAD
+        target = 1 if breaker.position is BreakerState.HALF_OPEN else self.line.gate.capacity + AHEAD
         room = target - len(self._running)
         if room <= 0:
             return None
@@ -248,7 +248,7 @@ class Lane:
         source = await FileSource.open(
             job.folder,
             job.path,
-            job.stamp,
+            job.fingerprint,
             block_size=self.line.remote.block_size,
             follow_symlinks=self._around.follow_symlinks(job.folder),
         )

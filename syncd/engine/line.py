@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from syncd.core.breaker import Breaker, Position
+from syncd.core.breaker import Breaker, BreakerState
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.engine.gate import Gate
 from syncd.remote.base import Remote
@@ -36,7 +36,7 @@ class Line:
     @property
     def down(self) -> bool:
         """Say whether no request may go now: the server is away, or the probe that asks for it has no answer yet."""
-        return self._probing or self.breaker.position is Position.OPEN
+        return self._probing or self.breaker.position is BreakerState.OPEN
 
     @asynccontextmanager
     async def request(self, whose: object) -> AsyncGenerator["Lesson"]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
-from syncd.core.model import Content, Stamp
+from syncd.core.model import Content, Fingerprint
 from syncd.core.states import IN_USE
 from syncd.host.leases import Writer, writer
 from syncd.host.openat import open_inside
@@ -43,20 +43,20 @@ mimetypes.add_type("image/webp", ".webp")
 class FileSource:
     """One state of one file. Made by :meth:`open`; close it."""
 
-    def __init__(self, descriptor: int, path: str, stamp: Stamp, block_size: int) -> None:
+    def __init__(self, descriptor: int, path: str, fingerprint: Fingerprint, block_size: int) -> None:
         self._descriptor = descriptor
-        self._stamp = stamp
+        self._stamp = fingerprint
         self._block = block_size * -(-LEAST_BLOCK // block_size)
         self._sums = array("I")
         self._memory: bytes | None = None
         self._cancelled = threading.Event()
         self.name = valid_unicode(os.path.basename(path))
         self.media_type = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
-        self.size = stamp.size
+        self.size = fingerprint.size
 
     @classmethod
     async def open(
-        cls, folder: str, path: str, expected: Stamp, *, block_size: int, follow_symlinks: bool = False
+        cls, folder: str, path: str, expected: Fingerprint, *, block_size: int, follow_symlinks: bool = False
     ) -> "FileSource":
         """Open ``path`` below ``folder`` if it is still in the ``expected`` state.
 
@@ -69,7 +69,7 @@ class FileSource:
             try:
                 if writer(descriptor) is Writer.OPEN:
                     raise FileInUse(IN_USE)
-                if stamp_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
+                if fingerprint_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
                     raise FileChanged("the file changed since it was queued")
             except Failure:
                 os.close(descriptor)
@@ -148,7 +148,7 @@ class FileSource:
         await asyncio.to_thread(self._compare_stamp)
 
     def _compare_stamp(self) -> None:
-        if stamp_of(os.fstat(self._descriptor)) != self._stamp:
+        if fingerprint_of(os.fstat(self._descriptor)) != self._stamp:
             raise FileChanged("the file changed while it was being read")
 
     def close(self) -> None:
@@ -165,9 +165,9 @@ def _abandon(opening: "asyncio.Task[FileSource]") -> None:
         opening.result().close()
 
 
-def stamp_of(status: os.stat_result) -> Stamp:
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
     """Return the stamp that ``stat`` shows."""
-    return Stamp(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return Fingerprint(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:

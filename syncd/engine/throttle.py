@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import repeat
 
-from syncd.core.bandwidth import Bucket, Span, limit_at
+from syncd.core.bandwidth import Span, TokenBucket, limit_at
 
 PIECE = 16 * 1024
 """Bytes drawn at a time, so that a slow limit is smooth."""
@@ -95,7 +95,7 @@ class Pace:
         self._clock = clock
         self._local_time = local_time
         self._changed = asyncio.Event()
-        self._bucket = Bucket(self._limit(), clock())
+        self._bucket = TokenBucket(self._limit(), clock())
         self.meter = Meter(clock)
 
     def change(self, timetable: Sequence[Span]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.engine.ports import Jobs
 from syncd.store.records import Job
 
@@ -14,7 +14,7 @@ class Twin(Exception):  # noqa: N818 - nothing failed
     """The same content is being uploaded by another job."""
 
     def __init__(self, key: str, leader: Job) -> None:
-        super().__init__(f"the same content is being uploaded as {displayed(leader.path)}")
+        super().__init__(f"the same content is being uploaded as {printable(leader.path)}")
         self.key = key
 
 

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from syncd.core.errors import Failure, Permanent, Scope, Transient, Unauthorized
-from syncd.core.secrets import Mask
+from syncd.core.redact import Redactor
 
 LONGEST_WORDS = 300
 """Characters of a server's message that are passed on to a person."""
@@ -39,7 +39,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     early: bool = False
-    mask: Mask = field(default_factory=Mask, repr=False)
+    mask: Redactor = field(default_factory=Redactor, repr=False)
 
     @property
     def ok(self) -> bool:

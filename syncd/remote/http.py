@@ -18,7 +18,7 @@ from yarl import URL
 
 from syncd.config.remotes import Remote as Settings
 from syncd.core.errors import CutOff, Failure, Permanent, Scope, Transient
-from syncd.core.secrets import Mask
+from syncd.core.redact import Redactor
 from syncd.remote import routes, tls
 from syncd.remote.answers import Answer, failure
 from syncd.remote.base import Throttle
@@ -138,7 +138,7 @@ class Http:
         self._secret_headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         if settings.token is not None:
             self._secret_headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
-        self._mask = Mask(settings.secrets())
+        self._mask = Redactor(settings.secrets())
 
     async def get(self, path: str, *, accept: str = "application/json", sink: Sink | None = None) -> Answer:
         """Ask for ``path`` (quoted, below the remote's url).

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, or_, select, te
 
 from syncd.core.states import Cause, State
 from syncd.store.claims import conclude
-from syncd.store.moves import JOBS, Work, move, stamp_of
+from syncd.store.moves import JOBS, Work, fingerprint_of, move
 from syncd.store.records import CancelledJob, Job
 from syncd.store.schema import contents, files, jobs
 
@@ -88,5 +88,10 @@ def cancel_again(work: Work, job: Job, sha256: str) -> State | None:
 
 def _cancelled(row: Row[Any]) -> CancelledJob:
     return CancelledJob(
-        id=row.id, folder=row.folder, path=row.path, present=row.present, stamp=stamp_of(row), version=row.version
+        id=row.id,
+        folder=row.folder,
+        path=row.path,
+        present=row.present,
+        fingerprint=fingerprint_of(row),
+        version=row.version,
     )

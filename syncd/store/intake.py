@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from syncd.core.model import Seen, Stamp
+from syncd.core.model import Fingerprint, FoundFile
 from syncd.core.states import IN_USE, Cause, State
-from syncd.store.moves import NewJob, Work, create, load_all, move, parts, stamp_of
+from syncd.store.moves import NewJob, Work, create, fingerprint_of, load_all, move, parts
 from syncd.store.records import LARGE
 from syncd.store.schema import files, folders, jobs, remotes
 
 Vanished = Callable[[str, str], bool]
 """Says of a folder and a path in it whether there is nothing there; called in the writer's thread."""
 
-NO_STAMP = Stamp(inode=0, size=0, mtime_ns=0)
+NO_FINGERPRINT = Fingerprint(inode=0, size=0, mtime_ns=0)
 """Kept for a file that has no content to tell apart, as a named pipe."""
 ELSEWHERE = "its folder no longer goes to this remote"
 REMOVED = "removed before it was uploaded"
@@ -31,12 +31,12 @@ _REVIVABLE = (Cause.UNFIT, Cause.GONE)
 _OPEN = (State.QUEUED, State.WAITING, State.FAILED)
 
 
-def diff(connection: Connection, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int]) -> list[Seen]:
+def diff(connection: Connection, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
     """Return those of ``seen`` that :func:`observe` would do something about."""
     return [one for part in parts(seen) for one in _diff(connection, folder, part, frozenset(remote_ids))]
 
 
-def _diff(connection: Connection, folder: str, seen: list[Seen], wanted: frozenset[int]) -> Iterator[Seen]:
+def _diff(connection: Connection, folder: str, seen: list[FoundFile], wanted: frozenset[int]) -> Iterator[FoundFile]:
     known = _known(connection, folder, seen)
     jobs_of = _jobs_of(connection, [row.id for row in known.values()])
     for one in seen:
@@ -51,7 +51,7 @@ def _diff(connection: Connection, folder: str, seen: list[Seen], wanted: frozens
             yield one
 
 
-def observe(work: Work, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int], vanished: Vanished) -> int:
+def observe(work: Work, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], vanished: Vanished) -> int:
     """Take note of quiet files; return how many jobs changed or were made."""
     before = len(work.changes)
     for part in parts({one.path: one for one in seen}.values()):
@@ -60,7 +60,7 @@ def observe(work: Work, folder: str, seen: Sequence[Seen], remote_ids: Sequence[
     return len(work.changes) - before
 
 
-def _place(work: Work, folder: str, seen: list[Seen], vanished: Vanished) -> dict[str, tuple[int, int]]:
+def _place(work: Work, folder: str, seen: list[FoundFile], vanished: Vanished) -> dict[str, tuple[int, int]]:
     """Bring the files' rows up to what was seen; return their ids and versions by path."""
     known = _known(work.connection, folder, seen)
     known |= _moved(work.connection, folder, [one for one in seen if one.path not in known], vanished)
@@ -70,14 +70,14 @@ def _place(work: Work, folder: str, seen: list[Seen], vanished: Vanished) -> dic
         if (row := known.get(one.path)) is None:
             new.append({"version": 1, **_columns(folder, one), **_first_seen(one, work.now)})
             continue
-        stamp = _stamp(one)
+        fingerprint = _stamp(one)
         is_new = row.path == one.path and row.folder == folder and _is_new(row, one)
         version = row.version + is_new
         placed[one.path] = row.id, version
         kept = _first_seen(one, work.now) if is_new else _seen_before(row, one)
         changed.append({"file": row.id, "version": version, **_columns(folder, one), **kept})
-        if stamp.size != row.size:
-            resized.append({"file": row.id, "size": stamp.size, "large": stamp.size >= LARGE})
+        if fingerprint.size != row.size:
+            resized.append({"file": row.id, "size": fingerprint.size, "large": fingerprint.size >= LARGE})
     for statement, rows in (_PLACE, changed), (_RESIZE, resized):
         if rows:
             work.connection.execute(statement, rows)
@@ -86,39 +86,39 @@ def _place(work: Work, folder: str, seen: list[Seen], vanished: Vanished) -> dic
     return placed
 
 
-def _is_new(row: Row[Any], one: Seen) -> bool:
+def _is_new(row: Row[Any], one: FoundFile) -> bool:
     """Say whether what is at the path of ``row`` may be another file, or have other content, than what was there."""
-    return not row.present or stamp_of(row) != _stamp(one) or _was_born_apart(row, one)
+    return not row.present or fingerprint_of(row) != _stamp(one) or _was_born_apart(row, one)
 
 
-def _was_born_apart(row: Row[Any], one: Seen) -> bool:
+def _was_born_apart(row: Row[Any], one: FoundFile) -> bool:
     return row.birth_ns != one.birth_ns and None not in (row.birth_ns, one.birth_ns)
 
 
-def _moved(connection: Connection, folder: str, seen: list[Seen], vanished: Vanished) -> dict[str, Row[Any]]:
+def _moved(connection: Connection, folder: str, seen: list[FoundFile], vanished: Vanished) -> dict[str, Row[Any]]:
     """Find files that were renamed: those known under a path where there is nothing any more."""
-    inodes = {one.stamp.inode for one in seen if one.stamp is not None}
-    candidates: dict[Stamp, list[Row[Any]]] = {}
+    inodes = {one.fingerprint.inode for one in seen if one.fingerprint is not None}
+    candidates: dict[Fingerprint, list[Row[Any]]] = {}
     for row in connection.execute(_WITH_INODE, {"inodes": inodes}) if inodes else ():
-        candidates.setdefault(stamp_of(row), []).append(row)
+        candidates.setdefault(fingerprint_of(row), []).append(row)
     found = {}
     for one in seen:
         rows = candidates.get(_stamp(one), [])
-        same = [row for row in rows if one.stamp is not None and _is_same(row, folder, one)]
+        same = [row for row in rows if one.fingerprint is not None and _is_same(row, folder, one)]
         if moved := next((row for row in same if vanished(row.folder, row.path)), None):
             rows.remove(moved)
             found[one.path] = moved
     return found
 
 
-def _is_same(row: Row[Any], folder: str, one: Seen) -> bool:
+def _is_same(row: Row[Any], folder: str, one: FoundFile) -> bool:
     """Say whether ``one`` is the file of ``row``, whose stamp it has: its inode alone may have been given out again."""
     if row.birth_ns is None or one.birth_ns is None:
         return (row.folder, row.path) == (folder, one.moved_from)
     return bool(row.birth_ns == one.birth_ns)
 
 
-def _apply(work: Work, folder: str, placed: list[tuple[Seen, int, int]], wanted: frozenset[int]) -> None:
+def _apply(work: Work, folder: str, placed: list[tuple[FoundFile, int, int]], wanted: frozenset[int]) -> None:
     """Make or move the jobs of the files that were seen; with each file go its id and its version."""
     jobs_of = _jobs_of(work.connection, [file_id for _, file_id, _ in placed])
     names = {row.id: row.name for row in work.connection.execute(_NAMES)}
@@ -209,7 +209,7 @@ def paths(connection: Connection, folder: str, after: str | None, limit: int) ->
     return list(connection.execute(statement.order_by(files.c.path).limit(limit)).scalars())
 
 
-def _known(connection: Connection, folder: str, seen: list[Seen]) -> dict[str, Row[Any]]:
+def _known(connection: Connection, folder: str, seen: list[FoundFile]) -> dict[str, Row[Any]]:
     rows = connection.execute(_AT, {"folder": folder, "paths": [one.path for one in seen]})
     return {row.path: row for row in rows}
 
@@ -221,27 +221,27 @@ def _jobs_of(connection: Connection, file_ids: Iterable[int]) -> dict[int, list[
     return found
 
 
-def _stamp(seen: Seen) -> Stamp:
-    return seen.stamp or NO_STAMP
+def _stamp(seen: FoundFile) -> Fingerprint:
+    return seen.fingerprint or NO_FINGERPRINT
 
 
-def _columns(folder: str, seen: Seen) -> dict[str, object]:
-    stamp = _stamp(seen)
+def _columns(folder: str, seen: FoundFile) -> dict[str, object]:
+    fingerprint = _stamp(seen)
     return {
         "folder": folder,
         "path": seen.path,
-        "inode": stamp.inode,
-        "size": stamp.size,
-        "mtime_ns": stamp.mtime_ns,
+        "inode": fingerprint.inode,
+        "size": fingerprint.size,
+        "mtime_ns": fingerprint.mtime_ns,
         "present": True,
         "removed": False,
     }
 
 
-def _first_seen(one: Seen, now: float) -> dict[str, object]:
+def _first_seen(one: FoundFile, now: float) -> dict[str, object]:
     return {"birth_ns": one.birth_ns, "closed": one.closed, "seen_at": now}
 
 
-def _seen_before(row: Row[Any], one: Seen) -> dict[str, object]:
+def _seen_before(row: Row[Any], one: FoundFile) -> dict[str, object]:
     birth_ns = row.birth_ns if one.birth_ns is None else one.birth_ns
     return {"birth_ns": birth_ns, "closed": row.closed or one.closed, "seen_at": row.seen_at}

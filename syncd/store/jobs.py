@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.core.model import Former, Proof, Seen, Session, Stored
+from syncd.core.model import FormerIdentity, FoundFile, Proof, Session, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
 from syncd.store import cancels, claims, intake, ledger, listing, people, removals, uploads
@@ -94,7 +94,7 @@ class JobStore:
 
     # Remotes.
 
-    async def remote(self, name: str, identity: str, former: Sequence[Former] = ()) -> RemoteRecord:
+    async def remote(self, name: str, identity: str, former: Sequence[FormerIdentity] = ()) -> RemoteRecord:
         """Return the remote of that identity; it is made, or given its new name, as needed.
 
         Where there is none, the first record of ``former`` that there is becomes its record.
@@ -111,11 +111,13 @@ class JobStore:
 
     # Intake.
 
-    async def diff(self, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int]) -> list[Seen]:
+    async def diff(self, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
         """Return those of ``seen`` that :meth:`observe` would do something about. Writes nothing."""
         return await self.database.read(lambda connection: intake.diff(connection, folder, seen, remote_ids))
 
-    async def observe(self, folder: str, seen: Sequence[Seen], remote_ids: Sequence[int], *, vanished: Vanished) -> int:
+    async def observe(
+        self, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], *, vanished: Vanished
+    ) -> int:
         """Take note of files that are quiet; return how many jobs were made or changed their state.
 
         Each file has one job for each of the remotes. A new stamp or birth time queues it again, and so does a file

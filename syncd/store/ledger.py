@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, false, func, or_, select, tuple_
 
-from syncd.core.model import Former, Proof
+from syncd.core.model import FormerIdentity, Proof
 from syncd.core.states import State
 from syncd.store import opening, people
 from syncd.store.claims import UNPROVEN
@@ -102,11 +102,11 @@ class Ledger:
         """Close the file."""
         await self._reader.close()
 
-    async def remote_id(self, identity: str, former: Sequence[Former] = ()) -> int | None:
+    async def remote_id(self, identity: str, former: Sequence[FormerIdentity] = ()) -> int | None:
         """Return the number of a remote, maybe as one of ``former``, if anything was ever queued for it."""
         return await self._reader.read(lambda connection: people.find_remote(connection, identity, former))
 
-    async def recorded_apart(self, identity: str, former: Sequence[Former]) -> list[Former]:
+    async def recorded_apart(self, identity: str, former: Sequence[FormerIdentity]) -> list[FormerIdentity]:
         """Return those of a remote's former addresses that have records beside its own."""
         return await self._reader.read(lambda connection: people.recorded_apart(connection, identity, former))
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Row, bindparam, insert, select, update
 
-from syncd.core.model import Stamp
-from syncd.core.states import Cause, Outcome, State, step
+from syncd.core.model import Fingerprint
+from syncd.core.states import Cause, Outcome, State, transition
 from syncd.store.records import LARGE, Change
 from syncd.store.schema import files, history, jobs, remotes
 
@@ -89,9 +89,9 @@ def load_all(connection: Connection, column: Column[int], ids: Iterable[int]) ->
     return [row for part in parts(ids) for row in connection.execute(statement, {"ids": part})]
 
 
-def stamp_of(row: Row[Any]) -> Stamp:
+def fingerprint_of(row: Row[Any]) -> Fingerprint:
     """Return the stamp that a row of a file, or of a job with its file, holds."""
-    return Stamp(inode=row.inode, size=row.size, mtime_ns=row.mtime_ns)
+    return Fingerprint(inode=row.inode, size=row.size, mtime_ns=row.mtime_ns)
 
 
 def move(work: Work, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | None = None, **values: object) -> None:
@@ -111,7 +111,7 @@ def move(work: Work, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | No
         {
             "job": row.id,
             "before": row.state,
-            "state": step(row.state, cause),
+            "state": transition(row.state, cause),
             "version": row.file_version,
             "claim": row.claim + (cause is Cause.CLAIMED),
             **common,
@@ -135,7 +135,7 @@ def create(work: Work, new: Sequence[NewJob]) -> None:
             {
                 "file_id": job.file_id,
                 "remote_id": job.remote_id,
-                "state": step(None, _cause(job)),
+                "state": transition(None, _cause(job)),
                 "cause": _cause(job),
                 "detail": job.unfit,
                 "attempts": 0,
@@ -172,7 +172,7 @@ def _change(
         remote=job.remote,
         cause=cause,
         before=before,
-        after=step(before, cause),
+        after=transition(before, cause),
         detail=detail,
         outcome=_OUTCOMES.get(cause),
         size=job.size,

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from syncd.core.model import Former
+from syncd.core.model import FormerIdentity
 from syncd.core.states import Cause, State, sources
 from syncd.store import cancels, uploads
 from syncd.store.listing import record
@@ -81,13 +81,13 @@ def repair(work: Work, job_ids: Iterable[int]) -> list[int]:
     return [row.id for row in here]
 
 
-def remote(work: Work, name: str, identity: str, former: Sequence[Former] = ()) -> RemoteRecord:
+def remote(work: Work, name: str, identity: str, former: Sequence[FormerIdentity] = ()) -> RemoteRecord:
     """Return the remote of that identity, made or given its new name as needed.
 
     Where there is none, the first record of ``former`` that there is becomes its record.
     """
     moved = None
-    if _recorded(work.connection, Former(identity=identity)) is None:
+    if _recorded(work.connection, FormerIdentity(identity=identity)) is None:
         moved = next((each for each in former if _take_over(work, each, identity)), None)
     apart = [each for each in former if each.url is not None and _recorded(work.connection, each) is not None]
     made = upsert(remotes).values(name=name, identity=identity, facts={})
@@ -98,19 +98,19 @@ def remote(work: Work, name: str, identity: str, former: Sequence[Former] = ()) 
     )
 
 
-def find_remote(connection: Connection, identity: str, former: Sequence[Former] = ()) -> int | None:
+def find_remote(connection: Connection, identity: str, former: Sequence[FormerIdentity] = ()) -> int | None:
     """Return the number of the record that :func:`remote` would return; None where it would make one."""
-    candidates = (Former(identity=identity), *former)
+    candidates = (FormerIdentity(identity=identity), *former)
     return next((found for each in candidates if (found := _recorded(connection, each)) is not None), None)
 
 
-def recorded_apart(connection: Connection, identity: str, former: Sequence[Former]) -> list[Former]:
+def recorded_apart(connection: Connection, identity: str, former: Sequence[FormerIdentity]) -> list[FormerIdentity]:
     """Return those of ``former`` at another address that have records beside the remote's own."""
     found = find_remote(connection, identity, former)
     return [each for each in former if each.url is not None and _recorded(connection, each) not in (None, found)]
 
 
-def _recorded(connection: Connection, known_as: Former) -> int | None:
+def _recorded(connection: Connection, known_as: FormerIdentity) -> int | None:
     found = select(remotes.c.id).where(remotes.c.identity == known_as.identity)
     if known_as.name is not None:
         found = found.where(remotes.c.name == known_as.name)
@@ -118,7 +118,7 @@ def _recorded(connection: Connection, known_as: Former) -> int | None:
     return number
 
 
-def _take_over(work: Work, former: Former, identity: str) -> bool:
+def _take_over(work: Work, former: FormerIdentity, identity: str) -> bool:
     """Give the record of ``former``, if there is one, its new identity.
 
     At another address nothing that was learned of the server is sure any more, and no earlier confirmation counts, in

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exist
 
 from syncd.core.states import State
 from syncd.store.intake import gone
-from syncd.store.moves import Work, stamp_of
+from syncd.store.moves import Work, fingerprint_of
 from syncd.store.records import Removal, StoredContent, UploadedFile
 from syncd.store.schema import contents, files, jobs, removals
 from syncd.store.uploads import stored_content
@@ -39,7 +39,7 @@ def uploaded(
         UploadedFile(
             path=row.path,
             version=row.version,
-            stamp=stamp_of(row),
+            fingerprint=fingerprint_of(row),
             closed=row.closed,
             seen_at=row.seen_at,
             contents=tuple(known[row.id]),

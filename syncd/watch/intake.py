@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from syncd.core.model import Seen
-from syncd.core.names import displayed
+from syncd.core.model import FoundFile
 from syncd.core.settle import Hint, Settling, racy_for
+from syncd.core.text import printable
 from syncd.watch.inspection import Unfinished, inspect
 from syncd.watch.scanner import BATCH, Identity, Tree
 from syncd.watch.sink import Sink
@@ -86,7 +86,7 @@ class Intake:
         now = self._clock()
         self._put(path, known.noticed(hint, now) if known else Settling(since=now, hint=hint))
 
-    async def found(self, batch: Iterable[Seen]) -> int:
+    async def found(self, batch: Iterable[FoundFile]) -> int:
         """Take what a scan saw; return how many of the files were new or changed.
 
         A file that was last written some time ago is quiet, unless an event has just told otherwise.
@@ -97,10 +97,10 @@ class Intake:
         for seen in batch:
             if seen.path in self._pending:
                 continue
-            if seen.stamp is None or self._rests(seen.stamp.mtime_ns, wall):
+            if seen.fingerprint is None or self._rests(seen.fingerprint.mtime_ns, wall):
                 ready.append(seen)
             else:
-                self._put(seen.path, Settling(since=now, stamp=seen.stamp))
+                self._put(seen.path, Settling(since=now, fingerprint=seen.fingerprint))
         return await self._hand_over(ready)
 
     def _rests(self, mtime_ns: int, wall: float) -> bool:
@@ -186,7 +186,7 @@ class Intake:
                 continue  # something happened to it during the look
             seen = looks.get(path)
             after = _after(settling, seen, now, wall)
-            if seen and seen.stamp and after.due(self._settle) > now:
+            if seen and seen.fingerprint and after.due(self._settle) > now:
                 self._put(path, after)
                 continue
             self._drop(path)
@@ -202,7 +202,7 @@ class Intake:
         for path in batch.keys() - self._pending.keys():
             self._in_use.pop(path, None)
 
-    async def _hand_over(self, ready: Sequence[Seen]) -> int:
+    async def _hand_over(self, ready: Sequence[FoundFile]) -> int:
         if not ready:
             return 0
         folder = self._tree.root
@@ -213,25 +213,26 @@ class Intake:
         await asyncio.gather(*(self._attempt(self._sink.observe(folder, seen), [seen.path]) for seen in finished))
         return len(changed)
 
-    async def _finished(self, changed: Sequence[Seen]) -> list[Seen]:
+    async def _finished(self, changed: Sequence[FoundFile]) -> list[FoundFile]:
         """Return those that no program has open for writing; the others are looked at again later."""
         findings = await asyncio.to_thread(lambda: [inspect(self._tree, seen) for seen in changed])
         now = self._clock()
         for seen, finding in zip(changed, findings, strict=True):
-            if seen.path in self._pending or isinstance(finding, Seen):
+            if seen.path in self._pending or isinstance(finding, FoundFile):
                 continue
             hint = Hint(moved_from=seen.moved_from)
             if finding is Unfinished.CHANGED:
                 self._put(seen.path, Settling(since=now, hint=hint))
                 continue
             if seen.path not in self._in_use:
-                self._log.info("file.in_use", path=displayed(seen.path))
+                self._log.info("file.in_use", path=printable(seen.path))
             pause = min(IN_USE_MOST, 2 * self._in_use[seen.path]) if seen.path in self._in_use else IN_USE_FIRST
             self._in_use[seen.path] = pause
             self._put(
-                seen.path, Settling(since=now - self._settle, hint=hint, stamp=seen.stamp, not_before=now + pause)
+                seen.path,
+                Settling(since=now - self._settle, hint=hint, fingerprint=seen.fingerprint, not_before=now + pause),
             )
-        return [finding for finding in findings if isinstance(finding, Seen)]
+        return [finding for finding in findings if isinstance(finding, FoundFile)]
 
     async def _attempt(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:
         """Do one thing with the sink; if that fails, have the same files looked at again later."""
@@ -245,12 +246,12 @@ class Intake:
                 self._put(path, Settling(since=self._clock() + RETRY))
         return None
 
-    def _look(self, paths: Iterable[str]) -> dict[str, Seen | None]:
+    def _look(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
         """Return what is at each path; those that can't be judged now are left out, and a rescan judges them.
 
         What is seen has its path as the disk spells it: a hint may have another spelling.
         """
-        looks: dict[str, Seen | None] = {}
+        looks: dict[str, FoundFile | None] = {}
         known: dict[str, str | None] = {}
         for path in paths:
             try:
@@ -263,7 +264,7 @@ class Intake:
             return {path: seen for path, seen in looks.items() if seen}
         return looks
 
-    def _look_closely(self, paths: Iterable[str]) -> dict[str, Seen | None]:
+    def _look_closely(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
         """As :meth:`_look`, with the birth times: an event may have told of another file that looks the same."""
         looks = self._look(paths)
         return {
@@ -281,14 +282,14 @@ class Intake:
             return False
 
 
-def _after(settling: Settling, seen: Seen | None, now: float, wall: float) -> Settling:
+def _after(settling: Settling, seen: FoundFile | None, now: float, wall: float) -> Settling:
     """Return how a file stands after a look at it."""
-    if seen is None or seen.stamp is None:
+    if seen is None or seen.fingerprint is None:
         return settling
-    after = settling.seen(seen.stamp, now)
-    racy = racy_for(seen.stamp.mtime_ns, wall)
+    after = settling.seen(seen.fingerprint, now)
+    racy = racy_for(seen.fingerprint.mtime_ns, wall)
     return replace(after, not_before=max(after.not_before, now + racy)) if racy else after
 
 
-def _is_at(path: str, seen: Seen | None) -> bool:
+def _is_at(path: str, seen: FoundFile | None) -> bool:
     return seen is not None and seen.path == path

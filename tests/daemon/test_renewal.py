@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from syncd.core.secrets import MASKED
+from syncd.core.redact import MASKED
 from syncd.daemon import renewal
 from tests.daemon.site import noise, running_receiver, until
 

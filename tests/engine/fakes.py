@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 
 from syncd.core import chunks
 from syncd.core.breaker import Breaker
+from syncd.core.concurrency import FixedLimit
 from syncd.core.errors import SessionLost
-from syncd.core.limits import Fixed
-from syncd.core.model import Confirmation, Content, Presence, Proof, Receipt, Seen, Session, Stored
+from syncd.core.model import Confirmation, Content, FoundFile, Presence, Proof, Receipt, Session, Stored
 from syncd.core.retry import Policy
 from syncd.core.states import State
 from syncd.engine.gate import Gate
 from syncd.engine.lane import Lane
 from syncd.engine.line import Line
 from syncd.engine.scheduler import Scheduler
-from syncd.engine.source import stamp_of
+from syncd.engine.source import fingerprint_of
 from syncd.engine.surroundings import Surroundings
 from syncd.engine.wall import WallClock
 from syncd.store.jobs import JobStore
@@ -160,7 +160,7 @@ class Bench:
     def make_lane(self):
         rng = random.Random(1)
         breaker = Breaker(self.policy, rng.random)
-        line = Line(self.remote, Gate(Fixed(self.concurrency)), breaker, clock=self.loop.time)
+        line = Line(self.remote, Gate(FixedLimit(self.concurrency)), breaker, clock=self.loop.time)
         around = Surroundings(
             store=self.store,
             owner="bench",
@@ -182,7 +182,9 @@ class Bench:
         return name
 
     async def queue(self, *names):
-        seen = [Seen(path=name, stamp=stamp_of((self.inbox / name).stat()), unfit=None) for name in names]
+        seen = [
+            FoundFile(path=name, fingerprint=fingerprint_of((self.inbox / name).stat()), unfit=None) for name in names
+        ]
         await self.store.observe(
             str(self.inbox), seen, [self.remote_id], vanished=lambda folder, path: not (self.inbox / path).exists()
         )

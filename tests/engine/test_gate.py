@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from syncd.core.limits import Fixed
+from syncd.core.concurrency import FixedLimit
 from syncd.engine.gate import Gate
 from tests.simulation.loop import simulated
 
@@ -50,7 +50,7 @@ async def settled():
 
 
 async def test_so_many_pass_and_the_others_wait_in_line():
-    gate, visitors = Gate(Fixed(2)), Visitors()
+    gate, visitors = Gate(FixedLimit(2)), Visitors()
     visitors.send(gate, *"abcd")
     await settled()
     assert visitors.inside == ["a", "b"]
@@ -63,7 +63,7 @@ async def test_so_many_pass_and_the_others_wait_in_line():
 
 
 async def test_nobody_passes_those_who_wait():
-    limit = Fixed(1)
+    limit = FixedLimit(1)
     gate, visitors = Gate(limit), Visitors()
     visitors.send(gate, "a", "b")
     await settled()
@@ -77,7 +77,7 @@ async def test_nobody_passes_those_who_wait():
 
 
 async def test_one_who_gives_up_waiting_takes_no_slot_along():
-    gate, visitors = Gate(Fixed(1)), Visitors()
+    gate, visitors = Gate(FixedLimit(1)), Visitors()
     visitors.send(gate, *"abc")
     await settled()
     await visitors.cancel("b")
@@ -88,7 +88,7 @@ async def test_one_who_gives_up_waiting_takes_no_slot_along():
 
 
 async def test_one_who_gives_up_as_the_slot_is_given_passes_it_on():
-    gate, visitors = Gate(Fixed(1)), Visitors()
+    gate, visitors = Gate(FixedLimit(1)), Visitors()
     visitors.send(gate, "a", "b", "c")
     await settled()
     visitors._leave["a"].set()
@@ -101,7 +101,7 @@ async def test_one_who_gives_up_as_the_slot_is_given_passes_it_on():
 
 
 async def test_one_who_fails_inside_leaves():
-    gate, visitors = Gate(Fixed(1)), Visitors()
+    gate, visitors = Gate(FixedLimit(1)), Visitors()
     visitors.send(gate, "a", "b")
     await settled()
     await visitors.cancel("a")
@@ -110,7 +110,7 @@ async def test_one_who_fails_inside_leaves():
 
 
 async def test_narrow_lets_one_through_at_a_time():
-    gate, visitors = Gate(Fixed(4)), Visitors()
+    gate, visitors = Gate(FixedLimit(4)), Visitors()
     gate.narrow(True)
     visitors.send(gate, *"abc")
     await settled()
@@ -122,7 +122,7 @@ async def test_narrow_lets_one_through_at_a_time():
 
 
 async def test_a_smaller_limit_holds_as_soon_as_enough_have_left():
-    limit = Fixed(3)
+    limit = FixedLimit(3)
     gate, visitors = Gate(limit), Visitors()
     visitors.send(gate, *"abcde")
     await settled()
@@ -135,8 +135,8 @@ async def test_a_smaller_limit_holds_as_soon_as_enough_have_left():
 
 
 async def test_a_parent_bounds_all_its_children_together():
-    parent = Gate(Fixed(2))
-    left, right = Gate(Fixed(2), parent), Gate(Fixed(2), parent)
+    parent = Gate(FixedLimit(2))
+    left, right = Gate(FixedLimit(2), parent), Gate(FixedLimit(2), parent)
     assert left.capacity == 2
     visitors = Visitors()
     visitors.send(left, "a", "b")
@@ -156,9 +156,9 @@ def test_whatever_happens_no_slot_is_lost_and_none_is_given_twice():
 
     async def crowd(seed):
         rng = random.Random(seed)
-        limit = Fixed(3)
-        parent = Gate(Fixed(4))
-        gates = [Gate(limit, parent), Gate(Fixed(2), parent)]
+        limit = FixedLimit(3)
+        parent = Gate(FixedLimit(4))
+        gates = [Gate(limit, parent), Gate(FixedLimit(2), parent)]
         inside = {id(gate): 0 for gate in [*gates, parent]}
 
         async def visit(gate):
@@ -192,16 +192,16 @@ def test_whatever_happens_no_slot_is_lost_and_none_is_given_twice():
 
 
 async def test_a_wider_limit_lets_those_in_who_wait_and_a_narrower_one_throws_nobody_out():
-    shared = Gate(Fixed(1))
-    gate, visitors = Gate(Fixed(1), shared), Visitors()
+    shared = Gate(FixedLimit(1))
+    gate, visitors = Gate(FixedLimit(1), shared), Visitors()
     visitors.send(gate, *"abcd")
     await settled()
-    shared.change(Fixed(3))
-    gate.change(Fixed(3))
+    shared.change(FixedLimit(3))
+    gate.change(FixedLimit(3))
     await settled()
     assert visitors.inside == ["a", "b", "c"]
-    shared.change(Fixed(1))
-    gate.change(Fixed(1))
+    shared.change(FixedLimit(1))
+    gate.change(FixedLimit(1))
     await visitors.leave("a", "b")
     assert visitors.inside == ["c"]
     await visitors.leave("c")

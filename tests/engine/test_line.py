@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from syncd.core.breaker import Breaker, Position
+from syncd.core.breaker import Breaker, BreakerState
+from syncd.core.concurrency import AdaptiveLimit, FixedLimit
 from syncd.core.errors import Permanent, Scope, Transient
-from syncd.core.limits import Adaptive, Fixed
 from syncd.core.retry import Policy
 from syncd.engine.gate import Gate
 from syncd.engine.line import Line
@@ -17,7 +17,7 @@ DOWN = Transient("connection refused", scope=Scope.REMOTE)
 
 @pytest.fixture
 def line():
-    return Line(FakeRemote(latency=0), Gate(Fixed(8)), Breaker(Policy(), lambda: 0.0), clock=lambda: 5.0)
+    return Line(FakeRemote(latency=0), Gate(FixedLimit(8)), Breaker(Policy(), lambda: 0.0), clock=lambda: 5.0)
 
 
 async def fail(line, failure):
@@ -68,11 +68,11 @@ async def test_a_probe_that_fails_opens_it_again_and_any_other_answer_will_do(li
     assert line.down
     line.remote.fail = lambda call, *about: Permanent("forbidden, but somebody is there")
     await line.probe()
-    assert line.breaker.position is Position.HALF_OPEN
+    assert line.breaker.position is BreakerState.HALF_OPEN
 
 
 async def test_an_overload_lowers_the_limit(line):
-    line.gate.limit = Adaptive()
+    line.gate.limit = AdaptiveLimit()
     before = line.gate.capacity
     await fail(line, Transient("too busy", overload=True))
     assert line.gate.capacity == before // 2
@@ -85,7 +85,7 @@ async def test_a_call_that_asked_for_nothing_says_nothing_about_the_server(line)
     await line.probe()
     async with line.request("job") as lesson:
         lesson.moot = True
-    assert line.breaker.position is Position.HALF_OPEN
+    assert line.breaker.position is BreakerState.HALF_OPEN
 
 
 PAGE = Transient("an HTML page", scope=Scope.REMOTE, if_reachable=Scope.FILE)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from syncd.core.errors import Transient
-from syncd.core.model import Seen
+from syncd.core.model import FoundFile
 from syncd.core.retry import Policy
 from syncd.core.states import Cause
 from tests.engine.fakes import Bench, FakeRemote
@@ -119,7 +119,7 @@ async def test_what_is_no_file_any_more_is_not_called_empty(tmp_path):
         await bench.until(lambda: bench.remote.count("send") > 5)
         path.unlink()
         os.mkfifo(path)
-        pipe = Seen(path="a.jpg", stamp=None, unfit="not a regular file")
+        pipe = FoundFile(path="a.jpg", fingerprint=None, unfit="not a regular file")
         await bench.store.observe(str(bench.inbox), [pipe], [bench.remote_id], vanished=lambda *_: False)
         await bench.settle(skipped=1)
         assert (await bench.job("a.jpg")).detail == "not a regular file"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content
 from syncd.engine import source as module
-from syncd.engine.source import MEMORY_SIZE, FileSource, stamp_of
+from syncd.engine.source import MEMORY_SIZE, FileSource, fingerprint_of
 from tests.names import ONLY_UNIX
 
 KIB = 1024
@@ -75,7 +75,7 @@ async def opened(folder, name, *, expected=None, block_size=BLOCK, follow_symlin
     source = await FileSource.open(
         os.fspath(folder),
         name,
-        expected or stamp_of(os.stat(path, follow_symlinks=follow_symlinks)),
+        expected or fingerprint_of(os.stat(path, follow_symlinks=follow_symlinks)),
         block_size=block_size,
         follow_symlinks=follow_symlinks,
     )
@@ -150,7 +150,7 @@ async def test_what_may_have_effects_is_never_opened(folder, monkeypatch, kind, 
 async def test_a_fifo_that_comes_in_the_last_moment_does_not_hang(folder, monkeypatch):
     """Between the look and the open."""
     (folder / "a.jpg").write_bytes(b"content")
-    expected = stamp_of((folder / "a.jpg").stat())
+    expected = fingerprint_of((folder / "a.jpg").stat())
     real = os.open
 
     def late(path, flags, *rest, **options):
@@ -168,7 +168,7 @@ async def test_a_fifo_that_comes_in_the_last_moment_does_not_hang(folder, monkey
 async def test_a_symlink_that_comes_in_the_last_moment_is_not_followed(folder, tmp_path, monkeypatch):
     (folder / "a.jpg").write_bytes(b"content")
     (tmp_path / "secret").write_bytes(b"secret!")
-    expected = stamp_of((folder / "a.jpg").stat())
+    expected = fingerprint_of((folder / "a.jpg").stat())
     real = os.open
     flags_seen = []
 
@@ -198,7 +198,7 @@ async def test_a_socket_and_a_folder_are_no_files(folder):
 async def test_a_symlink_is_not_followed_unless_asked(folder, tmp_path):
     (tmp_path / "elsewhere").write_bytes(b"elsewhere")
     (folder / "link.jpg").symlink_to(tmp_path / "elsewhere")
-    expected = stamp_of((tmp_path / "elsewhere").stat())
+    expected = fingerprint_of((tmp_path / "elsewhere").stat())
     failure = await failure_of(opened(folder, "link.jpg", expected=expected))
     assert isinstance(failure, NotUploadable)
     async with opened(folder, "link.jpg", follow_symlinks=True) as source:
@@ -214,7 +214,7 @@ async def test_a_symlink_is_not_followed_unless_asked(folder, tmp_path):
 async def test_a_parent_that_became_a_symlink_is_not_followed(folder, tmp_path):
     (folder / "sub").mkdir()
     (folder / "sub" / "a.jpg").write_bytes(b"inside")
-    expected = stamp_of((folder / "sub" / "a.jpg").stat())
+    expected = fingerprint_of((folder / "sub" / "a.jpg").stat())
     os.rename(folder / "sub", tmp_path / "moved out")  # the very same file, reached by another way
     (folder / "sub").symlink_to(tmp_path / "moved out")
     assert isinstance(await failure_of(opened(folder, "sub/a.jpg", expected=expected)), FileGone | NotUploadable)
@@ -236,7 +236,7 @@ async def test_a_file_that_is_gone(folder, change):
     (folder / "sub").mkdir()
     path = folder / "sub" / "a.jpg"
     path.write_bytes(b"content")
-    expected = stamp_of(path.stat())
+    expected = fingerprint_of(path.stat())
     path.unlink()
     if change != "gone":
         (folder / "sub").rmdir()
@@ -255,7 +255,7 @@ async def test_what_the_system_refuses_is_said(folder, monkeypatch):
 
         monkeypatch.setattr(os, "stat", stat_)
 
-    expected = stamp_of((folder / "a.jpg").stat())
+    expected = fingerprint_of((folder / "a.jpg").stat())
     refuse(PermissionError(13, "Permission denied"))
     failure = await failure_of(opened(folder, "a.jpg", expected=expected))
     assert isinstance(failure, FileUnreadable)
@@ -295,7 +295,7 @@ def touched(path):
 async def test_a_file_in_another_state_than_queued_is_not_opened(folder, change):
     path = folder / "a.jpg"
     path.write_bytes(b"content")
-    expected = stamp_of(path.stat())
+    expected = fingerprint_of(path.stat())
     change(path)
     assert isinstance(await failure_of(opened(folder, "a.jpg", expected=expected)), FileChanged)
 
@@ -420,7 +420,7 @@ def test_any_read_gives_the_bytes_that_were_hashed_or_says_that_they_changed(tmp
         patch.setattr(module, "MEMORY_SIZE", 0)
         patch.setattr(module, "LEAST_BLOCK", 64)
         patch.setattr(module, "READ_SIZE", 5000)
-        source = FileSource(os.open(path, os.O_RDONLY), "a.jpg", stamp_of(path.stat()), block_size)
+        source = FileSource(os.open(path, os.O_RDONLY), "a.jpg", fingerprint_of(path.stat()), block_size)
         try:
             source._hash(Hasher())
             for step in script:
@@ -473,7 +473,7 @@ async def test_a_cancelled_hash_stops_its_thread(folder):
 @pytest.mark.unix
 async def test_a_cancelled_open_leaves_nothing_open(folder, monkeypatch):
     (folder / "a.jpg").write_bytes(b"content")
-    expected = stamp_of((folder / "a.jpg").stat())
+    expected = fingerprint_of((folder / "a.jpg").stat())
     before = descriptors()
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
     real = module.open_regular
@@ -513,7 +513,7 @@ async def test_refusals_leave_nothing_open(folder):
     (folder / "sub").mkdir()
     (folder / "sub" / "a.jpg").write_bytes(b"content")
     os.mkfifo(folder / "sub" / "fifo.jpg")
-    stale = stamp_of(os.stat("/"))
+    stale = fingerprint_of(os.stat("/"))
     for _ in range(20):
         await failure_of(opened(folder, "sub/a.jpg", expected=stale))
         await failure_of(opened(folder, "sub/fifo.jpg"))
@@ -543,7 +543,7 @@ async def test_it_can_be_closed_twice(folder):
     ],
 )
 def test_name_and_type(path, name, media_type):
-    source = FileSource(-1, path, stamp_of(os.stat("/")), BLOCK)
+    source = FileSource(-1, path, fingerprint_of(os.stat("/")), BLOCK)
     assert (source.name, source.media_type) == (name, media_type)
     source.name.encode()
 
@@ -560,7 +560,7 @@ NAMES = st.text(
 @given(NAMES)
 @example("\udcff")
 def test_any_name_becomes_valid_unicode(name):
-    source = FileSource(-1, name, stamp_of(os.stat("/")), BLOCK)
+    source = FileSource(-1, name, fingerprint_of(os.stat("/")), BLOCK)
     source.name.encode()
     assert source.name
 
@@ -570,5 +570,5 @@ async def test_a_file_that_is_open_for_writing(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"content")
     with path.open("r+b"), pytest.raises(FileInUse, match="open for writing by another program"):
-        await FileSource.open(str(tmp_path), "a.jpg", stamp_of(path.stat()), block_size=BLOCK)
-    (await FileSource.open(str(tmp_path), "a.jpg", stamp_of(path.stat()), block_size=BLOCK)).close()
+        await FileSource.open(str(tmp_path), "a.jpg", fingerprint_of(path.stat()), block_size=BLOCK)
+    (await FileSource.open(str(tmp_path), "a.jpg", fingerprint_of(path.stat()), block_size=BLOCK)).close()

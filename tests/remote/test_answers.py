@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.core.errors import Permanent, Scope, Transient, Unauthorized
-from syncd.core.secrets import Mask
+from syncd.core.redact import Redactor
 from syncd.remote.answers import LONGEST_WORDS, Answer, failure, retry_after
 from tests.remote.helpers import NOW
 
@@ -19,7 +19,12 @@ def answer(status: int = 400, body: object = b"", **headers: str) -> Answer:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(
-        host="host:1", call="POST /image", status=status, headers=headers, body=data, mask=Mask(("hush-hush", "psst"))
+        host="host:1",
+        call="POST /image",
+        status=status,
+        headers=headers,
+        body=data,
+        mask=Redactor(("hush-hush", "psst")),
     )
 
 

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
+from syncd.core.concurrency import FixedLimit
 from syncd.core.errors import Failure, NotStored, Permanent, Transient
-from syncd.core.limits import Fixed
 from syncd.core.model import Content, Presence, Proof, Session, Stored
 from syncd.core.retry import Policy
 from syncd.engine.gate import Gate
@@ -84,7 +84,7 @@ class Bench:
 
     async def upload(self, data: bytes) -> Stored:
         """Run the engine's upload of one file."""
-        line = Line(self.remote, Gate(Fixed(3)), Breaker(Policy(), lambda: 0.0), clock=lambda: 0.0)
+        line = Line(self.remote, Gate(FixedLimit(3)), Breaker(Policy(), lambda: 0.0), clock=lambda: 0.0)
         job: Any = SimpleNamespace(id=1, remote_id=1, attempts=0)
         running = Upload(job, line=line, store=self.store, stopping=lambda: False)  # type: ignore[arg-type]
         stored = (await running.run(File(data), self.content(data))).stored  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 
-from syncd.core import breaker, secrets
+from syncd.core import breaker, redact
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
@@ -151,7 +151,7 @@ BREAKAGES = [
     Breakage(name="claims are unbounded", promise="P5", broken=instead(lane, "AHEAD", 10**6)),
     Breakage(name="a file that was read stays open", promise="P5", broken=instead(FileSource, "close", lambda _: None)),
     *CONDITIONS,
-    Breakage(name="nothing is masked", promise="P7", broken=instead(secrets.Mask, "__call__", lambda _, text: text)),
+    Breakage(name="nothing is masked", promise="P7", broken=instead(redact.Redactor, "__call__", lambda _, text: text)),
 ]
 
 

@@ -20,7 +20,7 @@ from syncd.host.removal import _Entry
 from syncd.remote.image import ImageRemote
 from syncd.remote.multipart import MultipartRemote
 from syncd.store import intake as store_intake
-from syncd.store.moves import stamp_of
+from syncd.store.moves import fingerprint_of
 from syncd.store.schema import files
 from syncd.watch import inspection
 from syncd.watch import intake as watch_intake
@@ -106,7 +106,7 @@ _ANY_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expa
 
 def _looks_new(row: Any, one: Any) -> bool:
     """Say whether a file is new, but not for its having been absent."""
-    return bool(stamp_of(row) != store_intake._stamp(one) or store_intake._was_born_apart(row, one))
+    return bool(fingerprint_of(row) != store_intake._stamp(one) or store_intake._was_born_apart(row, one))
 
 
 def _always(value: Any) -> Any:

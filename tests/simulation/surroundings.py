@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event
 
 from syncd import logs
 from syncd.config.load import Loaded
-from syncd.core.breaker import Breaker, Position
+from syncd.core.breaker import Breaker, BreakerState
 from syncd.daemon import after_upload as after_upload_module
 from syncd.daemon import folders as folders_module
 from syncd.daemon import rooms as rooms_module
@@ -180,7 +180,7 @@ def _failed(world: "World") -> Any:
     original = Breaker.failed
 
     def failed(self: Breaker, *args: Any, **values: Any) -> bool:
-        closed = self.position is not Position.OPEN
+        closed = self.position is not BreakerState.OPEN
         result = original(self, *args, **values)
         if result and closed:
             world.watchman.taken_as_down(self)

@@ -30,7 +30,13 @@ async def test_the_content_of_a_cancelled_job_is_noted_once(store, remote):
     await observe(store, remote, seen("a"), seen("b"))
     number = await cancel(store, "a", None)
     (job,) = await store.cancelled_unhashed()
-    assert (job.id, job.folder, job.path, job.stamp, job.version) == (number, FOLDER, "a", seen("a").stamp, 1)
+    assert (job.id, job.folder, job.path, job.fingerprint, job.version) == (
+        number,
+        FOLDER,
+        "a",
+        seen("a").fingerprint,
+        1,
+    )
     assert await store.cancelled_unhashed(after=number) == []
     await store.note_cancelled(job, SHA)
     assert await store.cancelled_unhashed() == []

@@ -47,7 +47,7 @@ async def test_no_step_from_a_state_that_is_past(store, remote):
 async def test_what_a_claim_holds(store, remote):
     await observe(store, remote, seen("a", 3, size=12))
     (job,) = await claim(store, remote)
-    assert (job.folder, job.path, job.size, job.stamp) == (FOLDER, "a", 12, seen("a", 3, size=12).stamp)
+    assert (job.folder, job.path, job.size, job.fingerprint) == (FOLDER, "a", 12, seen("a", 3, size=12).fingerprint)
     assert (job.version, job.claim, job.attempts, job.key) == (1, 1, 0, None)
     assert (await only_job(store, "a")).state is State.UPLOADING
 

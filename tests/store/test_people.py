@@ -160,7 +160,7 @@ async def test_what_all_remotes_have_as_it_is(store, remote):
     assert await uploaded(remote) == ["both", "half"]
     assert await uploaded() == []
     (file,) = await store.uploaded(FOLDER, [other], after="both", limit=1)
-    assert file.stamp == seen("moved on", size=3).stamp
+    assert file.fingerprint == seen("moved on", size=3).fingerprint
     assert [(content.remote_id, content.key, content.proof) for content in file.contents] == [
         (other, "new", Proof.NONE)
     ]

@@ -49,7 +49,7 @@ async def test_a_change_is_handed_over(bench, sink):
     await bench.once().scan_once()
     (bench.path / "a.jpg").write_bytes(b"xy")
     await bench.once().scan_once()
-    assert [seen.stamp.size for seen in sink.observed] == [1, 2]
+    assert [seen.fingerprint.size for seen in sink.observed] == [1, 2]
 
 
 async def test_what_is_gone_is_said(bench, sink):
@@ -176,7 +176,7 @@ async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
     assert await watch._intake.idle(20) == 0
     taker.cancel()
     await asyncio.wait([taker])
-    assert [seen.stamp.size for seen in sink.observed] == [2]
+    assert [seen.fingerprint.size for seen in sink.observed] == [2]
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg"])

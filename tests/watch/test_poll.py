@@ -21,7 +21,7 @@ async def test_polling_finds_changes(bench, sink):
         (bench.path / "d" / "a.jpg").write_bytes(b"x")
         await until(lambda: "d/a.jpg" in sink.known)
         (bench.path / "d" / "a.jpg").write_bytes(b"xy")
-        await until(lambda: sink.known["d/a.jpg"].stamp.size == 2)
+        await until(lambda: sink.known["d/a.jpg"].fingerprint.size == 2)
         (bench.path / "d" / "a.jpg").unlink()
         await until(lambda: sink.known.keys() == {"keep.jpg"})
 

@@ -1,6 +1,6 @@
 """How many requests may be in flight to a server.
 
-:class:`Adaptive` climbs: it takes a step up, and keeps it only if more work got done by it. A far server gains
+:class:`AdaptiveLimit` climbs: it takes a step up, and keeps it only if more work got done by it. A far server gains
 from each step until its line is full; a near or a weak one gains nothing and is left alone. On a sign of
 overload it falls back at once.
 """
@@ -12,7 +12,7 @@ REQUEST_COST = 32 * 1024
 """What a request weighs beside its bytes, so that small files and large chunks measure alike."""
 
 
-class Limit(Protocol):
+class ConcurrencyLimit(Protocol):
     """A bound on requests in flight that may learn from how they go."""
 
     @property
@@ -26,7 +26,7 @@ class Limit(Protocol):
         """Take note that the server has too much to do."""
 
 
-class Fixed:
+class FixedLimit:
     """The number a person chose."""
 
     def __init__(self, value: int) -> None:
@@ -41,7 +41,7 @@ class Fixed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tuning:
-    """The constants of :class:`Adaptive`. Times in seconds."""
+    """The constants of :class:`AdaptiveLimit`. Times in seconds."""
 
     first: int = 4
     least: int = 1
@@ -57,7 +57,7 @@ class Tuning:
     """One overload answers for all requests that were in flight then."""
 
 
-class Adaptive:
+class AdaptiveLimit:
     """A limit that looks for the fewest requests in flight that keep the server busy."""
 
     def __init__(self, tuning: Tuning | None = None) -> None:

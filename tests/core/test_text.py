@@ -3,16 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 
 @given(name=st.binary(max_size=100).map(lambda name: name.decode("utf-8", "surrogateescape")))
 def test_any_bytes_become_one_line_of_valid_unicode(name):
-    shown = displayed(name)
+    shown = printable(name)
     assert shown.encode("utf-8").decode() == shown
     assert len(shown.splitlines()) <= 1
 
 
 def test_examples():
-    assert displayed("سلام 🌷.jpg") == "سلام 🌷.jpg"
-    assert displayed("a\udcffb\n.jpg") == r"a\xffb\n.jpg"
+    assert printable("سلام 🌷.jpg") == "سلام 🌷.jpg"
+    assert printable("a\udcffb\n.jpg") == r"a\xffb\n.jpg"

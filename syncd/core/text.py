@@ -10,7 +10,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
-def displayed(path: str) -> str:
+def printable(path: str) -> str:
     r"""Return ``path`` on one line and in valid Unicode: a byte that is not UTF-8 as ``\xff``, a newline as ``\n``."""
     return _UNPRINTABLE.sub(_escaped, path)
 

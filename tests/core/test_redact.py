@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from syncd.core.secrets import MASKED, Mask
+from syncd.core.redact import MASKED, Redactor
 
 SECRET = "p\"ä'ss w\\rd/+=<&>"
 WAYS = {
@@ -25,7 +25,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_each_form_is_blotted_out(way):
     quoted = WAYS[way](SECRET)
-    masked = Mask([SECRET])(f"before {quoted} after")
+    masked = Redactor([SECRET])(f"before {quoted} after")
     assert MASKED in masked
     assert masked.startswith("before ")
     assert masked.endswith(" after")
@@ -35,12 +35,12 @@ def test_each_form_is_blotted_out(way):
 
 
 def test_one_secret_that_begins_like_another_leaves_no_rest():
-    assert Mask(["token", "token-and-more"])("token-and-more token") == f"{MASKED} {MASKED}"
+    assert Redactor(["token", "token-and-more"])("token-and-more token") == f"{MASKED} {MASKED}"
 
 
 def test_what_is_too_short_protects_nothing():
-    assert Mask(["", "a", "abc"])("abc a") == "abc a"
+    assert Redactor(["", "a", "abc"])("abc a") == "abc a"
 
 
 def test_without_secrets_a_text_stays():
-    assert Mask()("text") == "text"
+    assert Redactor()("text") == "text"

@@ -15,8 +15,8 @@ _SHORTEST = 4
 """Characters; a shorter secret would blot out half of every text, and protect nothing."""
 
 
-class Mask:
-    """Blots secrets out of texts: ``Mask(secrets)(text)``."""
+class Redactor:
+    """Blots secrets out of texts: ``Redactor(secrets)(text)``."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {secret for secret in secrets if len(secret) >= _SHORTEST}

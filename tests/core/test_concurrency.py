@@ -3,7 +3,7 @@
 import heapq
 import random
 
-from syncd.core.limits import Adaptive, Fixed, Tuning
+from syncd.core.concurrency import AdaptiveLimit, FixedLimit, Tuning
 
 
 def run(limit, latency, seconds, *, size=200_000, seed=1):
@@ -38,21 +38,21 @@ def narrow(in_flight, rng):
 
 
 def test_a_far_server_is_kept_busy_without_tuning():
-    seen, rate = run(Adaptive(), far, 60)
+    seen, rate = run(AdaptiveLimit(), far, 60)
     assert seen[-1] == Tuning().most
     assert rate > 0.75 * Tuning().most / 0.3
 
 
 def test_a_narrow_line_is_not_flooded():
     for seed in range(20):
-        seen, rate = run(Adaptive(), narrow, 120, seed=seed)
+        seen, rate = run(AdaptiveLimit(), narrow, 120, seed=seed)
         late = seen[len(seen) // 2 :]
         assert sum(late) / len(late) < 12, seed
         assert rate > 0.9 * 4 / 0.2, seed
 
 
 def test_an_overloaded_server_is_left_alone_at_once_and_found_again_later():
-    limit = Adaptive()
+    limit = AdaptiveLimit()
     run(limit, far, 30)
     before = limit.value
     limit.overloaded(30.0)
@@ -66,27 +66,27 @@ def test_an_overloaded_server_is_left_alone_at_once_and_found_again_later():
 
 
 def test_a_server_that_refuses_more_than_ten_settles_near_ten():
-    seen, _ = run(Adaptive(), lambda n, rng: None if n > 10 else 0.1 * rng.uniform(0.9, 1.1), 120)
+    seen, _ = run(AdaptiveLimit(), lambda n, rng: None if n > 10 else 0.1 * rng.uniform(0.9, 1.1), 120)
     late = seen[len(seen) // 2 :]
     assert 4 <= sum(late) / len(late) <= 12
 
 
 def test_it_never_falls_below_one():
-    limit = Adaptive()
+    limit = AdaptiveLimit()
     for second in range(100):
         limit.overloaded(second * 10.0)
     assert limit.value == 1
 
 
 def test_it_does_not_grow_for_want_of_work():
-    limit = Adaptive()
+    limit = AdaptiveLimit()
     for number in range(10_000):
         limit.finished(size=1, in_flight=1, now=number * 0.01)
     assert limit.value == Tuning().first
 
 
 def test_a_chosen_number_stays():
-    limit = Fixed(7)
+    limit = FixedLimit(7)
     limit.overloaded(0)
     limit.finished(size=1, in_flight=7, now=1)
     assert limit.value == 7
