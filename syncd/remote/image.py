@@ -10,7 +10,7 @@ from syncd.config import destinations
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import Failure, Permanent, SessionLost, Transient
+from syncd.core.errors import CutOff, Failure, Permanent, SessionLost, Transient
 from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
 from syncd.remote import presence
 from syncd.remote.answers import Answer
@@ -54,7 +54,7 @@ class ImageRemote:
 
     @property
     def facts(self) -> Mapping[str, int]:
-        """``refused``: characters of the smallest chunk that was too large."""
+        """``refused``: characters of the smallest chunk that was too large; ``slow``: of the largest on a slow line."""
         return self._sizes.facts
 
     def recall(self, facts: Mapping[str, int]) -> None:
@@ -105,10 +105,22 @@ class ImageRemote:
         tries: int,  # noqa: ARG002 - the contract's
         look_up: bool = False,  # noqa: ARG002 - registering is a look-up
     ) -> Session | Stored:
-        """Register the image; where it was registered before, find out whether it is whole."""
-        if session is not None and session.count == chunks.count(content.size, session.chunk_size):
+        """Go on with the session, or register the image.
+
+        Chunks of two sizes make no image: those of a session become smaller only if none of them has arrived.
+        """
+        if session is None or session.count != chunks.count(content.size, session.chunk_size):
+            return await self._register(content, source)
+        if session.received or self._sizes.limit.allows(min(session.chunk_size, content.size)):
             # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
             return replace(session, doubtful=session.doubtful or len(session.received) == session.count)
+        return await self._register(content, source, before=session)
+
+    async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
+        """Register the image; where it was registered before, find out whether it is whole.
+
+        ``before`` is a session with larger chunks, which goes on where the server takes no others.
+        """
         size = self._sizes.wanted
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
         answer = await self._http.post("/image", json_body(order))
@@ -122,23 +134,40 @@ class ImageRemote:
         if await self._images.compare_before_end(content) is Copy.WHOLE:
             return stored(content, Proof.BYTES, already=True)
         begun = replace(begun, doubtful=True)
-        return begun if answer.status == 409 else await self._try_a_chunk(begun, content, source, refusal)
+        if answer.status == 409 and before is None:
+            return begun
+        return await self._try_a_chunk(begun, content, source, otherwise=before or refusal)
 
     async def _try_a_chunk(
-        self, session: Session, content: Content, source: Source, refusal: Failure
+        self, session: Session, content: Content, source: Source, *, otherwise: Session | Failure
     ) -> Session | Stored:
-        """Find out by a chunk whether a 400 to a registration says that the image is registered; raise it if not."""
+        """Find out by a chunk whether the image is registered and takes chunks of this size.
+
+        If not, raise or return what holds ``otherwise``. Another session does also where the chunk is there already:
+        it may be one of that session, whose answer was lost.
+        """
         try:
             receipt = await self.send(session, 0, content, source)
         except _Different:
             raise
         except (SessionLost, Permanent):
-            raise refusal from None
+            if isinstance(otherwise, Failure):
+                raise otherwise from None
+            return otherwise
+        if receipt.doubtful and isinstance(otherwise, Session):
+            return otherwise
         return receipt.stored or replace(session, received=ChunkSet([0]))
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
         """Send chunk ``index``."""
         offset, length = chunks.span(index, content.size, session.chunk_size)
+        with self._sizes.limit.learning(length):
+            return await self._send_chunk(session, index, (offset, length), content, source)
+
+    async def _send_chunk(
+        self, session: Session, index: int, span: tuple[int, int], content: Content, source: Source
+    ) -> Receipt:
+        offset, length = span
         place = cut(content.encoding or "text", offset=offset, length=length, file_size=source.size)
         data = place.encode(await source.read(place.offset, place.length))
         body = json_body({"id": index, "size": length, "data": data})
@@ -151,6 +180,8 @@ class ImageRemote:
         if answer.status == 404:
             self._registered.discard(session.token)
             raise SessionLost(str(self._http.failure(answer)))
+        if answer.status == 408:
+            raise CutOff(str(self._http.failure(answer)))
         if answer.too_large:
             await self._sizes.learn(length, sure=True)
             raise self._too_large(answer, length)
