@@ -411,6 +411,16 @@ async def test_an_image_of_fixed_chunks_goes_once_the_line_is_better(bench: Benc
     assert bench.server.images[bench.content(data).key].text == bench.text(data)
 
 
+@pytest.mark.parametrize("dialect", ["documented", "uploadsvc-go", "ableton", "OMPFinex"], indirect=True)
+async def test_a_short_last_chunk_does_not_get_through_alone(bench: Bench) -> None:
+    """It would bind the image to the size of the others, which are too large for the line."""
+    bench.server.cut_over = 2500
+    bench.remote = bench.make(chunk_size=8000)
+    data = ascii_art(9000)
+    await bench.patiently(data, Adaptive())
+    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+
+
 async def test_chunks_of_two_sizes_make_no_image(bench: Bench) -> None:
     """Where a chunk has arrived, those that follow keep its size, however often they are cut off."""
     data = ascii_art(100_000)
