@@ -181,6 +181,9 @@ class _Sending:
     async def _launch(self) -> None:
         gate = self._upload.line.gate
         for index in self.session.received.missing(self.session.count):
+            # The last chunk may be short. Alone it would bind an image to chunks that are too large for the line.
+            while index and index == self.session.count - 1 and not self.session.received and self._tasks:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             slot = AsyncExitStack()
             await slot.enter_async_context(gate.slot())
             if self._failure or self._stored or self._upload.stopping():

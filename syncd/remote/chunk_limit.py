@@ -15,8 +15,9 @@ QUICK = 1.0
 class ChunkLimit:
     """Learns from requests that were cut off; ``clock`` is monotonic, in seconds.
 
-    The bytes that a request may have are kept in ``facts`` as ``slow``: never fewer than ``least``, and not at all
-    once they reach ``most``.
+    The size that a request may have, in bytes or characters, is kept in ``facts`` as ``slow``: never less than
+    ``least``, and not at all once it reaches ``most``. It is a multiple of 4, as chunks of base64 are: one as large as
+    the limit shows whether it can grow.
     """
 
     def __init__(self, facts: MutableMapping[str, int], *, least: int, most: int, clock: Callable[[], float]) -> None:
@@ -28,12 +29,12 @@ class ChunkLimit:
         self._last_cut = float("-inf")
 
     def allows(self, size: int) -> bool:
-        """Say whether a request of ``size`` bytes may be sent."""
+        """Say whether a request of ``size`` may be sent."""
         return size <= self._facts.get(FACT, size)
 
     @contextmanager
     def learning(self, size: int) -> Generator[None]:
-        """Learn from the request of ``size`` bytes that the block sends."""
+        """Learn from the request of ``size`` that the block sends."""
         began = self._clock()
         try:
             yield
@@ -48,8 +49,8 @@ class ChunkLimit:
     def _cut_off(self, size: int) -> None:
         self._last_cut = self._clock()
         self._rounds += 1
-        if self._rounds >= PATIENCE:
-            self._facts[FACT] = max(self._least, min(size, self._facts.get(FACT, size)) // 2)
+        if self._rounds >= PATIENCE and self.allows(size):  # a larger one, begun before, says nothing of this limit
+            self._facts[FACT] = max(self._least, size // 8 * 4)
 
     def _grow(self) -> None:
         self._facts[FACT] *= 2

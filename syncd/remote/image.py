@@ -3,7 +3,6 @@
 Register's 409 says only that somebody registered the hash, not that the image is there: the download tells.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -11,19 +10,19 @@ from syncd.config import destinations
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import Failure, NotStored, Permanent, Scope, SessionLost, Transient
-from syncd.core.model import Confirmation, Content, Pending, Presence, Proof, Receipt, Session, Stored
+from syncd.core.errors import CutOff, Failure, Permanent, SessionLost, Transient
+from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
 from syncd.remote import presence
-from syncd.remote.answers import Answer, not_an_api
+from syncd.remote.answers import Answer
 from syncd.remote.base import Source, Taker, Throttle
 from syncd.remote.bodies import json_body
-from syncd.remote.downloads import Comparison, Copy, Decoding
+from syncd.remote.downloads import Copy
 from syncd.remote.forms import TextHasher, bytes_in, characters_in, cut
-from syncd.remote.http import Glance, Http
+from syncd.remote.http import Http
 from syncd.remote.sizes import LEAST_CHUNK, ChunkSizes
+from syncd.remote.stored_images import NOWHERE, StoredImages, form_of, stored
 from syncd.remote.vain import characters, send_in_vain
 
-_NOWHERE = "0" * 64
 _REGISTERED = "the image was registered before, perhaps with chunks of another size, and can't be completed"
 
 
@@ -43,13 +42,10 @@ class ImageRemote:
         self._name = name
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
+        self._images = StoredImages(self._http, settings)
         self._sizes = ChunkSizes(settings.chunk_size, self.send_in_vain)
         self._registered: set[str] = set()
         """Images that were registered since the start, and not finished yet."""
-        self._probing = asyncio.Lock()
-        self._one_probe = asyncio.Lock()
-        self._says_absent: bool | None = None
-        """Whether it says of an image that can't be there that it is not; None before it was asked."""
 
     @property
     def identity(self) -> str:
@@ -58,7 +54,7 @@ class ImageRemote:
 
     @property
     def facts(self) -> Mapping[str, int]:
-        """``refused``: characters of the smallest chunk that was too large."""
+        """``refused``: characters of the smallest chunk that was too large; ``slow``: of the largest on a slow line."""
         return self._sizes.facts
 
     def recall(self, facts: Mapping[str, int]) -> None:
@@ -93,11 +89,11 @@ class ImageRemote:
 
     def hasher_of(self, key: str, ref: str) -> TextHasher:  # noqa: ARG002 - the contract's
         """Return a hasher for the form that the file was sent in."""
-        return TextHasher(_form(ref))
+        return TextHasher(form_of(ref))
 
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
         """Return the content that a record names."""
-        form = _form(ref)
+        form = form_of(ref)
         return Content(key=key, size=characters_in(form, size), encoding=form, sha256=sha256)
 
     async def begin(
@@ -109,66 +105,83 @@ class ImageRemote:
         tries: int,  # noqa: ARG002 - the contract's
         look_up: bool = False,  # noqa: ARG002 - registering is a look-up
     ) -> Session | Stored:
-        """Register the image; where it was registered before, find out whether it is whole."""
-        if session is not None and session.count == chunks.count(content.size, session.chunk_size):
+        """Go on with the session, or register the image.
+
+        Chunks of two sizes make no image: those of a session become smaller only if none of them has arrived.
+        """
+        if session is None or session.count != chunks.count(content.size, session.chunk_size):
+            return await self._register(content, source)
+        if session.received or self._sizes.limit.allows(min(session.chunk_size, content.size)):
             # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
             return replace(session, doubtful=session.doubtful or len(session.received) == session.count)
+        return await self._register(content, source, before=session)
+
+    async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
+        """Register the image; where it was registered before, find out whether it is whole.
+
+        ``before`` is a session with larger chunks, which goes on where the server takes no others.
+        """
         size = self._sizes.wanted
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
         answer = await self._http.post("/image", json_body(order))
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
         if answer.ok:
             self._registered.add(content.key)
-            return replace(begun, doubtful=not await self._confirms(answer, anew=True))
+            return replace(begun, doubtful=not await self._images.confirms(answer, anew=True))
         refusal = self._http.failure(answer)
         if answer.status != 409 and not (answer.status == 400 and isinstance(refusal, Permanent)):
             raise refusal
-        if await self._has_before_upload(content) is Copy.WHOLE:
-            return _stored(content, Proof.BYTES, already=True)
+        if await self._images.compare_before_end(content) is Copy.WHOLE:
+            return stored(content, Proof.BYTES, already=True)
         begun = replace(begun, doubtful=True)
-        return begun if answer.status == 409 else await self._try_a_chunk(begun, content, source, refusal)
+        if answer.status == 409 and before is None:
+            return begun
+        return await self._try_a_chunk(begun, content, source, otherwise=before or refusal)
 
     async def _try_a_chunk(
-        self, session: Session, content: Content, source: Source, refusal: Failure
+        self, session: Session, content: Content, source: Source, *, otherwise: Session | Failure
     ) -> Session | Stored:
-        """Find out by a chunk whether a 400 to a registration says that the image is registered; raise it if not."""
+        """Find out by a chunk whether the image is registered and takes chunks of this size.
+
+        If not, raise or return what holds ``otherwise``. Another session does also where the chunk is there already:
+        it may be one of that session, whose answer was lost.
+        """
         try:
             receipt = await self.send(session, 0, content, source)
         except _Different:
             raise
         except (SessionLost, Permanent):
-            raise refusal from None
+            if isinstance(otherwise, Failure):
+                raise otherwise from None
+            return otherwise
+        if receipt.doubtful and isinstance(otherwise, Session):
+            return otherwise
         return receipt.stored or replace(session, received=ChunkSet([0]))
-
-    async def _confirms(self, answer: Answer, *, anew: bool = False) -> bool:
-        """Say whether a success is one: 201 is, 200 only from a server that has other answers too.
-
-        With ``anew`` a server that has not shown that yet gets another chance.
-        """
-        if answer.complaint() is not None:
-            return False
-        if answer.status == 201:
-            return True
-        async with self._probing:
-            if self._says_absent is None or (anew and not self._says_absent):
-                await self._is_honest()
-            return self._says_absent is True
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
         """Send chunk ``index``."""
         offset, length = chunks.span(index, content.size, session.chunk_size)
+        with self._sizes.limit.learning(length):
+            return await self._send_chunk(session, index, (offset, length), content, source)
+
+    async def _send_chunk(
+        self, session: Session, index: int, span: tuple[int, int], content: Content, source: Source
+    ) -> Receipt:
+        offset, length = span
         place = cut(content.encoding or "text", offset=offset, length=length, file_size=source.size)
         data = place.encode(await source.read(place.offset, place.length))
         body = json_body({"id": index, "size": length, "data": data})
         answer = await self._http.post(f"/image/{session.token}/chunks", body)
         if answer.ok:
             self._sizes.took(length)
-            return Receipt(doubtful=not await self._confirms(answer))
+            return Receipt(doubtful=not await self._images.confirms(answer))
         if answer.status == 409:
             return Receipt(doubtful=True)
         if answer.status == 404:
             self._registered.discard(session.token)
             raise SessionLost(str(self._http.failure(answer)))
+        if answer.status == 408:
+            raise CutOff(str(self._http.failure(answer)))
         if answer.too_large:
             await self._sizes.learn(length, sure=True)
             raise self._too_large(answer, length)
@@ -193,9 +206,9 @@ class ImageRemote:
         refusal = self._http.failure(answer)
         if not isinstance(refusal, Permanent):
             raise refusal
-        copy = await self._has_before_upload(content)
+        copy = await self._images.compare_before_end(content)
         if copy is Copy.WHOLE:
-            return Receipt(stored=_stored(content, Proof.BYTES))
+            return Receipt(stored=stored(content, Proof.BYTES))
         if copy in (Copy.OTHER, Copy.LONGER):
             raise _Different
         if session.doubtful:
@@ -204,17 +217,6 @@ class ImageRemote:
         if new and length > max(self._sizes.taken, LEAST_CHUNK) and await self._sizes.learn(length, sure=False):
             raise self._too_large(answer, length)
         raise refusal
-
-    async def _has_before_upload(self, content: Content) -> Copy:
-        """Compare the server's copy while chunks may be missing: then a download that fails is no error."""
-        if self._settings.verify == "never":
-            return Copy.PART
-        try:
-            return await self._compare(content)
-        except (Transient, Permanent) as failure:
-            if presence.concerns_server(failure):
-                raise
-            return Copy.PART
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored:  # noqa: ARG002 - the contract's
         """Compare the server's copy, where that is asked for or somebody else had a hand in it.
@@ -225,16 +227,16 @@ class ImageRemote:
         self._registered.discard(content.key)
         verify = self._settings.verify
         if verify == "never" or (verify == "conflict" and not session.doubtful):
-            return _stored(content, Proof.NONE if session.doubtful else Proof.SIZE)
+            return stored(content, Proof.NONE if session.doubtful else Proof.SIZE)
         try:
-            copy = await self._compare(content)
+            copy = await self._images.compare(content)
         except Transient as failure:
             if presence.concerns_server(failure):
                 raise
             problem = f"the server took all chunks, but its copy can't be compared: {failure.problem}"
             raise Transient(problem, advice="verify: never does without") from None
         if copy is Copy.WHOLE:
-            return _stored(content, Proof.BYTES)
+            return stored(content, Proof.BYTES)
         if copy in (Copy.OTHER, Copy.LONGER):
             raise _Different
         if copy is Copy.ENDLESS:
@@ -243,93 +245,26 @@ class ImageRemote:
 
     async def poll(self, pending: Pending, content: Content) -> Stored:  # noqa: ARG002 - the contract's
         """Answer at once: this service has nothing to wait for."""
-        return _stored(content, Proof.NONE)
+        return stored(content, Proof.NONE)
 
     async def fetch(self, ref: str, key: str, take: Taker) -> str:
         """Download the text, and decode it as it comes."""
-        decoding = Decoding(_form(ref), take)
-        answer = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
-        if answer.status == 404:
-            raise NotStored(presence.GONE)
-        if answer.status != 200:
-            raise self._http.failure(answer)
-        if answer.is_page and decoding.key() != key and not await self._is_honest():
-            raise self._http.failure(answer)  # a log-in page is no copy that differs
-        return decoding.key()
+        return await self._images.fetch(ref, key, take)
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Ask for the image; its length tells, or with ``thorough`` all its bytes."""
-        if not ref:
-            return presence.unknown(presence.NEVER_NAMED)
-        glance, comparison = Glance(), _comparison(content)
-        sink = comparison if thorough else glance
-        request = self._http.get(f"/image/{content.key}", accept="text/plain", sink=sink)
-        if refusal := await presence.ask(self._http, request):
-            return refusal
-        if thorough:
-            found, differs = presence.compared(comparison.result()), comparison.result() is not Copy.ENDLESS
-        else:
-            found, differs = presence.measured(glance.length, content.size), glance.length is not None
-        if found.presence is Presence.UNKNOWN and differs and await self._is_honest():
-            return presence.absent(found.reason)
-        return found
-
-    async def _is_honest(self) -> bool:
-        """Ask anew whether the server says of an image that can't be there that it is not: no page in between does.
-
-        Failures of the server as a whole are raised, that it says yes to everything among them.
-        """
-        try:
-            await self.check()
-        except Failure as failure:
-            if presence.concerns_server(failure):
-                raise
-        return self._says_absent is True
+        return await self._images.confirm(ref, content, thorough=thorough)
 
     async def check(self) -> None:
         """Ask for an image that can't be there: who has that, says yes to everything and is no image API."""
-        async with self._one_probe:  # several uploads may ask at once, and whoever looks whether a server is back
-            answer = await self._http.get(f"/image/{_NOWHERE}", accept="text/plain")
-        self._says_absent = answer.status == 404
-        if 200 <= answer.status < 300:
-            raise not_an_api(answer, kind="an image", asked="an image")
-        failure = self._http.failure(answer)
-        if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
-            raise failure
+        await self._images.check()
 
     async def send_in_vain(self, size: int) -> None:
         """Send a chunk of an image that was never registered."""
         bodies = [json_body({"id": 0, "size": length, "data": characters(length)}) for length in (size, LEAST_CHUNK)]
         small = bodies[1] if size > LEAST_CHUNK else None
-        await send_in_vain(self._http, f"/image/{_NOWHERE}/chunks", bodies[0], small=small)
+        await send_in_vain(self._http, f"/image/{NOWHERE}/chunks", bodies[0], small=small)
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self._http.close()
-
-    async def _compare(self, content: Content) -> Copy:
-        comparison = _comparison(content)
-        answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
-        if answer.status != 200:
-            failure = self._http.failure(answer)
-            if answer.status == 404 or (answer.status == 400 and isinstance(failure, Permanent)):
-                return Copy.PART
-            raise failure
-        copy = comparison.result()
-        if copy is not Copy.WHOLE:
-            await self._is_honest()  # what came may be anything, from somebody who says yes to everything
-        return copy
-
-
-def _comparison(content: Content) -> Comparison:
-    return Comparison(size=content.size, sha256=content.key, text=True)
-
-
-def _form(ref: str) -> str:
-    """Return the form that a ``ref`` says the image has."""
-    return ref.partition(":")[2]
-
-
-def _stored(content: Content, proof: Proof, *, already: bool = False) -> Stored:
-    """Return the confirmation; its ``ref`` says how to download the image and how to decode it."""
-    return Stored(ref=f"{content.key}:{content.encoding}", already=already, proof=proof)

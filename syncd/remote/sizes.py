@@ -1,13 +1,17 @@
-"""How large the chunks are that a server of the image API takes, learned from its refusals."""
+"""How large the chunks are that a server of the image API takes, learned from its refusals and from a slow line."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from syncd.core.errors import Failure
+from syncd.remote.chunk_limit import FACT, ChunkLimit
 from syncd.remote.vain import ChunkTooLarge
 
 LEAST_CHUNK = 256
 """Characters; a server that refuses such a chunk takes none."""
+_LEAST_SLOW = 1024
+"""Characters; smaller chunks would hardly be faster, as each request has a head of some 300 bytes."""
 
 
 class ChunkSizes:
@@ -21,13 +25,18 @@ class ChunkSizes:
         self._configured = configured
         self._send_in_vain = send_in_vain
         self._facts: dict[str, int] = {}
+        self.limit = ChunkLimit(self._facts, least=_LEAST_SLOW, most=configured, clock=time.monotonic)
+        """What a slow line allows."""
         self._learning = asyncio.Lock()
         self.taken = 0
         """The largest chunk that the server has taken since the start."""
 
     @property
     def facts(self) -> Mapping[str, int]:
-        """``refused``: the smallest chunk that was too large."""
+        """``refused``: the smallest chunk that was too large.
+
+        ``slow``: the largest that is sent on a line that was too slow for larger ones.
+        """
         return dict(self._facts)
 
     def recall(self, facts: Mapping[str, int]) -> None:
@@ -37,7 +46,7 @@ class ChunkSizes:
     @property
     def wanted(self) -> int:
         """The size for the next image; a multiple of 4, so that chunks of base64 begin at whole bytes."""
-        size = self._configured
+        size = min(self._configured, self._facts.get(FACT, self._configured))
         if "refused" in self._facts:
             size = min(size, max(LEAST_CHUNK, self._facts["refused"] // 2))
         return size - size % 4 or size

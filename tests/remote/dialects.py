@@ -11,6 +11,9 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
+LARGEST_FRAME = 100
+"""Bytes of a chunk's JSON beside its data, at most."""
+
 
 @dataclass
 class Image:
@@ -49,6 +52,8 @@ class Documented:
     largest_body: int | None = None
     """Bytes; beyond them a JSON parser meets half of an object."""
     largest_download: int | None = None
+    cut_over: int | None = None
+    """Characters of a chunk for which the line is too slow: the server ends a longer request half-way."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
@@ -92,6 +97,7 @@ class Documented:
 
     async def _chunk(self, request: web.Request) -> web.Response:
         self.calls["chunk"] += 1
+        await self._keep_to_the_time(request)
         order = await self._json(request)
         if order is None:
             return self.error(400, "unexpected end of JSON input")
@@ -107,6 +113,14 @@ class Documented:
         image.parts.setdefault(index, data)
         image.accepted += 1
         return web.Response(status=201)
+
+    async def _keep_to_the_time(self, request: web.Request) -> None:
+        """End a request that takes too long."""
+        if self.cut_over is not None and (request.content_length or 0) > self.cut_over + LARGEST_FRAME:
+            self.calls["cut off"] += 1
+            await request.content.readany()
+            assert request.transport
+            request.transport.abort()
 
     async def _download(self, request: web.Request) -> web.Response:
         self.calls["download"] += 1

@@ -38,8 +38,22 @@ def test_requests_become_smaller_until_they_get_through():
     assert (line.limit.allows(2 * MIB), line.limit.allows(2 * MIB + 1)) == (True, False)
     line.cut_off(2 * MIB)
     assert line.facts == {"slow": MIB}
-    line.cut_off(MIB, 20)
+    for _ in range(20):
+        line.cut_off(line.facts["slow"])
     assert line.facts == {"slow": MIB // 16}
+
+
+def test_requests_that_are_larger_than_the_limit_tell_nothing():
+    """An image goes on in the chunks that it was begun with."""
+    line = Line()
+    line.cut_off(4 * MIB, PATIENCE + 5)
+    assert line.facts == {"slow": 2 * MIB}
+
+
+def test_the_limit_is_a_size_that_chunks_of_base64_can_have():
+    line = Line()
+    line.cut_off(MIB + 9, PATIENCE)
+    assert line.facts == {"slow": MIB // 2 + 4}
 
 
 def test_one_that_gets_through_ends_the_row():

@@ -3,6 +3,7 @@
 :data:`OPERATIONS` are the rows of the table in docs/servers.md, :data:`LIMITS` what does not succeed, and why.
 """
 
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -16,13 +17,14 @@ from aiohttp import web
 
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
-from syncd.core.concurrency import FixedLimit
-from syncd.core.errors import Failure, NotStored, Permanent, Transient
-from syncd.core.model import Content, Presence, Proof, Session, Stored
+from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
+from syncd.core.errors import CutOff, Failure, NotStored, Permanent, Transient
+from syncd.core.model import Content, Presence, Proof, Receipt, Session, Stored
 from syncd.core.retry import Policy
 from syncd.engine.gate import Gate
 from syncd.engine.line import Line
 from syncd.engine.upload import Upload
+from syncd.remote import chunk_limit, http
 from syncd.remote.base import Remote
 from tests.remote.dialects import DIALECTS, Documented
 from tests.remote.helpers import Memory, content_of, serving
@@ -82,14 +84,25 @@ class Bench:
         """Return the text that ``data`` travels as; for ASCII that is ``data``."""
         return data.decode("ascii")
 
-    async def upload(self, data: bytes) -> Stored:
+    async def upload(self, data: bytes, limit: ConcurrencyLimit | None = None) -> Stored:
         """Run the engine's upload of one file."""
-        line = Line(self.remote, Gate(FixedLimit(3)), Breaker(Policy(), lambda: 0.0), clock=lambda: 0.0)
+        clock = itertools.count(step=10.0).__next__
+        line = Line(self.remote, Gate(limit or FixedLimit(3)), Breaker(Policy(), lambda: 0.0), clock=clock)
         job: Any = SimpleNamespace(id=1, remote_id=1, attempts=0)
         running = Upload(job, line=line, store=self.store, stopping=lambda: False)  # type: ignore[arg-type]
         stored = (await running.run(File(data), self.content(data))).stored  # type: ignore[arg-type]
         self.store.kept.clear()
         return stored
+
+    async def patiently(self, data: bytes, limit: ConcurrencyLimit, *, most: int = 12) -> Stored:
+        """Upload one file over a line that is slow, and has no time for it; try again as the engine does."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(http, "CUT_OFF_AFTER", 0.0)
+            patch.setattr(chunk_limit, "QUICK", 0.0)
+            for _ in range(most - 1):
+                with suppress(CutOff):
+                    return await self.upload(data, limit)
+            return await self.upload(data, limit)
 
     async def register(self, data: bytes, *, chunk_size: int, sent: Sequence[int] = ()) -> Session:
         """Register an image and send some of its chunks, as somebody else does."""
@@ -210,6 +223,24 @@ async def after_large_chunks(bench: Bench) -> None:
     await bench.upload(ascii_art(100_001))
 
 
+async def slow_line(bench: Bench) -> None:
+    """upload a new file over a line that is too slow for its chunks"""
+    bench.server.cut_over = 2500
+    bench.remote = bench.make(chunk_size=8000)
+    data = ascii_art(100_000)
+    await bench.patiently(data, AdaptiveLimit())
+    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+
+
+async def after_slow_line(bench: Bench) -> None:
+    """upload the second file over such a line"""
+    with suppress(CutOff):
+        await slow_line(bench)
+    cut_off = bench.server.calls["cut off"]
+    await bench.upload(ascii_art(100_001))
+    assert bench.server.calls["cut off"] == cut_off
+
+
 async def refused_registration(bench: Bench) -> None:
     """show the server's own words"""
     with pytest.raises(Permanent, match="size must be positive"):
@@ -258,17 +289,23 @@ OPERATIONS: tuple[Callable[[Bench], Awaitable[None]], ...] = (
     other_content,
     large_chunks,
     after_large_chunks,
+    slow_line,
+    after_slow_line,
     over_4_mib,
     read_back,
     refused_registration,
 )
 
 _FIXED = (Permanent, "registered before, perhaps with chunks of another size")
+_STILL_CUT_OFF = (CutOff, "closed the connection|connection to .* was lost")
 LIMITS: dict[tuple[str, str], tuple[type[Failure], str]] = {
     ("omp", "other_chunk_size"): _FIXED,
     ("habibeh92", "other_chunk_size"): _FIXED,
     ("fatemezak", "other_chunk_size"): _FIXED,
     ("omp", "large_chunks"): (Permanent, "takes no chunk of 49152 characters"),
+    ("omp", "slow_line"): _STILL_CUT_OFF,
+    ("habibeh92", "slow_line"): _STILL_CUT_OFF,
+    ("fatemezak", "slow_line"): _STILL_CUT_OFF,
     ("omp", "lost_chunks"): (Transient, "can't be compared"),
     ("habibeh92", "over_4_mib"): (Transient, "can't be compared.*too large a message.*verify: never"),
 }
@@ -319,6 +356,97 @@ async def test_a_400_to_a_file_that_is_not_about_the_size(bench: Bench, monkeypa
     with pytest.raises(Permanent):
         await bench.upload(ascii_art(CHUNK, start=b"forbidden"))
     assert bench.remote.facts == {}
+
+
+async def test_fewer_requests_in_flight_come_before_smaller_chunks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.server.cut_over, limit = 2500, AdaptiveLimit()
+    bench.remote = bench.make(chunk_size=8000)
+    send, sent = bench.remote.send, []
+
+    async def recorded(session: Session, *about: Any) -> Receipt:
+        sent.append((limit.value, session.chunk_size))
+        return await send(session, *about)
+
+    monkeypatch.setattr(bench.remote, "send", recorded)
+    with suppress(CutOff):
+        await bench.patiently(ascii_art(100_000), limit)
+    smaller = [value for value, chunk_size in sent if chunk_size < 8000]
+    assert (sent[0], smaller[0]) == ((4, 8000), 1)
+
+
+async def test_what_a_slow_line_takes_is_kept_and_grows_where_it_is_fast(bench: Bench) -> None:
+    with suppress(CutOff):
+        await slow_line(bench)
+    facts = dict(bench.remote.facts)
+    assert facts == {"slow": 2000}
+    bench.remote = bench.make(chunk_size=8000)
+    bench.remote.recall(facts)
+    bench.server.cut_over = None
+    for size, chunk_count, left in ((10_000, 5, {"slow": 4000}), (10_001, 3, {})):
+        before = bench.server.calls["chunk"]
+        await bench.upload(ascii_art(size))
+        assert (bench.server.calls["chunk"] - before, bench.remote.facts) == (chunk_count, left)
+
+
+@pytest.mark.parametrize("dialect", ["documented"], indirect=True)
+async def test_a_408_is_a_request_that_was_cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def too_late(request: web.Request) -> None:
+        raise web.HTTPRequestTimeout
+
+    monkeypatch.setattr(bench.server, "_keep_to_the_time", too_late)
+    with pytest.raises(CutOff):
+        await bench.patiently(ascii_art(100_000), AdaptiveLimit(), most=6)
+    assert bench.remote.facts["slow"] < CHUNK
+
+
+@pytest.mark.parametrize("dialect", ["omp", "habibeh92", "fatemezak"], indirect=True)
+async def test_an_image_of_fixed_chunks_goes_once_the_line_is_better(bench: Bench) -> None:
+    with pytest.raises(CutOff):
+        await slow_line(bench)
+    bench.server.cut_over = None
+    data = ascii_art(100_000)
+    assert (await bench.upload(data)).proof >= Proof.SIZE
+    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+
+
+@pytest.mark.parametrize("dialect", ["documented", "uploadsvc-go", "ableton", "OMPFinex"], indirect=True)
+async def test_a_short_last_chunk_does_not_get_through_alone(bench: Bench) -> None:
+    """It would bind the image to the size of the others, which are too large for the line."""
+    bench.server.cut_over = 2500
+    bench.remote = bench.make(chunk_size=8000)
+    data = ascii_art(9000)
+    await bench.patiently(data, AdaptiveLimit())
+    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+
+
+async def test_chunks_of_two_sizes_make_no_image(bench: Bench) -> None:
+    """Where a chunk has arrived, those that follow keep its size, however often they are cut off."""
+    data = ascii_art(100_000)
+    bench.remote = bench.make(chunk_size=8000)
+    begun = await bench.register(data, chunk_size=8000, sent=[0])
+    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0])))
+    bench.server.cut_over = 2500
+    with pytest.raises(CutOff):
+        await bench.patiently(data, AdaptiveLimit())
+    assert bench.remote.facts["slow"] < 8000
+    bench.server.cut_over = None
+    await bench.upload(data)
+    assert bench.server.images[begun.token].text == bench.text(data)
+    assert bench.server.images[begun.token].accepted == 13
+
+
+@pytest.mark.parametrize("dialect", ["documented", "uploadsvc-go", "omp", "habibeh92", "fatemezak"], indirect=True)
+async def test_a_chunk_whose_answer_was_lost_sets_the_size_too(bench: Bench) -> None:
+    """The server has a large chunk, and the client has not heard of it."""
+    data = ascii_art(100_000)
+    bench.remote = bench.make(chunk_size=8000)
+    begun = await bench.register(data, chunk_size=8000, sent=[0])
+    await bench.store.save_session(1, begun.token, begun)
+    bench.remote.recall({"slow": 4000})
+    await bench.upload(data)
+    assert bench.server.images[begun.token].text == bench.text(data)
 
 
 def table() -> list[str]:

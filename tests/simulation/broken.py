@@ -25,8 +25,8 @@ from syncd.engine.gate import Gate
 from syncd.engine.source import FileSource
 from syncd.engine.twins import Twins
 from syncd.engine.upload import Upload
-from syncd.remote import image
-from syncd.remote.image import ImageRemote
+from syncd.remote.downloads import Copy
+from syncd.remote.stored_images import StoredImages
 from syncd.store import claims, moves, uploads
 from syncd.watch import folder
 from syncd.watch.folder import FolderWatch
@@ -86,7 +86,7 @@ def _empty_is_empty() -> Iterator[None]:
 
 
 async def _whole(*about: Any) -> Any:
-    return image._Copy.WHOLE
+    return Copy.WHOLE
 
 
 async def _enter(self: Gate) -> None:
@@ -98,7 +98,7 @@ BREAKAGES = [
     Breakage(
         name="409 on register is done, without comparing",
         promise="P1",
-        broken=instead(ImageRemote, "_compare", _whole),
+        broken=instead(StoredImages, "compare", _whole),
     ),
     Breakage(
         name="an overflow of the kernel's queue is forgotten", promise="P1", broken=instead(Mailbox, "doubt", _unwoken)
