@@ -36,7 +36,7 @@ LONG = 0.25
 class _Unthrottled:
     """A check sends little, and no more at once than the bandwidth limit lets through in a second."""
 
-    async def spend(self, size: int) -> None:
+    async def acquire(self, size: int) -> None:
         pass
 
 

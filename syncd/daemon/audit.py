@@ -46,15 +46,15 @@ async def _each(records: Sequence[JobRecord]) -> AsyncIterator[JobRecord]:
 async def _verdict(rooms: Rooms, record: JobRecord, copy: Copy | None) -> tuple[str, str | None]:
     if record.state is not State.DONE or copy is None:
         return "unknown", f"not uploaded: it is {record.state}"
-    lane = rooms.scheduler.lanes.get(record.remote)
-    if lane is None or lane.remote_id != record.remote_id:
+    worker = rooms.scheduler.workers.get(record.remote)
+    if worker is None or worker.remote_id != record.remote_id:
         return "unknown", "its remote is no longer in the configuration"
-    line = lane.line
+    line = worker.endpoint
 
     async def fetch(begin: Callable[[], Taker]) -> bool:
         async with line.request(record.id) as lesson:
-            lesson.moot = True  # how long an answer takes says nothing of how much can be sent
+            lesson.inconclusive = True  # how long an answer takes says nothing of how much can be sent
             return await line.remote.fetch(copy.ref, copy.key, begin()) == copy.key
 
-    verdict, detail = await compare(copy, lane.name, fetch, Course(1, copy.size))
+    verdict, detail = await compare(copy, worker.name, fetch, Course(1, copy.size))
     return verdict.value, detail

@@ -19,12 +19,12 @@ from syncd.core.filenames import safe_name
 from syncd.core.text import printable
 from syncd.daemon import drop
 from syncd.daemon.rooms import Rooms
-from syncd.engine.source import fingerprint_of, open_regular, valid_unicode
 from syncd.preview.cache import Cache
 from syncd.preview.previews import Crowded, Previews
 from syncd.preview.protocol import Unshowable
 from syncd.preview.renderer import Renderer
 from syncd.store.jobs import JobRecord
+from syncd.upload.source import fingerprint_of, open_regular, valid_unicode
 from syncd.watch.scanner import unfit
 
 log = structlog.get_logger()

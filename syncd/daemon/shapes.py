@@ -7,9 +7,9 @@ from syncd.control import steering as api
 from syncd.control import targets
 from syncd.core.states import State
 from syncd.core.text import printable
-from syncd.engine.upload import Progress
 from syncd.places import full
 from syncd.store.jobs import Change, JobRecord, Step
+from syncd.upload.upload import Progress
 
 
 def job(record: JobRecord, sent: int | None) -> api.Job:

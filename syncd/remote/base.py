@@ -52,7 +52,7 @@ class Source(Protocol):
 class Throttle(Protocol):
     """Lets bytes go at the pace that the bandwidth limit allows, and counts them."""
 
-    def spend(self, size: int) -> Awaitable[None]:
+    def acquire(self, size: int) -> Awaitable[None]:
         """Wait until ``size`` more bytes may be sent."""
 
 

@@ -108,7 +108,7 @@ class _Payload(aiohttp.Payload):
     async def _pieces(self) -> AsyncGenerator[memoryview]:
         self._stall.paused()
         async for piece in self._body.pieces():
-            await self._throttle.spend(len(piece))
+            await self._throttle.acquire(len(piece))
             yield piece
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - aiohttp asks for it

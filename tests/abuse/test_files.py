@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.core.model import FoundFile
 from syncd.daemon.once import once
-from syncd.engine.source import fingerprint_of
+from syncd.upload.source import fingerprint_of
 from tests.daemon.site import Site, noise, running_receiver, until
 
 TIB = 1024**4

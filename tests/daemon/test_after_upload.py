@@ -187,10 +187,10 @@ async def test_a_server_that_is_down_is_not_asked_file_by_file(site, by_hand, an
     after = await uploaded(site, *(f"{number}.jpg" for number in range(5)))
     await set_content(site, "proof", Proof.NONE)
     answers["asked"].clear()
-    lane = site.daemon.rooms.scheduler.lanes["drive"]
-    lane.line._probing = True
+    worker = site.daemon.rooms.scheduler.workers["drive"]
+    worker.endpoint._probing = True
     await after.sweep()
-    lane.line._probing = False
+    worker.endpoint._probing = False
     assert answers["asked"] == []
     assert len(left(site)) == 5
     assert "5 uploaded but kept here" in await detail(site)

@@ -51,7 +51,7 @@ class Meter:
     spent: list[int] = field(default_factory=list)
     wait: Callable[[], Awaitable[None]] | None = None
 
-    async def spend(self, size: int) -> None:
+    async def acquire(self, size: int) -> None:
         if self.wait is not None:
             await self.wait()
         self.spent.append(size)

@@ -6,7 +6,7 @@ from syncd.remote.chunk_limit import PATIENCE, ChunkLimit
 MIB = 1024 * 1024
 
 
-class Line:
+class Endpoint:
     """A limit with a clock of its own."""
 
     def __init__(self):
@@ -30,7 +30,7 @@ class Line:
 
 
 def test_requests_become_smaller_until_they_get_through():
-    line = Line()
+    line = Endpoint()
     line.cut_off(4 * MIB, PATIENCE - 1)
     assert line.facts == {}
     line.cut_off(4 * MIB)
@@ -45,19 +45,19 @@ def test_requests_become_smaller_until_they_get_through():
 
 def test_requests_that_are_larger_than_the_limit_tell_nothing():
     """An image goes on in the chunks that it was begun with."""
-    line = Line()
+    line = Endpoint()
     line.cut_off(4 * MIB, PATIENCE + 5)
     assert line.facts == {"slow": 2 * MIB}
 
 
 def test_the_limit_is_a_size_that_chunks_of_base64_can_have():
-    line = Line()
+    line = Endpoint()
     line.cut_off(MIB + 9, PATIENCE)
     assert line.facts == {"slow": MIB // 2 + 4}
 
 
 def test_one_that_gets_through_ends_the_row():
-    line = Line()
+    line = Endpoint()
     line.cut_off(4 * MIB, PATIENCE - 1)
     line.send(4 * MIB)
     line.cut_off(4 * MIB, PATIENCE - 1)
@@ -65,7 +65,7 @@ def test_one_that_gets_through_ends_the_row():
 
 
 def test_those_in_flight_together_count_once():
-    line = Line()
+    line = Endpoint()
     limits = [line.limit.learning(4 * MIB) for _ in range(8)]
     for limit in limits:
         limit.__enter__()
@@ -76,14 +76,14 @@ def test_those_in_flight_together_count_once():
 
 
 def test_another_failure_tells_nothing():
-    line = Line()
+    line = Endpoint()
     for _ in range(10):
         line.send(4 * MIB, failure=Permanent("no"))
     assert line.facts == {}
 
 
 def test_they_become_larger_again_where_the_line_is_fast():
-    line = Line()
+    line = Endpoint()
     line.facts["slow"] = MIB
     line.send(MIB)
     line.send(MIB // 2, seconds=0.1)

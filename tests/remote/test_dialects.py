@@ -21,11 +21,11 @@ from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
 from syncd.core.errors import CutOff, Failure, NotStored, Permanent, Transient
 from syncd.core.model import Content, Presence, Proof, Receipt, Session, Stored
 from syncd.core.retry import Policy
-from syncd.engine.gate import Gate
-from syncd.engine.line import Line
-from syncd.engine.upload import Upload
 from syncd.remote import chunk_limit, http
 from syncd.remote.base import Remote
+from syncd.upload.endpoint import Endpoint
+from syncd.upload.limiter import Gate
+from syncd.upload.upload import Upload
 from tests.remote.dialects import DIALECTS, Documented
 from tests.remote.helpers import Memory, content_of, serving
 
@@ -87,7 +87,7 @@ class Bench:
     async def upload(self, data: bytes, limit: ConcurrencyLimit | None = None) -> Stored:
         """Run the engine's upload of one file."""
         clock = itertools.count(step=10.0).__next__
-        line = Line(self.remote, Gate(limit or FixedLimit(3)), Breaker(Policy(), lambda: 0.0), clock=clock)
+        line = Endpoint(self.remote, Gate(limit or FixedLimit(3)), Breaker(Policy(), lambda: 0.0), clock=clock)
         job: Any = SimpleNamespace(id=1, remote_id=1, attempts=0)
         running = Upload(job, line=line, store=self.store, stopping=lambda: False)  # type: ignore[arg-type]
         stored = (await running.run(File(data), self.content(data))).stored  # type: ignore[arg-type]

@@ -20,14 +20,14 @@ from syncd.core import breaker, redact
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
-from syncd.engine import lane, source
-from syncd.engine.gate import Gate
-from syncd.engine.source import FileSource
-from syncd.engine.twins import Twins
-from syncd.engine.upload import Upload
 from syncd.remote.downloads import Copy
 from syncd.remote.stored_images import StoredImages
 from syncd.store import claims, moves, uploads
+from syncd.upload import source, worker
+from syncd.upload.limiter import ConcurrencyLimiter
+from syncd.upload.singleflight import InFlightUploads
+from syncd.upload.source import FileSource
+from syncd.upload.upload import Upload
 from syncd.watch import folder
 from syncd.watch.folder import FolderWatch
 from syncd.watch.observer import Hints, Mailbox
@@ -89,7 +89,7 @@ async def _whole(*about: Any) -> Any:
     return Copy.WHOLE
 
 
-async def _enter(self: Gate) -> None:
+async def _enter(self: ConcurrencyLimiter) -> None:
     self.in_flight += 1
 
 
@@ -140,15 +140,19 @@ BREAKAGES = [
         promise="P3",
         broken=instead(uploads, "content", lambda *_: None),
     ),
-    Breakage(name="twins don't wait for each other", promise="P3", broken=instead(Twins, "lead", lambda *_: None)),
+    Breakage(
+        name="twins don't wait for each other", promise="P3", broken=instead(InFlightUploads, "lead", lambda *_: None)
+    ),
     Breakage(name="Retry-After is ignored", promise="P4", broken=instead(breaker, "_asked_for", lambda _: 0.0)),
     Breakage(
         name="no breaker: every job probes",
         promise="P4",
         broken=instead(Breaker, "_concerns_remote", lambda *_: False),
     ),
-    Breakage(name="no gate: requests are not counted", promise="P4", broken=instead(Gate, "_enter", _enter)),
-    Breakage(name="claims are unbounded", promise="P5", broken=instead(lane, "AHEAD", 10**6)),
+    Breakage(
+        name="no gate: requests are not counted", promise="P4", broken=instead(ConcurrencyLimiter, "_enter", _enter)
+    ),
+    Breakage(name="claims are unbounded", promise="P5", broken=instead(worker, "CLAIM_AHEAD", 10**6)),
     Breakage(name="a file that was read stays open", promise="P5", broken=instead(FileSource, "close", lambda _: None)),
     *CONDITIONS,
     Breakage(name="nothing is masked", promise="P7", broken=instead(redact.Redactor, "__call__", lambda _, text: text)),

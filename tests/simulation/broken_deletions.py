@@ -13,7 +13,6 @@ from syncd.core.model import Proof
 from syncd.daemon import deletion_check
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.deletion_check import DeletionCheck
-from syncd.engine import source
 from syncd.host import move_target, openat, removal
 from syncd.host.leases import Writer
 from syncd.host.removal import _Entry
@@ -22,6 +21,7 @@ from syncd.remote.multipart import MultipartRemote
 from syncd.store import intake as store_intake
 from syncd.store.moves import fingerprint_of
 from syncd.store.schema import files
+from syncd.upload import source
 from syncd.watch import inspection
 from syncd.watch import intake as watch_intake
 from syncd.watch.folder import FolderWatch
@@ -75,7 +75,7 @@ async def _first_remote_only(self: AfterUpload, folder: Folder, *about: Any) -> 
 
 async def _believed(self: DeletionCheck, lane: Any, content: Any) -> None:
     """Believe whatever was once confirmed."""
-    if content.proof < lane.line.remote.required_proof:
+    if content.proof < lane.endpoint.remote.required_proof:
         await _confirm(self, lane, content)
 
 

@@ -25,7 +25,6 @@ from syncd.daemon import folders as folders_module
 from syncd.daemon import rooms as rooms_module
 from syncd.daemon import service as service_module
 from syncd.daemon.service import Daemon
-from syncd.engine import source as source_module
 from syncd.host import leases, openat
 from syncd.host import removal as removal_module
 from syncd.remote import multipart as multipart_module
@@ -33,6 +32,7 @@ from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
 from syncd.store.jobs import Job, JobStore, RemoteRecord
+from syncd.upload import source as source_module
 from syncd.watch import source as watch_source_module
 from syncd.watch.folder import FolderWatch
 from tests.simulation.disk import Disk
@@ -48,7 +48,7 @@ NFS = 0x6969
 """What ``statfs`` calls a network file system: it can't tell whether a file has a writer."""
 
 
-class Surroundings:
+class WorkerContext:
     """Puts itself in the place of the machine, for one life."""
 
     def __init__(self, life: "Life") -> None:
@@ -134,7 +134,7 @@ class Surroundings:
         raise error
 
 
-_users: dict[Engine, Surroundings] = {}
+_users: dict[Engine, WorkerContext] = {}
 
 
 @cache

@@ -64,7 +64,7 @@ class Watchman:
         if since + ON_THE_WAY < world.now() < until - 0.001:
             wait = until - world.now()
             world.blame("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
-        breaker = lane and lane.line.breaker
+        breaker = lane and lane.endpoint.breaker
         down_for = world.now() - self._down_since.get(breaker, 0.0)
         if breaker and breaker.position is BreakerState.OPEN and down_for > ON_THE_WAY and not ending:
             world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")

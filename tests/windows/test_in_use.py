@@ -15,9 +15,9 @@ import win32con
 import win32file
 
 from syncd.core.errors import FileUnreadable
-from syncd.engine.source import FileSource, fingerprint_of
 from syncd.host import openat, removal, windows_files
 from syncd.host.removal import Proven, Target
+from syncd.upload.source import FileSource, fingerprint_of
 from tests.e2e.processes import until
 
 

@@ -4,9 +4,9 @@ import os
 
 from syncd.core.model import Pending, Receipt, Stored
 from syncd.core.states import Cause, State
-from syncd.engine.upload import POLL_MOST, POLL_TOTAL
-from tests.engine.fakes import Bench, FakeRemote
-from tests.engine.test_lane import in_simulation
+from syncd.upload.upload import POLL_MOST, POLL_TOTAL
+from tests.upload.fakes import Bench, FakeRemote
+from tests.upload.test_worker import in_simulation
 
 
 class SlowRemote(FakeRemote):
@@ -32,7 +32,7 @@ async def test_it_is_asked_ever_more_seldom_until_it_has_the_file(tmp_path):
         await bench.settle(done=1)
         assert bench.remote.count("poll") == 10
         assert 5 * POLL_MOST < bench.loop.now - began < 10 * POLL_MOST
-        assert bench.lane.line.gate.in_flight == 0
+        assert bench.worker.endpoint.limiter.in_flight == 0
 
 
 @in_simulation
@@ -52,9 +52,9 @@ async def test_a_stop_does_not_wait_for_it(tmp_path):
         bench.remote.patience = 10**6
         await bench.drop("a.jpg", os.urandom(2500))
         await bench.until(lambda: bench.remote.count("poll") == 3)
-        bench.lane.pause()
+        bench.worker.pause()
         began = bench.loop.now
-        await bench.lane.drain()
+        await bench.worker.drain()
         assert bench.loop.now - began <= POLL_MOST + 1
         job = await bench.job("a.jpg")
         assert (job.state, job.cause) == (State.QUEUED, Cause.RELEASED)
@@ -83,10 +83,10 @@ async def test_a_chunk_that_was_there_before_is_a_doubt_that_a_restart_does_not_
         bench.remote.there = (1,)
         await bench.drop("a.jpg", os.urandom(5000))
         await bench.until(lambda: bench.remote.count("send") == 4)
-        bench.lane.pause()
-        await bench.lane.drain()
+        bench.worker.pause()
+        await bench.worker.drain()
         bench.remote.there = ()
-        bench.lane.resume()
+        bench.worker.resume()
         await bench.settle(done=1)
         assert bench.remote.doubtful
         assert bench.remote.count("send") == 5

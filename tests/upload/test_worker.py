@@ -12,9 +12,9 @@ from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthor
 from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
 from syncd.core.states import IN_USE, Cause, Outcome, State
-from syncd.engine.verdict import IN_USE_PAUSE
-from tests.engine.fakes import Bench, FakeRemote
+from syncd.upload.failure import IN_USE_RETRY_SECONDS
 from tests.simulation.loop import simulated
+from tests.upload.fakes import Bench, FakeRemote
 
 DOWN = Transient("connection refused", scope=Scope.REMOTE)
 
@@ -114,7 +114,7 @@ async def test_a_question_that_fails_after_an_upload_closes_the_line_and_costs_n
         bench.remote.finish = finish
         await bench.drop("a.jpg", os.urandom(100))
         await bench.settle(done=1)
-        assert bench.lane.line.breaker.reason is DOWN
+        assert bench.worker.endpoint.breaker.reason is DOWN
         assert bench.remote.count("finish") == 1
 
 
@@ -124,7 +124,7 @@ async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_p
         names = [bench.write(f"{number}.jpg", os.urandom(100)) for number in range(200)]
         bench.remote.fail = lambda call, *about: DOWN
         await bench.queue(*names)
-        await bench.until(lambda: bench.lane.line.down)
+        await bench.until(lambda: bench.worker.endpoint.down)
         started, asked = bench.loop.now, len(bench.remote.calls)
         assert asked == 1
         await asyncio.sleep(1800)
@@ -132,7 +132,7 @@ async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_p
         assert {call[0] for call in probes} == {"check"}
         # Full jitter: a period is 30 s in the mean once the bound is reached; never two probes at once.
         assert 1800 / 60 <= len(probes) <= 1800 / 30 * 1.5 + 10
-        assert bench.lane.state == "offline"
+        assert bench.worker.state == "offline"
         assert (await bench.store.counts([bench.remote_id])).jobs[State.QUEUED] == 200
 
         bench.remote.fail = lambda call, *about: None
@@ -151,7 +151,7 @@ async def test_a_server_that_breaks_every_upload_is_not_tried_with_one_file_afte
         for number in range(100):
             bench.write(f"{number}.jpg", b"%d" % number)
         await bench.queue(*(f"{number}.jpg" for number in range(100)))
-        await bench.until(lambda: bench.lane.line.down)
+        await bench.until(lambda: bench.worker.endpoint.down)
         await asyncio.sleep(10)
         assert remote.count("send") <= (remote.count("check") + 1) * TROUBLE_LIMIT
 
@@ -169,7 +169,7 @@ async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(tmp_path):
         names = [bench.write(f"{number}.jpg", os.urandom(5000)) for number in range(30)]
         bench.remote.fail = lambda call, *about: DOWN if call != "check" else None
         await bench.queue(*names)
-        await bench.until(lambda: bench.lane.line.down)
+        await bench.until(lambda: bench.worker.endpoint.down)
         asked = len(bench.remote.calls)
         bench.remote.most_in_flight = 0
         await asyncio.sleep(600)
@@ -186,7 +186,7 @@ async def test_retry_after_is_obeyed(tmp_path):
         busy = Transient("busy", scope=Scope.REMOTE, retry_after=300, overload=True)
         bench.remote.fail = lambda call, *about: busy
         await bench.drop("a.jpg", b"a")
-        await bench.until(lambda: bench.lane.line.down)
+        await bench.until(lambda: bench.worker.endpoint.down)
         bench.remote.fail = lambda call, *about: None
         asked = len(bench.remote.calls)
         await asyncio.sleep(298)
@@ -239,10 +239,10 @@ async def test_a_refused_token_waits_for_a_person_and_fails_no_file(tmp_path):
         bench.remote.fail = lambda call, *about: Unauthorized("the token is not accepted")
         await bench.drop("a.jpg", b"a")
         await asyncio.sleep(7200)
-        assert bench.lane.state == "unauthorized"
+        assert bench.worker.state == "unauthorized"
         assert (await bench.job("a.jpg")).state is State.QUEUED
         bench.remote.fail = lambda call, *about: None
-        bench.lane.resume()
+        bench.worker.resume()
         await bench.settle(done=1)
 
 
@@ -446,5 +446,5 @@ async def test_a_file_that_is_open_for_writing_is_tried_again_though_nobody_look
         with (bench.inbox / "a.jpg").open("r+b"):
             await bench.queue("a.jpg")
             await bench.settle(waiting=1)
-        await asyncio.sleep(IN_USE_PAUSE)
+        await asyncio.sleep(IN_USE_RETRY_SECONDS)
         await bench.settle(done=1)

@@ -4,14 +4,14 @@ import asyncio
 import itertools
 import os
 
-from syncd.engine.lane import LEASE, Lane
-from tests.engine.fakes import Bench, FakeRemote
-from tests.engine.test_lane import in_simulation
+from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
+from tests.upload.fakes import Bench, FakeRemote
+from tests.upload.test_worker import in_simulation
 
 
 @in_simulation
 async def test_the_leases_of_what_runs_are_kept(tmp_path):
-    async with Bench(tmp_path, FakeRemote(latency=2 * LEASE)) as bench:
+    async with Bench(tmp_path, FakeRemote(latency=2 * LEASE_SECONDS)) as bench:
         renewed = []
         renew = bench.store.renew
 
@@ -23,17 +23,17 @@ async def test_the_leases_of_what_runs_are_kept(tmp_path):
         await bench.drop("a.jpg", os.urandom(100))
         await bench.settle(done=1)
         assert len(renewed) >= 3
-        assert all(later - earlier < LEASE / 2 for earlier, later in itertools.pairwise(renewed))
+        assert all(later - earlier < LEASE_SECONDS / 2 for earlier, later in itertools.pairwise(renewed))
 
 
 @in_simulation
 async def test_a_lane_that_comes_during_a_stop_stands_still_until_the_start(tmp_path):
     async with Bench(tmp_path) as bench:
         await bench.scheduler.pause(now=False)
-        line, around = bench.lane.line, bench.lane._around
+        line, context = bench.worker.endpoint, bench.worker._context
         await bench.scheduler.remove("fake")
-        bench.lane = Lane("fake", bench.remote_id, line, around)
-        bench.scheduler.add(bench.lane)
+        bench.worker = RemoteWorker("fake", bench.remote_id, line, context)
+        bench.scheduler.add(bench.worker)
         await bench.drop("a.jpg", os.urandom(3000))
         await asyncio.sleep(60)
         assert not bench.remote.calls

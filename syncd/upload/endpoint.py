@@ -7,23 +7,25 @@ from dataclasses import dataclass
 
 from syncd.core.breaker import Breaker, BreakerState
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
-from syncd.engine.gate import Gate
 from syncd.remote.base import Remote
+from syncd.upload.limiter import ConcurrencyLimiter
 
 
 @dataclass(kw_only=True, slots=True)
-class Lesson:
-    """What a call that went well teaches: nothing if it is ``moot``, as it may have asked the server for nothing."""
+class Observation:
+    """Outcome of a success. ``inconclusive`` if it may not have reached the server: it must not close a breaker."""
 
-    moot: bool = False
+    inconclusive: bool = False
 
 
-class Line:
+class Endpoint:
     """Holds what is known about how the server does; ``clock`` is monotonic, in seconds."""
 
-    def __init__(self, remote: Remote, gate: Gate, breaker: Breaker, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, remote: Remote, limiter: ConcurrencyLimiter, breaker: Breaker, *, clock: Callable[[], float]
+    ) -> None:
         self.remote = remote
-        self.gate = gate
+        self.limiter = limiter
         self.breaker = breaker
         self.clock = clock
         self._probing = False
@@ -39,19 +41,19 @@ class Line:
         return self._probing or self.breaker.position is BreakerState.OPEN
 
     @asynccontextmanager
-    async def request(self, whose: object) -> AsyncGenerator["Lesson"]:
+    async def request(self, whose: object) -> AsyncGenerator["Observation"]:
         """Hold a slot for one small request of the job ``whose``, and learn from how it goes."""
-        async with self.gate.slot(), self.observed(whose) as lesson:
-            yield lesson
+        async with self.limiter.slot(), self.observed(whose) as observation:
+            yield observation
 
     @asynccontextmanager
-    async def observed(self, whose: object, size: int = 0) -> AsyncGenerator["Lesson"]:
+    async def observed(self, whose: object, size: int = 0) -> AsyncGenerator["Observation"]:
         """Learn from how a request with a body of ``size`` bytes goes, for a caller who holds a slot."""
         if self.down:
             raise Transient(str(self.breaker.reason), scope=Scope.REMOTE)
-        lesson = Lesson()
+        observation = Observation()
         try:
-            yield lesson
+            yield observation
         except Transient as failure:
             if failure.if_reachable and not await self._concerns_server(failure):
                 failure = failure.reduced()
@@ -60,11 +62,11 @@ class Line:
         except Failure as failure:
             self._failed(failure, whose)
             raise
-        if lesson.moot:
+        if observation.inconclusive:
             return
-        self.gate.limit.finished(size=size, in_flight=self.gate.in_flight, now=self.clock())
+        self.limiter.limit.finished(size=size, in_flight=self.limiter.in_flight, now=self.clock())
         if self.breaker.succeeded():
-            self.gate.narrow(False)
+            self.limiter.restrict_to_one(False)
 
     async def _concerns_server(self, failure: Transient) -> bool:
         """Ask the server for what has nothing to do with any file; True if that fails too, or it is down already.
@@ -92,13 +94,13 @@ class Line:
     def _failed(self, failure: Failure, whose: object = None) -> None:
         now = self.clock()
         if isinstance(failure, Transient) and failure.overload:
-            self.gate.limit.overloaded(now)
+            self.limiter.limit.overloaded(now)
         self.breaker.failed(failure, now, whose=whose)
 
     async def probe(self) -> None:
         """Ask the server whether it is back; from then on one request at a time, until one succeeds."""
         self.breaker.probe()
-        self.gate.narrow(True)
+        self.limiter.restrict_to_one(True)
         self._probing = True
         try:
             await self.ask()
@@ -124,4 +126,4 @@ class Line:
     def reset(self) -> None:
         """Forget past failures and try at once."""
         self.breaker.reset()
-        self.gate.narrow(False)
+        self.limiter.restrict_to_one(False)

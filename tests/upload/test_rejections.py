@@ -6,8 +6,8 @@ import os
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Permanent, Scope, Transient
 from syncd.core.model import Session
-from tests.engine.fakes import Bench, FakeRemote
-from tests.engine.test_lane import in_simulation
+from tests.upload.fakes import Bench, FakeRemote
+from tests.upload.test_worker import in_simulation
 
 PAGE = Transient("host answered with an HTML page", scope=Scope.REMOTE, if_reachable=Scope.FILE)
 DEADLINE = 120.0
@@ -30,12 +30,12 @@ async def test_files_that_get_a_page_do_not_take_the_server_offline(tmp_path):
         began = bench.loop.now
         for name in bad:
             while not (job := await bench.job(name)).detail:
-                assert not bench.lane.line.down
+                assert not bench.worker.endpoint.down
                 await asyncio.sleep(0.01)
             assert "HTML page" in job.detail
         await bench.until(lambda: len(bench.remote.whole) == 20)
         assert bench.loop.now - began < 60
-        assert bench.lane.line.breaker.failures == 0
+        assert bench.worker.endpoint.breaker.failures == 0
 
 
 @in_simulation
@@ -44,7 +44,7 @@ async def test_a_page_for_every_request_is_the_servers_own_trouble(tmp_path):
         bench.remote.fail = lambda call, *about: PAGE
         await bench.drop("a.jpg", os.urandom(100))
         await bench.until(lambda: bench.remote.count("check") >= 4)
-        assert bench.lane.line.down
+        assert bench.worker.endpoint.down
         bench.remote.fail = lambda call, *about: None
         await bench.settle(done=1)
 
@@ -62,7 +62,7 @@ async def test_the_probe_that_confirms_a_failure_may_ask_for_time(tmp_path):
 
         bench.remote.fail = fail
         await bench.drop("a.jpg", os.urandom(100))
-        await bench.until(lambda: bench.remote.count("begin") and bench.lane.line.down)
+        await bench.until(lambda: bench.remote.count("begin") and bench.worker.endpoint.down)
         asked, began = bench.remote.count("check"), bench.loop.now
         await bench.until(lambda: bench.remote.count("check") > asked)
         assert bench.loop.now - began >= 49

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content
-from syncd.engine import source as module
-from syncd.engine.source import MEMORY_SIZE, FileSource, fingerprint_of
+from syncd.upload import source as module
+from syncd.upload.source import IN_MEMORY_MAX_BYTES, FileSource, fingerprint_of
 from tests.names import ONLY_UNIX
 
 KIB = 1024
 BLOCK = 32 * KIB
 TICK = 100
 """Nanoseconds that NTFS counts in; other file systems in fewer."""
-LARGE = MEMORY_SIZE + 5 * BLOCK + 7
+LARGE = IN_MEMORY_MAX_BYTES + 5 * BLOCK + 7
 """A size that is read from the disk for each chunk, with a last block that is short."""
 
 
@@ -340,7 +340,7 @@ async def test_a_file_replaced_by_rename_is_sent_as_it_was(folder):
 
 
 async def test_a_small_file_is_sent_from_memory(folder):
-    path, data = folder / "a.jpg", noise(MEMORY_SIZE)
+    path, data = folder / "a.jpg", noise(IN_MEMORY_MAX_BYTES)
     path.write_bytes(data)
     async with opened(folder, "a.jpg") as source:
         await source.hash(Hasher())
@@ -417,9 +417,9 @@ def test_any_read_gives_the_bytes_that_were_hashed_or_says_that_they_changed(tmp
     path, data = tmp_path / "a.jpg", noise(FILE_SIZE, seed)
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MEMORY_SIZE", 0)
-        patch.setattr(module, "LEAST_BLOCK", 64)
-        patch.setattr(module, "READ_SIZE", 5000)
+        patch.setattr(module, "IN_MEMORY_MAX_BYTES", 0)
+        patch.setattr(module, "MIN_BLOCK_BYTES", 64)
+        patch.setattr(module, "READ_BYTES", 5000)
         source = FileSource(os.open(path, os.O_RDONLY), "a.jpg", fingerprint_of(path.stat()), block_size)
         try:
             source._hash(Hasher())
@@ -467,7 +467,7 @@ async def test_a_cancelled_hash_stops_its_thread(folder):
             await hashing
         go_on.set()
         assert await asyncio.to_thread(stopped.wait, 10)
-    assert hasher.seen <= MEMORY_SIZE  # the piece that it had read, and none after
+    assert hasher.seen <= IN_MEMORY_MAX_BYTES  # the piece that it had read, and none after
 
 
 @pytest.mark.unix

@@ -6,21 +6,21 @@ import os
 import pytest
 
 from syncd.core.states import Cause
-from tests.engine.fakes import Bench
-from tests.engine.test_lane import in_simulation
+from tests.upload.fakes import Bench
+from tests.upload.test_worker import in_simulation
 
 DATA = b"private"
 
 
 async def cancelled(bench, name="a.jpg"):
     """Cancel a file before it is uploaded."""
-    bench.lane.pause()
+    bench.worker.pause()
     await bench.drop(name, DATA)
     job = await bench.job(name)
     await bench.store.cancel([job.id])
     (known,) = await bench.store.cancelled_unhashed()
     await bench.store.note_cancelled(known, hashlib.sha256(DATA).hexdigest())
-    bench.lane.resume()
+    bench.worker.resume()
     return job
 
 

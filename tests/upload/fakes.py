@@ -13,14 +13,14 @@ from syncd.core.errors import SessionLost
 from syncd.core.model import Confirmation, Content, FoundFile, Presence, Proof, Receipt, Session, Stored
 from syncd.core.retry import Policy
 from syncd.core.states import State
-from syncd.engine.gate import Gate
-from syncd.engine.lane import Lane
-from syncd.engine.line import Line
-from syncd.engine.scheduler import Scheduler
-from syncd.engine.source import fingerprint_of
-from syncd.engine.surroundings import Surroundings
-from syncd.engine.wall import WallClock
 from syncd.store.jobs import JobStore
+from syncd.upload.clock import ClockStepDetector
+from syncd.upload.context import WorkerContext
+from syncd.upload.endpoint import Endpoint
+from syncd.upload.limiter import ConcurrencyLimiter
+from syncd.upload.scheduler import Scheduler
+from syncd.upload.source import fingerprint_of
+from syncd.upload.worker import RemoteWorker
 
 
 class FakeRemote:
@@ -144,12 +144,12 @@ class Bench:
         self.remote.recall(record.facts)
         self.remote_id = record.id
         self.scheduler = Scheduler(self.store, owner="bench", failed=self.died.append)
-        self.wall_clock = WallClock(self.store, clock=self.wall, steady=self.loop.time)
-        self.lane = self.make_lane()
+        self.wall_clock = ClockStepDetector(self.store, clock=self.wall, steady=self.loop.time)
+        self.worker = self.make_lane()
         self.changes = []
-        self.store.on_change += [self.changes.append, lambda change: self.lane.wake()]
+        self.store.on_change += [self.changes.append, lambda change: self.worker.wake()]
         self.scheduler.start()
-        self.scheduler.add(self.lane)
+        self.scheduler.add(self.worker)
         return self
 
     async def __aexit__(self, *_):
@@ -160,19 +160,21 @@ class Bench:
     def make_lane(self):
         rng = random.Random(1)
         breaker = Breaker(self.policy, rng.random)
-        line = Line(self.remote, Gate(FixedLimit(self.concurrency)), breaker, clock=self.loop.time)
-        around = Surroundings(
+        endpoint = Endpoint(
+            self.remote, ConcurrencyLimiter(FixedLimit(self.concurrency)), breaker, clock=self.loop.time
+        )
+        context = WorkerContext(
             store=self.store,
             owner="bench",
             clock=self.wall,
-            heed_clock=self.wall_clock.heed,
+            check_clock=self.wall_clock.check,
             random=rng.random,
             doubt=lambda folder, path: self.doubts.append(path),
             settle=lambda folder: 2.0,
             follow_symlinks=lambda folder: False,
             unfit=lambda folder, size: "empty" if size == 0 else None,
         )
-        return Lane("fake", self.remote_id, line, around)
+        return RemoteWorker("fake", self.remote_id, endpoint, context)
 
     def wall(self):
         return self.loop.time() + self.jumped

@@ -27,10 +27,10 @@ if sys.platform == "win32":
 else:
     from os import pread as read_at
 
-MEMORY_SIZE = 1024 * 1024
+IN_MEMORY_MAX_BYTES = 1024 * 1024
 """Files up to this many bytes are sent from memory."""
-READ_SIZE = 1024 * 1024
-LEAST_BLOCK = 32 * 1024
+READ_BYTES = 1024 * 1024
+MIN_BLOCK_BYTES = 32 * 1024
 """A checksum stands for at least this many bytes, however small the chunks are."""
 
 mimetypes.add_type("image/avif", ".avif")
@@ -46,7 +46,7 @@ class FileSource:
     def __init__(self, descriptor: int, path: str, fingerprint: Fingerprint, block_size: int) -> None:
         self._descriptor = descriptor
         self._stamp = fingerprint
-        self._block = block_size * -(-LEAST_BLOCK // block_size)
+        self._block = block_size * -(-MIN_BLOCK_BYTES // block_size)
         self._sums = array("I")
         self._memory: bytes | None = None
         self._cancelled = threading.Event()
@@ -92,7 +92,7 @@ class FileSource:
             raise
 
     def _hash(self, hasher: Hasher) -> Content:
-        keep = bytearray() if self.size <= MEMORY_SIZE else None
+        keep = bytearray() if self.size <= IN_MEMORY_MAX_BYTES else None
         with _reading():
             for block in self._blocks():
                 hasher.update(block)
@@ -108,7 +108,7 @@ class FileSource:
     def _blocks(self) -> Iterator[bytes]:
         """Yield the file in blocks of the size that the checksums are for."""
         offset = 0
-        step = max(1, READ_SIZE // self._block) * self._block
+        step = max(1, READ_BYTES // self._block) * self._block
         while offset < self.size:
             if self._cancelled.is_set():
                 raise FileChanged("reading was stopped")

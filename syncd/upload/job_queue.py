@@ -8,7 +8,7 @@ from syncd.core.states import Outcome, State
 from syncd.store.records import CancelledJob, Job, StoredContent
 
 
-class Jobs(Protocol):
+class JobQueue(Protocol):
     """The store, as the engine sees it. Times are seconds since the epoch.
 
     A call returns when its change is on the disk. A result returns the state after it, or None where the claim was over

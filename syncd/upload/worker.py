@@ -15,24 +15,24 @@ from syncd.core.breaker import BreakerState
 from syncd.core.errors import Failure, NotUploadable, Permanent, Transient, Unauthorized
 from syncd.core.model import Content, Presence, Stored
 from syncd.core.states import Outcome, State
-from syncd.engine.cancels import refuse_cancelled
-from syncd.engine.line import Line
-from syncd.engine.source import FileSource
-from syncd.engine.surroundings import Surroundings
-from syncd.engine.twins import Twin, Twins
-from syncd.engine.upload import Done, Interrupted, Progress, Upload
-from syncd.engine.verdict import conclude
 from syncd.store.errors import StoreClosed
 from syncd.store.records import LARGE, Job
+from syncd.upload.cancellations import refuse_cancelled
+from syncd.upload.context import WorkerContext
+from syncd.upload.endpoint import Endpoint
+from syncd.upload.failure import record_failure
+from syncd.upload.singleflight import AlreadyInFlightError, InFlightUploads
+from syncd.upload.source import FileSource
+from syncd.upload.upload import Done, InterruptedUploadError, Progress, Upload
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
-AHEAD = 2
-"""Jobs beyond the requests in flight, so that the next file is hashed while others are sent."""
-LEASE = 60.0
+CLAIM_AHEAD = 2
+"""JobQueue beyond the requests in flight, so that the next file is hashed while others are sent."""
+LEASE_SECONDS = 60.0
 SHA256 = "set hash: sha256 for this remote"
-BRIEFLY = 0.5
+WRITE_DEADLINE_SECONDS = 0.5
 """Seconds to wait for the store where a job ends that may have been cut off."""
 
 
@@ -44,34 +44,34 @@ class RemoteState(StrEnum):
     UNAUTHORIZED = "unauthorized"
 
 
-class Lane:
+class RemoteWorker:
     """Runs the jobs of one remote."""
 
-    def __init__(self, name: str, remote_id: int, line: Line, around: Surroundings) -> None:
+    def __init__(self, name: str, remote_id: int, endpoint: Endpoint, context: WorkerContext) -> None:
         self.name = name
         self.remote_id = remote_id
-        self.line = line
+        self.endpoint = endpoint
         self.paused = False
-        self._around = around
-        self._store = around.store
+        self._context = context
+        self._store = context.store
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Upload] = {}  # of one job maybe two: it is queued before its task ends
         self._claiming = asyncio.Lock()
-        self._notes: set[asyncio.Task[Any]] = set()
-        self._twins = Twins(remote_id, around.store, around.clock)
+        self._pending_writes: set[asyncio.Task[Any]] = set()
+        self._in_flight_uploads = InFlightUploads(remote_id, context.store, context.clock)
         self._state = RemoteState.ONLINE
-        self._facts = dict(line.remote.facts)
+        self._facts = dict(endpoint.remote.facts)
 
     # The loop.
 
     async def run(self) -> None:
         """Claim and start jobs until cancelled; ask first whether the server is there at all."""
         if not self.paused:
-            await self.line.ask()
+            await self.endpoint.ask()
         while True:
             self._wake.clear()
-            delay = await self._turn()
-            self._note_state()
+            delay = await self._poll()
+            self._log_state_change()
             try:
                 async with asyncio.timeout(delay):
                     await self._wake.wait()
@@ -82,19 +82,19 @@ class Lane:
         """Look again for jobs that are due."""
         self._wake.set()
 
-    async def _turn(self) -> float | None:
+    async def _poll(self) -> float | None:
         """Do what can be done now; return the seconds until there may be more, None to be woken."""
         if self.paused:
             return None
-        await self._around.heed_clock()
-        breaker = self.line.breaker
+        await self._context.check_clock()
+        breaker = self.endpoint.breaker
         if breaker.position is BreakerState.OPEN:
-            wait = (breaker.probe_at or 0.0) - self.line.clock()
+            wait = (breaker.probe_at or 0.0) - self.endpoint.clock()
             if wait > 0:
                 return wait
-            await self.line.probe()
+            await self.endpoint.probe()
             return 0.0
-        target = 1 if breaker.position is BreakerState.HALF_OPEN else self.line.gate.capacity + AHEAD
+        target = 1 if breaker.position is BreakerState.HALF_OPEN else self.endpoint.limiter.capacity + CLAIM_AHEAD
         room = target - len(self._running)
         if room <= 0:
             return None
@@ -104,14 +104,14 @@ class Lane:
             for job in await self._claim(room, large=max(0, max(1, target // 2) - large)):
                 self._start(job)
         due = await self._store.next_due(self.remote_id)
-        if due is None or (self._running and due <= self._around.clock()):
+        if due is None or (self._running and due <= self._context.clock()):
             return None  # the end of a running job wakes
-        return max(0.05, due - self._around.clock())
+        return max(0.05, due - self._context.clock())
 
     async def _claim(self, room: int, *, large: int) -> list[Job]:
         """Claim jobs; those that come when nobody waits for them any more go back."""
-        claiming = self._noting(
-            self._store.claim(self.remote_id, room, owner=self._around.owner, lease=LEASE, large=large)
+        claiming = self._spawn_write(
+            self._store.claim(self.remote_id, room, owner=self._context.owner, lease=LEASE_SECONDS, large=large)
         )
         try:
             return await asyncio.shield(claiming)
@@ -122,15 +122,15 @@ class Lane:
     def _give_back(self, claiming: asyncio.Task[list[Job]]) -> None:
         if not claiming.cancelled() and not claiming.exception():
             for job in claiming.result():
-                self._noting(self._store.release(job, "stopped"))
+                self._spawn_write(self._store.release(job, "stopped"))
 
     def _start(self, job: Job) -> None:
         upload = Upload(
             job,
-            line=self.line,
+            endpoint=self.endpoint,
             store=self._store,
-            stopping=lambda: self.paused or self.line.down,
-            sleep=self._around.sleep,
+            stopping=lambda: self.paused or self.endpoint.down,
+            sleep=self._context.sleep,
         )
         task = asyncio.create_task(self._run(upload), name=f"upload:{self.name}:{job.id}")
         self._running[task] = upload
@@ -145,13 +145,13 @@ class Lane:
     @property
     def state(self) -> RemoteState:
         """Say how the server is."""
-        if not self.line.down:
+        if not self.endpoint.down:
             return RemoteState.ONLINE
-        if isinstance(self.line.breaker.reason, Unauthorized):
+        if isinstance(self.endpoint.breaker.reason, Unauthorized):
             return RemoteState.UNAUTHORIZED
         return RemoteState.OFFLINE
 
-    def _note_state(self) -> None:
+    def _log_state_change(self) -> None:
         """Log a change of the server's state."""
         state = self.state
         if state is self._state:
@@ -160,9 +160,9 @@ class Lane:
         if state is RemoteState.ONLINE:
             log.info("remote.online", remote=self.name)
             return
-        retry_in = max(0.0, (self.line.breaker.probe_at or 0.0) - self.line.clock())
+        retry_in = max(0.0, (self.endpoint.breaker.probe_at or 0.0) - self.endpoint.clock())
         event = "remote.offline" if state is RemoteState.OFFLINE else "remote.unauthorized"
-        log.warning(event, remote=self.name, reason=str(self.line.breaker.reason), retry_in=round(retry_in, 1))
+        log.warning(event, remote=self.name, reason=str(self.endpoint.breaker.reason), retry_in=round(retry_in, 1))
 
     def progress(self) -> list[Progress]:
         """Return how far the running jobs are."""
@@ -175,7 +175,7 @@ class Lane:
     def resume(self) -> None:
         """Go on, and try a server that was down at once."""
         self.paused = False
-        self.line.reset()
+        self.endpoint.reset()
         self.wake()
 
     async def drain(self) -> None:
@@ -201,7 +201,7 @@ class Lane:
         except StoreClosed:
             pass  # the next start finds the job as it was
         finally:
-            self._note_state()
+            self._log_state_change()
 
     async def _attempt(self, upload: Upload) -> None:
         job = upload.job
@@ -209,12 +209,12 @@ class Lane:
             done = await self._upload(upload)
         except Failure as failure:
             await self._conclude(upload, failure)
-        except Interrupted:
-            await self._store.release(job, str(self.line.breaker.reason) if self.line.down else "stopped")
-        except Twin as twin:
-            await self._twins.park(job, twin)
+        except InterruptedUploadError:
+            await self._store.release(job, str(self.endpoint.breaker.reason) if self.endpoint.down else "stopped")
+        except AlreadyInFlightError as already:
+            await self._in_flight_uploads.wait_for_leader(job, already)
         except asyncio.CancelledError:
-            await self._briefly(self._store.release(job, "stopped"))
+            await self._with_deadline(self._store.release(job, "stopped"))
             raise
         except StoreClosed:
             raise
@@ -232,34 +232,36 @@ class Lane:
                 expires=done.expires,
             )
         finally:
-            for key in self._twins.stop_leading(job):
-                await self._briefly(self._store.wake(self.remote_id, key))
+            for key in self._in_flight_uploads.stop_leading(job):
+                await self._with_deadline(self._store.wake(self.remote_id, key))
         await self._remember_facts()
 
     async def _conclude(self, upload: Upload, failure: Failure) -> None:
-        state = await conclude(upload.job, failure, line=self.line, around=self._around, advanced=upload.advanced)
+        state = await record_failure(
+            upload.job, failure, endpoint=self.endpoint, context=self._context, advanced=upload.advanced
+        )
         if state is State.FAILED and upload.key is not None:  # whoever retries it must not meet the same session again
             await self._store.drop_session(self.remote_id, upload.key)
 
     async def _upload(self, upload: Upload) -> Done:
         job = upload.job
         if upload.stopping():
-            raise Interrupted
+            raise InterruptedUploadError
         source = await FileSource.open(
             job.folder,
             job.path,
             job.fingerprint,
-            block_size=self.line.remote.block_size,
-            follow_symlinks=self._around.follow_symlinks(job.folder),
+            block_size=self.endpoint.remote.block_size,
+            follow_symlinks=self._context.follow_symlinks(job.folder),
         )
         try:
-            if unfit := self._around.unfit(job.folder, source.size):
+            if unfit := self._context.unfit(job.folder, source.size):
                 raise NotUploadable(unfit)
-            content = await source.hash(self.line.remote.hasher())
+            content = await source.hash(self.endpoint.remote.hasher())
             await refuse_cancelled(self._store, job, content)
             known = await self._known(job, content)
             if not known:
-                self._twins.lead(job, content.key)
+                self._in_flight_uploads.lead(job, content.key)
                 known = await self._known(job, content)  # again: the leader before may have ended just now
             return known or await upload.run(source, content)
         finally:
@@ -272,10 +274,10 @@ class Lane:
             return None
         if content.sha256 and stored.sha256 not in (None, content.sha256):
             raise Permanent(f"the server has another file with the same {content.key.partition(':')[0]}", advice=SHA256)
-        if stored.terms != self.line.remote.terms:
+        if stored.terms != self.endpoint.remote.terms:
             return None
-        async with self.line.request(job.id):
-            answer = await self.line.remote.confirm(stored.ref, content)
+        async with self.endpoint.request(job.id):
+            answer = await self.endpoint.remote.confirm(stored.ref, content)
         if answer.presence is Presence.YES:
             proof = max(answer.proof, stored.proof)
             known = Stored(ref=stored.ref, already=True, proof=proof)
@@ -284,24 +286,24 @@ class Lane:
             await self._store.forget_content(self.remote_id, content.key)
         return None
 
-    async def _briefly(self, writing: Coroutine[Any, Any, object]) -> None:
+    async def _with_deadline(self, writing: Coroutine[Any, Any, object]) -> None:
         """Write something down, without waiting for a disk that is full: the next start makes up for it."""
-        await asyncio.wait({self._noting(writing)}, timeout=BRIEFLY)
+        await asyncio.wait({self._spawn_write(writing)}, timeout=WRITE_DEADLINE_SECONDS)
 
-    def _noting(self, writing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def _spawn_write(self, writing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Write something down that is written whether somebody waits for it or not."""
         task = asyncio.create_task(writing)
-        self._notes.add(task)
-        task.add_done_callback(self._noted)
+        self._pending_writes.add(task)
+        task.add_done_callback(self._log_write)
         return task
 
-    def _noted(self, task: asyncio.Task[Any]) -> None:
-        self._notes.discard(task)
+    def _log_write(self, task: asyncio.Task[Any]) -> None:
+        self._pending_writes.discard(task)
         if not task.cancelled():
             task.exception()  # the store was closed before; nobody else asks
 
     async def _remember_facts(self) -> None:
-        facts = dict(self.line.remote.facts)
+        facts = dict(self.endpoint.remote.facts)
         if facts != self._facts:
             self._facts = facts
             await self._store.remember(self.remote_id, facts)

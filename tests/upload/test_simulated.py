@@ -9,8 +9,8 @@ from syncd.core.errors import Transient
 from syncd.core.model import FoundFile
 from syncd.core.retry import Policy
 from syncd.core.states import Cause
-from tests.engine.fakes import Bench, FakeRemote
-from tests.engine.test_lane import in_simulation
+from tests.upload.fakes import Bench, FakeRemote
+from tests.upload.test_worker import in_simulation
 
 
 @pytest.mark.unix
@@ -41,9 +41,9 @@ async def test_a_job_that_is_queued_again_may_start_before_its_last_run_has_woun
         await bench.until(lambda: bench.remote.count("send") > 5)
         await bench.drop("a.jpg", os.urandom(50_000))
         await bench.settle(done=1)
-        assert bench.lane.progress()
-        await bench.lane.drain()
-        assert not bench.lane.progress()
+        assert bench.worker.progress()
+        await bench.worker.drain()
+        assert not bench.worker.progress()
     assert not errors
 
 
@@ -85,8 +85,8 @@ async def test_nor_one_whose_lane_is_another_by_then(tmp_path):
         await bench.scheduler.remove("fake")
         bench.jumped = -86_400.0
         asked = bench.loop.now
-        bench.lane = bench.make_lane()  # as after a reload
-        bench.scheduler.add(bench.lane)
+        bench.worker = bench.make_lane()  # as after a reload
+        bench.scheduler.add(bench.worker)
         await bench.settle(done=1)
         assert bench.loop.now - asked < 120
 

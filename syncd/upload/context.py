@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from syncd.engine.ports import Jobs
+from syncd.upload.job_queue import JobQueue
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class WorkerContext:
     """What a lane is given by the daemon. ``clock`` is the wall clock, in seconds since the epoch."""
 
-    store: Jobs
+    store: JobQueue
     owner: str
     clock: Callable[[], float]
-    heed_clock: Callable[[], Awaitable[None]]
+    check_clock: Callable[[], Awaitable[None]]
     """Called before each look at the queue: somebody may have set the clock."""
     random: Callable[[], float]
     doubt: Callable[[str, str], None]

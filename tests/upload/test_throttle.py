@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from syncd.core.bandwidth import BURST, DAY, Span
-from syncd.engine.throttle import PAUSE, PIECE, STEP, STEPS, WINDOW, Meter, Pace
+from syncd.upload.throttle import PAUSE, PIECE_BYTES, STEP, STEPS, WINDOW, BandwidthLimiter, Meter
 from tests.simulation.loop import simulated
 
 KIB = 1024
@@ -20,7 +20,9 @@ def always(limit):
 def pace_of(timetable):
     loop = asyncio.get_running_loop()
     began = loop.time()
-    return Pace(timetable, clock=loop.time, local_time=lambda: START + timedelta(seconds=loop.time() - began))
+    return BandwidthLimiter(
+        timetable, clock=loop.time, local_time=lambda: START + timedelta(seconds=loop.time() - began)
+    )
 
 
 async def seconds(*work):
@@ -32,9 +34,9 @@ async def seconds(*work):
 
 def test_without_a_limit_nothing_waits():
     async def run():
-        pace = pace_of([])
-        assert await seconds(pace.spend(10**12)) == 0
-        assert pace.meter.total == 10**12
+        bandwidth_limiter = pace_of([])
+        assert await seconds(bandwidth_limiter.acquire(10**12)) == 0
+        assert bandwidth_limiter.meter.total == 10**12
 
     simulated(run())
 
@@ -42,10 +44,10 @@ def test_without_a_limit_nothing_waits():
 @pytest.mark.parametrize("senders", [1, 7])
 def test_all_senders_together_keep_to_the_limit(senders):
     async def run():
-        pace = pace_of(always(100 * KIB))
-        took = await seconds(*(pace.spend(1000 * KIB) for _ in range(senders)))
+        bandwidth_limiter = pace_of(always(100 * KIB))
+        took = await seconds(*(bandwidth_limiter.acquire(1000 * KIB) for _ in range(senders)))
         assert took == pytest.approx(10 * senders, rel=0.03)
-        assert pace.meter.total == senders * 1000 * KIB
+        assert bandwidth_limiter.meter.total == senders * 1000 * KIB
 
     simulated(run())
 
@@ -53,13 +55,13 @@ def test_all_senders_together_keep_to_the_limit(senders):
 def test_never_more_than_the_burst_ahead():
     async def run():
         rate = 64 * KIB
-        pace = pace_of(always(rate))
+        bandwidth_limiter = pace_of(always(rate))
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(3600)  # what was not used is not saved up
         began = clock()
-        sending = asyncio.gather(*(pace.spend(300 * KIB) for _ in range(4)))
+        sending = asyncio.gather(*(bandwidth_limiter.acquire(300 * KIB) for _ in range(4)))
         while not sending.done():
-            assert pace.meter.total <= rate * (clock() - began + BURST) + 4 * PIECE
+            assert bandwidth_limiter.meter.total <= rate * (clock() - began + BURST) + 4 * PIECE_BYTES
             await asyncio.sleep(0.05)
         await sending
 
@@ -68,9 +70,9 @@ def test_never_more_than_the_burst_ahead():
 
 def test_a_closed_line_opens_by_the_timetable():
     async def run():
-        pace = pace_of([Span(start=6 * 60, end=8 * 60, limit=0.0), Span(start=0, end=DAY, limit=None)])
-        assert 3600 <= await seconds(pace.spend(10 * KIB)) <= 3600 + PAUSE  # it is seven o'clock
-        assert await seconds(pace.spend(10**9)) == 0
+        bandwidth_limiter = pace_of([Span(start=6 * 60, end=8 * 60, limit=0.0), Span(start=0, end=DAY, limit=None)])
+        assert 3600 <= await seconds(bandwidth_limiter.acquire(10 * KIB)) <= 3600 + PAUSE  # it is seven o'clock
+        assert await seconds(bandwidth_limiter.acquire(10**9)) == 0
 
     simulated(run())
 
@@ -80,11 +82,11 @@ def test_a_change_is_noticed_by_those_who_wait(before):
     """At one byte a second a piece waits for hours; nobody who lifts the limit wants to wait them out."""
 
     async def run():
-        pace = pace_of(always(before))
-        waiting = asyncio.gather(*(pace.spend(PIECE) for _ in range(50)))
+        bandwidth_limiter = pace_of(always(before))
+        waiting = asyncio.gather(*(bandwidth_limiter.acquire(PIECE_BYTES) for _ in range(50)))
         await asyncio.sleep(12)
         assert not waiting.done()
-        pace.change([])
+        bandwidth_limiter.change([])
         assert await seconds(waiting) <= PAUSE
 
     simulated(run())
@@ -92,12 +94,14 @@ def test_a_change_is_noticed_by_those_who_wait(before):
 
 def test_a_change_to_another_rate_holds_for_those_who_wait():
     async def run():
-        pace = pace_of(always(1 * KIB))
-        waiting = asyncio.gather(*(pace.spend(PIECE) for _ in range(64)))  # a thousand seconds' worth
+        bandwidth_limiter = pace_of(always(1 * KIB))
+        waiting = asyncio.gather(
+            *(bandwidth_limiter.acquire(PIECE_BYTES) for _ in range(64))
+        )  # a thousand seconds' worth
         await asyncio.sleep(12)
-        sent = pace.meter.total
-        pace.change(always(64 * KIB))
-        left = 64 * PIECE - sent
+        sent = bandwidth_limiter.meter.total
+        bandwidth_limiter.change(always(64 * KIB))
+        left = 64 * PIECE_BYTES - sent
         took = await seconds(waiting)
         assert left / (64 * KIB) - 2 <= took <= left / (64 * KIB) + PAUSE + 1
 
@@ -106,14 +110,14 @@ def test_a_change_to_another_rate_holds_for_those_who_wait():
 
 def test_a_lower_limit_holds_too():
     async def run():
-        pace = pace_of(always(1024 * KIB))
-        sending = asyncio.gather(*(pace.spend(10 * 1024 * KIB) for _ in range(4)))
+        bandwidth_limiter = pace_of(always(1024 * KIB))
+        sending = asyncio.gather(*(bandwidth_limiter.acquire(10 * 1024 * KIB) for _ in range(4)))
         await asyncio.sleep(5)
-        pace.change(always(10 * KIB))
+        bandwidth_limiter.change(always(10 * KIB))
         await asyncio.sleep(PAUSE)
-        before = pace.meter.total
+        before = bandwidth_limiter.meter.total
         await asyncio.sleep(100)
-        assert pace.meter.total - before <= 100 * 10 * KIB * 1.05 + 4 * PIECE
+        assert bandwidth_limiter.meter.total - before <= 100 * 10 * KIB * 1.05 + 4 * PIECE_BYTES
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
@@ -189,25 +193,25 @@ def test_the_chart_keeps_six_hours():
 
 def test_who_waits_goes_by_another_limit_at_once():
     async def run():
-        pace = pace_of(always(1 * KIB))
-        sending = asyncio.gather(*(pace.spend(100 * KIB) for _ in range(3)))
+        bandwidth_limiter = pace_of(always(1 * KIB))
+        sending = asyncio.gather(*(bandwidth_limiter.acquire(100 * KIB) for _ in range(3)))
         await asyncio.sleep(1)
-        assert await seconds(change(pace, []), sending) == 0
+        assert await seconds(change(bandwidth_limiter, []), sending) == 0
 
-    async def change(pace, timetable):
-        pace.change(timetable)
+    async def change(bandwidth_limiter, timetable):
+        bandwidth_limiter.change(timetable)
 
     simulated(run())
 
 
 def test_a_change_that_changes_nothing_now_does_not_cut_the_wait_short():
     async def run():
-        pace = pace_of(always(16 * KIB))
-        sending = asyncio.ensure_future(pace.spend(160 * KIB))
+        bandwidth_limiter = pace_of(always(16 * KIB))
+        sending = asyncio.ensure_future(bandwidth_limiter.acquire(160 * KIB))
         for _ in range(50):
             await asyncio.sleep(0.1)
-            pace.change(always(16 * KIB))
-        assert pace.meter.total == pytest.approx(5 * 16 * KIB, rel=0.25)
+            bandwidth_limiter.change(always(16 * KIB))
+        assert bandwidth_limiter.meter.total == pytest.approx(5 * 16 * KIB, rel=0.25)
         await sending
 
     simulated(run())

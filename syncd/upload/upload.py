@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from syncd.core import chunks
 from syncd.core.errors import Permanent, SessionLost, Transient
 from syncd.core.model import Content, Pending, Session, Stored
-from syncd.engine.line import Line
-from syncd.engine.ports import Jobs
-from syncd.engine.source import FileSource
 from syncd.store.records import Job, StoredContent
+from syncd.upload.endpoint import Endpoint
+from syncd.upload.job_queue import JobQueue
+from syncd.upload.source import FileSource
 
 MAX_SESSIONS = 2
 """So often is a lost upload begun again at once; after that it waits its turn."""
-MOST_UNRECORDED = 16
+MAX_UNRECORDED_CHUNKS = 16
 """Chunks beyond those in flight that may still wait for the store to record them."""
 POLL_FIRST, POLL_MOST, POLL_TOTAL = 0.5, 10.0, 900.0
 """Seconds between questions to a server that is putting chunks together, and for how long it is asked."""
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing failed
+class InterruptedUploadError(Exception):
     """The engine is stopping; all chunks that were under way have been acknowledged."""
 
 
@@ -57,8 +57,8 @@ class Upload:
         self,
         job: Job,
         *,
-        line: Line,
-        store: Jobs,
+        endpoint: Endpoint,
+        store: JobQueue,
         stopping: Callable[[], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -70,8 +70,8 @@ class Upload:
         """Whether the server has acknowledged a chunk."""
         self._resumed = False
         """Whether the session is one that an earlier try left."""
-        self.line = line
-        self._remote = line.remote
+        self.endpoint = endpoint
+        self._remote = endpoint.remote
         self.store = store
         self.stopping = stopping
         self._sleep = sleep
@@ -87,12 +87,12 @@ class Upload:
         lost = 0
         while True:
             if self.stopping():
-                raise Interrupted
+                raise InterruptedUploadError
             facts = dict(self._remote.facts)
             try:
                 stored = await self._transfer(content, source, look_up=look_up)
                 if stored.trouble is not None:
-                    self.line.learn(stored.trouble, self.job.id)
+                    self.endpoint.learn(stored.trouble, self.job.id)
             except SessionLost:
                 await self.store.drop_session(self.job.remote_id, content.key)
                 lost += facts == self._remote.facts  # where something was learned, the next try is another one
@@ -115,10 +115,10 @@ class Upload:
         remembered = await self.store.session(self.job.remote_id, content.key)
         self._resumed = remembered is not None
         self.progress.stage = "starting"
-        async with self.line.request(self.job.id) as lesson:
+        async with self.endpoint.request(self.job.id) as observation:
             begun = await self._remote.begin(content, source, remembered, tries=self.job.attempts, look_up=look_up)
             # To go on, or to send all in one request, needs no asking: then the chunks will tell.
-            lesson.moot = isinstance(begun, Session)
+            observation.inconclusive = isinstance(begun, Session)
         if isinstance(begun, Stored):
             return begun
         if not begun.whole and begun != remembered:
@@ -133,18 +133,18 @@ class Upload:
         return await self._finish(sending.session, content, source)
 
     async def _finish(self, session: Session, content: Content, source: FileSource) -> Stored:
-        async with self.line.request(self.job.id):
+        async with self.endpoint.request(self.job.id):
             result = await self._remote.finish(session, content, source)
         pause, waited = POLL_FIRST, 0.0
         while isinstance(result, Pending):
             if self.stopping():
-                raise Interrupted
+                raise InterruptedUploadError
             if waited >= POLL_TOTAL:
                 raise Transient(f"the server was still putting the file together after {waited:.0f} s")
             await self._sleep(pause)
             waited += pause
             pause = min(pause * 2, POLL_MOST)
-            async with self.line.request(self.job.id):
+            async with self.endpoint.request(self.job.id):
                 result = await self._remote.poll(result, content)
         return result
 
@@ -175,31 +175,31 @@ class _Sending:
         if self._failure:
             raise self._failure
         if not self._stored and len(self.session.received) < self.session.count:
-            raise Interrupted
+            raise InterruptedUploadError
         return self._stored
 
     async def _launch(self) -> None:
-        gate = self._upload.line.gate
+        limiter = self._upload.endpoint.limiter
         for index in self.session.received.missing(self.session.count):
             # The last chunk may be short. Alone it would bind an image to chunks that are too large for the line.
             while index and index == self.session.count - 1 and not self.session.received and self._tasks:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             slot = AsyncExitStack()
-            await slot.enter_async_context(gate.slot())
+            await slot.enter_async_context(limiter.slot())
             if self._failure or self._stored or self._upload.stopping():
                 await slot.aclose()
                 return
             task = asyncio.create_task(self._send(index, slot))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
-            if len(self._tasks) > 2 * gate.capacity + MOST_UNRECORDED:
+            if len(self._tasks) > 2 * limiter.capacity + MAX_UNRECORDED_CHUNKS:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def _send(self, index: int, slot: AsyncExitStack) -> None:
         upload, session = self._upload, self.session
         size = chunks.span(index, self._content.size, session.chunk_size)[1]
-        async with slot, upload.line.observed(upload.job.id, size):
-            receipt = await upload.line.remote.send(session, index, self._content, self._source)
+        async with slot, upload.endpoint.observed(upload.job.id, size):
+            receipt = await upload.endpoint.remote.send(session, index, self._content, self._source)
         if receipt.stored:
             self._stored = receipt.stored
         elif not session.whole:

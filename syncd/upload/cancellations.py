@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from syncd.core.errors import Unwanted
 from syncd.core.model import Content
-from syncd.engine.ports import Jobs
 from syncd.host.plainly import below
 from syncd.store.records import CancelledJob, Job
+from syncd.upload.job_queue import JobQueue
 
 
-async def refuse_cancelled(store: Jobs, job: Job, content: Content) -> None:
+async def refuse_cancelled(store: JobQueue, job: Job, content: Content) -> None:
     """Raise :class:`Unwanted` if this content of the job was cancelled, or that of a file which it may be, renamed."""
     if content.sha256 is None:
         return

@@ -8,7 +8,7 @@ from itertools import repeat
 
 from syncd.core.bandwidth import Span, TokenBucket, limit_at
 
-PIECE = 16 * 1024
+PIECE_BYTES = 16 * 1024
 """Bytes drawn at a time, so that a slow limit is smooth."""
 PAUSE = 5.0
 """Seconds after which one who waits looks again; the longest that the timetable's next limit takes to be noticed."""
@@ -20,7 +20,7 @@ STEPS = 6 * 720
 """Numbers that the chart keeps: six hours."""
 
 
-class Chart:
+class ThroughputHistory:
     """The bytes of each step of the last hours. It moves on when it is used, so that idle time costs nothing."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -55,7 +55,7 @@ class Meter:
         self._recent: deque[tuple[float, int]] = deque()
         self._recent_size = 0
         self.total = 0
-        self.chart = Chart(clock)
+        self.chart = ThroughputHistory(clock)
 
     def count(self, size: int) -> None:
         """Add ``size`` bytes."""
@@ -81,7 +81,7 @@ class Meter:
             self._recent_size -= self._recent.popleft()[1]
 
 
-class Pace:
+class BandwidthLimiter:
     """The throttle that every remote sends through."""
 
     def __init__(
@@ -110,10 +110,10 @@ class Pace:
         now = self._local_time()
         return limit_at(self._timetable, now.hour * 60 + now.minute)
 
-    async def spend(self, size: int) -> None:
+    async def acquire(self, size: int) -> None:
         """Wait until ``size`` more bytes may be sent."""
         while size > 0:
-            piece = min(size, PIECE) if self._timetable else size
+            piece = min(size, PIECE_BYTES) if self._timetable else size
             await self._draw(piece)
             self.meter.count(piece)
             size -= piece

@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from syncd.core.concurrency import ConcurrencyLimit
 
 
-class Gate:
+class ConcurrencyLimiter:
     """Lets as many through as ``limit`` says; one with a ``parent`` takes a slot there too."""
 
-    def __init__(self, limit: ConcurrencyLimit, parent: "Gate | None" = None) -> None:
+    def __init__(self, limit: ConcurrencyLimit, parent: "ConcurrencyLimiter | None" = None) -> None:
         self.limit = limit
         self.in_flight = 0
         self._parent = parent
@@ -32,24 +32,24 @@ class Gate:
     def change(self, limit: ConcurrencyLimit) -> None:
         """Go by another limit from now on: who waits and fits passes at once, who is inside stays."""
         self.limit = limit
-        self._admit()
+        self._grant()
 
-    def narrow(self, only_one: bool) -> None:
+    def restrict_to_one(self, only_one: bool) -> None:
         """Let one through at a time, or again as many as the limit says."""
         self._narrow = only_one
-        self._admit()
+        self._grant()
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
         """Hold a slot."""
         async with AsyncExitStack() as stack:
-            await self._enter()
-            stack.callback(self._leave)
+            await self._acquire()
+            stack.callback(self._release)
             if self._parent:
                 await stack.enter_async_context(self._parent.slot())
             yield
 
-    async def _enter(self) -> None:
+    async def _acquire(self) -> None:
         if self.in_flight < self.capacity and not self._waiting:
             self.in_flight += 1
             return
@@ -59,14 +59,14 @@ class Gate:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # given a slot and cancelled in the same moment
-                self._leave()
+                self._release()
             raise
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         self.in_flight -= 1
-        self._admit()
+        self._grant()
 
-    def _admit(self) -> None:
+    def _grant(self) -> None:
         while self._waiting and self.in_flight < self.capacity:
             turn = self._waiting.popleft()
             if not turn.done():
