@@ -23,7 +23,7 @@ from syncd.daemon.kept_files import AGAIN, KeptFiles
 from syncd.daemon.rooms import Rooms
 from syncd.host import removal
 from syncd.host.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
-from syncd.store.jobs import Change
+from syncd.store.job_store import Change
 from syncd.store.records import UploadedFile
 
 log = structlog.get_logger()

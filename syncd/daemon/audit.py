@@ -10,8 +10,8 @@ from syncd.daemon.rooms import Rooms
 from syncd.daemon.verify import BAD, compare
 from syncd.places import full
 from syncd.remote.base import Taker
-from syncd.store.jobs import JobRecord
-from syncd.store.ledger import Copy
+from syncd.store.copies import Copy
+from syncd.store.job_store import JobRecord
 
 AT_ONCE = 2
 """Copies that are fetched at a time for one question, so that uploads have room beside them."""

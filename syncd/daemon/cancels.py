@@ -11,7 +11,7 @@ from syncd.core.errors import Failure
 from syncd.core.model import Content
 from syncd.core.states import Cause
 from syncd.daemon.rooms import Rooms
-from syncd.store.jobs import Change
+from syncd.store.job_store import Change
 from syncd.store.records import CancelledJob
 from syncd.upload.source import READ_BYTES, FileSource
 

@@ -19,7 +19,7 @@ from syncd.host.spelling import spelled
 from syncd.places import inside
 from syncd.remote.base import Remote, Taker
 from syncd.remote.make import make_remote
-from syncd.store.ledger import Copy, Ledger, Place
+from syncd.store.copies import Copy, Ledger, Place
 from syncd.upload.throttle import BandwidthLimiter, Meter
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from syncd.daemon.marks import Marks
 from syncd.host.plainly import below
 from syncd.host.spelling import spelled
 from syncd.places import inside
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
 

@@ -7,7 +7,7 @@ import structlog
 
 from syncd.core.states import State
 from syncd.core.text import printable
-from syncd.store.jobs import Change
+from syncd.store.job_store import Change
 
 log = structlog.get_logger()
 

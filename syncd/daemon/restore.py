@@ -13,7 +13,7 @@ from syncd.core.text import printable
 from syncd.daemon.copies import Course, Flight, Records, Snapshot, for_each, open_records
 from syncd.daemon.tree import Part, Spot, Tree, UnsafeName
 from syncd.remote.base import Taker
-from syncd.store.ledger import Copy, Place, RecordedFile
+from syncd.store.copies import Copy, Place, RecordedFile
 
 ANOTHER = "another file is there, and it is left as it is"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)

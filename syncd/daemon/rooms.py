@@ -26,7 +26,7 @@ from syncd.daemon import journal
 from syncd.daemon.folders import Folders
 from syncd.remote import tls
 from syncd.remote.make import make_remote
-from syncd.store.jobs import Change, JobStore
+from syncd.store.job_store import Change, JobStore
 from syncd.store.records import RemoteRecord
 from syncd.upload.clock import ClockStepDetector
 from syncd.upload.context import WorkerContext

@@ -8,7 +8,7 @@ from syncd.control import targets
 from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.places import full
-from syncd.store.jobs import Change, JobRecord, Step
+from syncd.store.job_store import Change, JobRecord, Step
 from syncd.upload.upload import Progress
 
 

@@ -20,7 +20,7 @@ from syncd.daemon.files import LocalFiles
 from syncd.host.plainly import below
 from syncd.host.spelling import spelled
 from syncd.places import inside
-from syncd.store.jobs import JobRecord, Wanted
+from syncd.store.job_store import JobRecord, Wanted
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker
 from syncd.watch.folder import RESTLESS

@@ -14,8 +14,8 @@ from syncd.core.text import printable
 from syncd.daemon import journal
 from syncd.daemon.copies import Course, Flight, Records, Snapshot, for_each, open_records
 from syncd.remote.base import Taker
-from syncd.store.jobs import ORDER_PART, JobStore
-from syncd.store.ledger import Copy, Place
+from syncd.store.copies import Copy, Place
+from syncd.store.job_store import ORDER_PART, JobStore
 
 
 class Verdict(StrEnum):

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, u
 
 from syncd.core.states import Cause, Outcome, State, transition
 from syncd.store import uploads
-from syncd.store.intake import mark_absent
-from syncd.store.moves import JOBS, Work, fingerprint_of, load, load_all, move
+from syncd.store.files import mark_absent
 from syncd.store.records import Job, StoredContent
 from syncd.store.schema import jobs
+from syncd.store.transitions import JOBS, Work, fingerprint_of, load, load_all, move
 
 FAR = 2 * 3600.0
 """Seconds that a job may still wait after a restart: one that is due later was likely put off before the clock was set

@@ -21,10 +21,10 @@ from syncd.core.states import IN_USE
 from syncd.core.text import printable
 from syncd.host.plainly import usual
 from syncd.watch.coverage import Coverage
-from syncd.watch.intake import LIMIT, Intake
+from syncd.watch.debounce import LIMIT, Intake
+from syncd.watch.events import Source
 from syncd.watch.scanner import Identity, Scan, Tree
 from syncd.watch.sink import Sink
-from syncd.watch.source import Source
 
 SUPERVISE = 2.0
 """Seconds between two looks at whether the folder is still there and its events still come."""

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from syncd.core.model import Fingerprint, FoundFile
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from tests.daemon.site import noise
 from tests.e2e.processes import Daemon, until
 

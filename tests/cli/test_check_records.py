@@ -13,7 +13,7 @@ from syncd.config.load import load
 from syncd.core.model import Fingerprint, FoundFile, Proof, Stored
 from syncd.core.states import Outcome
 from syncd.host import watchers
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 
 
 @pytest.fixture

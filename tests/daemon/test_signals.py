@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from syncd.control.steering import BadConfig
 from syncd.daemon.service import Daemon
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from tests.daemon.site import noise, until
 
 MIB = 1024 * 1024

@@ -471,7 +471,7 @@ OWN_FILES = {
     "receiver/finished.py",
     "receiver/storage.py",
     "receiver/upload.py",
-    "store/opening.py",
+    "store/startup.py",
 }
 """Modules that remove or rename files, none of them a user's: state, logs, sockets, parts that are hidden until they
 are whole, what the receiver stores, and the functions that do it."""

@@ -22,7 +22,7 @@ from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
 from syncd.remote.downloads import Copy
 from syncd.remote.stored_images import StoredImages
-from syncd.store import claims, moves, uploads
+from syncd.store import claims, transitions, uploads
 from syncd.upload import source, worker
 from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.singleflight import InFlightUploads
@@ -60,12 +60,12 @@ _take = Mailbox.take
 
 
 def _whatever_claim(work: Any, job: Any, cause: Any, **about: Any) -> Any:
-    row = moves.load(work.connection, job.id)
+    row = transitions.load(work.connection, job.id)
     return _conclude(work, job if row is None else replace(job, claim=row.claim), cause, **about)
 
 
 def _whatever_version(work: Any, job: Any, cause: Any, **about: Any) -> Any:
-    row = moves.load(work.connection, job.id)
+    row = transitions.load(work.connection, job.id)
     return _conclude(work, job if row is None else replace(job, version=row.file_version), cause, **about)
 
 

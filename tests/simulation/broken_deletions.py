@@ -18,12 +18,12 @@ from syncd.host.leases import Writer
 from syncd.host.removal import _Entry
 from syncd.remote.image import ImageRemote
 from syncd.remote.multipart import MultipartRemote
-from syncd.store import intake as store_intake
-from syncd.store.moves import fingerprint_of
+from syncd.store import files as store_intake
 from syncd.store.schema import files
+from syncd.store.transitions import fingerprint_of
 from syncd.upload import source
+from syncd.watch import debounce as watch_intake
 from syncd.watch import inspection
-from syncd.watch import intake as watch_intake
 from syncd.watch.folder import FolderWatch
 from tests.simulation.breakage import Breakage, instead
 

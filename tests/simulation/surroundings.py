@@ -31,9 +31,9 @@ from syncd.remote import multipart as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
-from syncd.store.jobs import Job, JobStore, RemoteRecord
+from syncd.store.job_store import Job, JobStore, RemoteRecord
 from syncd.upload import source as source_module
-from syncd.watch import source as watch_source_module
+from syncd.watch import events as watch_source_module
 from syncd.watch.folder import FolderWatch
 from tests.simulation.disk import Disk
 from tests.simulation.events import Observer
@@ -77,7 +77,7 @@ class WorkerContext:
         )
         threading = SimpleNamespace(Thread=life.threads.Thread, Condition=life.threads.Condition)
         watch = partial(FolderWatch, clock=life.loop.time, wall=world.wall)
-        small = {"MEMORY_SIZE": world.plan.memory, "READ_SIZE": 4096, "LEAST_BLOCK": 512}
+        small = {"IN_MEMORY_MAX_BYTES": world.plan.memory, "READ_SIZE": 4096, "MIN_BLOCK_BYTES": 512}
         return [
             (rooms_module, {"time": clocks, "random": SimpleNamespace(random=life.rng.random)}),
             (service_module, {"time": clocks, "_loaded_again": self._loaded_again, **_NO_PROCESS}),

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 
 from syncd.core.model import Fingerprint, FoundFile
-from syncd.store.jobs import Job, JobRecord, JobStore
+from syncd.store.job_store import Job, JobRecord, JobStore
 
 FOLDER = "/srv/inbox"
 

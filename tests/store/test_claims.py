@@ -5,9 +5,9 @@ from sqlalchemy import text
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store.jobs import JobStore
-from syncd.store.moves import Work, load, move
+from syncd.store.job_store import JobStore
 from syncd.store.records import LARGE
+from syncd.store.transitions import Work, load, move
 from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
 
 STORED = Stored(ref="ref")

@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from syncd.store import database as module
 from syncd.store.database import Database
 from syncd.store.errors import StoreClosed, StoreDamaged
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from tests.store.support import Clock, overwrite, size, until
 
 INSERT = text("INSERT INTO settings VALUES (:key, :value)")
@@ -319,7 +319,7 @@ def test_what_was_acknowledged_survives_a_kill(path):
     script = """
         import asyncio, sys
         from syncd.core.model import FoundFile, Fingerprint
-        from syncd.store.jobs import JobStore
+        from syncd.store.job_store import JobStore
 
         async def main():
             store = await JobStore.open(sys.argv[1], clock=lambda: 0.0)

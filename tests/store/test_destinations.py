@@ -13,8 +13,8 @@ from syncd.config.remotes import ImageRemote, MultipartRemote
 from syncd.core.model import FormerIdentity, Proof, Stored
 from syncd.core.states import Outcome
 from syncd.store import migrations
-from syncd.store.jobs import JobStore
-from syncd.store.ledger import Ledger
+from syncd.store.copies import Ledger
+from syncd.store.job_store import JobStore
 from tests.store.support import Clock, claim, observe, seen
 
 POOL = "00000000-0000-0000-0000-000000000001"

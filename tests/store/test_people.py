@@ -1,7 +1,7 @@
 from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store import jobs as module
-from syncd.store.jobs import Wanted
+from syncd.store import job_store as module
+from syncd.store.job_store import Wanted
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 

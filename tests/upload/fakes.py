@@ -13,7 +13,7 @@ from syncd.core.errors import SessionLost
 from syncd.core.model import Confirmation, Content, FoundFile, Presence, Proof, Receipt, Session, Stored
 from syncd.core.retry import Policy
 from syncd.core.states import State
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from syncd.upload.clock import ClockStepDetector
 from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint

@@ -221,7 +221,7 @@ async def test_the_periodic_rescan_finds_what_no_event_told(bench, sink):
 
 
 async def test_more_hints_than_may_wait_become_a_rescan(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.intake.LIMIT", 50)
+    monkeypatch.setattr("syncd.watch.debounce.LIMIT", 50)
     monkeypatch.setattr("syncd.watch.folder.LIMIT", 50)
     monkeypatch.setattr("syncd.watch.folder.SUPERVISE", 0.1)
     async with bench.running():

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from syncd.core.model import FoundFile
 from syncd.host.leases import Writer
-from syncd.watch import inspection, intake
+from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from syncd.watch.inspection import Unfinished, inspect
 from syncd.watch.scanner import Scan, Tree
@@ -25,8 +25,8 @@ if sys.platform != "linux":
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(intake, "IN_USE_FIRST", 0.02)
-    monkeypatch.setattr(intake, "IN_USE_MOST", 0.1)
+    monkeypatch.setattr(debounce, "IN_USE_FIRST", 0.02)
+    monkeypatch.setattr(debounce, "IN_USE_MOST", 0.1)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def looks(monkeypatch) -> list[object]:
         found.append(inspect(tree, seen))
         return found[-1]
 
-    monkeypatch.setattr(intake, "inspect", noting)
+    monkeypatch.setattr(debounce, "inspect", noting)
     return found
 
 
@@ -140,7 +140,7 @@ async def test_a_single_pass_names_what_is_being_looked_at_when_its_patience_end
         released.wait()
         return inspect(tree, seen)
 
-    monkeypatch.setattr(intake, "inspect", slow)
+    monkeypatch.setattr(debounce, "inspect", slow)
     (bench.path / "a.jpg").write_bytes(b"x")
     watch = bench.once()
     try:
@@ -219,7 +219,7 @@ async def test_a_change_between_the_look_and_the_last_look(bench, sink, monkeypa
             path.write_bytes(b"xy")
         return inspect(tree, seen)
 
-    monkeypatch.setattr(intake, "inspect", late)
+    monkeypatch.setattr(debounce, "inspect", late)
     assert await bench.once().scan_once()
     assert [seen.fingerprint.size for seen in sink.observed] == [2]
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, or_, select, te
 
 from syncd.core.states import Cause, State
 from syncd.store.claims import conclude
-from syncd.store.moves import JOBS, Work, fingerprint_of, move
 from syncd.store.records import CancelledJob, Job
 from syncd.store.schema import contents, files, jobs
+from syncd.store.transitions import JOBS, Work, fingerprint_of, move
 
 CANCELLED = "cancelled by a person"
 

@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fal
 
 from syncd.core.model import FormerIdentity, Proof
 from syncd.core.states import State
-from syncd.store import opening, people
+from syncd.store import queries, startup
 from syncd.store.claims import UNPROVEN
-from syncd.store.moves import parts
 from syncd.store.reader import Reader
 from syncd.store.schema import contents, files, jobs
+from syncd.store.transitions import parts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +95,7 @@ class Ledger:
     @classmethod
     async def open(cls, path: str) -> "Ledger":
         """Open the file; a ``StoreError`` if there is none, or none of this version."""
-        await asyncio.to_thread(opening.require, path)
+        await asyncio.to_thread(startup.require, path)
         return cls(path)
 
     async def close(self) -> None:
@@ -104,11 +104,11 @@ class Ledger:
 
     async def remote_id(self, identity: str, former: Sequence[FormerIdentity] = ()) -> int | None:
         """Return the number of a remote, maybe as one of ``former``, if anything was ever queued for it."""
-        return await self._reader.read(lambda connection: people.find_remote(connection, identity, former))
+        return await self._reader.read(lambda connection: queries.find_remote(connection, identity, former))
 
     async def recorded_apart(self, identity: str, former: Sequence[FormerIdentity]) -> list[FormerIdentity]:
         """Return those of a remote's former addresses that have records beside its own."""
-        return await self._reader.read(lambda connection: people.recorded_apart(connection, identity, former))
+        return await self._reader.read(lambda connection: queries.recorded_apart(connection, identity, former))
 
     async def unproven(self, remote_id: int) -> tuple[int, int]:
         """Count the contents of which a remote named neither hash nor size, and all that it has confirmed.

@@ -8,7 +8,7 @@ from typing import Literal
 from structlog.typing import FilteringBoundLogger
 
 from syncd.watch.coverage import Coverage
-from syncd.watch.mounts import remote_type
+from syncd.watch.filesystems import remote_type
 from syncd.watch.observer import Hints, Mailbox, Observer
 from syncd.watch.scanner import Tree
 

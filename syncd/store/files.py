@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.core.states import IN_USE, Cause, State
-from syncd.store.moves import NewJob, Work, create, fingerprint_of, load_all, move, parts
 from syncd.store.records import LARGE
 from syncd.store.schema import files, folders, jobs, remotes
+from syncd.store.transitions import NewJob, Work, create, fingerprint_of, load_all, move, parts
 
 Vanished = Callable[[str, str], bool]
 """Says of a folder and a path in it whether there is nothing there; called in the writer's thread."""

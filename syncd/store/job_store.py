@@ -15,12 +15,11 @@ from sqlalchemy import Connection
 from syncd.core.model import FormerIdentity, FoundFile, Proof, Session, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.places import inside
-from syncd.store import cancels, claims, intake, ledger, listing, people, removals, uploads
+from syncd.store import cancellations, claims, copies, files, pages, queries, removals, uploads
+from syncd.store.copies import Copy
 from syncd.store.database import Database
-from syncd.store.intake import Vanished
-from syncd.store.ledger import Copy
-from syncd.store.listing import Page, Wanted
-from syncd.store.moves import Work
+from syncd.store.files import Vanished
+from syncd.store.pages import Page, Wanted
 from syncd.store.records import (
     CancelledJob,
     Change,
@@ -33,6 +32,7 @@ from syncd.store.records import (
     StoredContent,
     UploadedFile,
 )
+from syncd.store.transitions import Work
 
 __all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "Page", "RemoteRecord", "Step", "Wanted"]
 
@@ -99,21 +99,21 @@ class JobStore:
 
         Where there is none, the first record of ``former`` that there is becomes its record.
         """
-        return await self._write(lambda work: people.remote(work, name, identity, former))
+        return await self._write(lambda work: queries.remote(work, name, identity, former))
 
     async def heed_terms(self, remote_id: int, terms: str) -> None:
         """Forget the uploads under way that were begun under other terms than ``terms``, which hold from now on."""
-        await self._write(lambda work: people.heed_terms(work, remote_id, terms))
+        await self._write(lambda work: queries.heed_terms(work, remote_id, terms))
 
     async def remember(self, remote_id: int, facts: Mapping[str, int]) -> None:
         """Keep what was learned about a server, in place of what was known."""
-        await self._write(lambda work: people.remember(work, remote_id, facts))
+        await self._write(lambda work: queries.remember(work, remote_id, facts))
 
     # Intake.
 
     async def diff(self, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
         """Return those of ``seen`` that :meth:`observe` would do something about. Writes nothing."""
-        return await self.database.read(lambda connection: intake.diff(connection, folder, seen, remote_ids))
+        return await self.database.read(lambda connection: files.diff(connection, folder, seen, remote_ids))
 
     async def observe(
         self, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], *, vanished: Vanished
@@ -125,7 +125,7 @@ class JobStore:
         but has the stamp of one where there is nothing any more is that file, renamed, if the birth times or
         ``moved_from`` say so. ``vanished(folder, path)`` tells that nothing is there, in the writer's thread.
         """
-        return await self._write(lambda work: intake.observe(work, folder, seen, remote_ids, vanished))
+        return await self._write(lambda work: files.observe(work, folder, seen, remote_ids, vanished))
 
     async def gone(self, folder: str, paths: Sequence[str], *, removed: bool = False) -> int:
         """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
@@ -133,11 +133,11 @@ class JobStore:
         What is done stays done, and uploads under way find out by themselves. ``removed`` says that the daemon itself
         has deleted or moved the files, so that a file that is found elsewhere is none of them, renamed.
         """
-        return await self._write(lambda work: intake.gone(work, folder, paths, removed=removed))
+        return await self._write(lambda work: files.gone(work, folder, paths, removed=removed))
 
     async def paths(self, folder: str, *, after: str | None = None, limit: int = 1000) -> list[str]:
         """Return up to ``limit`` paths of files that are not gone, in the order of their bytes, following ``after``."""
-        return await self.database.read(lambda connection: intake.paths(connection, folder, after, limit))
+        return await self.database.read(lambda connection: files.paths(connection, folder, after, limit))
 
     # Claims and results. A result returns the state after it, or None, and changes nothing, if the claim is over.
 
@@ -217,7 +217,7 @@ class JobStore:
 
     async def cancel_again(self, job: Job, sha256: str) -> State | None:
         """Give a job up whose content a person has cancelled before."""
-        return await self._write(lambda work: cancels.cancel_again(work, job, sha256))
+        return await self._write(lambda work: cancellations.cancel_again(work, job, sha256))
 
     async def note_key(self, job: Job, key: str) -> None:
         """Keep the content key that hashing has found."""
@@ -277,7 +277,7 @@ class JobStore:
 
     async def job(self, job_id: int) -> JobRecord | None:
         """Return one job."""
-        return await self.database.read(lambda connection: people.job(connection, job_id))
+        return await self.database.read(lambda connection: queries.job(connection, job_id))
 
     async def jobs_of(self, path: str, folders: Sequence[str]) -> list[JobRecord]:
         """Return the jobs of a file: ``path`` is absolute, or relative to whichever of ``folders`` holds it."""
@@ -285,11 +285,11 @@ class JobStore:
             found = [(folder, below) for folder in folders if (below := inside(folder, path))]
         else:
             found = [(folder, path) for folder in folders]
-        return await self.database.read(lambda connection: people.jobs_of(connection, found))
+        return await self.database.read(lambda connection: queries.jobs_of(connection, found))
 
     async def page(self, wanted: Wanted) -> Page:
         """Return a page of jobs."""
-        return await self.database.read(lambda connection: listing.page(connection, wanted, time.monotonic))
+        return await self.database.read(lambda connection: pages.page(connection, wanted, time.monotonic))
 
     async def jobs(self, remote_ids: Sequence[int], *, state: State | None = None, limit: int = 50) -> list[JobRecord]:
         """Return up to ``limit`` jobs of ``state``, the latest change first."""
@@ -297,11 +297,11 @@ class JobStore:
 
     async def copies(self, job_ids: Sequence[int]) -> list[Copy]:
         """Return what the remotes have by those of these jobs that are done."""
-        return await self.database.read(lambda connection: ledger.copies_of(connection, job_ids))
+        return await self.database.read(lambda connection: copies.copies_of(connection, job_ids))
 
     async def history(self, job_id: int) -> list[Step]:
         """Return the last steps of a job, oldest first."""
-        return await self.database.read(lambda connection: people.steps(connection, job_id))
+        return await self.database.read(lambda connection: queries.steps(connection, job_id))
 
     async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
         """Queue jobs again that wait, failed or were skipped, or with None all that failed; return their ids.
@@ -309,10 +309,10 @@ class JobStore:
         A content that was cancelled is not any more.
         """
         if job_ids is not None:
-            return await self._write(lambda work: people.order(work, Cause.RETRIED, job_ids))
+            return await self._write(lambda work: queries.order(work, Cause.RETRIED, job_ids))
         queued: list[int] = []
         while more := await self._write(
-            lambda work: people.order(work, Cause.RETRIED, listing.failed(work.connection, ORDER_PART))
+            lambda work: queries.order(work, Cause.RETRIED, pages.failed(work.connection, ORDER_PART))
         ):
             queued += more
         return queued
@@ -322,27 +322,27 @@ class JobStore:
 
         Returns the ids of those that are queued.
         """
-        return await self._write(lambda work: people.repair(work, job_ids))
+        return await self._write(lambda work: queries.repair(work, job_ids))
 
     async def cancel(self, job_ids: Sequence[int]) -> list[int]:
         """Give jobs up that are not at their end, running ones too; return their ids."""
-        return await self._write(lambda work: people.order(work, Cause.CANCELLED, job_ids))
+        return await self._write(lambda work: queries.order(work, Cause.CANCELLED, job_ids))
 
     async def cancelled_alike(self, job: Job, sha256: str) -> list[CancelledJob]:
         """Return the jobs of the same remote that a person cancelled with this content, ``job`` itself among them."""
-        return await self.database.read(lambda connection: cancels.alike(connection, job, sha256))
+        return await self.database.read(lambda connection: cancellations.alike(connection, job, sha256))
 
     async def cancelled_unhashed(self, *, after: int = 0, limit: int = 100) -> list[CancelledJob]:
         """Return cancelled jobs whose content is not known yet and whose file is here, by id, following ``after``."""
-        return await self.database.read(lambda connection: cancels.unhashed(connection, after, limit))
+        return await self.database.read(lambda connection: cancellations.unhashed(connection, after, limit))
 
     async def note_cancelled(self, job: CancelledJob, sha256: str) -> None:
         """Keep the content of a job that was cancelled, if it is still so."""
-        await self._write(lambda work: cancels.note(work, job, sha256))
+        await self._write(lambda work: cancellations.note(work, job, sha256))
 
     async def counts(self, remote_ids: Sequence[int]) -> Counts:
         """Count the jobs of remotes, in time that does not depend on how many there are."""
-        return await self.database.read(lambda connection: people.counts(connection, remote_ids))
+        return await self.database.read(lambda connection: queries.counts(connection, remote_ids))
 
     async def unfinished(self, remote_ids: Sequence[int]) -> int:
         """Return how many jobs of remotes are not at their end."""
@@ -350,7 +350,7 @@ class JobStore:
 
     async def files_count(self, folder: str) -> int:
         """Return how many files are present in a folder."""
-        return await self.database.read(lambda connection: people.files_count(connection, folder))
+        return await self.database.read(lambda connection: queries.files_count(connection, folder))
 
     # Removals after the upload.
 
@@ -375,7 +375,7 @@ class JobStore:
 
     async def altered(self, folder: str, paths: Sequence[str]) -> None:
         """Take note that files have other bytes than were uploaded, though their stamps are the same: queue them."""
-        await self._write(lambda work: intake.alter(work, folder, paths))
+        await self._write(lambda work: files.alter(work, folder, paths))
 
     async def removals(self) -> list[Removal]:
         """Return the removals that were begun and not ended."""
@@ -385,8 +385,8 @@ class JobStore:
 
     async def get_setting(self, key: str) -> str | None:
         """Return a value that was kept."""
-        return await self.database.read(lambda connection: people.setting(connection, key))
+        return await self.database.read(lambda connection: queries.setting(connection, key))
 
     async def set_setting(self, key: str, value: str) -> None:
         """Keep a value."""
-        await self._write(lambda work: people.set_setting(work, key, value))
+        await self._write(lambda work: queries.set_setting(work, key, value))

@@ -19,9 +19,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, cast, column, func,
 
 from syncd.core.model import Sort
 from syncd.core.states import State
-from syncd.store.moves import JOBS
 from syncd.store.records import JobRecord
 from syncd.store.schema import files, folders, job_tallies, jobs
+from syncd.store.transitions import JOBS
 
 FEW = 10_000
 """Candidates that are rather gathered and sorted than come by in order."""

@@ -15,11 +15,11 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.model import FormerIdentity
 from syncd.core.states import Cause, State, sources
-from syncd.store import cancels, uploads
-from syncd.store.listing import record
-from syncd.store.moves import JOBS, Work, load, load_all, move
+from syncd.store import cancellations, uploads
+from syncd.store.pages import record
 from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
 from syncd.store.schema import contents, file_tallies, files, history, job_tallies, jobs, remotes, sessions, settings
+from syncd.store.transitions import JOBS, Work, load, load_all, move
 
 BAD_COPY = "the server's copy was missing or damaged"
 
@@ -64,10 +64,10 @@ def order(work: Work, cause: Cause, job_ids: Iterable[int]) -> list[int]:
     open_to_it = sources(cause)
     rows = [row for row in load_all(work.connection, jobs.c.id, job_ids) if row.state in open_to_it]
     if cause is Cause.RETRIED:
-        cancels.forget(work, rows)
+        cancellations.forget(work, rows)
         move(work, cause, rows, attempts=0, due_at=work.now)
     else:
-        cancels.cancel(work, rows)
+        cancellations.cancel(work, rows)
     return [row.id for row in rows]
 
 
