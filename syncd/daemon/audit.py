@@ -9,7 +9,7 @@ from syncd.daemon.copies import Course, for_each
 from syncd.daemon.rooms import Rooms
 from syncd.daemon.verify import BAD, compare
 from syncd.places import full
-from syncd.remote.base import Taker
+from syncd.remotes.base import Taker
 from syncd.store.copies import Copy
 from syncd.store.job_store import JobRecord
 

@@ -17,8 +17,8 @@ from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.text import printable
 from syncd.host.spelling import spelled
 from syncd.places import inside
-from syncd.remote.base import Remote, Taker
-from syncd.remote.make import make_remote
+from syncd.remotes.base import Remote, Taker
+from syncd.remotes.factory import make_remote
 from syncd.store.copies import Copy, Ledger, Place
 from syncd.upload.throttle import BandwidthLimiter, Meter
 

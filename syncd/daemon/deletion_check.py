@@ -13,7 +13,7 @@ from syncd.core.errors import Failure
 from syncd.core.model import Presence
 from syncd.daemon.rooms import Rooms
 from syncd.host.removal import Digest, Kept, Proven
-from syncd.remote.base import Hasher
+from syncd.remotes.base import Hasher
 from syncd.store.records import StoredContent, UploadedFile
 from syncd.upload.worker import RemoteWorker
 from syncd.watch.scanner import unfit

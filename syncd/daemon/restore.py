@@ -12,7 +12,7 @@ from syncd.core.errors import Failure, Permanent, Transient, Unauthorized
 from syncd.core.text import printable
 from syncd.daemon.copies import Course, Flight, Records, Snapshot, for_each, open_records
 from syncd.daemon.tree import Part, Spot, Tree, UnsafeName
-from syncd.remote.base import Taker
+from syncd.remotes.base import Taker
 from syncd.store.copies import Copy, Place, RecordedFile
 
 ANOTHER = "another file is there, and it is left as it is"

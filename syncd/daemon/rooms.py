@@ -24,8 +24,8 @@ from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
 from syncd.core.states import State
 from syncd.daemon import journal
 from syncd.daemon.folders import Folders
-from syncd.remote import tls
-from syncd.remote.make import make_remote
+from syncd.remotes import tls
+from syncd.remotes.factory import make_remote
 from syncd.store.job_store import Change, JobStore
 from syncd.store.records import RemoteRecord
 from syncd.upload.clock import ClockStepDetector
@@ -60,7 +60,7 @@ class Rooms:
         )
         self.remote_ids: dict[str, int] = {}
         self.certificates: dict[str, dict[str, bytes | None]] = {}
-        """What the TLS files of each remote held before it read them, as :func:`syncd.remote.tls.digests` has it."""
+        """What the TLS files of each remote held before it read them, as :func:`syncd.remotes.tls.digests` has it."""
         self.limits = config.scheduler
         """What holds now: as configured, unless a person has changed it since."""
         self._gate = ConcurrencyLimiter(self._limit_of_all())

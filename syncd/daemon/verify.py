@@ -13,7 +13,7 @@ from syncd.core.errors import Failure, NotStored
 from syncd.core.text import printable
 from syncd.daemon import journal
 from syncd.daemon.copies import Course, Flight, Records, Snapshot, for_each, open_records
-from syncd.remote.base import Taker
+from syncd.remotes.base import Taker
 from syncd.store.copies import Copy, Place
 from syncd.store.job_store import ORDER_PART, JobStore
 

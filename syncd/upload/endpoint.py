@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from syncd.core.breaker import Breaker, BreakerState
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
-from syncd.remote.base import Remote
+from syncd.remotes.base import Remote
 from syncd.upload.limiter import ConcurrencyLimiter
 
 

@@ -20,7 +20,7 @@ from syncd.core.model import Content, Fingerprint
 from syncd.core.states import IN_USE
 from syncd.host.leases import Writer, writer
 from syncd.host.openat import open_inside
-from syncd.remote.base import Hasher
+from syncd.remotes.base import Hasher
 
 if sys.platform == "win32":
     from syncd.host.windows_files import read_at

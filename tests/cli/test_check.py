@@ -13,7 +13,7 @@ from syncd.cli import findings_folders, findings_server
 from syncd.config.load import load
 from syncd.core.errors import Permanent, Transient, Unauthorized
 from syncd.host.sandbox import Sandbox
-from syncd.remote.make import make_remote
+from syncd.remotes.factory import make_remote
 from tests.cli.conftest import listening
 from tests.control.fake import STATUS, FakeDaemon
 

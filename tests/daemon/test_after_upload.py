@@ -14,8 +14,8 @@ from syncd.core.model import Confirmation, Presence, Proof
 from syncd.daemon import after_upload, deletion_check, kept_files
 from syncd.daemon.after_upload import AfterUpload
 from syncd.host import removal
-from syncd.remote.image import ImageRemote
-from syncd.remote.multipart import MultipartRemote
+from syncd.remotes.image.client import ImageRemote
+from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store.schema import contents
 from tests.daemon.site import noise, until
 

@@ -10,7 +10,7 @@ from syncd.config.model import Config
 from syncd.daemon import once as module
 from syncd.daemon.once import PATIENCE, once
 from tests.daemon.site import Site, noise
-from tests.remote.helpers import serving
+from tests.remotes.helpers import serving
 
 
 async def run(site, **options):

@@ -20,8 +20,8 @@ from syncd.core import breaker, redact
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
-from syncd.remote.downloads import Copy
-from syncd.remote.stored_images import StoredImages
+from syncd.remotes.downloads import Copy
+from syncd.remotes.image.stored_images import StoredImages
 from syncd.store import claims, transitions, uploads
 from syncd.upload import source, worker
 from syncd.upload.limiter import ConcurrencyLimiter

@@ -16,8 +16,8 @@ from syncd.daemon.deletion_check import DeletionCheck
 from syncd.host import move_target, openat, removal
 from syncd.host.leases import Writer
 from syncd.host.removal import _Entry
-from syncd.remote.image import ImageRemote
-from syncd.remote.multipart import MultipartRemote
+from syncd.remotes.image.client import ImageRemote
+from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store import files as store_intake
 from syncd.store.schema import files
 from syncd.store.transitions import fingerprint_of

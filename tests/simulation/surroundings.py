@@ -27,7 +27,7 @@ from syncd.daemon import service as service_module
 from syncd.daemon.service import Daemon
 from syncd.host import leases, openat
 from syncd.host import removal as removal_module
-from syncd.remote import multipart as multipart_module
+from syncd.remotes.multipart import client as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
