@@ -23,7 +23,7 @@ from pathlib import Path
 
 from syncd.config.load import load
 from syncd.control.client import ControlClient, ControlError
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.remotes.factory import make_remote

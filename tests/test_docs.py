@@ -22,18 +22,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from syncd import logs
 from syncd.cli import cli
-from syncd.cli.faults import Exit
+from syncd.cli.errors import Exit
 from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
-from syncd.control import api, steering
+from syncd.control import routes, service
 from syncd.control.events import KINDS, LOST
 from syncd.core.model import Sort
 from syncd.core.states import TABLE, Cause, Outcome, State
-from syncd.daemon import journal, metrics
-from syncd.daemon.rooms import open_rooms
-from syncd.daemon.service import Daemon
+from syncd.daemon import metrics
+from syncd.daemon.daemon import Daemon
+from syncd.daemon.runtime import open_rooms
+from syncd.store import job_log
 from syncd.store.job_store import Change
 
 ROOT = Path(__file__).parents[1]
@@ -94,7 +95,7 @@ class Event:
 
 
 LEVELS = {name: name for name in ("debug", "info", "warning", "error", "critical")} | {"exception": "error"}
-JOURNAL = "syncd/daemon/journal.py"
+JOURNAL = "syncd/store/job_log.py"
 
 
 class _Calls(ast.NodeVisitor):
@@ -174,7 +175,7 @@ def journal_events() -> dict[str, Event]:
     stream = io.StringIO()
     logs.configure(level="debug", format="json", stream=stream)
     for state in State:
-        journal.write(
+        job_log.write(
             Change(
                 job_id=1,
                 folder="/in",
@@ -209,7 +210,7 @@ def test_every_logger_is_called_as_the_test_reads_it() -> None:
     for path in (ROOT / "syncd").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         made = re.findall(r"(?m)^(\w+) = structlog\.get_logger\(", text)
-        assert set(made) <= {"log"} or path.name == "logs.py", path
+        assert set(made) <= {"log"} or path.name == "__init__.py", path
 
 
 # Configuration.
@@ -395,23 +396,23 @@ def test_environment() -> None:
 
 
 def test_routes() -> None:
-    source = ast.parse(inspect.getsource(api.make_app))
+    source = ast.parse(inspect.getsource(routes.make_app))
     calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    routes = {
+    served = {
         f"{call.func.attr.upper()} {call.args[0].value}"
         for call in calls
         if isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "post", "put")
         if isinstance(call.args[0], ast.Constant)
     }
-    assert set(by_name(rows(DOCS["commands"], "request"))) == routes
+    assert set(by_name(rows(DOCS["commands"], "request"))) == served
 
 
 def test_events_of_the_control_api() -> None:
     documented = by_name(rows(part(DOCS["commands"], "### Events"), "event"))
     assert set(documented) == {*KINDS, LOST}
-    for name, shape in ("job", steering.JobEvent), ("daemon", steering.DaemonEvent), ("progress", steering.Progress):
+    for name, shape in ("job", service.JobEvent), ("daemon", service.DaemonEvent), ("progress", service.Progress):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(steering.Flight)) <= set(code(documented["progress"][1]))
+    assert set(get_type_hints(service.Flight)) <= set(code(documented["progress"][1]))
 
 
 def test_how_jobs_are_sorted() -> None:
@@ -441,16 +442,16 @@ def test_metrics(tmp_path: Path) -> None:
 
 def test_status_document() -> None:
     documented = by_name(rows(part(DOCS["commands"], "### The status document"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(steering.Status))
-    for name, shape in ("folders[]", steering.FolderStatus), ("remotes[]", steering.RemoteStatus):
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(service.Status))
+    for name, shape in ("folders[]", service.FolderStatus), ("remotes[]", service.RemoteStatus):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(steering.Bytes)) == set(code(documented["bytes"][1]))
+    assert set(get_type_hints(service.Bytes)) == set(code(documented["bytes"][1]))
 
 
 def test_job_document() -> None:
     documented = by_name(rows(part(DOCS["commands"], "### A job"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(steering.JobDetail))
-    assert set(get_type_hints(steering.Step)) <= set(code(documented["history[]"][1]))
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(service.JobDetail))
+    assert set(get_type_hints(service.Step)) <= set(code(documented["history[]"][1]))
 
 
 # All documents.

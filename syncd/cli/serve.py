@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from syncd import logs
-from syncd.cli.faults import Exit, Fault
+from syncd.cli.errors import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.errors import NoHomeError

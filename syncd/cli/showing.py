@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 
 from syncd.cli import terminal
 from syncd.cli.progress import Flight, Progress, View
-from syncd.cli.working import reading, working
+from syncd.cli.session import reading, working
 from syncd.config.load import Loaded
 from syncd.core.text import printable
-from syncd.daemon.copies import Snapshot
+from syncd.recovery.fetch import Snapshot
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.daemon.kept_files import AGAIN, KeptFiles
-from syncd.daemon.rooms import Rooms
+from syncd.daemon.runtime import Rooms
 from syncd.platform import removal
 from syncd.platform.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
 from syncd.store.job_store import Change

@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any, NoReturn
 
-from syncd.control.steering import Invalid
+from syncd.control.service import Invalid
 from syncd.core.model import Sort
 from syncd.store.pages import Cursor
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from syncd.config.model import Folder
 from syncd.core.errors import Failure
 from syncd.core.model import Presence
-from syncd.daemon.rooms import Rooms
+from syncd.daemon.runtime import Rooms
 from syncd.platform.removal import Digest, Kept, Proven
 from syncd.remotes.base import Hasher
 from syncd.store.records import StoredContent, UploadedFile

@@ -10,8 +10,8 @@ from pathlib import Path
 from syncd.config.gitignore import directory
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
-from syncd.daemon.marks import Marks
-from syncd.places import inside
+from syncd.daemon.watch_marks import Marks
+from syncd.paths import inside
 from syncd.platform.case import spelled
 from syncd.platform.open_flags import below
 from syncd.store.job_store import JobStore

@@ -14,7 +14,7 @@ from syncd.store.job_store import Counts
 from syncd.upload.worker import RemoteState
 
 if TYPE_CHECKING:  # as for the steering
-    from syncd.daemon.service import Daemon
+    from syncd.daemon.daemon import Daemon
 
 FOLDER_STATES = ("watching", "scanning", "offline")
 

@@ -12,7 +12,7 @@ from syncd.config.model import Config
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUpload
-from syncd.daemon.rooms import Rooms, open_rooms
+from syncd.daemon.runtime import Rooms, open_rooms
 from syncd.store.job_store import Change
 from syncd.upload.upload import Progress
 from syncd.upload.worker import RemoteState

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from syncd.config.load import Loaded
 from syncd.config.model import Scheduler
-from syncd.control import steering as api
+from syncd.control import service as api
 from syncd.core.text import printable
 
 

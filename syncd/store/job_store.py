@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from syncd.core.model import FormerIdentity, FoundFile, Proof, Session, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.places import inside
+from syncd.paths import inside
 from syncd.store import cancellations, claims, copies, files, pages, queries, removals, uploads
 from syncd.store.copies import Copy
 from syncd.store.database import Database

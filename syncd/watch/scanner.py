@@ -17,7 +17,7 @@ from itertools import islice
 from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Fingerprint, FoundFile
-from syncd.places import inside
+from syncd.paths import inside
 from syncd.platform.birth_time import birth_ns
 from syncd.platform.case import spelled
 from syncd.platform.open_flags import below, extended

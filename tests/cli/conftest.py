@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from syncd.cli import main
-from syncd.control.server import ControlServer
+from syncd.control.unix_server import ControlServer
 from tests.control.fake import FakeDaemon
 
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from syncd import __version__
-from syncd.cli import findings_folders, findings_server
+from syncd.cli.check import folders, server
 from syncd.config.load import load
 from syncd.core.errors import Permanent, Transient, Unauthorized
 from syncd.platform.systemd.sandbox import Sandbox
@@ -100,7 +100,7 @@ def test_more_folders_than_the_kernel_watches(found, config, receiver, tmp_path,
     path = config(receiver)
     for name in "abc":
         (tmp_path / "inbox" / name).mkdir()
-    monkeypatch.setattr(findings_folders, "LIMITS", tmp_path)
+    monkeypatch.setattr(folders, "LIMITS", tmp_path)
     limit = tmp_path / "max_user_watches"
     limit.write_text("3\n")
     code, seen = found(path)
@@ -120,7 +120,7 @@ def test_more_folders_in_the_configuration_than_the_kernel_has_queues(found, con
     path = config(receiver)
     (tmp_path / "second").mkdir()
     path.write_text(path.read_text().replace("folders: [", "folders: [{path: second, remote: drive}, "))
-    monkeypatch.setattr(findings_folders, "LIMITS", tmp_path)
+    monkeypatch.setattr(folders, "LIMITS", tmp_path)
     (tmp_path / "max_user_instances").write_text("1\n")
     code, seen = found(path)
     assert (code, seen["inotify"]["what"]) == (1, "2 watched folders, 1 allowed")
@@ -260,7 +260,7 @@ def drive(path):
     ],
 )
 def test_what_to_do_about_a_server(config, failure, advice):
-    assert re.search(advice, findings_server._what_to_do(failure, drive(config("http://drive.test"))))
+    assert re.search(advice, server._what_to_do(failure, drive(config("http://drive.test"))))
 
 
 @pytest.mark.e2e
@@ -272,7 +272,7 @@ def test_what_to_do_about_a_server(config, failure, advice):
     ],
 )
 async def test_a_clock_that_is_wrong(config, receiver, ahead, said):
-    finding = await findings_server.check_clock("drive", drive(config(receiver)), lambda: time.time() + ahead)
+    finding = await server.check_clock("drive", drive(config(receiver)), lambda: time.time() + ahead)
     assert finding.level == "warn"
     assert re.fullmatch(said, finding.what)  # a server tells the whole second
 
@@ -291,7 +291,7 @@ class Endpoint:
         self.now += size / self.pace
 
     async def measured(self, *, most=4 * MIB, bandwidth=None):
-        return await findings_server.check_speed("drive", self, most=most, bandwidth=bandwidth, timer=lambda: self.now)
+        return await server.check_speed("drive", self, most=most, bandwidth=bandwidth, timer=lambda: self.now)
 
 
 @pytest.mark.parametrize(
@@ -345,11 +345,11 @@ async def test_a_server_that_takes_small_chunks_alone(failure, level):
 @pytest.mark.e2e
 async def test_a_proxy_that_the_service_does_not_know(config, receiver, monkeypatch):
     settings = drive(config(receiver))
-    monkeypatch.setattr(findings_server, "_proxy", lambda _settings: "proxy.test:3128")
-    remote = make_remote("drive", settings, throttle=findings_server._Unthrottled(), clock=time.time, user_agent="test")
+    monkeypatch.setattr(server, "_proxy", lambda _settings: "proxy.test:3128")
+    remote = make_remote("drive", settings, throttle=server._Unthrottled(), clock=time.time, user_agent="test")
     for environment, level in {"A=1": "warn", "A=1 HTTPS_PROXY=http://proxy.test:3128": "ok"}.items():
         sandbox = Sandbox(unit="syncd@photos", settings={"Environment": environment})
-        finding = await findings_server.check_reach("drive", settings, remote, sandbox)
+        finding = await server.check_reach("drive", settings, remote, sandbox)
         assert (finding.level, "systemctl edit syncd@photos" in finding.advice) == (level, level == "warn")
-    assert (await findings_server.check_reach("drive", settings, remote, None)).level == "ok"
+    assert (await server.check_reach("drive", settings, remote, None)).level == "ok"
     await remote.close()

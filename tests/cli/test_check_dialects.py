@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from syncd.cli.findings_server import check_server
+from syncd.cli.check.server import check_server
 from tests.remotes.dialects_multipart import DIALECTS, Drive, DysonFS
 from tests.remotes.helpers import TOKEN, multipart_settings, serving
 

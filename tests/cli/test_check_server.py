@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from syncd.cli.findings_server import check_server
+from syncd.cli.check.server import check_server
 from tests.remotes.dialects import Ableton, Documented, Fatemezak, Omp, OmpFinex
 from tests.remotes.helpers import image_settings, serving
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from syncd.cli import service as cli
+from syncd.cli.service import command as cli
 from syncd.platform import user
 from syncd.platform.systemd import install
 

@@ -19,11 +19,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from syncd.cli.scene import Scene
-from syncd.cli.scene_view import view
+from syncd.cli.ctl.watch_model import Scene
+from syncd.cli.ctl.watch_view import view
 from syncd.control.client import ControlClient
 from syncd.control.events import Hub
-from syncd.control.steering import LogQuery
+from syncd.control.service import LogQuery
 from tests.cli.conftest import listening
 from tests.control.fake import STATUS
 

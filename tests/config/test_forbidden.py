@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli.faults import Exit, bad_config
+from syncd.cli.errors import Exit, bad_config
 from syncd.config import document, light, paths
 from syncd.config.errors import ConfigError, ForbiddenError
 from syncd.platform import user

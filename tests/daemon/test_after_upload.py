@@ -472,7 +472,7 @@ async def test_a_side_task_that_dies_ends_the_daemon(site, monkeypatch, task):
     if task == "run":
         monkeypatch.setattr(AfterUpload, "run", die)
     else:
-        monkeypatch.setattr("syncd.daemon.service.Daemon._heartbeat", die)
+        monkeypatch.setattr("syncd.daemon.daemon.Daemon._heartbeat", die)
     with pytest.raises(ZeroDivisionError):
         await site.run_to_the_end()
 

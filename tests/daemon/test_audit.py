@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from syncd.control.steering import Busy, NotFound
+from syncd.control.service import Busy, NotFound
 from syncd.core.errors import Unauthorized
 from tests.daemon.site import noise, until
 

@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from syncd.config.load import load
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 from syncd.core.model import Presence, Proof
 from syncd.daemon.after_upload import AfterUpload
-from syncd.daemon.service import Daemon
-from syncd.daemon.steering import DaemonSteering
+from syncd.daemon.control_service import DaemonSteering
+from syncd.daemon.daemon import Daemon
 from tests.daemon.site import until
 from tests.remotes.confirmations import READS, UPLOADS, Double, Upload
 from tests.remotes.helpers import serving

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from syncd.control.steering import NotFound
+from syncd.control.service import NotFound
 from syncd.daemon.once import once
 from syncd.platform.read_lease import Writer
 from tests.daemon.site import noise, until

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from syncd.control.steering import BadConfig
+from syncd.control.service import BadConfig
 from syncd.store.job_store import Change
 from tests.daemon.site import noise, running_receiver, until
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from syncd.control.steering import Invalid, Limits
+from syncd.control.service import Invalid, Limits
 from syncd.core.states import State
 from tests.daemon.site import noise, until
 from tests.daemon.test_reload import told

@@ -7,8 +7,8 @@ import signal
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.control.steering import BadConfig
-from syncd.daemon.service import Daemon
+from syncd.control.service import BadConfig
+from syncd.daemon.daemon import Daemon
 from syncd.store.job_store import JobStore
 from tests.daemon.site import noise, until
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import async_playwright
 
-from syncd.cli.ctl_open import write_page
+from syncd.cli.ctl.open import write_page
 
 pytestmark = pytest.mark.e2e
 

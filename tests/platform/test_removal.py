@@ -456,13 +456,13 @@ def test_a_folder_that_may_be_an_empty_mount_point_is_waited_for(folder):
 
 
 OWN_FILES = {
-    "cli/ctl_open.py",
+    "cli/ctl/open.py",
     "cli/init.py",
-    "cli/stage.py",
-    "control/server.py",
-    "daemon/drop.py",
-    "daemon/tree.py",
-    "dashboard/keys.py",
+    "cli/demo/environment.py",
+    "control/unix_server.py",
+    "daemon/inbox.py",
+    "recovery/target.py",
+    "dashboard/auth.py",
     "platform/openat.py",
     "platform/windows/files.py",
     "logfile.py",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from syncd.config.load import Loaded
 from syncd.config.model import Config
-from syncd.control.steering import BadConfig, NotFound
-from syncd.daemon.service import Daemon
-from syncd.daemon.steering import DaemonSteering
+from syncd.control.service import BadConfig, NotFound
+from syncd.daemon.control_service import DaemonSteering
+from syncd.daemon.daemon import Daemon
 from syncd.store.errors import StoreClosed
 from tests.simulation.life_loop import Killed, LifeLoop
 from tests.simulation.surroundings import WorkerContext

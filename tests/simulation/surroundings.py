@@ -21,10 +21,10 @@ from syncd import logs
 from syncd.config.load import Loaded
 from syncd.core.breaker import Breaker, BreakerState
 from syncd.daemon import after_upload as after_upload_module
+from syncd.daemon import daemon as service_module
 from syncd.daemon import folders as folders_module
-from syncd.daemon import rooms as rooms_module
-from syncd.daemon import service as service_module
-from syncd.daemon.service import Daemon
+from syncd.daemon import runtime as rooms_module
+from syncd.daemon.daemon import Daemon
 from syncd.platform import openat, read_lease
 from syncd.platform import removal as removal_module
 from syncd.remotes.multipart import client as multipart_module

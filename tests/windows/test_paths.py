@@ -18,11 +18,11 @@ from watchdog.events import FileDeletedEvent, FileMovedEvent
 from syncd.config.errors import ConfigError
 from syncd.config.load import load
 from syncd.config.model import Folder
-from syncd.control.steering import Invalid
+from syncd.control.service import Invalid
 from syncd.core.model import Fingerprint
-from syncd.daemon.drop import land, sweep
-from syncd.daemon.files import _checked
 from syncd.daemon.folders import _vanished
+from syncd.daemon.inbox import land, sweep
+from syncd.daemon.local_files import _checked
 from syncd.platform.case import spelled
 from syncd.platform.open_flags import below, extended, hold
 from syncd.platform.openat import create, open_directory

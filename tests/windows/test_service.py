@@ -24,10 +24,10 @@ import win32evtlogutil
 import win32service
 from win32serviceutil import ServiceFramework
 
-from syncd.cli import service_dispatch
+from syncd.cli.service import windows_dispatch
 from syncd.config import light, paths
 from syncd.control.client import ControlClient
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 from syncd.platform.systemd.install import CommandFailed
 from syncd.platform.windows import install, scm
 from tests.e2e.processes import POOL, until
@@ -145,7 +145,7 @@ def hosted(monkeypatch):
     monkeypatch.setattr(servicemanager, "LogErrorMsg", lambda text: told.append(("error", text)))
     monkeypatch.setattr(servicemanager, "LogWarningMsg", lambda text: told.append(("warning", text)))
     monkeypatch.setattr(os, "_exit", lambda code: told.append(("exit", code)))
-    return service_dispatch.Service(["syncd"]), told
+    return windows_dispatch.Service(["syncd"]), told
 
 
 def test_the_account_has_the_number_that_windows_gives_it():
@@ -245,7 +245,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
     assert asked().status()["state"] == "running"
     assert starting.last["CurrentState"] == win32service.SERVICE_RUNNING
     assert starting.checkpoints == sorted(starting.checkpoints)
-    assert 1000 * service_dispatch.STARTING in starting.hints
+    assert 1000 * windows_dispatch.STARTING in starting.hints
     said = win32service.ControlService(handle, win32service.SERVICE_CONTROL_INTERROGATE)
     assert said[1:3] == (
         win32service.SERVICE_RUNNING,
@@ -255,7 +255,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
     until(lambda: "job.uploading" in logged(), logged)
     win32service.ControlService(handle, win32service.SERVICE_CONTROL_STOP)
     stopping = FoundFile(handle, win32service.SERVICE_STOP_PENDING)
-    assert stopping.hints == {1000 * service_dispatch.STOPPING}
+    assert stopping.hints == {1000 * windows_dispatch.STOPPING}
     assert stopping.last["CurrentState"] == win32service.SERVICE_STOPPED
     assert stopping.last["Win32ExitCode"] == 0
     assert logged()[-1] == "daemon.ended"
