@@ -14,7 +14,7 @@ from click.shell_completion import get_completion_class
 from syncd import __version__
 from syncd.cli import cli
 
-DOCS = Path(__file__).parents[1] / "docs" / "commands.md"
+DOCS = Path(__file__).parents[1] / "docs" / "reference" / "commands.md"
 COMPLETIONS = {
     "bash": "bash-completion/completions/syncd",
     "zsh": "zsh/site-functions/_syncd",

@@ -38,10 +38,10 @@ from syncd.store.jobs import Change
 
 ROOT = Path(__file__).parents[1]
 DOCS = {
-    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    name: (ROOT / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
     for name in ("commands", "configuration", "events", "metrics")
 }
-PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "packaging/*/README.md")
+PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "packaging/*/README.md")
 
 
 def part(text: str, heading: str) -> str:
