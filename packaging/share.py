@@ -36,7 +36,7 @@ def man_page() -> str:
             ".SH DESCRIPTION",
             *_paragraphs(cli.help),
             ".PP",
-            "First comes \\fBsyncd init\\fR, then \\fBcheck\\fR, then \\fBrun\\fR with \\fBctl\\fR beside it.",
+            "Run \\fBsyncd init\\fR, then \\fBcheck\\fR, then \\fBrun\\fR. \\fBctl\\fR controls the running daemon.",
             ".SH OPTIONS",
             *_options(cli, context),
             ".SH COMMANDS",
