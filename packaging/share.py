@@ -1,4 +1,4 @@
-"""Writes what belongs under `share/` of an installation: man page and completions, both from the commands themselves.
+"""Write the man page and the shell completions, both generated from the commands.
 
 Usage: python packaging/share.py DIR
 """
