@@ -20,7 +20,7 @@ from typing import Any, Protocol, TextIO
 import structlog
 from structlog.typing import EventDict
 
-from syncd.core.secrets import Mask
+from syncd.core.redact import Redactor
 from syncd.logfile import LogFile, RotatedFile
 from syncd.logformat import Render, document, render_console, render_json
 from syncd.logjournal import Journal
@@ -99,7 +99,7 @@ def configure(
 
 
 def conceal(secrets: Iterable[str]) -> None:
-    """Mask these secrets too from now on."""
+    """Redactor these secrets too from now on."""
     _outlet.conceal(secrets)
 
 
@@ -143,7 +143,7 @@ class _Outlet:
         self._render: Render = render_json
         self._render_file: Render = render_json
         self._secrets: set[str] = set()
-        self.mask = Mask()
+        self.mask = Redactor()
         self.tracebacks = False
         self.alert: Callable[[Mapping[str, Any]], None] | None = None
 
@@ -164,19 +164,19 @@ class _Outlet:
             self._file, self._render_file = file, render_file
             self.tracebacks = tracebacks
             self._secrets.update(secrets)
-            self.mask = Mask(self._secrets)
+            self.mask = Redactor(self._secrets)
 
     def conceal(self, secrets: Iterable[str]) -> None:
         with self._lock:
             self._secrets.update(secrets)
-            self.mask = Mask(self._secrets)
+            self.mask = Redactor(self._secrets)
 
     def close(self) -> None:
         with self._lock:
             self._close_sinks()
             self._stream = self._journal = self._file = self.alert = None
             self._secrets.clear()
-            self.mask = Mask()
+            self.mask = Redactor()
         recent.clear()
 
     def write(self, /, **event: Any) -> None:
@@ -240,7 +240,7 @@ def _tell_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _make_safe(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Mask every secret, and turn every value into what JSON has."""
+    """Redactor every secret, and turn every value into what JSON has."""
     return {key: value if key == "timestamp" else _safe(value) for key, value in event.items()}
 
 
@@ -264,7 +264,7 @@ def _safe(value: Any) -> Any:
 
 
 def _safe_text(text: str) -> str:
-    """Mask the secrets; show a byte that is not UTF-8 as its number in hex."""
+    """Redactor the secrets; show a byte that is not UTF-8 as its number in hex."""
     text = _outlet.mask(text)
     return text if text.isascii() else _SURROGATES.sub(_escaped_surrogate, text)
 

@@ -34,7 +34,7 @@ from syncd.core.states import TABLE, Cause, Outcome, State
 from syncd.daemon import journal, metrics
 from syncd.daemon.rooms import open_rooms
 from syncd.daemon.service import Daemon
-from syncd.store.jobs import Change
+from syncd.store.job_store import Change
 
 ROOT = Path(__file__).parents[1]
 DOCS = {

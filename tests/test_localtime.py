@@ -13,8 +13,8 @@ import pytest
 
 from syncd import localtime
 from syncd.core.bandwidth import Span
-from syncd.engine.throttle import PAUSE, Pace
 from syncd.logformat import render_console
+from syncd.upload.throttle import PAUSE, BandwidthLimiter
 from tests.simulation.loop import simulated
 
 pytestmark = pytest.mark.unix
@@ -103,13 +103,13 @@ def closed_minutes(change, *, start, end):
     timetable = [Span(start=start, end=end, limit=0.0)]
 
     async def run():
-        return Pace(timetable, clock=lambda: 0.0, local_time=lambda: localtime.at(change + elapsed))
+        return BandwidthLimiter(timetable, clock=lambda: 0.0, local_time=lambda: localtime.at(change + elapsed))
 
-    pace = simulated(run())
+    bandwidth_limiter = simulated(run())
     closed = []
     for minute in range(-60, 120):
         elapsed = timedelta(minutes=minute)
-        if pace._limit() == 0:
+        if bandwidth_limiter._limit() == 0:
             closed.append(minute)
     return closed
 
@@ -138,12 +138,12 @@ def test_who_waits_goes_on_when_summer_time_ends_the_span(zone):
         clock = asyncio.get_running_loop().time
         began = clock()
         before = SPRING - timedelta(minutes=10)
-        pace = Pace(
+        bandwidth_limiter = BandwidthLimiter(
             [Span(start=60, end=3 * 60, limit=0.0)],
             clock=clock,
             local_time=lambda: localtime.at(before + timedelta(seconds=clock() - began)),
         )
-        await pace.spend(1000)
+        await bandwidth_limiter.acquire(1000)
         return clock() - began
 
     assert 600 <= simulated(run()) <= 600 + PAUSE

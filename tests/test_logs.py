@@ -20,7 +20,7 @@ import structlog
 
 from syncd import logs
 from syncd.config.model import Config
-from syncd.core.secrets import MASKED
+from syncd.core.redact import MASKED
 
 SECRET = "tok/\"s3'cret\\"
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from syncd.control.client import ControlClient
 from syncd.control.steering import Job
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 _BLOCK = 1024 * 1024
 """Bytes read at once; a multiple of 4, as base64 is."""
@@ -21,10 +21,10 @@ def compare(client: ControlClient, url: str, paths: Sequence[str]) -> list[str]:
     problems = []
     for path in paths:
         for remote in ("drive", "ascii"):
-            job = found.get((displayed(path), remote))
+            job = found.get((printable(path), remote))
             reason = "there is no job for it" if job is None else _reason(job, url, path)
             if reason:
-                problems.append(f"{displayed(path)} to {remote}: {reason}")
+                problems.append(f"{printable(path)} to {remote}: {reason}")
     return problems
 
 

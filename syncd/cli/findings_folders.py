@@ -8,7 +8,7 @@ from pathlib import Path
 from syncd.cli import words
 from syncd.cli.finding import Finding
 from syncd.config.model import Config, Folder
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.host import user, watchers
 from syncd.host.sandbox import Sandbox
 
@@ -48,11 +48,11 @@ def _check_sight(path: str, sandbox: Sandbox | None) -> Iterator[Finding]:
     advice = sandbox.hides(path) if sandbox else None
     if advice:
         what = "lies where the service does not see it"
-        yield Finding(level="error", where=f"sandbox of {displayed(path)}", what=what, advice=advice)
+        yield Finding(level="error", where=f"sandbox of {printable(path)}", what=what, advice=advice)
 
 
 def _unreadable(folder: Folder) -> Finding | None:
-    where = f"folder {displayed(folder.path)}"
+    where = f"folder {printable(folder.path)}"
     try:
         with os.scandir(folder.path):
             return None
@@ -75,7 +75,7 @@ def _closed_at(path: str) -> str:
 
 
 def _let_in(path: str) -> str:
-    return f"let user {user.own_name()} in: {user.granting('rx', displayed(path))}"
+    return f"let user {user.own_name()} in: {user.granting('rx', printable(path))}"
 
 
 def _tree(folder: Folder) -> _Tree:
@@ -89,10 +89,10 @@ def _tree(folder: Folder) -> _Tree:
 
 
 def _readable(folder: Folder, tree: _Tree) -> Finding:
-    where = f"folder {displayed(folder.path)}"
+    where = f"folder {printable(folder.path)}"
     if not tree.closed:
         return Finding(level="ok", where=where, what="can be read")
-    what = f"{words.count(len(tree.closed), 'folder')} in it can't be read, as {displayed(tree.closed[0])}"
+    what = f"{words.count(len(tree.closed), 'folder')} in it can't be read, as {printable(tree.closed[0])}"
     return Finding(level="warn", where=where, what=what, advice=_let_in(tree.closed[0]))
 
 
@@ -101,15 +101,15 @@ def _check_change(folder: Folder, sandbox: Sandbox | None) -> Iterator[Finding]:
     action, target = folder.after_upload.action, folder.after_upload.directory
     if action == "keep":
         return
-    where, name = f"after_upload of {displayed(folder.path)}", user.own_name()
+    where, name = f"after_upload of {printable(folder.path)}", user.own_name()
     for path in filter(None, (folder.path, target)):
         there = next(str(place) for place in (Path(path), *Path(path).parents) if os.path.isdir(place))
-        what, shown = f"user {name} may not change {displayed(there)}", displayed(there)
+        what, shown = f"user {name} may not change {printable(there)}", printable(there)
         if sandbox and not sandbox.writes(path):
             advice = f"systemctl edit {sandbox.unit}, and write there: [Service] ReadWritePaths={shown}"
             yield Finding(level="error", where=where, what=f"{what}: the service's sandbox", advice=advice)
         elif not user.may(there, os.W_OK | os.X_OK):
-            how = user.granting("rwx", shown) if there == path else user.making(displayed(path))
+            how = user.granting("rwx", shown) if there == path else user.making(printable(path))
             advice = f"{how}, or after_upload: keep"
             yield Finding(level="error", where=where, what=what, advice=advice)
 
@@ -123,10 +123,10 @@ def _check_expiry(config: Config, folder: Folder) -> Iterator[Finding]:
             continue
         left = "none is left then"
         if folder.after_upload.directory is not None:
-            left = f"then the only one left is in {displayed(folder.after_upload.directory)}"
+            left = f"then the only one left is in {printable(folder.after_upload.directory)}"
         yield Finding(
             level="warn",
-            where=f"after_upload of {displayed(folder.path)}",
+            where=f"after_upload of {printable(folder.path)}",
             what=f"files go by {folder.after_upload.action}, and {name} drops its copies by expired_at: {left}",
             advice=f"take expired_at of {name} out, or set after_upload: keep",
         )
@@ -143,7 +143,7 @@ def _check_watchers(config: Config, folder: Folder) -> Iterator[Finding]:
         advice = "let one daemon watch it, and name all remotes there"
         if folder.after_upload.action != "keep":
             advice += "; until then set after_upload: keep, as the other may miss what goes"
-        yield Finding(level="warn", where=f"watch of {displayed(folder.path)}", what=what, advice=advice)
+        yield Finding(level="warn", where=f"watch of {printable(folder.path)}", what=what, advice=advice)
 
 
 def _check_limit(name: str, noun: str, needed: int) -> Iterator[Finding]:

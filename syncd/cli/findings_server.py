@@ -15,11 +15,11 @@ from syncd.cli.finding import Finding, Level
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.core.errors import Failure, Permanent, Unauthorized
 from syncd.host.sandbox import Sandbox
-from syncd.remote.base import Remote
-from syncd.remote.http import Http
-from syncd.remote.make import make_remote
-from syncd.remote.routes import environment_proxy
-from syncd.remote.vain import ChunkTooLarge, Taken
+from syncd.remotes.base import Remote
+from syncd.remotes.factory import make_remote
+from syncd.remotes.http import Http
+from syncd.remotes.proxy import environment_proxy
+from syncd.remotes.speedtest import ChunkTooLarge, Taken
 
 Settings = ImageRemote | MultipartRemote
 
@@ -36,7 +36,7 @@ LONG = 0.25
 class _Unthrottled:
     """A check sends little, and no more at once than the bandwidth limit lets through in a second."""
 
-    async def spend(self, size: int) -> None:
+    async def acquire(self, size: int) -> None:
         pass
 
 

@@ -10,9 +10,9 @@ from syncd.config.model import Config
 from syncd.config.remotes import AnyRemote
 from syncd.host import user
 from syncd.store import migrations
+from syncd.store.copies import Ledger
 from syncd.store.errors import StoreError
-from syncd.store.ledger import Ledger
-from syncd.store.opening import examine
+from syncd.store.startup import examine
 
 
 async def check_store(config: Config) -> AsyncGenerator[Finding]:

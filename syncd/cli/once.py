@@ -15,7 +15,7 @@ from syncd.cli.options import config_option, examples, json_option
 from syncd.cli.progress import Flight, View
 from syncd.cli.showing import showing
 from syncd.config.load import Loaded
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.daemon.once import Snapshot, Summary, once
 from syncd.places import full
 
@@ -55,7 +55,7 @@ def _view(snapshot: Snapshot) -> View:
         scanning=snapshot.scanning,
         flights=[
             Flight(
-                name=displayed(os.path.basename(progress.job.path)),
+                name=printable(os.path.basename(progress.job.path)),
                 remote=progress.stage,
                 size=progress.job.size,
                 sent=progress.sent,

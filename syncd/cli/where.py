@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from syncd.cli.faults import Exit, Fault
 from syncd.config.load import Loaded
 from syncd.daemon.copies import NotWatched, places
-from syncd.store.ledger import Place
+from syncd.store.copies import Place
 
 
 def places_of(loaded: Loaded, paths: Sequence[str]) -> list[Place]:

@@ -2,7 +2,7 @@
 
 import re
 
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
@@ -10,7 +10,7 @@ _DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 
 def clean(text: object) -> str:
     """Return text from elsewhere on one line, with nothing in it that could move the cursor or turn the line around."""
-    return _DIRECTION.sub(lambda match: f"\\u{ord(match[0]):04x}", displayed(str(text)))
+    return _DIRECTION.sub(lambda match: f"\\u{ord(match[0]):04x}", printable(str(text)))
 
 
 def size(count: float) -> str:

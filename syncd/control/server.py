@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 from syncd.control.api import make_app
 from syncd.control.connection import Connection
 from syncd.control.steering import Steering
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may say nothing."""
@@ -124,14 +124,14 @@ class ControlServer:
         except (SocketInUse, OSError) as error:
             reason = str(error) if isinstance(error, SocketInUse) else _reason(error, self.path)
             if reason != self._trouble:
-                log.error("control.socket_failed", path=displayed(self.path), reason=reason)  # noqa: TRY400 - it says all
+                log.error("control.socket_failed", path=printable(self.path), reason=reason)  # noqa: TRY400 - it says all
             self._trouble = reason
             return
         self._trouble = None
         if self._server is not None:
             self._server.close()  # what was accepted by it goes on
         await self._listen(listening)
-        log.warning("control.socket_recreated", path=displayed(self.path))
+        log.warning("control.socket_recreated", path=printable(self.path))
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -144,7 +144,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _reason(error: OSError, path: str) -> str:
-    where = displayed(os.fsdecode(error.filename or path))
+    where = printable(os.fsdecode(error.filename or path))
     return f"{where}: {error.strerror or error}: make the folder again as it was, or restart the daemon"
 
 

@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncd.control import steering as api
-from syncd.core.names import displayed
 from syncd.core.states import State
+from syncd.core.text import printable
 from syncd.daemon.copies import Course, for_each
 from syncd.daemon.rooms import Rooms
 from syncd.daemon.verify import BAD, compare
 from syncd.places import full
-from syncd.remote.base import Taker
-from syncd.store.jobs import JobRecord
-from syncd.store.ledger import Copy
+from syncd.remotes.base import Taker
+from syncd.store.copies import Copy
+from syncd.store.job_store import JobRecord
 
 AT_ONCE = 2
 """Copies that are fetched at a time for one question, so that uploads have room beside them."""
@@ -26,7 +26,7 @@ async def audit(rooms: Rooms, records: Sequence[JobRecord], *, repair: bool) -> 
         verdict, detail = await _verdict(rooms, record, copies.get(record.id))
         findings[record.id] = {
             "id": record.id,
-            "path": displayed(full(record.folder, record.path)),
+            "path": printable(full(record.folder, record.path)),
             "remote": record.remote,
             "verdict": verdict,
             "detail": detail,
@@ -46,15 +46,15 @@ async def _each(records: Sequence[JobRecord]) -> AsyncIterator[JobRecord]:
 async def _verdict(rooms: Rooms, record: JobRecord, copy: Copy | None) -> tuple[str, str | None]:
     if record.state is not State.DONE or copy is None:
         return "unknown", f"not uploaded: it is {record.state}"
-    lane = rooms.scheduler.lanes.get(record.remote)
-    if lane is None or lane.remote_id != record.remote_id:
+    worker = rooms.scheduler.workers.get(record.remote)
+    if worker is None or worker.remote_id != record.remote_id:
         return "unknown", "its remote is no longer in the configuration"
-    line = lane.line
+    line = worker.endpoint
 
     async def fetch(begin: Callable[[], Taker]) -> bool:
         async with line.request(record.id) as lesson:
-            lesson.moot = True  # how long an answer takes says nothing of how much can be sent
+            lesson.inconclusive = True  # how long an answer takes says nothing of how much can be sent
             return await line.remote.fetch(copy.ref, copy.key, begin()) == copy.key
 
-    verdict, detail = await compare(copy, lane.name, fetch, Course(1, copy.size))
+    verdict, detail = await compare(copy, worker.name, fetch, Course(1, copy.size))
     return verdict.value, detail

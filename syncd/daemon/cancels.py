@@ -11,9 +11,9 @@ from syncd.core.errors import Failure
 from syncd.core.model import Content
 from syncd.core.states import Cause
 from syncd.daemon.rooms import Rooms
-from syncd.engine.source import READ_SIZE, FileSource
-from syncd.store.jobs import Change
+from syncd.store.job_store import Change
 from syncd.store.records import CancelledJob
+from syncd.upload.source import READ_BYTES, FileSource
 
 BATCH = 100
 
@@ -51,7 +51,7 @@ class CancelledContents:
         follow = self._rooms.folders.follow_symlinks(job.folder)
         try:
             source = await FileSource.open(
-                job.folder, job.path, job.stamp, block_size=READ_SIZE, follow_symlinks=follow
+                job.folder, job.path, job.fingerprint, block_size=READ_BYTES, follow_symlinks=follow
             )
             try:
                 return (await source.hash(_Sha256())).sha256

@@ -14,13 +14,13 @@ from syncd.config import destinations
 from syncd.config.model import Config
 from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
-from syncd.core.names import displayed
-from syncd.engine.throttle import Meter, Pace
+from syncd.core.text import printable
 from syncd.host.spelling import spelled
 from syncd.places import inside
-from syncd.remote.base import Remote, Taker
-from syncd.remote.make import make_remote
-from syncd.store.ledger import Copy, Ledger, Place
+from syncd.remotes.base import Remote, Taker
+from syncd.remotes.factory import make_remote
+from syncd.store.copies import Copy, Ledger, Place
+from syncd.upload.throttle import BandwidthLimiter, Meter
 
 T = TypeVar("T")
 
@@ -90,12 +90,16 @@ class Records:
 async def open_records(config: Config) -> AsyncGenerator[Records]:
     """Open the store for reading, and the ways to the servers; StoreError if the store can't be read."""
     ledger = await Ledger.open(str(config.store))
-    pace = Pace((), clock=time.monotonic, local_time=localtime.now)  # nothing but questions is sent
+    bandwidth_limiter = BandwidthLimiter(
+        (), clock=time.monotonic, local_time=localtime.now
+    )  # nothing but questions is sent
     made = []
     try:
         servers = {}
         for name, settings in config.remotes.items():
-            remote = make_remote(name, settings, throttle=pace, clock=time.time, user_agent=f"syncd/{__version__}")
+            remote = make_remote(
+                name, settings, throttle=bandwidth_limiter, clock=time.time, user_agent=f"syncd/{__version__}"
+            )
             made.append(remote)
             number = await ledger.remote_id(remote.identity, destinations.former(name, settings))
             if number is not None:
@@ -123,7 +127,7 @@ def places(config: Config, paths: Sequence[str]) -> list[Place]:
             if (relative := inside(folder, path)) is not None
         ]
         if not at:
-            raise NotWatched(f"{displayed(path)} is in none of the watched folders")
+            raise NotWatched(f"{printable(path)} is in none of the watched folders")
         named += [place for place in at if not any(_covers(other, place) for other in named)]
     return named
 

@@ -17,7 +17,7 @@ from itertools import count
 from syncd.config.units import format_size
 from syncd.control.steering import Full, Invalid, NotFound, Refusal
 from syncd.core.filenames import numbered
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.host import openat
 from syncd.host.plainly import extended, hold
 
@@ -41,7 +41,7 @@ async def land(
             got += len(data)
             await asyncio.to_thread(landing.write, data)
         if got != size:
-            raise Invalid(f"{displayed(name)}: {got} of {size} bytes have come")
+            raise Invalid(f"{printable(name)}: {got} of {size} bytes have come")
         return await asyncio.to_thread(landing.finish, name, takes)
     finally:
         await asyncio.to_thread(landing.close)
@@ -65,7 +65,7 @@ class Landing:
             space = shutil.disk_usage(extended(self._folder))
             if space.total and size > space.free:  # some file systems do not tell
                 free = format_size(space.free)
-                raise Full(f"{displayed(self._folder)}: {free} are free, and it takes {format_size(size)}")
+                raise Full(f"{printable(self._folder)}: {free} are free, and it takes {format_size(size)}")
             self._file = openat.create(self._directory, self._part)
             self._begun = True
             hold(self._file)
@@ -87,7 +87,7 @@ class Landing:
             for number in count(1):
                 wanted = numbered(name, number)
                 if not takes(wanted):
-                    raise Invalid(f"{displayed(name)} is there already, and {displayed(wanted)} would not be uploaded")
+                    raise Invalid(f"{printable(name)} is there already, and {printable(wanted)} would not be uploaded")
                 with suppress(FileExistsError):
                     openat.rename(self._directory, self._part, wanted)
                     break
@@ -112,11 +112,11 @@ class Landing:
         """Have the file for oneself, and translate what the file system says."""
         with self._lock:
             if self._closed:
-                raise Refusal(f"{displayed(self._folder)}: the upload was given up")
+                raise Refusal(f"{printable(self._folder)}: the upload was given up")
             try:
                 yield
             except OSError as error:
-                raise _translated(error, displayed(self._folder)) from None
+                raise _translated(error, printable(self._folder)) from None
 
 
 def _translated(error: OSError, folder: str) -> Refusal:

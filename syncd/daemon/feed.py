@@ -19,7 +19,7 @@ from syncd.daemon.shapes import job_event
 from syncd.daemon.steering import DaemonSteering
 from syncd.logformat import document
 from syncd.logring import Event
-from syncd.store.jobs import Change
+from syncd.store.job_store import Change
 
 log = structlog.get_logger()
 

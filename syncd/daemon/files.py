@@ -16,15 +16,15 @@ from syncd.control.files import SVG, Dropped, Files, Original, Preview
 from syncd.control.steering import Busy, Invalid, NotFound, TooLarge
 from syncd.core.errors import Failure, FileGone
 from syncd.core.filenames import safe_name
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.daemon import drop
 from syncd.daemon.rooms import Rooms
-from syncd.engine.source import open_regular, stamp_of, valid_unicode
 from syncd.preview.cache import Cache
 from syncd.preview.previews import Crowded, Previews
 from syncd.preview.protocol import Unshowable
 from syncd.preview.renderer import Renderer
-from syncd.store.jobs import JobRecord
+from syncd.store.job_store import JobRecord
+from syncd.upload.source import fingerprint_of, open_regular, valid_unicode
 from syncd.watch.scanner import unfit
 
 log = structlog.get_logger()
@@ -92,7 +92,7 @@ class LocalFiles(Files):
         try:
             return await self._previews.get(file.fileno(), tag, edge)
         except Unshowable as reason:
-            raise NotFound(f"{displayed(record.path)}: {reason}") from None
+            raise NotFound(f"{printable(record.path)}: {reason}") from None
         except Crowded as reason:
             raise Busy(str(reason)) from None
 
@@ -109,43 +109,43 @@ class LocalFiles(Files):
             raise NotFound(f"there is no job {job}")
         settings = self._rooms.folders.settings.get(record.folder)
         if settings is None:
-            raise NotFound(f"{displayed(record.folder)} is not watched any more")
+            raise NotFound(f"{printable(record.folder)} is not watched any more")
         try:
             return record, await asyncio.to_thread(_opened, settings, record)
         except Failure as failure:
-            raise NotFound(f"{displayed(record.path)}: {failure}") from None
+            raise NotFound(f"{printable(record.path)}: {failure}") from None
 
     async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> Dropped:
         """Put a file into a watched folder."""
         watch, settings = self._rooms.folders.watches.get(folder), self._rooms.folders.settings.get(folder)
         if watch is None or settings is None:
-            raise NotFound(f"{displayed(folder)} is not watched")
+            raise NotFound(f"{printable(folder)} is not watched")
         if watch.status.state == "offline":  # it may be the place of a file system that is missing
-            raise NotFound(f"{displayed(folder)} is offline: {watch.status.detail}")
+            raise NotFound(f"{printable(folder)} is offline: {watch.status.detail}")
         name = _checked(name)
         if not watch.takes(name):
-            raise Invalid(f"{displayed(name)} would not be uploaded: {_patterns(settings)}")
+            raise Invalid(f"{printable(name)} would not be uploaded: {_patterns(settings)}")
         if reason := unfit(size, max_size=settings.max_size):
-            raise (TooLarge if size else Invalid)(f"{displayed(name)}: {reason}")
+            raise (TooLarge if size else Invalid)(f"{printable(name)}: {reason}")
         if sweeping := self._swept.get(folder):
             await asyncio.shield(sweeping)  # it could take a file that is not locked yet for one of the dead
         token = secrets.token_bytes(8)
         final = await drop.land(folder, name, size, content, takes=watch.takes, token=token)
         watch.request_rescan(final)  # where no event tells
-        log.info("file.dropped", path=displayed(final), folder=displayed(folder), size=size)
-        return {"path": displayed(os.path.join(folder, final)), "name": final}
+        log.info("file.dropped", path=printable(final), folder=printable(folder), size=size)
+        return {"path": printable(os.path.join(folder, final)), "name": final}
 
 
 def _checked(name: str) -> str:
     try:
         return safe_name(name, windows=sys.platform == "win32")
     except ValueError as reason:
-        raise Invalid(f"{displayed(name)}: {reason}") from None
+        raise Invalid(f"{printable(name)}: {reason}") from None
 
 
 def _patterns(settings: Folder) -> str:
     left_out = f", and leaves out {' '.join(settings.exclude)}" if settings.exclude else ""
-    return displayed(f"the folder takes {' '.join(settings.include)}{left_out}")
+    return printable(f"the folder takes {' '.join(settings.include)}{left_out}")
 
 
 def _opened(settings: Folder, record: JobRecord) -> BinaryIO:
@@ -166,5 +166,5 @@ def _opened(settings: Folder, record: JobRecord) -> BinaryIO:
 
 def _tag(file: BinaryIO, edge: int) -> str:
     """Return what changes with the file's state and with how it is shown."""
-    stamp = stamp_of(os.fstat(file.fileno()))
-    return hashlib.sha256(repr((stamp, edge, GENERATION)).encode()).hexdigest()[:32]
+    fingerprint = fingerprint_of(os.fstat(file.fileno()))
+    return hashlib.sha256(repr((fingerprint, edge, GENERATION)).encode()).hexdigest()[:32]

@@ -5,9 +5,9 @@ The events are ``job.queued``, ``job.uploading``, ``job.waiting``, ``job.done``,
 
 import structlog
 
-from syncd.core.names import displayed
 from syncd.core.states import State
-from syncd.store.jobs import Change
+from syncd.core.text import printable
+from syncd.store.job_store import Change
 
 log = structlog.get_logger()
 
@@ -17,8 +17,8 @@ def write(change: Change) -> None:
     say = log.warning if change.after is State.FAILED else log.info
     fields = {
         "job": change.job_id,
-        "path": displayed(change.path),
-        "folder": displayed(change.folder),
+        "path": printable(change.path),
+        "folder": printable(change.folder),
         "remote": change.remote,
         "cause": change.cause.value,
         "size": change.size,

@@ -14,7 +14,7 @@ from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.config.tokens import token_in
 from syncd.core.errors import Failure
 from syncd.daemon.rooms import Rooms
-from syncd.remote import tls
+from syncd.remotes import tls
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ class Renewal:
 def _renewed(settings: Settings, before: dict[str, bytes | None]) -> tuple[Settings, list[str]]:
     """Return the settings with the token that its file holds now, and the keys whose files have changed.
 
-    ``before`` is what :func:`syncd.remote.tls.digests` said. Failure if what has changed can't be used.
+    ``before`` is what :func:`syncd.remotes.tls.digests` said. Failure if what has changed can't be used.
     """
     changed = [key for key, digest in tls.digests(settings).items() if digest != before.get(key)]
     token = _token(settings)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from syncd.config.model import Config
 from syncd.core.errors import Failure, Permanent, Transient, Unauthorized
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.daemon.copies import Course, Flight, Records, Snapshot, for_each, open_records
 from syncd.daemon.tree import Part, Spot, Tree, UnsafeName
-from syncd.remote.base import Taker
-from syncd.store.ledger import Copy, Place, RecordedFile
+from syncd.remotes.base import Taker
+from syncd.store.copies import Copy, Place, RecordedFile
 
 ANOTHER = "another file is there, and it is left as it is"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -197,7 +197,7 @@ class _Restoring:
             self._fail(file, f"it can't be written: {error.strerror}")
 
     def _fail(self, file: RecordedFile, detail: str, *, state: str = "failed") -> None:
-        path, folder = displayed(file.path), displayed(file.folder)
+        path, folder = printable(file.path), printable(file.folder)
         self._problems.append(Problem(path=path, folder=folder, state=state, detail=detail))
 
     def report(self) -> Report:

@@ -20,21 +20,21 @@ from syncd.config.model import Scheduler as Limits
 from syncd.core import retry
 from syncd.core.bandwidth import Span
 from syncd.core.breaker import Breaker
-from syncd.core.limits import Adaptive, Fixed, Limit
+from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
 from syncd.core.states import State
 from syncd.daemon import journal
 from syncd.daemon.folders import Folders
-from syncd.engine.gate import Gate
-from syncd.engine.lane import Lane
-from syncd.engine.line import Line
-from syncd.engine.scheduler import Scheduler
-from syncd.engine.surroundings import Surroundings
-from syncd.engine.throttle import Pace
-from syncd.engine.wall import WallClock
-from syncd.remote import tls
-from syncd.remote.make import make_remote
-from syncd.store.jobs import Change, JobStore
+from syncd.remotes import tls
+from syncd.remotes.factory import make_remote
+from syncd.store.job_store import Change, JobStore
 from syncd.store.records import RemoteRecord
+from syncd.upload.clock import ClockStepDetector
+from syncd.upload.context import WorkerContext
+from syncd.upload.endpoint import Endpoint
+from syncd.upload.limiter import ConcurrencyLimiter
+from syncd.upload.scheduler import Scheduler
+from syncd.upload.throttle import BandwidthLimiter
+from syncd.upload.worker import RemoteWorker
 
 log = structlog.get_logger()
 
@@ -54,14 +54,16 @@ class Rooms:
         self.owner = f"{os.getpid()}-{time.time_ns()}"
         self.scheduler = Scheduler(store, owner=self.owner, failed=failed)
         self.folders = Folders(store, state_dir=config.state_dir, failed=failed)
-        self.wall = WallClock(store, clock=time.time, steady=time.monotonic)
-        self.pace = Pace(timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=localtime.now)
+        self.wall = ClockStepDetector(store, clock=time.time, steady=time.monotonic)
+        self.bandwidth_limiter = BandwidthLimiter(
+            timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=localtime.now
+        )
         self.remote_ids: dict[str, int] = {}
         self.certificates: dict[str, dict[str, bytes | None]] = {}
-        """What the TLS files of each remote held before it read them, as :func:`syncd.remote.tls.digests` has it."""
+        """What the TLS files of each remote held before it read them, as :func:`syncd.remotes.tls.digests` has it."""
         self.limits = config.scheduler
         """What holds now: as configured, unless a person has changed it since."""
-        self._gate = Gate(self._limit_of_all())
+        self._gate = ConcurrencyLimiter(self._limit_of_all())
         store.on_change.append(journal.write)
         store.on_change.append(self._wake)
 
@@ -70,42 +72,44 @@ class Rooms:
         before, self.limits = self.limits, limits
         changed = [key for key in Limits.model_fields if getattr(limits, key) != getattr(before, key)]
         if "bandwidth" in changed:
-            self.pace.change(timetable(limits.bandwidth))
+            self.bandwidth_limiter.change(timetable(limits.bandwidth))
         if "concurrency" in changed:
             self._gate.change(self._limit_of_all())  # the first, as no lane's gate is wider
-        for lane in self.scheduler.lanes.values():
-            lane.line.breaker.policy = self._policy()
+        for worker in self.scheduler.workers.values():
+            worker.endpoint.breaker.policy = self._policy()
             if "concurrency" in changed:
-                lane.line.gate.change(self._limit_of_one())
+                worker.endpoint.limiter.change(self._limit_of_one())
         self.scheduler.wake()
         return changed
 
     def _policy(self) -> retry.Policy:
         return retry.Policy(initial=self.limits.retry.initial, maximum=self.limits.retry.max)
 
-    def _limit_of_all(self) -> Limit:
+    def _limit_of_all(self) -> ConcurrencyLimit:
         """Return the limit of the gate that all lanes share: the number that a person chose, if any."""
-        return Fixed(self.limits.concurrency or sys.maxsize)
+        return FixedLimit(self.limits.concurrency or sys.maxsize)
 
-    def _limit_of_one(self) -> Limit:
+    def _limit_of_one(self) -> ConcurrencyLimit:
         """Return the limit of one lane: it finds its own where nobody chose one."""
-        return Fixed(self.limits.concurrency) if self.limits.concurrency else Adaptive()
+        return FixedLimit(self.limits.concurrency) if self.limits.concurrency else AdaptiveLimit()
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
         """Open the way to a server and run its lane."""
         self.certificates[name] = await asyncio.to_thread(tls.digests, settings) if tls.files(settings) else {}
-        remote = make_remote(name, settings, throttle=self.pace, clock=time.time, user_agent=f"syncd/{__version__}")
+        remote = make_remote(
+            name, settings, throttle=self.bandwidth_limiter, clock=time.time, user_agent=f"syncd/{__version__}"
+        )
         record = await self.store.remote(name, remote.identity, destinations.former(name, settings))
         _log_former(record, settings)
         await self.store.heed_terms(record.id, remote.terms)
         remote.recall(record.facts)
-        gate = Gate(self._limit_of_one(), self._gate)
-        line = Line(remote, gate, Breaker(self._policy(), random.random), clock=time.monotonic)
-        around = Surroundings(
+        gate = ConcurrencyLimiter(self._limit_of_one(), self._gate)
+        line = Endpoint(remote, gate, Breaker(self._policy(), random.random), clock=time.monotonic)
+        around = WorkerContext(
             store=self.store,
             owner=self.owner,
             clock=time.time,
-            heed_clock=self.wall.heed,
+            check_clock=self.wall.check,
             random=random.random,
             doubt=self.folders.doubt,
             settle=self.folders.settle,
@@ -114,7 +118,7 @@ class Rooms:
             takes=self.folders.takes,
         )
         self.remote_ids[name] = record.id
-        self.scheduler.add(Lane(name, record.id, line, around))
+        self.scheduler.add(RemoteWorker(name, record.id, line, around))
 
     async def remove_remote(self, name: str) -> None:
         """Stop uploading to a server; what is queued for it stays in the store."""
@@ -132,9 +136,9 @@ class Rooms:
         return [self.remote_ids[name] for name in names]
 
     def _wake(self, change: Change) -> None:
-        lane = self.scheduler.lanes.get(change.remote)
-        if lane and change.after in _TO_CLAIM:
-            lane.wake()
+        worker = self.scheduler.workers.get(change.remote)
+        if worker and change.after in _TO_CLAIM:
+            worker.wake()
 
 
 @asynccontextmanager

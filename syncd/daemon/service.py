@@ -246,7 +246,7 @@ class Daemon:
         rooms = self.rooms
         active = len(rooms.scheduler.progress())
         doing = "stopped by syncd ctl stop" if self.stopped else f"uploading {active}" if active else "idle"
-        down = [f"{lane.name} {lane.state}" for lane in rooms.scheduler.lanes.values() if lane.line.down]
+        down = [f"{worker.name} {worker.state}" for worker in rooms.scheduler.workers.values() if worker.endpoint.down]
         watched = len(rooms.folders.watches)
         return ", ".join([f"watching {watched} folder{'s' if watched != 1 else ''}", doing, *down])
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from syncd.control import steering as api
 from syncd.control import targets
-from syncd.core.names import displayed
 from syncd.core.states import State
-from syncd.engine.upload import Progress
+from syncd.core.text import printable
 from syncd.places import full
-from syncd.store.jobs import Change, JobRecord, Step
+from syncd.store.job_store import Change, JobRecord, Step
+from syncd.upload.upload import Progress
 
 
 def job(record: JobRecord, sent: int | None) -> api.Job:
@@ -18,10 +18,10 @@ def job(record: JobRecord, sent: int | None) -> api.Job:
     path = full(record.folder, record.path)
     found: api.Job = {
         "id": record.id,
-        "path": displayed(path),
+        "path": printable(path),
         "uri": targets.encode(path),
-        "folder": displayed(record.folder),
-        "name": displayed(record.path),
+        "folder": printable(record.folder),
+        "name": printable(record.path),
         "present": record.present,
         "remote": record.remote,
         "state": record.state.value,
@@ -43,8 +43,8 @@ def job_event(change: Change) -> api.JobEvent:
     """Return the change of a job's state."""
     return {
         "id": change.job_id,
-        "path": displayed(full(change.folder, change.path)),
-        "folder": displayed(change.folder),
+        "path": printable(full(change.folder, change.path)),
+        "folder": printable(change.folder),
         "remote": change.remote,
         "state": change.after.value,
         "cause": change.cause.value,
@@ -60,7 +60,7 @@ def flight(remote: str, progress: Progress) -> api.Flight:
     job = progress.job
     return {
         "id": job.id,
-        "path": displayed(full(job.folder, job.path)),
+        "path": printable(full(job.folder, job.path)),
         "remote": remote,
         "size": job.size,
         "sent": progress.sent,

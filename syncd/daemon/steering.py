@@ -11,18 +11,18 @@ from syncd.control import steering as api
 from syncd.control import targets
 from syncd.control.events import Hub
 from syncd.control.targets import Target
-from syncd.core.names import displayed
 from syncd.core.states import IN_USE, State
+from syncd.core.text import printable
 from syncd.daemon import cursors, metrics, settings, shapes
 from syncd.daemon.audit import audit
 from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles
-from syncd.engine.lane import Lane
-from syncd.engine.throttle import STEP
 from syncd.host.plainly import below
 from syncd.host.spelling import spelled
 from syncd.places import inside
-from syncd.store.jobs import JobRecord, Wanted
+from syncd.store.job_store import JobRecord, Wanted
+from syncd.upload.throttle import STEP
+from syncd.upload.worker import RemoteWorker
 from syncd.watch.folder import RESTLESS
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
@@ -85,17 +85,17 @@ class DaemonSteering(api.Steering):
         counts = await rooms.store.counts(list(rooms.remote_ids.values()))
         sent_of_running = sum(progress.sent for progress in rooms.scheduler.progress())
         pending = max(0, counts.pending_bytes - sent_of_running)
-        rate = rooms.pace.meter.rate()
+        rate = rooms.bandwidth_limiter.meter.rate()
         return {
             "jobs": {state.value: counts.jobs[state] for state in State},
-            "bytes": {"pending": pending, "sent": rooms.pace.meter.total, "per_second": round(rate, 1)},
+            "bytes": {"pending": pending, "sent": rooms.bandwidth_limiter.meter.total, "per_second": round(rate, 1)},
             "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
         }
 
     async def progress(self) -> api.Progress:
         """Return what is in flight, and what is left to do."""
-        lanes = self._daemon.rooms.scheduler.lanes.values()
-        flights = [shapes.flight(lane.name, progress) for lane in lanes for progress in lane.progress()]
+        workers = self._daemon.rooms.scheduler.workers.values()
+        flights = [shapes.flight(worker.name, progress) for worker in workers for progress in worker.progress()]
         return {"flights": flights, **await self._work()}
 
     def daemon_event(self) -> api.DaemonEvent:
@@ -104,7 +104,7 @@ class DaemonSteering(api.Steering):
         return {
             "state": self._daemon.state,
             "store_blocked": self._daemon.rooms.store.blocked,
-            "folders": [displayed(folder.path) for folder in config.folders],
+            "folders": [printable(folder.path) for folder in config.folders],
             "remotes": list(config.remotes),
         }
 
@@ -118,8 +118,8 @@ class DaemonSteering(api.Steering):
         """Return how the servers are."""
         rooms = self._daemon.rooms
         return [
-            self._remote(lane, rooms.config.remotes[name])
-            for name, lane in rooms.scheduler.lanes.items()
+            self._remote(worker, rooms.config.remotes[name])
+            for name, worker in rooms.scheduler.workers.items()
             if name in rooms.config.remotes  # during a reload, one that goes may still be there
         ]
 
@@ -129,7 +129,7 @@ class DaemonSteering(api.Steering):
 
     async def throughput(self) -> api.Throughput:
         """Return how much was sent when."""
-        return {"step_seconds": STEP, "bytes": self._daemon.rooms.pace.meter.chart.sums()}
+        return {"step_seconds": STEP, "bytes": self._daemon.rooms.bandwidth_limiter.meter.chart.sums()}
 
     async def settings(self) -> api.Settings:
         """Return the configuration that holds."""
@@ -143,7 +143,7 @@ class DaemonSteering(api.Steering):
         rooms = self._daemon.rooms
         status = rooms.folders.watches[path].status
         return {
-            "path": displayed(path),
+            "path": printable(path),
             "uri": targets.encode(path),
             "remotes": list(rooms.folders.settings[path].remotes),
             "state": status.state,
@@ -152,17 +152,19 @@ class DaemonSteering(api.Steering):
             "detail": "; ".join(filter(None, (status.detail, self._daemon.after_upload.detail(path)))) or None,
         }
 
-    def _remote(self, lane: Lane, settings: ImageRemote | MultipartRemote) -> api.RemoteStatus:
-        breaker = lane.line.breaker
-        down = lane.line.down
+    def _remote(self, worker: RemoteWorker, settings: ImageRemote | MultipartRemote) -> api.RemoteStatus:
+        breaker = worker.endpoint.breaker
+        down = worker.endpoint.down
         return {
-            "name": lane.name,
+            "name": worker.name,
             "type": settings.type,
             "url": settings.url,
-            "state": lane.state.value,
+            "state": worker.state.value,
             "detail": str(breaker.reason) if down else None,
-            "retry_in_seconds": round(max(0.0, (breaker.probe_at or 0.0) - lane.line.clock()), 1) if down else None,
-            "credentials_problem": self._daemon.renewal.problems.get(lane.name),
+            "retry_in_seconds": round(max(0.0, (breaker.probe_at or 0.0) - worker.endpoint.clock()), 1)
+            if down
+            else None,
+            "credentials_problem": self._daemon.renewal.problems.get(worker.name),
         }
 
     async def start(self) -> None:
@@ -184,13 +186,13 @@ class DaemonSteering(api.Steering):
             if inside(folder, path) is not None:
                 watch.request_rescan(path)
                 return
-        raise api.NotFound(f"{displayed(path)} is in none of the watched folders")
+        raise api.NotFound(f"{printable(path)} is in none of the watched folders")
 
     async def jobs(self, query: api.JobQuery) -> api.JobPage:
         """Return a page of jobs."""
         rooms = self._daemon.rooms
         if query.remote is not None and query.remote not in rooms.remote_ids:
-            raise api.NotFound(f"there is no remote {displayed(query.remote)}")
+            raise api.NotFound(f"there is no remote {printable(query.remote)}")
         page = await rooms.store.page(
             Wanted(
                 remote_ids=[number for name, number in rooms.remote_ids.items() if query.remote in (None, name)],
@@ -235,7 +237,7 @@ class DaemonSteering(api.Steering):
         records = await rooms.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
         if records:
             return records
-        raise api.NotFound(f"{displayed(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
+        raise api.NotFound(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
 
     def _why_unknown(self, path: str) -> str:
         """Say why a path has no job, as far as that is plain."""

@@ -16,7 +16,7 @@ from typing import Self
 from syncd.core.filenames import possible_on_windows
 from syncd.host import openat
 from syncd.host.plainly import extended
-from syncd.remote.base import Hasher
+from syncd.remotes.base import Hasher
 
 READ = 1024 * 1024
 """Bytes read at a time."""

@@ -10,12 +10,12 @@ from functools import partial
 
 from syncd.config.model import Config
 from syncd.core.errors import Failure, NotStored
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.daemon import journal
 from syncd.daemon.copies import Course, Flight, Records, Snapshot, for_each, open_records
-from syncd.remote.base import Taker
-from syncd.store.jobs import ORDER_PART, JobStore
-from syncd.store.ledger import Copy, Place
+from syncd.remotes.base import Taker
+from syncd.store.copies import Copy, Place
+from syncd.store.job_store import ORDER_PART, JobStore
 
 
 class Verdict(StrEnum):
@@ -187,8 +187,8 @@ class _Comparison:
 
     def _problem(self, copy: Copy, verdict: Verdict, detail: str) -> Problem:
         return Problem(
-            path=displayed(copy.path),
-            folder=displayed(copy.folder),
+            path=printable(copy.path),
+            folder=printable(copy.folder),
             remote=self._records.servers[copy.remote_id].name,
             state=verdict.value,
             detail=detail,

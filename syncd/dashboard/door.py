@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from syncd.control import connection
 from syncd.control.api import make_app
 from syncd.control.steering import NotFound, Steering
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.dashboard.guards import HEADERS, add_headers, has_key, make_guard
 from syncd.dashboard.keys import Keys, Tickets, load_token
 from syncd.dashboard.pages import LOCKED, LOGIN, WELCOME, Page, load_pages, routes
@@ -168,7 +168,7 @@ def _reason(error: OSError) -> str:
 
 def _advice(error: OSError) -> str:
     if error.filename is not None:
-        return f"see to {displayed(error.filename2 or error.filename)}, then restart the daemon"
+        return f"see to {printable(error.filename2 or error.filename)}, then restart the daemon"
     first = "end the program that has it, or " if error.errno == errno.EADDRINUSE else ""
     return f"{first}set another address in control.dashboard, then restart the daemon"
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import structlog
 
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 TICKET_LIFE = 60.0
 """Seconds that a ticket is good for."""
@@ -41,7 +41,7 @@ def load_token(path: str) -> str:
     except FileNotFoundError:
         pass
     except _Unfit as reason:
-        log.warning("dashboard.token_replaced", path=displayed(path), reason=str(reason))
+        log.warning("dashboard.token_replaced", path=printable(path), reason=str(reason))
     token = secrets.token_urlsafe(32)
     _write(path, token)
     return token

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from syncd.core.model import Stamp
+from syncd.core.model import Fingerprint
 from syncd.host import openat
 from syncd.host.leases import ReadLease, Writer
 from syncd.host.move_target import Kept, Target
@@ -58,7 +58,7 @@ class Proven:
     for writing, as nothing has happened to it for long enough.
     """
 
-    stamp: Stamp
+    fingerprint: Fingerprint
     digests: Sequence[Digest]
     quiet: bool
 
@@ -74,7 +74,7 @@ def remove(root: str, path: str, proven: Proven, hidden: str, *, target: Target 
     ``hidden``, of :func:`hidden_name`, is what the file is called for a moment. ``stop`` ends the reading.
     """
     with _opened(root, path) as entry, target.opened() if target is not None else nullcontext() as into:
-        entry.stamp = proven.stamp
+        entry.fingerprint = proven.fingerprint
         entry.check_unchanged()
         entry.check_removable()
         with ReadLease(entry.file) as lease:
@@ -152,7 +152,7 @@ class _Entry:
         self.name = name
         self.file = file
         self.lease: ReadLease | None = None
-        self.stamp: Stamp | None = None
+        self.fingerprint: Fingerprint | None = None
         """The one that the file must have."""
 
     def check_removable(self) -> None:
@@ -165,7 +165,7 @@ class _Entry:
         if self.lease is not None and self.lease.broken():
             raise Kept(OPEN)
         found = os.fstat(self.file)
-        if Stamp(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns) != self.stamp:
+        if Fingerprint(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns) != self.fingerprint:
             raise Kept(CHANGED)
 
     def read(self, digests: Sequence[Digest], stop: threading.Event) -> str:

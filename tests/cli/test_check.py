@@ -13,7 +13,7 @@ from syncd.cli import findings_folders, findings_server
 from syncd.config.load import load
 from syncd.core.errors import Permanent, Transient, Unauthorized
 from syncd.host.sandbox import Sandbox
-from syncd.remote.make import make_remote
+from syncd.remotes.factory import make_remote
 from tests.cli.conftest import listening
 from tests.control.fake import STATUS, FakeDaemon
 
@@ -277,7 +277,7 @@ async def test_a_clock_that_is_wrong(config, receiver, ahead, said):
     assert re.fullmatch(said, finding.what)  # a server tells the whole second
 
 
-class Line:
+class Endpoint:
     """A server at the end of a line of so many bytes a second. It refuses what it should, or fails from a size on."""
 
     def __init__(self, pace, failure=None, *, fails_from=1):
@@ -306,7 +306,7 @@ class Line:
     ],
 )
 async def test_the_speed_is_told_by_the_smallest_request_that_tells_it(pace, limits, largest, said):
-    line = Line(pace)
+    line = Endpoint(pace)
     finding = await line.measured(**limits)
     assert (finding.level, finding.what) == ("ok", f"{said}, one at a time; it refused them, so nothing is left there")
     assert line.sizes[-1] == largest
@@ -314,7 +314,7 @@ async def test_the_speed_is_told_by_the_smallest_request_that_tells_it(pace, lim
 
 
 async def test_no_speed_is_measured_where_nothing_may_be_sent():
-    line = Line(MIB)
+    line = Endpoint(MIB)
     assert "bandwidth is off" in (await line.measured(bandwidth=0)).what
     assert line.sizes == []
 
@@ -328,7 +328,7 @@ async def test_no_speed_is_measured_where_nothing_may_be_sent():
     ],
 )
 async def test_a_server_that_does_not_refuse_a_first_chunk(failure, level, said):
-    finding = await Line(MIB, failure).measured()
+    finding = await Endpoint(MIB, failure).measured()
     assert (finding.level, finding.what) == (level, said)
     assert finding.advice
 
@@ -337,7 +337,7 @@ async def test_a_server_that_does_not_refuse_a_first_chunk(failure, level, said)
     ("failure", "level"), [(Permanent("413", advice="set chunk_size to less"), "warn"), (Permanent("early"), "ok")]
 )
 async def test_a_server_that_takes_small_chunks_alone(failure, level):
-    finding = await Line(64 * MIB, failure, fails_from=100_000).measured()
+    finding = await Endpoint(64 * MIB, failure, fails_from=100_000).measured()
     assert (finding.level, finding.advice) == (level, failure.advice)
     assert finding.what == f"64 MiB/s up, in requests of 64 KiB, one at a time; a larger one: {failure.problem}"
 

@@ -285,8 +285,8 @@ def test_ctrl_c_ends_it_too(daemon, terminal):
 
 
 def line(number, level="info", **other):
-    stamp = f"2026-01-02T03:04:05.{number:03}Z"
-    return {"timestamp": stamp, "level": level, "event": "job.done", "job": number, **other}
+    fingerprint = f"2026-01-02T03:04:05.{number:03}Z"
+    return {"timestamp": fingerprint, "level": level, "event": "job.done", "job": number, **other}
 
 
 def test_logs_are_as_the_daemon_writes_them(ctl, daemon):

@@ -6,7 +6,7 @@ import pytest
 
 from syncd.daemon.copies import Course
 from syncd.daemon.verify import Verdict, compare
-from syncd.store.ledger import Copy
+from syncd.store.copies import Copy
 
 DATA = b"some bytes"
 

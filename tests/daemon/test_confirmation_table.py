@@ -1,6 +1,6 @@
 """What becomes of a local file for each answer of a server: every ``after_upload`` against every answer that is known.
 
-The answers are those of ``tests/remote/confirmations.py``; the table is published in ``docs/reference/confirmations.md``.
+The answers are in ``tests/remotes/confirmations.py``; the table is in ``docs/reference/confirmations.md``.
 ``python -m tests.daemon.test_confirmation_table`` writes it there anew.
 """
 
@@ -24,8 +24,8 @@ from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.service import Daemon
 from syncd.daemon.steering import DaemonSteering
 from tests.daemon.site import until
-from tests.remote.confirmations import READS, UPLOADS, Double, Upload
-from tests.remote.helpers import serving
+from tests.remotes.confirmations import READS, UPLOADS, Double, Upload
+from tests.remotes.helpers import serving
 
 DATA = b"ascii art " * 1000
 ACTIONS = ("keep", "delete", "move")

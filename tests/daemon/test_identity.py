@@ -166,7 +166,7 @@ async def test_a_single_pass_tells_which_files_are_open(site, monkeypatch):
 
 
 async def test_a_single_pass_does_not_wait_for_a_file_that_was_opened_after_the_scan(site, monkeypatch):
-    monkeypatch.setattr("syncd.engine.source.writer", lambda _: Writer.OPEN)
+    monkeypatch.setattr("syncd.upload.source.writer", lambda _: Writer.OPEN)
     (site.inbox / "a.jpg").write_bytes(noise(100))
     summary = await once(site.write().config)
     assert (summary.uploaded, summary.left) == (0, 1)

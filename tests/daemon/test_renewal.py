@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from syncd.core.secrets import MASKED
+from syncd.core.redact import MASKED
 from syncd.daemon import renewal
 from tests.daemon.site import noise, running_receiver, until
 
@@ -226,9 +226,9 @@ async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
 
 async def test_nothing_is_interrupted_where_nothing_was_renewed(site):
     await site.start()
-    lanes = dict(site.daemon.rooms.scheduler.lanes)
+    workers = dict(site.daemon.rooms.scheduler.workers)
     assert await site.daemon.renewal.look() == []
-    assert site.daemon.rooms.scheduler.lanes == lanes
+    assert site.daemon.rooms.scheduler.workers == workers
 
 
 async def test_an_upload_goes_on_where_it_was(site):

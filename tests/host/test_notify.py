@@ -31,9 +31,9 @@ def test_the_manager_is_told(manager):
 def test_reloading_carries_the_time(manager):
     before = time.monotonic_ns() // 1000
     notify.reloading()
-    first, stamp = manager.recv(1000).decode().splitlines()
+    first, fingerprint = manager.recv(1000).decode().splitlines()
     assert first == "RELOADING=1"
-    assert before <= int(stamp.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+    assert before <= int(fingerprint.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "/no/such/socket", "@nobody", "/" + "long" * 100, "@nul\udcff"])

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 import syncd
-from syncd.core.model import Stamp
+from syncd.core.model import Fingerprint
 from syncd.host import leases, openat, removal
 from syncd.host.leases import Writer
 from syncd.host.removal import Altered, Kept, Proven, Target
@@ -33,14 +33,14 @@ class Sha256:
         return self._hash.digest() == self._wanted
 
 
-def stamp_of(path):
+def fingerprint_of(path):
     found = os.stat(path, follow_symlinks=False)
-    return Stamp(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
+    return Fingerprint(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
 
 
 def proven(path, data=None, *, quiet=False):
     content = path.read_bytes() if data is None else data
-    return Proven(stamp=stamp_of(path), digests=[Sha256(content)], quiet=quiet)
+    return Proven(fingerprint=fingerprint_of(path), digests=[Sha256(content)], quiet=quiet)
 
 
 def remove(folder, name, about=None, *, target=None, stop=None):
@@ -161,7 +161,7 @@ def test_a_file_that_changed_is_kept(folder, tmp_path, move):
     path.write_bytes(b"content")
     about = proven(path)
     path.write_bytes(b"changed")
-    os.utime(path, ns=(0, about.stamp.mtime_ns + 1))
+    os.utime(path, ns=(0, about.fingerprint.mtime_ns + 1))
     target = made(tmp_path / "sent") if move else None
     with pytest.raises(Kept, match="changed since"):
         remove(folder, "a.jpg", about, target=target)
@@ -471,7 +471,7 @@ OWN_FILES = {
     "receiver/finished.py",
     "receiver/storage.py",
     "receiver/upload.py",
-    "store/opening.py",
+    "store/startup.py",
 }
 """Modules that remove or rename files, none of them a user's: state, logs, sockets, parts that are hidden until they
 are whole, what the receiver stores, and the functions that do it."""

@@ -206,7 +206,7 @@ class Disk:
         self._world.moment(kind)
         if self._life.loop.doomed:
             self._life.killed = True
-            self._life.loop.heed()
+            self._life.loop.check()
 
     # Places.
 

@@ -15,9 +15,9 @@ import win32con
 import win32file
 
 from syncd.core.errors import FileUnreadable
-from syncd.engine.source import FileSource, stamp_of
 from syncd.host import openat, removal, windows_files
 from syncd.host.removal import Proven, Target
+from syncd.upload.source import FileSource, fingerprint_of
 from tests.e2e.processes import until
 
 
@@ -46,7 +46,7 @@ def remove(path, move=None):
     if move:
         target = Target(str(move))
         target.make()
-    proven = Proven(stamp=stamp_of(os.lstat(path)), digests=[AnyBytes()], quiet=False)
+    proven = Proven(fingerprint=fingerprint_of(os.lstat(path)), digests=[AnyBytes()], quiet=False)
     hidden = removal.hidden_name()
     removal.remove(str(path.parent), path.name, proven, hidden, target=target, stop=threading.Event())
 
@@ -65,7 +65,7 @@ async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, mon
     def refuse(*_):
         raise windows_files.pywintypes.error(33, "ReadFile", "The process cannot access the file")
 
-    source = await FileSource.open(str(file.parent), "a.jpg", stamp_of(os.lstat(file)), block_size=1024)
+    source = await FileSource.open(str(file.parent), "a.jpg", fingerprint_of(os.lstat(file)), block_size=1024)
     try:
         monkeypatch.setattr(windows_files.win32file, "ReadFile", refuse)
         with pytest.raises(FileUnreadable, match="another program keeps the file for itself: it is tried again"):

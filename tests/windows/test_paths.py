@@ -19,7 +19,7 @@ from syncd.config.errors import ConfigError
 from syncd.config.load import load
 from syncd.config.model import Folder
 from syncd.control.steering import Invalid
-from syncd.core.model import Stamp
+from syncd.core.model import Fingerprint
 from syncd.daemon.drop import land, sweep
 from syncd.daemon.files import _checked
 from syncd.daemon.folders import _vanished
@@ -283,4 +283,4 @@ def test_a_file_that_stays_in_use_for_its_whole_life_has_one_stamp(tmp_path):
     seen = tree(tmp_path).look("a.jpg")
     with open(windows_files.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:
         found = os.fstat(file.fileno())
-    assert seen.stamp == Stamp(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
+    assert seen.fingerprint == Fingerprint(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)

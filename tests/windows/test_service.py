@@ -116,7 +116,7 @@ def handle():
     win32service.CloseServiceHandle(manager)
 
 
-class Seen:
+class FoundFile:
     """The states of a service on the way from one that is pending to the next."""
 
     def __init__(self, handle, pending):
@@ -241,7 +241,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
     inbox = configure(receiver)
     (inbox / "large.jpg").write_bytes(bytes(range(256)) * 40_000)
     win32service.StartService(handle, None)
-    starting = Seen(handle, win32service.SERVICE_START_PENDING)
+    starting = FoundFile(handle, win32service.SERVICE_START_PENDING)
     assert asked().status()["state"] == "running"
     assert starting.last["CurrentState"] == win32service.SERVICE_RUNNING
     assert starting.checkpoints == sorted(starting.checkpoints)
@@ -254,7 +254,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
 
     until(lambda: "job.uploading" in logged(), logged)
     win32service.ControlService(handle, win32service.SERVICE_CONTROL_STOP)
-    stopping = Seen(handle, win32service.SERVICE_STOP_PENDING)
+    stopping = FoundFile(handle, win32service.SERVICE_STOP_PENDING)
     assert stopping.hints == {1000 * service_dispatch.STOPPING}
     assert stopping.last["CurrentState"] == win32service.SERVICE_STOPPED
     assert stopping.last["Win32ExitCode"] == 0
@@ -265,8 +265,8 @@ def test_one_that_is_shut_down_by_a_person_has_not_failed(handle):
     configure()
     windows_manager.start()
     asked().shutdown()
-    assert Seen(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
-    assert Seen(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
+    assert FoundFile(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
+    assert FoundFile(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
     until(lambda: str(windows_manager.show()) == "stopped", windows_manager.show)
 
 
