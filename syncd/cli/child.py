@@ -10,7 +10,7 @@ from typing import Any
 from syncd.cli.serve import TOKEN
 
 if sys.platform == "win32":
-    from syncd.windows_job import Job
+    from syncd.platform.windows.job_object import Job
 
     _APART: dict[str, Any] = {"creationflags": subprocess.CREATE_NO_WINDOW}
 

@@ -22,7 +22,7 @@ from syncd.control.client import RESTART, ControlClient, Denied, HungUp, NoAnswe
 from syncd.control.steering import Job, JobQuery, LogQuery
 from syncd.control.targets import Target
 from syncd.core.states import State
-from syncd.host.lock import holder
+from syncd.platform.lock import holder
 
 PAGE = 1000
 """Jobs asked for at once."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from syncd.cli.faults import Exit, Fault
 from syncd.config.paths import runtime_dir, state_dir
-from syncd.host.private import create
+from syncd.platform.private import create
 
 NAME = "open.html"
 """The file; the next call writes it anew, its ticket is used up long before."""

@@ -26,7 +26,7 @@ from syncd.cli.stage import Stage, set_up
 from syncd.control.client import ControlError, Refused
 from syncd.control.steering import Job, JobQuery, Status
 from syncd.core.states import State
-from syncd.host import signals
+from syncd.platform import signals
 
 LOOK = 0.2
 """Seconds between two looks."""

@@ -13,9 +13,9 @@ from syncd.config import paths
 from syncd.config.load import ConfigError, Loaded, find, load
 from syncd.core.bandwidth import limit_at
 from syncd.daemon.rooms import timetable
-from syncd.host import user
-from syncd.host.sandbox import Sandbox, sandbox_of
-from syncd.host.service import USER
+from syncd.platform import user
+from syncd.platform.systemd.install import USER
+from syncd.platform.systemd.sandbox import Sandbox, sandbox_of
 
 
 async def check_all(config: str | None) -> AsyncGenerator[Finding]:

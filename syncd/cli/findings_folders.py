@@ -9,8 +9,8 @@ from syncd.cli import words
 from syncd.cli.finding import Finding
 from syncd.config.model import Config, Folder
 from syncd.core.text import printable
-from syncd.host import user, watchers
-from syncd.host.sandbox import Sandbox
+from syncd.platform import user, watch_marks
+from syncd.platform.systemd.sandbox import Sandbox
 
 LIMITS = Path("/proc/sys/fs/inotify")
 
@@ -138,7 +138,7 @@ def _check_watchers(config: Config, folder: Folder) -> Iterator[Finding]:
     except OSError:
         return
     state = os.stat(config.state_dir) if os.path.exists(config.state_dir) else None
-    for pid in watchers.others(directory, state):
+    for pid in watch_marks.others(directory, state):
         what = f"the daemon with pid {pid}, of another configuration, watches it too"
         advice = "let one daemon watch it, and name all remotes there"
         if folder.after_upload.action != "keep":

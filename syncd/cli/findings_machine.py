@@ -16,8 +16,8 @@ from syncd.config.remotes import Remote
 from syncd.control.client import ControlClient, ControlError, NotRunning
 from syncd.control.steering import RemoteStatus
 from syncd.dashboard.door import bind, netloc
-from syncd.host import user
-from syncd.host.sandbox import Sandbox
+from syncd.platform import user
+from syncd.platform.systemd.sandbox import Sandbox
 
 ENOUGH_SPACE = 64 * 1024 * 1024
 """Free bytes below which the state folder is worth a warning."""

@@ -14,7 +14,7 @@ from syncd.cli import words
 from syncd.cli.finding import Finding, Level
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.core.errors import Failure, Permanent, Unauthorized
-from syncd.host.sandbox import Sandbox
+from syncd.platform.systemd.sandbox import Sandbox
 from syncd.remotes.base import Remote
 from syncd.remotes.factory import make_remote
 from syncd.remotes.http import Http

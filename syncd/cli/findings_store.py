@@ -8,7 +8,7 @@ from syncd.cli.finding import Finding
 from syncd.config import destinations
 from syncd.config.model import Config
 from syncd.config.remotes import AnyRemote
-from syncd.host import user
+from syncd.platform import user
 from syncd.store import migrations
 from syncd.store.copies import Ledger
 from syncd.store.errors import StoreError

@@ -14,7 +14,7 @@ from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.errors import NoHomeError
 from syncd.config.units import parse_size
-from syncd.host import signals
+from syncd.platform import signals
 from syncd.receiver.errors import ReceiverBusy
 from syncd.receiver.hosts import is_loopback
 from syncd.receiver.serve import serve

@@ -11,9 +11,11 @@ from syncd.cli import words
 from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
-from syncd.host import service, units, user
-from syncd.host.service import CommandFailed, Manager, Step
-from syncd.host.units import Places
+from syncd.platform import user
+from syncd.platform.systemd import install as installation
+from syncd.platform.systemd import unit_files
+from syncd.platform.systemd.install import CommandFailed, Manager, Step
+from syncd.platform.systemd.unit_files import Places
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +61,7 @@ def install(*, system: bool | None, now: bool, dry_run: bool) -> None:
         raise Fault(f"there is no {places.config} yet: write it with syncd init", code=Exit.BAD_CONFIG)
     if packaged := places.packaged_unit():
         click.echo(f"{packaged}: comes with the package")
-    take(service.install(places, manager, program=units.own_program(), now=now), dry_run=dry_run)
+    take(installation.install(places, manager, program=unit_files.own_program(), now=now), dry_run=dry_run)
     if places.user and not user.lingers():
         click.echo("It runs while you are logged in. To have it always: loginctl enable-linger")
     if not now:
@@ -78,7 +80,7 @@ def uninstall(*, system: bool | None, purge: bool, dry_run: bool) -> None:
     if packaged := places.packaged_unit():
         verb = "purge" if purge else "remove"
         raise Fault(f"{packaged} comes with a package: apt {verb} syncd", code=Exit.FAILED)
-    take(service.uninstall(places, manager, purge=purge), dry_run=dry_run)
+    take(installation.uninstall(places, manager, purge=purge), dry_run=dry_run)
     if not purge:
         click.echo(f"kept: {', '.join(str(path) for path in places.kept if path.exists()) or 'nothing was there'}")
 
@@ -131,8 +133,10 @@ def _surroundings(system: bool | None, *, dry_run: bool) -> tuple[Places, Manage
         _check_systemd()
         if system and not user.is_root():
             raise Fault("the system's service is root's: say sudo, or --user for your own", code=Exit.DENIED)
-    places = units.for_system() if system else units.for_user(config=paths.user_config(), state=paths.state_dir())
-    return places, Manager(user=not system, run=service.run)
+    places = (
+        unit_files.for_system() if system else unit_files.for_user(config=paths.user_config(), state=paths.state_dir())
+    )
+    return places, Manager(user=not system, run=installation.run)
 
 
 def _check_systemd() -> None:

@@ -19,8 +19,8 @@ from syncd import logs
 from syncd.cli.faults import Exit, Fault, unforeseen
 from syncd.config import paths
 from syncd.daemon.endings import unless
-from syncd.host import windows_manager
 from syncd.logformat import words
+from syncd.platform.windows import scm
 
 if TYPE_CHECKING:
     from syncd.daemon.service import Daemon
@@ -42,7 +42,7 @@ def dispatch() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # a service has no console
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
-    servicemanager.Initialize(windows_manager.NAME, None)
+    servicemanager.Initialize(scm.NAME, None)
     servicemanager.PrepareToHostSingle(Service)
     try:
         servicemanager.StartServiceCtrlDispatcher()  # type: ignore[no-untyped-call]
@@ -56,7 +56,7 @@ def dispatch() -> None:
 class Service(win32serviceutil.ServiceFramework):
     """The daemon as the service manager starts and stops it; its methods are named by pywin32."""
 
-    _svc_name_ = windows_manager.NAME
+    _svc_name_ = scm.NAME
 
     def __init__(self, args: list[str]) -> None:
         super().__init__(args)
@@ -123,7 +123,7 @@ class Service(win32serviceutil.ServiceFramework):
         self.ReportServiceStatus(
             win32service.SERVICE_STOPPED,
             win32ExitCode=_ERROR_SERVICE_SPECIFIC_ERROR,
-            svcExitCode=windows_manager.OWN_CODE | fault.code,
+            svcExitCode=scm.OWN_CODE | fault.code,
         )
         os._exit(fault.code)
 

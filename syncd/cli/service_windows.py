@@ -9,8 +9,9 @@ from syncd.cli.faults import Exit, Fault
 from syncd.cli.options import examples
 from syncd.cli.service import take
 from syncd.config import paths
-from syncd.host import windows_manager, windows_service
-from syncd.host.service import CommandFailed
+from syncd.platform.systemd.install import CommandFailed
+from syncd.platform.windows import install as installation
+from syncd.platform.windows import scm
 
 assert sys.platform == "win32"
 
@@ -30,7 +31,7 @@ def command() -> None:
 def install(*, now: bool, dry_run: bool) -> None:
     """Put the service in place, and have it started with the machine."""
     _check(dry_run=dry_run)
-    take(windows_service.install(now=now), dry_run=dry_run)
+    take(installation.install(now=now), dry_run=dry_run)
     if not now:
         click.echo(f'Next: edit {paths.SYSTEM_CONFIG}, try it with syncd check -c "{paths.SYSTEM_CONFIG}", then')
         click.echo("  syncd service install --now")
@@ -42,7 +43,7 @@ def install(*, now: bool, dry_run: bool) -> None:
 def uninstall(*, purge: bool, dry_run: bool) -> None:
     """Stop the service and take it away. The state stays, so that a later install goes on where it was."""
     _check(dry_run=dry_run)
-    take(windows_service.uninstall(purge=purge), dry_run=dry_run)
+    take(installation.uninstall(purge=purge), dry_run=dry_run)
     folder = paths.SYSTEM_CONFIG.parent
     if not purge and folder.exists():
         click.echo(f"kept: {folder}")
@@ -52,10 +53,10 @@ def uninstall(*, purge: bool, dry_run: bool) -> None:
 def status() -> int:
     """Say whether the service is in place and running. Ends with 3 if it is not running."""
     try:
-        shown = windows_manager.show()
+        shown = scm.show()
     except CommandFailed as error:
         raise Fault(str(error), code=Exit.UNAVAILABLE) from None
-    click.echo(f"service {windows_manager.NAME}: {shown or 'is not installed'}")
+    click.echo(f"service {scm.NAME}: {shown or 'is not installed'}")
     return Exit.OK if shown and shown.state == "running" else Exit.NOT_RUNNING
 
 

@@ -16,7 +16,7 @@ from syncd.cli.child import Child, child
 from syncd.cli.faults import Exit, Fault
 from syncd.config.paths import control_socket
 from syncd.control.client import ControlClient, ControlError
-from syncd.host.lock import LOCK_NAME, AlreadyRunning, StateLock
+from syncd.platform.lock import LOCK_NAME, AlreadyRunning, StateLock
 
 MARKER = ".syncd-demo"
 """A folder that holds this file is ours to empty."""

@@ -13,8 +13,8 @@ from syncd.cli.faults import Exit, Fault
 from syncd.config import paths
 from syncd.config.load import Loaded
 from syncd.control.server import SocketInUse
-from syncd.host import user
-from syncd.host.lock import AlreadyRunning, StateLock
+from syncd.platform import user
+from syncd.platform.lock import AlreadyRunning, StateLock
 from syncd.store.errors import StoreError
 
 log = structlog.get_logger()

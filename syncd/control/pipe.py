@@ -16,7 +16,7 @@ import win32pipe
 
 from syncd.control.server import SocketInUse, make_connection, make_runner
 from syncd.control.steering import Steering
-from syncd.host import private
+from syncd.platform import private
 
 assert sys.platform == "win32"
 

@@ -21,8 +21,8 @@ from syncd.core.text import printable
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.daemon.kept_files import AGAIN, KeptFiles
 from syncd.daemon.rooms import Rooms
-from syncd.host import removal
-from syncd.host.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
+from syncd.platform import removal
+from syncd.platform.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
 from syncd.store.job_store import Change
 from syncd.store.records import UploadedFile
 

@@ -15,8 +15,8 @@ from syncd.config.model import Config
 from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.text import printable
-from syncd.host.spelling import spelled
 from syncd.places import inside
+from syncd.platform.case import spelled
 from syncd.remotes.base import Remote, Taker
 from syncd.remotes.factory import make_remote
 from syncd.store.copies import Copy, Ledger, Place

@@ -2,7 +2,7 @@
 
 A file may go only if its folder still selects it, and if every remote of the folder has confirmed its content: at its
 current address and account, with the proof that its kind of server allows for, and within the last hour. That its bytes
-are still those, and that no process has it open for writing, is for :mod:`syncd.host.removal` to find out.
+are still those, and that no process has it open for writing, is for :mod:`syncd.platform.removal` to find out.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from syncd.config.model import Folder
 from syncd.core.errors import Failure
 from syncd.core.model import Presence
 from syncd.daemon.rooms import Rooms
-from syncd.host.removal import Digest, Kept, Proven
+from syncd.platform.removal import Digest, Kept, Proven
 from syncd.remotes.base import Hasher
 from syncd.store.records import StoredContent, UploadedFile
 from syncd.upload.worker import RemoteWorker
@@ -34,7 +34,7 @@ class DeletionCheck:
         self._clock = clock
 
     async def check(self, folder: Folder, file: UploadedFile) -> None:
-        """Return if the file may go; :class:`~syncd.host.removal.Kept` says why not."""
+        """Return if the file may go; :class:`~syncd.platform.removal.Kept` says why not."""
         watch = self._rooms.folders.watches.get(folder.path)
         if watch is None or not watch.takes(file.path):
             raise Kept(LEFT_OUT)

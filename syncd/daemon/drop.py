@@ -18,8 +18,8 @@ from syncd.config.units import format_size
 from syncd.control.steering import Full, Invalid, NotFound, Refusal
 from syncd.core.filenames import numbered
 from syncd.core.text import printable
-from syncd.host import openat
-from syncd.host.plainly import extended, hold
+from syncd.platform import openat
+from syncd.platform.open_flags import extended, hold
 
 _PART = re.compile(r"\.syncd-drop-[0-9a-f]{16}\.part")
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))

@@ -11,15 +11,15 @@ from syncd.config.gitignore import directory
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.daemon.marks import Marks
-from syncd.host.plainly import below
-from syncd.host.spelling import spelled
 from syncd.places import inside
+from syncd.platform.case import spelled
+from syncd.platform.open_flags import below
 from syncd.store.job_store import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import keeps_numbers
+    from syncd.platform.windows.files import keeps_numbers
 
 
 class StoreSink:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from syncd.config.model import Folder
-from syncd.host import watchers
+from syncd.platform import watch_marks
 
 log = structlog.get_logger()
 
@@ -57,8 +57,8 @@ class Marks:
         if path in self._marks and self._marks[path].directory != number:
             self._drop(path)
         if path not in self._marks:
-            self._marks[path] = _Mark(directory=number, told=watchers.announce(directory, state))
-        pids = await asyncio.to_thread(watchers.others, directory, state)
+            self._marks[path] = _Mark(directory=number, told=watch_marks.announce(directory, state))
+        pids = await asyncio.to_thread(watch_marks.others, directory, state)
         self._warn(path, settings, pids)
 
     def _warn(self, path: str, settings: Folder, pids: list[int]) -> None:

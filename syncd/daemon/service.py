@@ -23,7 +23,8 @@ from syncd.daemon.renewal import Renewal
 from syncd.daemon.rooms import STOPPED, Rooms, open_rooms
 from syncd.daemon.serving import serving
 from syncd.dashboard.door import Door
-from syncd.host import notify, signals
+from syncd.platform import signals
+from syncd.platform.systemd import notify
 
 log = structlog.get_logger()
 T = TypeVar("T")

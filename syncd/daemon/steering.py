@@ -17,9 +17,9 @@ from syncd.daemon import cursors, metrics, settings, shapes
 from syncd.daemon.audit import audit
 from syncd.daemon.endings import unless
 from syncd.daemon.files import LocalFiles
-from syncd.host.plainly import below
-from syncd.host.spelling import spelled
 from syncd.places import inside
+from syncd.platform.case import spelled
+from syncd.platform.open_flags import below
 from syncd.store.job_store import JobRecord, Wanted
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from syncd.core.filenames import possible_on_windows
-from syncd.host import openat
-from syncd.host.plainly import extended
+from syncd.platform import openat
+from syncd.platform.open_flags import extended
 from syncd.remotes.base import Hasher
 
 READ = 1024 * 1024

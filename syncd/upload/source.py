@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content, Fingerprint
 from syncd.core.states import IN_USE
-from syncd.host.leases import Writer, writer
-from syncd.host.openat import open_inside
+from syncd.platform.openat import open_inside
+from syncd.platform.read_lease import Writer, writer
 from syncd.remotes.base import Hasher
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import read_at
+    from syncd.platform.windows.files import read_at
 else:
     from os import pread as read_at
 

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from syncd.host.plainly import usual
+from syncd.platform.open_flags import usual
 
 if sys.platform == "win32":
     import win32con

@@ -19,7 +19,7 @@ from syncd.core.model import FoundFile
 from syncd.core.settle import Hint
 from syncd.core.states import IN_USE
 from syncd.core.text import printable
-from syncd.host.plainly import usual
+from syncd.platform.open_flags import usual
 from syncd.watch.coverage import Coverage
 from syncd.watch.debounce import LIMIT, Intake
 from syncd.watch.events import Source

@@ -9,9 +9,9 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from syncd.core.model import FoundFile
-from syncd.host.birth import birth_ns
-from syncd.host.leases import Writer, writer
-from syncd.host.openat import open_inside
+from syncd.platform.birth_time import birth_ns
+from syncd.platform.openat import open_inside
+from syncd.platform.read_lease import Writer, writer
 from syncd.watch.scanner import Tree, fingerprint_of
 
 

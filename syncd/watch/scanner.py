@@ -17,15 +17,15 @@ from itertools import islice
 from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Fingerprint, FoundFile
-from syncd.host.birth import birth_ns
-from syncd.host.plainly import below, extended
-from syncd.host.spelling import spelled
 from syncd.places import inside
+from syncd.platform.birth_time import birth_ns
+from syncd.platform.case import spelled
+from syncd.platform.open_flags import below, extended
 from syncd.watch.coverage import Coverage
 from syncd.watch.patterns import Patterns
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import is_link
+    from syncd.platform.windows.files import is_link
 
 EMPTY = "empty"
 NOT_REGULAR = "not a regular file"
@@ -79,7 +79,7 @@ class Tree:
         return inside(os.path.normpath(extended(self.root)), os.path.normpath(extended(full)))
 
     def spelled(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
-        """As :func:`syncd.host.spelling.spelled`."""
+        """As :func:`syncd.platform.case.spelled`."""
         return spelled(self.root, path, known)
 
     def takes(self, path: str) -> bool:

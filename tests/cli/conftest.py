@@ -129,7 +129,7 @@ scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
 
 HOLDER = """
 import sys
-from syncd.host.lock import StateLock
+from syncd.platform.lock import StateLock
 with StateLock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -12,7 +12,7 @@ from syncd import __version__
 from syncd.cli import findings_folders, findings_server
 from syncd.config.load import load
 from syncd.core.errors import Permanent, Transient, Unauthorized
-from syncd.host.sandbox import Sandbox
+from syncd.platform.systemd.sandbox import Sandbox
 from syncd.remotes.factory import make_remote
 from tests.cli.conftest import listening
 from tests.control.fake import STATUS, FakeDaemon

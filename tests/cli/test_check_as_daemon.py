@@ -12,9 +12,9 @@ import pytest
 
 from syncd.cli import findings
 from syncd.config import paths
-from syncd.host import sandbox as unit
-from syncd.host import user
-from syncd.host.sandbox import Sandbox
+from syncd.platform import user
+from syncd.platform.systemd import sandbox as unit
+from syncd.platform.systemd.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as somebody else")
 

@@ -12,7 +12,7 @@ from syncd.config import destinations
 from syncd.config.load import load
 from syncd.core.model import Fingerprint, FoundFile, Proof, Stored
 from syncd.core.states import Outcome
-from syncd.host import watchers
+from syncd.platform import watch_marks
 from syncd.store.job_store import JobStore
 
 
@@ -85,9 +85,9 @@ def test_a_folder_that_another_daemon_watches(warned, written, tmp_path, after):
     path = written(folder=f"after_upload: {after},")
     where = f"watch of {tmp_path / 'inbox'}"
     (tmp_path / "state").mkdir()
-    with watchers.announce(os.stat(tmp_path / "inbox"), os.stat(tmp_path / "state")):
+    with watch_marks.announce(os.stat(tmp_path / "inbox"), os.stat(tmp_path / "state")):
         assert where not in warned(path)  # its own daemon
-    with watchers.announce(os.stat(tmp_path / "inbox"), os.stat(tmp_path)):
+    with watch_marks.announce(os.stat(tmp_path / "inbox"), os.stat(tmp_path)):
         finding = warned(path)[where]
     assert f"pid {os.getpid()}" in finding["what"]
     assert ("keep" in finding["advice"]) is (after == "delete")

@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from syncd.host.lock import StateLock
+from syncd.platform.lock import StateLock
 from tests.copies.site import noise
 from tests.e2e.processes import Daemon, Receiver, until
 

@@ -13,7 +13,7 @@ from syncd import logs
 from syncd.core.model import Confirmation, Presence, Proof
 from syncd.daemon import after_upload, deletion_check, kept_files
 from syncd.daemon.after_upload import AfterUpload
-from syncd.host import removal
+from syncd.platform import removal
 from syncd.remotes.image.client import ImageRemote
 from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store.schema import contents

@@ -12,7 +12,7 @@ import pytest
 from syncd.control.targets import encode
 from syncd.daemon import drop
 from syncd.daemon.drop import Landing, land
-from syncd.host import openat
+from syncd.platform import openat
 from tests.daemon.site import noise, until
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.control.steering import NotFound
 from syncd.daemon.once import once
-from syncd.host.leases import Writer
+from syncd.platform.read_lease import Writer
 from tests.daemon.site import noise, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux' own")

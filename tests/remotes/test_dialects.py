@@ -24,7 +24,7 @@ from syncd.core.retry import Policy
 from syncd.remotes import chunk_limit, http
 from syncd.remotes.base import Remote
 from syncd.upload.endpoint import Endpoint
-from syncd.upload.limiter import Gate
+from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.upload import Upload
 from tests.remotes.dialects import DIALECTS, Documented
 from tests.remotes.helpers import Memory, content_of, serving
@@ -87,9 +87,10 @@ class Bench:
     async def upload(self, data: bytes, limit: ConcurrencyLimit | None = None) -> Stored:
         """Run the engine's upload of one file."""
         clock = itertools.count(step=10.0).__next__
-        line = Endpoint(self.remote, Gate(limit or FixedLimit(3)), Breaker(Policy(), lambda: 0.0), clock=clock)
+        breaker = Breaker(Policy(), lambda: 0.0)
+        endpoint = Endpoint(self.remote, ConcurrencyLimiter(limit or FixedLimit(3)), breaker, clock=clock)
         job: Any = SimpleNamespace(id=1, remote_id=1, attempts=0)
-        running = Upload(job, line=line, store=self.store, stopping=lambda: False)  # type: ignore[arg-type]
+        running = Upload(job, endpoint=endpoint, store=self.store, stopping=lambda: False)  # type: ignore[arg-type]
         stored = (await running.run(File(data), self.content(data))).stored  # type: ignore[arg-type]
         self.store.kept.clear()
         return stored

@@ -13,9 +13,9 @@ from syncd.core.model import Proof
 from syncd.daemon import deletion_check
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.deletion_check import DeletionCheck
-from syncd.host import move_target, openat, removal
-from syncd.host.leases import Writer
-from syncd.host.removal import _Entry
+from syncd.platform import move_target, openat, removal
+from syncd.platform.read_lease import Writer
+from syncd.platform.removal import _Entry
 from syncd.remotes.image.client import ImageRemote
 from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store import files as store_intake
@@ -29,7 +29,7 @@ from tests.simulation.breakage import Breakage, instead
 
 Broken = Callable[[], AbstractContextManager[object]]
 _REMOVAL, _DAEMON, _INTAKE = (
-    "tests/host/test_removal.py",
+    "tests/platform/test_removal.py",
     "tests/daemon/test_after_upload.py",
     "tests/store/test_intake.py",
 )

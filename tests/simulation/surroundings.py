@@ -25,8 +25,8 @@ from syncd.daemon import folders as folders_module
 from syncd.daemon import rooms as rooms_module
 from syncd.daemon import service as service_module
 from syncd.daemon.service import Daemon
-from syncd.host import leases, openat
-from syncd.host import removal as removal_module
+from syncd.platform import openat, read_lease
+from syncd.platform import removal as removal_module
 from syncd.remotes.multipart import client as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
@@ -85,7 +85,7 @@ class WorkerContext:
             (after_upload_module, {"time": clocks}),
             (removal_module, {"secrets": SimpleNamespace(token_hex=lambda size: life.rng.randbytes(size).hex())}),
             (openat, {"rename_exclusively": self._disk.rename_exclusively}),
-            *([] if world.plan.habits.leases else [(leases, {"_file_system": lambda _: NFS})]),
+            *([] if world.plan.habits.leases else [(read_lease, {"_file_system": lambda _: NFS})]),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
             (reader_module, {"engine": self._engine}),

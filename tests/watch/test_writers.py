@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.core.model import FoundFile
-from syncd.host.leases import Writer
+from syncd.platform.read_lease import Writer
 from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from syncd.watch.inspection import Unfinished, inspect

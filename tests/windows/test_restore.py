@@ -16,7 +16,7 @@ if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
 from syncd.daemon.restore import labels
-from syncd.host.plainly import extended
+from syncd.platform.open_flags import extended
 from tests.windows.site import Site, running
 
 DEEP = "/".join(letter * 60 for letter in "abcde") + "/deep.jpg"

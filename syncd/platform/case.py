@@ -3,8 +3,8 @@
 import sys
 
 if sys.platform == "win32":
-    from syncd.host.plainly import below
-    from syncd.host.windows_files import name_on_disk
+    from syncd.platform.open_flags import below
+    from syncd.platform.windows.files import name_on_disk
 
     def spelled(folder: str, path: str, known: dict[str, str | None] | None = None) -> str | None:
         """Return how the disk spells ``path``, which is below ``folder``; None if nothing is there. Blocks.

@@ -1,4 +1,4 @@
-"""Puts the Windows service in place and takes it away, in the steps of :mod:`syncd.host.service`.
+"""Puts the Windows service in place and takes it away, in the steps of :mod:`syncd.platform.systemd.install`.
 
 All that is the service's own is in one folder, open to its account, administrators and the system.
 """
@@ -21,8 +21,8 @@ import win32file
 import win32security
 
 from syncd.config import paths
-from syncd.host import windows_manager as manager
-from syncd.host.service import CommandFailed, Step
+from syncd.platform.systemd.install import CommandFailed, Step
+from syncd.platform.windows import scm as manager
 
 assert sys.platform == "win32"
 

@@ -19,7 +19,7 @@ import win32con
 import win32file
 
 from syncd.core.filenames import possible_on_windows
-from syncd.host.plainly import below, extended
+from syncd.platform.open_flags import below, extended
 
 assert sys.platform == "win32"
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from syncd.host.plainly import PLAINLY
+from syncd.platform.open_flags import PLAINLY
 
 if sys.platform == "win32":
     import msvcrt

@@ -91,5 +91,5 @@ def for_user(*, config: Path, state: Path, root: Path = Path("/")) -> Places:
 
 
 def _source() -> Traversable:
-    packed = files("syncd.host").joinpath("units")
-    return packed if packed.is_dir() else Path(__file__).parents[2] / "packaging" / "systemd"
+    packed = files("syncd.platform.systemd").joinpath("units")
+    return packed if packed.is_dir() else Path(__file__).parents[3] / "packaging" / "systemd"

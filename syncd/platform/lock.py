@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from syncd.host.plainly import PLAINLY, hold, is_held
+from syncd.platform.open_flags import PLAINLY, hold, is_held
 
 LOCK_NAME = "lock"
 PATIENCE = 0.2

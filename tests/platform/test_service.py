@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.host import service, units
-from syncd.host.service import CommandFailed, Manager
+from syncd.platform.systemd import install as installation
+from syncd.platform.systemd import unit_files
+from syncd.platform.systemd.install import CommandFailed, Manager
 
 
 class Machine:
@@ -51,7 +52,7 @@ def machine() -> Machine:
 
 @pytest.fixture
 def _has_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.user, "exists", lambda _name: True)
+    monkeypatch.setattr(installation.user, "exists", lambda _name: True)
 
 
 def manager(machine: Machine) -> Manager:
@@ -61,7 +62,7 @@ def manager(machine: Machine) -> Manager:
 def install(root: Path, machine: Machine, *, now: bool = True) -> list[str]:
     (root / "var/spool/syncd").mkdir(parents=True, exist_ok=True)  # what tmpfiles would make
     (root / "etc/syncd").mkdir(parents=True, exist_ok=True)
-    steps = service.install(units.for_system(root), manager(machine), program="/opt/s", now=now, root=root)
+    steps = installation.install(unit_files.for_system(root), manager(machine), program="/opt/s", now=now, root=root)
     return take(steps)
 
 
@@ -98,9 +99,11 @@ def test_a_unit_that_is_another_is_written_and_a_configuration_never(tmp_path: P
 def test_user_and_folders_are_made_by_the_tools_for_that(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.user, "exists", lambda _name: False)
+    monkeypatch.setattr(installation.user, "exists", lambda _name: False)
     (tmp_path / "etc/syncd").mkdir(parents=True)
-    steps = service.install(units.for_system(tmp_path), manager(machine), program="/opt/s", now=False, root=tmp_path)
+    steps = installation.install(
+        unit_files.for_system(tmp_path), manager(machine), program="/opt/s", now=False, root=tmp_path
+    )
     take(steps)
     assert machine.told[:2] == [
         f"systemd-sysusers {tmp_path}/etc/sysusers.d/syncd.conf",
@@ -124,14 +127,14 @@ def test_taking_it_away_keeps_what_it_knows_until_a_purge(tmp_path: Path, machin
     kept = [tmp_path / "var/lib/syncd", tmp_path / "var/lib/syncd-photos", tmp_path / "var/log/syncd"]
     for folder in kept:
         folder.mkdir(parents=True)
-    places = units.for_system(tmp_path)
-    take(service.uninstall(places, manager(machine), purge=False, root=tmp_path))
+    places = unit_files.for_system(tmp_path)
+    take(installation.uninstall(places, manager(machine), purge=False, root=tmp_path))
     assert (machine.enabled, machine.active) == (set(), set())
     assert not any(path.exists() for path in places.files)
     assert all(folder.is_dir() for folder in [*kept, tmp_path / "etc/syncd"])
-    assert take(service.uninstall(places, manager(machine), purge=False, root=tmp_path)) == []
+    assert take(installation.uninstall(places, manager(machine), purge=False, root=tmp_path)) == []
     (tmp_path / "var/spool/syncd/cat.jpg").write_bytes(b"dropped")
-    take(service.uninstall(units.for_system(tmp_path), manager(machine), purge=True, root=tmp_path))
+    take(installation.uninstall(unit_files.for_system(tmp_path), manager(machine), purge=True, root=tmp_path))
     assert not any(folder.exists() for folder in [*kept, tmp_path / "etc/syncd"])
     assert (tmp_path / "var/spool/syncd/cat.jpg").exists()
     assert machine.told[-1] == "userdel syncd"
@@ -139,8 +142,8 @@ def test_taking_it_away_keeps_what_it_knows_until_a_purge(tmp_path: Path, machin
 
 def test_what_a_tool_says_of_its_failure_is_told_on_one_line(tmp_path: Path, machine: Machine) -> None:
     machine.fails = "enable"
-    places = units.for_user(config=tmp_path / "config/syncd/config.yaml", state=tmp_path / "state", root=tmp_path)
-    steps = service.install(places, Manager(user=True, run=machine.run), program="/opt/s", now=True)
+    places = unit_files.for_user(config=tmp_path / "config/syncd/config.yaml", state=tmp_path / "state", root=tmp_path)
+    steps = installation.install(places, Manager(user=True, run=machine.run), program="/opt/s", now=True)
     with pytest.raises(CommandFailed, match=r"systemctl --user enable .*: Failed to do it: for a reason$"):
         take(steps)
     assert (tmp_path / "config/systemd/user/syncd.service").exists()
@@ -149,4 +152,4 @@ def test_what_a_tool_says_of_its_failure_is_told_on_one_line(tmp_path: Path, mac
 @pytest.mark.e2e
 def test_a_tool_that_is_not_there_has_failed() -> None:
     with pytest.raises(CommandFailed, match="no-such-tool: is not on this machine"):
-        Manager(user=False, run=service.run).call("no-such-tool")
+        Manager(user=False, run=installation.run).call("no-such-tool")

@@ -17,7 +17,7 @@ import win32con
 import win32event
 import win32service
 
-from syncd.host.service import CommandFailed
+from syncd.platform.systemd.install import CommandFailed
 
 assert sys.platform == "win32"
 

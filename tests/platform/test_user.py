@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncd.host import user
+from syncd.platform import user
 
 pytestmark = pytest.mark.unix
 

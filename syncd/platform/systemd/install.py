@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from syncd.host import units, user
-from syncd.host.units import Places
+from syncd.platform import user
+from syncd.platform.systemd import unit_files
+from syncd.platform.systemd.unit_files import Places
 
 if sys.platform != "win32":
     import grp
@@ -81,7 +82,7 @@ def install(places: Places, manager: Manager, *, program: str, now: bool, root: 
     """Put the service in place, have it started with the machine or the session, and ``now`` if so wished."""
     if not places.packaged_unit():
         for path, name in places.files.items():
-            yield _written(path, units.unit(name, program))
+            yield _written(path, unit_files.unit(name, program))
         if not places.user:
             yield from _surroundings(places, manager, root)
     yield Step(
@@ -191,4 +192,4 @@ def _write_config(path: Path) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "w", encoding="utf-8") as file:
         with suppress(KeyError):
             os.fchown(file.fileno(), 0, grp.getgrnam(USER).gr_gid)
-        file.write(units.text("config.yaml"))
+        file.write(unit_files.text("config.yaml"))

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from syncd.host import leases
-from syncd.host.leases import ReadLease, Writer, writer
+from syncd.platform import read_lease
+from syncd.platform.read_lease import ReadLease, Writer, writer
 
 if sys.platform != "linux":
     pytest.skip("leases are Linux' own", allow_module_level=True)
@@ -74,7 +74,7 @@ def test_a_writer_that_comes_is_noticed_and_ends_nobody(path):
     """In a process that has not said what is to become of any signal."""
     script = f"""
 import os
-from syncd.host.leases import ReadLease
+from syncd.platform.read_lease import ReadLease
 descriptor = os.open({str(path)!r}, os.O_RDONLY)
 with ReadLease(descriptor) as lease:
     print(lease.granted.value, lease.broken())
@@ -108,14 +108,14 @@ def test_signals_are_left_as_they_were(descriptor):
 
 @pytest.mark.parametrize("kind", [0x6969, 0xFF534D42, None])
 def test_a_network_file_system_can_not_tell(descriptor, path, monkeypatch, kind):
-    monkeypatch.setattr(leases, "_file_system", lambda _: kind)
+    monkeypatch.setattr(read_lease, "_file_system", lambda _: kind)
     assert writer(descriptor) is Writer.UNKNOWN
     with path.open("r+b"):
         assert writer(descriptor) is Writer.UNKNOWN
 
 
 def test_behind_fuse_only_a_writer_of_this_machine_is_seen(descriptor, path, monkeypatch):
-    monkeypatch.setattr(leases, "_file_system", lambda _: leases._FUSE)
+    monkeypatch.setattr(read_lease, "_file_system", lambda _: read_lease._FUSE)
     assert writer(descriptor) is Writer.UNKNOWN
     os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
     with path.open("r+b"):
@@ -124,16 +124,15 @@ def test_behind_fuse_only_a_writer_of_this_machine_is_seen(descriptor, path, mon
 
 def test_the_kind_of_a_file_system_is_told(descriptor):
     with open("/proc/self/status", "rb") as file:
-        assert leases._file_system(file.fileno()) == 0x9FA0
+        assert read_lease._file_system(file.fileno()) == 0x9FA0
     assert writer(descriptor) is Writer.NONE
 
 
 @pytest.mark.e2e
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_file_of_another_owner_can_not_be_told_without_the_capability(path):
-    script = (
-        f"import os; from syncd.host.leases import writer; print(writer(os.open({str(path)!r}, os.O_RDONLY)).value)"
-    )
+    opened = f"os.open({str(path)!r}, os.O_RDONLY)"
+    script = f"import os; from syncd.platform.read_lease import writer; print(writer({opened}).value)"
     path.chmod(0o644)
     for above in (path.parent, path.parent.parent):
         above.chmod(0o755)

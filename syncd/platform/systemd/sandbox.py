@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from syncd.host.service import Manager, run
+from syncd.platform.systemd.install import Manager, run
 
 PACKAGED = {
     "ProtectHome": "yes",

@@ -9,12 +9,12 @@ import threading
 
 import pytest
 
-from syncd.host.lock import AlreadyRunning, StateLock
-from syncd.host.lock import holder as holder_of
+from syncd.platform.lock import AlreadyRunning, StateLock
+from syncd.platform.lock import holder as holder_of
 
 HOLDER = """
 import sys, time
-from syncd.host.lock import StateLock
+from syncd.platform.lock import StateLock
 with StateLock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -14,9 +14,9 @@ import pytest
 
 import syncd
 from syncd.core.model import Fingerprint
-from syncd.host import leases, openat, removal
-from syncd.host.leases import Writer
-from syncd.host.removal import Altered, Kept, Proven, Target
+from syncd.platform import openat, read_lease, removal
+from syncd.platform.read_lease import Writer
+from syncd.platform.removal import Altered, Kept, Proven, Target
 
 HIDDEN = ".syncd-removing-0123456789abcdef.part"
 
@@ -231,7 +231,7 @@ def test_a_writer_who_comes_meanwhile_gets_the_file(folder, monkeypatch):
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_where_no_lease_can_be_had_quiet_has_to_do(folder, monkeypatch, quiet):
-    monkeypatch.setattr(leases, "_take", lambda _: Writer.UNKNOWN)
+    monkeypatch.setattr(read_lease, "_take", lambda _: Writer.UNKNOWN)
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     if quiet:
@@ -318,7 +318,7 @@ def test_a_file_that_changes_while_it_is_copied_is_kept(folder, tmp_path, monkey
     """To another file system a move is a copy, which takes its time. No lease keeps this writer out."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
-    monkeypatch.setattr(leases, "_take", lambda _: Writer.UNKNOWN)
+    monkeypatch.setattr(read_lease, "_take", lambda _: Writer.UNKNOWN)
     monkeypatch.setattr(openat, "rename_exclusively", across)
     real = removal._Entry._copy_status
 
@@ -463,8 +463,8 @@ OWN_FILES = {
     "daemon/drop.py",
     "daemon/tree.py",
     "dashboard/keys.py",
-    "host/openat.py",
-    "host/windows_files.py",
+    "platform/openat.py",
+    "platform/windows/files.py",
     "logfile.py",
     "preview/cache.py",
     "receiver/building.py",
@@ -482,4 +482,4 @@ def test_no_other_module_deletes_or_moves_files():
     """One that is new on this list has to be looked at."""
     root = pathlib.Path(syncd.__file__).parent
     found = {str(path.relative_to(root)) for path in root.rglob("*.py") if REMOVES.search(path.read_text("utf-8"))}
-    assert found - OWN_FILES == {"host/removal.py"}
+    assert found - OWN_FILES == {"platform/removal.py"}

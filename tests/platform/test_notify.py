@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from syncd.host import notify
+from syncd.platform.systemd import notify
 
 
 @pytest.fixture(params=["path", "abstract"])

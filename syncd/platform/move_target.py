@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from syncd.host import openat
+from syncd.platform import openat
 
 
 class Kept(Exception):  # noqa: N818 - nothing failed

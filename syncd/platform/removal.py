@@ -20,9 +20,9 @@ from itertools import count
 from typing import Protocol
 
 from syncd.core.model import Fingerprint
-from syncd.host import openat
-from syncd.host.leases import ReadLease, Writer
-from syncd.host.move_target import Kept, Target
+from syncd.platform import openat
+from syncd.platform.move_target import Kept, Target
+from syncd.platform.read_lease import ReadLease, Writer
 
 __all__ = ["Altered", "Digest", "Kept", "Proven", "Target", "hidden_name", "put_back", "recover", "remove"]
 

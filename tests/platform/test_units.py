@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config.document import read
-from syncd.host import units
+from syncd.platform.systemd import unit_files
 
 SOURCE = Path(__file__).parents[2] / "packaging" / "systemd"
 
@@ -17,7 +17,7 @@ needs_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="
 
 
 def settings(name: str) -> list[str]:
-    return [line for line in units.text(name).splitlines() if line and not line.startswith("#")]
+    return [line for line in unit_files.text(name).splitlines() if line and not line.startswith("#")]
 
 
 @pytest.mark.e2e
@@ -33,7 +33,7 @@ def test_the_sandbox_is_tight(name: str) -> None:
 @needs_analyze
 @pytest.mark.parametrize("name", ["syncd.service", "syncd@.service"])
 def test_this_systemd_knows_every_setting(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(units.unit(name, "/bin/true").replace("Documentation=", "#"))
+    (tmp_path / name).write_text(unit_files.unit(name, "/bin/true").replace("Documentation=", "#"))
     path = tmp_path / name.replace("@.", "@photos.")
     ended = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
     assert "Unknown" not in ended.stderr
@@ -44,10 +44,12 @@ def test_this_systemd_knows_every_setting(name: str, tmp_path: Path) -> None:
 @needs_analyze
 def test_this_systemd_knows_every_example_of_a_drop_in(tmp_path: Path) -> None:
     """Except those of a later systemd, which says so in the comment above them."""
-    (tmp_path / "syncd.service").write_text(units.unit("syncd.service", "/bin/true").replace("Documentation=", "#"))
+    (tmp_path / "syncd.service").write_text(
+        unit_files.unit("syncd.service", "/bin/true").replace("Documentation=", "#")
+    )
     drop_in = tmp_path / "syncd.service.d" / "local.conf"
     drop_in.parent.mkdir()
-    example = units.text("local.conf.example")
+    example = unit_files.text("local.conf.example")
     drop_in.write_text(re.sub(r"(?m)^#(?=[A-Z][A-Za-z]+=)", "", example))
     assert len(settings("local.conf.example")) == 2  # the sections: all else is for people to choose
     path = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
@@ -78,7 +80,7 @@ def test_a_users_unit_has_what_the_systems_has_beside_the_sandbox() -> None:
 
 
 def test_the_program_is_put_in_its_place() -> None:
-    lines = [line for line in units.unit("syncd.service", "/opt/it/bin/syncd").splitlines() if "/bin/" in line]
+    lines = [line for line in unit_files.unit("syncd.service", "/opt/it/bin/syncd").splitlines() if "/bin/" in line]
     assert lines == [
         "ExecStart=/opt/it/bin/syncd run -c /etc/syncd/config.yaml",
         "ExecReload=/opt/it/bin/syncd ctl -c /etc/syncd/config.yaml reload",
@@ -94,13 +96,13 @@ def test_the_program_is_put_in_its_place() -> None:
     ],
 )
 def test_a_path_is_one_word(path: str, word: str) -> None:
-    assert units.quoted(path) == word
+    assert unit_files.quoted(path) == word
 
 
 def test_the_first_configuration_watches_the_folder_that_is_made_and_opens_the_socket_to_the_group(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "config.yaml").write_text(units.text("config.yaml"))
+    (tmp_path / "config.yaml").write_text(unit_files.text("config.yaml"))
     document = read(tmp_path / "config.yaml")
     assert document.data["control"] == {"group": "syncd"}
     made = {line.split()[1] for line in settings("tmpfiles.conf")}

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import (
+    from syncd.platform.windows.files import (
         create,
         enter,
         hold,
@@ -45,7 +45,7 @@ else:
     import stat
     from contextlib import ExitStack, suppress
 
-    from syncd.host.plainly import PLAINLY
+    from syncd.platform.open_flags import PLAINLY
 
     _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     _NOREPLACE = 1  # linux/fs.h

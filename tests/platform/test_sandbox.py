@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from syncd.host import sandbox, units
-from syncd.host.sandbox import PACKAGED, Sandbox
-from syncd.host.service import subprocess
+from syncd.platform.systemd import sandbox, unit_files
+from syncd.platform.systemd.install import subprocess
+from syncd.platform.systemd.sandbox import PACKAGED, Sandbox
 
 PHOTOS = Path("/etc/syncd/photos.yaml")
 
 
 def test_what_is_packaged_is_what_the_units_say() -> None:
     for name in "syncd.service", "syncd@.service":
-        lines = units.text(name).splitlines()
+        lines = unit_files.text(name).splitlines()
         assert all(f"{key}={value}" in lines for key, value in PACKAGED.items())
 
 

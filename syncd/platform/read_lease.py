@@ -10,7 +10,7 @@ from enum import Enum
 from types import TracebackType
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import open_unshared
+    from syncd.platform.windows.files import open_unshared
 elif sys.platform == "linux":
     import ctypes
     import errno
