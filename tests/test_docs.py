@@ -509,11 +509,13 @@ def test_index_lists_every_page() -> None:
     assert linked == {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - {"README.md"}
 
 
-def test_paths_in_reliability_exist() -> None:
-    text = (ROOT / "docs" / "explanation" / "reliability.md").read_text(encoding="utf-8")
-    paths = [name for name in code(text) if re.fullmatch(r"[\w/]+\.py", name)]
-    assert len(paths) > 100
-    for name in paths:
+@pytest.mark.parametrize("page", ["reliability", "testing", "confirmations", "preview-sandbox", "servers"])
+def test_modules_that_a_page_names_exist(page: str) -> None:
+    """A path is relative to the repository, to the package or to the tests."""
+    (path,) = (ROOT / "docs").rglob(f"{page}.md")
+    names = [name for name in code(path.read_text(encoding="utf-8")) if re.fullmatch(r"[\w/]+\.py", name)]
+    assert names
+    for name in names:
         assert any((ROOT / below / name).exists() for below in ("", "syncd", "tests")), name
 
 
