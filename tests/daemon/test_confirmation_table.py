@@ -1,6 +1,6 @@
 """What becomes of a local file for each answer of a server: every ``after_upload`` against every answer that is known.
 
-The answers are those of ``tests/remotes/confirmations.py``; the table is published in ``docs/reliability.md``.
+The answers are in ``tests/remotes/confirmations.py``; the table is in ``docs/reference/confirmations.md``.
 ``python -m tests.daemon.test_confirmation_table`` writes it there anew.
 """
 
@@ -31,7 +31,7 @@ DATA = b"ascii art " * 1000
 ACTIONS = ("keep", "delete", "move")
 AT_ONCE = 16
 """Answers that one daemon meets, each in three folders."""
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "confirmations.md"
 BEGIN, END = "<!-- answers: begin -->\n", "<!-- answers: end -->\n"
 
 

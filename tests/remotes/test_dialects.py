@@ -1,6 +1,6 @@
 """What the client and the engine's upload make of each server of the image API: the contract, dialect by dialect.
 
-:data:`OPERATIONS` are the rows of the table in docs/servers.md, :data:`LIMITS` what does not succeed, and why.
+:data:`OPERATIONS` are the rows of the table in docs/reference/servers.md; :data:`LIMITS` says what fails, and why.
 """
 
 import itertools
@@ -30,7 +30,7 @@ from tests.remotes.dialects import DIALECTS, Documented
 from tests.remotes.helpers import Memory, content_of, serving
 
 CHUNK = 4096
-DOCUMENT = Path(__file__).parents[2] / "docs" / "servers.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "servers.md"
 
 
 class File(Memory):
@@ -451,7 +451,7 @@ async def test_a_chunk_whose_answer_was_lost_sets_the_size_too(bench: Bench) -> 
 
 
 def table() -> list[str]:
-    """Return the table of dialects and operations as docs/servers.md has it."""
+    """Return the table of dialects and operations as docs/reference/servers.md has it."""
     lines = [f"| Operation | {' | '.join(DIALECTS)} |", "|---" * (len(DIALECTS) + 1) + "|"]
     for operation in OPERATIONS:
         cells = ["no" if (name, operation.__name__) in LIMITS else "yes" for name in DIALECTS]
