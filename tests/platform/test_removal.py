@@ -465,7 +465,7 @@ OWN_FILES = {
     "dashboard/auth.py",
     "platform/openat.py",
     "platform/windows/files.py",
-    "logfile.py",
+    "logs/file.py",
     "preview/cache.py",
     "receiver/building.py",
     "receiver/finished.py",
