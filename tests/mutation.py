@@ -1,7 +1,7 @@
 """Change single things in the code, many times over, and see whether a test fails: ``make mutation``.
 
-A random sample of the changes that Cosmic Ray knows (a negated condition, `and` for `or`, another operator or number,
-a loop that never runs), the same for the same seed. Each is made in a clone of the last commit and meets the tests of
+A random sample of the changes that Cosmic Ray knows (a negated condition, `and` for `or`, another operator, a loop that
+never runs), the same for the same seed. Each is made in a clone of the last commit and meets the tests of
 its own package that start no process and run the changed line. Prints the changes that no test noticed; exits 1 if they
 are too many.
 """
@@ -27,8 +27,15 @@ from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkResult
 
 PACKAGES = ("core", "store", "upload", "remotes", "watch", "receiver", "config", "control")
-LEFT_OUT = re.compile("core/(ReplaceBinaryOperator_BitOr_|VariableInserter|VariableReplacer)")
-"""Operators that are not drawn: `|` stands in annotations nearly everywhere, and the other two need arguments."""
+OPERATORS = re.compile(
+    "core/(ReplaceComparison|ReplaceBinary|ReplaceUnary|ReplaceAnd|ReplaceOr|AddNot|ZeroIteration|ReplaceBreak)"
+)
+"""Operators to draw from: changed comparisons, arithmetic, conditions and loops.
+
+Constants and decorators are left out: most are tuning values, or options of dataclasses that no behaviour shows.
+"""
+NEVER = re.compile("core/ReplaceBinaryOperator_(BitOr_|Mul_)")
+"""Operators to leave out: `|` stands in annotations nearly everywhere, and Cosmic Ray takes a signature's `*` for one."""
 LONGEST = 300.0
 """Seconds; a change that makes the tests take longer is noticed."""
 ENOUGH = 0.95
@@ -75,7 +82,7 @@ def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[Mutat
         known = [item.mutations[0] for item in changes.work_items]
     places: dict[tuple[Path, tuple[int, int], tuple[int, int]], list[MutationSpec]] = {}
     for change in known:
-        if not LEFT_OUT.match(change.operator_name):
+        if OPERATORS.match(change.operator_name) and not NEVER.match(change.operator_name):
             places.setdefault((change.module_path, tuple(change.start_pos), tuple(change.end_pos)), []).append(change)
     chance = random.Random(seed)
     drawn = chance.sample(sorted(places), min(count, len(places)))
