@@ -35,7 +35,7 @@ OPERATORS = re.compile(
 Constants and decorators are left out: most are tuning values, or options of dataclasses that no behaviour shows.
 """
 NEVER = re.compile("core/ReplaceBinaryOperator_(BitOr_|Mul_)")
-"""Operators to leave out: `|` stands in annotations nearly everywhere, and Cosmic Ray takes a signature's `*` for one."""
+"""Operators to leave out: annotations are full of `|`, and Cosmic Ray mistakes the `*` of a signature for one."""
 LONGEST = 300.0
 """Seconds; a change that makes the tests take longer is noticed."""
 ENOUGH = 0.95
