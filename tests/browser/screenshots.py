@@ -19,8 +19,7 @@ from PIL import Image
 from playwright.async_api import async_playwright
 
 from syncd.cli import samples
-from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.browser.words import eventually
+from tests.browser.conftest import CHROMIUM, FLAGS, wait_until
 from tests.e2e.processes import Daemon, Receiver
 
 VIEWS = {"now": "", "gallery": "gallery", "files": "files?state=failed", "log": "log", "settings": "settings"}
@@ -140,7 +139,7 @@ async def settled(page):
     loaded = """[...document.images].every(image => image.complete && image.src)
       && !document.querySelector('.thumb:empty')"""
     await page.wait_for_timeout(1500)  # for the chart and the rates to have something to show
-    await eventually(lambda: page.evaluate(loaded))
+    await wait_until(lambda: page.evaluate(loaded))
 
 
 async def save(page, path):

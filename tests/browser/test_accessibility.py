@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from tests.browser.words import eventually
+from tests.browser.conftest import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
@@ -12,10 +12,10 @@ VIEWS = {"": "Overview", "gallery": "Gallery", "files": "Files", "log": "Log", "
 
 
 @pytest.fixture
-def stocked(daemon, photo):
+def stocked(daemon, make_photo):
     """A daemon with something in every state that needs no trouble."""
     for number in range(12):
-        photo(daemon.inbox / f"a photo with quite a long name, number {number}.jpg", number)
+        make_photo(daemon.inbox / f"a photo with quite a long name, number {number}.jpg", number)
     (daemon.inbox / "cat.txt").write_text(" /\\_/\\\n( o.o )\n > ^ <\n")
     (daemon.inbox / "empty.png").touch()
     daemon.start()
@@ -40,7 +40,7 @@ TOO_WIDE = """width => [...document.querySelectorAll("main *, header *, nav *")]
 
 
 @pytest.mark.parametrize("width", [360, 768, 2560])
-async def test_every_width(stocked, open_page, width):
+async def test_views_any_width_fit_the_page(stocked, open_page, width):
     page = await open_page(width=width, height=800)
     for view in VIEWS:
         await shown(page, view)
@@ -54,7 +54,7 @@ async def test_every_width(stocked, open_page, width):
 @pytest.mark.parametrize(
     "options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"color_scheme": "dark", "width": 360}]
 )
-async def test_no_rule_of_axe_is_broken(stocked, open_page, options):
+async def test_views_pass_axe_rules(stocked, open_page, options):
     page = await open_page(**options)
     for view in [*VIEWS, "job"]:
         if view == "job":
@@ -68,7 +68,7 @@ async def test_no_rule_of_axe_is_broken(stocked, open_page, options):
         assert found.violations_count == 0, f"{view}: {found.generate_report()}"
 
 
-async def test_by_keyboard_alone(stocked, open_page):
+async def test_page_keyboard_reaches_all_controls(stocked, open_page):
     page = await open_page()
     await shown(page, "")
     press = page.keyboard.press
@@ -82,7 +82,7 @@ async def test_by_keyboard_alone(stocked, open_page):
             await press("Tab")
             return False
 
-        await eventually(there)
+        await wait_until(there)
 
     await tab_to("link", "Skip to content")
     await press("Enter")
@@ -110,7 +110,7 @@ async def test_by_keyboard_alone(stocked, open_page):
     assert await page.evaluate("document.activeElement.className") == "tile"
 
 
-async def test_nothing_moves_for_who_wants_that(stocked, open_page):
+async def test_page_reduced_motion_disables_animation(stocked, open_page):
     page = await open_page(reduced_motion="reduce")
     await shown(page, "")
     moving = """[...document.querySelectorAll('*')].map(element => getComputedStyle(element))
@@ -121,7 +121,7 @@ async def test_nothing_moves_for_who_wants_that(stocked, open_page):
     assert await page.evaluate(moving) > 0
 
 
-async def test_colours_are_chosen_and_kept(stocked, open_page):
+async def test_theme_choice_survives_reload(stocked, open_page):
     page = await open_page(color_scheme="light")
     await shown(page, "settings")
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -7,18 +7,18 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.words import eventually
+from tests.browser.conftest import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def half_refused(daemon, photo, picky):
+async def half_refused(daemon, make_photo, rejecting_proxy):
     """Two photos that one of their two servers refuses, and the other has."""
     daemon.settings["folders"][0]["remote"] = ["ascii", "drive"]
-    daemon.settings["remotes"]["ascii"]["url"] = picky.url
+    daemon.settings["remotes"]["ascii"]["url"] = rejecting_proxy.url
     for number in range(2):
-        photo(daemon.inbox / f"{number}.jpg", number)
+        make_photo(daemon.inbox / f"{number}.jpg", number)
     await asyncio.to_thread(daemon.start)
     await counted(daemon, done=2, failed=2)
     return daemon
@@ -42,7 +42,7 @@ FAILED = "ascii: failed. drive: done."
 
 
 @pytest.mark.parametrize("view", ["files", "files?state=failed", "files?state=done", "files?remote=drive"])
-async def test_a_file_is_one_row_with_a_marker_for_each_server(half_refused, open_page, view):
+async def test_files_two_remotes_make_one_row_per_file(half_refused, open_page, view):
     page = await open_page(at=view)
     await expect(rows(page)).to_have_count(2)
     await expect(page.get_by_text("2 files shown")).to_be_visible()
@@ -50,16 +50,16 @@ async def test_a_file_is_one_row_with_a_marker_for_each_server(half_refused, ope
         await expect(markers(row)).to_have_text(FAILED)
         assert await row.locator(".marker svg").count() == 2
         await expect(row.locator(".row-detail")).to_contain_text("ascii: ")
-        await expect(row.locator(".row-detail")).to_contain_text("not wanted here")
+        await expect(row.locator(".row-detail")).to_contain_text("not allowed")
     title = await page.get_by_role("button", name="Failed 2").get_attribute("title")
     assert title.startswith("2 uploads")
 
 
-async def test_a_file_is_retried_where_it_failed(half_refused, open_page, picky):
+async def test_retry_button_retries_failed_remote(half_refused, open_page, rejecting_proxy):
     page = await open_page(at="files?state=failed")
     row = rows(page).filter(has_text="1.jpg")
     await expect(markers(row)).to_have_text(FAILED)
-    picky.refuses = False
+    rejecting_proxy.rejects = False
     await page.get_by_role("button", name="Retry 1.jpg").click()
     await expect(page.get_by_text("1 upload queued again.")).to_be_visible()
     await expect(markers(row)).to_have_text("ascii: done. drive: done.")
@@ -67,7 +67,7 @@ async def test_a_file_is_retried_where_it_failed(half_refused, open_page, picky)
     await counted(half_refused, done=3, failed=1)
 
 
-async def test_selected_files_are_cancelled_by_keyboard(half_refused, open_page):
+async def test_selection_by_keyboard_cancels_files(half_refused, open_page):
     page = await open_page(at="files")
     box = page.get_by_role("checkbox", name="Select 0.jpg")
     await box.focus()
@@ -81,7 +81,7 @@ async def test_selected_files_are_cancelled_by_keyboard(half_refused, open_page)
     await counted(half_refused, done=2, failed=1, skipped=1)
 
 
-async def test_pages_that_share_files_make_one_row_each(daemon, open_page):
+async def test_files_across_pages_make_one_row_per_file(daemon, open_page):
     """More files than a page has jobs: what comes with a later page joins the row that is there."""
     daemon.settings["folders"][0]["remote"] = ["ascii", "drive"]
     for number in range(130):
@@ -99,25 +99,25 @@ async def test_pages_that_share_files_make_one_row_each(daemon, open_page):
         await page.mouse.wheel(0, 700)
         return len(seen) == 130
 
-    await eventually(all_seen)
+    await wait_until(all_seen)
     await expect(page.get_by_text("130 files shown", exact=True)).to_be_visible()
     assert set(await markers(rows(page)).all_text_contents()) == {"ascii: done. drive: done. "}
 
 
-async def test_a_tile_tells_where_its_file_is_missing(half_refused, open_page, picky):
+async def test_gallery_tile_names_failed_remote(half_refused, open_page, rejecting_proxy):
     page = await open_page(at="gallery")
     tiles = page.get_by_role("list", name="Uploaded pictures").get_by_role("link")
     await expect(tiles).to_have_count(2)
     tile = tiles.filter(has_text="1.jpg")  # which of the two is the newest is chance
     await expect(tile).to_have_accessible_name("1.jpg, JPG, ascii: failed")
     await expect(tile.locator(".tile-marker svg")).to_be_visible()
-    picky.refuses = False
+    rejecting_proxy.rejects = False
     await asyncio.to_thread(half_refused.ctl.retry, None)
     await expect(tile).to_have_accessible_name("1.jpg, JPG")
     await expect(tile.locator(".tile-marker")).to_be_hidden()
 
 
-async def test_a_file_on_its_way_to_two_servers_has_two_bars(daemon, open_page):
+async def test_overview_two_remotes_show_two_progress_bars(daemon, open_page):
     daemon.settings["folders"][0]["remote"] = ["ascii", "drive"]
     daemon.settings["remotes"]["drive"] |= {"chunk_size": "64KiB", "direct": "never"}
     daemon.settings["remotes"]["ascii"] |= {"chunk_size": "64KiB"}
@@ -168,7 +168,7 @@ LIST = """async () => {
 }"""
 
 
-async def test_how_jobs_are_gathered(daemon, open_page):
+async def test_jobs_by_file_groups_and_updates_jobs(daemon, open_page):
     daemon.start()
     page = await open_page()
     told = await page.evaluate(LIST)

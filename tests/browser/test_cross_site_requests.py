@@ -44,7 +44,7 @@ TRIES = """async home => {
 }"""
 
 
-async def test_another_origin_is_refused(daemon, open_page, elsewhere):
+async def test_request_from_other_origin_is_rejected(daemon, open_page, elsewhere):
     daemon.start()
     page = await open_page()
     await expect(page.get_by_role("button", name="Stop")).to_be_enabled()
@@ -64,9 +64,9 @@ async def test_another_origin_is_refused(daemon, open_page, elsewhere):
     await expect(page.get_by_role("heading", level=1)).to_have_text("Stopped")
 
 
-async def test_another_name_for_this_machine_is_refused(daemon, ticket, chromium):
+async def test_request_for_other_host_name_is_rejected(daemon, login_url, chromium):
     daemon.start()
-    address = ticket()
+    address = login_url()
     port = address.split(":")[2].split("/")[0]
     browser = await chromium.browser_type.launch(
         executable_path=CHROMIUM, args=[*FLAGS, "--host-resolver-rules=MAP evil.test 127.0.0.1"]
@@ -81,9 +81,9 @@ async def test_another_name_for_this_machine_is_refused(daemon, ticket, chromium
         await browser.close()
 
 
-async def test_without_the_key_the_page_is_locked(daemon, ticket, chromium):
+async def test_page_without_cookie_asks_for_login(daemon, login_url, chromium):
     daemon.start()
-    address = ticket()
+    address = login_url()
     context = await chromium.new_context()
     page = await context.new_page()
     home = address.partition("login")[0]

@@ -8,8 +8,8 @@ from playwright.async_api import expect
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
 
-async def test_a_job_store_that_is_away_is_told_at_the_top(daemon, open_page, photo):
-    photo(daemon.inbox / "a.jpg")
+async def test_banner_missing_job_store_blocks_uploads(daemon, open_page, make_photo):
+    make_photo(daemon.inbox / "a.jpg")
     daemon.start()
     daemon.until_counts(done=2)
     page = await open_page(at="files")
@@ -18,7 +18,7 @@ async def test_a_job_store_that_is_away_is_told_at_the_top(daemon, open_page, ph
     await expect(banner).to_be_hidden()
     store, aside = daemon.state / "syncd.db", daemon.state / "aside.db"
     os.rename(store, aside)
-    photo(daemon.inbox / "b.jpg", 1)
+    make_photo(daemon.inbox / "b.jpg", 1)
     await expect(banner).to_contain_text("Nothing can be stored, so nothing is uploaded.")
     await expect(banner).to_contain_text("The job store was deleted or replaced", ignore_case=True)
     await expect(page.locator("#headline")).to_have_text("Uploads are blocked")
@@ -27,13 +27,13 @@ async def test_a_job_store_that_is_away_is_told_at_the_top(daemon, open_page, ph
     await expect(page.locator("#headline")).to_have_text("Everything is uploaded")
 
 
-async def test_why_files_are_kept_is_told_in_full(daemon, open_page, photo, tmp_path):
+async def test_folder_hint_long_reason_is_not_cut_off(daemon, open_page, make_photo, tmp_path):
     """It is as long as a path and a sentence: nothing is cut off, and no word is broken."""
     archive = tmp_path / "archive of what was uploaded"
     daemon.settings["folders"][0] |= {"remote": "drive", "after_upload": {"move": str(archive)}}
     daemon.start()
     archive.rmdir()
-    photo(daemon.inbox / "a.jpg")
+    make_photo(daemon.inbox / "a.jpg")
     daemon.until_counts(done=1)
     page = await open_page(width=360)
     hint = page.locator(".places li .place-hint").first
@@ -63,7 +63,7 @@ BROKEN_WORDS = r"""element => {
 
 
 @pytest.mark.parametrize("width", [360, 1300, 1440])
-async def test_a_path_breaks_between_its_parts(daemon, open_page, tmp_path, width):
+async def test_path_too_long_wraps_between_its_parts(daemon, open_page, tmp_path, width):
     folder = tmp_path / "photographs of the year" / "holidays by the sea" / "raw and developed" / "camera uploads"
     folder.mkdir(parents=True)
     daemon.settings["folders"].append({"path": str(folder), "remote": ["ascii", "drive"]})

@@ -24,7 +24,7 @@ def ctl(site):
     return lambda name: asyncio.to_thread(getattr(client, name))
 
 
-async def test_from_the_socket_to_the_page(site, ctl):
+async def test_login_url_from_socket_opens_dashboard(site, ctl):
     logged = io.StringIO()
     logs.configure(level="debug", format="json", stream=logged)
     site.settings["control"] = {"dashboard": "127.0.0.1:0"}
@@ -48,7 +48,7 @@ async def test_from_the_socket_to_the_page(site, ctl):
         assert secret not in logged.getvalue()
 
 
-async def test_a_port_that_is_taken_does_not_end_the_daemon(site, ctl):
+async def test_daemon_port_in_use_runs_without_dashboard(site, ctl):
     with socket.create_server(("127.0.0.1", 0)) as other:
         site.settings["control"] = {"dashboard": f"127.0.0.1:{other.getsockname()[1]}"}
         await site.start()
@@ -57,7 +57,7 @@ async def test_a_port_that_is_taken_does_not_end_the_daemon(site, ctl):
         assert (await ctl("status"))["dashboard"] is None
 
 
-async def test_off_is_off(site, ctl):
+async def test_dashboard_off_has_no_login_url(site, ctl):
     await site.start()
     with pytest.raises(Refused, match=r"the dashboard is off: set control\.dashboard in .*config\.yaml"):
         await ctl("dashboard")
