@@ -142,8 +142,8 @@ async def test_overview_two_remotes_show_two_progress_bars(daemon, open_page):
 
 
 LIST = """async () => {
-  const { FileList, reasons, toCancel, toRetry } = await import("/static/files/list.js");
-  const { followMarkers, markers } = await import("/static/ui/markers.js");
+  const { FileList, reasons, toCancel, toRetry } = await import("/static/files/jobs-by-file.js");
+  const { followMarkers, markers } = await import("/static/ui/remote-states.js");
   const job = (id, name, remote, state, detail = null) =>
     ({ id, path: `/in/${name}`, uri: `file:///in/${name}`, folder: "/in", remote, state, detail,
        outcome: null, size: 1, updated_at: "2026-01-01T00:00:00+00:00" });

@@ -1,19 +1,19 @@
 /** The page: its frame, what stands in it, and the way from view to view. */
 
-import { acceptDrops } from "./dropping.js";
-import { openJob } from "./job.js";
-import { connect, live, on } from "./live.js";
-import { address, place } from "./route.js";
-import { switchButton } from "./switch.js";
+import { acceptDrops } from "./add-files.js";
+import { openJob } from "./file-dialog.js";
+import { connect, live, on } from "./app-state.js";
+import { address, place } from "./router.js";
+import { switchButton } from "./pause-button.js";
 import { theme } from "./theme.js";
 import { h, icon, say, sayPath, set } from "./ui/dom.js";
 import { count } from "./ui/format.js";
 import { filesView } from "./views/files.js";
 import { galleryView } from "./views/gallery.js";
 import { logView } from "./views/log.js";
-import { nowView } from "./views/now.js";
+import { nowView } from "./views/overview.js";
 import { settingsView } from "./views/settings.js";
-import { alarm, headline } from "./words.js";
+import { alarm, headline } from "./status-text.js";
 
 const VIEWS = [
   { name: "", title: "Overview", sign: "now", make: nowView },

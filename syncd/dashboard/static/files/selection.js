@@ -1,11 +1,11 @@
 /** Which files are selected, and what is done with them: one, many or all retried or cancelled, on all their servers. */
 
 import { api } from "../api.js";
-import { live } from "../live.js";
+import { live } from "../app-state.js";
 import { h, icon, say } from "../ui/dom.js";
 import { count, counted } from "../ui/format.js";
 import { attempt, toast } from "../ui/toast.js";
-import { toCancel, toRetry } from "./list.js";
+import { toCancel, toRetry } from "./jobs-by-file.js";
 
 export class Selection {
   /**

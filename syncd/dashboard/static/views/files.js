@@ -1,16 +1,16 @@
 /** Files: each with its state on every server, filtered by state, folder, server and name; to be retried or cancelled. */
 
 import { api } from "../api.js";
-import { FileList } from "../files/list.js";
-import { followProgress, followRow, makeRow } from "../files/row.js";
+import { FileList } from "../files/jobs-by-file.js";
+import { followProgress, followRow, makeRow } from "../files/file-row.js";
 import { Selection } from "../files/selection.js";
-import { live, on } from "../live.js";
-import { changed, replace } from "../route.js";
-import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
+import { live, on } from "../app-state.js";
+import { changed, replace } from "../router.js";
+import { folderChoice, remoteChoice, searchField } from "../ui/filters.js";
 import { h, icon, say } from "../ui/dom.js";
 import { count, counted } from "../ui/format.js";
-import { Pages } from "../ui/pages.js";
-import { VirtualList } from "../ui/virtual.js";
+import { Pages } from "../ui/page-loader.js";
+import { VirtualList } from "../ui/virtual-list.js";
 
 const PAGE = 100;
 const STATES = ["", "queued", "uploading", "waiting", "failed", "done", "skipped"];

@@ -1,14 +1,14 @@
 /** The gallery: pictures of what was uploaded, newest first. */
 
-import { live, on } from "../live.js";
-import { changed, replace } from "../route.js";
+import { live, on } from "../app-state.js";
+import { changed, replace } from "../router.js";
 import { h, icon, say, set } from "../ui/dom.js";
 import { base, count, day, kind } from "../ui/format.js";
-import { described, stateIcon, worstFirst } from "../ui/markers.js";
-import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
-import { thumb } from "../ui/thumb.js";
-import { Pages } from "../ui/pages.js";
-import { VirtualList } from "../ui/virtual.js";
+import { described, stateIcon, worstFirst } from "../ui/remote-states.js";
+import { folderChoice, remoteChoice, searchField } from "../ui/filters.js";
+import { thumb } from "../ui/thumbnail.js";
+import { Pages } from "../ui/page-loader.js";
+import { VirtualList } from "../ui/virtual-list.js";
 
 const PAGE = 100;
 const LEAST = { phone: 104, desk: 168 };

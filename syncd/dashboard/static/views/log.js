@@ -1,11 +1,11 @@
 /** The log, live: narrowed down by level, event and text; paused, downloaded; a line leads to its file. */
 
 import { api } from "../api.js";
-import { live, on } from "../live.js";
-import { changed, replace } from "../route.js";
+import { live, on } from "../app-state.js";
+import { changed, replace } from "../router.js";
 import { h, icon, say } from "../ui/dom.js";
 import { clock, counted, whole } from "../ui/format.js";
-import { VirtualList } from "../ui/virtual.js";
+import { VirtualList } from "../ui/virtual-list.js";
 
 const LEVELS = ["debug", "info", "warning", "error"];
 const MOST = 5000;

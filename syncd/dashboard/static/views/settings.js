@@ -1,7 +1,7 @@
 /** Settings: the configuration as it is, secrets masked; the bandwidth limit and the concurrency can be changed here. */
 
 import { api } from "../api.js";
-import { live, on } from "../live.js";
+import { live, on } from "../app-state.js";
 import { theme } from "../theme.js";
 import { h, icon, say } from "../ui/dom.js";
 import { attempt, toast } from "../ui/toast.js";

@@ -1,11 +1,11 @@
 /** The latest uploads, as pictures. */
 
 import { api } from "../api.js";
-import { live, on } from "../live.js";
-import { address, changed } from "../route.js";
+import { live, on } from "../app-state.js";
+import { address, changed } from "../router.js";
 import { h } from "../ui/dom.js";
 import { base, kind } from "../ui/format.js";
-import { thumb } from "../ui/thumb.js";
+import { thumb } from "../ui/thumbnail.js";
 
 const STRIP = 16;
 

@@ -1,6 +1,6 @@
 /** Fields to narrow a list down: a search, a folder, a server. */
 
-import { live, on } from "../live.js";
+import { live, on } from "../app-state.js";
 import { h, icon } from "./dom.js";
 import { base } from "./format.js";
 

@@ -1,7 +1,7 @@
 /** The button that starts or stops uploading. */
 
 import { api } from "./api.js";
-import { live, on } from "./live.js";
+import { live, on } from "./app-state.js";
 import { h, icon, say, set } from "./ui/dom.js";
 import { attempt, toast } from "./ui/toast.js";
 

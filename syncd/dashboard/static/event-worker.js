@@ -1,6 +1,6 @@
 /** A shared worker: one stream of events for all pages of this browser. */
 
-import { Stream } from "./stream.js";
+import { Stream } from "./event-stream.js";
 
 const ports = new Set();
 const stream = new Stream((kind, data) => {

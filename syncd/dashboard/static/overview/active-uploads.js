@@ -1,10 +1,10 @@
 /** What is being uploaded: each file with its picture, and for each server a bar, the rate and the time left. */
 
-import { live, on } from "../live.js";
-import { changed } from "../route.js";
+import { live, on } from "../app-state.js";
+import { changed } from "../router.js";
 import { h, say } from "../ui/dom.js";
 import { base, duration, rate, size } from "../ui/format.js";
-import { thumb } from "../ui/thumb.js";
+import { thumb } from "../ui/thumbnail.js";
 
 const LINGER = 4000; // ms that the panel stays after the last upload: between two files the page is to keep still
 

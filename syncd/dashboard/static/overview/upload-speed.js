@@ -1,7 +1,7 @@
 /** The chart of throughput: from the daemon's own record, moved on by what the stream tells. */
 
 import { api } from "../api.js";
-import { live, on } from "../live.js";
+import { live, on } from "../app-state.js";
 import { Chart } from "../ui/chart.js";
 import { h } from "../ui/dom.js";
 

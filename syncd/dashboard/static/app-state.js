@@ -1,6 +1,6 @@
 /** What the daemon tells, as this page knows it now, and whom to tell about changes. */
 
-import { Stream } from "./stream.js";
+import { Stream } from "./event-stream.js";
 
 const listeners = new Map();
 
@@ -46,7 +46,7 @@ export function connect() {
     new Stream(take);
     return;
   }
-  const { port } = new SharedWorker("/static/worker.js", { type: "module", name: "syncd" });
+  const { port } = new SharedWorker("/static/event-worker.js", { type: "module", name: "syncd" });
   port.addEventListener("message", event => take(...event.data));
   port.start();
   addEventListener("pagehide", event => event.persisted || port.postMessage("bye"));

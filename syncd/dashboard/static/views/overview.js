@@ -1,10 +1,10 @@
 /** Now: the state in words, what is in flight, how fast, what arrived, and how folders and servers are. */
 
-import { flights } from "../now/flights.js";
-import { hero } from "../now/hero.js";
-import { places } from "../now/places.js";
-import { recent } from "../now/recent.js";
-import { throughput } from "../now/throughput.js";
+import { flights } from "../overview/active-uploads.js";
+import { hero } from "../overview/summary.js";
+import { places } from "../overview/folders-and-remotes.js";
+import { recent } from "../overview/recent-uploads.js";
+import { throughput } from "../overview/upload-speed.js";
 import { h } from "../ui/dom.js";
 
 export function nowView() {

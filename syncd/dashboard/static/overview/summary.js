@@ -1,11 +1,11 @@
 /** The state in words, the large button, and the figures. */
 
-import { live, on } from "../live.js";
-import { address } from "../route.js";
-import { switchButton } from "../switch.js";
+import { live, on } from "../app-state.js";
+import { address } from "../router.js";
+import { switchButton } from "../pause-button.js";
 import { h, say } from "../ui/dom.js";
 import { count, rate, size } from "../ui/format.js";
-import { headline } from "../words.js";
+import { headline } from "../status-text.js";
 
 export function hero() {
   const title = h("h1");

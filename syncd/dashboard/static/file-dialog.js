@@ -1,14 +1,14 @@
 /** One file, opened over the view: its picture, where it is, its history on each server, and what can be done. */
 
 import { api, original, preview, text } from "./api.js";
-import { canCancel, canRetry } from "./files/list.js";
-import { live, on } from "./live.js";
-import { changed, replace } from "./route.js";
+import { canCancel, canRetry } from "./files/jobs-by-file.js";
+import { live, on } from "./app-state.js";
+import { changed, replace } from "./router.js";
 import { broken, h, icon, say } from "./ui/dom.js";
 import { base, clock, counted, day, isText, size, stateWords, when, whole } from "./ui/format.js";
-import { picture, widest } from "./ui/thumb.js";
+import { picture, widest } from "./ui/thumbnail.js";
 import { attempt, toast } from "./ui/toast.js";
-import { advice, causeWords } from "./words.js";
+import { advice, causeWords } from "./status-text.js";
 
 let opened = null;
 

@@ -1,7 +1,7 @@
 /** Files dropped onto the page, or chosen: they go into a watched folder, and up from there. */
 
 import { drop } from "./api.js";
-import { live } from "./live.js";
+import { live } from "./app-state.js";
 import { h, icon, say } from "./ui/dom.js";
 import { base, counted, size } from "./ui/format.js";
 import { toast } from "./ui/toast.js";

@@ -1,12 +1,12 @@
 /** Folders and servers, each with its state and what to do about it. */
 
 import { api } from "../api.js";
-import { chooseFiles } from "../dropping.js";
-import { live, on } from "../live.js";
+import { chooseFiles } from "../add-files.js";
+import { live, on } from "../app-state.js";
 import { h, icon, say, sayPath } from "../ui/dom.js";
 import { base, counted } from "../ui/format.js";
 import { attempt, toast } from "../ui/toast.js";
-import { folderWords, listed, remoteWords } from "../words.js";
+import { folderWords, listed, remoteWords } from "../status-text.js";
 
 export function places() {
   const folders = new Rows(folder => new FolderRow(folder));

@@ -1,12 +1,12 @@
 /** A file in the list of files, with a marker for each server that it goes to. */
 
-import { changed } from "../route.js";
+import { changed } from "../router.js";
 import { h, icon, say } from "../ui/dom.js";
 import { base, size, when, whole, within } from "../ui/format.js";
-import { followMarkers, markers } from "../ui/markers.js";
-import { thumb } from "../ui/thumb.js";
+import { followMarkers, markers } from "../ui/remote-states.js";
+import { thumb } from "../ui/thumbnail.js";
 import { attempt } from "../ui/toast.js";
-import { changedAt, reasons, toCancel, toRetry } from "./list.js";
+import { changedAt, reasons, toCancel, toRetry } from "./jobs-by-file.js";
 
 /** Make the row of a file; what is selected and done there goes to `selection`. */
 export function makeRow(file, selection) {
