@@ -278,8 +278,8 @@ async def test_format_path_is_split_by_its_separator(daemon, open_page, folder, 
     page = await open_page()
     parts = await page.evaluate(
         """async ([path, folder]) => {
-            const {base, within} = await import("/static/ui/format.js");
-            return [base(path), within(path, folder)];
+            const {baseName, relativePath} = await import("/static/ui/format.js");
+            return [baseName(path), relativePath(path, folder)];
         }""",
         [path, folder],
     )

@@ -142,13 +142,13 @@ async def test_overview_two_remotes_show_two_progress_bars(daemon, open_page):
 
 
 LIST = """async () => {
-  const { FileList, reasons, toCancel, toRetry } = await import("/static/files/jobs-by-file.js");
-  const { followMarkers, markers } = await import("/static/ui/remote-states.js");
+  const { JobsByFile, cancellableJobs, detailText, retryableJobs } = await import("/static/files/jobs-by-file.js");
+  const { updateRemoteStates, remoteStates } = await import("/static/ui/remote-states.js");
   const job = (id, name, remote, state, detail = null) =>
     ({ id, path: `/in/${name}`, uri: `file:///in/${name}`, folder: "/in", remote, state, detail,
        outcome: null, size: 1, updated_at: "2026-01-01T00:00:00+00:00" });
   const shape = list => list.files.map(file => [file.path, ...file.jobs.map(one => `${one.remote} ${one.state}`)]);
-  const list = new FileList();
+  const list = new JobsByFile();
   list.add([job(1, "a", "z", "done"), job(2, "b", "z", "failed", "full"), job(3, "a", "y", "queued")]);
   const told = { first: shape(list) };
   told.known = list.follow({ ...job(3, "a", "y", "done"), uri: undefined });
@@ -156,13 +156,13 @@ LIST = """async () => {
   told.foreign = list.follow({ ...job(5, "c", "y", "done"), uri: undefined });
   told.followed = shape(list);
   const b = list.byKey.get("file:///in/b");
-  told.retry = toRetry(b).map(one => one.remote);
-  told.cancel = toCancel(b).map(one => one.remote);
-  told.reasons = reasons(b);
+  told.retry = retryableJobs(b).map(one => one.remote);
+  told.cancel = cancellableJobs(b).map(one => one.remote);
+  told.reasons = detailText(b);
   list.add([job(1, "renamed", "z", "done"), job(3, "renamed", "y", "done")]);
   told.renamed = shape(list);
-  const many = markers();
-  followMarkers(many, ["a", "b", "c", "d", "e", "f"].map((name, n) => job(n, "x", name, n === 4 ? "failed" : "done")));
+  const many = remoteStates();
+  updateRemoteStates(many, ["a", "b", "c", "d", "e", "f"].map((name, n) => job(n, "x", name, n === 4 ? "failed" : "done")));
   told.many = many.textContent;
   return told;
 }"""

@@ -1,16 +1,16 @@
 /** Files dropped onto the page, or chosen: they go into a watched folder, and up from there. */
 
-import { drop } from "./api.js";
-import { live } from "./app-state.js";
-import { h, icon, say } from "./ui/dom.js";
-import { base, counted, size } from "./ui/format.js";
-import { toast } from "./ui/toast.js";
+import { addToFolder } from "./api.js";
+import { appState } from "./app-state.js";
+import { h, icon, setText } from "./ui/dom.js";
+import { baseName, formatSize, pluralize } from "./ui/format.js";
+import { showToast } from "./ui/toast.js";
 
 const AT_ONCE = 3;
 let tray = null;
 
 /** Take files that are dropped anywhere onto the page. */
-export function acceptDrops() {
+export function enableFileDrop() {
   const overlay = new Overlay();
   let depth = 0; // enter and leave come for every element that is passed
   const withFiles = event => event.dataTransfer?.types.includes("Files");
@@ -38,7 +38,7 @@ export function acceptDrops() {
     overlay.hide();
     const files = await filesOf(event.dataTransfer);
     if (folder) put(folder, files);
-    else toast("There is no watched folder to add files to.", "bad");
+    else showToast("There is no watched folder to add files to.", "bad");
   });
 }
 
@@ -56,13 +56,13 @@ class Overlay {
   }
 
   show() {
-    const folders = [...live.folders.values()];
+    const folders = [...appState.folders.values()];
     const fields = folders.map(folder =>
       h(
         "div",
         { class: "drop-field", "data-path": folder.path },
         icon("folder"),
-        h("strong", {}, base(folder.path)),
+        h("strong", {}, baseName(folder.path)),
         h("small", {}, folder.path),
       ),
     );
@@ -85,7 +85,7 @@ class Overlay {
   }
 
   pointed() {
-    return live.folders.get(this.element.querySelector(".drop-field.chosen")?.dataset.path);
+    return appState.folders.get(this.element.querySelector(".drop-field.chosen")?.dataset.path);
   }
 }
 
@@ -154,26 +154,26 @@ class Tray {
   next() {
     while (this.waiting.length && this.running < AT_ONCE) this.send(this.waiting.shift());
     const left = this.running + this.waiting.length;
-    say(this.title, left ? `Adding ${counted(left, "file")}…` : `${counted(this.good, "file")} added`);
+    setText(this.title, left ? `Adding ${pluralize(left, "file")}…` : `${pluralize(this.good, "file")} added`);
   }
 
   async send({ folder, file }) {
     this.running += 1;
     const bar = h("progress", { max: 1, value: 0, "aria-label": file.name });
-    const words = h("small", {}, size(file.size));
+    const words = h("small", {}, formatSize(file.size));
     const row = h("li", {}, h("span", { class: "tray-name" }, file.name), bar, words);
     this.rows.prepend(row);
     try {
-      const answer = await drop(folder.uri, file, part => (bar.value = part), this.stop.signal);
+      const answer = await addToFolder(folder.uri, file, part => (bar.value = part), this.stop.signal);
       this.good += 1;
       bar.value = 1;
       row.classList.add("good");
-      say(words, answer.name === file.name ? `added to ${base(folder.path)}` : `added to ${base(folder.path)} as ${answer.name}`);
+      setText(words, answer.name === file.name ? `added to ${baseName(folder.path)}` : `added to ${baseName(folder.path)} as ${answer.name}`);
       while (this.rows.children.length > 50) this.rows.lastElementChild.remove();
     } catch (error) {
       bar.remove();
       row.classList.add("bad");
-      say(words, error.message);
+      setText(words, error.message);
     }
     this.running -= 1;
     if (!this.stop.signal.aborted) this.next();

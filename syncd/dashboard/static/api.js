@@ -50,16 +50,16 @@ export const api = {
 };
 
 /** Where a small (320) or a large (1600) picture of a job's file is. */
-export const preview = (id, edge = 320) => `/v1/preview?job=${id}&size=${edge}`;
+export const previewUrl = (id, edge = 320) => `/v1/preview?job=${id}&size=${edge}`;
 
 /** Where the file itself is. */
-export const original = id => `/v1/original?job=${id}`;
+export const originalUrl = id => `/v1/original?job=${id}`;
 
 const texts = new Map();
 const MOST_TEXTS = 500;
 
 /** The beginning of a text file; ApiError if there is none. What was asked for lately is remembered. */
-export async function text(job) {
+export async function fetchTextPreview(job) {
   const key = `${job.id} ${job.updated_at}`;
   if (!texts.has(key)) {
     if (texts.size >= MOST_TEXTS) texts.delete(texts.keys().next().value);
@@ -70,7 +70,7 @@ export async function text(job) {
 }
 
 async function fetchText(id) {
-  const answer = await fetch(preview(id));
+  const answer = await fetch(previewUrl(id));
   if (!answer.ok) throw new ApiError(answer.status, "No preview is available.");
   return answer.text();
 }
@@ -79,7 +79,7 @@ async function fetchText(id) {
  * Put a file into a watched folder. `progress` is called with the share that has gone, 0 to 1. Resolves to the answer.
  * XMLHttpRequest, as fetch does not tell how much of a body has gone.
  */
-export function drop(folder, file, progress, signal) {
+export function addToFolder(folder, file, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("PUT", `/v1/drop?${new URLSearchParams({ folder, name: file.name })}`);

@@ -5,7 +5,7 @@ import { Stream } from "./event-stream.js";
 const listeners = new Map();
 
 /** The last word of everything; Maps by path and by name. `connection` is "connecting", "open", "lost" or "locked". */
-export const live = {
+export const appState = {
   connection: "connecting",
   daemon: null,
   folders: new Map(),
@@ -14,7 +14,7 @@ export const live = {
 };
 
 /** Call `listener` at each event of these kinds, until the function that is returned is called. */
-export function on(kinds, listener) {
+export function subscribe(kinds, listener) {
   const named = kinds.split(" ");
   for (const kind of named) {
     if (!listeners.has(kind)) listeners.set(kind, new Set());
@@ -24,14 +24,14 @@ export function on(kinds, listener) {
 }
 
 function take(kind, data) {
-  if (kind === "connection") live.connection = data;
-  else if (kind === "folder") live.folders.set(data.path, data);
-  else if (kind === "remote") live.remotes.set(data.name, data);
-  else if (kind === "progress") live.progress = data;
+  if (kind === "connection") appState.connection = data;
+  else if (kind === "folder") appState.folders.set(data.path, data);
+  else if (kind === "remote") appState.remotes.set(data.name, data);
+  else if (kind === "progress") appState.progress = data;
   else if (kind === "daemon") {
-    live.daemon = data;
-    prune(live.folders, data.folders);
-    prune(live.remotes, data.remotes);
+    appState.daemon = data;
+    prune(appState.folders, data.folders);
+    prune(appState.remotes, data.remotes);
   }
   for (const listener of [...(listeners.get(kind) ?? [])]) listener(data, kind);
 }

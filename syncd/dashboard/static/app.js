@@ -1,22 +1,22 @@
 /** The page: its frame, what stands in it, and the way from view to view. */
 
-import { acceptDrops } from "./add-files.js";
-import { openJob } from "./file-dialog.js";
-import { connect, live, on } from "./app-state.js";
-import { address, place } from "./router.js";
-import { switchButton } from "./pause-button.js";
+import { enableFileDrop } from "./add-files.js";
+import { openFile } from "./file-dialog.js";
+import { appState, connect, subscribe } from "./app-state.js";
+import { currentRoute, routeHref } from "./router.js";
+import { pauseButton } from "./pause-button.js";
 import { theme } from "./theme.js";
-import { h, icon, say, sayPath, set } from "./ui/dom.js";
-import { count } from "./ui/format.js";
+import { h, icon, setAttributes, setPathText, setText } from "./ui/dom.js";
+import { formatCount } from "./ui/format.js";
 import { filesView } from "./views/files.js";
 import { galleryView } from "./views/gallery.js";
 import { logView } from "./views/log.js";
-import { nowView } from "./views/overview.js";
+import { overviewView } from "./views/overview.js";
 import { settingsView } from "./views/settings.js";
-import { alarm, headline } from "./status-text.js";
+import { bannerText, overallStatus } from "./status-text.js";
 
 const VIEWS = [
-  { name: "", title: "Overview", sign: "now", make: nowView },
+  { name: "", title: "Overview", sign: "now", make: overviewView },
   { name: "gallery", title: "Gallery", sign: "gallery", make: galleryView },
   { name: "files", title: "Files", sign: "queue", make: filesView },
   { name: "log", title: "Log", sign: "log", make: logView },
@@ -29,35 +29,35 @@ let current = null;
 function frame() {
   const badge = h("span", { class: "badge", hidden: true });
   for (const { name, title, sign } of VIEWS) {
-    const link = h("a", { href: address(name), "data-view": name }, icon(sign), h("span", {}, title));
+    const link = h("a", { href: routeHref(name), "data-view": name }, icon(sign), h("span", {}, title));
     if (name === "files") link.append(badge);
     document.getElementById("rail").append(link);
   }
-  document.getElementById("top-actions").append(switchButton("switch"));
-  on("progress", ({ jobs }) => {
+  document.getElementById("top-actions").append(pauseButton("switch"));
+  subscribe("progress", ({ jobs }) => {
     badge.hidden = !jobs.failed;
-    say(badge, count(jobs.failed));
-    set(badge, { title: `${count(jobs.failed)} failed` });
+    setText(badge, formatCount(jobs.failed));
+    setAttributes(badge, { title: `${formatCount(jobs.failed)} failed` });
   });
 }
 
 /** The headline at the top and in the title of the window, and the banner for what stops everything. */
 function follow() {
-  const words = headline(live);
+  const words = overallStatus(appState);
   const line = document.getElementById("headline");
   line.className = `headline ${words.tone}`;
-  say(line, words.title);
+  setText(line, words.title);
   const view = VIEWS.find(({ name }) => name === current?.name) ?? VIEWS[0];
   document.title = `${words.title} – ${view.title} – syncd`;
   const banner = document.getElementById("banner");
-  const text = alarm(live);
+  const text = bannerText(appState);
   banner.hidden = !text;
-  sayPath(banner, text);
-  document.body.classList.toggle("offline", live.connection === "lost" || live.connection === "locked");
+  setPathText(banner, text);
+  document.body.classList.toggle("offline", appState.connection === "lost" || appState.connection === "locked");
 }
 
 function go() {
-  const { view: name, params } = place();
+  const { view: name, params } = currentRoute();
   const found = VIEWS.find(view => view.name === name) ?? VIEWS[0];
   if (current?.name === found.name) current.view.params?.(params);
   else {
@@ -68,17 +68,17 @@ function go() {
     scrollTo(0, 0);
   }
   for (const link of document.querySelectorAll("#rail a")) {
-    set(link, { "aria-current": link.dataset.view === found.name ? "page" : null });
+    setAttributes(link, { "aria-current": link.dataset.view === found.name ? "page" : null });
   }
   document.getElementById("top-actions").hidden = found.name === ""; // the view has a larger one
-  openJob(params.get("job"), id => current.view.around?.(id) ?? [null, null]);
+  openFile(params.get("job"), id => current.view.around?.(id) ?? [null, null]);
   follow();
 }
 
 theme.apply();
 frame();
-acceptDrops();
-on("connection daemon progress remote folder", follow);
+enableFileDrop();
+subscribe("connection daemon progress remote folder", follow);
 addEventListener("hashchange", go);
 document.querySelector(".skip").addEventListener("click", event => {
   event.preventDefault(); // the address is the view's

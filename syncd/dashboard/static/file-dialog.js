@@ -1,19 +1,19 @@
 /** One file, opened over the view: its picture, where it is, its history on each server, and what can be done. */
 
-import { api, original, preview, text } from "./api.js";
-import { canCancel, canRetry } from "./files/jobs-by-file.js";
-import { live, on } from "./app-state.js";
-import { changed, replace } from "./router.js";
-import { broken, h, icon, say } from "./ui/dom.js";
-import { base, clock, counted, day, isText, size, stateWords, when, whole } from "./ui/format.js";
-import { picture, widest } from "./ui/thumbnail.js";
-import { attempt, toast } from "./ui/toast.js";
-import { advice, causeWords } from "./status-text.js";
+import { api, fetchTextPreview, originalUrl, previewUrl } from "./api.js";
+import { isCancellable, isRetryable } from "./files/jobs-by-file.js";
+import { appState, subscribe } from "./app-state.js";
+import { currentHrefWith, replaceRoute } from "./router.js";
+import { breakablePath, h, icon, setText } from "./ui/dom.js";
+import { baseName, formatDay, formatFullTimestamp, formatSize, formatTime, formatTimestamp, isTextFile, pluralize, stateText } from "./ui/format.js";
+import { columnCount, largePreview } from "./ui/thumbnail.js";
+import { runAction, showToast } from "./ui/toast.js";
+import { causeText, jobHint } from "./status-text.js";
 
 let opened = null;
 
 /** Open the file of a job, or close what is open with null. `around(id)` names what stands before and after it. */
-export function openJob(id, around = () => [null, null]) {
+export function openFile(id, around = () => [null, null]) {
   if (!id) opened?.close();
   else if (opened) opened.turnTo(id, around);
   else opened = new JobDialog(id, around);
@@ -51,7 +51,7 @@ class JobDialog {
         h("div", { class: "job-side" }, h("div", { class: "job-head" }, this.title, close), this.facts),
       ),
     );
-    this.off = on("job progress", (data, kind) => this.happened(data, kind));
+    this.off = subscribe("job progress", (data, kind) => this.happened(data, kind));
     this.back = document.activeElement;
     document.body.append(this.element);
     this.element.showModal();
@@ -66,7 +66,7 @@ class JobDialog {
     this.off();
     this.element.remove();
     opened = null;
-    if (changed({}) !== changed({ job: null })) replace(changed({ job: null }));
+    if (currentHrefWith({}) !== currentHrefWith({ job: null })) replaceRoute(currentHrefWith({ job: null }));
     if (this.back?.isConnected) this.back.focus();
   }
 
@@ -83,7 +83,7 @@ class JobDialog {
 
   go(which) {
     const to = this.around(this.id)[which];
-    if (to) replace(changed({ job: to.id }));
+    if (to) replaceRoute(currentHrefWith({ job: to.id }));
   }
 
   key(event) {
@@ -108,7 +108,7 @@ class JobDialog {
   }
 
   fail(error) {
-    say(this.title, "Not found");
+    setText(this.title, "Not found");
     this.picture.replaceChildren();
     this.facts.replaceChildren(h("p", { class: "reason" }, error.message));
   }
@@ -117,19 +117,19 @@ class JobDialog {
     const first = jobs.find(job => String(job.id) === this.id) ?? jobs[0];
     const seen = `${first.id} ${first.size} ${first.key}`;
     this.jobs = jobs;
-    say(this.title, base(first.path));
+    setText(this.title, baseName(first.path));
     if (this.seen !== seen) {
       this.seen = seen;
-      this.picture.replaceChildren(isText(first.path) ? this.art(first) : this.image(first));
+      this.picture.replaceChildren(isTextFile(first.path) ? this.art(first) : this.image(first));
     }
     this.facts.replaceChildren(
       h(
         "dl",
         { class: "facts" },
-        fact("Path", broken(first.path)),
+        fact("Path", breakablePath(first.path)),
         fact(
           "Size",
-          first.size < 1024 ? counted(first.size, "byte") : `${size(first.size)} (${counted(first.size, "byte")})`,
+          first.size < 1024 ? pluralize(first.size, "byte") : `${formatSize(first.size)} (${pluralize(first.size, "byte")})`,
         ),
         first.key && fact("Hash", h("code", {}, first.key)),
       ),
@@ -140,7 +140,7 @@ class JobDialog {
             {},
             h(
               "a",
-              { href: original(first.id), target: "_blank", rel: "noopener", class: "more" },
+              { href: originalUrl(first.id), target: "_blank", rel: "noopener", class: "more" },
               "Open the original file",
             ),
           ),
@@ -149,25 +149,25 @@ class JobDialog {
   }
 
   image(job) {
-    return picture(job, () => this.noPicture(job));
+    return largePreview(job, () => this.noPicture(job));
   }
 
   /** Say why there is none: an image element is not told. */
   async noPicture(job) {
-    const answer = await fetch(preview(job.id, 1600)).catch(() => null);
+    const answer = await fetch(previewUrl(job.id, 1600)).catch(() => null);
     const { error } = (await answer?.json().catch(() => null)) ?? {};
     if (this.jobs.some(other => other.id === job.id))
       this.picture.replaceChildren(h("p", { class: "muted" }, `No preview${error ? `: ${error}` : ""}`));
   }
 
   art(job) {
-    const pre = h("pre", { class: "art-whole", tabindex: "0", "aria-label": base(job.path) });
-    text(job).then(
+    const pre = h("pre", { class: "art-whole", tabindex: "0", "aria-label": baseName(job.path) });
+    fetchTextPreview(job).then(
       content => {
-        say(pre, content);
-        pre.style.setProperty("--columns", widest(content));
+        setText(pre, content);
+        pre.style.setProperty("--columns", columnCount(content));
       },
-      error => say(pre, error.message),
+      error => setText(pre, error.message),
     );
     return pre;
   }
@@ -175,13 +175,13 @@ class JobDialog {
   /** What one server has of it. */
   section(job) {
     const result = h("p", { class: "verdict", role: "status", hidden: true });
-    const hint = advice(job);
+    const hint = jobHint(job);
     const act = (name, sign, words, work) =>
       h(
         "button",
         {
           class: "small",
-          onclick: event => attempt(event.currentTarget, work),
+          onclick: event => runAction(event.currentTarget, work),
           "aria-label": `${name}: ${job.remote}`,
         },
         icon(sign),
@@ -189,8 +189,8 @@ class JobDialog {
       );
     const actions = [];
     if (job.state === "done") actions.push(act("Verify", "shield", "Verify", () => this.verify(job, result)));
-    if (canRetry(job)) actions.push(act("Retry", "retry", "Retry", () => this.retry(job)));
-    if (canCancel(job)) actions.push(act("Cancel", "cancel", "Cancel", () => this.cancel(job)));
+    if (isRetryable(job)) actions.push(act("Retry", "retry", "Retry", () => this.retry(job)));
+    if (isCancellable(job)) actions.push(act("Cancel", "cancel", "Cancel", () => this.cancel(job)));
     return h(
       "section",
       { class: "job-remote", "data-job": job.id },
@@ -198,9 +198,9 @@ class JobDialog {
         "div",
         { class: "panel-head" },
         h("h2", {}, icon("server"), job.remote),
-        h("span", { class: `state ${job.state}` }, stateWords(job)),
+        h("span", { class: `state ${job.state}` }, stateText(job)),
       ),
-      job.detail && h("p", { class: "reason" }, broken(job.detail)),
+      job.detail && h("p", { class: "reason" }, breakablePath(job.detail)),
       hint && h("p", { class: "hint" }, hint),
       h(
         "dl",
@@ -209,7 +209,7 @@ class JobDialog {
         job.attempts > 0 && fact("Failed attempts", String(job.attempts)),
         fact(
           "Last change",
-          h("time", { datetime: job.updated_at, title: whole(job.updated_at) }, when(job.updated_at)),
+          h("time", { datetime: job.updated_at, title: formatFullTimestamp(job.updated_at) }, formatTimestamp(job.updated_at)),
         ),
       ),
       h("div", { class: "actions" }, actions),
@@ -224,7 +224,7 @@ class JobDialog {
   }
 
   async verify(job, result) {
-    say(result, "Downloading the server's copy…");
+    setText(result, "Downloading the server's copy…");
     result.hidden = false;
     result.className = "verdict";
     const {
@@ -235,7 +235,7 @@ class JobDialog {
     });
     const whole_ = found.verdict === "whole";
     result.classList.add(whole_ ? "good" : "bad");
-    say(
+    setText(
       result,
       whole_
         ? "The server's copy is intact: same size, same content."
@@ -246,7 +246,7 @@ class JobDialog {
         " ",
         h(
           "button",
-          { class: "small", onclick: event => attempt(event.currentTarget, () => this.repair(job)) },
+          { class: "small", onclick: event => runAction(event.currentTarget, () => this.repair(job)) },
           "Upload it again",
         ),
       );
@@ -255,7 +255,7 @@ class JobDialog {
 
   async repair(job) {
     const { queued } = await api.verify([String(job.id)], true);
-    toast(
+    showToast(
       queued ? "Queued to be uploaded again." : "It can't be uploaded again: the file is no longer in its folder.",
       queued ? "good" : "bad",
     );
@@ -264,13 +264,13 @@ class JobDialog {
 
   async retry(job) {
     await api.retry([String(job.id)]);
-    toast(`${base(job.path)} is queued again for ${job.remote}.`);
+    showToast(`${baseName(job.path)} is queued again for ${job.remote}.`);
     await this.load();
   }
 
   async cancel(job) {
     await api.cancel([String(job.id)]);
-    toast(`${base(job.path)} is cancelled for ${job.remote}. Retry queues it again.`);
+    showToast(`${baseName(job.path)} is cancelled for ${job.remote}. Retry queues it again.`);
     await this.load();
   }
 
@@ -281,9 +281,9 @@ class JobDialog {
       if (known && known.updated_at !== data.updated_at) this.load();
       return;
     }
-    for (const flight of live.progress.flights) {
+    for (const flight of appState.progress.flights) {
       const badge = this.facts.querySelector(`[data-job="${flight.id}"] .state`);
-      if (badge && flight.size) say(badge, `uploading, ${Math.floor((flight.sent / flight.size) * 100)} %`);
+      if (badge && flight.size) setText(badge, `uploading, ${Math.floor((flight.sent / flight.size) * 100)} %`);
     }
   }
 }
@@ -301,8 +301,8 @@ const step = taken =>
   h(
     "li",
     {},
-    h("time", { datetime: taken.at, title: whole(taken.at) }, `${day(taken.at)} ${clock(taken.at)}`),
+    h("time", { datetime: taken.at, title: formatFullTimestamp(taken.at) }, `${formatDay(taken.at)} ${formatTime(taken.at)}`),
     h("span", { class: `state ${taken.state}` }, taken.state),
-    h("span", {}, causeWords(taken.cause)),
+    h("span", {}, causeText(taken.cause)),
     taken.detail && h("small", {}, taken.detail),
   );

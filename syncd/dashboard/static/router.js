@@ -1,13 +1,13 @@
 /** Where one is: "#/files?state=failed&job=17" is the view "files" with its choices, and the file 17 opened over it. */
 
 /** The place that the address bar names: {view, params}. */
-export function place() {
+export function currentRoute() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   return { view: path, params: new URLSearchParams(query) };
 }
 
 /** The address of a view with choices; empty choices are left out. */
-export function address(view, choices = {}) {
+export function routeHref(view, choices = {}) {
   const query = new URLSearchParams(
     Object.entries(choices).filter(([, value]) => value !== null && value !== undefined && value !== ""),
   );
@@ -15,13 +15,13 @@ export function address(view, choices = {}) {
 }
 
 /** The address of where one is, with some choices changed. */
-export function changed(choices) {
-  const { view, params } = place();
-  return address(view, { ...Object.fromEntries(params), ...choices });
+export function currentHrefWith(choices) {
+  const { view, params } = currentRoute();
+  return routeHref(view, { ...Object.fromEntries(params), ...choices });
 }
 
 /** Go there without a step in the browser's history. */
-export function replace(to) {
+export function replaceRoute(to) {
   history.replaceState(null, "", to);
   dispatchEvent(new HashChangeEvent("hashchange"));
 }

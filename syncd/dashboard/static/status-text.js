@@ -1,62 +1,62 @@
 /** What the daemon is doing, in words: a headline, a tone (good, busy, still, warn, bad), and what to do about trouble. */
 
-import { count, counted, duration, rate, size } from "./ui/format.js";
+import { formatCount, formatDuration, formatRate, formatSize, pluralize } from "./ui/format.js";
 
 /** The headline of the whole page: {tone, title, detail}. */
-export function headline(live) {
-  if (live.connection === "locked") {
+export function overallStatus(appState) {
+  if (appState.connection === "locked") {
     return { tone: "bad", title: "Locked", detail: "This browser is no longer logged in. Run: syncd ctl open" };
   }
-  if (!live.daemon || !live.progress) {
-    return live.connection === "lost"
+  if (!appState.daemon || !appState.progress) {
+    return appState.connection === "lost"
       ? { tone: "bad", title: "No connection", detail: "The daemon is not responding. Trying again…" }
       : { tone: "still", title: "Connecting…", detail: "" };
   }
-  if (live.connection === "lost") {
+  if (appState.connection === "lost") {
     return {
       tone: "bad",
       title: "Connection lost",
       detail: "The daemon is not responding. Trying again… This page shows the last known state.",
     };
   }
-  if (live.daemon.state === "stopping")
+  if (appState.daemon.state === "stopping")
     return { tone: "still", title: "Shutting down", detail: "The daemon is shutting down." };
-  const { jobs, bytes, eta_seconds: eta } = live.progress;
+  const { jobs, bytes, eta_seconds: eta } = appState.progress;
   const left = jobs.queued + jobs.uploading + jobs.waiting;
-  if (live.daemon.state === "stopped") {
-    const waiting = left ? `${counted(left, "upload")} waiting (${size(bytes.pending)}).` : "Nothing is waiting.";
+  if (appState.daemon.state === "stopped") {
+    const waiting = left ? `${pluralize(left, "upload")} waiting (${formatSize(bytes.pending)}).` : "Nothing is waiting.";
     return {
       tone: "still",
       title: "Stopped",
       detail: `${waiting} New files are still detected. Press Start to upload them.`,
     };
   }
-  if (live.daemon.store_blocked)
+  if (appState.daemon.store_blocked)
     return { tone: "bad", title: "Uploads are blocked", detail: "Nothing can be stored; see the message above." };
-  const trouble = troubles(live);
+  const trouble = outageStatus(appState);
   if (trouble && !jobs.uploading) return trouble;
   if (jobs.uploading) {
-    const detail = [`${counted(left, "upload")} left (${size(bytes.pending)})`];
-    if (bytes.per_second >= 1) detail.push(rate(bytes.per_second));
-    if (eta) detail.push(`about ${duration(eta)} left`);
-    const files = new Set(live.progress.flights.map(flight => flight.path)).size;
-    return { tone: "busy", title: files ? `Uploading ${counted(files, "file")}` : "Uploading", detail: detail.join(" · ") };
+    const detail = [`${pluralize(left, "upload")} left (${formatSize(bytes.pending)})`];
+    if (bytes.per_second >= 1) detail.push(formatRate(bytes.per_second));
+    if (eta) detail.push(`about ${formatDuration(eta)} left`);
+    const files = new Set(appState.progress.flights.map(flight => flight.path)).size;
+    return { tone: "busy", title: files ? `Uploading ${pluralize(files, "file")}` : "Uploading", detail: detail.join(" · ") };
   }
   if (left)
     return {
       tone: "busy",
-      title: `${counted(left, "upload")} waiting`,
+      title: `${pluralize(left, "upload")} waiting`,
       detail: left === 1 ? "It starts automatically when it is due." : "They start automatically when they are due.",
     };
   if (jobs.failed) {
     return {
       tone: "warn",
-      title: `${counted(jobs.failed, "upload")} failed`,
+      title: `${pluralize(jobs.failed, "upload")} failed`,
       detail: "Everything else is uploaded. Open Files to see the reasons and what to do.",
     };
   }
   if (jobs.done)
-    return { tone: "good", title: "Everything is uploaded", detail: `${counted(jobs.done, "upload")} confirmed.` };
+    return { tone: "good", title: "Everything is uploaded", detail: `${pluralize(jobs.done, "upload")} confirmed.` };
   return {
     tone: "still",
     title: "Waiting for files",
@@ -65,19 +65,19 @@ export function headline(live) {
 }
 
 /** What stops everything, for the banner: no connection, or nothing can be stored; "" if all goes on. */
-export function alarm(live) {
-  if (live.connection === "lost" || live.connection === "locked") {
-    const { title, detail } = headline(live);
+export function bannerText(appState) {
+  if (appState.connection === "lost" || appState.connection === "locked") {
+    const { title, detail } = overallStatus(appState);
     return `${title}. ${detail}`;
   }
-  const blocked = live.daemon?.store_blocked;
+  const blocked = appState.daemon?.store_blocked;
   return blocked ? `Nothing can be stored, so nothing is uploaded. ${sentence(blocked)}` : "";
 }
 
-function troubles(live) {
-  const down = [...live.remotes.values()].filter(remote => remote.state !== "online");
+function outageStatus(appState) {
+  const down = [...appState.remotes.values()].filter(remote => remote.state !== "online");
   if (down.length) {
-    const names = listed(down.map(remote => remote.name));
+    const names = joinNames(down.map(remote => remote.name));
     const refused = down.every(remote => remote.state === "unauthorized");
     const [refuse, answer] = down.length > 1 ? ["reject", "are not responding"] : ["rejects", "is not responding"];
     return {
@@ -88,17 +88,17 @@ function troubles(live) {
         : `Nothing is lost: uploads continue when ${down.length > 1 ? "they are" : "it is"} back.`,
     };
   }
-  const away = [...live.folders.values()].filter(folder => folder.state === "offline");
+  const away = [...appState.folders.values()].filter(folder => folder.state === "offline");
   if (away.length)
-    return { tone: "bad", title: `${counted(away.length, "folder")} not available`, detail: away[0].detail ?? "" };
+    return { tone: "bad", title: `${pluralize(away.length, "folder")} not available`, detail: away[0].detail ?? "" };
   return null;
 }
 
 /** A server: {tone, text, hint}. `now` in milliseconds. */
-export function remoteWords(remote, now = Date.now()) {
+export function remoteStatus(remote, now = Date.now()) {
   if (remote.state === "online") return { tone: "good", text: "Online", hint: "" };
   const wait = Math.max(0, (remote.retry_in_seconds ?? 0) - (now - (remote.seen ?? now)) / 1000);
-  const next = wait >= 1 ? `Next attempt in ${duration(wait)}.` : "Trying again now.";
+  const next = wait >= 1 ? `Next attempt in ${formatDuration(wait)}.` : "Trying again now.";
   return remote.state === "unauthorized"
     ? {
         tone: "bad",
@@ -109,7 +109,7 @@ export function remoteWords(remote, now = Date.now()) {
 }
 
 /** A watched folder: {tone, text, hint}. */
-export function folderWords(folder) {
+export function folderStatus(folder) {
   const hint = folder.detail ? sentence(folder.detail) : "";
   if (folder.state === "offline") return { tone: "bad", text: "Not available", hint };
   if (folder.state === "scanning") return { tone: "busy", text: "Scanning", hint };
@@ -117,7 +117,7 @@ export function folderWords(folder) {
 }
 
 /** ["a", "b"] → "a and b". */
-export const listed = names => new Intl.ListFormat("en-GB").format(names);
+export const joinNames = names => new Intl.ListFormat("en-GB").format(names);
 const sentence = text => (text ? text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "");
 
 const ADVICE = [
@@ -135,7 +135,7 @@ const ADVICE = [
 ];
 
 /** What a person can do about a job that failed or was skipped. */
-export function advice(job) {
+export function jobHint(job) {
   if (job.state === "failed")
     return ADVICE.find(([pattern]) => pattern.test(job.detail ?? ""))?.[1] ?? "Fix the cause, then retry.";
   if (job.state === "waiting") return "It is retried automatically. Retry does it now.";
@@ -143,7 +143,7 @@ export function advice(job) {
 }
 
 /** Why a job changed its state, in words; the API's own word for one that is not known here. */
-export const causeWords = cause => CAUSES[cause] ?? cause;
+export const causeText = cause => CAUSES[cause] ?? cause;
 
 const CAUSES = {
   found: "new file",

@@ -1,23 +1,23 @@
 /** Jobs gathered by file: a file that goes to several servers is one entry, with a job for each of them. */
 
 /** Whether a job can be tried again, or cancelled. */
-export const canRetry = job => ["failed", "waiting", "skipped"].includes(job.state);
-export const canCancel = job => ["queued", "uploading", "waiting", "failed"].includes(job.state);
+export const isRetryable = job => ["failed", "waiting", "skipped"].includes(job.state);
+export const isCancellable = job => ["queued", "uploading", "waiting", "failed"].includes(job.state);
 
 /** The jobs of a file that "Retry" is about: those in trouble, or else those that were skipped. */
-export function toRetry(file) {
-  const troubled = file.jobs.filter(job => canRetry(job) && job.state !== "skipped");
-  return troubled.length ? troubled : file.jobs.filter(canRetry);
+export function retryableJobs(file) {
+  const troubled = file.jobs.filter(job => isRetryable(job) && job.state !== "skipped");
+  return troubled.length ? troubled : file.jobs.filter(isRetryable);
 }
 
 /** The jobs of a file that "Cancel" is about. */
-export const toCancel = file => file.jobs.filter(canCancel);
+export const cancellableJobs = file => file.jobs.filter(isCancellable);
 
 /** When a job of the file changed last. */
-export const changedAt = file => file.jobs.map(job => job.updated_at).sort().at(-1);
+export const lastChangedAt = file => file.jobs.map(job => job.updated_at).sort().at(-1);
 
 /** Why the file's jobs are where they are, in one line; with the server's name where it matters. */
-export function reasons(file) {
+export function detailText(file) {
   const told = file.jobs.filter(job => job.detail);
   const same = told.length === file.jobs.length && new Set(told.map(job => job.detail)).size === 1;
   if (same) return told[0].detail;
@@ -27,7 +27,7 @@ export function reasons(file) {
 const LIVE = ["state", "outcome", "detail", "size", "updated_at"];
 
 /** Files in the order in which the first job of each came. A file: {key, path, folder, jobs}, the jobs by server. */
-export class FileList {
+export class JobsByFile {
   constructor() {
     this.byKey = new Map();
     this.byPath = new Map();

@@ -1,11 +1,11 @@
 /** Which files are selected, and what is done with them: one, many or all retried or cancelled, on all their servers. */
 
 import { api } from "../api.js";
-import { live } from "../app-state.js";
-import { h, icon, say } from "../ui/dom.js";
-import { count, counted } from "../ui/format.js";
-import { attempt, toast } from "../ui/toast.js";
-import { toCancel, toRetry } from "./jobs-by-file.js";
+import { appState } from "../app-state.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { formatCount, pluralize } from "../ui/format.js";
+import { runAction, showToast } from "../ui/toast.js";
+import { cancellableJobs, retryableJobs } from "./jobs-by-file.js";
 
 export class Selection {
   /**
@@ -16,7 +16,7 @@ export class Selection {
     this.view = view;
     this.chosen = new Set();
     const button = (sign, words, kind, work) =>
-      h("button", { class: `small ${kind}`, onclick: event => attempt(event.currentTarget, work) }, icon(sign), words);
+      h("button", { class: `small ${kind}`, onclick: event => runAction(event.currentTarget, work) }, icon(sign), words);
     this.all = h("input", {
       type: "checkbox",
       "aria-label": "Select all files shown",
@@ -64,15 +64,15 @@ export class Selection {
 
   /** Bring the bar above the list up to date. */
   follow() {
-    const failed = live.progress?.jobs.failed ?? 0;
+    const failed = appState.progress?.jobs.failed ?? 0;
     const shown = this.view.files?.length ?? 0;
     this.element.hidden = !shown;
     this.all.checked = this.size > 0 && this.size === shown;
     this.all.indeterminate = this.size > 0 && !this.all.checked;
-    say(this.words, this.size ? `${count(this.size)} selected` : "Select all");
+    setText(this.words, this.size ? `${formatCount(this.size)} selected` : "Select all");
     for (const button of this.some) button.hidden = !this.size;
     this.every.hidden = !failed || this.size > 0;
-    say(this.everyWords, `Retry all failed (${count(failed)})`);
+    setText(this.everyWords, `Retry all failed (${formatCount(failed)})`);
   }
 
   /** The ids of the jobs of these files that `which(file)` names. */
@@ -82,20 +82,20 @@ export class Selection {
   }
 
   async retry(keys) {
-    const number = await inParts(this.ids(keys, toRetry), api.retry);
-    toast(number ? `${counted(number, "upload")} queued again.` : "None of these can be retried.");
+    const number = await inParts(this.ids(keys, retryableJobs), api.retry);
+    showToast(number ? `${pluralize(number, "upload")} queued again.` : "None of these can be retried.");
     this.choose([]);
   }
 
   async cancel(keys) {
-    const number = await inParts(this.ids(keys, toCancel), api.cancel);
-    toast(number ? `${counted(number, "upload")} cancelled. Retry queues them again.` : "None of these can be cancelled.");
+    const number = await inParts(this.ids(keys, cancellableJobs), api.cancel);
+    showToast(number ? `${pluralize(number, "upload")} cancelled. Retry queues them again.` : "None of these can be cancelled.");
     this.choose([]);
   }
 
   async retryAll() {
     const { count: number } = await api.retry("all");
-    toast(`${counted(number, "upload")} queued again.`);
+    showToast(`${pluralize(number, "upload")} queued again.`);
     await this.view.load();
   }
 }

@@ -1,21 +1,21 @@
 /** What is being uploaded: each file with its picture, and for each server a bar, the rate and the time left. */
 
-import { live, on } from "../app-state.js";
-import { changed } from "../router.js";
-import { h, say } from "../ui/dom.js";
-import { base, duration, rate, size } from "../ui/format.js";
-import { thumb } from "../ui/thumbnail.js";
+import { appState, subscribe } from "../app-state.js";
+import { currentHrefWith } from "../router.js";
+import { h, setText } from "../ui/dom.js";
+import { baseName, formatDuration, formatRate, formatSize } from "../ui/format.js";
+import { thumbnail } from "../ui/thumbnail.js";
 
 const LINGER = 4000; // ms that the panel stays after the last upload: between two files the page is to keep still
 
-export function flights() {
+export function createActiveUploads() {
   const list = h("ul", { class: "flights" });
   const empty = h("p", { class: "empty" }, "Waiting for the next file…");
   const panel = h("section", { class: "panel flights-panel", hidden: true }, h("h2", {}, "Uploading now"), list, empty);
   const shown = new Map();
   let hiding = null;
   const follow = () => {
-    const running = Map.groupBy(live.progress?.flights ?? [], flight => flight.path);
+    const running = Map.groupBy(appState.progress?.flights ?? [], flight => flight.path);
     for (const [path, row] of shown) {
       if (!running.has(path)) {
         row.element.remove();
@@ -36,7 +36,7 @@ export function flights() {
       panel.hidden = false;
     } else if (!panel.hidden) hiding ??= setTimeout(() => (panel.hidden = true), LINGER);
   };
-  const off = on("progress", follow);
+  const off = subscribe("progress", follow);
   follow();
   return {
     element: panel,
@@ -57,9 +57,9 @@ class FileRow {
       {},
       h(
         "a",
-        { class: "flight", href: changed({ job: flight.id }) },
-        thumb(flight),
-        h("span", { class: "flight-name" }, base(flight.path)),
+        { class: "flight", href: currentHrefWith({ job: flight.id }) },
+        thumbnail(flight),
+        h("span", { class: "flight-name" }, baseName(flight.path)),
         this.list,
       ),
     );
@@ -85,7 +85,7 @@ class FileRow {
 class ServerBar {
   constructor(flight) {
     this.words = h("small");
-    this.bar = h("progress", { max: 1, "aria-label": `${base(flight.path)} to ${flight.remote}` });
+    this.bar = h("progress", { max: 1, "aria-label": `${baseName(flight.path)} to ${flight.remote}` });
     this.seen = [];
     this.element = h(
       "span",
@@ -100,15 +100,15 @@ class ServerBar {
     this.bar.value = flight.size ? flight.sent / flight.size : 0;
     if (flight.stage === "hashing") {
       this.bar.removeAttribute("value");
-      say(this.words, `reading ${size(flight.size)}`);
+      setText(this.words, `reading ${formatSize(flight.size)}`);
       return;
     }
     if (this.seen.at(-1)?.sent !== flight.sent) this.seen.push({ now, sent: flight.sent });
     while (this.seen.length > 2 && this.seen[0].now < now - 8000) this.seen.shift();
     const [first, last] = [this.seen[0], this.seen.at(-1)];
     const speed = last.now > first.now ? ((last.sent - first.sent) * 1000) / (Math.max(now, last.now) - first.now) : 0;
-    const words = [`${size(flight.sent)} of ${size(flight.size)}`];
-    if (speed >= 1) words.push(rate(speed), `${duration((flight.size - flight.sent) / speed)} left`);
-    say(this.words, words.join(" · "));
+    const words = [`${formatSize(flight.sent)} of ${formatSize(flight.size)}`];
+    if (speed >= 1) words.push(formatRate(speed), `${formatDuration((flight.size - flight.sent) / speed)} left`);
+    setText(this.words, words.join(" · "));
   }
 }

@@ -2,20 +2,20 @@
 
 import { api } from "../api.js";
 import { chooseFiles } from "../add-files.js";
-import { live, on } from "../app-state.js";
-import { h, icon, say, sayPath } from "../ui/dom.js";
-import { base, counted } from "../ui/format.js";
-import { attempt, toast } from "../ui/toast.js";
-import { folderWords, listed, remoteWords } from "../status-text.js";
+import { appState, subscribe } from "../app-state.js";
+import { h, icon, setPathText, setText } from "../ui/dom.js";
+import { baseName, pluralize } from "../ui/format.js";
+import { runAction, showToast } from "../ui/toast.js";
+import { folderStatus, joinNames, remoteStatus } from "../status-text.js";
 
-export function places() {
+export function createFoldersAndRemotes() {
   const folders = new Rows(folder => new FolderRow(folder));
   const remotes = new Rows(remote => new RemoteRow(remote));
   const follow = () => {
-    folders.follow(live.folders);
-    remotes.follow(live.remotes);
+    folders.follow(appState.folders);
+    remotes.follow(appState.remotes);
   };
-  const off = on("folder remote daemon", follow);
+  const off = subscribe("folder remote daemon", follow);
   const ticking = setInterval(follow, 1000); // the time to the next try
   follow();
   return {
@@ -81,16 +81,16 @@ class Row {
 
   tell({ tone, text, hint }) {
     this.element.dataset.tone = tone;
-    say(this.state, text);
-    sayPath(this.hint, hint);
+    setText(this.state, text);
+    setPathText(this.hint, hint);
     this.hint.hidden = !hint;
   }
 }
 
 class FolderRow extends Row {
   constructor(folder) {
-    super("folder", base(folder.path), folder.path);
-    sayPath(this.note, folder.path);
+    super("folder", baseName(folder.path), folder.path);
+    setPathText(this.note, folder.path);
     this.folder = folder;
     const rescan = h(
       "button",
@@ -108,16 +108,16 @@ class FolderRow extends Row {
   }
 
   async rescan(button) {
-    await attempt(button, async () => {
+    await runAction(button, async () => {
       await api.rescan(this.folder.uri);
-      toast("Scanning the folder.");
+      showToast("Scanning the folder.");
     });
   }
 
   follow(folder) {
     this.folder = folder;
-    this.tell(folderWords(folder));
-    say(this.facts, `${counted(folder.files, "file")}, uploaded to ${listed(folder.remotes)}`);
+    this.tell(folderStatus(folder));
+    setText(this.facts, `${pluralize(folder.files, "file")}, uploaded to ${joinNames(folder.remotes)}`);
   }
 }
 
@@ -127,8 +127,8 @@ class RemoteRow extends Row {
   }
 
   follow(remote) {
-    this.tell(remoteWords(remote));
-    sayPath(this.note, remote.url);
-    say(this.facts, `${remote.type} API`);
+    this.tell(remoteStatus(remote));
+    setPathText(this.note, remote.url);
+    setText(this.facts, `${remote.type} API`);
   }
 }

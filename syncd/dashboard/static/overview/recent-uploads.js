@@ -1,15 +1,15 @@
 /** The latest uploads, as pictures. */
 
 import { api } from "../api.js";
-import { live, on } from "../app-state.js";
-import { address, changed } from "../router.js";
+import { appState, subscribe } from "../app-state.js";
+import { currentHrefWith, routeHref } from "../router.js";
 import { h } from "../ui/dom.js";
-import { base, kind } from "../ui/format.js";
-import { thumb } from "../ui/thumbnail.js";
+import { baseName, extensionLabel } from "../ui/format.js";
+import { thumbnail } from "../ui/thumbnail.js";
 
 const STRIP = 16;
 
-export function recent() {
+export function createRecentUploads() {
   const strip = h("ul", { class: "strip" });
   const empty = h("p", { class: "empty" }, "Nothing has been uploaded yet.");
   const known = new Set();
@@ -21,8 +21,8 @@ export function recent() {
       {},
       h(
         "a",
-        { href: changed({ job: job.id }), title: base(job.path), "aria-label": `${base(job.path)}, ${kind(job.path)}` },
-        thumb(job),
+        { href: currentHrefWith({ job: job.id }), title: baseName(job.path), "aria-label": `${baseName(job.path)}, ${extensionLabel(job.path)}` },
+        thumbnail(job),
       ),
     );
     strip[front ? "prepend" : "append"](tile);
@@ -31,15 +31,15 @@ export function recent() {
     empty.hidden = true;
   };
   const load = async () => {
-    if (live.connection !== "open") return;
+    if (appState.connection !== "open") return;
     const page = await api.jobs({ state: "done", limit: STRIP * 2 }).catch(() => ({ jobs: [] }));
     strip.replaceChildren();
     known.clear();
     page.jobs.forEach(job => strip.children.length < STRIP && add(job, false));
   };
-  const offs = [on("job", job => job.state === "done" && add(job, true)), on("connection", load)];
+  const offs = [subscribe("job", job => job.state === "done" && add(job, true)), subscribe("connection", load)];
   load();
-  const more = h("a", { class: "more", href: address("gallery") }, "All pictures");
+  const more = h("a", { class: "more", href: routeHref("gallery") }, "All pictures");
   return {
     element: h(
       "section",

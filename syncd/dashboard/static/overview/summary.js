@@ -1,16 +1,16 @@
 /** The state in words, the large button, and the figures. */
 
-import { live, on } from "../app-state.js";
-import { address } from "../router.js";
-import { switchButton } from "../pause-button.js";
-import { h, say } from "../ui/dom.js";
-import { count, rate, size } from "../ui/format.js";
-import { headline } from "../status-text.js";
+import { appState, subscribe } from "../app-state.js";
+import { routeHref } from "../router.js";
+import { pauseButton } from "../pause-button.js";
+import { h, setText } from "../ui/dom.js";
+import { formatCount, formatRate, formatSize } from "../ui/format.js";
+import { overallStatus } from "../status-text.js";
 
-export function hero() {
+export function createSummary() {
   const title = h("h1");
   const detail = h("p", { class: "hero-detail" });
-  const button = switchButton("switch large");
+  const button = pauseButton("switch large");
   const figures = ["waiting", "done", "failed", "sent"].map(name => [name, figure(name)]);
   const box = h(
     "section",
@@ -24,24 +24,24 @@ export function hero() {
     ),
   );
   const follow = () => {
-    const words = headline(live);
+    const words = overallStatus(appState);
     box.dataset.tone = words.tone;
-    say(title, words.title);
-    say(detail, words.detail);
-    if (!live.progress) return;
-    const { jobs, bytes } = live.progress;
+    setText(title, words.title);
+    setText(detail, words.detail);
+    if (!appState.progress) return;
+    const { jobs, bytes } = appState.progress;
     const values = {
-      waiting: [count(jobs.queued + jobs.uploading + jobs.waiting), bytes.pending ? `${size(bytes.pending)} to send` : "nothing to send"],
-      done: [count(jobs.done), "confirmed by the server"],
-      failed: [count(jobs.failed), jobs.failed ? "see the reasons" : "no problems"],
-      sent: [size(bytes.sent), bytes.per_second >= 1 ? rate(bytes.per_second) : "since syncd started"],
+      waiting: [formatCount(jobs.queued + jobs.uploading + jobs.waiting), bytes.pending ? `${formatSize(bytes.pending)} to send` : "nothing to send"],
+      done: [formatCount(jobs.done), "confirmed by the server"],
+      failed: [formatCount(jobs.failed), jobs.failed ? "see the reasons" : "no problems"],
+      sent: [formatSize(bytes.sent), bytes.per_second >= 1 ? formatRate(bytes.per_second) : "since syncd started"],
     };
     for (const [name, { value, note }] of figures) {
-      say(value, values[name][0]);
-      say(note, values[name][1]);
+      setText(value, values[name][0]);
+      setText(note, values[name][1]);
     }
   };
-  const off = on("daemon progress connection remote folder", follow);
+  const off = subscribe("daemon progress connection remote folder", follow);
   follow();
   return {
     element: box,
@@ -53,10 +53,10 @@ export function hero() {
 }
 
 const FIGURES = {
-  waiting: ["Remaining", address("files", { state: "queued" })],
-  done: ["Uploaded", address("gallery")],
-  failed: ["Failed", address("files", { state: "failed" })],
-  sent: ["Data sent", address("log", { event: "job.done" })],
+  waiting: ["Remaining", routeHref("files", { state: "queued" })],
+  done: ["Uploaded", routeHref("gallery")],
+  failed: ["Failed", routeHref("files", { state: "failed" })],
+  sent: ["Data sent", routeHref("log", { event: "job.done" })],
 };
 
 function figure(name) {

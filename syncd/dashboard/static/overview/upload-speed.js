@@ -1,13 +1,13 @@
 /** The chart of throughput: from the daemon's own record, moved on by what the stream tells. */
 
 import { api } from "../api.js";
-import { live, on } from "../app-state.js";
+import { appState, subscribe } from "../app-state.js";
 import { Chart } from "../ui/chart.js";
 import { h } from "../ui/dom.js";
 
 const SPANS = { "5 min": 60, "1 h": 720, "6 h": 4320 };
 
-export function throughput() {
+export function createUploadSpeed() {
   const chart = new Chart();
   let chosen = "5 min";
   let record = { step_seconds: 5, bytes: [] };
@@ -16,16 +16,16 @@ export function throughput() {
     const wanted = SPANS[chosen];
     const known = record.bytes.slice(-wanted);
     // The step under way has only begun: the rate of this moment stands for it.
-    if (known.length) known[known.length - 1] = (live.progress?.bytes.per_second ?? 0) * record.step_seconds;
+    if (known.length) known[known.length - 1] = (appState.progress?.bytes.per_second ?? 0) * record.step_seconds;
     chart.draw([...new Array(wanted - known.length).fill(0), ...known], record.step_seconds);
   };
   const load = async () => {
-    if (live.connection !== "open") return;
+    if (appState.connection !== "open") return;
     record = await api.throughput().catch(() => record);
     sent = null;
     draw();
   };
-  const offProgress = on("progress", ({ bytes }) => {
+  const offProgress = subscribe("progress", ({ bytes }) => {
     if (sent !== null && record.bytes.length) record.bytes[record.bytes.length - 1] += Math.max(0, bytes.sent - sent);
     sent = bytes.sent;
   });
@@ -37,7 +37,7 @@ export function throughput() {
   const redraw = setInterval(() => document.hidden || draw(), 1000);
   const visible = () => document.hidden || load();
   document.addEventListener("visibilitychange", visible);
-  const offConnection = on("connection", load);
+  const offConnection = subscribe("connection", load);
   const choices = h(
     "div",
     { class: "choices", role: "group", "aria-label": "Period" },

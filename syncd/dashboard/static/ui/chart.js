@@ -1,7 +1,7 @@
 /** The chart of throughput: bytes a second over the last minutes or hours. */
 
-import { h, s, say } from "./dom.js";
-import { clock, duration, rate, size } from "./format.js";
+import { h, setText, svg } from "./dom.js";
+import { formatDuration, formatRate, formatSize, formatTime } from "./format.js";
 
 const WIDTH = 1000; // of the drawing's own units; it is stretched to its place
 const HEIGHT = 200;
@@ -9,12 +9,12 @@ const POINTS = 240;
 
 export class Chart {
   constructor() {
-    this.area = s("path", { class: "chart-area" });
-    this.line = s("path", { class: "chart-line" });
-    this.cursor = s("line", { class: "chart-cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
-    this.drawing = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+    this.area = svg("path", { class: "chart-area" });
+    this.line = svg("path", { class: "chart-line" });
+    this.cursor = svg("line", { class: "chart-cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
+    this.drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
     this.drawing.append(
-      s("line", { class: "chart-grid", x1: 0, x2: WIDTH, y1: HEIGHT / 2, y2: HEIGHT / 2 }),
+      svg("line", { class: "chart-grid", x1: 0, x2: WIDTH, y1: HEIGHT / 2, y2: HEIGHT / 2 }),
       this.area,
       this.line,
       this.cursor,
@@ -49,8 +49,8 @@ export class Chart {
     const points = this.rates.map((value, index) => `${x(index)} ${y(value)}`).join("L");
     this.line.setAttribute("d", points ? `M${points}` : "");
     this.area.setAttribute("d", points ? `M0 ${HEIGHT}L${points}L${WIDTH} ${HEIGHT}Z` : "");
-    say(this.top, rate(peak));
-    say(this.middle, rate(peak / 2));
+    setText(this.top, formatRate(peak));
+    setText(this.middle, formatRate(peak / 2));
     this.label(bytes, step);
   }
 
@@ -59,20 +59,20 @@ export class Chart {
     const sum = bytes.reduce((total, value) => total + value, 0);
     this.drawing.setAttribute(
       "aria-label",
-      `Upload speed over the last ${duration(span)}: ${size(sum)} sent, at most ${rate(Math.max(0, ...this.rates))}.`,
+      `Upload speed over the last ${formatDuration(span)}: ${formatSize(sum)} sent, at most ${formatRate(Math.max(0, ...this.rates))}.`,
     );
     this.ticks.replaceChildren(
-      ...[1, 0.75, 0.5, 0.25, 0].map(part => h("span", {}, part ? `−${duration(span * part)}` : "now")),
+      ...[1, 0.75, 0.5, 0.25, 0].map(part => h("span", {}, part ? `−${formatDuration(span * part)}` : "now")),
     );
-    this.summary = `${size(sum)} in ${duration(span)}`;
-    if (!this.pointed) say(this.reading, this.summary);
+    this.summary = `${formatSize(sum)} in ${formatDuration(span)}`;
+    if (!this.pointed) setText(this.reading, this.summary);
   }
 
   point(event) {
     this.pointed = event !== null && this.rates?.length > 0;
     this.cursor.setAttribute("visibility", this.pointed ? "visible" : "hidden");
     if (!this.pointed) {
-      say(this.reading, this.summary ?? "");
+      setText(this.reading, this.summary ?? "");
       return;
     }
     const box = this.drawing.getBoundingClientRect();
@@ -81,7 +81,7 @@ export class Chart {
     this.cursor.setAttribute("x1", part * WIDTH);
     this.cursor.setAttribute("x2", part * WIDTH);
     const at = Date.now() - (this.rates.length - 1 - index) * this.step * 1000;
-    say(this.reading, `${clock(at)}: ${rate(this.rates[index])}`);
+    setText(this.reading, `${formatTime(at)}: ${formatRate(this.rates[index])}`);
   }
 }
 

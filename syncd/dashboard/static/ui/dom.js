@@ -8,13 +8,13 @@ const SVG = "http://www.w3.org/2000/svg";
  */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  set(element, attributes);
+  setAttributes(element, attributes);
   element.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false));
   return element;
 }
 
 /** Set attributes as h() does. */
-export function set(element, attributes) {
+export function setAttributes(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (PROPERTIES.has(name)) element[name] = value;
@@ -36,19 +36,19 @@ const PROPERTIES = new Set([
 ]);
 
 /** Change a text only if it is another: what a screen reader follows stays still. */
-export function say(element, text) {
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
   return element;
 }
 
-/** As say(), for a text with paths: a line may break after each separator, and so does not within a name. */
-export function sayPath(element, text) {
-  if (element.textContent !== text) element.replaceChildren(...broken(text));
+/** As setText(), for a text with paths: a line may break after each separator, and so does not within a name. */
+export function setPathText(element, text) {
+  if (element.textContent !== text) element.replaceChildren(...breakablePath(text));
   return element;
 }
 
 /** The parts of a text with paths, with a place for a line to break after each separator. */
-export const broken = path =>
+export const breakablePath = path =>
   path.split(/(?<=[/\\])/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
 
 /** An icon, drawn with lines in the colour of the text around it. */
@@ -64,7 +64,7 @@ export function icon(name) {
 }
 
 /** An element of a drawing. */
-export function s(tag, attributes = {}, ...children) {
+export function svg(tag, attributes = {}, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);

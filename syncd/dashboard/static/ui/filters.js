@@ -1,13 +1,13 @@
 /** Fields to narrow a list down: a search, a folder, a server. */
 
-import { live, on } from "../app-state.js";
+import { appState, subscribe } from "../app-state.js";
 import { h, icon } from "./dom.js";
-import { base } from "./format.js";
+import { baseName } from "./format.js";
 
 const PAUSE = 250; // ms after the last key
 
 /** A search field; `found(text)` is called a moment after the last key, or at once on Enter. */
-export function searchField(label, found) {
+export function createSearchField(label, found) {
   let timer;
   const tell = () => {
     clearTimeout(timer);
@@ -27,12 +27,12 @@ export function searchField(label, found) {
 }
 
 /** A choice among the folders there are; `chosen(path)` with "" for all. */
-export const folderChoice = chosen =>
-  new Choice("Folder", "All folders", () => [...live.folders.keys()].map(path => [path, base(path)]), chosen);
+export const createFolderFilter = chosen =>
+  new Choice("Folder", "All folders", () => [...appState.folders.keys()].map(path => [path, baseName(path)]), chosen);
 
 /** A choice among the servers there are; `chosen(name)` with "" for all. */
-export const remoteChoice = chosen =>
-  new Choice("Server", "All servers", () => [...live.remotes.keys()].map(name => [name, name]), chosen);
+export const createRemoteFilter = chosen =>
+  new Choice("Server", "All servers", () => [...appState.remotes.keys()].map(name => [name, name]), chosen);
 
 class Choice {
   constructor(label, all, options, chosen) {
@@ -40,7 +40,7 @@ class Choice {
     this.options = options;
     this.wanted = "";
     this.element = h("select", { "aria-label": label, onchange: () => chosen(this.element.value) });
-    this.leave = on("daemon folder remote", () => this.fill());
+    this.leave = subscribe("daemon folder remote", () => this.fill());
     this.fill();
   }
 
@@ -55,7 +55,7 @@ class Choice {
 
   /** The folder's exact name, for the API. */
   uri(path) {
-    return path ? (live.folders.get(path)?.uri ?? `file://${encodeURI(path)}`) : "";
+    return path ? (appState.folders.get(path)?.uri ?? `file://${encodeURI(path)}`) : "";
   }
 
   fill() {

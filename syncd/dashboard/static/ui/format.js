@@ -3,7 +3,7 @@
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /** 1536 → "1.5 KiB". */
-export function size(bytes) {
+export function formatSize(bytes) {
   if (bytes === null || bytes === undefined) return "";
   let value = bytes;
   let unit = 0;
@@ -15,16 +15,16 @@ export function size(bytes) {
 }
 
 /** 524288 → "512 KiB/s". */
-export const rate = bytes => `${size(bytes)}/s`;
+export const formatRate = bytes => `${formatSize(bytes)}/s`;
 
 /** 1204 → "1,204". */
-export const count = number => number.toLocaleString("en-GB");
+export const formatCount = number => number.toLocaleString("en-GB");
 
 /** (1, "file") → "1 file"; (3, "file") → "3 files". */
-export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+export const pluralize = (number, noun) => `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 /** 3725 → "1 h 2 min"; with two parts at most. */
-export function duration(seconds) {
+export function formatDuration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return joined(Math.floor(whole / 60), "min", whole < 600 ? whole % 60 : 0, "s");
@@ -41,20 +41,20 @@ const YEAR = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", 
 const WHOLE = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "medium" });
 
 /** The time of day, to the second. */
-export const clock = at => CLOCK.format(new Date(at));
+export const formatTime = at => CLOCK.format(new Date(at));
 
 /** When it was, as short as it can be told: "14:02", "3 Nov 14:02", "3 Nov 2025". */
-export function when(at, now = new Date()) {
+export function formatTimestamp(at, now = new Date()) {
   const date = new Date(at);
   if (date.toDateString() === now.toDateString()) return MINUTE.format(date);
   return date.getFullYear() === now.getFullYear() ? `${DAY.format(date)} ${MINUTE.format(date)}` : YEAR.format(date);
 }
 
 /** When it was, in full, for a tooltip. */
-export const whole = at => WHOLE.format(new Date(at));
+export const formatFullTimestamp = at => WHOLE.format(new Date(at));
 
 /** The day, as a heading: "Today", "Yesterday", "3 Nov", "3 Nov 2025". */
-export function day(at, now = new Date()) {
+export function formatDay(at, now = new Date()) {
   const date = new Date(at);
   if (date.toDateString() === now.toDateString()) return "Today";
   const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
@@ -66,15 +66,15 @@ export function day(at, now = new Date()) {
 const separator = path => (/^([A-Za-z]:\\|\\\\)/.test(path) ? "\\" : "/");
 
 /** The last part of a path. */
-export const base = path => path.slice(path.lastIndexOf(separator(path)) + 1);
+export const baseName = path => path.slice(path.lastIndexOf(separator(path)) + 1);
 
 /** A path as seen from its folder. */
-export const within = (path, folder) =>
+export const relativePath = (path, folder) =>
   path.startsWith(folder + separator(folder)) ? path.slice(folder.length + 1) : path;
 
 /** What a name ends in, in capitals, for a tile without a picture. */
-export function kind(path) {
-  const name = base(path);
+export function extensionLabel(path) {
+  const name = baseName(path);
   const dot = name.lastIndexOf(".");
   return dot > 0
     ? name
@@ -85,7 +85,7 @@ export function kind(path) {
 }
 
 /** Whether it is shown as text. */
-export const isText = path => path.toLowerCase().endsWith(".txt");
+export const isTextFile = path => path.toLowerCase().endsWith(".txt");
 
 const STATES = {
   queued: "queued",
@@ -97,6 +97,6 @@ const STATES = {
 };
 
 /** A job's state and how it came to that, in words. */
-export function stateWords(job) {
+export function stateText(job) {
   return job.state === "done" && job.outcome === "duplicate" ? "done (already there)" : STATES[job.state];
 }

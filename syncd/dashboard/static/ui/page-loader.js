@@ -1,9 +1,9 @@
-/** Pages of jobs, one after the other, for one question at a time: what comes for an earlier one is thrown away. */
+/** PageLoader of jobs, one after the other, for one question at a time: what comes for an earlier one is thrown away. */
 
 import { api } from "../api.js";
-import { set } from "./dom.js";
+import { setAttributes } from "./dom.js";
 
-export class Pages {
+export class PageLoader {
   /** `list` is shown as busy until the first page is there. `take(page)` gets each page, `fail(error)` what went wrong. */
   constructor(list, { take, fail }) {
     Object.assign(this, { list, take, fail });
@@ -22,7 +22,7 @@ export class Pages {
     this.next = null;
     this.loaded = false;
     scrollTo(0, 0);
-    set(this.list.element, { "aria-busy": "true" }); // what stands there answers an earlier question
+    setAttributes(this.list.element, { "aria-busy": "true" }); // what stands there answers an earlier question
     await this.ask();
   }
 
@@ -51,6 +51,6 @@ export class Pages {
 
   ended() {
     this.asking = false;
-    set(this.list.element, { "aria-busy": null });
+    setAttributes(this.list.element, { "aria-busy": null });
   }
 }

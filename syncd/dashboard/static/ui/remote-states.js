@@ -1,7 +1,7 @@
 /** The state of a file on each of its servers: an icon and the server's name, and the state in words for who needs it. */
 
 import { h, icon } from "./dom.js";
-import { stateWords } from "./format.js";
+import { stateText } from "./format.js";
 
 const SIGNS = {
   failed: "warning",
@@ -15,22 +15,22 @@ const WORST_FIRST = Object.keys(SIGNS);
 const MOST = 4;
 
 /** An element for the markers of a file. */
-export const markers = () => h("span", { class: "markers" });
+export const remoteStates = () => h("span", { class: "markers" });
 
 /** Show how the jobs of a file are; nothing is touched if they are as before. */
-export function followMarkers(element, jobs) {
+export function updateRemoteStates(element, jobs) {
   const now = jobs.map(job => `${job.remote} ${job.state} ${job.outcome}`).join("\n");
   if (element.shown === now) return;
   element.shown = now;
   if (jobs.length === 1) {
-    element.replaceChildren(marker(jobs[0], stateWords(jobs[0]), ""));
+    element.replaceChildren(marker(jobs[0], stateText(jobs[0]), ""));
     return;
   }
-  const ordered = jobs.length > MOST ? worstFirst(jobs) : jobs;
+  const ordered = jobs.length > MOST ? bySeverity(jobs) : jobs;
   const shown = ordered.length > MOST ? ordered.slice(0, MOST - 1) : ordered;
   const rest = ordered.slice(shown.length);
   element.replaceChildren(
-    ...shown.map(job => marker(job, job.remote, `: ${stateWords(job)}. `)),
+    ...shown.map(job => marker(job, job.remote, `: ${stateText(job)}. `)),
     rest.length ? more(rest) : "",
   );
 }
@@ -38,7 +38,7 @@ export function followMarkers(element, jobs) {
 const marker = (job, text, hidden) =>
   h(
     "span",
-    { class: `state marker ${job.state}`, title: described(job) },
+    { class: `state marker ${job.state}`, title: remoteStateText(job) },
     icon(SIGNS[job.state]),
     h("span", { class: "marker-name" }, text),
     hidden && h("span", { class: "for-readers" }, hidden),
@@ -47,17 +47,17 @@ const marker = (job, text, hidden) =>
 const more = jobs =>
   h(
     "span",
-    { class: `state marker ${jobs[0].state}`, title: jobs.map(described).join(", ") },
+    { class: `state marker ${jobs[0].state}`, title: jobs.map(remoteStateText).join(", ") },
     `+${jobs.length}`,
-    h("span", { class: "for-readers" }, ` more: ${jobs.map(described).join(", ")}`),
+    h("span", { class: "for-readers" }, ` more: ${jobs.map(remoteStateText).join(", ")}`),
   );
 
 /** The icon of a state. */
 export const stateIcon = state => icon(SIGNS[state]);
 
 /** A server and what became of the file there: "archive: failed". */
-export const described = job => `${job.remote}: ${stateWords(job)}`;
+export const remoteStateText = job => `${job.remote}: ${stateText(job)}`;
 
 /** Jobs with those in trouble first. */
-export const worstFirst = jobs =>
+export const bySeverity = jobs =>
   [...jobs].sort((a, b) => WORST_FIRST.indexOf(a.state) - WORST_FIRST.indexOf(b.state));

@@ -1,14 +1,14 @@
 /** A small picture of a file: its preview, its text, or else what kind it is. */
 
-import { original, preview, text } from "../api.js";
+import { fetchTextPreview, originalUrl, previewUrl } from "../api.js";
 import { h } from "./dom.js";
-import { base, isText, kind } from "./format.js";
+import { baseName, extensionLabel, isTextFile } from "./format.js";
 
 /** Return an element for `job` ({id, path, updated_at}). */
-export function thumb(job) {
+export function thumbnail(job) {
   const box = h("span", { class: "thumb" });
-  if (isText(job.path)) {
-    text(job).then(
+  if (isTextFile(job.path)) {
+    fetchTextPreview(job).then(
       content => box.replaceChildren(art(content)),
       () => blank(box, job),
     );
@@ -23,9 +23,9 @@ export function thumb(job) {
 }
 
 /** The image of a file's preview with a longest edge of 1600 pixels. */
-export function picture(job, failed) {
+export function largePreview(job, failed) {
   return h("img", {
-    alt: base(job.path),
+    alt: baseName(job.path),
     decoding: "async",
     draggable: "false",
     onerror: failed,
@@ -34,7 +34,7 @@ export function picture(job, failed) {
 }
 
 /** Where a file's picture is; a drawing of vectors is shown as it is. */
-const source = (job, edge) => (job.path.toLowerCase().endsWith(".svg") ? original(job.id) : preview(job.id, edge));
+const source = (job, edge) => (job.path.toLowerCase().endsWith(".svg") ? originalUrl(job.id) : previewUrl(job.id, edge));
 
 const AT_ONCE = 3; // a browser has six connections for all of the page
 const waiting = [];
@@ -61,7 +61,7 @@ function next() {
 }
 
 function blank(box, job) {
-  box.replaceChildren(h("span", { class: "blank-kind" }, kind(job.path)));
+  box.replaceChildren(h("span", { class: "blank-kind" }, extensionLabel(job.path)));
 }
 
 const MOST_LINES = 60;
@@ -71,12 +71,12 @@ function art(content) {
   const lines = linesOf(content).slice(0, MOST_LINES);
   while (lines.length > 1 && !lines.at(-1).trim()) lines.pop();
   const pre = h("pre", { class: "art" }, lines.join("\n"));
-  pre.style.setProperty("--columns", widest(lines.join("\n")));
+  pre.style.setProperty("--columns", columnCount(lines.join("\n")));
   pre.style.setProperty("--lines", lines.length);
   return pre;
 }
 
 /** How many columns a text has. */
-export const widest = content => linesOf(content).reduce((most, line) => Math.max(most, line.length), 8);
+export const columnCount = content => linesOf(content).reduce((most, line) => Math.max(most, line.length), 8);
 
 const linesOf = content => content.replaceAll("\t", "    ").split(/\r?\n/);

@@ -6,7 +6,7 @@ const STAY = 6000;
 const MOST = 4;
 
 /** Tell `text`; tone "good" or "bad". What went wrong stays until it is closed. */
-export function toast(text, tone = "good") {
+export function showToast(text, tone = "good") {
   const box = document.getElementById("toasts");
   const note = h("div", { class: `toast ${tone}` }, h("span", {}, text));
   note.append(
@@ -21,13 +21,13 @@ export function toast(text, tone = "good") {
  * Do `work`, with `button` busy as long as it takes; tell what went wrong. Returns what it returned, or undefined.
  * A busy button is not disabled: who came to it by keyboard would lose the place.
  */
-export async function attempt(button, work) {
+export async function runAction(button, work) {
   if (button?.getAttribute("aria-busy") === "true") return undefined;
   button?.setAttribute("aria-busy", "true");
   try {
     return await work();
   } catch (error) {
-    toast([error.message, ...(error.problems ?? [])].join(" "), "bad");
+    showToast([error.message, ...(error.problems ?? [])].join(" "), "bad");
     return undefined;
   } finally {
     button?.removeAttribute("aria-busy");

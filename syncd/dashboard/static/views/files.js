@@ -1,15 +1,15 @@
 /** Files: each with its state on every server, filtered by state, folder, server and name; to be retried or cancelled. */
 
 import { api } from "../api.js";
-import { FileList } from "../files/jobs-by-file.js";
-import { followProgress, followRow, makeRow } from "../files/file-row.js";
+import { JobsByFile } from "../files/jobs-by-file.js";
+import { createFileRow, updateFileRow, updateRowProgress } from "../files/file-row.js";
 import { Selection } from "../files/selection.js";
-import { live, on } from "../app-state.js";
-import { changed, replace } from "../router.js";
-import { folderChoice, remoteChoice, searchField } from "../ui/filters.js";
-import { h, icon, say } from "../ui/dom.js";
-import { count, counted } from "../ui/format.js";
-import { Pages } from "../ui/page-loader.js";
+import { appState, subscribe } from "../app-state.js";
+import { currentHrefWith, replaceRoute } from "../router.js";
+import { createFolderFilter, createRemoteFilter, createSearchField } from "../ui/filters.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { formatCount, pluralize } from "../ui/format.js";
+import { PageLoader } from "../ui/page-loader.js";
 import { VirtualList } from "../ui/virtual-list.js";
 
 const PAGE = 100;
@@ -47,7 +47,7 @@ class Files {
     this.note = h("p", { class: "count", role: "status" });
     this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() }, "Show what changed");
     this.empty = h("div", { class: "nothing", hidden: true });
-    const choose = choices => replace(changed(choices));
+    const choose = choices => replaceRoute(currentHrefWith(choices));
     this.tabs = STATES.map(state =>
       h(
         "button",
@@ -56,9 +56,9 @@ class Files {
         h("span", { class: "tab-count" }),
       ),
     );
-    this.search = searchField("Search names", search => choose({ search }));
-    this.folder = folderChoice(folder => choose({ folder }));
-    this.remote = remoteChoice(remote => choose({ remote }));
+    this.search = createSearchField("Search names", search => choose({ search }));
+    this.folder = createFolderFilter(folder => choose({ folder }));
+    this.remote = createRemoteFilter(remote => choose({ remote }));
     this.sort = h(
       "select",
       { "aria-label": "Order", onchange: () => choose({ sort: this.sort.value }) },
@@ -69,15 +69,15 @@ class Files {
       label: "Files",
       key: file => file.key,
       layout: width => ({ columns: 1, height: width < 640 ? 96 : 64 }),
-      render: file => makeRow(file, this.selection),
-      update: (row, file) => followRow(row, file, this.selection.has(file)),
+      render: file => createFileRow(file, this.selection),
+      update: (row, file) => updateFileRow(row, file, this.selection.has(file)),
       end: () => this.pages.more(),
     });
-    this.pages = new Pages(this.list, { take: page => this.take(page), fail: error => say(this.note, error.message) });
+    this.pages = new PageLoader(this.list, { take: page => this.take(page), fail: error => setText(this.note, error.message) });
     this.offs = [
-      on("job", job => this.happened(job)),
-      on("progress", () => this.progress()),
-      on("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
+      subscribe("job", job => this.happened(job)),
+      subscribe("progress", () => this.progress()),
+      subscribe("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
     ];
     this.element = h(
       "div",
@@ -129,7 +129,7 @@ class Files {
   }
 
   async load() {
-    this.known = new FileList();
+    this.known = new JobsByFile();
     this.files = [];
     this.fresh.hidden = true;
     this.selection.choose([]);
@@ -145,7 +145,7 @@ class Files {
   shown() {
     this.files = this.known.files;
     const { length } = this.files;
-    say(this.note, length ? `${counted(length, "file")} shown${this.pages.next ? ", more below" : ""}` : "");
+    setText(this.note, length ? `${pluralize(length, "file")} shown${this.pages.next ? ", more below" : ""}` : "");
     this.empty.hidden = length > 0;
     if (!length)
       this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
@@ -159,19 +159,19 @@ class Files {
   }
 
   progress() {
-    if (!live.progress) return;
-    const { jobs, flights } = live.progress;
+    if (!appState.progress) return;
+    const { jobs, flights } = appState.progress;
     const all = Object.values(jobs).reduce((sum, number) => sum + number, 0);
     for (const tab of this.tabs) {
       const number = tab.dataset.state ? jobs[tab.dataset.state] : all;
-      say(tab.querySelector(".tab-count"), count(number));
-      tab.title = `${counted(number, "upload")}: each file counts once for every server`;
+      setText(tab.querySelector(".tab-count"), formatCount(number));
+      tab.title = `${pluralize(number, "upload")}: each file counts once for every server`;
     }
     const byFile = Map.groupBy(
       flights.filter(flight => this.known.byJob.has(flight.id)),
       flight => this.known.byJob.get(flight.id).key,
     );
-    for (const [key, own] of byFile) if (this.list.shown.has(key)) followProgress(this.list.shown.get(key), own);
+    for (const [key, own] of byFile) if (this.list.shown.has(key)) updateRowProgress(this.list.shown.get(key), own);
     this.selection.follow();
   }
 
@@ -201,7 +201,7 @@ class Files {
     const page = await api.jobs(this.query, this.pages.stop.signal).catch(() => null);
     if (!page) return;
     const before = this.files;
-    this.known = new FileList();
+    this.known = new JobsByFile();
     this.known.add(page.jobs);
     this.known.add(page.siblings);
     for (const file of before) {

@@ -1,13 +1,13 @@
 /** The gallery: pictures of what was uploaded, newest first. */
 
-import { live, on } from "../app-state.js";
-import { changed, replace } from "../router.js";
-import { h, icon, say, set } from "../ui/dom.js";
-import { base, count, day, kind } from "../ui/format.js";
-import { described, stateIcon, worstFirst } from "../ui/remote-states.js";
-import { folderChoice, remoteChoice, searchField } from "../ui/filters.js";
-import { thumb } from "../ui/thumbnail.js";
-import { Pages } from "../ui/page-loader.js";
+import { subscribe } from "../app-state.js";
+import { currentHrefWith, replaceRoute } from "../router.js";
+import { h, icon, setAttributes, setText } from "../ui/dom.js";
+import { baseName, extensionLabel, formatCount, formatDay } from "../ui/format.js";
+import { bySeverity, remoteStateText, stateIcon } from "../ui/remote-states.js";
+import { createFolderFilter, createRemoteFilter, createSearchField } from "../ui/filters.js";
+import { thumbnail } from "../ui/thumbnail.js";
+import { PageLoader } from "../ui/page-loader.js";
 import { VirtualList } from "../ui/virtual-list.js";
 
 const PAGE = 100;
@@ -23,10 +23,10 @@ class Gallery {
     this.day = h("p", { class: "gallery-day", "aria-hidden": "true" });
     this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() });
     this.empty = h("div", { class: "nothing", hidden: true });
-    const choose = choices => replace(changed(choices));
-    this.search = searchField("Search names", text => choose({ search: text }));
-    this.folder = folderChoice(path => choose({ folder: path }));
-    this.remote = remoteChoice(name => choose({ remote: name }));
+    const choose = choices => replaceRoute(currentHrefWith(choices));
+    this.search = createSearchField("Search names", text => choose({ search: text }));
+    this.folder = createFolderFilter(path => choose({ folder: path }));
+    this.remote = createRemoteFilter(name => choose({ remote: name }));
     this.list = new VirtualList({
       label: "Uploaded pictures",
       key: entry => entry.path,
@@ -38,13 +38,13 @@ class Gallery {
       update: (tile, entry) => this.follow(tile, entry),
       end: () => this.pages.more(),
     });
-    this.pages = new Pages(this.list, { take: page => this.take(page), fail: error => say(this.note, error.message) });
+    this.pages = new PageLoader(this.list, { take: page => this.take(page), fail: error => setText(this.note, error.message) });
     this.list.element.addEventListener("keydown", event => this.walk(event));
     const onscroll = () => this.tellDay();
     addEventListener("scroll", onscroll, { passive: true });
     this.offs = [
-      on("job", job => this.happened(job)),
-      on("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
+      subscribe("job", job => this.happened(job)),
+      subscribe("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
       () => removeEventListener("scroll", onscroll),
     ];
     this.element = h(
@@ -105,7 +105,7 @@ class Gallery {
 
   shown() {
     const items = [...this.entries.values()];
-    say(this.note, items.length ? `${count(items.length)}${this.pages.next ? " and more" : ""}` : "");
+    setText(this.note, items.length ? `${formatCount(items.length)}${this.pages.next ? " and more" : ""}` : "");
     this.empty.hidden = items.length > 0;
     if (!items.length) {
       const filtered = this.chosen.some(Boolean);
@@ -129,22 +129,22 @@ class Gallery {
       { role: "listitem" },
       h(
         "a",
-        { class: "tile", href: changed({ job: entry.id }) },
-        thumb(entry),
+        { class: "tile", href: currentHrefWith({ job: entry.id }) },
+        thumbnail(entry),
         h("span", { class: "tile-marker", hidden: true }),
-        h("span", { class: "tile-name" }, base(entry.path)),
+        h("span", { class: "tile-name" }, baseName(entry.path)),
       ),
     );
   }
 
   /** Mark a tile whose file is not on all of its servers. */
   follow(tile, entry) {
-    const missing = worstFirst([...entry.servers.values()].filter(job => job.state !== "done"));
-    const words = missing.map(described).join(", ");
-    const label = [base(entry.path), kind(entry.path), ...(words ? [words] : [])].join(", ");
+    const missing = bySeverity([...entry.servers.values()].filter(job => job.state !== "done"));
+    const words = missing.map(remoteStateText).join(", ");
+    const label = [baseName(entry.path), extensionLabel(entry.path), ...(words ? [words] : [])].join(", ");
     const link = tile.querySelector(".tile");
     if (link.ariaLabel === label) return;
-    set(link, { "aria-label": label });
+    setAttributes(link, { "aria-label": label });
     const marker = tile.querySelector(".tile-marker");
     marker.hidden = !missing.length;
     marker.className = `tile-marker state ${missing[0]?.state ?? ""}`;
@@ -157,7 +157,7 @@ class Gallery {
     const { list } = this;
     const [top] = list.view();
     const first = list.items[Math.max(0, Math.floor(top / (list.height || 1))) * (list.columns || 1)];
-    say(this.day, first ? day(first.updated_at) : "");
+    setText(this.day, first ? formatDay(first.updated_at) : "");
   }
 
   happened(job) {
@@ -171,7 +171,7 @@ class Gallery {
     if (this.chosen.some(Boolean) || scrollY > 200) {
       this.news = (this.news ?? 0) + 1;
       this.fresh.hidden = false;
-      say(this.fresh, `Show ${count(this.news)} new`);
+      setText(this.fresh, `Show ${formatCount(this.news)} new`);
       return;
     }
     const entries = this.entries;

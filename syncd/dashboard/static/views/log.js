@@ -1,10 +1,10 @@
 /** The log, live: narrowed down by level, event and text; paused, downloaded; a line leads to its file. */
 
 import { api } from "../api.js";
-import { live, on } from "../app-state.js";
-import { changed, replace } from "../router.js";
-import { h, icon, say } from "../ui/dom.js";
-import { clock, counted, whole } from "../ui/format.js";
+import { appState, subscribe } from "../app-state.js";
+import { currentHrefWith, replaceRoute } from "../router.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { formatFullTimestamp, formatTime, pluralize } from "../ui/format.js";
 import { VirtualList } from "../ui/virtual-list.js";
 
 const LEVELS = ["debug", "info", "warning", "error"];
@@ -19,7 +19,7 @@ class Log {
     this.events = [];
     this.paused = false;
     this.number = 0;
-    const choose = choices => replace(changed(choices));
+    const choose = choices => replaceRoute(currentHrefWith(choices));
     this.level = h(
       "select",
       { "aria-label": "Minimum level", onchange: () => choose({ level: this.level.value }) },
@@ -61,9 +61,9 @@ class Log {
     this.box.append(this.list.element);
     this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.offs = [
-      on("log", event => this.add([event])),
-      on("lost", ({ count }) => this.add([lost(count)])),
-      on("connection", connection => connection === "open" && this.load()),
+      subscribe("log", event => this.add([event])),
+      subscribe("lost", ({ count }) => this.add([lost(count)])),
+      subscribe("connection", connection => connection === "open" && this.load()),
     ];
     this.element = h(
       "div",
@@ -87,7 +87,7 @@ class Log {
       this.latest,
     );
     this.params(params);
-    if (live.connection === "open") this.load();
+    if (appState.connection === "open") this.load();
   }
 
   entered() {
@@ -121,7 +121,7 @@ class Log {
     for (const event of events) this.events.push({ number: (this.number += 1), data: event, words: words(event) });
     if (this.events.length > MOST) this.events.splice(0, this.events.length - MOST);
     if (!this.paused) this.refilter();
-    else say(this.note, `Paused. ${counted(this.events.length - this.held, "new line")}.`);
+    else setText(this.note, `Paused. ${pluralize(this.events.length - this.held, "new line")}.`);
   }
 
   matches({ data, words: line }) {
@@ -137,11 +137,11 @@ class Log {
     const atEnd = this.atEnd();
     const items = this.events.filter(event => this.matches(event));
     this.list.show(items);
-    say(
+    setText(
       this.note,
       items.length === this.events.length
-        ? counted(items.length, "line")
-        : `${counted(items.length, "line")} of ${this.events.length.toLocaleString("en-GB")}`,
+        ? pluralize(items.length, "line")
+        : `${pluralize(items.length, "line")} of ${this.events.length.toLocaleString("en-GB")}`,
     );
     if (atEnd) requestAnimationFrame(() => this.toEnd());
     else this.latest.hidden = false;
@@ -167,19 +167,19 @@ class Log {
     this.paused = paused;
     this.held = this.events.length;
     this.pause.setAttribute("aria-pressed", String(paused));
-    say(this.pause.querySelector("span"), paused ? "Resume" : "Pause");
+    setText(this.pause.querySelector("span"), paused ? "Resume" : "Pause");
     if (!paused) this.refilter();
   }
 
   line({ data, words: line }) {
     const content = [
-      h("time", { datetime: data.timestamp, title: whole(data.timestamp) }, clock(data.timestamp)),
+      h("time", { datetime: data.timestamp, title: formatFullTimestamp(data.timestamp) }, formatTime(data.timestamp)),
       h("span", { class: "log-level" }, data.level),
       h("span", { class: "log-event" }, data.event),
       h("span", { class: "log-words", title: line }, line),
     ];
     const inner = data.job
-      ? h("a", { class: `log-line ${data.level}`, href: changed({ job: data.job }) }, content)
+      ? h("a", { class: `log-line ${data.level}`, href: currentHrefWith({ job: data.job }) }, content)
       : h("div", { class: `log-line ${data.level}` }, content);
     return h("div", { role: "listitem" }, inner);
   }

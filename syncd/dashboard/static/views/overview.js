@@ -1,14 +1,14 @@
 /** Now: the state in words, what is in flight, how fast, what arrived, and how folders and servers are. */
 
-import { flights } from "../overview/active-uploads.js";
-import { hero } from "../overview/summary.js";
-import { places } from "../overview/folders-and-remotes.js";
-import { recent } from "../overview/recent-uploads.js";
-import { throughput } from "../overview/upload-speed.js";
+import { createActiveUploads } from "../overview/active-uploads.js";
+import { createSummary } from "../overview/summary.js";
+import { createFoldersAndRemotes } from "../overview/folders-and-remotes.js";
+import { createRecentUploads } from "../overview/recent-uploads.js";
+import { createUploadSpeed } from "../overview/upload-speed.js";
 import { h } from "../ui/dom.js";
 
-export function nowView() {
-  const parts = [hero(), flights(), throughput(), recent(), places()];
+export function overviewView() {
+  const parts = [createSummary(), createActiveUploads(), createUploadSpeed(), createRecentUploads(), createFoldersAndRemotes()];
   const element = h(
     "div",
     { class: "now" },

@@ -1,10 +1,10 @@
 /** Settings: the configuration as it is, secrets masked; the bandwidth limit and the concurrency can be changed here. */
 
 import { api } from "../api.js";
-import { live, on } from "../app-state.js";
+import { appState, subscribe } from "../app-state.js";
 import { theme } from "../theme.js";
-import { h, icon, say } from "../ui/dom.js";
-import { attempt, toast } from "../ui/toast.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { runAction, showToast } from "../ui/toast.js";
 
 export function settingsView() {
   const view = new Settings();
@@ -42,7 +42,7 @@ class Settings {
           h("h2", {}, "Configuration"),
           h(
             "button",
-            { class: "small", onclick: event => attempt(event.currentTarget, () => this.reload()) },
+            { class: "small", onclick: event => runAction(event.currentTarget, () => this.reload()) },
             icon("retry"),
             "Reload",
           ),
@@ -65,7 +65,7 @@ class Settings {
         ),
       ),
     );
-    this.off = on("connection", connection => connection === "open" && this.load());
+    this.off = subscribe("connection", connection => connection === "open" && this.load());
   }
 
   leave() {
@@ -73,18 +73,18 @@ class Settings {
   }
 
   async load() {
-    if (live.connection !== "open") return;
-    await attempt(null, async () => this.show(await api.settings()));
+    if (appState.connection !== "open") return;
+    await runAction(null, async () => this.show(await api.settings()));
   }
 
   async reload() {
     const { messages } = await api.reload();
-    toast(messages.length ? `Applied: ${messages.join("; ")}` : "Reloaded. Nothing has changed.");
+    showToast(messages.length ? `Applied: ${messages.join("; ")}` : "Reloaded. Nothing has changed.");
     await this.load();
   }
 
   show({ file, settings, live: now }) {
-    say(this.file, file ? `Read from ${file}. To change it, edit the file, then reload.` : "");
+    setText(this.file, file ? `Read from ${file}. To change it, edit the file, then reload.` : "");
     this.live.replaceChildren(this.bandwidth(now), this.concurrency(now));
     this.configured.replaceChildren(...Object.entries(settings).map(([name, value]) => section(name, value)));
   }
@@ -156,9 +156,9 @@ class Settings {
 
   async change(event, button, wanted) {
     event.preventDefault();
-    await attempt(button, async () => {
+    await runAction(button, async () => {
       this.show(await api.change(wanted));
-      toast("Changed until the next reload or restart.");
+      showToast("Changed until the next reload or restart.");
     });
   }
 }
