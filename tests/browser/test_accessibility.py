@@ -1,4 +1,4 @@
-"""The dashboard for everybody: any width, keyboard alone, light and dark, reduced motion, and axe-core's rules."""
+"""Accessibility: any width, keyboard only, light and dark, reduced motion, and axe-core's rules."""
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -12,8 +12,8 @@ VIEWS = {"": "Overview", "gallery": "Gallery", "files": "Files", "log": "Log", "
 
 
 @pytest.fixture
-def stocked(daemon, make_photo):
-    """A daemon with something in every state that needs no trouble."""
+def daemon_with_files(daemon, make_photo):
+    """A running daemon with uploaded and skipped files."""
     for number in range(12):
         make_photo(daemon.inbox / f"a photo with quite a long name, number {number}.jpg", number)
     (daemon.inbox / "cat.txt").write_text(" /\\_/\\\n( o.o )\n > ^ <\n")
@@ -23,30 +23,30 @@ def stocked(daemon, make_photo):
     return daemon
 
 
-async def shown(page, view):
+async def show_view(page, view):
     await page.goto(page.url.split("#")[0] + "#/" + view)
     await expect(page.get_by_role("navigation").get_by_role("link", name=VIEWS[view])).to_have_attribute(
         "aria-current", "page"
     )
     await expect(page.locator("main h1")).to_be_visible()
     if view == "settings":
-        await expect(page.locator(".configured details").first).to_be_visible()
+        await expect(page.locator(".configuration details").first).to_be_visible()
 
 
-# All that is cut off at the right, but for what a person can scroll there.
+# Elements that extend beyond the right edge, except those in scrollable containers.
 TOO_WIDE = """width => [...document.querySelectorAll("main *, header *, nav *")]
   .filter(element => element.getBoundingClientRect().right > width && !element.closest(".tabs, .log-box, pre, svg"))
   .map(element => element.outerHTML.slice(0, 80))"""
 
 
 @pytest.mark.parametrize("width", [360, 768, 2560])
-async def test_views_any_width_fit_the_page(stocked, open_page, width):
+async def test_views_any_width_fit_the_page(daemon_with_files, open_page, width):
     page = await open_page(width=width, height=800)
     for view in VIEWS:
-        await shown(page, view)
+        await show_view(page, view)
         assert await page.evaluate(TOO_WIDE, width) == [], view
     await page.goto(page.url.split("#")[0] + "#/files")
-    await page.locator(".row-name").first.click()
+    await page.locator(".file-row-name").first.click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     assert await page.evaluate("document.querySelector('dialog').getBoundingClientRect().right") <= width
 
@@ -54,42 +54,42 @@ async def test_views_any_width_fit_the_page(stocked, open_page, width):
 @pytest.mark.parametrize(
     "options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"color_scheme": "dark", "width": 360}]
 )
-async def test_views_pass_axe_rules(stocked, open_page, options):
+async def test_views_pass_axe_rules(daemon_with_files, open_page, options):
     page = await open_page(**options)
     for view in [*VIEWS, "job"]:
         if view == "job":
-            await shown(page, "files")
-            await page.locator(".row-name").first.click()
+            await show_view(page, "files")
+            await page.locator(".file-row-name").first.click()
             await expect(page.get_by_role("dialog").get_by_role("button", name="Close")).to_be_visible()
         else:
-            await shown(page, view)
+            await show_view(page, view)
         found = await Axe().run(page)
-        assert found.response["passes"], "it looked at nothing"
+        assert found.response["passes"], "axe-core checked nothing"
         assert found.violations_count == 0, f"{view}: {found.generate_report()}"
 
 
-async def test_page_keyboard_reaches_all_controls(stocked, open_page):
+async def test_page_keyboard_reaches_all_controls(daemon_with_files, open_page):
     page = await open_page()
-    await shown(page, "")
+    await show_view(page, "")
     press = page.keyboard.press
 
     async def tab_to(role, name):
         wanted = page.get_by_role(role, name=name)
 
-        async def there():
+        async def is_focused():
             if await wanted.first.evaluate("element => element === document.activeElement"):
                 return True
             await press("Tab")
             return False
 
-        await wait_until(there)
+        await wait_until(is_focused)
 
     await tab_to("link", "Skip to content")
     await press("Enter")
     assert await page.evaluate("document.activeElement.id") == "content"
-    await tab_to("button", "Stop")
+    await tab_to("button", "Pause uploads")
     await press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Stopped")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Uploads paused")
     await press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Everything is uploaded")
     await page.evaluate("document.activeElement.blur()")
@@ -97,12 +97,12 @@ async def test_page_keyboard_reaches_all_controls(stocked, open_page):
     await press("Enter")
     await tab_to("link", "cat.txt, TXT")
     await press("ArrowRight")
-    after = await page.evaluate("document.activeElement.ariaLabel")
-    assert after
-    assert after != "cat.txt, TXT"
+    next_label = await page.evaluate("document.activeElement.ariaLabel")
+    assert next_label
+    assert next_label != "cat.txt, TXT"
     await press("Enter")
     dialog = page.get_by_role("dialog")
-    await expect(dialog.get_by_role("heading", level=1)).to_have_text(after.rpartition(",")[0])
+    await expect(dialog.get_by_role("heading", level=1)).to_have_text(next_label.rpartition(",")[0])
     await press("ArrowLeft")
     await expect(dialog.get_by_role("heading", level=1)).to_have_text("cat.txt")
     await press("Escape")
@@ -110,25 +110,25 @@ async def test_page_keyboard_reaches_all_controls(stocked, open_page):
     assert await page.evaluate("document.activeElement.className") == "tile"
 
 
-async def test_page_reduced_motion_disables_animation(stocked, open_page):
+async def test_page_reduced_motion_disables_animation(daemon_with_files, open_page):
     page = await open_page(reduced_motion="reduce")
-    await shown(page, "")
+    await show_view(page, "")
     moving = """[...document.querySelectorAll('*')].map(element => getComputedStyle(element))
       .filter(style => parseFloat(style.transitionDuration) || style.animationName !== 'none').length"""
     assert await page.evaluate(moving) == 0
     page = await open_page(reduced_motion="no-preference")
-    await shown(page, "")
+    await show_view(page, "")
     assert await page.evaluate(moving) > 0
 
 
-async def test_theme_choice_survives_reload(stocked, open_page):
+async def test_theme_choice_survives_reload(daemon_with_files, open_page):
     page = await open_page(color_scheme="light")
-    await shown(page, "settings")
-    ground = "getComputedStyle(document.body).backgroundColor"
-    light = await page.evaluate(ground)
+    await show_view(page, "settings")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(background)
     await page.get_by_role("button", name="Dark").click()
-    dark = await page.evaluate(ground)
+    dark = await page.evaluate(background)
     assert dark != light
     await page.reload()
     await expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
-    assert await page.evaluate(ground) == dark
+    assert await page.evaluate(background) == dark

@@ -1,4 +1,4 @@
-"""Pages of other sites, and names that are not this machine's, get nothing from the dashboard: in a real browser."""
+"""The dashboard rejects requests from other sites and under other host names, in a real browser."""
 
 import pytest
 import pytest_asyncio
@@ -12,11 +12,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def elsewhere():
-    """Another site on this machine: for cookies the same site, so that only the checks of Origin stand in its way."""
+async def other_origin():
+    """The URL of another origin on this machine. Cookies count it as the same site, so only Origin tells it apart."""
 
     async def page(_request):
-        return web.Response(text="<h1>elsewhere</h1>", content_type="text/html")
+        return web.Response(text="<h1>other origin</h1>", content_type="text/html")
 
     app = web.Application()
     app.router.add_get("/", page)
@@ -24,74 +24,74 @@ async def elsewhere():
         yield str(server.make_url("/"))
 
 
-TRIES = """async home => {
-  const told = {};
+SEND_REQUESTS = """async home => {
+  const results = {};
   for (const mode of ["cors", "no-cors"]) {
     const post = fetch(home + "v1/stop", { method: "POST", mode, credentials: "include", body: "{}" });
-    told[mode] = await post.then(answer => answer.status, () => "refused");
+    results[mode] = await post.then(response => response.status, () => "blocked");
   }
   const read = fetch(home + "v1/status", { credentials: "include" });
-  told.read = await read.then(answer => answer.status, () => "refused");
-  told.script = await new Promise(resolve => {
+  results.read = await read.then(response => response.status, () => "blocked");
+  results.script = await new Promise(resolve => {
     const script = document.createElement("script");
     script.src = home + "static/app.js";
     script.type = "module";
     script.onload = () => resolve("loaded");
-    script.onerror = () => resolve("refused");
+    script.onerror = () => resolve("blocked");
     document.head.append(script);
   });
-  return told;
+  return results;
 }"""
 
 
-async def test_request_from_other_origin_is_rejected(daemon, open_page, elsewhere):
+async def test_request_from_other_origin_is_rejected(daemon, open_page, other_origin):
     daemon.start()
     page = await open_page()
-    await expect(page.get_by_role("button", name="Stop")).to_be_enabled()
+    await expect(page.get_by_role("button", name="Pause uploads")).to_be_enabled()
     home = page.url.split("#")[0]
-    stranger = await page.context.new_page()  # it has the cookie
-    await stranger.goto(elsewhere)
-    told = await stranger.evaluate(TRIES, home)
-    assert told == {"cors": "refused", "no-cors": "refused", "read": "refused", "script": "refused"}
+    other_page = await page.context.new_page()  # with the same cookies
+    await other_page.goto(other_origin)
+    results = await other_page.evaluate(SEND_REQUESTS, home)
+    assert results == {"cors": "blocked", "no-cors": "blocked", "read": "blocked", "script": "blocked"}
     assert daemon.ctl.status()["state"] == "running"
-    await stranger.evaluate(
+    await other_page.evaluate(
         "form => { document.body.innerHTML = form; document.forms[0].submit() }",
         f"<form method=post action={home}v1/stop></form>",
     )
-    await stranger.wait_for_url(f"{home}v1/stop")
+    await other_page.wait_for_url(f"{home}v1/stop")
     assert daemon.ctl.status()["state"] == "running"
-    await page.get_by_role("button", name="Stop").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Stopped")
+    await page.get_by_role("button", name="Pause uploads").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Uploads paused")
 
 
 async def test_request_for_other_host_name_is_rejected(daemon, login_url, chromium):
     daemon.start()
-    address = login_url()
-    port = address.split(":")[2].split("/")[0]
+    url = login_url()
+    port = url.split(":")[2].split("/")[0]
     browser = await chromium.browser_type.launch(
         executable_path=CHROMIUM, args=[*FLAGS, "--host-resolver-rules=MAP evil.test 127.0.0.1"]
     )
     try:
         page = await browser.new_page()
-        for path in ("/", "/v1/status", "/static/app.js", "/login?ticket=" + address.partition("=")[2]):
-            answer = await page.goto(f"http://evil.test:{port}{path}")
-            assert answer.status in {403, 421}, path
-        assert (await page.goto(address)).status == 200
+        for path in ("/", "/v1/status", "/static/app.js", "/login?ticket=" + url.partition("=")[2]):
+            response = await page.goto(f"http://evil.test:{port}{path}")
+            assert response.status in {403, 421}, path
+        assert (await page.goto(url)).status == 200
     finally:
         await browser.close()
 
 
 async def test_page_without_cookie_asks_for_login(daemon, login_url, chromium):
     daemon.start()
-    address = login_url()
+    url = login_url()
     context = await chromium.new_context()
     page = await context.new_page()
-    home = address.partition("login")[0]
+    home = url.partition("login")[0]
     assert (await page.goto(home)).status == 401
-    await expect(page.get_by_role("heading", name="This page is locked")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Log in to open the dashboard")).to_be_visible()
     await expect(page.get_by_text("syncd ctl open", exact=True)).to_be_visible()
-    await page.goto(address)
-    await expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    await page.goto(url)
+    await expect(page.get_by_role("button", name="Pause uploads")).to_be_visible()
     await context.clear_cookies()
-    assert (await page.goto(address)).status != 200  # the ticket was for once
+    assert (await page.goto(url)).status != 200  # a ticket is valid once
     await context.close()

@@ -1,4 +1,4 @@
-"""What a person does with the dashboard, done in a real browser."""
+"""Tasks of a user of the dashboard, in a real browser."""
 
 import asyncio
 import os
@@ -21,13 +21,13 @@ async def test_pause_button_pauses_and_resumes_uploads(daemon, open_page, make_p
     daemon.start()
     page = await open_page()
     await expect(headline(page)).to_have_text("Waiting for files")
-    await page.get_by_role("button", name="Stop").click()
-    await expect(headline(page)).to_have_text("Stopped")
+    await page.get_by_role("button", name="Pause uploads").click()
+    await expect(headline(page)).to_have_text("Uploads paused")
     assert daemon.ctl.status()["state"] == "stopped"
     make_photo(daemon.inbox / "late.jpg")
-    await expect(page.get_by_text("2 uploads waiting (", exact=False)).to_be_visible()
+    await expect(page.get_by_text("2 uploads pending (", exact=False)).to_be_visible()
     assert daemon.ctl.status()["jobs"]["done"] == 0
-    await page.get_by_role("button", name="Start").click()
+    await page.get_by_role("button", name="Resume uploads").click()
     await expect(headline(page)).to_have_text("Everything is uploaded")
     assert daemon.ctl.status()["jobs"]["done"] == 2
 
@@ -48,8 +48,8 @@ async def test_overview_upload_shows_progress_by_chunk(daemon, open_page):
         return len(seen) > 4
 
     await wait_until(moved)
-    assert seen <= {round(number / 15, 3) for number in range(16)}  # it has 15 chunks, and moves by them
-    await expect(page.locator(".flights small").first).to_contain_text("KiB/s")
+    assert seen <= {round(number / 15, 3) for number in range(16)}  # the file has 15 chunks
+    await expect(page.locator(".uploads small").first).to_contain_text("KiB/s")
     await expect(headline(page)).to_have_text("Everything is uploaded")
     await expect(bar).to_have_count(0)
     await expect(page.get_by_role("link", name="sky.jpg, JPG")).to_be_visible()
@@ -75,7 +75,7 @@ async def test_drop_adds_files_to_folder(daemon, open_page):
     assert sorted(path.read_text() for path in daemon.inbox.iterdir()) == ["=^.^=0", "=^.^=1", "was here before"]
     daemon.until_counts(done=6)
     await page.evaluate(DROP, ["notes.docx", "no picture", 1])
-    await expect(page.locator(".tray li.bad")).to_contain_text("notes.docx")
+    await expect(page.locator(".transfer-panel li[data-tone=error]")).to_contain_text("notes.docx")
     assert len(list(daemon.inbox.iterdir())) == 3
 
 
@@ -133,21 +133,21 @@ async def test_log_filters_pauses_and_downloads_lines(daemon, open_page, make_ph
     await expect(lines.filter(has_text="daemon.started")).to_have_count(1)
     make_photo(daemon.inbox / "new.jpg")
     await expect(lines.filter(has_text="job.done")).to_have_count(2)
-    await page.get_by_role("searchbox", name="Event starts with").fill("job.")
+    await page.get_by_role("searchbox", name="Event name starts with").fill("job.")
     await expect(lines.filter(has_text="daemon.started")).to_have_count(0)
-    await page.get_by_role("searchbox", name="Text in the line").fill("remote=DRIVE")
+    await page.get_by_role("searchbox", name="Search text").fill("remote=DRIVE")
     await expect(lines.filter(has_text="remote=ascii")).to_have_count(0)
     await expect(lines.filter(has_text="job.done")).to_have_count(1)
-    await page.get_by_role("searchbox", name="Text in the line").fill("")
+    await page.get_by_role("searchbox", name="Search text").fill("")
     await page.get_by_role("combobox", name="Minimum level").select_option("error")
     await expect(lines).to_have_count(0)
     await page.get_by_role("combobox", name="Minimum level").select_option("debug")
-    await page.get_by_role("button", name="Pause").click()
+    await page.get_by_role("button", name="Pause log").click()
     make_photo(daemon.inbox / "paused.jpg", 2)
     daemon.until_counts(done=4)
     await expect(page.get_by_text("Paused.", exact=False)).to_contain_text("new line")
     await expect(lines.filter(has_text="paused.jpg")).to_have_count(0)
-    await page.get_by_role("button", name="Resume").click()
+    await page.get_by_role("button", name="Resume log").click()
     await expect(lines.filter(has_text="paused.jpg").first).to_be_visible()
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download").click()
@@ -172,8 +172,8 @@ async def test_file_dialog_damaged_copy_is_uploaded_again(daemon, receiver, open
     [stored] = [path for path in receiver.folder.rglob("*") if path.is_file() and path.read_bytes() == content]
     stored.write_bytes(content[:-1] + b"!")
     await verify.click()
-    await expect(dialog.locator(".verdict.bad")).to_be_visible()
-    await dialog.get_by_role("button", name="Upload it again").click()
+    await expect(dialog.locator(".verify-result[data-tone=error]")).to_be_visible()
+    await dialog.get_by_role("button", name="Upload again").click()
     await wait_until(lambda: stored.exists() and stored.read_bytes() == content)
     daemon.until_counts(done=1)
     await verify.click()
@@ -183,14 +183,14 @@ async def test_file_dialog_damaged_copy_is_uploaded_again(daemon, receiver, open
 async def test_settings_bandwidth_changes_until_reload(daemon, open_page):
     daemon.start()
     page = await open_page(at="settings")
-    await expect(page.get_by_text("Now: unlimited")).to_be_visible()
+    await expect(page.get_by_text("Current: unlimited")).to_be_visible()
     await page.get_by_role("checkbox", name="unlimited").uncheck()
-    await page.get_by_role("spinbutton", name="Bandwidth").fill("3")
+    await page.get_by_role("spinbutton", name="Bandwidth limit").fill("3")
     await page.get_by_role("button", name="Apply").first.click()
-    await expect(page.get_by_text("Now: 3MiB/s")).to_be_visible()
-    await expect(page.get_by_text("differs from the file")).to_be_visible()
+    await expect(page.get_by_text("Current: 3MiB/s")).to_be_visible()
+    await expect(page.get_by_text("differs from the configuration file")).to_be_visible()
     await page.get_by_role("button", name="Reload").click()
-    await expect(page.get_by_text("Now: unlimited")).to_be_visible()
+    await expect(page.get_by_text("Current: unlimited")).to_be_visible()
 
 
 async def test_gallery_many_images_keeps_few_elements(daemon, open_page):
@@ -200,7 +200,7 @@ async def test_gallery_many_images_keeps_few_elements(daemon, open_page):
     daemon.start()
     daemon.until_counts(done=700)
     page = await open_page(at="gallery")
-    tiles = page.get_by_role("list", name="Uploaded pictures").get_by_role("listitem")
+    tiles = page.get_by_role("list", name="Uploaded images").get_by_role("listitem")
     await expect(tiles.first).to_be_visible()
     seen = set()
 
@@ -243,11 +243,11 @@ async def test_page_lost_connection_reconnects(daemon, open_page, make_photo, fr
     await expect(headline(page)).to_have_text("Waiting for files")
     daemon.kill()
     await expect(page.get_by_role("status").filter(has_text="Connection lost").first).to_be_visible()
-    await expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    await expect(page.get_by_role("button", name="Pause uploads")).to_be_disabled()
     make_photo(daemon.inbox / "meanwhile.jpg")
     daemon.start()
     await expect(headline(page)).to_have_text("Everything is uploaded")
-    await expect(page.get_by_role("button", name="Stop")).to_be_enabled()
+    await expect(page.get_by_role("button", name="Pause uploads")).to_be_enabled()
     await expect(page.get_by_role("link", name="meanwhile.jpg, JPG")).to_be_visible()
 
 
@@ -273,7 +273,7 @@ async def test_overview_unreachable_server_is_shown(daemon, receiver, open_page,
     ],
 )
 async def test_format_path_is_split_by_its_separator(daemon, open_page, folder, within, path):
-    """Those of a daemon on Windows too."""
+    """The daemon may run on Windows, with another separator."""
     daemon.start()
     page = await open_page()
     parts = await page.evaluate(

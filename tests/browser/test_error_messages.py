@@ -1,4 +1,4 @@
-"""What the daemon tells about trouble stands on the page, in full."""
+"""Errors of the daemon are shown on the page, in full length."""
 
 import os
 
@@ -16,19 +16,19 @@ async def test_banner_missing_job_store_blocks_uploads(daemon, open_page, make_p
     banner = page.locator("#banner")
     await expect(page.get_by_role("list", name="Files").get_by_role("listitem")).to_have_count(1)
     await expect(banner).to_be_hidden()
-    store, aside = daemon.state / "syncd.db", daemon.state / "aside.db"
-    os.rename(store, aside)
+    store, moved = daemon.state / "syncd.db", daemon.state / "moved.db"
+    os.rename(store, moved)
     make_photo(daemon.inbox / "b.jpg", 1)
-    await expect(banner).to_contain_text("Nothing can be stored, so nothing is uploaded.")
+    await expect(banner).to_contain_text("Uploads are blocked: syncd cannot write to its job store.")
     await expect(banner).to_contain_text("The job store was deleted or replaced", ignore_case=True)
-    await expect(page.locator("#headline")).to_have_text("Uploads are blocked")
-    os.rename(aside, store)
+    await expect(page.locator("#overall-status")).to_have_text("Uploads are blocked")
+    os.rename(moved, store)
     await expect(banner).to_be_hidden()
-    await expect(page.locator("#headline")).to_have_text("Everything is uploaded")
+    await expect(page.locator("#overall-status")).to_have_text("Everything is uploaded")
 
 
 async def test_folder_hint_long_reason_is_not_cut_off(daemon, open_page, make_photo, tmp_path):
-    """It is as long as a path and a sentence: nothing is cut off, and no word is broken."""
+    """A hint with a path and a sentence is neither cut off nor broken within a word."""
     archive = tmp_path / "archive of what was uploaded"
     daemon.settings["folders"][0] |= {"remote": "drive", "after_upload": {"move": str(archive)}}
     daemon.start()
@@ -36,7 +36,7 @@ async def test_folder_hint_long_reason_is_not_cut_off(daemon, open_page, make_ph
     make_photo(daemon.inbox / "a.jpg")
     daemon.until_counts(done=1)
     page = await open_page(width=360)
-    hint = page.locator(".places li .place-hint").first
+    hint = page.locator(".status-list li .status-hint").first
     await expect(hint).to_contain_text("1 uploaded but kept here (1: ")
     detail = daemon.ctl.status()["folders"][0]["detail"]
     assert len(detail) > 50
@@ -46,7 +46,7 @@ async def test_folder_hint_long_reason_is_not_cut_off(daemon, open_page, make_ph
 
 
 CUT_OFF = "element => element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight"
-# Words, or parts of a path, that stand on two lines though one line has room for them.
+# Words, or parts of a path, that are spread over two lines.
 BROKEN_WORDS = r"""element => {
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   const broken = [];
@@ -69,10 +69,10 @@ async def test_path_too_long_wraps_between_its_parts(daemon, open_page, tmp_path
     daemon.settings["folders"].append({"path": str(folder), "remote": ["ascii", "drive"]})
     daemon.start()
     page = await open_page(width=width)
-    notes = page.locator(".places .place-note")
+    notes = page.locator(".status-list .status-address")
     path = notes.filter(has_text="developed")
     await expect(path).to_have_text(str(folder))
-    assert (await path.bounding_box())["height"] > 30, "it needs no second line"
+    assert (await path.bounding_box())["height"] > 30, "the path fits on one line"
     for note in await notes.all():
         assert await note.evaluate(BROKEN_WORDS) == []
         assert await note.evaluate(CUT_OFF) is False

@@ -1,4 +1,4 @@
-"""A whole daemon with its dashboard."""
+"""The dashboard of a complete daemon."""
 
 import asyncio
 import io
@@ -19,7 +19,7 @@ __all__ = ["receiver", "site"]
 
 @pytest.fixture
 def ctl(site):
-    """Call the synchronous client in a thread."""
+    """Return a function that calls a method of the synchronous client in a thread."""
     client = ControlClient(site.folder / "state" / "control.sock", timeout=10)
     return lambda name: asyncio.to_thread(getattr(client, name))
 
@@ -29,22 +29,22 @@ async def test_login_url_from_socket_opens_dashboard(site, ctl):
     logs.configure(level="debug", format="json", stream=logged)
     site.settings["control"] = {"dashboard": "127.0.0.1:0"}
     await site.start()
-    invitation = URL(await ctl("dashboard"))
+    login_url = URL(await ctl("dashboard"))
     token = (site.folder / "state" / TOKEN_FILE).read_text().strip()
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-        async with session.get(invitation) as answer:
-            assert answer.status == 200
+        async with session.get(login_url) as response:
+            assert response.status == 200
         (cookie,) = session.cookie_jar
-        async with session.get(invitation.with_path("/v1/status")) as answer:
-            status = await answer.json()
-        assert status["dashboard"] == str(invitation.origin())
-        async with session.get(invitation.with_path("/v1/log")) as answer:
-            assert "dashboard.listening" in [event["event"] for event in (await answer.json())["events"]]
-        async with session.get(invitation.with_path("/v1/events")) as stream:
-            await site.end()  # which an open page does not hold up
+        async with session.get(login_url.with_path("/v1/status")) as response:
+            status = await response.json()
+        assert status["dashboard"] == str(login_url.origin())
+        async with session.get(login_url.with_path("/v1/log")) as response:
+            assert "dashboard.listening" in [event["event"] for event in (await response.json())["events"]]
+        async with session.get(login_url.with_path("/v1/events")) as stream:
+            await site.end()  # an open page does not delay the shutdown
             await stream.read()
     assert {stat.S_IMODE(path.stat().st_mode) for path in (site.folder / "state").iterdir()} == {0o600}
-    for secret in (token, cookie.value, invitation.query["ticket"]):
+    for secret in (token, cookie.value, login_url.query["ticket"]):
         assert secret not in logged.getvalue()
 
 

@@ -1,4 +1,4 @@
-/** Files dropped onto the page, or chosen: they go into a watched folder, and up from there. */
+/** Adds files from the browser to a watched folder, by drag and drop or by a file dialog. */
 
 import { addToFolder } from "./api.js";
 import { appState } from "./app-state.js";
@@ -6,50 +6,46 @@ import { h, icon, setText } from "./ui/dom.js";
 import { baseName, formatSize, pluralize } from "./ui/format.js";
 import { showToast } from "./ui/toast.js";
 
-const AT_ONCE = 3;
-let tray = null;
+const MAX_PARALLEL_TRANSFERS = 3;
+const MAX_LISTED_FILES = 50;
 
-/** Take files that are dropped anywhere onto the page. */
+/** Accept files that are dropped anywhere on the page. */
 export function enableFileDrop() {
-  const overlay = new Overlay();
-  let depth = 0; // enter and leave come for every element that is passed
-  const withFiles = event => event.dataTransfer?.types.includes("Files");
-  addEventListener("dragenter", event => {
-    if (!withFiles(event)) return;
-    event.preventDefault();
+  const overlay = new DropOverlay();
+  let depth = 0; // dragenter and dragleave fire for every nested element
+  const onFileDrag = (type, handler) =>
+    addEventListener(type, event => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      handler(event);
+    });
+  onFileDrag("dragenter", () => {
     depth += 1;
     if (depth === 1) overlay.show();
   });
-  addEventListener("dragleave", event => {
-    if (!withFiles(event)) return;
+  onFileDrag("dragleave", () => {
     depth = Math.max(0, depth - 1);
     if (!depth) overlay.hide();
   });
-  addEventListener("dragover", event => {
-    if (!withFiles(event)) return;
-    event.preventDefault();
-    overlay.point(event.target);
-  });
-  addEventListener("drop", async event => {
-    if (!withFiles(event)) return;
-    event.preventDefault();
+  onFileDrag("dragover", event => overlay.selectTarget(event.target));
+  onFileDrag("drop", async event => {
     depth = 0;
-    const folder = overlay.pointed();
+    const folder = overlay.selectedFolder();
     overlay.hide();
-    const files = await filesOf(event.dataTransfer);
-    if (folder) put(folder, files);
-    else showToast("There is no watched folder to add files to.", "bad");
+    const files = await listFiles(event.dataTransfer);
+    if (folder) addFiles(folder, files);
+    else showToast("No watched folder to add files to. Add a folder to the configuration, then reload it.", "error");
   });
 }
 
-/** Let a person choose files to put into `folder`. */
+/** Open the browser's file dialog and add the chosen files to `folder`. */
 export function chooseFiles(folder) {
-  const input = h("input", { type: "file", multiple: true, onchange: () => put(folder, [...input.files]) });
+  const input = h("input", { type: "file", multiple: true, onchange: () => addFiles(folder, [...input.files]) });
   input.click();
 }
 
-/** Where files may be dropped: a field for each folder. */
-class Overlay {
+/** An overlay with a drop target for each watched folder, shown while files are dragged over the page. */
+class DropOverlay {
   constructor() {
     this.element = h("div", { class: "drop-overlay", hidden: true, "aria-hidden": "true" });
     document.body.append(this.element);
@@ -57,10 +53,10 @@ class Overlay {
 
   show() {
     const folders = [...appState.folders.values()];
-    const fields = folders.map(folder =>
+    const targets = folders.map(folder =>
       h(
         "div",
-        { class: "drop-field", "data-path": folder.path },
+        { class: "drop-target", "data-path": folder.path },
         icon("folder"),
         h("strong", {}, baseName(folder.path)),
         h("small", {}, folder.path),
@@ -68,114 +64,121 @@ class Overlay {
     );
     this.element.replaceChildren(
       h("p", {}, folders.length > 1 ? "Drop onto a folder to add the files to it" : "Drop to add the files to"),
-      h("div", { class: "drop-fields" }, fields),
+      h("div", { class: "drop-targets" }, targets),
     );
     this.element.hidden = false;
-    this.point(fields[0]);
+    this.selectTarget(targets[0]);
   }
 
   hide() {
     this.element.hidden = true;
   }
 
-  point(target) {
-    const field = target?.closest?.(".drop-field");
-    if (!field) return;
-    for (const other of this.element.querySelectorAll(".drop-field")) other.classList.toggle("chosen", other === field);
+  /** Select the drop target that contains `element`, if any. */
+  selectTarget(element) {
+    const target = element?.closest?.(".drop-target");
+    if (!target) return;
+    for (const other of this.element.querySelectorAll(".drop-target")) {
+      other.classList.toggle("selected", other === target);
+    }
   }
 
-  pointed() {
-    return appState.folders.get(this.element.querySelector(".drop-field.chosen")?.dataset.path);
+  selectedFolder() {
+    return appState.folders.get(this.element.querySelector(".drop-target.selected")?.dataset.path);
   }
 }
 
-/** The files in what was dropped, those within folders too. */
-async function filesOf(transfer) {
-  const entries = [...transfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some(entry => entry.isDirectory)) return [...transfer.files];
+/** Return the dropped files, including those in dropped folders. */
+async function listFiles(dataTransfer) {
+  const pending = [...dataTransfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!pending.some(entry => entry.isDirectory)) return [...dataTransfer.files];
   const files = [];
-  const pending = entries;
   while (pending.length) {
     const entry = pending.shift();
     if (entry.isFile) files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
     else {
       const reader = entry.createReader();
-      let part;
+      let batch;
       do {
-        part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-        pending.push(...part);
-      } while (part.length);
+        batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        pending.push(...batch);
+      } while (batch.length);
     }
   }
   return files;
 }
 
-function put(folder, files) {
+let panel = null;
+
+function addFiles(folder, files) {
   if (!files.length) return;
-  tray ??= new Tray();
-  for (const file of files) tray.add(folder, file);
+  panel ??= new TransferPanel();
+  for (const file of files) panel.add(folder, file);
 }
 
-/** The files on their way from the browser into a folder, at the edge of the page. */
-class Tray {
+/** A panel with the files that are being written into folders, each with a progress bar. Closing it cancels them. */
+class TransferPanel {
   constructor() {
-    this.waiting = [];
+    this.queue = [];
     this.running = 0;
-    this.good = 0;
+    this.added = 0;
+    this.abortController = new AbortController();
     this.title = h("h2");
     this.rows = h("ul");
-    this.close = h(
+    const close = h(
       "button",
-      { class: "quiet", "aria-label": "Close the list of added files", onclick: () => this.end() },
+      { class: "subtle", "aria-label": "Close the list of added files", onclick: () => this.close() },
       icon("cancel"),
     );
     this.element = h(
       "section",
-      { class: "tray", "aria-label": "Files being added" },
-      h("div", { class: "panel-head" }, this.title, this.close),
+      { class: "transfer-panel", "aria-label": "Files being added" },
+      h("div", { class: "panel-head" }, this.title, close),
       this.rows,
     );
     document.body.append(this.element);
-    this.stop = new AbortController();
   }
 
-  end() {
-    this.stop.abort();
-    this.waiting = [];
+  close() {
+    this.abortController.abort();
+    this.queue = [];
     this.element.remove();
-    tray = null;
+    panel = null;
   }
 
   add(folder, file) {
-    this.waiting.push({ folder, file });
-    this.next();
+    this.queue.push({ folder, file });
+    this.startTransfers();
   }
 
-  next() {
-    while (this.waiting.length && this.running < AT_ONCE) this.send(this.waiting.shift());
-    const left = this.running + this.waiting.length;
-    setText(this.title, left ? `Adding ${pluralize(left, "file")}…` : `${pluralize(this.good, "file")} added`);
+  startTransfers() {
+    while (this.queue.length && this.running < MAX_PARALLEL_TRANSFERS) this.transfer(this.queue.shift());
+    const remaining = this.running + this.queue.length;
+    const title = remaining ? `Adding ${pluralize(remaining, "file")}…` : `${pluralize(this.added, "file")} added`;
+    setText(this.title, title);
   }
 
-  async send({ folder, file }) {
+  async transfer({ folder, file }) {
     this.running += 1;
     const bar = h("progress", { max: 1, value: 0, "aria-label": file.name });
-    const words = h("small", {}, formatSize(file.size));
-    const row = h("li", {}, h("span", { class: "tray-name" }, file.name), bar, words);
+    const note = h("small", {}, formatSize(file.size));
+    const row = h("li", {}, h("span", { class: "transfer-name" }, file.name), bar, note);
     this.rows.prepend(row);
     try {
-      const answer = await addToFolder(folder.uri, file, part => (bar.value = part), this.stop.signal);
-      this.good += 1;
+      const { signal } = this.abortController;
+      const { name } = await addToFolder(folder.uri, file, part => (bar.value = part), signal);
+      this.added += 1;
       bar.value = 1;
-      row.classList.add("good");
-      setText(words, answer.name === file.name ? `added to ${baseName(folder.path)}` : `added to ${baseName(folder.path)} as ${answer.name}`);
-      while (this.rows.children.length > 50) this.rows.lastElementChild.remove();
+      row.dataset.tone = "success";
+      const target = baseName(folder.path);
+      setText(note, name === file.name ? `added to ${target}` : `added to ${target} as ${name}`);
+      while (this.rows.children.length > MAX_LISTED_FILES) this.rows.lastElementChild.remove();
     } catch (error) {
       bar.remove();
-      row.classList.add("bad");
-      setText(words, error.message);
+      row.dataset.tone = "error";
+      setText(note, error.message);
     }
     this.running -= 1;
-    if (!this.stop.signal.aborted) this.next();
+    if (!this.abortController.signal.aborted) this.startTransfers();
   }
 }

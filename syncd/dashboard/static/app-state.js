@@ -1,10 +1,11 @@
-/** What the daemon tells, as this page knows it now, and whom to tell about changes. */
+/** The daemon's state as this page knows it, and subscriptions to its events. */
 
-import { Stream } from "./event-stream.js";
+import { EventStream } from "./event-stream.js";
 
-const listeners = new Map();
-
-/** The last word of everything; Maps by path and by name. `connection` is "connecting", "open", "lost" or "locked". */
+/**
+ * The latest event of each kind, in the shape of the API's events. `folders` is keyed by path, `remotes` by name.
+ * `connection` is "connecting", "open", "lost" or "logged_out".
+ */
 export const appState = {
   connection: "connecting",
   daemon: null,
@@ -13,41 +14,43 @@ export const appState = {
   progress: null,
 };
 
-/** Call `listener` at each event of these kinds, until the function that is returned is called. */
+const listeners = new Map(); // event kind → Set of functions
+
+/** Call `listener(data, kind)` for events of `kinds`, separated by spaces. Returns a function that unsubscribes. */
 export function subscribe(kinds, listener) {
-  const named = kinds.split(" ");
-  for (const kind of named) {
-    if (!listeners.has(kind)) listeners.set(kind, new Set());
-    listeners.get(kind).add(listener);
+  const names = kinds.split(" ");
+  for (const name of names) {
+    if (!listeners.has(name)) listeners.set(name, new Set());
+    listeners.get(name).add(listener);
   }
-  return () => named.forEach(kind => listeners.get(kind).delete(listener));
+  return () => names.forEach(name => listeners.get(name).delete(listener));
 }
 
-function take(kind, data) {
+function applyEvent(kind, data) {
   if (kind === "connection") appState.connection = data;
   else if (kind === "folder") appState.folders.set(data.path, data);
   else if (kind === "remote") appState.remotes.set(data.name, data);
   else if (kind === "progress") appState.progress = data;
   else if (kind === "daemon") {
     appState.daemon = data;
-    prune(appState.folders, data.folders);
-    prune(appState.remotes, data.remotes);
+    keepKeys(appState.folders, data.folders);
+    keepKeys(appState.remotes, data.remotes);
   }
   for (const listener of [...(listeners.get(kind) ?? [])]) listener(data, kind);
 }
 
-function prune(map, names) {
-  for (const name of map.keys()) if (!names.includes(name)) map.delete(name);
+function keepKeys(map, keys) {
+  for (const key of map.keys()) if (!keys.includes(key)) map.delete(key);
 }
 
-/** Begin to listen. */
+/** Start to receive events, from the shared worker if the browser supports it. */
 export function connect() {
   if (!window.SharedWorker) {
-    new Stream(take);
+    new EventStream(applyEvent);
     return;
   }
   const { port } = new SharedWorker("/static/event-worker.js", { type: "module", name: "syncd" });
-  port.addEventListener("message", event => take(...event.data));
+  port.addEventListener("message", event => applyEvent(...event.data));
   port.start();
-  addEventListener("pagehide", event => event.persisted || port.postMessage("bye"));
+  addEventListener("pagehide", event => event.persisted || port.postMessage("disconnect"));
 }

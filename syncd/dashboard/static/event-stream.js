@@ -1,17 +1,22 @@
 /**
- * The stream of events from the daemon, kept up: one connection, made again when it breaks, and the state that it has
- * told so far. Runs in a shared worker, so that any number of open pages cost one connection, or in the page itself
- * where there are no shared workers.
+ * A connection to the daemon's event stream that reconnects by itself and remembers the current state.
+ *
+ * It runs in a shared worker, so that all open pages use one connection. Browsers without shared workers run it in
+ * each page.
  */
 
-const PAUSES = [500, 1000, 2000, 5000];
+const EVENT_KINDS = ["daemon", "folder", "remote", "job", "progress", "log", "lost"];
+const RECONNECT_DELAYS_MS = [500, 1000, 2000, 5000];
 
-export class Stream {
-  /** `tell(kind, data)` is called with each event, and with "connection": "connecting", "open", "lost" or "locked". */
-  constructor(tell) {
-    this.tell = tell;
+export class EventStream {
+  /**
+   * Connect. `onEvent(kind, data)` is called for each event of the API, and with kind "connection" when the connection
+   * becomes "connecting", "open", "lost" or "logged_out".
+   */
+  constructor(onEvent) {
+    this.onEvent = onEvent;
     this.connection = "connecting";
-    this.known = new Map();
+    this.latest = new Map(); // what the event is about → [kind, data]
     this.failures = 0;
     this.connect();
   }
@@ -20,54 +25,56 @@ export class Stream {
     this.source = new EventSource("/v1/events");
     this.source.addEventListener("open", () => {
       this.failures = 0;
-      this.known.clear();
-      this.become("open");
+      this.latest.clear();
+      this.setConnection("open");
     });
-    this.source.addEventListener("error", () => this.lost());
-    for (const kind of ["daemon", "folder", "remote", "job", "progress", "log", "lost"]) {
-      this.source.addEventListener(kind, event => this.take(kind, JSON.parse(event.data)));
+    this.source.addEventListener("error", () => this.reconnect());
+    for (const kind of EVENT_KINDS) {
+      this.source.addEventListener(kind, event => this.receive(kind, JSON.parse(event.data)));
     }
   }
 
-  take(kind, data) {
-    if (kind === "daemon") {
-      this.known.set("daemon", [kind, data]);
-      for (const [key, [of, known]] of this.known) {
-        if (
-          (of === "folder" && !data.folders.includes(known.path)) ||
-          (of === "remote" && !data.remotes.includes(known.name))
-        ) {
-          this.known.delete(key);
-        }
-      }
-    } else if (kind === "folder") this.known.set(`folder ${data.path}`, [kind, data]);
-    else if (kind === "remote") this.known.set(`remote ${data.name}`, [kind, { ...data, seen: Date.now() }]);
-    else if (kind === "progress") this.known.set("progress", [kind, data]);
-    this.tell(kind, kind === "remote" ? { ...data, seen: Date.now() } : data);
+  receive(kind, event) {
+    // The time of receipt is the start of the countdown `retry_in_seconds`.
+    const data = kind === "remote" ? { ...event, received_at: Date.now() } : event;
+    if (kind === "daemon") this.forgetRemoved(data);
+    if (kind === "daemon" || kind === "progress") this.latest.set(kind, [kind, data]);
+    else if (kind === "folder") this.latest.set(`folder ${data.path}`, [kind, data]);
+    else if (kind === "remote") this.latest.set(`remote ${data.name}`, [kind, data]);
+    this.onEvent(kind, data);
   }
 
-  /** A browser tries again by itself after some failures and never after others: so it is done here, for all. */
-  async lost() {
+  /** Drop the events of folders and remotes that are no longer configured. */
+  forgetRemoved({ folders, remotes }) {
+    for (const [key, [kind, data]] of this.latest) {
+      const removed =
+        (kind === "folder" && !folders.includes(data.path)) || (kind === "remote" && !remotes.includes(data.name));
+      if (removed) this.latest.delete(key);
+    }
+  }
+
+  /** Retry until the daemon responds. EventSource itself retries after some failures only, depending on the browser. */
+  async reconnect() {
     this.source.close();
-    this.become("lost");
-    const pause = PAUSES[Math.min(this.failures, PAUSES.length - 1)];
+    this.setConnection("lost");
+    const delay = RECONNECT_DELAYS_MS[Math.min(this.failures, RECONNECT_DELAYS_MS.length - 1)];
     this.failures += 1;
-    await new Promise(resolve => setTimeout(resolve, pause));
-    const answer = await fetch("/v1/status").catch(() => null);
-    if (answer?.status === 401) this.become("locked");
-    if (answer?.ok) this.connect();
-    else this.lost();
+    await new Promise(resolve => setTimeout(resolve, delay));
+    const response = await fetch("/v1/status").catch(() => null);
+    if (response?.status === 401) this.setConnection("logged_out");
+    if (response?.ok) this.connect();
+    else this.reconnect();
   }
 
-  become(connection) {
-    if (this.connection === "locked" && connection === "lost") return;
+  setConnection(connection) {
+    if (this.connection === "logged_out" && connection === "lost") return; // keep the more specific state
     this.connection = connection;
-    this.tell("connection", connection);
+    this.onEvent("connection", connection);
   }
 
-  /** All that is known now, as events, for one who comes later. */
-  *recap() {
+  /** Yield the current state as [kind, data] events, for a page that connects later. */
+  *replay() {
     yield ["connection", this.connection];
-    yield* this.known.values();
+    yield* this.latest.values();
   }
 }

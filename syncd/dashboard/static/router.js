@@ -1,27 +1,27 @@
-/** Where one is: "#/files?state=failed&job=17" is the view "files" with its choices, and the file 17 opened over it. */
+/** Routes in the URL's hash. "#/files?state=failed&job=17" is the view "files" with the dialog for job 17 open. */
 
-/** The place that the address bar names: {view, params}. */
+/** Return the current route as {view, params}. */
 export function currentRoute() {
-  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  return { view: path, params: new URLSearchParams(query) };
+  const [view, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  return { view, params: new URLSearchParams(query) };
 }
 
-/** The address of a view with choices; empty choices are left out. */
-export function routeHref(view, choices = {}) {
+/** Return the link to a view. Empty parameters are left out. */
+export function routeHref(view, params = {}) {
   const query = new URLSearchParams(
-    Object.entries(choices).filter(([, value]) => value !== null && value !== undefined && value !== ""),
+    Object.entries(params).filter(([, value]) => value !== null && value !== undefined && value !== ""),
   );
   return query.size ? `#/${view}?${query}` : `#/${view}`;
 }
 
-/** The address of where one is, with some choices changed. */
-export function currentHrefWith(choices) {
+/** Return the link to the current route with some parameters changed. */
+export function currentHrefWith(changes) {
   const { view, params } = currentRoute();
-  return routeHref(view, { ...Object.fromEntries(params), ...choices });
+  return routeHref(view, { ...Object.fromEntries(params), ...changes });
 }
 
-/** Go there without a step in the browser's history. */
-export function replaceRoute(to) {
-  history.replaceState(null, "", to);
+/** Go to a route without adding an entry to the browser's history. */
+export function replaceRoute(href) {
+  history.replaceState(null, "", href);
   dispatchEvent(new HashChangeEvent("hashchange"));
 }

@@ -1,158 +1,190 @@
-/** What the daemon is doing, in words: a headline, a tone (good, busy, still, warn, bad), and what to do about trouble. */
+/**
+ * Texts for the state of the daemon, its folders, remotes and jobs.
+ *
+ * A tone is the colour of a status: "success", "active", "neutral", "warning" or "error".
+ */
 
-import { formatCount, formatDuration, formatRate, formatSize, pluralize } from "./ui/format.js";
+import { formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
 
-/** The headline of the whole page: {tone, title, detail}. */
-export function overallStatus(appState) {
-  if (appState.connection === "locked") {
-    return { tone: "bad", title: "Locked", detail: "This browser is no longer logged in. Run: syncd ctl open" };
-  }
-  if (!appState.daemon || !appState.progress) {
-    return appState.connection === "lost"
-      ? { tone: "bad", title: "No connection", detail: "The daemon is not responding. Trying again…" }
-      : { tone: "still", title: "Connecting…", detail: "" };
-  }
-  if (appState.connection === "lost") {
-    return {
-      tone: "bad",
-      title: "Connection lost",
-      detail: "The daemon is not responding. Trying again… This page shows the last known state.",
-    };
-  }
-  if (appState.daemon.state === "stopping")
-    return { tone: "still", title: "Shutting down", detail: "The daemon is shutting down." };
-  const { jobs, bytes, eta_seconds: eta } = appState.progress;
-  const left = jobs.queued + jobs.uploading + jobs.waiting;
-  if (appState.daemon.state === "stopped") {
-    const waiting = left ? `${pluralize(left, "upload")} waiting (${formatSize(bytes.pending)}).` : "Nothing is waiting.";
-    return {
-      tone: "still",
-      title: "Stopped",
-      detail: `${waiting} New files are still detected. Press Start to upload them.`,
-    };
-  }
-  if (appState.daemon.store_blocked)
-    return { tone: "bad", title: "Uploads are blocked", detail: "Nothing can be stored; see the message above." };
-  const trouble = outageStatus(appState);
-  if (trouble && !jobs.uploading) return trouble;
-  if (jobs.uploading) {
-    const detail = [`${pluralize(left, "upload")} left (${formatSize(bytes.pending)})`];
-    if (bytes.per_second >= 1) detail.push(formatRate(bytes.per_second));
-    if (eta) detail.push(`about ${formatDuration(eta)} left`);
-    const files = new Set(appState.progress.flights.map(flight => flight.path)).size;
-    return { tone: "busy", title: files ? `Uploading ${pluralize(files, "file")}` : "Uploading", detail: detail.join(" · ") };
-  }
-  if (left)
-    return {
-      tone: "busy",
-      title: `${pluralize(left, "upload")} waiting`,
-      detail: left === 1 ? "It starts automatically when it is due." : "They start automatically when they are due.",
-    };
-  if (jobs.failed) {
-    return {
-      tone: "warn",
-      title: `${pluralize(jobs.failed, "upload")} failed`,
-      detail: "Everything else is uploaded. Open Files to see the reasons and what to do.",
-    };
-  }
-  if (jobs.done)
-    return { tone: "good", title: "Everything is uploaded", detail: `${pluralize(jobs.done, "upload")} confirmed.` };
-  return {
-    tone: "still",
-    title: "Waiting for files",
-    detail: "Drag a picture onto this page, or copy one into a watched folder.",
-  };
+/** Return the status of the whole daemon: {tone, title, detail}. The most severe problem comes first. */
+export function overallStatus(state) {
+  return connectionStatus(state) ?? daemonStatus(state) ?? outageStatus(state) ?? uploadStatus(state.progress);
 }
 
-/** What stops everything, for the banner: no connection, or nothing can be stored; "" if all goes on. */
-export function bannerText(appState) {
-  if (appState.connection === "lost" || appState.connection === "locked") {
-    const { title, detail } = overallStatus(appState);
-    return `${title}. ${detail}`;
-  }
-  const blocked = appState.daemon?.store_blocked;
-  return blocked ? `Nothing can be stored, so nothing is uploaded. ${sentence(blocked)}` : "";
-}
-
-function outageStatus(appState) {
-  const down = [...appState.remotes.values()].filter(remote => remote.state !== "online");
-  if (down.length) {
-    const names = joinNames(down.map(remote => remote.name));
-    const refused = down.every(remote => remote.state === "unauthorized");
-    const [refuse, answer] = down.length > 1 ? ["reject", "are not responding"] : ["rejects", "is not responding"];
+function connectionStatus({ connection, daemon, progress }) {
+  if (connection === "logged_out") {
     return {
-      tone: "bad",
-      title: refused ? `${names} ${refuse} the token` : `${names} ${answer}`,
-      detail: refused
-        ? "Set a valid token in the configuration, then reload it."
-        : `Nothing is lost: uploads continue when ${down.length > 1 ? "they are" : "it is"} back.`,
+      tone: "error",
+      title: "Logged out",
+      detail: "This browser is no longer logged in. Run “syncd ctl open” to log in again.",
     };
   }
-  const away = [...appState.folders.values()].filter(folder => folder.state === "offline");
-  if (away.length)
-    return { tone: "bad", title: `${pluralize(away.length, "folder")} not available`, detail: away[0].detail ?? "" };
+  const loaded = daemon && progress;
+  if (connection === "lost") {
+    return {
+      tone: "error",
+      title: loaded ? "Connection lost" : "No connection",
+      detail: `The daemon is not responding. Reconnecting…${loaded ? " The page shows the last known state." : ""}`,
+    };
+  }
+  return loaded ? null : { tone: "neutral", title: "Connecting…", detail: "" };
+}
+
+function daemonStatus({ daemon, progress: { jobs, bytes } }) {
+  if (daemon.state === "stopping") {
+    return { tone: "neutral", title: "Shutting down", detail: "The daemon is shutting down." };
+  }
+  if (daemon.state === "stopped") {
+    const pending = pendingCount(jobs);
+    const size = formatSize(bytes.pending);
+    const backlog = pending ? `${pluralize(pending, "upload")} pending (${size}).` : "No uploads are pending.";
+    return { tone: "neutral", title: "Uploads paused", detail: `${backlog} New files are still detected.` };
+  }
+  if (daemon.store_blocked) {
+    return {
+      tone: "error",
+      title: "Uploads are blocked",
+      detail: "syncd cannot write to its job store. The message above explains how to fix this.",
+    };
+  }
   return null;
 }
 
-/** A server: {tone, text, hint}. `now` in milliseconds. */
+/** Return the status of offline remotes or folders, or null while something is being uploaded. */
+function outageStatus({ remotes, folders, progress }) {
+  if (progress.jobs.uploading) return null;
+  const offlineRemotes = [...remotes.values()].filter(remote => remote.state !== "online");
+  if (offlineRemotes.length) {
+    const names = joinNames(offlineRemotes.map(remote => remote.name));
+    const many = offlineRemotes.length > 1;
+    if (offlineRemotes.every(remote => remote.state === "unauthorized")) {
+      return {
+        tone: "error",
+        title: `${names} ${many ? "reject" : "rejects"} the token`,
+        detail: "Set a valid token in the configuration, then reload it.",
+      };
+    }
+    return {
+      tone: "error",
+      title: `${names} ${many ? "are" : "is"} not responding`,
+      detail: `No files are lost: uploads continue when ${many ? "the remotes respond" : "the remote responds"} again.`,
+    };
+  }
+  const offlineFolders = [...folders.values()].filter(folder => folder.state === "offline");
+  if (!offlineFolders.length) return null;
+  const count = offlineFolders.length;
+  return {
+    tone: "error",
+    title: `${pluralize(count, "folder")} ${count > 1 ? "are" : "is"} offline`,
+    detail: toSentence(offlineFolders[0].detail),
+  };
+}
+
+function uploadStatus({ jobs, bytes, eta_seconds: eta, flights }) {
+  const pending = pendingCount(jobs);
+  if (jobs.uploading) {
+    const detail = [`${pluralize(pending, "upload")} pending (${formatSize(bytes.pending)})`];
+    if (bytes.per_second >= 1) detail.push(formatRate(bytes.per_second));
+    if (eta) detail.push(`about ${formatDuration(eta)} left`);
+    const files = new Set(flights.map(flight => flight.path)).size;
+    const title = files ? `Uploading ${pluralize(files, "file")}` : "Uploading";
+    return { tone: "active", title, detail: detail.join(" · ") };
+  }
+  if (pending) {
+    return {
+      tone: "active",
+      title: `${pluralize(pending, "upload")} pending`,
+      detail: "Uploads start and retry automatically.",
+    };
+  }
+  if (jobs.failed) {
+    return {
+      tone: "warning",
+      title: `${pluralize(jobs.failed, "upload")} failed`,
+      detail: "All other uploads are done. Open Files to see the reasons and how to fix them.",
+    };
+  }
+  if (jobs.done) {
+    const detail = `${pluralize(jobs.done, "upload")} confirmed by the server.`;
+    return { tone: "success", title: "Everything is uploaded", detail };
+  }
+  return {
+    tone: "neutral",
+    title: "Waiting for files",
+    detail: "Drag images onto this page, or copy them into a watched folder.",
+  };
+}
+
+/** Count the jobs that are not finished, in the counts of the API's `progress` event. */
+export const pendingCount = jobs => jobs.queued + jobs.uploading + jobs.waiting;
+
+/** Return the text of the banner if nothing can be uploaded at all, otherwise "". */
+export function bannerText(state) {
+  if (state.connection === "lost" || state.connection === "logged_out") {
+    const { title, detail } = overallStatus(state);
+    return `${title}. ${detail}`;
+  }
+  const reason = state.daemon?.store_blocked;
+  return reason ? `Uploads are blocked: syncd cannot write to its job store. ${toSentence(reason)}` : "";
+}
+
+/** Return the status of a remote: {tone, text, hint}. `now` is in milliseconds. */
 export function remoteStatus(remote, now = Date.now()) {
-  if (remote.state === "online") return { tone: "good", text: "Online", hint: "" };
-  const wait = Math.max(0, (remote.retry_in_seconds ?? 0) - (now - (remote.seen ?? now)) / 1000);
-  const next = wait >= 1 ? `Next attempt in ${formatDuration(wait)}.` : "Trying again now.";
+  if (remote.state === "online") return { tone: "success", text: "Online", hint: "" };
+  const elapsed = (now - (remote.received_at ?? now)) / 1000;
+  const wait = Math.max(0, (remote.retry_in_seconds ?? 0) - elapsed);
+  const retry = wait >= 1 ? `Next attempt in ${formatDuration(wait)}.` : "Retrying…";
+  const reason = toSentence(remote.detail);
   return remote.state === "unauthorized"
     ? {
-        tone: "bad",
+        tone: "error",
         text: "Token rejected",
-        hint: `${sentence(remote.detail)} Set a valid token in the configuration, then reload it. ${next}`,
+        hint: `${reason} Set a valid token in the configuration, then reload it. ${retry}`,
       }
-    : { tone: "bad", text: "Offline", hint: `${sentence(remote.detail)} ${next}` };
+    : { tone: "error", text: "Offline", hint: `${reason} ${retry}` };
 }
 
-/** A watched folder: {tone, text, hint}. */
+/** Return the status of a watched folder: {tone, text, hint}. */
 export function folderStatus(folder) {
-  const hint = folder.detail ? sentence(folder.detail) : "";
-  if (folder.state === "offline") return { tone: "bad", text: "Not available", hint };
-  if (folder.state === "scanning") return { tone: "busy", text: "Scanning", hint };
-  return { tone: hint ? "warn" : "good", text: folder.watch === "poll" ? "Watching (polling)" : "Watching", hint };
+  const hint = toSentence(folder.detail);
+  if (folder.state === "offline") return { tone: "error", text: "Offline", hint };
+  if (folder.state === "scanning") return { tone: "active", text: "Scanning", hint };
+  const text = folder.watch === "poll" ? "Watching (polling)" : "Watching";
+  return { tone: hint ? "warning" : "success", text, hint };
 }
 
-/** ["a", "b"] → "a and b". */
-export const joinNames = names => new Intl.ListFormat("en-GB").format(names);
-const sentence = text => (text ? text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "");
-
-const ADVICE = [
-  [/token|401|403|unauthor/i, "Check the token in the configuration, reload, then retry."],
+/** Fixes for failed jobs, by a pattern in the reason of the failure. */
+const FIXES = [
+  [/token|401|403|unauthor/i, "Set a valid token in the configuration, reload it, then retry."],
   [
     /permission|denied|may not read/i,
-    "Make the file readable for the user that syncd runs as. It is then uploaded automatically.",
+    "Give the user that runs syncd permission to read the file. The upload then starts automatically.",
   ],
   [
     /different content|other content|differs/i,
-    "The server holds different content under this name or hash. Compare the two, then retry.",
+    "The server has different content under this name or hash. Compare the two files, then retry.",
   ],
   [/too large|max_size|413/i, "Raise max_size in the configuration, or exclude the file."],
   [/changed|changing/i, "Another program keeps writing to the file. Close that program, then retry."],
 ];
 
-/** What a person can do about a job that failed or was skipped. */
+/** Return what the user can do about a failed or waiting job, or "". */
 export function jobHint(job) {
-  if (job.state === "failed")
-    return ADVICE.find(([pattern]) => pattern.test(job.detail ?? ""))?.[1] ?? "Fix the cause, then retry.";
-  if (job.state === "waiting") return "It is retried automatically. Retry does it now.";
+  if (job.state === "failed") {
+    return FIXES.find(([pattern]) => pattern.test(job.detail ?? ""))?.[1] ?? "Fix the cause, then retry.";
+  }
+  if (job.state === "waiting") return "Retries automatically. Press Retry to try again now.";
   return "";
 }
 
-/** Why a job changed its state, in words; the API's own word for one that is not known here. */
-export const causeText = cause => CAUSES[cause] ?? cause;
-
 const CAUSES = {
   found: "new file",
-  changed: "the file changed",
+  changed: "file changed",
   claimed: "upload started",
-  released: "interrupted",
+  released: "upload interrupted",
   deferred: "attempt failed",
   uploaded: "confirmed by the server",
-  duplicate: "already on the server",
+  duplicate: "already on server",
   refused: "rejected",
   unfit: "not suitable for upload",
   gone: "file removed",
@@ -160,3 +192,6 @@ const CAUSES = {
   cancelled: "cancelled",
   missing: "copy missing or damaged",
 };
+
+/** Return the text for the cause of a state change; an unknown cause is returned as it is. */
+export const causeText = cause => CAUSES[cause] ?? cause;

@@ -1,4 +1,4 @@
-/** A file in the list of files, with a marker for each server that it goes to. */
+/** A row of the file list, with a state badge for each remote of the file. */
 
 import { currentHrefWith } from "../router.js";
 import { h, icon, setText } from "../ui/dom.js";
@@ -8,83 +8,82 @@ import { thumbnail } from "../ui/thumbnail.js";
 import { runAction } from "../ui/toast.js";
 import { cancellableJobs, detailText, lastChangedAt, retryableJobs } from "./jobs-by-file.js";
 
-/** Make the row of a file; what is selected and done there goes to `selection`. */
+/** Create the row of a file. Its checkbox and buttons act on `selection`. */
 export function createFileRow(file, selection) {
   const { key } = file;
-  const box = h("input", {
+  const checkbox = h("input", {
     type: "checkbox",
     "aria-label": `Select ${baseName(file.path)}`,
-    onclick: event => selection.tick(key, event),
+    onclick: event => selection.toggle(key, event),
   });
-  const act = (sign, words, work) =>
+  const actionButton = (iconName, label, action) =>
     h(
       "button",
       {
-        class: "quiet",
-        title: words,
-        "aria-label": `${words} ${baseName(file.path)}`,
-        "data-act": words,
-        onclick: event => runAction(event.currentTarget, work),
+        class: "subtle",
+        title: label,
+        "aria-label": `${label} ${baseName(file.path)}`,
+        "data-action": iconName,
+        onclick: event => runAction(event.currentTarget, action),
       },
-      icon(sign),
+      icon(iconName),
     );
   return h(
     "div",
     { role: "listitem" },
     h(
       "div",
-      { class: "row" },
-      h("span", { class: "row-box" }, box),
+      { class: "file-row" },
+      h("span", { class: "file-row-checkbox" }, checkbox),
       thumbnail(file.jobs[0]),
       h(
         "a",
-        { class: "row-name", href: currentHrefWith({ job: file.jobs[0].id }) },
+        { class: "file-row-name", href: currentHrefWith({ job: file.jobs[0].id }) },
         h("strong", {}, relativePath(file.path, file.folder)),
         h("small"),
       ),
       h(
         "span",
-        { class: "row-state" },
+        { class: "file-row-state" },
         remoteStates(),
         h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Uploaded" }),
       ),
-      h("span", { class: "row-detail" }),
-      h("span", { class: "row-size" }),
-      h("time", { class: "row-time" }),
+      h("span", { class: "file-row-detail" }),
+      h("span", { class: "file-row-size" }),
+      h("time", { class: "file-row-time" }),
       h(
         "span",
-        { class: "row-actions" },
-        act("retry", "Retry", () => selection.retry([key])),
-        act("cancel", "Cancel", () => selection.cancel([key])),
+        { class: "file-row-actions" },
+        actionButton("retry", "Retry", () => selection.retry([key])),
+        actionButton("cancel", "Cancel", () => selection.cancel([key])),
       ),
     ),
   );
 }
 
-/** Bring a row up to date. */
+/** Show the file's current state in its row. */
 export function updateFileRow(row, file, selected) {
   const { jobs } = file;
-  const to = jobs.length === 1 ? ` → ${jobs[0].remote}` : "";
-  setText(row.querySelector(".row-name small"), `${baseName(file.folder)}${to}`);
-  updateRemoteStates(row.querySelector(".markers"), jobs);
-  row.querySelector("progress").hidden = !jobs.some(job => job.state === "uploading");
-  const detail = row.querySelector(".row-detail");
-  setText(detail, detailText(file));
-  detail.title = detailText(file);
-  setText(row.querySelector(".row-size"), formatSize(jobs[0].size));
-  const time = row.querySelector("time");
-  const at = lastChangedAt(file);
-  setText(time, formatTimestamp(at));
-  time.title = formatFullTimestamp(at);
-  row.querySelector('[data-act="Retry"]').hidden = !retryableJobs(file).length;
-  row.querySelector('[data-act="Cancel"]').hidden = !cancellableJobs(file).length;
-  row.querySelector("input").checked = selected;
-  row.querySelector(".row").classList.toggle("chosen", selected);
+  const find = selector => row.querySelector(selector);
+  const remote = jobs.length === 1 ? ` → ${jobs[0].remote}` : "";
+  setText(find(".file-row-name small"), `${baseName(file.folder)}${remote}`);
+  updateRemoteStates(find(".remote-states"), jobs);
+  find("progress").hidden = !jobs.some(job => job.state === "uploading");
+  const detail = detailText(file);
+  setText(find(".file-row-detail"), detail);
+  find(".file-row-detail").title = detail;
+  setText(find(".file-row-size"), formatSize(jobs[0].size));
+  const changedAt = lastChangedAt(file);
+  setText(find("time"), formatTimestamp(changedAt));
+  find("time").title = formatFullTimestamp(changedAt);
+  find('[data-action="retry"]').hidden = !retryableJobs(file).length;
+  find('[data-action="cancel"]').hidden = !cancellableJobs(file).length;
+  find("input").checked = selected;
+  find(".file-row").classList.toggle("selected", selected);
 }
 
-/** Bring the bar of a row up to date with what is being uploaded of its file. */
+/** Show the progress of a file's running uploads in its row. */
 export function updateRowProgress(row, flights) {
-  const bar = row.querySelector("progress");
-  const total = flights.reduce((sum, flight) => sum + flight.size, 0);
-  bar.value = total ? flights.reduce((sum, flight) => sum + flight.sent, 0) / total : 0;
+  const sum = field => flights.reduce((total, flight) => total + flight[field], 0);
+  row.querySelector("progress").value = sum("size") ? sum("sent") / sum("size") : 0;
 }

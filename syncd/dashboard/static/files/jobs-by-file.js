@@ -1,51 +1,52 @@
-/** Jobs gathered by file: a file that goes to several servers is one entry, with a job for each of them. */
+/** Groups jobs by file. The API has one job per file and remote; the page shows one entry per file. */
 
-/** Whether a job can be tried again, or cancelled. */
-export const isRetryable = job => ["failed", "waiting", "skipped"].includes(job.state);
-export const isCancellable = job => ["queued", "uploading", "waiting", "failed"].includes(job.state);
+const RETRYABLE_STATES = ["failed", "waiting", "skipped"];
+const CANCELLABLE_STATES = ["queued", "uploading", "waiting", "failed"];
+const EVENT_FIELDS = ["state", "outcome", "detail", "size", "updated_at"]; // fields that a job event can change
 
-/** The jobs of a file that "Retry" is about: those in trouble, or else those that were skipped. */
+export const isRetryable = job => RETRYABLE_STATES.includes(job.state);
+export const isCancellable = job => CANCELLABLE_STATES.includes(job.state);
+
+/** Return the jobs that "Retry" applies to: those that failed or wait, or, if there are none, the skipped ones. */
 export function retryableJobs(file) {
-  const troubled = file.jobs.filter(job => isRetryable(job) && job.state !== "skipped");
-  return troubled.length ? troubled : file.jobs.filter(isRetryable);
+  const unsuccessful = file.jobs.filter(job => isRetryable(job) && job.state !== "skipped");
+  return unsuccessful.length ? unsuccessful : file.jobs.filter(isRetryable);
 }
 
-/** The jobs of a file that "Cancel" is about. */
+/** Return the jobs that "Cancel" applies to. */
 export const cancellableJobs = file => file.jobs.filter(isCancellable);
 
-/** When a job of the file changed last. */
+/** Return when any of the file's jobs changed last. */
 export const lastChangedAt = file => file.jobs.map(job => job.updated_at).sort().at(-1);
 
-/** Why the file's jobs are where they are, in one line; with the server's name where it matters. */
+/** Return the reasons for the states of a file's jobs in one line, with the remotes' names if they differ. */
 export function detailText(file) {
-  const told = file.jobs.filter(job => job.detail);
-  const same = told.length === file.jobs.length && new Set(told.map(job => job.detail)).size === 1;
-  if (same) return told[0].detail;
-  return told.map(job => (file.jobs.length > 1 ? `${job.remote}: ${job.detail}` : job.detail)).join(" · ");
+  const explained = file.jobs.filter(job => job.detail);
+  const same = explained.length === file.jobs.length && new Set(explained.map(job => job.detail)).size === 1;
+  if (same) return explained[0].detail;
+  return explained.map(job => (file.jobs.length > 1 ? `${job.remote}: ${job.detail}` : job.detail)).join(" · ");
 }
 
-const LIVE = ["state", "outcome", "detail", "size", "updated_at"];
-
-/** Files in the order in which the first job of each came. A file: {key, path, folder, jobs}, the jobs by server. */
+/** Files as {key, path, folder, jobs}, in the order of their first job. `key` is the file's URI. */
 export class JobsByFile {
   constructor() {
     this.byKey = new Map();
     this.byPath = new Map();
-    this.byJob = new Map();
+    this.byJob = new Map(); // job id → file
   }
 
   get files() {
     return [...this.byKey.values()];
   }
 
-  /** Take jobs as the API lists them. One that is known by its id takes the place of what was known. */
+  /** Add jobs from the API's list. A job replaces an earlier one with the same id. */
   add(jobs) {
-    for (const job of jobs) this.put(job);
+    for (const job of jobs) this.upsert(job);
   }
 
-  put(job) {
-    const before = this.byJob.get(job.id);
-    if (before && before.key !== job.uri) this.remove(job.id, before); // the file was renamed
+  upsert(job) {
+    const previous = this.byJob.get(job.id);
+    if (previous && previous.key !== job.uri) this.remove(job.id, previous); // the file was renamed
     let file = this.byKey.get(job.uri);
     if (!file) {
       file = { key: job.uri, path: job.path, folder: job.folder, jobs: [] };
@@ -63,13 +64,13 @@ export class JobsByFile {
     this.byPath.delete(file.path);
   }
 
-  /** Bring a job up to date by an event; false if the event is about a file that is not here. */
-  follow(event) {
+  /** Apply a job event. Returns false if its file is not in this list. */
+  applyEvent(event) {
     const file = this.byJob.get(event.id) ?? this.byPath.get(event.path);
     if (!file) return false;
-    const known = file.jobs.find(job => job.id === event.id);
-    if (known) for (const name of LIVE) known[name] = event[name];
-    else this.put({ ...event, uri: file.key });
+    const job = file.jobs.find(other => other.id === event.id);
+    if (job) for (const name of EVENT_FIELDS) job[name] = event[name];
+    else this.upsert({ ...event, uri: file.key });
     return true;
   }
 }

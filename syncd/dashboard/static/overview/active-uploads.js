@@ -1,114 +1,98 @@
-/** What is being uploaded: each file with its picture, and for each server a bar, the rate and the time left. */
+/** The panel of active uploads: each file with its thumbnail, and a progress bar for each remote. */
 
 import { appState, subscribe } from "../app-state.js";
 import { currentHrefWith } from "../router.js";
-import { h, setText } from "../ui/dom.js";
+import { h, setText, syncChildren } from "../ui/dom.js";
 import { baseName, formatDuration, formatRate, formatSize } from "../ui/format.js";
 import { thumbnail } from "../ui/thumbnail.js";
 
-const LINGER = 4000; // ms that the panel stays after the last upload: between two files the page is to keep still
+const HIDE_DELAY_MS = 4000; // keeps the layout stable between two uploads
+const RATE_WINDOW_MS = 8000;
 
 export function createActiveUploads() {
-  const list = h("ul", { class: "flights" });
-  const empty = h("p", { class: "empty" }, "Waiting for the next file…");
-  const panel = h("section", { class: "panel flights-panel", hidden: true }, h("h2", {}, "Uploading now"), list, empty);
-  const shown = new Map();
-  let hiding = null;
-  const follow = () => {
-    const running = Map.groupBy(appState.progress?.flights ?? [], flight => flight.path);
-    for (const [path, row] of shown) {
-      if (!running.has(path)) {
-        row.element.remove();
-        shown.delete(path);
-      }
-    }
-    for (const [path, own] of running) {
-      if (!shown.has(path)) {
-        shown.set(path, new FileRow(own[0]));
-        list.append(shown.get(path).element);
-      }
-      shown.get(path).follow(own, performance.now());
-    }
-    empty.hidden = running.size > 0;
-    if (running.size) {
-      clearTimeout(hiding);
-      hiding = null;
+  const list = h("ul", { class: "uploads" });
+  const empty = h("p", { class: "empty-note" }, "Waiting for the next file…");
+  const panel = h("section", { class: "panel uploads-panel", hidden: true }, h("h2", {}, "Uploading now"), list, empty);
+  const items = new Map(); // path → UploadItem
+  let hideTimer = null;
+  const update = () => {
+    const flightsByPath = Map.groupBy(appState.progress?.flights ?? [], flight => flight.path);
+    syncChildren(list, items, flightsByPath, flights => new UploadItem(flights[0]));
+    empty.hidden = flightsByPath.size > 0;
+    if (flightsByPath.size) {
+      clearTimeout(hideTimer);
+      hideTimer = null;
       panel.hidden = false;
-    } else if (!panel.hidden) hiding ??= setTimeout(() => (panel.hidden = true), LINGER);
+    } else if (!panel.hidden) hideTimer ??= setTimeout(() => (panel.hidden = true), HIDE_DELAY_MS);
   };
-  const off = subscribe("progress", follow);
-  follow();
+  const unsubscribe = subscribe("progress", update);
+  update();
   return {
     element: panel,
-    leave() {
-      off();
-      clearTimeout(hiding);
+    destroy() {
+      unsubscribe();
+      clearTimeout(hideTimer);
     },
   };
 }
 
-/** A file, with a bar for each server that it is being uploaded to. */
-class FileRow {
+/** A file, with a progress bar for each remote that it is being uploaded to. */
+class UploadItem {
   constructor(flight) {
-    this.bars = new Map();
-    this.list = h("span", { class: "flight-bars" });
+    this.bars = new Map(); // job id → RemoteProgress
+    this.list = h("span", { class: "upload-remotes" });
     this.element = h(
       "li",
       {},
       h(
         "a",
-        { class: "flight", href: currentHrefWith({ job: flight.id }) },
+        { class: "upload", href: currentHrefWith({ job: flight.id }) },
         thumbnail(flight),
-        h("span", { class: "flight-name" }, baseName(flight.path)),
+        h("span", { class: "upload-name" }, baseName(flight.path)),
         this.list,
       ),
     );
   }
 
-  follow(own, now) {
-    for (const [id, bar] of this.bars) {
-      if (!own.some(flight => flight.id === id)) {
-        bar.element.remove();
-        this.bars.delete(id);
-      }
-    }
-    for (const flight of own) {
-      if (!this.bars.has(flight.id)) {
-        this.bars.set(flight.id, new ServerBar(flight));
-        this.list.append(this.bars.get(flight.id).element);
-      }
-      this.bars.get(flight.id).follow(flight, now);
-    }
+  update(flights) {
+    const flightsById = new Map(flights.map(flight => [flight.id, flight]));
+    syncChildren(this.list, this.bars, flightsById, flight => new RemoteProgress(flight));
   }
 }
 
-class ServerBar {
+class RemoteProgress {
   constructor(flight) {
-    this.words = h("small");
+    this.text = h("small");
     this.bar = h("progress", { max: 1, "aria-label": `${baseName(flight.path)} to ${flight.remote}` });
-    this.seen = [];
+    this.samples = [];
     this.element = h(
       "span",
-      { class: "flight-bar" },
-      h("span", { class: "flight-remote" }, flight.remote),
-      this.words,
+      { class: "upload-remote" },
+      h("span", { class: "upload-remote-name" }, flight.remote),
+      this.text,
       this.bar,
     );
   }
 
-  follow(flight, now) {
-    this.bar.value = flight.size ? flight.sent / flight.size : 0;
+  update(flight) {
     if (flight.stage === "hashing") {
-      this.bar.removeAttribute("value");
-      setText(this.words, `reading ${formatSize(flight.size)}`);
+      this.bar.removeAttribute("value"); // a bar without a value shows activity instead of progress
+      setText(this.text, `hashing ${formatSize(flight.size)}`);
       return;
     }
-    if (this.seen.at(-1)?.sent !== flight.sent) this.seen.push({ now, sent: flight.sent });
-    while (this.seen.length > 2 && this.seen[0].now < now - 8000) this.seen.shift();
-    const [first, last] = [this.seen[0], this.seen.at(-1)];
-    const speed = last.now > first.now ? ((last.sent - first.sent) * 1000) / (Math.max(now, last.now) - first.now) : 0;
-    const words = [`${formatSize(flight.sent)} of ${formatSize(flight.size)}`];
-    if (speed >= 1) words.push(formatRate(speed), `${formatDuration((flight.size - flight.sent) / speed)} left`);
-    setText(this.words, words.join(" · "));
+    this.bar.value = flight.size ? flight.sent / flight.size : 0;
+    const rate = this.measureRate(flight.sent, performance.now());
+    const parts = [`${formatSize(flight.sent)} of ${formatSize(flight.size)}`];
+    if (rate >= 1) parts.push(formatRate(rate), `${formatDuration((flight.size - flight.sent) / rate)} left`);
+    setText(this.text, parts.join(" · "));
+  }
+
+  /** Return the average rate in bytes per second over the last RATE_WINDOW_MS. */
+  measureRate(sent, now) {
+    const { samples } = this;
+    if (samples.at(-1)?.sent !== sent) samples.push({ now, sent });
+    while (samples.length > 2 && samples[0].now < now - RATE_WINDOW_MS) samples.shift();
+    const [first, last] = [samples[0], samples.at(-1)];
+    return last.now > first.now ? ((last.sent - first.sent) * 1000) / (Math.max(now, last.now) - first.now) : 0;
   }
 }

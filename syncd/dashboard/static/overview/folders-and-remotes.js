@@ -1,85 +1,64 @@
-/** Folders and servers, each with its state and what to do about it. */
+/** The panel of watched folders and remotes, each with its status and what to do about a problem. */
 
-import { api } from "../api.js";
 import { chooseFiles } from "../add-files.js";
+import { api } from "../api.js";
 import { appState, subscribe } from "../app-state.js";
-import { h, icon, setPathText, setText } from "../ui/dom.js";
-import { baseName, pluralize } from "../ui/format.js";
+import { folderStatus, remoteStatus } from "../status-text.js";
+import { h, icon, setPathText, setText, syncChildren } from "../ui/dom.js";
+import { baseName, joinNames, pluralize } from "../ui/format.js";
 import { runAction, showToast } from "../ui/toast.js";
-import { folderStatus, joinNames, remoteStatus } from "../status-text.js";
+
+const COUNTDOWN_INTERVAL_MS = 1000; // for the time until the next attempt
 
 export function createFoldersAndRemotes() {
-  const folders = new Rows(folder => new FolderRow(folder));
-  const remotes = new Rows(remote => new RemoteRow(remote));
-  const follow = () => {
-    folders.follow(appState.folders);
-    remotes.follow(appState.remotes);
+  const folderList = h("ul", { class: "status-list" });
+  const remoteList = h("ul", { class: "status-list" });
+  const folderRows = new Map();
+  const remoteRows = new Map();
+  const update = () => {
+    syncChildren(folderList, folderRows, appState.folders, folder => new FolderRow(folder));
+    syncChildren(remoteList, remoteRows, appState.remotes, remote => new RemoteRow(remote));
   };
-  const off = subscribe("folder remote daemon", follow);
-  const ticking = setInterval(follow, 1000); // the time to the next try
-  follow();
+  const unsubscribe = subscribe("folder remote daemon", update);
+  const timer = setInterval(update, COUNTDOWN_INTERVAL_MS);
+  update();
   return {
     element: h(
       "section",
-      { class: "panel places-panel" },
+      { class: "panel status-panel" },
       h("h2", {}, "Folders"),
-      folders.element,
-      h("h2", {}, "Servers"),
-      remotes.element,
+      folderList,
+      h("h2", {}, "Remotes"),
+      remoteList,
     ),
-    leave() {
-      off();
-      clearInterval(ticking);
+    destroy() {
+      unsubscribe();
+      clearInterval(timer);
     },
   };
 }
 
-/** A row for each entry of a Map, as it comes and goes. */
-class Rows {
-  constructor(make) {
-    this.make = make;
-    this.rows = new Map();
-    this.element = h("ul", { class: "places" });
-  }
-
-  follow(known) {
-    for (const [name, row] of this.rows) {
-      if (!known.has(name)) {
-        row.element.remove();
-        this.rows.delete(name);
-      }
-    }
-    for (const [name, value] of known) {
-      if (!this.rows.has(name)) {
-        this.rows.set(name, this.make(value));
-        this.element.append(this.rows.get(name).element);
-      }
-      this.rows.get(name).follow(value);
-    }
-  }
-}
-
-class Row {
-  constructor(sign, name, whole) {
-    this.state = h("span", { class: "place-state" });
-    this.note = h("small", { class: "place-note" });
-    this.facts = h("small", { class: "place-facts" });
-    this.hint = h("p", { class: "place-hint", hidden: true });
-    this.actions = h("span", { class: "place-actions" });
+class StatusRow {
+  constructor(iconName, name, title) {
+    this.state = h("span", { class: "status-state" });
+    this.address = h("small", { class: "status-address" });
+    this.summary = h("small", { class: "status-summary" });
+    this.hint = h("p", { class: "status-hint", hidden: true });
+    this.actions = h("span", { class: "status-actions" });
     this.element = h(
       "li",
       {},
-      icon(sign),
-      h("span", { class: "place-name", title: whole }, name),
+      icon(iconName),
+      h("span", { class: "status-name", title }, name),
       this.state,
-      this.note,
-      this.facts,
+      this.address,
+      this.summary,
       this.actions,
       this.hint,
     );
   }
 
-  tell({ tone, text, hint }) {
+  showStatus({ tone, text, hint }) {
     this.element.dataset.tone = tone;
     setText(this.state, text);
     setPathText(this.hint, hint);
@@ -87,20 +66,20 @@ class Row {
   }
 }
 
-class FolderRow extends Row {
+class FolderRow extends StatusRow {
   constructor(folder) {
     super("folder", baseName(folder.path), folder.path);
-    setPathText(this.note, folder.path);
+    setPathText(this.address, folder.path);
     this.folder = folder;
     const rescan = h(
       "button",
-      { class: "quiet", title: "Scan the folder now", onclick: event => this.rescan(event.currentTarget) },
+      { class: "subtle", title: "Scan the folder now", onclick: event => this.rescan(event.currentTarget) },
       icon("retry"),
       "Rescan",
     );
     const add = h(
       "button",
-      { class: "quiet", title: "Add files to this folder", onclick: () => chooseFiles(this.folder) },
+      { class: "subtle", title: "Add files to this folder", onclick: () => chooseFiles(this.folder) },
       icon("add"),
       "Add files",
     );
@@ -110,25 +89,25 @@ class FolderRow extends Row {
   async rescan(button) {
     await runAction(button, async () => {
       await api.rescan(this.folder.uri);
-      showToast("Scanning the folder.");
+      showToast(`Scanning ${baseName(this.folder.path)}…`);
     });
   }
 
-  follow(folder) {
+  update(folder) {
     this.folder = folder;
-    this.tell(folderStatus(folder));
-    setText(this.facts, `${pluralize(folder.files, "file")}, uploaded to ${joinNames(folder.remotes)}`);
+    this.showStatus(folderStatus(folder));
+    setText(this.summary, `${pluralize(folder.files, "file")} · uploads to ${joinNames(folder.remotes)}`);
   }
 }
 
-class RemoteRow extends Row {
+class RemoteRow extends StatusRow {
   constructor(remote) {
-    super("server", remote.name, remote.url);
+    super("remote", remote.name, remote.url);
   }
 
-  follow(remote) {
-    this.tell(remoteStatus(remote));
-    setPathText(this.note, remote.url);
-    setText(this.facts, `${remote.type} API`);
+  update(remote) {
+    this.showStatus(remoteStatus(remote));
+    setPathText(this.address, remote.url);
+    setText(this.summary, `${remote.type} API`);
   }
 }

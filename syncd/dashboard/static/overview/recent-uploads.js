@@ -1,4 +1,4 @@
-/** The latest uploads, as pictures. */
+/** The panel with thumbnails of the latest uploads. */
 
 import { api } from "../api.js";
 import { appState, subscribe } from "../app-state.js";
@@ -7,47 +7,52 @@ import { h } from "../ui/dom.js";
 import { baseName, extensionLabel } from "../ui/format.js";
 import { thumbnail } from "../ui/thumbnail.js";
 
-const STRIP = 16;
+const MAX_THUMBNAILS = 16;
 
 export function createRecentUploads() {
-  const strip = h("ul", { class: "strip" });
-  const empty = h("p", { class: "empty" }, "Nothing has been uploaded yet.");
-  const known = new Set();
-  const add = (job, front) => {
-    if (known.has(job.path)) return;
-    known.add(job.path);
-    const tile = h(
-      "li",
-      {},
-      h(
-        "a",
-        { href: currentHrefWith({ job: job.id }), title: baseName(job.path), "aria-label": `${baseName(job.path)}, ${extensionLabel(job.path)}` },
-        thumbnail(job),
-      ),
-    );
-    strip[front ? "prepend" : "append"](tile);
-    while (strip.children.length > STRIP) strip.lastElementChild.remove();
-    if (known.size > STRIP * 4) known.clear();
+  const list = h("ul", { class: "recent-uploads" });
+  const empty = h("p", { class: "empty-note" }, "Nothing has been uploaded yet.");
+  const shownPaths = new Set(); // a file that goes to several remotes is shown once
+  const add = (job, { first }) => {
+    if (shownPaths.has(job.path)) return;
+    shownPaths.add(job.path);
+    list[first ? "prepend" : "append"](recentUpload(job));
+    while (list.children.length > MAX_THUMBNAILS) list.lastElementChild.remove();
+    if (shownPaths.size > MAX_THUMBNAILS * 4) shownPaths.clear();
     empty.hidden = true;
   };
   const load = async () => {
     if (appState.connection !== "open") return;
-    const page = await api.jobs({ state: "done", limit: STRIP * 2 }).catch(() => ({ jobs: [] }));
-    strip.replaceChildren();
-    known.clear();
-    page.jobs.forEach(job => strip.children.length < STRIP && add(job, false));
+    const query = { state: "done", limit: MAX_THUMBNAILS * 2 };
+    const page = await api.jobs(query).catch(() => ({ jobs: [] }));
+    list.replaceChildren();
+    shownPaths.clear();
+    for (const job of page.jobs) if (list.children.length < MAX_THUMBNAILS) add(job, { first: false });
   };
-  const offs = [subscribe("job", job => job.state === "done" && add(job, true)), subscribe("connection", load)];
+  const unsubscribers = [
+    subscribe("job", job => job.state === "done" && add(job, { first: true })),
+    subscribe("connection", load),
+  ];
   load();
-  const more = h("a", { class: "more", href: routeHref("gallery") }, "All pictures");
+  const allLink = h("a", { class: "text-link", href: routeHref("gallery") }, "All images");
   return {
     element: h(
       "section",
       { class: "panel recent-panel" },
-      h("div", { class: "panel-head" }, h("h2", {}, "Recent uploads"), more),
-      strip,
+      h("div", { class: "panel-head" }, h("h2", {}, "Recent uploads"), allLink),
+      list,
       empty,
     ),
-    leave: () => offs.forEach(off => off()),
+    destroy: () => unsubscribers.forEach(unsubscribe => unsubscribe()),
   };
+}
+
+function recentUpload(job) {
+  const name = baseName(job.path);
+  const attributes = {
+    href: currentHrefWith({ job: job.id }),
+    title: name,
+    "aria-label": `${name}, ${extensionLabel(job.path)}`,
+  };
+  return h("li", {}, h("a", attributes, thumbnail(job)));
 }

@@ -1,17 +1,17 @@
-/** Fields to narrow a list down: a search, a folder, a server. */
+/** Filter controls for lists: a search field, and menus of folders and remotes. */
 
 import { appState, subscribe } from "../app-state.js";
 import { h, icon } from "./dom.js";
 import { baseName } from "./format.js";
 
-const PAUSE = 250; // ms after the last key
+const SEARCH_DELAY_MS = 250;
 
-/** A search field; `found(text)` is called a moment after the last key, or at once on Enter. */
-export function createSearchField(label, found) {
+/** Create a search field. `onSearch(text)` is called SEARCH_DELAY_MS after the last key, or immediately on Enter. */
+export function createSearchField(label, onSearch) {
   let timer;
-  const tell = () => {
+  const search = () => {
     clearTimeout(timer);
-    found(input.value.trim());
+    onSearch(input.value.trim());
   };
   const input = h("input", {
     type: "search",
@@ -19,53 +19,55 @@ export function createSearchField(label, found) {
     "aria-label": label,
     oninput: () => {
       clearTimeout(timer);
-      timer = setTimeout(tell, PAUSE);
+      timer = setTimeout(search, SEARCH_DELAY_MS);
     },
-    onkeydown: event => event.key === "Enter" && tell(),
+    onkeydown: event => event.key === "Enter" && search(),
   });
   return h("label", { class: "search" }, icon("search"), input);
 }
 
-/** A choice among the folders there are; `chosen(path)` with "" for all. */
-export const createFolderFilter = chosen =>
-  new Choice("Folder", "All folders", () => [...appState.folders.keys()].map(path => [path, baseName(path)]), chosen);
+/** Create a menu of the watched folders; `onChange` receives a path, or "" for all. */
+export const createFolderFilter = onChange =>
+  new FilterMenu(
+    "Folder",
+    "All folders",
+    () => [...appState.folders.keys()].map(path => [path, baseName(path)]),
+    onChange,
+  );
 
-/** A choice among the servers there are; `chosen(name)` with "" for all. */
-export const createRemoteFilter = chosen =>
-  new Choice("Server", "All servers", () => [...appState.remotes.keys()].map(name => [name, name]), chosen);
+/** Create a menu of the remotes; `onChange` receives a name, or "" for all. */
+export const createRemoteFilter = onChange =>
+  new FilterMenu("Remote", "All remotes", () => [...appState.remotes.keys()].map(name => [name, name]), onChange);
 
-class Choice {
-  constructor(label, all, options, chosen) {
-    this.all = all;
-    this.options = options;
-    this.wanted = "";
-    this.element = h("select", { "aria-label": label, onchange: () => chosen(this.element.value) });
-    this.leave = subscribe("daemon folder remote", () => this.fill());
-    this.fill();
+/** Return the URI of a watched folder, as the API expects it; "" for "". */
+export const folderUri = path => (path ? (appState.folders.get(path)?.uri ?? `file://${encodeURI(path)}`) : "");
+
+class FilterMenu {
+  constructor(label, allLabel, listOptions, onChange) {
+    this.allLabel = allLabel;
+    this.listOptions = listOptions;
+    this.selected = "";
+    this.element = h("select", { "aria-label": label, onchange: () => onChange(this.element.value) });
+    this.destroy = subscribe("daemon folder remote", () => this.render());
+    this.render();
   }
 
-  get value() {
-    return this.wanted;
+  /** Select a value. It is listed even if no folder or remote has it (any more). */
+  select(value) {
+    this.selected = value;
+    this.render();
   }
 
-  set value(value) {
-    this.wanted = value;
-    this.fill();
-  }
-
-  /** The folder's exact name, for the API. */
-  uri(path) {
-    return path ? (appState.folders.get(path)?.uri ?? `file://${encodeURI(path)}`) : "";
-  }
-
-  fill() {
-    const options = [["", this.all], ...this.options()];
-    if (this.wanted && !options.some(([value]) => value === this.wanted)) options.push([this.wanted, this.wanted]);
-    const now = JSON.stringify(options);
-    if (now !== this.shown) {
-      this.element.replaceChildren(...options.map(([value, text]) => h("option", { value }, text)));
-      this.shown = now;
+  render() {
+    const options = [["", this.allLabel], ...this.listOptions()];
+    if (this.selected && !options.some(([value]) => value === this.selected)) {
+      options.push([this.selected, this.selected]);
     }
-    this.element.value = this.wanted;
+    const signature = JSON.stringify(options);
+    if (signature !== this.signature) {
+      this.element.replaceChildren(...options.map(([value, text]) => h("option", { value }, text)));
+      this.signature = signature;
+    }
+    this.element.value = this.selected;
   }
 }

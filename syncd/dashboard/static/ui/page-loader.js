@@ -1,56 +1,64 @@
-/** PageLoader of jobs, one after the other, for one question at a time: what comes for an earlier one is thrown away. */
+/** Loads a list of jobs page by page. A new query cancels the previous one and discards its replies. */
 
 import { api } from "../api.js";
 import { setAttributes } from "./dom.js";
 
 export class PageLoader {
-  /** `list` is shown as busy until the first page is there. `take(page)` gets each page, `fail(error)` what went wrong. */
-  constructor(list, { take, fail }) {
-    Object.assign(this, { list, take, fail });
+  /**
+   * Args: `list`, the VirtualList that is marked as busy until the first page has arrived; `onPage(page)`, called for
+   * each page; `onError(error)`, called if a request fails.
+   */
+  constructor(list, { onPage, onError }) {
+    Object.assign(this, { list, onPage, onError });
     this.loaded = false;
   }
 
-  leave() {
-    this.stop?.abort();
+  destroy() {
+    this.abortController?.abort();
   }
 
-  /** Ask a question anew, from its first page on. */
-  async begin(query) {
-    this.stop?.abort();
-    this.stop = new AbortController();
+  /** The signal that aborts requests of the current query. */
+  get signal() {
+    return this.abortController.signal;
+  }
+
+  /** Start a query and load its first page. */
+  async start(query) {
+    this.abortController?.abort();
+    this.abortController = new AbortController();
     this.query = query;
-    this.next = null;
+    this.nextCursor = null;
     this.loaded = false;
     scrollTo(0, 0);
-    setAttributes(this.list.element, { "aria-busy": "true" }); // what stands there answers an earlier question
-    await this.ask();
+    setAttributes(this.list.element, { "aria-busy": "true" }); // it still shows the previous query's results
+    await this.loadPage();
   }
 
-  /** Ask for the next page, if there is one and nobody has. */
-  async more() {
-    if (this.next && !this.asking) await this.ask();
+  /** Load the next page, unless this was the last one or a request is under way. */
+  async loadNext() {
+    if (this.nextCursor && !this.loading) await this.loadPage();
   }
 
-  async ask() {
-    this.asking = true;
-    const { signal } = this.stop;
+  async loadPage() {
+    this.loading = true;
+    const { signal } = this;
     try {
-      const page = await api.jobs({ ...this.query, before: this.next }, signal);
+      const page = await api.jobs({ ...this.query, before: this.nextCursor }, signal);
       if (signal.aborted) return;
-      this.next = page.next;
+      this.nextCursor = page.next;
       this.loaded = true;
-      this.ended();
-      this.take(page);
-      if (page.partial) this.more(); // a search that takes long goes on
+      this.setIdle();
+      this.onPage(page);
+      if (page.partial) this.loadNext(); // the daemon interrupted a slow search; continue it
     } catch (error) {
       if (signal.aborted) return;
-      this.ended();
-      this.fail(error);
+      this.setIdle();
+      this.onError(error);
     }
   }
 
-  ended() {
-    this.asking = false;
+  setIdle() {
+    this.loading = false;
     setAttributes(this.list.element, { "aria-busy": null });
   }
 }

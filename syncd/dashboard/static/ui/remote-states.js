@@ -1,9 +1,10 @@
-/** The state of a file on each of its servers: an icon and the server's name, and the state in words for who needs it. */
+/** Badges with the state of a file on each of its remotes. Screen readers get the state as text. */
 
 import { h, icon } from "./dom.js";
 import { stateText } from "./format.js";
 
-const SIGNS = {
+/** The icon of each state, most severe state first. */
+const STATE_ICONS = {
   failed: "warning",
   waiting: "clock",
   uploading: "upload",
@@ -11,53 +12,55 @@ const SIGNS = {
   skipped: "skipped",
   done: "check",
 };
-const WORST_FIRST = Object.keys(SIGNS);
-const MOST = 4;
+const STATES_BY_SEVERITY = Object.keys(STATE_ICONS);
+const MAX_BADGES = 4;
 
-/** An element for the markers of a file. */
-export const remoteStates = () => h("span", { class: "markers" });
+/** Create an empty element for updateRemoteStates(). */
+export const remoteStates = () => h("span", { class: "remote-states" });
 
-/** Show how the jobs of a file are; nothing is touched if they are as before. */
+/** Show the states of a file's jobs. The DOM is only changed if a state has changed. */
 export function updateRemoteStates(element, jobs) {
-  const now = jobs.map(job => `${job.remote} ${job.state} ${job.outcome}`).join("\n");
-  if (element.shown === now) return;
-  element.shown = now;
+  const signature = jobs.map(job => `${job.remote} ${job.state} ${job.outcome}`).join("\n");
+  if (element.signature === signature) return;
+  element.signature = signature;
   if (jobs.length === 1) {
-    element.replaceChildren(marker(jobs[0], stateText(jobs[0]), ""));
+    element.replaceChildren(badge(jobs[0], stateText(jobs[0]), ""));
     return;
   }
-  const ordered = jobs.length > MOST ? bySeverity(jobs) : jobs;
-  const shown = ordered.length > MOST ? ordered.slice(0, MOST - 1) : ordered;
-  const rest = ordered.slice(shown.length);
+  const ordered = jobs.length > MAX_BADGES ? bySeverity(jobs) : jobs;
+  const shown = ordered.length > MAX_BADGES ? ordered.slice(0, MAX_BADGES - 1) : ordered;
+  const hidden = ordered.slice(shown.length);
   element.replaceChildren(
-    ...shown.map(job => marker(job, job.remote, `: ${stateText(job)}. `)),
-    rest.length ? more(rest) : "",
+    ...shown.map(job => badge(job, job.remote, `: ${stateText(job)}. `)),
+    hidden.length ? moreBadge(hidden) : "",
   );
 }
 
-const marker = (job, text, hidden) =>
+const badge = (job, text, screenReaderText) =>
   h(
     "span",
-    { class: `state marker ${job.state}`, title: remoteStateText(job) },
-    icon(SIGNS[job.state]),
-    h("span", { class: "marker-name" }, text),
-    hidden && h("span", { class: "for-readers" }, hidden),
+    { class: `state-badge remote-state ${job.state}`, title: remoteStateText(job) },
+    stateIcon(job.state),
+    h("span", { class: "remote-state-text" }, text),
+    screenReaderText && h("span", { class: "visually-hidden" }, screenReaderText),
   );
 
-const more = jobs =>
-  h(
+const moreBadge = jobs => {
+  const states = jobs.map(remoteStateText).join(", ");
+  return h(
     "span",
-    { class: `state marker ${jobs[0].state}`, title: jobs.map(remoteStateText).join(", ") },
+    { class: `state-badge remote-state ${jobs[0].state}`, title: states },
     `+${jobs.length}`,
-    h("span", { class: "for-readers" }, ` more: ${jobs.map(remoteStateText).join(", ")}`),
+    h("span", { class: "visually-hidden" }, ` more: ${states}`),
   );
+};
 
-/** The icon of a state. */
-export const stateIcon = state => icon(SIGNS[state]);
+/** Create the icon of a job state. */
+export const stateIcon = state => icon(STATE_ICONS[state]);
 
-/** A server and what became of the file there: "archive: failed". */
+/** Return a job's remote and state: "archive: failed". */
 export const remoteStateText = job => `${job.remote}: ${stateText(job)}`;
 
-/** Jobs with those in trouble first. */
+/** Sort jobs by severity of their state, failed ones first. */
 export const bySeverity = jobs =>
-  [...jobs].sort((a, b) => WORST_FIRST.indexOf(a.state) - WORST_FIRST.indexOf(b.state));
+  [...jobs].sort((a, b) => STATES_BY_SEVERITY.indexOf(a.state) - STATES_BY_SEVERITY.indexOf(b.state));

@@ -1,82 +1,88 @@
-/** A small picture of a file: its preview, its text, or else what kind it is. */
+/** Thumbnails and large previews of files: an image, the text of a text file, or a label with the file type. */
 
 import { fetchTextPreview, originalUrl, previewUrl } from "../api.js";
 import { h } from "./dom.js";
 import { baseName, extensionLabel, isTextFile } from "./format.js";
 
-/** Return an element for `job` ({id, path, updated_at}). */
+const THUMBNAIL_EDGE_PX = 320;
+const LARGE_PREVIEW_EDGE_PX = 1600;
+const MAX_PARALLEL_LOADS = 3; // a browser opens at most six connections per site
+const MAX_TEXT_LINES = 60;
+const MIN_TEXT_COLUMNS = 8;
+const TAB = "    ";
+
+/** Create the thumbnail of a job's file. `job` needs id, path and updated_at. */
 export function thumbnail(job) {
-  const box = h("span", { class: "thumb" });
+  const box = h("span", { class: "thumbnail" });
   if (isTextFile(job.path)) {
     fetchTextPreview(job).then(
-      content => box.replaceChildren(art(content)),
-      () => blank(box, job),
+      text => box.replaceChildren(textThumbnail(text)),
+      () => showPlaceholder(box, job),
     );
     return box;
   }
   const image = h("img", { alt: "", decoding: "async", draggable: "false" });
-  image.addEventListener("load", () => box.classList.add("ready"));
-  image.addEventListener("error", () => blank(box, job));
-  enqueue(image, source(job, 320));
+  image.addEventListener("load", () => box.classList.add("loaded"));
+  image.addEventListener("error", () => showPlaceholder(box, job));
+  enqueueLoad(image, imageUrl(job, THUMBNAIL_EDGE_PX));
   box.append(image);
   return box;
 }
 
-/** The image of a file's preview with a longest edge of 1600 pixels. */
-export function largePreview(job, failed) {
+/** Create a large image of a job's file; `onError` is called if it cannot be shown. */
+export function largePreview(job, onError) {
   return h("img", {
     alt: baseName(job.path),
     decoding: "async",
     draggable: "false",
-    onerror: failed,
-    src: source(job, 1600),
+    onerror: onError,
+    src: imageUrl(job, LARGE_PREVIEW_EDGE_PX),
   });
 }
 
-/** Where a file's picture is; a drawing of vectors is shown as it is. */
-const source = (job, edge) => (job.path.toLowerCase().endsWith(".svg") ? originalUrl(job.id) : previewUrl(job.id, edge));
+/** Return an image URL. SVG files are shown directly: the daemon makes no previews of them. */
+const imageUrl = (job, edge) =>
+  job.path.toLowerCase().endsWith(".svg") ? originalUrl(job.id) : previewUrl(job.id, edge);
 
-const AT_ONCE = 3; // a browser has six connections for all of the page
-const waiting = [];
-let loading = 0;
+const pendingLoads = [];
+let activeLoads = 0;
 
-/** Load an image when it is its turn: the last asked for is the first, as it is most likely the one in view. */
-function enqueue(image, from) {
-  const ended = () => {
-    loading -= 1;
-    next();
+/** Load an image when a connection is free. The latest request goes first: it is most likely still in view. */
+function enqueueLoad(image, url) {
+  const finish = () => {
+    activeLoads -= 1;
+    startLoads();
   };
-  image.addEventListener("load", ended);
-  image.addEventListener("error", ended);
-  waiting.push(() => {
+  image.addEventListener("load", finish);
+  image.addEventListener("error", finish);
+  pendingLoads.push(() => {
     if (!image.isConnected) return;
-    loading += 1;
-    image.src = from;
+    activeLoads += 1;
+    image.src = url;
   });
-  setTimeout(next); // it is in the document by then
+  setTimeout(startLoads); // after the caller has inserted the image into the document
 }
 
-function next() {
-  while (waiting.length && loading < AT_ONCE) waiting.pop()();
+function startLoads() {
+  while (pendingLoads.length && activeLoads < MAX_PARALLEL_LOADS) pendingLoads.pop()();
 }
 
-function blank(box, job) {
-  box.replaceChildren(h("span", { class: "blank-kind" }, extensionLabel(job.path)));
+function showPlaceholder(box, job) {
+  box.replaceChildren(h("span", { class: "thumbnail-placeholder" }, extensionLabel(job.path)));
 }
 
-const MOST_LINES = 60;
-
-/** ASCII art: text so small that its longest line fits; the style sheet does the sum. */
-function art(content) {
-  const lines = linesOf(content).slice(0, MOST_LINES);
+/** Create a text thumbnail. The style sheet scales the text from its number of columns and lines. */
+function textThumbnail(text) {
+  const lines = splitLines(text).slice(0, MAX_TEXT_LINES);
   while (lines.length > 1 && !lines.at(-1).trim()) lines.pop();
-  const pre = h("pre", { class: "art" }, lines.join("\n"));
+  const pre = h("pre", { class: "text-thumbnail" }, lines.join("\n"));
   pre.style.setProperty("--columns", columnCount(lines.join("\n")));
   pre.style.setProperty("--lines", lines.length);
   return pre;
 }
 
-/** How many columns a text has. */
-export const columnCount = content => linesOf(content).reduce((most, line) => Math.max(most, line.length), 8);
+/** Return the length of a text's longest line, but at least MIN_TEXT_COLUMNS. */
+export const columnCount = text =>
+  splitLines(text).reduce((longest, line) => Math.max(longest, line.length), MIN_TEXT_COLUMNS);
 
-const linesOf = content => content.replaceAll("\t", "    ").split(/\r?\n/);
+const splitLines = text => text.replaceAll("\t", TAB).split(/\r?\n/);
