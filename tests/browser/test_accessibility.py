@@ -41,6 +41,7 @@ TOO_WIDE = """width => [...document.querySelectorAll("main *, header *, nav *")]
 
 @pytest.mark.parametrize("width", [360, 768, 2560])
 async def test_views_any_width_fit_the_page(daemon_with_files, open_page, width):
+    daemon_with_files.ctl._ask("POST", "/v1/settings", {"bandwidth": "3MiB/s"})  # adds a badge to the settings
     page = await open_page(width=width, height=800)
     for view in VIEWS:
         await show_view(page, view)

@@ -149,6 +149,7 @@ async def test_log_filters_pauses_and_downloads_lines(daemon, open_page, make_ph
     await expect(lines.filter(has_text="paused.jpg")).to_have_count(0)
     await page.get_by_role("button", name="Resume log").click()
     await expect(lines.filter(has_text="paused.jpg").first).to_be_visible()
+    await expect(lines.filter(has_text="job.done").filter(has_text="paused.jpg")).to_have_count(2)
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download").click()
     assert '"event":"job.done"' in (await (await download.value).path()).read_text()
