@@ -6,7 +6,7 @@ LOCK := requirements/dev.txt
 RUN_LOCK := requirements/run.txt
 MUTATION_LOCK := requirements/mutation.txt
 READY := $(VENV)/.ready
-ROOMS := core engine store remote watch
+ROOMS := core upload store remotes watch
 WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 

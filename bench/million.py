@@ -23,11 +23,11 @@ from pathlib import Path
 
 from syncd.config.load import load
 from syncd.control.client import ControlClient, ControlError
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 from syncd.core.model import Sort
 from syncd.core.states import State
-from syncd.remote.make import make_remote
-from syncd.store.jobs import JobStore
+from syncd.remotes.factory import make_remote
+from syncd.store.job_store import JobStore
 
 POOL = "00000000-0000-0000-0000-000000000000"
 TIMES = 20

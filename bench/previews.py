@@ -18,7 +18,7 @@ import aiohttp
 from pages import daemon, until
 from PIL import Image
 
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 from syncd.control.targets import encode
 
 GIB = 1024**3

@@ -1,4 +1,4 @@
-"""Writes what belongs under `share/` of an installation: man page and completions, both from the commands themselves.
+"""Write the man page and the shell completions, both generated from the commands.
 
 Usage: python packaging/share.py DIR
 """
@@ -14,7 +14,7 @@ from click.shell_completion import get_completion_class
 from syncd import __version__
 from syncd.cli import cli
 
-DOCS = Path(__file__).parents[1] / "docs" / "commands.md"
+DOCS = Path(__file__).parents[1] / "docs" / "reference" / "commands.md"
 COMPLETIONS = {
     "bash": "bash-completion/completions/syncd",
     "zsh": "zsh/site-functions/_syncd",
@@ -36,7 +36,7 @@ def man_page() -> str:
             ".SH DESCRIPTION",
             *_paragraphs(cli.help),
             ".PP",
-            "First comes \\fBsyncd init\\fR, then \\fBcheck\\fR, then \\fBrun\\fR with \\fBctl\\fR beside it.",
+            "Run \\fBsyncd init\\fR, then \\fBcheck\\fR, then \\fBrun\\fR. \\fBctl\\fR controls the running daemon.",
             ".SH OPTIONS",
             *_options(cli, context),
             ".SH COMMANDS",

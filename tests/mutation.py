@@ -26,7 +26,7 @@ from cosmic_ray.testing import run_tests
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkResult
 
-PACKAGES = ("core", "store", "engine", "remote", "watch", "receiver", "config", "control")
+PACKAGES = ("core", "store", "upload", "remotes", "watch", "receiver", "config", "control")
 LEFT_OUT = re.compile("core/(ReplaceBinaryOperator_BitOr_|VariableInserter|VariableReplacer)")
 """Operators that are not drawn: `|` stands in annotations nearly everywhere, and the other two need arguments."""
 LONGEST = 300.0

@@ -22,26 +22,27 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from syncd import logs
 from syncd.cli import cli
-from syncd.cli.faults import Exit
+from syncd.cli.errors import Exit
 from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
-from syncd.control import api, steering
+from syncd.control import routes, service
 from syncd.control.events import KINDS, LOST
 from syncd.core.model import Sort
 from syncd.core.states import TABLE, Cause, Outcome, State
-from syncd.daemon import journal, metrics
-from syncd.daemon.rooms import open_rooms
-from syncd.daemon.service import Daemon
-from syncd.store.jobs import Change
+from syncd.daemon import metrics
+from syncd.daemon.daemon import Daemon
+from syncd.daemon.runtime import open_rooms
+from syncd.store import job_log
+from syncd.store.job_store import Change
 
 ROOT = Path(__file__).parents[1]
 DOCS = {
-    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("commands", "configuration", "events", "metrics")
+    name: (ROOT / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("commands", "configuration", "events", "http-api", "jobs", "metrics")
 }
-PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "packaging/*/README.md")
+PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "packaging/*/README.md")
 
 
 def part(text: str, heading: str) -> str:
@@ -94,7 +95,7 @@ class Event:
 
 
 LEVELS = {name: name for name in ("debug", "info", "warning", "error", "critical")} | {"exception": "error"}
-JOURNAL = "syncd/daemon/journal.py"
+JOURNAL = "syncd/store/job_log.py"
 
 
 class _Calls(ast.NodeVisitor):
@@ -174,7 +175,7 @@ def journal_events() -> dict[str, Event]:
     stream = io.StringIO()
     logs.configure(level="debug", format="json", stream=stream)
     for state in State:
-        journal.write(
+        job_log.write(
             Change(
                 job_id=1,
                 folder="/in",
@@ -209,7 +210,7 @@ def test_every_logger_is_called_as_the_test_reads_it() -> None:
     for path in (ROOT / "syncd").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         made = re.findall(r"(?m)^(\w+) = structlog\.get_logger\(", text)
-        assert set(made) <= {"log"} or path.name == "logs.py", path
+        assert set(made) <= {"log"} or path.name == "__init__.py", path
 
 
 # Configuration.
@@ -323,7 +324,7 @@ def configuration(tmp_path: Path, place: Iterable[str | int], added: dict[str, A
 
 
 def test_states_causes_and_outcomes() -> None:
-    states = DOCS["commands"]
+    states = DOCS["jobs"]
     assert set(by_name(rows(states, "state"))) == set(State)
     assert set(by_name(rows(states, "outcome of `done`"))) == set(Outcome)
     leads = {cause: code(row[1]) for cause, row in by_name(rows(states, "cause")).items()}
@@ -395,27 +396,27 @@ def test_environment() -> None:
 
 
 def test_routes() -> None:
-    source = ast.parse(inspect.getsource(api.make_app))
+    source = ast.parse(inspect.getsource(routes.make_app))
     calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    routes = {
+    served = {
         f"{call.func.attr.upper()} {call.args[0].value}"
         for call in calls
         if isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "post", "put")
         if isinstance(call.args[0], ast.Constant)
     }
-    assert set(by_name(rows(DOCS["commands"], "request"))) == routes
+    assert set(by_name(rows(DOCS["http-api"], "request"))) == served
 
 
 def test_events_of_the_control_api() -> None:
-    documented = by_name(rows(part(DOCS["commands"], "### Events"), "event"))
+    documented = by_name(rows(part(DOCS["http-api"], "## The event stream"), "event"))
     assert set(documented) == {*KINDS, LOST}
-    for name, shape in ("job", steering.JobEvent), ("daemon", steering.DaemonEvent), ("progress", steering.Progress):
+    for name, shape in ("job", service.JobEvent), ("daemon", service.DaemonEvent), ("progress", service.Progress):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(steering.Flight)) <= set(code(documented["progress"][1]))
+    assert set(get_type_hints(service.Flight)) <= set(code(documented["progress"][1]))
 
 
 def test_how_jobs_are_sorted() -> None:
-    assert set(Sort) <= set(code(part(DOCS["commands"], "### Which jobs")))
+    assert set(Sort) <= set(code(part(DOCS["http-api"], "## Selecting jobs")))
 
 
 def test_metrics(tmp_path: Path) -> None:
@@ -440,17 +441,17 @@ def test_metrics(tmp_path: Path) -> None:
 
 
 def test_status_document() -> None:
-    documented = by_name(rows(part(DOCS["commands"], "### The status document"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(steering.Status))
-    for name, shape in ("folders[]", steering.FolderStatus), ("remotes[]", steering.RemoteStatus):
+    documented = by_name(rows(part(DOCS["http-api"], "## The status document"), "field"))
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(service.Status))
+    for name, shape in ("folders[]", service.FolderStatus), ("remotes[]", service.RemoteStatus):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(steering.Bytes)) == set(code(documented["bytes"][1]))
+    assert set(get_type_hints(service.Bytes)) == set(code(documented["bytes"][1]))
 
 
 def test_job_document() -> None:
-    documented = by_name(rows(part(DOCS["commands"], "### A job"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(steering.JobDetail))
-    assert set(get_type_hints(steering.Step)) <= set(code(documented["history[]"][1]))
+    documented = by_name(rows(part(DOCS["http-api"], "## A job"), "field"))
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(service.JobDetail))
+    assert set(get_type_hints(service.Step)) <= set(code(documented["history[]"][1]))
 
 
 # All documents.
@@ -479,6 +480,44 @@ def test_the_configuration_that_the_readme_shows_works(tmp_path: Path) -> None:
     (tmp_path / "drive.token").chmod(0o600)
     (tmp_path / "config.yaml").write_text(shown, encoding="utf-8")
     assert load(tmp_path / "config.yaml").warnings == ()
+
+
+MAX_TERMS = 30
+
+
+def test_glossary_defines_each_term_once() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    entries = re.findall(r"(?m)^## (.+)\n\n(.+)\n", text)
+    terms = [term.casefold() for term, _ in entries]
+    assert len(terms) == len(re.findall(r"(?m)^#{2,} ", text)) <= MAX_TERMS
+    assert terms == sorted(set(terms))
+    for term, definition in entries:
+        assert len(re.findall(r"[.!?](?= |$)", definition)) in (1, 2), term
+
+
+def test_reference_covers_each_state_cause_outcome_and_event() -> None:
+    """Look for the names themselves, wherever the pages put their tables; other tests compare the tables."""
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    named = {name for page in pages for row in page.read_text(encoding="utf-8").splitlines() for name in code(row[:99])}
+    missing = {*State, *Cause, *Outcome, *events_in_code(), *journal_events()} - named
+    assert not missing
+
+
+def test_index_lists_every_page() -> None:
+    docs = ROOT / "docs"
+    index = (docs / "README.md").read_text(encoding="utf-8")
+    linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", index)}
+    assert linked == {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - {"README.md"}
+
+
+@pytest.mark.parametrize("page", ["reliability", "testing", "confirmations", "preview-sandbox", "servers"])
+def test_modules_that_a_page_names_exist(page: str) -> None:
+    """A path is relative to the repository, to the package or to the tests."""
+    (path,) = (ROOT / "docs").rglob(f"{page}.md")
+    names = [name for name in code(path.read_text(encoding="utf-8")) if re.fullmatch(r"[\w/]+\.py", name)]
+    assert names
+    for name in names:
+        assert any((ROOT / below / name).exists() for below in ("", "syncd", "tests")), name
 
 
 def test_the_source_map_is_whole() -> None:

@@ -14,7 +14,7 @@ import click
 
 from syncd import __version__
 from syncd.cli import terminal
-from syncd.cli.faults import Exit, Fault, unforeseen
+from syncd.cli.errors import Exit, Fault, unforeseen
 from syncd.cli.options import examples
 
 COMMANDS = {
@@ -30,6 +30,8 @@ COMMANDS = {
     "demo": "See it all at work on this machine, with nothing set up.",
     "completion": "Print the completion script of a shell.",
 }
+_PACKAGES = frozenset(("check", "ctl", "demo", "service"))
+"""The commands that are a package; every other command is a module."""
 DEBUG = "SYNCD_DEBUG"
 """Environment variable that asks for tracebacks."""
 
@@ -43,7 +45,9 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in COMMANDS:
             return None
-        module = "service_windows" if sys.platform == "win32" and cmd_name == "service" else cmd_name
+        module = f"{cmd_name}.command" if cmd_name in _PACKAGES else cmd_name
+        if sys.platform == "win32" and cmd_name == "service":
+            module = "service.windows"
         command: click.Command = importlib.import_module(f"syncd.cli.{module}").command
         return command
 

@@ -1,6 +1,6 @@
 """The configuration for the commands that need the whole of it."""
 
-from syncd.cli.faults import bad_config
+from syncd.cli.errors import bad_config
 from syncd.config.load import ConfigError, Loaded, find
 from syncd.config.load import load as load_file
 

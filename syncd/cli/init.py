@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.faults import Exit, Fault
+from syncd.cli.errors import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.load import ConfigError, load

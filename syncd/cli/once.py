@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 import click
 
-from syncd.cli import words
+from syncd.cli import formatting
 from syncd.cli.configuration import load
-from syncd.cli.faults import Exit
+from syncd.cli.errors import Exit
 from syncd.cli.options import config_option, examples, json_option
 from syncd.cli.progress import Flight, View
 from syncd.cli.showing import showing
 from syncd.config.load import Loaded
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.daemon.once import Snapshot, Summary, once
-from syncd.places import full
+from syncd.paths import full
 
 
 @click.command(epilog=examples("syncd once", "syncd once --json -c photos.yaml"))
@@ -55,7 +55,7 @@ def _view(snapshot: Snapshot) -> View:
         scanning=snapshot.scanning,
         flights=[
             Flight(
-                name=displayed(os.path.basename(progress.job.path)),
+                name=printable(os.path.basename(progress.job.path)),
                 remote=progress.stage,
                 size=progress.job.size,
                 sent=progress.sent,
@@ -78,9 +78,11 @@ def _told(summary: Summary) -> Iterator[str]:
         (summary.left, "left for the next time"),
     ]
     numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or "nothing to do"
-    yield numbers + (f"; {words.size(summary.sent)} sent in {words.duration(summary.seconds)}" if summary.sent else "")
+    yield numbers + (
+        f"; {formatting.size(summary.sent)} sent in {formatting.duration(summary.seconds)}" if summary.sent else ""
+    )
     for problem in summary.problems:
         detail = f": {problem.detail}" if problem.detail else ""
-        yield words.clean(f"{full(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")
+        yield formatting.clean(f"{full(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")
     for name in summary.unreachable:
-        yield f"server {words.clean(name)} is out of reach: syncd check"
+        yield f"server {formatting.clean(name)} is out of reach: syncd check"

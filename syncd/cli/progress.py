@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli import words
+from syncd.cli import formatting
 
 SHOWN = 6
 """Files in flight that are named."""
@@ -87,15 +87,18 @@ class Progress:
         flights.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for flight in sorted(view.flights, key=lambda flight: -flight.size)[:SHOWN]:
             share = "" if flight.sent is None else f"{_percent(flight.sent, flight.size)}%"
-            flights.add_row(f"  {flight.remote}", words.size(flight.size), share, Text(flight.name))
+            flights.add_row(f"  {flight.remote}", formatting.size(flight.size), share, Text(flight.name))
         return Group(bar, Text(_files(view)), flights)
 
     def _bytes(self, view: View) -> str:
         total = self._finished + view.pending
-        parts = [f"{_percent(self._finished, total)}%", f"{words.size(self._finished)} of {words.size(total)}"]
+        parts = [
+            f"{_percent(self._finished, total)}%",
+            f"{formatting.size(self._finished)} of {formatting.size(total)}",
+        ]
         if view.pending and view.per_second > 0:
-            parts.append(f"{words.size(view.per_second)}/s")
-            parts.append(f"{words.duration(view.pending / view.per_second)} left")
+            parts.append(f"{formatting.size(view.per_second)}/s")
+            parts.append(f"{formatting.duration(view.pending / view.per_second)} left")
         return "  ".join(parts)
 
 

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from syncd.cli import words
+from syncd.cli import formatting
 from syncd.cli.configuration import load
-from syncd.cli.faults import Exit, Fault
+from syncd.cli.errors import Exit, Fault
 from syncd.cli.options import config_option, examples, json_option, paths_argument
 from syncd.cli.showing import showing, shown
 from syncd.cli.where import places_of
-from syncd.daemon.restore import Report, restore
-from syncd.daemon.tree import InUse
-from syncd.places import full
+from syncd.paths import full
+from syncd.recovery.restore import Report, restore
+from syncd.recovery.target import InUse
 
 
 @click.command(epilog=examples("syncd restore --to back", "syncd restore --to back inbox/2026"))
@@ -57,9 +57,13 @@ def _told(report: Report) -> Iterator[str]:
         (report.unreachable, "unreachable"),
     ]
     numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or "nothing was uploaded yet"
-    fetched = f"; {words.size(report.fetched)} fetched in {words.duration(report.seconds)}" if report.fetched else ""
+    fetched = (
+        f"; {formatting.size(report.fetched)} fetched in {formatting.duration(report.seconds)}"
+        if report.fetched
+        else ""
+    )
     yield numbers + fetched
     for problem in report.problems:
-        yield words.clean(f"{full(problem.folder, problem.path)} {problem.state}: {problem.detail}")
+        yield formatting.clean(f"{full(problem.folder, problem.path)} {problem.state}: {problem.detail}")
     if report.not_uploaded:
-        yield f"{words.count(report.not_uploaded, 'file')} not on any server yet as last seen here"
+        yield f"{formatting.count(report.not_uploaded, 'file')} not on any server yet as last seen here"

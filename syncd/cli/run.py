@@ -27,7 +27,7 @@ def command(config: str | None) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is about to be read
     # Loading what follows takes most of the start: only now, so that a signal meanwhile finds the handlers.
     from syncd.cli.configuration import load  # noqa: PLC0415 - as above
-    from syncd.cli.working import working  # noqa: PLC0415 - as above
+    from syncd.cli.session import working  # noqa: PLC0415 - as above
 
     loaded = load(config)
     with working(loaded):
@@ -39,7 +39,7 @@ def _end_unbegun(_number: int, _frame: FrameType | None) -> None:
 
 
 async def _run(loaded: "Loaded") -> None:
-    from syncd.daemon.service import Daemon  # noqa: PLC0415 - as above
+    from syncd.daemon.daemon import Daemon  # noqa: PLC0415 - as above
 
     try:
         await Daemon(loaded).run()

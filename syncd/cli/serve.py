@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from syncd import logs
-from syncd.cli.faults import Exit, Fault
+from syncd.cli.errors import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.errors import NoHomeError
 from syncd.config.units import parse_size
-from syncd.host import signals
+from syncd.platform import signals
 from syncd.receiver.errors import ReceiverBusy
 from syncd.receiver.hosts import is_loopback
 from syncd.receiver.serve import serve

@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 
 from syncd.cli import terminal
 from syncd.cli.progress import Flight, Progress, View
-from syncd.cli.working import reading, working
+from syncd.cli.session import reading, working
 from syncd.config.load import Loaded
-from syncd.core.names import displayed
-from syncd.daemon.copies import Snapshot
+from syncd.core.text import printable
+from syncd.recovery.fetch import Snapshot
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def _view(snapshot: Snapshot) -> View:
         per_second=snapshot.per_second,
         flights=[
             Flight(
-                name=displayed(os.path.basename(flight.path)), remote=flight.remote, size=flight.size, sent=flight.got
+                name=printable(os.path.basename(flight.path)), remote=flight.remote, size=flight.size, sent=flight.got
             )
             for flight in snapshot.in_flight
         ],

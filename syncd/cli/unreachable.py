@@ -6,7 +6,7 @@ Only the lock in the state folder tells. Imports little, as ``syncd ctl`` does.
 import os
 from dataclasses import dataclass
 
-from syncd.host.lock import holder
+from syncd.platform.lock import holder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

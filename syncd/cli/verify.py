@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from syncd.cli import words
+from syncd.cli import formatting
 from syncd.cli.configuration import load
-from syncd.cli.faults import Exit, Fault
+from syncd.cli.errors import Exit, Fault
 from syncd.cli.options import config_option, examples, json_option, paths_argument
 from syncd.cli.showing import showing, shown
 from syncd.cli.where import places_of
 from syncd.config.load import Loaded
 from syncd.control.client import ControlClient, ControlError
-from syncd.daemon.verify import Problem, Report, Verdict, repair, verify
-from syncd.places import full
+from syncd.paths import full
+from syncd.recovery.verify import Problem, Report, Verdict, repair, verify
 
 PART = 20
 """Jobs that the daemon is asked to look at together."""
@@ -87,7 +87,7 @@ def _hand_over(daemon: ControlClient, bad: Sequence[int]) -> int:
             daemon.verify(bad[start : start + PART], repair=True)["queued"] for start in range(0, len(bad), PART)
         )
     except ControlError as error:
-        raise Fault(words.clean(error), code=Exit.UNAVAILABLE) from None
+        raise Fault(formatting.clean(error), code=Exit.UNAVAILABLE) from None
 
 
 def _document(report: Report, queued: int) -> dict[str, object]:
@@ -100,16 +100,21 @@ def _document(report: Report, queued: int) -> dict[str, object]:
 def _told(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
     counts = [(getattr(report, verdict.value), verdict.value) for verdict in Verdict]
     numbers = ", ".join(f"{number:,} {word}" for number, word in counts if number) or "nothing was uploaded yet"
-    fetched = f"; {words.size(report.fetched)} fetched in {words.duration(report.seconds)}" if report.fetched else ""
+    fetched = (
+        f"; {formatting.size(report.fetched)} fetched in {formatting.duration(report.seconds)}"
+        if report.fetched
+        else ""
+    )
     yield numbers + fetched
     for problem in report.problems:
-        yield words.clean(
+        yield formatting.clean(
             f"{full(problem.folder, problem.path)} on {problem.remote} {problem.state}: {problem.detail}"
         ) + (_fate(problem) if mend else "")
     for name, reason in report.down.items():
-        yield words.clean(f"server {name} is out of reach: {reason}")
+        yield formatting.clean(f"server {name} is out of reach: {reason}")
     if queued:
-        yield f"{words.count(queued, 'job')} queued again; the daemon uploads them, or else syncd once or syncd run"
+        jobs = formatting.count(queued, "job")
+        yield f"{jobs} queued again; the daemon uploads them, or else syncd once or syncd run"
 
 
 def _fate(problem: Problem) -> str:

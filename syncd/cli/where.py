@@ -3,10 +3,10 @@
 import os
 from collections.abc import Sequence
 
-from syncd.cli.faults import Exit, Fault
+from syncd.cli.errors import Exit, Fault
 from syncd.config.load import Loaded
-from syncd.daemon.copies import NotWatched, places
-from syncd.store.ledger import Place
+from syncd.recovery.fetch import NotWatched, places
+from syncd.store.copies import Place
 
 
 def places_of(loaded: Loaded, paths: Sequence[str]) -> list[Place]:

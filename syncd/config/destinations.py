@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from syncd.config.remotes import AnyRemote, MultipartRemote
-from syncd.core.model import Former
+from syncd.core.model import FormerIdentity
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -42,15 +42,15 @@ def identity(name: str, settings: AnyRemote, url: str | None = None) -> str:
     return json.dumps(place(settings, url) | owner(name, settings), sort_keys=True, separators=(",", ":"))
 
 
-def former(name: str, settings: AnyRemote) -> tuple[Former, ...]:
+def former(name: str, settings: AnyRemote) -> tuple[FormerIdentity, ...]:
     """Return what this destination may be recorded as from before, the most likely first."""
-    found = [Former(identity=text, name=name) for text in _unnamed(settings, settings.url)]
+    found = [FormerIdentity(identity=text, name=name) for text in _unnamed(settings, settings.url)]
     own = identity(name, settings)
     for url in settings.former_urls:
         at = identity(name, settings, url)
         if at != own:
-            found.append(Former(identity=at, url=url))
-            found += [Former(identity=text, name=name, url=url) for text in _unnamed(settings, url)]
+            found.append(FormerIdentity(identity=at, url=url))
+            found += [FormerIdentity(identity=text, name=name, url=url) for text in _unnamed(settings, url)]
     return tuple(found)
 
 

@@ -44,7 +44,7 @@ from syncd.config.values import (
     word,
 )
 from syncd.config.written import DURATION, SIZE
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 __all__ = [
     "Address",
@@ -76,7 +76,7 @@ class AfterUpload(Section):
 
     @model_serializer(when_used="json")
     def _written(self) -> Any:
-        return self.action if self.directory is None else {"move": displayed(self.directory)}
+        return self.action if self.directory is None else {"move": printable(self.directory)}
 
 
 def _after_upload(value: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import PlainSerializer
 
 from syncd.config.units import format_duration, format_rate, format_size
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 MASKED = "••••"
 """Stands for any secret, whatever its length."""
@@ -30,7 +30,7 @@ def _expiry(value: timedelta | datetime) -> str:
 
 
 def _path(path: str | Path) -> str:
-    return displayed(str(path))
+    return printable(str(path))
 
 
 SIZE = PlainSerializer(format_size, when_used="json")

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from syncd import __version__
 from syncd.control import targets
-from syncd.control.steering import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status, Verified
+from syncd.control.service import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status, Verified
 from syncd.control.targets import Target
 
 if sys.platform == "win32":

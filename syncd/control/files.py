@@ -35,7 +35,7 @@ class Dropped(TypedDict):
 
 
 class Files(Protocol):
-    """The watched folders' files. Every call may raise a :class:`~syncd.control.steering.Refusal`."""
+    """The watched folders' files. Every call may raise a :class:`~syncd.control.service.Refusal`."""
 
     async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
         """Return a small picture of a job's file, ``edge`` pixels long at most, or its text.

@@ -1,6 +1,6 @@
 """The description of the control API for programs: OpenAPI 3.1.
 
-The paths are written here; the shapes of answers are those of :mod:`syncd.control.steering`, so that each stands in one
+The paths are written here; the shapes of answers are those of :mod:`syncd.control.service`, so that each stands in one
 place.
 """
 
@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 from syncd import __version__
-from syncd.control import files, steering
+from syncd.control import files, service
 from syncd.control.events import KINDS
 from syncd.core.model import Sort
 from syncd.core.states import State
@@ -19,24 +19,24 @@ from syncd.logs import LEVELS
 Json = dict[str, Any]
 
 _SHAPES = (
-    steering.Status,
-    steering.FolderStatus,
-    steering.RemoteStatus,
-    steering.Bytes,
-    steering.Job,
-    steering.JobDetail,
-    steering.Step,
-    steering.JobPage,
+    service.Status,
+    service.FolderStatus,
+    service.RemoteStatus,
+    service.Bytes,
+    service.Job,
+    service.JobDetail,
+    service.Step,
+    service.JobPage,
     files.Dropped,
-    steering.DaemonEvent,
-    steering.JobEvent,
-    steering.Flight,
-    steering.Progress,
-    steering.Throughput,
-    steering.Settings,
-    steering.LiveSettings,
-    steering.Verified,
-    steering.Finding,
+    service.DaemonEvent,
+    service.JobEvent,
+    service.Flight,
+    service.Progress,
+    service.Throughput,
+    service.Settings,
+    service.LiveSettings,
+    service.Verified,
+    service.Finding,
 )
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 _TEXT: Json = {"type": "string"}

@@ -31,7 +31,7 @@ def limit_at(timetable: Sequence[Span], minute: int) -> float | None:
     return next((span.limit for span in timetable if span.covers(minute)), None)
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket: bytes flow in at the rate, and whoever sends draws them out."""
 
     def __init__(self, rate: float | None, now: float) -> None:

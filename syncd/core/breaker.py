@@ -14,7 +14,7 @@ TROUBLE_LIMIT = 5
 """So many files that fail, with no success between, are the server's own trouble."""
 
 
-class Position(StrEnum):
+class BreakerState(StrEnum):
     """How the breaker stands."""
 
     CLOSED = "closed"
@@ -30,7 +30,7 @@ class Breaker:
         self._random = random
         self.failures = 0
         self._troubled: set[object] = set()
-        self.position = Position.CLOSED
+        self.position = BreakerState.CLOSED
         self.probe_at: float | None = None
         self.reason: Failure | None = None
 
@@ -42,12 +42,12 @@ class Breaker:
         if not self._concerns_remote(failure, whose):
             return False
         asked_for = now + _asked_for(failure)
-        if self.position is Position.OPEN:  # of a request that was under way when it opened, only this may be news
+        if self.position is BreakerState.OPEN:  # of a request that was under way when it opened, only this may be news
             self.probe_at = max(self.probe_at or now, asked_for)
             return True
         self.failures += 1
         self._troubled.clear()
-        self.position = Position.OPEN
+        self.position = BreakerState.OPEN
         self.probe_at = asked_for + backoff(self.failures, self.policy, self._random)
         self.reason = failure
         return True
@@ -65,13 +65,13 @@ class Breaker:
 
     def probe(self) -> None:
         """Let one request through."""
-        self.position = Position.HALF_OPEN
+        self.position = BreakerState.HALF_OPEN
         self.probe_at = None
 
     def succeeded(self) -> bool:
         """Take note of a request that the server took; True if that closed the breaker."""
         self._troubled.clear()
-        if self.position is not Position.HALF_OPEN:
+        if self.position is not BreakerState.HALF_OPEN:
             return False
         self.reset()
         return True
@@ -80,7 +80,7 @@ class Breaker:
         """Forget all failures: the configuration changed, or a person asked to try now."""
         self.failures = 0
         self._troubled.clear()
-        self.position = Position.CLOSED
+        self.position = BreakerState.CLOSED
         self.probe_at = self.reason = None
 
 

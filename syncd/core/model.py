@@ -8,7 +8,7 @@ from syncd.core.errors import Failure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stamp:
+class Fingerprint:
     """What tells two states of a file apart without reading it.
 
     ``size`` in bytes, ``mtime_ns`` in nanoseconds since the epoch, ``inode`` as ``stat`` gives it. The device number is
@@ -21,11 +21,11 @@ class Stamp:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class FoundFile:
     """What the watch found at a path.
 
-    ``path`` is relative to its folder, with ``/`` between the parts, in ``os.fsdecode`` form. ``stamp`` is None where
-    there is no content to tell apart, as with a named pipe. ``unfit`` says why the file can't be uploaded.
+    ``path`` is relative to its folder, with ``/`` between the parts, in ``os.fsdecode`` form. ``fingerprint`` is None
+    where there is no content to tell apart, as with a named pipe. ``unfit`` says why the file can't be uploaded.
 
     ``birth_ns`` is when the file was made, in nanoseconds since the epoch, None where the file system does not tell.
     ``moved_from`` is the path that it had before, where an event told of a rename. ``closed`` says that an event told
@@ -33,7 +33,7 @@ class Seen:
     """
 
     path: str
-    stamp: Stamp | None
+    fingerprint: Fingerprint | None
     unfit: str | None = None
     birth_ns: int | None = None
     moved_from: str | None = None
@@ -41,7 +41,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Former:
+class FormerIdentity:
     """An identity that a remote may have been recorded with before.
 
     With ``name`` the record must have that name too. ``url`` is the server's address at that time, None if it is the

@@ -6,7 +6,7 @@ that the writer has finished, and even that is a guess which the upload checks a
 
 from dataclasses import dataclass, replace
 
-from syncd.core.model import Stamp
+from syncd.core.model import Fingerprint
 
 GRACE = 0.1
 """Seconds that a closed file is given for what often follows: another write, or its mtime being set. A file whose
@@ -46,7 +46,7 @@ class Settling:
     """When it last showed a change."""
     hint: Hint = Hint()
     """What events told, and nothing has changed since."""
-    stamp: Stamp | None = None
+    fingerprint: Fingerprint | None = None
     """What the last look showed, if there was one since the last event."""
     not_before: float = 0.0
     """When it may be taken at the earliest, however quiet it is; an event ends that."""
@@ -55,11 +55,11 @@ class Settling:
         """Take note of an event; what earlier looks showed counts no more."""
         return Settling(since=now, hint=hint.after(self.hint))
 
-    def seen(self, stamp: Stamp, now: float) -> "Settling":
+    def seen(self, fingerprint: Fingerprint, now: float) -> "Settling":
         """Take note of what ``stat`` shows; a change starts the quiet time anew."""
-        if self.stamp is None or stamp == self.stamp:
-            return replace(self, stamp=stamp)
-        return replace(self, stamp=stamp, since=now, hint=replace(self.hint, closed=False, told=False))
+        if self.fingerprint is None or fingerprint == self.fingerprint:
+            return replace(self, fingerprint=fingerprint)
+        return replace(self, fingerprint=fingerprint, since=now, hint=replace(self.hint, closed=False, told=False))
 
     def due(self, quiet: float) -> float:
         """Return the moment from which the file may be taken if nothing changes until then."""
@@ -67,7 +67,7 @@ class Settling:
 
     def look_at(self, quiet: float) -> float:
         """Return the moment of the next look: stillness shows only between two of them, unless a close told."""
-        return self.since + min(GRACE, quiet) if self.stamp is None else self.due(quiet)
+        return self.since + min(GRACE, quiet) if self.fingerprint is None else self.due(quiet)
 
 
 def racy_for(mtime_ns: int, wall: float) -> float:

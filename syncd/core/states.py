@@ -60,7 +60,7 @@ IN_USE = "open for writing by another program"
 """The detail of a job that waits for its file to be closed: whoever sees the file closed queues it again."""
 
 
-class NoSuchStep(Exception):  # noqa: N818 - it says what is wrong, not that something is
+class InvalidTransitionError(Exception):
     """The table has no such step."""
 
 
@@ -84,12 +84,12 @@ TABLE = MappingProxyType({(start, cause): end for cause, (starts, end) in _STEPS
 """(state before, or None for a new job; cause) → state after."""
 
 
-def step(state: State | None, cause: Cause) -> State:
-    """Return the state after ``cause``; :class:`NoSuchStep` where the table has none."""
+def transition(state: State | None, cause: Cause) -> State:
+    """Return the state after ``cause``; :class:`InvalidTransitionError` where the table has none."""
     try:
         return TABLE[state, cause]
     except KeyError:
-        raise NoSuchStep(f"a job that is {state or 'new'} can't be {cause}") from None
+        raise InvalidTransitionError(f"a job that is {state or 'new'} can't be {cause}") from None
 
 
 def sources(cause: Cause) -> tuple[State, ...]:

@@ -1,6 +1,6 @@
 """What wires the rooms together; the only place that knows them all.
 
-:mod:`~syncd.daemon.rooms` opens store, engine and watches for a configuration; :mod:`~syncd.daemon.service` is the
-running daemon around them, :mod:`~syncd.daemon.once` a single pass; :mod:`~syncd.daemon.steering` answers the control
-API.
+:mod:`~syncd.daemon.runtime` opens store, engine and watches for a configuration; :mod:`~syncd.daemon.daemon` is the
+running daemon around them, :mod:`~syncd.daemon.once` a single pass; :mod:`~syncd.daemon.control_service` answers the
+control API.
 """

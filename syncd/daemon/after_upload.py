@@ -16,14 +16,14 @@ from functools import partial
 import structlog
 
 from syncd.config.model import Folder
-from syncd.core.names import displayed
 from syncd.core.states import State
+from syncd.core.text import printable
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.daemon.kept_files import AGAIN, KeptFiles
-from syncd.daemon.rooms import Rooms
-from syncd.host import removal
-from syncd.host.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
-from syncd.store.jobs import Change
+from syncd.daemon.runtime import Rooms
+from syncd.platform import removal
+from syncd.platform.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
+from syncd.store.job_store import Change
 from syncd.store.records import UploadedFile
 
 log = structlog.get_logger()
@@ -121,11 +121,11 @@ class AfterUpload:
                 self._pending.add(begun.folder)
                 if begun.folder not in before:
                     before.add(begun.folder)
-                    log.warning("file.removal_pending", folder=displayed(begun.folder), reason=error.strerror)
+                    log.warning("file.removal_pending", folder=printable(begun.folder), reason=error.strerror)
                 continue
             if name is not None:
                 log.warning(
-                    "file.removal_undone", folder=displayed(begun.folder), path=displayed(begun.path), name=name
+                    "file.removal_undone", folder=printable(begun.folder), path=printable(begun.path), name=name
                 )
             await self._rooms.store.end_removals(begun.folder, [begun.id], [])
 
@@ -224,7 +224,7 @@ class AfterUpload:
         await store.end_removals(folder.path, ids, batch.removed)
         event = "file.deleted" if folder.after_upload.action == "delete" else "file.moved"
         for path in batch.removed:
-            log.info(event, path=displayed(path), folder=displayed(folder.path))
+            log.info(event, path=printable(path), folder=printable(folder.path))
         await store.altered(folder.path, batch.altered)
         for path, reason in batch.kept.items():
             if reason == CHANGED:

@@ -5,9 +5,9 @@ import json
 import os
 from typing import Any, NoReturn
 
-from syncd.control.steering import Invalid
+from syncd.control.service import Invalid
 from syncd.core.model import Sort
-from syncd.store.listing import Cursor
+from syncd.store.pages import Cursor
 
 _LONGEST = 32 * 1024
 _LARGEST = 2**63 - 1

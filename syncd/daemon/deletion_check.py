@@ -2,7 +2,7 @@
 
 A file may go only if its folder still selects it, and if every remote of the folder has confirmed its content: at its
 current address and account, with the proof that its kind of server allows for, and within the last hour. That its bytes
-are still those, and that no process has it open for writing, is for :mod:`syncd.host.removal` to find out.
+are still those, and that no process has it open for writing, is for :mod:`syncd.platform.removal` to find out.
 """
 
 import hashlib
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from syncd.config.model import Folder
 from syncd.core.errors import Failure
 from syncd.core.model import Presence
-from syncd.daemon.rooms import Rooms
-from syncd.engine.lane import Lane
-from syncd.host.removal import Digest, Kept, Proven
-from syncd.remote.base import Hasher
+from syncd.daemon.runtime import Rooms
+from syncd.platform.removal import Digest, Kept, Proven
+from syncd.remotes.base import Hasher
 from syncd.store.records import StoredContent, UploadedFile
+from syncd.upload.worker import RemoteWorker
 from syncd.watch.scanner import unfit
 
 FRESH = 3600.0
@@ -34,38 +34,38 @@ class DeletionCheck:
         self._clock = clock
 
     async def check(self, folder: Folder, file: UploadedFile) -> None:
-        """Return if the file may go; :class:`~syncd.host.removal.Kept` says why not."""
+        """Return if the file may go; :class:`~syncd.platform.removal.Kept` says why not."""
         watch = self._rooms.folders.watches.get(folder.path)
         if watch is None or not watch.takes(file.path):
             raise Kept(LEFT_OUT)
-        if reason := unfit(file.stamp.size, max_size=folder.max_size):
+        if reason := unfit(file.fingerprint.size, max_size=folder.max_size):
             raise Kept(reason)
         known = {content.remote_id: content for content in file.contents}
         for name in folder.remotes:
-            lane = self._rooms.scheduler.lanes.get(name)
+            worker = self._rooms.scheduler.workers.get(name)
             content = known.get(self._rooms.remote_ids.get(name, -1))
-            if lane is None or content is None:
+            if worker is None or content is None:
                 raise Kept(f"{name} is not known to have it any more")
-            await self._confirm(lane, content)
+            await self._confirm(worker, content)
 
-    async def _confirm(self, lane: Lane, content: StoredContent) -> None:
+    async def _confirm(self, worker: RemoteWorker, content: StoredContent) -> None:
         """Ask the server again, unless it has confirmed the content well enough a short while ago."""
-        remote = lane.line.remote
+        remote = worker.endpoint.remote
         if content.terms != remote.terms:  # the server may drop what is to be kept from now on
-            raise Kept(f"{lane.name} has it under an earlier expired_at or encrypt_password")
+            raise Kept(f"{worker.name} has it under an earlier expired_at or encrypt_password")
         fresh = 0 <= self._clock() - content.confirmed_at < FRESH
         if fresh and content.proof >= remote.required_proof and not content.expires:
             return
-        if lane.line.down:
-            raise Kept(f"{lane.name} is {lane.state} and can't confirm it")
+        if worker.endpoint.down:
+            raise Kept(f"{worker.name} is {worker.state} and can't confirm it")
         recorded = remote.recorded(key=content.key, ref=content.ref, size=content.size, sha256=content.sha256)
         try:
-            async with lane.line.request(content.key):
+            async with worker.endpoint.request(content.key):
                 answer = await remote.confirm(content.ref, recorded, thorough=True)
         except Failure:
-            raise Kept(f"{lane.name} could not be asked to confirm it") from None
+            raise Kept(f"{worker.name} could not be asked to confirm it") from None
         if answer.presence is not Presence.YES or answer.proof < remote.required_proof:
-            raise Kept(f"{lane.name} does not confirm it: {answer.reason or 'it does not say enough'}")
+            raise Kept(f"{worker.name} does not confirm it: {answer.reason or 'it does not say enough'}")
         await self._rooms.store.confirm(content.remote_id, content.key, answer.proof)
 
     def proven(self, file: UploadedFile) -> Proven:
@@ -75,10 +75,10 @@ class DeletionCheck:
         digests: list[Digest] = [_Sha256(sha256) for sha256 in hashes]
         for content in file.contents:
             if content.sha256 is None:
-                remote = self._rooms.scheduler.lanes[names[content.remote_id]].line.remote
+                remote = self._rooms.scheduler.workers[names[content.remote_id]].endpoint.remote
                 digests.append(_Key(remote.hasher_of(content.key, content.ref), content.key))
         quiet = self._clock() - file.seen_at >= (QUIET_CLOSED if file.closed else QUIET)
-        return Proven(stamp=file.stamp, digests=digests, quiet=quiet)
+        return Proven(fingerprint=file.fingerprint, digests=digests, quiet=quiet)
 
 
 class _Sha256:

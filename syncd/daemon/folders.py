@@ -9,17 +9,17 @@ from pathlib import Path
 
 from syncd.config.gitignore import directory
 from syncd.config.model import Folder
-from syncd.core.model import Seen
-from syncd.daemon.marks import Marks
-from syncd.host.plainly import below
-from syncd.host.spelling import spelled
-from syncd.places import inside
-from syncd.store.jobs import JobStore
+from syncd.core.model import FoundFile
+from syncd.daemon.watch_marks import Marks
+from syncd.paths import inside
+from syncd.platform.case import spelled
+from syncd.platform.open_flags import below
+from syncd.store.job_store import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import keeps_numbers
+    from syncd.platform.windows.files import keeps_numbers
 
 
 class StoreSink:
@@ -29,11 +29,11 @@ class StoreSink:
         self._store = store
         self._remote_ids = tuple(remote_ids)
 
-    async def diff(self, folder: str, seen: Sequence[Seen]) -> list[Seen]:
+    async def diff(self, folder: str, seen: Sequence[FoundFile]) -> list[FoundFile]:
         """Return those that the store does not know as they are."""
         return await self._store.diff(folder, seen, self._remote_ids)
 
-    async def observe(self, folder: str, seen: Seen) -> None:
+    async def observe(self, folder: str, seen: FoundFile) -> None:
         """Record it, with a job for each remote."""
         await self._store.observe(folder, [seen], self._remote_ids, vanished=_vanished)
 

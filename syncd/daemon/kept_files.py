@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from syncd.core.names import displayed
+from syncd.core.text import printable
 from syncd.store.records import UploadedFile
 
 log = structlog.get_logger()
@@ -81,7 +81,7 @@ class KeptFiles:
             before, at = self._told.get((folder, reason), (0, -TOLD))
             if count != before and now - at >= TOLD:
                 self._told[folder, reason] = count, now
-                log.warning("file.kept", folder=displayed(folder), reason=reason, count=count)
+                log.warning("file.kept", folder=printable(folder), reason=reason, count=count)
         for key in [key for key in self._told if key[0] == folder and key[1] not in counts]:
             del self._told[key]
 

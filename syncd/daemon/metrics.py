@@ -8,13 +8,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from syncd import __version__
-from syncd.core.names import displayed
 from syncd.core.states import State
-from syncd.engine.lane import RemoteState
-from syncd.store.jobs import Counts
+from syncd.core.text import printable
+from syncd.store.job_store import Counts
+from syncd.upload.worker import RemoteState
 
 if TYPE_CHECKING:  # as for the steering
-    from syncd.daemon.service import Daemon
+    from syncd.daemon.daemon import Daemon
 
 FOLDER_STATES = ("watching", "scanning", "offline")
 
@@ -42,7 +42,7 @@ class _Scrape(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the metrics."""
         daemon, rooms = self._daemon, self._daemon.rooms
-        meter = rooms.pace.meter
+        meter = rooms.bandwidth_limiter.meter
         yield _gauge("build_info", "Always 1; the label says which version runs.", {(__version__,): 1}, "version")
         yield _gauge("uptime_seconds", "Since the daemon was started.", {(): daemon.uptime})
         yield _gauge("uploading", "1 unless a person stopped it, or it is ending.", {(): daemon.state == "running"})
@@ -62,17 +62,17 @@ class _Scrape(Collector):
         yield _gauge("pending_bytes", "Bytes of files whose jobs are not at their end.", pending, "remote")
 
     def _remotes(self) -> Iterable[Metric]:
-        lanes = self._daemon.rooms.scheduler.lanes.values()
-        up = {(lane.name,): lane.state is RemoteState.ONLINE for lane in lanes}
+        workers = self._daemon.rooms.scheduler.workers.values()
+        up = {(worker.name,): worker.state is RemoteState.ONLINE for worker in workers}
         yield _gauge("remote_up", "Whether a server answers and takes the token.", up, "remote")
-        in_flight = {(lane.name,): lane.line.gate.in_flight for lane in lanes}
+        in_flight = {(worker.name,): worker.endpoint.limiter.in_flight for worker in workers}
         yield _gauge("requests_in_flight", "Requests under way.", in_flight, "remote")
-        limit = {(lane.name,): lane.line.gate.capacity for lane in lanes}
+        limit = {(worker.name,): worker.endpoint.limiter.capacity for worker in workers}
         yield _gauge("requests_limit", "Requests that may be under way at a time.", limit, "remote")
 
     def _folders(self) -> Metric:
         states = {
-            (displayed(path), state): watch.status.state == state
+            (printable(path), state): watch.status.state == state
             for path, watch in self._daemon.rooms.folders.watches.items()
             for state in FOLDER_STATES
         }

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import structlog
 
 from syncd.config.model import Config
-from syncd.core.names import displayed
 from syncd.core.states import IN_USE, Cause, Outcome, State
+from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUpload
-from syncd.daemon.rooms import Rooms, open_rooms
-from syncd.engine.lane import RemoteState
-from syncd.engine.upload import Progress
-from syncd.store.jobs import Change
+from syncd.daemon.runtime import Rooms, open_rooms
+from syncd.store.job_store import Change
+from syncd.upload.upload import Progress
+from syncd.upload.worker import RemoteState
 
 log = structlog.get_logger()
 
@@ -142,8 +142,8 @@ class _Pass:
     async def _unfinished(self) -> bool:
         """Say whether waiting longer may bring anything more."""
         rooms = self._rooms
-        for name, lane in rooms.scheduler.lanes.items():
-            if lane.line.breaker.failures >= PATIENCE:
+        for name, worker in rooms.scheduler.workers.items():
+            if worker.endpoint.breaker.failures >= PATIENCE:
                 continue
             if await rooms.store.unfinished([rooms.remote_ids[name]]) > len(self._left[name]):
                 return True
@@ -164,9 +164,9 @@ class _Pass:
                 files_done=self._ends[Outcome.UPLOADED] + self._ends[Outcome.DUPLICATE],
                 files_left=counts.pending,
                 files_failed=self._ends[State.FAILED],
-                sent=rooms.pace.meter.total,
+                sent=rooms.bandwidth_limiter.meter.total,
                 pending=max(0, counts.pending_bytes - sum(progress.sent for progress in in_flight)),
-                per_second=rooms.pace.meter.rate(),
+                per_second=rooms.bandwidth_limiter.meter.rate(),
                 in_flight=in_flight,
             )
         )
@@ -176,8 +176,8 @@ class _Pass:
         ids = list(rooms.remote_ids.values())
         problems = [
             Problem(
-                path=displayed(job.path),
-                folder=displayed(job.folder),
+                path=printable(job.path),
+                folder=printable(job.folder),
                 remote=job.remote,
                 state=job.state.value,
                 detail=job.detail,
@@ -186,7 +186,7 @@ class _Pass:
             for job in await rooms.store.jobs(ids, state=state, limit=MOST_PROBLEMS)
         ]
         counts = await rooms.store.counts(ids)
-        lanes = rooms.scheduler.lanes.values()
+        workers = rooms.scheduler.workers.values()
         return Summary(
             uploaded=self._ends[Outcome.UPLOADED],
             duplicate=self._ends[Outcome.DUPLICATE],
@@ -194,8 +194,8 @@ class _Pass:
             failed=counts.jobs[State.FAILED],
             left=counts.pending + len(self._unsettled),
             problems=problems + self._unsettled[:MOST_PROBLEMS],
-            unreachable=[lane.name for lane in lanes if lane.state is not RemoteState.ONLINE],
-            sent=rooms.pace.meter.total,
+            unreachable=[worker.name for worker in workers if worker.state is not RemoteState.ONLINE],
+            sent=rooms.bandwidth_limiter.meter.total,
             seconds=time.monotonic() - self._started,
         )
 
@@ -203,7 +203,7 @@ class _Pass:
         """Return the files that the scan has left, as a program has them open or they keep changing."""
         folders = self._rooms.folders
         return [
-            Problem(path=displayed(path), folder=displayed(folder), remote=remote, state="waiting", detail=reason)
+            Problem(path=printable(path), folder=printable(folder), remote=remote, state="waiting", detail=reason)
             for folder, watch in folders.watches.items()
             for path, reason in watch.unsettled().items()
             for remote in folders.settings[folder].remotes

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from syncd.config.load import Loaded
 from syncd.config.model import Scheduler
-from syncd.control import steering as api
-from syncd.core.names import displayed
+from syncd.control import service as api
+from syncd.core.text import printable
 
 
 def document(loaded: Loaded, limits: Scheduler) -> api.Settings:
@@ -15,7 +15,7 @@ def document(loaded: Loaded, limits: Scheduler) -> api.Settings:
     written = limits.model_dump(mode="json", by_alias=True)
     timetable = isinstance(written["bandwidth"], list)
     return {
-        "file": displayed(str(loaded.path)),
+        "file": printable(str(loaded.path)),
         "settings": loaded.config.model_dump(mode="json", by_alias=True),
         "live": {
             "bandwidth": "by timetable" if timetable else written["bandwidth"],

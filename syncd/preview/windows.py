@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from syncd import windows_job
+from syncd.platform.windows import job_object
 from syncd.preview.protocol import MEMORY, SECONDS
 
 assert sys.platform == "win32"
@@ -31,7 +31,7 @@ class Process:
     def __init__(self, arguments: Sequence[str], channel: socket.socket, environment: Mapping[str, str]) -> None:
         # That of a virtual environment only starts the other, and would be in its place here.
         interpreter: str = getattr(sys, "_base_executable", sys.executable)
-        self._job = windows_job.Job(alone=True, memory=MEMORY)
+        self._job = job_object.Job(alone=True, memory=MEMORY)
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [interpreter, *arguments],

@@ -10,14 +10,14 @@ from dataclasses import asdict
 import structlog
 from aiohttp import web
 
-from syncd.host.plainly import hold
+from syncd.platform.open_flags import hold
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
 from syncd.receiver.disk import opened
 from syncd.receiver.errors import ReceiverBusy
-from syncd.receiver.gate import make_gate
 from syncd.receiver.hosts import own_names
 from syncd.receiver.image import ImageApi
+from syncd.receiver.middleware import make_gate
 from syncd.receiver.multipart import MultipartApi
 from syncd.receiver.settings import Settings
 from syncd.receiver.space import Space

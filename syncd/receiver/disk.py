@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from syncd.host.plainly import PLAINLY
+from syncd.platform.open_flags import PLAINLY
 
 ARRIVED = b"\x01"
 _ALGORITHMS = {32: "md5", 64: "sha256"}

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, union_all, update
 
-from syncd.core.states import Cause, Outcome, State, step
+from syncd.core.states import Cause, Outcome, State, transition
 from syncd.store import uploads
-from syncd.store.intake import mark_absent
-from syncd.store.moves import JOBS, Work, load, load_all, move, stamp_of
+from syncd.store.files import mark_absent
 from syncd.store.records import Job, StoredContent
 from syncd.store.schema import jobs
+from syncd.store.transitions import JOBS, Work, fingerprint_of, load, load_all, move
 
 FAR = 2 * 3600.0
 """Seconds that a job may still wait after a restart: one that is due later was likely put off before the clock was set
@@ -74,7 +74,7 @@ def _claimed(row: Row[Any]) -> Job:
         folder=row.folder,
         path=row.path,
         size=row.size,
-        stamp=stamp_of(row),
+        fingerprint=fingerprint_of(row),
         version=row.file_version,
         claim=row.claim + 1,
         attempts=row.attempts,
@@ -148,7 +148,7 @@ def conclude(
         move(work, Cause.RELEASED, [row], detail=OVERTAKEN, attempts=0)
         return State.QUEUED
     move(work, cause, [row], detail=detail, **(values or {}))
-    return step(row.state, cause)
+    return transition(row.state, cause)
 
 
 def note_key(work: Work, job: Job, key: str) -> None:

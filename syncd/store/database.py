@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.store import opening
+from syncd.store import startup
 from syncd.store.connection import engine, is_passing, translated
 from syncd.store.errors import StoreClosed, StoreMoved
-from syncd.store.presence import OpenedFile
 from syncd.store.reader import Reader
+from syncd.store.store_file import OpenedFile
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ class Database:
 
     def _write_all(self) -> None:
         try:
-            opening.prepare(self.path)
+            startup.prepare(self.path)
             with self.engine.connect() as connection:
                 self._file = OpenedFile(self.path)
                 self._call(_resolve, self._opened, None)

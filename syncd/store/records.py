@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.core.model import Former, Proof, Stamp
+from syncd.core.model import Fingerprint, FormerIdentity, Proof
 from syncd.core.states import Cause, Outcome, State
 
 LARGE = 32 * 1024 * 1024
@@ -22,17 +22,17 @@ class RemoteRecord:
     name: str
     identity: str
     facts: Mapping[str, int]
-    moved: Former | None = None
-    apart: tuple[Former, ...] = ()
+    moved: FormerIdentity | None = None
+    apart: tuple[FormerIdentity, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """A job that was claimed. ``path`` is relative to ``folder``, both in ``os.fsdecode`` form.
 
-    ``version`` is the file's version that was claimed, with its ``stamp``; ``claim`` is the fencing number, by which
-    the store knows a result that comes too late. ``attempts`` counts the failures so far. ``key`` is the content key of
-    this very version, where an earlier try has found it.
+    ``version`` is the file's version that was claimed, with its ``fingerprint``; ``claim`` is the fencing number, by
+    which the store knows a result that comes too late. ``attempts`` counts the failures so far. ``key`` is the content
+    key of this very version, where an earlier try has found it.
     """
 
     id: int
@@ -41,7 +41,7 @@ class Job:
     folder: str
     path: str
     size: int
-    stamp: Stamp
+    fingerprint: Fingerprint
     version: int
     claim: int
     attempts: int
@@ -50,13 +50,13 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CancelledJob:
-    """A job that a person has cancelled; ``version`` and ``stamp`` are the file's, ``present`` if it is there."""
+    """A job that a person has cancelled; ``version`` and ``fingerprint`` are the file's, ``present`` if it is there."""
 
     id: int
     folder: str
     path: str
     present: bool
-    stamp: Stamp
+    fingerprint: Fingerprint
     version: int
 
 
@@ -89,7 +89,7 @@ class UploadedFile:
 
     path: str
     version: int
-    stamp: Stamp
+    fingerprint: Fingerprint
     closed: bool
     seen_at: float
     contents: tuple[StoredContent, ...]

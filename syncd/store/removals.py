@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, false, func, insert, select
 
 from syncd.core.states import State
-from syncd.store.intake import gone
-from syncd.store.moves import Work, stamp_of
+from syncd.store.files import gone
 from syncd.store.records import Removal, StoredContent, UploadedFile
 from syncd.store.schema import contents, files, jobs, removals
+from syncd.store.transitions import Work, fingerprint_of
 from syncd.store.uploads import stored_content
 
 _DONE = and_(jobs.c.file_id == files.c.id, jobs.c.state == State.DONE, jobs.c.version == files.c.version)
@@ -39,7 +39,7 @@ def uploaded(
         UploadedFile(
             path=row.path,
             version=row.version,
-            stamp=stamp_of(row),
+            fingerprint=fingerprint_of(row),
             closed=row.closed,
             seen_at=row.seen_at,
             contents=tuple(known[row.id]),

@@ -8,9 +8,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Proof, Session
-from syncd.store.moves import Work
 from syncd.store.records import StoredContent
 from syncd.store.schema import chunks, contents, remotes, sessions
+from syncd.store.transitions import Work
 
 _OF = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
 _SESSION = select(sessions).where(*_OF)

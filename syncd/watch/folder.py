@@ -15,16 +15,16 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from syncd.config.model import Folder
-from syncd.core.model import Seen
-from syncd.core.names import displayed
+from syncd.core.model import FoundFile
 from syncd.core.settle import Hint
 from syncd.core.states import IN_USE
-from syncd.host.plainly import usual
+from syncd.core.text import printable
+from syncd.platform.open_flags import usual
 from syncd.watch.coverage import Coverage
-from syncd.watch.intake import LIMIT, Intake
+from syncd.watch.debounce import LIMIT, Intake
+from syncd.watch.events import Source
 from syncd.watch.scanner import Identity, Scan, Tree
 from syncd.watch.sink import Sink
-from syncd.watch.source import Source
 
 SUPERVISE = 2.0
 """Seconds between two looks at whether the folder is still there and its events still come."""
@@ -283,7 +283,7 @@ class FolderWatch:
             coverage = await self._source.coverage()
             missing = await asyncio.to_thread(self._tree.uncovered, missing, coverage) if coverage else set()
             if new := missing - self._uncovered:
-                self._log.warning("folder.uncovered", directories=len(new), path=displayed(min(new) or "."))
+                self._log.warning("folder.uncovered", directories=len(new), path=printable(min(new) or "."))
         self._uncovered = {path for path in self._uncovered if not _is_below(path, start)} | missing
 
     async def _look_at_gaps(self) -> None:
@@ -306,9 +306,9 @@ class FolderWatch:
         gaps = []
         if self._unreadable:
             path, reason = next(iter(self._unreadable.items()))
-            gaps.append(f"{len(self._unreadable)} not readable, such as {displayed(path)}: {reason}")
+            gaps.append(f"{len(self._unreadable)} not readable, such as {printable(path)}: {reason}")
         if self._uncovered:
-            first = displayed(min(self._uncovered) or ".")
+            first = printable(min(self._uncovered) or ".")
             gaps.append(f"{len(self._uncovered)} without events and therefore polled, such as {first}")
         return "; ".join(gaps) or None
 
@@ -316,10 +316,10 @@ class FolderWatch:
         first = next(iter(self._intake.in_use), None)
         if first is None:
             return None
-        return f"{len(self._intake.in_use)} {IN_USE}, such as {displayed(first)}: taken when that closes them"
+        return f"{len(self._intake.in_use)} {IN_USE}, such as {printable(first)}: taken when that closes them"
 
 
-async def _batches(scan: Scan) -> AsyncIterator[list[Seen]]:
+async def _batches(scan: Scan) -> AsyncIterator[list[FoundFile]]:
     while (batch := await asyncio.to_thread(scan.batch)) is not None:
         if batch:
             yield batch

@@ -8,11 +8,11 @@ import os
 from dataclasses import replace
 from enum import Enum, auto
 
-from syncd.core.model import Seen
-from syncd.host.birth import birth_ns
-from syncd.host.leases import Writer, writer
-from syncd.host.openat import open_inside
-from syncd.watch.scanner import Tree, stamp_of
+from syncd.core.model import FoundFile
+from syncd.platform.birth_time import birth_ns
+from syncd.platform.openat import open_inside
+from syncd.platform.read_lease import Writer, writer
+from syncd.watch.scanner import Tree, fingerprint_of
 
 
 class Unfinished(Enum):
@@ -24,12 +24,12 @@ class Unfinished(Enum):
     """It is not as it was seen, or gone."""
 
 
-def inspect(tree: Tree, seen: Seen) -> Seen | Unfinished:
+def inspect(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
     """Return ``seen`` with the birth time if nobody has the file open for writing, as far as the system tells.
 
     A file that can't be opened is returned as it is: whoever uploads it opens it too, and says what is wrong.
     """
-    if seen.stamp is None:
+    if seen.fingerprint is None:
         return seen
     try:
         descriptor = open_inside(tree.root, seen.path, follow_symlinks=tree.follow_symlinks)
@@ -40,7 +40,7 @@ def inspect(tree: Tree, seen: Seen) -> Seen | Unfinished:
     try:
         if writer(descriptor) is Writer.OPEN:
             return Unfinished.IN_USE
-        if stamp_of(os.fstat(descriptor)) != seen.stamp:
+        if fingerprint_of(os.fstat(descriptor)) != seen.fingerprint:
             return Unfinished.CHANGED
         return replace(seen, birth_ns=birth_ns(descriptor))
     finally:

@@ -30,7 +30,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from syncd.core.settle import Hint
 from syncd.watch.coverage import Coverage
-from syncd.watch.intake import LIMIT
+from syncd.watch.debounce import LIMIT
 from syncd.watch.scanner import Tree
 
 EVENTS: list[type[FileSystemEvent]] = [

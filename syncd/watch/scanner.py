@@ -16,16 +16,16 @@ from itertools import islice
 
 from syncd.config.model import Folder
 from syncd.config.units import format_size
-from syncd.core.model import Seen, Stamp
-from syncd.host.birth import birth_ns
-from syncd.host.plainly import below, extended
-from syncd.host.spelling import spelled
-from syncd.places import inside
+from syncd.core.model import Fingerprint, FoundFile
+from syncd.paths import inside
+from syncd.platform.birth_time import birth_ns
+from syncd.platform.case import spelled
+from syncd.platform.open_flags import below, extended
 from syncd.watch.coverage import Coverage
 from syncd.watch.patterns import Patterns
 
 if sys.platform == "win32":
-    from syncd.host.windows_files import is_link
+    from syncd.platform.windows.files import is_link
 
 EMPTY = "empty"
 NOT_REGULAR = "not a regular file"
@@ -44,9 +44,9 @@ def unfit(size: int, *, max_size: int) -> str | None:
     return f"larger than max_size ({format_size(max_size)})" if size > max_size else None
 
 
-def stamp_of(status: os.stat_result) -> Stamp:
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
     """Return the stamp that ``stat`` shows."""
-    return Stamp(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return Fingerprint(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,7 @@ class Tree:
         return inside(os.path.normpath(extended(self.root)), os.path.normpath(extended(full)))
 
     def spelled(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
-        """As :func:`syncd.host.spelling.spelled`."""
+        """As :func:`syncd.platform.case.spelled`."""
         return spelled(self.root, path, known)
 
     def takes(self, path: str) -> bool:
@@ -106,7 +106,7 @@ class Tree:
                     found.add(path)
         return found
 
-    def look(self, path: str) -> Seen | None:
+    def look(self, path: str) -> FoundFile | None:
         """Return what is at ``path``: None if there is no file. OSError where that can't be told."""
         try:
             found = os.stat(self.full(path), follow_symlinks=self.follow_symlinks)
@@ -117,8 +117,10 @@ class Tree:
         if stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode):
             return None
         if not stat.S_ISREG(found.st_mode):
-            return Seen(path=path, stamp=None, unfit=NOT_REGULAR)
-        return Seen(path=path, stamp=stamp_of(found), unfit=unfit(found.st_size, max_size=self.max_size))
+            return FoundFile(path=path, fingerprint=None, unfit=NOT_REGULAR)
+        return FoundFile(
+            path=path, fingerprint=fingerprint_of(found), unfit=unfit(found.st_size, max_size=self.max_size)
+        )
 
     def birth_ns(self, path: str) -> int | None:
         """Return when the file at ``path`` was made; None where that can't be told."""
@@ -148,7 +150,7 @@ class Scan:
         self.uncovered: list[str] = []
         """Directories that ``coverage``, where it is given, does not have; ``""`` is the root."""
 
-    def batch(self) -> list[Seen] | None:
+    def batch(self) -> list[FoundFile] | None:
         """Return the matching files among the next entries (maybe none); None at the end.
 
         OSError when the root itself can't be listed.
@@ -157,7 +159,7 @@ class Scan:
         self.entries += len(entries)
         return [seen for seen in entries if seen is not None] if entries else None
 
-    def _walk(self) -> Iterator[Seen | None]:
+    def _walk(self) -> Iterator[FoundFile | None]:
         self._ahead = [self._tree.spelled(start) or start for start in self._ahead if start] or [""]
         while self._ahead or self._links_ahead:
             linked = not self._ahead
@@ -186,7 +188,7 @@ class Scan:
         if self._coverage is not None and not self._coverage.covers(os.stat(self._tree.full(directory))):
             self.uncovered.append(directory)
 
-    def _visit(self, path: str, entry: "os.DirEntry[str]") -> Seen | None:
+    def _visit(self, path: str, entry: "os.DirEntry[str]") -> FoundFile | None:
         tree = self._tree
         try:
             is_link = _is_link(entry)

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from syncd.core.model import Seen
+from syncd.core.model import FoundFile
 
 
 class Sink(Protocol):
-    """The memory of what is known about each folder. Paths are relative, as in :class:`Seen`.
+    """The memory of what is known about each folder. Paths are relative, as in :class:`FoundFile`.
 
     Any exception means "not taken": the watch logs it and hands the same over again later.
     """
 
-    async def diff(self, folder: str, seen: Sequence[Seen]) -> list[Seen]:
+    async def diff(self, folder: str, seen: Sequence[FoundFile]) -> list[FoundFile]:
         """Return those of ``seen`` that are new or differ from what is known: they need :meth:`observe`."""
         ...
 
-    async def observe(self, folder: str, seen: Seen) -> None:
+    async def observe(self, folder: str, seen: FoundFile) -> None:
         """Take note of a quiet file that is new, has changed or is back."""
         ...
 

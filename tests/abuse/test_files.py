@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from syncd.core.model import Seen
+from syncd.core.model import FoundFile
 from syncd.daemon.once import once
-from syncd.engine.source import stamp_of
+from syncd.upload.source import fingerprint_of
 from tests.daemon.site import Site, noise, running_receiver, until
 
 TIB = 1024**4
@@ -179,4 +179,4 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
 
 
 def seen(path):
-    return Seen(path=path.name, stamp=stamp_of(path.stat()))
+    return FoundFile(path=path.name, fingerprint=fingerprint_of(path.stat()))

@@ -251,7 +251,7 @@ def test_the_traceback_of_a_crash_has_no_secret(tmp_path, daemon):
     script.write_text(
         """
 import sys
-from syncd.remote.multipart import MultipartRemote
+from syncd.remotes.multipart.client import MultipartRemote
 from syncd.cli import main
 
 async def begin(self, *_, **__):

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from syncd.core import chunks
 from syncd.core.errors import Failure, Permanent, SessionLost
 from syncd.core.model import Pending, Session, Stored
-from syncd.remote import cloud
-from syncd.remote.answers import Answer, failure, retry_after
-from syncd.remote.make import make_remote
-from tests.remote.helpers import NOW, Memory, Meter, content_of, image_settings, multipart_settings
+from syncd.remotes.factory import make_remote
+from syncd.remotes.multipart import schema
+from syncd.remotes.responses import Answer, failure, retry_after
+from tests.remotes.helpers import NOW, Memory, Meter, content_of, image_settings, multipart_settings
 
 MIB = 1024 * 1024
 TIMEOUT = 0.25
@@ -494,7 +494,7 @@ def test_nesting_just_below_and_beyond_what_the_parser_takes(form):
         body = form.format("[" * depth + "]" * depth).encode()
         told = Answer(host="h", call="POST /x", status=400, body=body)
         assert isinstance(failure(told, now=NOW), Permanent)
-        assert cloud.progress(told.json() or {}) == "running"
+        assert schema.progress(told.json() or {}) == "running"
 
 
 DUPLICATES = [

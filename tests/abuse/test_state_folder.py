@@ -11,8 +11,8 @@ from contextlib import closing
 import pytest
 import yaml
 
-from syncd.core.model import Seen, Stamp
-from syncd.store.jobs import JobStore
+from syncd.core.model import Fingerprint, FoundFile
+from syncd.store.job_store import JobStore
 from tests.daemon.site import noise
 from tests.e2e.processes import Daemon, until
 
@@ -69,7 +69,10 @@ async def make_store(path):
     """As a daemon that has ended leaves it."""
     store = await JobStore.open(str(path), clock=time.time)
     remote = await store.remote("drive", "drive")
-    found = [Seen(path=f"{number}.jpg", stamp=Stamp(inode=number, size=1, mtime_ns=1)) for number in range(500)]
+    found = [
+        FoundFile(path=f"{number}.jpg", fingerprint=Fingerprint(inode=number, size=1, mtime_ns=1))
+        for number in range(500)
+    ]
     await store.observe("/srv", found, [remote.id], vanished=lambda *_: False)
     await store.close()
 

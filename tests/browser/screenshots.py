@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from PIL import Image
 from playwright.async_api import async_playwright
 
-from syncd.cli import samples
+from syncd.cli.demo import samples
 from tests.browser.conftest import CHROMIUM, FLAGS, wait_until
 from tests.e2e.processes import Daemon, Receiver
 

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from syncd.cli.ctl_open import write_page
+from syncd.cli.ctl.open import write_page
 from tests.dashboard.conftest import clock, daemon, door
 
 pytestmark = pytest.mark.e2e

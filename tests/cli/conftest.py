@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from syncd.cli import main
-from syncd.control.server import ControlServer
+from syncd.control.unix_server import ControlServer
 from tests.control.fake import FakeDaemon
 
 
@@ -129,7 +129,7 @@ scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
 
 HOLDER = """
 import sys
-from syncd.host.lock import StateLock
+from syncd.platform.lock import StateLock
 with StateLock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from syncd.cli import arrival
+from syncd.cli.demo import arrivals
 from tests.control.fake import job
 
 CONTENT = b"\xff\xd8" + bytes(range(256)) * 5000
@@ -60,7 +60,7 @@ def compare(tmp_path, url):
 
     def run(*changes):
         jobs = [{**one, **changed} for one, changed in zip(whole, changes or ({}, {}), strict=True)]
-        return [problem.removeprefix(f"{path} to ") for problem in arrival.compare(Client(jobs), url, [path])]
+        return [problem.removeprefix(f"{path} to ") for problem in arrivals.compare(Client(jobs), url, [path])]
 
     return run
 

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from syncd import __version__
-from syncd.cli import findings_folders, findings_server
+from syncd.cli.check import folders, server
 from syncd.config.load import load
 from syncd.core.errors import Permanent, Transient, Unauthorized
-from syncd.host.sandbox import Sandbox
-from syncd.remote.make import make_remote
+from syncd.platform.systemd.sandbox import Sandbox
+from syncd.remotes.factory import make_remote
 from tests.cli.conftest import listening
 from tests.control.fake import STATUS, FakeDaemon
 
@@ -100,7 +100,7 @@ def test_more_folders_than_the_kernel_watches(found, config, receiver, tmp_path,
     path = config(receiver)
     for name in "abc":
         (tmp_path / "inbox" / name).mkdir()
-    monkeypatch.setattr(findings_folders, "LIMITS", tmp_path)
+    monkeypatch.setattr(folders, "LIMITS", tmp_path)
     limit = tmp_path / "max_user_watches"
     limit.write_text("3\n")
     code, seen = found(path)
@@ -120,7 +120,7 @@ def test_more_folders_in_the_configuration_than_the_kernel_has_queues(found, con
     path = config(receiver)
     (tmp_path / "second").mkdir()
     path.write_text(path.read_text().replace("folders: [", "folders: [{path: second, remote: drive}, "))
-    monkeypatch.setattr(findings_folders, "LIMITS", tmp_path)
+    monkeypatch.setattr(folders, "LIMITS", tmp_path)
     (tmp_path / "max_user_instances").write_text("1\n")
     code, seen = found(path)
     assert (code, seen["inotify"]["what"]) == (1, "2 watched folders, 1 allowed")
@@ -260,7 +260,7 @@ def drive(path):
     ],
 )
 def test_what_to_do_about_a_server(config, failure, advice):
-    assert re.search(advice, findings_server._what_to_do(failure, drive(config("http://drive.test"))))
+    assert re.search(advice, server._what_to_do(failure, drive(config("http://drive.test"))))
 
 
 @pytest.mark.e2e
@@ -272,12 +272,12 @@ def test_what_to_do_about_a_server(config, failure, advice):
     ],
 )
 async def test_a_clock_that_is_wrong(config, receiver, ahead, said):
-    finding = await findings_server.check_clock("drive", drive(config(receiver)), lambda: time.time() + ahead)
+    finding = await server.check_clock("drive", drive(config(receiver)), lambda: time.time() + ahead)
     assert finding.level == "warn"
     assert re.fullmatch(said, finding.what)  # a server tells the whole second
 
 
-class Line:
+class Endpoint:
     """A server at the end of a line of so many bytes a second. It refuses what it should, or fails from a size on."""
 
     def __init__(self, pace, failure=None, *, fails_from=1):
@@ -291,7 +291,7 @@ class Line:
         self.now += size / self.pace
 
     async def measured(self, *, most=4 * MIB, bandwidth=None):
-        return await findings_server.check_speed("drive", self, most=most, bandwidth=bandwidth, timer=lambda: self.now)
+        return await server.check_speed("drive", self, most=most, bandwidth=bandwidth, timer=lambda: self.now)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ class Line:
     ],
 )
 async def test_the_speed_is_told_by_the_smallest_request_that_tells_it(pace, limits, largest, said):
-    line = Line(pace)
+    line = Endpoint(pace)
     finding = await line.measured(**limits)
     assert (finding.level, finding.what) == ("ok", f"{said}, one at a time; it refused them, so nothing is left there")
     assert line.sizes[-1] == largest
@@ -314,7 +314,7 @@ async def test_the_speed_is_told_by_the_smallest_request_that_tells_it(pace, lim
 
 
 async def test_no_speed_is_measured_where_nothing_may_be_sent():
-    line = Line(MIB)
+    line = Endpoint(MIB)
     assert "bandwidth is off" in (await line.measured(bandwidth=0)).what
     assert line.sizes == []
 
@@ -328,7 +328,7 @@ async def test_no_speed_is_measured_where_nothing_may_be_sent():
     ],
 )
 async def test_a_server_that_does_not_refuse_a_first_chunk(failure, level, said):
-    finding = await Line(MIB, failure).measured()
+    finding = await Endpoint(MIB, failure).measured()
     assert (finding.level, finding.what) == (level, said)
     assert finding.advice
 
@@ -337,7 +337,7 @@ async def test_a_server_that_does_not_refuse_a_first_chunk(failure, level, said)
     ("failure", "level"), [(Permanent("413", advice="set chunk_size to less"), "warn"), (Permanent("early"), "ok")]
 )
 async def test_a_server_that_takes_small_chunks_alone(failure, level):
-    finding = await Line(64 * MIB, failure, fails_from=100_000).measured()
+    finding = await Endpoint(64 * MIB, failure, fails_from=100_000).measured()
     assert (finding.level, finding.advice) == (level, failure.advice)
     assert finding.what == f"64 MiB/s up, in requests of 64 KiB, one at a time; a larger one: {failure.problem}"
 
@@ -345,11 +345,11 @@ async def test_a_server_that_takes_small_chunks_alone(failure, level):
 @pytest.mark.e2e
 async def test_a_proxy_that_the_service_does_not_know(config, receiver, monkeypatch):
     settings = drive(config(receiver))
-    monkeypatch.setattr(findings_server, "_proxy", lambda _settings: "proxy.test:3128")
-    remote = make_remote("drive", settings, throttle=findings_server._Unthrottled(), clock=time.time, user_agent="test")
+    monkeypatch.setattr(server, "_proxy", lambda _settings: "proxy.test:3128")
+    remote = make_remote("drive", settings, throttle=server._Unthrottled(), clock=time.time, user_agent="test")
     for environment, level in {"A=1": "warn", "A=1 HTTPS_PROXY=http://proxy.test:3128": "ok"}.items():
         sandbox = Sandbox(unit="syncd@photos", settings={"Environment": environment})
-        finding = await findings_server.check_reach("drive", settings, remote, sandbox)
+        finding = await server.check_reach("drive", settings, remote, sandbox)
         assert (finding.level, "systemctl edit syncd@photos" in finding.advice) == (level, level == "warn")
-    assert (await findings_server.check_reach("drive", settings, remote, None)).level == "ok"
+    assert (await server.check_reach("drive", settings, remote, None)).level == "ok"
     await remote.close()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli import findings
+from syncd.cli.check import run
 from syncd.config import paths
-from syncd.host import sandbox as unit
-from syncd.host import user
-from syncd.host.sandbox import Sandbox
+from syncd.platform import user
+from syncd.platform.systemd import sandbox as unit
+from syncd.platform.systemd.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as somebody else")
 
@@ -31,8 +31,8 @@ def site(monkeypatch):
         (site / "state").mkdir()
         shutil.chown(site / "state", USER)
         monkeypatch.setattr(paths, "SYSTEM_CONFIG", site / "config.yaml")
-        monkeypatch.setattr(findings, "USER", USER)
-        monkeypatch.setattr(findings, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings={}))
+        monkeypatch.setattr(run, "USER", USER)
+        monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings={}))
         yield site
 
 
@@ -76,7 +76,7 @@ def test_all_is_well_with_the_rights_of_the_user(found):
 
 
 def test_a_user_that_is_not_there_yet(found, monkeypatch):
-    monkeypatch.setattr(findings, "USER", "no-such-user")
+    monkeypatch.setattr(run, "USER", "no-such-user")
     seen = found()
     assert levels(seen) == {"user": "warn"}
     assert "sudo syncd service install" in seen["user"]["advice"]
@@ -120,7 +120,7 @@ def test_files_that_could_not_be_deleted_or_moved(found, site, after):
 def test_a_sandbox_that_lets_nothing_be_changed(found, site, monkeypatch):
     shutil.chown(site / "inbox", USER)
     settings = {"ProtectSystem": "strict", "ReadWritePaths": "/elsewhere"}
-    monkeypatch.setattr(findings, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
+    monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
     assert levels(found()) == {}
     advice = found(folder=", after_upload: delete")["after_upload"]["advice"]
     assert advice == f"systemctl edit syncd, and write there: [Service] ReadWritePaths={site}/inbox"
@@ -132,7 +132,7 @@ def test_a_folder_that_the_sandbox_hides(found, site, monkeypatch):
     monkeypatch.setattr(unit, "_HOMES", (str(site),))
     monkeypatch.setattr(unit, "_TEMPORARY", ())
     settings = {"ProtectHome": "yes"}
-    monkeypatch.setattr(findings, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
+    monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
     assert "ProtectHome=read-only" in found()["sandbox"]["advice"]
     settings["BindReadOnlyPaths"] = f"{site}/inbox:{site}/inbox:rbind"
     assert "sandbox" not in found()
@@ -143,7 +143,7 @@ def test_a_group_of_the_unit_counts(found, site, monkeypatch):
     (site / "inbox").chmod(0o750)
     assert levels(found()) == {"folder": "error"}
     settings = {"SupplementaryGroups": "daemon"}
-    monkeypatch.setattr(findings, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
+    monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
     assert levels(found()) == {}
 
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from syncd.cli.findings_server import check_server
-from tests.remote.dialects_multipart import DIALECTS, Drive, DysonFS
-from tests.remote.helpers import TOKEN, multipart_settings, serving
+from syncd.cli.check.server import check_server
+from tests.remotes.dialects_multipart import DIALECTS, Drive, DysonFS
+from tests.remotes.helpers import TOKEN, multipart_settings, serving
 
 
 async def findings(server, **values):

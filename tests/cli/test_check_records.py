@@ -10,10 +10,10 @@ import pytest
 
 from syncd.config import destinations
 from syncd.config.load import load
-from syncd.core.model import Proof, Seen, Stamp, Stored
+from syncd.core.model import Fingerprint, FoundFile, Proof, Stored
 from syncd.core.states import Outcome
-from syncd.host import watchers
-from syncd.store.jobs import JobStore
+from syncd.platform import watchers
+from syncd.store.job_store import JobStore
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def fill(path, *, proofs, name="drive", **changes):
         settings = config.remotes[name].model_copy(update=changes)
         remote = await store.remote(name, destinations.identity(name, settings))
         for number, proof in enumerate(proofs):
-            seen = Seen(path=f"{number}.jpg", stamp=Stamp(inode=number + 1, size=1, mtime_ns=1))
+            seen = FoundFile(path=f"{number}.jpg", fingerprint=Fingerprint(inode=number + 1, size=1, mtime_ns=1))
             await store.observe("/x", [seen], [remote.id], vanished=lambda *_: False)
             (job,) = await store.claim(remote.id, 1, owner="tests", lease=60.0)
             stored = Stored(ref=str(number), proof=proof)

@@ -6,9 +6,9 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from syncd.cli.findings_server import check_server
-from tests.remote.dialects import Ableton, Documented, Fatemezak, Omp, OmpFinex
-from tests.remote.helpers import image_settings, serving
+from syncd.cli.check.server import check_server
+from tests.remotes.dialects import Ableton, Documented, Fatemezak, Omp, OmpFinex
+from tests.remotes.helpers import image_settings, serving
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN = SecretStr("tok-secret-1234")

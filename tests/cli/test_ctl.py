@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from syncd import __version__
-from syncd.cli import ctl as ctl_module
-from syncd.control.steering import JobQuery
+from syncd.cli.ctl import command as ctl_module
+from syncd.control.service import JobQuery
 from syncd.core.states import State
 from tests.control.fake import STATUS, job
 
@@ -285,7 +285,7 @@ def test_shutdown_waits_for_the_end(ctl, daemon, monkeypatch):
 
 
 def test_shutdown_says_when_it_takes_too_long(ctl, monkeypatch):
-    monkeypatch.setattr("syncd.cli.ctl.ENDING", 0.2)
+    monkeypatch.setattr("syncd.cli.ctl.command.ENDING", 0.2)
     ended = ctl("shutdown")
     assert (ended.code, ended.err) == (1, "syncd: the daemon is still ending after 0.2 s: see its log\n")
 

@@ -9,9 +9,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from syncd.cli.demo import invitation
-from syncd.cli.faults import Exit, Fault
-from syncd.cli.stage import MARKER, set_up
+from syncd.cli.demo.command import invitation
+from syncd.cli.demo.environment import MARKER, set_up
+from syncd.cli.errors import Exit, Fault
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from syncd.cli import init
-from syncd.cli.faults import Fault
+from syncd.cli.errors import Fault
 from syncd.cli.init import Answers, fill_in
 from syncd.config.load import load
 from syncd.config.template import example_text

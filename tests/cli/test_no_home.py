@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from syncd.host import user
+from syncd.platform import user
 
 UID = 54_321
 CONFIG = """

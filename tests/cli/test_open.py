@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from syncd.cli.faults import Exit
+from syncd.cli.errors import Exit
 
 ADDRESS = "http://127.0.0.1:8765/login?ticket=t1cket"
 

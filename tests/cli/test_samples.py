@@ -5,7 +5,7 @@ import random
 import pytest
 from PIL import Image
 
-from syncd.cli.samples import BIG, NAMES, write_all
+from syncd.cli.demo.samples import BIG, NAMES, write_all
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from syncd.cli import service as cli
-from syncd.host import service, user
+from syncd.cli.service import command as cli
+from syncd.platform import user
+from syncd.platform.systemd import install
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -39,7 +40,7 @@ def test_the_machines_service_is_roots(syncd, monkeypatch):
 
 def test_a_dry_run_says_it_all_and_does_nothing(syncd, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(service, "run", lambda command: pytest.fail(str(command)) if "enable" in command else DONE_NOT)
+    monkeypatch.setattr(install, "run", lambda command: pytest.fail(str(command)) if "enable" in command else DONE_NOT)
     ended = syncd("service", "install", "--user", "--now", "--dry-run")
     assert ended.code == 0
     assert f"{tmp_path}/config/systemd/user/syncd.service: would be written\n" in ended.out
@@ -50,7 +51,7 @@ def test_a_dry_run_says_it_all_and_does_nothing(syncd, tmp_path, monkeypatch):
 @pytest.mark.parametrize("lingers", [True, False])
 def test_yours_says_how_it_outlasts_your_session(syncd, tmp_path, monkeypatch, lingers):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(service, "run", lambda _command: DONE_NOT)
+    monkeypatch.setattr(install, "run", lambda _command: DONE_NOT)
     monkeypatch.setattr(user, "LINGER", tmp_path)
     if lingers:
         (tmp_path / user.own_name()).touch()
@@ -96,9 +97,9 @@ Result={}
     ],
 )
 def test_status(syncd, monkeypatch, shown, code, said):
-    monkeypatch.setattr(service, "run", lambda command: service.subprocess.CompletedProcess(command, 0, shown, ""))
+    monkeypatch.setattr(install, "run", lambda command: install.subprocess.CompletedProcess(command, 0, shown, ""))
     ended = syncd("service", "status", "--user")
     assert (ended.code, said in ended.out) == (code, True)
 
 
-DONE_NOT = service.subprocess.CompletedProcess([], 1, "", "")
+DONE_NOT = install.subprocess.CompletedProcess([], 1, "", "")

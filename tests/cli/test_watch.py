@@ -19,11 +19,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from syncd.cli.scene import Scene
-from syncd.cli.scene_view import view
+from syncd.cli.ctl.watch_model import Scene
+from syncd.cli.ctl.watch_view import view
 from syncd.control.client import ControlClient
 from syncd.control.events import Hub
-from syncd.control.steering import LogQuery
+from syncd.control.service import LogQuery
 from tests.cli.conftest import listening
 from tests.control.fake import STATUS
 
@@ -285,8 +285,8 @@ def test_ctrl_c_ends_it_too(daemon, terminal):
 
 
 def line(number, level="info", **other):
-    stamp = f"2026-01-02T03:04:05.{number:03}Z"
-    return {"timestamp": stamp, "level": level, "event": "job.done", "job": number, **other}
+    fingerprint = f"2026-01-02T03:04:05.{number:03}Z"
+    return {"timestamp": fingerprint, "level": level, "event": "job.done", "job": number, **other}
 
 
 def test_logs_are_as_the_daemon_writes_them(ctl, daemon):

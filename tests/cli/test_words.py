@@ -1,6 +1,6 @@
 import pytest
 
-from syncd.cli import words
+from syncd.cli import formatting
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from syncd.cli import words
     ],
 )
 def test_size(count, text):
-    assert words.size(count) == text
+    assert formatting.size(count) == text
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_size(count, text):
     ],
 )
 def test_duration(seconds, text):
-    assert words.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 def test_count():
-    assert [words.count(number, "file") for number in (0, 1, 1000)] == ["0 files", "1 file", "1,000 files"]
+    assert [formatting.count(number, "file") for number in (0, 1, 1000)] == ["0 files", "1 file", "1,000 files"]

@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 
 from syncd.control.client import ControlClient, ControlError
-from syncd.host.lock import StateLock
+from syncd.platform.lock import StateLock
 
 
 def wait_for(condition, seconds=30.0):

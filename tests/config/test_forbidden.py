@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli.faults import Exit, bad_config
+from syncd.cli.errors import Exit, bad_config
 from syncd.config import document, light, paths
 from syncd.config.errors import ConfigError, ForbiddenError
-from syncd.host import user
+from syncd.platform import user
 
 if sys.platform == "win32" or os.geteuid() != 0:
     pytest.skip("only root can ask as somebody else", allow_module_level=True)

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from syncd.control.client import ControlClient
-from syncd.control.server import ControlServer
+from syncd.control.unix_server import ControlServer
 from tests.control.fake import FakeDaemon
 
 

@@ -1,7 +1,7 @@
 """A daemon that only remembers what it was asked."""
 
 from syncd.control.events import Hub
-from syncd.control.steering import BadConfig, NotFound
+from syncd.control.service import BadConfig, NotFound
 
 
 def job(number=17, path="/srv/inbox/a b.jpg", **other):

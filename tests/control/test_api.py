@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from syncd.control.client import Refused
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 from syncd.core.states import State
 from tests.control.fake import STATUS
 

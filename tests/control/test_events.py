@@ -8,10 +8,10 @@ import re
 import aiohttp
 import pytest
 
-from syncd.control import stream
+from syncd.control import sse
 from syncd.control.client import Refused
 from syncd.control.events import BATCH, Crowded, Hub
-from syncd.control.server import ControlServer
+from syncd.control.unix_server import ControlServer
 
 PATIENCE = 20.0
 
@@ -174,14 +174,14 @@ async def test_a_kind_that_is_none_is_refused(ask):
 
 
 async def test_silence_has_a_heartbeat(server, monkeypatch):
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(sse, "HEARTBEAT", 0.02)
     listener = await Listener.connect(server)
     await listener.until(lambda: b"\n\n:\n\n:\n\n" in listener.raw)
     await listener.close()
 
 
 async def test_one_who_is_gone_is_found_out_and_is_no_error(server, daemon, monkeypatch, caplog):
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(sse, "HEARTBEAT", 0.02)
     listener = await Listener.connect(server)
     assert daemon.hub.wanted("job")
     await listener.close()

@@ -3,9 +3,9 @@
 import aiohttp
 import pytest
 
-from syncd.control.api import make_app
 from syncd.control.events import KINDS
 from syncd.control.openapi import document
+from syncd.control.routes import make_app
 from tests.control.fake import FakeDaemon, job
 
 SIMPLE = {

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd.control import api
+from syncd.control import routes
 from syncd.control.client import ControlClient, NoAnswer, NotRunning
-from syncd.control.server import ControlServer, SocketInUse
+from syncd.control.unix_server import ControlServer, SocketInUse
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -117,7 +117,7 @@ async def test_another_group_is_kept_out_even_where_the_mode_would_let_it(shared
 NOT_A_MEMBER = """
 import asyncio, os, sys
 from unittest.mock import Mock
-from syncd.control.server import ControlServer, SocketInUse
+from syncd.control.unix_server import ControlServer, SocketInUse
 server = ControlServer(Mock(), sys.argv[1], group=54321)
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
@@ -223,12 +223,12 @@ async def test_a_daemon_that_hangs(daemon, server, monkeypatch):
 
 
 async def test_a_body_that_never_ends_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(api, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(routes, "BODY_TIMEOUT", 0.05)
     assert await send(server, b"POST /v1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{") == 408
 
 
 async def test_a_connection_that_says_nothing_is_closed(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr("syncd.control.server.IDLE_TIMEOUT", 0.05)
+    monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT", 0.05)
     server = ControlServer(daemon, tmp_path / "control.sock")
     await server.start()
     reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
@@ -293,8 +293,8 @@ requests = st.one_of(
 
 
 async def test_nonsense_is_never_a_fault_of_ours(daemon, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(api, "BODY_TIMEOUT", 0.05)
-    monkeypatch.setattr("syncd.control.server.IDLE_TIMEOUT", 0.05)
+    monkeypatch.setattr(routes, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT", 0.05)
     loop, path = asyncio.get_running_loop(), tmp_path / "control.sock"
     server = ControlServer(daemon, path)
     await server.start()

@@ -9,9 +9,9 @@ import stat
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.control import server as module
+from syncd.control import unix_server as module
 from syncd.control.client import ControlClient
-from syncd.control.server import ControlServer
+from syncd.control.unix_server import ControlServer
 from tests.control.fake import FakeDaemon
 from tests.control.test_events import Listener, until
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from syncd.control import connection
 from syncd.control.connection import Connection
 from syncd.control.events import Hub
-from syncd.control.server import ControlServer
+from syncd.control.unix_server import ControlServer
 from tests.control.fake import job
 from tests.control.test_events import until
 
@@ -59,7 +59,7 @@ async def test_a_subscriber_that_never_reads_is_dropped_and_its_place_is_free(se
 
 async def test_what_waits_for_a_subscriber_that_never_reads_is_bounded(server, daemon, monkeypatch):
     monkeypatch.setattr(connection, "STALL", 1000.0)
-    monkeypatch.setattr("syncd.control.stream.PACE", 0)
+    monkeypatch.setattr("syncd.control.sse.PACE", 0)
     with asking(server, "GET /v1/events"):
         await until(lambda: daemon.hub.wanted("log"))
         (handler,) = connections(server)

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.core.bandwidth import BURST, Bucket, Span, limit_at
+from syncd.core.bandwidth import BURST, Span, TokenBucket, limit_at
 
 
 @given(sizes=st.lists(st.integers(1, 5_000), min_size=1, max_size=200), rate=st.floats(100, 10_000))
 def test_what_goes_out_never_exceeds_the_rate_and_its_burst(sizes, rate):
-    bucket, now, sent = Bucket(rate, 0.0), 0.0, 0
+    bucket, now, sent = TokenBucket(rate, 0.0), 0.0, 0
     for size in sizes:
         now += bucket.draw(size, now)
         sent += size
@@ -17,19 +17,19 @@ def test_what_goes_out_never_exceeds_the_rate_and_its_burst(sizes, rate):
 
 @given(sizes=st.lists(st.integers(1, 5_000), min_size=20, max_size=200))
 def test_the_rate_is_used_in_full(sizes):
-    bucket, now = Bucket(1000.0, 0.0), 0.0
+    bucket, now = TokenBucket(1000.0, 0.0), 0.0
     for size in sizes:
         now += bucket.draw(size, now)
     assert now <= sum(sizes) / 1000.0 + 1e-6
 
 
 def test_unlimited_and_none():
-    assert Bucket(None, 0).draw(10**9, 0) == 0
-    assert Bucket(0, 0).draw(1, 0) == float("inf")
+    assert TokenBucket(None, 0).draw(10**9, 0) == 0
+    assert TokenBucket(0, 0).draw(1, 0) == float("inf")
 
 
 def test_a_change_of_rate_holds_from_then_on():
-    bucket = Bucket(100, 0)
+    bucket = TokenBucket(100, 0)
     bucket.draw(100, 0)
     bucket.set_rate(1000, 1.0)
     assert bucket.draw(1000, 1.0) == 1.0

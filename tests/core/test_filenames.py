@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from syncd.core import filenames
 from syncd.core.filenames import LONGEST, numbered, possible_on_windows
-from syncd.core.names import displayed
+from syncd.core.text import printable
 
 WINDOWS = os.name == "nt"
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
@@ -85,7 +85,7 @@ def test_whatever_passes_is_one_name(name):
     assert os.path.basename(safe) == safe
     assert os.path.normpath(safe) == safe
     assert not safe.startswith(".")
-    assert displayed(safe) == safe
+    assert printable(safe) == safe
     assert 0 < len(os.fsencode(safe)) <= LONGEST
     assert safe.split(".")[0].strip().lower() not in DEVICES
 

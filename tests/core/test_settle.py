@@ -2,51 +2,51 @@
 
 import pytest
 
-from syncd.core.model import Stamp
+from syncd.core.model import Fingerprint
 from syncd.core.settle import GRACE, TICK, Hint, Settling, racy_for
 
 QUIET = 2.0
 CLOSED = Hint(closed=True, told=True, same=True)
 
 
-def stamp(size: int) -> Stamp:
-    return Stamp(inode=1, size=size, mtime_ns=1)
+def fingerprint(size: int) -> Fingerprint:
+    return Fingerprint(inode=1, size=size, mtime_ns=1)
 
 
 def test_a_closed_file_needs_one_look_after_a_moment():
     settling = Settling(since=10.0, hint=CLOSED)
     assert settling.look_at(QUIET) == 10.0 + GRACE
-    assert settling.seen(stamp(5), 10.0 + GRACE).due(QUIET) == 10.0 + GRACE
+    assert settling.seen(fingerprint(5), 10.0 + GRACE).due(QUIET) == 10.0 + GRACE
 
 
 def test_an_open_file_needs_two_equal_looks_a_quiet_time_apart():
     settling = Settling(since=10.0)
     first = settling.look_at(QUIET)
     assert first == 10.0 + GRACE
-    settling = settling.seen(stamp(5), first)
+    settling = settling.seen(fingerprint(5), first)
     assert settling.due(QUIET) == settling.look_at(QUIET) == 12.0
-    assert settling.seen(stamp(5), 12.0).due(QUIET) == 12.0
+    assert settling.seen(fingerprint(5), 12.0).due(QUIET) == 12.0
 
 
 def test_a_change_between_looks_starts_anew():
-    settling = Settling(since=10.0).seen(stamp(5), 10.1).seen(stamp(6), 12.0)
+    settling = Settling(since=10.0).seen(fingerprint(5), 10.1).seen(fingerprint(6), 12.0)
     assert settling.due(QUIET) == settling.look_at(QUIET) == 14.0
 
 
 def test_a_close_after_a_look_makes_the_earlier_look_worthless():
-    settling = Settling(since=10.0).seen(stamp(0), 10.1).noticed(CLOSED, 11.0)
-    assert settling.seen(stamp(6), 11.1).due(QUIET) == 11.0 + GRACE
+    settling = Settling(since=10.0).seen(fingerprint(0), 10.1).noticed(CLOSED, 11.0)
+    assert settling.seen(fingerprint(6), 11.1).due(QUIET) == 11.0 + GRACE
 
 
 def test_a_change_after_the_close_is_another_write():
-    settling = Settling(since=10.0, hint=CLOSED).seen(stamp(5), 10.05).seen(stamp(6), 10.1)
+    settling = Settling(since=10.0, hint=CLOSED).seen(fingerprint(5), 10.05).seen(fingerprint(6), 10.1)
     assert settling.due(QUIET) == 12.1
 
 
 def test_a_later_event_moves_the_moment():
     settling = Settling(since=10.0, hint=CLOSED).noticed(Hint(), 10.05)
     assert settling.look_at(QUIET) == 10.05 + GRACE
-    assert settling.seen(stamp(5), 10.2).due(QUIET) == 12.05
+    assert settling.seen(fingerprint(5), 10.2).due(QUIET) == 12.05
 
 
 def test_a_quiet_time_shorter_than_the_grace_counts():
@@ -55,22 +55,22 @@ def test_a_quiet_time_shorter_than_the_grace_counts():
 
 
 def test_a_file_that_is_held_back_is_looked_at_when_that_is_over_or_at_an_event():
-    settling = Settling(since=10.0, stamp=stamp(5), not_before=17.0)
+    settling = Settling(since=10.0, fingerprint=fingerprint(5), not_before=17.0)
     assert settling.due(QUIET) == settling.look_at(QUIET) == 17.0
     assert settling.noticed(CLOSED, 13.0).look_at(QUIET) == 13.0 + GRACE
 
 
 def test_a_close_that_was_told_is_forgotten_at_a_change():
-    settling = Settling(since=10.0, hint=CLOSED).seen(stamp(5), 10.1)
+    settling = Settling(since=10.0, hint=CLOSED).seen(fingerprint(5), 10.1)
     assert settling.hint.told
-    assert not settling.seen(stamp(6), 10.2).hint.told
+    assert not settling.seen(fingerprint(6), 10.2).hint.told
     assert not settling.noticed(Hint(), 10.2).hint.told
 
 
 def test_a_renamed_file_stays_renamed_until_another_takes_its_place():
     settling = Settling(since=10.0, hint=Hint(closed=True, moved_from="a"))
     assert settling.noticed(CLOSED, 11.0).hint.moved_from == "a"
-    assert settling.seen(stamp(5), 11.0).seen(stamp(6), 12.0).hint.moved_from == "a"
+    assert settling.seen(fingerprint(5), 11.0).seen(fingerprint(6), 12.0).hint.moved_from == "a"
     assert settling.noticed(Hint(), 11.0).hint.moved_from is None
 
 

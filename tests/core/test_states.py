@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncd.core.states import TABLE, Cause, NoSuchStep, State, sources, step
+from syncd.core.states import TABLE, Cause, InvalidTransitionError, State, sources, transition
 
 
 def test_every_state_can_be_reached_and_every_cause_is_used():
@@ -21,12 +21,12 @@ def test_uploading_is_reached_only_by_a_claim():
 
 def test_new_content_brings_every_resting_job_back():
     for state in set(State) - {State.UPLOADING}:
-        assert step(state, Cause.CHANGED) is State.QUEUED
+        assert transition(state, Cause.CHANGED) is State.QUEUED
 
 
 @pytest.mark.parametrize(
     ("state", "cause"), [(State.DONE, Cause.CLAIMED), (None, Cause.UPLOADED), (State.DONE, Cause.GONE)]
 )
 def test_what_the_table_does_not_have_is_refused(state, cause):
-    with pytest.raises(NoSuchStep, match=cause.value):
-        step(state, cause)
+    with pytest.raises(InvalidTransitionError, match=cause.value):
+        transition(state, cause)

@@ -8,9 +8,9 @@ import aiohttp
 import yaml
 
 from syncd.config.load import load
-from syncd.control.steering import JobQuery, NotFound
-from syncd.daemon.service import Daemon
-from syncd.daemon.steering import DaemonSteering
+from syncd.control.service import JobQuery, NotFound
+from syncd.daemon.control_service import DaemonSteering
+from syncd.daemon.daemon import Daemon
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
 

@@ -13,9 +13,9 @@ from syncd import logs
 from syncd.core.model import Confirmation, Presence, Proof
 from syncd.daemon import after_upload, deletion_check, kept_files
 from syncd.daemon.after_upload import AfterUpload
-from syncd.host import removal
-from syncd.remote.image import ImageRemote
-from syncd.remote.multipart import MultipartRemote
+from syncd.platform import removal
+from syncd.remotes.image.client import ImageRemote
+from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store.schema import contents
 from tests.daemon.site import noise, until
 
@@ -187,10 +187,10 @@ async def test_a_server_that_is_down_is_not_asked_file_by_file(site, by_hand, an
     after = await uploaded(site, *(f"{number}.jpg" for number in range(5)))
     await set_content(site, "proof", Proof.NONE)
     answers["asked"].clear()
-    lane = site.daemon.rooms.scheduler.lanes["drive"]
-    lane.line._probing = True
+    worker = site.daemon.rooms.scheduler.workers["drive"]
+    worker.endpoint._probing = True
     await after.sweep()
-    lane.line._probing = False
+    worker.endpoint._probing = False
     assert answers["asked"] == []
     assert len(left(site)) == 5
     assert "5 uploaded but kept here" in await detail(site)
@@ -472,7 +472,7 @@ async def test_a_side_task_that_dies_ends_the_daemon(site, monkeypatch, task):
     if task == "run":
         monkeypatch.setattr(AfterUpload, "run", die)
     else:
-        monkeypatch.setattr("syncd.daemon.service.Daemon._heartbeat", die)
+        monkeypatch.setattr("syncd.daemon.daemon.Daemon._heartbeat", die)
     with pytest.raises(ZeroDivisionError):
         await site.run_to_the_end()
 

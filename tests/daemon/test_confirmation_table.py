@@ -1,6 +1,6 @@
 """What becomes of a local file for each answer of a server: every ``after_upload`` against every answer that is known.
 
-The answers are those of ``tests/remote/confirmations.py``; the table is published in ``docs/reliability.md``.
+The answers are in ``tests/remotes/confirmations.py``; the table is in ``docs/reference/confirmations.md``.
 ``python -m tests.daemon.test_confirmation_table`` writes it there anew.
 """
 
@@ -18,20 +18,20 @@ import pytest
 import yaml
 
 from syncd.config.load import load
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 from syncd.core.model import Presence, Proof
 from syncd.daemon.after_upload import AfterUpload
-from syncd.daemon.service import Daemon
-from syncd.daemon.steering import DaemonSteering
+from syncd.daemon.control_service import DaemonSteering
+from syncd.daemon.daemon import Daemon
 from tests.daemon.site import until
-from tests.remote.confirmations import READS, UPLOADS, Double, Upload
-from tests.remote.helpers import serving
+from tests.remotes.confirmations import READS, UPLOADS, Double, Upload
+from tests.remotes.helpers import serving
 
 DATA = b"ascii art " * 1000
 ACTIONS = ("keep", "delete", "move")
 AT_ONCE = 16
 """Answers that one daemon meets, each in three folders."""
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "confirmations.md"
 BEGIN, END = "<!-- answers: begin -->\n", "<!-- answers: end -->\n"
 
 

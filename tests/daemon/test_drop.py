@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 
 from syncd.control.targets import encode
-from syncd.daemon import drop
-from syncd.daemon.drop import Landing, land
-from syncd.host import openat
+from syncd.daemon import inbox
+from syncd.daemon.inbox import Landing, land
+from syncd.platform import openat
 from tests.daemon.site import noise, until
 
 
@@ -97,7 +97,7 @@ async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch
     monkeypatch.setattr(openat, "rename_exclusively", refuse_link)
     monkeypatch.setattr(os, "link", refuse_link)
     monkeypatch.setattr(os, "replace", refuse_link)
-    with pytest.raises(drop.Refusal, match="no permission"):
+    with pytest.raises(inbox.Refusal, match="no permission"):
         await land(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
@@ -175,7 +175,7 @@ async def test_what_is_broken_off_leaves_nothing(stopped):
 
 
 async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
-    monkeypatch.setattr("syncd.control.api_files.STALL", 0.05)
+    monkeypatch.setattr("syncd.control.file_routes.STALL", 0.05)
     go_on = asyncio.Event()
 
     async def slow():
@@ -229,7 +229,7 @@ async def test_who_is_cancelled_leaves_nothing(tmp_path):
 
 
 async def test_fewer_bytes_than_promised_are_refused(tmp_path):
-    with pytest.raises(drop.Invalid, match="4 of 8 bytes"):
+    with pytest.raises(inbox.Invalid, match="4 of 8 bytes"):
         await land(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
@@ -252,11 +252,11 @@ async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
     def dropping(size, *pieces):
         return land(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
 
-    with pytest.raises(drop.Full, match="are free"):
+    with pytest.raises(inbox.Full, match="are free"):
         await dropping(2 * 1024 * 1024)
     (small_disk / "other").write_bytes(bytes(300_000))
     piece = bytes(100_000)
-    with pytest.raises(drop.Full, match="the disk is full"):  # another writer was faster
+    with pytest.raises(inbox.Full, match="the disk is full"):  # another writer was faster
         await dropping(700_000, *[piece] * 20)
     assert os.listdir(small_disk) == ["other"]
     assert await dropping(300_000, *[piece] * 3) == "a.jpg"

@@ -9,10 +9,10 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncd.control.steering import JobQuery, NotFound
+from syncd.control.service import JobQuery, NotFound
 from syncd.core.model import Sort
-from syncd.daemon import feed
-from syncd.daemon.steering import DaemonSteering
+from syncd.daemon import event_publisher
+from syncd.daemon.control_service import DaemonSteering
 from tests.daemon.site import noise, until
 
 log = structlog.get_logger()
@@ -96,12 +96,12 @@ async def test_nobody_costs_nothing(site, monkeypatch):
     async def look(self):
         looks.append(self)
 
-    monkeypatch.setattr(feed.Feed, "_look", look)
-    monkeypatch.setattr(feed, "job_event", looks.append)
+    monkeypatch.setattr(event_publisher.Feed, "_look", look)
+    monkeypatch.setattr(event_publisher, "job_event", looks.append)
     await site.start()
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(done=1)
-    await asyncio.sleep(2 * feed.LOOK)
+    await asyncio.sleep(2 * event_publisher.LOOK)
     assert looks == []
 
 
@@ -145,7 +145,7 @@ async def test_log_lines_come_from_any_thread(site, listen):
 
 
 async def test_a_look_that_fails_is_logged_and_not_the_last(site, listen, monkeypatch):
-    monkeypatch.setattr(feed, "PENANCE", 0.01)
+    monkeypatch.setattr(event_publisher, "PENANCE", 0.01)
     await site.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DaemonSteering, "daemon_event", lambda self: 1 / 0)

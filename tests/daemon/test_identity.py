@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from syncd.control.steering import NotFound
+from syncd.control.service import NotFound
 from syncd.daemon.once import once
-from syncd.host.leases import Writer
+from syncd.platform.read_lease import Writer
 from tests.daemon.site import noise, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux' own")
@@ -166,7 +166,7 @@ async def test_a_single_pass_tells_which_files_are_open(site, monkeypatch):
 
 
 async def test_a_single_pass_does_not_wait_for_a_file_that_was_opened_after_the_scan(site, monkeypatch):
-    monkeypatch.setattr("syncd.engine.source.writer", lambda _: Writer.OPEN)
+    monkeypatch.setattr("syncd.upload.source.writer", lambda _: Writer.OPEN)
     (site.inbox / "a.jpg").write_bytes(noise(100))
     summary = await once(site.write().config)
     assert (summary.uploaded, summary.left) == (0, 1)

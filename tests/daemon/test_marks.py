@@ -6,8 +6,8 @@ import sys
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.daemon import marks
-from syncd.host import watchers
+from syncd.daemon import watch_marks
+from syncd.platform import watchers
 from tests.daemon.site import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux' own")
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="abstract socket
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(marks, "LOOK", 0.02)
+    monkeypatch.setattr(watch_marks, "LOOK", 0.02)
 
 
 def others(site):

@@ -10,7 +10,7 @@ from syncd.config.model import Config
 from syncd.daemon import once as module
 from syncd.daemon.once import PATIENCE, once
 from tests.daemon.site import Site, noise
-from tests.remote.helpers import serving
+from tests.remotes.helpers import serving
 
 
 async def run(site, **options):
@@ -119,7 +119,7 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkey
     tries = []
 
     def opened(*arguments, **options):
-        from syncd.engine.source import FileSource  # noqa: PLC0415 - patched for this pass alone
+        from syncd.upload.source import FileSource  # noqa: PLC0415 - patched for this pass alone
 
         hash_ = FileSource.hash
 
@@ -164,7 +164,7 @@ async def test_the_death_of_a_side_task_ends_it(site, monkeypatch):
     async def die(self):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("syncd.engine.lane.Lane._turn", die)
+    monkeypatch.setattr("syncd.upload.worker.RemoteWorker._poll", die)
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     with pytest.raises(ZeroDivisionError):
         await run(site)

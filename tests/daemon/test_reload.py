@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from syncd.control.steering import BadConfig
-from syncd.store.jobs import Change
+from syncd.control.service import BadConfig
+from syncd.store.job_store import Change
 from tests.daemon.site import noise, running_receiver, until
 
 MIB = 1024 * 1024
@@ -69,8 +69,8 @@ async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
     changes = told(site)
     data = noise(4 * MIB)
     (site.inbox / "giant.tif").write_bytes(data)
-    lanes = site.daemon.rooms.scheduler.lanes
-    await until(lambda: all(lane.progress() for lane in lanes.values()))
+    workers = site.daemon.rooms.scheduler.workers
+    await until(lambda: all(worker.progress() for worker in workers.values()))
 
     async def under_way():
         return (await site.counters())["chunks_received"] > 4
@@ -213,14 +213,14 @@ async def test_two_reloads_at_once_come_one_after_the_other(site):
 async def test_other_limits_hold_from_then_on(site):
     site.settings["scheduler"]["concurrency"] = 2
     await site.start()
-    lanes = site.daemon.rooms.scheduler.lanes
-    assert {lane.line.gate.capacity for lane in lanes.values()} == {2}
+    workers = site.daemon.rooms.scheduler.workers
+    assert {worker.endpoint.limiter.capacity for worker in workers.values()} == {2}
     site.settings["scheduler"]["concurrency"] = 7
     await site.reload()
-    assert {lane.line.gate.capacity for lane in lanes.values()} == {7}
+    assert {worker.endpoint.limiter.capacity for worker in workers.values()} == {7}
     site.settings["scheduler"]["concurrency"] = "auto"
     await site.reload()
-    assert {lane.line.gate.capacity for lane in lanes.values()} == {4}
+    assert {worker.endpoint.limiter.capacity for worker in workers.values()} == {4}
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(done=1)
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from syncd.core.secrets import MASKED
-from syncd.daemon import renewal
+from syncd.core.redact import MASKED
+from syncd.daemon import credential_renewal
 from tests.daemon.site import noise, running_receiver, until
 
 OLD, NEW = "token-of-last-year", "token-of-this-year"
@@ -173,7 +173,7 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
 
 @pytest.mark.e2e  # openssl makes the certificates
 async def test_a_reload_takes_up_a_renewed_certificate_at_once(site, front, held, monkeypatch):
-    monkeypatch.setattr(renewal, "INTERVAL", 3600)
+    monkeypatch.setattr(credential_renewal, "INTERVAL", 3600)
     await front.use("one")
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
     await site.start()
@@ -217,7 +217,7 @@ async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
     await site.reload()  # which opens the log file, in a test that starts no process
     file.write_text(NEW)
     assert await site.daemon.renewal.look() == ["remote drive: token_file renewed"]
-    renewal.log.info("asked", header=f"Bearer {NEW}")
+    credential_renewal.log.info("asked", header=f"Bearer {NEW}")
     text = (site.folder / "syncd.log").read_text()
     assert NEW not in text
     assert f"Bearer {MASKED}" in text
@@ -226,9 +226,9 @@ async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
 
 async def test_nothing_is_interrupted_where_nothing_was_renewed(site):
     await site.start()
-    lanes = dict(site.daemon.rooms.scheduler.lanes)
+    workers = dict(site.daemon.rooms.scheduler.workers)
     assert await site.daemon.renewal.look() == []
-    assert site.daemon.rooms.scheduler.lanes == lanes
+    assert site.daemon.rooms.scheduler.workers == workers
 
 
 async def test_an_upload_goes_on_where_it_was(site):

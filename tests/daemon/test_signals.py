@@ -7,9 +7,9 @@ import signal
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.control.steering import BadConfig
-from syncd.daemon.service import Daemon
-from syncd.store.jobs import JobStore
+from syncd.control.service import BadConfig
+from syncd.daemon.daemon import Daemon
+from syncd.store.job_store import JobStore
 from tests.daemon.site import noise, until
 
 MIB = 1024 * 1024
@@ -44,7 +44,7 @@ async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(site, 
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     site.write()
     os.kill(os.getpid(), signal.SIGHUP)
-    await until(lambda: "drive" not in site.daemon.rooms.scheduler.lanes)
+    await until(lambda: "drive" not in site.daemon.rooms.scheduler.workers)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(3):
         await site.end()
@@ -59,7 +59,7 @@ async def test_a_reload_that_is_overtaken_by_the_end_says_so(site):
     for remote in site.settings["remotes"].values():
         remote["timeout"] = "59s"
     reloading = asyncio.create_task(site.reload())
-    await until(lambda: "drive" not in site.daemon.rooms.scheduler.lanes)
+    await until(lambda: "drive" not in site.daemon.rooms.scheduler.workers)
     site.daemon.end()
     for late in (reloading, site.steering.reload()):
         with pytest.raises(BadConfig) as refused:

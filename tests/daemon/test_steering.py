@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from syncd.control.steering import Invalid, JobQuery, NotFound
+from syncd.control.service import Invalid, JobQuery, NotFound
 from syncd.core.states import State
 from tests.daemon.site import noise, until
 

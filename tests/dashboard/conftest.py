@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from syncd.dashboard.door import TOKEN_FILE, Door
+from syncd.dashboard.server import TOKEN_FILE, Door
 from tests.control.fake import FakeDaemon
 
 

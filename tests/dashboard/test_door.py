@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from syncd.control import connection
-from syncd.control.steering import NotFound
-from syncd.dashboard import door as doors
-from syncd.dashboard import guards
-from syncd.dashboard.door import TOKEN_FILE
-from syncd.dashboard.keys import MOST_TICKETS, TICKET_LIFE, Keys
-from syncd.dashboard.pages import Page
+from syncd.control.service import NotFound
+from syncd.dashboard import middleware
+from syncd.dashboard import server as doors
+from syncd.dashboard.auth import MOST_TICKETS, TICKET_LIFE, Keys
+from syncd.dashboard.server import TOKEN_FILE
+from syncd.dashboard.static_files import Page
 from tests.daemon.site import until
 from tests.dashboard.conftest import opened
 
@@ -191,7 +191,7 @@ async def test_who_is_not_on_this_machine_gets_no_further(peer, status):
         def get_extra_info(self, name, default=None):
             return (peer, 1234) if name == "peername" else default
 
-    guard = guards.make_guard(Keys("token", port=1), hosts=(), locked=Page(body=b"", kind="", tag=""))
+    guard = middleware.make_guard(Keys("token", port=1), hosts=(), locked=Page(body=b"", kind="", tag=""))
     answer = await guard(make_mocked_request("GET", "/", transport=Transport()), None)
     assert answer.status == status
 
@@ -270,8 +270,8 @@ ANSWERS = [
 async def test_every_answer_has_its_guards(guest, method, path, headers, status):
     async with guest.ask(method, path, headers={**guest.cookie, **headers}) as answer:
         assert answer.status == status
-        for name in guards.HEADERS.keys() - {"Cache-Control"}:
-            assert answer.headers.getall(name) == [guards.HEADERS[name]]
+        for name in middleware.HEADERS.keys() - {"Cache-Control"}:
+            assert answer.headers.getall(name) == [middleware.HEADERS[name]]
         assert answer.headers.getall("Cache-Control") in (["no-store"], ["no-cache"])
         assert "Access-Control-Allow-Origin" not in answer.headers
 
@@ -341,7 +341,7 @@ async def test_a_head_that_is_too_much_is_refused(door, head):
     with capture_logs() as logged:
         answer = await say(door, raw)
     assert status_of(answer) == 400
-    assert guards.CSP.encode() in answer
+    assert middleware.CSP.encode() in answer
     assert logged == []
 
 

@@ -7,7 +7,7 @@ import stat
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.dashboard.keys import Keys, load_token
+from syncd.dashboard.auth import Keys, load_token
 
 
 @pytest.fixture

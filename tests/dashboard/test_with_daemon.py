@@ -11,7 +11,7 @@ from yarl import URL
 
 from syncd import logs
 from syncd.control.client import ControlClient, Refused
-from syncd.dashboard.door import TOKEN_FILE
+from syncd.dashboard.server import TOKEN_FILE
 from tests.daemon.conftest import receiver, site
 
 __all__ = ["receiver", "site"]

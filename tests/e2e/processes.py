@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from syncd.control.client import ControlClient, NotRunning
-from syncd.control.steering import JobQuery
+from syncd.control.service import JobQuery
 
 POOL = "00000000-0000-0000-0000-000000000000"
 PATIENCE = 120.0

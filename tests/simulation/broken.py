@@ -16,18 +16,18 @@ from unittest import mock
 
 import pytest
 
-from syncd.core import breaker, secrets
+from syncd.core import breaker, redact
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
-from syncd.engine import lane, source
-from syncd.engine.gate import Gate
-from syncd.engine.source import FileSource
-from syncd.engine.twins import Twins
-from syncd.engine.upload import Upload
-from syncd.remote import image
-from syncd.remote.image import ImageRemote
-from syncd.store import claims, moves, uploads
+from syncd.remotes.downloads import Copy
+from syncd.remotes.image.stored_images import StoredImages
+from syncd.store import claims, transitions, uploads
+from syncd.upload import source, worker
+from syncd.upload.limiter import ConcurrencyLimiter
+from syncd.upload.singleflight import InFlightUploads
+from syncd.upload.source import FileSource
+from syncd.upload.upload import Upload
 from syncd.watch import folder
 from syncd.watch.folder import FolderWatch
 from syncd.watch.observer import Hints, Mailbox
@@ -60,12 +60,12 @@ _take = Mailbox.take
 
 
 def _whatever_claim(work: Any, job: Any, cause: Any, **about: Any) -> Any:
-    row = moves.load(work.connection, job.id)
+    row = transitions.load(work.connection, job.id)
     return _conclude(work, job if row is None else replace(job, claim=row.claim), cause, **about)
 
 
 def _whatever_version(work: Any, job: Any, cause: Any, **about: Any) -> Any:
-    row = moves.load(work.connection, job.id)
+    row = transitions.load(work.connection, job.id)
     return _conclude(work, job if row is None else replace(job, version=row.file_version), cause, **about)
 
 
@@ -86,10 +86,10 @@ def _empty_is_empty() -> Iterator[None]:
 
 
 async def _whole(*about: Any) -> Any:
-    return image._Copy.WHOLE
+    return Copy.WHOLE
 
 
-async def _enter(self: Gate) -> None:
+async def _enter(self: ConcurrencyLimiter) -> None:
     self.in_flight += 1
 
 
@@ -98,7 +98,7 @@ BREAKAGES = [
     Breakage(
         name="409 on register is done, without comparing",
         promise="P1",
-        broken=instead(ImageRemote, "_compare", _whole),
+        broken=instead(StoredImages, "compare", _whole),
     ),
     Breakage(
         name="an overflow of the kernel's queue is forgotten", promise="P1", broken=instead(Mailbox, "doubt", _unwoken)
@@ -140,18 +140,22 @@ BREAKAGES = [
         promise="P3",
         broken=instead(uploads, "content", lambda *_: None),
     ),
-    Breakage(name="twins don't wait for each other", promise="P3", broken=instead(Twins, "lead", lambda *_: None)),
+    Breakage(
+        name="twins don't wait for each other", promise="P3", broken=instead(InFlightUploads, "lead", lambda *_: None)
+    ),
     Breakage(name="Retry-After is ignored", promise="P4", broken=instead(breaker, "_asked_for", lambda _: 0.0)),
     Breakage(
         name="no breaker: every job probes",
         promise="P4",
         broken=instead(Breaker, "_concerns_remote", lambda *_: False),
     ),
-    Breakage(name="no gate: requests are not counted", promise="P4", broken=instead(Gate, "_enter", _enter)),
-    Breakage(name="claims are unbounded", promise="P5", broken=instead(lane, "AHEAD", 10**6)),
+    Breakage(
+        name="no gate: requests are not counted", promise="P4", broken=instead(ConcurrencyLimiter, "_enter", _enter)
+    ),
+    Breakage(name="claims are unbounded", promise="P5", broken=instead(worker, "CLAIM_AHEAD", 10**6)),
     Breakage(name="a file that was read stays open", promise="P5", broken=instead(FileSource, "close", lambda _: None)),
     *CONDITIONS,
-    Breakage(name="nothing is masked", promise="P7", broken=instead(secrets.Mask, "__call__", lambda _, text: text)),
+    Breakage(name="nothing is masked", promise="P7", broken=instead(redact.Redactor, "__call__", lambda _, text: text)),
 ]
 
 

@@ -13,23 +13,23 @@ from syncd.core.model import Proof
 from syncd.daemon import deletion_check
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.deletion_check import DeletionCheck
-from syncd.engine import source
-from syncd.host import move_target, openat, removal
-from syncd.host.leases import Writer
-from syncd.host.removal import _Entry
-from syncd.remote.image import ImageRemote
-from syncd.remote.multipart import MultipartRemote
-from syncd.store import intake as store_intake
-from syncd.store.moves import stamp_of
+from syncd.platform import move_target, openat, removal
+from syncd.platform.read_lease import Writer
+from syncd.platform.removal import _Entry
+from syncd.remotes.image.client import ImageRemote
+from syncd.remotes.multipart.client import MultipartRemote
+from syncd.store import files as store_intake
 from syncd.store.schema import files
+from syncd.store.transitions import fingerprint_of
+from syncd.upload import source
+from syncd.watch import debounce as watch_intake
 from syncd.watch import inspection
-from syncd.watch import intake as watch_intake
 from syncd.watch.folder import FolderWatch
 from tests.simulation.breakage import Breakage, instead
 
 Broken = Callable[[], AbstractContextManager[object]]
 _REMOVAL, _DAEMON, _INTAKE = (
-    "tests/host/test_removal.py",
+    "tests/platform/test_removal.py",
     "tests/daemon/test_after_upload.py",
     "tests/store/test_intake.py",
 )
@@ -75,7 +75,7 @@ async def _first_remote_only(self: AfterUpload, folder: Folder, *about: Any) -> 
 
 async def _believed(self: DeletionCheck, lane: Any, content: Any) -> None:
     """Believe whatever was once confirmed."""
-    if content.proof < lane.line.remote.required_proof:
+    if content.proof < lane.endpoint.remote.required_proof:
         await _confirm(self, lane, content)
 
 
@@ -106,7 +106,7 @@ _ANY_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expa
 
 def _looks_new(row: Any, one: Any) -> bool:
     """Say whether a file is new, but not for its having been absent."""
-    return bool(stamp_of(row) != store_intake._stamp(one) or store_intake._was_born_apart(row, one))
+    return bool(fingerprint_of(row) != store_intake._stamp(one) or store_intake._was_born_apart(row, one))
 
 
 def _always(value: Any) -> Any:

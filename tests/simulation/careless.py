@@ -105,7 +105,7 @@ def rewrite(files: Files, rng: random.Random, path: str) -> str | None:
     except BlockingIOError:
         return None
     os.pwrite(descriptor, rng.randbytes(os.fstat(descriptor).st_size), 0)
-    files.stamp(descriptor)
+    files.fingerprint(descriptor)
     os.close(descriptor)
     files.emit(FileClosedEvent(path))
     return path

@@ -167,7 +167,7 @@ def bring_folder(files: Files, rng: random.Random) -> str | None:
     for name in rng.sample(PLAIN, 2):
         with open(os.path.join(outside, rng.choice(["", "deep"]), name), "wb") as file:
             file.write(files.data(rng))
-        files.stamp(file.name)
+        files.fingerprint(file.name)
     os.rename(outside, path)
     files.emit(DirCreatedEvent(path))
     return path

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from watchdog.events import FileCreatedEvent, FileDeletedEvent, FileMovedEvent, FileSystemEvent
 
-from syncd.host import openat
-from syncd.host.birth import birth_ns
+from syncd.platform import openat
+from syncd.platform.birth_time import birth_ns
 from tests.simulation.life_loop import Killed
 from tests.simulation.removals import HIDDEN, Entry
 
@@ -206,7 +206,7 @@ class Disk:
         self._world.moment(kind)
         if self._life.loop.doomed:
             self._life.killed = True
-            self._life.loop.heed()
+            self._life.loop.check()
 
     # Places.
 

@@ -90,7 +90,7 @@ class Files:
 
     # The time and the memory.
 
-    def stamp(self, path: str | int) -> None:
+    def fingerprint(self, path: str | int) -> None:
         """Set the mtime to the world's clock, and remember what the file holds."""
         self._steps += 1
         now = int(self.world.wall() * 1e9) + self._steps
@@ -122,11 +122,11 @@ class Files:
         new = not os.path.lexists(path)
         try:
             with open(path, "wb", opener=open_at_once) as file:
-                self.stamp(path)
+                self.fingerprint(path)
                 file.write(data)
         except BlockingIOError:
             return None
-        self.stamp(path)
+        self.fingerprint(path)
         self.emit(*([FileCreatedEvent(path)] if new else []), FileClosedEvent(path))
         return path
 
@@ -160,7 +160,7 @@ class Files:
             return None
         try:
             change(fd, os.fstat(fd).st_size)
-            self.stamp(fd)
+            self.fingerprint(fd)
         finally:
             os.close(fd)
         self.emit(FileClosedEvent(path))

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from syncd.control.api import JobQuery
+from syncd.control.routes import JobQuery
 from tests.simulation.faults import PERMANENT
 from tests.simulation.files import contents
 from tests.simulation.life import STORE, Life
@@ -37,7 +37,7 @@ class Row:
     path: str
     remote: str
     present: bool
-    stamp: tuple[int, int, int]
+    fingerprint: tuple[int, int, int]
     state: str
     cause: str
     detail: str | None
@@ -101,7 +101,7 @@ class Judge:
                 found = rows.get((path, remote))
                 if found is None or not found.present:
                     return f"{path!r} is not known for {remote}"
-                if found.stamp != _stamp(status):
+                if found.fingerprint != _stamp(status):
                     return f"{path!r} has changed, and nobody noticed"
         return None
 
@@ -122,7 +122,7 @@ class Judge:
                 path=os.path.join(os.fsdecode(folder), os.fsdecode(path)),
                 remote=remote,
                 present=bool(present),
-                stamp=(int(inode), size, int(mtime_ns)),
+                fingerprint=(int(inode), size, int(mtime_ns)),
                 state=state,
                 cause=cause,
                 detail=detail,

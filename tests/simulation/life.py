@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from syncd.config.load import Loaded
 from syncd.config.model import Config
-from syncd.control.steering import BadConfig, NotFound
-from syncd.daemon.service import Daemon
-from syncd.daemon.steering import DaemonSteering
+from syncd.control.service import BadConfig, NotFound
+from syncd.daemon.control_service import DaemonSteering
+from syncd.daemon.daemon import Daemon
 from syncd.store.errors import StoreClosed
 from tests.simulation.life_loop import Killed, LifeLoop
-from tests.simulation.surroundings import Surroundings
+from tests.simulation.surroundings import WorkerContext
 from tests.simulation.threads import Threads
 
 if TYPE_CHECKING:
-    from syncd.engine.lane import Lane
+    from syncd.upload.worker import RemoteWorker
     from tests.simulation.world import World
 
 STORE = "syncd.db"
@@ -46,7 +46,7 @@ class Life:
         self._asked_to_end = 0.0
         self.killed = False
         """Whether it is being killed, so that nothing more of what it does takes effect."""
-        self._surroundings = Surroundings(self)
+        self._surroundings = WorkerContext(self)
 
     def _moment(self) -> float:
         return self.rng.expovariate(1 / 0.003)
@@ -137,10 +137,10 @@ class Life:
 
     # What others ask of it.
 
-    def lane(self, name: str) -> "Lane | None":
+    def lane(self, name: str) -> "RemoteWorker | None":
         """Return the lane to a server."""
         rooms = getattr(self.daemon, "rooms", None)
-        return rooms.scheduler.lanes.get(name) if rooms else None
+        return rooms.scheduler.workers.get(name) if rooms else None
 
     def shut_down(self) -> None:
         """End in order."""

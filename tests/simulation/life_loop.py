@@ -28,7 +28,7 @@ class _Jump(selectors.SelectSelector):
         if loop.agenda is not None and loop.agenda.next <= until:
             loop.now = max(loop.now, loop.agenda.next)
             loop.agenda.pop()()
-            loop.heed()
+            loop.check()
         elif timeout is None:
             raise StuckError("all tasks wait, and nothing will wake them")
         else:

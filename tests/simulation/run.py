@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from syncd.store import opening
+from syncd.store import startup
 from tests.simulation.judge import Judge
 from tests.simulation.life import STORE, Life
 from tests.simulation.plan import Plan
@@ -74,7 +74,7 @@ def _descriptors() -> int:
 def _empty_store() -> str:
     """Make a store's file once; migrations take longer than a whole schedule."""
     path = os.path.join(tempfile.mkdtemp(prefix="syncd-simulation-"), STORE)
-    opening.prepare(path)
+    startup.prepare(path)
     return path
 
 

@@ -19,21 +19,21 @@ from sqlalchemy import Connection, Engine, event
 
 from syncd import logs
 from syncd.config.load import Loaded
-from syncd.core.breaker import Breaker, Position
+from syncd.core.breaker import Breaker, BreakerState
 from syncd.daemon import after_upload as after_upload_module
+from syncd.daemon import daemon as service_module
 from syncd.daemon import folders as folders_module
-from syncd.daemon import rooms as rooms_module
-from syncd.daemon import service as service_module
-from syncd.daemon.service import Daemon
-from syncd.engine import source as source_module
-from syncd.host import leases, openat
-from syncd.host import removal as removal_module
-from syncd.remote import multipart as multipart_module
+from syncd.daemon import runtime as rooms_module
+from syncd.daemon.daemon import Daemon
+from syncd.platform import openat, read_lease
+from syncd.platform import removal as removal_module
+from syncd.remotes.multipart import client as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
-from syncd.store.jobs import Job, JobStore, RemoteRecord
-from syncd.watch import source as watch_source_module
+from syncd.store.job_store import Job, JobStore, RemoteRecord
+from syncd.upload import source as source_module
+from syncd.watch import events as watch_source_module
 from syncd.watch.folder import FolderWatch
 from tests.simulation.disk import Disk
 from tests.simulation.events import Observer
@@ -48,7 +48,7 @@ NFS = 0x6969
 """What ``statfs`` calls a network file system: it can't tell whether a file has a writer."""
 
 
-class Surroundings:
+class WorkerContext:
     """Puts itself in the place of the machine, for one life."""
 
     def __init__(self, life: "Life") -> None:
@@ -77,7 +77,7 @@ class Surroundings:
         )
         threading = SimpleNamespace(Thread=life.threads.Thread, Condition=life.threads.Condition)
         watch = partial(FolderWatch, clock=life.loop.time, wall=world.wall)
-        small = {"MEMORY_SIZE": world.plan.memory, "READ_SIZE": 4096, "LEAST_BLOCK": 512}
+        small = {"IN_MEMORY_MAX_BYTES": world.plan.memory, "READ_SIZE": 4096, "MIN_BLOCK_BYTES": 512}
         return [
             (rooms_module, {"time": clocks, "random": SimpleNamespace(random=life.rng.random)}),
             (service_module, {"time": clocks, "_loaded_again": self._loaded_again, **_NO_PROCESS}),
@@ -85,7 +85,7 @@ class Surroundings:
             (after_upload_module, {"time": clocks}),
             (removal_module, {"secrets": SimpleNamespace(token_hex=lambda size: life.rng.randbytes(size).hex())}),
             (openat, {"rename_exclusively": self._disk.rename_exclusively}),
-            *([] if world.plan.habits.leases else [(leases, {"_file_system": lambda _: NFS})]),
+            *([] if world.plan.habits.leases else [(read_lease, {"_file_system": lambda _: NFS})]),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
             (reader_module, {"engine": self._engine}),
@@ -134,7 +134,7 @@ class Surroundings:
         raise error
 
 
-_users: dict[Engine, Surroundings] = {}
+_users: dict[Engine, WorkerContext] = {}
 
 
 @cache
@@ -180,7 +180,7 @@ def _failed(world: "World") -> Any:
     original = Breaker.failed
 
     def failed(self: Breaker, *args: Any, **values: Any) -> bool:
-        closed = self.position is not Position.OPEN
+        closed = self.position is not BreakerState.OPEN
         result = original(self, *args, **values)
         if result and closed:
             world.watchman.taken_as_down(self)

@@ -84,7 +84,7 @@ class Threads:
     def notify(self) -> None:
         if not self._turn_due:
             self._turn_due = True
-            self._loop.call_later(self._moment(), self._turn)
+            self._loop.call_later(self._moment(), self._poll)
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         """Called in the thread: give the loop its turn until there is a reason to go on."""
@@ -93,20 +93,20 @@ class Threads:
             if deadline is not None:
                 if self._loop.now >= deadline:
                     break
-                self._loop.call_at(deadline, self._turn)
+                self._loop.call_at(deadline, self._poll)
             self._done.release()
             self._go.acquire()
             if self._dead:
                 raise _Dead
         return result
 
-    def _turn(self) -> None:
+    def _poll(self) -> None:
         if not self.is_alive():
             return
         self._turn_due = False
         self._before()
-        self._loop.heed()
+        self._loop.check()
         self._go.release()
         self._done.acquire()
         self._after()
-        self._loop.heed()
+        self._loop.check()

@@ -9,7 +9,7 @@ from collections import Counter
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from syncd.core.breaker import Breaker, Position
+from syncd.core.breaker import Breaker, BreakerState
 from tests.simulation.image_server import Image, data_of, key_of
 from tests.simulation.network import Link
 from tests.simulation.server import Answer, Request, Server
@@ -64,12 +64,12 @@ class Watchman:
         if since + ON_THE_WAY < world.now() < until - 0.001:
             wait = until - world.now()
             world.blame("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
-        breaker = lane and lane.line.breaker
+        breaker = lane and lane.endpoint.breaker
         down_for = world.now() - self._down_since.get(breaker, 0.0)
-        if breaker and breaker.position is Position.OPEN and down_for > ON_THE_WAY and not ending:
+        if breaker and breaker.position is BreakerState.OPEN and down_for > ON_THE_WAY and not ending:
             world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")
         probes = [other for other in world.network.busy if other.host is link.host and other.request.startswith(_PROBE)]
-        down = breaker is not None and breaker.position is not Position.CLOSED and down_for > ON_THE_WAY
+        down = breaker is not None and breaker.position is not BreakerState.CLOSED and down_for > ON_THE_WAY
         if probe and down and len(probes) > 1:
             world.blame("P4", f"{name}: two probes at once")
 

@@ -31,7 +31,7 @@ from tests.simulation.steps import STEPS
 from tests.simulation.watchman import MOST, Watchman
 
 if TYPE_CHECKING:
-    from syncd.engine.lane import Lane
+    from syncd.upload.worker import RemoteWorker
     from tests.simulation.life import Life
 
 EPOCH = 1_800_000_000.0
@@ -178,7 +178,7 @@ class World:
         folder: Folder = self.settings()["folders"][0]
         return folder
 
-    def lane(self, name: str) -> "Lane | None":
+    def lane(self, name: str) -> "RemoteWorker | None":
         """Return the daemon's lane to a server."""
         return self.life.lane(name) if self.life else None
 

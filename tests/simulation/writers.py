@@ -27,7 +27,7 @@ class Writer:
         self._fd = open_at_once(path, mode)
         self.inode = os.fstat(self._fd).st_ino
         if not keep:
-            files.stamp(self._fd)
+            files.fingerprint(self._fd)
         files.writers.append(self)
         if new:
             files.emit(FileCreatedEvent(path))
@@ -46,7 +46,7 @@ class Writer:
         size = os.fstat(self._fd).st_size
         at = self._rng.choice([size, self._rng.randint(0, size)])
         os.pwrite(self._fd, self._rng.randbytes(self._rng.randint(1, 4000)), at)
-        self._files.stamp(self._fd)
+        self._files.fingerprint(self._fd)
         self._go_on()
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class MappedWriter:
         at = self._rng.randint(0, left - size)
         self._map[at : at + size] = self._rng.randbytes(size)
         if first:
-            self._files.stamp(self._copy)
+            self._files.fingerprint(self._copy)
         else:
             os.utime(self._copy, ns=(before, before))
             self._files.remember(self._copy)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from tests.store.support import Clock
 
 

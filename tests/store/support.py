@@ -7,8 +7,8 @@ import sys
 import textwrap
 from collections.abc import Callable
 
-from syncd.core.model import Seen, Stamp
-from syncd.store.jobs import Job, JobRecord, JobStore
+from syncd.core.model import Fingerprint, FoundFile
+from syncd.store.job_store import Job, JobRecord, JobStore
 
 FOLDER = "/srv/inbox"
 
@@ -21,8 +21,8 @@ class Clock:
         return self.now
 
 
-def stamp(inode: int = 1, *, size: int = 100, mtime_ns: int = 10**18) -> Stamp:
-    return Stamp(inode=inode, size=size, mtime_ns=mtime_ns)
+def fingerprint(inode: int = 1, *, size: int = 100, mtime_ns: int = 10**18) -> Fingerprint:
+    return Fingerprint(inode=inode, size=size, mtime_ns=mtime_ns)
 
 
 def seen(
@@ -34,13 +34,13 @@ def seen(
     moved_from: str | None = None,
     closed: bool = False,
     **values: int,
-) -> Seen:
+) -> FoundFile:
     """A file with an inode of its own, unless told. All were born at the same time."""
-    of = stamp(hash(path) if inode is None else inode, **values)
-    return Seen(path=path, stamp=of, unfit=unfit, birth_ns=birth_ns, moved_from=moved_from, closed=closed)
+    of = fingerprint(hash(path) if inode is None else inode, **values)
+    return FoundFile(path=path, fingerprint=of, unfit=unfit, birth_ns=birth_ns, moved_from=moved_from, closed=closed)
 
 
-async def observe(store: JobStore, remotes: int | list[int], *files: Seen, vanished: tuple[str, ...] = ()) -> int:
+async def observe(store: JobStore, remotes: int | list[int], *files: FoundFile, vanished: tuple[str, ...] = ()) -> int:
     remote_ids = [remotes] if isinstance(remotes, int) else remotes
     return await store.observe(FOLDER, files, remote_ids, vanished=lambda _, path: path in vanished)
 

@@ -5,7 +5,7 @@ from sqlalchemy import event
 
 from syncd.core.model import Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store import cancels
+from syncd.store import cancellations
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 SHA = "a" * 64
@@ -30,7 +30,13 @@ async def test_the_content_of_a_cancelled_job_is_noted_once(store, remote):
     await observe(store, remote, seen("a"), seen("b"))
     number = await cancel(store, "a", None)
     (job,) = await store.cancelled_unhashed()
-    assert (job.id, job.folder, job.path, job.stamp, job.version) == (number, FOLDER, "a", seen("a").stamp, 1)
+    assert (job.id, job.folder, job.path, job.fingerprint, job.version) == (
+        number,
+        FOLDER,
+        "a",
+        seen("a").fingerprint,
+        1,
+    )
     assert await store.cancelled_unhashed(after=number) == []
     await store.note_cancelled(job, SHA)
     assert await store.cancelled_unhashed() == []
@@ -155,8 +161,8 @@ async def test_what_is_asked_for_each_upload_costs_the_same_however_many_jobs_th
 
         event.listen(connection, "before_cursor_execute", explain)
         try:
-            cancels.alike(connection, job, SHA)
-            cancels.unhashed(connection, 0, 10)
+            cancellations.alike(connection, job, SHA)
+            cancellations.unhashed(connection, 0, 10)
         finally:
             event.remove(connection, "before_cursor_execute", explain)
 

@@ -5,9 +5,9 @@ from sqlalchemy import text
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store.jobs import JobStore
-from syncd.store.moves import Work, load, move
+from syncd.store.job_store import JobStore
 from syncd.store.records import LARGE
+from syncd.store.transitions import Work, load, move
 from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
 
 STORED = Stored(ref="ref")
@@ -47,7 +47,7 @@ async def test_no_step_from_a_state_that_is_past(store, remote):
 async def test_what_a_claim_holds(store, remote):
     await observe(store, remote, seen("a", 3, size=12))
     (job,) = await claim(store, remote)
-    assert (job.folder, job.path, job.size, job.stamp) == (FOLDER, "a", 12, seen("a", 3, size=12).stamp)
+    assert (job.folder, job.path, job.size, job.fingerprint) == (FOLDER, "a", 12, seen("a", 3, size=12).fingerprint)
     assert (job.version, job.claim, job.attempts, job.key) == (1, 1, 0, None)
     assert (await only_job(store, "a")).state is State.UPLOADING
 

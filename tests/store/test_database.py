@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from syncd.store import database as module
 from syncd.store.database import Database
 from syncd.store.errors import StoreClosed, StoreDamaged
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from tests.store.support import Clock, overwrite, size, until
 
 INSERT = text("INSERT INTO settings VALUES (:key, :value)")
@@ -318,8 +318,8 @@ async def test_a_writer_that_hangs_is_noticed(database, monkeypatch):
 def test_what_was_acknowledged_survives_a_kill(path):
     script = """
         import asyncio, sys
-        from syncd.core.model import Seen, Stamp
-        from syncd.store.jobs import JobStore
+        from syncd.core.model import FoundFile, Fingerprint
+        from syncd.store.job_store import JobStore
 
         async def main():
             store = await JobStore.open(sys.argv[1], clock=lambda: 0.0)
@@ -327,9 +327,10 @@ def test_what_was_acknowledged_survives_a_kill(path):
 
             async def writer(lane):
                 for number in range(1_000_000):
-                    stamp = Stamp(inode=number * 4 + lane, size=1, mtime_ns=1)
+                    fingerprint = Fingerprint(inode=number * 4 + lane, size=1, mtime_ns=1)
                     path = f"{lane}/{number}"
-                    await store.observe("/f", [Seen(path=path, stamp=stamp)], [remote.id], vanished=lambda *_: False)
+                    found = [FoundFile(path=path, fingerprint=fingerprint)]
+                    await store.observe("/f", found, [remote.id], vanished=lambda *_: False)
                     print(path, flush=True)
 
             await asyncio.gather(*map(writer, range(4)))

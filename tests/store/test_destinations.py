@@ -10,18 +10,18 @@ from sqlalchemy import create_engine
 
 from syncd.config import destinations
 from syncd.config.remotes import ImageRemote, MultipartRemote
-from syncd.core.model import Former, Proof, Stored
+from syncd.core.model import FormerIdentity, Proof, Stored
 from syncd.core.states import Outcome
 from syncd.store import migrations
-from syncd.store.jobs import JobStore
-from syncd.store.ledger import Ledger
+from syncd.store.copies import Ledger
+from syncd.store.job_store import JobStore
 from tests.store.support import Clock, claim, observe, seen
 
 POOL = "00000000-0000-0000-0000-000000000001"
 MULTIPART = {"type": "multipart", "url": "http://Drive:80", "pool_id": POOL}
 EARLIER = f"multipart http://Drive:80/api/files/upload pool {POOL}"
 OLD, NEW = "at the old address", "at the new address"
-MOVED = (Former(identity=OLD, url="http://old"),)
+MOVED = (FormerIdentity(identity=OLD, url="http://old"),)
 
 
 def earlier_store(path: str, *rows: tuple[str, str]) -> None:
@@ -113,7 +113,7 @@ async def test_records_of_both_addresses_are_kept_apart(store):
 async def test_the_first_of_several_former_addresses_counts(store):
     older = await store.remote("drive", "the oldest")
     old = await store.remote("drive", OLD)
-    former = (*MOVED, Former(identity="the oldest", url="http://oldest"))
+    former = (*MOVED, FormerIdentity(identity="the oldest", url="http://oldest"))
     record = await store.remote("drive", NEW, former)
     assert (record.id, record.apart) == (old.id, former[1:])
     assert (await store.remote("drive", "the oldest")).id == older.id
@@ -124,5 +124,5 @@ async def test_who_only_reads_finds_the_records_that_will_be_taken_over(store, p
     ledger = await Ledger.open(path)
     assert await ledger.remote_id(NEW) is None
     assert await ledger.remote_id(NEW, MOVED) == old.id
-    assert await ledger.remote_id(NEW, (Former(identity=OLD, name="another"),)) is None
+    assert await ledger.remote_id(NEW, (FormerIdentity(identity=OLD, name="another"),)) is None
     await ledger.close()

@@ -3,14 +3,14 @@ import os
 import pytest
 from sqlalchemy import select
 
-from syncd.core.model import Seen, Stored
+from syncd.core.model import FoundFile, Stored
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.store.records import LARGE
 from syncd.store.schema import files
-from tests.store.support import FOLDER, claim, observe, only_job, seen, stamp
+from tests.store.support import FOLDER, claim, fingerprint, observe, only_job, seen
 
 
-async def diff(store, remotes, *files: Seen) -> list[Seen]:
+async def diff(store, remotes, *files: FoundFile) -> list[FoundFile]:
     return await store.diff(FOLDER, files, remotes if isinstance(remotes, list) else [remotes])
 
 
@@ -77,7 +77,7 @@ async def test_any_part_of_the_stamp_tells_a_change(store, remote, change):
     assert await diff(store, remote, file) == [file]
     await observe(store, remote, file)
     (again,) = await claim(store, remote)
-    assert (again.id, again.version, again.stamp) == (job.id, 2, file.stamp)
+    assert (again.id, again.version, again.fingerprint) == (job.id, 2, file.fingerprint)
     assert again.key is None
 
 
@@ -121,9 +121,9 @@ async def test_what_is_done_stays_done_under_new_rules(store, remote):
 
 
 async def test_a_file_without_content(store, remote):
-    pipe = Seen(path="pipe", stamp=None, unfit="a named pipe")
+    pipe = FoundFile(path="pipe", fingerprint=None, unfit="a named pipe")
     await observe(store, remote, pipe)
-    another = Seen(path="another", stamp=None, unfit="a named pipe")
+    another = FoundFile(path="another", fingerprint=None, unfit="a named pipe")
     await observe(store, remote, another, seen("of inode 0", 0), vanished=("pipe",))
     assert await store.paths(FOLDER) == ["another", "of inode 0", "pipe"]
     assert await diff(store, remote, pipe) == []
@@ -211,7 +211,7 @@ async def test_of_two_links_the_one_that_vanished_was_renamed(store, remote):
     assert await store.paths(FOLDER) == ["a", "c", "d"]
 
 
-async def renamed(store, remote, before: Seen, after: Seen, *, removed: bool = False) -> bool:
+async def renamed(store, remote, before: FoundFile, after: FoundFile, *, removed: bool = False) -> bool:
     """Say whether ``after`` is taken for ``before``, where there is nothing any more."""
     await observe(store, remote, before)
     (job,) = await claim(store, remote)
@@ -324,14 +324,14 @@ async def test_names_that_are_hard(store, remote):
 
 
 async def test_numbers_that_are_large(store, remote):
-    file = Seen(path="a", stamp=stamp(2**64 - 1, mtime_ns=10**20, size=2**40), birth_ns=2**70)
+    file = FoundFile(path="a", fingerprint=fingerprint(2**64 - 1, mtime_ns=10**20, size=2**40), birth_ns=2**70)
     await observe(store, remote, file)
     assert await diff(store, remote, file) == []
-    assert (await claim(store, remote))[0].stamp == file.stamp
-    moved = Seen(path="b", stamp=file.stamp, birth_ns=2**70)
+    assert (await claim(store, remote))[0].fingerprint == file.fingerprint
+    moved = FoundFile(path="b", fingerprint=file.fingerprint, birth_ns=2**70)
     await observe(store, remote, moved, vanished=("a",))
     assert await store.paths(FOLDER) == ["b"]
-    before_1970 = Seen(path="b", stamp=stamp(0, mtime_ns=-1))
+    before_1970 = FoundFile(path="b", fingerprint=fingerprint(0, mtime_ns=-1))
     await observe(store, remote, before_1970)
     assert await diff(store, remote, before_1970) == []
 

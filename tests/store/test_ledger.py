@@ -9,9 +9,9 @@ import pytest
 from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import migrations
+from syncd.store.copies import Ledger, Place
 from syncd.store.errors import StoreError
-from syncd.store.jobs import JobStore
-from syncd.store.ledger import Ledger, Place
+from syncd.store.job_store import JobStore
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 ALL = [Place(folder=FOLDER)]

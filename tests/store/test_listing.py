@@ -7,8 +7,8 @@ import pytest
 
 from syncd.core.model import Sort, Stored
 from syncd.core.states import Outcome, State
-from syncd.store import listing
-from syncd.store.jobs import JobRecord, JobStore, Wanted
+from syncd.store import pages as pages_module
+from syncd.store.job_store import JobRecord, JobStore, Wanted
 from tests.store.support import FOLDER, claim, observe, seen
 
 OTHER = "/srv/\udcffther"
@@ -80,10 +80,10 @@ async def test_every_combination(store, remotes, monkeypatch, way, sort):
     everything = await store.jobs(remotes, limit=1000)
     assert {job.state for job in everything} == {*State} - {State.WAITING}
     if way != "gathered":
-        monkeypatch.setattr(listing, "FEW", -1)
-        monkeypatch.setattr(listing, "SLAB", 4)
+        monkeypatch.setattr(pages_module, "FEW", -1)
+        monkeypatch.setattr(pages_module, "SLAB", 4)
     if way == "out of patience":
-        monkeypatch.setattr(listing, "PATIENCE", -1.0)
+        monkeypatch.setattr(pages_module, "PATIENCE", -1.0)
     combinations = itertools.product(
         (remotes, remotes[2:]),
         (None, State.DONE, State.WAITING),
@@ -101,9 +101,9 @@ async def test_every_combination(store, remotes, monkeypatch, way, sort):
 
 @pytest.mark.parametrize("sort", Sort)
 async def test_without_patience_a_page_says_how_far_it_came(store, remotes, monkeypatch, sort):
-    monkeypatch.setattr(listing, "FEW", -1)
-    monkeypatch.setattr(listing, "SLAB", 4)
-    monkeypatch.setattr(listing, "PATIENCE", -1.0)
+    monkeypatch.setattr(pages_module, "FEW", -1)
+    monkeypatch.setattr(pages_module, "SLAB", 4)
+    monkeypatch.setattr(pages_module, "PATIENCE", -1.0)
     page = await store.page(Wanted(remote_ids=remotes, search="no such name", sort=sort))
     assert (page.jobs, page.partial) == ([], True)
     assert page.next is not None
@@ -158,8 +158,8 @@ async def test_no_plan_looks_through_all_jobs(store, remotes):
                         sort=sort,
                         limit=5,
                     )
-                    listing.page(found, wanted, lambda: 0.0)
-            listing.failed(found, 5)
+                    pages_module.page(found, wanted, lambda: 0.0)
+            pages_module.failed(found, 5)
         finally:
             raw.set_trace_callback(None)
         for statement in {one for one in statements if one.startswith("SELECT")}:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import TABLE, Outcome, State
-from syncd.store.jobs import Change, Job, JobStore
+from syncd.store.job_store import Change, Job, JobStore
 from tests.store.support import FOLDER, Clock, seen
 
 Q, U, W, D, F, S = State

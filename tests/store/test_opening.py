@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from syncd.store import migrations, opening
+from syncd.store import migrations, startup
 from syncd.store.errors import StoreDamaged, StoreTooNew, StoreUnavailable
-from syncd.store.jobs import JobStore
+from syncd.store.job_store import JobStore
 from tests.store.support import FOLDER, Clock, contents, create, observe, overwrite, run, seen, size
 
 
@@ -71,7 +71,7 @@ async def test_what_was_closed_is_there_again_without_alembic(path):
     await _make(path, 1)
     script = f"""
         import asyncio, sys
-        from syncd.store.jobs import JobStore
+        from syncd.store.job_store import JobStore
 
         async def main():
             store = await JobStore.open({path!r}, clock=lambda: 0.0)
@@ -114,7 +114,7 @@ async def test_a_file_format_from_the_future(path):
 
 async def test_a_large_file_is_checked_only_after_a_crash(path, monkeypatch):
     await _make(path)
-    monkeypatch.setattr(opening, "FULL_CHECK", 0)
+    monkeypatch.setattr(startup, "FULL_CHECK", 0)
     overwrite(path, 4096 * 20, os.urandom(4096))
     store = await JobStore.open(path, clock=Clock())
     await store.close()

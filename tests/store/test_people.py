@@ -1,7 +1,7 @@
 from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
-from syncd.store import jobs as module
-from syncd.store.jobs import Wanted
+from syncd.store import job_store as module
+from syncd.store.job_store import Wanted
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 
@@ -160,7 +160,7 @@ async def test_what_all_remotes_have_as_it_is(store, remote):
     assert await uploaded(remote) == ["both", "half"]
     assert await uploaded() == []
     (file,) = await store.uploaded(FOLDER, [other], after="both", limit=1)
-    assert file.stamp == seen("moved on", size=3).stamp
+    assert file.fingerprint == seen("moved on", size=3).fingerprint
     assert [(content.remote_id, content.key, content.proof) for content in file.contents] == [
         (other, "new", Proof.NONE)
     ]

@@ -102,7 +102,7 @@ async def test_a_folder_that_cannot_be_entered_says_nothing(database, told, monk
     def denied(_path):
         raise PermissionError
 
-    monkeypatch.setattr("syncd.store.presence.os.stat", denied)
+    monkeypatch.setattr("syncd.store.store_file.os.stat", denied)
     await database.write(insert("second"))
     assert not told
 

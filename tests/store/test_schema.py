@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.store import migrations, schema
-from syncd.store.jobs import JobStore, Wanted
+from syncd.store.job_store import JobStore, Wanted
 from tests.store.support import Clock
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncd.config.model import Folder
-from syncd.core.model import Seen
+from syncd.core.model import FoundFile
 from syncd.watch.folder import FolderWatch
 
 
@@ -14,23 +14,23 @@ class MemorySink:
     """Knows what the watch told it, and counts how often."""
 
     def __init__(self):
-        self.known: dict[str, Seen] = {}
-        self.observed: list[Seen] = []
+        self.known: dict[str, FoundFile] = {}
+        self.observed: list[FoundFile] = []
         self.departed: list[str] = []
         self.asked = 0
         self.failing: set[str] = set()
 
-    async def diff(self, folder: str, seen: Sequence[Seen]) -> list[Seen]:
+    async def diff(self, folder: str, seen: Sequence[FoundFile]) -> list[FoundFile]:
         self.asked += len(seen)
         return [one for one in seen if not self._knows(one)]
 
-    def _knows(self, one: Seen) -> bool:
+    def _knows(self, one: FoundFile) -> bool:
         known = self.known.get(one.path)
-        if known is None or (known.stamp, known.unfit) != (one.stamp, one.unfit):
+        if known is None or (known.fingerprint, known.unfit) != (one.fingerprint, one.unfit):
             return False
         return known.birth_ns == one.birth_ns or None in (known.birth_ns, one.birth_ns)
 
-    async def observe(self, folder: str, seen: Seen) -> None:
+    async def observe(self, folder: str, seen: FoundFile) -> None:
         if seen.path in self.failing:
             self.failing.discard(seen.path)
             raise OSError("the store is full")

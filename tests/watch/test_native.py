@@ -16,7 +16,7 @@ async def test_a_written_file_is_found(bench, sink):
     async with bench.running():
         (bench.path / "a.jpg").write_bytes(b"x" * 10)
         await until(lambda: "a.jpg" in sink.known)
-    assert sink.known["a.jpg"].stamp.size == 10
+    assert sink.known["a.jpg"].fingerprint.size == 10
 
 
 async def test_a_file_moved_into_place_or_in_or_linked(bench, sink, other):
@@ -71,14 +71,16 @@ async def test_a_file_kept_open_is_taken_when_it_is_closed(bench, sink):
                 await until(lambda: watch.settling("a.jpg"))
             assert not sink.observed
         await until(lambda: sink.observed)
-    assert [seen.stamp.size for seen in sink.observed] == [20_000]
+    assert [seen.fingerprint.size for seen in sink.observed] == [20_000]
 
 
 @pytest.mark.unix
 async def test_an_empty_file_counts_only_when_it_is_quiet(bench, sink):
     async with bench.running(settle=30.0):
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
-            await until(lambda: bench.watch._intake._pending["a.jpg"].stamp if bench.watch.settling("a.jpg") else None)
+            await until(
+                lambda: bench.watch._intake._pending["a.jpg"].fingerprint if bench.watch.settling("a.jpg") else None
+            )
             file.write(b"x")
         await until(lambda: sink.observed)
     assert [seen.unfit for seen in sink.observed] == [None]
@@ -219,7 +221,7 @@ async def test_the_periodic_rescan_finds_what_no_event_told(bench, sink):
 
 
 async def test_more_hints_than_may_wait_become_a_rescan(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.intake.LIMIT", 50)
+    monkeypatch.setattr("syncd.watch.debounce.LIMIT", 50)
     monkeypatch.setattr("syncd.watch.folder.LIMIT", 50)
     monkeypatch.setattr("syncd.watch.folder.SUPERVISE", 0.1)
     async with bench.running():

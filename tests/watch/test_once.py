@@ -49,7 +49,7 @@ async def test_a_change_is_handed_over(bench, sink):
     await bench.once().scan_once()
     (bench.path / "a.jpg").write_bytes(b"xy")
     await bench.once().scan_once()
-    assert [seen.stamp.size for seen in sink.observed] == [1, 2]
+    assert [seen.fingerprint.size for seen in sink.observed] == [1, 2]
 
 
 async def test_what_is_gone_is_said(bench, sink):
@@ -100,7 +100,7 @@ async def test_unfit_files_are_handed_over_with_the_reason(bench, sink):
 
 
 async def test_one_file_the_sink_refuses_does_not_stop_the_others(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.intake.RETRY", 0.1)
+    monkeypatch.setattr("syncd.watch.debounce.RETRY", 0.1)
     for n in range(50):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
     sink.failing = {"7.jpg", "8.jpg"}
@@ -109,7 +109,7 @@ async def test_one_file_the_sink_refuses_does_not_stop_the_others(bench, sink, m
 
 
 async def test_a_sink_that_fails_as_a_whole_is_asked_again(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.intake.RETRY", 0.1)
+    monkeypatch.setattr("syncd.watch.debounce.RETRY", 0.1)
     (bench.path / "a.jpg").write_bytes(b"x")
     diff, paths = sink.diff, sink.paths
     broken = ["diff", "paths"]
@@ -128,7 +128,7 @@ async def test_a_sink_that_fails_as_a_whole_is_asked_again(bench, sink, monkeypa
 
 
 async def test_more_files_than_may_wait(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.intake.LIMIT", 500)
+    monkeypatch.setattr("syncd.watch.debounce.LIMIT", 500)
     for n in range(3000):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
     assert await bench.once().scan_once()
@@ -176,7 +176,7 @@ async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
     assert await watch._intake.idle(20) == 0
     taker.cancel()
     await asyncio.wait([taker])
-    assert [seen.stamp.size for seen in sink.observed] == [2]
+    assert [seen.fingerprint.size for seen in sink.observed] == [2]
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg"])

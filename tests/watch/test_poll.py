@@ -3,7 +3,7 @@
 import pytest
 
 from syncd.watch import folder as folder_module
-from syncd.watch.mounts import remote_type
+from syncd.watch.filesystems import remote_type
 from tests.watch.support import until
 
 
@@ -21,13 +21,13 @@ async def test_polling_finds_changes(bench, sink):
         (bench.path / "d" / "a.jpg").write_bytes(b"x")
         await until(lambda: "d/a.jpg" in sink.known)
         (bench.path / "d" / "a.jpg").write_bytes(b"xy")
-        await until(lambda: sink.known["d/a.jpg"].stamp.size == 2)
+        await until(lambda: sink.known["d/a.jpg"].fingerprint.size == 2)
         (bench.path / "d" / "a.jpg").unlink()
         await until(lambda: sink.known.keys() == {"keep.jpg"})
 
 
 async def test_auto_polls_what_others_change(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.source.remote_type", lambda path: "cifs")
+    monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
     async with bench.running() as watch:
         assert watch.status.watch == "poll"
         assert "cifs" in watch.status.detail
@@ -36,7 +36,7 @@ async def test_auto_polls_what_others_change(bench, sink, monkeypatch):
 
 
 async def test_native_insists(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.source.remote_type", lambda path: "cifs")
+    monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
     async with bench.running(watch="native") as watch:
         assert watch.status.watch == "native"
 

@@ -97,8 +97,8 @@ def test_symlinks_are_followed_without_loops(bench, other):
     assert found == {"d/real.jpg": None, "again/sub/b.jpg": None, "b.jpg": None}
     assert scan.links == ["again"]
     assert not scan.unreadable
-    stamp = Tree.of(bench.folder.model_copy(update={"follow_symlinks": True})).look("b.jpg").stamp
-    assert (stamp.size, stamp.inode) == (3, os.stat(other / "sub" / "b.jpg").st_ino)
+    fingerprint = Tree.of(bench.folder.model_copy(update={"follow_symlinks": True})).look("b.jpg").fingerprint
+    assert (fingerprint.size, fingerprint.inode) == (3, os.stat(other / "sub" / "b.jpg").st_ino)
 
 
 @pytest.fixture

@@ -34,4 +34,4 @@ async def test_a_change_that_is_told_while_the_folder_is_away_for_a_moment_is_no
         await until(lambda: watch.settling("a.jpg"))
         await until(lambda: not watch.settling("a.jpg"))
         away.rename(bench.path)
-        await until(lambda: sink.known["a.jpg"].stamp.size == 7, 10)
+        await until(lambda: sink.known["a.jpg"].fingerprint.size == 7, 10)

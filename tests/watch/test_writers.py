@@ -10,9 +10,9 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.core.model import Seen
-from syncd.host.leases import Writer
-from syncd.watch import inspection, intake
+from syncd.core.model import FoundFile
+from syncd.platform.read_lease import Writer
+from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from syncd.watch.inspection import Unfinished, inspect
 from syncd.watch.scanner import Scan, Tree
@@ -25,8 +25,8 @@ if sys.platform != "linux":
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(intake, "IN_USE_FIRST", 0.02)
-    monkeypatch.setattr(intake, "IN_USE_MOST", 0.1)
+    monkeypatch.setattr(debounce, "IN_USE_FIRST", 0.02)
+    monkeypatch.setattr(debounce, "IN_USE_MOST", 0.1)
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def looks(monkeypatch) -> list[object]:
     """What was found each time that a file was looked at by an open descriptor."""
     found: list[object] = []
 
-    def noting(tree: Tree, seen: Seen) -> Seen | Unfinished:
+    def noting(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
         found.append(inspect(tree, seen))
         return found[-1]
 
-    monkeypatch.setattr(intake, "inspect", noting)
+    monkeypatch.setattr(debounce, "inspect", noting)
     return found
 
 
@@ -53,7 +53,7 @@ async def test_a_writer_that_pauses(bench, sink, looks, watch):
             file.write(b" and half")
         await until(lambda: sink.observed)
         await until(lambda: not bench.watch.settling("a.jpg"))
-    assert [seen.stamp.size for seen in sink.observed] == [13]
+    assert [seen.fingerprint.size for seen in sink.observed] == [13]
 
 
 async def test_a_file_that_is_open_at_the_start(bench, sink, looks):
@@ -136,11 +136,11 @@ async def test_a_single_pass_names_what_is_being_looked_at_when_its_patience_end
     monkeypatch.setattr("syncd.watch.folder.PATIENCE", 1)
     released = threading.Event()
 
-    def slow(tree: Tree, seen: Seen) -> Seen | Unfinished:
+    def slow(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
         released.wait()
         return inspect(tree, seen)
 
-    monkeypatch.setattr(intake, "inspect", slow)
+    monkeypatch.setattr(debounce, "inspect", slow)
     (bench.path / "a.jpg").write_bytes(b"x")
     watch = bench.once()
     try:
@@ -183,7 +183,7 @@ async def test_the_look_makes_no_event(bench, sink, looks):
     assert set(heard) == {"b.jpg"}
 
 
-def look(bench, name="a.jpg") -> tuple[Tree, Seen]:
+def look(bench, name="a.jpg") -> tuple[Tree, FoundFile]:
     tree = Tree.of(bench.folder)
     (seen,) = (seen for seen in Scan(tree).batch() if seen.path == name)
     return tree, seen
@@ -214,14 +214,14 @@ async def test_a_change_between_the_look_and_the_last_look(bench, sink, monkeypa
     path = bench.path / "a.jpg"
     path.write_bytes(b"x")
 
-    def late(tree: Tree, seen: Seen) -> Seen | Unfinished:
+    def late(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
         if path.stat().st_size == 1:
             path.write_bytes(b"xy")
         return inspect(tree, seen)
 
-    monkeypatch.setattr(intake, "inspect", late)
+    monkeypatch.setattr(debounce, "inspect", late)
     assert await bench.once().scan_once()
-    assert [seen.stamp.size for seen in sink.observed] == [2]
+    assert [seen.fingerprint.size for seen in sink.observed] == [2]
 
 
 class Wall:
@@ -320,4 +320,4 @@ async def test_another_file_that_looks_the_same_is_told_by_its_birth(bench, sink
             await until(lambda: len(sink.observed) == 2)
         finally:
             Tree.birth_ns = monkey
-    assert sink.known["a.jpg"].stamp == first.stamp
+    assert sink.known["a.jpg"].fingerprint == first.fingerprint

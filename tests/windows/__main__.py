@@ -18,9 +18,9 @@ SAME_EVERYWHERE = ("chunk_limit", "confirmations", "dialects", "dialects_multipa
 """Tests of what servers answer: many, slow under wine, and the same on every system."""
 OTHERS = [
     *(f"--ignore={name}" for name in SHOWN),
-    *(f"--ignore=tests/remote/test_{name}.py" for name in SAME_EVERYWHERE),
+    *(f"--ignore=tests/remotes/test_{name}.py" for name in SAME_EVERYWHERE),
     *(f"tests/{room}" for room in ("windows", "core", "config", "remote", "preview")),
-    *(f"tests/engine/test_{name}.py" for name in ("gate", "line", "scheduler", "source", "throttle", "upload")),
+    *(f"tests/upload/test_{name}.py" for name in ("gate", "line", "scheduler", "source", "throttle", "upload")),
     *(f"tests/store/test_{name}.py" for name in ("claims", "intake", "listing", "people", "uploads")),
 ]
 """Tests of Windows, and of the rooms that files pass; what asks for more than Windows has is marked ``unix``."""

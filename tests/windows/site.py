@@ -9,8 +9,8 @@ import yaml
 
 from syncd.config import light
 from syncd.control.client import ControlClient, NotRunning
-from syncd.control.steering import JobQuery
-from syncd.host.plainly import below
+from syncd.control.service import JobQuery
+from syncd.platform.open_flags import below
 from tests.e2e.processes import POOL, until
 
 

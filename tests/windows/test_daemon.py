@@ -12,7 +12,7 @@ import win32con
 import win32file
 import win32security
 
-from syncd.host.plainly import below
+from syncd.platform.open_flags import below
 from tests.e2e.processes import until
 from tests.windows.site import syncd
 

@@ -11,7 +11,7 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
-from syncd.cli.stage import Stage, set_up
+from syncd.cli.demo.environment import Stage, set_up
 from syncd.control.client import ControlError
 from tests.e2e.processes import until
 from tests.windows.site import syncd

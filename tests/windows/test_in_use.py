@@ -15,9 +15,10 @@ import win32con
 import win32file
 
 from syncd.core.errors import FileUnreadable
-from syncd.engine.source import FileSource, stamp_of
-from syncd.host import openat, removal, windows_files
-from syncd.host.removal import Proven, Target
+from syncd.platform import openat, removal
+from syncd.platform.removal import Proven, Target
+from syncd.platform.windows import files
+from syncd.upload.source import FileSource, fingerprint_of
 from tests.e2e.processes import until
 
 
@@ -46,7 +47,7 @@ def remove(path, move=None):
     if move:
         target = Target(str(move))
         target.make()
-    proven = Proven(stamp=stamp_of(os.lstat(path)), digests=[AnyBytes()], quiet=False)
+    proven = Proven(fingerprint=fingerprint_of(os.lstat(path)), digests=[AnyBytes()], quiet=False)
     hidden = removal.hidden_name()
     removal.remove(str(path.parent), path.name, proven, hidden, target=target, stop=threading.Event())
 
@@ -63,11 +64,11 @@ async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, mon
     """wine lets a part that is locked be read, so it is only said to be."""
 
     def refuse(*_):
-        raise windows_files.pywintypes.error(33, "ReadFile", "The process cannot access the file")
+        raise files.pywintypes.error(33, "ReadFile", "The process cannot access the file")
 
-    source = await FileSource.open(str(file.parent), "a.jpg", stamp_of(os.lstat(file)), block_size=1024)
+    source = await FileSource.open(str(file.parent), "a.jpg", fingerprint_of(os.lstat(file)), block_size=1024)
     try:
-        monkeypatch.setattr(windows_files.win32file, "ReadFile", refuse)
+        monkeypatch.setattr(files.win32file, "ReadFile", refuse)
         with pytest.raises(FileUnreadable, match="another program keeps the file for itself: it is tried again"):
             await source.hash(hashlib.sha256())
     finally:
@@ -100,7 +101,7 @@ def test_what_somebody_writes_to_stays(file):
 @pytest.fixture
 def other_disk(monkeypatch):
     """Have a rename into another folder fail as one to another disk does; under wine all of them may be one."""
-    real = windows_files.rename
+    real = files.rename
 
     def rename(directory, name, wanted, *, into=None):
         if into is not None and not os.path.sameopenfile(directory, into):

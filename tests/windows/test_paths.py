@@ -18,15 +18,15 @@ from watchdog.events import FileDeletedEvent, FileMovedEvent
 from syncd.config.errors import ConfigError
 from syncd.config.load import load
 from syncd.config.model import Folder
-from syncd.control.steering import Invalid
-from syncd.core.model import Stamp
-from syncd.daemon.drop import land, sweep
-from syncd.daemon.files import _checked
+from syncd.control.service import Invalid
+from syncd.core.model import Fingerprint
 from syncd.daemon.folders import _vanished
-from syncd.host import windows_files
-from syncd.host.openat import create, open_directory
-from syncd.host.plainly import below, extended, hold
-from syncd.host.spelling import spelled
+from syncd.daemon.inbox import land, sweep
+from syncd.daemon.local_files import _checked
+from syncd.platform.case import spelled
+from syncd.platform.open_flags import below, extended, hold
+from syncd.platform.openat import create, open_directory
+from syncd.platform.windows import files
 from syncd.watch.observer import Handler, Mailbox
 from syncd.watch.scanner import Scan, Tree
 from tests.e2e.processes import POOL, until
@@ -182,7 +182,7 @@ def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
 def test_a_number_that_may_be_another_files_does_not_tell_that_one_was_renamed(tmp_path, monkeypatch):
     """Or the next file in its place, of the same size and time, would count as uploaded."""
     assert _vanished(str(tmp_path), "a.jpg")
-    monkeypatch.setattr(windows_files.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
+    monkeypatch.setattr(files.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
     assert not _vanished(str(tmp_path), "a.jpg")
 
 
@@ -222,10 +222,10 @@ def test_the_disk_tells_how_a_path_is_spelled(tmp_path):
 
 def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
     def refuse(_):
-        raise windows_files.pywintypes.error(5, "FindFirstFile", "Access is denied.")
+        raise files.pywintypes.error(5, "FindFirstFile", "Access is denied.")
 
     (tmp_path / "a.jpg").write_bytes(b"a")
-    monkeypatch.setattr(windows_files.win32file, "FindFilesW", refuse)
+    monkeypatch.setattr(files.win32file, "FindFilesW", refuse)
     with pytest.raises(PermissionError):
         spelled(str(tmp_path), "a.jpg")
     assert not _vanished(str(tmp_path), "a.jpg")
@@ -281,6 +281,6 @@ def test_a_file_that_stays_in_use_for_its_whole_life_has_one_stamp(tmp_path):
     """What ``stat`` and an open file tell must be the same, or a file would for ever count as changed."""
     (tmp_path / "a.jpg").write_bytes(b"a")
     seen = tree(tmp_path).look("a.jpg")
-    with open(windows_files.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:
+    with open(files.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:
         found = os.fstat(file.fileno())
-    assert seen.stamp == Stamp(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)
+    assert seen.fingerprint == Fingerprint(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)

@@ -8,7 +8,7 @@ if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
 from syncd.control import targets
-from syncd.places import full, inside
+from syncd.paths import full, inside
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import yaml
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
-from syncd.daemon.restore import labels
-from syncd.host.plainly import extended
+from syncd.platform.open_flags import extended
+from syncd.recovery.restore import labels
 from tests.windows.site import Site, running
 
 DEEP = "/".join(letter * 60 for letter in "abcde") + "/deep.jpg"

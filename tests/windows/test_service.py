@@ -24,12 +24,12 @@ import win32evtlogutil
 import win32service
 from win32serviceutil import ServiceFramework
 
-from syncd.cli import service_dispatch
+from syncd.cli.service import windows_dispatch
 from syncd.config import light, paths
 from syncd.control.client import ControlClient
-from syncd.control.steering import JobQuery
-from syncd.host import windows_manager, windows_service
-from syncd.host.service import CommandFailed
+from syncd.control.service import JobQuery
+from syncd.platform.systemd.install import CommandFailed
+from syncd.platform.windows import install, scm
 from tests.e2e.processes import POOL, until
 
 FOLDER = Path(paths.SYSTEM_CONFIG).parent
@@ -80,7 +80,7 @@ def asked():
 @pytest.fixture(autouse=True)
 def _clean():
     yield
-    for step in windows_service.uninstall(purge=True):
+    for step in install.uninstall(purge=True):
         if step.due():
             step.act()
 
@@ -108,15 +108,15 @@ def receiver(received, tmp_path):
 @pytest.fixture
 def handle():
     """The service, put in place, as Windows knows it."""
-    windows_manager.place()
+    scm.place()
     manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_CONNECT)
-    made = win32service.OpenService(manager, windows_manager.NAME, win32service.SERVICE_ALL_ACCESS)
+    made = win32service.OpenService(manager, scm.NAME, win32service.SERVICE_ALL_ACCESS)
     yield made
     win32service.CloseServiceHandle(made)
     win32service.CloseServiceHandle(manager)
 
 
-class Seen:
+class FoundFile:
     """The states of a service on the way from one that is pending to the next."""
 
     def __init__(self, handle, pending):
@@ -145,19 +145,19 @@ def hosted(monkeypatch):
     monkeypatch.setattr(servicemanager, "LogErrorMsg", lambda text: told.append(("error", text)))
     monkeypatch.setattr(servicemanager, "LogWarningMsg", lambda text: told.append(("warning", text)))
     monkeypatch.setattr(os, "_exit", lambda code: told.append(("exit", code)))
-    return service_dispatch.Service(["syncd"]), told
+    return windows_dispatch.Service(["syncd"]), told
 
 
 def test_the_account_has_the_number_that_windows_gives_it():
     """As `sc showsid` shows it: that of TrustedInstaller is the same on every Windows."""
     known = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
-    assert windows_service.account("TrustedInstaller") == known
+    assert install.account("TrustedInstaller") == known
 
 
 def test_installed_and_removed():
     dry = service("install", "--dry-run")
     assert "service syncd: would be installed" in dry.stdout, dry.stderr
-    assert windows_manager.show() is None
+    assert scm.show() is None
 
     made = service("install")
     assert made.returncode == 0, made.stderr
@@ -171,7 +171,7 @@ def test_installed_and_removed():
     assert "service syncd: would be removed" in dry.stdout
     gone = service("uninstall")
     assert gone.returncode == 0, gone.stderr
-    assert windows_manager.show() is None
+    assert scm.show() is None
     assert paths.SYSTEM_CONFIG.exists()
     assert service("uninstall", "--purge").returncode == 0
     assert not FOLDER.exists()
@@ -189,7 +189,7 @@ def test_one_that_is_there_is_brought_up_to_date(handle):
     assert "service syncd: brought up to date" in said.stdout, said.stderr
     assert "event log: told of the source" in said.stdout
     _, start, _, program, _, _, _, account, _ = win32service.QueryServiceConfig(handle)
-    assert (start, program) == (win32service.SERVICE_AUTO_START, windows_manager.PROGRAM)
+    assert (start, program) == (win32service.SERVICE_AUTO_START, scm.PROGRAM)
     assert account == r"NT SERVICE\syncd"
     about = win32service.QueryServiceConfig2(handle, win32service.SERVICE_CONFIG_DESCRIPTION)
     assert about.startswith("Uploads the images")
@@ -199,20 +199,20 @@ def test_one_that_is_there_is_brought_up_to_date(handle):
 @pytest.mark.usefixtures("handle")
 def test_settings_that_windows_tells_in_its_own_way_are_not_set_again(monkeypatch):
     """As Windows tells them: wine does not know most of them."""
-    told = dict(windows_manager._SETTINGS)
+    told = dict(scm._SETTINGS)
     actions = win32service.SERVICE_CONFIG_FAILURE_ACTIONS
     told[actions] = {**told[actions], "RebootMsg": None, "Command": None}
     monkeypatch.setattr(win32service, "QueryServiceConfig2", lambda _, level: told[level])
-    assert windows_manager.current()
+    assert scm.current()
     told[actions] = {**told[actions], "ResetPeriod": 1}
-    assert not windows_manager.current()
+    assert not scm.current()
 
 
 def test_a_folder_that_somebody_else_has_made_is_not_taken(monkeypatch):
     FOLDER.mkdir()
-    folder, *_ = windows_service.install(now=False)
+    folder, *_ = install.install(now=False)
     assert not folder.due()
-    monkeypatch.setattr(windows_service, "_makers", lambda: {"S-1-5-18"})
+    monkeypatch.setattr(install, "_makers", lambda: {"S-1-5-18"})
     with pytest.raises(CommandFailed, match=r"belongs to S-1-5-.*: move it away"):
         folder.due()
 
@@ -241,11 +241,11 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
     inbox = configure(receiver)
     (inbox / "large.jpg").write_bytes(bytes(range(256)) * 40_000)
     win32service.StartService(handle, None)
-    starting = Seen(handle, win32service.SERVICE_START_PENDING)
+    starting = FoundFile(handle, win32service.SERVICE_START_PENDING)
     assert asked().status()["state"] == "running"
     assert starting.last["CurrentState"] == win32service.SERVICE_RUNNING
     assert starting.checkpoints == sorted(starting.checkpoints)
-    assert 1000 * service_dispatch.STARTING in starting.hints
+    assert 1000 * windows_dispatch.STARTING in starting.hints
     said = win32service.ControlService(handle, win32service.SERVICE_CONTROL_INTERROGATE)
     assert said[1:3] == (
         win32service.SERVICE_RUNNING,
@@ -254,8 +254,8 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
 
     until(lambda: "job.uploading" in logged(), logged)
     win32service.ControlService(handle, win32service.SERVICE_CONTROL_STOP)
-    stopping = Seen(handle, win32service.SERVICE_STOP_PENDING)
-    assert stopping.hints == {1000 * service_dispatch.STOPPING}
+    stopping = FoundFile(handle, win32service.SERVICE_STOP_PENDING)
+    assert stopping.hints == {1000 * windows_dispatch.STOPPING}
     assert stopping.last["CurrentState"] == win32service.SERVICE_STOPPED
     assert stopping.last["Win32ExitCode"] == 0
     assert logged()[-1] == "daemon.ended"
@@ -263,23 +263,23 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
 
 def test_one_that_is_shut_down_by_a_person_has_not_failed(handle):
     configure()
-    windows_manager.start()
+    scm.start()
     asked().shutdown()
-    assert Seen(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
-    assert Seen(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
-    until(lambda: str(windows_manager.show()) == "stopped", windows_manager.show)
+    assert FoundFile(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
+    assert FoundFile(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
+    until(lambda: str(scm.show()) == "stopped", scm.show)
 
 
 def test_all_of_one_that_runs_can_be_removed():
     configure()
-    windows_manager.place()
-    windows_manager.start()
-    process = win32api.OpenProcess(win32con.SYNCHRONIZE, False, windows_manager.show().pid)
+    scm.place()
+    scm.start()
+    process = win32api.OpenProcess(win32con.SYNCHRONIZE, False, scm.show().pid)
     gone = service("uninstall", "--purge")
     assert win32event.WaitForSingleObject(process, 0) == win32event.WAIT_OBJECT_0
     assert "service syncd: stopped\nservice syncd: removed\n" in gone.stdout, gone.stderr
     assert gone.returncode == 0
-    assert windows_manager.show() is None
+    assert scm.show() is None
     assert not FOLDER.exists()
 
 
@@ -301,7 +301,7 @@ def test_what_keeps_it_from_starting_is_in_the_event_log(hosted):
     assert level == "error"
     assert text.startswith(f"{paths.SYSTEM_CONFIG}:4: remotes.drive.url: ")
     assert len(text.splitlines()) == 1
-    assert stopped == (win32service.SERVICE_STOPPED, 1066, windows_manager.OWN_CODE | 78)
+    assert stopped == (win32service.SERVICE_STOPPED, 1066, scm.OWN_CODE | 78)
     assert ended == ("exit", 78)
 
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from syncd.watch import folder as module
 from syncd.watch import windows
-from syncd.watch.mounts import remote_type
+from syncd.watch.filesystems import remote_type
 from tests.watch.conftest import bench, other, place, sink  # noqa: F401 - fixtures
 from tests.watch.support import until
 

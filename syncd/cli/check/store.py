@@ -1,0 +1,66 @@
+"""What ``syncd check`` finds in the job store: whether it is usable, and what it tells of servers. Writes nothing."""
+
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from syncd.cli.check.result import Finding
+from syncd.config import destinations
+from syncd.config.model import Config
+from syncd.config.remotes import AnyRemote
+from syncd.platform import user
+from syncd.store import migrations
+from syncd.store.copies import Ledger
+from syncd.store.errors import StoreError
+from syncd.store.startup import examine
+
+
+async def check_store(config: Config) -> AsyncGenerator[Finding]:
+    """Look whether the store can be used, if there is one, and at what is recorded of each server."""
+    beside = [Path(f"{config.store}{suffix}") for suffix in ("", "-wal", "-shm")]
+    foreign = next((path for path in beside if path.exists() and not user.may(path, os.R_OK | os.W_OK)), None)
+    if foreign is not None:
+        what = f"user {user.own_name()} may not write to {foreign}"
+        advice = f"sudo chown {user.own_name()}: {config.store}*; was a command run as somebody else?"
+        yield Finding(level="error", where="job store", what=what, advice=advice)
+    elif config.store.exists():
+        try:
+            if (
+                examine(os.fspath(config.store)) == migrations.HEAD
+            ):  # an earlier one is brought up to date at the next start
+                for finding in await _recorded(config):
+                    yield finding
+        except StoreError as error:
+            yield Finding(level="error", where="job store", what=str(error))
+
+
+async def _recorded(config: Config) -> list[Finding]:
+    ledger = Ledger(os.fspath(config.store))
+    found = []
+    try:
+        for name, settings in config.remotes.items():
+            found += [finding async for finding in _of_remote(ledger, name, settings)]
+    finally:
+        await ledger.close()
+    return found
+
+
+async def _of_remote(ledger: Ledger, name: str, settings: AnyRemote) -> AsyncGenerator[Finding]:
+    identity, former = destinations.identity(name, settings), destinations.former(name, settings)
+    for apart in await ledger.recorded_apart(identity, former):
+        yield Finding(
+            level="warn",
+            where=f"former_url of {name}",
+            what=f"there are records for {apart.url} and for the present address: those of {apart.url} are not used",
+            advice="take it out of former_url; known content is looked up by hash before anything is sent",
+        )
+    number = await ledger.remote_id(identity, former)
+    unproven, known = (0, 0) if number is None else await ledger.unproven(number)
+    if unproven:
+        yield Finding(
+            level="warn",
+            where=f"confirmations of {name}",
+            what=f"it named neither hash nor size of {unproven:,} of {known:,} contents: such files are never deleted "
+            "or moved",
+            advice="compare the copies with syncd verify, and ask who runs the server why; or set after_upload: keep",
+        )

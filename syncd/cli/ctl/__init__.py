@@ -1,0 +1,1 @@
+"""``syncd ctl``: ask and steer the running daemon over its control socket."""

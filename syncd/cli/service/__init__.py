@@ -1,0 +1,1 @@
+"""``syncd service``: install, remove and show the systemd or Windows service."""

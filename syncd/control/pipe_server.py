@@ -1,0 +1,86 @@
+r"""The named pipe that the control API is reached by on Windows, and who may use it.
+
+The daemon's own user, administrators and the system: the pipe's access control list says so, and the kernel keeps to
+it. Nobody on another machine gets in.
+"""
+
+import asyncio
+import contextlib
+import sys
+from asyncio import windows_utils
+from typing import Any
+
+import pywintypes
+import win32con
+import win32pipe
+
+from syncd.control.service import Steering
+from syncd.control.unix_server import SocketInUse, make_connection, make_runner
+from syncd.platform import private
+
+assert sys.platform == "win32"
+
+_BUFFER = 65_536
+_FIRST = 0x0008_0000
+"""FILE_FLAG_FIRST_PIPE_INSTANCE: fails if anybody, a stranger maybe, has a pipe of this name already."""
+_LOCAL = 0x0000_0008
+"""PIPE_REJECT_REMOTE_CLIENTS."""
+_TAKEN = (5, 231)
+"""ERROR_ACCESS_DENIED and ERROR_PIPE_BUSY, as the system says that the name is taken."""
+
+
+class PipeServer:
+    """Serves the control API on the pipe ``path`` from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, steering: Steering, path: str) -> None:
+        self._path = path
+        self._runner = make_runner(steering)
+        self._accepting: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises :class:`SocketInUse`."""
+        first = self._instance(_FIRST)
+        await self._runner.setup()
+        self._accepting = asyncio.create_task(self._accept(first))
+
+    async def stop(self) -> None:
+        """Listen no more, and let the answers in the making go out."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.gather(self._accepting, return_exceptions=True)
+        await self._runner.cleanup()
+
+    async def _accept(self, waiting: windows_utils.PipeHandle) -> None:
+        """Serve whoever opens the pipe. There is always an instance that waits, so that nobody finds none.
+
+        The loop's own server of pipes would let every user read.
+        """
+        loop: Any = asyncio.get_running_loop()
+        try:
+            while True:
+                with contextlib.suppress(BrokenPipeError):  # who came is gone already
+                    await loop._proactor.accept_pipe(waiting)  # noqa: SLF001 - there is no other way in
+                opened, waiting = waiting, self._instance()
+                loop._make_duplex_pipe_transport(opened, make_connection(self._runner))  # noqa: SLF001 - as above
+        finally:
+            waiting.close()
+
+    def _instance(self, flags: int = 0) -> windows_utils.PipeHandle:
+        try:
+            handle: Any = win32pipe.CreateNamedPipe(
+                self._path,
+                win32con.PIPE_ACCESS_DUPLEX | win32con.FILE_FLAG_OVERLAPPED | flags,
+                win32con.PIPE_TYPE_BYTE | win32con.PIPE_READMODE_BYTE | win32con.PIPE_WAIT | _LOCAL,
+                win32con.PIPE_UNLIMITED_INSTANCES,
+                _BUFFER,
+                _BUFFER,
+                0,
+                private.access(),
+            )
+        except pywintypes.error as error:
+            if error.winerror in _TAKEN:
+                raise SocketInUse(
+                    f"another daemon answers at {self._path}: stop it first, or set control.socket"
+                ) from None
+            raise SocketInUse(f"{self._path} can't be made ({error.strerror}): set control.socket") from None
+        return windows_utils.PipeHandle(handle.Detach())

@@ -1,0 +1,241 @@
+"""The Unix socket that the control API is reached by, and who may use it.
+
+The daemon's own user and root, and the members of one group if the configuration names it.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import stat
+import struct
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler, Middleware
+
+from syncd.control.connection import Connection
+from syncd.control.routes import make_app
+from syncd.control.service import Steering
+from syncd.core.text import printable
+
+IDLE_TIMEOUT = 30.0
+"""Seconds that a connection may say nothing."""
+LOOK = 2.0
+"""Seconds between two looks at whether the socket is still at its path."""
+BACKLOG = 100
+"""Connections that wait to be accepted."""
+PATH_LIMIT = 107
+"""Bytes that Linux takes in the address of a Unix socket."""
+
+_PEER_GROUPS = 59
+"""``SO_PEERGROUPS`` of Linux, which Python's socket module has no name for."""
+_MANY = 1024
+"""Bytes that Python takes from a socket option at most: the numbers of 256 groups."""
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid, as SO_PEERCRED tells them
+
+log = structlog.get_logger(__name__)
+
+_http_log = logging.getLogger("syncd.control.http")
+_http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError))
+"""Says nothing of a broken request: the sender is told, and a traceback of it is of no use to anybody."""
+
+
+class SocketInUse(Exception):  # noqa: N818 - it says what is the case
+    """The socket can't be made at this path; ``str()`` says why and what to do."""
+
+
+def make_runner(steering: Steering, *middlewares: Middleware) -> web.AppRunner:
+    """Return what has the control API for connections of this machine, each made by :func:`make_connection`."""
+    return web.AppRunner(make_app(steering, *middlewares), shutdown_timeout=1.0)
+
+
+def make_connection(runner: web.AppRunner) -> Connection:
+    """Return what serves the next connection; belongs to the running loop, after the runner's ``setup``."""
+    assert isinstance(runner.server, web.Server)
+    return Connection(
+        runner.server,
+        loop=asyncio.get_running_loop(),
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=IDLE_TIMEOUT,
+        logger=_http_log,
+        tcp_keepalive=False,
+    )
+
+
+class ControlServer:
+    """Serves the control API on ``socket_path`` from :meth:`start` to :meth:`stop`.
+
+    A socket that somebody removes meanwhile is bound anew at its path; connections that exist stay.
+    """
+
+    def __init__(self, steering: Steering, socket_path: str | os.PathLike[str], *, group: int | None = None) -> None:
+        """``group`` is the number of the group whose members may come in too."""
+        self.path = os.fspath(socket_path)
+        self._group = group
+        self._runner = make_runner(steering, _only(group))
+        self._server: asyncio.Server | None = None
+        self._bound: tuple[int, int] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._trouble: str | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises :class:`SocketInUse`, or OSError where the folder can't be written."""
+        listening = self._bind()
+        await self._runner.setup()
+        await self._listen(listening)
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Listen no more, let the answers in the making go out, and remove the socket if it is still ours."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._bound is not None and self._bound == _identity(self.path):
+            os.unlink(self.path)
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+    def _bind(self) -> socket.socket:
+        bound = _bind(self.path, self._group)
+        self._bound = _identity(self.path)
+        return bound
+
+    async def _listen(self, listening: socket.socket) -> None:
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            lambda: make_connection(self._runner), sock=listening, backlog=BACKLOG
+        )
+
+    async def _watch(self) -> None:
+        """Bind anew whenever the path leads to our socket no more. As it is held open, its inode is no other's."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if _identity(self.path) != self._bound:
+                await self._replace()
+
+    async def _replace(self) -> None:
+        """Bind anew, by the rules of the start; log once why that can't be."""
+        try:
+            listening = self._bind()
+        except (SocketInUse, OSError) as error:
+            reason = str(error) if isinstance(error, SocketInUse) else _reason(error, self.path)
+            if reason != self._trouble:
+                log.error("control.socket_failed", path=printable(self.path), reason=reason)  # noqa: TRY400 - it says all
+            self._trouble = reason
+            return
+        self._trouble = None
+        if self._server is not None:
+            self._server.close()  # what was accepted by it goes on
+        await self._listen(listening)
+        log.warning("control.socket_recreated", path=printable(self.path))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return device and inode of what is at ``path``; None if nothing can be seen there."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _reason(error: OSError, path: str) -> str:
+    where = printable(os.fsdecode(error.filename or path))
+    return f"{where}: {error.strerror or error}: make the folder again as it was, or restart the daemon"
+
+
+def _only(group: int | None) -> Middleware:
+    """Let in the user that the daemon runs as, root, who can do everything anyway, and members of the group."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        connection = request.get_extra_info("socket")
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, uid, gid = _CREDENTIALS.unpack(raw)
+        if uid in {0, os.geteuid()} or (group is not None and group in {gid, *_groups(connection)}):
+            return await handler(request)
+        refusal = web.json_response({"error": f"user {uid} may not control this daemon"}, status=403)
+        refusal.force_close()
+        return refusal
+
+    return check
+
+
+def _groups(connection: socket.socket) -> tuple[int, ...]:
+    """Return the groups of the process at the other end, as the kernel knows them; none if they are too many.
+
+    The kernel's word holds in a user namespace too, where most users are strangers and the own group is not.
+    """
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MANY)
+    except OSError:
+        return ()
+    return struct.unpack(f"{len(raw) // 4}I", raw)
+
+
+def _bind(path: str, group: int | None) -> socket.socket:
+    """Return a socket bound to ``path`` that only its owner, and the group if any, can reach at any moment."""
+    length = len(os.fsencode(path))
+    if length > PATH_LIMIT:
+        raise SocketInUse(f"{path} is {length} bytes long, a socket's path can have {PATH_LIMIT}: set control.socket")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, mode=0o700)
+        _open_to(group, folder, 0o750)
+    _clear(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Linux makes the file with the mode of the socket itself: there is no moment at which it is more open.
+        os.fchmod(bound.fileno(), 0o600)
+        bound.bind(path)
+        bound.listen(BACKLOG)  # at once: until then it looks as if a dead process had left it
+        _open_to(group, path, 0o660)
+        bound.setblocking(False)
+    except SocketInUse:
+        bound.close()
+        os.unlink(path)
+        raise
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SocketInUse(f"{path} was taken by another process this very moment") from None
+        raise
+    return bound
+
+
+def _open_to(group: int | None, path: str, mode: int) -> None:
+    if group is None:
+        return
+    try:
+        if os.stat(path).st_gid != group:  # a sandbox may forbid chown altogether
+            os.chown(path, -1, group)
+        os.chmod(path, mode)
+    except OSError as error:
+        raise SocketInUse(
+            f"{path} can't be given to group {group} of control.group ({error.strerror}): "
+            "the daemon's user must be one of its members"
+        ) from None
+
+
+def _clear(path: str) -> None:
+    """Remove a socket that a dead process left; never one that somebody answers at, nor anything else."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise SocketInUse(f"{path} is there and not a socket: remove it, or set control.socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # connects at once, or the other end has let too many wait
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except BlockingIOError:
+            raise SocketInUse(f"{path} is held by a process that does not answer: end it first") from None
+        else:
+            raise SocketInUse(f"another daemon answers at {path}: stop it first, or set control.socket")

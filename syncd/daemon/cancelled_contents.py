@@ -1,0 +1,75 @@
+"""Finds out which content a person has cancelled, so that it stays cancelled however its file looks later.
+
+One file at a time, and after the order was answered. A file that can't be read now is tried again at the next cancel
+and at the next start.
+"""
+
+import asyncio
+import hashlib
+
+from syncd.core.errors import Failure
+from syncd.core.model import Content
+from syncd.core.states import Cause
+from syncd.daemon.runtime import Rooms
+from syncd.store.job_store import Change
+from syncd.store.records import CancelledJob
+from syncd.upload.source import READ_BYTES, FileSource
+
+BATCH = 100
+
+
+class CancelledContents:
+    """Hashes the files of cancelled jobs."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._wake = asyncio.Event()
+        rooms.store.on_change.append(self._noticed)
+
+    def _noticed(self, change: Change) -> None:
+        if change.cause is Cause.CANCELLED:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wake.clear()
+            await self.hash_all()
+            await self._wake.wait()
+
+    async def hash_all(self) -> None:
+        """Find out the contents that are not known yet."""
+        after = 0
+        while jobs := await self._rooms.store.cancelled_unhashed(after=after, limit=BATCH):
+            for job in jobs:
+                if sha256 := await self._sha256(job):
+                    await self._rooms.store.note_cancelled(job, sha256)
+            after = jobs[-1].id
+
+    async def _sha256(self, job: CancelledJob) -> str | None:
+        """Return the hash of the file in the state in which it was cancelled; None if it can't be read so."""
+        follow = self._rooms.folders.follow_symlinks(job.folder)
+        try:
+            source = await FileSource.open(
+                job.folder, job.path, job.fingerprint, block_size=READ_BYTES, follow_symlinks=follow
+            )
+            try:
+                return (await source.hash(_Sha256())).sha256
+            finally:
+                source.close()
+        except Failure:
+            return None
+
+
+class _Sha256:
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def update(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._size += len(data)
+
+    def content(self) -> Content:
+        digest = self._hash.hexdigest()
+        return Content(key=digest, size=self._size, sha256=digest)

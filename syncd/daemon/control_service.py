@@ -1,0 +1,303 @@
+"""The daemon's answers to the control API."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+from syncd import __version__, logs
+from syncd.asyncio_tools import unless
+from syncd.config.model import ImageRemote, MultipartRemote
+from syncd.control import service as api
+from syncd.control import targets
+from syncd.control.events import Hub
+from syncd.control.targets import Target
+from syncd.core.states import IN_USE, State
+from syncd.core.text import printable
+from syncd.daemon import cursors, metrics, serializers, settings
+from syncd.daemon.local_files import LocalFiles
+from syncd.daemon.online_verify import audit
+from syncd.paths import inside
+from syncd.platform.case import spelled
+from syncd.platform.open_flags import below
+from syncd.store.job_store import JobRecord, Wanted
+from syncd.upload.throttle import STEP
+from syncd.upload.worker import RemoteWorker
+from syncd.watch.folder import RESTLESS
+
+if TYPE_CHECKING:  # the two know each other; only one may import the other
+    from syncd.daemon.daemon import Daemon
+
+
+class _Work(TypedDict):
+    """What is left to do, as status and progress tell it."""
+
+    jobs: dict[str, int]
+    bytes: api.Bytes
+    eta_seconds: float | None
+
+
+class DaemonSteering(api.Steering):
+    """Puts what store, engine and watches know into the shapes of the API."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+
+    @property
+    def events(self) -> Hub:
+        """Return where to listen to what happens."""
+        return self._daemon.hub
+
+    @property
+    def files(self) -> LocalFiles:
+        """Return who has the local files."""
+        return self._daemon.files
+
+    async def health(self) -> str | None:
+        """Return None, or why the daemon does not do its work."""
+        if self._daemon.ending.is_set():
+            return "the daemon is ending"
+        if not self._daemon.rooms.store.alive:
+            return "the job store's writer is stuck or dead: see the log, then restart the daemon"
+        return None
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """Return the metrics for Prometheus."""
+        return await metrics.scrape(self._daemon)
+
+    async def status(self) -> api.Status:
+        """Return how the daemon is."""
+        daemon = self._daemon
+        return {
+            "version": __version__,
+            "state": daemon.state,
+            "store_blocked": daemon.rooms.store.blocked,
+            "pid": os.getpid(),
+            "uptime_seconds": round(daemon.uptime, 3),
+            "folders": await self.folders(),
+            "remotes": await self.remotes(),
+            **await self._work(),
+            "dashboard": daemon.door.url if daemon.door else None,
+        }
+
+    async def _work(self) -> _Work:
+        rooms = self._daemon.rooms
+        counts = await rooms.store.counts(list(rooms.remote_ids.values()))
+        sent_of_running = sum(progress.sent for progress in rooms.scheduler.progress())
+        pending = max(0, counts.pending_bytes - sent_of_running)
+        rate = rooms.bandwidth_limiter.meter.rate()
+        return {
+            "jobs": {state.value: counts.jobs[state] for state in State},
+            "bytes": {"pending": pending, "sent": rooms.bandwidth_limiter.meter.total, "per_second": round(rate, 1)},
+            "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
+        }
+
+    async def progress(self) -> api.Progress:
+        """Return what is in flight, and what is left to do."""
+        workers = self._daemon.rooms.scheduler.workers.values()
+        flights = [serializers.flight(worker.name, progress) for worker in workers for progress in worker.progress()]
+        return {"flights": flights, **await self._work()}
+
+    def daemon_event(self) -> api.DaemonEvent:
+        """Return the daemon's state, and what it has."""
+        config = self._daemon.rooms.config
+        return {
+            "state": self._daemon.state,
+            "store_blocked": self._daemon.rooms.store.blocked,
+            "folders": [printable(folder.path) for folder in config.folders],
+            "remotes": list(config.remotes),
+        }
+
+    async def folders(self) -> list[api.FolderStatus]:
+        """Return how the watched folders are."""
+        rooms = self._daemon.rooms
+        files = {path: await rooms.store.files_count(path) for path in list(rooms.folders.watches)}
+        return [self._folder(path, files[path]) for path in rooms.folders.watches if path in files]
+
+    async def remotes(self) -> list[api.RemoteStatus]:
+        """Return how the servers are."""
+        rooms = self._daemon.rooms
+        return [
+            self._remote(worker, rooms.config.remotes[name])
+            for name, worker in rooms.scheduler.workers.items()
+            if name in rooms.config.remotes  # during a reload, one that goes may still be there
+        ]
+
+    async def log(self, query: api.LogQuery) -> list[api.LogEvent]:
+        """Return what was logged last."""
+        return logs.latest(limit=query.limit, level=query.level, event=query.event, text=query.text)
+
+    async def throughput(self) -> api.Throughput:
+        """Return how much was sent when."""
+        return {"step_seconds": STEP, "bytes": self._daemon.rooms.bandwidth_limiter.meter.chart.sums()}
+
+    async def settings(self) -> api.Settings:
+        """Return the configuration that holds."""
+        return settings.document(self._daemon.loaded, self._daemon.rooms.limits)
+
+    async def limit(self, limits: api.Limits) -> None:
+        """Go by these limits until the next reload."""
+        await self._daemon.limit(limits)
+
+    def _folder(self, path: str, files: int) -> api.FolderStatus:
+        rooms = self._daemon.rooms
+        status = rooms.folders.watches[path].status
+        return {
+            "path": printable(path),
+            "uri": targets.encode(path),
+            "remotes": list(rooms.folders.settings[path].remotes),
+            "state": status.state,
+            "watch": status.watch,
+            "files": files,
+            "detail": "; ".join(filter(None, (status.detail, self._daemon.after_upload.detail(path)))) or None,
+        }
+
+    def _remote(self, worker: RemoteWorker, settings: ImageRemote | MultipartRemote) -> api.RemoteStatus:
+        breaker = worker.endpoint.breaker
+        down = worker.endpoint.down
+        return {
+            "name": worker.name,
+            "type": settings.type,
+            "url": settings.url,
+            "state": worker.state.value,
+            "detail": str(breaker.reason) if down else None,
+            "retry_in_seconds": round(max(0.0, (breaker.probe_at or 0.0) - worker.endpoint.clock()), 1)
+            if down
+            else None,
+            "credentials_problem": self._daemon.renewal.problems.get(worker.name),
+        }
+
+    async def start(self) -> None:
+        """Upload again."""
+        await self._daemon.start()
+
+    async def stop(self, *, now: bool) -> None:
+        """Upload no more."""
+        await self._daemon.stop(now=now)
+
+    async def rescan(self, path: str | None) -> None:
+        """Begin a scan of the folder that holds ``path``, or of all."""
+        watches = self._daemon.rooms.folders.watches
+        if path is None:
+            for watch in watches.values():
+                watch.request_rescan()
+            return
+        for folder, watch in watches.items():
+            if inside(folder, path) is not None:
+                watch.request_rescan(path)
+                return
+        raise api.NotFound(f"{printable(path)} is in none of the watched folders")
+
+    async def jobs(self, query: api.JobQuery) -> api.JobPage:
+        """Return a page of jobs."""
+        rooms = self._daemon.rooms
+        if query.remote is not None and query.remote not in rooms.remote_ids:
+            raise api.NotFound(f"there is no remote {printable(query.remote)}")
+        page = await rooms.store.page(
+            Wanted(
+                remote_ids=[number for name, number in rooms.remote_ids.items() if query.remote in (None, name)],
+                state=query.state,
+                folder=query.folder,
+                search=query.search,
+                sort=query.sort,
+                after=cursors.decode(query.before, query.sort),
+                limit=query.limit,
+                sibling_remote_ids=list(rooms.remote_ids.values()) if query.siblings else (),
+            )
+        )
+        return {
+            "jobs": self._described(page.jobs),
+            "siblings": self._described(page.siblings),
+            "next": cursors.encode(page.next, query.sort),
+            "partial": page.partial,
+        }
+
+    async def show(self, target: Target) -> list[api.JobDetail]:
+        """Return the jobs of a file, one a remote, or the job of an id."""
+        store = self._daemon.rooms.store
+        records = await self._find(target)
+        return [
+            {**job, "history": [serializers.step(step) for step in await store.history(job["id"])]}
+            for job in self._described(records)
+        ]
+
+    def _described(self, records: Sequence[JobRecord]) -> list[api.Job]:
+        """Put jobs into the API's shape, those in flight with how much has arrived."""
+        sent = {progress.job.id: progress.sent for progress in self._daemon.rooms.scheduler.progress()}
+        return [serializers.job(record, sent.get(record.id)) for record in records]
+
+    async def _find(self, target: Target) -> list[JobRecord]:
+        rooms = self._daemon.rooms
+        if isinstance(target, int):
+            record = await rooms.store.job(target)
+            if record is None:
+                raise api.NotFound(f"there is no job {target}")
+            return [record]
+        folders = list(rooms.folders.watches)
+        records = await rooms.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
+        if records:
+            return records
+        raise api.NotFound(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
+
+    def _why_unknown(self, path: str) -> str:
+        """Say why a path has no job, as far as that is plain."""
+        for folder, watch in self._daemon.rooms.folders.watches.items():
+            if relative := inside(folder, path):
+                if not os.path.lexists(below(folder, relative)):
+                    return "there is no such file"
+                if watch.in_use(relative):
+                    return f"not taken yet: it is {IN_USE}, and is uploaded when that closes it"
+                if watch.settling(relative):
+                    return f"not taken yet: the file is {RESTLESS}"
+                return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"
+        return "it is in none of the watched folders"
+
+    async def retry(self, targets: Sequence[Target] | None) -> int:
+        """Queue these jobs again, or all that failed."""
+        store = self._daemon.rooms.store
+        if targets is None:
+            return len(await store.retry())
+        return len(await store.retry(await self._ids(targets)))
+
+    async def cancel(self, targets: Sequence[Target]) -> int:
+        """Give these jobs up, those uploading too."""
+        rooms = self._daemon.rooms
+        cancelled = await rooms.store.cancel(await self._ids(targets))
+        await rooms.scheduler.cancel(set(cancelled))
+        return len(cancelled)
+
+    async def verify(self, targets: Sequence[Target], *, repair: bool) -> api.Verified:
+        """Compare the servers' copies of these jobs."""
+        records = {record.id: record for target in targets for record in await self._find(target)}
+        work = audit(self._daemon.rooms, list(records.values()), repair=repair)
+        verified = await unless(self._daemon.ending, work)
+        if verified is None:
+            raise api.Busy("the daemon is ending: ask again when it is back")
+        return verified
+
+    async def _ids(self, targets: Sequence[Target]) -> list[int]:
+        return [record.id for target in targets for record in await self._find(target)]
+
+    async def reload(self) -> list[str]:
+        """Take over the configuration as it is now."""
+        return await self._daemon.reload()
+
+    async def dashboard(self) -> str:
+        """Return an address that opens the dashboard."""
+        door = self._daemon.door
+        if door is None:
+            path = self._daemon.loaded.path
+            raise api.NotFound(f"the dashboard is off: set control.dashboard in {path}, then restart the daemon")
+        return door.invite()
+
+    async def shutdown(self) -> None:
+        """Begin to end the process."""
+        self._daemon.end()
+
+
+def _as_on_disk(path: str, folders: Sequence[str]) -> str:
+    """Return a path as the store has it, if it is that of a file that is there."""
+    for folder in folders:
+        if relative := inside(folder, path):
+            return os.path.join(folder, spelled(folder, relative) or relative)
+    return path

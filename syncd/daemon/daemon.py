@@ -1,0 +1,290 @@
+"""The running daemon: rooms, control socket, signals, service manager; started and stopped in order."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from syncd import __version__, logs
+from syncd.asyncio_tools import unless
+from syncd.config.load import ConfigError, Loaded, load
+from syncd.config.model import Config
+from syncd.control.events import Hub
+from syncd.control.service import BadConfig, Limits
+from syncd.daemon import settings
+from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.cancelled_contents import CancelledContents
+from syncd.daemon.credential_renewal import Renewal
+from syncd.daemon.listeners import serving
+from syncd.daemon.local_files import LocalFiles, open_files
+from syncd.daemon.runtime import STOPPED, Rooms, open_rooms
+from syncd.dashboard.server import Door
+from syncd.platform import signals
+from syncd.platform.systemd import notify
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+HEARTBEAT = 5.0
+"""Seconds between two status lines for the service manager, unless its watchdog wants them sooner."""
+
+
+class Daemon:
+    """One run of ``syncd run``."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.started_at = time.monotonic()
+        self.ready = asyncio.Event()
+        """Is set when it has come up."""
+        self.ending = asyncio.Event()
+        self.hub = Hub()
+        self._error: BaseException | None = None
+        self._hung_up = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self.rooms: Rooms
+        self.after_upload: AfterUpload
+        self.renewal: Renewal
+        self.files: LocalFiles
+        self.door: Door | None = None
+        """The dashboard's, where there is to be one."""
+
+    async def run(self) -> None:
+        """Run until asked to end; raises what killed a side task."""
+        with signals.calling(dict.fromkeys(signals.END, self.end) | dict.fromkeys(signals.RELOAD, self.hang_up)):
+            async with contextlib.AsyncExitStack() as stack:
+                rooms = open_rooms(self.loaded.config, failed=self._die)
+                # The store may wait for a full disk: that must not hold up the end.
+                if opened := await unless(self.ending, stack.enter_async_context(rooms)):
+                    await self._live(opened)
+            log.info("daemon.ended")
+        if self._error:
+            raise self._error
+
+    async def _live(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.after_upload = AfterUpload(rooms, stopped=lambda: self.stopped or self.ending.is_set())
+        self.renewal = Renewal(rooms, busy=self._reloading, suspended=self.after_upload.suspended)
+        await self.after_upload.recover()
+        await self.after_upload.take_over()
+        async with (
+            open_files(rooms) as self.files,
+            serving(self),
+            _task(self, self.after_upload.run()),
+            _task(self, CancelledContents(rooms).run()),
+            _task(self, self._heartbeat()),
+        ):
+            await self._work()
+
+    async def _work(self) -> None:
+        config = self.loaded.config
+        log.info(
+            "daemon.started",
+            version=__version__,
+            pid=os.getpid(),
+            config=str(self.loaded.path),
+            folders=len(config.folders),
+            remotes=len(config.remotes),
+            stopped=self.stopped,
+        )
+        self.rooms.folders.start()
+        self.ready.set()
+        notify.ready(self.words())
+        async with _task(self, self._heed_hang_ups()), _task(self, self.renewal.run()):
+            await self.ending.wait()
+        notify.stopping()
+        log.info("daemon.stopping")
+        async with self._reloading, self.after_upload.suspended():
+            pass  # what a reload was working on must not go before it has wound up
+        await self.rooms.folders.close()
+        await self.rooms.scheduler.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Say whether a person stopped the uploading."""
+        return self.rooms.scheduler.paused
+
+    @property
+    def state(self) -> str:
+        """Say what it is doing: running, stopped or stopping."""
+        return "stopping" if self.ending.is_set() else "stopped" if self.stopped else "running"
+
+    @property
+    def uptime(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started_at
+
+    def end(self) -> None:
+        """Begin to end; asking twice changes nothing."""
+        self.ending.set()
+
+    def _die(self, error: BaseException) -> None:
+        """End because a side task died: without it the daemon would only seem to work."""
+        log.error("daemon.failed", exc_info=error)
+        self._error = self._error or error
+        self.end()
+
+    def check(self, task: asyncio.Task[None]) -> None:
+        """End if a side task has died."""
+        if not task.cancelled() and (error := task.exception()):
+            self._die(error)
+
+    def hang_up(self) -> None:
+        """Have the configuration read again; asking ten times at once is asking once."""
+        self._hung_up.set()
+
+    async def _heed_hang_ups(self) -> None:
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            with contextlib.suppress(BadConfig):  # it is in the log
+                await self.reload()
+
+    # What people ask for.
+
+    async def start(self) -> None:
+        """Upload again, and remember it."""
+        await self.rooms.store.set_setting(STOPPED, "no")
+        self.rooms.scheduler.resume()
+        self.after_upload.wake()
+        log.info("daemon.resumed")
+
+    async def stop(self, *, now: bool) -> None:
+        """Upload no more, delete and move no more, and remember it."""
+        await self.rooms.store.set_setting(STOPPED, "yes")
+        async with self.after_upload.suspended():
+            await self.rooms.scheduler.pause(now=now)
+        log.info("daemon.paused", now=now)
+
+    async def limit(self, wanted: Limits) -> None:
+        """Go by these limits until the next reload; the configuration file stays as it is."""
+        async with self._reloading:
+            limits = settings.adjusted(self.rooms.limits, wanted)
+            for key in self.rooms.limit(limits):
+                log.info("daemon.limited", setting=f"scheduler.{key}", value=limits.model_dump(mode="json")[key])
+
+    async def reload(self) -> list[str]:
+        """Take over the configuration file as it is now; return what changed and what to beware of."""
+        async with self._reloading:
+            notify.reloading()
+            try:
+                loaded = await _loaded_again(self.loaded)
+                _log_as(loaded)  # whatever changed: there may be a secret to mask that is new
+                over = self.ending.is_set()
+                async with self.after_upload.suspended():
+                    changes = None if over else await unless(self.ending, self._take_over(loaded.config))
+                if changes is None:
+                    raise BadConfig(["not taken over: the daemon is ending"])
+                self.loaded = loaded
+            finally:
+                notify.ready(self.words())
+            log.info("daemon.reloaded", changes=changes)
+            return [*changes, *loaded.warnings]
+
+    async def _take_over(self, new: Config) -> list[str]:
+        rooms, old = self.rooms, self.rooms.config
+        rooms.config = new
+        changes = []
+        if new.logging != old.logging:
+            changes.append("logging")
+        changes += [f"scheduler.{key}" for key in rooms.limit(new.scheduler)]
+        changes += await self._take_over_remotes(old, new)
+        changes += await self.renewal.look()
+        changes += await self._take_over_folders(old, new)
+        await self.after_upload.take_over()
+        changes += await self._affected(old, new)
+        for key in ("state_dir", "store", "control"):
+            if getattr(new, key) != getattr(old, key):
+                changes.append(f"{key}: takes effect at the next restart")
+        return changes
+
+    async def _take_over_remotes(self, old: Config, new: Config) -> list[str]:
+        """Replace the lanes whose settings changed; those that stay keep uploading."""
+        rooms = self.rooms
+        going = [name for name in old.remotes if old.remotes[name] != new.remotes.get(name)]
+        for name in going:
+            await rooms.remove_remote(name)
+        coming = [name for name in new.remotes if name not in rooms.remote_ids]
+        for name in coming:
+            await rooms.add_remote(name, new.remotes[name])
+        return [f"remote {name}" for name in dict.fromkeys([*going, *coming])]
+
+    async def _take_over_folders(self, old: Config, new: Config) -> list[str]:
+        """Watch anew each folder whose settings changed or whose remotes are others now."""
+        rooms = self.rooms
+        before = {folder.path: folder for folder in old.folders}
+        after = {folder.path: folder for folder in new.folders}
+        moved = {name for name in old.remotes if old.remotes[name] != new.remotes.get(name)}
+        going = [
+            path for path, folder in before.items() if folder != after.get(path) or moved.intersection(folder.remotes)
+        ]
+        for path in going:
+            await rooms.folders.remove(path)
+        coming = [path for path in after if path not in rooms.folders.watches]
+        for path in coming:
+            rooms.folders.add(after[path], rooms.ids_of(after[path].remotes))
+        rooms.folders.start()
+        return [f"folder {path}" for path in dict.fromkeys([*going, *coming])]
+
+    async def _affected(self, old: Config, new: Config) -> list[str]:
+        """Return a line for each folder that deletes or moves files from now on, with how many it begins with."""
+        before = {folder.path: folder.after_upload for folder in old.folders}
+        return [
+            f"folder {folder.path}: after_upload is {folder.after_upload.action} now, which affects "
+            f"{await self.after_upload.affected(folder)} files that are uploaded already"
+            for folder in new.folders
+            if folder.after_upload.action != "keep" and folder.after_upload != before.get(folder.path)
+        ]
+
+    # The service manager.
+
+    def words(self) -> str:
+        """Say in one line what the daemon is doing."""
+        rooms = self.rooms
+        active = len(rooms.scheduler.progress())
+        doing = "stopped by syncd ctl stop" if self.stopped else f"uploading {active}" if active else "idle"
+        down = [f"{worker.name} {worker.state}" for worker in rooms.scheduler.workers.values() if worker.endpoint.down]
+        watched = len(rooms.folders.watches)
+        return ", ".join([f"watching {watched} folder{'s' if watched != 1 else ''}", doing, *down])
+
+    async def _heartbeat(self) -> None:
+        interval = notify.watchdog_interval()
+        while True:
+            notify.status(self.words())
+            if self.rooms.store.alive:
+                notify.watchdog()
+            await asyncio.sleep(min(HEARTBEAT, interval / 3) if interval else HEARTBEAT)
+
+
+@contextlib.asynccontextmanager
+async def _task(daemon: Daemon, work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Do ``work`` beside; without it the daemon does not go on."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(daemon.check)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _loaded_again(loaded: Loaded) -> Loaded:
+    try:
+        return await asyncio.to_thread(load, loaded.path)
+    except ConfigError as error:
+        problems = [str(problem) for problem in error.problems]
+        log.error("daemon.reload_refused", problems=problems)  # noqa: TRY400 - the problems are the whole story
+        raise BadConfig(problems) from None
+
+
+def _log_as(loaded: Loaded) -> None:
+    try:
+        logs.configure_from(loaded.config)
+    except OSError as error:
+        problem = f"{loaded.path}: logging.file: can't be opened: {error.strerror}"
+        log.error("daemon.reload_refused", problems=[problem])  # noqa: TRY400 - the problem is the whole story
+        raise BadConfig([problem]) from None

@@ -1,0 +1,105 @@
+"""Who gets in over TCP, where every program on the machine can knock, and every page in a browser through it.
+
+In this order: the other end is this machine; ``Host`` is a name of this door, else a name elsewhere leads here (DNS
+rebinding); the request does not come from another site; it has the cookie or the token. The files of the page are the
+same everywhere, and open to all on this machine: the page that says how to log in needs some of them.
+"""
+
+import ipaddress
+from collections.abc import Collection
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from syncd.dashboard.auth import Keys
+from syncd.dashboard.static_files import LOGIN, STATIC, Page
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "worker-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every answer, where the handler says nothing else."""
+SOCKET_ONLY = "/v1/dashboard"
+"""Who is in must not let others in: tickets are given out on the control socket alone."""
+
+_SAFE = ("GET", "HEAD")
+_FOR_PROGRAMS = ("/v1/", "/healthz", "/metrics")
+_BEARER = "bearer "
+
+
+async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Complete the headers of an answer that is about to go out."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+def make_guard(keys: Keys, *, hosts: Collection[str], locked: Page) -> Middleware:
+    """Return what each request has to pass. ``hosts`` are the door's names, ``locked`` is shown to browsers."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not _from_here(request):
+            return _refusal(403, "only programs on this machine may come in")
+        if request.host not in hosts:
+            return _refusal(421, "the dashboard does not go by this name")
+        if _from_elsewhere(request):
+            return _refusal(403, "requests from other sites are refused")
+        if not _is_open(request) and not has_key(request, keys):
+            return _locked_out(request, locked)
+        if _canonical(request) == SOCKET_ONLY:
+            return _refusal(404, "only the control socket has this")
+        return await handler(request)
+
+    return guard
+
+
+def _from_here(request: web.Request) -> bool:
+    peer = request.get_extra_info("peername")
+    return bool(peer) and ipaddress.ip_address(peer[0]).is_loopback
+
+
+def _from_elsewhere(request: web.Request) -> bool:
+    """Say whether a page of another site sent this, as far as the browser tells; a link may lead here from anywhere."""
+    if any(origin != f"http://{request.host}" for origin in request.headers.getall("Origin", [])):
+        return True
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if site == "same-origin":
+        return False
+    return request.method not in _SAFE or (site != "none" and request.headers.get("Sec-Fetch-Dest") != "document")
+
+
+def _is_open(request: web.Request) -> bool:
+    return _canonical(request) in (LOGIN, STATIC)
+
+
+def _canonical(request: web.Request) -> str | None:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else None
+
+
+def has_key(request: web.Request, keys: Keys) -> bool:
+    """Say whether a request comes with the token or the cookie."""
+    given = request.headers.get("Authorization", "")
+    if given[: len(_BEARER)].lower() == _BEARER:
+        return keys.fits_token(given[len(_BEARER) :].strip())
+    return keys.fits_cookie(request.cookies.get(keys.cookie_name, ""))
+
+
+def _locked_out(request: web.Request, locked: Page) -> web.Response:
+    if request.path.startswith(_FOR_PROGRAMS):
+        return _refusal(401, "no cookie and no token that is right: log in with syncd ctl open")
+    return locked.answer(status=401)
+
+
+def _refusal(status: int, text: str) -> web.Response:
+    headers = {"WWW-Authenticate": 'Bearer realm="syncd"'} if status == 401 else None
+    return web.json_response({"error": text}, status=status, headers=headers)

@@ -1,0 +1,191 @@
+"""The listener on loopback TCP: the control API and the page behind their guards, and the way in by a ticket.
+
+That it can't listen is no reason for the daemon to end: it says why, and uploads.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import cast
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from syncd.control import connection
+from syncd.control.routes import make_app
+from syncd.control.service import NotFound, Steering
+from syncd.core.text import printable
+from syncd.dashboard.auth import Keys, Tickets, load_token
+from syncd.dashboard.middleware import HEADERS, add_headers, has_key, make_guard
+from syncd.dashboard.static_files import LOCKED, LOGIN, WELCOME, Page, load_pages, routes
+
+TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file's name
+"""In the state folder."""
+COOKIE_LIFE = 30 * 86_400
+"""Seconds that a browser stays logged in."""
+IDLE_TIMEOUT = 30.0
+"""Seconds that a connection may say nothing, or take to say what it wants."""
+MOST_CONNECTIONS = 400
+"""Connections at a time: fifty pages with the six that a browser opens for each, and some."""
+
+_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+log = structlog.get_logger()
+
+_http_log = logging.getLogger("syncd.dashboard.http")
+_http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError))
+"""Says nothing of a broken request: whoever can connect could fill the log with it."""
+
+
+class _TurnAway(asyncio.Protocol):
+    """Answers a connection over the limit without reading from it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        writable = cast("asyncio.Transport", transport)
+        writable.write(_TOO_MANY)
+        writable.close()
+
+
+class _Connection(connection.Connection):
+    """A connection whose answer to what is no HTTP, which no handler sees, has the headers of all answers too."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        answer = super().handle_error(request, status, exc, message)
+        answer.headers.update(HEADERS)
+        return answer
+
+
+class Door:
+    """Serves the dashboard at ``host`` and ``port`` (0 for any that is free) from :meth:`start` to :meth:`stop`."""
+
+    def __init__(
+        self,
+        steering: Steering,
+        *,
+        host: str,
+        port: int,
+        state_dir: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._steering = steering
+        self._host = host
+        self._port = port
+        self._state_dir = state_dir
+        self._tickets = Tickets(clock)
+        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._trouble = "the dashboard is not up yet: try again"
+        self.url: str | None = None
+        """Where it listens; None where it does not."""
+
+    async def start(self) -> None:
+        """Listen; where that can't be, log why."""
+        place = netloc(self._host, self._port)
+        try:
+            token = await asyncio.to_thread(load_token, os.path.join(self._state_dir, TOKEN_FILE))
+            listening = bind(self._host, self._port)
+        except OSError as error:
+            reason = f"{_reason(error)}: {_advice(error)}"
+            self._trouble = f"the dashboard could not listen at {place}: {reason}"
+            log.error("dashboard.unavailable", address=place, reason=reason)  # noqa: TRY400 - the reason says it all
+            return
+        self._port = listening.getsockname()[1]
+        await self._serve(listening, Keys(token, port=self._port))
+        self.url = f"http://{netloc(self._host, self._port)}"
+        log.info("dashboard.listening", url=self.url)
+
+    async def stop(self) -> None:
+        """Listen no more, and let the answers in the making go out."""
+        self.url, self._trouble = None, "the daemon is ending"
+        if self._server is not None:
+            self._server.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def invite(self) -> str:
+        """Return an address that lets one browser in, once and soon. :class:`NotFound` says why there is none."""
+        if self.url is None:
+            raise NotFound(self._trouble)
+        return f"{self.url}{LOGIN}?ticket={self._tickets.issue()}"
+
+    async def _serve(self, listening: socket.socket, keys: Keys) -> None:
+        pages = load_pages()
+        names = {netloc(host, self._port) for host in (self._host, "127.0.0.1", "localhost", "::1")}
+        app = make_app(self._steering, make_guard(keys, hosts=names, locked=pages[LOCKED]))
+        app.on_response_prepare.append(add_headers)
+        app.add_routes([*routes(pages), self._login(keys, welcome=pages[WELCOME], locked=pages[LOCKED])])
+        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
+        await self._runner.setup()
+        assert self._runner.server is not None
+        self._server = await asyncio.get_running_loop().create_server(_bounded(self._runner.server), sock=listening)
+
+    def _login(self, keys: Keys, *, welcome: Page, locked: Page) -> web.RouteDef:
+        async def login(request: web.Request) -> web.Response:
+            """Give the cookie for a ticket, with a page that goes on by itself.
+
+            It would not be sent on a redirect: SameSite=Strict means that the whole chain began here.
+            """
+            if not self._tickets.redeem(request.query.get("ticket", "")) and not has_key(request, keys):
+                return locked.answer(status=401)
+            answer = welcome.answer()
+            answer.set_cookie(
+                keys.cookie_name, keys.cookie, max_age=COOKIE_LIFE, path="/", httponly=True, samesite="Strict"
+            )
+            return answer
+
+        return web.get(LOGIN, login, allow_head=False)
+
+
+def netloc(host: str, port: int) -> str:
+    """Return the two as they stand in a URL and in ``Host``: without the port where it is HTTP's own."""
+    named = f"[{host}]" if ":" in host else host
+    return named if port == 80 else f"{named}:{port}"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; OSError where that can't be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=128)
+    listening.setblocking(False)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it from here
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(connection.STALL * 1000))
+    return listening
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words, without the address that a listening socket's error has in it."""
+    return (error.strerror or str(error)).partition(" (while attempting")[0]
+
+
+def _advice(error: OSError) -> str:
+    if error.filename is not None:
+        return f"see to {printable(error.filename2 or error.filename)}, then restart the daemon"
+    first = "end the program that has it, or " if error.errno == errno.EADDRINUSE else ""
+    return f"{first}set another address in control.dashboard, then restart the daemon"
+
+
+def _bounded(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
+    loop = asyncio.get_running_loop()
+
+    def protocol() -> asyncio.BaseProtocol:
+        if len(server.connections) >= MOST_CONNECTIONS:
+            return _TurnAway()
+        return _Connection(
+            server,
+            loop=loop,
+            access_log=None,  # there are tickets in it
+            auto_decompress=False,
+            keepalive_timeout=IDLE_TIMEOUT,
+            logger=_http_log,
+        )
+
+    return protocol

@@ -1,0 +1,58 @@
+"""The directory that files are moved to: made once, and never written to if another file system has its place."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from syncd.platform import openat
+
+
+class Kept(Exception):  # noqa: N818 - nothing failed
+    """A file was left as it is; ``str()`` says why in a few words."""
+
+
+class Target:
+    """The directory that files are moved to, as it was when the configuration was loaded.
+
+    ``problem`` says why nothing can be moved there, if so.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.made = False
+        self.problem: str | None = None
+        self._file_system = 0
+
+    def make(self) -> None:
+        """Make the directory if it is missing, and remember its file system."""
+        try:
+            os.makedirs(self.path, exist_ok=True)
+            self._file_system = file_system(self.path)
+        except OSError as error:
+            self.problem = f"{self.path} can't be used: {error.strerror}"
+        else:
+            self.made, self.problem = True, None
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Yield its descriptor; :class:`Kept` if it is not there any more, or is on another file system."""
+        if self.problem:
+            raise Kept(self.problem)
+        try:
+            directory = openat.open_directory(self.path)
+        except FileNotFoundError:
+            raise Kept(f"{self.path} is gone: is its file system mounted?") from None
+        try:
+            if file_system(directory if sys.platform != "win32" else self.path) != self._file_system:
+                raise Kept(f"{self.path} is on another file system than before: is its own one mounted?")
+            yield directory
+        finally:
+            os.close(directory)
+
+
+def file_system(path: int | str) -> int:
+    """Return a number of the file system that stays the same over mounts, where it has one."""
+    if sys.platform == "win32":
+        return os.stat(path).st_dev
+    return os.statvfs(path).f_fsid or os.stat(path).st_dev

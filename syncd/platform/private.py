@@ -1,0 +1,41 @@
+"""What is made for this user alone, and is so from its first moment."""
+
+import os
+import sys
+
+from syncd.platform.open_flags import PLAINLY
+
+if sys.platform == "win32":
+    import msvcrt
+    from typing import Any
+
+    import pywintypes
+    import win32api
+    import win32con
+    import win32file
+    import win32security
+
+    def access() -> Any:
+        """Return the rights for something new: for this process's user, administrators, and the system."""
+        token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32con.TOKEN_QUERY)
+        user, _ = win32security.GetTokenInformation(token, win32security.TokenUser)
+        sid = win32security.ConvertSidToStringSid(user)
+        attributes = pywintypes.SECURITY_ATTRIBUTES()
+        attributes.SECURITY_DESCRIPTOR = win32security.ConvertStringSecurityDescriptorToSecurityDescriptor(
+            f"D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{sid})", win32security.SDDL_REVISION_1
+        )
+        return attributes
+
+    def create(path: str) -> int:
+        """Make a file that was not there, and return its descriptor, for writing. Raises OSError."""
+        try:
+            handle = win32file.CreateFile(path, win32con.GENERIC_WRITE, 0, access(), win32con.CREATE_NEW, 0, None)
+        except pywintypes.error as error:
+            raise OSError(None, error.strerror, path, error.winerror) from None
+        return msvcrt.open_osfhandle(int(handle.Detach()), os.O_WRONLY | PLAINLY)
+
+else:
+
+    def create(path: str) -> int:
+        """Make a file that was not there, and return its descriptor, for writing. Raises OSError."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAINLY, 0o600)

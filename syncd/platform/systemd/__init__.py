@@ -1,0 +1,1 @@
+"""systemd: notifications, unit files, installation and the sandbox of a unit."""

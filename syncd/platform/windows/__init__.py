@@ -1,0 +1,1 @@
+"""Windows: files, service control manager, service installation and job objects."""

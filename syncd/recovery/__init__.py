@@ -1,0 +1,1 @@
+"""Verify and restore: compare or fetch what the remotes store, without the daemon."""

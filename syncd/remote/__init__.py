@@ -1,1 +1,0 @@
-"""The client side of the upload services, one module a service, behind one protocol (:mod:`syncd.remote.base`)."""

@@ -1,0 +1,119 @@
+"""The one door at which the exceptions of aiohttp and of the operating system are translated."""
+
+import asyncio
+import os
+import socket
+import ssl
+
+import aiohttp
+
+from syncd.core.errors import Scope, Transient
+from syncd.remotes.responses import PROXY_LOGIN
+
+FOREIGN = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
+"""What a request may raise beside a cancellation; a time-out is an OSError."""
+
+_NO_CONNECTION = ("can't connect to {host}: {reason}", Scope.REMOTE)
+_NO_PROXY = ("can't connect to {host} by way of the proxy: {reason}", Scope.REMOTE)
+_LOST = ("the connection to {host} was lost: {reason}", Scope.JOB)
+_TLS = ("{host} can't be reached over TLS: {reason}", Scope.REMOTE)
+_UNTRUSTED = ("the certificate of {host} is not trusted ({reason})", Scope.REMOTE)
+_STALL = ("{host} let nothing move for {timeout:g} s", Scope.JOB)
+_NONSENSE = ("{host} answered with something that is not HTTP", Scope.JOB)
+_INCOMPLETE = ("the answer of {host} was not whole", Scope.JOB)
+_BAD_URL = ("the address of {host}, or the proxy's, can't be used", Scope.REMOTE)
+
+_CERTIFICATES = {
+    9: "is this machine's clock right?",  # not valid yet
+    10: "the server needs a new one, or this machine's clock is wrong",
+    62: "set url to a name that it is for",
+    64: "set url to an address that it is for",
+}
+"""What to do about a certificate, by OpenSSL's number of what is wrong with it."""
+_OWN_CERTIFICATE = "set ca_file if it is signed by a certificate of your own"
+_ASK_FOR_OURS = "set client_cert if it asks for a certificate of yours"
+_OURS_REFUSED = ("it does not take the certificate of client_cert", "is it the right one, and still valid?")
+_HANDSHAKES = {
+    "WRONG_VERSION_NUMBER": ("it speaks no TLS at this port", "is it http, or another port?"),
+    "UNSUPPORTED_PROTOCOL": ("it speaks no TLS 1.2 or later", "its software has to be brought up to date"),
+    "TLSV1_ALERT_PROTOCOL_VERSION": ("it speaks no TLS 1.2 or later", "its software has to be brought up to date"),
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": ("it asks for a certificate of yours", "set client_cert"),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": ("it refused the handshake", _ASK_FOR_OURS),
+    "SSLV3_ALERT_BAD_CERTIFICATE": _OURS_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _OURS_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _OURS_REFUSED,
+    "TLSV1_ALERT_UNKNOWN_CA": _OURS_REFUSED,
+}
+"""What a failed handshake says to a person, and what to do, by OpenSSL's name of the reason."""
+
+TROUBLE: dict[type[BaseException], tuple[str, Scope]] = {
+    aiohttp.ClientConnectorError: _NO_CONNECTION,
+    aiohttp.ClientConnectorDNSError: _NO_CONNECTION,
+    aiohttp.ConnectionTimeoutError: ("{host} did not accept a connection in time", Scope.REMOTE),
+    aiohttp.ClientProxyConnectionError: _NO_PROXY,
+    aiohttp.ClientHttpProxyError: _NO_PROXY,
+    aiohttp.ClientSSLError: _TLS,
+    aiohttp.ClientConnectorSSLError: _TLS,
+    aiohttp.ClientConnectorCertificateError: _UNTRUSTED,
+    aiohttp.ServerFingerprintMismatch: _UNTRUSTED,
+    aiohttp.ServerDisconnectedError: ("{host} closed the connection without an answer", Scope.JOB),
+    aiohttp.ServerTimeoutError: _STALL,
+    aiohttp.SocketTimeoutError: _STALL,
+    asyncio.TimeoutError: _STALL,
+    aiohttp.ClientResponseError: _NONSENSE,
+    aiohttp.http.HttpProcessingError: _NONSENSE,
+    aiohttp.ClientPayloadError: _INCOMPLETE,
+    aiohttp.InvalidURL: _BAD_URL,
+    aiohttp.InvalidUrlClientError: _BAD_URL,
+    aiohttp.NonHttpUrlClientError: _BAD_URL,
+    aiohttp.ClientConnectionError: _LOST,
+    aiohttp.ClientConnectionResetError: _LOST,
+    aiohttp.ServerConnectionError: _LOST,
+    aiohttp.ClientOSError: _LOST,
+    aiohttp.ClientError: _LOST,
+    OSError: _LOST,
+}
+"""Foreign exception → what it says to a person, and how far it reaches. The nearest base class counts."""
+
+
+def translate(error: BaseException, *, host: str, timeout: float) -> Transient:
+    """Return the failure that a foreign exception stands for. Its own text, which may hold secrets, stays behind."""
+    sentence, scope = next(TROUBLE[base] for base in type(error).__mro__ if base in TROUBLE)
+    if _refused_handshake(error):
+        sentence, scope = _TLS
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        host = getattr(error, "host", host)  # the proxy's name, if it is that one
+    reason, advice = _reason(error)
+    problem = sentence.format(host=host, reason=reason, timeout=timeout)
+    return Transient(problem, advice=advice, scope=scope, overload=isinstance(error, TimeoutError))
+
+
+def refused_certificate(host: str) -> Transient:
+    """Return the failure of a server that ends each new connection of ours without an answer."""
+    reason, advice = _OURS_REFUSED
+    problem = f"{host} ends every connection without an answer: maybe {reason}"
+    return Transient(problem, advice=advice, scope=Scope.REMOTE)
+
+
+def _refused_handshake(error: BaseException) -> ssl.SSLError | None:
+    """Return the server's refusal if it came after the handshake, as with TLS 1.3: aiohttp takes it for a lost line."""
+    cause = error.__cause__
+    return cause if isinstance(cause, ssl.SSLError) and cause.reason in _HANDSHAKES else None
+
+
+def _reason(error: BaseException) -> tuple[str, str]:
+    """Return why it failed, and what to do where that is known."""
+    cause = _refused_handshake(error) or getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"it answered {error.status}", PROXY_LOGIN if error.status == 407 else ""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message.rstrip("."), _CERTIFICATES.get(cause.verify_code, _OWN_CERTIFICATE)
+    if isinstance(cause, ssl.SSLError):
+        reason = cause.reason or "the handshake failed"
+        return _HANDSHAKES.get(reason, (reason.lower().replace("_", " "), ""))
+    if isinstance(cause, socket.gaierror):
+        return cause.strerror or "the name is not known", ""
+    if isinstance(cause, OSError) and cause.errno:
+        of_windows = cause.strerror if getattr(cause, "winerror", None) else None  # whose numbers errno does not have
+        return (of_windows or os.strerror(cause.errno)).lower(), ""
+    return "it broke off", ""

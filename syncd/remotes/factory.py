@@ -1,0 +1,26 @@
+"""From a remote's settings to its client."""
+
+from collections.abc import Callable
+
+from syncd.config.remotes import ImageRemote as ImageSettings
+from syncd.config.remotes import MultipartRemote as MultipartSettings
+from syncd.remotes.base import Throttle
+from syncd.remotes.image.client import ImageRemote
+from syncd.remotes.multipart.client import MultipartRemote
+
+
+def make_remote(
+    name: str,
+    settings: ImageSettings | MultipartSettings,
+    *,
+    throttle: Throttle,
+    clock: Callable[[], float],
+    user_agent: str,
+) -> ImageRemote | MultipartRemote:
+    """Return the client of the service that ``settings`` describe for the remote ``name``.
+
+    ``clock`` gives seconds since the epoch.
+    """
+    if isinstance(settings, ImageSettings):
+        return ImageRemote(name, settings, throttle=throttle, clock=clock, user_agent=user_agent)
+    return MultipartRemote(name, settings, throttle=throttle, clock=clock, user_agent=user_agent)

@@ -1,0 +1,1 @@
+"""Client of the image API: an image is registered, then sent as text chunks."""

@@ -1,0 +1,184 @@
+"""Reading the JSON of the multipart API: what *create*, *resume*, *progress* and a CloudFile say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from syncd.core import chunks
+from syncd.core.chunks import ChunkSet
+from syncd.core.errors import Permanent, SessionLost
+from syncd.core.model import Content, Proof, Session
+from syncd.remotes.responses import complaint
+
+Json = Mapping[str, object]
+
+MOST_CHUNKS = 1_000_000
+"""Chunks of one file; each is a request, and a row in the store."""
+LONGEST_ID = 1000
+"""Characters of what a server may call a task or a file."""
+
+
+MD5_WHOLE = 5 * 1024 * 1024
+"""Bytes; of a longer file some servers take the MD5 of the first and the last MiB alone."""
+_ENVELOPES = ("file", "file_info", "data")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CloudFile:
+    """A file that the server says it has. ``digest`` and ``size`` are None where it does not name them.
+
+    ``complaint`` is what shows that the answer confirms nothing: an error, a failed status, a size that is none.
+    """
+
+    id: str
+    digest: str | None
+    size: int | None
+    complaint: str | None = None
+
+    def contradiction(self, content: Content) -> str | None:
+        """Return what shows that this is another content than the one sent; None if nothing does."""
+        if self.size is not None and self.size != content.size:
+            return f"the server's file has {self.size} bytes instead of {content.size}"
+        if self.same_hash(content) is False:
+            return "the server's file has another hash"
+        return None
+
+    def proof(self, content: Content, *, already: bool) -> Proof:
+        """Say what the server's word is worth.
+
+        That a file was there ``already`` can't rest on its MD5: other content with the same one is easily made.
+        """
+        if self.complaint is not None:
+            return Proof.NONE
+        if self.same_hash(content) and not (already and self.digest and len(self.digest) == _MD5):
+            return Proof.HASH
+        return Proof.SIZE if self.size == content.size else Proof.NONE
+
+    def same_hash(self, content: Content) -> bool | None:
+        """Compare the hash; None if there is none, or one of a kind that we do not have."""
+        if self.digest is None:
+            return None
+        algorithm, _, sent = content.key.partition(":")
+        known = {_SHA256: content.sha256, len(sent): sent} if algorithm == "md5" else {len(sent): sent}
+        ours = known.get(len(self.digest))
+        if ours is None:
+            return None
+        same = self.digest.lower() == ours
+        return None if not same and len(ours) == _MD5 and content.size > MD5_WHOLE else same
+
+
+_MD5, _SHA256 = 32, 64
+"""Hexadecimal digits of a hash."""
+
+
+def cloud_file(json: object) -> CloudFile | None:
+    """Read a CloudFile; None if it is none, as without ``id``."""
+    if not isinstance(json, dict):
+        return None
+    named = text(json.get("id"))
+    if not named:
+        return None
+    digest, told = json.get("hash"), json.get("size")
+    size = _size(told)
+    wrong = complaint(json) or ("a size that is none" if size is None and told is not None else None)
+    return CloudFile(
+        id=named, digest=digest if isinstance(digest, str) and digest else None, size=size, complaint=wrong
+    )
+
+
+def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
+    """Read the CloudFile of an answer: the answer itself, or what stands in it as ``file``, ``file_info`` or ``data``.
+
+    With ``enveloped`` it is not the answer itself, whose ``id`` is that of something else.
+    """
+    if not isinstance(json, dict):
+        return None
+    inner = [file for name in _ENVELOPES if (file := cloud_file(json.get(name)))]
+    outer = [file for file in (cloud_file(json),) if file and not enveloped]
+    telling = [file for file in (*outer, *inner) if file.digest is not None or file.size is not None]
+    found = next(iter(telling or inner or outer), None)
+    wrong = complaint(json)
+    return replace(found, complaint=wrong) if found and wrong else found
+
+
+def _size(value: object) -> int | None:
+    """Return a length in bytes, which some servers give as a text, or as a float that is a whole number."""
+    return number(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def session_of(json: Json, content: Content) -> Session | None:
+    """Read what *create* agrees to; None if it names no task, ``Permanent`` if its chunks do not add up."""
+    task, chunk_size = text(json.get("task_id")), number(json.get("chunk_size"))
+    if not task or chunk_size is None:
+        return None
+    count = chunks.count(content.size, chunk_size) if chunk_size > 0 else 0
+    told = number(json.get("chunks_count"))
+    if count < 1 or told not in (None, count):
+        raise Permanent(
+            f"the server wants {told} chunks of {chunk_size} bytes for a file of {content.size} bytes, "
+            "which do not add up"
+        )
+    if count > MOST_CHUNKS:
+        raise Permanent(f"the server wants {count} chunks of {chunk_size} bytes, more than {MOST_CHUNKS}")
+    return Session(token=task, chunk_size=min(chunk_size, content.size), count=count)
+
+
+def received(json: Json, session: Session) -> ChunkSet:
+    """Read from *resume* which chunks are there; ``SessionLost`` if the server counts other chunks than we do.
+
+    They are listed, as ranges where they are many; a list with fewer than the server counts is not believed. Where it
+    only says how many, ours are believed if it has at least as many.
+    """
+    if number(json.get("chunks_count")) not in (None, session.count):
+        raise SessionLost("the server has cut this file into other chunks")
+    counted = number(json.get("chunks_uploaded"))
+    listed = _listed(json, session.count)
+    if listed is not None and (counted is None or len(listed) >= counted):
+        return listed
+    return session.received if counted is None or counted >= len(session.received) else ChunkSet()
+
+
+def _listed(json: Json, count: int) -> ChunkSet | None:
+    """Read ``uploaded_chunks``, or ``uploaded_ranges``: pairs of first and last, in order; None where neither is."""
+    listed, ranges = json.get("uploaded_chunks"), json.get("uploaded_ranges")
+    if isinstance(listed, list):
+        indices = map(number, listed)
+        return ChunkSet(index for index in indices if index is not None and index < count)
+    if not isinstance(ranges, list):
+        return None
+    arrived = ChunkSet()
+    free = 0  # below it nothing may be repeated: a short answer could ask for endless work
+    for pair in ranges:
+        first, last = map(number, pair) if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        if first is None or last is None or not free <= first <= last < count:
+            return None
+        free = last + 1
+        for index in range(first, free):
+            arrived.add(index)
+    return arrived
+
+
+def progress(json: Json) -> Literal["running", "failed", "done"]:
+    """Read from *progress* how the putting together stands: given as a word, or as an integer."""
+    status = text(json.get("status")).lower()
+    if status in ("failed", "cancelled", "canceled", "expired", "4", "5", "6"):
+        return "failed"
+    return "done" if status in ("completed", "3") else "running"
+
+
+def is_processing(json: Json) -> bool:
+    """Say whether *progress* tells that the chunks are being put together."""
+    return text(json.get("status")).lower() in ("processing", "2")
+
+
+def text(value: object) -> str:
+    """Return an identifier, which some servers give as a number; nothing for what can't be stored or put into a URL."""
+    named = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return named if named.isprintable() and len(named) <= LONGEST_ID else ""
+
+
+def number(value: object) -> int | None:
+    """Return a count, which some servers give as a text; None for anything that is not 0 or more."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

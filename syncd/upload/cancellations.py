@@ -1,0 +1,33 @@
+"""A content that a person has cancelled is not uploaded, whatever state, version or name its file has by now."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from syncd.core.errors import Unwanted
+from syncd.core.model import Content
+from syncd.platform.open_flags import below
+from syncd.store.records import CancelledJob, Job
+from syncd.upload.job_queue import JobQueue
+
+
+async def refuse_cancelled(store: JobQueue, job: Job, content: Content) -> None:
+    """Raise :class:`Unwanted` if this content of the job was cancelled, or that of a file which it may be, renamed."""
+    if content.sha256 is None:
+        return
+    alike = await store.cancelled_alike(job, content.sha256)
+    if not alike:
+        return
+    if await asyncio.to_thread(_was_any, job, alike):
+        raise Unwanted(content.sha256)
+
+
+def _was_any(job: Job, alike: Sequence[CancelledJob]) -> bool:
+    return any(_was(job, cancelled) for cancelled in alike)
+
+
+def _was(job: Job, cancelled: CancelledJob) -> bool:
+    """Say whether the cancelled job is this one, or its file is gone: of a rename the new name may be seen first."""
+    if cancelled.id == job.id or not cancelled.present:
+        return True
+    return cancelled.folder == job.folder and not os.path.lexists(below(cancelled.folder, cancelled.path))

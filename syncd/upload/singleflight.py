@@ -1,0 +1,53 @@
+"""JobQueue of one content: the first uploads it, and the others wait for that; they are then done without a chunk."""
+
+from collections.abc import Callable
+
+from syncd.core.text import printable
+from syncd.store.records import Job
+from syncd.upload.job_queue import JobQueue
+
+LEADER_WAIT_SECONDS = 60.0
+"""Seconds after which a job looks again by itself whether its twin has arrived."""
+
+
+class AlreadyInFlightError(Exception):
+    """The same content is being uploaded by another job."""
+
+    def __init__(self, key: str, leader: Job) -> None:
+        super().__init__(f"the same content is being uploaded as {printable(leader.path)}")
+        self.key = key
+
+
+class InFlightUploads:
+    """Which job uploads which content to one remote, and whether others wait for it. ``clock`` is the wall clock."""
+
+    def __init__(self, remote_id: int, store: JobQueue, clock: Callable[[], float]) -> None:
+        self._remote_id = remote_id
+        self._store = store
+        self._clock = clock
+        self._leaders: dict[str, Job] = {}
+        self._followed: set[str] = set()
+
+    def lead(self, job: Job, key: str) -> None:
+        """Make ``job`` the leader for this content. Raises :class:`AlreadyInFlightError` if it has one."""
+        if leader := self._leaders.get(key):
+            raise AlreadyInFlightError(key, leader)
+        self._leaders[key] = job
+
+    def stop_leading(self, job: Job) -> list[str]:
+        """Note that ``job`` has ended, however it did; return the contents whose other jobs are to be woken."""
+        led = [key for key, leader in self._leaders.items() if leader is job]
+        for key in led:
+            del self._leaders[key]
+        awaited = [key for key in led if key in self._followed]
+        self._followed.difference_update(awaited)
+        return awaited
+
+    async def wait_for_leader(self, job: Job, already: AlreadyInFlightError) -> None:
+        """Let ``job`` wait for the other one that uploads the same content."""
+        self._followed.add(already.key)
+        await self._store.note_key(job, already.key)
+        due_at = self._clock() + LEADER_WAIT_SECONDS
+        await self._store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(already))
+        if already.key not in self._leaders:  # it ended in the meantime, before this one could be woken
+            await self._store.wake(self._remote_id, already.key)

@@ -1,0 +1,203 @@
+"""The file being sent: opened without following anybody's trick, hashed once, and checked at each read.
+
+What is sent is what was hashed. The hash pass notes a checksum for each block, and a block that is read for
+sending must have it still; the stamp is compared before and after. A small file is read once and sent from memory.
+"""
+
+import asyncio
+import errno
+import mimetypes
+import os
+import sys
+import threading
+import zlib
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
+from syncd.core.model import Content, Fingerprint
+from syncd.core.states import IN_USE
+from syncd.platform.openat import open_inside
+from syncd.platform.read_lease import Writer, writer
+from syncd.remotes.base import Hasher
+
+if sys.platform == "win32":
+    from syncd.platform.windows.files import read_at
+else:
+    from os import pread as read_at
+
+IN_MEMORY_MAX_BYTES = 1024 * 1024
+"""Files up to this many bytes are sent from memory."""
+READ_BYTES = 1024 * 1024
+MIN_BLOCK_BYTES = 32 * 1024
+"""A checksum stands for at least this many bytes, however small the chunks are."""
+
+mimetypes.add_type("image/avif", ".avif")
+mimetypes.add_type("image/heic", ".heic")
+mimetypes.add_type("image/heif", ".heif")
+mimetypes.add_type("image/jxl", ".jxl")
+mimetypes.add_type("image/webp", ".webp")
+
+
+class FileSource:
+    """One state of one file. Made by :meth:`open`; close it."""
+
+    def __init__(self, descriptor: int, path: str, fingerprint: Fingerprint, block_size: int) -> None:
+        self._descriptor = descriptor
+        self._stamp = fingerprint
+        self._block = block_size * -(-MIN_BLOCK_BYTES // block_size)
+        self._sums = array("I")
+        self._memory: bytes | None = None
+        self._cancelled = threading.Event()
+        self.name = valid_unicode(os.path.basename(path))
+        self.media_type = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+        self.size = fingerprint.size
+
+    @classmethod
+    async def open(
+        cls, folder: str, path: str, expected: Fingerprint, *, block_size: int, follow_symlinks: bool = False
+    ) -> "FileSource":
+        """Open ``path`` below ``folder`` if it is still in the ``expected`` state.
+
+        ``FileInUse`` if another program has it open for writing; ``FileGone``, ``FileUnreadable``, ``FileChanged`` or
+        ``NotUploadable`` if it can't be opened or is in another state.
+        """
+
+        def start() -> FileSource:
+            descriptor = open_regular(folder, path, follow_symlinks=follow_symlinks)
+            try:
+                if writer(descriptor) is Writer.OPEN:
+                    raise FileInUse(IN_USE)
+                if fingerprint_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
+                    raise FileChanged("the file changed since it was queued")
+            except Failure:
+                os.close(descriptor)
+                raise
+            return cls(descriptor, path, expected, block_size)
+
+        opening = asyncio.create_task(asyncio.to_thread(start))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_abandon)  # the thread can't be stopped, and what it opens is to be closed
+            raise
+
+    async def hash(self, hasher: Hasher) -> Content:
+        """Read the whole file through ``hasher``; ``FileChanged`` if it changes meanwhile."""
+        try:
+            return await asyncio.to_thread(self._hash, hasher)
+        except asyncio.CancelledError:
+            self._cancelled.set()  # the thread is still reading: it stops at its next block
+            raise
+
+    def _hash(self, hasher: Hasher) -> Content:
+        keep = bytearray() if self.size <= IN_MEMORY_MAX_BYTES else None
+        with _reading():
+            for block in self._blocks():
+                hasher.update(block)
+                if keep is None:
+                    self._sums.append(zlib.crc32(block))
+                else:
+                    keep += block
+            self._compare_stamp()
+        if keep is not None:
+            self._memory = bytes(keep)
+        return hasher.content()
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield the file in blocks of the size that the checksums are for."""
+        offset = 0
+        step = max(1, READ_BYTES // self._block) * self._block
+        while offset < self.size:
+            if self._cancelled.is_set():
+                raise FileChanged("reading was stopped")
+            data = self._read_exactly(offset, min(step, self.size - offset))
+            for start in range(0, len(data), self._block):
+                yield data[start : start + self._block]
+            offset += len(data)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return these bytes as they were hashed; ``FileChanged`` if they are others now."""
+        if self._memory is not None:
+            return self._memory[offset : offset + length]
+        return await asyncio.to_thread(self._read_checked, offset, length)
+
+    def _read_checked(self, offset: int, length: int) -> bytes:
+        first, last = offset // self._block, -(-(offset + length) // self._block)
+        start = first * self._block
+        with _reading():
+            data = self._read_exactly(start, min(last * self._block, self.size) - start)
+        for number in range(first, last):
+            at = number * self._block - start
+            if zlib.crc32(data[at : at + self._block]) != self._sums[number]:
+                raise FileChanged("the file changed while it was being uploaded")
+        return data[offset - start : offset - start + length]
+
+    def _read_exactly(self, offset: int, length: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < length:
+            part = read_at(self._descriptor, length - len(parts), offset + len(parts))
+            if not part:
+                raise FileChanged("the file got shorter while it was being read")
+            parts += part
+        return bytes(parts)
+
+    async def verify(self) -> None:
+        """Return if the open file still has its stamp; ``FileChanged`` else."""
+        await asyncio.to_thread(self._compare_stamp)
+
+    def _compare_stamp(self) -> None:
+        if fingerprint_of(os.fstat(self._descriptor)) != self._stamp:
+            raise FileChanged("the file changed while it was being read")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._cancelled.set()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _abandon(opening: "asyncio.Task[FileSource]") -> None:
+    """Close a file that nobody waits for any more."""
+    if not opening.cancelled() and not opening.exception():
+        opening.result().close()
+
+
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
+    """Return the stamp that ``stat`` shows."""
+    return Fingerprint(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
+    """Open a regular file for reading, with no symlink on the way below ``folder`` unless asked; return its descriptor.
+
+    ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it can't be. Blocks.
+    """
+    with _reading():
+        return open_inside(folder, path, follow_symlinks=follow_symlinks)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Translate what the file system says."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileGone("the file is gone") from None
+    except PermissionError:
+        raise FileUnreadable(
+            "no permission to read the file: make it readable for the user that syncd runs as"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise NotUploadable("not a regular file") from None
+        if error.errno == errno.EBUSY:
+            raise FileUnreadable("another program keeps the file for itself: it is tried again") from None
+        raise FileUnreadable(f"the file can't be read: {error.strerror}") from None
+
+
+def valid_unicode(name: str) -> str:
+    """Return ``name`` with the bytes that are not UTF-8 replaced."""
+    return os.fsencode(name).decode("utf-8", "replace")

@@ -1,0 +1,141 @@
+"""The pace of all uploads together: the bandwidth limit and its timetable, and the meter of what went out."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import repeat
+
+from syncd.core.bandwidth import Span, TokenBucket, limit_at
+
+PIECE_BYTES = 16 * 1024
+"""Bytes drawn at a time, so that a slow limit is smooth."""
+PAUSE = 5.0
+"""Seconds after which one who waits looks again; the longest that the timetable's next limit takes to be noticed."""
+WINDOW = 5.0
+"""Seconds over which the rate is measured."""
+STEP = 5
+"""Seconds whose bytes are one number of the chart."""
+STEPS = 6 * 720
+"""Numbers that the chart keeps: six hours."""
+
+
+class ThroughputHistory:
+    """The bytes of each step of the last hours. It moves on when it is used, so that idle time costs nothing."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._step = self._now()
+        self._sums = deque([0], maxlen=STEPS)
+
+    def count(self, size: int) -> None:
+        """Add ``size`` bytes to the step under way."""
+        self._move_on()
+        self._sums[-1] += size
+
+    def sums(self) -> list[int]:
+        """Return the bytes of each step since the start, or of the last ``STEPS``; the last one is under way."""
+        self._move_on()
+        return list(self._sums)
+
+    def _now(self) -> int:
+        return int(self._clock()) // STEP
+
+    def _move_on(self) -> None:
+        before, self._step = self._step, self._now()
+        self._sums.extend(repeat(0, min(STEPS, self._step - before)))
+
+
+class Meter:
+    """Counts bytes sent: all, a second's worth over the last few seconds, and step by step."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._recent: deque[tuple[float, int]] = deque()
+        self._recent_size = 0
+        self.total = 0
+        self.chart = ThroughputHistory(clock)
+
+    def count(self, size: int) -> None:
+        """Add ``size`` bytes."""
+        self.total += size
+        self.chart.count(size)
+        self._recent_size += size
+        now = self._clock()
+        if self._recent and now - self._recent[-1][0] < 0.1:  # a tenth of a second is fine enough
+            at, sum_ = self._recent[-1]
+            self._recent[-1] = (at, sum_ + size)
+        else:
+            self._recent.append((now, size))
+        self._forget(now)
+
+    def rate(self) -> float:
+        """Return bytes a second over the last few seconds."""
+        now = self._clock()
+        self._forget(now)
+        return self._recent_size / max(0.5, min(WINDOW, now - self._started))
+
+    def _forget(self, now: float) -> None:
+        while self._recent and self._recent[0][0] < now - WINDOW:
+            self._recent_size -= self._recent.popleft()[1]
+
+
+class BandwidthLimiter:
+    """The throttle that every remote sends through."""
+
+    def __init__(
+        self,
+        timetable: Sequence[Span],
+        *,
+        clock: Callable[[], float],
+        local_time: Callable[[], datetime],
+    ) -> None:
+        self._timetable = tuple(timetable)
+        self._clock = clock
+        self._local_time = local_time
+        self._changed = asyncio.Event()
+        self._bucket = TokenBucket(self._limit(), clock())
+        self.meter = Meter(clock)
+
+    def change(self, timetable: Sequence[Span]) -> None:
+        """Go by another timetable from now on; who waits looks again at once."""
+        self._timetable = tuple(timetable)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _limit(self) -> float | None:
+        if not self._timetable:
+            return None
+        now = self._local_time()
+        return limit_at(self._timetable, now.hour * 60 + now.minute)
+
+    async def acquire(self, size: int) -> None:
+        """Wait until ``size`` more bytes may be sent."""
+        while size > 0:
+            piece = min(size, PIECE_BYTES) if self._timetable else size
+            await self._draw(piece)
+            self.meter.count(piece)
+            size -= piece
+
+    async def _draw(self, size: int) -> None:
+        if not self._timetable:
+            return
+        self._bucket.set_rate(self._limit(), self._clock())
+        delay = self._bucket.draw(size, self._clock())
+        while delay > 0:
+            rate, pause = self._bucket.rate, min(delay, PAUSE)
+            waited = await self._pause(pause)
+            self._bucket.set_rate(self._limit(), self._clock())
+            same = self._bucket.rate == rate
+            delay = delay - waited if same else self._bucket.draw(size, self._clock())
+
+    async def _pause(self, seconds: float) -> float:
+        """Wait, unless the timetable is changed meanwhile; return the seconds."""
+        began = self._clock()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return seconds
+        return self._clock() - began

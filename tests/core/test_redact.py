@@ -1,0 +1,46 @@
+"""Secrets are blotted out in every form in which a server is likely to quote them back."""
+
+import base64
+import html
+import json
+from urllib.parse import quote
+
+import pytest
+
+from syncd.core.redact import MASKED, Redactor
+
+SECRET = "p\"ä'ss w\\rd/+=<&>"
+WAYS = {
+    "plain": str,
+    "URL": quote,
+    "URL's path": lambda text: quote(text, safe=""),
+    "Python": lambda text: repr({"X": text}),
+    "JSON": lambda text: json.dumps([text]),
+    "JSON in UTF-8": lambda text: json.dumps({text: 1}, ensure_ascii=False),
+    "HTML": html.escape,
+    "Basic": lambda text: f"Basic {base64.b64encode(text.encode()).decode()}",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_form_is_blotted_out(way):
+    quoted = WAYS[way](SECRET)
+    masked = Redactor([SECRET])(f"before {quoted} after")
+    assert MASKED in masked
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    assert not any(
+        part in masked for part in ("ss w", "ss%20w", "%C3%A4", base64.b64encode(SECRET.encode()).decode()[:8])
+    )
+
+
+def test_one_secret_that_begins_like_another_leaves_no_rest():
+    assert Redactor(["token", "token-and-more"])("token-and-more token") == f"{MASKED} {MASKED}"
+
+
+def test_what_is_too_short_protects_nothing():
+    assert Redactor(["", "a", "abc"])("abc a") == "abc a"
+
+
+def test_without_secrets_a_text_stays():
+    assert Redactor()("text") == "text"

@@ -1,0 +1,152 @@
+"""Who has a file open for writing: by descriptor or by memory map, in this process or in another."""
+
+import mmap
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from syncd.platform import read_lease
+from syncd.platform.read_lease import ReadLease, Writer, writer
+
+if sys.platform != "linux":
+    pytest.skip("leases are Linux' own", allow_module_level=True)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x" * 5000)
+    return path
+
+
+@pytest.fixture
+def descriptor(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_nobody_writes(descriptor, path):
+    with path.open("rb"):
+        assert writer(descriptor) is Writer.NONE
+
+
+@pytest.mark.parametrize("mode", ["r+b", "ab"])
+def test_somebody_has_it_open(descriptor, path, mode):
+    with path.open(mode):
+        assert writer(descriptor) is Writer.OPEN
+    assert writer(descriptor) is Writer.NONE
+
+
+def test_a_map_counts_though_its_descriptor_is_closed(descriptor, path):
+    with path.open("r+b") as file:
+        mapped = mmap.mmap(file.fileno(), 0)
+    assert writer(descriptor) is Writer.OPEN
+    mapped.close()
+    assert writer(descriptor) is Writer.NONE
+
+
+@pytest.mark.e2e
+def test_another_process(descriptor, path):
+    hold = f"f = open({str(path)!r}, 'r+b'); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert writer(descriptor) is Writer.OPEN
+        other.communicate(b"\n")
+    assert writer(descriptor) is Writer.NONE
+
+
+def test_a_look_leaves_nothing_behind(descriptor, path):
+    assert writer(descriptor) is Writer.NONE
+    os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+
+
+def test_two_look_at_once(descriptor, path):
+    with path.open("rb") as other, ReadLease(descriptor) as first, ReadLease(other.fileno()) as second:
+        assert (first.granted, second.granted) == (Writer.NONE, Writer.NONE)
+
+
+@pytest.mark.e2e
+def test_a_writer_that_comes_is_noticed_and_ends_nobody(path):
+    """In a process that has not said what is to become of any signal."""
+    script = f"""
+import os
+from syncd.platform.read_lease import ReadLease
+descriptor = os.open({str(path)!r}, os.O_RDONLY)
+with ReadLease(descriptor) as lease:
+    print(lease.granted.value, lease.broken())
+    try:
+        os.open({str(path)!r}, os.O_RDWR | os.O_NONBLOCK)
+    except BlockingIOError:
+        print(lease.broken())
+print(os.get_blocking(os.open({str(path)!r}, os.O_RDWR)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.split() == ["none", "False", "True", "True"]
+
+
+@pytest.mark.e2e
+def test_a_writer_that_waits_goes_on_after_the_context(descriptor, path):
+    write = f"print(flush=True); open({str(path)!r}, 'r+b').write(b'y')"
+    with ReadLease(descriptor) as lease:
+        other = subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE)
+        while not lease.broken():
+            assert other.poll() is None, "it did not wait"
+    assert other.wait(20) == 0
+    other.stdout.close()
+    assert path.read_bytes()[:1] == b"y"
+
+
+def test_signals_are_left_as_they_were(descriptor):
+    before = signal.getsignal(signal.SIGIO), signal.getsignal(signal.SIGURG)
+    writer(descriptor)
+    assert (signal.getsignal(signal.SIGIO), signal.getsignal(signal.SIGURG)) == before
+
+
+@pytest.mark.parametrize("kind", [0x6969, 0xFF534D42, None])
+def test_a_network_file_system_can_not_tell(descriptor, path, monkeypatch, kind):
+    monkeypatch.setattr(read_lease, "_file_system", lambda _: kind)
+    assert writer(descriptor) is Writer.UNKNOWN
+    with path.open("r+b"):
+        assert writer(descriptor) is Writer.UNKNOWN
+
+
+def test_behind_fuse_only_a_writer_of_this_machine_is_seen(descriptor, path, monkeypatch):
+    monkeypatch.setattr(read_lease, "_file_system", lambda _: read_lease._FUSE)
+    assert writer(descriptor) is Writer.UNKNOWN
+    os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+    with path.open("r+b"):
+        assert writer(descriptor) is Writer.OPEN
+
+
+def test_the_kind_of_a_file_system_is_told(descriptor):
+    with open("/proc/self/status", "rb") as file:
+        assert read_lease._file_system(file.fileno()) == 0x9FA0
+    assert writer(descriptor) is Writer.NONE
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_file_of_another_owner_can_not_be_told_without_the_capability(path):
+    opened = f"os.open({str(path)!r}, os.O_RDONLY)"
+    script = f"import os; from syncd.platform.read_lease import writer; print(writer({opened}).value)"
+    path.chmod(0o644)
+    for above in (path.parent, path.parent.parent):
+        above.chmod(0o755)
+    with_it = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    os.chown(path, 1, 1)
+    drop = "import ctypes; ctypes.CDLL(None).prctl(24, 28, 0, 0, 0); "
+    exec_again = f"import os, sys; {drop}os.execv(sys.executable, [sys.executable, '-c', {script!r}])"
+    without = subprocess.run([sys.executable, "-c", exec_again], stdout=subprocess.PIPE, text=True, check=True)
+    assert (with_it.stdout.strip(), without.stdout.strip()) == ("none", "unknown")
+
+
+def test_anything_but_a_file_can_not_be_told(tmp_path):
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert writer(directory) is Writer.UNKNOWN
+    finally:
+        os.close(directory)

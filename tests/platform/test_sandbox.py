@@ -1,0 +1,69 @@
+"""What a unit lets its service see, read from systemd's own words."""
+
+from pathlib import Path
+
+import pytest
+
+from syncd.platform.systemd import sandbox, unit_files
+from syncd.platform.systemd.install import subprocess
+from syncd.platform.systemd.sandbox import PACKAGED, Sandbox
+
+PHOTOS = Path("/etc/syncd/photos.yaml")
+
+
+def test_what_is_packaged_is_what_the_units_say() -> None:
+    for name in "syncd.service", "syncd@.service":
+        lines = unit_files.text(name).splitlines()
+        assert all(f"{key}={value}" in lines for key, value in PACKAGED.items())
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "advice"),
+    [
+        ("/home/anna/Pictures", {}, "ProtectHome=read-only"),
+        ("/homes", {}, None),
+        ("/srv/photos", {}, None),
+        ("/home/anna/Pictures", {"ProtectHome": "read-only"}, None),
+        ("/home/anna/Pictures", {"ProtectHome": "tmpfs"}, "ProtectHome=read-only"),
+        ("/home/anna/Pictures", {"ProtectHome": "tmpfs", "BindReadOnlyPaths": "/home/anna"}, None),
+        ("/home/anna", {"ProtectHome": "tmpfs", "BindReadOnlyPaths": "/home/anna/Pictures"}, "ProtectHome"),
+        ("/home/anna/in", {"BindPaths": "-/data:/home/anna/in:rbind"}, None),
+        ("/var/tmp/in", {}, "not among the temporary ones"),
+        ("/tmp/in", {"PrivateTmp": "no"}, None),
+    ],
+)
+def test_what_is_hidden(path: str, settings: dict[str, str], advice: str | None) -> None:
+    found = Sandbox(unit="syncd", settings=PACKAGED | settings).hides(path)
+    assert (found is None) == (advice is None)
+    assert advice is None or advice in str(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "writes"),
+    [
+        ({}, False),
+        ({"ReadWritePaths": "-/var/spool/syncd /srv"}, True),
+        ({"ReadWritePaths": "+/srv/photos"}, True),
+        ({"ReadWritePaths": "/srv/photos/inner"}, False),
+        ({"BindPaths": "/data:/srv/photos:rbind"}, True),
+        ({"ProtectSystem": "full"}, True),
+    ],
+)
+def test_what_can_be_written(settings: dict[str, str], writes: bool) -> None:
+    assert Sandbox(unit="syncd", settings=PACKAGED | settings).writes("/srv/photos") is writes
+
+
+@pytest.mark.parametrize(
+    ("out", "home"), [("LoadState=loaded\nProtectHome=read-only\n", "read-only"), ("LoadState=not-found\n", "yes")]
+)
+def test_systemd_is_asked_for_the_unit_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, out: str, home: str
+) -> None:
+    def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+        assert command[:3] == ["systemctl", "show", "syncd@photos.service"]
+        return subprocess.CompletedProcess(command, 0, out, "")
+
+    monkeypatch.setattr(sandbox, "run", run)
+    found = sandbox.sandbox_of(PHOTOS)
+    assert (found.unit, found.settings["ProtectHome"]) == ("syncd@photos", home)
+    assert sandbox.unit_of(Path("/etc/syncd/config.yaml")) == "syncd"

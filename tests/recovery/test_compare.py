@@ -1,0 +1,35 @@
+"""What a copy proves by its bytes, whatever hash its server knows it by."""
+
+import hashlib
+
+import pytest
+
+from syncd.recovery.fetch import Course
+from syncd.recovery.verify import Verdict, compare
+from syncd.store.copies import Copy
+
+DATA = b"some bytes"
+
+
+@pytest.mark.parametrize(
+    ("sent", "sha256", "verdict"),
+    [
+        (DATA, hashlib.sha256(DATA).hexdigest(), Verdict.WHOLE),
+        (b"SOME BYTES", hashlib.sha256(DATA).hexdigest(), Verdict.DIFFERENT),
+        (b"SOME BYTES", None, Verdict.WHOLE),  # uploaded by an earlier version of syncd
+    ],
+)
+async def test_other_bytes_with_the_same_md5(sent, sha256, verdict):
+    copy = Copy(
+        job_id=1, remote_id=1, folder="/f", path="a", present=True, key="md5:x", ref="f-1", size=10, sha256=sha256
+    )
+
+    async def fetch(begin):
+        begin()(b"half")  # a try that broke off counts for nothing
+        take = begin()
+        assert take(sent[:3])
+        assert take(sent[3:])
+        return True
+
+    found, _ = await compare(copy, "drive", fetch, Course(1, 10))
+    assert found is verdict

@@ -1,0 +1,264 @@
+"""``syncd restore`` against real receivers: what comes back, and what is never done."""
+
+import fcntl
+import hashlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+
+import pytest
+import yaml
+
+from tests.e2e.processes import Receiver, until
+from tests.recovery.site import TIME, noise
+
+pytestmark = pytest.mark.e2e
+
+ODD = b"not utf-8 \xff and\nnewline.jpg"
+FILES = {
+    b"a.jpg": noise(300_000, 1),
+    b"one.png": b"\xff",
+    b"art.txt": b"  .oO@#  \n" * 50,
+    ODD: noise(5_001, 2),
+    b"deep/er/" + ODD: noise(5_002, 3),
+    "deep/گل 🌷.jpg".encode(): noise(300_000, 1),
+    b"n" * 251 + b".jpg": noise(10, 4),
+}
+
+
+def times(files):
+    return {name: (data, TIME + number * 10**9) for number, (name, data) in enumerate(files.items())}
+
+
+@pytest.fixture
+def filled(site):
+    for name, (data, at) in times(FILES).items():
+        site.write(name, data, at)
+    site.upload()
+    return site
+
+
+@pytest.mark.parametrize("remote", ["drive", "ascii", ["ascii", "drive"]])
+def test_bytes_names_and_times_come_back(site, remote):
+    site.settings["folders"][0]["remote"] = remote
+    for name, (data, at) in times(FILES).items():
+        site.write(name, data, at)
+    site.upload()
+    shutil.rmtree(site.inbox)
+    back = site.folder / "new" / "back"
+    done = site.syncd("restore", "--to", back, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json | {"seconds": 0} == {
+        "ok": True,
+        "restored": len(FILES),
+        "there": 0,
+        "failed": 0,
+        "unreachable": 0,
+        "not_uploaded": 0,
+        "problems": [],
+        "fetched": sum(map(len, FILES.values())),
+        "seconds": 0,
+    }
+    assert site.tree(back) == times(FILES)
+    hidden = f".syncd-{hashlib.sha256(b'a.jpg').hexdigest()[:24]}.part"
+    os.link(back / "a.jpg", back / hidden)  # as a kill between two steps may leave it
+    again = site.syncd("restore", "--to", back)
+    assert (again.code, again.out) == (0, f"{len(FILES)} there already\n")
+    assert site.tree(back) == times(FILES)
+
+
+def test_what_was_deleted_after_its_upload_comes_back(site):
+    site.settings["folders"][0]["after_upload"] = "delete"
+    site.write("a.jpg", noise(1_000, 1))
+    site.upload()
+    assert site.tree(site.inbox) == {}
+    assert site.syncd("restore", "--to", site.inbox).code == 0
+    assert site.tree(site.inbox) == {b"a.jpg": (noise(1_000, 1), TIME)}
+
+
+def test_each_of_several_folders_gets_its_own(site):
+    (site.folder / "x" / "inbox").mkdir(parents=True)
+    (site.folder / "x" / "inbox" / "a.jpg").write_bytes(noise(100, 2))
+    site.settings["folders"].append({"path": "x/inbox", "remote": "drive"})
+    site.write("a.jpg", noise(100, 1))
+    site.upload()
+    back = site.folder / "back"
+    site.syncd("restore", "--to", back)
+    assert {name: data for name, (data, _) in site.tree(back).items()} == {
+        b"inbox/a.jpg": noise(100, 1),
+        b"inbox-2/a.jpg": noise(100, 2),
+    }
+
+
+def test_paths(filled):
+    back = filled.folder / "back"
+    named = ["deep/گل 🌷.jpg", "deep", "one.png", "deep/er"]  # some within others
+    done = filled.syncd("restore", "--to", back, "--json", *(filled.inbox / name for name in named))
+    assert (done.code, done.json["restored"], done.json["there"]) == (0, 3, 0)
+    assert set(filled.tree(back)) == {name for name in FILES if name.startswith((b"deep/", b"one"))}
+
+
+def test_nothing_is_ever_overwritten(filled):
+    back, elsewhere = filled.folder / "back", filled.folder / "elsewhere"
+    (back / "one.png").mkdir(parents=True)
+    other = bytes(len(FILES[b"a.jpg"]))  # as long as the file that was uploaded
+    (back / "a.jpg").write_bytes(other)
+    elsewhere.write_bytes(FILES[b"art.txt"])
+    (back / "art.txt").symlink_to(elsewhere)
+    done = filled.syncd("restore", "--to", back, "--json")
+    assert (done.code, done.json["restored"], done.json["failed"]) == (1, len(FILES) - 3, 3)
+    assert [problem["path"] for problem in done.json["problems"]] == ["a.jpg", "art.txt", "one.png"]
+    assert {problem["detail"] for problem in done.json["problems"]} == {
+        "another file is there, and it is left as it is"
+    }
+    assert (back / "a.jpg").read_bytes() == other
+    assert (back / "art.txt").is_symlink()
+    assert (back / "one.png").is_dir()
+    assert not list(back.rglob("*.part"))
+
+
+def test_an_interrupted_one_is_gone_on_with(site, tmp_path):
+    with Receiver(tmp_path / "own") as receiver:
+        site.settings["remotes"]["drive"]["url"] = receiver.url
+        site.settings["folders"][0]["remote"] = "drive"
+        files = {f"{number}.jpg".encode(): noise(4_000_000, number) for number in range(25)}
+        for name, data in files.items():
+            site.write(name, data)
+        site.upload()
+        back = site.folder / "back"
+        running = subprocess.Popen(site.command("restore", "--to", back), stdout=subprocess.DEVNULL)
+        until(lambda: back.exists() and any(name.suffix == ".jpg" for name in back.iterdir()), "one file is there")
+        receiver.child.send_signal(signal.SIGSTOP)  # so that some are half there
+        until(lambda: list(back.glob(".*.part")), "another one is on its way")
+        running.kill()
+        assert running.wait(10) == -signal.SIGKILL
+        receiver.child.send_signal(signal.SIGCONT)
+        there = len(list(back.glob("*.jpg")))
+        assert 0 < there < len(files)
+        done = site.syncd("restore", "--to", back, "--json")
+    assert (done.code, done.json["there"], done.json["restored"]) == (0, there, len(files) - there)
+    assert {name: data for name, (data, _) in site.tree(back).items()} == files
+
+
+@pytest.mark.parametrize("name", [b"../evil.jpg", b"sub/../../evil.jpg", b"/evil.jpg", b"..", b"sub//evil.jpg", b"."])
+def test_a_recorded_name_does_not_lead_out(site, name):
+    site.write("a.jpg", noise(100, 1))
+    site.upload()
+    site.sql("UPDATE files SET path = ?", name)
+    back = site.folder / "nest" / "back"
+    done = site.syncd("restore", "--to", back, "--json")
+    assert done.code == 1
+    assert [problem["detail"] for problem in done.json["problems"]] == [
+        "its recorded name would lead out of the folder"
+    ]
+    assert site.tree(site.folder / "nest") == {}
+
+
+def test_a_link_in_place_of_a_folder_is_not_followed(filled):
+    back, outside = filled.folder / "back", filled.folder / "outside"
+    back.mkdir()
+    outside.mkdir()
+    (back / "deep").symlink_to(outside)
+    done = filled.syncd("restore", "--to", back, "--json")
+    assert (done.code, done.json["failed"], done.json["restored"]) == (1, 2, len(FILES) - 2)
+    assert "symbolic link" in done.json["problems"][0]["detail"]
+    assert filled.tree(outside) == {}
+
+
+def test_the_first_server_that_has_it_whole_is_taken(filled):
+    filled.damage("drive", FILES[b"a.jpg"])
+    filled.remove("drive", FILES[ODD])
+    filled.remove("ascii", FILES[b"one.png"])
+    back = filled.folder / "back"
+    assert filled.syncd("restore", "--to", back).code == 0
+    assert filled.tree(back) == times(FILES)
+
+
+def test_a_file_that_no_server_has_whole_is_told_and_not_left(filled):
+    for remote in ("drive", "ascii"):
+        filled.damage(remote, FILES[b"one.png"])
+        filled.remove(remote, FILES[b"art.txt"])
+    back = filled.folder / "back"
+    done = filled.syncd("restore", "--to", back, "--json")
+    assert (done.code, done.json["failed"]) == (1, 2)
+    assert {problem["path"]: problem["detail"] for problem in done.json["problems"]} == {
+        "one.png": "the copy on drive is not the file that was uploaded; the copy on ascii is not the file that was"
+        " uploaded",
+        "art.txt": "the server does not have it any more",
+    }
+    assert set(filled.tree(back)) == set(FILES) - {b"one.png", b"art.txt"}
+
+
+def test_what_was_never_uploaded_is_counted(site):
+    site.write("a.jpg", noise(100, 1))
+    site.upload()
+    site.write("b.jpg", noise(100, 2))
+    site.sql("UPDATE files SET version = version + 1")  # as if it had changed since
+    done = site.syncd("restore", "--to", site.folder / "back")
+    assert (done.code, done.out) == (0, "nothing was uploaded yet\n1 file not on any server yet as last seen here\n")
+
+
+def test_a_server_that_is_down(site, tmp_path):
+    with Receiver(tmp_path / "own") as receiver:
+        for remote in ("drive", "ascii"):
+            site.settings["remotes"][remote]["url"] = receiver.url
+        site.write("a.jpg", noise(100, 1))
+        site.write("b.jpg", noise(100, 2))
+        site.upload()
+        back = site.folder / "back"
+        assert site.syncd("restore", "--to", back, site.inbox / "a.jpg").code == 0
+        receiver.kill()
+        done = site.syncd("restore", "--to", back)
+        assert done.code == 69
+        assert done.out.startswith("1 there already, 1 unreachable\n")
+        assert "b.jpg unreachable: can't connect to" in done.out
+        receiver.start()
+        assert site.syncd("restore", "--to", back).code == 0
+
+
+def test_only_one_at_a_time(filled):
+    back = filled.folder / "back"
+    back.mkdir()
+    fd = os.open(back, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    done = filled.syncd("restore", "--to", back)
+    os.close(fd)
+    assert (done.code, filled.tree(back)) == (75, {})
+    assert done.err == f"syncd: {back}: another syncd restores into it: wait for that, or give another --to\n"
+
+
+def test_a_file_that_can_not_be_written_is_told(filled):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    back = filled.folder / "back"
+    filled.config.write_text(yaml.safe_dump(filled.settings))
+    command = filled.command("restore", "--to", back)
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{filled.inbox}/a.jpg failed: it can't be written: File too large" in done.stdout
+    assert set(filled.tree(back)) == {name for name, data in FILES.items() if len(data) < 100_000}
+
+
+def test_a_disk_that_is_full_ends_it(filled):
+    small = filled.folder / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("needs to mount a small disk")
+    try:
+        done = filled.syncd("restore", "--to", small / "back")
+        assert (done.code, done.err) == (69, f"syncd: {small}/back: No space left on device\n")
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_target_that_is_no_folder(filled):
+    (filled.folder / "back").write_bytes(b"")
+    done = filled.syncd("restore", "--to", filled.folder / "back")
+    assert done.code == 69
+    assert f"{filled.folder}/back: File exists" in done.err

@@ -1,0 +1,266 @@
+"""``syncd verify`` against real receivers: what it finds, what it mends, how it ends."""
+
+import hashlib
+import os
+import pty
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from syncd.platform.lock import StateLock
+from tests.e2e.processes import Daemon, Receiver, until
+from tests.recovery.site import noise
+
+pytestmark = pytest.mark.e2e
+
+ART = b"  .oO@#  \n" * 50
+
+
+def test_all_whole(site):
+    site.write("a.jpg", noise(300_000, 1))
+    site.write("sub/copy.jpg", noise(300_000, 1))
+    site.write("art.txt", ART)
+    site.upload()
+    done = site.syncd("verify", "--json")
+    assert done.code == 0
+    assert done.json | {"seconds": 0} == {
+        "ok": True,
+        "whole": 6,
+        "missing": 0,
+        "different": 0,
+        "unreachable": 0,
+        "queued": 0,
+        "problems": [],
+        "down": {},
+        "fetched": 2 * (300_000 + len(ART)),
+        "seconds": 0,
+    }
+    done = site.syncd("verify")
+    assert (done.code, done.out.split(";")[0], done.err) == (0, "6 whole", "")
+
+
+@pytest.mark.parametrize("remote", ["drive", "ascii"])
+@pytest.mark.parametrize("harm", ["damage", "remove"])
+@pytest.mark.parametrize("data", [noise(100_000, 2), ART], ids=["image", "text"])
+def test_a_bad_copy_is_found_and_brought_back(site, remote, harm, data):
+    site.write("bad.jpg", data)
+    site.write("good.jpg", noise(50_000, 3))
+    site.upload()
+    getattr(site, harm)(remote, data)
+    done = site.syncd("verify", "--json")
+    state = "different" if harm == "damage" else "missing"
+    assert (done.code, done.json["ok"], done.json["whole"], done.json[state]) == (1, False, 3, 1)
+    (problem,) = done.json["problems"]
+    assert (problem["path"], problem["remote"], problem["state"]) == ("bad.jpg", remote, state)
+
+    mended = site.syncd("verify", "--repair")
+    assert mended.code == 1
+    assert f"{site.inbox}/bad.jpg on {remote} {state}: the server" in mended.out
+    assert "1 job queued again" in mended.out
+    assert site.sql("SELECT cause, from_state, to_state FROM history ORDER BY id DESC")[0] == (
+        "missing",
+        "done",
+        "queued",
+    )
+    assert site.upload().out.startswith("1 uploaded")
+    assert site.syncd("verify").code == 0
+
+
+def test_all_files_of_a_bad_content_are_told_and_mended(site):
+    data = noise(20_000, 4)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        site.write(name, data)
+    site.upload()
+    site.remove("drive", data)
+    done = site.syncd("verify", "--json", "--repair")
+    assert [problem["path"] for problem in done.json["problems"]] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert done.json["queued"] == 3
+    site.upload()
+    assert site.syncd("verify").code == 0
+
+
+def test_a_text_that_is_no_base64_any_more_is_different(site):
+    data = noise(9_000, 5)
+    site.write("a.jpg", data)
+    site.upload()
+    path = site.stored("ascii", data) / "data"
+    text = path.read_bytes()
+    for bad in (b"!" + text[1:], text[:100] + b"=" + text[101:], text[:-1] + b"\n"):
+        path.write_bytes(bad)
+        done = site.syncd("verify", "--json")
+        assert (done.code, done.json["different"]) == (1, 1)
+
+
+def test_what_is_here_no_more_can_not_be_queued(site):
+    data = noise(5_000, 6)
+    site.write("a.jpg", data)
+    site.upload()
+    (site.inbox / "a.jpg").unlink()
+    site.write("b.jpg", noise(6_000, 7))  # not of the same size: it might be taken for the other, renamed
+    site.upload()
+    site.remove("drive", data)
+    done = site.syncd("verify", "--repair")
+    assert done.code == 1
+    assert "missing: the server does not have it any more; it can't be uploaded again" in done.out
+    assert "queued again" not in done.out
+    assert site.syncd("verify").code == 1
+
+
+def test_a_sample(site):
+    for number in range(20):
+        site.write(f"{number}.jpg", noise(100 + number, number))
+    site.upload()
+    assert site.syncd("verify", "--sample", "25%", "--json").json["whole"] == 10
+    assert site.syncd("verify", "--sample", "0.1%", "--json").json["whole"] == 1
+    for share in ("0%", "101%", "some"):
+        done = site.syncd("verify", "--sample", share)
+        assert (done.code, f"{share}: write a share" in done.err) == (2, True)
+
+
+def test_every_content_may_be_in_the_sample(site):
+    site.write("a.jpg", noise(100, 1))
+    site.write("b.jpg", noise(100, 2))
+    del site.settings["remotes"]["ascii"]
+    site.settings["folders"][0]["remote"] = "drive"
+    site.upload()
+    site.remove("drive", noise(100, 1))
+    codes = [site.syncd("verify", "--sample", "50%").code]
+    while len(set(codes)) < 2 and len(codes) < 40:
+        codes.append(site.syncd("verify", "--sample", "50%").code)
+    assert set(codes) == {0, 1}
+
+
+def test_paths(site):
+    site.write("a.jpg", noise(1_000, 1))
+    site.write("sub/b.jpg", noise(1_000, 2))
+    site.write("sub/c.jpg", noise(1_000, 3))
+    site.write("sub2/d.jpg", noise(1_000, 4))
+    site.upload()
+
+    def whole(*paths):
+        return site.syncd("verify", "--json", *(site.inbox / path for path in paths)).json["whole"]
+
+    assert whole("a.jpg") == 2
+    assert whole("sub") == 4
+    assert whole("sub", "sub/b.jpg", "sub") == 4
+    assert whole(".") == 8
+    assert whole("none") == 0
+    done = site.syncd("verify", site.folder)
+    assert (done.code, done.err) == (1, f"syncd: {site.folder} is in none of the watched folders\n")
+
+
+def test_a_server_that_is_down_is_told_apart(site, tmp_path):
+    site.write("a.jpg", noise(1_000, 1))
+    with Receiver(tmp_path / "other") as other:
+        site.settings["remotes"]["ascii"]["url"] = other.url
+        site.upload()
+    done = site.syncd("verify", "--json")
+    assert (done.code, done.json["whole"], done.json["unreachable"]) == (69, 1, 1)
+    assert "refused" in done.json["down"]["ascii"]
+    site.remove("drive", noise(1_000, 1))
+    done = site.syncd("verify", "--repair")
+    assert done.code == 1
+    assert "server ascii is out of reach: can't connect" in done.out
+    assert "1 job queued again" in done.out
+
+
+def test_a_refused_token_is_not_asked_with_twice(site, tmp_path):
+    with Receiver(tmp_path / "closed", "--token-file", _file(tmp_path / "token", "s3cret")) as closed:
+        site.settings["remotes"]["drive"] |= {"url": closed.url, "token_file": str(tmp_path / "token")}
+        for number in range(30):
+            site.write(f"{number}.jpg", noise(100, number))
+        site.upload()
+        (tmp_path / "token").write_text("another")
+        done = site.syncd("verify", "--json")
+    assert (done.code, done.json["whole"], done.json["unreachable"]) == (69, 30, 30)
+    assert "401" in done.json["down"]["drive"]
+    assert len(done.json["problems"]) < 30
+
+
+def _file(path, text):
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def test_beside_a_daemon(tmp_path, receiver):
+    daemon = Daemon(tmp_path, receiver.url)
+    daemon.start()
+    try:
+        (daemon.inbox / "a.jpg").write_bytes(noise(1_000, 1))
+        daemon.until_counts(done=2)
+        command = [sys.executable, "-m", "syncd", "verify", "-c", str(daemon.config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 whole")
+        receiver_copy = _stored(receiver, noise(1_000, 1))
+        shutil.rmtree(receiver_copy)
+        done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
+        assert (done.returncode, "1 job queued again" in done.stdout) == (1, True), done
+        until(receiver_copy.exists, lambda: "it is uploaded again")
+        daemon.until_counts(done=2)
+        done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 whole")
+        assert daemon.end() == 0
+    finally:
+        daemon.kill()
+
+
+def _stored(receiver, data):
+    return receiver.folder / "files" / "finished" / hashlib.sha256(data).hexdigest()
+
+
+def test_repair_beside_another_who_holds_the_state_folder(site):
+    site.upload()
+    with StateLock(site.folder / "state"):
+        done = site.syncd("verify", "--repair")
+    assert (done.code, done.out) == (75, "")
+    assert "another syncd" in done.err
+
+
+def test_nothing_is_written(site):
+    site.write("a.jpg", noise(1_000, 1))
+    site.settings["logging"] = {"file": "log"}
+    site.upload()
+    (site.folder / "log").unlink()
+    state = site.sql("SELECT * FROM jobs")
+    site.remove("drive", noise(1_000, 1))
+    assert site.syncd("verify").code == 1
+    assert not (site.folder / "log").exists()
+    assert site.sql("SELECT * FROM jobs") == state
+
+
+def test_before_anything_was_uploaded(site):
+    done = site.syncd("verify")
+    assert done.code == 65
+    assert "there is no job store, so nothing was uploaded from here" in done.err
+    site.upload()
+    done = site.syncd("verify")
+    assert (done.code, done.out) == (0, "nothing was uploaded yet\n")
+
+
+@pytest.mark.parametrize(("revision", "advice"), [("0000", "update syncd"), (None, "it does not say its version")])
+def test_a_store_of_another_version_is_left_alone(site, revision, advice):
+    site.upload()
+    if revision:
+        site.sql("UPDATE alembic_version SET version_num = ?", revision)
+    else:
+        site.sql("DELETE FROM alembic_version")
+    done = site.syncd("verify")
+    assert (done.code, advice in done.err) == (65, True)
+
+
+def test_bars_on_a_terminal(site):
+    site.write("a.jpg", noise(1_000, 1))
+    site.upload()
+    site.config.write_text(yaml.safe_dump(site.settings))
+    ours, theirs = pty.openpty()
+    done = subprocess.run(site.command("verify"), stdout=subprocess.PIPE, stderr=theirs, check=True)
+    shown = os.read(ours, 65_536)
+    os.close(ours)
+    os.close(theirs)
+    assert b"2 done, 0 to go" in shown
+    assert b"100%" in shown
+    assert done.stdout.startswith(b"2 whole")

@@ -1,0 +1,165 @@
+"""What the tests of the remotes share beside fixtures: a file in memory, settings, the engine's steps in short."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiohttp import ClientResponse, web
+
+from syncd.config.remotes import ImageRemote as ImageSettings
+from syncd.config.remotes import MultipartRemote as MultipartSettings
+from syncd.core.model import Content, Pending, Session, Stored
+from syncd.remotes.base import Remote
+
+NOW = 1_700_000_000.0
+"""2023-11-14 22:13:20 UTC"""
+POOL = "00000000-0000-0000-0000-000000000000"
+"""The default pool: only what goes there may go in one request."""
+TOKEN = "tok-secret-1234"
+
+
+class Memory:
+    """A file that is in memory."""
+
+    def __init__(self, data: bytes, *, name: str = "a.jpg", media_type: str = "image/jpeg") -> None:
+        self.data = data
+        self.name = name
+        self.media_type = media_type
+        self.failure: Exception | None = None
+        self.fail_from = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        if self.failure is not None and offset >= self.fail_from:
+            raise self.failure
+        piece = self.data[offset : offset + length]
+        assert len(piece) == length, "read beyond the end"
+        return piece
+
+
+@dataclass
+class Meter:
+    """A throttle that lets everything go and counts it."""
+
+    spent: list[int] = field(default_factory=list)
+    wait: Callable[[], Awaitable[None]] | None = None
+
+    async def acquire(self, size: int) -> None:
+        if self.wait is not None:
+            await self.wait()
+        self.spent.append(size)
+
+
+def image_settings(url: str, **values: Any) -> ImageSettings:
+    timeout = values.pop("timeout", None)
+    settings = ImageSettings(type="image", url=url, **values)
+    return settings if timeout is None else settings.model_copy(update={"timeout": timeout})
+
+
+def multipart_settings(url: str, **values: Any) -> MultipartSettings:
+    timeout = values.pop("timeout", None)
+    chunk_size = values.pop("chunk_size", None)
+    settings = MultipartSettings(type="multipart", url=url, **{"pool_id": POOL, **values})
+    update = {"timeout": timeout, "chunk_size": chunk_size}
+    return settings.model_copy(update={key: value for key, value in update.items() if value is not None})
+
+
+def content_of(remote: Remote, data: bytes) -> Content:
+    hasher = remote.hasher()
+    hasher.update(data)
+    return hasher.content()
+
+
+async def upload(
+    remote: Remote,
+    source: Memory,
+    session: Session | None = None,
+    *,
+    order: Callable[[list[int]], list[int]] = list,
+    tries: int = 0,
+) -> Stored:
+    """Bring a file to the server as the engine does: what is missing, all at once, in the given order."""
+    content = content_of(remote, source.data)
+    begun = await remote.begin(content, source, session, tries=tries)
+    if isinstance(begun, Stored):
+        return begun
+    missing = order(list(begun.received.missing(begun.count)))
+    receipts = await asyncio.gather(*(remote.send(begun, index, content, source) for index in missing))
+    for receipt in receipts:
+        if receipt.stored:
+            return receipt.stored
+        begun = replace(begun, doubtful=begun.doubtful or receipt.doubtful)
+    result = await remote.finish(begun, content, source)
+    while isinstance(result, Pending):
+        result = await remote.poll(result, content)
+    return result
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@dataclass
+class Rogue:
+    """A server that does what ``handle`` says with each connection, number by number."""
+
+    port: int
+    connections: int = 0
+    seen: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+Handle = Callable[[Rogue, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def read_head(reader: asyncio.StreamReader) -> tuple[bytes, int]:
+    """Read a request's head; return it and the length of its body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return head, int(lengths[0].split(b":")[1]) if lengths else 0
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """Read a whole request and return it."""
+    head, length = await read_head(reader)
+    return head + await reader.readexactly(length)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection as a crash does."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def reply(status: str, body: bytes = b"", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class _Writer:
+    output_size = 0
+
+
+class MockedResponse(ClientResponse):
+    """aiohttp 3.14 asks a response for its request's writer, which aioresponses 0.7.9 does not give it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, stream_writer=_Writer(), **kwargs)

@@ -1,0 +1,78 @@
+"""Every exception that aiohttp may raise has its translation."""
+
+import errno
+import ssl
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+from aiohttp import client_exceptions, http_exceptions
+
+from syncd.core.errors import Scope
+from syncd.remotes.exceptions import FOREIGN, TROUBLE, translate
+
+LIKE_THEIR_BASE = {
+    "ContentTypeError",  # raised by response.json(), which is not used
+    "WSServerHandshakeError",  # no web sockets here
+    "TooManyRedirects",  # redirects are followed by hand, here and in the three below
+    "RedirectClientError",
+    "InvalidUrlRedirectClientError",
+    "NonHttpUrlRedirectClientError",
+    "UnixClientConnectorError",  # no Unix sockets here
+    "UploadAbortedError",  # for uploads that are tracked, which none is
+}
+"""Classes that mean nothing more here than the class they come from."""
+
+
+def family(base: type[BaseException]) -> Iterator[type[BaseException]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from family(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(set(family(aiohttp.ClientError)), key=lambda kind: kind.__name__))
+def test_every_class_of_aiohttp_is_mapped(kind):
+    if kind.__module__ != client_exceptions.__name__:
+        pytest.skip("not a class of the client")
+    assert (kind in TROUBLE) != (kind.__name__ in LIKE_THEIR_BASE)
+
+
+@pytest.mark.parametrize("kind", [http_exceptions.HttpProcessingError, *family(http_exceptions.HttpProcessingError)])
+def test_every_error_of_the_parser_is_caught(kind):
+    assert issubclass(kind, FOREIGN)
+
+
+def made(kind: type[BaseException]) -> BaseException:
+    error = kind.__new__(kind)
+    error.__dict__.update(status=407, _os_error=OSError(errno.ECONNREFUSED, "secret"), _certificate_error=OSError())
+    return error
+
+
+@pytest.mark.parametrize("kind", sorted(set(family(aiohttp.ClientError)) | {TimeoutError, OSError}, key=str))
+def test_each_becomes_one_sentence_about_the_host(kind):
+    failure = translate(made(kind), host="host:1", timeout=3)
+    assert "host:1" in str(failure)
+    assert "secret" not in str(failure)
+    assert "{" not in str(failure)
+    assert failure.overload == issubclass(kind, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("number", "message", "advice"),
+    [
+        (18, "self-signed certificate", "ca_file"),
+        (10, "certificate has expired", "needs a new one"),
+        (9, "certificate is not yet valid", "clock"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_comes_with_advice(number, message, advice):
+    cause = ssl.SSLCertVerificationError(1, "x")
+    cause.verify_code, cause.verify_message = number, message
+    failure = translate(
+        aiohttp.ClientConnectorCertificateError(None, cause),  # type: ignore[arg-type]
+        host="host:1",
+        timeout=3,
+    )
+    assert failure.scope is Scope.REMOTE
+    assert message in str(failure)
+    assert advice in str(failure)

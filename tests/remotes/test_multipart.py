@@ -1,0 +1,453 @@
+"""How the multipart API's client reads answers."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import pytest
+
+from syncd.core.chunks import ChunkSet
+from syncd.core.errors import CutOff, Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
+from syncd.core.model import Pending, Proof, Receipt, Session, Stored
+from tests.remotes.helpers import POOL, Memory, content_of, read_request, reply
+
+URL = "http://host.test:4444"
+UP = f"{URL}/api/files/upload"
+MIB = 1024 * 1024
+DATA = b"\xff\xd8" * 150_000
+HASH = hashlib.sha256(DATA).hexdigest()
+PROBE = f"{UP}/resume/{'0' * 32}"
+FILE = {"id": "f-1", "name": "a.jpg", "mime_type": "image/jpeg", "hash": HASH.upper(), "size": len(DATA)}
+
+
+@pytest.fixture
+def make(remote_to: Any) -> Any:
+    return lambda **values: remote_to("multipart", URL, **{"chunk_size": 100_000, "direct": "never", **values})
+
+
+@pytest.fixture
+def honest(answers: Any) -> None:
+    """A server that knows neither a task nor a file that can't be there."""
+    nowhere = f"{URL}/api/files/{'0' * 32}"
+    for url in (f"{UP}/tasks", PROBE, nowhere, f"{nowhere}?original=true"):
+        answers("GET", url, status=404, repeat=True)
+
+
+def session(received: Any = (), **values: Any) -> Session:
+    return Session(**{"token": "t-1", "chunk_size": 100_000, "count": 3, "received": ChunkSet(received), **values})
+
+
+def agreed(**values: Any) -> dict[str, Any]:
+    return {"file_exists": False, "task_id": "t-1", "chunk_size": 100_000, "chunks_count": 3, **values}
+
+
+async def begin(remote: Any, earlier: Session | None = None, *, name: str = "a.jpg", tries: int = 0) -> Any:
+    return await remote.begin(content_of(remote, DATA), Memory(DATA, name=name), earlier, tries=tries)
+
+
+async def send(remote: Any, used: Session | None = None, index: int = 0) -> Receipt:
+    return await remote.send(used or session(), index, content_of(remote, DATA), Memory(DATA))
+
+
+async def finish(remote: Any) -> Any:
+    return await remote.finish(session(), content_of(remote, DATA), Memory(DATA))
+
+
+@pytest.mark.parametrize(
+    ("payload", "begun"),
+    [
+        (agreed(), session()),
+        ({key: value for key, value in agreed().items() if key != "file_exists"}, session()),
+        (agreed(chunk_size=150_000, chunks_count=2), session(chunk_size=150_000, count=2)),
+        (agreed(task_id=77, chunk_size="100000", chunks_count="3"), session(token="77")),
+        ({"file_exists": True, "file": FILE}, Stored(ref="f-1", already=True, proof=Proof.HASH)),
+        ({"file_exists": True}, Stored(ref="", already=True)),
+    ],
+)
+async def test_create(make, answers, payload, begun):
+    answers("POST", f"{UP}/create", payload=payload)
+    assert await begin(make()) == begun
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "words"),
+    [
+        ({"payload": agreed(chunks_count=4)}, Permanent, "do not add up"),
+        ({"payload": agreed(chunk_size=0)}, Permanent, "do not add up"),
+        ({"payload": {"file_exists": True, "file": {**FILE, "size": 5}}}, Permanent, "5 bytes instead of 300000"),
+        ({"payload": {"file_exists": True, "file": {**FILE, "hash": "0" * 64}}}, Permanent, "another hash"),
+        ({"payload": {"file_exists": False}}, Transient, "not understood"),
+        ({"body": "[]"}, Transient, "not understood"),
+        ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient, "Log in"),
+        ({"status": 400, "payload": {"title": "Bad", "errors": {"hash": ["is odd"]}}}, Permanent, "hash: is odd"),
+        ({"status": 401}, Unauthorized, "401"),
+        ({"status": 403, "payload": {"message": "quota exceeded"}}, Permanent, "quota exceeded"),
+        ({"status": 503, "headers": {"Retry-After": "9"}}, Transient, "503"),
+    ],
+)
+async def test_create_that_leads_to_nothing(make, answers, honest, answer, failure, words):
+    answers("POST", f"{UP}/create", **answer)
+    with pytest.raises(failure, match=words):
+        await begin(make())
+
+
+async def test_an_encrypted_file_is_not_compared(make, answers):
+    answers("POST", f"{UP}/create", payload={"file_exists": True, "file": {**FILE, "size": 5}})
+    assert await begin(make(encrypt_password="psst")) == Stored(ref="f-1", already=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "received"),
+    [
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 1, "uploaded_chunks": [2]}}, [2]),
+        ({"payload": {"chunks_count": 3, "uploaded_chunks": []}}, []),
+        ({"payload": {"uploaded_chunks": [1, "2", 3, -1, None, True]}}, [1, 2]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 2}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 3}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 1}}, []),
+        ({"payload": {}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 2, "uploaded_chunks": []}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 3, "uploaded_chunks": [2, 2, 2]}}, [0, 1]),
+        ({"payload": {"chunks_count": 3, "chunks_uploaded": 1, "uploaded_chunks": []}}, []),
+        ({"payload": {"chunks_uploaded": 2, "uploaded_ranges": [[0, 0], [2, 2]]}}, [0, 2]),
+        ({"payload": {"uploaded_ranges": [["0", 2]]}}, [0, 1, 2]),
+        ({"payload": {"uploaded_ranges": []}}, []),
+        ({"payload": {"chunks_uploaded": 3, "uploaded_ranges": [[0, 0], [2, 2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[0, 3]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[2, 2], [0, 0]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[0, 2], [0, 2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[2, 0]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[-1, 2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[2]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [2, None]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": {"0": 2}}}, [0, 1]),
+        ({"body": '{"chunks_count": 3, "uploaded_chunks": [0, 1, 2'}, [0, 1]),
+        ({"body": "[2]"}, [0, 1]),
+        ({"body": "OK"}, [0, 1]),
+        ({"body": ""}, [0, 1]),
+        ({"status": 204}, [0, 1]),
+        ({"status": 404}, [0, 1]),
+        ({"status": 405}, [0, 1]),
+    ],
+)
+async def test_resume(make, answers, answer, received):
+    answers("GET", f"{UP}/resume/t-1", **answer)
+    assert await begin(make(), session([0, 1])) == session(received)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        ({"status": 401}, Unauthorized),
+        ({"status": 503}, Transient),
+        ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient),
+        ({"payload": {"chunks_count": 9}}, SessionLost),
+    ],
+)
+async def test_resume_that_is_no_use(make, answers, answer, failure):
+    answers("GET", f"{UP}/resume/t-1", **answer)
+    with pytest.raises(failure):
+        await begin(make(), session([0, 1]))
+
+
+async def test_a_remembered_session_of_another_size_is_not_taken_up(make, answers):
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(make(), session([0], count=9)) == session()
+
+
+async def test_a_task_id_is_quoted(make, answers):
+    answers("GET", f"{UP}/resume/a%2Fb%3F", payload={"uploaded_chunks": [1]})
+    assert await begin(make(), session(token="a/b?")) == session([1], token="a/b?")
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        ({"status": 404}, SessionLost),
+        ({"status": 400, "payload": {"message": "index out of range"}}, Permanent),
+        ({"status": 408}, CutOff),
+        ({"status": 409, "body": "<html>", "content_type": "text/html"}, Permanent),
+        ({"status": 401}, Unauthorized),
+        ({"status": 500}, Transient),
+        ({"body": "<html>", "content_type": "text/html"}, Transient),
+    ],
+)
+async def test_a_chunk_has_not_arrived(make, answers, answer, failure):
+    answers("POST", f"{UP}/chunk/t-1/1", **answer)
+    with pytest.raises(failure):
+        await send(make(), index=1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"payload": {"message": "chunk was there already"}}, {"payload": {"ok": True}}, {"status": 409}],
+)
+async def test_a_chunk_has_arrived(make, answers, answer):
+    answers("POST", f"{UP}/chunk/t-1/1", **answer)
+    assert await send(make(), index=1) == Receipt()
+
+
+@pytest.mark.parametrize("answer", [{"status": 413}, {"status": 400, "payload": {"error": "chunk too large"}}])
+async def test_a_chunk_that_is_too_large_leads_to_a_smaller_one(make, answers, answer):
+    remote = make(chunk_size=200_000)
+    large = session(chunk_size=200_000, count=2)
+    answers("POST", f"{UP}/chunk/t-1/0", repeat=True, **answer)
+    for _ in range(2):  # a second chunk of that size teaches nothing new
+        with pytest.raises(SessionLost):
+            await send(remote, large)
+    assert remote.facts == {"refused": 200_000}
+    assert remote.block_size == 100_000
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(remote) == session()
+
+
+async def test_a_larger_chunk_that_is_refused_teaches_nothing(make, answers):
+    remote = make()
+    remote.recall({"refused": 90_000})
+    answers("POST", f"{UP}/chunk/t-1/0", status=413)
+    with pytest.raises(SessionLost):
+        await send(remote)
+    assert remote.facts == {"refused": 90_000}
+
+
+async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
+    remote = make()
+    remote.recall({"refused": 200_000})
+    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    with pytest.raises(Permanent, match="refused one of 200000"):
+        await begin(remote)
+    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    assert isinstance(await begin(remote), Session)  # a refusal in passing spoils no other file
+
+
+async def test_a_size_that_no_chunk_of_this_file_reaches_is_no_matter(make, answers):
+    remote = make()
+    remote.recall({"refused": 400_000})
+    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    assert await begin(remote) == session(chunk_size=len(DATA), count=1)
+
+
+async def test_a_server_that_takes_no_chunk_at_all(make, answers):
+    remote = make()
+    answers("POST", f"{UP}/chunk/t-1/4", status=413)
+    with pytest.raises(Permanent):
+        await send(remote, session(chunk_size=64 * 1024, count=5), index=4)
+    assert remote.facts == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ({"payload": FILE}, Stored(ref="f-1", proof=Proof.HASH)),
+        ({"payload": {"id": 12}}, Stored(ref="12")),
+        ({"payload": {"id": "x", "hash": "md5-of-another-length"}}, Stored(ref="x")),
+        ({"status": 202, "payload": {"taskId": "t-9", "status": "processing"}}, Pending(token="t-9")),
+        ({"status": 202}, Pending(token="t-1")),
+        ({"payload": {**FILE, "size": 1}}, SessionLost),
+        ({"payload": {**FILE, "hash": "0" * 64}}, SessionLost),
+        ({"status": 400, "payload": {"code": "CHUNK_MISSING", "message": "chunks are missing"}}, SessionLost),
+        ({"status": 400, "payload": {"error": "upload is incomplete"}}, SessionLost),
+        ({"status": 404}, SessionLost),
+        ({"status": 500}, SessionLost),
+        ({"status": 502}, Transient),
+        ({"status": 401}, Unauthorized),
+        ({"status": 403, "payload": {"message": "type not allowed"}}, Permanent),
+        ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient),
+        ({"status": 202, "body": "<html>", "content_type": "text/html"}, Transient),
+        ({"body": ""}, Transient),
+    ],
+)
+async def test_complete(make, answers, honest, answer, end):
+    answers("POST", f"{UP}/complete/t-1", **answer)
+    if isinstance(end, type):
+        with pytest.raises(end):
+            await finish(make())
+    else:
+        assert await finish(make()) == end
+
+
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ({"payload": {"status": "Processing"}}, Pending(token="t-1")),
+        ({"payload": {"status": 2}}, Pending(token="t-1")),
+        ({"payload": {}}, Pending(token="t-1")),
+        ({"payload": {"status": "COMPLETED", "file": FILE}}, Stored(ref="f-1", proof=Proof.HASH)),
+        ({"payload": {"status": 3, "file_id": "f-2"}}, Stored(ref="f-2")),
+        ({"payload": {"status": "3"}}, Stored(ref="")),
+        ({"payload": {"status": "completed", "file": {**FILE, "size": 1}}}, SessionLost),
+        ({"payload": {"status": "Failed", "message": "disk full"}}, SessionLost),
+        *(({"payload": {"status": ended}}, SessionLost) for ended in (4, 5, "6", "Cancelled", "expired")),
+        ({"status": 404}, SessionLost),
+        ({"status": 500}, Transient),
+        ({"body": "?"}, Transient),
+    ],
+)
+async def test_progress(make, answers, answer, end):
+    remote = make()
+    content = content_of(remote, DATA)
+    answers("GET", f"{UP}/progress/t-1", **answer)
+    if isinstance(end, type):
+        with pytest.raises(end):
+            await remote.poll(Pending(token="t-1"), content)
+    else:
+        assert await remote.poll(Pending(token="t-1"), content) == end
+
+
+DIRECT = Session(token="", chunk_size=len(DATA), count=1, whole=True)
+
+
+async def test_a_small_file_goes_in_one_request(make, answers):
+    remote = make(direct="auto")
+    assert await begin(remote) == DIRECT
+    answers("POST", f"{UP}/direct", payload=FILE)
+    assert await send(remote, DIRECT) == Receipt(stored=Stored(ref="f-1", proof=Proof.HASH))
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "facts"),
+    [
+        ({"status": 404}, SessionLost, {"direct_refused": 0}),
+        ({"status": 405}, SessionLost, {"direct_refused": 0}),
+        ({"status": 413}, SessionLost, {"direct_refused": len(DATA)}),
+        ({"status": 403, "payload": {"message": "quota"}}, Permanent, {}),
+        ({"status": 500}, Transient, {}),
+        ({"payload": {**FILE, "size": 1}}, SessionLost, {}),
+        ({"body": "?"}, Transient, {}),
+    ],
+)
+async def test_one_request_that_does_not_work(make, answers, honest, answer, failure, facts):
+    remote = make(direct="auto")
+    answers("POST", f"{UP}/direct", **answer)
+    with pytest.raises(failure):
+        await send(remote, DIRECT)
+    assert remote.facts == facts
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(remote) == (session() if facts else DIRECT)
+
+
+@pytest.mark.parametrize("values", [{"tries": 1}, {"name": 'a"b.jpg'}, {"name": "a\nb.jpg"}])
+async def test_when_a_small_file_goes_in_chunks(make, answers, values):
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(make(direct="auto"), **values) == session()
+
+
+@pytest.mark.parametrize("name", ["bundle_id", "encrypt_password", "expired_at"])
+async def test_what_is_kept_in_another_way_goes_in_chunks(make, answers, name):
+    """Servers heed that in *create* alone."""
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(make(direct="auto", **{name: TELLING[name]})) == session()
+
+
+async def test_what_is_too_large_for_a_slow_line_goes_in_chunks(make, answers):
+    remote = make(direct="auto")
+    remote.recall({"slow": len(DATA)})
+    assert await begin(remote) == DIRECT
+    remote.recall({"slow": len(DATA) - 1})
+    answers("POST", f"{UP}/create", payload=agreed())
+    assert await begin(remote) == session()
+
+
+async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answers):
+    answers("GET", f"{UP}/resume/t-1", payload={"uploaded_chunks": [0]})
+    assert await begin(make(direct="auto"), session()) == session([0])
+
+
+@pytest.mark.parametrize("tasks", [200, 404])
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [(200, None), (404, None), (500, None), (401, Unauthorized), (403, Permanent), (502, Transient)],
+)
+async def test_check(make, answers, status, failure: type[Failure] | None, tasks):
+    answers("GET", f"{UP}/tasks", status=tasks)
+    answers("GET", PROBE, status=status)
+    nowhere = f"{URL}/api/files/{'0' * 32}"
+    answers("GET", nowhere, status=404)
+    answers("GET", f"{nowhere}?original=true", status=404)
+    if failure is None:
+        await make().check()
+    else:
+        with pytest.raises(failure):
+            await make().check()
+
+
+@pytest.mark.parametrize("moved", ["tasks", "resume"])
+async def test_a_server_that_has_moved(make, answers, moved):
+    answers("GET", f"{UP}/tasks", **(MOVED if moved == "tasks" else {"status": 404}))
+    answers("GET", PROBE, **MOVED)
+    with pytest.raises(Transient, match=r"points to https://new\.test; set url to that") as caught:
+        await make().check()
+    assert caught.value.scope is Scope.REMOTE
+
+
+async def test_what_has_moved_concerns_no_single_file(make, answers):
+    for path in ("create", "chunk/t-1/0", "complete/t-1"):
+        answers("POST", f"{UP}/{path}", **MOVED)
+    for path in ("resume/t-1", "progress/t-1"):
+        answers("GET", f"{UP}/{path}", **MOVED)
+    remote = make()
+    poll = remote.poll(Pending(token="t-1"), content_of(remote, DATA))
+    for call in (begin(remote), begin(remote, session()), send(remote), finish(remote), poll):
+        with pytest.raises(Transient, match="set url to that") as caught:
+            await call
+        assert caught.value.scope is Scope.REMOTE
+
+
+MOVED = {"status": 308, "headers": {"Location": "https://new.test/x"}}
+TOLD = {
+    "hash": HASH,
+    "pool_id": POOL,
+    "bundle_id": "00000000-0000-0000-0000-000000000002",
+    "encrypt_password": "psst",
+    "expired_at": "2023-11-15T22:13:20Z",
+}
+TELLING = {"bundle_id": TOLD["bundle_id"], "encrypt_password": "psst", "expired_at": "1d"}
+
+
+async def test_what_create_is_told(remote_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_request(reader))
+        writer.write(reply("200 OK", json.dumps(agreed()).encode()))
+
+    server = await rogue(handle)
+    remote = remote_to("multipart", server.url, prefix="/drive/files/upload", chunk_size=100_000, **TELLING)
+    await begin(remote, name="عکس\n🦊.jpg", tries=1)
+    head, _, body = server.seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /drive/files/upload/create HTTP/1.1\r\n")
+    assert json.loads(body) == {
+        **TOLD,
+        "file_name": "عکس\n🦊.jpg",
+        "file_size": len(DATA),
+        "content_type": "image/jpeg",
+        "chunk_size": 100_000,
+    }
+
+
+async def test_what_direct_is_told(remote_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_request(reader))
+        writer.write(reply("200 OK", json.dumps(FILE).encode()))
+
+    server = await rogue(handle)
+    content = content_of(remote := remote_to("multipart", server.url), DATA)
+    await remote.send(DIRECT, 0, content, Memory(DATA, name="🦊.jpg"))
+    head, _, body = server.seen[0].partition(b"\r\n\r\n")
+    boundary = re.search(rb"Content-Type: multipart/form-data; boundary=(\S+)", head)[1]
+    first, *parts, last = body.split(b"--" + boundary)
+    assert (first, last) == (b"", b"--\r\n")
+    field = re.compile(rb'\r\nContent-Disposition: form-data; name="(.+)"\r\n\r\n(.+)\r\n')
+    fields = dict(field.fullmatch(part).groups() for part in parts[:-1])
+    assert fields == {b"hash": HASH.encode(), b"pool_id": POOL.encode()}
+    disposition = 'Content-Disposition: form-data; name="file"; filename="🦊.jpg"'
+    assert parts[-1] == f"\r\n{disposition}\r\nContent-Type: image/jpeg\r\n\r\n".encode() + DATA + b"\r\n"
+
+
+async def test_a_fixed_expiry(remote_to, rogue):
+    async def handle(it, reader, writer):
+        it.seen.append(await read_request(reader))
+        writer.write(reply("200 OK", json.dumps(agreed()).encode()))
+
+    server = await rogue(handle)
+    await begin(remote_to("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), tries=1)
+    assert b'"expired_at": "2030-01-31T10:00:00Z"' in server.seen[0]

@@ -1,0 +1,49 @@
+"""The stall timer: it counts while nothing moves, not while paused, and is silent once its block has ended."""
+
+import asyncio
+
+import pytest
+
+from syncd.remotes.idle_timeout import Stall
+
+
+async def test_it_ends_a_block_in_which_nothing_moves():
+    with pytest.raises(TimeoutError):
+        async with Stall(0.01):
+            await asyncio.Event().wait()
+
+
+async def test_what_is_said_after_the_end_does_nothing():
+    async with Stall(60) as ended:
+        pass
+    late = Stall(0.01)
+
+    async def wait() -> None:
+        async with late:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                late.moved()
+
+    with pytest.raises(TimeoutError):
+        await wait()
+    for stall in (ended, late):
+        stall.moved()
+        stall.paused()
+
+
+async def test_a_pause_lasts_until_something_moves():
+    after_pause = False
+
+    async def wait() -> None:
+        nonlocal after_pause
+        async with Stall(0.01) as stall:
+            stall.paused()
+            await asyncio.sleep(0.05)
+            after_pause = True
+            stall.moved()
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await wait()
+    assert after_pause
