@@ -1,9 +1,12 @@
-"""A real Chromium on the dashboard of a real daemon, with a receiver behind it."""
+"""Fixtures for browser tests: Chromium, a daemon with a dashboard, and a receiver."""
 
+import asyncio
+import inspect
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,8 +21,9 @@ from tests.e2e.processes import Daemon, Receiver
 
 expect.set_options(timeout=30_000)  # milliseconds; the machine may be busy
 
+WAIT_TIMEOUT = 60.0  # seconds
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# The last three keep it from asking hosts of its maker for things that no test needs.
+# The last three stop Chromium from contacting Google's servers.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -33,7 +37,18 @@ def pytest_collection_modifyitems(items):
     if CHROMIUM is None:
         for item in items:
             if "tests/browser" in str(item.path):
-                item.add_marker(pytest.mark.skip(reason="there is no Chromium here: apt-get install chromium"))
+                item.add_marker(pytest.mark.skip(reason="Chromium is not installed: apt-get install chromium"))
+
+
+async def wait_until(condition):
+    """Wait until ``condition()``, plain or awaitable, returns a true value."""
+    deadline = time.monotonic() + WAIT_TIMEOUT
+    while True:
+        result = condition()
+        if await result if inspect.isawaitable(result) else result:
+            return
+        assert time.monotonic() < deadline, f"condition not met within {WAIT_TIMEOUT:.0f} s"
+        await asyncio.sleep(0.05)
 
 
 @pytest_asyncio.fixture(loop_scope="package", scope="package")
@@ -45,6 +60,15 @@ async def chromium():
 
 
 @pytest.fixture
+async def page():
+    """An empty page in a browser of its own, for a server in the test's own event loop."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield await browser.new_page()
+        await browser.close()
+
+
+@pytest.fixture
 def receiver(tmp_path):
     with Receiver(tmp_path / "server") as running:
         yield running
@@ -52,62 +76,62 @@ def receiver(tmp_path):
 
 @pytest.fixture
 def daemon(tmp_path, receiver):
-    """A daemon with a dashboard at any free port; not started yet."""
-    made = Daemon(tmp_path, receiver.url)
-    made.settings["control"] = {"dashboard": "127.0.0.1:0"}
-    yield made
-    made.kill()
+    """A daemon with a dashboard on any free port; not started yet."""
+    daemon = Daemon(tmp_path, receiver.url)
+    daemon.settings["control"] = {"dashboard": "127.0.0.1:0"}
+    yield daemon
+    daemon.kill()
 
 
 @pytest.fixture
-def ticket(daemon):
-    """Ask for an address that opens the dashboard, as ``syncd ctl open --print`` does."""
+def login_url(daemon):
+    """Return a function that creates a one-time login URL with ``syncd ctl open --print``."""
 
-    def ask():
+    def create():
         command = [sys.executable, "-m", "syncd", "ctl", "-c", str(daemon.config), "open", "--print"]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    return ask
+    return create
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def open_page(chromium, ticket):
-    """Open the dashboard; nothing may go wrong on it, as far as the browser can tell."""
-    contexts, complaints = [], []
+async def open_page(chromium, login_url):
+    """Return a function that opens the dashboard; fail the test if the browser reports an error on it."""
+    contexts, errors = [], []
 
-    async def opened(*, at="", width=1280, height=860, **options):
+    async def open_page(*, at="", width=1280, height=860, **options):
         context = await chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = await context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
-        page.on("request", lambda request: complaints.append(request.url) if _is_abroad(request, page) else None)
-        await page.goto(ticket())
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if _is_error(message) else None)
+        page.on("request", lambda request: errors.append(request.url) if _is_cross_origin(request, page) else None)
+        await page.goto(login_url())
         await page.wait_for_url(lambda url: urlsplit(url).path == "/")
         if at:
             await page.goto(page.url.split("#")[0] + "#/" + at)
         return page
 
-    yield opened
+    yield open_page
     for context in contexts:
         await context.close()
-    assert complaints == []
+    assert errors == []
 
 
-def _is_abroad(request, page):
-    """Whether something is asked for at another host than the page's own."""
-    asked, home = urlsplit(request.url), urlsplit(page.url)
-    return home.scheme == "http" and asked.scheme not in {"data", "blob"} and asked.netloc != home.netloc
+def _is_cross_origin(request, page):
+    """Tell whether the page requests something from another host than its own."""
+    target, home = urlsplit(request.url), urlsplit(page.url)
+    return home.scheme == "http" and target.scheme not in {"data", "blob"} and target.netloc != home.netloc
 
 
-def _is_complaint(said):
-    """Whether the page is at fault; that a picture is not there, or the daemon is down, is what it shows."""
-    return said.type in {"error", "warning"} and "Failed to load resource" not in said.text
+def _is_error(message):
+    """Tell whether a console message reveals a fault of the page. The page handles resources that fail to load."""
+    return message.type in {"error", "warning"} and "Failed to load resource" not in message.text
 
 
 @pytest.fixture
-def photo():
-    """Write a real photo, of a colour of its own."""
+def make_photo():
+    """Return a function that writes a photo; each ``number`` has a colour of its own."""
 
     def write(path, number=0, size=(640, 480)):
         image = Image.linear_gradient("L").resize(size).convert("RGB")
@@ -119,22 +143,22 @@ def photo():
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def picky(receiver):
-    """A way to the receiver that refuses what is registered as long as ``refuses`` is true."""
+async def rejecting_proxy(receiver):
+    """A proxy to the receiver that rejects new uploads while its ``rejects`` is true."""
 
     async def handle(request):
-        if picky.refuses and request.method == "POST":
-            return web.json_response({"error": "this picture is not wanted here"}, status=400)
+        if proxy.rejects and request.method == "POST":
+            return web.json_response({"error": "this image is not allowed"}, status=400)
         async with http.request(
             request.method, receiver.url + request.path_qs, data=await request.read(), headers=request.headers
-        ) as answer:
-            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+        ) as response:
+            return web.Response(status=response.status, body=await response.read(), content_type=response.content_type)
 
-    picky = web.Application()
-    picky.router.add_route("*", "/{path:.*}", handle)
-    async with aiohttp.ClientSession(auto_decompress=False) as http, TestServer(picky) as server:
-        picky.refuses, picky.url = True, str(server.make_url(""))
-        yield picky
+    proxy = web.Application()
+    proxy.router.add_route("*", "/{path:.*}", handle)
+    async with aiohttp.ClientSession(auto_decompress=False) as http, TestServer(proxy) as server:
+        proxy.rejects, proxy.url = True, str(server.make_url(""))
+        yield proxy
 
 
 @pytest.fixture

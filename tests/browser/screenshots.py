@@ -1,6 +1,6 @@
-"""Makes the pictures of the dashboard for the documentation: every view, light and dark, at a desk and on a phone.
+"""Take screenshots of every view for the documentation, light and dark, in desktop and phone size.
 
-``make screenshots``, or: python -m tests.browser.screenshots FOLDER
+Run ``make screenshots``, or ``python -m tests.browser.screenshots FOLDER``.
 """
 
 import asyncio
@@ -19,8 +19,7 @@ from PIL import Image
 from playwright.async_api import async_playwright
 
 from syncd.cli.demo import samples
-from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.browser.words import eventually
+from tests.browser.conftest import CHROMIUM, FLAGS, wait_until
 from tests.e2e.processes import Daemon, Receiver
 
 VIEWS = {"now": "", "gallery": "gallery", "files": "files?state=failed", "log": "log", "settings": "settings"}
@@ -35,24 +34,24 @@ SKIES = [((70, 130, 200), (225, 238, 250)), ((45, 30, 90), (250, 150, 80)), ((8,
 
 async def main(folder):
     async with AsyncExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pictures-")))
-        receiver = stack.enter_context(Receiver(place / "received"))
-        archive = await stack.enter_async_context(picky(receiver.url))
-        daemon = make_daemon(place, receiver.url, archive)
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="screenshots-")))
+        receiver = stack.enter_context(Receiver(root / "received"))
+        archive = await stack.enter_async_context(rejecting_proxy(receiver.url))
+        daemon = create_daemon(root, receiver.url, archive)
         stack.callback(daemon.kill)
-        await asyncio.to_thread(stock, daemon)
+        await asyncio.to_thread(upload_samples, daemon)
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, screen in SCREENS.items():
             context = await browser.new_context(**screen)
-            await photograph(daemon, await context.new_page(), folder, name)
+            await take_screenshots(daemon, await context.new_page(), folder, name)
             await context.close()
         await browser.close()
 
 
-def make_daemon(place, url, archive):
-    daemon = Daemon(place, url)
-    (place / "drawings").mkdir()
+def create_daemon(root, url, archive):
+    daemon = Daemon(root, url)
+    (root / "drawings").mkdir()
     daemon.settings["folders"] = [
         {"path": "inbox", "remote": "drive", "settle": "300ms"},
         {"path": "drawings", "remote": ["ascii", "drive"], "settle": "300ms"},
@@ -63,22 +62,25 @@ def make_daemon(place, url, archive):
     return daemon
 
 
-def picky(url):
-    """A way to the receiver that wants no large drawings."""
+def rejecting_proxy(url):
+    """A proxy to the receiver that rejects large drawings."""
 
     async def handle(request):
         body = await request.read()
         if request.method == "POST" and len(body) < 1000 and json.loads(body).get("size", 0) > 9_999:
-            return web.json_response({"error": "drawings of more than 9,999 bytes are not wanted here"}, status=400)
-        async with aiohttp.request(request.method, url + request.path_qs, data=body, headers=request.headers) as answer:
-            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+            return web.json_response({"error": "drawings larger than 9,999 bytes are not allowed"}, status=400)
+        headers = request.headers
+        async with aiohttp.request(request.method, url + request.path_qs, data=body, headers=headers) as response:
+            return web.Response(status=response.status, body=await response.read(), content_type=response.content_type)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    return _Served(TestServer(app))
+    return _RunningServer(TestServer(app))
 
 
-class _Served:
+class _RunningServer:
+    """Runs a server in an ``async with`` block, which gets the server's URL."""
+
     def __init__(self, server):
         self.server = server
 
@@ -90,8 +92,8 @@ class _Served:
         await self.server.close()
 
 
-def stock(daemon):
-    """Start the daemon, and have pictures uploaded, some refused, and some large ones under way."""
+def upload_samples(daemon):
+    """Start the daemon with uploads that are done, rejected and, throttled by a bandwidth limit, active."""
     rng = random.Random(11)
     daemon.start()
     for number in range(44):
@@ -116,31 +118,31 @@ def stock(daemon):
     for number in range(5):
         view = samples.landscape(rng, SKIES[number % 3], (3200 + 300 * number, 1900))
         grain = Image.effect_noise(view.size, 60)
-        image = Image.blend(view, Image.merge("RGB", [grain] * 3), 0.3)  # what makes a real photograph large
+        image = Image.blend(view, Image.merge("RGB", [grain] * 3), 0.3)  # noise makes the file as large as a real photo
         image.save(daemon.inbox / f"panorama {number + 1}.jpg", quality=97)
 
 
-async def photograph(daemon, page, folder, screen):
+async def take_screenshots(daemon, page, folder, screen):
     await page.goto(await asyncio.to_thread(daemon.ctl.dashboard))
     await page.wait_for_selector(".figure")
     home = page.url.split("#")[0]
     for name, address in VIEWS.items():
         await page.goto(f"{home}#/{address}")
-        await settled(page)
+        await wait_until_loaded(page)
         await save(page, folder / f"{name}-{screen}.webp")
     await page.goto(f"{home}#/gallery")
     await page.locator(".tile", has=page.locator("img")).nth(4).click()
     await page.wait_for_selector("dialog[open] h2")
-    await settled(page)
+    await wait_until_loaded(page)
     await save(page, folder / f"picture-{screen}.webp")
 
 
-async def settled(page):
-    """Wait until what is in view is there: pictures, bars and words."""
+async def wait_until_loaded(page):
+    """Wait until all images and thumbnails are loaded."""
     loaded = """[...document.images].every(image => image.complete && image.src)
-      && !document.querySelector('.thumb:empty')"""
-    await page.wait_for_timeout(1500)  # for the chart and the rates to have something to show
-    await eventually(lambda: page.evaluate(loaded))
+      && !document.querySelector('.thumbnail:empty')"""
+    await page.wait_for_timeout(1500)  # so that the chart and the rates have data
+    await wait_until(lambda: page.evaluate(loaded))
 
 
 async def save(page, path):

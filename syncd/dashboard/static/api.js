@@ -1,7 +1,11 @@
-/** The control API: one function a question. Every failure is an ApiError whose message is one line for people. */
+/** Client of the control API: one function per route. Every failure is an ApiError with a message for the user. */
 
-/** What the daemon refused, or why it could not be asked; `status` is 0 if nothing answered. */
-export class ApiError extends Error {
+import { toSentence } from "./ui/format.js";
+
+const TEXT_CACHE_ENTRIES = 500;
+
+/** An error reply of the daemon, or `status` 0 if there was no reply. `problems` lists errors in the configuration. */
+class ApiError extends Error {
   constructor(status, message, problems = []) {
     super(message);
     this.status = status;
@@ -9,7 +13,7 @@ export class ApiError extends Error {
   }
 }
 
-async function ask(method, path, { query = {}, body, signal } = {}) {
+async function request(method, path, { query = {}, body, signal } = {}) {
   const search = new URLSearchParams(
     Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== ""),
   );
@@ -18,83 +22,83 @@ async function ask(method, path, { query = {}, body, signal } = {}) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(search.size ? `${path}?${search}` : path, options);
+    response = await fetch(search.size ? `${path}?${search}` : path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The daemon is not responding.");
+    throw new ApiError(0, "The daemon is not responding. Check that it is running.");
   }
-  const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ApiError(answer.status, sentence(document.error ?? answer.statusText), document.problems);
-  return document;
+  const reply = await response.json().catch(() => ({}));
+  if (!response.ok) {
+    throw new ApiError(response.status, toSentence(reply.error ?? response.statusText), reply.problems);
+  }
+  return reply;
 }
 
-const sentence = text => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
-
 export const api = {
-  status: () => ask("GET", "/v1/status"),
-  start: () => ask("POST", "/v1/start", { body: {} }),
-  stop: () => ask("POST", "/v1/stop", { body: {} }),
-  rescan: uri => ask("POST", "/v1/rescan", { body: uri ? { path: uri } : {} }),
-  reload: () => ask("POST", "/v1/reload", { body: {} }),
-  jobs: (query, signal) => ask("GET", "/v1/jobs", { query, signal }),
-  job: target => ask("GET", "/v1/job", { query: { target } }),
-  retry: targets => ask("POST", "/v1/retry", { body: { targets } }),
-  cancel: targets => ask("POST", "/v1/cancel", { body: { targets } }),
-  verify: (targets, repair) => ask("POST", "/v1/verify", { body: { targets, repair } }),
-  log: query => ask("GET", "/v1/log", { query }),
-  settings: () => ask("GET", "/v1/settings"),
-  change: body => ask("POST", "/v1/settings", { body }),
-  throughput: () => ask("GET", "/v1/throughput"),
+  resume: () => request("POST", "/v1/start", { body: {} }),
+  pause: () => request("POST", "/v1/stop", { body: {} }),
+  rescan: uri => request("POST", "/v1/rescan", { body: uri ? { path: uri } : {} }),
+  reload: () => request("POST", "/v1/reload", { body: {} }),
+  jobs: (query, signal) => request("GET", "/v1/jobs", { query, signal }),
+  job: target => request("GET", "/v1/job", { query: { target } }),
+  retry: targets => request("POST", "/v1/retry", { body: { targets } }),
+  cancel: targets => request("POST", "/v1/cancel", { body: { targets } }),
+  verify: (targets, repair) => request("POST", "/v1/verify", { body: { targets, repair } }),
+  log: query => request("GET", "/v1/log", { query }),
+  settings: () => request("GET", "/v1/settings"),
+  changeSettings: body => request("POST", "/v1/settings", { body }),
+  throughput: () => request("GET", "/v1/throughput"),
 };
 
-/** Where a small (320) or a large (1600) picture of a job's file is. */
-export const preview = (id, edge = 320) => `/v1/preview?job=${id}&size=${edge}`;
+/** Return the URL of a WebP preview of a job's file. `edge` is its longest edge in pixels, 320 or 1600. */
+export const previewUrl = (id, edge = 320) => `/v1/preview?job=${id}&size=${edge}`;
 
-/** Where the file itself is. */
-export const original = id => `/v1/original?job=${id}`;
+/** Return the URL of a job's original file. */
+export const originalUrl = id => `/v1/original?job=${id}`;
 
-const texts = new Map();
-const MOST_TEXTS = 500;
+const textCache = new Map();
 
-/** The beginning of a text file; ApiError if there is none. What was asked for lately is remembered. */
-export async function text(job) {
+/** Return the beginning of a job's text file. Results are cached; throws ApiError if there is no preview. */
+export async function fetchTextPreview(job) {
   const key = `${job.id} ${job.updated_at}`;
-  if (!texts.has(key)) {
-    if (texts.size >= MOST_TEXTS) texts.delete(texts.keys().next().value);
-    texts.set(key, fetchText(job.id));
-    texts.get(key).catch(() => texts.delete(key));
+  if (!textCache.has(key)) {
+    if (textCache.size >= TEXT_CACHE_ENTRIES) textCache.delete(textCache.keys().next().value);
+    textCache.set(key, fetchText(job.id));
+    textCache.get(key).catch(() => textCache.delete(key));
   }
-  return texts.get(key);
+  return textCache.get(key);
 }
 
 async function fetchText(id) {
-  const answer = await fetch(preview(id));
-  if (!answer.ok) throw new ApiError(answer.status, "No preview is available.");
-  return answer.text();
+  const response = await fetch(previewUrl(id));
+  if (!response.ok) throw new ApiError(response.status, "No preview is available.");
+  return response.text();
 }
 
 /**
- * Put a file into a watched folder. `progress` is called with the share that has gone, 0 to 1. Resolves to the answer.
- * XMLHttpRequest, as fetch does not tell how much of a body has gone.
+ * Write `file` into a watched folder, given by its URI. Resolves to the API's reply.
+ *
+ * `onProgress` receives the part that has been sent, from 0 to 1. This uses XMLHttpRequest because fetch reports no
+ * upload progress.
  */
-export function drop(folder, file, progress, signal) {
+export function addToFolder(folderUri, file, onProgress, signal) {
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("PUT", `/v1/drop?${new URLSearchParams({ folder, name: file.name })}`);
-    request.responseType = "json";
-    request.upload.addEventListener(
+    const xhr = new XMLHttpRequest();
+    xhr.open("PUT", `/v1/drop?${new URLSearchParams({ folder: folderUri, name: file.name })}`);
+    xhr.responseType = "json";
+    xhr.upload.addEventListener(
       "progress",
-      event => event.lengthComputable && progress(event.loaded / event.total),
+      event => event.lengthComputable && onProgress(event.loaded / event.total),
     );
-    request.addEventListener("load", () => {
-      if (request.status === 201) resolve(request.response);
-      else reject(new ApiError(request.status, sentence(request.response?.error ?? "The file was rejected.")));
+    xhr.addEventListener("load", () => {
+      if (xhr.status === 201) resolve(xhr.response);
+      else reject(new ApiError(xhr.status, toSentence(xhr.response?.error ?? "the file was rejected")));
     });
-    request.addEventListener("error", () => reject(new ApiError(0, "The connection was lost.")));
-    request.addEventListener("abort", () => reject(new ApiError(0, "Cancelled.")));
-    signal?.addEventListener("abort", () => request.abort());
-    request.send(file);
+    xhr.addEventListener("error", () => reject(new ApiError(0, "Connection lost. Add the file again.")));
+    xhr.addEventListener("abort", () => reject(new ApiError(0, "Cancelled.")));
+    signal?.addEventListener("abort", () => xhr.abort());
+    xhr.send(file);
   });
 }

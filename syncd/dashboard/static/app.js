@@ -1,88 +1,93 @@
-/** The page: its frame, what stands in it, and the way from view to view. */
+/**
+ * Entry point: builds the page around the views and switches between views.
+ *
+ * A view is an object with `element` and `destroy()`. Optional methods: `setParams(params)` for new URL parameters,
+ * `onAttached()` once it is in the document, and `neighbours(id)`, the previous and next job in the view's list.
+ */
 
-import { acceptDrops } from "./dropping.js";
-import { openJob } from "./job.js";
-import { connect, live, on } from "./live.js";
-import { address, place } from "./route.js";
-import { switchButton } from "./switch.js";
+import { enableFileDrop } from "./add-files.js";
+import { appState, connect, subscribe } from "./app-state.js";
+import { openFile } from "./file-dialog.js";
+import { pauseButton } from "./pause-button.js";
+import { currentRoute, routeHref } from "./router.js";
+import { bannerText, overallStatus } from "./status-text.js";
 import { theme } from "./theme.js";
-import { h, icon, say, sayPath, set } from "./ui/dom.js";
-import { count } from "./ui/format.js";
+import { h, icon, setAttributes, setPathText, setText } from "./ui/dom.js";
+import { formatCount } from "./ui/format.js";
 import { filesView } from "./views/files.js";
 import { galleryView } from "./views/gallery.js";
 import { logView } from "./views/log.js";
-import { nowView } from "./views/now.js";
+import { overviewView } from "./views/overview.js";
 import { settingsView } from "./views/settings.js";
-import { alarm, headline } from "./words.js";
 
 const VIEWS = [
-  { name: "", title: "Overview", sign: "now", make: nowView },
-  { name: "gallery", title: "Gallery", sign: "gallery", make: galleryView },
-  { name: "files", title: "Files", sign: "queue", make: filesView },
-  { name: "log", title: "Log", sign: "log", make: logView },
-  { name: "settings", title: "Settings", sign: "settings", make: settingsView },
+  { name: "", title: "Overview", icon: "overview", create: overviewView },
+  { name: "gallery", title: "Gallery", icon: "gallery", create: galleryView },
+  { name: "files", title: "Files", icon: "files", create: filesView },
+  { name: "log", title: "Log", icon: "log", create: logView },
+  { name: "settings", title: "Settings", icon: "settings", create: settingsView },
 ];
 
 const content = document.getElementById("content");
-let current = null;
+let current = null; // {name, title, view}
 
-function frame() {
-  const badge = h("span", { class: "badge", hidden: true });
-  for (const { name, title, sign } of VIEWS) {
-    const link = h("a", { href: address(name), "data-view": name }, icon(sign), h("span", {}, title));
-    if (name === "files") link.append(badge);
-    document.getElementById("rail").append(link);
+function buildNavigation() {
+  const failedBadge = h("span", { class: "count-badge", hidden: true });
+  for (const { name, title, icon: iconName } of VIEWS) {
+    const link = h("a", { href: routeHref(name), "data-view": name }, icon(iconName), h("span", {}, title));
+    if (name === "files") link.append(failedBadge);
+    document.getElementById("sidebar").append(link);
   }
-  document.getElementById("top-actions").append(switchButton("switch"));
-  on("progress", ({ jobs }) => {
-    badge.hidden = !jobs.failed;
-    say(badge, count(jobs.failed));
-    set(badge, { title: `${count(jobs.failed)} failed` });
+  document.getElementById("header-actions").append(pauseButton("pause-button"));
+  subscribe("progress", ({ jobs }) => {
+    failedBadge.hidden = !jobs.failed;
+    setText(failedBadge, formatCount(jobs.failed));
+    setAttributes(failedBadge, { title: `${formatCount(jobs.failed)} failed` });
   });
 }
 
-/** The headline at the top and in the title of the window, and the banner for what stops everything. */
-function follow() {
-  const words = headline(live);
-  const line = document.getElementById("headline");
-  line.className = `headline ${words.tone}`;
-  say(line, words.title);
-  const view = VIEWS.find(({ name }) => name === current?.name) ?? VIEWS[0];
-  document.title = `${words.title} – ${view.title} – syncd`;
+/** Update the status in the header and the window's title, and the banner for what blocks all uploads. */
+function updateStatus() {
+  const { tone, title } = overallStatus(appState);
+  const status = document.getElementById("overall-status");
+  status.dataset.tone = tone;
+  setText(status, title);
+  document.title = `${title} – ${(current ?? VIEWS[0]).title} – syncd`;
   const banner = document.getElementById("banner");
-  const text = alarm(live);
+  const text = bannerText(appState);
   banner.hidden = !text;
-  sayPath(banner, text);
-  document.body.classList.toggle("offline", live.connection === "lost" || live.connection === "locked");
+  setPathText(banner, text);
+  const disconnected = appState.connection === "lost" || appState.connection === "logged_out";
+  document.body.classList.toggle("disconnected", disconnected);
 }
 
-function go() {
-  const { view: name, params } = place();
-  const found = VIEWS.find(view => view.name === name) ?? VIEWS[0];
-  if (current?.name === found.name) current.view.params?.(params);
+function navigate() {
+  const { view: name, params } = currentRoute();
+  const target = VIEWS.find(view => view.name === name) ?? VIEWS[0];
+  if (current?.name === target.name) current.view.setParams?.(params);
   else {
-    current?.view.leave();
-    current = { name: found.name, view: found.make(params) };
+    current?.view.destroy();
+    current = { name: target.name, title: target.title, view: target.create(params) };
     content.replaceChildren(current.view.element);
-    current.view.entered?.();
+    current.view.onAttached?.();
     scrollTo(0, 0);
   }
-  for (const link of document.querySelectorAll("#rail a")) {
-    set(link, { "aria-current": link.dataset.view === found.name ? "page" : null });
+  for (const link of document.querySelectorAll("#sidebar a")) {
+    setAttributes(link, { "aria-current": link.dataset.view === target.name ? "page" : null });
   }
-  document.getElementById("top-actions").hidden = found.name === ""; // the view has a larger one
-  openJob(params.get("job"), id => current.view.around?.(id) ?? [null, null]);
-  follow();
+  document.getElementById("header-actions").hidden = target.name === ""; // the overview has a larger pause button
+  openFile(params.get("job"), id => current.view.neighbours?.(id) ?? [null, null]);
+  updateStatus();
 }
 
 theme.apply();
-frame();
-acceptDrops();
-on("connection daemon progress remote folder", follow);
-addEventListener("hashchange", go);
-document.querySelector(".skip").addEventListener("click", event => {
-  event.preventDefault(); // the address is the view's
+buildNavigation();
+enableFileDrop();
+subscribe("connection daemon progress remote folder", updateStatus);
+addEventListener("hashchange", navigate);
+document.querySelector(".skip-link").addEventListener("click", event => {
+  event.preventDefault(); // the hash holds the route
   content.focus();
 });
 connect();
-go();
+navigate();

@@ -1,19 +1,19 @@
-/** Light, dark, or as the system has it; remembered in this browser. */
+/** The colour theme ("auto", "light" or "dark"), stored in this browser. */
 
-const KEY = "syncd-theme";
+const STORAGE_KEY = "syncd-theme";
 
 export const theme = {
-  get chosen() {
-    return localStorage.getItem(KEY) ?? "auto";
+  get current() {
+    return localStorage.getItem(STORAGE_KEY) ?? "auto";
   },
 
-  choose(name) {
-    if (name === "auto") localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, name);
+  select(name) {
+    if (name === "auto") localStorage.removeItem(STORAGE_KEY);
+    else localStorage.setItem(STORAGE_KEY, name);
     this.apply();
   },
 
   apply() {
-    document.documentElement.dataset.theme = this.chosen;
+    document.documentElement.dataset.theme = this.current;
   },
 };

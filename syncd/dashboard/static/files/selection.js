@@ -1,113 +1,129 @@
-/** Which files are selected, and what is done with them: one, many or all retried or cancelled, on all their servers. */
+/** The selected files of the Files view, and the bar that retries or cancels their uploads on all remotes. */
 
 import { api } from "../api.js";
-import { live } from "../live.js";
-import { h, icon, say } from "../ui/dom.js";
-import { count, counted } from "../ui/format.js";
-import { attempt, toast } from "../ui/toast.js";
-import { toCancel, toRetry } from "./list.js";
+import { appState } from "../app-state.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { formatCount, pluralize } from "../ui/format.js";
+import { runAction, showToast } from "../ui/toast.js";
+import { cancellableJobs, retryableJobs } from "./jobs-by-file.js";
+
+const MAX_TARGETS_PER_REQUEST = 500;
 
 export class Selection {
   /**
-   * `view` has in `files` all that are shown, and in `known.byKey` each by its key; its `load()` shows them anew, its
-   * `redraw()` only which are selected.
+   * Args: `view` has the listed files in `files`, and in `jobsByFile`; `load()` reloads the list and `redraw()` shows
+   * which files are selected.
    */
   constructor(view) {
     this.view = view;
-    this.chosen = new Set();
-    const button = (sign, words, kind, work) =>
-      h("button", { class: `small ${kind}`, onclick: event => attempt(event.currentTarget, work) }, icon(sign), words);
-    this.all = h("input", {
+    this.keys = new Set();
+    this.selectAll = h("input", {
       type: "checkbox",
       "aria-label": "Select all files shown",
-      onclick: () => this.choose(this.all.checked ? this.view.files.map(file => file.key) : []),
+      onclick: () => this.select(this.selectAll.checked ? this.view.files.map(file => file.key) : []),
     });
-    this.words = h("span", { class: "bulk-words", role: "status" });
-    this.everyWords = h("span");
-    this.some = [
-      button("retry", "Retry", "", () => this.retry([...this.chosen])),
-      button("cancel", "Cancel", "", () => this.cancel([...this.chosen])),
+    this.text = h("span", { class: "selection-text", role: "status" });
+    this.selectedButtons = [
+      actionButton("retry", "Retry", "", () => this.retry([...this.keys])),
+      actionButton("cancel", "Cancel", "", () => this.cancel([...this.keys])),
     ];
-    this.every = button("retry", this.everyWords, "primary", () => this.retryAll());
-    const box = h("label", { class: "row-box" }, this.all);
-    this.element = h("div", { class: "bulk" }, box, this.words, this.some, this.every);
+    this.retryAllLabel = h("span");
+    this.retryAllButton = actionButton("retry", this.retryAllLabel, "primary", () => this.retryAllFailed());
+    this.element = h(
+      "div",
+      { class: "selection-bar" },
+      h("label", { class: "file-row-checkbox" }, this.selectAll),
+      this.text,
+      this.selectedButtons,
+      this.retryAllButton,
+    );
   }
 
   get size() {
-    return this.chosen.size;
+    return this.keys.size;
   }
 
   has(file) {
-    return this.chosen.has(file.key);
+    return this.keys.has(file.key);
   }
 
-  /** Select the files of these keys and no others. */
-  choose(keys) {
-    this.chosen = new Set(keys);
-    this.follow();
+  /** Select exactly the files with these keys. */
+  select(keys) {
+    this.keys = new Set(keys);
+    this.update();
     this.view.redraw();
   }
 
-  /** Select a file or not, or with Shift all from the last one to this. */
-  tick(key, event) {
+  /** Apply a click on a file's checkbox. With Shift, it applies to all files from the last clicked one to this one. */
+  toggle(key, event) {
     const keys = this.view.files.map(file => file.key);
-    const from = keys.indexOf(this.last);
+    const from = keys.indexOf(this.lastKey);
     const to = keys.indexOf(key);
-    const part = event.shiftKey && from >= 0 ? keys.slice(Math.min(from, to), Math.max(from, to) + 1) : [key];
-    for (const one of part) {
-      if (event.target.checked) this.chosen.add(one);
-      else this.chosen.delete(one);
+    const range = event.shiftKey && from >= 0 ? keys.slice(Math.min(from, to), Math.max(from, to) + 1) : [key];
+    for (const one of range) {
+      if (event.target.checked) this.keys.add(one);
+      else this.keys.delete(one);
     }
-    this.last = key;
-    this.choose(this.chosen);
+    this.lastKey = key;
+    this.select(this.keys);
   }
 
-  /** Bring the bar above the list up to date. */
-  follow() {
-    const failed = live.progress?.jobs.failed ?? 0;
-    const shown = this.view.files?.length ?? 0;
-    this.element.hidden = !shown;
-    this.all.checked = this.size > 0 && this.size === shown;
-    this.all.indeterminate = this.size > 0 && !this.all.checked;
-    say(this.words, this.size ? `${count(this.size)} selected` : "Select all");
-    for (const button of this.some) button.hidden = !this.size;
-    this.every.hidden = !failed || this.size > 0;
-    say(this.everyWords, `Retry all failed (${count(failed)})`);
-  }
-
-  /** The ids of the jobs of these files that `which(file)` names. */
-  ids(keys, which) {
-    const { byKey } = this.view.known;
-    return keys.flatMap(key => (byKey.has(key) ? which(byKey.get(key)).map(job => job.id) : []));
+  /** Update the bar above the list. */
+  update() {
+    const failed = appState.progress?.jobs.failed ?? 0;
+    const listed = this.view.files?.length ?? 0;
+    this.element.hidden = !listed;
+    this.selectAll.checked = this.size > 0 && this.size === listed;
+    this.selectAll.indeterminate = this.size > 0 && !this.selectAll.checked;
+    setText(this.text, this.size ? `${formatCount(this.size)} selected` : "Select all");
+    for (const button of this.selectedButtons) button.hidden = !this.size;
+    this.retryAllButton.hidden = !failed || this.size > 0;
+    setText(this.retryAllLabel, `Retry all failed (${formatCount(failed)})`);
   }
 
   async retry(keys) {
-    const number = await inParts(this.ids(keys, toRetry), api.retry);
-    toast(number ? `${counted(number, "upload")} queued again.` : "None of these can be retried.");
-    this.choose([]);
+    const count = await inBatches(this.jobIds(keys, retryableJobs), api.retry);
+    showToast(count ? `${pluralize(count, "upload")} queued again.` : "None of these uploads can be retried.");
+    this.select([]);
   }
 
   async cancel(keys) {
-    const number = await inParts(this.ids(keys, toCancel), api.cancel);
-    toast(number ? `${counted(number, "upload")} cancelled. Retry queues them again.` : "None of these can be cancelled.");
-    this.choose([]);
+    const count = await inBatches(this.jobIds(keys, cancellableJobs), api.cancel);
+    showToast(
+      count
+        ? `${pluralize(count, "upload")} cancelled. Press Retry to queue them again.`
+        : "None of these uploads can be cancelled.",
+    );
+    this.select([]);
   }
 
-  async retryAll() {
-    const { count: number } = await api.retry("all");
-    toast(`${counted(number, "upload")} queued again.`);
+  async retryAllFailed() {
+    const { count } = await api.retry("all");
+    showToast(`${pluralize(count, "upload")} queued again.`);
     await this.view.load();
+  }
+
+  /** Return the ids of the jobs that `jobsOf(file)` returns for the files with these keys. */
+  jobIds(keys, jobsOf) {
+    const { byKey } = this.view.jobsByFile;
+    return keys.flatMap(key => (byKey.has(key) ? jobsOf(byKey.get(key)).map(job => job.id) : []));
   }
 }
 
-const PART = 500;
+const actionButton = (iconName, label, className, action) =>
+  h(
+    "button",
+    { class: `small ${className}`, onclick: event => runAction(event.currentTarget, action) },
+    icon(iconName),
+    label,
+  );
 
-/** Ask in parts of a size that one request may have; returns the sum of the counts. */
-async function inParts(ids, ask) {
-  let sum = 0;
-  for (let start = 0; start < ids.length; start += PART) {
-    const { count: number } = await ask(ids.slice(start, start + PART).map(String));
-    sum += number;
+/** Send ids in batches of the size that a request may have. Returns the total of the replies' counts. */
+async function inBatches(ids, send) {
+  let total = 0;
+  for (let start = 0; start < ids.length; start += MAX_TARGETS_PER_REQUEST) {
+    const { count } = await send(ids.slice(start, start + MAX_TARGETS_PER_REQUEST).map(String));
+    total += count;
   }
-  return sum;
+  return total;
 }

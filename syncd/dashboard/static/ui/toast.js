@@ -1,33 +1,35 @@
-/** Short words about what was just done, at the edge of the page. */
+/** Toasts (short messages at the edge of the page), and buttons that run an action. */
 
 import { h, icon } from "./dom.js";
 
-const STAY = 6000;
-const MOST = 4;
+const SUCCESS_DISPLAY_MS = 6000;
+const MAX_TOASTS = 4;
 
-/** Tell `text`; tone "good" or "bad". What went wrong stays until it is closed. */
-export function toast(text, tone = "good") {
-  const box = document.getElementById("toasts");
-  const note = h("div", { class: `toast ${tone}` }, h("span", {}, text));
-  note.append(
-    h("button", { class: "quiet", "aria-label": "Dismiss", onclick: () => note.remove() }, icon("cancel")),
+/** Show a message with tone "success" or "error". Errors stay until the user dismisses them. */
+export function showToast(text, tone = "success") {
+  const container = document.getElementById("toasts");
+  const toast = h("div", { class: "toast", "data-tone": tone }, h("span", {}, text));
+  toast.append(
+    h("button", { class: "subtle", "aria-label": "Dismiss", onclick: () => toast.remove() }, icon("cancel")),
   );
-  box.append(note);
-  while (box.children.length > MOST) box.firstElementChild.remove();
-  if (tone === "good") setTimeout(() => note.remove(), STAY);
+  container.append(toast);
+  while (container.children.length > MAX_TOASTS) container.firstElementChild.remove();
+  if (tone === "success") setTimeout(() => toast.remove(), SUCCESS_DISPLAY_MS);
 }
 
 /**
- * Do `work`, with `button` busy as long as it takes; tell what went wrong. Returns what it returned, or undefined.
- * A busy button is not disabled: who came to it by keyboard would lose the place.
+ * Run an asynchronous action for a button, which is busy meanwhile, and show errors as a toast.
+ *
+ * Returns the action's result, or undefined after an error or if the button is busy already. A busy button is not
+ * disabled, because a disabled button loses keyboard focus.
  */
-export async function attempt(button, work) {
+export async function runAction(button, action) {
   if (button?.getAttribute("aria-busy") === "true") return undefined;
   button?.setAttribute("aria-busy", "true");
   try {
-    return await work();
+    return await action();
   } catch (error) {
-    toast([error.message, ...(error.problems ?? [])].join(" "), "bad");
+    showToast([error.message, ...(error.problems ?? [])].join(" "), "error");
     return undefined;
   } finally {
     button?.removeAttribute("aria-busy");

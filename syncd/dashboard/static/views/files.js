@@ -1,83 +1,59 @@
-/** Files: each with its state on every server, filtered by state, folder, server and name; to be retried or cancelled. */
+/** The Files view: all files with their state on each remote, with filters, and actions to retry or cancel uploads. */
 
 import { api } from "../api.js";
-import { FileList } from "../files/list.js";
-import { followProgress, followRow, makeRow } from "../files/row.js";
+import { appState, subscribe } from "../app-state.js";
+import { createFileRow, updateFileRow, updateRowProgress } from "../files/file-row.js";
+import { JobsByFile } from "../files/jobs-by-file.js";
 import { Selection } from "../files/selection.js";
-import { live, on } from "../live.js";
-import { changed, replace } from "../route.js";
-import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
-import { h, icon, say } from "../ui/dom.js";
-import { count, counted } from "../ui/format.js";
-import { Pages } from "../ui/pages.js";
-import { VirtualList } from "../ui/virtual.js";
+import { currentHrefWith, replaceRoute } from "../router.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { createFolderFilter, createRemoteFilter, createSearchField, folderUri } from "../ui/filters.js";
+import { formatCount, pluralize } from "../ui/format.js";
+import { PageLoader } from "../ui/page-loader.js";
+import { VirtualList } from "../ui/virtual-list.js";
 
-const PAGE = 100;
-const STATES = ["", "queued", "uploading", "waiting", "failed", "done", "skipped"];
-const TITLES = {
-  "": "All",
-  queued: "Queued",
-  uploading: "Uploading",
-  waiting: "Waiting",
-  failed: "Failed",
-  done: "Done",
-  skipped: "Skipped",
+const JOBS_PER_PAGE = 100;
+const NARROW_WIDTH_PX = 640; // below it, a row has two lines
+const ROW_HEIGHT_PX = { narrow: 96, wide: 64 };
+const REFRESH_INTERVAL_MS = 1000;
+const TOP_OF_PAGE_PX = 100; // scrolled less than this, the list refreshes by itself
+const DEFAULT_ORDER = "latest";
+const FILTERS = ["state", "search", "folder", "remote", "sort"];
+
+const STATE_TABS = {
+  "": { title: "All", empty: "No files yet" },
+  queued: { title: "Queued", empty: "No files are queued" },
+  uploading: { title: "Uploading", empty: "No files are being uploaded" },
+  waiting: { title: "Waiting", empty: "No files are waiting for another attempt" },
+  failed: { title: "Failed", empty: "No failed uploads" },
+  done: { title: "Done", empty: "Nothing has been uploaded yet" },
+  skipped: { title: "Skipped", empty: "No files were skipped" },
 };
-const SORTS = {
+const ORDERS = {
   latest: "Newest first",
   oldest: "Oldest first",
   name: "By name",
   largest: "Largest first",
   smallest: "Smallest first",
 };
-const NOTHING = {
-  queued: "No files are queued",
-  uploading: "No files are being uploaded",
-  waiting: "No files are waiting",
-  failed: "No failed uploads",
-  done: "Nothing has been uploaded yet",
-  skipped: "No files were skipped",
-};
-const PARTS = ["state", "search", "folder", "remote", "sort"];
 
-export const filesView = params => new Files(params);
+export const filesView = params => new FilesView(params);
 
-class Files {
+class FilesView {
   constructor(params) {
-    this.note = h("p", { class: "count", role: "status" });
-    this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() }, "Show what changed");
-    this.empty = h("div", { class: "nothing", hidden: true });
-    const choose = choices => replace(changed(choices));
-    this.tabs = STATES.map(state =>
-      h(
-        "button",
-        { "data-state": state, "aria-pressed": "false", onclick: () => choose({ state }) },
-        h("span", {}, TITLES[state]),
-        h("span", { class: "tab-count" }),
-      ),
+    this.countText = h("p", { class: "item-count", role: "status" });
+    this.refreshButton = h(
+      "button",
+      { class: "new-items-button", hidden: true, onclick: () => this.load() },
+      "Show changes",
     );
-    this.search = searchField("Search names", search => choose({ search }));
-    this.folder = folderChoice(folder => choose({ folder }));
-    this.remote = remoteChoice(remote => choose({ remote }));
-    this.sort = h(
-      "select",
-      { "aria-label": "Order", onchange: () => choose({ sort: this.sort.value }) },
-      Object.entries(SORTS).map(([value, words]) => h("option", { value }, words)),
-    );
-    this.selection = new Selection(this);
-    this.list = new VirtualList({
-      label: "Files",
-      key: file => file.key,
-      layout: width => ({ columns: 1, height: width < 640 ? 96 : 64 }),
-      render: file => makeRow(file, this.selection),
-      update: (row, file) => followRow(row, file, this.selection.has(file)),
-      end: () => this.pages.more(),
-    });
-    this.pages = new Pages(this.list, { take: page => this.take(page), fail: error => say(this.note, error.message) });
-    this.offs = [
-      on("job", job => this.happened(job)),
-      on("progress", () => this.progress()),
-      on("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
+    this.empty = h("div", { class: "empty-view", hidden: true });
+    this.createFilters();
+    this.createList();
+    this.unsubscribers = [
+      subscribe("job", event => this.onJobEvent(event)),
+      subscribe("progress", () => this.updateProgress()),
+      subscribe("connection", connection => connection === "open" && !this.loader.loaded && this.load()),
     ];
     this.element = h(
       "div",
@@ -86,135 +62,185 @@ class Files {
         "div",
         { class: "view-head" },
         h("h1", {}, "Files"),
-        this.note,
-        h("div", { class: "choices tabs", role: "group", "aria-label": "State" }, this.tabs),
-        h("div", { class: "filters" }, this.search, this.folder.element, this.remote.element, this.sort),
+        this.countText,
+        h("div", { class: "button-group tabs", role: "group", "aria-label": "State" }, this.tabs),
+        h("div", { class: "filters" }, this.search, this.folderFilter.element, this.remoteFilter.element, this.order),
       ),
       this.selection.element,
-      this.fresh,
+      this.refreshButton,
       this.list.element,
       this.empty,
     );
-    this.params(params);
-    this.progress();
+    this.setParams(params);
+    this.updateProgress();
   }
 
-  entered() {
-    this.tabs.find(tab => tab.ariaPressed === "true")?.scrollIntoView({ inline: "center", block: "nearest" });
+  createFilters() {
+    const setFilter = changes => replaceRoute(currentHrefWith(changes));
+    this.tabs = Object.entries(STATE_TABS).map(([state, { title }]) =>
+      h(
+        "button",
+        { "data-state": state, "aria-pressed": "false", onclick: () => setFilter({ state }) },
+        h("span", {}, title),
+        h("span", { class: "tab-count" }),
+      ),
+    );
+    this.search = createSearchField("Search names", search => setFilter({ search }));
+    this.folderFilter = createFolderFilter(folder => setFilter({ folder }));
+    this.remoteFilter = createRemoteFilter(remote => setFilter({ remote }));
+    this.order = h(
+      "select",
+      { "aria-label": "Sort order", onchange: () => setFilter({ sort: this.order.value }) },
+      Object.entries(ORDERS).map(([value, label]) => h("option", { value }, label)),
+    );
   }
 
-  leave() {
-    this.list.leave();
-    this.folder.leave();
-    this.remote.leave();
-    this.offs.forEach(off => off());
-    this.pages.leave();
+  createList() {
+    this.selection = new Selection(this);
+    this.list = new VirtualList({
+      label: "Files",
+      keyOf: file => file.key,
+      layout: width => ({ columns: 1, height: ROW_HEIGHT_PX[width < NARROW_WIDTH_PX ? "narrow" : "wide"] }),
+      createItem: file => createFileRow(file, this.selection),
+      updateItem: (row, file) => updateFileRow(row, file, this.selection.has(file)),
+      onEnd: () => this.loader.loadNext(),
+    });
+    this.loader = new PageLoader(this.list, {
+      onPage: page => this.addPage(page),
+      onError: error => setText(this.countText, error.message),
+    });
   }
 
-  params(params) {
-    const chosen = Object.fromEntries(PARTS.map(name => [name, params.get(name) ?? ""]));
-    if (JSON.stringify(chosen) === JSON.stringify(this.chosen)) return;
-    this.chosen = chosen;
-    this.query = { ...chosen, group: "file", limit: PAGE, folder: this.folder.uri(chosen.folder) };
+  onAttached() {
+    this.scrollToTab(this.tabs.find(tab => tab.ariaPressed === "true"));
+  }
+
+  scrollToTab(tab) {
+    tab?.scrollIntoView({ inline: "center", block: "nearest" });
+  }
+
+  destroy() {
+    this.list.destroy();
+    this.folderFilter.destroy();
+    this.remoteFilter.destroy();
+    this.unsubscribers.forEach(unsubscribe => unsubscribe());
+    this.loader.destroy();
+  }
+
+  setParams(params) {
+    const filters = Object.fromEntries(FILTERS.map(name => [name, params.get(name) ?? ""]));
+    if (JSON.stringify(filters) === JSON.stringify(this.filters)) return;
+    this.filters = filters;
+    this.query = { ...filters, group: "file", limit: JOBS_PER_PAGE, folder: folderUri(filters.folder) };
     const input = this.search.querySelector("input");
-    if (input.value.trim() !== chosen.search) input.value = chosen.search;
-    this.folder.value = chosen.folder;
-    this.remote.value = chosen.remote;
-    this.sort.value = chosen.sort || "latest";
+    if (input.value.trim() !== filters.search) input.value = filters.search;
+    this.folderFilter.select(filters.folder);
+    this.remoteFilter.select(filters.remote);
+    this.order.value = filters.sort || DEFAULT_ORDER;
     for (const tab of this.tabs) {
-      tab.setAttribute("aria-pressed", String(tab.dataset.state === chosen.state));
-      if (tab.dataset.state === chosen.state) tab.scrollIntoView({ inline: "center", block: "nearest" });
+      const selected = tab.dataset.state === filters.state;
+      tab.setAttribute("aria-pressed", String(selected));
+      if (selected) this.scrollToTab(tab);
     }
     this.load();
   }
 
   async load() {
-    this.known = new FileList();
+    this.jobsByFile = new JobsByFile();
     this.files = [];
-    this.fresh.hidden = true;
-    this.selection.choose([]);
-    await this.pages.begin(this.query);
+    this.refreshButton.hidden = true;
+    this.selection.select([]);
+    await this.loader.start(this.query);
   }
 
-  take({ jobs, siblings }) {
-    this.known.add(jobs);
-    this.known.add(siblings);
-    this.shown();
+  /** Add a page of jobs. Its siblings are the other jobs of the same files. */
+  addPage({ jobs, siblings }) {
+    this.jobsByFile.add(jobs);
+    this.jobsByFile.add(siblings);
+    this.showFiles();
   }
 
-  shown() {
-    this.files = this.known.files;
+  showFiles() {
+    this.files = this.jobsByFile.files;
     const { length } = this.files;
-    say(this.note, length ? `${counted(length, "file")} shown${this.pages.next ? ", more below" : ""}` : "");
+    const more = this.loader.nextCursor ? ", more below" : "";
+    setText(this.countText, length ? `${pluralize(length, "file")} shown${more}` : "");
     this.empty.hidden = length > 0;
-    if (!length)
-      this.empty.replaceChildren(icon(this.chosen.state === "failed" ? "check" : "queue"), h("h2", {}, this.nothing()));
-    this.selection.follow();
-    this.list.show(this.files);
-  }
-
-  nothing() {
-    if (this.chosen.search || this.chosen.folder || this.chosen.remote) return "No matching files";
-    return this.chosen.state ? NOTHING[this.chosen.state] : "No files yet";
-  }
-
-  progress() {
-    if (!live.progress) return;
-    const { jobs, flights } = live.progress;
-    const all = Object.values(jobs).reduce((sum, number) => sum + number, 0);
-    for (const tab of this.tabs) {
-      const number = tab.dataset.state ? jobs[tab.dataset.state] : all;
-      say(tab.querySelector(".tab-count"), count(number));
-      tab.title = `${counted(number, "upload")}: each file counts once for every server`;
+    if (!length) {
+      const { search, folder, remote, state } = this.filters;
+      const text = search || folder || remote ? "No matching files" : STATE_TABS[state]?.empty;
+      this.empty.replaceChildren(icon(state === "failed" ? "check" : "files"), h("h2", {}, text));
     }
-    const byFile = Map.groupBy(
-      flights.filter(flight => this.known.byJob.has(flight.id)),
-      flight => this.known.byJob.get(flight.id).key,
+    this.selection.update();
+    this.list.setItems(this.files);
+  }
+
+  /** Update the tabs' counts, and the progress bars of the rows in the document. */
+  updateProgress() {
+    if (!appState.progress) return;
+    const { jobs, flights } = appState.progress;
+    const total = Object.values(jobs).reduce((sum, count) => sum + count, 0);
+    for (const tab of this.tabs) {
+      const count = tab.dataset.state ? jobs[tab.dataset.state] : total;
+      setText(tab.querySelector(".tab-count"), formatCount(count));
+      tab.title = `${pluralize(count, "upload")}. Each file counts once per remote.`;
+    }
+    const { byJob } = this.jobsByFile;
+    const flightsByKey = Map.groupBy(
+      flights.filter(flight => byJob.has(flight.id)),
+      flight => byJob.get(flight.id).key,
     );
-    for (const [key, own] of byFile) if (this.list.shown.has(key)) followProgress(this.list.shown.get(key), own);
-    this.selection.follow();
+    for (const [key, own] of flightsByKey) {
+      if (this.list.elements.has(key)) updateRowProgress(this.list.elements.get(key), own);
+    }
+    this.selection.update();
   }
 
   redraw() {
-    this.list?.schedule();
+    this.list?.scheduleRender();
   }
 
-  /** Bring a file up to date where it stands; one that is new waits until a person asks, or shows at the top. */
-  happened(job) {
-    if (this.known?.follow(job)) {
-      this.list.schedule();
-    } else if (this.pages.loaded && (!this.chosen.state || this.chosen.state === job.state)) {
-      if (scrollY < 100 && !this.selection.size && (this.chosen.sort || "latest") === "latest") this.reload();
-      else this.fresh.hidden = false;
+  /**
+   * Update the file of a job event. If the list does not have the file, refresh the list, or offer to refresh it when
+   * that could move rows that the user is working with.
+   */
+  onJobEvent(event) {
+    if (this.jobsByFile?.applyEvent(event)) {
+      this.redraw();
+    } else if (this.loader.loaded && (!this.filters.state || this.filters.state === event.state)) {
+      const newestFirst = (this.filters.sort || DEFAULT_ORDER) === "latest";
+      if (scrollY < TOP_OF_PAGE_PX && !this.selection.size && newestFirst) this.scheduleRefresh();
+      else this.refreshButton.hidden = false;
     }
   }
 
-  /** Load the list anew, at most once a second. */
-  reload() {
-    this.due ??= setTimeout(() => {
-      this.due = null;
+  scheduleRefresh() {
+    this.refreshTimer ??= setTimeout(() => {
+      this.refreshTimer = null;
       if (this.element.isConnected && !this.selection.size) this.refresh();
-    }, 1000);
+    }, REFRESH_INTERVAL_MS);
   }
 
+  /** Load the first page again, and keep the files of later pages behind it. */
   async refresh() {
-    const page = await api.jobs(this.query, this.pages.stop.signal).catch(() => null);
+    const page = await api.jobs(this.query, this.loader.signal).catch(() => null);
     if (!page) return;
-    const before = this.files;
-    this.known = new FileList();
-    this.known.add(page.jobs);
-    this.known.add(page.siblings);
-    for (const file of before) {
-      const jobs = file.jobs.filter(job => !this.known.byJob.has(job.id));
-      if (!this.known.byKey.has(file.key)) this.known.add(jobs);
+    const previousFiles = this.files;
+    this.jobsByFile = new JobsByFile();
+    this.jobsByFile.add(page.jobs);
+    this.jobsByFile.add(page.siblings);
+    for (const file of previousFiles) {
+      const jobs = file.jobs.filter(job => !this.jobsByFile.byJob.has(job.id));
+      if (!this.jobsByFile.byKey.has(file.key)) this.jobsByFile.add(jobs);
     }
-    this.pages.next ??= page.next;
-    this.shown();
+    this.loader.nextCursor ??= page.next;
+    this.showFiles();
   }
 
-  /** The files before and after a job's, for walking through them in the opened file: a job of each. */
-  around(id) {
-    const at = this.files.indexOf(this.known.byJob.get(Number(id)));
-    return at < 0 ? [null, null] : [this.files[at - 1]?.jobs[0] ?? null, this.files[at + 1]?.jobs[0] ?? null];
+  /** Return a job of the previous and of the next file in the list, or null for each. */
+  neighbours(id) {
+    const index = this.files.indexOf(this.jobsByFile.byJob.get(Number(id)));
+    if (index < 0) return [null, null];
+    return [this.files[index - 1]?.jobs[0] ?? null, this.files[index + 1]?.jobs[0] ?? null];
   }
 }

@@ -1,51 +1,41 @@
-/** The gallery: pictures of what was uploaded, newest first. */
+/** The Gallery: thumbnails of uploaded files, newest first. */
 
-import { live, on } from "../live.js";
-import { changed, replace } from "../route.js";
-import { h, icon, say, set } from "../ui/dom.js";
-import { base, count, day, kind } from "../ui/format.js";
-import { described, stateIcon, worstFirst } from "../ui/markers.js";
-import { folderChoice, remoteChoice, searchField } from "../ui/choices.js";
-import { thumb } from "../ui/thumb.js";
-import { Pages } from "../ui/pages.js";
-import { VirtualList } from "../ui/virtual.js";
+import { subscribe } from "../app-state.js";
+import { currentHrefWith, replaceRoute } from "../router.js";
+import { h, icon, setAttributes, setText } from "../ui/dom.js";
+import { createFolderFilter, createRemoteFilter, createSearchField, folderUri } from "../ui/filters.js";
+import { baseName, extensionLabel, formatCount, formatDay } from "../ui/format.js";
+import { PageLoader } from "../ui/page-loader.js";
+import { bySeverity, remoteStateText, stateIcon } from "../ui/remote-states.js";
+import { thumbnail } from "../ui/thumbnail.js";
+import { VirtualList } from "../ui/virtual-list.js";
 
-const PAGE = 100;
-const LEAST = { phone: 104, desk: 168 };
+const JOBS_PER_PAGE = 100;
+const NARROW_WIDTH_PX = 700;
+const MIN_TILE_WIDTH_PX = { narrow: 104, wide: 168 };
+const MIN_COLUMNS = 2;
+const TOP_OF_PAGE_PX = 200; // scrolled less than this, new images are inserted immediately
+const FILTERS = ["search", "folder", "remote"];
 
-export function galleryView(params) {
-  return new Gallery(params);
-}
+export const galleryView = params => new GalleryView(params);
 
-class Gallery {
+class GalleryView {
   constructor(params) {
-    this.note = h("p", { class: "count", role: "status" });
-    this.day = h("p", { class: "gallery-day", "aria-hidden": "true" });
-    this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.load() });
-    this.empty = h("div", { class: "nothing", hidden: true });
-    const choose = choices => replace(changed(choices));
-    this.search = searchField("Search names", text => choose({ search: text }));
-    this.folder = folderChoice(path => choose({ folder: path }));
-    this.remote = remoteChoice(name => choose({ remote: name }));
-    this.list = new VirtualList({
-      label: "Uploaded pictures",
-      key: entry => entry.path,
-      layout: width => {
-        const columns = Math.max(2, Math.floor(width / (width < 700 ? LEAST.phone : LEAST.desk)));
-        return { columns, height: Math.floor(width / columns) };
-      },
-      render: entry => this.tile(entry),
-      update: (tile, entry) => this.follow(tile, entry),
-      end: () => this.pages.more(),
-    });
-    this.pages = new Pages(this.list, { take: page => this.take(page), fail: error => say(this.note, error.message) });
-    this.list.element.addEventListener("keydown", event => this.walk(event));
-    const onscroll = () => this.tellDay();
-    addEventListener("scroll", onscroll, { passive: true });
-    this.offs = [
-      on("job", job => this.happened(job)),
-      on("connection", connection => connection === "open" && !this.pages.loaded && this.load()),
-      () => removeEventListener("scroll", onscroll),
+    this.countText = h("p", { class: "item-count", role: "status" });
+    this.dayLabel = h("p", { class: "gallery-day", "aria-hidden": "true" });
+    this.newItemsButton = h("button", { class: "new-items-button", hidden: true, onclick: () => this.load() });
+    this.empty = h("div", { class: "empty-view", hidden: true });
+    const setFilter = changes => replaceRoute(currentHrefWith(changes));
+    this.search = createSearchField("Search names", search => setFilter({ search }));
+    this.folderFilter = createFolderFilter(folder => setFilter({ folder }));
+    this.remoteFilter = createRemoteFilter(remote => setFilter({ remote }));
+    this.createList();
+    const onScroll = () => this.updateDayLabel();
+    addEventListener("scroll", onScroll, { passive: true });
+    this.unsubscribers = [
+      subscribe("job", event => this.onJobEvent(event)),
+      subscribe("connection", connection => connection === "open" && !this.loader.loaded && this.load()),
+      () => removeEventListener("scroll", onScroll),
     ];
     this.element = h(
       "div",
@@ -54,144 +44,169 @@ class Gallery {
         "div",
         { class: "view-head" },
         h("h1", {}, "Gallery"),
-        this.note,
-        h("div", { class: "filters" }, this.search, this.folder.element, this.remote.element),
+        this.countText,
+        h("div", { class: "filters" }, this.search, this.folderFilter.element, this.remoteFilter.element),
       ),
-      this.fresh,
-      this.day,
+      this.newItemsButton,
+      this.dayLabel,
       this.list.element,
       this.empty,
     );
-    this.params(params);
+    this.setParams(params);
   }
 
-  leave() {
-    this.list.leave();
-    this.folder.leave();
-    this.remote.leave();
-    this.offs.forEach(off => off());
-    this.pages.leave();
+  createList() {
+    this.list = new VirtualList({
+      label: "Uploaded images",
+      keyOf: entry => entry.path,
+      layout: width => {
+        const minWidth = MIN_TILE_WIDTH_PX[width < NARROW_WIDTH_PX ? "narrow" : "wide"];
+        const columns = Math.max(MIN_COLUMNS, Math.floor(width / minWidth));
+        return { columns, height: Math.floor(width / columns) };
+      },
+      createItem: createTile,
+      updateItem: updateTile,
+      onEnd: () => this.loader.loadNext(),
+    });
+    this.list.element.addEventListener("keydown", event => this.onKeyDown(event));
+    this.loader = new PageLoader(this.list, {
+      onPage: page => this.addPage(page),
+      onError: error => setText(this.countText, error.message),
+    });
   }
 
-  params(params) {
-    const chosen = ["search", "folder", "remote"].map(name => params.get(name) ?? "");
-    if (String(chosen) === String(this.chosen)) return;
-    this.chosen = chosen;
-    const [search, folder, remote] = chosen;
-    this.query = { state: "done", group: "file", limit: PAGE, search, folder: this.folder.uri(folder), remote };
-    if (this.search.querySelector("input").value !== search) this.search.querySelector("input").value = search;
-    this.folder.value = folder;
-    this.remote.value = remote;
+  destroy() {
+    this.list.destroy();
+    this.folderFilter.destroy();
+    this.remoteFilter.destroy();
+    this.unsubscribers.forEach(unsubscribe => unsubscribe());
+    this.loader.destroy();
+  }
+
+  setParams(params) {
+    const filters = Object.fromEntries(FILTERS.map(name => [name, params.get(name) ?? ""]));
+    if (JSON.stringify(filters) === JSON.stringify(this.filters)) return;
+    this.filters = filters;
+    this.query = { ...filters, state: "done", group: "file", limit: JOBS_PER_PAGE, folder: folderUri(filters.folder) };
+    const input = this.search.querySelector("input");
+    if (input.value.trim() !== filters.search) input.value = filters.search;
+    this.folderFilter.select(filters.folder);
+    this.remoteFilter.select(filters.remote);
     this.load();
+  }
+
+  get filtered() {
+    return Object.values(this.filters).some(Boolean);
   }
 
   async load() {
     this.entries = new Map();
-    this.fresh.hidden = true;
-    this.news = 0;
-    await this.pages.begin(this.query);
+    this.newItemsButton.hidden = true;
+    this.newItems = 0;
+    await this.loader.start(this.query);
   }
 
-  take({ jobs, siblings }) {
-    for (const job of [...jobs, ...siblings]) this.add(job);
-    this.shown();
+  /** Add a page of jobs. Its siblings are the other jobs of the same files. */
+  addPage({ jobs, siblings }) {
+    for (const job of [...jobs, ...siblings]) this.addJob(job);
+    this.showEntries();
   }
 
-  /** A file on two servers is one tile. */
-  add(job) {
-    if (!this.entries.has(job.path)) this.entries.set(job.path, { ...job, servers: new Map() });
-    this.entries.get(job.path).servers.set(job.remote, job);
+  /** Add a job. All jobs of a file share one entry. */
+  addJob(job) {
+    if (!this.entries.has(job.path)) this.entries.set(job.path, { ...job, jobsByRemote: new Map() });
+    this.entries.get(job.path).jobsByRemote.set(job.remote, job);
   }
 
-  shown() {
-    const items = [...this.entries.values()];
-    say(this.note, items.length ? `${count(items.length)}${this.pages.next ? " and more" : ""}` : "");
-    this.empty.hidden = items.length > 0;
-    if (!items.length) {
-      const filtered = this.chosen.some(Boolean);
-      this.empty.replaceChildren(
-        icon("gallery"),
-        h("h2", {}, filtered ? "No matching pictures" : "No pictures yet"),
-        h(
-          "p",
-          {},
-          filtered ? "Try another name, folder or server." : "Drag some onto this page: they are uploaded and then shown here.",
-        ),
-      );
-    }
-    this.list.show(items);
-    this.tellDay();
+  showEntries() {
+    const entries = [...this.entries.values()];
+    const more = this.loader.nextCursor ? " and more" : "";
+    setText(this.countText, entries.length ? `${formatCount(entries.length)}${more}` : "");
+    this.empty.hidden = entries.length > 0;
+    if (!entries.length) this.showEmptyText();
+    this.list.setItems(entries);
+    this.updateDayLabel();
   }
 
-  tile(entry) {
-    return h(
-      "div",
-      { role: "listitem" },
-      h(
-        "a",
-        { class: "tile", href: changed({ job: entry.id }) },
-        thumb(entry),
-        h("span", { class: "tile-marker", hidden: true }),
-        h("span", { class: "tile-name" }, base(entry.path)),
-      ),
-    );
+  showEmptyText() {
+    const [title, text] = this.filtered
+      ? ["No matching images", "Try another name, folder or remote."]
+      : ["No images yet", "Drag images onto this page to upload them."];
+    this.empty.replaceChildren(icon("gallery"), h("h2", {}, title), h("p", {}, text));
   }
 
-  /** Mark a tile whose file is not on all of its servers. */
-  follow(tile, entry) {
-    const missing = worstFirst([...entry.servers.values()].filter(job => job.state !== "done"));
-    const words = missing.map(described).join(", ");
-    const label = [base(entry.path), kind(entry.path), ...(words ? [words] : [])].join(", ");
-    const link = tile.querySelector(".tile");
-    if (link.ariaLabel === label) return;
-    set(link, { "aria-label": label });
-    const marker = tile.querySelector(".tile-marker");
-    marker.hidden = !missing.length;
-    marker.className = `tile-marker state ${missing[0]?.state ?? ""}`;
-    marker.title = words;
-    marker.replaceChildren(...missing.slice(0, 1).map(job => stateIcon(job.state)));
-  }
-
-  /** The day of the first row in view. */
-  tellDay() {
+  /** Show the day of the first visible row. */
+  updateDayLabel() {
     const { list } = this;
-    const [top] = list.view();
-    const first = list.items[Math.max(0, Math.floor(top / (list.height || 1))) * (list.columns || 1)];
-    say(this.day, first ? day(first.updated_at) : "");
+    const [top] = list.visibleRange();
+    const row = Math.max(0, Math.floor(top / (list.height || 1)));
+    const first = list.items[row * (list.columns || 1)];
+    setText(this.dayLabel, first ? formatDay(first.updated_at) : "");
   }
 
-  happened(job) {
-    if (!this.pages.loaded) return;
+  onJobEvent(job) {
+    if (!this.loader.loaded) return;
     const known = this.entries.get(job.path);
-    known?.servers.set(job.remote, job);
+    known?.jobsByRemote.set(job.remote, job);
     if (known || job.state !== "done") {
-      this.list.schedule();
-      return;
+      this.list.scheduleRender();
+    } else if (this.filtered || scrollY > TOP_OF_PAGE_PX) {
+      this.newItems += 1;
+      this.newItemsButton.hidden = false;
+      setText(this.newItemsButton, `Show ${formatCount(this.newItems)} new`);
+    } else {
+      this.prependJob(job);
     }
-    if (this.chosen.some(Boolean) || scrollY > 200) {
-      this.news = (this.news ?? 0) + 1;
-      this.fresh.hidden = false;
-      say(this.fresh, `Show ${count(this.news)} new`);
-      return;
-    }
+  }
+
+  prependJob(job) {
     const entries = this.entries;
     this.entries = new Map();
-    this.add(job);
+    this.addJob(job);
     for (const [path, entry] of entries) this.entries.set(path, entry);
-    this.shown();
+    this.showEntries();
   }
 
-  walk(event) {
+  /** Move the focus between tiles with the arrow keys. */
+  onKeyDown(event) {
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.list.columns, ArrowDown: this.list.columns };
     if (!(event.key in steps) || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    this.list.focus(this.list.indexOf(event.target) + steps[event.key]);
+    this.list.focusItem(this.list.indexOf(event.target) + steps[event.key]);
   }
 
-  /** The pictures before and after a job, for walking through them in the opened picture. */
-  around(id) {
-    const items = this.list.items;
-    const at = items.findIndex(entry => String(entry.id) === String(id));
-    return at < 0 ? [null, null] : [items[at - 1] ?? null, items[at + 1] ?? null];
+  /** Return the previous and the next job in the gallery, or null for each. */
+  neighbours(id) {
+    const { items } = this.list;
+    const index = items.findIndex(entry => String(entry.id) === String(id));
+    return index < 0 ? [null, null] : [items[index - 1] ?? null, items[index + 1] ?? null];
   }
+}
+
+const createTile = entry =>
+  h(
+    "div",
+    { role: "listitem" },
+    h(
+      "a",
+      { class: "tile", href: currentHrefWith({ job: entry.id }) },
+      thumbnail(entry),
+      h("span", { class: "tile-state", hidden: true }),
+      h("span", { class: "tile-name" }, baseName(entry.path)),
+    ),
+  );
+
+/** Mark a tile whose file is not uploaded to all of its remotes. */
+function updateTile(tile, entry) {
+  const unfinished = bySeverity([...entry.jobsByRemote.values()].filter(job => job.state !== "done"));
+  const states = unfinished.map(remoteStateText).join(", ");
+  const label = [baseName(entry.path), extensionLabel(entry.path), ...(states ? [states] : [])].join(", ");
+  const link = tile.querySelector(".tile");
+  if (link.ariaLabel === label) return;
+  setAttributes(link, { "aria-label": label });
+  const state = tile.querySelector(".tile-state");
+  state.hidden = !unfinished.length;
+  state.className = `tile-state state-badge ${unfinished[0]?.state ?? ""}`;
+  state.title = states;
+  state.replaceChildren(...unfinished.slice(0, 1).map(job => stateIcon(job.state)));
 }

@@ -1,69 +1,44 @@
-/** The log, live: narrowed down by level, event and text; paused, downloaded; a line leads to its file. */
+/** The Log view: live log lines with filters. Lines about a job link to its file. */
 
 import { api } from "../api.js";
-import { live, on } from "../live.js";
-import { changed, replace } from "../route.js";
-import { h, icon, say } from "../ui/dom.js";
-import { clock, counted, whole } from "../ui/format.js";
-import { VirtualList } from "../ui/virtual.js";
+import { appState, subscribe } from "../app-state.js";
+import { currentHrefWith, replaceRoute } from "../router.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { formatCount, formatFullTimestamp, formatTime, pluralize } from "../ui/format.js";
+import { VirtualList } from "../ui/virtual-list.js";
 
 const LEVELS = ["debug", "info", "warning", "error"];
-const MOST = 5000;
-const BACKLOG = 2000;
-const HEAD = new Set(["timestamp", "level", "event"]);
+const MAX_LINES = 5000;
+const MAX_HISTORY_LINES = 2000; // loaded when the view opens
+const NARROW_WIDTH_PX = 640; // below it, a line wraps once
+const LINE_HEIGHT_PX = { narrow: 46, wide: 28 };
+const END_TOLERANCE_PX = 40;
+const SEPARATE_FIELDS = new Set(["timestamp", "level", "event"]); // shown in columns of their own
 
-export const logView = params => new Log(params);
+export const logView = params => new LogView(params);
 
-class Log {
+class LogView {
   constructor(params) {
-    this.events = [];
+    this.lines = []; // {number, event, fields}
+    this.lineCount = 0;
     this.paused = false;
-    this.number = 0;
-    const choose = choices => replace(changed(choices));
-    this.level = h(
-      "select",
-      { "aria-label": "Minimum level", onchange: () => choose({ level: this.level.value }) },
-      LEVELS.map(level => h("option", { value: level }, level === "debug" ? "All levels" : `${level} and above`)),
-    );
-    this.event = h("input", {
-      type: "search",
-      placeholder: "Event, e.g. job.failed",
-      "aria-label": "Event starts with",
-      oninput: () => choose({ event: this.event.value.trim() }),
-    });
-    this.text = h("input", {
-      type: "search",
-      placeholder: "Search text",
-      "aria-label": "Text in the line",
-      oninput: () => choose({ text: this.text.value }),
-    });
-    this.pause = h(
-      "button",
-      { class: "small", "aria-pressed": "false", onclick: () => this.setPaused(!this.paused) },
-      icon("pause"),
-      h("span", {}, "Pause"),
-    );
-    this.note = h("p", { class: "count", role: "status" });
+    this.following = true; // keep the latest line in view
+    this.createControls();
     this.box = h("div", { class: "log-box", tabindex: "0", role: "region", "aria-label": "Log lines" });
-    this.latest = h(
-      "button",
-      { class: "fresh", hidden: true, onclick: () => this.toEnd() },
-      "Show newer lines",
-    );
     this.list = new VirtualList({
       scroller: this.box,
       label: "Log",
-      key: event => event.number,
-      layout: width => ({ columns: 1, height: width < 640 ? 46 : 28 }),
-      render: event => this.line(event),
-      update: () => {},
+      keyOf: line => line.number,
+      layout: width => ({ columns: 1, height: LINE_HEIGHT_PX[width < NARROW_WIDTH_PX ? "narrow" : "wide"] }),
+      createItem: createLine,
+      updateItem: () => {},
     });
     this.box.append(this.list.element);
-    this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    this.offs = [
-      on("log", event => this.add([event])),
-      on("lost", ({ count }) => this.add([lost(count)])),
-      on("connection", connection => connection === "open" && this.load()),
+    this.box.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    this.unsubscribers = [
+      subscribe("log", event => this.addEvents([event])),
+      subscribe("lost", ({ count }) => this.addEvents([lostEvent(count)])),
+      subscribe("connection", connection => connection === "open" && this.load()),
     ];
     this.element = h(
       "div",
@@ -72,34 +47,67 @@ class Log {
         "div",
         { class: "view-head" },
         h("h1", {}, "Log"),
-        this.note,
+        this.countText,
         h(
           "div",
           { class: "filters" },
           this.level,
           this.event,
           this.text,
-          this.pause,
+          this.pauseButton,
           h("button", { class: "small", onclick: () => this.download() }, icon("download"), "Download"),
         ),
       ),
       this.box,
-      this.latest,
+      this.latestButton,
     );
-    this.params(params);
-    if (live.connection === "open") this.load();
+    this.setParams(params);
+    if (appState.connection === "open") this.load();
   }
 
-  entered() {
-    this.toEnd();
+  createControls() {
+    const setFilter = changes => replaceRoute(currentHrefWith(changes));
+    this.level = h(
+      "select",
+      { "aria-label": "Minimum level", onchange: () => setFilter({ level: this.level.value }) },
+      LEVELS.map(level => h("option", { value: level }, level === "debug" ? "All levels" : `${level} and above`)),
+    );
+    this.event = h("input", {
+      type: "search",
+      placeholder: "Event, e.g. job.failed",
+      "aria-label": "Event name starts with",
+      oninput: () => setFilter({ event: this.event.value.trim() }),
+    });
+    this.text = h("input", {
+      type: "search",
+      placeholder: "Search text",
+      "aria-label": "Search text",
+      oninput: () => setFilter({ text: this.text.value }),
+    });
+    this.pauseButton = h(
+      "button",
+      { class: "small", "aria-pressed": "false", onclick: () => this.setPaused(!this.paused) },
+      icon("pause"),
+      h("span", {}, "Pause log"),
+    );
+    this.countText = h("p", { class: "item-count", role: "status" });
+    this.latestButton = h(
+      "button",
+      { class: "new-items-button", hidden: true, onclick: () => this.scrollToEnd() },
+      "Jump to latest",
+    );
   }
 
-  leave() {
-    this.list.leave();
-    this.offs.forEach(off => off());
+  onAttached() {
+    this.scrollToEnd();
   }
 
-  params(params) {
+  destroy() {
+    this.list.destroy();
+    this.unsubscribers.forEach(unsubscribe => unsubscribe());
+  }
+
+  setParams(params) {
     this.filter = {
       level: params.get("level") ?? "debug",
       event: params.get("event") ?? "",
@@ -108,106 +116,100 @@ class Log {
     this.level.value = this.filter.level;
     if (this.event.value.trim() !== this.filter.event) this.event.value = this.filter.event;
     if (this.text.value !== this.filter.text) this.text.value = this.filter.text;
-    this.refilter();
+    this.showLines();
   }
 
   async load() {
-    const { events } = await api.log({ limit: BACKLOG }).catch(() => ({ events: [] }));
-    this.events = [];
-    this.add(events);
+    const { events } = await api.log({ limit: MAX_HISTORY_LINES }).catch(() => ({ events: [] }));
+    this.lines = [];
+    this.addEvents(events);
   }
 
-  add(events) {
-    for (const event of events) this.events.push({ number: (this.number += 1), data: event, words: words(event) });
-    if (this.events.length > MOST) this.events.splice(0, this.events.length - MOST);
-    if (!this.paused) this.refilter();
-    else say(this.note, `Paused. ${counted(this.events.length - this.held, "new line")}.`);
+  addEvents(events) {
+    for (const event of events) {
+      this.lineCount += 1;
+      this.lines.push({ number: this.lineCount, event, fields: formatFields(event) });
+    }
+    if (this.lines.length > MAX_LINES) this.lines.splice(0, this.lines.length - MAX_LINES);
+    if (!this.paused) this.showLines();
+    else setText(this.countText, `Paused. ${pluralize(this.lineCount - this.lineCountAtPause, "new line")}.`);
   }
 
-  matches({ data, words: line }) {
-    const { level, event, text } = this.filter;
+  matches({ event, fields }) {
+    const { level, event: prefix, text } = this.filter;
     return (
-      LEVELS.indexOf(data.level === "critical" ? "error" : data.level) >= LEVELS.indexOf(level) &&
-      data.event.startsWith(event) &&
-      (!text || `${data.event} ${line}`.toLowerCase().includes(text.toLowerCase()))
+      LEVELS.indexOf(event.level === "critical" ? "error" : event.level) >= LEVELS.indexOf(level) &&
+      event.event.startsWith(prefix) &&
+      (!text || `${event.event} ${fields}`.toLowerCase().includes(text.toLowerCase()))
     );
   }
 
-  refilter() {
-    const atEnd = this.atEnd();
-    const items = this.events.filter(event => this.matches(event));
-    this.list.show(items);
-    say(
-      this.note,
-      items.length === this.events.length
-        ? counted(items.length, "line")
-        : `${counted(items.length, "line")} of ${this.events.length.toLocaleString("en-GB")}`,
-    );
-    if (atEnd) requestAnimationFrame(() => this.toEnd());
-    else this.latest.hidden = false;
+  showLines() {
+    const matching = this.lines.filter(line => this.matches(line));
+    this.list.setItems(matching);
+    const filtered = matching.length < this.lines.length;
+    const total = filtered ? ` of ${formatCount(this.lines.length)}` : "";
+    setText(this.countText, `${pluralize(matching.length, "line")}${total}`);
+    if (this.following) requestAnimationFrame(() => this.scrollToEnd());
+    else this.latestButton.hidden = false;
   }
 
-  atEnd() {
-    return this.following !== false;
-  }
-
-  toEnd() {
+  scrollToEnd() {
     this.following = true;
-    this.list.refresh();
+    this.list.render();
     this.box.scrollTop = this.box.scrollHeight;
-    this.latest.hidden = true;
+    this.latestButton.hidden = true;
   }
 
-  scrolled() {
-    this.following = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 40;
-    if (this.following) this.latest.hidden = true;
+  onScroll() {
+    this.following = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < END_TOLERANCE_PX;
+    if (this.following) this.latestButton.hidden = true;
   }
 
   setPaused(paused) {
     this.paused = paused;
-    this.held = this.events.length;
-    this.pause.setAttribute("aria-pressed", String(paused));
-    say(this.pause.querySelector("span"), paused ? "Resume" : "Pause");
-    if (!paused) this.refilter();
+    this.lineCountAtPause = this.lineCount;
+    this.pauseButton.setAttribute("aria-pressed", String(paused));
+    setText(this.pauseButton.querySelector("span"), paused ? "Resume log" : "Pause log");
+    if (!paused) this.showLines();
   }
 
-  line({ data, words: line }) {
-    const content = [
-      h("time", { datetime: data.timestamp, title: whole(data.timestamp) }, clock(data.timestamp)),
-      h("span", { class: "log-level" }, data.level),
-      h("span", { class: "log-event" }, data.event),
-      h("span", { class: "log-words", title: line }, line),
-    ];
-    const inner = data.job
-      ? h("a", { class: `log-line ${data.level}`, href: changed({ job: data.job }) }, content)
-      : h("div", { class: `log-line ${data.level}` }, content);
-    return h("div", { role: "listitem" }, inner);
-  }
-
+  /** Save the lines that match the filters as a file of JSON lines. */
   download() {
-    const lines = this.list.items.map(({ data }) => JSON.stringify(data)).join("\n");
+    const lines = this.list.items.map(({ event }) => JSON.stringify(event)).join("\n");
     const url = URL.createObjectURL(new Blob([lines, "\n"], { type: "application/x-ndjson" }));
-    const link = h("a", {
-      href: url,
-      download: `syncd-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.jsonl`,
-    });
-    link.click();
+    const timestamp = new Date().toISOString().slice(0, 19).replaceAll(":", "");
+    h("a", { href: url, download: `syncd-${timestamp}.jsonl` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   }
 }
 
-const lost = count => ({
+function createLine({ event, fields }) {
+  const cells = [
+    h("time", { datetime: event.timestamp, title: formatFullTimestamp(event.timestamp) }, formatTime(event.timestamp)),
+    h("span", { class: "log-level" }, event.level),
+    h("span", { class: "log-event" }, event.event),
+    h("span", { class: "log-fields", title: fields }, fields),
+  ];
+  const line = event.job
+    ? h("a", { class: `log-line ${event.level}`, href: currentHrefWith({ job: event.job }) }, cells)
+    : h("div", { class: `log-line ${event.level}` }, cells);
+  return h("div", { role: "listitem" }, line);
+}
+
+/** Return a log event that reports lines which the daemon did not send, because the page was too slow. */
+const lostEvent = count => ({
   timestamp: new Date().toISOString(),
   level: "warning",
   event: "lost",
   lines: count,
-  reason: "this page could not keep up; the log file has every line",
+  reason: "the page could not keep up; the log file has all lines",
 });
 
-/** The fields of an event in one line. */
-function words(event) {
+/** Format the fields of an event as "name=value  name=value". */
+function formatFields(event) {
   return Object.entries(event)
-    .filter(([name, value]) => !HEAD.has(name) && value !== null)
+    .filter(([name, value]) => !SEPARATE_FIELDS.has(name) && value !== null)
     .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join("  ");
 }

@@ -1,219 +1,216 @@
-/** Settings: the configuration as it is, secrets masked; the bandwidth limit and the concurrency can be changed here. */
+/** The Settings view: limits that can be changed at run time, the theme, and the configuration (read-only). */
 
 import { api } from "../api.js";
-import { live, on } from "../live.js";
+import { appState, subscribe } from "../app-state.js";
 import { theme } from "../theme.js";
-import { h, icon, say } from "../ui/dom.js";
-import { attempt, toast } from "../ui/toast.js";
+import { h, icon, setText } from "../ui/dom.js";
+import { runAction, showToast } from "../ui/toast.js";
+
+const DEFAULT_BANDWIDTH_MIB = "2";
+const DEFAULT_CONCURRENCY = "8";
+const MAX_CONCURRENCY = "256";
+const BANDWIDTH_UNITS = ["KiB", "MiB", "GiB"];
+const THEMES = { auto: "Same as system", light: "Light", dark: "Dark" };
+const API_LINKS = {
+  "/v1/openapi.json": "API description (OpenAPI)",
+  "/metrics": "Metrics for Prometheus",
+  "/v1/status": "Status document (JSON)",
+};
 
 export function settingsView() {
-  const view = new Settings();
+  const view = new SettingsView();
   view.load();
   return view;
 }
 
-class Settings {
+class SettingsView {
   constructor() {
-    this.file = h("p", { class: "muted" });
-    this.live = h("div");
-    this.configured = h("div", { class: "configured" });
+    this.fileText = h("p", { class: "muted" });
+    this.limits = h("div");
+    this.configuration = h("div", { class: "configuration" });
     this.element = h(
       "div",
       { class: "settings" },
       h("div", { class: "view-head" }, h("h1", {}, "Settings")),
-      h(
-        "section",
-        { class: "panel" },
-        h("h2", {}, "Temporary limits"),
+      panel(
+        "Temporary limits",
         h(
           "p",
           { class: "muted" },
-          "These apply until the next reload or restart. To make them permanent, set them in the configuration file.",
+          "Changes apply until the next reload or restart. For permanent changes, edit the configuration file.",
         ),
-        this.live,
+        this.limits,
       ),
-      h("section", { class: "panel" }, h("h2", {}, "Appearance"), themes()),
-      h(
-        "section",
-        { class: "panel wide" },
-        h(
-          "div",
-          { class: "panel-head" },
-          h("h2", {}, "Configuration"),
-          h(
-            "button",
-            { class: "small", onclick: event => attempt(event.currentTarget, () => this.reload()) },
-            icon("retry"),
-            "Reload",
-          ),
-        ),
-        this.file,
-        this.configured,
-      ),
-      h(
-        "section",
-        { class: "panel" },
-        h("h2", {}, "For scripts and monitoring"),
-        h(
-          "ul",
-          { class: "links" },
-          [
-            ["/v1/openapi.json", "API description (OpenAPI)"],
-            ["/metrics", "Metrics for Prometheus"],
-            ["/v1/status", "Status document (JSON)"],
-          ].map(([href, words]) => h("li", {}, h("a", { href, target: "_blank", rel: "noopener" }, words))),
-        ),
-      ),
+      panel("Theme", themeButtons()),
+      this.configurationPanel(),
+      panel("API and monitoring", apiLinks()),
     );
-    this.off = on("connection", connection => connection === "open" && this.load());
+    this.destroy = subscribe("connection", connection => connection === "open" && this.load());
   }
 
-  leave() {
-    this.off();
+  configurationPanel() {
+    const reload = event => runAction(event.currentTarget, () => this.reload());
+    return h(
+      "section",
+      { class: "panel full-width" },
+      h(
+        "div",
+        { class: "panel-head" },
+        h("h2", {}, "Configuration"),
+        h("button", { class: "small", onclick: reload }, icon("retry"), "Reload configuration"),
+      ),
+      this.fileText,
+      this.configuration,
+    );
   }
 
   async load() {
-    if (live.connection !== "open") return;
-    await attempt(null, async () => this.show(await api.settings()));
+    if (appState.connection !== "open") return;
+    await runAction(null, async () => this.show(await api.settings()));
   }
 
   async reload() {
     const { messages } = await api.reload();
-    toast(messages.length ? `Applied: ${messages.join("; ")}` : "Reloaded. Nothing has changed.");
+    showToast(messages.length ? `Applied: ${messages.join("; ")}` : "Reloaded. Nothing has changed.");
     await this.load();
   }
 
-  show({ file, settings, live: now }) {
-    say(this.file, file ? `Read from ${file}. To change it, edit the file, then reload.` : "");
-    this.live.replaceChildren(this.bandwidth(now), this.concurrency(now));
-    this.configured.replaceChildren(...Object.entries(settings).map(([name, value]) => section(name, value)));
+  show({ file, settings, live }) {
+    setText(this.fileText, file ? `Read from ${file}. To change it, edit the file, then reload it.` : "");
+    this.limits.replaceChildren(this.bandwidthForm(live), this.concurrencyForm(live));
+    this.configuration.replaceChildren(...Object.entries(settings).map(([name, value]) => section(name, value)));
   }
 
-  bandwidth({ bandwidth, changed }) {
-    const unlimited = bandwidth === "unlimited";
-    const [, number = "", unit = "MiB"] = /^([\d.]+)\s*([KMGT]?i?B)\/s$/.exec(bandwidth) ?? [];
+  bandwidthForm({ bandwidth, changed }) {
+    const [, number = "", currentUnit = "MiB"] = /^([\d.]+)\s*([KMGT]?i?B)\/s$/.exec(bandwidth) ?? [];
     const amount = h("input", {
       type: "number",
       min: "0.1",
       step: "any",
       inputmode: "decimal",
-      value: number || "2",
-      "aria-label": "Bandwidth",
-      class: "short",
+      value: number || DEFAULT_BANDWIDTH_MIB,
+      "aria-label": "Bandwidth limit",
+      class: "narrow-input",
     });
-    const units = h(
+    const unit = h(
       "select",
       { "aria-label": "Unit" },
-      ["KiB", "MiB", "GiB"].map(name => h("option", { value: name, selected: name === unit }, `${name}/s`)),
+      BANDWIDTH_UNITS.map(name => h("option", { value: name, selected: name === currentUnit }, `${name}/s`)),
     );
-    const free = h("input", { type: "checkbox", checked: unlimited, onchange: () => follow() });
-    const follow = () => {
-      amount.disabled = units.disabled = free.checked;
-    };
-    follow();
-    const apply = h("button", { class: "small primary", type: "submit" }, "Apply");
-    return h(
-      "form",
-      {
-        class: "setting",
-        onsubmit: event =>
-          this.change(event, apply, { bandwidth: free.checked ? "unlimited" : `${amount.value}${units.value}/s` }),
-      },
-      h("span", { class: "setting-name" }, "Bandwidth", mark(changed.includes("bandwidth"))),
-      h("span", { class: "setting-value" }, h("label", {}, free, " unlimited"), amount, units, apply),
-      h("small", { class: "muted" }, `Now: ${bandwidth}`),
-    );
+    return this.limitForm({
+      title: "Bandwidth limit",
+      current: bandwidth,
+      changed: changed.includes("bandwidth"),
+      automaticLabel: " unlimited",
+      automatic: bandwidth === "unlimited",
+      inputs: [amount, unit],
+      toSettings: unlimited => ({ bandwidth: unlimited ? "unlimited" : `${amount.value}${unit.value}/s` }),
+    });
   }
 
-  concurrency({ concurrency, changed }) {
-    const auto = concurrency === "auto";
+  concurrencyForm({ concurrency, changed }) {
+    const automatic = concurrency === "auto";
     const number = h("input", {
       type: "number",
       min: "1",
-      max: "256",
+      max: MAX_CONCURRENCY,
       step: "1",
-      value: auto ? "8" : String(concurrency),
+      value: automatic ? DEFAULT_CONCURRENCY : String(concurrency),
       "aria-label": "Parallel requests",
-      class: "short",
+      class: "narrow-input",
     });
-    const box = h("input", { type: "checkbox", checked: auto, onchange: () => follow() });
-    const follow = () => {
-      number.disabled = box.checked;
+    return this.limitForm({
+      title: "Parallel requests",
+      current: concurrency,
+      changed: changed.includes("concurrency"),
+      automaticLabel: " automatic",
+      automatic,
+      inputs: [number],
+      toSettings: auto => ({ concurrency: auto ? "auto" : Number(number.value) }),
+    });
+  }
+
+  /** Create the form of a limit. Its checkbox disables the inputs; `toSettings(checked)` returns the API's body. */
+  limitForm({ title, current, changed, automaticLabel, automatic, inputs, toSettings }) {
+    const checkbox = h("input", { type: "checkbox", checked: automatic, onchange: () => update() });
+    const update = () => {
+      for (const input of inputs) input.disabled = checkbox.checked;
     };
-    follow();
+    update();
     const apply = h("button", { class: "small primary", type: "submit" }, "Apply");
+    const onsubmit = event => {
+      event.preventDefault();
+      runAction(apply, () => this.changeSettings(toSettings(checkbox.checked)));
+    };
+    const badge = h("span", { class: "state-badge waiting" }, "differs from the configuration file");
     return h(
       "form",
-      {
-        class: "setting",
-        onsubmit: event => this.change(event, apply, { concurrency: box.checked ? "auto" : Number(number.value) }),
-      },
-      h("span", { class: "setting-name" }, "Parallel requests", mark(changed.includes("concurrency"))),
-      h("span", { class: "setting-value" }, h("label", {}, box, " automatic"), number, apply),
-      h("small", { class: "muted" }, `Now: ${concurrency}`),
+      { class: "setting", onsubmit },
+      h("span", { class: "setting-name" }, title, changed && badge),
+      h("span", { class: "setting-value" }, h("label", {}, checkbox, automaticLabel), inputs, apply),
+      h("small", { class: "muted" }, `Current: ${current}`),
     );
   }
 
-  async change(event, button, wanted) {
-    event.preventDefault();
-    await attempt(button, async () => {
-      this.show(await api.change(wanted));
-      toast("Changed until the next reload or restart.");
-    });
+  async changeSettings(settings) {
+    this.show(await api.changeSettings(settings));
+    showToast("Applied until the next reload or restart.");
   }
 }
 
-const mark = shown => shown && h("span", { class: "state waiting" }, "differs from the file");
+const panel = (title, ...content) => h("section", { class: "panel" }, h("h2", {}, title), content);
 
-function themes() {
-  const choices = h("div", { class: "choices", role: "group", "aria-label": "Colours" });
-  for (const [name, words] of [
-    ["auto", "Same as the system"],
-    ["light", "Light"],
-    ["dark", "Dark"],
-  ]) {
-    const choose = event => {
-      theme.choose(name);
-      for (const other of choices.children) other.setAttribute("aria-pressed", String(other === event.currentTarget));
+function themeButtons() {
+  const buttons = h("div", { class: "button-group", role: "group", "aria-label": "Theme" });
+  for (const [name, label] of Object.entries(THEMES)) {
+    const select = event => {
+      theme.select(name);
+      for (const other of buttons.children) other.setAttribute("aria-pressed", String(other === event.currentTarget));
     };
-    choices.append(h("button", { "aria-pressed": String(theme.chosen === name), onclick: choose }, words));
+    buttons.append(h("button", { "aria-pressed": String(theme.current === name), onclick: select }, label));
   }
-  return choices;
+  return buttons;
 }
 
-/** A part of the configuration, as nested lists of names and values. */
-function section(name, value) {
-  if (value === null || typeof value !== "object")
-    return h("dl", { class: "facts" }, h("dt", {}, name), h("dd", {}, h("code", {}, plain(value))));
-  const entries = Array.isArray(value)
-    ? value.map((one, index) => [one?.path ?? String(index + 1), one])
-    : Object.entries(value);
-  if (!entries.length) return section(name, "none");
-  if (entries.every(([, one]) => one === null || typeof one !== "object")) {
-    const list = Array.isArray(value)
-      ? [h("dt", {}, name), h("dd", {}, h("code", {}, value.map(plain).join(", ")))]
-      : null;
-    if (list) return h("dl", { class: "facts" }, list);
-  }
-  const simple = entries.filter(
-    ([, one]) =>
-      one === null || typeof one !== "object" || (Array.isArray(one) && one.every(part => typeof part !== "object")),
+const apiLinks = () =>
+  h(
+    "ul",
+    { class: "links" },
+    Object.entries(API_LINKS).map(([href, text]) =>
+      h("li", {}, h("a", { href, target: "_blank", rel: "noopener" }, text)),
+    ),
   );
-  const nested = entries.filter(entry => !simple.includes(entry));
+
+/** Render a part of the configuration: a single value or list as one property, an object as a collapsible section. */
+function section(name, value) {
+  if (!isObject(value)) return properties([[name, value]]);
+  const entries = Array.isArray(value)
+    ? value.map((item, index) => [item?.path ?? String(index + 1), item])
+    : Object.entries(value);
+  if (!entries.length) return properties([[name, "none"]]);
+  if (Array.isArray(value) && !value.some(isObject)) return properties([[name, value]]);
+  const isSimple = item => !isObject(item) || (Array.isArray(item) && !item.some(isObject));
   return h(
     "details",
     { open: true },
     h("summary", {}, name),
-    h(
-      "dl",
-      { class: "facts" },
-      simple.map(([key, one]) => [
-        h("dt", {}, key),
-        h("dd", {}, h("code", {}, Array.isArray(one) ? one.map(plain).join(", ") || "none" : plain(one))),
-      ]),
-    ),
-    nested.map(([key, one]) => section(key, one)),
+    properties(entries.filter(([, item]) => isSimple(item))),
+    entries.filter(([, item]) => !isSimple(item)).map(([key, item]) => section(key, item)),
   );
 }
 
-const plain = value => (value === null ? "–" : value === true ? "yes" : value === false ? "no" : String(value));
+const isObject = value => value !== null && typeof value === "object";
+
+const properties = entries =>
+  h(
+    "dl",
+    { class: "properties" },
+    entries.map(([name, value]) => [h("dt", {}, name), h("dd", {}, h("code", {}, formatValue(value)))]),
+  );
+
+function formatValue(value) {
+  if (Array.isArray(value)) return value.map(formatValue).join(", ") || "none";
+  if (value === null) return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return String(value);
+}

@@ -1,0 +1,197 @@
+/**
+ * Texts for the state of the daemon, its folders, remotes and jobs.
+ *
+ * A tone is the colour of a status: "success", "active", "neutral", "warning" or "error".
+ */
+
+import { formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
+
+/** Return the status of the whole daemon: {tone, title, detail}. The most severe problem comes first. */
+export function overallStatus(state) {
+  return connectionStatus(state) ?? daemonStatus(state) ?? outageStatus(state) ?? uploadStatus(state.progress);
+}
+
+function connectionStatus({ connection, daemon, progress }) {
+  if (connection === "logged_out") {
+    return {
+      tone: "error",
+      title: "Logged out",
+      detail: "This browser is no longer logged in. Run “syncd ctl open” to log in again.",
+    };
+  }
+  const loaded = daemon && progress;
+  if (connection === "lost") {
+    return {
+      tone: "error",
+      title: loaded ? "Connection lost" : "No connection",
+      detail: `The daemon is not responding. Reconnecting…${loaded ? " The page shows the last known state." : ""}`,
+    };
+  }
+  return loaded ? null : { tone: "neutral", title: "Connecting…", detail: "" };
+}
+
+function daemonStatus({ daemon, progress: { jobs, bytes } }) {
+  if (daemon.state === "stopping") {
+    return { tone: "neutral", title: "Shutting down", detail: "The daemon is shutting down." };
+  }
+  if (daemon.state === "stopped") {
+    const pending = pendingCount(jobs);
+    const size = formatSize(bytes.pending);
+    const backlog = pending ? `${pluralize(pending, "upload")} pending (${size}).` : "No uploads are pending.";
+    return { tone: "neutral", title: "Uploads paused", detail: `${backlog} New files are still detected.` };
+  }
+  if (daemon.store_blocked) {
+    return {
+      tone: "error",
+      title: "Uploads are blocked",
+      detail: "syncd cannot write to its job store. The message above explains how to fix this.",
+    };
+  }
+  return null;
+}
+
+/** Return the status of offline remotes or folders, or null while something is being uploaded. */
+function outageStatus({ remotes, folders, progress }) {
+  if (progress.jobs.uploading) return null;
+  const offlineRemotes = [...remotes.values()].filter(remote => remote.state !== "online");
+  if (offlineRemotes.length) {
+    const names = joinNames(offlineRemotes.map(remote => remote.name));
+    const many = offlineRemotes.length > 1;
+    if (offlineRemotes.every(remote => remote.state === "unauthorized")) {
+      return {
+        tone: "error",
+        title: `${names} ${many ? "reject" : "rejects"} the token`,
+        detail: "Set a valid token in the configuration, then reload it.",
+      };
+    }
+    return {
+      tone: "error",
+      title: `${names} ${many ? "are" : "is"} not responding`,
+      detail: `No files are lost: uploads continue when ${many ? "the remotes respond" : "the remote responds"} again.`,
+    };
+  }
+  const offlineFolders = [...folders.values()].filter(folder => folder.state === "offline");
+  if (!offlineFolders.length) return null;
+  const count = offlineFolders.length;
+  return {
+    tone: "error",
+    title: `${pluralize(count, "folder")} ${count > 1 ? "are" : "is"} offline`,
+    detail: toSentence(offlineFolders[0].detail),
+  };
+}
+
+function uploadStatus({ jobs, bytes, eta_seconds: eta, flights }) {
+  const pending = pendingCount(jobs);
+  if (jobs.uploading) {
+    const detail = [`${pluralize(pending, "upload")} pending (${formatSize(bytes.pending)})`];
+    if (bytes.per_second >= 1) detail.push(formatRate(bytes.per_second));
+    if (eta) detail.push(`about ${formatDuration(eta)} left`);
+    const files = new Set(flights.map(flight => flight.path)).size;
+    const title = files ? `Uploading ${pluralize(files, "file")}` : "Uploading";
+    return { tone: "active", title, detail: detail.join(" · ") };
+  }
+  if (pending) {
+    return {
+      tone: "active",
+      title: `${pluralize(pending, "upload")} pending`,
+      detail: "Uploads start and retry automatically.",
+    };
+  }
+  if (jobs.failed) {
+    return {
+      tone: "warning",
+      title: `${pluralize(jobs.failed, "upload")} failed`,
+      detail: "All other uploads are done. Open Files to see the reasons and how to fix them.",
+    };
+  }
+  if (jobs.done) {
+    const detail = `${pluralize(jobs.done, "upload")} confirmed by the server.`;
+    return { tone: "success", title: "Everything is uploaded", detail };
+  }
+  return {
+    tone: "neutral",
+    title: "Waiting for files",
+    detail: "Drag images onto this page, or copy them into a watched folder.",
+  };
+}
+
+/** Count the jobs that are not finished, in the counts of the API's `progress` event. */
+export const pendingCount = jobs => jobs.queued + jobs.uploading + jobs.waiting;
+
+/** Return the text of the banner if nothing can be uploaded at all, otherwise "". */
+export function bannerText(state) {
+  if (state.connection === "lost" || state.connection === "logged_out") {
+    const { title, detail } = overallStatus(state);
+    return `${title}. ${detail}`;
+  }
+  const reason = state.daemon?.store_blocked;
+  return reason ? `Uploads are blocked: syncd cannot write to its job store. ${toSentence(reason)}` : "";
+}
+
+/** Return the status of a remote: {tone, text, hint}. `now` is in milliseconds. */
+export function remoteStatus(remote, now = Date.now()) {
+  if (remote.state === "online") return { tone: "success", text: "Online", hint: "" };
+  const elapsed = (now - (remote.received_at ?? now)) / 1000;
+  const wait = Math.max(0, (remote.retry_in_seconds ?? 0) - elapsed);
+  const retry = wait >= 1 ? `Next attempt in ${formatDuration(wait)}.` : "Retrying…";
+  const reason = toSentence(remote.detail);
+  return remote.state === "unauthorized"
+    ? {
+        tone: "error",
+        text: "Token rejected",
+        hint: `${reason} Set a valid token in the configuration, then reload it. ${retry}`,
+      }
+    : { tone: "error", text: "Offline", hint: `${reason} ${retry}` };
+}
+
+/** Return the status of a watched folder: {tone, text, hint}. */
+export function folderStatus(folder) {
+  const hint = toSentence(folder.detail);
+  if (folder.state === "offline") return { tone: "error", text: "Offline", hint };
+  if (folder.state === "scanning") return { tone: "active", text: "Scanning", hint };
+  const text = folder.watch === "poll" ? "Watching (polling)" : "Watching";
+  return { tone: hint ? "warning" : "success", text, hint };
+}
+
+/** Fixes for failed jobs, by a pattern in the reason of the failure. */
+const FIXES = [
+  [/token|401|403|unauthor/i, "Set a valid token in the configuration, reload it, then retry."],
+  [
+    /permission|denied|may not read/i,
+    "Give the user that runs syncd permission to read the file. The upload then starts automatically.",
+  ],
+  [
+    /different content|other content|differs/i,
+    "The server has different content under this name or hash. Compare the two files, then retry.",
+  ],
+  [/too large|max_size|413/i, "Raise max_size in the configuration, or exclude the file."],
+  [/changed|changing/i, "Another program keeps writing to the file. Close that program, then retry."],
+];
+
+/** Return what the user can do about a failed or waiting job, or "". */
+export function jobHint(job) {
+  if (job.state === "failed") {
+    return FIXES.find(([pattern]) => pattern.test(job.detail ?? ""))?.[1] ?? "Fix the cause, then retry.";
+  }
+  if (job.state === "waiting") return "Retries automatically. Press Retry to try again now.";
+  return "";
+}
+
+const CAUSES = {
+  found: "new file",
+  changed: "file changed",
+  claimed: "upload started",
+  released: "upload interrupted",
+  deferred: "attempt failed",
+  uploaded: "confirmed by the server",
+  duplicate: "already on server",
+  refused: "rejected",
+  unfit: "not suitable for upload",
+  gone: "file removed",
+  retried: "retry requested",
+  cancelled: "cancelled",
+  missing: "copy missing or damaged",
+};
+
+/** Return the text for the cause of a state change; an unknown cause is returned as it is. */
+export const causeText = cause => CAUSES[cause] ?? cause;

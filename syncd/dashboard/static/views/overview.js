@@ -1,0 +1,102 @@
+/** The Overview: a summary, active uploads, upload speed, recent uploads, folders and remotes. */
+
+import { appState, subscribe } from "../app-state.js";
+import { createActiveUploads } from "../overview/active-uploads.js";
+import { createFoldersAndRemotes } from "../overview/folders-and-remotes.js";
+import { createRecentUploads } from "../overview/recent-uploads.js";
+import { createUploadSpeed } from "../overview/upload-speed.js";
+import { pauseButton } from "../pause-button.js";
+import { routeHref } from "../router.js";
+import { overallStatus, pendingCount } from "../status-text.js";
+import { h, setText } from "../ui/dom.js";
+import { formatCount, formatRate, formatSize } from "../ui/format.js";
+
+export function overviewView() {
+  const panels = [
+    createSummary(),
+    createActiveUploads(),
+    createUploadSpeed(),
+    createRecentUploads(),
+    createFoldersAndRemotes(),
+  ];
+  const elements = panels.map(panel => panel.element);
+  return {
+    element: h("div", { class: "overview" }, elements),
+    destroy: () => panels.forEach(panel => panel.destroy()),
+  };
+}
+
+/** The figures of the summary. `value` and `note` take the counts and bytes of the API's `progress` event. */
+const FIGURES = [
+  {
+    label: "Pending",
+    href: routeHref("files", { state: "queued" }),
+    value: ({ jobs }) => formatCount(pendingCount(jobs)),
+    note: ({ bytes }) => (bytes.pending ? `${formatSize(bytes.pending)} to upload` : "nothing to upload"),
+  },
+  {
+    label: "Uploaded",
+    href: routeHref("gallery"),
+    value: ({ jobs }) => formatCount(jobs.done),
+    note: () => "confirmed by the server",
+  },
+  {
+    label: "Failed",
+    href: routeHref("files", { state: "failed" }),
+    value: ({ jobs }) => formatCount(jobs.failed),
+    note: ({ jobs }) => (jobs.failed ? "see the reasons" : "no failed uploads"),
+  },
+  {
+    label: "Data sent",
+    href: routeHref("log", { event: "job.done" }),
+    value: ({ bytes }) => formatSize(bytes.sent),
+    note: ({ bytes }) => (bytes.per_second >= 1 ? formatRate(bytes.per_second) : "since syncd started"),
+  },
+];
+
+/** Create the panel with the overall status, the pause button and the figures. */
+function createSummary() {
+  const title = h("h1");
+  const detail = h("p", { class: "summary-detail" });
+  const button = pauseButton("pause-button large");
+  const figures = FIGURES.map(createFigure);
+  const element = h(
+    "section",
+    { class: "summary", "aria-label": "Status" },
+    h("div", { role: "status" }, title, detail),
+    button,
+    h(
+      "div",
+      { class: "figures" },
+      figures.map(figure => figure.element),
+    ),
+  );
+  const update = () => {
+    const status = overallStatus(appState);
+    element.dataset.tone = status.tone;
+    setText(title, status.title);
+    setText(detail, status.detail);
+    if (appState.progress) figures.forEach(figure => figure.update(appState.progress));
+  };
+  const unsubscribe = subscribe("daemon progress connection remote folder", update);
+  update();
+  return {
+    element,
+    destroy() {
+      unsubscribe();
+      button.destroy();
+    },
+  };
+}
+
+function createFigure({ label, href, value, note }) {
+  const valueElement = h("strong", {}, "–");
+  const noteElement = h("small");
+  return {
+    element: h("a", { class: "figure", href }, h("span", {}, label), valueElement, noteElement),
+    update(progress) {
+      setText(valueElement, value(progress));
+      setText(noteElement, note(progress));
+    },
+  };
+}

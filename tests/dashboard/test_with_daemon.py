@@ -1,0 +1,64 @@
+"""The dashboard of a complete daemon."""
+
+import asyncio
+import io
+import socket
+import stat
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from syncd import logs
+from syncd.control.client import ControlClient, Refused
+from syncd.dashboard.server import TOKEN_FILE
+from tests.daemon.conftest import receiver, site
+
+__all__ = ["receiver", "site"]
+
+
+@pytest.fixture
+def ctl(site):
+    """Return a function that calls a method of the synchronous client in a thread."""
+    client = ControlClient(site.folder / "state" / "control.sock", timeout=10)
+    return lambda name: asyncio.to_thread(getattr(client, name))
+
+
+async def test_login_url_from_socket_opens_dashboard(site, ctl):
+    logged = io.StringIO()
+    logs.configure(level="debug", format="json", stream=logged)
+    site.settings["control"] = {"dashboard": "127.0.0.1:0"}
+    await site.start()
+    login_url = URL(await ctl("dashboard"))
+    token = (site.folder / "state" / TOKEN_FILE).read_text().strip()
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with session.get(login_url) as response:
+            assert response.status == 200
+        (cookie,) = session.cookie_jar
+        async with session.get(login_url.with_path("/v1/status")) as response:
+            status = await response.json()
+        assert status["dashboard"] == str(login_url.origin())
+        async with session.get(login_url.with_path("/v1/log")) as response:
+            assert "dashboard.listening" in [event["event"] for event in (await response.json())["events"]]
+        async with session.get(login_url.with_path("/v1/events")) as stream:
+            await site.end()  # an open page does not delay the shutdown
+            await stream.read()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (site.folder / "state").iterdir()} == {0o600}
+    for secret in (token, cookie.value, login_url.query["ticket"]):
+        assert secret not in logged.getvalue()
+
+
+async def test_daemon_port_in_use_runs_without_dashboard(site, ctl):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        site.settings["control"] = {"dashboard": f"127.0.0.1:{other.getsockname()[1]}"}
+        await site.start()
+        with pytest.raises(Refused, match="Address already in use: end the program that has it"):
+            await ctl("dashboard")
+        assert (await ctl("status"))["dashboard"] is None
+
+
+async def test_dashboard_off_has_no_login_url(site, ctl):
+    await site.start()
+    with pytest.raises(Refused, match=r"the dashboard is off: set control\.dashboard in .*config\.yaml"):
+        await ctl("dashboard")
+    assert not (site.folder / "state" / TOKEN_FILE).exists()
