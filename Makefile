@@ -10,7 +10,7 @@ ROOMS := core upload store remotes watch
 WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
-.PHONY: help setup run check test coverage faults soak broken mutation screenshots lint format lock clean dist deb test-systemd test-windows
+.PHONY: help setup run check test coverage chaos faults soak broken mutation screenshots lint format lock clean dist deb test-systemd test-windows
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -40,8 +40,10 @@ coverage: $(READY) ## lines and branches that the tests of the rooms of an uploa
 	@for room in $(ROOMS); do printf '%s ' $$room; \
 		$(BIN)/coverage report --include="syncd/$$room/*" --format=total --fail-under=95 || exit; done
 
-faults: $(READY) ## kills, floods, full disks and bad lines at full length (FAULTS_MINUTES=20: the long run)
+chaos: $(READY) ## kills, bursts, full disks and bad connections at full length (FAULTS_MINUTES=20: the long run)
 	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 3600
+
+faults: chaos
 
 soak: $(READY) ## simulate the whole engine, one schedule after the other, until told to stop by ctrl-c
 	$(BIN)/python -m tests.simulation

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def unless(over: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what ``work`` returns; give it up and return None if ``over`` is set first."""
-    doing, waiting = asyncio.create_task(work), asyncio.create_task(over.wait())
+async def run_until(event: asyncio.Event, coro: Coroutine[Any, Any, T]) -> T | None:
+    """Return what ``coro`` returns; give it up and return None if ``event`` is set first."""
+    doing, waiting = asyncio.create_task(coro), asyncio.create_task(event.wait())
     try:
         await asyncio.wait((doing, waiting), return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -33,7 +33,7 @@ from syncd.core.model import Sort
 from syncd.core.states import TABLE, Cause, Outcome, State
 from syncd.daemon import metrics
 from syncd.daemon.daemon import Daemon
-from syncd.daemon.runtime import open_rooms
+from syncd.daemon.runtime import open_runtime
 from syncd.store import job_log
 from syncd.store.job_store import Change
 
@@ -175,7 +175,7 @@ def journal_events() -> dict[str, Event]:
     stream = io.StringIO()
     logs.configure(level="debug", format="json", stream=stream)
     for state in State:
-        job_log.write(
+        job_log.log_change(
             Change(
                 job_id=1,
                 folder="/in",
@@ -427,7 +427,7 @@ def test_metrics(tmp_path: Path) -> None:
     async def scraped() -> str:
         config = configuration(tmp_path, (), {"state_dir": "state"})
         daemon = Daemon(Loaded(config=config, path=tmp_path / "config.yaml", warnings=()))
-        async with open_rooms(daemon.loaded.config, failed=pytest.fail) as daemon.rooms:
+        async with open_runtime(daemon.loaded.config, failed=pytest.fail) as daemon.runtime:
             body, _ = await metrics.scrape(daemon)
             return body.decode()
 
@@ -524,9 +524,9 @@ def test_the_source_map_is_whole() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(by_name(rows(text, "room")))
     package = ROOT / "syncd"
-    rooms = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
+    runtime = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
     modules = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
-    assert named == rooms | modules
+    assert named == runtime | modules
 
 
 def test_code_that_the_architecture_names_is_there() -> None:

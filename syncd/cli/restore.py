@@ -16,7 +16,7 @@ from syncd.cli.showing import showing, shown
 from syncd.cli.where import places_of
 from syncd.paths import full
 from syncd.recovery.restore import Report, restore
-from syncd.recovery.target import InUse
+from syncd.recovery.target import TargetInUseError
 
 
 @click.command(epilog=examples("syncd restore --to back", "syncd restore --to back inbox/2026"))
@@ -36,7 +36,7 @@ def command(config: str | None, paths: Sequence[str], target: str, *, as_json: b
     try:
         with showing(loaded, hold=False) as show:
             report = asyncio.run(restore(loaded.config, places, os.path.abspath(target), on_progress=shown(show)))
-    except InUse as error:
+    except TargetInUseError as error:
         raise Fault(str(error), code=Exit.BUSY) from None
     if as_json:
         ok = not (report.failed or report.unreachable)

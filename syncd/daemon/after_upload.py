@@ -20,7 +20,7 @@ from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.daemon.kept_files import AGAIN, KeptFiles
-from syncd.daemon.runtime import Rooms
+from syncd.daemon.runtime import Runtime
 from syncd.platform import removal
 from syncd.platform.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
 from syncd.store.job_store import Change
@@ -39,10 +39,10 @@ SHARE = 10
 class AfterUpload:
     """Deletes or moves what was uploaded, in the folders that ask for it."""
 
-    def __init__(self, rooms: Rooms, *, stopped: Callable[[], bool] = lambda: False) -> None:
-        self._rooms = rooms
+    def __init__(self, runtime: Runtime, *, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._runtime = runtime
         self._stopped = stopped
-        self._check = DeletionCheck(rooms, clock=time.time)
+        self._check = DeletionCheck(runtime, clock=time.time)
         self._wake = asyncio.Event()
         self._prompt = asyncio.Event()
         self._targets: dict[str, Target] = {}
@@ -53,7 +53,7 @@ class AfterUpload:
         self._stop = threading.Event()
         self._judging: asyncio.Task[list[str | None]] | None = None
         self._removing: asyncio.Task[None] | None = None
-        rooms.store.on_change.append(self._noticed)
+        runtime.store.on_change.append(self._noticed)
 
     def _noticed(self, change: Change) -> None:
         if change.after is State.DONE:
@@ -90,7 +90,7 @@ class AfterUpload:
 
     async def take_over(self) -> None:
         """Make the directories that files are moved to, as the configuration says now, and forget what was kept."""
-        folders = self._rooms.folders.settings.values()
+        folders = self._runtime.folders.settings.values()
         wanted = {
             folder.path: str(folder.after_upload.directory) for folder in folders if folder.after_upload.directory
         }
@@ -107,14 +107,14 @@ class AfterUpload:
 
     async def affected(self, folder: Folder) -> int:
         """Count the files that are uploaded and still here, and so are the first to go."""
-        if not self._rooms.remote_ids.keys() >= set(folder.remotes):
+        if not self._runtime.remote_ids.keys() >= set(folder.remotes):
             return 0
-        return await self._rooms.store.uploaded_count(folder.path, self._rooms.ids_of(folder.remotes))
+        return await self._runtime.store.uploaded_count(folder.path, self._runtime.ids_of(folder.remotes))
 
     async def recover(self) -> None:
         """Put back what a removal that was interrupted has hidden, as far as its folder is there; begin with this."""
         before, self._pending = self._pending, set()
-        for begun in await self._rooms.store.removals():
+        for begun in await self._runtime.store.removals():
             try:
                 name = await asyncio.to_thread(removal.recover, begun.folder, begun.path, begun.hidden)
             except OSError as error:
@@ -127,7 +127,7 @@ class AfterUpload:
                 log.warning(
                     "file.removal_undone", folder=printable(begun.folder), path=printable(begun.path), name=name
                 )
-            await self._rooms.store.end_removals(begun.folder, [begun.id], [])
+            await self._runtime.store.end_removals(begun.folder, [begun.id], [])
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -150,7 +150,7 @@ class AfterUpload:
             await self.recover()
         generation = self._generation
         self._kept.begin_sweep()
-        for folder in list(self._rooms.folders.settings.values()):
+        for folder in list(self._runtime.folders.settings.values()):
             if folder.after_upload.action == "keep":
                 continue
             gone, kept = await self._sweep_folder(folder, generation)
@@ -167,11 +167,11 @@ class AfterUpload:
         """Remove what may go; return how many files that were, and how many are kept, by reason."""
         removed = 0
         kept: Counter[str] = Counter()
-        if not self._rooms.remote_ids.keys() >= set(folder.remotes):
+        if not self._runtime.remote_ids.keys() >= set(folder.remotes):
             return removed, kept  # in the middle of a reload
-        ids = self._rooms.ids_of(folder.remotes)
+        ids = self._runtime.ids_of(folder.remotes)
         after = None
-        while files := await self._rooms.store.uploaded(folder.path, ids, after=after, limit=BATCH):
+        while files := await self._runtime.store.uploaded(folder.path, ids, after=after, limit=BATCH):
             after = files[-1].path
             reasons = await self._judge(folder, files)
             ready = [file for file in files if file.path not in reasons]
@@ -215,7 +215,7 @@ class AfterUpload:
         """Remove files; return why those that stay do."""
         if not files:
             return {}
-        store = self._rooms.store
+        store = self._runtime.store
         orders = [_Order(file.path, self._check.proven(file), removal.hidden_name()) for file in files]
         ids = await store.begin_removals(folder.path, [(order.path, order.hidden) for order in orders])
         batch = _Batch(folder, self._targets.get(folder.path), self._stop)
@@ -228,7 +228,7 @@ class AfterUpload:
         await store.altered(folder.path, batch.altered)
         for path, reason in batch.kept.items():
             if reason == CHANGED:
-                self._rooms.folders.doubt(folder.path, path)
+                self._runtime.folders.doubt(folder.path, path)
         return batch.kept
 
     async def _finish(self, work: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ import hashlib
 from syncd.core.errors import Failure
 from syncd.core.model import Content
 from syncd.core.states import Cause
-from syncd.daemon.runtime import Rooms
+from syncd.daemon.runtime import Runtime
 from syncd.store.job_store import Change
 from syncd.store.records import CancelledJob
 from syncd.upload.source import READ_BYTES, FileSource
@@ -21,10 +21,10 @@ BATCH = 100
 class CancelledContents:
     """Hashes the files of cancelled jobs."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._wake = asyncio.Event()
-        rooms.store.on_change.append(self._noticed)
+        runtime.store.on_change.append(self._noticed)
 
     def _noticed(self, change: Change) -> None:
         if change.cause is Cause.CANCELLED:
@@ -40,15 +40,15 @@ class CancelledContents:
     async def hash_all(self) -> None:
         """Find out the contents that are not known yet."""
         after = 0
-        while jobs := await self._rooms.store.cancelled_unhashed(after=after, limit=BATCH):
+        while jobs := await self._runtime.store.cancelled_unhashed(after=after, limit=BATCH):
             for job in jobs:
                 if sha256 := await self._sha256(job):
-                    await self._rooms.store.note_cancelled(job, sha256)
+                    await self._runtime.store.note_cancelled(job, sha256)
             after = jobs[-1].id
 
     async def _sha256(self, job: CancelledJob) -> str | None:
         """Return the hash of the file in the state in which it was cancelled; None if it can't be read so."""
-        follow = self._rooms.folders.follow_symlinks(job.folder)
+        follow = self._runtime.folders.follow_symlinks(job.folder)
         try:
             source = await FileSource.open(
                 job.folder, job.path, job.fingerprint, block_size=READ_BYTES, follow_symlinks=follow

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from syncd import __version__, logs
-from syncd.asyncio_tools import unless
+from syncd.asyncio_tools import run_until
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.control import service as api
 from syncd.control import targets
@@ -16,7 +16,7 @@ from syncd.core.states import IN_USE, State
 from syncd.core.text import printable
 from syncd.daemon import cursors, metrics, serializers, settings
 from syncd.daemon.local_files import LocalFiles
-from syncd.daemon.online_verify import audit
+from syncd.daemon.online_verify import verify_jobs
 from syncd.paths import inside
 from syncd.platform.case import spelled
 from syncd.platform.open_flags import below
@@ -57,7 +57,7 @@ class DaemonSteering(api.Steering):
         """Return None, or why the daemon does not do its work."""
         if self._daemon.ending.is_set():
             return "the daemon is ending"
-        if not self._daemon.rooms.store.alive:
+        if not self._daemon.runtime.store.alive:
             return "the job store's writer is stuck or dead: see the log, then restart the daemon"
         return None
 
@@ -71,7 +71,7 @@ class DaemonSteering(api.Steering):
         return {
             "version": __version__,
             "state": daemon.state,
-            "store_blocked": daemon.rooms.store.blocked,
+            "store_blocked": daemon.runtime.store.blocked,
             "pid": os.getpid(),
             "uptime_seconds": round(daemon.uptime, 3),
             "folders": await self.folders(),
@@ -81,46 +81,46 @@ class DaemonSteering(api.Steering):
         }
 
     async def _work(self) -> _Work:
-        rooms = self._daemon.rooms
-        counts = await rooms.store.counts(list(rooms.remote_ids.values()))
-        sent_of_running = sum(progress.sent for progress in rooms.scheduler.progress())
+        runtime = self._daemon.runtime
+        counts = await runtime.store.counts(list(runtime.remote_ids.values()))
+        sent_of_running = sum(progress.sent for progress in runtime.scheduler.progress())
         pending = max(0, counts.pending_bytes - sent_of_running)
-        rate = rooms.bandwidth_limiter.meter.rate()
+        rate = runtime.bandwidth_limiter.meter.rate()
         return {
             "jobs": {state.value: counts.jobs[state] for state in State},
-            "bytes": {"pending": pending, "sent": rooms.bandwidth_limiter.meter.total, "per_second": round(rate, 1)},
+            "bytes": {"pending": pending, "sent": runtime.bandwidth_limiter.meter.total, "per_second": round(rate, 1)},
             "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
         }
 
     async def progress(self) -> api.Progress:
         """Return what is in flight, and what is left to do."""
-        workers = self._daemon.rooms.scheduler.workers.values()
+        workers = self._daemon.runtime.scheduler.workers.values()
         flights = [serializers.flight(worker.name, progress) for worker in workers for progress in worker.progress()]
         return {"flights": flights, **await self._work()}
 
     def daemon_event(self) -> api.DaemonEvent:
         """Return the daemon's state, and what it has."""
-        config = self._daemon.rooms.config
+        config = self._daemon.runtime.config
         return {
             "state": self._daemon.state,
-            "store_blocked": self._daemon.rooms.store.blocked,
+            "store_blocked": self._daemon.runtime.store.blocked,
             "folders": [printable(folder.path) for folder in config.folders],
             "remotes": list(config.remotes),
         }
 
     async def folders(self) -> list[api.FolderStatus]:
         """Return how the watched folders are."""
-        rooms = self._daemon.rooms
-        files = {path: await rooms.store.files_count(path) for path in list(rooms.folders.watches)}
-        return [self._folder(path, files[path]) for path in rooms.folders.watches if path in files]
+        runtime = self._daemon.runtime
+        files = {path: await runtime.store.files_count(path) for path in list(runtime.folders.watches)}
+        return [self._folder(path, files[path]) for path in runtime.folders.watches if path in files]
 
     async def remotes(self) -> list[api.RemoteStatus]:
         """Return how the servers are."""
-        rooms = self._daemon.rooms
+        runtime = self._daemon.runtime
         return [
-            self._remote(worker, rooms.config.remotes[name])
-            for name, worker in rooms.scheduler.workers.items()
-            if name in rooms.config.remotes  # during a reload, one that goes may still be there
+            self._remote(worker, runtime.config.remotes[name])
+            for name, worker in runtime.scheduler.workers.items()
+            if name in runtime.config.remotes  # during a reload, one that goes may still be there
         ]
 
     async def log(self, query: api.LogQuery) -> list[api.LogEvent]:
@@ -129,23 +129,23 @@ class DaemonSteering(api.Steering):
 
     async def throughput(self) -> api.Throughput:
         """Return how much was sent when."""
-        return {"step_seconds": STEP, "bytes": self._daemon.rooms.bandwidth_limiter.meter.chart.sums()}
+        return {"step_seconds": STEP, "bytes": self._daemon.runtime.bandwidth_limiter.meter.chart.sums()}
 
     async def settings(self) -> api.Settings:
         """Return the configuration that holds."""
-        return settings.document(self._daemon.loaded, self._daemon.rooms.limits)
+        return settings.document(self._daemon.loaded, self._daemon.runtime.limits)
 
     async def limit(self, limits: api.Limits) -> None:
         """Go by these limits until the next reload."""
         await self._daemon.limit(limits)
 
     def _folder(self, path: str, files: int) -> api.FolderStatus:
-        rooms = self._daemon.rooms
-        status = rooms.folders.watches[path].status
+        runtime = self._daemon.runtime
+        status = runtime.folders.watches[path].status
         return {
             "path": printable(path),
             "uri": targets.encode(path),
-            "remotes": list(rooms.folders.settings[path].remotes),
+            "remotes": list(runtime.folders.settings[path].remotes),
             "state": status.state,
             "watch": status.watch,
             "files": files,
@@ -177,7 +177,7 @@ class DaemonSteering(api.Steering):
 
     async def rescan(self, path: str | None) -> None:
         """Begin a scan of the folder that holds ``path``, or of all."""
-        watches = self._daemon.rooms.folders.watches
+        watches = self._daemon.runtime.folders.watches
         if path is None:
             for watch in watches.values():
                 watch.request_rescan()
@@ -190,19 +190,19 @@ class DaemonSteering(api.Steering):
 
     async def jobs(self, query: api.JobQuery) -> api.JobPage:
         """Return a page of jobs."""
-        rooms = self._daemon.rooms
-        if query.remote is not None and query.remote not in rooms.remote_ids:
+        runtime = self._daemon.runtime
+        if query.remote is not None and query.remote not in runtime.remote_ids:
             raise api.NotFound(f"there is no remote {printable(query.remote)}")
-        page = await rooms.store.page(
+        page = await runtime.store.page(
             Wanted(
-                remote_ids=[number for name, number in rooms.remote_ids.items() if query.remote in (None, name)],
+                remote_ids=[number for name, number in runtime.remote_ids.items() if query.remote in (None, name)],
                 state=query.state,
                 folder=query.folder,
                 search=query.search,
                 sort=query.sort,
                 after=cursors.decode(query.before, query.sort),
                 limit=query.limit,
-                sibling_remote_ids=list(rooms.remote_ids.values()) if query.siblings else (),
+                sibling_remote_ids=list(runtime.remote_ids.values()) if query.siblings else (),
             )
         )
         return {
@@ -214,7 +214,7 @@ class DaemonSteering(api.Steering):
 
     async def show(self, target: Target) -> list[api.JobDetail]:
         """Return the jobs of a file, one a remote, or the job of an id."""
-        store = self._daemon.rooms.store
+        store = self._daemon.runtime.store
         records = await self._find(target)
         return [
             {**job, "history": [serializers.step(step) for step in await store.history(job["id"])]}
@@ -223,25 +223,25 @@ class DaemonSteering(api.Steering):
 
     def _described(self, records: Sequence[JobRecord]) -> list[api.Job]:
         """Put jobs into the API's shape, those in flight with how much has arrived."""
-        sent = {progress.job.id: progress.sent for progress in self._daemon.rooms.scheduler.progress()}
+        sent = {progress.job.id: progress.sent for progress in self._daemon.runtime.scheduler.progress()}
         return [serializers.job(record, sent.get(record.id)) for record in records]
 
     async def _find(self, target: Target) -> list[JobRecord]:
-        rooms = self._daemon.rooms
+        runtime = self._daemon.runtime
         if isinstance(target, int):
-            record = await rooms.store.job(target)
+            record = await runtime.store.job(target)
             if record is None:
                 raise api.NotFound(f"there is no job {target}")
             return [record]
-        folders = list(rooms.folders.watches)
-        records = await rooms.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
+        folders = list(runtime.folders.watches)
+        records = await runtime.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
         if records:
             return records
         raise api.NotFound(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
 
     def _why_unknown(self, path: str) -> str:
         """Say why a path has no job, as far as that is plain."""
-        for folder, watch in self._daemon.rooms.folders.watches.items():
+        for folder, watch in self._daemon.runtime.folders.watches.items():
             if relative := inside(folder, path):
                 if not os.path.lexists(below(folder, relative)):
                     return "there is no such file"
@@ -254,23 +254,23 @@ class DaemonSteering(api.Steering):
 
     async def retry(self, targets: Sequence[Target] | None) -> int:
         """Queue these jobs again, or all that failed."""
-        store = self._daemon.rooms.store
+        store = self._daemon.runtime.store
         if targets is None:
             return len(await store.retry())
         return len(await store.retry(await self._ids(targets)))
 
     async def cancel(self, targets: Sequence[Target]) -> int:
         """Give these jobs up, those uploading too."""
-        rooms = self._daemon.rooms
-        cancelled = await rooms.store.cancel(await self._ids(targets))
-        await rooms.scheduler.cancel(set(cancelled))
+        runtime = self._daemon.runtime
+        cancelled = await runtime.store.cancel(await self._ids(targets))
+        await runtime.scheduler.cancel(set(cancelled))
         return len(cancelled)
 
     async def verify(self, targets: Sequence[Target], *, repair: bool) -> api.Verified:
         """Compare the servers' copies of these jobs."""
         records = {record.id: record for target in targets for record in await self._find(target)}
-        work = audit(self._daemon.rooms, list(records.values()), repair=repair)
-        verified = await unless(self._daemon.ending, work)
+        work = verify_jobs(self._daemon.runtime, list(records.values()), repair=repair)
+        verified = await run_until(self._daemon.ending, work)
         if verified is None:
             raise api.Busy("the daemon is ending: ask again when it is back")
         return verified

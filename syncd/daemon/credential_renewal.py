@@ -13,7 +13,7 @@ from syncd.config import values
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.config.tokens import token_in
 from syncd.core.errors import Failure
-from syncd.daemon.runtime import Rooms
+from syncd.daemon.runtime import Runtime
 from syncd.remotes import tls
 
 log = structlog.get_logger()
@@ -24,16 +24,16 @@ INTERVAL = 2.0
 Settings = ImageRemote | MultipartRemote
 
 
-class Renewal:
+class CredentialRenewal:
     """Has each remote use what its files hold now.
 
     ``busy`` is held by whoever changes the remotes; no local file is removed in the context ``suspended``.
     """
 
     def __init__(
-        self, rooms: Rooms, *, busy: asyncio.Lock, suspended: Callable[[], AbstractAsyncContextManager[None]]
+        self, runtime: Runtime, *, busy: asyncio.Lock, suspended: Callable[[], AbstractAsyncContextManager[None]]
     ) -> None:
-        self._rooms = rooms
+        self._runtime = runtime
         self._busy = busy
         self._suspended = suspended
         self.problems: dict[str, str] = {}
@@ -48,15 +48,15 @@ class Renewal:
 
     async def look(self) -> list[str]:
         """Take up what was renewed; return a line for each remote that has renewed or unusable credentials."""
-        found = [await self._look_at(name, settings) for name, settings in self._rooms.config.remotes.items()]
-        self.problems = {name: text for name, text in self.problems.items() if name in self._rooms.config.remotes}
+        found = [await self._look_at(name, settings) for name, settings in self._runtime.config.remotes.items()]
+        self.problems = {name: text for name, text in self.problems.items() if name in self._runtime.config.remotes}
         return [line for line in found if line]
 
     async def _look_at(self, name: str, settings: Settings) -> str | None:
         if settings.token_file is None and not tls.files(settings):
             return None
         try:
-            renewed, changed = await asyncio.to_thread(_renewed, settings, self._rooms.certificates[name])
+            renewed, changed = await asyncio.to_thread(_renewed, settings, self._runtime.certificates[name])
         except Failure as failure:
             return self._refuse(name, failure.problem)
         self.problems.pop(name, None)
@@ -64,7 +64,7 @@ class Renewal:
             return None
         logs.conceal(renewed.secrets())
         async with self._suspended():
-            await self._rooms.renew_remote(name, renewed)
+            await self._runtime.renew_remote(name, renewed)
         log.info("remote.renewed", remote=name, changed=changed)
         return f"remote {name}: {', '.join(changed)} renewed"
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from syncd import __version__, logs
-from syncd.asyncio_tools import unless
+from syncd.asyncio_tools import run_until
 from syncd.config.load import ConfigError, Loaded, load
 from syncd.config.model import Config
 from syncd.control.events import Hub
@@ -18,10 +18,10 @@ from syncd.control.service import BadConfig, Limits
 from syncd.daemon import settings
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.cancelled_contents import CancelledContents
-from syncd.daemon.credential_renewal import Renewal
-from syncd.daemon.listeners import serving
+from syncd.daemon.credential_renewal import CredentialRenewal
+from syncd.daemon.listeners import listening
 from syncd.daemon.local_files import LocalFiles, open_files
-from syncd.daemon.runtime import STOPPED, Rooms, open_rooms
+from syncd.daemon.runtime import PAUSED_SETTING, Runtime, open_runtime
 from syncd.dashboard.server import Door
 from syncd.platform import signals
 from syncd.platform.systemd import notify
@@ -44,43 +44,43 @@ class Daemon:
         self.ending = asyncio.Event()
         self.hub = Hub()
         self._error: BaseException | None = None
-        self._hung_up = asyncio.Event()
+        self._reload_requested = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self.rooms: Rooms
+        self.runtime: Runtime
         self.after_upload: AfterUpload
-        self.renewal: Renewal
+        self.renewal: CredentialRenewal
         self.files: LocalFiles
         self.door: Door | None = None
         """The dashboard's, where there is to be one."""
 
     async def run(self) -> None:
         """Run until asked to end; raises what killed a side task."""
-        with signals.calling(dict.fromkeys(signals.END, self.end) | dict.fromkeys(signals.RELOAD, self.hang_up)):
+        with signals.calling(dict.fromkeys(signals.END, self.end) | dict.fromkeys(signals.RELOAD, self.request_reload)):
             async with contextlib.AsyncExitStack() as stack:
-                rooms = open_rooms(self.loaded.config, failed=self._die)
+                runtime = open_runtime(self.loaded.config, failed=self._fail)
                 # The store may wait for a full disk: that must not hold up the end.
-                if opened := await unless(self.ending, stack.enter_async_context(rooms)):
-                    await self._live(opened)
+                if opened := await run_until(self.ending, stack.enter_async_context(runtime)):
+                    await self._run_tasks(opened)
             log.info("daemon.ended")
         if self._error:
             raise self._error
 
-    async def _live(self, rooms: Rooms) -> None:
-        self.rooms = rooms
-        self.after_upload = AfterUpload(rooms, stopped=lambda: self.stopped or self.ending.is_set())
-        self.renewal = Renewal(rooms, busy=self._reloading, suspended=self.after_upload.suspended)
+    async def _run_tasks(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.after_upload = AfterUpload(runtime, stopped=lambda: self.stopped or self.ending.is_set())
+        self.renewal = CredentialRenewal(runtime, busy=self._reloading, suspended=self.after_upload.suspended)
         await self.after_upload.recover()
         await self.after_upload.take_over()
         async with (
-            open_files(rooms) as self.files,
-            serving(self),
+            open_files(runtime) as self.files,
+            listening(self),
             _task(self, self.after_upload.run()),
-            _task(self, CancelledContents(rooms).run()),
+            _task(self, CancelledContents(runtime).run()),
             _task(self, self._heartbeat()),
         ):
-            await self._work()
+            await self._serve_until_shutdown()
 
-    async def _work(self) -> None:
+    async def _serve_until_shutdown(self) -> None:
         config = self.loaded.config
         log.info(
             "daemon.started",
@@ -91,22 +91,22 @@ class Daemon:
             remotes=len(config.remotes),
             stopped=self.stopped,
         )
-        self.rooms.folders.start()
+        self.runtime.folders.start()
         self.ready.set()
-        notify.ready(self.words())
-        async with _task(self, self._heed_hang_ups()), _task(self, self.renewal.run()):
+        notify.ready(self.status_line())
+        async with _task(self, self._reload_loop()), _task(self, self.renewal.run()):
             await self.ending.wait()
         notify.stopping()
         log.info("daemon.stopping")
         async with self._reloading, self.after_upload.suspended():
             pass  # what a reload was working on must not go before it has wound up
-        await self.rooms.folders.close()
-        await self.rooms.scheduler.close()
+        await self.runtime.folders.close()
+        await self.runtime.scheduler.close()
 
     @property
     def stopped(self) -> bool:
         """Say whether a person stopped the uploading."""
-        return self.rooms.scheduler.paused
+        return self.runtime.scheduler.paused
 
     @property
     def state(self) -> str:
@@ -122,7 +122,7 @@ class Daemon:
         """Begin to end; asking twice changes nothing."""
         self.ending.set()
 
-    def _die(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """End because a side task died: without it the daemon would only seem to work."""
         log.error("daemon.failed", exc_info=error)
         self._error = self._error or error
@@ -131,16 +131,16 @@ class Daemon:
     def check(self, task: asyncio.Task[None]) -> None:
         """End if a side task has died."""
         if not task.cancelled() and (error := task.exception()):
-            self._die(error)
+            self._fail(error)
 
-    def hang_up(self) -> None:
+    def request_reload(self) -> None:
         """Have the configuration read again; asking ten times at once is asking once."""
-        self._hung_up.set()
+        self._reload_requested.set()
 
-    async def _heed_hang_ups(self) -> None:
+    async def _reload_loop(self) -> None:
         while True:
-            await self._hung_up.wait()
-            self._hung_up.clear()
+            await self._reload_requested.wait()
+            self._reload_requested.clear()
             with contextlib.suppress(BadConfig):  # it is in the log
                 await self.reload()
 
@@ -148,23 +148,23 @@ class Daemon:
 
     async def start(self) -> None:
         """Upload again, and remember it."""
-        await self.rooms.store.set_setting(STOPPED, "no")
-        self.rooms.scheduler.resume()
+        await self.runtime.store.set_setting(PAUSED_SETTING, "no")
+        self.runtime.scheduler.resume()
         self.after_upload.wake()
         log.info("daemon.resumed")
 
     async def stop(self, *, now: bool) -> None:
         """Upload no more, delete and move no more, and remember it."""
-        await self.rooms.store.set_setting(STOPPED, "yes")
+        await self.runtime.store.set_setting(PAUSED_SETTING, "yes")
         async with self.after_upload.suspended():
-            await self.rooms.scheduler.pause(now=now)
+            await self.runtime.scheduler.pause(now=now)
         log.info("daemon.paused", now=now)
 
     async def limit(self, wanted: Limits) -> None:
         """Go by these limits until the next reload; the configuration file stays as it is."""
         async with self._reloading:
-            limits = settings.adjusted(self.rooms.limits, wanted)
-            for key in self.rooms.limit(limits):
+            limits = settings.adjusted(self.runtime.limits, wanted)
+            for key in self.runtime.limit(limits):
                 log.info("daemon.limited", setting=f"scheduler.{key}", value=limits.model_dump(mode="json")[key])
 
     async def reload(self) -> list[str]:
@@ -172,50 +172,50 @@ class Daemon:
         async with self._reloading:
             notify.reloading()
             try:
-                loaded = await _loaded_again(self.loaded)
-                _log_as(loaded)  # whatever changed: there may be a secret to mask that is new
+                loaded = await _load_again(self.loaded)
+                _configure_logging(loaded)  # whatever changed: there may be a secret to mask that is new
                 over = self.ending.is_set()
                 async with self.after_upload.suspended():
-                    changes = None if over else await unless(self.ending, self._take_over(loaded.config))
+                    changes = None if over else await run_until(self.ending, self._apply(loaded.config))
                 if changes is None:
                     raise BadConfig(["not taken over: the daemon is ending"])
                 self.loaded = loaded
             finally:
-                notify.ready(self.words())
+                notify.ready(self.status_line())
             log.info("daemon.reloaded", changes=changes)
             return [*changes, *loaded.warnings]
 
-    async def _take_over(self, new: Config) -> list[str]:
-        rooms, old = self.rooms, self.rooms.config
-        rooms.config = new
+    async def _apply(self, new: Config) -> list[str]:
+        runtime, old = self.runtime, self.runtime.config
+        runtime.config = new
         changes = []
         if new.logging != old.logging:
             changes.append("logging")
-        changes += [f"scheduler.{key}" for key in rooms.limit(new.scheduler)]
-        changes += await self._take_over_remotes(old, new)
+        changes += [f"scheduler.{key}" for key in runtime.limit(new.scheduler)]
+        changes += await self._apply_remotes(old, new)
         changes += await self.renewal.look()
-        changes += await self._take_over_folders(old, new)
+        changes += await self._apply_folders(old, new)
         await self.after_upload.take_over()
-        changes += await self._affected(old, new)
+        changes += await self._count_affected(old, new)
         for key in ("state_dir", "store", "control"):
             if getattr(new, key) != getattr(old, key):
                 changes.append(f"{key}: takes effect at the next restart")
         return changes
 
-    async def _take_over_remotes(self, old: Config, new: Config) -> list[str]:
+    async def _apply_remotes(self, old: Config, new: Config) -> list[str]:
         """Replace the lanes whose settings changed; those that stay keep uploading."""
-        rooms = self.rooms
+        runtime = self.runtime
         going = [name for name in old.remotes if old.remotes[name] != new.remotes.get(name)]
         for name in going:
-            await rooms.remove_remote(name)
-        coming = [name for name in new.remotes if name not in rooms.remote_ids]
+            await runtime.remove_remote(name)
+        coming = [name for name in new.remotes if name not in runtime.remote_ids]
         for name in coming:
-            await rooms.add_remote(name, new.remotes[name])
+            await runtime.add_remote(name, new.remotes[name])
         return [f"remote {name}" for name in dict.fromkeys([*going, *coming])]
 
-    async def _take_over_folders(self, old: Config, new: Config) -> list[str]:
+    async def _apply_folders(self, old: Config, new: Config) -> list[str]:
         """Watch anew each folder whose settings changed or whose remotes are others now."""
-        rooms = self.rooms
+        runtime = self.runtime
         before = {folder.path: folder for folder in old.folders}
         after = {folder.path: folder for folder in new.folders}
         moved = {name for name in old.remotes if old.remotes[name] != new.remotes.get(name)}
@@ -223,14 +223,14 @@ class Daemon:
             path for path, folder in before.items() if folder != after.get(path) or moved.intersection(folder.remotes)
         ]
         for path in going:
-            await rooms.folders.remove(path)
-        coming = [path for path in after if path not in rooms.folders.watches]
+            await runtime.folders.remove(path)
+        coming = [path for path in after if path not in runtime.folders.watches]
         for path in coming:
-            rooms.folders.add(after[path], rooms.ids_of(after[path].remotes))
-        rooms.folders.start()
+            runtime.folders.add(after[path], runtime.ids_of(after[path].remotes))
+        runtime.folders.start()
         return [f"folder {path}" for path in dict.fromkeys([*going, *coming])]
 
-    async def _affected(self, old: Config, new: Config) -> list[str]:
+    async def _count_affected(self, old: Config, new: Config) -> list[str]:
         """Return a line for each folder that deletes or moves files from now on, with how many it begins with."""
         before = {folder.path: folder.after_upload for folder in old.folders}
         return [
@@ -242,20 +242,22 @@ class Daemon:
 
     # The service manager.
 
-    def words(self) -> str:
+    def status_line(self) -> str:
         """Say in one line what the daemon is doing."""
-        rooms = self.rooms
-        active = len(rooms.scheduler.progress())
+        runtime = self.runtime
+        active = len(runtime.scheduler.progress())
         doing = "stopped by syncd ctl stop" if self.stopped else f"uploading {active}" if active else "idle"
-        down = [f"{worker.name} {worker.state}" for worker in rooms.scheduler.workers.values() if worker.endpoint.down]
-        watched = len(rooms.folders.watches)
+        down = [
+            f"{worker.name} {worker.state}" for worker in runtime.scheduler.workers.values() if worker.endpoint.down
+        ]
+        watched = len(runtime.folders.watches)
         return ", ".join([f"watching {watched} folder{'s' if watched != 1 else ''}", doing, *down])
 
     async def _heartbeat(self) -> None:
         interval = notify.watchdog_interval()
         while True:
-            notify.status(self.words())
-            if self.rooms.store.alive:
+            notify.status(self.status_line())
+            if self.runtime.store.alive:
                 notify.watchdog()
             await asyncio.sleep(min(HEARTBEAT, interval / 3) if interval else HEARTBEAT)
 
@@ -272,7 +274,7 @@ async def _task(daemon: Daemon, work: Coroutine[Any, Any, None]) -> AsyncGenerat
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _loaded_again(loaded: Loaded) -> Loaded:
+async def _load_again(loaded: Loaded) -> Loaded:
     try:
         return await asyncio.to_thread(load, loaded.path)
     except ConfigError as error:
@@ -281,7 +283,7 @@ async def _loaded_again(loaded: Loaded) -> Loaded:
         raise BadConfig(problems) from None
 
 
-def _log_as(loaded: Loaded) -> None:
+def _configure_logging(loaded: Loaded) -> None:
     try:
         logs.configure_from(loaded.config)
     except OSError as error:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from syncd.config.model import Folder
 from syncd.core.errors import Failure
 from syncd.core.model import Presence
-from syncd.daemon.runtime import Rooms
+from syncd.daemon.runtime import Runtime
 from syncd.platform.removal import Digest, Kept, Proven
 from syncd.remotes.base import Hasher
 from syncd.store.records import StoredContent, UploadedFile
@@ -29,21 +29,21 @@ LEFT_OUT = "its folder's patterns or recursive leave it out"
 class DeletionCheck:
     """Judges files by the configuration and the records that are in force. ``clock`` is the wall clock."""
 
-    def __init__(self, rooms: Rooms, *, clock: Callable[[], float]) -> None:
-        self._rooms = rooms
+    def __init__(self, runtime: Runtime, *, clock: Callable[[], float]) -> None:
+        self._runtime = runtime
         self._clock = clock
 
     async def check(self, folder: Folder, file: UploadedFile) -> None:
         """Return if the file may go; :class:`~syncd.platform.removal.Kept` says why not."""
-        watch = self._rooms.folders.watches.get(folder.path)
+        watch = self._runtime.folders.watches.get(folder.path)
         if watch is None or not watch.takes(file.path):
             raise Kept(LEFT_OUT)
         if reason := unfit(file.fingerprint.size, max_size=folder.max_size):
             raise Kept(reason)
         known = {content.remote_id: content for content in file.contents}
         for name in folder.remotes:
-            worker = self._rooms.scheduler.workers.get(name)
-            content = known.get(self._rooms.remote_ids.get(name, -1))
+            worker = self._runtime.scheduler.workers.get(name)
+            content = known.get(self._runtime.remote_ids.get(name, -1))
             if worker is None or content is None:
                 raise Kept(f"{name} is not known to have it any more")
             await self._confirm(worker, content)
@@ -66,16 +66,16 @@ class DeletionCheck:
             raise Kept(f"{worker.name} could not be asked to confirm it") from None
         if answer.presence is not Presence.YES or answer.proof < remote.required_proof:
             raise Kept(f"{worker.name} does not confirm it: {answer.reason or 'it does not say enough'}")
-        await self._rooms.store.confirm(content.remote_id, content.key, answer.proof)
+        await self._runtime.store.confirm(content.remote_id, content.key, answer.proof)
 
     def proven(self, file: UploadedFile) -> Proven:
         """Return what is known about a file that :meth:`check` let pass."""
-        names = {number: name for name, number in self._rooms.remote_ids.items()}
+        names = {number: name for name, number in self._runtime.remote_ids.items()}
         hashes = {content.sha256 for content in file.contents if content.sha256 is not None}
         digests: list[Digest] = [_Sha256(sha256) for sha256 in hashes]
         for content in file.contents:
             if content.sha256 is None:
-                remote = self._rooms.scheduler.workers[names[content.remote_id]].endpoint.remote
+                remote = self._runtime.scheduler.workers[names[content.remote_id]].endpoint.remote
                 digests.append(_Key(remote.hasher_of(content.key, content.ref), content.key))
         quiet = self._clock() - file.seen_at >= (QUIET_CLOSED if file.closed else QUIET)
         return Proven(fingerprint=file.fingerprint, digests=digests, quiet=quiet)

@@ -15,7 +15,7 @@ import structlog
 from syncd import logs
 from syncd.control.events import Hub
 from syncd.daemon.control_service import DaemonSteering
-from syncd.daemon.runtime import Rooms
+from syncd.daemon.runtime import Runtime
 from syncd.daemon.serializers import job_event
 from syncd.logs.buffer import Event
 from syncd.logs.format import document
@@ -32,9 +32,9 @@ PENANCE = 5.0
 class Feed:
     """Brings what happens to ``hub``. Made in the loop's thread."""
 
-    def __init__(self, hub: Hub, rooms: Rooms, steering: DaemonSteering) -> None:
+    def __init__(self, hub: Hub, runtime: Runtime, steering: DaemonSteering) -> None:
         self._hub = hub
-        self._rooms = rooms
+        self._runtime = runtime
         self._steering = steering
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -44,14 +44,14 @@ class Feed:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Tell what happens as long as the context lasts."""
-        self._rooms.store.on_change.append(self._changed)
+        self._runtime.store.on_change.append(self._changed)
         silence = logs.recent.listen(self._logged)
         looking = asyncio.create_task(self._look_on(), name="feed")
         try:
             yield
         finally:
             silence()
-            self._rooms.store.on_change.remove(self._changed)
+            self._runtime.store.on_change.remove(self._changed)
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 

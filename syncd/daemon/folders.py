@@ -10,7 +10,7 @@ from pathlib import Path
 from syncd.config.gitignore import directory
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
-from syncd.daemon.watch_marks import Marks
+from syncd.daemon.watch_marks import WatchMarks
 from syncd.paths import inside
 from syncd.platform.case import spelled
 from syncd.platform.open_flags import below
@@ -70,7 +70,7 @@ class Folders:
         self._state_dir = os.path.realpath(state_dir)
         self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._marks = Marks(self.settings, state_dir=self._state_dir)
+        self._marks = WatchMarks(self.settings, state_dir=self._state_dir)
         self._marking: asyncio.Task[None] | None = None
 
     def add(self, settings: Folder, remote_ids: Sequence[int]) -> FolderWatch:

@@ -25,7 +25,7 @@ _PART = re.compile(r"\.syncd-drop-[0-9a-f]{16}\.part")
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-async def land(
+async def save_upload(
     folder: str, name: str, size: int, content: AsyncIterator[bytes], *, takes: Callable[[str], bool], token: bytes
 ) -> str:
     """Write ``size`` bytes of ``content`` into ``folder`` as ``name``, or with a number if that is taken; return which.
@@ -33,21 +33,21 @@ async def land(
     ``takes`` says whether the watch would take a name, ``token`` are 8 bytes that no other file on its way has. Nothing
     is left behind unless it has its name. ``Full``; ``NotFound`` if there is no folder; ``Refusal`` if it can't be.
     """
-    landing = Landing(folder, f".syncd-drop-{token.hex()}.part")
+    upload = PartialUpload(folder, f".syncd-drop-{token.hex()}.part")
     got = 0
     try:
-        await asyncio.to_thread(landing.begin, size)
+        await asyncio.to_thread(upload.begin, size)
         async for data in content:
             got += len(data)
-            await asyncio.to_thread(landing.write, data)
+            await asyncio.to_thread(upload.write, data)
         if got != size:
             raise Invalid(f"{printable(name)}: {got} of {size} bytes have come")
-        return await asyncio.to_thread(landing.finish, name, takes)
+        return await asyncio.to_thread(upload.finish, name, takes)
     finally:
-        await asyncio.to_thread(landing.close)
+        await asyncio.to_thread(upload.close)
 
 
-class Landing:
+class PartialUpload:
     """A file in the making. All methods block; :meth:`close` waits for one that a cancelled task has left running."""
 
     def __init__(self, folder: str, part: str) -> None:

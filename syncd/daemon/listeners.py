@@ -29,11 +29,11 @@ if TYPE_CHECKING:  # as for the steering
 
 
 @asynccontextmanager
-async def serving(daemon: "Daemon") -> AsyncGenerator[None]:
+async def listening(daemon: "Daemon") -> AsyncGenerator[None]:
     """Answer at every door, and tell what happens, as long as the context lasts."""
     steering = DaemonSteering(daemon)
     server = _control_server(daemon.loaded.config.control, steering)
-    feed = Feed(daemon.hub, daemon.rooms, steering)
+    feed = Feed(daemon.hub, daemon.runtime, steering)
     async with feed.running():
         door = await _dashboard(daemon, steering)
         try:

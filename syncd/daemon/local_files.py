@@ -18,7 +18,7 @@ from syncd.core.errors import Failure, FileGone
 from syncd.core.filenames import safe_name
 from syncd.core.text import printable
 from syncd.daemon import inbox
-from syncd.daemon.runtime import Rooms
+from syncd.daemon.runtime import Runtime
 from syncd.preview.cache import Cache
 from syncd.preview.previews import Crowded, Previews
 from syncd.preview.protocol import Unshowable
@@ -51,13 +51,13 @@ SHOWN_BY_BROWSERS = {
 
 
 @asynccontextmanager
-async def open_files(rooms: Rooms) -> AsyncGenerator["LocalFiles"]:
+async def open_files(runtime: Runtime) -> AsyncGenerator["LocalFiles"]:
     """Have the files at hand as long as the context lasts; what a crash has left of new ones is removed."""
-    previews = Previews(Cache(os.path.join(rooms.config.state_dir, "previews")), Renderer())
+    previews = Previews(Cache(os.path.join(runtime.config.state_dir, "previews")), Renderer())
     # Beside all else: the file system of a folder may take its time, or not answer at all.
-    swept = {folder: asyncio.create_task(asyncio.to_thread(inbox.sweep, folder)) for folder in rooms.folders.settings}
+    swept = {folder: asyncio.create_task(asyncio.to_thread(inbox.sweep, folder)) for folder in runtime.folders.settings}
     try:
-        yield LocalFiles(rooms, previews, swept)
+        yield LocalFiles(runtime, previews, swept)
     finally:
         await previews.close()
         for task in swept.values():
@@ -68,8 +68,8 @@ async def open_files(rooms: Rooms) -> AsyncGenerator["LocalFiles"]:
 class LocalFiles(Files):
     """The files of the folders that are watched now."""
 
-    def __init__(self, rooms: Rooms, previews: Previews, swept: Mapping[str, "asyncio.Task[None]"]) -> None:
-        self._rooms = rooms
+    def __init__(self, runtime: Runtime, previews: Previews, swept: Mapping[str, "asyncio.Task[None]"]) -> None:
+        self._runtime = runtime
         self._previews = previews
         self._swept = swept
 
@@ -104,10 +104,10 @@ class LocalFiles(Files):
         return Original(file=file, size=os.fstat(file.fileno()).st_size, name=name, media_type=media_type)
 
     async def _open(self, job: int) -> tuple[JobRecord, BinaryIO]:
-        record = await self._rooms.store.job(job)
+        record = await self._runtime.store.job(job)
         if record is None:
             raise NotFound(f"there is no job {job}")
-        settings = self._rooms.folders.settings.get(record.folder)
+        settings = self._runtime.folders.settings.get(record.folder)
         if settings is None:
             raise NotFound(f"{printable(record.folder)} is not watched any more")
         try:
@@ -117,7 +117,7 @@ class LocalFiles(Files):
 
     async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> Dropped:
         """Put a file into a watched folder."""
-        watch, settings = self._rooms.folders.watches.get(folder), self._rooms.folders.settings.get(folder)
+        watch, settings = self._runtime.folders.watches.get(folder), self._runtime.folders.settings.get(folder)
         if watch is None or settings is None:
             raise NotFound(f"{printable(folder)} is not watched")
         if watch.status.state == "offline":  # it may be the place of a file system that is missing
@@ -130,7 +130,7 @@ class LocalFiles(Files):
         if sweeping := self._swept.get(folder):
             await asyncio.shield(sweeping)  # it could take a file that is not locked yet for one of the dead
         token = secrets.token_bytes(8)
-        final = await inbox.land(folder, name, size, content, takes=watch.takes, token=token)
+        final = await inbox.save_upload(folder, name, size, content, takes=watch.takes, token=token)
         watch.request_rescan(final)  # where no event tells
         log.info("file.dropped", path=printable(final), folder=printable(folder), size=size)
         return {"path": printable(os.path.join(folder, final)), "name": final}

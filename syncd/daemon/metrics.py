@@ -21,8 +21,8 @@ FOLDER_STATES = ("watching", "scanning", "offline")
 
 async def scrape(daemon: "Daemon") -> tuple[bytes, str]:
     """Return all metrics in Prometheus' text format, and its content type."""
-    store = daemon.rooms.store
-    counts = {name: await store.counts([number]) for name, number in list(daemon.rooms.remote_ids.items())}
+    store = daemon.runtime.store
+    counts = {name: await store.counts([number]) for name, number in list(daemon.runtime.remote_ids.items())}
     registry = CollectorRegistry(auto_describe=False)  # one of our own: no other library's metrics get in
     registry.register(_Scrape(daemon, counts))
     return generate_latest(registry), CONTENT_TYPE_LATEST
@@ -41,12 +41,12 @@ class _Scrape(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the metrics."""
-        daemon, rooms = self._daemon, self._daemon.rooms
-        meter = rooms.bandwidth_limiter.meter
+        daemon, runtime = self._daemon, self._daemon.runtime
+        meter = runtime.bandwidth_limiter.meter
         yield _gauge("build_info", "Always 1; the label says which version runs.", {(__version__,): 1}, "version")
         yield _gauge("uptime_seconds", "Since the daemon was started.", {(): daemon.uptime})
         yield _gauge("uploading", "1 unless a person stopped it, or it is ending.", {(): daemon.state == "running"})
-        yield _gauge("store_writer_alive", "Whether the job store's writer does its work.", {(): rooms.store.alive})
+        yield _gauge("store_writer_alive", "Whether the job store's writer does its work.", {(): runtime.store.alive})
         sent = CounterMetricFamily("syncd_sent_bytes", "Bytes of files sent since the start.")
         sent.add_metric([], meter.total)
         yield sent
@@ -62,7 +62,7 @@ class _Scrape(Collector):
         yield _gauge("pending_bytes", "Bytes of files whose jobs are not at their end.", pending, "remote")
 
     def _remotes(self) -> Iterable[Metric]:
-        workers = self._daemon.rooms.scheduler.workers.values()
+        workers = self._daemon.runtime.scheduler.workers.values()
         up = {(worker.name,): worker.state is RemoteState.ONLINE for worker in workers}
         yield _gauge("remote_up", "Whether a server answers and takes the token.", up, "remote")
         in_flight = {(worker.name,): worker.endpoint.limiter.in_flight for worker in workers}
@@ -73,7 +73,7 @@ class _Scrape(Collector):
     def _folders(self) -> Metric:
         states = {
             (printable(path), state): watch.status.state == state
-            for path, watch in self._daemon.rooms.folders.watches.items()
+            for path, watch in self._daemon.runtime.folders.watches.items()
             for state in FOLDER_STATES
         }
         return _gauge(

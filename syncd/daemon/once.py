@@ -12,7 +12,7 @@ from syncd.config.model import Config
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUpload
-from syncd.daemon.runtime import Rooms, open_rooms
+from syncd.daemon.runtime import Runtime, open_runtime
 from syncd.store.job_store import Change
 from syncd.upload.upload import Progress
 from syncd.upload.worker import RemoteState
@@ -79,8 +79,8 @@ async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None
         death.append(error)
         work.cancel()
 
-    async with open_rooms(config, failed=failed, heed_stop=False) as rooms:
-        work = asyncio.create_task(_Pass(rooms, on_progress).run())
+    async with open_runtime(config, failed=failed, restore_paused=False) as runtime:
+        work = asyncio.create_task(_Pass(runtime, on_progress).run())
         try:
             return await work
         except asyncio.CancelledError:
@@ -95,8 +95,8 @@ async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None
 class _Pass:
     """One pass, and what it counted."""
 
-    def __init__(self, rooms: Rooms, on_progress: Callable[[Snapshot], None] | None) -> None:
-        self._rooms = rooms
+    def __init__(self, runtime: Runtime, on_progress: Callable[[Snapshot], None] | None) -> None:
+        self._runtime = runtime
         self._on_progress = on_progress or (lambda _: None)
         self._started = time.monotonic()
         self._ends: Counter[str] = Counter()
@@ -104,7 +104,7 @@ class _Pass:
         self._left: defaultdict[str, set[int]] = defaultdict(set)  # by remote: tried often enough for this pass
         self._unsettled: list[Problem] = []
         self._scanning = True
-        rooms.store.on_change.append(self._count)
+        runtime.store.on_change.append(self._count)
 
     def _count(self, change: Change) -> None:
         if change.after is State.DONE:
@@ -119,12 +119,12 @@ class _Pass:
         left.add(change.job_id) if given_up else left.discard(change.job_id)
 
     async def run(self) -> Summary:
-        rooms = self._rooms
-        after_upload = AfterUpload(rooms)
+        runtime = self._runtime
+        after_upload = AfterUpload(runtime)
         await after_upload.recover()
         watching = asyncio.create_task(self._report())
         try:
-            for watch in rooms.folders.watches.values():
+            for watch in runtime.folders.watches.values():
                 await watch.scan_once()
             self._unsettled = self._left_by_the_scan()
             self._scanning = False
@@ -141,11 +141,11 @@ class _Pass:
 
     async def _unfinished(self) -> bool:
         """Say whether waiting longer may bring anything more."""
-        rooms = self._rooms
-        for name, worker in rooms.scheduler.workers.items():
+        runtime = self._runtime
+        for name, worker in runtime.scheduler.workers.items():
             if worker.endpoint.breaker.failures >= PATIENCE:
                 continue
-            if await rooms.store.unfinished([rooms.remote_ids[name]]) > len(self._left[name]):
+            if await runtime.store.unfinished([runtime.remote_ids[name]]) > len(self._left[name]):
                 return True
         return False
 
@@ -155,25 +155,25 @@ class _Pass:
             await asyncio.sleep(LOOK)
 
     async def _show(self) -> None:
-        rooms = self._rooms
-        counts = await rooms.store.counts(list(rooms.remote_ids.values()))
-        in_flight = rooms.scheduler.progress()
+        runtime = self._runtime
+        counts = await runtime.store.counts(list(runtime.remote_ids.values()))
+        in_flight = runtime.scheduler.progress()
         self._on_progress(
             Snapshot(
                 scanning=self._scanning,
                 files_done=self._ends[Outcome.UPLOADED] + self._ends[Outcome.DUPLICATE],
                 files_left=counts.pending,
                 files_failed=self._ends[State.FAILED],
-                sent=rooms.bandwidth_limiter.meter.total,
+                sent=runtime.bandwidth_limiter.meter.total,
                 pending=max(0, counts.pending_bytes - sum(progress.sent for progress in in_flight)),
-                per_second=rooms.bandwidth_limiter.meter.rate(),
+                per_second=runtime.bandwidth_limiter.meter.rate(),
                 in_flight=in_flight,
             )
         )
 
     async def _summary(self) -> Summary:
-        rooms = self._rooms
-        ids = list(rooms.remote_ids.values())
+        runtime = self._runtime
+        ids = list(runtime.remote_ids.values())
         problems = [
             Problem(
                 path=printable(job.path),
@@ -183,10 +183,10 @@ class _Pass:
                 detail=job.detail,
             )
             for state in (State.FAILED, State.WAITING, State.QUEUED, State.UPLOADING)
-            for job in await rooms.store.jobs(ids, state=state, limit=MOST_PROBLEMS)
+            for job in await runtime.store.jobs(ids, state=state, limit=MOST_PROBLEMS)
         ]
-        counts = await rooms.store.counts(ids)
-        workers = rooms.scheduler.workers.values()
+        counts = await runtime.store.counts(ids)
+        workers = runtime.scheduler.workers.values()
         return Summary(
             uploaded=self._ends[Outcome.UPLOADED],
             duplicate=self._ends[Outcome.DUPLICATE],
@@ -195,13 +195,13 @@ class _Pass:
             left=counts.pending + len(self._unsettled),
             problems=problems + self._unsettled[:MOST_PROBLEMS],
             unreachable=[worker.name for worker in workers if worker.state is not RemoteState.ONLINE],
-            sent=rooms.bandwidth_limiter.meter.total,
+            sent=runtime.bandwidth_limiter.meter.total,
             seconds=time.monotonic() - self._started,
         )
 
     def _left_by_the_scan(self) -> list[Problem]:
         """Return the files that the scan has left, as a program has them open or they keep changing."""
-        folders = self._rooms.folders
+        folders = self._runtime.folders
         return [
             Problem(path=printable(path), folder=printable(folder), remote=remote, state="waiting", detail=reason)
             for folder, watch in folders.watches.items()

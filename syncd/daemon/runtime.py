@@ -38,15 +38,15 @@ from syncd.upload.worker import RemoteWorker
 
 log = structlog.get_logger()
 
-STOPPED = "stopped"
+PAUSED_SETTING = "stopped"
 """The setting in the store that keeps ``syncd ctl stop`` over a restart: yes or no."""
 SESSION_AGE = 30 * 86_400.0
 """Seconds after which an upload that was begun and never ended is forgotten; no server keeps one so long."""
 _TO_CLAIM = (State.QUEUED, State.WAITING)
 
 
-class Rooms:
-    """What is open. Made by :func:`open_rooms`."""
+class Runtime:
+    """What is open. Made by :func:`open_runtime`."""
 
     def __init__(self, config: Config, store: JobStore, *, failed: Callable[[BaseException], None]) -> None:
         self.config = config
@@ -64,7 +64,7 @@ class Rooms:
         self.limits = config.scheduler
         """What holds now: as configured, unless a person has changed it since."""
         self._gate = ConcurrencyLimiter(self._limit_of_all())
-        store.on_change.append(job_log.write)
+        store.on_change.append(job_log.log_change)
         store.on_change.append(self._wake)
 
     def limit(self, limits: Limits) -> list[str]:
@@ -142,30 +142,30 @@ class Rooms:
 
 
 @asynccontextmanager
-async def open_rooms(
-    config: Config, *, failed: Callable[[BaseException], None], heed_stop: bool = True
-) -> AsyncGenerator[Rooms]:
+async def open_runtime(
+    config: Config, *, failed: Callable[[BaseException], None], restore_paused: bool = True
+) -> AsyncGenerator[Runtime]:
     """Open all for ``config``, and upload what is queued, unless a person stopped that; nothing is watched yet.
 
-    ``heed_stop`` says whether to ask for that. ``failed`` is told when a side task dies.
+    ``restore_paused`` says whether to ask for that. ``failed`` is told when a side task dies.
     :class:`~syncd.store.errors.StoreError` if the store can't be used.
     """
     store = await JobStore.open(str(config.store), clock=time.time, on_blocked=_log_blocked)
     try:
-        rooms = Rooms(config, store, failed=failed)
-        await store.recover(rooms.owner)
+        runtime = Runtime(config, store, failed=failed)
+        await store.recover(runtime.owner)
         await store.expire_sessions(time.time() - SESSION_AGE)
-        rooms.scheduler.paused = heed_stop and await store.get_setting(STOPPED) == "yes"
+        runtime.scheduler.paused = restore_paused and await store.get_setting(PAUSED_SETTING) == "yes"
         try:
-            rooms.scheduler.start()
+            runtime.scheduler.start()
             for name, settings in config.remotes.items():
-                await rooms.add_remote(name, settings)
+                await runtime.add_remote(name, settings)
             for folder in config.folders:
-                rooms.folders.add(folder, rooms.ids_of(folder.remotes))
-            yield rooms
+                runtime.folders.add(folder, runtime.ids_of(folder.remotes))
+            yield runtime
         finally:
-            await rooms.folders.close()
-            await rooms.scheduler.close()
+            await runtime.folders.close()
+            await runtime.scheduler.close()
     finally:
         await store.close()
 

@@ -18,7 +18,7 @@ LOOK = 10.0
 
 
 @dataclass(kw_only=True, slots=True)
-class _Mark:
+class _WatchMark:
     """What was told of one folder, and whether somebody was warned."""
 
     directory: tuple[int, int]
@@ -26,13 +26,13 @@ class _Mark:
     warned: bool = False
 
 
-class Marks:
+class WatchMarks:
     """Keeps the marks of the folders; ``folders`` are those that are watched, by their path."""
 
     def __init__(self, folders: Mapping[str, Folder], *, state_dir: str) -> None:
         self._folders = folders
         self._state_dir = state_dir
-        self._marks: dict[str, _Mark] = {}
+        self._marks: dict[str, _WatchMark] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -57,7 +57,7 @@ class Marks:
         if path in self._marks and self._marks[path].directory != number:
             self._drop(path)
         if path not in self._marks:
-            self._marks[path] = _Mark(directory=number, told=watchers.announce(directory, state))
+            self._marks[path] = _WatchMark(directory=number, told=watchers.announce(directory, state))
         pids = await asyncio.to_thread(watchers.others, directory, state)
         self._warn(path, settings, pids)
 

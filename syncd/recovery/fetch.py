@@ -34,11 +34,11 @@ LOOK = 0.2
 """Seconds between two looks at how far it is."""
 
 
-class NotWatched(Exception):  # noqa: N818 - it says what is the case
+class NotWatchedError(Exception):
     """A path is in none of the watched folders; ``str()`` is one line that says so."""
 
 
-class Server:
+class FetchServer:
     """A remote, and why it is not asked any more."""
 
     def __init__(self, name: str, remote: Remote) -> None:
@@ -67,12 +67,12 @@ class Server:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Records:
+class FetchSession:
     """What is open while copies are fetched: the store, and the servers that have something, by their number in it."""
 
     config: Config
     ledger: Ledger
-    servers: dict[int, Server]
+    servers: dict[int, FetchServer]
 
     @property
     def at_once(self) -> int:
@@ -80,14 +80,14 @@ class Records:
         return self.config.scheduler.concurrency or AT_ONCE
 
     async def fetch(self, copy: Copy, begin: Callable[[], Taker]) -> bool:
-        """As :meth:`Server.fetch`."""
+        """As :meth:`FetchServer.fetch`."""
         waits = self.config.scheduler.retry
         policy = retry.Policy(initial=waits.initial, maximum=waits.max)
         return await self.servers[copy.remote_id].fetch(copy, begin, policy)
 
 
 @asynccontextmanager
-async def open_records(config: Config) -> AsyncGenerator[Records]:
+async def open_fetch_session(config: Config) -> AsyncGenerator[FetchSession]:
     """Open the store for reading, and the ways to the servers; StoreError if the store can't be read."""
     ledger = await Ledger.open(str(config.store))
     bandwidth_limiter = BandwidthLimiter(
@@ -103,8 +103,8 @@ async def open_records(config: Config) -> AsyncGenerator[Records]:
             made.append(remote)
             number = await ledger.remote_id(remote.identity, destinations.former(name, settings))
             if number is not None:
-                servers[number] = Server(name, remote)
-        yield Records(config=config, ledger=ledger, servers=servers)
+                servers[number] = FetchServer(name, remote)
+        yield FetchSession(config=config, ledger=ledger, servers=servers)
     finally:
         for remote in made:
             await remote.close()
@@ -114,7 +114,7 @@ async def open_records(config: Config) -> AsyncGenerator[Records]:
 def places(config: Config, paths: Sequence[str]) -> list[Place]:
     """Return where in the watched folders the absolute ``paths`` are, none within another; all folders without any.
 
-    :class:`NotWatched`.
+    :class:`NotWatchedError`.
     """
     folders = [os.fspath(folder.path) for folder in config.folders]
     if not paths:
@@ -127,7 +127,7 @@ def places(config: Config, paths: Sequence[str]) -> list[Place]:
             if (relative := inside(folder, path)) is not None
         ]
         if not at:
-            raise NotWatched(f"{printable(path)} is in none of the watched folders")
+            raise NotWatchedError(f"{printable(path)} is in none of the watched folders")
         named += [place for place in at if not any(_covers(other, place) for other in named)]
     return named
 
@@ -160,7 +160,7 @@ class Snapshot:
     in_flight: list[Flight]
 
 
-class Course:
+class FetchProgress:
     """Counts what is fetched, for people who look on and for the report."""
 
     def __init__(self, count: int, size: int) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from syncd.config.model import Config
 from syncd.core.errors import Failure, Permanent, Transient, Unauthorized
 from syncd.core.text import printable
-from syncd.recovery.fetch import Course, Flight, Records, Snapshot, for_each, open_records
-from syncd.recovery.target import Part, Spot, Tree, UnsafeName
+from syncd.recovery.fetch import FetchProgress, FetchSession, Flight, Snapshot, for_each, open_fetch_session
+from syncd.recovery.target import PartialFile, RestoreTarget, TargetFile, UnsafeNameError
 from syncd.remotes.base import Taker
 from syncd.store.copies import Copy, Place, RecordedFile
 
@@ -53,19 +53,19 @@ async def restore(
 ) -> Report:
     """Bring the files of ``places`` back, below the folder ``target``.
 
-    StoreError if the store can't be read; OSError if nothing can be written there; ``InUse``.
+    StoreError if the store can't be read; OSError if nothing can be written there; ``TargetInUseError``.
     """
-    async with open_records(config) as records:
+    async with open_fetch_session(config) as records:
         totals = [await records.ledger.files_total(place) for place in places]
-        course = Course(sum(total.count for total in totals), sum(total.size for total in totals))
-        with Tree(target) as tree:
+        course = FetchProgress(sum(total.count for total in totals), sum(total.size for total in totals))
+        with RestoreTarget(target) as tree:
             work = _Restoring(records, course, tree)
             async with course.shown(on_progress):
                 await for_each(_files(records, places), work.restore, at_once=records.at_once)
         return work.report()
 
 
-async def _files(records: Records, places: Sequence[Place]) -> AsyncIterator[RecordedFile]:
+async def _files(records: FetchSession, places: Sequence[Place]) -> AsyncIterator[RecordedFile]:
     for place in places:
         after = None
         while page := await records.ledger.files(place, after=after):
@@ -95,7 +95,7 @@ def labels(config: Config) -> dict[str, str]:
 class _Restoring:
     """Restores files one by one, and adds up what became of them."""
 
-    def __init__(self, records: Records, course: Course, tree: Tree) -> None:
+    def __init__(self, records: FetchSession, course: FetchProgress, tree: RestoreTarget) -> None:
         self._records = records
         self._course = course
         self._tree = tree
@@ -115,7 +115,7 @@ class _Restoring:
         before = len(self._problems)
         try:
             spot = await asyncio.to_thread(self._tree.spot, self._labels[file.folder] + file.path)
-        except UnsafeName as error:
+        except UnsafeNameError as error:
             self._fail(file, str(error))
         except OSError as error:
             self._fail_to_write(file, error)
@@ -126,7 +126,7 @@ class _Restoring:
                 spot.close()
         self._course.count(file.size, good=len(self._problems) == before)
 
-    async def _restore_at(self, spot: Spot, file: RecordedFile, copies: Sequence[Copy]) -> None:
+    async def _restore_at(self, spot: TargetFile, file: RecordedFile, copies: Sequence[Copy]) -> None:
         there = await asyncio.to_thread(self._is_there, spot, file, copies[0])
         if there is not None:
             spot.sweep()
@@ -144,14 +144,14 @@ class _Restoring:
         except OSError as error:
             self._fail_to_write(file, error)
 
-    def _is_there(self, spot: Spot, file: RecordedFile, copy: Copy) -> bool | None:
+    def _is_there(self, spot: TargetFile, file: RecordedFile, copy: Copy) -> bool | None:
         remote = self._records.servers[copy.remote_id].remote
         try:
             return spot.holds(file.size, remote.hasher_of(copy.key, copy.ref), copy.key, copy.sha256)
         except (Failure, OSError):  # it can't be read, or not be in the form that was sent
             return False
 
-    async def _fetched(self, part: Part, file: RecordedFile, copies: Sequence[Copy]) -> bool:
+    async def _fetched(self, part: PartialFile, file: RecordedFile, copies: Sequence[Copy]) -> bool:
         """Say whether the part is the file now, from the first server that has it whole."""
         failures: list[Failure] = []
         for copy in copies:
@@ -171,7 +171,7 @@ class _Restoring:
         self._fail(file, told, state="unreachable" if passing else "failed")
         return False
 
-    async def _fetch(self, part: Part, copy: Copy, flight: Flight) -> None:
+    async def _fetch(self, part: PartialFile, copy: Copy, flight: Flight) -> None:
         def begin() -> Taker:
             flight.got = 0
             part.restart()

@@ -22,15 +22,15 @@ READ = 1024 * 1024
 """Bytes read at a time."""
 
 
-class UnsafeName(Exception):  # noqa: N818 - it says what is wrong
+class UnsafeNameError(Exception):
     """A recorded path would lead elsewhere, or can't be; ``str()`` says which."""
 
 
-class InUse(Exception):  # noqa: N818 - it says what is the case
+class TargetInUseError(Exception):
     """Another process restores into the same folder."""
 
 
-class Tree:
+class RestoreTarget:
     """The folder ``root``, made if missing, and held against a second process as long as the context lasts."""
 
     def __init__(self, root: str) -> None:
@@ -46,7 +46,9 @@ class Tree:
             os.close(self._fd)
             if not isinstance(error, BlockingIOError):
                 raise
-            raise InUse(f"{self.root}: another syncd restores into it: wait for that, or give another --to") from None
+            raise TargetInUseError(
+                f"{self.root}: another syncd restores into it: wait for that, or give another --to"
+            ) from None
         return self
 
     def __exit__(
@@ -55,13 +57,13 @@ class Tree:
         os.close(self._held)
         os.close(self._fd)
 
-    def spot(self, path: str) -> "Spot":
-        """Return the place of ``path`` below the root; its folders are made. :class:`UnsafeName`, or OSError."""
+    def spot(self, path: str) -> "TargetFile":
+        """Return the place of ``path`` below the root; its folders are made. :class:`UnsafeNameError`, or OSError."""
         names = path.split("/")
         if any(name in ("", ".", "..") or "\0" in name for name in names):
-            raise UnsafeName("its recorded name would lead out of the folder")
+            raise UnsafeNameError("its recorded name would lead out of the folder")
         if sys.platform == "win32" and not all(map(possible_on_windows, names)):
-            raise UnsafeName("its recorded name is one that no file on Windows can have")
+            raise UnsafeNameError("its recorded name is one that no file on Windows can have")
         fd = os.dup(self._fd)
         for name in names[:-1]:
             try:
@@ -69,10 +71,10 @@ class Tree:
             finally:
                 os.close(fd)
             fd = below
-        return Spot(fd, names[-1])
+        return TargetFile(fd, names[-1])
 
 
-class Spot:
+class TargetFile:
     """A name in an open directory. All methods block."""
 
     def __init__(self, fd: int, name: str) -> None:
@@ -98,12 +100,12 @@ class Spot:
             os.close(fd)
 
     @contextmanager
-    def part(self) -> Generator["Part"]:
+    def part(self) -> Generator["PartialFile"]:
         """Begin the file, in place of what an interrupted restore left of it; at the end the hidden name is gone."""
         self.sweep()
         fd = openat.create(self._fd, self._part)
         try:
-            yield Part(fd)
+            yield PartialFile(fd)
         finally:
             os.close(fd)
             self.sweep()
@@ -113,7 +115,7 @@ class Spot:
         with suppress(FileNotFoundError):
             openat.remove(self._fd, self._part)
 
-    def put(self, part: "Part", mtime_ns: int) -> None:
+    def put(self, part: "PartialFile", mtime_ns: int) -> None:
         """Give the part its time and its name; FileExistsError if the name is taken."""
         with suppress(OverflowError):  # a time that no file system of this machine can hold
             openat.set_times(part.fd, mtime_ns)
@@ -121,7 +123,7 @@ class Spot:
         openat.rename(self._fd, self._part, self._name)
 
 
-class Part:
+class PartialFile:
     """A file in the making. ``error`` is why it can't be written, once that is so."""
 
     def __init__(self, fd: int) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from syncd.config.model import Config
 from syncd.core.errors import Failure, NotStored
 from syncd.core.text import printable
-from syncd.recovery.fetch import Course, Flight, Records, Snapshot, for_each, open_records
+from syncd.recovery.fetch import FetchProgress, FetchSession, Flight, Snapshot, for_each, open_fetch_session
 from syncd.remotes.base import Taker
 from syncd.store import job_log
 from syncd.store.copies import Copy, Place
@@ -74,12 +74,12 @@ async def verify(
 
     ``sample`` is their share, above 0 and up to 1. StoreError if the store can't be read.
     """
-    async with open_records(config) as records:
+    async with open_fetch_session(config) as records:
         totals = {number: await records.ledger.contents(number, places) for number in records.servers}
         count = sum(total.count for total in totals.values())
         wanted = count if sample >= 1 else min(count, max(1, round(count * sample)))
         size = sum(total.size for total in totals.values())
-        course = Course(wanted, size * wanted // count if count else 0)
+        course = FetchProgress(wanted, size * wanted // count if count else 0)
         comparison = _Comparison(records, course)
         contents = _contents(records, places)
         chosen = contents if sample >= 1 else _sampled(contents, count, wanted)
@@ -88,7 +88,7 @@ async def verify(
         return comparison.report()
 
 
-async def _contents(records: Records, places: Sequence[Place]) -> AsyncIterator[list[Copy]]:
+async def _contents(records: FetchSession, places: Sequence[Place]) -> AsyncIterator[list[Copy]]:
     """Yield the copies of each content on each server."""
     for number in records.servers:
         content: list[Copy] = []
@@ -120,7 +120,7 @@ Fetch = Callable[[Callable[[], Taker]], Awaitable[bool]]
 """Has what is returned, once a try, take a copy; says whether it is the one that was uploaded."""
 
 
-async def compare(copy: Copy, remote: str, fetch: Fetch, course: Course) -> tuple[Verdict, str | None]:
+async def compare(copy: Copy, remote: str, fetch: Fetch, course: FetchProgress) -> tuple[Verdict, str | None]:
     """Fetch a copy, and say how it compares, and why it is not whole; ``course`` counts what comes."""
     flight = Flight(path=copy.path, remote=remote, size=copy.size)
     by_md5 = copy.key.startswith("md5:") and copy.sha256 is not None  # other bytes with the same MD5 are easily made
@@ -160,7 +160,7 @@ async def compare(copy: Copy, remote: str, fetch: Fetch, course: Course) -> tupl
 class _Comparison:
     """Compares contents one by one, and adds up what it finds."""
 
-    def __init__(self, records: Records, course: Course) -> None:
+    def __init__(self, records: FetchSession, course: FetchProgress) -> None:
         self._records = records
         self._course = course
         self._counts = dict.fromkeys(Verdict, 0)
@@ -217,7 +217,7 @@ async def repair(config: Config, job_ids: Sequence[int]) -> int:
     For who holds the state folder. StoreError if the store can't be used.
     """
     store = await JobStore.open(str(config.store), clock=time.time)
-    store.on_change.append(job_log.write)
+    store.on_change.append(job_log.log_change)
     try:
         parts = [job_ids[start : start + ORDER_PART] for start in range(0, len(job_ids), ORDER_PART)]
         return sum([len(await store.repair(part)) for part in parts])

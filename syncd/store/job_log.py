@@ -12,7 +12,7 @@ from syncd.store.job_store import Change
 log = structlog.get_logger()
 
 
-def write(change: Change) -> None:
+def log_change(change: Change) -> None:
     """Log what happened to a job."""
     say = log.warning if change.after is State.FAILED else log.info
     fields = {

@@ -146,8 +146,8 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     path = site.inbox / "sub" / "a.jpg"
     path.write_bytes(noise(3000))
     await site.until_counts(queued=1)
-    rooms = site.daemon.rooms
-    await rooms.folders.close()  # so that nothing tells the daemon
+    runtime = site.daemon.runtime
+    await runtime.folders.close()  # so that nothing tells the daemon
     opened = []
     real = os.open
 
@@ -160,7 +160,7 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     await site.steering.start()
 
     async def settled():
-        (record,) = await rooms.store.jobs([rooms.remote_ids["drive"]])
+        (record,) = await runtime.store.jobs([runtime.remote_ids["drive"]])
         return record.state not in ("queued", "uploading") and record
 
     record = await until(settled)
@@ -170,7 +170,9 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     counters = await site.counters()
     assert (counters["files"], counters["chunks_received"], counters["unfinished"]) == (0, 0, 0)
     (other := site.inbox / "b.jpg").write_bytes(noise(500))
-    await rooms.store.observe(str(site.inbox), [seen(other)], [rooms.remote_ids["drive"]], vanished=lambda *_: False)
+    await runtime.store.observe(
+        str(site.inbox), [seen(other)], [runtime.remote_ids["drive"]], vanished=lambda *_: False
+    )
 
     async def other_is_done():
         return (await site.counters())["files"] == 1

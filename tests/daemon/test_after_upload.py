@@ -76,7 +76,7 @@ async def detail(site):
 
 async def set_content(site, column, value):
     """Change what the store keeps of all contents."""
-    await site.daemon.rooms.store.database.write(
+    await site.daemon.runtime.store.database.write(
         lambda connection: connection.execute(update(contents), {column: value}) and None, lambda _: None
     )
 
@@ -187,7 +187,7 @@ async def test_a_server_that_is_down_is_not_asked_file_by_file(site, by_hand, an
     after = await uploaded(site, *(f"{number}.jpg" for number in range(5)))
     await set_content(site, "proof", Proof.NONE)
     answers["asked"].clear()
-    worker = site.daemon.rooms.scheduler.workers["drive"]
+    worker = site.daemon.runtime.scheduler.workers["drive"]
     worker.endpoint._probing = True
     await after.sweep()
     worker.endpoint._probing = False
@@ -199,9 +199,9 @@ async def test_a_server_that_is_down_is_not_asked_file_by_file(site, by_hand, an
 async def test_what_was_forgotten_is_kept(site, by_hand):
     after = await uploaded(site, "a.jpg")
     (job,) = await site.jobs()
-    rooms = site.daemon.rooms
-    record = await rooms.store.job(job["id"])
-    await rooms.store.forget_content(rooms.remote_ids["drive"], record.key)
+    runtime = site.daemon.runtime
+    record = await runtime.store.job(job["id"])
+    await runtime.store.forget_content(runtime.remote_ids["drive"], record.key)
     await after.sweep()
     assert left(site) == ["a.jpg"]
     assert "not known to have it" in await detail(site)
@@ -388,10 +388,10 @@ async def test_a_reload_to_delete_says_how_many_files_it_affects_and_begins_at_o
 
 async def test_a_sweep_may_fall_into_the_moment_in_which_a_remote_is_not_there(site, by_hand):
     after = await uploaded(site, "a.jpg")
-    rooms = site.daemon.rooms
-    away = rooms.remote_ids.pop("drive")
+    runtime = site.daemon.runtime
+    away = runtime.remote_ids.pop("drive")
     await after.sweep()
-    rooms.remote_ids["drive"] = away
+    runtime.remote_ids["drive"] = away
     assert left(site) == ["a.jpg"]
     await after.sweep()
     assert left(site) == []
@@ -428,7 +428,7 @@ async def test_what_was_confirmed_before_a_crash_is_removed_after_it(site, monke
 
 async def test_a_removal_that_was_interrupted_is_undone_and_done_again(site, by_hand):
     after = await uploaded(site, "a.jpg")
-    store = site.daemon.rooms.store
+    store = site.daemon.runtime.store
     hidden = removal.hidden_name()
     await store.begin_removals(str(site.inbox), [("a.jpg", hidden), ("gone.jpg", removal.hidden_name())])
     os.rename(site.inbox / "a.jpg", site.inbox / hidden)
@@ -447,7 +447,7 @@ async def known(site, name):
 
 async def test_one_whose_folder_is_away_is_kept_in_mind(site, by_hand, tmp_path):
     after = await uploaded(site, "a.jpg")
-    store = site.daemon.rooms.store
+    store = site.daemon.runtime.store
     hidden = removal.hidden_name()
     await store.begin_removals(str(site.inbox), [("a.jpg", hidden)])
     os.rename(site.inbox / "a.jpg", site.inbox / hidden)

@@ -115,7 +115,7 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkey
     path = site.inbox / "busy.jpg"
     path.write_bytes(noise(1000))
     (site.inbox / "calm.jpg").write_bytes(noise(2000))
-    real = module.open_rooms
+    real = module.open_runtime
     tries = []
 
     def opened(*arguments, **options):
@@ -133,7 +133,7 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkey
         monkeypatch.setattr(FileSource, "hash", change_first)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(module, "open_rooms", opened)
+    monkeypatch.setattr(module, "open_runtime", opened)
     summary = await run(site)
     assert (summary.uploaded, summary.failed, summary.left) == (1, 0, 1)
     assert len(tries) <= 2 * PATIENCE

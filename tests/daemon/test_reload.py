@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 def told(site):
     """Collect the changes of all jobs from now on."""
     changes: list[Change] = []
-    site.daemon.rooms.store.on_change.append(changes.append)
+    site.daemon.runtime.store.on_change.append(changes.append)
     return changes
 
 
@@ -69,7 +69,7 @@ async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
     changes = told(site)
     data = noise(4 * MIB)
     (site.inbox / "giant.tif").write_bytes(data)
-    workers = site.daemon.rooms.scheduler.workers
+    workers = site.daemon.runtime.scheduler.workers
     await until(lambda: all(worker.progress() for worker in workers.values()))
 
     async def under_way():
@@ -188,7 +188,7 @@ async def test_status_answers_while_a_remote_goes(site):
     site.settings["remotes"]["more"] = site.multipart(pool_id="00000000-0000-0000-0000-000000000001")
     await site.start()
     (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
-    await until(lambda: any(progress.stage == "sending" for progress in site.daemon.rooms.scheduler.progress()))
+    await until(lambda: any(progress.stage == "sending" for progress in site.daemon.runtime.scheduler.progress()))
     site.settings["folders"][0]["remote"] = ["ascii"]
     del site.settings["remotes"]["drive"], site.settings["remotes"]["more"]
     reloading = asyncio.create_task(site.reload())
@@ -213,7 +213,7 @@ async def test_two_reloads_at_once_come_one_after_the_other(site):
 async def test_other_limits_hold_from_then_on(site):
     site.settings["scheduler"]["concurrency"] = 2
     await site.start()
-    workers = site.daemon.rooms.scheduler.workers
+    workers = site.daemon.runtime.scheduler.workers
     assert {worker.endpoint.limiter.capacity for worker in workers.values()} == {2}
     site.settings["scheduler"]["concurrency"] = 7
     await site.reload()
@@ -240,7 +240,7 @@ async def test_a_stop_outlasts_a_reload(site):
 @pytest.mark.parametrize("broken", ["document", "log file"])
 async def test_a_configuration_that_can_not_be_used_changes_nothing(site, broken):
     await site.start()
-    before = site.daemon.rooms.config
+    before = site.daemon.runtime.config
     if broken == "document":
         site.path.write_text("folders: [")
     else:
@@ -251,7 +251,7 @@ async def test_a_configuration_that_can_not_be_used_changes_nothing(site, broken
         await site.steering.reload()
     assert len(caught.value.problems) == 1
     assert str(site.path) in caught.value.problems[0]
-    assert site.daemon.rooms.config is before
+    assert site.daemon.runtime.config is before
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(done=1)
     if broken == "log file":  # mended, it is taken over as a whole

@@ -79,7 +79,7 @@ async def test_the_watchdog_is_fed_only_while_the_store_does_its_work(site, mana
         return any("WATCHDOG" in message for message in manager.hear())
 
     await until(fed)
-    store, alive = site.daemon.rooms.store, False
+    store, alive = site.daemon.runtime.store, False
     monkeypatch.setattr(type(store), "alive", property(lambda _store: alive))
     await asyncio.sleep(0)
     manager.hear()

@@ -50,7 +50,7 @@ async def test_limits_hold_until_the_next_reload(site):
     await site.steering.limit(Limits(concurrency=3))
     await site.steering.limit(Limits(bandwidth="2MiB/s"))
     assert await live() == {"bandwidth": "2MiB/s", "concurrency": 3, "changed": ["concurrency", "bandwidth"]}
-    assert site.daemon.rooms.bandwidth_limiter._limit() == 2 * MIB
+    assert site.daemon.runtime.bandwidth_limiter._limit() == 2 * MIB
     assert (await site.steering.settings())["settings"]["scheduler"]["bandwidth"] == "unlimited"
     assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
     assert await live() == {"bandwidth": "unlimited", "concurrency": "auto", "changed": []}
@@ -64,10 +64,10 @@ async def test_limits_hold_until_the_next_reload(site):
 )
 async def test_nonsense_changes_nothing(site, limits):
     await site.start()
-    before = site.daemon.rooms.limits
+    before = site.daemon.runtime.limits
     with pytest.raises(Invalid, match=r"^(bandwidth|concurrency): "):
         await site.steering.limit(limits)
-    assert site.daemon.rooms.limits is before
+    assert site.daemon.runtime.limits is before
 
 
 @pytest.mark.parametrize("by", ["hand", "reload"])
@@ -79,7 +79,7 @@ async def test_a_change_cuts_off_nothing_and_helps_at_once(site, by):
     changes = told(site)
     for number in range(3):
         (site.inbox / f"{number}.jpg").write_bytes(noise(3 * MIB, number))
-    await until(lambda: site.daemon.rooms.bandwidth_limiter.meter.total > 0)
+    await until(lambda: site.daemon.runtime.bandwidth_limiter.meter.total > 0)
     async with asyncio.timeout(20):  # at the old pace it would take a minute and a half
         if by == "hand":
             await site.steering.limit(Limits(concurrency=8, bandwidth="unlimited"))
@@ -96,10 +96,10 @@ async def test_a_change_cuts_off_nothing_and_helps_at_once(site, by):
 async def test_another_retry_holds_for_remotes_that_stay(site):
     site.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
     await site.start()
-    (worker, *_) = site.daemon.rooms.scheduler.workers.values()
+    (worker, *_) = site.daemon.runtime.scheduler.workers.values()
     site.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "50ms"}
     assert await site.reload() == ["scheduler.retry"]
-    assert worker is next(iter(site.daemon.rooms.scheduler.workers.values()))
+    assert worker is next(iter(site.daemon.runtime.scheduler.workers.values()))
     assert (worker.endpoint.breaker.policy.initial, worker.endpoint.breaker.policy.maximum) == (0.02, 0.05)
 
 
@@ -113,7 +113,7 @@ async def test_the_timetable_goes_by_the_time_zone_that_holds_now(site, monkeypa
     site.settings["scheduler"]["bandwidth"] = [closed]
     try:
         await site.start()
-        bandwidth_limiter = site.daemon.rooms.bandwidth_limiter
+        bandwidth_limiter = site.daemon.runtime.bandwidth_limiter
         assert bandwidth_limiter._limit() == 0
         monkeypatch.setenv("TZ", "XYZ-8")
         assert bandwidth_limiter._limit() is None

@@ -40,11 +40,11 @@ async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(site, 
     site.settings["scheduler"]["bandwidth"] = "20KiB/s"
     await site.start()
     (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
-    await until(lambda: [one for one in site.daemon.rooms.scheduler.progress() if one.stage == "sending"])
+    await until(lambda: [one for one in site.daemon.runtime.scheduler.progress() if one.stage == "sending"])
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     site.write()
     os.kill(os.getpid(), signal.SIGHUP)
-    await until(lambda: "drive" not in site.daemon.rooms.scheduler.workers)
+    await until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(3):
         await site.end()
@@ -55,11 +55,11 @@ async def test_a_reload_that_is_overtaken_by_the_end_says_so(site):
     site.settings["scheduler"]["bandwidth"] = "20KiB/s"
     await site.start()
     (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
-    await until(lambda: [one for one in site.daemon.rooms.scheduler.progress() if one.stage == "sending"])
+    await until(lambda: [one for one in site.daemon.runtime.scheduler.progress() if one.stage == "sending"])
     for remote in site.settings["remotes"].values():
         remote["timeout"] = "59s"
     reloading = asyncio.create_task(site.reload())
-    await until(lambda: "drive" not in site.daemon.rooms.scheduler.workers)
+    await until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
     site.daemon.end()
     for late in (reloading, site.steering.reload()):
         with pytest.raises(BadConfig) as refused:

@@ -10,14 +10,14 @@ MIB = 1024 * 1024
 
 async def known(site):
     """Return what the store has of the contents: how they were stored, and whether they end."""
-    store, (remote_id,) = site.daemon.rooms.store, site.daemon.rooms.remote_ids.values()
+    store, (remote_id,) = site.daemon.runtime.store, site.daemon.runtime.remote_ids.values()
     records = [await store.content(remote_id, job["key"]) for job in await jobs(site)]
     return {(record.terms, record.expires) for record in records}
 
 
 async def jobs(site):
-    store = site.daemon.rooms.store
-    found = await store.jobs(list(site.daemon.rooms.remote_ids.values()), state=State.DONE)
+    store = site.daemon.runtime.store
+    found = await store.jobs(list(site.daemon.runtime.remote_ids.values()), state=State.DONE)
     return [{"key": job.key} for job in found]
 
 

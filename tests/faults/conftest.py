@@ -9,14 +9,14 @@ from tests.e2e.processes import Daemon, Receiver
 from tests.faults.proxy import Proxy
 
 FULL = os.environ.get("FAULTS") == "full"
-full_only = pytest.mark.skipif(not FULL, reason="takes long: make faults")
+full_only = pytest.mark.skipif(not FULL, reason="takes long: make chaos")
 _MEMORY = "/dev/shm"
 _ROOM = 4 * 1024**3
 
 
 @pytest.fixture
 def scale():
-    """Choose a size: ``scale(short, full)`` is the full one in ``make faults``."""
+    """Choose a size: ``scale(short, full)`` is the full one in ``make chaos``."""
     return lambda short, full: full if FULL else short
 
 

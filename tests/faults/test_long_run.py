@@ -9,11 +9,11 @@ from functools import partial
 import pytest
 
 from tests.e2e.processes import until
-from tests.faults import vitals
+from tests.faults import procfs
 from tests.faults.churn import KIB, Text
 from tests.faults.conftest import FULL
 from tests.faults.proxy import BAD_LINE
-from tests.faults.test_ends import end
+from tests.faults.test_shutdown import end
 
 pytestmark = pytest.mark.e2e
 
@@ -35,13 +35,13 @@ def test_light_load_leaves_nothing_behind(daemon, proxy):
     while time.monotonic() < deadline or len(memory) < 8:
         number = a_round(daemon, proxy, number)
         if len(memory) >= WARM:
-            until(partial(nothing_more_is_open, daemon, opened), partial(vitals.descriptors, daemon), 30)
+            until(partial(nothing_more_is_open, daemon, opened), partial(procfs.descriptors, daemon), 30)
         elif len(memory) == WARM - 1:
             opened = at_rest(daemon)
-        memory.append(vitals.kib(daemon, "VmRSS"))
-        assert vitals.threads(daemon) <= MOST_THREADS
+        memory.append(procfs.kib(daemon, "VmRSS"))
+        assert procfs.threads(daemon) <= MOST_THREADS
     print(
-        f"\n  {len(memory)} rounds, {number} files: threads {vitals.threads(daemon)}, descriptors {len(opened)},"
+        f"\n  {len(memory)} rounds, {number} files: threads {procfs.threads(daemon)}, descriptors {len(opened)},"
         f" MiB at first {memory[0] / KIB:.1f}, then {min(memory[WARM:]) / KIB:.1f} to {max(memory[WARM:]) / KIB:.1f}"
     )
     part = max(1, len(memory[WARM:]) // 3)
@@ -78,14 +78,14 @@ def settled(daemon):
 
 def nothing_more_is_open(daemon, than):
     """Say whether every connection and file that was opened since is closed."""
-    return not Counter(vitals.descriptors(daemon)) - Counter(than)
+    return not Counter(procfs.descriptors(daemon)) - Counter(than)
 
 
 def at_rest(daemon):
     """Return what is open once that no longer changes."""
-    found, since = vitals.descriptors(daemon), time.monotonic()
+    found, since = procfs.descriptors(daemon), time.monotonic()
     while time.monotonic() < since + 1:
         time.sleep(0.1)
-        if (now := vitals.descriptors(daemon)) != found:
+        if (now := procfs.descriptors(daemon)) != found:
             found, since = now, time.monotonic()
     return found

@@ -12,7 +12,7 @@ from tests.e2e.processes import Receiver, until
 from tests.faults.churn import Text
 from tests.faults.conftest import full_only
 from tests.faults.proxy import Fate
-from tests.faults.test_ends import end
+from tests.faults.test_shutdown import end
 
 pytestmark = pytest.mark.e2e
 

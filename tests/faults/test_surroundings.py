@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.processes import until
 from tests.faults.churn import KIB, Text
 from tests.faults.conftest import full_only
-from tests.faults.test_ends import end
+from tests.faults.test_shutdown import end
 
 pytestmark = pytest.mark.e2e
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from syncd.recovery.fetch import Course
+from syncd.recovery.fetch import FetchProgress
 from syncd.recovery.verify import Verdict, compare
 from syncd.store.copies import Copy
 
@@ -31,5 +31,5 @@ async def test_other_bytes_with_the_same_md5(sent, sha256, verdict):
         assert take(sent[3:])
         return True
 
-    found, _ = await compare(copy, "drive", fetch, Course(1, 10))
+    found, _ = await compare(copy, "drive", fetch, FetchProgress(1, 10))
     assert found is verdict

@@ -112,7 +112,7 @@ class Life:
         await asyncio.wait([working], timeout=max(0.0, world.ends_at - world.now()))
         judged = not working.done() and not self.daemon.ending.is_set()
         if judged:
-            await self._until(lambda: hasattr(self.daemon, "rooms"))
+            await self._until(lambda: hasattr(self.daemon, "runtime"))
             world.heal()
             await self._afterwards(self)
             self.shut_down()
@@ -139,8 +139,8 @@ class Life:
 
     def lane(self, name: str) -> "RemoteWorker | None":
         """Return the lane to a server."""
-        rooms = getattr(self.daemon, "rooms", None)
-        return rooms.scheduler.workers.get(name) if rooms else None
+        runtime = getattr(self.daemon, "runtime", None)
+        return runtime.scheduler.workers.get(name) if runtime else None
 
     def shut_down(self) -> None:
         """End in order."""
@@ -149,7 +149,7 @@ class Life:
 
     def order(self, name: str, *args: Any) -> bool:
         """Do what a person asks the running daemon for; False if it does not run."""
-        if not hasattr(self.daemon, "rooms") or self.daemon.ending.is_set():
+        if not hasattr(self.daemon, "runtime") or self.daemon.ending.is_set():
             return False
         task = self.loop.create_task(getattr(self, f"_{name}")(*args))
         self._orders.add(task)

@@ -259,4 +259,4 @@ async def _nothing_served(_: Daemon) -> AsyncGenerator[None]:
     yield
 
 
-_NO_PROCESS = {"serving": _nothing_served, "signals": SimpleNamespace(END=(), RELOAD=(), calling=_heeds_none)}
+_NO_PROCESS = {"listening": _nothing_served, "signals": SimpleNamespace(END=(), RELOAD=(), calling=_heeds_none)}

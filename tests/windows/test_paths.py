@@ -21,7 +21,7 @@ from syncd.config.model import Folder
 from syncd.control.service import Invalid
 from syncd.core.model import Fingerprint
 from syncd.daemon.folders import _vanished
-from syncd.daemon.inbox import land, sweep
+from syncd.daemon.inbox import save_upload, sweep
 from syncd.daemon.local_files import _checked
 from syncd.platform.case import spelled
 from syncd.platform.open_flags import below, extended, hold
@@ -135,7 +135,7 @@ async def test_a_file_is_dropped_into_a_folder_however_long_its_path_is(tmp_path
 
     folder = deep(tmp_path)
     for expected in ("a.jpg", "a (2).jpg"):
-        assert await land(folder, "a.jpg", 7, content(), takes=lambda _: True, token=bytes(8)) == expected
+        assert await save_upload(folder, "a.jpg", 7, content(), takes=lambda _: True, token=bytes(8)) == expected
     names = {"a.jpg": b"dropped", "a (2).jpg": b"dropped"}
     assert {path.name: path.read_bytes() for path in Path(extended(folder)).iterdir()} == names  # noqa: ASYNC240 - no other task
 

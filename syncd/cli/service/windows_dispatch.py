@@ -16,7 +16,7 @@ import win32service
 import win32serviceutil
 
 from syncd import logs
-from syncd.asyncio_tools import unless
+from syncd.asyncio_tools import run_until
 from syncd.cli.errors import Exit, Fault, unforeseen
 from syncd.config import paths
 from syncd.logs.format import words
@@ -112,7 +112,7 @@ class Service(win32serviceutil.ServiceFramework):
         """Tell Windows when the daemon has come up, and when it begins to end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STARTING):
-                await unless(daemon.ending, daemon.ready.wait())
+                await run_until(daemon.ending, daemon.ready.wait())
         self._tell(win32service.SERVICE_RUNNING)
         await daemon.ending.wait()
         self._tell(win32service.SERVICE_STOP_PENDING, STOPPING)

@@ -226,9 +226,9 @@ async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
 
 async def test_nothing_is_interrupted_where_nothing_was_renewed(site):
     await site.start()
-    workers = dict(site.daemon.rooms.scheduler.workers)
+    workers = dict(site.daemon.runtime.scheduler.workers)
     assert await site.daemon.renewal.look() == []
-    assert site.daemon.rooms.scheduler.workers == workers
+    assert site.daemon.runtime.scheduler.workers == workers
 
 
 async def test_an_upload_goes_on_where_it_was(site):
@@ -240,10 +240,10 @@ async def test_an_upload_goes_on_where_it_was(site):
     site.settings["scheduler"]["concurrency"] = 1
     await site.start()
     changes = []
-    site.daemon.rooms.store.on_change.append(changes.append)
+    site.daemon.runtime.store.on_change.append(changes.append)
     (site.inbox / "a.jpg").write_bytes(noise(100 * 65_536))
-    await until(lambda: any(flight.sent for flight in site.daemon.rooms.scheduler.progress()))
+    await until(lambda: any(flight.sent for flight in site.daemon.runtime.scheduler.progress()))
     file.write_text(NEW)
-    await until(lambda: site.daemon.rooms.config.remotes["drive"].token.get_secret_value() == NEW)
+    await until(lambda: site.daemon.runtime.config.remotes["drive"].token.get_secret_value() == NEW)
     await site.until_counts(done=1)
     assert (await site.counters())["chunks_repeated"] == 0

@@ -19,7 +19,7 @@ async def hashed(site):
     """Wait until the contents of all that was cancelled are known."""
 
     async def none_left():
-        return not await site.daemon.rooms.store.cancelled_unhashed()
+        return not await site.daemon.runtime.store.cancelled_unhashed()
 
     await until(none_left)
 

@@ -115,11 +115,11 @@ async def test_a_running_job_is_cancelled_and_tried_again(site):
     await site.start()
     data = noise(4 * MIB)
     (site.inbox / "giant.tif").write_bytes(data)
-    await until(lambda: any(progress.sent > 0 for progress in site.daemon.rooms.scheduler.progress()))
+    await until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
     (job,) = await site.show("giant.tif")
     assert job["state"] == "uploading"
     assert await site.steering.cancel([str(site.inbox / "giant.tif")]) == 1
-    assert site.daemon.rooms.scheduler.progress() == []
+    assert site.daemon.runtime.scheduler.progress() == []
     (job,) = await site.show("giant.tif")
     assert (job["state"], job["detail"]) == ("skipped", "cancelled by a person")
     assert await site.steering.cancel([job["id"]]) == 0
@@ -150,9 +150,9 @@ async def test_stop_now_cuts_off_and_start_goes_on(site):
     site.settings["scheduler"]["bandwidth"] = "500KiB/s"
     await site.start()
     (site.inbox / "giant.tif").write_bytes(noise(2 * MIB))
-    await until(lambda: any(progress.sent > 0 for progress in site.daemon.rooms.scheduler.progress()))
+    await until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
     await site.steering.stop(now=True)
-    assert site.daemon.rooms.scheduler.progress() == []
+    assert site.daemon.runtime.scheduler.progress() == []
     assert (await site.steering.status())["state"] == "stopped"
     site.settings["scheduler"]["bandwidth"] = "unlimited"
     await site.reload()

@@ -231,7 +231,7 @@ async def test_health_is_the_writers(site, monkeypatch):
     await site.start()
     assert await site.steering.health() is None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(site.daemon.rooms.store), "alive", False)
+        patch.setattr(type(site.daemon.runtime.store), "alive", False)
         assert "writer" in await site.steering.health()
     site.daemon.ending.set()
     assert await site.steering.health() == "the daemon is ending"

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from tests.e2e.processes import until
-from tests.faults import vitals
-from tests.faults.test_ends import end
+from tests.faults import procfs
+from tests.faults.test_shutdown import end
 
 pytestmark = pytest.mark.e2e
 
@@ -37,7 +37,7 @@ def test_a_flood_of_files(daemon, receiver, scale):
     known = time.monotonic() - began
     daemon.until_counts(done=files, patience=900)
     seconds = time.monotonic() - began
-    highest = vitals.kib(daemon, "VmHWM")
+    highest = procfs.kib(daemon, "VmHWM")
     print(
         f"\n  {files} files made in {made:.1f} s, known after {known:.1f} s, there after {seconds:.1f} s;"
         f" highest RSS {highest // 1024} MiB; overflows {len(daemon.events('folder.overflow'))}"

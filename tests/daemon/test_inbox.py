@@ -11,7 +11,7 @@ import pytest
 
 from syncd.control.targets import encode
 from syncd.daemon import inbox
-from syncd.daemon.inbox import Landing, land
+from syncd.daemon.inbox import PartialUpload, save_upload
 from syncd.platform import openat
 from tests.daemon.site import noise, until
 
@@ -66,7 +66,7 @@ async def test_where_no_event_tells_it_goes_up_at_once_too(site, http, monkeypat
     monkeypatch.setattr("syncd.watch.folder.POLL", 3600.0)
     site.settings["folders"][0]["watch"] = "poll"
     await site.start()
-    (watch,) = site.daemon.rooms.folders.watches.values()
+    (watch,) = site.daemon.runtime.folders.watches.values()
     await until(lambda: watch._next_scan)
     await put(http, site.inbox, "a.jpg", noise(100))
     await site.until_shown("a.jpg", "done")
@@ -98,7 +98,7 @@ async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch
     monkeypatch.setattr(os, "link", refuse_link)
     monkeypatch.setattr(os, "replace", refuse_link)
     with pytest.raises(inbox.Refusal, match="no permission"):
-        await land(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
+        await save_upload(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,7 +141,7 @@ async def test_a_folder_that_is_away_is_not_written_to(stopped, http):
     assert "not there" in reason or "offline" in reason
 
     def offline():
-        return stopped.daemon.rooms.folders.watches[str(stopped.inbox)].status.state == "offline"
+        return stopped.daemon.runtime.folders.watches[str(stopped.inbox)].status.state == "offline"
 
     await until(offline)
     assert "offline" in await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
@@ -195,7 +195,7 @@ async def test_what_a_crash_left_is_removed_at_the_start_and_nothing_else(site):
     left.write_bytes(b"half of")
     other = site.inbox / ".syncd-drop-of-mine.part"
     other.write_bytes(b"mine")
-    held = Landing(str(site.inbox), ".syncd-drop-00000000000000ff.part")
+    held = PartialUpload(str(site.inbox), ".syncd-drop-00000000000000ff.part")
     held.begin(5)  # another daemon's, on its way
     await site.start()
     await until(lambda: not left.exists())
@@ -218,7 +218,7 @@ async def test_who_is_cancelled_leaves_nothing(tmp_path):
         await go_on.wait()
 
     landing = asyncio.create_task(
-        land(str(tmp_path), "a.jpg", 8, slow(), takes=lambda _: True, token=bytes(8)),
+        save_upload(str(tmp_path), "a.jpg", 8, slow(), takes=lambda _: True, token=bytes(8)),
     )
     await begun.wait()
     assert len(list(tmp_path.iterdir())) == 1
@@ -230,7 +230,7 @@ async def test_who_is_cancelled_leaves_nothing(tmp_path):
 
 async def test_fewer_bytes_than_promised_are_refused(tmp_path):
     with pytest.raises(inbox.Invalid, match="4 of 8 bytes"):
-        await land(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
+        await save_upload(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -250,7 +250,7 @@ def small_disk(tmp_path):
 @pytest.mark.e2e
 async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
     def dropping(size, *pieces):
-        return land(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
+        return save_upload(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
 
     with pytest.raises(inbox.Full, match="are free"):
         await dropping(2 * 1024 * 1024)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from syncd.core.model import Content
-from syncd.recovery.target import Tree, UnsafeName
+from syncd.recovery.target import RestoreTarget, UnsafeNameError
 
 DATA = b"some bytes"
 KEY = hashlib.sha256(DATA).hexdigest()
@@ -25,7 +25,7 @@ class Hasher:
 
 @pytest.fixture
 def tree(tmp_path):
-    with Tree(str(tmp_path / "root")) as tree:
+    with RestoreTarget(str(tmp_path / "root")) as tree:
         yield tree
 
 
@@ -125,7 +125,7 @@ def test_a_pipe_is_not_waited_for(tree):
 
 @pytest.mark.parametrize("name", ["", "/a", "a//b", "a/", "../a", "a/../b", ".", "a/.", "a\0b"])
 def test_names_that_lead_elsewhere(tree, name):
-    with pytest.raises(UnsafeName):
+    with pytest.raises(UnsafeNameError):
         tree.spot(name)
 
 

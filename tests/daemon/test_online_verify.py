@@ -68,7 +68,7 @@ async def test_what_is_not_uploaded_is_unknown(site):
 
 async def test_a_server_that_is_down_is_told(site):
     await uploaded(site, "a.jpg")
-    line = site.daemon.rooms.scheduler.workers["drive"].endpoint
+    line = site.daemon.runtime.scheduler.workers["drive"].endpoint
     line.breaker.failed(Unauthorized("the token is refused (401)"), line.clock())
     (finding,) = (await site.steering.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
     assert (finding["verdict"], finding["detail"]) == ("unreachable", "the token is refused (401)")
@@ -77,7 +77,7 @@ async def test_a_server_that_is_down_is_told(site):
 async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(site):
     site.settings["scheduler"]["concurrency"] = 1
     await uploaded(site, "a.jpg")
-    gate = site.daemon.rooms.scheduler.workers["drive"].endpoint.limiter
+    gate = site.daemon.runtime.scheduler.workers["drive"].endpoint.limiter
     async with gate.slot():
         asking = asyncio.create_task(verdicts(site, "a.jpg"))
         await until(lambda: gate._waiting)
