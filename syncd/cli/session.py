@@ -12,7 +12,7 @@ from syncd import logs
 from syncd.cli.errors import Exit, Fault
 from syncd.config import paths
 from syncd.config.load import Loaded
-from syncd.control.unix_server import SocketInUse
+from syncd.control.unix_server import SocketUnavailableError
 from syncd.platform import user
 from syncd.platform.lock import AlreadyRunning, StateLock
 from syncd.store.errors import StoreError
@@ -63,7 +63,7 @@ def _in_words() -> Iterator[None]:
     """Put errors into words, and end the logging."""
     try:
         yield
-    except (AlreadyRunning, SocketInUse) as error:
+    except (AlreadyRunning, SocketUnavailableError) as error:
         raise Fault(str(error), code=Exit.BUSY) from None
     except StoreError as error:
         raise Fault(str(error), code=Exit.BAD_DATA) from None

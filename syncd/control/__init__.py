@@ -1,5 +1,5 @@
 """How a person, a script or a page steers the running daemon: HTTP with JSON under ``/v1/``.
 
-``steering`` is the contract, ``api`` its routes, ``server`` the Unix socket they are reached by, ``client`` the other
+``service`` is the contract, ``api`` its routes, ``server`` the Unix socket they are reached by, ``client`` the other
 end. This module stays empty so that the client costs no server.
 """

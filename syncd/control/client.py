@@ -24,10 +24,10 @@ if sys.platform == "win32":
 else:
     Connection = socket.socket
 
-RESTART = f"this is syncd {__version__}, restart the daemon to have it there too"
+RESTART_ADVICE = f"this is syncd {__version__}, restart the daemon to have it there too"
 _NO_SUCH_REQUEST = (": Not Found", ": Method Not Allowed")
 """The ends of what a daemon says of a request that it has no answer for."""
-TIMEOUT = 60.0
+TIMEOUT_SECONDS = 60.0
 """Seconds to wait for an answer."""
 
 
@@ -35,23 +35,23 @@ class ControlError(Exception):
     """The daemon could not be asked; ``str()`` is one line that says what to do."""
 
 
-class NotRunning(ControlError):  # noqa: N818 - it says what is the case
+class NotRunningError(ControlError):
     """Nobody listens."""
 
 
-class HungUp(NotRunning):
+class ConnectionClosedError(NotRunningError):
     """The daemon was there, and has ended or closed the connection."""
 
 
-class Denied(ControlError):  # noqa: N818 - it says what is the case
+class AccessDeniedError(ControlError):
     """This user may not."""
 
 
-class NoAnswer(ControlError):  # noqa: N818 - it says what is the case
+class NoResponseError(ControlError):
     """Somebody listens and gives no sensible answer."""
 
 
-class Refused(ControlError):  # noqa: N818 - it says what is the case
+class RequestRefusedError(ControlError):
     """The daemon answered that it won't; ``problems`` has a line for each thing that is wrong, where there are some."""
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
@@ -96,7 +96,7 @@ def _event(block: bytes) -> tuple[str, dict[str, Any]] | None:
 class ControlClient:
     """Asks the daemon that listens at ``socket_path``. Every call raises only :class:`ControlError` and its kinds."""
 
-    def __init__(self, socket_path: str | os.PathLike[str], *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, socket_path: str | os.PathLike[str], *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._path = os.fspath(socket_path)
         self._timeout = timeout
 
@@ -107,19 +107,19 @@ class ControlClient:
 
     def status(self) -> Status:
         """Return the status document."""
-        return cast("Status", self._ask("GET", "/v1/status"))
+        return cast("Status", self._request("GET", "/v1/status"))
 
     def start(self) -> None:
         """Have it upload again."""
-        self._ask("POST", "/v1/start")
+        self._request("POST", "/v1/start")
 
     def stop(self, *, now: bool = False) -> None:
         """Have it upload no more."""
-        self._ask("POST", "/v1/stop", {"now": now})
+        self._request("POST", "/v1/stop", {"now": now})
 
     def rescan(self, path: str | None = None) -> None:
         """Have it scan the folder that holds ``path``, or all."""
-        self._ask("POST", "/v1/rescan", {} if path is None else {"path": targets.encode(path)})
+        self._request("POST", "/v1/rescan", {} if path is None else {"path": targets.encode(path)})
 
     def jobs(self, query: JobQuery | None = None) -> JobPage:
         """Return a page of jobs."""
@@ -135,19 +135,19 @@ class ControlClient:
             "group": "file" if wanted.siblings else None,
         }
         given = urlencode({name: value for name, value in fields.items() if value is not None})
-        return cast("JobPage", self._ask("GET", f"/v1/jobs?{given}"))
+        return cast("JobPage", self._request("GET", f"/v1/jobs?{given}"))
 
     def log(self, query: LogQuery | None = None) -> list[LogEvent]:
         """Return what was logged last, oldest first."""
         wanted = query or LogQuery()
         fields = {"limit": wanted.limit, "level": wanted.level, "event": wanted.event, "text": wanted.text}
-        return cast("list[LogEvent]", self._ask("GET", f"/v1/log?{urlencode(fields)}")["events"])
+        return cast("list[LogEvent]", self._request("GET", f"/v1/log?{urlencode(fields)}")["events"])
 
     def listen(self, *kinds: str) -> EventStream:
         """Return the events of these kinds, or all, from now on; close it in the end."""
         with ExitStack() as stack:
             connection = stack.enter_context(self._connect())
-            with self._told():
+            with self._translate_errors():
                 connection.sendall(_request("GET", "/v1/events?" + urlencode({"only": ",".join(kinds)})))
                 head = _head(connection)
                 if _status_of(head) == 200:
@@ -155,54 +155,56 @@ class ControlClient:
                     return EventStream(connection)
                 rest = _rest(connection)
         self._read(head + rest)
-        raise self._strange()
+        raise self._not_a_daemon()
 
     def show(self, target: Target) -> list[JobDetail]:
         """Return the jobs of a file, or the job of an id, with their history."""
-        answer = self._ask("GET", "/v1/job?" + urlencode({"target": targets.encode(target)}))
+        answer = self._request("GET", "/v1/job?" + urlencode({"target": targets.encode(target)}))
         return cast("list[JobDetail]", answer["jobs"])
 
     def retry(self, chosen: Sequence[Target] | None) -> int:
         """Queue these jobs again, or with None all that failed; return how many."""
         wanted = "all" if chosen is None else [targets.encode(target) for target in chosen]
-        return int(self._ask("POST", "/v1/retry", {"targets": wanted})["count"])
+        return int(self._request("POST", "/v1/retry", {"targets": wanted})["count"])
 
     def cancel(self, chosen: Sequence[Target]) -> int:
         """Give these jobs up; return how many."""
-        return int(self._ask("POST", "/v1/cancel", {"targets": [targets.encode(target) for target in chosen]})["count"])
+        return int(
+            self._request("POST", "/v1/cancel", {"targets": [targets.encode(target) for target in chosen]})["count"]
+        )
 
     def verify(self, chosen: Sequence[Target], *, repair: bool) -> Verified:
         """Have the servers' copies of up to a hundred compared."""
         wanted = {"targets": [targets.encode(target) for target in chosen], "repair": repair}
-        return cast("Verified", self._ask("POST", "/v1/verify", wanted))
+        return cast("Verified", self._request("POST", "/v1/verify", wanted))
 
     def reload(self) -> list[str]:
         """Have it read the configuration again; return what changed, a line each."""
-        return cast("list[str]", self._ask("POST", "/v1/reload")["messages"])
+        return cast("list[str]", self._request("POST", "/v1/reload")["messages"])
 
     def dashboard(self) -> str:
         """Return an address that opens the dashboard, once and within a minute."""
-        return str(self._ask("POST", "/v1/dashboard")["url"])
+        return str(self._request("POST", "/v1/dashboard")["url"])
 
     def shutdown(self) -> None:
         """Have the process end."""
-        self._ask("POST", "/v1/shutdown")
+        self._request("POST", "/v1/shutdown")
 
-    def _ask(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _request(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         content = b"" if body is None else json.dumps(body).encode()
-        with self._connect() as connection, self._told():
+        with self._connect() as connection, self._translate_errors():
             connection.sendall(_request(method, url, content))
             raw = _rest(connection)
         return self._read(raw)
 
     def _connect(self) -> "Connection":
         if sys.platform == "win32":
-            with self._told():
+            with self._translate_errors():
                 return Pipe(self._path, self._timeout)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(self._timeout)
         try:
-            with self._told():
+            with self._translate_errors():
                 connection.connect(self._path)
         except ControlError:
             connection.close()
@@ -210,18 +212,20 @@ class ControlClient:
         return connection
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Put what can happen to a connection into words."""
         try:
             yield
         except (FileNotFoundError, ConnectionRefusedError):
-            raise NotRunning(f"the daemon is not running (nobody listens at {self._path}): syncd run") from None
+            raise NotRunningError(f"the daemon is not running (nobody listens at {self._path}): syncd run") from None
         except PermissionError:
-            raise Denied(f"no permission for {self._path}: ask as root, as its user or from its group") from None
+            raise AccessDeniedError(
+                f"no permission for {self._path}: ask as root, as its user or from its group"
+            ) from None
         except TimeoutError:
-            raise NoAnswer(f"the daemon gave no answer within {self._timeout:g} s: see its log") from None
+            raise NoResponseError(f"the daemon gave no answer within {self._timeout:g} s: see its log") from None
         except OSError as error:
-            raise NoAnswer(f"{self._path}: {error.strerror or error}: is it the daemon's socket?") from None
+            raise NoResponseError(f"{self._path}: {error.strerror or error}: is it the daemon's socket?") from None
 
     def _read(self, raw: bytes) -> dict[str, Any]:
         head, _, body = raw.partition(b"\r\n\r\n")
@@ -231,18 +235,20 @@ class ControlClient:
         except ValueError:
             document = None
         if status is None or not isinstance(document, dict):
-            raise self._strange()
+            raise self._not_a_daemon()
         if status == 200:
             return document
         message = str(document.get("error", f"status {status}"))
         if status == 403:
-            raise Denied(message)
+            raise AccessDeniedError(message)
         if message.endswith(_NO_SUCH_REQUEST):
-            raise NoAnswer(f"the daemon does not know this request, as it is of another version: {RESTART}")
-        raise Refused(message, document.get("problems", ()))
+            raise NoResponseError(
+                f"the daemon does not know this request, as it is of another version: {RESTART_ADVICE}"
+            )
+        raise RequestRefusedError(message, document.get("problems", ()))
 
-    def _strange(self) -> NoAnswer:
-        return NoAnswer(f"{self._path} answers, but not as a daemon does: is this the right socket?")
+    def _not_a_daemon(self) -> NoResponseError:
+        return NoResponseError(f"{self._path} answers, but not as a daemon does: is this the right socket?")
 
 
 def _request(method: str, url: str, content: bytes = b"") -> bytes:

@@ -10,14 +10,14 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-STALL = 60.0
+STALL_TIMEOUT_SECONDS = 60.0
 """Seconds in which a client has to take something of what waits for it."""
 
 log = structlog.get_logger(__name__)
 
 
 class Connection(web.RequestHandler):
-    """Aborts its transport when that has had something to send for :data:`STALL` seconds and got rid of none of it."""
+    """A connection that aborts when the client reads nothing for :data:`STALL_TIMEOUT_SECONDS`."""
 
     __slots__ = ("_check", "_waiting")
 
@@ -50,7 +50,7 @@ class Connection(web.RequestHandler):
     def _watch(self) -> None:
         assert self.transport is not None
         self._waiting = self.transport.get_write_buffer_size()
-        self._check = self._loop.call_later(STALL, self._look)
+        self._check = self._loop.call_later(STALL_TIMEOUT_SECONDS, self._look)
 
     def _unwatch(self) -> None:
         if self._check is not None:
@@ -65,5 +65,5 @@ class Connection(web.RequestHandler):
             self._watch()
             return
         request = self._current_request
-        log.warning("control.dropped", path=None if request is None else request.path, seconds=STALL)
+        log.warning("control.dropped", path=None if request is None else request.path, seconds=STALL_TIMEOUT_SECONDS)
         self.transport.abort()

@@ -14,15 +14,15 @@ LOST = "lost"
 """Tells a listener how many events were dropped just before."""
 KINDS = ("daemon", "folder", "remote", "job", "progress", "log")
 """What can be listened to; ``lost`` comes beside it."""
-MOST = 100
+MAX_LISTENERS = 100
 """Listeners at a time."""
-ROOM = 256 * 1024
+MAX_PENDING_BYTES = 256 * 1024
 """Bytes that wait for one listener."""
-BATCH = 128 * 1024
+BATCH_BYTES = 128 * 1024
 """Bytes handed out at once, if there are as many; one event more may be in it."""
 
 
-class Crowded(Exception):  # noqa: N818 - it says what is the case
+class TooManyListenersError(Exception):
     """There are as many listeners as there may be."""
 
 
@@ -35,7 +35,7 @@ class Subscription:
         self._blocks: deque[bytes] = deque()
         self._size = 0
         self._lost = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def __enter__(self) -> "Subscription":
         return self
@@ -50,47 +50,47 @@ class Subscription:
         while self._size > self._hub.room:
             self._size -= len(self._blocks.popleft())
             self._lost += 1
-        self._news.set()
+        self._changed.set()
 
     def end(self) -> None:
         """Let :meth:`take` return what is left, and then nothing."""
-        self._news.set()
+        self._changed.set()
 
     async def take(self) -> bytes:
         """Wait for events and return some; empty when there will be no more."""
-        await self._news.wait()
+        await self._changed.wait()
         taken = bytearray()
         if self._lost:
             taken += sse(LOST, {"count": self._lost})
             self._lost = 0
-        while self._blocks and len(taken) < BATCH:
+        while self._blocks and len(taken) < BATCH_BYTES:
             block = self._blocks.popleft()
             self._size -= len(block)
             taken += block
         if not self._blocks and not self._hub.closed:
-            self._news.clear()
+            self._changed.clear()
         return bytes(taken)
 
 
 class Hub:
     """Where events come in and listeners take them. Belongs to one event loop."""
 
-    def __init__(self, *, most: int = MOST, room: int = ROOM) -> None:
+    def __init__(self, *, most: int = MAX_LISTENERS, room: int = MAX_PENDING_BYTES) -> None:
         self.room = room
         self.closed = False
-        self.joined = 0
+        self.subscriptions_made = 0
         """How many have ever come: whoever tells changes begins anew when it grows."""
         self._most = most
         self._listeners: list[Subscription] = []
-        self._somebody = asyncio.Event()
+        self._has_listener = asyncio.Event()
 
     def wanted(self, kind: str) -> bool:
         """Say whether somebody listens to events of this kind."""
         return any(kind in listener.kinds for listener in self._listeners)
 
-    async def audience(self) -> None:
+    async def wait_for_listener(self) -> None:
         """Wait until somebody listens."""
-        await self._somebody.wait()
+        await self._has_listener.wait()
 
     def publish(self, kind: str, document: Mapping[str, Any]) -> None:
         """Tell all who listen to this kind. Never waits."""
@@ -101,20 +101,22 @@ class Hub:
                 listener.put(block)
 
     def subscribe(self, kinds: Collection[str] = KINDS) -> Subscription:
-        """Let one more listen; :class:`Crowded` if there are enough."""
+        """Let one more listen; :class:`TooManyListenersError` if there are enough."""
         if self.closed or len(self._listeners) >= self._most:
-            raise Crowded(f"{len(self._listeners)} listen already: close one, or ask for the status instead")
+            raise TooManyListenersError(
+                f"{len(self._listeners)} listen already: close one, or ask for the status instead"
+            )
         listener = Subscription(self, kinds)
         self._listeners.append(listener)
-        self.joined += 1
-        self._somebody.set()
+        self.subscriptions_made += 1
+        self._has_listener.set()
         return listener
 
     def leave(self, listener: Subscription) -> None:
         """Tell this one no more."""
         self._listeners.remove(listener)
         if not self._listeners:
-            self._somebody.clear()
+            self._has_listener.clear()
 
     def close(self) -> None:
         """Let every listener come to an end."""

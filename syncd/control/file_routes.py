@@ -13,12 +13,12 @@ from aiohttp import web
 
 from syncd.control import params
 from syncd.control.files import SVG, Files, Original
-from syncd.control.service import Invalid
+from syncd.control.service import InvalidRequestError
 
-EDGES = {"320": 320, "1600": 1600}
+PREVIEW_EDGES = {"320": 320, "1600": 1600}
 """Lengths in pixels that previews are made in: in a gallery, and on a screen of its own."""
-READ = 256 * 1024
-STALL = 60.0
+READ_BYTES = 256 * 1024
+STALL_TIMEOUT_SECONDS = 60.0
 """Seconds in which something of an upload must come."""
 
 _GUARDED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
@@ -33,7 +33,7 @@ class FileRoutes:
     async def preview(self, request: web.Request) -> web.Response:
         """Answer with a small picture, or 304 where the browser has it."""
         params.only(request.query, {"job", "size"})
-        edge = EDGES[params.among("size", request.query.get("size") or "320", EDGES)]
+        edge = PREVIEW_EDGES[params.among("size", request.query.get("size") or "320", PREVIEW_EDGES)]
         known = {tag.value for tag in request.if_none_match or ()}
         found = await self._files.preview(_job(request), edge, known)
         headers = {"ETag": f'"{found.tag}"', "Cache-Control": "private, no-cache", **_GUARDED}
@@ -51,7 +51,7 @@ class FileRoutes:
             await answer.prepare(request)
             left = found.size
             while left:
-                data = await asyncio.to_thread(found.file.read, min(READ, left))
+                data = await asyncio.to_thread(found.file.read, min(READ_BYTES, left))
                 if not data:  # the length was promised: only a broken connection says that it is not whole
                     raise ConnectionResetError("the file got shorter while it was being read")
                 await answer.write(data)
@@ -74,7 +74,7 @@ async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
     """Yield the body as it comes; ConnectionError if it is broken off."""
     while True:
         try:
-            async with asyncio.timeout(STALL):
+            async with asyncio.timeout(STALL_TIMEOUT_SECONDS):
                 data = await request.content.readany()
         except TimeoutError:
             raise web.HTTPRequestTimeout(reason=HTTPStatus.REQUEST_TIMEOUT.phrase) from None
@@ -95,5 +95,5 @@ def _described(found: Original) -> dict[str, str]:
 def _job(request: web.Request) -> int:
     named = params.target(request.query.get("job"))
     if not isinstance(named, int):
-        raise Invalid("job must be a job's id")
+        raise InvalidRequestError("job must be a job's id")
     return named

@@ -35,21 +35,21 @@ class Dropped(TypedDict):
 
 
 class Files(Protocol):
-    """The watched folders' files. Every call may raise a :class:`~syncd.control.service.Refusal`."""
+    """The watched folders' files. Every call may raise a :class:`~syncd.control.service.ApiError`."""
 
     async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
         """Return a small picture of a job's file, ``edge`` pixels long at most, or its text.
 
-        ``known`` are the tags of what the asker has. ``NotFound`` if there is no job, no file or no picture, ``Busy``
-        if too many are asked for.
+        ``known`` are the tags of what the asker has. ``NotFoundError`` if there is no job, no file or no picture,
+        ``BusyError`` if too many are asked for.
         """
 
     async def original(self, job: int) -> Original:
-        """Open a job's file; ``NotFound`` if there is no job or no file."""
+        """Open a job's file; ``NotFoundError`` if there is no job or no file."""
 
     async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> Dropped:
         """Put a file of ``size`` bytes into a watched folder, as ``name`` or, if that is taken, with a number.
 
-        ``NotFound`` if the folder is not watched or not there, ``Invalid`` for a name that is not safe or that the
-        folder does not take and for an empty file, ``TooLarge``, ``Full``.
+        ``NotFoundError`` if the folder is not watched or not there, ``InvalidRequestError`` for a name that is not
+        safe or that the folder does not take and for an empty file, ``TooLargeError``, ``DiskFullError``.
         """

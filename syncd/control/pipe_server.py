@@ -14,8 +14,8 @@ import pywintypes
 import win32con
 import win32pipe
 
-from syncd.control.service import Steering
-from syncd.control.unix_server import SocketInUse, make_connection, make_runner
+from syncd.control.service import ControlService
+from syncd.control.unix_server import SocketUnavailableError, make_connection, make_runner
 from syncd.platform import private
 
 assert sys.platform == "win32"
@@ -32,13 +32,13 @@ _TAKEN = (5, 231)
 class PipeServer:
     """Serves the control API on the pipe ``path`` from :meth:`start` to :meth:`stop`."""
 
-    def __init__(self, steering: Steering, path: str) -> None:
+    def __init__(self, service: ControlService, path: str) -> None:
         self._path = path
-        self._runner = make_runner(steering)
+        self._runner = make_runner(service)
         self._accepting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen. Raises :class:`SocketInUse`."""
+        """Listen. Raises :class:`SocketUnavailableError`."""
         first = self._instance(_FIRST)
         await self._runner.setup()
         self._accepting = asyncio.create_task(self._accept(first))
@@ -79,8 +79,8 @@ class PipeServer:
             )
         except pywintypes.error as error:
             if error.winerror in _TAKEN:
-                raise SocketInUse(
+                raise SocketUnavailableError(
                     f"another daemon answers at {self._path}: stop it first, or set control.socket"
                 ) from None
-            raise SocketInUse(f"{self._path} can't be made ({error.strerror}): set control.socket") from None
+            raise SocketUnavailableError(f"{self._path} can't be made ({error.strerror}): set control.socket") from None
         return windows_utils.PipeHandle(handle.Detach())

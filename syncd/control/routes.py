@@ -43,49 +43,49 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from syncd.control import openapi, params, sse
-from syncd.control.events import Crowded
+from syncd.control.events import TooManyListenersError
 from syncd.control.file_routes import FileRoutes
 from syncd.control.service import (
-    BadConfig,
-    Busy,
-    Full,
-    Invalid,
+    ApiError,
+    BusyError,
+    ControlService,
+    DiskFullError,
+    InvalidConfigError,
+    InvalidRequestError,
     JobQuery,
     LogQuery,
-    NotFound,
-    Refusal,
-    Steering,
-    TooLarge,
+    NotFoundError,
+    TooLargeError,
 )
 from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.logs import LEVELS
 
-MAX_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 """Bytes of a request's body; enough for some ten thousand targets."""
-BODY_TIMEOUT = 15.0
+BODY_TIMEOUT_SECONDS = 15.0
 """Seconds that a client has to send its body."""
-MAX_LIMIT = 1000
+MAX_PAGE_JOBS = 1000
 """Jobs on one page."""
-MAX_LOG = 2000
+MAX_LOG_EVENTS = 2000
 """Log events in one answer."""
-MAX_VERIFY = 100
+MAX_VERIFY_TARGETS = 100
 """Targets that are verified together."""
 
-_STATUS = {NotFound: 404, TooLarge: 413, BadConfig: 422, Busy: 503, Full: 507}
+_STATUS = {NotFoundError: 404, TooLargeError: 413, InvalidConfigError: 422, BusyError: 503, DiskFullError: 507}
 """What a refusal is in HTTP, where it is not 400."""
 
-STEERING: web.AppKey[Steering] = web.AppKey("steering")
+SERVICE: web.AppKey[ControlService] = web.AppKey("steering")
 
 log = structlog.get_logger(__name__)
 
 
-def make_app(steering: Steering, *guards: Middleware) -> web.Application:
-    """Return the API in front of ``steering``. ``guards`` say who may come in, in the way of the listening side."""
-    app = web.Application(middlewares=[_errors, *guards], client_max_size=MAX_BODY)
-    app[STEERING] = steering
-    app.on_shutdown.append(_hang_up)
-    files = FileRoutes(steering.files)
+def make_app(service: ControlService, *guards: Middleware) -> web.Application:
+    """Return the API in front of ``service``. ``guards`` say who may come in, in the way of the listening side."""
+    app = web.Application(middlewares=[_errors, *guards], client_max_size=MAX_BODY_BYTES)
+    app[SERVICE] = service
+    app.on_shutdown.append(_close_events)
+    files = FileRoutes(service.files)
     app.add_routes(
         [
             web.get("/healthz", _health),
@@ -123,10 +123,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever goes wrong into one line of JSON."""
     try:
         return await handler(request)
-    except Refusal as error:
-        problems = error.problems if isinstance(error, BadConfig) else None
+    except ApiError as error:
+        problems = error.problems if isinstance(error, InvalidConfigError) else None
         return _error(_STATUS.get(type(error), 400), str(error), problems=problems)
-    except Crowded as error:
+    except TooManyListenersError as error:
         return _error(503, str(error))
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
@@ -147,18 +147,18 @@ def _error(
     return web.json_response(document, status=status, headers=headers)
 
 
-async def _hang_up(app: web.Application) -> None:
+async def _close_events(app: web.Application) -> None:
     """Let the streams of events end: they would not by themselves."""
-    app[STEERING].events.close()
+    app[SERVICE].events.close()
 
 
 async def _health(request: web.Request) -> web.Response:
-    trouble = await request.app[STEERING].health()
+    trouble = await request.app[SERVICE].health()
     return web.json_response({"ok": True}) if trouble is None else _error(503, trouble)
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    body, content_type = await request.app[STEERING].metrics()
+    body, content_type = await request.app[SERVICE].metrics()
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
@@ -167,37 +167,37 @@ async def _openapi(_request: web.Request) -> web.Response:
 
 
 async def _status(request: web.Request) -> web.Response:
-    return web.json_response(await request.app[STEERING].status())
+    return web.json_response(await request.app[SERVICE].status())
 
 
 async def _folders(request: web.Request) -> web.Response:
-    return web.json_response({"folders": await request.app[STEERING].folders()})
+    return web.json_response({"folders": await request.app[SERVICE].folders()})
 
 
 async def _remotes(request: web.Request) -> web.Response:
-    return web.json_response({"remotes": await request.app[STEERING].remotes()})
+    return web.json_response({"remotes": await request.app[SERVICE].remotes()})
 
 
 async def _throughput(request: web.Request) -> web.Response:
-    return web.json_response(await request.app[STEERING].throughput())
+    return web.json_response(await request.app[SERVICE].throughput())
 
 
 async def _settings(request: web.Request) -> web.Response:
-    return web.json_response(await request.app[STEERING].settings())
+    return web.json_response(await request.app[SERVICE].settings())
 
 
 async def _limit(request: web.Request) -> web.Response:
-    await request.app[STEERING].limit(params.limits(await _body(request, {"bandwidth", "concurrency"})))
+    await request.app[SERVICE].limit(params.limits(await _body(request, {"bandwidth", "concurrency"})))
     return await _settings(request)
 
 
 async def _jobs(request: web.Request) -> web.Response:
     query = _query(request, {"state", "limit", "before", "search", "folder", "remote", "sort", "group"})
     folder = query.get("folder")
-    page = await request.app[STEERING].jobs(
+    page = await request.app[SERVICE].jobs(
         JobQuery(
             state=params.word("state", query.get("state"), State),
-            limit=params.number("limit", query.get("limit"), default=JobQuery().limit, most=MAX_LIMIT),
+            limit=params.number("limit", query.get("limit"), default=JobQuery().limit, most=MAX_PAGE_JOBS),
             before=query.get("before") or None,
             search=query.get("search") or None,
             folder=params.path("folder", folder) if folder else None,
@@ -212,73 +212,73 @@ async def _jobs(request: web.Request) -> web.Response:
 async def _log(request: web.Request) -> web.Response:
     query = _query(request, {"limit", "level", "event", "text"})
     wanted = LogQuery(
-        limit=params.number("limit", query.get("limit"), default=LogQuery().limit, most=MAX_LOG),
+        limit=params.number("limit", query.get("limit"), default=LogQuery().limit, most=MAX_LOG_EVENTS),
         level=params.among("level", query.get("level") or LogQuery().level, LEVELS),
         event=query.get("event", ""),
         text=query.get("text", ""),
     )
-    return web.json_response({"events": await request.app[STEERING].log(wanted)})
+    return web.json_response({"events": await request.app[SERVICE].log(wanted)})
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
     kinds = sse.kinds_in(_query(request, {"only"}).get("only"))
-    return await sse.tell(request, request.app[STEERING].events, kinds)
+    return await sse.tell(request, request.app[SERVICE].events, kinds)
 
 
 async def _job(request: web.Request) -> web.Response:
     target = params.target(_query(request, {"target"}).get("target"))
-    return web.json_response({"jobs": await request.app[STEERING].show(target)})
+    return web.json_response({"jobs": await request.app[SERVICE].show(target)})
 
 
 async def _start(request: web.Request) -> web.Response:
     await _body(request, set())
-    await request.app[STEERING].start()
+    await request.app[SERVICE].start()
     return web.json_response({})
 
 
 async def _stop(request: web.Request) -> web.Response:
     now = params.flag("now", (await _body(request, {"now"})).get("now", False))
-    await request.app[STEERING].stop(now=now)
+    await request.app[SERVICE].stop(now=now)
     return web.json_response({})
 
 
 async def _rescan(request: web.Request) -> web.Response:
     named = (await _body(request, {"path"})).get("path")
-    await request.app[STEERING].rescan(None if named is None else params.path("path", named))
+    await request.app[SERVICE].rescan(None if named is None else params.path("path", named))
     return web.json_response({})
 
 
 async def _retry(request: web.Request) -> web.Response:
     named = (await _body(request, {"targets"})).get("targets")
     chosen = None if named == "all" else params.some_targets(named)
-    return web.json_response({"count": await request.app[STEERING].retry(chosen)})
+    return web.json_response({"count": await request.app[SERVICE].retry(chosen)})
 
 
 async def _cancel(request: web.Request) -> web.Response:
     chosen = params.some_targets((await _body(request, {"targets"})).get("targets"))
-    return web.json_response({"count": await request.app[STEERING].cancel(chosen)})
+    return web.json_response({"count": await request.app[SERVICE].cancel(chosen)})
 
 
 async def _verify(request: web.Request) -> web.Response:
     body = await _body(request, {"targets", "repair"})
-    chosen = params.some_targets(body.get("targets"), most=MAX_VERIFY)
+    chosen = params.some_targets(body.get("targets"), most=MAX_VERIFY_TARGETS)
     repair = params.flag("repair", body.get("repair", False))
-    return web.json_response(await request.app[STEERING].verify(chosen, repair=repair))
+    return web.json_response(await request.app[SERVICE].verify(chosen, repair=repair))
 
 
 async def _reload(request: web.Request) -> web.Response:
     await _body(request, set())
-    return web.json_response({"messages": await request.app[STEERING].reload()})
+    return web.json_response({"messages": await request.app[SERVICE].reload()})
 
 
 async def _dashboard(request: web.Request) -> web.Response:
     await _body(request, set())
-    return web.json_response({"url": await request.app[STEERING].dashboard()})
+    return web.json_response({"url": await request.app[SERVICE].dashboard()})
 
 
 async def _shutdown(request: web.Request) -> web.Response:
     await _body(request, set())
-    await request.app[STEERING].shutdown()
+    await request.app[SERVICE].shutdown()
     return web.json_response({})
 
 
@@ -290,17 +290,17 @@ def _query(request: web.Request, known: set[str]) -> Mapping[str, str]:
 async def _body(request: web.Request, known: set[str]) -> dict[str, Any]:
     """Return the JSON object in the body; an empty body is an empty object."""
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             raw = await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout(reason=HTTPStatus.REQUEST_TIMEOUT.phrase) from None
     except web.RequestPayloadError:
-        raise Invalid("the body is broken") from None
+        raise InvalidRequestError("the body is broken") from None
     try:
         document = json.loads(raw) if raw else {}
     except (ValueError, RecursionError):
-        raise Invalid("the body is not JSON") from None
+        raise InvalidRequestError("the body is not JSON") from None
     if not isinstance(document, dict):
-        raise Invalid("the body must be a JSON object")
+        raise InvalidRequestError("the body must be a JSON object")
     params.only(document, known)
     return document

@@ -17,31 +17,31 @@ if TYPE_CHECKING:  # the client knows these shapes, and needs no event loop for 
     from syncd.control.files import Files
 
 
-class Refusal(Exception):  # noqa: N818 - the daemon is well, it just won't
+class ApiError(Exception):
     """The daemon won't do what was asked; ``str()`` is one line that says why."""
 
 
-class NotFound(Refusal):
+class NotFoundError(ApiError):
     """There is no such file, folder or job."""
 
 
-class Invalid(Refusal):
+class InvalidRequestError(ApiError):
     """What was asked makes no sense as it stands."""
 
 
-class Busy(Refusal):
+class BusyError(ApiError):
     """It can be asked again in a while."""
 
 
-class TooLarge(Refusal):
+class TooLargeError(ApiError):
     """It is larger than may be."""
 
 
-class Full(Refusal):
+class DiskFullError(ApiError):
     """There is no room for it on the disk."""
 
 
-class BadConfig(Refusal):
+class InvalidConfigError(ApiError):
     """The configuration can't be used; the daemon goes on with the one it has. One line for each of ``problems``."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -293,8 +293,8 @@ class Limits:
     concurrency: int | str | None = None
 
 
-class Steering(Protocol):
-    """The running daemon. Every call may raise a :class:`Refusal`."""
+class ControlService(Protocol):
+    """The running daemon. Every call may raise a :class:`ApiError`."""
 
     @property
     def events(self) -> "Hub":
@@ -329,7 +329,7 @@ class Steering(Protocol):
         """Return the configuration that holds, without its secrets."""
 
     async def limit(self, limits: Limits) -> None:
-        """Go by these limits at once, until the next reload; ``Invalid`` if they can't be."""
+        """Go by these limits at once, until the next reload; ``InvalidRequestError`` if they can't be."""
 
     async def start(self) -> None:
         """Upload again after :meth:`stop`; the choice survives a restart."""
@@ -338,34 +338,34 @@ class Steering(Protocol):
         """Upload no more: after the chunks in flight, or cutting them off with ``now``. Watching goes on."""
 
     async def rescan(self, path: str | None) -> None:
-        """Begin a scan of the folder that holds ``path``, or of all; ``NotFound`` if no folder does."""
+        """Begin a scan of the folder that holds ``path``, or of all; ``NotFoundError`` if no folder does."""
 
     async def jobs(self, query: JobQuery) -> JobPage:
-        """Return a page of jobs; ``Invalid`` for a cursor that is none."""
+        """Return a page of jobs; ``InvalidRequestError`` for a cursor that is none."""
 
     async def show(self, target: Target) -> list[JobDetail]:
-        """Return the jobs of a file, one a remote, or the job of an id; ``NotFound`` if there is none."""
+        """Return the jobs of a file, one a remote, or the job of an id; ``NotFoundError`` if there is none."""
 
     async def retry(self, targets: Sequence[Target] | None) -> int:
-        """Queue these jobs again, or with None all that failed; return how many. ``NotFound`` for an unknown target."""
+        """Queue jobs again, with None all failed ones; return how many. ``NotFoundError`` for an unknown target."""
 
     async def cancel(self, targets: Sequence[Target]) -> int:
-        """Give these jobs up, those uploading too; return how many. ``NotFound`` for an unknown target."""
+        """Give these jobs up, those uploading too; return how many. ``NotFoundError`` for an unknown target."""
 
     async def verify(self, targets: Sequence[Target], *, repair: bool) -> Verified:
         """Fetch the servers' copies and compare them; ``repair`` queues again what is bad and still here.
 
-        ``NotFound`` for an unknown target, ``Busy`` if the daemon ends meanwhile.
+        ``NotFoundError`` for an unknown target, ``BusyError`` if the daemon ends meanwhile.
         """
 
     async def reload(self) -> list[str]:
         """Take over the configuration as it is now; return what changed and what to beware of, a line each.
 
-        ``BadConfig`` if it can't be used.
+        ``InvalidConfigError`` if it can't be used.
         """
 
     async def dashboard(self) -> str:
-        """Return an address that opens the dashboard, once and soon; ``NotFound`` says why there is none."""
+        """Return an address that opens the dashboard, once and soon; ``NotFoundError`` says why there is none."""
 
     async def shutdown(self) -> None:
         """Begin to end the process, in order; return at once."""

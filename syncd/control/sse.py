@@ -8,9 +8,9 @@ from aiohttp import web
 from syncd.control import params
 from syncd.control.events import KINDS, Hub, Subscription
 
-HEARTBEAT = 15.0
+HEARTBEAT_SECONDS = 15.0
 """Seconds of silence after which a comment goes out, so that a listener who is gone is found out."""
-PACE = 0.25
+WRITE_INTERVAL_SECONDS = 0.25
 """Seconds between two writes: in a rush, many events go out as one, so that many who look on cost little."""
 
 
@@ -20,7 +20,7 @@ def kinds_in(text: str | None) -> list[str]:
 
 
 async def tell(request: web.Request, hub: Hub, kinds: list[str]) -> web.StreamResponse:
-    """Tell events until the client goes or the daemon ends. :class:`Crowded` before anything has gone out."""
+    """Send events until the client goes or the daemon ends. Raises :class:`TooManyListenersError` before any output."""
     with hub.subscribe(kinds) as listener:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -31,14 +31,14 @@ async def tell(request: web.Request, hub: Hub, kinds: list[str]) -> web.StreamRe
             while request.transport is not None and (block := await _next(listener)):
                 await response.write(block)
                 await request.writer.drain()  # so that what is not read waits in the listener's queue, which is bounded
-                await asyncio.sleep(PACE)
+                await asyncio.sleep(WRITE_INTERVAL_SECONDS)
         return response
 
 
 async def _next(listener: Subscription) -> bytes:
     """Return what is to be told, or a sign of life after a while, or nothing at the end."""
     try:
-        async with asyncio.timeout(HEARTBEAT):
+        async with asyncio.timeout(HEARTBEAT_SECONDS):
             return await listener.take()
     except TimeoutError:
         return b":\n\n"

@@ -18,21 +18,21 @@ from aiohttp.typedefs import Handler, Middleware
 
 from syncd.control.connection import Connection
 from syncd.control.routes import make_app
-from syncd.control.service import Steering
+from syncd.control.service import ControlService
 from syncd.core.text import printable
 
-IDLE_TIMEOUT = 30.0
+IDLE_TIMEOUT_SECONDS = 30.0
 """Seconds that a connection may say nothing."""
-LOOK = 2.0
+PATH_CHECK_SECONDS = 2.0
 """Seconds between two looks at whether the socket is still at its path."""
 BACKLOG = 100
 """Connections that wait to be accepted."""
-PATH_LIMIT = 107
+MAX_SOCKET_PATH_BYTES = 107
 """Bytes that Linux takes in the address of a Unix socket."""
 
 _PEER_GROUPS = 59
 """``SO_PEERGROUPS`` of Linux, which Python's socket module has no name for."""
-_MANY = 1024
+_MAX_OPTION_BYTES = 1024
 """Bytes that Python takes from a socket option at most: the numbers of 256 groups."""
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid, as SO_PEERCRED tells them
 
@@ -43,13 +43,13 @@ _http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, Non
 """Says nothing of a broken request: the sender is told, and a traceback of it is of no use to anybody."""
 
 
-class SocketInUse(Exception):  # noqa: N818 - it says what is the case
+class SocketUnavailableError(Exception):
     """The socket can't be made at this path; ``str()`` says why and what to do."""
 
 
-def make_runner(steering: Steering, *middlewares: Middleware) -> web.AppRunner:
+def make_runner(service: ControlService, *middlewares: Middleware) -> web.AppRunner:
     """Return what has the control API for connections of this machine, each made by :func:`make_connection`."""
-    return web.AppRunner(make_app(steering, *middlewares), shutdown_timeout=1.0)
+    return web.AppRunner(make_app(service, *middlewares), shutdown_timeout=1.0)
 
 
 def make_connection(runner: web.AppRunner) -> Connection:
@@ -60,7 +60,7 @@ def make_connection(runner: web.AppRunner) -> Connection:
         loop=asyncio.get_running_loop(),
         access_log=None,
         auto_decompress=False,
-        keepalive_timeout=IDLE_TIMEOUT,
+        keepalive_timeout=IDLE_TIMEOUT_SECONDS,
         logger=_http_log,
         tcp_keepalive=False,
     )
@@ -72,22 +72,24 @@ class ControlServer:
     A socket that somebody removes meanwhile is bound anew at its path; connections that exist stay.
     """
 
-    def __init__(self, steering: Steering, socket_path: str | os.PathLike[str], *, group: int | None = None) -> None:
+    def __init__(
+        self, service: ControlService, socket_path: str | os.PathLike[str], *, group: int | None = None
+    ) -> None:
         """``group`` is the number of the group whose members may come in too."""
         self.path = os.fspath(socket_path)
         self._group = group
-        self._runner = make_runner(steering, _only(group))
+        self._runner = make_runner(service, _check_peer(group))
         self._server: asyncio.Server | None = None
         self._bound: tuple[int, int] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._trouble: str | None = None
+        self._rebind_problem: str | None = None
 
     async def start(self) -> None:
-        """Listen. Raises :class:`SocketInUse`, or OSError where the folder can't be written."""
+        """Listen. Raises :class:`SocketUnavailableError`, or OSError where the folder can't be written."""
         listening = self._bind()
         await self._runner.setup()
         await self._listen(listening)
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = asyncio.create_task(self._watch_path())
 
     async def stop(self) -> None:
         """Listen no more, let the answers in the making go out, and remove the socket if it is still ours."""
@@ -110,10 +112,10 @@ class ControlServer:
             lambda: make_connection(self._runner), sock=listening, backlog=BACKLOG
         )
 
-    async def _watch(self) -> None:
+    async def _watch_path(self) -> None:
         """Bind anew whenever the path leads to our socket no more. As it is held open, its inode is no other's."""
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(PATH_CHECK_SECONDS)
             if _identity(self.path) != self._bound:
                 await self._replace()
 
@@ -121,13 +123,13 @@ class ControlServer:
         """Bind anew, by the rules of the start; log once why that can't be."""
         try:
             listening = self._bind()
-        except (SocketInUse, OSError) as error:
-            reason = str(error) if isinstance(error, SocketInUse) else _reason(error, self.path)
-            if reason != self._trouble:
+        except (SocketUnavailableError, OSError) as error:
+            reason = str(error) if isinstance(error, SocketUnavailableError) else _reason(error, self.path)
+            if reason != self._rebind_problem:
                 log.error("control.socket_failed", path=printable(self.path), reason=reason)  # noqa: TRY400 - it says all
-            self._trouble = reason
+            self._rebind_problem = reason
             return
-        self._trouble = None
+        self._rebind_problem = None
         if self._server is not None:
             self._server.close()  # what was accepted by it goes on
         await self._listen(listening)
@@ -148,7 +150,7 @@ def _reason(error: OSError, path: str) -> str:
     return f"{where}: {error.strerror or error}: make the folder again as it was, or restart the daemon"
 
 
-def _only(group: int | None) -> Middleware:
+def _check_peer(group: int | None) -> Middleware:
     """Let in the user that the daemon runs as, root, who can do everything anyway, and members of the group."""
 
     @web.middleware
@@ -171,7 +173,7 @@ def _groups(connection: socket.socket) -> tuple[int, ...]:
     The kernel's word holds in a user namespace too, where most users are strangers and the own group is not.
     """
     try:
-        raw = connection.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MANY)
+        raw = connection.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MAX_OPTION_BYTES)
     except OSError:
         return ()
     return struct.unpack(f"{len(raw) // 4}I", raw)
@@ -180,8 +182,10 @@ def _groups(connection: socket.socket) -> tuple[int, ...]:
 def _bind(path: str, group: int | None) -> socket.socket:
     """Return a socket bound to ``path`` that only its owner, and the group if any, can reach at any moment."""
     length = len(os.fsencode(path))
-    if length > PATH_LIMIT:
-        raise SocketInUse(f"{path} is {length} bytes long, a socket's path can have {PATH_LIMIT}: set control.socket")
+    if length > MAX_SOCKET_PATH_BYTES:
+        raise SocketUnavailableError(
+            f"{path} is {length} bytes long, a socket's path can have {MAX_SOCKET_PATH_BYTES}: set control.socket"
+        )
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         os.makedirs(folder, mode=0o700)
@@ -195,14 +199,14 @@ def _bind(path: str, group: int | None) -> socket.socket:
         bound.listen(BACKLOG)  # at once: until then it looks as if a dead process had left it
         _open_to(group, path, 0o660)
         bound.setblocking(False)
-    except SocketInUse:
+    except SocketUnavailableError:
         bound.close()
         os.unlink(path)
         raise
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
-            raise SocketInUse(f"{path} was taken by another process this very moment") from None
+            raise SocketUnavailableError(f"{path} was taken by another process this very moment") from None
         raise
     return bound
 
@@ -215,7 +219,7 @@ def _open_to(group: int | None, path: str, mode: int) -> None:
             os.chown(path, -1, group)
         os.chmod(path, mode)
     except OSError as error:
-        raise SocketInUse(
+        raise SocketUnavailableError(
             f"{path} can't be given to group {group} of control.group ({error.strerror}): "
             "the daemon's user must be one of its members"
         ) from None
@@ -228,7 +232,7 @@ def _clear(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise SocketInUse(f"{path} is there and not a socket: remove it, or set control.socket")
+        raise SocketUnavailableError(f"{path} is there and not a socket: remove it, or set control.socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # connects at once, or the other end has let too many wait
         try:
@@ -236,6 +240,6 @@ def _clear(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
         except BlockingIOError:
-            raise SocketInUse(f"{path} is held by a process that does not answer: end it first") from None
+            raise SocketUnavailableError(f"{path} is held by a process that does not answer: end it first") from None
         else:
-            raise SocketInUse(f"another daemon answers at {path}: stop it first, or set control.socket")
+            raise SocketUnavailableError(f"another daemon answers at {path}: stop it first, or set control.socket")

@@ -37,7 +37,7 @@ class _Work(TypedDict):
     eta_seconds: float | None
 
 
-class DaemonSteering(api.Steering):
+class DaemonControlService(api.ControlService):
     """Puts what store, engine and watches know into the shapes of the API."""
 
     def __init__(self, daemon: "Daemon") -> None:
@@ -77,7 +77,7 @@ class DaemonSteering(api.Steering):
             "folders": await self.folders(),
             "remotes": await self.remotes(),
             **await self._work(),
-            "dashboard": daemon.door.url if daemon.door else None,
+            "dashboard": daemon.dashboard.url if daemon.dashboard else None,
         }
 
     async def _work(self) -> _Work:
@@ -186,13 +186,13 @@ class DaemonSteering(api.Steering):
             if inside(folder, path) is not None:
                 watch.request_rescan(path)
                 return
-        raise api.NotFound(f"{printable(path)} is in none of the watched folders")
+        raise api.NotFoundError(f"{printable(path)} is in none of the watched folders")
 
     async def jobs(self, query: api.JobQuery) -> api.JobPage:
         """Return a page of jobs."""
         runtime = self._daemon.runtime
         if query.remote is not None and query.remote not in runtime.remote_ids:
-            raise api.NotFound(f"there is no remote {printable(query.remote)}")
+            raise api.NotFoundError(f"there is no remote {printable(query.remote)}")
         page = await runtime.store.page(
             Wanted(
                 remote_ids=[number for name, number in runtime.remote_ids.items() if query.remote in (None, name)],
@@ -231,13 +231,13 @@ class DaemonSteering(api.Steering):
         if isinstance(target, int):
             record = await runtime.store.job(target)
             if record is None:
-                raise api.NotFound(f"there is no job {target}")
+                raise api.NotFoundError(f"there is no job {target}")
             return [record]
         folders = list(runtime.folders.watches)
         records = await runtime.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
         if records:
             return records
-        raise api.NotFound(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
+        raise api.NotFoundError(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
 
     def _why_unknown(self, path: str) -> str:
         """Say why a path has no job, as far as that is plain."""
@@ -272,7 +272,7 @@ class DaemonSteering(api.Steering):
         work = verify_jobs(self._daemon.runtime, list(records.values()), repair=repair)
         verified = await run_until(self._daemon.ending, work)
         if verified is None:
-            raise api.Busy("the daemon is ending: ask again when it is back")
+            raise api.BusyError("the daemon is ending: ask again when it is back")
         return verified
 
     async def _ids(self, targets: Sequence[Target]) -> list[int]:
@@ -284,11 +284,11 @@ class DaemonSteering(api.Steering):
 
     async def dashboard(self) -> str:
         """Return an address that opens the dashboard."""
-        door = self._daemon.door
-        if door is None:
+        dashboard = self._daemon.dashboard
+        if dashboard is None:
             path = self._daemon.loaded.path
-            raise api.NotFound(f"the dashboard is off: set control.dashboard in {path}, then restart the daemon")
-        return door.invite()
+            raise api.NotFoundError(f"the dashboard is off: set control.dashboard in {path}, then restart the daemon")
+        return dashboard.login_url()
 
     async def shutdown(self) -> None:
         """Begin to end the process."""

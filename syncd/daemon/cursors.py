@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any, NoReturn
 
-from syncd.control.service import Invalid
+from syncd.control.service import InvalidRequestError
 from syncd.core.model import Sort
 from syncd.store.pages import Cursor
 
@@ -19,7 +19,7 @@ def encode(cursor: Cursor | None, sort: Sort) -> str | None:
 
 
 def decode(text: str | None, sort: Sort) -> Cursor | None:
-    """Return the cursor in a text; None for none. ``Invalid`` if it was not made by :func:`encode` for this order."""
+    """Return the cursor in ``text``, or None. :class:`InvalidRequestError` if :func:`encode` did not make it so."""
     if text is None:
         return None
     try:
@@ -30,7 +30,7 @@ def decode(text: str | None, sort: Sort) -> Cursor | None:
             return tuple(cursor)
     except (ValueError, TypeError, RecursionError):
         pass
-    raise Invalid("before: not a cursor that an earlier answer gave as next, in this order")
+    raise InvalidRequestError("before: not a cursor that an earlier answer gave as next, in this order")
 
 
 def _is(part: Any, kind: Any) -> bool:

@@ -14,7 +14,7 @@ from syncd.asyncio_tools import run_until
 from syncd.config.load import ConfigError, Loaded, load
 from syncd.config.model import Config
 from syncd.control.events import Hub
-from syncd.control.service import BadConfig, Limits
+from syncd.control.service import InvalidConfigError, Limits
 from syncd.daemon import settings
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.cancelled_contents import CancelledContents
@@ -22,7 +22,7 @@ from syncd.daemon.credential_renewal import CredentialRenewal
 from syncd.daemon.listeners import listening
 from syncd.daemon.local_files import LocalFiles, open_files
 from syncd.daemon.runtime import PAUSED_SETTING, Runtime, open_runtime
-from syncd.dashboard.server import Door
+from syncd.dashboard.server import DashboardServer
 from syncd.platform import signals
 from syncd.platform.systemd import notify
 
@@ -50,7 +50,7 @@ class Daemon:
         self.after_upload: AfterUpload
         self.renewal: CredentialRenewal
         self.files: LocalFiles
-        self.door: Door | None = None
+        self.dashboard: DashboardServer | None = None
         """The dashboard's, where there is to be one."""
 
     async def run(self) -> None:
@@ -141,7 +141,7 @@ class Daemon:
         while True:
             await self._reload_requested.wait()
             self._reload_requested.clear()
-            with contextlib.suppress(BadConfig):  # it is in the log
+            with contextlib.suppress(InvalidConfigError):  # it is in the log
                 await self.reload()
 
     # What people ask for.
@@ -178,7 +178,7 @@ class Daemon:
                 async with self.after_upload.suspended():
                     changes = None if over else await run_until(self.ending, self._apply(loaded.config))
                 if changes is None:
-                    raise BadConfig(["not taken over: the daemon is ending"])
+                    raise InvalidConfigError(["not taken over: the daemon is ending"])
                 self.loaded = loaded
             finally:
                 notify.ready(self.status_line())
@@ -280,7 +280,7 @@ async def _load_again(loaded: Loaded) -> Loaded:
     except ConfigError as error:
         problems = [str(problem) for problem in error.problems]
         log.error("daemon.reload_refused", problems=problems)  # noqa: TRY400 - the problems are the whole story
-        raise BadConfig(problems) from None
+        raise InvalidConfigError(problems) from None
 
 
 def _configure_logging(loaded: Loaded) -> None:
@@ -289,4 +289,4 @@ def _configure_logging(loaded: Loaded) -> None:
     except OSError as error:
         problem = f"{loaded.path}: logging.file: can't be opened: {error.strerror}"
         log.error("daemon.reload_refused", problems=[problem])  # noqa: TRY400 - the problem is the whole story
-        raise BadConfig([problem]) from None
+        raise InvalidConfigError([problem]) from None

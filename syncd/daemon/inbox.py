@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 
 from syncd.config.units import format_size
-from syncd.control.service import Full, Invalid, NotFound, Refusal
+from syncd.control.service import ApiError, DiskFullError, InvalidRequestError, NotFoundError
 from syncd.core.filenames import numbered
 from syncd.core.text import printable
 from syncd.platform import openat
@@ -31,7 +31,7 @@ async def save_upload(
     """Write ``size`` bytes of ``content`` into ``folder`` as ``name``, or with a number if that is taken; return which.
 
     ``takes`` says whether the watch would take a name, ``token`` are 8 bytes that no other file on its way has. Nothing
-    is left behind unless it has its name. ``Full``; ``NotFound`` if there is no folder; ``Refusal`` if it can't be.
+    is left behind unless it has its name. ``DiskFullError``; ``NotFoundError`` without a folder; else ``ApiError``.
     """
     upload = PartialUpload(folder, f".syncd-drop-{token.hex()}.part")
     got = 0
@@ -41,7 +41,7 @@ async def save_upload(
             got += len(data)
             await asyncio.to_thread(upload.write, data)
         if got != size:
-            raise Invalid(f"{printable(name)}: {got} of {size} bytes have come")
+            raise InvalidRequestError(f"{printable(name)}: {got} of {size} bytes have come")
         return await asyncio.to_thread(upload.finish, name, takes)
     finally:
         await asyncio.to_thread(upload.close)
@@ -65,7 +65,7 @@ class PartialUpload:
             space = shutil.disk_usage(extended(self._folder))
             if space.total and size > space.free:  # some file systems do not tell
                 free = format_size(space.free)
-                raise Full(f"{printable(self._folder)}: {free} are free, and it takes {format_size(size)}")
+                raise DiskFullError(f"{printable(self._folder)}: {free} are free, and it takes {format_size(size)}")
             self._file = openat.create(self._directory, self._part)
             self._begun = True
             hold(self._file)
@@ -87,7 +87,9 @@ class PartialUpload:
             for number in count(1):
                 wanted = numbered(name, number)
                 if not takes(wanted):
-                    raise Invalid(f"{printable(name)} is there already, and {printable(wanted)} would not be uploaded")
+                    raise InvalidRequestError(
+                        f"{printable(name)} is there already, and {printable(wanted)} would not be uploaded"
+                    )
                 with suppress(FileExistsError):
                     openat.rename(self._directory, self._part, wanted)
                     break
@@ -112,21 +114,21 @@ class PartialUpload:
         """Have the file for oneself, and translate what the file system says."""
         with self._lock:
             if self._closed:
-                raise Refusal(f"{printable(self._folder)}: the upload was given up")
+                raise ApiError(f"{printable(self._folder)}: the upload was given up")
             try:
                 yield
             except OSError as error:
                 raise _translated(error, printable(self._folder)) from None
 
 
-def _translated(error: OSError, folder: str) -> Refusal:
+def _translated(error: OSError, folder: str) -> ApiError:
     if error.errno in _FULL:
-        return Full(f"{folder}: the disk is full")
+        return DiskFullError(f"{folder}: the disk is full")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return NotFound(f"{folder}: the folder is not there")
+        return NotFoundError(f"{folder}: the folder is not there")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return Refusal(f"{folder}: no permission to write there: give it to the user that syncd runs as")
-    return Refusal(f"{folder}: can't be written: {error.strerror}")
+        return ApiError(f"{folder}: no permission to write there: give it to the user that syncd runs as")
+    return ApiError(f"{folder}: can't be written: {error.strerror}")
 
 
 def sweep(folder: str) -> None:

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from syncd.config.model import Control
-from syncd.control.service import Steering
-from syncd.daemon.control_service import DaemonSteering
-from syncd.daemon.event_publisher import Feed
-from syncd.dashboard.server import Door
+from syncd.control.service import ControlService
+from syncd.daemon.control_service import DaemonControlService
+from syncd.daemon.event_publisher import EventPublisher
+from syncd.dashboard.server import DashboardServer
 
 if sys.platform == "win32":
     from syncd.control.pipe_server import PipeServer
@@ -31,33 +31,33 @@ if TYPE_CHECKING:  # as for the steering
 @asynccontextmanager
 async def listening(daemon: "Daemon") -> AsyncGenerator[None]:
     """Answer at every door, and tell what happens, as long as the context lasts."""
-    steering = DaemonSteering(daemon)
-    server = _control_server(daemon.loaded.config.control, steering)
-    feed = Feed(daemon.hub, daemon.runtime, steering)
-    async with feed.running():
-        door = await _dashboard(daemon, steering)
+    service = DaemonControlService(daemon)
+    server = _control_server(daemon.loaded.config.control, service)
+    publisher = EventPublisher(daemon.hub, daemon.runtime, service)
+    async with publisher.running():
+        dashboard = await _dashboard(daemon, service)
         try:
             await server.start()  # last: who is answered here finds all the rest
             yield
         finally:
-            feed.tell_state()
-            await asyncio.gather(server.stop(), *([door.stop()] if door else []))
+            publisher.publish_state()
+            await asyncio.gather(server.stop(), *([dashboard.stop()] if dashboard else []))
 
 
-def _control_server(control: Control, steering: Steering) -> "Server":
+def _control_server(control: Control, service: ControlService) -> "Server":
     path = os.fspath(control.socket)
     if sys.platform == "win32":
-        return PipeServer(steering, path)
+        return PipeServer(service, path)
     else:  # noqa: RET505 - the type checker sees but one of the two
         group = None if control.group is None else grp.getgrnam(control.group).gr_gid
-        return ControlServer(steering, path, group=group)
+        return ControlServer(service, path, group=group)
 
 
-async def _dashboard(daemon: "Daemon", steering: Steering) -> Door | None:
+async def _dashboard(daemon: "Daemon", service: ControlService) -> DashboardServer | None:
     config = daemon.loaded.config
     at = config.control.dashboard
     if at is None:
         return None
-    daemon.door = Door(steering, host=at.host, port=at.port, state_dir=os.fspath(config.state_dir))
-    await daemon.door.start()
-    return daemon.door
+    daemon.dashboard = DashboardServer(service, host=at.host, port=at.port, state_dir=os.fspath(config.state_dir))
+    await daemon.dashboard.start()
+    return daemon.dashboard

@@ -13,7 +13,7 @@ import structlog
 
 from syncd.config.model import Folder
 from syncd.control.files import SVG, Dropped, Files, Original, Preview
-from syncd.control.service import Busy, Invalid, NotFound, TooLarge
+from syncd.control.service import BusyError, InvalidRequestError, NotFoundError, TooLargeError
 from syncd.core.errors import Failure, FileGone
 from syncd.core.filenames import safe_name
 from syncd.core.text import printable
@@ -92,9 +92,9 @@ class LocalFiles(Files):
         try:
             return await self._previews.get(file.fileno(), tag, edge)
         except Unshowable as reason:
-            raise NotFound(f"{printable(record.path)}: {reason}") from None
+            raise NotFoundError(f"{printable(record.path)}: {reason}") from None
         except Crowded as reason:
-            raise Busy(str(reason)) from None
+            raise BusyError(str(reason)) from None
 
     async def original(self, job: int) -> Original:
         """Open a job's file."""
@@ -106,27 +106,27 @@ class LocalFiles(Files):
     async def _open(self, job: int) -> tuple[JobRecord, BinaryIO]:
         record = await self._runtime.store.job(job)
         if record is None:
-            raise NotFound(f"there is no job {job}")
+            raise NotFoundError(f"there is no job {job}")
         settings = self._runtime.folders.settings.get(record.folder)
         if settings is None:
-            raise NotFound(f"{printable(record.folder)} is not watched any more")
+            raise NotFoundError(f"{printable(record.folder)} is not watched any more")
         try:
             return record, await asyncio.to_thread(_opened, settings, record)
         except Failure as failure:
-            raise NotFound(f"{printable(record.path)}: {failure}") from None
+            raise NotFoundError(f"{printable(record.path)}: {failure}") from None
 
     async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> Dropped:
         """Put a file into a watched folder."""
         watch, settings = self._runtime.folders.watches.get(folder), self._runtime.folders.settings.get(folder)
         if watch is None or settings is None:
-            raise NotFound(f"{printable(folder)} is not watched")
+            raise NotFoundError(f"{printable(folder)} is not watched")
         if watch.status.state == "offline":  # it may be the place of a file system that is missing
-            raise NotFound(f"{printable(folder)} is offline: {watch.status.detail}")
+            raise NotFoundError(f"{printable(folder)} is offline: {watch.status.detail}")
         name = _checked(name)
         if not watch.takes(name):
-            raise Invalid(f"{printable(name)} would not be uploaded: {_patterns(settings)}")
+            raise InvalidRequestError(f"{printable(name)} would not be uploaded: {_patterns(settings)}")
         if reason := unfit(size, max_size=settings.max_size):
-            raise (TooLarge if size else Invalid)(f"{printable(name)}: {reason}")
+            raise (TooLargeError if size else InvalidRequestError)(f"{printable(name)}: {reason}")
         if sweeping := self._swept.get(folder):
             await asyncio.shield(sweeping)  # it could take a file that is not locked yet for one of the dead
         token = secrets.token_bytes(8)
@@ -140,7 +140,7 @@ def _checked(name: str) -> str:
     try:
         return safe_name(name, windows=sys.platform == "win32")
     except ValueError as reason:
-        raise Invalid(f"{printable(name)}: {reason}") from None
+        raise InvalidRequestError(f"{printable(name)}: {reason}") from None
 
 
 def _patterns(settings: Folder) -> str:

@@ -26,10 +26,10 @@ def document(loaded: Loaded, limits: Scheduler) -> api.Settings:
 
 
 def adjusted(limits: Scheduler, wanted: api.Limits) -> Scheduler:
-    """Return ``limits`` with what is ``wanted``, read as in the file; ``Invalid`` if that can't be."""
+    """Return ``limits`` with what is ``wanted``, read as in the file; ``InvalidRequestError`` if that can't be."""
     given = {key: value for key, value in dataclasses.asdict(wanted).items() if value is not None}
     try:
         return Scheduler.model_validate({**dict(iter(limits)), **given})
     except ValidationError as error:
         (problem, *_) = error.errors(include_input=False)
-        raise api.Invalid(f"{problem['loc'][0]}: {problem['msg']}") from None
+        raise api.InvalidRequestError(f"{problem['loc'][0]}: {problem['msg']}") from None

@@ -19,10 +19,10 @@ import structlog
 
 from syncd.core.text import printable
 
-TICKET_LIFE = 60.0
+TICKET_LIFETIME_SECONDS = 60.0
 """Seconds that a ticket is good for."""
-MOST_TICKETS = 16
-"""Tickets that are good at a time; one more, and the oldest is good no longer."""
+MAX_TICKETS = 16
+"""LoginTickets that are good at a time; one more, and the oldest is good no longer."""
 
 _PLAINLY = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits, as secrets.token_urlsafe writes them
@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits, as secrets.token_urlsafe 
 log = structlog.get_logger()
 
 
-class _Unfit(Exception):  # noqa: N818 - it says what is the case
+class _UntrustedTokenError(Exception):
     """What is in the token's place can't be trusted; ``str()`` says why."""
 
 
@@ -40,7 +40,7 @@ def load_token(path: str) -> str:
         return _read(path)
     except FileNotFoundError:
         pass
-    except _Unfit as reason:
+    except _UntrustedTokenError as reason:
         log.warning("dashboard.token_replaced", path=printable(path), reason=str(reason))
     token = secrets.token_urlsafe(32)
     _write(path, token)
@@ -52,22 +52,22 @@ def _read(path: str) -> str:
         fd = os.open(path, os.O_RDONLY | _PLAINLY)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise _Unfit("it was a symbolic link") from None
+            raise _UntrustedTokenError("it was a symbolic link") from None
         raise
     try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
-            raise _Unfit("it was no regular file")
+            raise _UntrustedTokenError("it was no regular file")
         if sys.platform != "win32":  # there the state folder's own rights keep others out
             if info.st_uid != os.geteuid():
-                raise _Unfit(f"it belonged to user {info.st_uid}")
+                raise _UntrustedTokenError(f"it belonged to user {info.st_uid}")
             if info.st_mode & 0o077:
-                raise _Unfit(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
+                raise _UntrustedTokenError(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
         token = os.read(fd, 100).decode("ascii", errors="replace").strip()
     finally:
         os.close(fd)
     if not _TOKEN.fullmatch(token):
-        raise _Unfit("it held no token")
+        raise _UntrustedTokenError("it held no token")
     return token
 
 
@@ -84,7 +84,7 @@ def _write(path: str, token: str) -> None:
     os.replace(new, path)
 
 
-class Keys:
+class Credentials:
     """The token and the cookie made from it, for a door at ``port``: browsers keep those of all ports together."""
 
     def __init__(self, token: str, *, port: int) -> None:
@@ -92,17 +92,17 @@ class Keys:
         self.cookie_name = f"syncd-{port}"
         self.cookie = hmac.new(self._token, b"the dashboard's cookie", hashlib.sha256).hexdigest()
 
-    def fits_token(self, given: str) -> bool:
+    def matches_token(self, given: str) -> bool:
         """Say whether this is the token; takes the same time whatever is given."""
         return hmac.compare_digest(given.encode(errors="surrogateescape"), self._token)
 
-    def fits_cookie(self, given: str) -> bool:
+    def matches_cookie(self, given: str) -> bool:
         """Say whether this is the cookie's value; as above."""
         return hmac.compare_digest(given.encode(errors="surrogateescape"), self.cookie.encode())
 
 
-class Tickets:
-    """Tickets that are good for one login, soon. ``clock`` tells seconds."""
+class LoginTickets:
+    """LoginTickets that are good for one login, soon. ``clock`` tells seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -110,10 +110,10 @@ class Tickets:
 
     def issue(self) -> str:
         """Return a new ticket."""
-        while len(self._ends) >= MOST_TICKETS:
+        while len(self._ends) >= MAX_TICKETS:
             del self._ends[next(iter(self._ends))]
         ticket = secrets.token_urlsafe(32)
-        self._ends[ticket] = self._clock() + TICKET_LIFE
+        self._ends[ticket] = self._clock() + TICKET_LIFETIME_SECONDS
         return ticket
 
     def redeem(self, given: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from syncd.dashboard.auth import Keys
+from syncd.dashboard.auth import Credentials
 from syncd.dashboard.static_files import LOGIN, STATIC, Page
 
 CSP = (
@@ -42,32 +42,32 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
         response.headers.setdefault(name, value)
 
 
-def make_guard(keys: Keys, *, hosts: Collection[str], locked: Page) -> Middleware:
+def make_middleware(credentials: Credentials, *, hosts: Collection[str], locked: Page) -> Middleware:
     """Return what each request has to pass. ``hosts`` are the door's names, ``locked`` is shown to browsers."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not _from_here(request):
-            return _refusal(403, "only programs on this machine may come in")
+        if not _is_local(request):
+            return _error(403, "only programs on this machine may come in")
         if request.host not in hosts:
-            return _refusal(421, "the dashboard does not go by this name")
-        if _from_elsewhere(request):
-            return _refusal(403, "requests from other sites are refused")
-        if not _is_open(request) and not has_key(request, keys):
-            return _locked_out(request, locked)
+            return _error(421, "the dashboard does not go by this name")
+        if _is_cross_site(request):
+            return _error(403, "requests from other sites are refused")
+        if not _is_open(request) and not is_authenticated(request, credentials):
+            return _unauthorized(request, locked)
         if _canonical(request) == SOCKET_ONLY:
-            return _refusal(404, "only the control socket has this")
+            return _error(404, "only the control socket has this")
         return await handler(request)
 
     return guard
 
 
-def _from_here(request: web.Request) -> bool:
+def _is_local(request: web.Request) -> bool:
     peer = request.get_extra_info("peername")
     return bool(peer) and ipaddress.ip_address(peer[0]).is_loopback
 
 
-def _from_elsewhere(request: web.Request) -> bool:
+def _is_cross_site(request: web.Request) -> bool:
     """Say whether a page of another site sent this, as far as the browser tells; a link may lead here from anywhere."""
     if any(origin != f"http://{request.host}" for origin in request.headers.getall("Origin", [])):
         return True
@@ -86,20 +86,20 @@ def _canonical(request: web.Request) -> str | None:
     return resource.canonical if resource else None
 
 
-def has_key(request: web.Request, keys: Keys) -> bool:
+def is_authenticated(request: web.Request, credentials: Credentials) -> bool:
     """Say whether a request comes with the token or the cookie."""
     given = request.headers.get("Authorization", "")
     if given[: len(_BEARER)].lower() == _BEARER:
-        return keys.fits_token(given[len(_BEARER) :].strip())
-    return keys.fits_cookie(request.cookies.get(keys.cookie_name, ""))
+        return credentials.matches_token(given[len(_BEARER) :].strip())
+    return credentials.matches_cookie(request.cookies.get(credentials.cookie_name, ""))
 
 
-def _locked_out(request: web.Request, locked: Page) -> web.Response:
+def _unauthorized(request: web.Request, locked: Page) -> web.Response:
     if request.path.startswith(_FOR_PROGRAMS):
-        return _refusal(401, "no cookie and no token that is right: log in with syncd ctl open")
+        return _error(401, "no cookie and no token that is right: log in with syncd ctl open")
     return locked.answer(status=401)
 
 
-def _refusal(status: int, text: str) -> web.Response:
+def _error(status: int, text: str) -> web.Response:
     headers = {"WWW-Authenticate": 'Bearer realm="syncd"'} if status == 401 else None
     return web.json_response({"error": text}, status=status, headers=headers)

@@ -18,19 +18,19 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from syncd.control import connection
 from syncd.control.routes import make_app
-from syncd.control.service import NotFound, Steering
+from syncd.control.service import ControlService, NotFoundError
 from syncd.core.text import printable
-from syncd.dashboard.auth import Keys, Tickets, load_token
-from syncd.dashboard.middleware import HEADERS, add_headers, has_key, make_guard
+from syncd.dashboard.auth import Credentials, LoginTickets, load_token
+from syncd.dashboard.middleware import HEADERS, add_headers, is_authenticated, make_middleware
 from syncd.dashboard.static_files import LOCKED, LOGIN, WELCOME, Page, load_pages, routes
 
 TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file's name
 """In the state folder."""
-COOKIE_LIFE = 30 * 86_400
+COOKIE_LIFETIME_SECONDS = 30 * 86_400
 """Seconds that a browser stays logged in."""
-IDLE_TIMEOUT = 30.0
+IDLE_TIMEOUT_SECONDS = 30.0
 """Seconds that a connection may say nothing, or take to say what it wants."""
-MOST_CONNECTIONS = 400
+MAX_CONNECTIONS = 400
 """Connections at a time: fifty pages with the six that a browser opens for each, and some."""
 
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -42,7 +42,7 @@ _http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, Non
 """Says nothing of a broken request: whoever can connect could fill the log with it."""
 
 
-class _TurnAway(asyncio.Protocol):
+class _RejectConnection(asyncio.Protocol):
     """Answers a connection over the limit without reading from it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,26 +64,26 @@ class _Connection(connection.Connection):
         return answer
 
 
-class Door:
+class DashboardServer:
     """Serves the dashboard at ``host`` and ``port`` (0 for any that is free) from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,
-        steering: Steering,
+        service: ControlService,
         *,
         host: str,
         port: int,
         state_dir: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._steering = steering
+        self._service = service
         self._host = host
         self._port = port
         self._state_dir = state_dir
-        self._tickets = Tickets(clock)
+        self._tickets = LoginTickets(clock)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
-        self._trouble = "the dashboard is not up yet: try again"
+        self._unavailable_reason = "the dashboard is not up yet: try again"
         self.url: str | None = None
         """Where it listens; None where it does not."""
 
@@ -95,50 +95,57 @@ class Door:
             listening = bind(self._host, self._port)
         except OSError as error:
             reason = f"{_reason(error)}: {_advice(error)}"
-            self._trouble = f"the dashboard could not listen at {place}: {reason}"
+            self._unavailable_reason = f"the dashboard could not listen at {place}: {reason}"
             log.error("dashboard.unavailable", address=place, reason=reason)  # noqa: TRY400 - the reason says it all
             return
         self._port = listening.getsockname()[1]
-        await self._serve(listening, Keys(token, port=self._port))
+        await self._serve(listening, Credentials(token, port=self._port))
         self.url = f"http://{netloc(self._host, self._port)}"
         log.info("dashboard.listening", url=self.url)
 
     async def stop(self) -> None:
         """Listen no more, and let the answers in the making go out."""
-        self.url, self._trouble = None, "the daemon is ending"
+        self.url, self._unavailable_reason = None, "the daemon is ending"
         if self._server is not None:
             self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def invite(self) -> str:
-        """Return an address that lets one browser in, once and soon. :class:`NotFound` says why there is none."""
+    def login_url(self) -> str:
+        """Return an address that lets one browser in, once and soon. :class:`NotFoundError` says why there is none."""
         if self.url is None:
-            raise NotFound(self._trouble)
+            raise NotFoundError(self._unavailable_reason)
         return f"{self.url}{LOGIN}?ticket={self._tickets.issue()}"
 
-    async def _serve(self, listening: socket.socket, keys: Keys) -> None:
+    async def _serve(self, listening: socket.socket, credentials: Credentials) -> None:
         pages = load_pages()
         names = {netloc(host, self._port) for host in (self._host, "127.0.0.1", "localhost", "::1")}
-        app = make_app(self._steering, make_guard(keys, hosts=names, locked=pages[LOCKED]))
+        app = make_app(self._service, make_middleware(credentials, hosts=names, locked=pages[LOCKED]))
         app.on_response_prepare.append(add_headers)
-        app.add_routes([*routes(pages), self._login(keys, welcome=pages[WELCOME], locked=pages[LOCKED])])
+        app.add_routes([*routes(pages), self._login(credentials, welcome=pages[WELCOME], locked=pages[LOCKED])])
         self._runner = web.AppRunner(app, shutdown_timeout=1.0)
         await self._runner.setup()
         assert self._runner.server is not None
-        self._server = await asyncio.get_running_loop().create_server(_bounded(self._runner.server), sock=listening)
+        self._server = await asyncio.get_running_loop().create_server(
+            _limited_protocol(self._runner.server), sock=listening
+        )
 
-    def _login(self, keys: Keys, *, welcome: Page, locked: Page) -> web.RouteDef:
+    def _login(self, credentials: Credentials, *, welcome: Page, locked: Page) -> web.RouteDef:
         async def login(request: web.Request) -> web.Response:
             """Give the cookie for a ticket, with a page that goes on by itself.
 
             It would not be sent on a redirect: SameSite=Strict means that the whole chain began here.
             """
-            if not self._tickets.redeem(request.query.get("ticket", "")) and not has_key(request, keys):
+            if not self._tickets.redeem(request.query.get("ticket", "")) and not is_authenticated(request, credentials):
                 return locked.answer(status=401)
             answer = welcome.answer()
             answer.set_cookie(
-                keys.cookie_name, keys.cookie, max_age=COOKIE_LIFE, path="/", httponly=True, samesite="Strict"
+                credentials.cookie_name,
+                credentials.cookie,
+                max_age=COOKIE_LIFETIME_SECONDS,
+                path="/",
+                httponly=True,
+                samesite="Strict",
             )
             return answer
 
@@ -157,7 +164,9 @@ def bind(host: str, port: int) -> socket.socket:
     listening = socket.create_server((host, port), family=family, backlog=128)
     listening.setblocking(False)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it from here
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(connection.STALL * 1000))
+        listening.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(connection.STALL_TIMEOUT_SECONDS * 1000)
+        )
     return listening
 
 
@@ -173,18 +182,18 @@ def _advice(error: OSError) -> str:
     return f"{first}set another address in control.dashboard, then restart the daemon"
 
 
-def _bounded(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
+def _limited_protocol(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
     loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.BaseProtocol:
-        if len(server.connections) >= MOST_CONNECTIONS:
-            return _TurnAway()
+        if len(server.connections) >= MAX_CONNECTIONS:
+            return _RejectConnection()
         return _Connection(
             server,
             loop=loop,
             access_log=None,  # there are tickets in it
             auto_decompress=False,
-            keepalive_timeout=IDLE_TIMEOUT,
+            keepalive_timeout=IDLE_TIMEOUT_SECONDS,
             logger=_http_log,
         )
 

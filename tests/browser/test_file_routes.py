@@ -34,7 +34,7 @@ async def logged_in(site, page):
     await site.start()
     client = ControlClient(site.folder / "state" / "control.sock", timeout=10)
     await page.goto(await asyncio.to_thread(client.dashboard))
-    await page.wait_for_url(f"{site.daemon.door.url}/")
+    await page.wait_for_url(f"{site.daemon.dashboard.url}/")
     return site
 
 
@@ -64,10 +64,10 @@ async def test_original_html_and_svg_are_not_rendered(logged_in, page):
         b'<svg xmlns="http://www.w3.org/2000/svg"><script>document.title = "mine"</script></svg>'
     )
     (job,) = await logged_in.until_shown("page.jpg", "done")
-    await page.goto(f"{logged_in.daemon.door.url}/v1/original?job={job['id']}")
+    await page.goto(f"{logged_in.daemon.dashboard.url}/v1/original?job={job['id']}")
     assert await page.title() != "mine"
     (job,) = await logged_in.until_shown("drawing.svg", "done")
-    await page.goto(logged_in.daemon.door.url)
+    await page.goto(logged_in.daemon.dashboard.url)
     async with page.expect_download() as download:
         await page.evaluate(f"location.href = '/v1/original?job={job['id']}'")
     assert (await download.value).suggested_filename == "drawing.svg"

@@ -7,11 +7,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from syncd.cli.ctl.open import write_page
-from tests.dashboard.conftest import clock, daemon, door
+from tests.dashboard.conftest import clock, daemon, dashboard
 
 pytestmark = pytest.mark.e2e
 
-__all__ = ["clock", "daemon", "door"]
+__all__ = ["clock", "daemon", "dashboard"]
 
 
 @pytest.fixture
@@ -27,33 +27,33 @@ async def other_server():
         yield str(server.make_url("/"))
 
 
-async def test_login_from_local_file_opens_page(door, tmp_path, page):
+async def test_login_from_local_file_opens_page(dashboard, tmp_path, page):
     """With SameSite=Strict, the first request carries the cookie only if the dashboard itself started it."""
     path = os.fspath(tmp_path / "open.html")
-    write_page(path, door.invite())
-    async with page.expect_response(f"{door.url}/") as response:
+    write_page(path, dashboard.login_url())
+    async with page.expect_response(f"{dashboard.url}/") as response:
         await page.goto(f"file://{path}")
     assert (await response.value).status == 200
-    await page.wait_for_url(f"{door.url}/")
+    await page.wait_for_url(f"{dashboard.url}/")
     assert await page.evaluate("fetch('/').then(response => response.status)") == 200
     assert await page.evaluate("fetch('/v1/status').then(response => response.status)") == 200
     assert await page.evaluate("fetch('/v1/start', {method: 'POST'}).then(response => response.status)") == 200
     assert await page.evaluate("document.cookie") == ""
 
 
-async def test_request_from_other_port_is_rejected(door, daemon, page, other_server):
+async def test_request_from_other_port_is_rejected(dashboard, daemon, page, other_server):
     """Another port is the same site, so the browser sends the cookie with its requests."""
-    await page.goto(door.invite())
-    await page.wait_for_url(f"{door.url}/")
+    await page.goto(dashboard.login_url())
+    await page.wait_for_url(f"{dashboard.url}/")
     await page.goto(other_server)
     daemon.asked.clear()
     for method, path in (("POST", "/v1/stop"), ("GET", "/v1/jobs")):
         for mode in ("no-cors", "cors"):
-            request = f"fetch('{door.url}{path}', {{method: '{method}', mode: '{mode}', credentials: 'include'}})"
+            request = f"fetch('{dashboard.url}{path}', {{method: '{method}', mode: '{mode}', credentials: 'include'}})"
             assert await page.evaluate(f"{request}.then(response => response.text(), () => '')") == ""
     await page.evaluate(
-        f"document.body.innerHTML = `<iframe src='{door.url}/v1/log'></iframe>"
-        f"<form method=post action='{door.url}/v1/shutdown'>`; document.forms[0].submit()"
+        f"document.body.innerHTML = `<iframe src='{dashboard.url}/v1/log'></iframe>"
+        f"<form method=post action='{dashboard.url}/v1/shutdown'>`; document.forms[0].submit()"
     )
-    await page.wait_for_url(f"{door.url}/v1/shutdown")
+    await page.wait_for_url(f"{dashboard.url}/v1/shutdown")
     assert daemon.asked == []

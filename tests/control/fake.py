@@ -1,7 +1,7 @@
 """A daemon that only remembers what it was asked."""
 
 from syncd.control.events import Hub
-from syncd.control.service import BadConfig, NotFound
+from syncd.control.service import InvalidConfigError, NotFoundError
 
 
 def job(number=17, path="/srv/inbox/a b.jpg", **other):
@@ -126,7 +126,7 @@ class FakeDaemon:
     async def show(self, target):
         self.asked.append(("show", target))
         if target == 404:
-            raise NotFound("there is no job 404")
+            raise NotFoundError("there is no job 404")
         if target == 500:
             raise RuntimeError("the secret of the house")
         history = [{"at": "2026-01-02T03:04:05+00:00", "state": "queued", "cause": "found", "detail": None}]
@@ -148,12 +148,12 @@ class FakeDaemon:
     async def reload(self):
         self.asked.append("reload")
         if self.problems:
-            raise BadConfig(self.problems)
+            raise InvalidConfigError(self.problems)
         return ["remotes.drive.url changed"]
 
     async def dashboard(self):
         if self.dashboard_trouble:
-            raise NotFound(self.dashboard_trouble)
+            raise NotFoundError(self.dashboard_trouble)
         return "http://127.0.0.1:8765/login?ticket=t1cket"
 
     async def shutdown(self):

@@ -6,7 +6,7 @@ import os
 import aiohttp
 import pytest
 
-from syncd.control.client import Refused
+from syncd.control.client import RequestRefusedError
 from syncd.control.service import JobQuery
 from syncd.core.states import State
 from tests.control.fake import STATUS
@@ -76,19 +76,19 @@ async def test_show_has_the_history(ask, daemon):
 
 
 async def test_a_refusal_reaches_the_caller(ask):
-    with pytest.raises(Refused, match=r"^there is no job 404$"):
+    with pytest.raises(RequestRefusedError, match=r"^there is no job 404$"):
         await ask("show", 404)
 
 
 async def test_a_bad_configuration_comes_with_its_problems(ask, daemon):
     daemon.problems = ["config.yaml:3: remotes: x", "config.yaml:9: folders: y"]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefusedError) as caught:
         await ask("reload")
     assert caught.value.problems == daemon.problems
 
 
 async def test_a_fault_is_told_without_its_text(ask):
-    with pytest.raises(Refused, match="internal error") as caught:
+    with pytest.raises(RequestRefusedError, match="internal error") as caught:
         await ask("show", 500)
     assert "secret" not in str(caught.value)
 

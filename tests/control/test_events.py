@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from syncd.control import sse
-from syncd.control.client import Refused
-from syncd.control.events import BATCH, Crowded, Hub
+from syncd.control.client import RequestRefusedError
+from syncd.control.events import BATCH_BYTES, Hub, TooManyListenersError
 from syncd.control.unix_server import ControlServer
 
 PATIENCE = 20.0
@@ -102,10 +102,10 @@ async def test_an_event_larger_than_the_room_is_lost_and_counted():
 
 
 async def test_what_is_handed_out_at_once_is_bounded():
-    hub = Hub(room=10 * BATCH)
+    hub = Hub(room=10 * BATCH_BYTES)
     with hub.subscribe() as listener:
         for number in range(5):
-            hub.publish("log", {"event": "x" * (BATCH // 2), "number": number})
+            hub.publish("log", {"event": "x" * (BATCH_BYTES // 2), "number": number})
         parts = [told(await listener.take()) for _ in range(3)]
     assert [len(part) for part in parts] == [2, 2, 1]
 
@@ -120,22 +120,22 @@ async def test_nothing_is_put_into_words_for_nobody():
 
 async def test_only_so_many_may_listen():
     hub = Hub(most=2)
-    with hub.subscribe(), hub.subscribe(), pytest.raises(Crowded, match="2 listen already"):
+    with hub.subscribe(), hub.subscribe(), pytest.raises(TooManyListenersError, match="2 listen already"):
         hub.subscribe()
     with hub.subscribe():
-        assert hub.joined == 3
+        assert hub.subscriptions_made == 3
 
 
 async def test_an_audience_is_waited_for():
     hub = Hub()
-    waiting = asyncio.create_task(hub.audience())
+    waiting = asyncio.create_task(hub.wait_for_listener())
     await asyncio.sleep(0)
     assert not waiting.done()
     listener = hub.subscribe()
     await waiting
     hub.leave(listener)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(hub.audience(), 0.01)
+        await asyncio.wait_for(hub.wait_for_listener(), 0.01)
 
 
 async def test_at_the_end_what_is_left_is_told():
@@ -169,19 +169,19 @@ async def test_a_choice_of_kinds(server, daemon):
 
 
 async def test_a_kind_that_is_none_is_refused(ask):
-    with pytest.raises(Refused, match="only must be one of daemon, folder, remote, job, progress, log"):
+    with pytest.raises(RequestRefusedError, match="only must be one of daemon, folder, remote, job, progress, log"):
         await ask("listen", "jobs")
 
 
 async def test_silence_has_a_heartbeat(server, monkeypatch):
-    monkeypatch.setattr(sse, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
     listener = await Listener.connect(server)
     await listener.until(lambda: b"\n\n:\n\n:\n\n" in listener.raw)
     await listener.close()
 
 
 async def test_one_who_is_gone_is_found_out_and_is_no_error(server, daemon, monkeypatch, caplog):
-    monkeypatch.setattr(sse, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
     listener = await Listener.connect(server)
     assert daemon.hub.wanted("job")
     await listener.close()
@@ -192,7 +192,7 @@ async def test_one_who_is_gone_is_found_out_and_is_no_error(server, daemon, monk
 async def test_one_too_many_gets_503(server, daemon, ask):
     daemon.hub = Hub(most=1)
     listener = await Listener.connect(server)
-    with pytest.raises(Refused, match="1 listen already"):
+    with pytest.raises(RequestRefusedError, match="1 listen already"):
         await ask("listen")
     async with (
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(server))) as http,

@@ -15,18 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.control import routes
-from syncd.control.client import ControlClient, NoAnswer, NotRunning
-from syncd.control.unix_server import ControlServer, SocketInUse
+from syncd.control.client import ControlClient, NoResponseError, NotRunningError
+from syncd.control.unix_server import ControlServer, SocketUnavailableError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 STRANGER = """
 import os, sys
-from syncd.control.client import ControlClient, Denied
+from syncd.control.client import ControlClient, AccessDeniedError
 os.setuid(65534)
 try:
     ControlClient(sys.argv[1]).status()
-except Denied as error:
+except AccessDeniedError as error:
     print(error)
 """
 
@@ -117,12 +117,12 @@ async def test_another_group_is_kept_out_even_where_the_mode_would_let_it(shared
 NOT_A_MEMBER = """
 import asyncio, os, sys
 from unittest.mock import Mock
-from syncd.control.unix_server import ControlServer, SocketInUse
+from syncd.control.unix_server import ControlServer, SocketUnavailableError
 server = ControlServer(Mock(), sys.argv[1], group=54321)
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
     asyncio.run(server.start())
-except SocketInUse as error:
+except SocketUnavailableError as error:
     print(error)
 """
 
@@ -167,7 +167,7 @@ async def test_a_stale_socket_is_replaced(daemon, tmp_path):
 
 
 async def test_a_living_daemon_keeps_its_socket(daemon, server):
-    with pytest.raises(SocketInUse, match="another daemon answers"):
+    with pytest.raises(SocketUnavailableError, match="another daemon answers"):
         await ControlServer(daemon, server).start()
     assert (await asyncio.to_thread(ControlClient(server).status))["pid"] == 4711
 
@@ -175,28 +175,28 @@ async def test_a_living_daemon_keeps_its_socket(daemon, server):
 async def test_a_file_in_its_place_is_left_alone(daemon, tmp_path):
     path = tmp_path / "control.sock"
     path.write_text("precious")
-    with pytest.raises(SocketInUse, match="not a socket"):
+    with pytest.raises(SocketUnavailableError, match="not a socket"):
         await ControlServer(daemon, path).start()
     assert path.read_text() == "precious"
 
 
 async def test_a_path_that_is_too_long_is_told_so(daemon, tmp_path):
-    with pytest.raises(SocketInUse, match=r"a socket's path can have 107: set control\.socket"):
+    with pytest.raises(SocketUnavailableError, match=r"a socket's path can have 107: set control\.socket"):
         await ControlServer(daemon, tmp_path / ("x" * 107)).start()
 
 
 async def test_nobody_there(tmp_path):
-    with pytest.raises(NotRunning, match="not running"):
+    with pytest.raises(NotRunningError, match="not running"):
         ControlClient(tmp_path / "control.sock").status()
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(tmp_path / "control.sock"))
-    with pytest.raises(NotRunning, match="not running"):
+    with pytest.raises(NotRunningError, match="not running"):
         ControlClient(tmp_path / "control.sock").status()
 
 
 async def test_a_daemon_that_is_too_old_for_a_request(server):
-    with pytest.raises(NoAnswer, match="does not know this request, as it is of another version: this is syncd"):
-        await asyncio.to_thread(ControlClient(server)._ask, "GET", "/v1/of-tomorrow")
+    with pytest.raises(NoResponseError, match="does not know this request, as it is of another version: this is syncd"):
+        await asyncio.to_thread(ControlClient(server)._request, "GET", "/v1/of-tomorrow")
 
 
 @pytest.mark.parametrize(
@@ -210,25 +210,25 @@ async def test_somebody_else_there(tmp_path, answer):
         await writer.wait_closed()
 
     async with await asyncio.start_unix_server(other, tmp_path / "control.sock"):
-        with pytest.raises(NoAnswer):
+        with pytest.raises(NoResponseError):
             await asyncio.to_thread(ControlClient(tmp_path / "control.sock", timeout=5).status)
 
 
 async def test_a_daemon_that_hangs(daemon, server, monkeypatch):
     gate = asyncio.Event()
     monkeypatch.setattr(daemon, "start", gate.wait)
-    with pytest.raises(NoAnswer, match=r"within 0\.1 s"):
+    with pytest.raises(NoResponseError, match=r"within 0\.1 s"):
         await asyncio.to_thread(ControlClient(server, timeout=0.1).start)
     gate.set()
 
 
 async def test_a_body_that_never_ends_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(routes, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(routes, "BODY_TIMEOUT_SECONDS", 0.05)
     assert await send(server, b"POST /v1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{") == 408
 
 
 async def test_a_connection_that_says_nothing_is_closed(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT", 0.05)
+    monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT_SECONDS", 0.05)
     server = ControlServer(daemon, tmp_path / "control.sock")
     await server.start()
     reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
@@ -293,8 +293,8 @@ requests = st.one_of(
 
 
 async def test_nonsense_is_never_a_fault_of_ours(daemon, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(routes, "BODY_TIMEOUT", 0.05)
-    monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT", 0.05)
+    monkeypatch.setattr(routes, "BODY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT_SECONDS", 0.05)
     loop, path = asyncio.get_running_loop(), tmp_path / "control.sock"
     server = ControlServer(daemon, path)
     await server.start()

@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a soc
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.02)
+    monkeypatch.setattr(module, "PATH_CHECK_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ async def test_a_socket_of_another_process_is_not_taken_from_it(path):
         await theirs.start()
         await until(lambda: named(logged, "control.socket_failed"))
         inode = path.stat().st_ino
-        await asyncio.sleep(10 * module.LOOK)
+        await asyncio.sleep(10 * module.PATH_CHECK_SECONDS)
         assert path.stat().st_ino == inode
         (event,) = named(logged, "control.socket_failed")
         assert "another daemon answers" in event["reason"]
@@ -121,7 +121,7 @@ async def test_a_file_in_its_place_is_left_alone(path):
         path.unlink()
         path.write_text("precious")
         await until(lambda: named(logged, "control.socket_failed"))
-        await asyncio.sleep(10 * module.LOOK)
+        await asyncio.sleep(10 * module.PATH_CHECK_SECONDS)
     assert len(named(logged, "control.socket_failed")) == 1
     assert path.read_text() == "precious"
     path.unlink()
@@ -160,5 +160,5 @@ async def test_nothing_is_made_anew_after_the_stop(daemon, tmp_path):
     await server.start()
     (tmp_path / "control.sock").unlink()
     await server.stop()
-    await asyncio.sleep(10 * module.LOOK)
+    await asyncio.sleep(10 * module.PATH_CHECK_SECONDS)
     assert not (tmp_path / "control.sock").exists()

@@ -20,7 +20,7 @@ LARGE = 4 * 1024 * 1024
 
 @pytest.fixture
 async def server(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr(connection, "STALL", 0.5)
+    monkeypatch.setattr(connection, "STALL_TIMEOUT_SECONDS", 0.5)
     server = ControlServer(daemon, tmp_path / "control.sock")
     await server.start()
     yield server
@@ -58,8 +58,8 @@ async def test_a_subscriber_that_never_reads_is_dropped_and_its_place_is_free(se
 
 
 async def test_what_waits_for_a_subscriber_that_never_reads_is_bounded(server, daemon, monkeypatch):
-    monkeypatch.setattr(connection, "STALL", 1000.0)
-    monkeypatch.setattr("syncd.control.sse.PACE", 0)
+    monkeypatch.setattr(connection, "STALL_TIMEOUT_SECONDS", 1000.0)
+    monkeypatch.setattr("syncd.control.sse.WRITE_INTERVAL_SECONDS", 0)
     with asking(server, "GET /v1/events"):
         await until(lambda: daemon.hub.wanted("log"))
         (handler,) = connections(server)
@@ -93,8 +93,8 @@ async def test_a_slow_reader_gets_the_whole_answer(server, daemon):
             more = await loop.sock_recv(client, 200_000)
             assert more, "it was cut off"
             raw += more
-            if loop.time() - begun < 3 * connection.STALL:
-                await asyncio.sleep(connection.STALL / 5)
+            if loop.time() - begun < 3 * connection.STALL_TIMEOUT_SECONDS:
+                await asyncio.sleep(connection.STALL_TIMEOUT_SECONDS / 5)
 
 
 async def test_a_subscriber_that_reads_and_waits_is_kept(server, daemon):
@@ -106,5 +106,5 @@ async def test_a_subscriber_that_reads_and_waits_is_kept(server, daemon):
         raw, loop = b"", asyncio.get_running_loop()
         while len(raw) < 100_000:
             raw += await loop.sock_recv(client, 65_536)
-        await asyncio.sleep(3 * connection.STALL)  # nothing happens, and nothing waits for it
+        await asyncio.sleep(3 * connection.STALL_TIMEOUT_SECONDS)  # nothing happens, and nothing waits for it
         assert daemon.hub.wanted("log")

@@ -8,8 +8,8 @@ import aiohttp
 import yaml
 
 from syncd.config.load import load
-from syncd.control.service import JobQuery, NotFound
-from syncd.daemon.control_service import DaemonSteering
+from syncd.control.service import JobQuery, NotFoundError
+from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
@@ -97,21 +97,21 @@ class Site:
         await task
 
     @property
-    def steering(self):
-        return DaemonSteering(self.daemon)
+    def service(self):
+        return DaemonControlService(self.daemon)
 
     async def reload(self):
         self.write()
-        return await self.steering.reload()
+        return await self.service.reload()
 
     async def jobs(self, **query):
-        return (await self.steering.jobs(JobQuery(limit=1000, **query)))["jobs"]
+        return (await self.service.jobs(JobQuery(limit=1000, **query)))["jobs"]
 
     async def show(self, name):
-        return await self.steering.show(str(self.inbox / name))
+        return await self.service.show(str(self.inbox / name))
 
     async def counts(self):
-        return (await self.steering.status())["jobs"]
+        return (await self.service.status())["jobs"]
 
     async def until_counts(self, **wanted):
         seen = {}
@@ -129,7 +129,7 @@ class Site:
         async def shown():
             try:
                 jobs = await self.show(name)
-            except NotFound:
+            except NotFoundError:
                 return None
             return jobs if {job["state"] for job in jobs} <= set(states) else None
 

@@ -71,7 +71,7 @@ def left(site):
 
 
 async def detail(site):
-    return (await site.steering.folders())[0]["detail"]
+    return (await site.service.folders())[0]["detail"]
 
 
 async def set_content(site, column, value):
@@ -322,7 +322,7 @@ async def test_nothing_is_deleted_after_a_reload_has_said_keep(site, by_hand, mo
 
 
 async def recorded(site, files):
-    return (await site.steering.folders())[0]["files"] == files
+    return (await site.service.folders())[0]["files"] == files
 
 
 async def test_a_question_to_a_server_does_not_outlive_its_client(site, by_hand, monkeypatch):
@@ -357,7 +357,7 @@ async def test_nothing_is_deleted_after_a_stop(site, by_hand, monkeypatch, how):
     monkeypatch.setattr(removal, "remove", slowly)
     sweeping = asyncio.create_task(after.sweep())
     await until(begun.is_set)
-    ending = asyncio.create_task(site.steering.stop(now=False) if how == "stop" else site.end())
+    ending = asyncio.create_task(site.service.stop(now=False) if how == "stop" else site.end())
     await until(lambda: after._suspensions)
     assert not ending.done()
     go_on.set()
@@ -368,7 +368,7 @@ async def test_nothing_is_deleted_after_a_stop(site, by_hand, monkeypatch, how):
     if how == "stop":
         await after.sweep()
         assert len(left(site)) == count
-        await site.steering.start()
+        await site.service.start()
         await after.sweep()
         assert left(site) == []
     else:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from syncd.control.service import Invalid, JobQuery, NotFound
+from syncd.control.service import InvalidRequestError, JobQuery, NotFoundError
 from syncd.core.states import State
 from tests.daemon.site import noise, until
 
@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 async def stopped(site):
     """A daemon that watches and queues, and uploads nothing."""
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     return site
 
 
@@ -26,28 +26,28 @@ async def test_the_pages_have_every_job_once(stopped):
     await stopped.until_counts(queued=23)
     seen, cursor, pages = [], None, 0
     while pages == 0 or cursor:
-        page = await stopped.steering.jobs(JobQuery(limit=5, before=cursor))
+        page = await stopped.service.jobs(JobQuery(limit=5, before=cursor))
         assert len(page["jobs"]) <= 5
         seen += [os.path.basename(job["path"]) for job in page["jobs"]]
         cursor, pages = page["next"], pages + 1
     assert pages == 5
     assert sorted(seen) == sorted(names)
-    exact = await stopped.steering.jobs(JobQuery(limit=23))
+    exact = await stopped.service.jobs(JobQuery(limit=23))
     assert exact["next"] is None
 
 
 async def test_the_jobs_of_a_file_come_together(site):
     site.settings["folders"][0]["remote"] = ["ascii", "drive"]
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     for name in ("a.jpg", "b.jpg"):
         (site.inbox / name).write_bytes(noise(100, name))
     await site.until_counts(queued=4)
-    await site.steering.cancel([job["id"] for job in await site.jobs(search="a.jpg", remote="drive")])
-    alone = await site.steering.jobs(JobQuery(state=State.SKIPPED))
+    await site.service.cancel([job["id"] for job in await site.jobs(search="a.jpg", remote="drive")])
+    alone = await site.service.jobs(JobQuery(state=State.SKIPPED))
     assert (len(alone["jobs"]), alone["siblings"]) == (1, [])
     for query in ({"state": State.SKIPPED}, {"search": "a.jpg", "remote": "drive"}):
-        page = await site.steering.jobs(JobQuery(**query, siblings=True))
+        page = await site.service.jobs(JobQuery(**query, siblings=True))
         told = [(job["name"], job["remote"], job["state"]) for job in (*page["jobs"], *page["siblings"])]
         assert told == [("a.jpg", "drive", "skipped"), ("a.jpg", "ascii", "queued")]
 
@@ -66,8 +66,8 @@ async def test_jobs_by_state_and_by_name(stopped):
 @pytest.mark.parametrize("cursor", ["", ":", "x", "1:x", "nan:1:2", "1e999:99999999999999999999999", "inf:1", "nan:1"])
 async def test_any_cursor_is_a_page_or_refused(stopped, cursor):
     try:
-        page = await stopped.steering.jobs(JobQuery(before=cursor))
-    except Invalid:
+        page = await stopped.service.jobs(JobQuery(before=cursor))
+    except InvalidRequestError:
         pass
     else:
         assert page == {"jobs": [], "next": None}
@@ -86,7 +86,7 @@ async def test_an_odd_name_is_shown_escaped_and_found_exactly(site):
     job["path"].encode()
     assert await site.content(job) == data
     assert [step["state"] for step in job["history"]] == ["queued", "uploading", "done"]
-    (same,) = await site.steering.show(job["id"])
+    (same,) = await site.service.show(job["id"])
     assert same["path"] == job["path"]
 
 
@@ -99,14 +99,14 @@ async def test_what_is_not_there_is_told_apart(site):
         (site.folder / "elsewhere.jpg", "none of the watched folders"),
         (f"{site.inbox}-2/a.jpg", "none of the watched folders"),
     ]:
-        with pytest.raises(NotFound, match=words):
-            await site.steering.show(str(path))
-    with pytest.raises(NotFound, match="no job 4711"):
-        await site.steering.show(4711)
-    with pytest.raises(NotFound, match="none of the watched folders"):
-        await site.steering.rescan("/")
-    for order in (site.steering.retry, site.steering.cancel):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError, match=words):
+            await site.service.show(str(path))
+    with pytest.raises(NotFoundError, match="no job 4711"):
+        await site.service.show(4711)
+    with pytest.raises(NotFoundError, match="none of the watched folders"):
+        await site.service.rescan("/")
+    for order in (site.service.retry, site.service.cancel):
+        with pytest.raises(NotFoundError):
             await order([4711])
 
 
@@ -118,14 +118,14 @@ async def test_a_running_job_is_cancelled_and_tried_again(site):
     await until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
     (job,) = await site.show("giant.tif")
     assert job["state"] == "uploading"
-    assert await site.steering.cancel([str(site.inbox / "giant.tif")]) == 1
+    assert await site.service.cancel([str(site.inbox / "giant.tif")]) == 1
     assert site.daemon.runtime.scheduler.progress() == []
     (job,) = await site.show("giant.tif")
     assert (job["state"], job["detail"]) == ("skipped", "cancelled by a person")
-    assert await site.steering.cancel([job["id"]]) == 0
+    assert await site.service.cancel([job["id"]]) == 0
     site.settings["scheduler"]["bandwidth"] = "unlimited"
     await site.reload()
-    assert await site.steering.retry([job["id"]]) == 1
+    assert await site.service.retry([job["id"]]) == 1
     (job,) = await site.until_shown("giant.tif", "done")
     assert await site.content(job) == data
     assert (await site.counters())["chunks_repeated"] == 0
@@ -135,14 +135,14 @@ async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(site):
     await site.start()
     (site.inbox / "a.jpg").write_bytes(noise(100, 1))
     await site.until_counts(done=1)
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     (site.inbox / "b.jpg").write_bytes(noise(100, 2))
     await site.until_counts(queued=1)
-    assert await site.steering.cancel([str(site.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
+    assert await site.service.cancel([str(site.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
     assert await site.counts() == {"queued": 0, "uploading": 0, "waiting": 0, "done": 1, "failed": 0, "skipped": 1}
-    assert await site.steering.retry(None) == 0  # all that failed; this one was somebody's wish
-    assert await site.steering.retry([str(site.inbox / "b.jpg")]) == 1
-    await site.steering.start()
+    assert await site.service.retry(None) == 0  # all that failed; this one was somebody's wish
+    assert await site.service.retry([str(site.inbox / "b.jpg")]) == 1
+    await site.service.start()
     await site.until_counts(done=2)
 
 
@@ -151,12 +151,12 @@ async def test_stop_now_cuts_off_and_start_goes_on(site):
     await site.start()
     (site.inbox / "giant.tif").write_bytes(noise(2 * MIB))
     await until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
-    await site.steering.stop(now=True)
+    await site.service.stop(now=True)
     assert site.daemon.runtime.scheduler.progress() == []
-    assert (await site.steering.status())["state"] == "stopped"
+    assert (await site.service.status())["state"] == "stopped"
     site.settings["scheduler"]["bandwidth"] = "unlimited"
     await site.reload()
-    await site.steering.start()
+    await site.service.start()
     await site.until_counts(done=1)
     assert (await site.counters())["chunks_repeated"] == 0
 
@@ -168,7 +168,7 @@ async def test_the_status_of_a_server_that_is_down(site):
     (site.inbox / "a.jpg").write_bytes(noise(100))
 
     async def drive():
-        status = await site.steering.status()
+        status = await site.service.status()
         return next(remote for remote in status["remotes"] if remote["state"] != "online" or remote["name"] == "drive")
 
     async def down():
@@ -178,7 +178,7 @@ async def test_the_status_of_a_server_that_is_down(site):
     remote = await drive()
     assert "can't connect" in remote["detail"]
     assert 0 <= remote["retry_in_seconds"] <= 300
-    status = await site.steering.status()
+    status = await site.service.status()
     assert status["bytes"]["pending"] == 100
     assert status["eta_seconds"] is None
 
@@ -187,6 +187,6 @@ async def test_the_chart_has_what_was_sent(site):
     await site.start()
     (site.inbox / "a.jpg").write_bytes(noise(100_000))
     await site.until_counts(done=1)
-    chart = await site.steering.throughput()
+    chart = await site.service.throughput()
     assert chart["step_seconds"] == 5
-    assert sum(chart["bytes"]) == (await site.steering.status())["bytes"]["sent"] >= 100_000
+    assert sum(chart["bytes"]) == (await site.service.status())["bytes"]["sent"] >= 100_000

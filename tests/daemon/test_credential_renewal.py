@@ -105,7 +105,7 @@ def talks_to(site, url, **more):
 
 
 async def drive(site):
-    (remote,) = await site.steering.remotes()
+    (remote,) = await site.service.remotes()
     return remote
 
 

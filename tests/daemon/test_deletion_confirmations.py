@@ -21,7 +21,7 @@ from syncd.config.load import load
 from syncd.control.service import JobQuery
 from syncd.core.model import Presence, Proof
 from syncd.daemon.after_upload import AfterUpload
-from syncd.daemon.control_service import DaemonSteering
+from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
 from tests.daemon.site import until
 from tests.remotes.confirmations import READS, UPLOADS, Double, Upload
@@ -117,8 +117,8 @@ async def outcomes(group, base):
         running = asyncio.create_task(daemon.run())
         try:
             await until(lambda: daemon.ready.is_set() or running.done())
-            steering = DaemonSteering(daemon)
-            states = await until(lambda: at_rest(steering, len(urls)), "all uploads have come to an end")
+            service = DaemonControlService(daemon)
+            states = await until(lambda: at_rest(service, len(urls)), "all uploads have come to an end")
             await daemon.after_upload.sweep()
         finally:
             daemon.end()
@@ -135,11 +135,11 @@ async def outcomes(group, base):
     return found
 
 
-async def at_rest(steering, count):
+async def at_rest(service, count):
     """Return the state of each job by its remote, when each has been tried once at least."""
-    status = await steering.status()
+    status = await service.status()
     away = {remote["name"] for remote in status["remotes"] if remote["state"] != "online"}
-    jobs = (await steering.jobs(JobQuery(limit=1000)))["jobs"]
+    jobs = (await service.jobs(JobQuery(limit=1000)))["jobs"]
     states = {job["remote"]: job["state"] for job in jobs}
     resting = [name for name, state in states.items() if state in ("done", "failed", "waiting") or name in away]
     return states if len(resting) == count else None

@@ -9,10 +9,10 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncd.control.service import JobQuery, NotFound
+from syncd.control.service import JobQuery, NotFoundError
 from syncd.core.model import Sort
 from syncd.daemon import event_publisher
-from syncd.daemon.control_service import DaemonSteering
+from syncd.daemon.control_service import DaemonControlService
 from tests.daemon.site import noise, until
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ async def test_nothing_is_said_twice(site, listen):
     await until(lambda: ear.of("progress"))
     before = len(ear.events)
     looks = 0
-    work = DaemonSteering.progress
+    work = DaemonControlService.progress
 
     async def counted(self):
         nonlocal looks
@@ -85,7 +85,7 @@ async def test_nothing_is_said_twice(site, listen):
         return await work(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DaemonSteering, "progress", counted)
+        patch.setattr(DaemonControlService, "progress", counted)
         await until(lambda: looks >= 3)
     assert len(ear.events) == before
 
@@ -96,12 +96,12 @@ async def test_nobody_costs_nothing(site, monkeypatch):
     async def look(self):
         looks.append(self)
 
-    monkeypatch.setattr(event_publisher.Feed, "_look", look)
+    monkeypatch.setattr(event_publisher.EventPublisher, "_poll", look)
     monkeypatch.setattr(event_publisher, "job_event", looks.append)
     await site.start()
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(done=1)
-    await asyncio.sleep(2 * event_publisher.LOOK)
+    await asyncio.sleep(2 * event_publisher.POLL_INTERVAL_SECONDS)
     assert looks == []
 
 
@@ -145,10 +145,10 @@ async def test_log_lines_come_from_any_thread(site, listen):
 
 
 async def test_a_look_that_fails_is_logged_and_not_the_last(site, listen, monkeypatch):
-    monkeypatch.setattr(event_publisher, "PENANCE", 0.01)
+    monkeypatch.setattr(event_publisher, "ERROR_BACKOFF_SECONDS", 0.01)
     await site.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DaemonSteering, "daemon_event", lambda self: 1 / 0)
+        patch.setattr(DaemonControlService, "daemon_event", lambda self: 1 / 0)
         ear = listen()
         await until(lambda: any(document["event"] == "events.failed" for document in ear.of("log")))
     await until(lambda: ear.of("daemon"))
@@ -177,7 +177,7 @@ async def test_jobs_by_folder_remote_and_age(site):
         "ascii": ["c.jpg"],
         "both": [],
     }
-    with pytest.raises(NotFound, match="there is no remote x"):
+    with pytest.raises(NotFoundError, match="there is no remote x"):
         await site.jobs(remote="x")
 
 
@@ -192,7 +192,7 @@ async def test_pages_of_the_oldest_first(site):
     await site.until_counts(done=7)
     seen, cursor = [], None
     while True:
-        page = await site.steering.jobs(JobQuery(limit=3, before=cursor, sort=Sort.OLDEST))
+        page = await site.service.jobs(JobQuery(limit=3, before=cursor, sort=Sort.OLDEST))
         seen += page["jobs"]
         cursor = page["next"]
         if cursor is None:
@@ -206,7 +206,7 @@ async def test_metrics_count_what_happened(site):
     (site.inbox / "a.jpg").write_bytes(noise(5000))
     (site.inbox / "b.jpg").write_bytes(b"")
     await site.until_counts(done=1, skipped=1)
-    body, content_type = await site.steering.metrics()
+    body, content_type = await site.service.metrics()
     assert content_type.startswith("text/plain")
     told = {
         (sample.name, *sample.labels.values()): sample.value
@@ -224,14 +224,14 @@ async def test_metrics_count_what_happened(site):
     assert told["syncd_folder_state", str(site.inbox), "watching"] == 1
     assert told["syncd_folder_state", str(site.inbox), "offline"] == 0
     await site.daemon.stop(now=False)
-    assert b"syncd_uploading 0.0" in (await site.steering.metrics())[0]
+    assert b"syncd_uploading 0.0" in (await site.service.metrics())[0]
 
 
 async def test_health_is_the_writers(site, monkeypatch):
     await site.start()
-    assert await site.steering.health() is None
+    assert await site.service.health() is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(site.daemon.runtime.store), "alive", False)
-        assert "writer" in await site.steering.health()
+        assert "writer" in await site.service.health()
     site.daemon.ending.set()
-    assert await site.steering.health() == "the daemon is ending"
+    assert await site.service.health() == "the daemon is ending"

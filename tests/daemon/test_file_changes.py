@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from syncd.control.service import NotFound
+from syncd.control.service import NotFoundError
 from syncd.daemon.once import once
 from syncd.platform.read_lease import Writer
 from tests.daemon.site import noise, until
@@ -26,12 +26,12 @@ async def hashed(site):
 
 async def cancelled(site, name="private.jpg", data=None):
     """Have the daemon know a file that a person has cancelled."""
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     (site.inbox / name).write_bytes(data or noise(1000))
     await site.until_counts(queued=1)
-    await site.steering.cancel([str(site.inbox / name)])
+    await site.service.cancel([str(site.inbox / name)])
     await hashed(site)
-    await site.steering.start()
+    await site.service.start()
 
 
 async def stays_cancelled(site, name="private.jpg"):
@@ -57,7 +57,7 @@ async def test_cancelled_survives_a_change_of_all_but_the_content(site, change):
     await cancelled(site)
     (job,) = await site.show("private.jpg")
     change(site)
-    await site.steering.rescan(None)
+    await site.service.rescan(None)
     await until(lambda: changes(site) > 2)
     await stays_cancelled(site)
     assert len((await site.show("private.jpg"))[0]["history"]) > len(job["history"])
@@ -118,7 +118,7 @@ async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_a
     (site.inbox / "private.jpg").write_bytes(noise(1000, "public"))
     await site.until_shown("private.jpg", "done")
     await cancelled(site, "b.jpg", noise(500))
-    await site.steering.retry([str(site.inbox / "b.jpg")])
+    await site.service.retry([str(site.inbox / "b.jpg")])
     await site.until_shown("b.jpg", "done")
 
 
@@ -128,16 +128,18 @@ async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(site):
         file.write(b"half")
 
         async def waits():
-            (folder,) = await site.steering.folders()
+            (folder,) = await site.service.folders()
             return folder["detail"]
 
         assert "1 open for writing by another program, such as a.jpg" in await until(waits)
-        with pytest.raises(NotFound, match="is open for writing by another program, and is uploaded when that closes"):
+        with pytest.raises(
+            NotFoundError, match="is open for writing by another program, and is uploaded when that closes"
+        ):
             await site.show("a.jpg")
         file.write(b" and half")
     (job,) = await site.until_shown("a.jpg", "done")
     assert await site.content(job) == b"half and half"
-    (folder,) = await site.steering.folders()
+    (folder,) = await site.service.folders()
     assert folder["detail"] is None
 
 

@@ -27,7 +27,7 @@ async def http(site):
 async def stopped(site):
     """A daemon that watches and queues, and uploads nothing."""
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     return site
 
 
@@ -97,7 +97,7 @@ async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch
     monkeypatch.setattr(openat, "rename_exclusively", refuse_link)
     monkeypatch.setattr(os, "link", refuse_link)
     monkeypatch.setattr(os, "replace", refuse_link)
-    with pytest.raises(inbox.Refusal, match="no permission"):
+    with pytest.raises(inbox.ApiError, match="no permission"):
         await save_upload(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
@@ -175,7 +175,7 @@ async def test_what_is_broken_off_leaves_nothing(stopped):
 
 
 async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
-    monkeypatch.setattr("syncd.control.file_routes.STALL", 0.05)
+    monkeypatch.setattr("syncd.control.file_routes.STALL_TIMEOUT_SECONDS", 0.05)
     go_on = asyncio.Event()
 
     async def slow():
@@ -229,7 +229,7 @@ async def test_who_is_cancelled_leaves_nothing(tmp_path):
 
 
 async def test_fewer_bytes_than_promised_are_refused(tmp_path):
-    with pytest.raises(inbox.Invalid, match="4 of 8 bytes"):
+    with pytest.raises(inbox.InvalidRequestError, match="4 of 8 bytes"):
         await save_upload(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
@@ -252,11 +252,11 @@ async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
     def dropping(size, *pieces):
         return save_upload(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
 
-    with pytest.raises(inbox.Full, match="are free"):
+    with pytest.raises(inbox.DiskFullError, match="are free"):
         await dropping(2 * 1024 * 1024)
     (small_disk / "other").write_bytes(bytes(300_000))
     piece = bytes(100_000)
-    with pytest.raises(inbox.Full, match="the disk is full"):  # another writer was faster
+    with pytest.raises(inbox.DiskFullError, match="the disk is full"):  # another writer was faster
         await dropping(700_000, *[piece] * 20)
     assert os.listdir(small_disk) == ["other"]
     assert await dropping(300_000, *[piece] * 3) == "a.jpg"

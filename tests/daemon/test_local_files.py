@@ -23,7 +23,7 @@ async def http(site):
 async def stopped(site):
     """A daemon that watches and queues, and uploads nothing."""
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     return site
 
 

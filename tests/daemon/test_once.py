@@ -143,13 +143,13 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkey
 async def test_it_goes_on_though_the_daemon_was_stopped(site):
     """Who asks for a pass wants one."""
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(queued=1)
     await site.end()
     assert (await run(site)).uploaded == 1
     await site.start()
-    assert (await site.steering.status())["state"] == "stopped"
+    assert (await site.service.status())["state"] == "stopped"
 
 
 async def test_what_was_uploaded_is_put_away(site):

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from syncd.control.service import Busy, NotFound
+from syncd.control.service import BusyError, NotFoundError
 from syncd.core.errors import Unauthorized
 from tests.daemon.site import noise, until
 
@@ -24,7 +24,7 @@ def damage(copy):
 
 async def verdicts(site, *names, repair=False):
     targets = [str(site.inbox / name) for name in names]
-    verified = await site.steering.verify(targets, repair=repair)
+    verified = await site.service.verify(targets, repair=repair)
     return [finding["verdict"] for finding in verified["results"]], verified["queued"]
 
 
@@ -44,7 +44,7 @@ async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
     names = ("gone here too.jpg", "damaged.jpg", "whole.jpg", "gone.jpg")
     bad = ["missing", "different", "whole", "missing"]
     assert await verdicts(site, *names) == (bad, 0)
-    await site.steering.rescan(None)
+    await site.service.rescan(None)
 
     async def noticed():
         return not (await site.show("gone here too.jpg"))[0]["present"]
@@ -57,20 +57,20 @@ async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
 
 async def test_what_is_not_uploaded_is_unknown(site):
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(queued=1)
-    (finding,) = (await site.steering.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
+    (finding,) = (await site.service.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
     assert (finding["verdict"], finding["detail"]) == ("unknown", "not uploaded: it is queued")
-    with pytest.raises(NotFound):
-        await site.steering.verify([4711], repair=False)
+    with pytest.raises(NotFoundError):
+        await site.service.verify([4711], repair=False)
 
 
 async def test_a_server_that_is_down_is_told(site):
     await uploaded(site, "a.jpg")
     line = site.daemon.runtime.scheduler.workers["drive"].endpoint
     line.breaker.failed(Unauthorized("the token is refused (401)"), line.clock())
-    (finding,) = (await site.steering.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
+    (finding,) = (await site.service.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
     assert (finding["verdict"], finding["detail"]) == ("unreachable", "the token is refused (401)")
 
 
@@ -87,5 +87,5 @@ async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(site)
         asking = asyncio.create_task(verdicts(site, "a.jpg"))
         await until(lambda: gate._waiting)
         site.daemon.ending.set()
-        with pytest.raises(Busy, match="ending"):
+        with pytest.raises(BusyError, match="ending"):
             await asking

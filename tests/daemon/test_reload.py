@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from syncd.control.service import BadConfig
+from syncd.control.service import InvalidConfigError
 from syncd.store.job_store import Change
 from tests.daemon.site import noise, running_receiver, until
 
@@ -53,7 +53,7 @@ async def test_a_folder_that_goes_is_watched_no_longer_and_comes_back_with_nothi
     (other / "c.jpg").write_bytes(noise(3000))
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(done=2)
-    assert [folder["path"] for folder in (await site.steering.status())["folders"]] == [str(site.inbox)]
+    assert [folder["path"] for folder in (await site.service.status())["folders"]] == [str(site.inbox)]
     before = await site.counters()
     site.settings["folders"].append(away)
     await site.reload()
@@ -166,7 +166,7 @@ async def test_a_remote_that_changes_keeps_what_was_acknowledged(site):
 
 async def test_what_waits_for_a_remote_that_goes_is_there_when_it_comes_back(site):
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     for number in range(5):
         (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
     await site.until_counts(queued=5)
@@ -178,7 +178,7 @@ async def test_what_waits_for_a_remote_that_goes_is_there_when_it_comes_back(sit
     site.settings["folders"][0]["remote"] = ["ascii", "drive"]
     await site.reload()
     await site.until_counts(queued=10)
-    await site.steering.start()
+    await site.service.start()
     await site.until_counts(done=10)
 
 
@@ -194,19 +194,19 @@ async def test_status_answers_while_a_remote_goes(site):
     reloading = asyncio.create_task(site.reload())
     seen = []
     while not reloading.done():
-        status = await site.steering.status()
+        status = await site.service.status()
         seen.append([remote["name"] for remote in status["remotes"]])
         await asyncio.sleep(0.05)
     await reloading
     assert len(seen) > 1
-    assert [remote["name"] for remote in (await site.steering.status())["remotes"]] == ["ascii"]
+    assert [remote["name"] for remote in (await site.service.status())["remotes"]] == ["ascii"]
 
 
 async def test_two_reloads_at_once_come_one_after_the_other(site):
     await site.start()
     site.settings["scheduler"]["bandwidth"] = "3MiB/s"
     site.write()
-    answers = await asyncio.gather(site.steering.reload(), site.steering.reload())
+    answers = await asyncio.gather(site.service.reload(), site.service.reload())
     assert answers == [["scheduler.bandwidth"], []]
 
 
@@ -227,13 +227,13 @@ async def test_other_limits_hold_from_then_on(site):
 
 async def test_a_stop_outlasts_a_reload(site):
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     await site.reload()
     (site.inbox / "a.jpg").write_bytes(noise(1000))
     await site.until_counts(queued=1)
-    assert (await site.steering.status())["state"] == "stopped"
-    await site.steering.start()
+    assert (await site.service.status())["state"] == "stopped"
+    await site.service.start()
     await site.until_counts(done=1)
 
 
@@ -247,8 +247,8 @@ async def test_a_configuration_that_can_not_be_used_changes_nothing(site, broken
         site.settings["folders"][0]["settle"] = "70ms"
         site.settings["logging"] = {"file": "config.yaml/below a file"}
         site.write()
-    with pytest.raises(BadConfig) as caught:
-        await site.steering.reload()
+    with pytest.raises(InvalidConfigError) as caught:
+        await site.service.reload()
     assert len(caught.value.problems) == 1
     assert str(site.path) in caught.value.problems[0]
     assert site.daemon.runtime.config is before
@@ -371,7 +371,7 @@ async def test_an_address_that_was_never_the_same_servers_deletes_nothing(site):
         await site.reload()
 
         async def detail():
-            return (await site.steering.status())["folders"][0]["detail"]
+            return (await site.service.status())["folders"][0]["detail"]
 
         assert "drive does not confirm it" in await until(detail)
         assert (site.inbox / "a.jpg").exists()
@@ -392,14 +392,14 @@ async def test_two_remotes_that_differ_by_their_token_are_two_destinations(site)
 async def test_a_queued_file_that_changes_and_is_left_out_meanwhile_is_skipped(site):
     """The watch does not look at it any more: it would be tried again for ever."""
     await site.start()
-    await site.steering.stop(now=True)
+    await site.service.stop(now=True)
     path = site.inbox / "a.jpg"
     path.write_bytes(noise(1000))
     await site.until_counts(queued=1)
     site.settings["folders"][0]["exclude"] = ["a.jpg"]
     await site.reload()
     path.write_bytes(noise(2000))
-    await site.steering.start()
+    await site.service.start()
     (job,) = await site.until_shown("a.jpg", "skipped")
     assert "leave it out now" in job["detail"]
     site.settings["folders"][0]["exclude"] = []

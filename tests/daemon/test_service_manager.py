@@ -67,7 +67,7 @@ async def test_the_words_say_what_it_does(site, manager, monkeypatch):
         return lambda: any(words in message.get("STATUS", "") for message in manager.hear())
 
     await until(said("uploading 1"))
-    await site.steering.stop(now=True)
+    await site.service.stop(now=True)
     await until(said("stopped by syncd ctl stop"))
 
 

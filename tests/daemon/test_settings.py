@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from syncd.control.service import Invalid, Limits
+from syncd.control.service import InvalidRequestError, Limits
 from syncd.core.states import State
 from tests.daemon.site import noise, until
 from tests.daemon.test_reload import told
@@ -25,7 +25,7 @@ async def test_no_secret_is_shown(site):
         "proxy": f"http://me:{proxy}@127.0.0.1:1",
     }
     await site.start()
-    shown = await site.steering.settings()
+    shown = await site.service.settings()
     assert shown["file"] == str(site.path)
     assert shown["settings"]["remotes"]["drive"] | {"prefix": None} == shown["settings"]["remotes"]["drive"] | {
         "token": "••••",
@@ -44,14 +44,14 @@ async def test_limits_hold_until_the_next_reload(site):
     await site.start()
 
     async def live():
-        return (await site.steering.settings())["live"]
+        return (await site.service.settings())["live"]
 
     assert await live() == {"bandwidth": "unlimited", "concurrency": "auto", "changed": []}
-    await site.steering.limit(Limits(concurrency=3))
-    await site.steering.limit(Limits(bandwidth="2MiB/s"))
+    await site.service.limit(Limits(concurrency=3))
+    await site.service.limit(Limits(bandwidth="2MiB/s"))
     assert await live() == {"bandwidth": "2MiB/s", "concurrency": 3, "changed": ["concurrency", "bandwidth"]}
     assert site.daemon.runtime.bandwidth_limiter._limit() == 2 * MIB
-    assert (await site.steering.settings())["settings"]["scheduler"]["bandwidth"] == "unlimited"
+    assert (await site.service.settings())["settings"]["scheduler"]["bandwidth"] == "unlimited"
     assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
     assert await live() == {"bandwidth": "unlimited", "concurrency": "auto", "changed": []}
     site.settings["scheduler"]["bandwidth"] = [{"from": "6:00", "to": "22:00", "limit": "1MiB/s"}]
@@ -65,8 +65,8 @@ async def test_limits_hold_until_the_next_reload(site):
 async def test_nonsense_changes_nothing(site, limits):
     await site.start()
     before = site.daemon.runtime.limits
-    with pytest.raises(Invalid, match=r"^(bandwidth|concurrency): "):
-        await site.steering.limit(limits)
+    with pytest.raises(InvalidRequestError, match=r"^(bandwidth|concurrency): "):
+        await site.service.limit(limits)
     assert site.daemon.runtime.limits is before
 
 
@@ -82,7 +82,7 @@ async def test_a_change_cuts_off_nothing_and_helps_at_once(site, by):
     await until(lambda: site.daemon.runtime.bandwidth_limiter.meter.total > 0)
     async with asyncio.timeout(20):  # at the old pace it would take a minute and a half
         if by == "hand":
-            await site.steering.limit(Limits(concurrency=8, bandwidth="unlimited"))
+            await site.service.limit(Limits(concurrency=8, bandwidth="unlimited"))
         else:
             site.settings["scheduler"] |= {"concurrency": "auto", "bandwidth": "unlimited"}
             assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]

@@ -7,7 +7,7 @@ import signal
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.control.service import BadConfig
+from syncd.control.service import InvalidConfigError
 from syncd.daemon.daemon import Daemon
 from syncd.store.job_store import JobStore
 from tests.daemon.site import noise, until
@@ -61,8 +61,8 @@ async def test_a_reload_that_is_overtaken_by_the_end_says_so(site):
     reloading = asyncio.create_task(site.reload())
     await until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
     site.daemon.end()
-    for late in (reloading, site.steering.reload()):
-        with pytest.raises(BadConfig) as refused:
+    for late in (reloading, site.service.reload()):
+        with pytest.raises(InvalidConfigError) as refused:
             await late
         assert "ending" in refused.value.problems[0]
     await site.end()

@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from syncd.dashboard.server import TOKEN_FILE, Door
+from syncd.dashboard.server import TOKEN_FILE, DashboardServer
 from tests.control.fake import FakeDaemon
 
 
@@ -22,12 +22,12 @@ class Visitor:
     """Somebody with nothing but an HTTP client; cookies are kept by hand."""
 
     session: aiohttp.ClientSession
-    door: Door
+    dashboard: DashboardServer
     token: str
     cookie: dict[str, str]
 
     def ask(self, method, path, **options):
-        url = URL(self.door.url + path, encoded=True)
+        url = URL(self.dashboard.url + path, encoded=True)
         return self.session.request(method, url, allow_redirects=False, **options)
 
     async def status(self, method, path, **headers):
@@ -37,12 +37,12 @@ class Visitor:
 
 @asynccontextmanager
 async def opened(daemon, folder, **options):
-    door = Door(daemon, **{"host": "127.0.0.1", "port": 0, "state_dir": str(folder)} | options)
-    await door.start()
+    dashboard = DashboardServer(daemon, **{"host": "127.0.0.1", "port": 0, "state_dir": str(folder)} | options)
+    await dashboard.start()
     try:
-        yield door
+        yield dashboard
     finally:
-        await door.stop()
+        await dashboard.stop()
 
 
 @pytest.fixture
@@ -56,21 +56,21 @@ def clock():
 
 
 @pytest.fixture
-async def door(daemon, tmp_path, clock):
-    async with opened(daemon, tmp_path, clock=clock) as door:
-        yield door
+async def dashboard(daemon, tmp_path, clock):
+    async with opened(daemon, tmp_path, clock=clock) as dashboard:
+        yield dashboard
 
 
 @pytest.fixture
-async def stranger(door, tmp_path):
+async def stranger(dashboard, tmp_path):
     """Nobody has let this one in."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield Visitor(session, door, (tmp_path / TOKEN_FILE).read_text().strip(), {})
+        yield Visitor(session, dashboard, (tmp_path / TOKEN_FILE).read_text().strip(), {})
 
 
 @pytest.fixture
 async def guest(stranger):
     """This one has used a ticket, and has the cookie."""
-    async with stranger.session.get(stranger.door.invite()) as answer:
+    async with stranger.session.get(stranger.dashboard.login_url()) as answer:
         (cookie,) = answer.cookies.values()
-    return Visitor(stranger.session, stranger.door, stranger.token, {"Cookie": f"{cookie.key}={cookie.value}"})
+    return Visitor(stranger.session, stranger.dashboard, stranger.token, {"Cookie": f"{cookie.key}={cookie.value}"})

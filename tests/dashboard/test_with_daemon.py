@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from syncd import logs
-from syncd.control.client import ControlClient, Refused
+from syncd.control.client import ControlClient, RequestRefusedError
 from syncd.dashboard.server import TOKEN_FILE
 from tests.daemon.conftest import receiver, site
 
@@ -52,13 +52,13 @@ async def test_daemon_port_in_use_runs_without_dashboard(site, ctl):
     with socket.create_server(("127.0.0.1", 0)) as other:
         site.settings["control"] = {"dashboard": f"127.0.0.1:{other.getsockname()[1]}"}
         await site.start()
-        with pytest.raises(Refused, match="Address already in use: end the program that has it"):
+        with pytest.raises(RequestRefusedError, match="Address already in use: end the program that has it"):
             await ctl("dashboard")
         assert (await ctl("status"))["dashboard"] is None
 
 
 async def test_dashboard_off_has_no_login_url(site, ctl):
     await site.start()
-    with pytest.raises(Refused, match=r"the dashboard is off: set control\.dashboard in .*config\.yaml"):
+    with pytest.raises(RequestRefusedError, match=r"the dashboard is off: set control\.dashboard in .*config\.yaml"):
         await ctl("dashboard")
     assert not (site.folder / "state" / TOKEN_FILE).exists()

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from syncd.control.client import ControlClient, NotRunning
+from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
 
 POOL = "00000000-0000-0000-0000-000000000000"
@@ -159,7 +159,7 @@ class Daemon(Process):
         assert self.running(), self.log.read_text()
         try:
             return self.ctl.status()
-        except NotRunning:
+        except NotRunningError:
             return False
 
     @property

@@ -65,8 +65,8 @@ class Judge:
             self._inspect(last=last)
             world.removals.inspect()
             if not last and not world.blames:
-                await life.steering.retry(None)
-                await life.steering.rescan(None)
+                await life.service.retry(None)
+                await life.service.rescan(None)
                 world.trace("failed jobs are retried, and all is scanned")
         await self._bounds()
         await self._secrets()
@@ -193,11 +193,11 @@ class Judge:
     # Promise 7.
 
     async def _secrets(self) -> None:
-        world, steering = self._world, self._life.steering
-        page = await steering.jobs(JobQuery(state=None, limit=100, before=None, search=None))
-        shown = [await steering.show(job["id"]) for job in page["jobs"]]
+        world, service = self._world, self._life.service
+        page = await service.jobs(JobQuery(state=None, limit=100, before=None, search=None))
+        shown = [await service.show(job["id"]) for job in page["jobs"]]
         places: dict[str, Any] = {
-            "the status": repr(await steering.status()),
+            "the status": repr(await service.status()),
             "the jobs": repr((page, shown)),
             "the log": "".join(world.log),
         }

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from syncd.config.load import Loaded
 from syncd.config.model import Config
-from syncd.control.service import BadConfig, NotFound
-from syncd.daemon.control_service import DaemonSteering
+from syncd.control.service import InvalidConfigError, NotFoundError
+from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
 from syncd.store.errors import StoreClosed
 from tests.simulation.life_loop import Killed, LifeLoop
@@ -160,31 +160,31 @@ class Life:
         await asyncio.gather(*self._orders, return_exceptions=True)
 
     @property
-    def steering(self) -> DaemonSteering:
+    def service(self) -> DaemonControlService:
         """Return what answers the control API."""
-        return DaemonSteering(self.daemon)
+        return DaemonControlService(self.daemon)
 
     async def _stop(self, now: bool) -> None:
-        await self.steering.stop(now=now)
+        await self.service.stop(now=now)
 
     async def _start(self) -> None:
-        await self.steering.start()
+        await self.service.start()
         self.world.watchman.new_life()
 
     async def _rescan(self) -> None:
-        await self.steering.rescan(None)
+        await self.service.rescan(None)
 
     async def _retry(self) -> None:
-        await self.steering.retry(None)
+        await self.service.retry(None)
 
     async def _cancel(self, path: str) -> None:
-        with contextlib.suppress(NotFound):
-            await self.steering.cancel([path])
+        with contextlib.suppress(NotFoundError):
+            await self.service.cancel([path])
 
     async def _reload(self) -> None:
         self.world.watchman.new_life()
-        with contextlib.suppress(BadConfig):  # it is ending
-            await self.steering.reload()
+        with contextlib.suppress(InvalidConfigError):  # it is ending
+            await self.service.reload()
             in_force = self.world.in_force
             del in_force[: in_force.index(self._given[id(self.daemon.loaded.config)])]
         self.world.watchman.new_life()

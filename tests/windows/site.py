@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from syncd.config import light
-from syncd.control.client import ControlClient, NotRunning
+from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
 from syncd.platform.open_flags import below
 from tests.e2e.processes import POOL, until
@@ -58,7 +58,7 @@ class Site:
         assert self.daemon.poll() is None, (self.base / "log").read_text()
         try:
             return self.client.status()
-        except NotRunning:
+        except NotRunningError:
             return None
 
     def stop(self):

@@ -18,7 +18,7 @@ from watchdog.events import FileDeletedEvent, FileMovedEvent
 from syncd.config.errors import ConfigError
 from syncd.config.load import load
 from syncd.config.model import Folder
-from syncd.control.service import Invalid
+from syncd.control.service import InvalidRequestError
 from syncd.core.model import Fingerprint
 from syncd.daemon.folders import _vanished
 from syncd.daemon.inbox import save_upload, sweep
@@ -156,9 +156,9 @@ def test_a_name_stays_in_its_folder():
     """``0:`` would be a drive, and what is dropped under that name would land there."""
     for name in ("0:", "C:x", "C:/x"):
         assert below(r"C:\inbox", name).startswith("\\\\?\\C:\\inbox\\")
-    with pytest.raises(Invalid, match="on Windows"):
+    with pytest.raises(InvalidRequestError, match="on Windows"):
         _checked("0:")
-    with pytest.raises(Invalid, match="on Windows"):
+    with pytest.raises(InvalidRequestError, match="on Windows"):
         _checked("a.jpg:b.jpg")
 
 

@@ -13,7 +13,7 @@ from syncd.config import paths
 from syncd.config.load import Loaded
 from syncd.config.model import Address, Config, Control
 from syncd.config.remotes import Remote
-from syncd.control.client import ControlClient, ControlError, NotRunning
+from syncd.control.client import ControlClient, ControlError, NotRunningError
 from syncd.control.service import RemoteStatus
 from syncd.dashboard.server import bind, netloc
 from syncd.platform import user
@@ -95,7 +95,7 @@ def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
     start = f"sudo systemctl enable --now {sandbox.unit}" if sandbox else "syncd run"
     try:
         status = ControlClient(config.control.socket, timeout=5).status()
-    except NotRunning:
+    except NotRunningError:
         found = explain(config.control.socket, config.state_dir)
         if found is not None:
             yield Finding(level="warn", where="daemon", what=found.what, advice=found.advice)

@@ -19,7 +19,15 @@ from syncd.cli.options import config_option, examples, json_option
 from syncd.cli.unreachable import explain
 from syncd.config import light
 from syncd.config.errors import ConfigError
-from syncd.control.client import RESTART, ControlClient, Denied, HungUp, NoAnswer, NotRunning, Refused
+from syncd.control.client import (
+    RESTART_ADVICE,
+    AccessDeniedError,
+    ConnectionClosedError,
+    ControlClient,
+    NoResponseError,
+    NotRunningError,
+    RequestRefusedError,
+)
 from syncd.control.service import Job, JobQuery, LogQuery
 from syncd.control.targets import Target
 from syncd.core.states import State
@@ -96,24 +104,24 @@ def _other_versions(client: ControlClient) -> Iterator[None]:
         if version == __version__:
             raise
         what = f"the daemon's answer has no {missing}, as it is syncd {formatting.clean(version)}"
-        raise Fault(f"{what}: {RESTART}", code=Exit.UNAVAILABLE) from None
+        raise Fault(f"{what}: {RESTART_ADVICE}", code=Exit.UNAVAILABLE) from None
 
 
 @contextmanager
 def _faults(client: _Daemon) -> Iterator[None]:
     try:
         yield
-    except HungUp as error:
+    except ConnectionClosedError as error:
         raise Fault(str(error), code=Exit.NOT_RUNNING) from None
-    except NotRunning as error:
+    except NotRunningError as error:
         found = client.state_dir and explain(client.socket_path, client.state_dir)
         code = Exit.UNAVAILABLE if found and found.runs else Exit.NOT_RUNNING
         raise Fault(str(found or error), code=code) from None
-    except Denied as error:
+    except AccessDeniedError as error:
         raise Fault(str(error), code=Exit.DENIED) from None
-    except NoAnswer as error:
+    except NoResponseError as error:
         raise Fault(str(error), code=Exit.UNAVAILABLE) from None
-    except Refused as error:
+    except RequestRefusedError as error:
         if error.problems:
             raise Fault(str(error), *error.problems, code=Exit.BAD_CONFIG) from None
         raise Fault(formatting.clean(error), code=Exit.FAILED) from None
@@ -253,7 +261,7 @@ def shutdown(client: _Daemon) -> int:
     while time.monotonic() < deadline:
         try:
             client.status()
-        except (NotRunning, NoAnswer):
+        except (NotRunningError, NoResponseError):
             if pid is None or client.holder() != pid:
                 click.echo("ended")
                 return Exit.OK

@@ -5,14 +5,14 @@ from datetime import datetime
 
 import click
 
-from syncd.control.client import ControlClient, HungUp
+from syncd.control.client import ConnectionClosedError, ControlClient
 from syncd.control.service import LogEvent, LogQuery
 from syncd.logs import LEVELS
 from syncd.logs.format import render_console, render_json
 
 
 def show(client: ControlClient, query: LogQuery, *, as_json: bool, follow: bool) -> None:
-    """Print what ``query`` asks for; with ``follow`` go on until the daemon ends, which is a :class:`HungUp`."""
+    """Print what ``query`` asks for; with ``follow`` go on until the daemon ends: :class:`ConnectionClosedError`."""
     line = _line(render_json if as_json else render_console(colours=True))  # click takes the colours out of a pipe
     if not follow:
         for event in client.log(query):
@@ -33,7 +33,7 @@ def _following(client: ControlClient, query: LogQuery) -> Iterator[LogEvent]:
                     click.echo(f"syncd: {event['count']} lines are missing here: they came too fast", err=True)
                 elif event not in past and _wanted(event, query):
                     yield event
-    raise HungUp("the daemon has ended, or hung up")
+    raise ConnectionClosedError("the daemon has ended, or hung up")
 
 
 def _wanted(event: LogEvent, query: LogQuery) -> bool:

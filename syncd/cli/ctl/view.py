@@ -12,7 +12,7 @@ import click
 from syncd import __version__
 from syncd.cli import formatting
 from syncd.cli.formatting import clean
-from syncd.control.client import RESTART
+from syncd.control.client import RESTART_ADVICE
 from syncd.control.service import FolderStatus, Job, JobDetail, RemoteStatus, Status
 
 _COLOURS = {
@@ -36,7 +36,7 @@ def status(document: Status) -> Iterator[str]:
     up = formatting.duration(document["uptime_seconds"])
     yield f"syncd {clean(document['version'])}, {_word(document['state'])}, pid {document['pid']}, up {up}"
     if document["version"] != __version__:
-        yield f"  {RESTART}"
+        yield f"  {RESTART_ADVICE}"
     if document["state"] == "stopped":
         yield "  nothing is uploaded until: syncd ctl start"
     if blocked := document.get("store_blocked"):  # a daemon of an earlier version does not tell

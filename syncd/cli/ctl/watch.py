@@ -21,7 +21,7 @@ from syncd import localtime
 from syncd.cli import terminal
 from syncd.cli.ctl.watch_model import Scene
 from syncd.cli.ctl.watch_view import view
-from syncd.control.client import ControlClient, EventStream, NoAnswer, NotRunning
+from syncd.control.client import ControlClient, EventStream, NoResponseError, NotRunningError
 
 if sys.platform == "win32":
     import msvcrt
@@ -91,7 +91,7 @@ class Screen:
 
 
 def watch(client: ControlClient) -> None:
-    """Show what goes on. :class:`NotRunning` if nobody is there at the start."""
+    """Show what goes on. :class:`NotRunningError` if nobody is there at the start."""
     stream: EventStream | None = client.listen(*KINDS)
     console = terminal.console()
     live = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
@@ -118,7 +118,7 @@ def watch(client: ControlClient) -> None:
 def _again(client: ControlClient) -> EventStream | None:
     try:
         return client.listen(*KINDS)
-    except (NotRunning, NoAnswer):
+    except (NotRunningError, NoResponseError):
         return None
 
 

@@ -23,7 +23,7 @@ from syncd.cli.demo.samples import write_all
 from syncd.cli.errors import Exit, Fault
 from syncd.cli.options import examples
 from syncd.cli.progress import Flight, Progress, View
-from syncd.control.client import ControlError, Refused
+from syncd.control.client import ControlError, RequestRefusedError
 from syncd.control.service import Job, JobQuery, Status
 from syncd.core.states import State
 from syncd.platform import signals
@@ -97,7 +97,7 @@ def invitation(stage: Stage) -> str:
     """Return the address that opens the dashboard, or why there is none."""
     try:
         return f"{stage.client.dashboard()} (once, within a minute)"
-    except Refused as error:
+    except RequestRefusedError as error:
         return str(error)
 
 

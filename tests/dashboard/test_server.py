@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from syncd.control import connection
-from syncd.control.service import NotFound
+from syncd.control.service import NotFoundError
 from syncd.dashboard import middleware
 from syncd.dashboard import server as doors
-from syncd.dashboard.auth import MOST_TICKETS, TICKET_LIFE, Keys
+from syncd.dashboard.auth import MAX_TICKETS, TICKET_LIFETIME_SECONDS, Credentials
 from syncd.dashboard.server import TOKEN_FILE
 from syncd.dashboard.static_files import Page
 from tests.daemon.site import until
@@ -33,17 +33,17 @@ async def test_a_ticket_becomes_a_cookie_that_opens_everything(stranger, guest):
 
 
 async def test_the_cookie_is_for_this_site_and_no_script(stranger):
-    async with stranger.session.get(stranger.door.invite()) as answer:
+    async with stranger.session.get(stranger.dashboard.login_url()) as answer:
         assert answer.status == 200
         (cookie,) = answer.headers.getall("Set-Cookie")
         assert 'http-equiv="refresh" content="0; url=/"' in await answer.text()
     attributes = {part.strip() for part in cookie.split(";")}
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= attributes
-    assert cookie.startswith(f"syncd-{URL(stranger.door.url).port}=")
+    assert cookie.startswith(f"syncd-{URL(stranger.dashboard.url).port}=")
 
 
 async def test_a_ticket_is_good_once(stranger):
-    ticket = stranger.door.invite()
+    ticket = stranger.dashboard.login_url()
     statuses = []
     for _ in range(2):
         async with stranger.session.get(ticket) as answer:
@@ -52,8 +52,8 @@ async def test_a_ticket_is_good_once(stranger):
 
 
 async def test_a_ticket_is_good_for_a_minute(stranger, clock):
-    early, late = stranger.door.invite(), stranger.door.invite()
-    clock.now += TICKET_LIFE - 0.1
+    early, late = stranger.dashboard.login_url(), stranger.dashboard.login_url()
+    clock.now += TICKET_LIFETIME_SECONDS - 0.1
     async with stranger.session.get(early) as answer:
         assert answer.status == 200
     clock.now += 0.1
@@ -62,7 +62,7 @@ async def test_a_ticket_is_good_for_a_minute(stranger, clock):
 
 
 async def test_only_so_many_tickets_are_good_at_a_time(stranger):
-    first, *_, last = [stranger.door.invite() for _ in range(MOST_TICKETS + 1)]
+    first, *_, last = [stranger.dashboard.login_url() for _ in range(MAX_TICKETS + 1)]
     async with stranger.session.get(first) as answer:
         assert answer.status == 401
     async with stranger.session.get(last) as answer:
@@ -70,7 +70,7 @@ async def test_only_so_many_tickets_are_good_at_a_time(stranger):
 
 
 async def test_looking_at_the_headers_of_a_ticket_does_not_use_it(stranger):
-    ticket = stranger.door.invite()
+    ticket = stranger.dashboard.login_url()
     async with stranger.session.head(ticket) as answer:
         assert answer.status == 401
     async with stranger.session.get(ticket) as answer:
@@ -135,7 +135,7 @@ async def test_a_wrong_cookie_does_not(guest, stranger):
 )
 async def test_a_name_that_leads_here_from_elsewhere_is_refused(guest, daemon, host):
     """DNS rebinding: the page's own site has this address now, and its requests have the browser's blessing."""
-    port = URL(guest.door.url).port
+    port = URL(guest.dashboard.url).port
     assert await guest.status("GET", "/v1/status", Host=host.format(port)) == 421
     assert await guest.status("GET", "/login", Host=host.format(port)) == 421
     assert daemon.asked == []
@@ -143,13 +143,13 @@ async def test_a_name_that_leads_here_from_elsewhere_is_refused(guest, daemon, h
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{}", "localhost:{}", "[::1]:{}"])
 async def test_its_own_names_are_taken(guest, host):
-    assert await guest.status("GET", "/v1/status", Host=host.format(URL(guest.door.url).port)) == 200
+    assert await guest.status("GET", "/v1/status", Host=host.format(URL(guest.dashboard.url).port)) == 200
 
 
 async def test_two_names_at_once_are_refused(guest):
-    host = guest.door.url.removeprefix("http://")
+    host = guest.dashboard.url.removeprefix("http://")
     raw = f"GET /v1/status HTTP/1.1\r\nHost: {host}\r\nHost: evil\r\nCookie: {guest.cookie['Cookie']}\r\n\r\n"
-    assert status_of(await say(guest.door, raw)) in (400, 421)
+    assert status_of(await say(guest.dashboard, raw)) in (400, 421)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -157,13 +157,13 @@ async def test_two_names_at_once_are_refused(guest):
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://{}", "http://{}.evil"]
 )
 async def test_another_origin_is_refused(guest, daemon, method, origin):
-    origin = origin.format(guest.door.url.removeprefix("http://"))
+    origin = origin.format(guest.dashboard.url.removeprefix("http://"))
     assert await guest.status(method, "/v1/start" if method == "POST" else "/v1/status", Origin=origin) == 403
     assert daemon.asked == []
 
 
 async def test_the_own_origin_is_taken(guest):
-    same = {"Origin": guest.door.url, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    same = {"Origin": guest.dashboard.url, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
     assert await guest.status("POST", "/v1/start", **same) == 200
 
 
@@ -191,7 +191,7 @@ async def test_who_is_not_on_this_machine_gets_no_further(peer, status):
         def get_extra_info(self, name, default=None):
             return (peer, 1234) if name == "peername" else default
 
-    guard = middleware.make_guard(Keys("token", port=1), hosts=(), locked=Page(body=b"", kind="", tag=""))
+    guard = middleware.make_middleware(Credentials("token", port=1), hosts=(), locked=Page(body=b"", kind="", tag=""))
     answer = await guard(make_mocked_request("GET", "/", transport=Transport()), None)
     assert answer.status == status
 
@@ -223,8 +223,8 @@ TRICKS = [
 
 @pytest.mark.parametrize("path", TRICKS)
 async def test_no_path_leads_out_of_the_page(guest, path):
-    raw = f"GET {path} HTTP/1.1\r\nHost: {guest.door.url[7:]}\r\nCookie: {guest.cookie['Cookie']}\r\n\r\n"
-    answer = await say(guest.door, raw)
+    raw = f"GET {path} HTTP/1.1\r\nHost: {guest.dashboard.url[7:]}\r\nCookie: {guest.cookie['Cookie']}\r\n\r\n"
+    answer = await say(guest.dashboard, raw)
     assert status_of(answer) in (400, 404)
     assert b"import" not in answer
     assert b"root:" not in answer
@@ -292,27 +292,27 @@ async def test_fifty_open_pages_are_told(guest, daemon):
 
 
 async def test_connections_are_bounded(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr(doors, "MOST_CONNECTIONS", 2)
-    async with opened(daemon, tmp_path) as door, AsyncExitStack() as stack:
+    monkeypatch.setattr(doors, "MAX_CONNECTIONS", 2)
+    async with opened(daemon, tmp_path) as dashboard, AsyncExitStack() as stack:
         for _ in range(2):
-            _, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+            _, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port)
             stack.callback(writer.close)
             writer.write(b"GET / HTTP/1.1\r\n")
-        assert status_of(await say(door, "")) == 503
+        assert status_of(await say(dashboard, "")) == 503
 
 
 async def test_who_asks_and_never_reads_is_let_go(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr(connection, "STALL", 0.5)
-    monkeypatch.setattr(doors, "MOST_CONNECTIONS", 1)
-    async with opened(daemon, tmp_path) as door:
-        raw = f"GET /static/app.js HTTP/1.1\r\nHost: {door.url[7:]}\r\n\r\n"
-        _, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port, limit=1024)
+    monkeypatch.setattr(connection, "STALL_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(doors, "MAX_CONNECTIONS", 1)
+    async with opened(daemon, tmp_path) as dashboard:
+        raw = f"GET /static/app.js HTTP/1.1\r\nHost: {dashboard.url[7:]}\r\n\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port, limit=1024)
         writer.transport.pause_reading()
         writer.write(raw.encode() * 20_000)
-        await until(lambda: door._runner.server.requests_count > 100)
+        await until(lambda: dashboard._runner.server.requests_count > 100)
 
         async def let_go():
-            return status_of(await say(door, raw)) == 200
+            return status_of(await say(dashboard, raw)) == 200
 
         await until(let_go)
         writer.transport.abort()
@@ -320,9 +320,9 @@ async def test_who_asks_and_never_reads_is_let_go(daemon, tmp_path, monkeypatch)
 
 async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
     """Each byte comes soon after the last, and the whole never would."""
-    monkeypatch.setattr(doors, "IDLE_TIMEOUT", 0.3)
-    async with opened(daemon, tmp_path) as door, asyncio.timeout(10):
-        reader, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+    monkeypatch.setattr(doors, "IDLE_TIMEOUT_SECONDS", 0.3)
+    async with opened(daemon, tmp_path) as dashboard, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port)
         writer.write(b"GET / HTTP/1.1\r\nX: ")
         ended = asyncio.create_task(reader.read())
         while not ended.done():
@@ -336,18 +336,18 @@ async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "head", ["X: " + "x" * 20_000, "\r\n".join(f"X{n}: x" for n in range(2000)), "\x00: x", " : x"]
 )
-async def test_a_head_that_is_too_much_is_refused(door, head):
-    raw = f"GET / HTTP/1.1\r\nHost: {door.url[7:]}\r\n{head}\r\n\r\n"
+async def test_a_head_that_is_too_much_is_refused(dashboard, head):
+    raw = f"GET / HTTP/1.1\r\nHost: {dashboard.url[7:]}\r\n{head}\r\n\r\n"
     with capture_logs() as logged:
-        answer = await say(door, raw)
+        answer = await say(dashboard, raw)
     assert status_of(answer) == 400
     assert middleware.CSP.encode() in answer
     assert logged == []
 
 
-async def say(door, raw):
+async def say(dashboard, raw):
     """Send raw bytes; return the start of what comes back."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port)
     try:
         writer.write(raw.encode())
         async with asyncio.timeout(10):
@@ -367,10 +367,10 @@ def status_of(answer):
 async def test_a_port_that_is_taken_is_said_and_no_more(daemon, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other, capture_logs() as logged:
         port = other.getsockname()[1]
-        async with opened(daemon, tmp_path, port=port) as door:
-            assert door.url is None
-            with pytest.raises(NotFound, match=rf"127.0.0.1:{port}: Address already in use: .*control\.dashboard"):
-                door.invite()
+        async with opened(daemon, tmp_path, port=port) as dashboard:
+            assert dashboard.url is None
+            with pytest.raises(NotFoundError, match=rf"127.0.0.1:{port}: Address already in use: .*control\.dashboard"):
+                dashboard.login_url()
     (event,) = logged
     assert (event["event"], event["log_level"], event["address"]) == (
         "dashboard.unavailable",
@@ -382,23 +382,23 @@ async def test_a_port_that_is_taken_is_said_and_no_more(daemon, tmp_path):
 
 async def test_a_token_that_can_not_be_kept_is_said_and_no_more(daemon, tmp_path):
     (tmp_path / TOKEN_FILE).mkdir()
-    async with opened(daemon, tmp_path) as door:
-        with pytest.raises(NotFound, match=rf"{TOKEN_FILE}, then restart"):
-            door.invite()
+    async with opened(daemon, tmp_path) as dashboard:
+        with pytest.raises(NotFoundError, match=rf"{TOKEN_FILE}, then restart"):
+            dashboard.login_url()
 
 
 async def test_no_invitation_before_and_after(daemon, tmp_path):
-    async with opened(daemon, tmp_path) as door:
-        assert json.loads(json.dumps(door.invite())).startswith(door.url)
-    with pytest.raises(NotFound):
-        door.invite()
+    async with opened(daemon, tmp_path) as dashboard:
+        assert json.loads(json.dumps(dashboard.login_url())).startswith(dashboard.url)
+    with pytest.raises(NotFoundError):
+        dashboard.login_url()
 
 
 async def test_the_other_loopback(daemon, tmp_path):
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
-    async with opened(daemon, tmp_path, host="::1") as door:
-        if door.url is None:
+    async with opened(daemon, tmp_path, host="::1") as dashboard:
+        if dashboard.url is None:
             pytest.skip("no IPv6 here")
-        assert door.url.startswith("http://[::1]:")
+        assert dashboard.url.startswith("http://[::1]:")
         assert stat.S_IMODE((tmp_path / TOKEN_FILE).stat().st_mode) == 0o600

@@ -7,7 +7,7 @@ import stat
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.dashboard.auth import Keys, load_token
+from syncd.dashboard.auth import Credentials, load_token
 
 
 @pytest.fixture
@@ -98,10 +98,10 @@ def test_one_of_somebody_else_is_replaced(path):
 
 def test_the_cookie_does_not_tell_the_token(path):
     token = load_token(str(path))
-    keys = Keys(token, port=8765)
-    assert "8765" in keys.cookie_name
-    assert token not in keys.cookie
-    assert keys.fits_cookie(keys.cookie)
-    assert not keys.fits_token(keys.cookie)
-    assert not keys.fits_cookie(token)
-    assert Keys(load_token(str(path)), port=8765).cookie == keys.cookie
+    credentials = Credentials(token, port=8765)
+    assert "8765" in credentials.cookie_name
+    assert token not in credentials.cookie
+    assert credentials.matches_cookie(credentials.cookie)
+    assert not credentials.matches_token(credentials.cookie)
+    assert not credentials.matches_cookie(token)
+    assert Credentials(load_token(str(path)), port=8765).cookie == credentials.cookie
