@@ -10,7 +10,7 @@ ROOMS := core upload store remotes watch
 WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
-.PHONY: help setup run check test coverage chaos faults soak broken mutation screenshots lint format lock clean dist deb test-systemd test-windows
+.PHONY: help setup run check test coverage chaos faults soak mutants broken mutation screenshots lint format lock clean dist deb test-systemd test-windows
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,8 +48,10 @@ faults: chaos
 soak: $(READY) ## simulate the whole engine, one schedule after the other, until told to stop by ctrl-c
 	$(BIN)/python -m tests.simulation
 
-broken: $(READY) ## break each promise on purpose, and count the schedules until that is noticed
-	$(BIN)/python -m tests.simulation.broken
+mutants: $(READY) ## break each promise on purpose, and count the schedules until the simulation notices
+	$(BIN)/python -m tests.simulation.mutants
+
+broken: mutants # the target's former name
 
 mutation: $(READY) ## change single things in the code, and see whether a test fails (MUTATION="--count 300 --seed 1")
 	test -x build/mutation/bin/cosmic-ray || { $(PYTHON) -m venv build/mutation && build/mutation/bin/python -m pip \

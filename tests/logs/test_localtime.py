@@ -15,7 +15,7 @@ from syncd import localtime
 from syncd.core.bandwidth import Span
 from syncd.logs.format import render_console
 from syncd.upload.throttle import PAUSE, BandwidthLimiter
-from tests.simulation.loop import simulated
+from tests.simulation.event_loop import simulated
 
 pytestmark = pytest.mark.unix
 

@@ -1,4 +1,4 @@
-"""The simulation from the command line: replay a seed, or run fresh ones until told to stop (``make soak``)."""
+"""The simulation's command line: replays one seed, or runs new schedules until Ctrl-C (``make soak``)."""
 
 import argparse
 import os
@@ -6,9 +6,9 @@ import sys
 import time
 
 from tests.simulation.plan import draw
+from tests.simulation.report import Report
 from tests.simulation.run import run, shorten
 from tests.simulation.runner import environment, run_all, work
-from tests.simulation.table import Table
 
 
 def main() -> int:
@@ -42,7 +42,9 @@ def replay(seed: int, *, shortened: bool, verbose: bool) -> int:
     for promise, how in result.blames:
         print(f"{promise} broken: {how}")
     if not result.blames:
-        print(f"every promise held, through {result.lives} lives and {result.seconds:.0f} simulated seconds")
+        print(
+            f"every promise held, through {result.incarnations} incarnations and {result.seconds:.0f} simulated seconds"
+        )
     return 1 if result.blames else 0
 
 
@@ -50,7 +52,7 @@ def soak(first: int, count: int | None) -> int:
     """Run schedules and tell the rate now and then, the failures at once, and in the end what was injected."""
     started, runs, failed, told_at = time.monotonic(), 0, 0, 0.0
     simulated = 0.0
-    table = Table()
+    table = Report()
     try:
         for outcome in run_all(first, count):
             runs += 1

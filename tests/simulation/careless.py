@@ -1,6 +1,6 @@
-"""What is done to files that a careless deletion would lose; deeds as in :mod:`tests.simulation.deeds`.
+"""Operations on files that a careless deletion would lose; :mod:`tests.simulation.operations` has the others.
 
-``AT_REMOVAL`` are those that come between two steps of the daemon's, just as it takes a certain file away.
+``AT_REMOVAL`` are the operations that happen between two steps of the daemon while it removes a file.
 """
 
 import contextlib
@@ -171,7 +171,7 @@ def _append(files: Files, rng: random.Random, path: str) -> str | None:
 
 
 CARELESS = {card: 4, come_back: 3, same_second: 3, keep_times: 2, map_writable: 2, swap_folder: 1}
-"""How often the deeds happen in relation to others."""
+"""How often each operation happens, relative to the others."""
 AT_REMOVAL: tuple[Callable[[Files, random.Random, str], str | None], ...] = (
     rewrite,
     _replace,
@@ -182,5 +182,5 @@ AT_REMOVAL: tuple[Callable[[Files, random.Random, str], str | None], ...] = (
     _writer,
     _append,
 )
-UNLEASED = tuple(deed for deed in AT_REMOVAL if deed is not _writer)
+UNLEASED = tuple(operation for operation in AT_REMOVAL if operation is not _writer)
 """Those that can be noticed where there are no leases: a writer who has not written yet can't."""

@@ -1,7 +1,7 @@
-"""The module ``os`` as the daemon works on files by it.
+"""The module ``os`` of the daemon, in the simulated file system.
 
-What it looks at is as the simulated file system shows it; reads and changes are the moments at which others act, the
-process dies, and the promise about deletions is checked. The dead change nothing.
+At each read and change other programs may act, the process may be killed, and promise 8 (deletions) is checked. A
+process that was killed changes nothing.
 """
 
 import errno
@@ -16,11 +16,11 @@ from watchdog.events import FileCreatedEvent, FileDeletedEvent, FileMovedEvent, 
 
 from syncd.platform import openat
 from syncd.platform.birth_time import birth_ns
-from tests.simulation.life_loop import Killed
+from tests.simulation.incarnation_loop import Killed
 from tests.simulation.removals import HIDDEN, Entry
 
 if TYPE_CHECKING:
-    from tests.simulation.life import Life
+    from tests.simulation.incarnation import Incarnation
 
 DEEPEST = 12
 """Directories that are open on the way to one file, and what its removal needs."""
@@ -31,11 +31,11 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_CREAT
 
 
 class Disk:
-    """What one life of the daemon finds in place of the module."""
+    """Stands in for the module ``os`` in one incarnation of the daemon."""
 
-    def __init__(self, life: "Life") -> None:
-        self._life = life
-        self._world = life.world
+    def __init__(self, incarnation: "Incarnation") -> None:
+        self._incarnation = incarnation
+        self._world = incarnation.world
         self._open: dict[int, tuple[int, str]] = {}  # descriptor → inode, and where that was when it was opened
         mine = {name.removeprefix("_os_"): getattr(self, name) for name in vars(Disk) if name.startswith("_os_")}
         self.os = SimpleNamespace(**{**vars(os), **mine, "remove": self._os_unlink})
@@ -197,16 +197,16 @@ class Disk:
         self._moment("file changed")
 
     def _check_alive(self) -> None:
-        if self._world.life is not self._life:
+        if self._world.incarnation is not self._incarnation:
             raise OSError(errno.EIO, "the process is dead")
-        if self._life.killed:
+        if self._incarnation.killed:
             raise Killed
 
     def _moment(self, kind: str) -> None:
         self._world.moment(kind)
-        if self._life.loop.doomed:
-            self._life.killed = True
-            self._life.loop.check()
+        if self._incarnation.loop.doomed:
+            self._incarnation.killed = True
+            self._incarnation.loop.check()
 
     # Places.
 

@@ -29,7 +29,7 @@ class Manners:
 
 
 class Observer:
-    """Watches directories, by their inodes, for one folder of one life of the daemon."""
+    """Watches directories, by their inodes, for one folder of one incarnation of the daemon."""
 
     def __init__(self, events: "Events", tree: Tree, mailbox: Mailbox) -> None:
         self._events = events

@@ -1,7 +1,7 @@
-"""What servers and networks do to a request, one function a kind.
+"""Faults of servers and networks, one function for each kind.
 
-A fault is armed for a while; it picks requests at random. Whether the request takes effect all the same, and what the
-client sees of it, is each kind's own.
+A fault is armed for a while and picks requests at random. Each kind decides whether the request takes effect and what
+the client sees.
 """
 
 import json

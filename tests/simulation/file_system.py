@@ -1,6 +1,6 @@
 """What the file systems of a schedule show of a file: inode numbers that come again, coarse times, births, devices.
 
-The files are real; only what ``stat`` shows of them is changed, and only to the daemon and to the judge.
+The files are real; only what ``stat`` shows of them is changed, and only to the daemon and to the invariants.
 """
 
 import os

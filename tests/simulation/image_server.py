@@ -112,19 +112,19 @@ class ImageServer(Server):
         if image.complete and self.refuses_late_chunks:
             return self._no(400, "Image is complete")
         if number in image.chunks:
-            self.world.watchman.chunk(self.name, key, key, number, len(text), new=False)
+            self.world.request_monitor.chunk(self.name, key, key, number, len(text), new=False)
             return self._no(409, "Chunk already exists")
         expected = min(image.chunk_size, image.size - number * image.chunk_size)
         if len(text) != expected and (self.world.tally["ascii: 413"] or self.world.tally["ascii: 400"]):
             image.spoiled = True  # it was registered with chunks that the client then learned not to send
         if chunk["size"] != len(text) or (self.strict and len(text) != expected):
             return self._no(400, "Chunk size is wrong")
-        self.world.watchman.chunk(self.name, key, key, number, len(text), new=True)
+        self.world.request_monitor.chunk(self.name, key, key, number, len(text), new=True)
         image.chunks[number] = text
         if image.complete:
             self._confirms(image)
         if image.complete and not image.foreign and not image.spoiled:
-            self.world.watchman.stored_text(key, image)
+            self.world.request_monitor.stored_text(key, image)
         return told(self.created)
 
     def _download(self, key: str) -> Answer:

@@ -1,7 +1,7 @@
-"""Answers that confirm nothing, and that a careless client takes for a confirmation; faults as in the module of faults.
+"""Faults whose answer confirms nothing, although a careless client takes it for a confirmation.
 
-What a server says without having done it is noted with it, so that a job may be done without the file being there. No
-file may be deleted for it.
+The server records each such answer, so a job may be done although the server has no file. The daemon must not delete a
+file because of such an answer.
 """
 
 import json

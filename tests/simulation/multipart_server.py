@@ -100,7 +100,7 @@ class MultipartServer(Server):
             chunk_size=self.own_chunk_size or order["chunk_size"],
         )
         self.tasks[task.id] = task
-        self.world.watchman.agreed(self.name, digest)
+        self.world.request_monitor.agreed(self.name, digest)
         answer: dict[str, Any] = {"task_id": task.id, "chunk_size": task.chunk_size, "chunks_count": task.count}
         if self.says_exists:
             answer["file_exists"] = False
@@ -117,7 +117,9 @@ class MultipartServer(Server):
         expected = min(task.chunk_size, task.size - number * task.chunk_size)
         if not 0 <= number < task.count or len(data) != expected:
             return told(400, {"error": "chunk"})
-        self.world.watchman.chunk(self.name, task.digest, task_id, number, len(data), new=number not in task.chunks)
+        self.world.request_monitor.chunk(
+            self.name, task.digest, task_id, number, len(data), new=number not in task.chunks
+        )
         task.chunks[number] = data
         return told(200)
 
@@ -129,13 +131,13 @@ class MultipartServer(Server):
         digest = parts["hash"].decode()
         if len(data) > self.takes_direct:
             return told(413, {"error": "too large"})
-        self.world.watchman.chunk(self.name, digest, "", 0, len(data), new=True)
+        self.world.request_monitor.chunk(self.name, digest, "", 0, len(data), new=True)
         return told(200, self.told(self._stored(digest) or self._keep(digest, "direct", data)))
 
     def _keep(self, digest: str, name: str, data: bytes) -> File:
         file = File(id=f"file-{next(self._numbers)}", digest=digest, name=name, data=data)
         self.files[file.id] = file
-        self.world.watchman.stored(self.name, data)
+        self.world.request_monitor.stored(self.name, data)
         return file
 
     def _complete(self, task_id: str) -> Answer:

@@ -1,7 +1,7 @@
 """The network: connections in memory between aiohttp's own client and the simulated servers.
 
-Bytes take a while, keep their order, and wait where the other side does not read. What a server does to a connection
-is decided in :mod:`tests.simulation.faults`; here it only happens.
+Bytes take a while, keep their order, and wait while the other side does not read. :mod:`tests.simulation.faults`
+decides what happens to a connection; this module carries it out.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
-from tests.simulation.agenda import Agenda
+from tests.simulation.schedule import Schedule
 
 if TYPE_CHECKING:
-    from tests.simulation.life_loop import LifeLoop
+    from tests.simulation.incarnation_loop import IncarnationLoop
 
 WINDOW = 32 * 1024
 """Bytes that are under way before the sender has to wait."""
@@ -52,7 +52,7 @@ class Link(asyncio.Transport):
         self._network = network
         self.host = host
         self._protocol = protocol
-        self._loop: LifeLoop | None = network.loop
+        self._loop: IncarnationLoop | None = network.loop
         self._sent = 0.0
         self._answered = 0.0
         self._unread = 0
@@ -170,22 +170,22 @@ class Link(asyncio.Transport):
 class Network:
     """All connections. ``on_request`` is told of each request as it begins, the others of each way to a server."""
 
-    def __init__(self, agenda: Agenda, now: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, schedule: Schedule, now: Callable[[], float], rng: random.Random) -> None:
         self.hosts: dict[int, Host] = {}
         self.links: dict[Link, None] = {}
-        self.loop: LifeLoop | None = None
+        self.loop: IncarnationLoop | None = None
         self.now = now
         self.on_request: Callable[[Link], None] = lambda link: None
         self.on_attempt: Callable[[str, bytes], None] = lambda name, request: None
         self.on_answer: Callable[[str, bytes], None] = lambda name, data: None
         self.on_refusal: Callable[[str], None] = lambda name: None
-        self._agenda = agenda
+        self._schedule = schedule
         self._rng = rng
 
     def later(self, after: float, do: Callable[[], None]) -> float:
         """Do something after the time that a packet takes, and not before ``after``; return when."""
         when = max(after, self.now() + self._rng.uniform(0.0005, 0.02))
-        self._agenda.at(when, do)
+        self._schedule.at(when, do)
         return when
 
     def cut(self) -> None:

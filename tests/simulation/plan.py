@@ -1,7 +1,6 @@
-"""A schedule from a seed alone: what the world is like, and what happens in it when.
+"""Draws a plan from a seed: the properties of the world, and the steps with their times.
 
-Each step has a seed of its own and picks its targets when its time comes, so that a schedule from which steps were
-taken out is still a schedule.
+Each step has its own seed and picks its targets when its time comes, so a plan without some steps is still a plan.
 """
 
 import random
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.simulation import deeds, faults
+from tests.simulation import faults, operations
 from tests.simulation.events import Manners
 from tests.simulation.file_system import SECOND, Habits
 from tests.simulation.lies import LIES
@@ -132,7 +131,7 @@ def _manners(rng: random.Random) -> tuple[Manners, float]:
 
 def _weights(rng: random.Random, habits: Habits, *, gentle: bool, announced: bool) -> dict[str, float]:
     """Return how likely each kind of step is; each schedule has its own favourites."""
-    weights: dict[str, float] = {f"file {name}": weight for name, (_, weight) in deeds.DEEDS.items()}
+    weights: dict[str, float] = {f"file {name}": weight for name, (_, weight) in operations.OPERATIONS.items()}
     weights |= {"stop": 1, "start": 2, "rescan": 1, "clock": 2, "meddle": 3, "overflow": 1, "retry": 0.5}
     weights |= {"shutdown": 1.5, "reload": 1.5, "reload folders": 1.5, "meddle at removals": 3, "unmount target": 0.7}
     if announced:  # nothing tells of these but a scan

@@ -1,4 +1,4 @@
-"""Promise 8, looked at whenever the daemon takes a file's name away: what may be deleted or moved, and when.
+"""Checks promise 8 whenever the daemon removes a file's name: which files may be deleted or moved, and when.
 
 A local file is deleted or moved only after its bytes, re-read while no process has it open for writing, match the
 content that every remote of its folder has confirmed, under the configuration in force at that moment.

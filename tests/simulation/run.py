@@ -1,4 +1,4 @@
-"""Runs a schedule to its end, and shortens one that fails."""
+"""Runs a schedule to its end, and shortens a schedule that fails."""
 
 import gc
 import os
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from syncd.store import startup
-from tests.simulation.judge import Judge
-from tests.simulation.life import STORE, Life
+from tests.simulation.incarnation import STORE, Incarnation
+from tests.simulation.invariants import Invariants
 from tests.simulation.plan import Plan
 from tests.simulation.world import START, World
 
@@ -25,7 +25,7 @@ class Result:
     plan: Plan
     blames: tuple[tuple[str, str], ...]
     tally: Counter[str]
-    lives: int
+    incarnations: int
     seconds: float
     """Of simulated time."""
 
@@ -39,13 +39,13 @@ def run(plan: Plan, trace: Callable[[str], None] | None = None) -> Result:
     """Run a schedule; it ends at the first broken promise."""
     open_before = _descriptors()
     world = World(plan, trace)
-    lives = 0
+    incarnations = 0
     try:
         shutil.copyfile(_empty_store(), os.path.join(world.directory, STORE))
         end = ""
         while end != "over" and not world.blames:
-            lives += 1
-            end = _live(world)
+            incarnations += 1
+            end = _run_incarnation(world)
             if end != "over":
                 world.pass_time(world.now() + world.rng.choice([0.0, 1.0, LONGEST_DEATH]))
     finally:
@@ -55,12 +55,12 @@ def run(plan: Plan, trace: Callable[[str], None] | None = None) -> Result:
         if left := _descriptors() - open_before:
             world.blame("P5", f"{left} descriptors are open after the end that were not before")
     seconds = world.now() - START
-    return Result(plan=plan, blames=tuple(world.blames), tally=world.tally, lives=lives, seconds=seconds)
+    return Result(plan=plan, blames=tuple(world.blames), tally=world.tally, incarnations=incarnations, seconds=seconds)
 
 
-def _live(world: World) -> str:
+def _run_incarnation(world: World) -> str:
     try:
-        return Life(world, Judge(world).judge).run()
+        return Incarnation(world, Invariants(world).check).run()
     except Exception as error:  # noqa: BLE001 - whatever ends the daemon is a finding
         world.blame("crash", f"{type(error).__name__}: {error}")
         return "over"

@@ -1,4 +1,4 @@
-"""Many schedules at once: a process a core, each with a fixed hash seed so that sets have the same order everywhere."""
+"""Runs many schedules: one process for each core, with a fixed hash seed that fixes the order of sets."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ class Outcome:
     seed: int
     blames: list[list[str]]
     tally: dict[str, int]
-    lives: int
+    incarnations: int
     seconds: float
 
     def told(self) -> str:
@@ -52,7 +52,7 @@ def work(first: int, stride: int, count: int | None) -> None:
             seed=seed,
             blames=[list(blame) for blame in result.blames],
             tally=dict(result.tally),
-            lives=result.lives,
+            incarnations=result.incarnations,
             seconds=result.seconds,
         )
         print(json.dumps(asdict(outcome)), flush=True)

@@ -1,4 +1,4 @@
-"""Which files a configuration selects, said once more without the product's code, for the few patterns in use here."""
+"""Which files a configuration selects: repeated without the product's code, for the few patterns of the simulation."""
 
 import os
 from fnmatch import fnmatchcase

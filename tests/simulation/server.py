@@ -1,4 +1,4 @@
-"""What both simulated servers share: HTTP over an in-memory connection, and the faults that befall it."""
+"""The base of both simulated servers: HTTP over an in-memory connection, with faults."""
 
 import hashlib
 import json
@@ -232,7 +232,7 @@ class Connection:
 
     def _answered(self, request: Request, answer: Answer) -> None:
         self.link.busy_since = None
-        self.server.world.watchman.answered(self.server, request, answer)
+        self.server.world.request_monitor.answered(self.server, request, answer)
 
     def _idle(self, serial: int) -> None:
         if not self.closed and serial == self._serial and self._request is None and not self._buffer:

@@ -1,6 +1,6 @@
-"""What happens in a schedule beside files and faults, one function a step; what each is done to, ``rng`` decides.
+"""The steps of a schedule other than file operations and faults: one function each, which picks its target by ``rng``.
 
-A step returns what is told of it, or None where nothing happened or where it is counted when it strikes.
+A step returns its description, or None if nothing happened or if it is counted when it takes effect.
 """
 
 import os
@@ -100,13 +100,13 @@ def _kill(world: "World", rng: random.Random) -> None:
 
 
 def _shutdown(world: "World", rng: random.Random) -> None:
-    if world.life:
+    if world.incarnation:
         world.tally["shutdown"] += 1
-        world.life.shut_down()
+        world.incarnation.shut_down()
 
 
 def _order(world: "World", name: str, *args: Any) -> None:
-    if world.life and world.life.order(name.partition(" ")[0], *args):
+    if world.incarnation and world.incarnation.order(name.partition(" ")[0], *args):
         world.tally[name] += 1
 
 

@@ -1,11 +1,11 @@
-"""Some hundreds of schedules of the whole engine; and that the simulation itself can be trusted."""
+"""Runs some hundreds of schedules of the whole daemon, and tests the simulation itself."""
 
 import subprocess
 import sys
 
 import pytest
 
-from tests.simulation.broken import BREAKAGES, schedules_until_found
+from tests.simulation.mutants import MUTANTS, schedules_until_found
 from tests.simulation.plan import draw
 from tests.simulation.run import run, shorten
 from tests.simulation.runner import ROOT, environment, run_all
@@ -16,12 +16,12 @@ SCHEDULES = 350
 SIMULATION = [sys.executable, "-m", "tests.simulation"]
 
 
-def test_every_promise_holds():
+def test_schedules_keep_every_promise():
     failed = [outcome.told() for outcome in run_all(0, SCHEDULES) if outcome.blames]
     assert not failed, "\n".join(failed)
 
 
-def test_a_seed_replays_exactly():
+def test_seed_replays_exactly():
     runs = [
         subprocess.run(
             [*SIMULATION, "--seed", "75", "-v"],
@@ -49,17 +49,17 @@ QUICK = {
     "deletion: an old confirmation counts, and one that expires",
     "deletion: the file is not read again",
 }
-"""One of each promise that is found soon; the others are for ``python -m tests.simulation.broken``."""
+"""Mutants that are found soon, one or two a promise; the others are for ``python -m tests.simulation.mutants``."""
 
 
-@pytest.mark.parametrize("breakage", [one for one in BREAKAGES if one.name in QUICK], ids=lambda one: one.name)
-def test_what_is_broken_on_purpose_is_found(breakage):
-    assert schedules_until_found(breakage, 1, SCHEDULES)
+@pytest.mark.parametrize("mutant", [one for one in MUTANTS if one.name in QUICK], ids=lambda one: one.name)
+def test_simulation_notices_mutant(mutant):
+    assert schedules_until_found(mutant, 1, SCHEDULES)
 
 
-def test_a_schedule_that_fails_is_shortened():
-    (breakage,) = (one for one in BREAKAGES if one.name == "the record of acknowledged chunks is forgotten")
-    with breakage.broken():
+def test_shorten_failing_schedule_has_fewer_steps():
+    (mutant,) = (one for one in MUTANTS if one.name == "the record of acknowledged chunks is forgotten")
+    with mutant.applied():
         found = next(result for seed in range(50) if (result := run(draw(seed))).broken == "P3")
         short = shorten(found.plan, "P3")
         assert len(short.steps) < len(found.plan.steps)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulation.life_loop import LifeLoop
+from tests.simulation.incarnation_loop import IncarnationLoop
 
 
 class _Dead(BaseException):
@@ -16,10 +16,10 @@ class _Dead(BaseException):
 
 
 class Threads:
-    """What one life of the daemon has of threads. ``before`` and ``after`` are called around each turn of one."""
+    """The threads of one incarnation of the daemon. Each turn of a thread is between ``before`` and ``after``."""
 
     def __init__(
-        self, loop: LifeLoop, moment: Callable[[], float], before: Callable[[], None], after: Callable[[], None]
+        self, loop: IncarnationLoop, moment: Callable[[], float], before: Callable[[], None], after: Callable[[], None]
     ) -> None:
         self._loop = loop
         self._moment = moment

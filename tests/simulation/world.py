@@ -1,6 +1,6 @@
-"""The world that the daemon lives in: clocks, files, servers, a network, a disk; and everything that goes wrong there.
+"""The world of the daemon: clocks, files, servers, a network, a disk, and everything that goes wrong there.
 
-It outlives every life of the daemon. All that happens in it comes from the plan and its seed.
+The world outlives every incarnation of the daemon. All that happens comes from the plan and its seed.
 """
 
 import atexit
@@ -14,25 +14,25 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import faults
-from tests.simulation.agenda import Agenda
 from tests.simulation.careless import AT_REMOVAL, UNLEASED
-from tests.simulation.deeds import DEEDS, overwrite
 from tests.simulation.events import Events
 from tests.simulation.file_system import FileSystem
 from tests.simulation.files import Files
 from tests.simulation.image_server import ImageServer
 from tests.simulation.multipart_server import MultipartServer
 from tests.simulation.network import Network
+from tests.simulation.operations import OPERATIONS, overwrite
 from tests.simulation.plan import TOKEN, Plan, Step, settings
 from tests.simulation.removals import Removals
+from tests.simulation.request_monitor import MOST, RequestMonitor
+from tests.simulation.schedule import Schedule
 from tests.simulation.selection import Folder
 from tests.simulation.server import Server
 from tests.simulation.steps import STEPS
-from tests.simulation.watchman import MOST, Watchman
 
 if TYPE_CHECKING:
     from syncd.upload.worker import RemoteWorker
-    from tests.simulation.life import Life
+    from tests.simulation.incarnation import Incarnation
 
 EPOCH = 1_800_000_000.0
 START = 1000.0
@@ -58,8 +58,8 @@ class World:
         self.target = f"{self.directory}/{'disk/' if plan.elsewhere else ''}moved"
         for path in (self.outside, self.target):
             os.makedirs(path)
-        self.agenda = Agenda()
-        self.life: Life | None = None
+        self.schedule = Schedule()
+        self.incarnation: Incarnation | None = None
         self.tally: Counter[str] = Counter()
         self.blames: list[tuple[str, str]] = []
         self.log: list[str] = []
@@ -86,12 +86,12 @@ class World:
         """Whether the target was mounted when the daemon read its configuration: else it can't know of the mount."""
         self.events = Events(self, plan.manners, random.Random(self.rng.getrandbits(32)))
         self.files = Files(self, [f"{self.directory}/in{number}" for number in range(plan.roots)])
-        self.watchman = Watchman(self)
-        self.network = Network(self.agenda, self.now, random.Random(self.rng.getrandbits(32)))
-        self.network.on_request = self.watchman.on_request
-        self.network.on_attempt = self.watchman.on_attempt
-        self.network.on_answer = self.watchman.on_answer
-        self.network.on_refusal = self.watchman.away
+        self.request_monitor = RequestMonitor(self)
+        self.network = Network(self.schedule, self.now, random.Random(self.rng.getrandbits(32)))
+        self.network.on_request = self.request_monitor.on_request
+        self.network.on_attempt = self.request_monitor.on_attempt
+        self.network.on_answer = self.request_monitor.on_answer
+        self.network.on_refusal = self.request_monitor.away
         self.servers: dict[str, Server] = {
             "drive": MultipartServer(self, random.Random(self.rng.getrandbits(32)), TOKEN),
             "ascii": ImageServer(self, random.Random(self.rng.getrandbits(32))),
@@ -103,7 +103,7 @@ class World:
                 self, plan.habit, random.Random(self.rng.getrandbits(32)), always=True
             )
         for step in plan.steps:
-            self.agenda.at(START + step.at, lambda step=step: self._do(step))
+            self.schedule.at(START + step.at, lambda step=step: self._do(step))
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -114,34 +114,34 @@ class World:
 
     def now(self) -> float:
         """Return the seconds of the monotonic clock."""
-        return self.life.loop.now if self.life else self._now
+        return self.incarnation.loop.now if self.incarnation else self._now
 
     def wall(self) -> float:
         """Return the seconds since the epoch, as the machine believes."""
         return EPOCH + self.now() + self.jumped
 
     def after(self, seconds: float, do: Callable[[], object]) -> None:
-        """Do something later, whether the daemon lives or not."""
-        self.agenda.at(self.now() + seconds, do)
+        """Call ``do`` later, whether a daemon is running or not."""
+        self.schedule.at(self.now() + seconds, do)
 
     def pass_time(self, until: float) -> None:
         """Let the world go on without a daemon."""
-        while self.agenda.next <= until:
-            self._now = max(self._now, self.agenda.next)
-            self.agenda.pop()()
+        while self.schedule.next <= until:
+            self._now = max(self._now, self.schedule.next)
+            self.schedule.pop()()
         self._now = max(self._now, until)
 
-    def born(self, life: "Life") -> None:
-        """A daemon lives."""
-        self.life = life
-        self.network.loop = life.loop
-        self.watchman.new_life()
+    def born(self, incarnation: "Incarnation") -> None:
+        """Begin an incarnation of the daemon."""
+        self.incarnation = incarnation
+        self.network.loop = incarnation.loop
+        self.request_monitor.new_incarnation()
 
     def died(self) -> None:
-        """The daemon lives no more; its time stands still, the world's goes on."""
-        assert self.life is not None
-        self._now = self.life.loop.now
-        self.life = None
+        """End the incarnation: its time stands still, the world's goes on."""
+        assert self.incarnation is not None
+        self._now = self.incarnation.loop.now
+        self.incarnation = None
         self.network.cut()
         self.events.observers.clear()
 
@@ -166,8 +166,8 @@ class World:
         """Take note of a broken promise; the schedule ends here."""
         self.trace(f"{promise} BROKEN: {how}")
         self.blames.append((promise, how.replace(f"{self.directory}/", "")))
-        if self.life:
-            self.life.loop.doomed = True
+        if self.incarnation:
+            self.incarnation.loop.doomed = True
 
     def settings(self) -> dict[str, Any]:
         """Return what the configuration file holds now."""
@@ -180,20 +180,20 @@ class World:
 
     def lane(self, name: str) -> "RemoteWorker | None":
         """Return the daemon's lane to a server."""
-        return self.life.lane(name) if self.life else None
+        return self.incarnation.lane(name) if self.incarnation else None
 
     # The points at which a process can die.
 
     def moment(self, kind: str) -> None:
         """Say that one of them is reached: one of those that ``_DEATHS`` has."""
-        if self.doom and self.doom[0][0] == kind and self.life:
+        if self.doom and self.doom[0][0] == kind and self.incarnation:
             left = self.doom[0][1] - 1
             self.doom[0] = (kind, left)
             if left <= 0:
                 self.doom.clear()
                 self.tally[_DEATHS[kind]] += 1
                 self.trace(_DEATHS[kind])
-                self.life.loop.doomed = True
+                self.incarnation.loop.doomed = True
 
     # What happens.
 
@@ -205,7 +205,7 @@ class World:
         family, _, name = step.kind.partition(" ")
         what: object = None
         if family == "file":
-            what = DEEDS[name][0](self.files, rng)
+            what = OPERATIONS[name][0](self.files, rng)
         elif family == "fault":
             self._trouble(name, rng)
         else:
@@ -240,10 +240,10 @@ class World:
         """Do something to a file that the daemon is about to take away."""
         if self.meddling_at_removals > 0 and self.rng.random() < 0.4 and self.now() < self.ends_at:
             self.meddling_at_removals -= 1
-            deed = self.rng.choice(AT_REMOVAL if self.plan.habits.leases else UNLEASED)
-            if deed(self.files, self.rng, path) is not None:
-                self.tally[f"file {deed.__name__.strip('_')} at its removal"] += 1
-                self.trace(f"{deed.__name__.strip('_')} at the removal of {path!r}")
+            operation = self.rng.choice(AT_REMOVAL if self.plan.habits.leases else UNLEASED)
+            if operation(self.files, self.rng, path) is not None:
+                self.tally[f"file {operation.__name__.strip('_')} at its removal"] += 1
+                self.trace(f"{operation.__name__.strip('_')} at the removal of {path!r}")
 
     def heal(self) -> None:
         """End all trouble."""

@@ -1,4 +1,4 @@
-"""Those who write at a file for a while."""
+"""Writers that change a file over a while."""
 
 import mmap
 import os

@@ -5,7 +5,7 @@ import random
 
 from syncd.core.concurrency import FixedLimit
 from syncd.upload.limiter import ConcurrencyLimiter
-from tests.simulation.loop import simulated
+from tests.simulation.event_loop import simulated
 
 
 class Visitors:

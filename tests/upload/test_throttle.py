@@ -7,7 +7,7 @@ import pytest
 
 from syncd.core.bandwidth import BURST, DAY, Span
 from syncd.upload.throttle import PAUSE, PIECE_BYTES, STEP, STEPS, WINDOW, BandwidthLimiter, Meter
-from tests.simulation.loop import simulated
+from tests.simulation.event_loop import simulated
 
 KIB = 1024
 START = datetime(2030, 6, 1, 7, 0)  # noqa: DTZ001 - a timetable is in local time

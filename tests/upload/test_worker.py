@@ -13,7 +13,7 @@ from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.upload.failure import IN_USE_RETRY_SECONDS
-from tests.simulation.loop import simulated
+from tests.simulation.event_loop import simulated
 from tests.upload.fakes import Bench, FakeRemote
 
 DOWN = Transient("connection refused", scope=Scope.REMOTE)

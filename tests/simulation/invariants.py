@@ -1,4 +1,4 @@
-"""What must be true at rest, when all trouble is over: every file has arrived or says why not; nothing is left over."""
+"""The invariants at rest, when all faults are over: each file has arrived or has a reason; nothing is left over."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from syncd.control.routes import JobQuery
 from tests.simulation.faults import PERMANENT
 from tests.simulation.files import contents
-from tests.simulation.life import STORE, Life
+from tests.simulation.incarnation import STORE, Incarnation
 from tests.simulation.plan import HEADER, TOKEN
 from tests.simulation.selection import selects
 
@@ -43,20 +43,20 @@ class Row:
     detail: str | None
 
 
-class Judge:
+class Invariants:
     """Waits for rest, and tells the world whom to blame."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._life: Life
+        self._incarnation: Incarnation
 
-    async def judge(self, life: Life) -> None:
+    async def check(self, incarnation: Incarnation) -> None:
         """Wait for rest; look; have the failed ones retried; look again."""
         world = self._world
-        self._life = life
-        await life.orders_done()
-        if life.daemon.stopped:
-            await life._start()
+        self._incarnation = incarnation
+        await incarnation.orders_done()
+        if incarnation.daemon.stopped:
+            await incarnation._start()
         if world.plan.patient and world.folder()["after_upload"] != "keep":
             await asyncio.sleep(QUIET)
         for last in (False, True):
@@ -65,8 +65,8 @@ class Judge:
             self._inspect(last=last)
             world.removals.inspect()
             if not last and not world.blames:
-                await life.service.retry(None)
-                await life.service.rescan(None)
+                await incarnation.service.retry(None)
+                await incarnation.service.rescan(None)
                 world.trace("failed jobs are retried, and all is scanned")
         await self._bounds()
         await self._secrets()
@@ -193,7 +193,7 @@ class Judge:
     # Promise 7.
 
     async def _secrets(self) -> None:
-        world, service = self._world, self._life.service
+        world, service = self._world, self._incarnation.service
         page = await service.jobs(JobQuery(state=None, limit=100, before=None, search=None))
         shown = [await service.show(job["id"]) for job in page["jobs"]]
         places: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The table of what was injected, how often, and how much of it was survived."""
+"""The report: how often each operation and fault was injected, and how often the daemon survived it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ _GROUPS = {"file ": "files", "event ": "events", "drive: ": _SERVERS, "ascii: ":
 _REST = "the process, the machine and people"
 
 
-class Table:
+class Report:
     """Counts over many schedules; what was injected in a schedule that broke no promise was survived."""
 
     def __init__(self) -> None:

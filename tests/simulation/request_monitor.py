@@ -1,7 +1,7 @@
-"""Sees every request go by, and says at once which promise was broken.
+"""Watches every request, and reports at once which promise it breaks.
 
-2: what is stored is a state that some file had. 3: what was acknowledged is not sent again. 4: never more requests than
-allowed, none while the server is taken as down, none before the time that it asked for.
+Promise 2: each stored content is a state that some file had. Promise 3: no acknowledged chunk is sent again. Promise 4:
+there are never more requests than allowed, none while the server counts as down, and none before ``Retry-After``.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ _PROBE = (
 )
 
 
-class Watchman:
-    """Holds what must be known to judge the next request."""
+class RequestMonitor:
+    """Remembers what decides whether the next request is allowed."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -42,8 +42,8 @@ class Watchman:
         self._down_since: dict[Breaker | None, float] = {}
         self._away_since: dict[str, float] = {}
 
-    def new_life(self) -> None:
-        """Take note that what a process only had in memory is gone, or that a person asked to try at once."""
+    def new_incarnation(self) -> None:
+        """Forget the process's memory: it was restarted, or a user asked for an attempt at once."""
         self._quiet.clear()
         self._away_since.clear()
 

@@ -1,4 +1,4 @@
-"""Each condition of a deletion, and of what a file's identity is, taken away on purpose."""
+"""Mutants without one condition of a deletion, or of a file's identity."""
 
 import contextlib
 import os
@@ -25,9 +25,9 @@ from syncd.upload import source
 from syncd.watch import debounce as watch_intake
 from syncd.watch import inspection
 from syncd.watch.folder import FolderWatch
-from tests.simulation.breakage import Breakage, instead
+from tests.simulation.mutant import Mutant, replaced
 
-Broken = Callable[[], AbstractContextManager[object]]
+Patch = Callable[[], AbstractContextManager[object]]
 _REMOVAL, _DAEMON, _INTAKE = (
     "tests/platform/test_removal.py",
     "tests/daemon/test_after_upload.py",
@@ -35,8 +35,8 @@ _REMOVAL, _DAEMON, _INTAKE = (
 )
 
 
-def _breakage(promise: str, name: str, elsewhere: str, *broken: Broken) -> Breakage:
-    return Breakage(name=name, promise=promise, broken=lambda: _all(*broken), elsewhere=elsewhere)
+def _mutant(promise: str, name: str, elsewhere: str, *patches: Patch) -> Mutant:
+    return Mutant(name=name, promise=promise, applied=lambda: _all(*patches), elsewhere=elsewhere)
 
 
 class _NoLease:
@@ -56,9 +56,9 @@ class _NoLease:
 
 
 @contextlib.contextmanager
-def _all(*broken: Broken) -> Iterator[None]:
+def _all(*patches: Patch) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
-        for one in broken:
+        for one in patches:
             stack.enter_context(one())
         yield
 
@@ -113,105 +113,101 @@ def _always(value: Any) -> Any:
     return property(lambda _: value)
 
 
-CONDITIONS = [
-    _breakage(
+DELETION_MUTANTS = [
+    _mutant(
         "P8",
         "deletion: files that the folder no longer selects go too",
         _DAEMON,
-        instead(FolderWatch, "takes", lambda *_: True),
-        instead(deletion_check, "unfit", lambda *_, **__: None),
+        replaced(FolderWatch, "takes", lambda *_: True),
+        replaced(deletion_check, "unfit", lambda *_, **__: None),
     ),
-    _breakage(
+    _mutant(
         "P8",
         "deletion: the first remote is enough",
         _DAEMON,
-        instead(AfterUpload, "_sweep_folder", _first_remote_only),
+        replaced(AfterUpload, "_sweep_folder", _first_remote_only),
     ),
-    _breakage(
+    _mutant(
         "P8",
         "deletion: an old confirmation counts, and one that expires",
         _DAEMON,
-        instead(DeletionCheck, "_confirm", _believed),
+        replaced(DeletionCheck, "_confirm", _believed),
     ),
-    _breakage(
+    _mutant(
         "P8",
         "deletion: what is done needs no confirmation",
         _DAEMON,
-        instead(DeletionCheck, "_confirm", _unasked),
+        replaced(DeletionCheck, "_confirm", _unasked),
     ),
-    _breakage(
+    _mutant(
         "P8",
         "deletion: no proof is needed",
         _DAEMON,
-        instead(ImageRemote, "required_proof", _always(Proof.NONE)),
-        instead(MultipartRemote, "required_proof", _always(Proof.NONE)),
+        replaced(ImageRemote, "required_proof", _always(Proof.NONE)),
+        replaced(MultipartRemote, "required_proof", _always(Proof.NONE)),
     ),
-    _breakage("P8", "deletion: no lease is asked for", _REMOVAL, instead(removal, "ReadLease", _NoLease)),
-    _breakage("P8", "deletion: the file is not read again", _REMOVAL, instead(_Entry, "read", _read_nothing)),
-    _breakage(
-        "P8", "deletion: the stamp is not compared", _REMOVAL, instead(_Entry, "check_unchanged", lambda _: None)
-    ),
-    _breakage(
+    _mutant("P8", "deletion: no lease is asked for", _REMOVAL, replaced(removal, "ReadLease", _NoLease)),
+    _mutant("P8", "deletion: the file is not read again", _REMOVAL, replaced(_Entry, "read", _read_nothing)),
+    _mutant("P8", "deletion: the stamp is not compared", _REMOVAL, replaced(_Entry, "check_unchanged", lambda _: None)),
+    _mutant(
         "P8",
         "deletion: the hidden file is not compared with the open one",
         _REMOVAL,
-        instead(_Entry, "_is_open", lambda *_: True),
+        replaced(_Entry, "_is_open", lambda *_: True),
     ),
-    _breakage("P8", "deletion: links are followed on the way", _REMOVAL, instead(openat, "enter", _enter_links)),
-    _breakage(
+    _mutant("P8", "deletion: links are followed on the way", _REMOVAL, replaced(openat, "enter", _enter_links)),
+    _mutant(
         "P8",
         "deletion: a reload waits for no removal",
         _DAEMON,
-        instead(AfterUpload, "suspended", _at_once),
+        replaced(AfterUpload, "suspended", _at_once),
     ),
-    _breakage(
+    _mutant(
         "P8",
         "deletion: an interrupted removal is not undone",
         _DAEMON,
-        instead(AfterUpload, "recover", _nothing_recovered),
+        replaced(AfterUpload, "recover", _nothing_recovered),
     ),
-    _breakage(
+    _mutant(
         "P8",
         "deletion: the target's file system is not looked at",
         _REMOVAL,
-        instead(move_target, "file_system", lambda _: 1),
+        replaced(move_target, "file_system", lambda _: 1),
     ),
-    _breakage(
+    _mutant(
         "P8",
         "deletion: a quiet file needs no minute of rest",
         _DAEMON,
-        instead(deletion_check, "QUIET", 0.0),
-        instead(deletion_check, "QUIET_CLOSED", 0.0),
+        replaced(deletion_check, "QUIET", 0.0),
+        replaced(deletion_check, "QUIET_CLOSED", 0.0),
     ),
-    _breakage(
+    _mutant(
         "P1",
         "identity: what the daemon has removed may have been renamed",
         _INTAKE,
-        instead(store_intake, "_WITH_INODE", _ANY_WITH_INODE),
+        replaced(store_intake, "_WITH_INODE", _ANY_WITH_INODE),
     ),
-    _breakage(
-        "P1", "identity: what was absent keeps its version", _INTAKE, instead(store_intake, "_is_new", _looks_new)
+    _mutant(
+        "P1", "identity: what was absent keeps its version", _INTAKE, replaced(store_intake, "_is_new", _looks_new)
     ),
-    _breakage(
+    _mutant(
         "P1",
         "identity: no birth time is compared",
         _INTAKE,
-        instead(store_intake, "_was_born_apart", lambda *_: False),
+        replaced(store_intake, "_was_born_apart", lambda *_: False),
     ),
-    _breakage(
-        "P1", "identity: an equal stamp is a rename", _INTAKE, instead(store_intake, "_is_same", lambda *_: True)
-    ),
-    _breakage(
+    _mutant("P1", "identity: an equal stamp is a rename", _INTAKE, replaced(store_intake, "_is_same", lambda *_: True)),
+    _mutant(
         "P1",
         "identity: timestamps are never racy",
         "tests/watch/test_writers.py",
-        instead(watch_intake, "racy_for", lambda *_: 0.0),
+        replaced(watch_intake, "racy_for", lambda *_: 0.0),
     ),
-    _breakage(
+    _mutant(
         "P2",
         "identity: files that are open for writing are taken",
         "tests/watch/test_writers.py",
-        instead(inspection, "writer", lambda _: Writer.NONE),
-        instead(source, "writer", lambda _: Writer.NONE),
+        replaced(inspection, "writer", lambda _: Writer.NONE),
+        replaced(source, "writer", lambda _: Writer.NONE),
     ),
 ]

@@ -1,12 +1,12 @@
-"""What is going to happen in the world, whether a daemon is alive to see it or not."""
+"""The queue of the world's coming actions; it outlives each process of the daemon."""
 
 import heapq
 import itertools
 from collections.abc import Callable
 
 
-class Agenda:
-    """Things to do at given moments, in seconds of the simulated time; of one moment, in the order they were noted."""
+class Schedule:
+    """Actions at given times, in simulated seconds; actions of the same time keep the order of their addition."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Callable[[], object]]] = []

@@ -1,6 +1,6 @@
 """Breaks each promise on purpose, and counts the schedules until the simulation notices.
 
-``python -m tests.simulation.broken`` prints the table; names of breakages as arguments choose among them.
+``python -m tests.simulation.mutants [NAME...]`` prints the table, for the named mutants or for all.
 """
 
 import argparse
@@ -31,8 +31,8 @@ from syncd.upload.upload import Upload
 from syncd.watch import folder
 from syncd.watch.folder import FolderWatch
 from syncd.watch.observer import Hints, Mailbox
-from tests.simulation.breakage import Breakage, instead
-from tests.simulation.broken_deletions import CONDITIONS
+from tests.simulation.mutant import Mutant, replaced
+from tests.simulation.mutants_of_deletion import DELETION_MUTANTS
 from tests.simulation.plan import draw
 from tests.simulation.run import run
 from tests.simulation.runner import environment
@@ -93,108 +93,110 @@ async def _enter(self: ConcurrencyLimiter) -> None:
     self.in_flight += 1
 
 
-BREAKAGES = [
-    Breakage(name="done before complete", promise="P1", broken=instead(Upload, "_finish", _finish)),
-    Breakage(
+MUTANTS = [
+    Mutant(name="done before complete", promise="P1", applied=replaced(Upload, "_finish", _finish)),
+    Mutant(
         name="409 on register is done, without comparing",
         promise="P1",
-        broken=instead(StoredImages, "compare", _whole),
+        applied=replaced(StoredImages, "compare", _whole),
     ),
-    Breakage(
-        name="an overflow of the kernel's queue is forgotten", promise="P1", broken=instead(Mailbox, "doubt", _unwoken)
+    Mutant(
+        name="an overflow of the kernel's queue is forgotten",
+        promise="P1",
+        applied=replaced(Mailbox, "doubt", _unwoken),
     ),
-    Breakage(name="a new directory is not scanned", promise="P1", broken=instead(Mailbox, "take", _no_directories)),
-    Breakage(
-        name="interrupted jobs are not recovered", promise="P1", broken=instead(claims, "recover", lambda *about: 0)
+    Mutant(name="a new directory is not scanned", promise="P1", applied=replaced(Mailbox, "take", _no_directories)),
+    Mutant(
+        name="interrupted jobs are not recovered", promise="P1", applied=replaced(claims, "recover", lambda *about: 0)
     ),
-    Breakage(
+    Mutant(
         name="a result counts for a version that is past",
         promise="P1",
-        broken=instead(claims, "conclude", _whatever_version),
+        applied=replaced(claims, "conclude", _whatever_version),
     ),
-    Breakage(
+    Mutant(
         name="a result counts under a stale claim",
         promise="P1",
-        broken=instead(claims, "conclude", _whatever_claim),
+        applied=replaced(claims, "conclude", _whatever_claim),
         elsewhere="tests/store/test_claims.py",
     ),
-    Breakage(
+    Mutant(
         name="an empty mount point is an empty folder",
         promise="P1",
-        broken=_empty_is_empty,
+        applied=_empty_is_empty,
         elsewhere="tests/watch/test_trouble.py",
     ),
-    Breakage(name="no stamp is compared", promise="P2", broken=instead(FileSource, "_compare_stamp", lambda _: None)),
-    Breakage(
+    Mutant(name="no stamp is compared", promise="P2", applied=replaced(FileSource, "_compare_stamp", lambda _: None)),
+    Mutant(
         name="no block is compared with its checksum",
         promise="P2",
-        broken=instead(source, "zlib", SimpleNamespace(crc32=lambda _: 0)),
+        applied=replaced(source, "zlib", SimpleNamespace(crc32=lambda _: 0)),
     ),
-    Breakage(
+    Mutant(
         name="the record of acknowledged chunks is forgotten",
         promise="P3",
-        broken=instead(uploads, "ChunkSet", lambda _: ChunkSet()),
+        applied=replaced(uploads, "ChunkSet", lambda _: ChunkSet()),
     ),
-    Breakage(
+    Mutant(
         name="a content that the server has is not known",
         promise="P3",
-        broken=instead(uploads, "content", lambda *_: None),
+        applied=replaced(uploads, "content", lambda *_: None),
     ),
-    Breakage(
-        name="twins don't wait for each other", promise="P3", broken=instead(InFlightUploads, "lead", lambda *_: None)
+    Mutant(
+        name="twins don't wait for each other", promise="P3", applied=replaced(InFlightUploads, "lead", lambda *_: None)
     ),
-    Breakage(name="Retry-After is ignored", promise="P4", broken=instead(breaker, "_asked_for", lambda _: 0.0)),
-    Breakage(
+    Mutant(name="Retry-After is ignored", promise="P4", applied=replaced(breaker, "_asked_for", lambda _: 0.0)),
+    Mutant(
         name="no breaker: every job probes",
         promise="P4",
-        broken=instead(Breaker, "_concerns_remote", lambda *_: False),
+        applied=replaced(Breaker, "_concerns_remote", lambda *_: False),
     ),
-    Breakage(
-        name="no gate: requests are not counted", promise="P4", broken=instead(ConcurrencyLimiter, "_enter", _enter)
+    Mutant(
+        name="no gate: requests are not counted", promise="P4", applied=replaced(ConcurrencyLimiter, "_enter", _enter)
     ),
-    Breakage(name="claims are unbounded", promise="P5", broken=instead(worker, "CLAIM_AHEAD", 10**6)),
-    Breakage(name="a file that was read stays open", promise="P5", broken=instead(FileSource, "close", lambda _: None)),
-    *CONDITIONS,
-    Breakage(name="nothing is masked", promise="P7", broken=instead(redact.Redactor, "__call__", lambda _, text: text)),
+    Mutant(name="claims are unbounded", promise="P5", applied=replaced(worker, "CLAIM_AHEAD", 10**6)),
+    Mutant(name="a file that was read stays open", promise="P5", applied=replaced(FileSource, "close", lambda _: None)),
+    *DELETION_MUTANTS,
+    Mutant(name="nothing is masked", promise="P7", applied=replaced(redact.Redactor, "__call__", lambda _, text: text)),
 ]
 
 
-def schedules_until_found(breakage: Breakage, first: int, count: int) -> tuple[int, str] | None:
-    """Return how many schedules it took, and the promises that were seen broken; None if nothing noticed."""
-    with breakage.broken():
+def schedules_until_found(mutant: Mutant, first: int, count: int) -> tuple[int, str] | None:
+    """Return the number of schedules and the broken promises, or None if no schedule noticed the mutant."""
+    with mutant.applied():
         for number in range(count):
             if blames := run(draw(first + number)).blames:
                 return number + 1, blames[0][0]
     return None
 
 
-def noticed_by(tests: str, breakage: Breakage) -> bool:
-    """Say whether those tests fail with what is broken."""
+def noticed_by(tests: str, mutant: Mutant) -> bool:
+    """Return whether ``tests`` fail with the mutant."""
     told = io.StringIO()
-    with breakage.broken(), contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+    with mutant.applied(), contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
         return pytest.main(["-q", "-p", "no:cacheprovider", tests]) == pytest.ExitCode.TESTS_FAILED
 
 
 def main() -> int:
-    """Print the table; return 1 if something broken was not noticed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.broken", description=__doc__)
+    """Print the table; return 1 if a mutant was not noticed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these")
     parser.add_argument("--seed", type=int, default=1, help="the first schedule")
     parser.add_argument("--count", type=int, default=SCHEDULES, help="the most schedules for each")
     asked = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of a schedule
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation.broken", *sys.argv[1:]], environment())
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation.mutants", *sys.argv[1:]], environment())
     missed = 0
-    print("| promise | broken on purpose | schedules until it was noticed | seen by |\n|---|---|---|---|")
-    for breakage in BREAKAGES:
-        if asked.names and breakage.name not in asked.names:
+    print("| promise | mutant | schedules until it was noticed | seen by |\n|---|---|---|---|")
+    for mutant in MUTANTS:
+        if asked.names and mutant.name not in asked.names:
             continue
-        found = schedules_until_found(breakage, asked.seed, asked.count)
+        found = schedules_until_found(mutant, asked.seed, asked.count)
         number, seen = found or (f"none of {asked.count}", "not at all")
-        if found is None and breakage.elsewhere and noticed_by(breakage.elsewhere, breakage):
-            seen = breakage.elsewhere
+        if found is None and mutant.elsewhere and noticed_by(mutant.elsewhere, mutant):
+            seen = mutant.elsewhere
         missed += seen == "not at all"
-        print(f"| {breakage.promise} | {breakage.name} | {number} | {seen} |", flush=True)
+        print(f"| {mutant.promise} | {mutant.name} | {number} | {seen} |", flush=True)
     return 1 if missed else 0
 
 

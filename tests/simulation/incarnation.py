@@ -1,4 +1,4 @@
-"""One life of the daemon, the real one: from its start to a stop in order or to ``kill -9`` at any moment."""
+"""One process of the real daemon, from its start to an orderly stop or to ``kill -9`` at any moment."""
 
 import asyncio
 import contextlib
@@ -16,8 +16,8 @@ from syncd.control.service import InvalidConfigError, NotFoundError
 from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
 from syncd.store.errors import StoreClosed
-from tests.simulation.life_loop import Killed, LifeLoop
-from tests.simulation.surroundings import WorkerContext
+from tests.simulation.environment import Environment
+from tests.simulation.incarnation_loop import IncarnationLoop, Killed
 from tests.simulation.threads import Threads
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ STORE = "syncd.db"
 CLEAN_STOP = 5.0
 
 
-class Life:
+class Incarnation:
     """A process. ``afterwards`` is run in it once the plan's steps are over."""
 
-    def __init__(self, world: "World", afterwards: Callable[["Life"], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, world: "World", afterwards: Callable[["Incarnation"], Coroutine[Any, Any, None]]) -> None:
         self.world = world
         self.rng = random.Random(world.rng.getrandbits(32))
-        self.loop = LifeLoop(world.agenda, world.now(), self._moment)
+        self.loop = IncarnationLoop(world.schedule, world.now(), self._moment)
         self.threads = Threads(
             self.loop, self._moment, before=partial(world.moment, "commit"), after=partial(world.moment, "committed")
         )
@@ -46,7 +46,7 @@ class Life:
         self._asked_to_end = 0.0
         self.killed = False
         """Whether it is being killed, so that nothing more of what it does takes effect."""
-        self._surroundings = WorkerContext(self)
+        self._environment = Environment(self)
 
     def _moment(self) -> float:
         return self.rng.expovariate(1 / 0.003)
@@ -70,7 +70,7 @@ class Life:
         world.trace("the daemon starts")
         main = self.loop.create_task(self._live())
         self.loop.set_exception_handler(self._unhandled)
-        with self._surroundings.around():
+        with self._environment.around():
             try:
                 end = self.loop.run_until_complete(main)
                 world.died()
@@ -91,7 +91,7 @@ class Life:
         for name in kept:
             shutil.copyfile(name, f"{name}.kept")
         world.died()
-        self.loop.agenda = None
+        self.loop.schedule = None
         self.loop.set_exception_handler(lambda *_: None)
         self.threads.kill()
         tasks = asyncio.all_tasks(self.loop)
@@ -99,7 +99,7 @@ class Life:
             task.cancel()
         if tasks:
             self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
-        self._surroundings.let_go()
+        self._environment.let_go()
         for leftover in Path(world.directory).glob(f"{STORE}*"):
             if leftover.suffix != ".kept":
                 leftover.unlink()
@@ -169,7 +169,7 @@ class Life:
 
     async def _start(self) -> None:
         await self.service.start()
-        self.world.watchman.new_life()
+        self.world.request_monitor.new_incarnation()
 
     async def _rescan(self) -> None:
         await self.service.rescan(None)
@@ -182,9 +182,9 @@ class Life:
             await self.service.cancel([path])
 
     async def _reload(self) -> None:
-        self.world.watchman.new_life()
+        self.world.request_monitor.new_incarnation()
         with contextlib.suppress(InvalidConfigError):  # it is ending
             await self.service.reload()
             in_force = self.world.in_force
             del in_force[: in_force.index(self._given[id(self.daemon.loaded.config)])]
-        self.world.watchman.new_life()
+        self.world.request_monitor.new_incarnation()

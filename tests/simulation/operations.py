@@ -1,6 +1,6 @@
-"""What people and programs do to files and folders, one function a deed; each picks its target by ``rng``.
+"""Operations of users and programs on files and folders: one function each, which picks its target with ``rng``.
 
-A deed returns the path that it was done to, or None where there was nothing to do it to.
+An operation returns the path that it changed, or None if there was nothing to act on.
 """
 
 import contextlib
@@ -211,9 +211,9 @@ def lose(files: Files, rng: random.Random) -> str | None:
     return root
 
 
-DEEDS: dict[str, tuple[Callable[[Files, random.Random], str | None], int]] = {
-    deed.__name__: (deed, weight)
-    for deed, weight in {
+OPERATIONS: dict[str, tuple[Callable[[Files, random.Random], str | None], int]] = {
+    operation.__name__: (operation, weight)
+    for operation, weight in {
         create: 12,
         write_in_parts: 6,
         replace: 5,

@@ -1,6 +1,7 @@
-"""The event loop of one life of the daemon: no socket, no thread, and a sudden end whenever the world wants it.
+"""The event loop of one incarnation of the daemon: it has no sockets and no threads, and the world can end it.
 
-What the daemon hands to a thread runs here, a moment later, so that a seed alone decides the order of everything.
+Work that the daemon passes to a thread runs on the loop after a short random delay, so that the seed alone decides the
+order of all events. The clock comes from :mod:`tests.simulation.event_loop`.
 """
 
 import asyncio
@@ -9,25 +10,25 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from tests.simulation.agenda import Agenda
-from tests.simulation.loop import SimulatedLoop, StuckError
+from tests.simulation.event_loop import SimulatedLoop, StuckError
+from tests.simulation.schedule import Schedule
 
 
 class Killed(SystemExit):
-    """The process is no more: nothing that it had begun goes on. (An exception that no callback can swallow.)"""
+    """The process was killed: nothing that it had begun continues. No callback can catch this exception."""
 
 
 class _Jump(selectors.SelectSelector):
-    """Waits for nothing: works off what the world has to do, and moves the clock to what comes next."""
+    """Never waits: runs the next action of the world's schedule, or moves the clock to the next timer."""
 
-    loop: "LifeLoop"
+    loop: "IncarnationLoop"
 
     def select(self, timeout: float | None = None) -> list[Any]:
         loop = self.loop
         until = float("inf") if timeout is None else loop.now + max(0.0, timeout)
-        if loop.agenda is not None and loop.agenda.next <= until:
-            loop.now = max(loop.now, loop.agenda.next)
-            loop.agenda.pop()()
+        if loop.schedule is not None and loop.schedule.next <= until:
+            loop.now = max(loop.now, loop.schedule.next)
+            loop.schedule.pop()()
             loop.check()
         elif timeout is None:
             raise StuckError("all tasks wait, and nothing will wake them")
@@ -36,29 +37,29 @@ class _Jump(selectors.SelectSelector):
         return []
 
 
-class LifeLoop(SimulatedLoop):
-    """``moment()`` draws how long a thread takes to begin. ``doomed`` is set when the process is to be killed."""
+class IncarnationLoop(SimulatedLoop):
+    """A loop for one process. ``moment()`` draws how long a thread takes to begin; ``doomed`` asks for a kill."""
 
-    def __init__(self, agenda: Agenda, now: float, moment: Callable[[], float]) -> None:
+    def __init__(self, schedule: Schedule, now: float, moment: Callable[[], float]) -> None:
         super().__init__(_Jump())
-        self.agenda: Agenda | None = agenda
+        self.schedule: Schedule | None = schedule
         self.now = now
         self.doomed = False
         self._moment = moment
         self._free_at: dict[Executor | None, float] = {}
 
-    def heed(self) -> None:
-        """Die, if that is due."""
+    def check(self) -> None:
+        """Raise :class:`Killed` if the world has killed this process."""
         if self.doomed:
             self.doomed = False
             raise Killed
 
     def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
-        """Every thread here has the loop to itself while it runs."""
+        """Schedule ``callback``: only one thread or the loop runs at any time."""
         return self.call_soon(callback, *args, context=context)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
-        """Run ``func`` a moment later; an executor of one thread keeps the order."""
+        """Run ``func`` after a short delay; calls to the same executor keep their order."""
         future = self.create_future()
         when = self.now + self._moment()
         if executor is not None:
@@ -67,14 +68,14 @@ class LifeLoop(SimulatedLoop):
         return future
 
     def _execute(self, future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        if self.agenda is None:  # it was killed before the thread began
+        if self.schedule is None:  # it was killed before the thread began
             future.cancel()
             return
         try:
-            result = func(*args)  # a thread goes on even if nobody waits for it any more
+            result = func(*args)  # a thread continues even if its caller was cancelled
         except StopIteration as error:
             raise RuntimeError from error
-        except Exception as error:  # noqa: BLE001 - it goes to who waits
+        except Exception as error:  # noqa: BLE001 - the caller receives it
             if not future.cancelled():
                 future.set_exception(error)
         else:

@@ -1,8 +1,8 @@
-"""What a life of the daemon has around it instead of a machine.
+"""The environment of one incarnation of the daemon, in place of a machine.
 
-Everything from the watch to the requests is the product's own code. Only what reaches out of the process is replaced:
-clocks and dice, threads, the system's events, connections, the disk of the store, and the module ``os`` as files are
-worked on by it (:mod:`tests.simulation.disk`).
+Everything from the watch to the requests is the product's own code. Only code that touches the outside world is
+replaced: clocks and randomness, threads, file system events, connections, the store's disk, and the module ``os`` for
+the user's files (:mod:`tests.simulation.disk`).
 """
 
 import contextlib
@@ -39,7 +39,7 @@ from tests.simulation.disk import Disk
 from tests.simulation.events import Observer
 
 if TYPE_CHECKING:
-    from tests.simulation.life import Life
+    from tests.simulation.incarnation import Incarnation
     from tests.simulation.world import World
 
 FATAL = ("job.crashed", "daemon.failed", "library")
@@ -48,13 +48,13 @@ NFS = 0x6969
 """What ``statfs`` calls a network file system: it can't tell whether a file has a writer."""
 
 
-class WorkerContext:
-    """Puts itself in the place of the machine, for one life."""
+class Environment:
+    """Replaces the machine for one incarnation."""
 
-    def __init__(self, life: "Life") -> None:
-        self._life = life
-        self._world = life.world
-        self._disk = Disk(life)
+    def __init__(self, incarnation: "Incarnation") -> None:
+        self._incarnation = incarnation
+        self._world = incarnation.world
+        self._disk = Disk(incarnation)
         self._connections: list[Connection] = []
 
     @contextlib.contextmanager
@@ -67,23 +67,26 @@ class WorkerContext:
                 stack.callback(setattr, module, name, getattr(module, name))
                 setattr(module, name, replacement)
             stack.enter_context(contextlib.redirect_stderr(_Log(self._world)))  # type: ignore[type-var]
-            logs.configure_from(self._life.daemon.loaded.config)
+            logs.configure_from(self._incarnation.daemon.loaded.config)
             yield
 
     def _replaced(self) -> list[tuple[Any, dict[str, Any]]]:
-        life, world = self._life, self._world
+        incarnation, world, rng = self._incarnation, self._world, self._incarnation.rng
         clocks = SimpleNamespace(
-            time=world.wall, monotonic=life.loop.time, time_ns=lambda: int(world.wall() * 1e9), sleep=None
+            time=world.wall, monotonic=incarnation.loop.time, time_ns=lambda: int(world.wall() * 1e9), sleep=None
         )
-        threading = SimpleNamespace(Thread=life.threads.Thread, Condition=life.threads.Condition)
-        watch = partial(FolderWatch, clock=life.loop.time, wall=world.wall)
-        small = {"IN_MEMORY_MAX_BYTES": world.plan.memory, "READ_SIZE": 4096, "MIN_BLOCK_BYTES": 512}
+        threading = SimpleNamespace(Thread=incarnation.threads.Thread, Condition=incarnation.threads.Condition)
+        watch = partial(FolderWatch, clock=incarnation.loop.time, wall=world.wall)
+        small = {"IN_MEMORY_MAX_BYTES": world.plan.memory, "READ_BYTES": 4096, "MIN_BLOCK_BYTES": 512}
         return [
-            (rooms_module, {"time": clocks, "random": SimpleNamespace(random=life.rng.random)}),
+            (rooms_module, {"time": clocks, "random": SimpleNamespace(random=rng.random)}),
             (service_module, {"time": clocks, "_loaded_again": self._loaded_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
             (after_upload_module, {"time": clocks}),
-            (removal_module, {"secrets": SimpleNamespace(token_hex=lambda size: life.rng.randbytes(size).hex())}),
+            (
+                removal_module,
+                {"secrets": SimpleNamespace(token_hex=lambda size: incarnation.rng.randbytes(size).hex())},
+            ),
             (openat, {"rename_exclusively": self._disk.rename_exclusively}),
             *([] if world.plan.habits.leases else [(read_lease, {"_file_system": lambda _: NFS})]),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
@@ -92,13 +95,13 @@ class WorkerContext:
             (source_module, small),
             (multipart_module, {"LEAST_CHUNK": 700}),
             (aiohttp, {"TCPConnector": world.network.connector()}),
-            (aiohttp.connector, {"monotonic": life.loop.time}),
+            (aiohttp.connector, {"monotonic": incarnation.loop.time}),
             (Breaker, {"failed": _failed(world)}),
             (JobStore, {name: wrapper(world) for name, wrapper in _WITNESSED.items()}),
         ]
 
     async def _loaded_again(self, _: Loaded) -> Loaded:
-        return self._life.configuration()
+        return self._incarnation.configuration()
 
     def let_go(self) -> None:
         """Do what the kernel does for a dead process: close what it had open."""
@@ -124,7 +127,11 @@ class WorkerContext:
 
     def executes(self, statement: str) -> None:
         """Raise what SQLite does if the disk is full, for some statements."""
-        if self._world.disk_full and statement.startswith(("INSERT", "UPDATE")) and self._life.rng.random() < 0.2:
+        if (
+            self._world.disk_full
+            and statement.startswith(("INSERT", "UPDATE"))
+            and self._incarnation.rng.random() < 0.2
+        ):
             self._disk_full()
 
     def _disk_full(self) -> None:
@@ -134,12 +141,12 @@ class WorkerContext:
         raise error
 
 
-_users: dict[Engine, WorkerContext] = {}
+_users: dict[Engine, Environment] = {}
 
 
 @cache
 def _engine(path: str, writing: bool) -> Engine:
-    """Make an engine once for all lives: it holds no connection, and what it compiled is good for all of them."""
+    """Make an engine once for all incarnations, to keep its compiled statements; it holds no connection."""
     made = connection_module.engine(path, writing=writing)
     if writing:
         event.listen(made, "commit", lambda *about: _users[made].commits(*about))  # noqa: PLW0108 - looked up anew
@@ -183,7 +190,7 @@ def _failed(world: "World") -> Any:
         closed = self.position is not BreakerState.OPEN
         result = original(self, *args, **values)
         if result and closed:
-            world.watchman.taken_as_down(self)
+            world.request_monitor.taken_as_down(self)
         return result
 
     return failed
@@ -204,10 +211,10 @@ def _acknowledge(world: "World") -> Any:
     original = JobStore.acknowledge
 
     async def acknowledge(self: JobStore, remote_id: int, key: str, token: str, index: int) -> None:
-        life = world.life
+        incarnation = world.incarnation
         await original(self, remote_id, key, token, index)
-        if life is not None and life is world.life:
-            world.watchman.acknowledged(world.remote_names[remote_id], key, token, index)
+        if incarnation is not None and incarnation is world.incarnation:
+            world.request_monitor.acknowledged(world.remote_names[remote_id], key, token, index)
 
     return acknowledge
 
@@ -230,8 +237,8 @@ def _over(name: str) -> Callable[["World"], Any]:
 
     def wrapper(world: "World") -> Any:
         async def over(self: JobStore, remote_id: int, key: str, *args: Any) -> None:
-            if world.life is not None:
-                world.watchman.over(world.remote_names[remote_id], key)
+            if world.incarnation is not None:
+                world.request_monitor.over(world.remote_names[remote_id], key)
             await original(self, remote_id, key, *args)
 
         return over
@@ -246,11 +253,11 @@ _WITNESSED: dict[str, Callable[["World"], Any]] = {
     "save_session": _over("save_session"),
     "drop_session": _over("drop_session"),
 }
-"""Calls to the store that the watchman is told of."""
+"""Calls to the store that the request monitor observes."""
 
 
 @contextlib.contextmanager
-def _heeds_none(_: object) -> Generator[None]:
+def _ignores_signals(_: object) -> Generator[None]:
     yield
 
 
@@ -259,4 +266,4 @@ async def _nothing_served(_: Daemon) -> AsyncGenerator[None]:
     yield
 
 
-_NO_PROCESS = {"listening": _nothing_served, "signals": SimpleNamespace(END=(), RELOAD=(), calling=_heeds_none)}
+_NO_PROCESS = {"listening": _nothing_served, "signals": SimpleNamespace(END=(), RELOAD=(), calling=_ignores_signals)}

@@ -1,7 +1,7 @@
-"""An event loop whose clock jumps: a day of backoff takes milliseconds, and nothing is ever slept for in truth.
+"""An event loop whose clock jumps: a day of backoff takes milliseconds.
 
-Time stands still while anything can still happen at this moment (callbacks, sockets of this process, threads at
-work) and then jumps to the next timer.
+Simulated time stands still while anything is ready to run (callbacks, sockets of this process, working threads), and
+then jumps to the next timer.
 """
 
 import asyncio
