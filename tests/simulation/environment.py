@@ -80,7 +80,7 @@ class Environment:
         small = {"IN_MEMORY_MAX_BYTES": world.plan.memory, "READ_BYTES": 4096, "MIN_BLOCK_BYTES": 512}
         return [
             (rooms_module, {"time": clocks, "random": SimpleNamespace(random=rng.random)}),
-            (service_module, {"time": clocks, "_loaded_again": self._loaded_again, **_NO_PROCESS}),
+            (service_module, {"time": clocks, "_load_again": self._loaded_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
             (after_upload_module, {"time": clocks}),
             (

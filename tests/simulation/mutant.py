@@ -20,4 +20,4 @@ class Mutant:
 
 def replaced(target: Any, name: str, value: Any) -> Callable[[], AbstractContextManager[object]]:
     """Return a context manager factory that replaces the attribute ``name`` of ``target`` by ``value``."""
-    return lambda: mock.patch.object(target, name, value, create=True)
+    return lambda: mock.patch.object(target, name, value)

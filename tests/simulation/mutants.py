@@ -89,7 +89,7 @@ async def _whole(*about: Any) -> Any:
     return Copy.WHOLE
 
 
-async def _enter(self: ConcurrencyLimiter) -> None:
+async def _acquire(self: ConcurrencyLimiter) -> None:
     self.in_flight += 1
 
 
@@ -152,7 +152,9 @@ MUTANTS = [
         applied=replaced(Breaker, "_concerns_remote", lambda *_: False),
     ),
     Mutant(
-        name="no gate: requests are not counted", promise="P4", applied=replaced(ConcurrencyLimiter, "_enter", _enter)
+        name="no limiter: requests are not counted",
+        promise="P4",
+        applied=replaced(ConcurrencyLimiter, "_acquire", _acquire),
     ),
     Mutant(name="claims are unbounded", promise="P5", applied=replaced(worker, "CLAIM_AHEAD", 10**6)),
     Mutant(name="a file that was read stays open", promise="P5", applied=replaced(FileSource, "close", lambda _: None)),

@@ -1,0 +1,17 @@
+"""Tests that the simulation fits the product: its replacements and mutants name attributes that exist."""
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.plan import draw
+from tests.simulation.run import run
+
+
+def test_schedule_runs_without_blames():
+    assert not run(draw(1)).blames
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_mutant_applies(mutant):
+    with mutant.applied():
+        pass
