@@ -28,10 +28,10 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
-    """Try again at ``at`` (seconds since the epoch); the try before counts as number ``attempts``."""
+    """Try again at ``at`` (seconds since the epoch); the try before counts as number ``failures``."""
 
     at: float
-    attempts: int
+    failures: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,24 +41,24 @@ class GiveUp:
     reason: str
 
 
-def backoff(attempts: int, policy: Policy, random: Callable[[], float]) -> float:
-    """Return the seconds to wait after failure number ``attempts`` (1 or more); ``random`` gives [0, 1)."""
-    bound = min(policy.maximum, policy.initial * 2.0 ** min(attempts - 1, 60))
+def backoff(failures: int, policy: Policy, random: Callable[[], float]) -> float:
+    """Return the seconds to wait after failure number ``failures`` (1 or more); ``random`` gives [0, 1)."""
+    bound = min(policy.maximum, policy.initial * 2.0 ** min(failures - 1, 60))
     return random() * bound
 
 
 def decide(
-    failure: Failure, *, attempts: int, now: float, random: Callable[[], float], policy: Policy
+    failure: Failure, *, failures: int, now: float, random: Callable[[], float], policy: Policy
 ) -> Retry | GiveUp:
-    """Say what follows a failed try; ``attempts`` counts the failures before this one.
+    """Say what follows a failed try; ``failures`` counts the failures before this one.
 
     A file that can't be read is tried for ever: nobody tells us when its permissions change.
     """
-    attempts += 1
+    failures += 1
     most = MAX_LOST if isinstance(failure, SessionLost) else MAX_TRIES
-    if attempts >= most and not isinstance(failure, FileUnreadable):
-        return GiveUp(reason=f"{failure} (tried {attempts} times)")
-    delay = backoff(attempts, policy, random)
+    if failures >= most and not isinstance(failure, FileUnreadable):
+        return GiveUp(reason=f"{failure} (tried {failures} times)")
+    delay = backoff(failures, policy, random)
     if isinstance(failure, Transient) and failure.retry_after is not None:
         delay += min(failure.retry_after, MAX_RETRY_AFTER)
-    return Retry(at=now + delay, attempts=attempts)
+    return Retry(at=now + delay, failures=failures)

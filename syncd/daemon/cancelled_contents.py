@@ -43,7 +43,7 @@ class CancelledContents:
         while jobs := await self._runtime.store.cancelled_unhashed(after=after, limit=BATCH):
             for job in jobs:
                 if sha256 := await self._sha256(job):
-                    await self._runtime.store.note_cancelled(job, sha256)
+                    await self._runtime.store.save_cancelled_content(job, sha256)
             after = jobs[-1].id
 
     async def _sha256(self, job: CancelledJob) -> str | None:

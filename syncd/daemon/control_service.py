@@ -20,7 +20,7 @@ from syncd.daemon.online_verify import verify_jobs
 from syncd.paths import inside
 from syncd.platform.case import spelled
 from syncd.platform.open_flags import below
-from syncd.store.job_store import JobRecord, Wanted
+from syncd.store.job_store import JobFilter, JobRecord
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker
 from syncd.watch.folder import RESTLESS
@@ -194,7 +194,7 @@ class DaemonControlService(api.ControlService):
         if query.remote is not None and query.remote not in runtime.remote_ids:
             raise api.NotFoundError(f"there is no remote {printable(query.remote)}")
         page = await runtime.store.page(
-            Wanted(
+            JobFilter(
                 remote_ids=[number for name, number in runtime.remote_ids.items() if query.remote in (None, name)],
                 state=query.state,
                 folder=query.folder,

@@ -35,7 +35,7 @@ class StoreSink:
 
     async def observe(self, folder: str, seen: FoundFile) -> None:
         """Record it, with a job for each remote."""
-        await self._store.observe(folder, [seen], self._remote_ids, vanished=_vanished)
+        await self._store.observe(folder, [seen], self._remote_ids, is_gone=_is_gone)
 
     async def gone(self, folder: str, paths: Sequence[str]) -> None:
         """Record that they are no longer there."""
@@ -46,7 +46,7 @@ class StoreSink:
         return await self._store.paths(folder, after=after, limit=limit)
 
 
-def _vanished(folder: str, path: str) -> bool:
+def _is_gone(folder: str, path: str) -> bool:
     """Say whether a file that was at ``path`` may have another name by now, with the number that it had there.
 
     A name that differs in its case is another one.

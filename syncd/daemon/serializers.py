@@ -8,7 +8,7 @@ from syncd.control import targets
 from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.paths import full
-from syncd.store.job_store import Change, JobRecord, Step
+from syncd.store.job_store import Change, HistoryEntry, JobRecord
 from syncd.upload.upload import Progress
 
 
@@ -28,7 +28,7 @@ def job(record: JobRecord, sent: int | None) -> api.Job:
         "outcome": record.outcome.value if record.outcome else None,
         "detail": record.detail,
         "size": record.size,
-        "attempts": record.attempts,
+        "attempts": record.failures,
         "due_in_seconds": round(due, 1) if due is not None else None,
         "updated_at": _iso(record.updated_at),
         "key": record.key,
@@ -68,7 +68,7 @@ def flight(remote: str, progress: Progress) -> api.Flight:
     }
 
 
-def step(taken: Step) -> api.Step:
+def step(taken: HistoryEntry) -> api.Step:
     """Return one line of a job's history."""
     return {"at": _iso(taken.at), "state": taken.after.value, "cause": taken.cause.value, "detail": taken.detail}
 

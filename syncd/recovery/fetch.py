@@ -19,7 +19,7 @@ from syncd.paths import inside
 from syncd.platform.case import spelled
 from syncd.remotes.base import Remote, Taker
 from syncd.remotes.factory import make_remote
-from syncd.store.copies import Copy, Ledger, Place
+from syncd.store.copies import Copy, CopyIndex, PathScope
 from syncd.upload.throttle import BandwidthLimiter, Meter
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class FetchSession:
     """What is open while copies are fetched: the store, and the servers that have something, by their number in it."""
 
     config: Config
-    ledger: Ledger
+    copy_index: CopyIndex
     servers: dict[int, FetchServer]
 
     @property
@@ -89,7 +89,7 @@ class FetchSession:
 @asynccontextmanager
 async def open_fetch_session(config: Config) -> AsyncGenerator[FetchSession]:
     """Open the store for reading, and the ways to the servers; StoreError if the store can't be read."""
-    ledger = await Ledger.open(str(config.store))
+    copy_index = await CopyIndex.open(str(config.store))
     bandwidth_limiter = BandwidthLimiter(
         (), clock=time.monotonic, local_time=localtime.now
     )  # nothing but questions is sent
@@ -101,28 +101,28 @@ async def open_fetch_session(config: Config) -> AsyncGenerator[FetchSession]:
                 name, settings, throttle=bandwidth_limiter, clock=time.time, user_agent=f"syncd/{__version__}"
             )
             made.append(remote)
-            number = await ledger.remote_id(remote.identity, destinations.former(name, settings))
+            number = await copy_index.remote_id(remote.identity, destinations.former(name, settings))
             if number is not None:
                 servers[number] = FetchServer(name, remote)
-        yield FetchSession(config=config, ledger=ledger, servers=servers)
+        yield FetchSession(config=config, copy_index=copy_index, servers=servers)
     finally:
         for remote in made:
             await remote.close()
-        await ledger.close()
+        await copy_index.close()
 
 
-def places(config: Config, paths: Sequence[str]) -> list[Place]:
+def places(config: Config, paths: Sequence[str]) -> list[PathScope]:
     """Return where in the watched folders the absolute ``paths`` are, none within another; all folders without any.
 
     :class:`NotWatchedError`.
     """
     folders = [os.fspath(folder.path) for folder in config.folders]
     if not paths:
-        return [Place(folder=folder) for folder in folders]
-    named: list[Place] = []
+        return [PathScope(folder=folder) for folder in folders]
+    named: list[PathScope] = []
     for path in sorted(paths):  # what is within another comes after it
         at = [
-            Place(folder=folder, path=spelled(folder, relative) or relative if relative else None)
+            PathScope(folder=folder, path=spelled(folder, relative) or relative if relative else None)
             for folder in folders
             if (relative := inside(folder, path)) is not None
         ]
@@ -132,7 +132,7 @@ def places(config: Config, paths: Sequence[str]) -> list[Place]:
     return named
 
 
-def _covers(other: Place, place: Place) -> bool:
+def _covers(other: PathScope, place: PathScope) -> bool:
     if other.folder != place.folder:
         return False
     return other.path is None or (place.path is not None and f"{place.path}/".startswith(f"{other.path}/"))

@@ -13,7 +13,7 @@ from syncd.core.text import printable
 from syncd.recovery.fetch import FetchProgress, FetchSession, Flight, Snapshot, for_each, open_fetch_session
 from syncd.recovery.target import PartialFile, RestoreTarget, TargetFile, UnsafeNameError
 from syncd.remotes.base import Taker
-from syncd.store.copies import Copy, Place, RecordedFile
+from syncd.store.copies import Copy, PathScope, RecordedFile
 
 ANOTHER = "another file is there, and it is left as it is"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -49,14 +49,14 @@ class Report:
 
 
 async def restore(
-    config: Config, places: Sequence[Place], target: str, *, on_progress: Callable[[Snapshot], None] | None = None
+    config: Config, places: Sequence[PathScope], target: str, *, on_progress: Callable[[Snapshot], None] | None = None
 ) -> Report:
     """Bring the files of ``places`` back, below the folder ``target``.
 
     StoreError if the store can't be read; OSError if nothing can be written there; ``TargetInUseError``.
     """
     async with open_fetch_session(config) as records:
-        totals = [await records.ledger.files_total(place) for place in places]
+        totals = [await records.copy_index.files_total(place) for place in places]
         course = FetchProgress(sum(total.count for total in totals), sum(total.size for total in totals))
         with RestoreTarget(target) as tree:
             work = _Restoring(records, course, tree)
@@ -65,10 +65,10 @@ async def restore(
         return work.report()
 
 
-async def _files(records: FetchSession, places: Sequence[Place]) -> AsyncIterator[RecordedFile]:
+async def _files(records: FetchSession, places: Sequence[PathScope]) -> AsyncIterator[RecordedFile]:
     for place in places:
         after = None
-        while page := await records.ledger.files(place, after=after):
+        while page := await records.copy_index.files(place, after=after):
             for file in page:
                 yield file
             after = page[-1].path

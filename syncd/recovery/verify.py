@@ -14,8 +14,8 @@ from syncd.core.text import printable
 from syncd.recovery.fetch import FetchProgress, FetchSession, Flight, Snapshot, for_each, open_fetch_session
 from syncd.remotes.base import Taker
 from syncd.store import job_log
-from syncd.store.copies import Copy, Place
-from syncd.store.job_store import ORDER_PART, JobStore
+from syncd.store.copies import Copy, PathScope
+from syncd.store.job_store import RETRY_BATCH_JOBS, JobStore
 
 
 class Verdict(StrEnum):
@@ -65,7 +65,7 @@ class Report:
 
 async def verify(
     config: Config,
-    places: Sequence[Place],
+    places: Sequence[PathScope],
     *,
     sample: float = 1.0,
     on_progress: Callable[[Snapshot], None] | None = None,
@@ -75,7 +75,7 @@ async def verify(
     ``sample`` is their share, above 0 and up to 1. StoreError if the store can't be read.
     """
     async with open_fetch_session(config) as records:
-        totals = {number: await records.ledger.contents(number, places) for number in records.servers}
+        totals = {number: await records.copy_index.contents(number, places) for number in records.servers}
         count = sum(total.count for total in totals.values())
         wanted = count if sample >= 1 else min(count, max(1, round(count * sample)))
         size = sum(total.size for total in totals.values())
@@ -88,18 +88,18 @@ async def verify(
         return comparison.report()
 
 
-async def _contents(records: FetchSession, places: Sequence[Place]) -> AsyncIterator[list[Copy]]:
+async def _contents(records: FetchSession, places: Sequence[PathScope]) -> AsyncIterator[list[Copy]]:
     """Yield the copies of each content on each server."""
     for number in records.servers:
         content: list[Copy] = []
-        page = await records.ledger.copies(number, places)
+        page = await records.copy_index.copies(number, places)
         while page:
             for copy in page:
                 if content and copy.key != content[0].key:
                     yield content
                     content = []
                 content.append(copy)
-            page = await records.ledger.copies(number, places, after=page[-1])
+            page = await records.copy_index.copies(number, places, after=page[-1])
         if content:
             yield content
 
@@ -219,7 +219,7 @@ async def repair(config: Config, job_ids: Sequence[int]) -> int:
     store = await JobStore.open(str(config.store), clock=time.time)
     store.on_change.append(job_log.log_change)
     try:
-        parts = [job_ids[start : start + ORDER_PART] for start in range(0, len(job_ids), ORDER_PART)]
+        parts = [job_ids[start : start + RETRY_BATCH_JOBS] for start in range(0, len(job_ids), RETRY_BATCH_JOBS)]
         return sum([len(await store.repair(part)) for part in parts])
     finally:
         await store.close()

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, exists, or_, select, text, update
 
 from syncd.core.states import Cause, State
-from syncd.store.claims import conclude
+from syncd.store.claims import finish_claim
 from syncd.store.records import CancelledJob, Job
 from syncd.store.schema import contents, files, jobs
-from syncd.store.transitions import JOBS, Work, fingerprint_of, move
+from syncd.store.transitions import JOBS, UnitOfWork, apply_transition, fingerprint_of
 
 CANCELLED = "cancelled by a person"
 
@@ -41,13 +41,13 @@ _FORGET = (
 )
 
 
-def cancel(work: Work, rows: Sequence[Row[Any]]) -> None:
+def cancel(work: UnitOfWork, rows: Sequence[Row[Any]]) -> None:
     """Give jobs up, with the content of each as far as it is known."""
     alike: defaultdict[str | None, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         alike[_known_sha256(work.connection, row)].append(row)
     for sha256, group in alike.items():
-        move(work, Cause.CANCELLED, group, detail=CANCELLED, cancelled_sha256=sha256)
+        apply_transition(work, Cause.CANCELLED, group, detail=CANCELLED, cancelled_sha256=sha256)
 
 
 def _known_sha256(connection: Connection, row: Row[Any]) -> str | None:
@@ -57,7 +57,7 @@ def _known_sha256(connection: Connection, row: Row[Any]) -> str | None:
     return sha256
 
 
-def forget(work: Work, rows: Iterable[Row[Any]]) -> None:
+def forget(work: UnitOfWork, rows: Iterable[Row[Any]]) -> None:
     """Take note that a person wants the contents of these jobs after all."""
     for row in rows:
         if row.cancelled_sha256 is not None:
@@ -70,7 +70,7 @@ def unhashed(connection: Connection, after: int, limit: int) -> list[CancelledJo
     return [_cancelled(row) for row in connection.execute(_UNHASHED, {"after": after, "most": limit})]
 
 
-def note(work: Work, job: CancelledJob, sha256: str) -> None:
+def note(work: UnitOfWork, job: CancelledJob, sha256: str) -> None:
     """Keep the content of a job that was cancelled, if it is still so."""
     work.connection.execute(_NOTE, {"job": job.id, "of_version": job.version, "cancelled_sha256": sha256})
 
@@ -81,9 +81,9 @@ def alike(connection: Connection, job: Job, sha256: str) -> list[CancelledJob]:
     return [_cancelled(row) for row in connection.execute(_ALIKE, given)]
 
 
-def cancel_again(work: Work, job: Job, sha256: str) -> State | None:
+def cancel_again(work: UnitOfWork, job: Job, sha256: str) -> State | None:
     """End the claim of a job whose content a person has cancelled before."""
-    return conclude(work, job, Cause.CANCELLED, detail=CANCELLED, values={"cancelled_sha256": sha256})
+    return finish_claim(work, job, Cause.CANCELLED, detail=CANCELLED, values={"cancelled_sha256": sha256})
 
 
 def _cancelled(row: Row[Any]) -> CancelledJob:

@@ -8,9 +8,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from syncd.store.errors import StoreDamaged, StoreError, StoreMoved, StoreUnavailable
+from syncd.store.errors import StoreDamagedError, StoreError, StoreMovedError, StoreUnavailableError
 
-BUSY_TIMEOUT = 1.0
+BUSY_TIMEOUT_SECONDS = 1.0
 """Seconds that SQLite itself waits for a lock of another program."""
 
 _PASSING = frozenset(
@@ -48,7 +48,7 @@ def engine(path: str, *, writing: bool) -> Engine:
     """Return an engine on an existing file; each of its connections stays in the thread that made it."""
 
     def connect() -> sqlite3.Connection:
-        raw = sqlite3.connect(address(path, "rw"), uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+        raw = sqlite3.connect(address(path, "rw"), uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
         try:
             for pragma in ("journal_mode = WAL", "synchronous = FULL") if writing else ("query_only = ON",):
                 raw.execute(f"PRAGMA {pragma}")
@@ -77,7 +77,7 @@ def _code(error: Exception) -> int | None:
 
 def is_passing(error: Exception) -> bool:
     """Say whether it is an error of the machine, as a full disk, that the same work need not meet again."""
-    return isinstance(error, StoreMoved) or _code(error) in _PASSING
+    return isinstance(error, StoreMovedError) or _code(error) in _PASSING
 
 
 def translated(error: Exception, path: str) -> Exception:
@@ -89,7 +89,7 @@ def translated(error: Exception, path: str) -> Exception:
         name = getattr(cause, "sqlite_errorname", None)  # tells what the text does not: which call has failed
         what = f"{cause} ({name})" if name else str(cause)
         advice = _ADVICE.get(_kind(error, path), _PERMISSIONS)
-        return StoreUnavailable(f"{path}: the job store can't be used: {what}: {advice}")
+        return StoreUnavailableError(f"{path}: the job store can't be used: {what}: {advice}")
     return error
 
 
@@ -105,7 +105,7 @@ def _kind(error: Exception, path: str) -> int | None:
 
 def damaged(path: str, how: str) -> StoreError:
     """Return the error for a file that is not, or not whole, a job store."""
-    return StoreDamaged(
+    return StoreDamagedError(
         f"{path}: the job store is damaged ({how}): move it away and start again; "
         "what the servers have already is found there and not sent twice"
     )

@@ -16,11 +16,11 @@ from syncd.store import queries, startup
 from syncd.store.claims import UNPROVEN
 from syncd.store.reader import Reader
 from syncd.store.schema import contents, files, jobs
-from syncd.store.transitions import parts
+from syncd.store.transitions import batched
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class PathScope:
     """A folder, or the file or folder ``path`` in it; both as the store has them."""
 
     folder: str
@@ -86,16 +86,16 @@ _COPIES: Select[Any] = (
 )
 
 
-class Ledger:
+class CopyIndex:
     """The store, for reading. Made by :meth:`open`; every call may raise a ``StoreError``."""
 
     def __init__(self, path: str) -> None:
         self._reader = Reader(path)
 
     @classmethod
-    async def open(cls, path: str) -> "Ledger":
+    async def open(cls, path: str) -> "CopyIndex":
         """Open the file; a ``StoreError`` if there is none, or none of this version."""
-        await asyncio.to_thread(startup.require, path)
+        await asyncio.to_thread(startup.require_current, path)
         return cls(path)
 
     async def close(self) -> None:
@@ -125,7 +125,7 @@ class Ledger:
         )
 
     async def copies(
-        self, remote_id: int, places: Sequence[Place], *, after: Copy | None = None, limit: int = 200
+        self, remote_id: int, places: Sequence[PathScope], *, after: Copy | None = None, limit: int = 200
     ) -> list[Copy]:
         """Return copies that a remote has of files in ``places``, those of a content together, following ``after``."""
         order = (jobs.c.key, jobs.c.id)
@@ -134,19 +134,19 @@ class Ledger:
             statement = statement.where(tuple_(*order) > (after.key, after.job_id))
         return await self._reader.read(lambda connection: _copies(connection, statement))
 
-    async def contents(self, remote_id: int, places: Sequence[Place]) -> Total:
+    async def contents(self, remote_id: int, places: Sequence[PathScope]) -> Total:
         """Count the contents that a remote has of files in ``places``."""
         each = _COPIES.where(jobs.c.remote_id == remote_id, _within(places)).group_by(jobs.c.key).subquery()
         return await self._total(select(func.count(), func.coalesce(func.sum(each.c.size), 0)).select_from(each))
 
-    async def files(self, place: Place, *, after: str | None = None, limit: int = 200) -> list[RecordedFile]:
+    async def files(self, place: PathScope, *, after: str | None = None, limit: int = 200) -> list[RecordedFile]:
         """Return files at ``place`` that are here or were uploaded, by path, following ``after``."""
         statement = select(files).where(_within([place]), or_(files.c.present, _UPLOADED))
         if after is not None:
             statement = statement.where(files.c.path > after)
         return await self._reader.read(lambda connection: _files(connection, statement.limit(limit)))
 
-    async def files_total(self, place: Place) -> Total:
+    async def files_total(self, place: PathScope) -> Total:
         """Count what :meth:`files` returns, as far as it was uploaded."""
         counted = select(func.count(), func.coalesce(func.sum(files.c.size), 0))
         return await self._total(counted.where(_within([place]), _UPLOADED))
@@ -158,17 +158,17 @@ class Ledger:
 
 def copies_of(connection: Connection, job_ids: Sequence[int]) -> list[Copy]:
     """Return what was uploaded by those of these jobs that are done."""
-    return [copy for part in parts(job_ids) for copy in _copies(connection, _COPIES.where(jobs.c.id.in_(part)))]
+    return [copy for part in batched(job_ids) for copy in _copies(connection, _COPIES.where(jobs.c.id.in_(part)))]
 
 
 _UPLOADED = exists().where(jobs.c.file_id == files.c.id, jobs.c.version == files.c.version, _DONE)
 
 
-def _within(places: Sequence[Place]) -> ColumnElement[bool]:
+def _within(places: Sequence[PathScope]) -> ColumnElement[bool]:
     return or_(false(), *map(_at, places))
 
 
-def _at(place: Place) -> ColumnElement[bool]:
+def _at(place: PathScope) -> ColumnElement[bool]:
     inside = files.c.folder == place.folder
     if place.path is None:
         return inside

@@ -20,25 +20,25 @@ from sqlalchemy import Connection
 
 from syncd.store import startup
 from syncd.store.connection import engine, is_passing, translated
-from syncd.store.errors import StoreClosed, StoreMoved
+from syncd.store.errors import StoreClosedError, StoreMovedError
 from syncd.store.reader import Reader
 from syncd.store.store_file import OpenedFile
 
 T = TypeVar("T")
 
-BATCH = 500
+MAX_BATCH_UNITS = 500
 """Units that go into one transaction at most."""
-RETRY_DELAY = 1.0
+RETRY_DELAY_SECONDS = 1.0
 """Seconds until a batch that met a full disk is tried again."""
-LOOK = 5.0
+FILE_CHECK_INTERVAL_SECONDS = 5.0
 """Seconds between two looks for the file where there is nothing to write."""
-STUCK = 60.0
+WRITER_STUCK_SECONDS = 60.0
 """A batch that takes more seconds than this means that the disk hangs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Unit:
-    """Work for a transaction, who waits for it, and what to do with the result once that is on the disk."""
+    """UnitOfWork for a transaction, who waits for it, and what to do with the result once that is on the disk."""
 
     work: Callable[[Connection], Any]
     then: Callable[[Any], None] | None
@@ -79,7 +79,7 @@ class Database:
         path: str,
         *,
         on_blocked: Callable[[str | None], None] | None = None,
-        retry_delay: float = RETRY_DELAY,
+        retry_delay: float = RETRY_DELAY_SECONDS,
     ) -> "Database":
         """Open the file, made or migrated as needed; a ``StoreError`` if that can't be.
 
@@ -99,14 +99,14 @@ class Database:
     def alive(self) -> bool:
         """Say whether the writer does its work or waits for some; to wait for a full disk counts as work."""
         since = self._busy_since
-        return self._writer.is_alive() and (since is None or time.monotonic() - since < STUCK)
+        return self._writer.is_alive() and (since is None or time.monotonic() - since < WRITER_STUCK_SECONDS)
 
     async def write(self, work: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
         """Run ``work`` in the writer's thread; return its result when that is on the disk.
 
         ``then`` gets the result in the loop's thread, before the caller goes on, and even if the caller was cancelled
         meanwhile: the work is done all the same. What ``work`` raises undoes it alone. After an error of the disk it is
-        run again, so it may change nothing but the store. ``StoreClosed`` if it was not done.
+        run again, so it may change nothing but the store. ``StoreClosedError`` if it was not done.
         """
         unit = _Unit(work=work, then=then, answer=self._loop.create_future())
         with self._changed:
@@ -153,9 +153,9 @@ class Database:
         while True:
             with self._changed:
                 self._busy_since = None
-                if self._changed.wait_for(lambda: self._units or self._closing, LOOK):
+                if self._changed.wait_for(lambda: self._units or self._closing, FILE_CHECK_INTERVAL_SECONDS):
                     self._busy_since = time.monotonic()
-                    return [self._units.popleft() for _ in range(min(BATCH, len(self._units)))]
+                    return [self._units.popleft() for _ in range(min(MAX_BATCH_UNITS, len(self._units)))]
             self._heed(self._look(connection))
 
     def _write_batch(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
@@ -182,7 +182,7 @@ class Database:
         self._heed(None)
         return True
 
-    def _look(self, connection: Connection) -> StoreMoved | None:
+    def _look(self, connection: Connection) -> StoreMovedError | None:
         """Return what to say if the file or its log is not at its path any more.
 
         What the log holds goes into the file then, wherever that is: it is whole without the log when it is put back.
@@ -192,10 +192,10 @@ class Database:
             _checkpoint(connection)
         return moved
 
-    def _moved(self) -> StoreMoved | None:
+    def _moved(self) -> StoreMovedError | None:
         return self._moved_file() or (self._file.log_moved() if self._file else None)
 
-    def _moved_file(self) -> StoreMoved | None:
+    def _moved_file(self) -> StoreMovedError | None:
         return self._file.moved() if self._file else None
 
     def _outwait(self, message: str) -> bool:
@@ -206,7 +206,7 @@ class Database:
         self._busy_since = time.monotonic()
         return not closing
 
-    def _heed(self, trouble: StoreMoved | str | None) -> None:
+    def _heed(self, trouble: StoreMovedError | str | None) -> None:
         """Take note of why writes wait, or that they do not, and tell who asked for it when that begins and ends."""
         before, self.blocked = self.blocked, None if trouble is None else str(trouble)
         if (before is None) != (trouble is None):
@@ -273,5 +273,5 @@ def _resolve(answer: asyncio.Future[Any], result: Any) -> None:
         answer.set_result(result)
 
 
-def _closed() -> StoreClosed:
-    return StoreClosed("the job store is closed")
+def _closed() -> StoreClosedError:
+    return StoreClosedError("the job store is closed")

@@ -5,21 +5,21 @@ class StoreError(Exception):
     """The job store can't be used."""
 
 
-class StoreDamaged(StoreError):  # noqa: N818 - it says what is wrong
+class StoreDamagedError(StoreError):
     """The file is not a job store, or not a whole one."""
 
 
-class StoreTooNew(StoreError):  # noqa: N818 - as above
+class StoreTooNewError(StoreError):
     """The file was written by a later version of syncd."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - as above
+class StoreUnavailableError(StoreError):
     """The file can't be read or written: permission, a folder that is missing, an error of the disk."""
 
 
-class StoreMoved(StoreUnavailable):
+class StoreMovedError(StoreUnavailableError):
     """The file that is open is not the one at its path any more."""
 
 
-class StoreClosed(StoreError):  # noqa: N818 - as above
+class StoreClosedError(StoreError):
     """The store was closed before the work was done."""

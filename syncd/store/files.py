@@ -8,17 +8,17 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.core.states import IN_USE, Cause, State
-from syncd.store.records import LARGE
+from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.schema import files, folders, jobs, remotes
-from syncd.store.transitions import NewJob, Work, create, fingerprint_of, load_all, move, parts
+from syncd.store.transitions import NewJob, UnitOfWork, apply_transition, batched, create_jobs, fingerprint_of, load_all
 
-Vanished = Callable[[str, str], bool]
+IsGone = Callable[[str, str], bool]
 """Says of a folder and a path in it whether there is nothing there; called in the writer's thread."""
 
 NO_FINGERPRINT = Fingerprint(inode=0, size=0, mtime_ns=0)
 """Kept for a file that has no content to tell apart, as a named pipe."""
-ELSEWHERE = "its folder no longer goes to this remote"
-REMOVED = "removed before it was uploaded"
+FOLDER_REASSIGNED = "its folder no longer goes to this remote"
+FILE_GONE = "removed before it was uploaded"
 
 _AT = select(files).where(files.c.folder == bindparam("folder"), files.c.path.in_(bindparam("paths", expanding=True)))
 _WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)), ~files.c.removed)
@@ -33,7 +33,7 @@ _OPEN = (State.QUEUED, State.WAITING, State.FAILED)
 
 def diff(connection: Connection, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
     """Return those of ``seen`` that :func:`observe` would do something about."""
-    return [one for part in parts(seen) for one in _diff(connection, folder, part, frozenset(remote_ids))]
+    return [one for part in batched(seen) for one in _diff(connection, folder, part, frozenset(remote_ids))]
 
 
 def _diff(connection: Connection, folder: str, seen: list[FoundFile], wanted: frozenset[int]) -> Iterator[FoundFile]:
@@ -51,19 +51,21 @@ def _diff(connection: Connection, folder: str, seen: list[FoundFile], wanted: fr
             yield one
 
 
-def observe(work: Work, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], vanished: Vanished) -> int:
+def observe(
+    work: UnitOfWork, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], is_gone: IsGone
+) -> int:
     """Take note of quiet files; return how many jobs changed or were made."""
     before = len(work.changes)
-    for part in parts({one.path: one for one in seen}.values()):
-        placed = _place(work, folder, part, vanished)
+    for part in batched({one.path: one for one in seen}.values()):
+        placed = _place(work, folder, part, is_gone)
         _apply(work, folder, [(one, *placed[one.path]) for one in part], frozenset(remote_ids))
     return len(work.changes) - before
 
 
-def _place(work: Work, folder: str, seen: list[FoundFile], vanished: Vanished) -> dict[str, tuple[int, int]]:
+def _place(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, tuple[int, int]]:
     """Bring the files' rows up to what was seen; return their ids and versions by path."""
     known = _known(work.connection, folder, seen)
-    known |= _moved(work.connection, folder, [one for one in seen if one.path not in known], vanished)
+    known |= _moved(work.connection, folder, [one for one in seen if one.path not in known], is_gone)
     placed = {}
     changed, new, resized = [], [], []
     for one in seen:
@@ -77,7 +79,7 @@ def _place(work: Work, folder: str, seen: list[FoundFile], vanished: Vanished) -
         kept = _first_seen(one, work.now) if is_new else _seen_before(row, one)
         changed.append({"file": row.id, "version": version, **_columns(folder, one), **kept})
         if fingerprint.size != row.size:
-            resized.append({"file": row.id, "size": fingerprint.size, "large": fingerprint.size >= LARGE})
+            resized.append({"file": row.id, "size": fingerprint.size, "large": fingerprint.size >= LARGE_FILE_BYTES})
     for statement, rows in (_PLACE, changed), (_RESIZE, resized):
         if rows:
             work.connection.execute(statement, rows)
@@ -95,7 +97,7 @@ def _was_born_apart(row: Row[Any], one: FoundFile) -> bool:
     return row.birth_ns != one.birth_ns and None not in (row.birth_ns, one.birth_ns)
 
 
-def _moved(connection: Connection, folder: str, seen: list[FoundFile], vanished: Vanished) -> dict[str, Row[Any]]:
+def _moved(connection: Connection, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, Row[Any]]:
     """Find files that were renamed: those known under a path where there is nothing any more."""
     inodes = {one.fingerprint.inode for one in seen if one.fingerprint is not None}
     candidates: dict[Fingerprint, list[Row[Any]]] = {}
@@ -105,7 +107,7 @@ def _moved(connection: Connection, folder: str, seen: list[FoundFile], vanished:
     for one in seen:
         rows = candidates.get(_stamp(one), [])
         same = [row for row in rows if one.fingerprint is not None and _is_same(row, folder, one)]
-        if moved := next((row for row in same if vanished(row.folder, row.path)), None):
+        if moved := next((row for row in same if is_gone(row.folder, row.path)), None):
             rows.remove(moved)
             found[one.path] = moved
     return found
@@ -118,7 +120,7 @@ def _is_same(row: Row[Any], folder: str, one: FoundFile) -> bool:
     return bool(row.birth_ns == one.birth_ns)
 
 
-def _apply(work: Work, folder: str, placed: list[tuple[FoundFile, int, int]], wanted: frozenset[int]) -> None:
+def _apply(work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int]], wanted: frozenset[int]) -> None:
     """Make or move the jobs of the files that were seen; with each file go its id and its version."""
     jobs_of = _jobs_of(work.connection, [file_id for _, file_id, _ in placed])
     names = {row.id: row.name for row in work.connection.execute(_NAMES)}
@@ -128,9 +130,9 @@ def _apply(work: Work, folder: str, placed: list[tuple[FoundFile, int, int]], wa
             if effect := _effect(job, one.unfit, wanted):
                 effects[effect].append(job)
     for (cause, detail), affected in effects.items():
-        move(work, cause, affected, detail=detail, attempts=0, due_at=work.now)
+        apply_transition(work, cause, affected, detail=detail, failures=0, due_at=work.now)
     folder_id = work.connection.execute(_FOLDER_ID, {"folder": folder}).scalar_one()
-    create(
+    create_jobs(
         work,
         [
             NewJob(
@@ -158,7 +160,7 @@ def _effect(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[C
     if job.state is State.UPLOADING:
         return None
     if job.remote_id not in wanted:
-        return (Cause.GONE, ELSEWHERE) if job.state in _OPEN else None
+        return (Cause.GONE, FOLDER_REASSIGNED) if job.state in _OPEN else None
     if unfit is None and job.state is State.WAITING and job.detail == IN_USE:
         return Cause.CHANGED, None  # what is seen is not open for writing any more
     changed = job.version != job.file_version
@@ -169,33 +171,33 @@ def _effect(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[C
     return (Cause.UNFIT, unfit) if changed or job.state in _OPEN or (left_out and not known) else None
 
 
-def gone(work: Work, folder: str, paths: Iterable[str], *, removed: bool = False) -> int:
+def gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, removed: bool = False) -> int:
     """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
 
     ``removed`` says that the daemon itself has deleted or moved the files, so that none of them was renamed.
     """
     before = len(work.changes)
-    for part in parts(paths):
+    for part in batched(paths):
         rows = work.connection.execute(_AT, {"folder": folder, "paths": part}).all()
         if rows:
-            mark_absent(work, [row.id for row in rows], removed=removed)
+            set_files_gone(work, [row.id for row in rows], removed=removed)
             open_jobs = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
-            move(work, Cause.GONE, [job for job in open_jobs if job.state in _OPEN], detail=REMOVED)
+            apply_transition(work, Cause.GONE, [job for job in open_jobs if job.state in _OPEN], detail=FILE_GONE)
     return len(work.changes) - before
 
 
-def alter(work: Work, folder: str, paths: Iterable[str]) -> None:
+def alter(work: UnitOfWork, folder: str, paths: Iterable[str]) -> None:
     """Give files a new version whose content has changed behind an equal stamp, and queue them for every remote."""
-    for part in parts(paths):
+    for part in batched(paths):
         rows = work.connection.execute(_AT, {"folder": folder, "paths": part}).all()
         if rows:
             work.connection.execute(_PLACE, [{"file": row.id, "version": row.version + 1} for row in rows])
             of_files = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
             done = [job for job in of_files if job.state is State.DONE]
-            move(work, Cause.CHANGED, done, attempts=0, due_at=work.now)
+            apply_transition(work, Cause.CHANGED, done, failures=0, due_at=work.now)
 
 
-def mark_absent(work: Work, file_ids: Iterable[int], *, removed: bool = False) -> None:
+def set_files_gone(work: UnitOfWork, file_ids: Iterable[int], *, removed: bool = False) -> None:
     """Take note that files are not where they were; ``removed`` says that the daemon itself has removed them."""
     told = {"present": False, "removed": True} if removed else {"present": False}
     work.connection.execute(_PLACE, [{"file": file_id, **told} for file_id in file_ids])

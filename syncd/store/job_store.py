@@ -18,34 +18,34 @@ from syncd.paths import inside
 from syncd.store import cancellations, claims, copies, files, pages, queries, removals, uploads
 from syncd.store.copies import Copy
 from syncd.store.database import Database
-from syncd.store.files import Vanished
-from syncd.store.pages import Page, Wanted
+from syncd.store.files import IsGone
+from syncd.store.pages import JobFilter, Page
 from syncd.store.records import (
     CancelledJob,
     Change,
     Counts,
+    HistoryEntry,
     Job,
     JobRecord,
     RemoteRecord,
     Removal,
-    Step,
     StoredContent,
     UploadedFile,
 )
-from syncd.store.transitions import Work
+from syncd.store.transitions import UnitOfWork
 
-__all__ = ["Change", "Counts", "Job", "JobRecord", "JobStore", "Page", "RemoteRecord", "Step", "Wanted"]
+__all__ = ["Change", "Counts", "HistoryEntry", "Job", "JobFilter", "JobRecord", "JobStore", "Page", "RemoteRecord"]
 
 T = TypeVar("T")
 
-ORDER_PART = 5000
+RETRY_BATCH_JOBS = 5000
 """Jobs that one write retries, so that others get their turn between."""
 
 
 class JobStore:
     """The memory of the daemon. Made by :meth:`open`; belongs to the event loop that opened it.
 
-    Any call raises ``StoreClosed`` after :meth:`close`. ``clock`` gives seconds since the epoch.
+    Any call raises ``StoreClosedError`` after :meth:`close`. ``clock`` gives seconds since the epoch.
     ``on_change`` are called in the loop's thread with each :class:`Change` once it is on the disk, before the call that
     made it returns.
     """
@@ -79,9 +79,9 @@ class JobStore:
         """Return why writes wait, in one line; None if they do not."""
         return self.database.blocked
 
-    async def _write(self, work: Callable[[Work], T]) -> T:
+    async def _write(self, work: Callable[[UnitOfWork], T]) -> T:
         def unit(connection: Connection) -> tuple[T, list[Change]]:
-            under_way = Work(connection=connection, now=self._clock())
+            under_way = UnitOfWork(connection=connection, now=self._clock())
             return work(under_way), under_way.changes
 
         result, _ = await self.database.write(unit, self._tell)
@@ -101,13 +101,13 @@ class JobStore:
         """
         return await self._write(lambda work: queries.remote(work, name, identity, former))
 
-    async def heed_terms(self, remote_id: int, terms: str) -> None:
+    async def apply_terms(self, remote_id: int, terms: str) -> None:
         """Forget the uploads under way that were begun under other terms than ``terms``, which hold from now on."""
-        await self._write(lambda work: queries.heed_terms(work, remote_id, terms))
+        await self._write(lambda work: queries.apply_terms(work, remote_id, terms))
 
-    async def remember(self, remote_id: int, facts: Mapping[str, int]) -> None:
+    async def save_capabilities(self, remote_id: int, capabilities: Mapping[str, int]) -> None:
         """Keep what was learned about a server, in place of what was known."""
-        await self._write(lambda work: queries.remember(work, remote_id, facts))
+        await self._write(lambda work: queries.save_capabilities(work, remote_id, capabilities))
 
     # Intake.
 
@@ -116,7 +116,7 @@ class JobStore:
         return await self.database.read(lambda connection: files.diff(connection, folder, seen, remote_ids))
 
     async def observe(
-        self, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], *, vanished: Vanished
+        self, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], *, is_gone: IsGone
     ) -> int:
         """Take note of files that are quiet; return how many jobs were made or changed their state.
 
@@ -125,7 +125,7 @@ class JobStore:
         but has the stamp of one where there is nothing any more is that file, renamed, if the birth times or
         ``moved_from`` say so. ``vanished(folder, path)`` tells that nothing is there, in the writer's thread.
         """
-        return await self._write(lambda work: files.observe(work, folder, seen, remote_ids, vanished))
+        return await self._write(lambda work: files.observe(work, folder, seen, remote_ids, is_gone))
 
     async def gone(self, folder: str, paths: Sequence[str], *, removed: bool = False) -> int:
         """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
@@ -144,7 +144,7 @@ class JobStore:
     async def claim(self, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
         """Take up to ``limit`` jobs that are due, the longest due first; they are ``owner``'s for ``lease`` seconds.
 
-        At most ``large`` of them are of files of :data:`LARGE` bytes and more; -1 for no such bound.
+        At most ``large`` of them are of files of :data:`LARGE_FILE_BYTES` bytes and more; -1 for no such bound.
         """
         take = partial(claims.claim, owner=owner, lease=lease, large=large)
         return await self._write(lambda work: take(work, remote_id, limit))
@@ -194,42 +194,44 @@ class JobStore:
         )
         return await self._write(lambda work: claims.finish(work, job, content, outcome))
 
-    async def defer(self, job: Job, *, due_at: float, attempts: int, detail: str) -> State | None:
+    async def defer(self, job: Job, *, due_at: float, failures: int, detail: str) -> State | None:
         """Take note of a failed try; wait for the next one."""
-        values = {"due_at": due_at, "attempts": attempts}
-        return await self._write(lambda work: claims.conclude(work, job, Cause.DEFERRED, detail=detail, values=values))
+        values = {"due_at": due_at, "failures": failures}
+        return await self._write(
+            lambda work: claims.finish_claim(work, job, Cause.DEFERRED, detail=detail, values=values)
+        )
 
     async def release(self, job: Job, detail: str) -> State | None:
         """Put the job back in the queue, at its old place."""
-        return await self._write(lambda work: claims.conclude(work, job, Cause.RELEASED, detail=detail))
+        return await self._write(lambda work: claims.finish_claim(work, job, Cause.RELEASED, detail=detail))
 
     async def refuse(self, job: Job, detail: str) -> State | None:
         """Take note that it can't succeed as it is; a person has to look."""
-        return await self._write(lambda work: claims.conclude(work, job, Cause.REFUSED, detail=detail))
+        return await self._write(lambda work: claims.finish_claim(work, job, Cause.REFUSED, detail=detail))
 
     async def skip(self, job: Job, detail: str) -> State | None:
         """Take note that the file is of a kind that is never sent."""
-        return await self._write(lambda work: claims.conclude(work, job, Cause.UNFIT, detail=detail))
+        return await self._write(lambda work: claims.finish_claim(work, job, Cause.UNFIT, detail=detail))
 
-    async def vanish(self, job: Job) -> State | None:
+    async def mark_gone(self, job: Job) -> State | None:
         """Take note that the file is not there any more."""
-        return await self._write(lambda work: claims.vanish(work, job))
+        return await self._write(lambda work: claims.mark_gone(work, job))
 
     async def cancel_again(self, job: Job, sha256: str) -> State | None:
         """Give a job up whose content a person has cancelled before."""
         return await self._write(lambda work: cancellations.cancel_again(work, job, sha256))
 
-    async def note_key(self, job: Job, key: str) -> None:
+    async def set_content_key(self, job: Job, key: str) -> None:
         """Keep the content key that hashing has found."""
-        await self._write(lambda work: claims.note_key(work, job, key))
+        await self._write(lambda work: claims.set_content_key(work, job, key))
 
     async def wake(self, remote_id: int, key: str) -> int:
         """Make the waiting jobs with that content due; return how many."""
         return await self._write(lambda work: claims.wake(work, remote_id, key))
 
-    async def set_back(self, seconds: float) -> None:
+    async def shift_due_times(self, seconds: float) -> None:
         """Take note that the clock was set back: all waiting jobs are due when they were to be."""
-        await self._write(lambda work: claims.set_back(work, seconds))
+        await self._write(lambda work: claims.shift_due_times(work, seconds))
 
     # Sessions and contents.
 
@@ -287,19 +289,19 @@ class JobStore:
             found = [(folder, path) for folder in folders]
         return await self.database.read(lambda connection: queries.jobs_of(connection, found))
 
-    async def page(self, wanted: Wanted) -> Page:
+    async def page(self, wanted: JobFilter) -> Page:
         """Return a page of jobs."""
         return await self.database.read(lambda connection: pages.page(connection, wanted, time.monotonic))
 
     async def jobs(self, remote_ids: Sequence[int], *, state: State | None = None, limit: int = 50) -> list[JobRecord]:
         """Return up to ``limit`` jobs of ``state``, the latest change first."""
-        return (await self.page(Wanted(remote_ids=remote_ids, state=state, limit=limit))).jobs
+        return (await self.page(JobFilter(remote_ids=remote_ids, state=state, limit=limit))).jobs
 
     async def copies(self, job_ids: Sequence[int]) -> list[Copy]:
         """Return what the remotes have by those of these jobs that are done."""
         return await self.database.read(lambda connection: copies.copies_of(connection, job_ids))
 
-    async def history(self, job_id: int) -> list[Step]:
+    async def history(self, job_id: int) -> list[HistoryEntry]:
         """Return the last steps of a job, oldest first."""
         return await self.database.read(lambda connection: queries.steps(connection, job_id))
 
@@ -312,7 +314,7 @@ class JobStore:
             return await self._write(lambda work: queries.order(work, Cause.RETRIED, job_ids))
         queued: list[int] = []
         while more := await self._write(
-            lambda work: queries.order(work, Cause.RETRIED, pages.failed(work.connection, ORDER_PART))
+            lambda work: queries.order(work, Cause.RETRIED, pages.failed(work.connection, RETRY_BATCH_JOBS))
         ):
             queued += more
         return queued
@@ -336,7 +338,7 @@ class JobStore:
         """Return cancelled jobs whose content is not known yet and whose file is here, by id, following ``after``."""
         return await self.database.read(lambda connection: cancellations.unhashed(connection, after, limit))
 
-    async def note_cancelled(self, job: CancelledJob, sha256: str) -> None:
+    async def save_cancelled_content(self, job: CancelledJob, sha256: str) -> None:
         """Keep the content of a job that was cancelled, if it is still so."""
         await self._write(lambda work: cancellations.note(work, job, sha256))
 

@@ -23,11 +23,11 @@ from syncd.store.records import JobRecord
 from syncd.store.schema import files, folders, job_tallies, jobs
 from syncd.store.transitions import JOBS
 
-FEW = 10_000
+SORT_IN_MEMORY_MAX_JOBS = 10_000
 """Candidates that are rather gathered and sorted than come by in order."""
-SLAB = 500
+BATCH_JOBS = 500
 """Candidates that are looked at together."""
-PATIENCE = 0.15
+PAGE_TIME_BUDGET_SECONDS = 0.15
 """Seconds after which a page is handed out as it is."""
 _WILD = re.compile(r"[\\%_]")
 _LARGEST = 2**63 - 1
@@ -39,7 +39,7 @@ _Batch = tuple[ColumnElement[bool], Cursor]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class JobFilter:
     """Which jobs: of these remotes, of ``state`` and ``folder``, with ``search`` in their path; after the cursor.
 
     ``sibling_remote_ids``: the remotes whose jobs of the same files the page has besides.
@@ -69,7 +69,7 @@ class Page:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Pile:
+class _Partition:
     """The jobs of one folder, remote and state, and how many they are."""
 
     folder: str
@@ -100,7 +100,7 @@ _IN_ORDER = {
 }
 
 
-def page(connection: Connection, wanted: Wanted, clock: Callable[[], float]) -> Page:
+def page(connection: Connection, wanted: JobFilter, clock: Callable[[], float]) -> Page:
     """Return a page; ``clock`` gives seconds."""
     found = _page(connection, wanted, clock)
     if not wanted.sibling_remote_ids or not found.jobs:
@@ -116,7 +116,7 @@ def _siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Se
     return [record(row) for row in connection.execute(statement) if row.id not in ids]
 
 
-def _page(connection: Connection, wanted: Wanted, clock: Callable[[], float]) -> Page:
+def _page(connection: Connection, wanted: JobFilter, clock: Callable[[], float]) -> Page:
     piles = _piles(connection, wanted)
     few = _few(connection, wanted, piles)
     if few is not None:
@@ -124,7 +124,7 @@ def _page(connection: Connection, wanted: Wanted, clock: Callable[[], float]) ->
     batches = _by_name if wanted.sort is Sort.NAME else _by_index
     found: list[Row[Any]] = []
     last: Cursor | None = None
-    until = clock() + PATIENCE
+    until = clock() + PAGE_TIME_BUDGET_SECONDS
     for candidates, end in batches(connection, wanted, piles):
         if last is not None and clock() > until:
             return Page(jobs=[record(row) for row in found], next=last, partial=True)
@@ -156,7 +156,7 @@ def record(row: Row[Any]) -> JobRecord:
         outcome=row.outcome,
         detail=row.detail,
         size=row.size,
-        attempts=row.attempts,
+        failures=row.failures,
         due_at=row.due_at if row.state is State.WAITING else None,
         key=row.key,
         ref=row.ref,
@@ -165,13 +165,13 @@ def record(row: Row[Any]) -> JobRecord:
     )
 
 
-def _cut(found: list[Row[Any]], wanted: Wanted) -> Page:
+def _cut(found: list[Row[Any]], wanted: JobFilter) -> Page:
     shown = found[: wanted.limit]
     more = len(found) > wanted.limit
     return Page(jobs=[record(row) for row in shown], next=_cursor(shown[-1], wanted.sort) if more else None)
 
 
-def _piles(connection: Connection, wanted: Wanted) -> list[_Pile]:
+def _piles(connection: Connection, wanted: JobFilter) -> list[_Partition]:
     """Return the piles that may have some, in the order of their folders."""
     statement = (
         select(folders.c.path, job_tallies)
@@ -184,24 +184,24 @@ def _piles(connection: Connection, wanted: Wanted) -> list[_Pile]:
     if wanted.folder is not None:
         statement = statement.where(folders.c.path == wanted.folder)
     return [
-        _Pile(folder=row.path, folder_id=row.folder_id, remote_id=row.remote_id, state=row.state, jobs=row.jobs)
+        _Partition(folder=row.path, folder_id=row.folder_id, remote_id=row.remote_id, state=row.state, jobs=row.jobs)
         for row in connection.execute(statement)
     ]
 
 
-def _few(connection: Connection, wanted: Wanted, piles: Sequence[_Pile]) -> ColumnElement[bool] | None:
+def _few(connection: Connection, wanted: JobFilter, piles: Sequence[_Partition]) -> ColumnElement[bool] | None:
     """Say which jobs to gather and sort; None if they are too many for that."""
     if wanted.search:
         names = select(files.c.id).where(files.c.folder.in_({pile.folder for pile in piles}), _named(wanted.search))
-        found = connection.execute(names.limit(FEW + 1)).scalars().all()
-        return _among(jobs.c.file_id, found) if len(found) <= FEW else None
-    if wanted.sort is Sort.NAME and sum(pile.jobs for pile in piles) <= FEW:
+        found = connection.execute(names.limit(SORT_IN_MEMORY_MAX_JOBS + 1)).scalars().all()
+        return _among(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
+    if wanted.sort is Sort.NAME and sum(pile.jobs for pile in piles) <= SORT_IN_MEMORY_MAX_JOBS:
         ids = [id_ for pile in piles for id_ in connection.execute(select(jobs.c.id).where(*_of(pile))).scalars()]
         return _among(jobs.c.id, ids)
     return None
 
 
-def _gathered(connection: Connection, wanted: Wanted, few: ColumnElement[bool]) -> list[Row[Any]]:
+def _gathered(connection: Connection, wanted: JobFilter, few: ColumnElement[bool]) -> list[Row[Any]]:
     """Return those of the candidates that are wanted, in order: sorted by SQLite, as only a page is to be read."""
     by = [literal_column(f"+{key}", key.type) for key in _KEYS[wanted.sort]]  # no index is to lead but the candidates
     statement = JOBS.where(few, *_filters(wanted)).order_by(*(key.desc() if _down(wanted) else key for key in by))
@@ -211,16 +211,16 @@ def _gathered(connection: Connection, wanted: Wanted, few: ColumnElement[bool]) 
     return list(connection.execute(statement.limit(wanted.limit + 1)))
 
 
-def _by_index(connection: Connection, wanted: Wanted, piles: Sequence[_Pile]) -> Iterator[_Batch]:
+def _by_index(connection: Connection, wanted: JobFilter, piles: Sequence[_Partition]) -> Iterator[_Batch]:
     """Yield jobs in the order of their change or size: the piles, each in order by its index, merged."""
-    slab = SLAB if wanted.search else wanted.limit + 1
+    slab = BATCH_JOBS if wanted.search else wanted.limit + 1
     first = max(8, 2 * slab // max(1, len(piles)))  # of many piles each gives little
     merged = heapq.merge(*(_pile(connection, wanted, pile, first) for pile in piles), reverse=_down(wanted))
     while batch := list(islice(merged, slab)):
         yield _among(jobs.c.id, [id_ for _, id_ in batch]), batch[-1]
 
 
-def _pile(connection: Connection, wanted: Wanted, pile: _Pile, slab: int) -> Iterator[tuple[float, int]]:
+def _pile(connection: Connection, wanted: JobFilter, pile: _Partition, slab: int) -> Iterator[tuple[float, int]]:
     """Yield the keys of a pile in order, read ``slab`` by slab, which grow."""
     statement = _IN_ORDER[wanted.sort]
     after: Any = wanted.after or ((_LARGEST, _LARGEST) if _down(wanted) else (-_LARGEST, 0))
@@ -230,16 +230,18 @@ def _pile(connection: Connection, wanted: Wanted, pile: _Pile, slab: int) -> Ite
         yield from map(tuple, rows)
         if len(rows) < slab:
             return
-        after, slab = rows[-1], min(2 * slab, SLAB)
+        after, slab = rows[-1], min(2 * slab, BATCH_JOBS)
 
 
-def _by_name(connection: Connection, wanted: Wanted, piles: Sequence[_Pile]) -> Iterator[_Batch]:
+def _by_name(connection: Connection, wanted: JobFilter, piles: Sequence[_Partition]) -> Iterator[_Batch]:
     """Yield the jobs of one file after the other."""
     begin, path, whole = _file(wanted.after)
     for folder in dict.fromkeys(pile.folder for pile in piles):
         if os.fsencode(folder) < os.fsencode(begin):
             continue
-        statement = select(files.c.id, files.c.path).where(files.c.folder == folder).order_by(files.c.path).limit(SLAB)
+        statement = (
+            select(files.c.id, files.c.path).where(files.c.folder == folder).order_by(files.c.path).limit(BATCH_JOBS)
+        )
         beyond = files.c.path > path if whole else files.c.path >= path
         rows = connection.execute(statement.where(beyond) if folder == begin else statement).all()
         while rows:
@@ -255,7 +257,7 @@ def _file(after: Cursor | None) -> tuple[str, str, bool]:
     return "", "", False
 
 
-def _down(wanted: Wanted) -> bool:
+def _down(wanted: JobFilter) -> bool:
     return wanted.sort in _DOWN
 
 
@@ -270,17 +272,17 @@ def _place(cursor: Any) -> tuple[Any, ...]:
     return tuple(os.fsencode(part) if isinstance(part, str) else part for part in cursor)
 
 
-def _sorted(connection: Connection, wanted: Wanted, candidates: ColumnElement[bool]) -> list[Row[Any]]:
+def _sorted(connection: Connection, wanted: JobFilter, candidates: ColumnElement[bool]) -> list[Row[Any]]:
     """Return those of the candidates that are wanted and come after the cursor, in order."""
     rows = connection.execute(JOBS.where(candidates, *_filters(wanted)))
     return sorted(_after(wanted, rows), key=_key(wanted), reverse=_down(wanted))
 
 
-def _key(wanted: Wanted) -> Callable[[Row[Any]], tuple[Any, ...]]:
+def _key(wanted: JobFilter) -> Callable[[Row[Any]], tuple[Any, ...]]:
     return lambda row: _place(_cursor(row, wanted.sort))
 
 
-def _after(wanted: Wanted, rows: Any) -> Iterator[Row[Any]]:
+def _after(wanted: JobFilter, rows: Any) -> Iterator[Row[Any]]:
     """Yield the rows that come after the cursor."""
     if wanted.after is None:
         return iter(rows)
@@ -288,11 +290,11 @@ def _after(wanted: Wanted, rows: Any) -> Iterator[Row[Any]]:
     return (row for row in rows if (key(row) < at if _down(wanted) else key(row) > at))
 
 
-def _of(pile: _Pile) -> tuple[ColumnElement[bool], ...]:
+def _of(pile: _Partition) -> tuple[ColumnElement[bool], ...]:
     return jobs.c.folder_id == pile.folder_id, jobs.c.remote_id == pile.remote_id, jobs.c.state == pile.state
 
 
-def _filters(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+def _filters(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     """Yield what a candidate has to fulfil. Expressions, where SQLite should not think of their indices."""
     yield (jobs.c.remote_id + 0).in_(wanted.remote_ids)
     if wanted.state is not None:

@@ -17,9 +17,9 @@ from syncd.core.model import FormerIdentity
 from syncd.core.states import Cause, State, sources
 from syncd.store import cancellations, uploads
 from syncd.store.pages import record
-from syncd.store.records import PENDING, Counts, JobRecord, RemoteRecord, Step
+from syncd.store.records import PENDING, Counts, HistoryEntry, JobRecord, RemoteRecord
 from syncd.store.schema import contents, file_tallies, files, history, job_tallies, jobs, remotes, sessions, settings
-from syncd.store.transitions import JOBS, Work, load, load_all, move
+from syncd.store.transitions import JOBS, UnitOfWork, apply_transition, load, load_all
 
 BAD_COPY = "the server's copy was missing or damaged"
 
@@ -36,11 +36,12 @@ def jobs_of(connection: Connection, places: Sequence[tuple[str, str]]) -> list[J
     return [record(row) for row in connection.execute(JOBS.where(at).order_by(jobs.c.id))]
 
 
-def steps(connection: Connection, job_id: int) -> list[Step]:
+def steps(connection: Connection, job_id: int) -> list[HistoryEntry]:
     """Return the history of a job, oldest first."""
     rows = connection.execute(select(history).where(history.c.job_id == job_id).order_by(history.c.id))
     return [
-        Step(at=row.at, cause=row.cause, before=row.from_state, after=row.to_state, detail=row.detail) for row in rows
+        HistoryEntry(at=row.at, cause=row.cause, before=row.from_state, after=row.to_state, detail=row.detail)
+        for row in rows
     ]
 
 
@@ -59,29 +60,29 @@ def files_count(connection: Connection, folder: str) -> int:
     return connection.execute(select(file_tallies.c.files).where(file_tallies.c.folder == folder)).scalar() or 0
 
 
-def order(work: Work, cause: Cause, job_ids: Iterable[int]) -> list[int]:
+def order(work: UnitOfWork, cause: Cause, job_ids: Iterable[int]) -> list[int]:
     """Retry or cancel those of the jobs for which that makes sense; return their ids."""
     open_to_it = sources(cause)
     rows = [row for row in load_all(work.connection, jobs.c.id, job_ids) if row.state in open_to_it]
     if cause is Cause.RETRIED:
         cancellations.forget(work, rows)
-        move(work, cause, rows, attempts=0, due_at=work.now)
+        apply_transition(work, cause, rows, failures=0, due_at=work.now)
     else:
         cancellations.cancel(work, rows)
     return [row.id for row in rows]
 
 
-def repair(work: Work, job_ids: Iterable[int]) -> list[int]:
+def repair(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:
     """Forget what the jobs that are done have uploaded, and queue those whose file is here; return the ids of these."""
     rows = [row for row in load_all(work.connection, jobs.c.id, job_ids) if row.state is State.DONE]
     for row in rows:
         uploads.forget(work, row.remote_id, row.key)
     here = [row for row in rows if row.present]
-    move(work, Cause.MISSING, here, detail=BAD_COPY, attempts=0, due_at=work.now)
+    apply_transition(work, Cause.MISSING, here, detail=BAD_COPY, failures=0, due_at=work.now)
     return [row.id for row in here]
 
 
-def remote(work: Work, name: str, identity: str, former: Sequence[FormerIdentity] = ()) -> RemoteRecord:
+def remote(work: UnitOfWork, name: str, identity: str, former: Sequence[FormerIdentity] = ()) -> RemoteRecord:
     """Return the remote of that identity, made or given its new name as needed.
 
     Where there is none, the first record of ``former`` that there is becomes its record.
@@ -90,11 +91,11 @@ def remote(work: Work, name: str, identity: str, former: Sequence[FormerIdentity
     if _recorded(work.connection, FormerIdentity(identity=identity)) is None:
         moved = next((each for each in former if _take_over(work, each, identity)), None)
     apart = [each for each in former if each.url is not None and _recorded(work.connection, each) is not None]
-    made = upsert(remotes).values(name=name, identity=identity, facts={})
+    made = upsert(remotes).values(name=name, identity=identity, capabilities={})
     made = made.on_conflict_do_update(index_elements=[remotes.c.identity], set_={"name": made.excluded.name})
     row = work.connection.execute(made.returning(remotes)).one()
     return RemoteRecord(
-        id=row.id, name=row.name, identity=row.identity, facts=row.facts, moved=moved, apart=tuple(apart)
+        id=row.id, name=row.name, identity=row.identity, capabilities=row.capabilities, moved=moved, apart=tuple(apart)
     )
 
 
@@ -118,7 +119,7 @@ def _recorded(connection: Connection, known_as: FormerIdentity) -> int | None:
     return number
 
 
-def _take_over(work: Work, former: FormerIdentity, identity: str) -> bool:
+def _take_over(work: UnitOfWork, former: FormerIdentity, identity: str) -> bool:
     """Give the record of ``former``, if there is one, its new identity.
 
     At another address nothing that was learned of the server is sure any more, and no earlier confirmation counts, in
@@ -127,14 +128,16 @@ def _take_over(work: Work, former: FormerIdentity, identity: str) -> bool:
     number = _recorded(work.connection, former)
     if number is None:
         return False
-    values: dict[str, object] = {"identity": identity} if former.url is None else {"identity": identity, "facts": {}}
+    values: dict[str, object] = (
+        {"identity": identity} if former.url is None else {"identity": identity, "capabilities": {}}
+    )
     work.connection.execute(update(remotes).where(remotes.c.id == number), values)
     if former.url is not None:
         work.connection.execute(update(contents).where(contents.c.remote_id == number), {"confirmed_at": 0.0})
     return True
 
 
-def heed_terms(work: Work, remote_id: int, terms: str) -> None:
+def apply_terms(work: UnitOfWork, remote_id: int, terms: str) -> None:
     """Forget the uploads under way that were begun under other terms than ``terms``, which hold from now on."""
     key = f"terms of remote {remote_id}"
     if setting(work.connection, key) not in (None, terms):
@@ -142,9 +145,9 @@ def heed_terms(work: Work, remote_id: int, terms: str) -> None:
     set_setting(work, key, terms)
 
 
-def remember(work: Work, remote_id: int, facts: Mapping[str, int]) -> None:
+def save_capabilities(work: UnitOfWork, remote_id: int, capabilities: Mapping[str, int]) -> None:
     """Keep what was learned about a server, in place of what was known."""
-    work.connection.execute(update(remotes).where(remotes.c.id == remote_id), {"facts": dict(facts)})
+    work.connection.execute(update(remotes).where(remotes.c.id == remote_id), {"capabilities": dict(capabilities)})
 
 
 def setting(connection: Connection, key: str) -> str | None:
@@ -153,7 +156,7 @@ def setting(connection: Connection, key: str) -> str | None:
     return value
 
 
-def set_setting(work: Work, key: str, value: str) -> None:
+def set_setting(work: UnitOfWork, key: str, value: str) -> None:
     """Keep a value."""
     kept = upsert(settings).values(key=key, value=value)
     work.connection.execute(kept.on_conflict_do_update(index_elements=[settings.c.key], set_={"value": value}))

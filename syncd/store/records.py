@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from syncd.core.model import Fingerprint, FormerIdentity, Proof
 from syncd.core.states import Cause, Outcome, State
 
-LARGE = 32 * 1024 * 1024
+LARGE_FILE_BYTES = 32 * 1024 * 1024
 """Bytes from which a file is large, so that few of them run at a time while there are others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteRecord:
-    """A destination. ``identity`` tells it from all others; ``facts`` are what was learned about its server.
+    """A destination. ``identity`` tells it from all others; ``capabilities`` are what was learned about its server.
 
     ``moved`` is as what it was recorded until now, if that has just been changed; ``apart`` are those of its former
     identities that have records of their own.
@@ -21,7 +21,7 @@ class RemoteRecord:
     id: int
     name: str
     identity: str
-    facts: Mapping[str, int]
+    capabilities: Mapping[str, int]
     moved: FormerIdentity | None = None
     apart: tuple[FormerIdentity, ...] = ()
 
@@ -31,7 +31,7 @@ class Job:
     """A job that was claimed. ``path`` is relative to ``folder``, both in ``os.fsdecode`` form.
 
     ``version`` is the file's version that was claimed, with its ``fingerprint``; ``claim`` is the fencing number, by
-    which the store knows a result that comes too late. ``attempts`` counts the failures so far. ``key`` is the content
+    which the store knows a result that comes too late. ``failures`` counts the failures so far. ``key`` is the content
     key of this very version, where an earlier try has found it.
     """
 
@@ -44,7 +44,7 @@ class Job:
     fingerprint: Fingerprint
     version: int
     claim: int
-    attempts: int
+    failures: int
     key: str | None
 
 
@@ -141,7 +141,7 @@ class JobRecord:
     outcome: Outcome | None
     detail: str | None
     size: int
-    attempts: int
+    failures: int
     due_at: float | None
     key: str | None
     ref: str | None
@@ -150,7 +150,7 @@ class JobRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class HistoryEntry:
     """One line of a job's history."""
 
     at: float

@@ -9,7 +9,7 @@ from syncd.core.states import State
 from syncd.store.files import gone
 from syncd.store.records import Removal, StoredContent, UploadedFile
 from syncd.store.schema import contents, files, jobs, removals
-from syncd.store.transitions import Work, fingerprint_of
+from syncd.store.transitions import UnitOfWork, fingerprint_of
 from syncd.store.uploads import stored_content
 
 _DONE = and_(jobs.c.file_id == files.c.id, jobs.c.state == State.DONE, jobs.c.version == files.c.version)
@@ -61,14 +61,14 @@ def _uploaded(folder: str, remote_ids: Sequence[int]) -> ColumnElement[bool]:
     return and_(files.c.folder == folder, files.c.present, *has)
 
 
-def begin(work: Work, folder: str, hidden: Sequence[tuple[str, str]]) -> list[int]:
+def begin(work: UnitOfWork, folder: str, hidden: Sequence[tuple[str, str]]) -> list[int]:
     """Take note that files, by path, are about to get the hidden names that go with them; return the notes' numbers."""
     made = insert(removals).returning(removals.c.id, sort_by_parameter_order=True)
     rows = [{"folder": folder, "path": path, "hidden": name} for path, name in hidden]
     return list(work.connection.execute(made, rows).scalars()) if rows else []
 
 
-def end(work: Work, folder: str, ids: Sequence[int], removed: Sequence[str]) -> None:
+def end(work: UnitOfWork, folder: str, ids: Sequence[int], removed: Sequence[str]) -> None:
     """Take note that these removals are over, and that the files at the paths ``removed`` are gone by them."""
     gone(work, folder, removed, removed=True)
     work.connection.execute(_END, {"ids": list(ids)})

@@ -45,7 +45,7 @@ class PathText(TypeDecorator[str]):
         return None if value is None else os.fsdecode(value)
 
 
-class BigNumber(TypeDecorator[int]):
+class IntegerText(TypeDecorator[int]):
     """A whole number that may not fit 63 bits, kept as its digits.
 
     Some file systems number inodes from 2**63, some platforms with 128 bits, and a time in nanoseconds leaves 63 bits
@@ -64,7 +64,7 @@ class BigNumber(TypeDecorator[int]):
         return None if value is None else int(value)
 
 
-class Word(TypeDecorator[StrEnum]):
+class EnumText(TypeDecorator[StrEnum]):
     """A member of a ``StrEnum``, kept as its value."""
 
     impl = Text
@@ -87,7 +87,7 @@ remotes = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("identity", Text, nullable=False, unique=True),
-    Column("facts", JSON, nullable=False),
+    Column("facts", JSON, key="capabilities", nullable=False),
 )
 
 files = Table(
@@ -96,12 +96,12 @@ files = Table(
     Column("id", Integer, primary_key=True),
     Column("folder", PathText, nullable=False),
     Column("path", PathText, nullable=False),
-    Column("inode", BigNumber, nullable=False),
+    Column("inode", IntegerText, nullable=False),
     Column("size", Integer, nullable=False),
-    Column("mtime_ns", BigNumber, nullable=False),
+    Column("mtime_ns", IntegerText, nullable=False),
     Column("version", Integer, nullable=False),
     Column("present", Boolean, nullable=False),
-    Column("birth_ns", BigNumber),  # null where the file system does not tell
+    Column("birth_ns", IntegerText),  # null where the file system does not tell
     Column("closed", Boolean, nullable=False, server_default=text("0")),  # an event told that its writer closed it
     Column("seen_at", Float, nullable=False, server_default=text("0")),  # when this version was first seen
     Column("removed", Boolean, nullable=False, server_default=text("0")),  # by after_upload, so it was not renamed
@@ -116,11 +116,11 @@ jobs = Table(
     Column("id", Integer, primary_key=True),
     Column("file_id", ForeignKey("files.id"), nullable=False),
     Column("remote_id", ForeignKey("remotes.id"), nullable=False),
-    Column("state", Word(State), nullable=False),
-    Column("cause", Word(Cause), nullable=False),  # of the last step
-    Column("outcome", Word(Outcome)),
+    Column("state", EnumText(State), nullable=False),
+    Column("cause", EnumText(Cause), nullable=False),  # of the last step
+    Column("outcome", EnumText(Outcome)),
     Column("detail", Text),
-    Column("attempts", Integer, nullable=False),
+    Column("attempts", Integer, key="failures", nullable=False),
     Column("due_at", Float, nullable=False),  # queued: since when; waiting: until when
     Column("lease_owner", Text),
     Column("lease_until", Float),
@@ -201,9 +201,9 @@ history = Table(
     Column("id", Integer, primary_key=True),
     Column("job_id", ForeignKey("jobs.id"), nullable=False),
     Column("at", Float, nullable=False),
-    Column("cause", Word(Cause), nullable=False),
-    Column("from_state", Word(State)),
-    Column("to_state", Word(State), nullable=False),
+    Column("cause", EnumText(Cause), nullable=False),
+    Column("from_state", EnumText(State)),
+    Column("to_state", EnumText(State), nullable=False),
     Column("detail", Text),
     Index("history_by_job", "job_id", "id"),
 )
@@ -227,7 +227,7 @@ job_tallies = Table(
     metadata,
     Column("folder_id", Integer, primary_key=True),
     Column("remote_id", Integer, primary_key=True),
-    Column("state", Word(State), primary_key=True),
+    Column("state", EnumText(State), primary_key=True),
     Column("jobs", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
     sqlite_with_rowid=False,

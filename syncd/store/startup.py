@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 
 from syncd.store import migrations
 from syncd.store.connection import address, damaged, engine, is_passing, translated
-from syncd.store.errors import StoreTooNew, StoreUnavailable
+from syncd.store.errors import StoreTooNewError, StoreUnavailableError
 
-FULL_CHECK = 256 * 1024 * 1024
+FULL_CHECK_MAX_BYTES = 256 * 1024 * 1024
 """Bytes up to which the whole file is checked at each start; a larger one only if it was not closed in order."""
 _MAGIC = b"SQLite format 3\0"
 
@@ -19,7 +19,7 @@ def prepare(path: str) -> None:
     """Make the file at ``path`` a job store of the newest schema, or raise a ``StoreError`` and leave it as it is."""
     with _translating(path):
         _create(path)
-    revision = examine(path)
+    revision = inspect_revision(path)
     if revision == migrations.HEAD:
         return
     if revision is not None:
@@ -27,7 +27,7 @@ def prepare(path: str) -> None:
     migrations.upgrade(engine(path, writing=True))
 
 
-def examine(path: str) -> str | None:
+def inspect_revision(path: str) -> str | None:
     """Return the revision of an existing file's schema, None if it has none yet; a ``StoreError`` if it can't be used.
 
     Nothing is written.
@@ -35,7 +35,7 @@ def examine(path: str) -> str | None:
     with _translating(path):
         revision = _revision(path)
     if revision is not None and revision not in migrations.REVISIONS:
-        raise StoreTooNew(f"{path}: the job store is of a later version of syncd ({revision}): update syncd")
+        raise StoreTooNewError(f"{path}: the job store is of a later version of syncd ({revision}): update syncd")
     return revision
 
 
@@ -44,19 +44,21 @@ def _translating(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(
+        raise StoreUnavailableError(
             f"{path}: can't open the job store: {error.strerror}: check the folder and its permissions"
         ) from error
     except sqlite3.Error as error:
         raise translated(error, path) if is_passing(error) else damaged(path, str(error)) from error
 
 
-def require(path: str) -> None:
+def require_current(path: str) -> None:
     """Raise a ``StoreError`` unless a job store of the newest schema is at ``path``; write nothing."""
     if not os.path.lexists(path):
-        raise StoreUnavailable(f"{path}: there is no job store, so nothing was uploaded from here")
-    if examine(path) != migrations.HEAD:
-        raise StoreUnavailable(f"{path}: the job store is of an earlier version: syncd once or syncd run updates it")
+        raise StoreUnavailableError(f"{path}: there is no job store, so nothing was uploaded from here")
+    if inspect_revision(path) != migrations.HEAD:
+        raise StoreUnavailableError(
+            f"{path}: the job store is of an earlier version: syncd once or syncd run updates it"
+        )
 
 
 def _create(path: str) -> None:
@@ -82,7 +84,7 @@ def _revision(path: str) -> str | None:
     in_use = os.path.exists(f"{path}-wal")  # by a process that was killed, or still runs
     mode = "ro" if in_use else "ro&immutable=1"  # so that SQLite makes no files of its own beside it
     with closing(sqlite3.connect(address(path, mode), uri=True)) as connection:
-        if in_use or os.path.getsize(path) <= FULL_CHECK:
+        if in_use or os.path.getsize(path) <= FULL_CHECK_MAX_BYTES:
             (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if finding != "ok":
                 raise damaged(path, " ".join(finding.split()))

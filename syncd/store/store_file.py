@@ -6,7 +6,7 @@ delete or replace a file that is open.
 
 import os
 
-from syncd.store.errors import StoreMoved
+from syncd.store.errors import StoreMovedError
 
 _CAN_GO = os.name == "posix"
 
@@ -22,20 +22,20 @@ class OpenedFile:
         self._file = _identity(path)
         self._log = _identity(_log_of(path))
 
-    def moved(self) -> StoreMoved | None:
+    def moved(self) -> StoreMovedError | None:
         """Return what to say if the file is not at its path any more."""
         if _is_at(self._path, self._file):
             return None
-        return StoreMoved(
+        return StoreMovedError(
             f"{self._path}: the job store was deleted or replaced while syncd runs, nothing can be stored: put the "
             "file back, or restart syncd, which goes on with what is there then"
         )
 
-    def log_moved(self) -> StoreMoved | None:
+    def log_moved(self) -> StoreMovedError | None:
         """Return what to say if its log is not at its path any more: new rows would be lost with this process."""
         if _is_at(_log_of(self._path), self._log):
             return None
-        return StoreMoved(
+        return StoreMovedError(
             f"{_log_of(self._path)}: the log of the job store was deleted or replaced while syncd runs, nothing can be "
             "stored: restart syncd, or put the file back"
         )

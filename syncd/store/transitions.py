@@ -13,12 +13,12 @@ from sqlalchemy import Column, Connection, Row, bindparam, insert, select, updat
 
 from syncd.core.model import Fingerprint
 from syncd.core.states import Cause, Outcome, State, transition
-from syncd.store.records import LARGE, Change
+from syncd.store.records import LARGE_FILE_BYTES, Change
 from syncd.store.schema import files, history, jobs, remotes
 
 T = TypeVar("T")
 
-PART = 500
+MAX_STATEMENT_VALUES = 500
 """Values that are asked for in one statement."""
 
 JOBS = (
@@ -48,7 +48,7 @@ _OUTCOMES = {Cause.UPLOADED: Outcome.UPLOADED, Cause.DUPLICATE: Outcome.DUPLICAT
 
 
 @dataclass(kw_only=True, slots=True)
-class Work:
+class UnitOfWork:
     """A transaction under way: its connection, its time, and the changes to tell when it is on the disk."""
 
     connection: Connection
@@ -71,10 +71,10 @@ class NewJob:
     unfit: str | None
 
 
-def parts(values: Iterable[T]) -> Iterable[list[T]]:
+def batched(values: Iterable[T]) -> Iterable[list[T]]:
     """Cut ``values`` into lists that one statement can take."""
     rest = iter(values)
-    while part := list(islice(rest, PART)):
+    while part := list(islice(rest, MAX_STATEMENT_VALUES)):
         yield part
 
 
@@ -86,7 +86,7 @@ def load(connection: Connection, job_id: int) -> Row[Any] | None:
 def load_all(connection: Connection, column: Column[int], ids: Iterable[int]) -> list[Row[Any]]:
     """Return the rows of the jobs whose ``column``, id or file_id, is one of ``ids``."""
     statement = _JOBS_OF[column]
-    return [row for part in parts(ids) for row in connection.execute(statement, {"ids": part})]
+    return [row for part in batched(ids) for row in connection.execute(statement, {"ids": part})]
 
 
 def fingerprint_of(row: Row[Any]) -> Fingerprint:
@@ -94,7 +94,9 @@ def fingerprint_of(row: Row[Any]) -> Fingerprint:
     return Fingerprint(inode=row.inode, size=row.size, mtime_ns=row.mtime_ns)
 
 
-def move(work: Work, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | None = None, **values: object) -> None:
+def apply_transition(
+    work: UnitOfWork, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | None = None, **values: object
+) -> None:
     """Take the jobs of ``rows`` a step further; ``values`` are columns to set with it."""
     if not rows:
         return
@@ -124,7 +126,7 @@ def move(work: Work, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | No
     _record(work, [_change(row, row.id, before=row.state, cause=cause, detail=detail, at=work.now) for row in rows])
 
 
-def create(work: Work, new: Sequence[NewJob]) -> None:
+def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
     """Make jobs."""
     if not new:
         return
@@ -138,13 +140,13 @@ def create(work: Work, new: Sequence[NewJob]) -> None:
                 "state": transition(None, _cause(job)),
                 "cause": _cause(job),
                 "detail": job.unfit,
-                "attempts": 0,
+                "failures": 0,
                 "due_at": work.now,
                 "claim": 0,
                 "version": job.version,
                 "folder_id": job.folder_id,
                 "size": job.size,
-                "large": job.size >= LARGE,
+                "large": job.size >= LARGE_FILE_BYTES,
                 "created_at": work.now,
                 "updated_at": work.now,
             }
@@ -180,7 +182,7 @@ def _change(
     )
 
 
-def _record(work: Work, changes: list[Change]) -> None:
+def _record(work: UnitOfWork, changes: list[Change]) -> None:
     work.connection.execute(
         _HISTORY,
         [

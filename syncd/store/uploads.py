@@ -10,7 +10,7 @@ from syncd.core.chunks import ChunkSet
 from syncd.core.model import Proof, Session
 from syncd.store.records import StoredContent
 from syncd.store.schema import chunks, contents, remotes, sessions
-from syncd.store.transitions import Work
+from syncd.store.transitions import UnitOfWork
 
 _OF = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
 _SESSION = select(sessions).where(*_OF)
@@ -58,7 +58,7 @@ def session(connection: Connection, remote_id: int, key: str) -> Session | None:
     )
 
 
-def save_session(work: Work, remote_id: int, key: str, session: Session) -> None:
+def save_session(work: UnitOfWork, remote_id: int, key: str, session: Session) -> None:
     """Keep ``session`` in place of an earlier one of that content."""
     drop_session(work, remote_id, key)
     session_id = work.connection.execute(
@@ -79,27 +79,27 @@ def save_session(work: Work, remote_id: int, key: str, session: Session) -> None
         )
 
 
-def acknowledge(work: Work, remote_id: int, key: str, token: str, index: int) -> None:
+def acknowledge(work: UnitOfWork, remote_id: int, key: str, token: str, index: int) -> None:
     """Take note that a chunk has arrived, if the upload is still the one that ``token`` names."""
     work.connection.execute(_ACKNOWLEDGE, _given(remote_id, key) | {"index": index, "of_token": token})
 
 
-def doubt(work: Work, remote_id: int, key: str) -> None:
+def doubt(work: UnitOfWork, remote_id: int, key: str) -> None:
     """Have the content compared with the server's at the end."""
     work.connection.execute(_DOUBT, _given(remote_id, key))
 
 
-def drop_session(work: Work, remote_id: int, key: str) -> None:
+def drop_session(work: UnitOfWork, remote_id: int, key: str) -> None:
     """Forget the upload."""
     work.connection.execute(_DROP, _given(remote_id, key))
 
 
-def expire(work: Work, older_than: float) -> int:
+def expire(work: UnitOfWork, older_than: float) -> int:
     """Forget uploads that were begun before ``older_than``; return how many."""
     return work.connection.execute(delete(sessions).where(sessions.c.created_at < older_than)).rowcount
 
 
-def record(work: Work, stored: StoredContent) -> None:
+def record(work: UnitOfWork, stored: StoredContent) -> None:
     """Take note that the remote has the content; its upload is over."""
     work.connection.execute(_RECORD, {**asdict(stored), "stored_at": work.now})
     drop_session(work, stored.remote_id, stored.key)
@@ -131,12 +131,12 @@ def uploaded_before(connection: Connection, key: str, sha256: str | None) -> lis
     return [stored_content(row) for row in connection.execute(_SAME_BYTES, {"content": key, "sha256": sha256})]
 
 
-def confirm(work: Work, remote_id: int, key: str, proof: Proof) -> None:
+def confirm(work: UnitOfWork, remote_id: int, key: str, proof: Proof) -> None:
     """Take note that the remote has just said again that it has the content."""
     work.connection.execute(_CONFIRM, _given(remote_id, key) | {"proof": proof, "confirmed_at": work.now})
 
 
-def forget(work: Work, remote_id: int, key: str) -> None:
+def forget(work: UnitOfWork, remote_id: int, key: str) -> None:
     """Take note that the remote does not have the content after all."""
     work.connection.execute(_FORGET, _given(remote_id, key))
 

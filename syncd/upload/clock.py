@@ -24,4 +24,4 @@ class ClockStepDetector:
         """Keep what waits from waiting longer by as much as the clock was set back."""
         before, self._ahead = self._ahead, self._clock() - self._steady()
         if before - self._ahead > CLOCK_STEP_SECONDS:
-            await self._store.set_back(before - self._ahead)
+            await self._store.shift_due_times(before - self._ahead)

@@ -38,15 +38,15 @@ async def record_failure(
         case NotUploadable():
             state = await store.skip(job, str(failure))
         case FileGone():
-            state = await store.vanish(job)
+            state = await store.mark_gone(job)
         case FileChanged() | FileInUse():
             state = await _look_again(job, failure, context)
         case Transient() | Unauthorized() if endpoint.down:
             state = await store.release(job, str(failure))
         case Transient() if advanced:  # a giant on a bad connection gets there, chunk by chunk
-            state = await _retry(job, failure, attempts=0, endpoint=endpoint, context=context)
+            state = await _retry(job, failure, failures=0, endpoint=endpoint, context=context)
         case _:
-            state = await _retry(job, failure, attempts=job.attempts, endpoint=endpoint, context=context)
+            state = await _retry(job, failure, failures=job.failures, endpoint=endpoint, context=context)
     if isinstance(failure, FileGone | FileChanged | FileInUse):
         context.doubt(job.folder, job.path)
     return state
@@ -58,15 +58,15 @@ async def _look_again(job: Job, failure: Failure, context: WorkerContext) -> Sta
         return await context.store.skip(job, LEFT_OUT)
     pause = IN_USE_RETRY_SECONDS if isinstance(failure, FileInUse) else context.settle(job.folder)
     due_at = context.clock() + pause
-    return await context.store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(failure))
+    return await context.store.defer(job, due_at=due_at, failures=job.failures, detail=str(failure))
 
 
 async def _retry(
-    job: Job, failure: Failure, *, attempts: int, endpoint: Endpoint, context: WorkerContext
+    job: Job, failure: Failure, *, failures: int, endpoint: Endpoint, context: WorkerContext
 ) -> State | None:
     decision = retry.decide(
-        failure, attempts=attempts, now=context.clock(), random=context.random, policy=endpoint.breaker.policy
+        failure, failures=failures, now=context.clock(), random=context.random, policy=endpoint.breaker.policy
     )
     if isinstance(decision, retry.GiveUp):
         return await context.store.refuse(job, decision.reason)
-    return await context.store.defer(job, due_at=decision.at, attempts=decision.attempts, detail=str(failure))
+    return await context.store.defer(job, due_at=decision.at, failures=decision.failures, detail=str(failure))

@@ -12,7 +12,7 @@ class JobQueue(Protocol):
     """The store, as the engine sees it. Times are seconds since the epoch.
 
     A call returns when its change is on the disk. A result returns the state after it, or None where the claim was over
-    and nothing changed. ``StoreClosed`` after the store was closed.
+    and nothing changed. ``StoreClosedError`` after the store was closed.
     """
 
     async def claim(self, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
@@ -37,7 +37,7 @@ class JobQueue(Protocol):
     ) -> State | None:
         """End a job whose content the remote has."""
 
-    async def defer(self, job: Job, *, due_at: float, attempts: int, detail: str) -> State | None:
+    async def defer(self, job: Job, *, due_at: float, failures: int, detail: str) -> State | None:
         """Have a job wait for its next try."""
 
     async def release(self, job: Job, detail: str) -> State | None:
@@ -49,7 +49,7 @@ class JobQueue(Protocol):
     async def skip(self, job: Job, detail: str) -> State | None:
         """End a job whose file can't be uploaded as it is."""
 
-    async def vanish(self, job: Job) -> State | None:
+    async def mark_gone(self, job: Job) -> State | None:
         """End a job whose file is not there any more."""
 
     async def cancelled_alike(self, job: Job, sha256: str) -> list[CancelledJob]:
@@ -58,13 +58,13 @@ class JobQueue(Protocol):
     async def cancel_again(self, job: Job, sha256: str) -> State | None:
         """Give a job up whose content a person has cancelled before."""
 
-    async def note_key(self, job: Job, key: str) -> None:
+    async def set_content_key(self, job: Job, key: str) -> None:
         """Keep the content key that hashing has found."""
 
     async def wake(self, remote_id: int, key: str) -> int:
         """Make the waiting jobs with that content due; return how many."""
 
-    async def set_back(self, seconds: float) -> None:
+    async def shift_due_times(self, seconds: float) -> None:
         """Take note that the clock was set back: all waiting jobs are due when they were to be."""
 
     async def content(self, remote_id: int, key: str) -> StoredContent | None:
@@ -91,5 +91,5 @@ class JobQueue(Protocol):
     async def drop_session(self, remote_id: int, key: str) -> None:
         """Forget the session."""
 
-    async def remember(self, remote_id: int, facts: Mapping[str, int]) -> None:
+    async def save_capabilities(self, remote_id: int, facts: Mapping[str, int]) -> None:
         """Keep what was learned about a server."""

@@ -46,8 +46,8 @@ class InFlightUploads:
     async def wait_for_leader(self, job: Job, already: AlreadyInFlightError) -> None:
         """Let ``job`` wait for the other one that uploads the same content."""
         self._followed.add(already.key)
-        await self._store.note_key(job, already.key)
+        await self._store.set_content_key(job, already.key)
         due_at = self._clock() + LEADER_WAIT_SECONDS
-        await self._store.defer(job, due_at=due_at, attempts=job.attempts, detail=str(already))
+        await self._store.defer(job, due_at=due_at, failures=job.failures, detail=str(already))
         if already.key not in self._leaders:  # it ended in the meantime, before this one could be woken
             await self._store.wake(self._remote_id, already.key)

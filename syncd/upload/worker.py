@@ -15,8 +15,8 @@ from syncd.core.breaker import BreakerState
 from syncd.core.errors import Failure, NotUploadable, Permanent, Transient, Unauthorized
 from syncd.core.model import Content, Presence, Stored
 from syncd.core.states import Outcome, State
-from syncd.store.errors import StoreClosed
-from syncd.store.records import LARGE, Job
+from syncd.store.errors import StoreClosedError
+from syncd.store.records import LARGE_FILE_BYTES, Job
 from syncd.upload.cancellations import refuse_cancelled
 from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint
@@ -98,7 +98,7 @@ class RemoteWorker:
         room = target - len(self._running)
         if room <= 0:
             return None
-        large = sum(upload.job.size >= LARGE for upload in self._running.values())
+        large = sum(upload.job.size >= LARGE_FILE_BYTES for upload in self._running.values())
         async with self._claiming:
             # Giants leave half of the places to others.
             for job in await self._claim(room, large=max(0, max(1, target // 2) - large)):
@@ -198,7 +198,7 @@ class RemoteWorker:
     async def _run(self, upload: Upload) -> None:
         try:
             await self._attempt(upload)
-        except StoreClosed:
+        except StoreClosedError:
             pass  # the next start finds the job as it was
         finally:
             self._log_state_change()
@@ -216,7 +216,7 @@ class RemoteWorker:
         except asyncio.CancelledError:
             await self._with_deadline(self._store.release(job, "stopped"))
             raise
-        except StoreClosed:
+        except StoreClosedError:
             raise
         except Exception as error:  # a bug met by one file must not end the others
             log.exception("job.crashed", job=job.id, path=job.path, remote=self.name)
@@ -306,4 +306,4 @@ class RemoteWorker:
         facts = dict(self.endpoint.remote.facts)
         if facts != self._facts:
             self._facts = facts
-            await self._store.remember(self.remote_id, facts)
+            await self._store.save_capabilities(self.remote_id, facts)

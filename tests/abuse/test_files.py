@@ -170,9 +170,7 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     counters = await site.counters()
     assert (counters["files"], counters["chunks_received"], counters["unfinished"]) == (0, 0, 0)
     (other := site.inbox / "b.jpg").write_bytes(noise(500))
-    await runtime.store.observe(
-        str(site.inbox), [seen(other)], [runtime.remote_ids["drive"]], vanished=lambda *_: False
-    )
+    await runtime.store.observe(str(site.inbox), [seen(other)], [runtime.remote_ids["drive"]], is_gone=lambda *_: False)
 
     async def other_is_done():
         return (await site.counters())["files"] == 1

@@ -73,7 +73,7 @@ async def make_store(path):
         FoundFile(path=f"{number}.jpg", fingerprint=Fingerprint(inode=number, size=1, mtime_ns=1))
         for number in range(500)
     ]
-    await store.observe("/srv", found, [remote.id], vanished=lambda *_: False)
+    await store.observe("/srv", found, [remote.id], is_gone=lambda *_: False)
     await store.close()
 
 

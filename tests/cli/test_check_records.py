@@ -51,7 +51,7 @@ def fill(path, *, proofs, name="drive", **changes):
         remote = await store.remote(name, destinations.identity(name, settings))
         for number, proof in enumerate(proofs):
             seen = FoundFile(path=f"{number}.jpg", fingerprint=Fingerprint(inode=number + 1, size=1, mtime_ns=1))
-            await store.observe("/x", [seen], [remote.id], vanished=lambda *_: False)
+            await store.observe("/x", [seen], [remote.id], is_gone=lambda *_: False)
             (job,) = await store.claim(remote.id, 1, owner="tests", lease=60.0)
             stored = Stored(ref=str(number), proof=proof)
             await store.finish(job, key=str(number), stored=stored, outcome=Outcome.UPLOADED)

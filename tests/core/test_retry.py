@@ -9,20 +9,20 @@ from syncd.core.retry import MAX_LOST, MAX_TRIES, GiveUp, Policy, Retry, backoff
 POLICY = Policy(initial=1, maximum=300)
 
 
-@given(attempts=st.integers(1, 10_000), random=st.floats(0, 1, exclude_max=True))
-def test_backoff_is_full_jitter_below_a_doubling_bound(attempts, random):
-    bound = min(300, 2 ** min(attempts - 1, 60))
-    assert 0 <= backoff(attempts, POLICY, lambda: random) < bound
-    assert backoff(attempts, POLICY, lambda: random) == random * bound
+@given(failures=st.integers(1, 10_000), random=st.floats(0, 1, exclude_max=True))
+def test_backoff_is_full_jitter_below_a_doubling_bound(failures, random):
+    bound = min(300, 2 ** min(failures - 1, 60))
+    assert 0 <= backoff(failures, POLICY, lambda: random) < bound
+    assert backoff(failures, POLICY, lambda: random) == random * bound
 
 
-def _decide(failure, attempts, random=0.5):
-    return decide(failure, attempts=attempts, now=1000.0, random=lambda: random, policy=POLICY)
+def _decide(failure, failures, random=0.5):
+    return decide(failure, failures=failures, now=1000.0, random=lambda: random, policy=POLICY)
 
 
 def test_each_failure_counts_and_waits_longer():
-    assert _decide(Transient("no"), 0) == Retry(at=1000.5, attempts=1)
-    assert _decide(Transient("no"), 3) == Retry(at=1004.0, attempts=4)
+    assert _decide(Transient("no"), 0) == Retry(at=1000.5, failures=1)
+    assert _decide(Transient("no"), 3) == Retry(at=1004.0, failures=4)
 
 
 def test_retry_after_is_a_floor_and_is_not_believed_without_end():

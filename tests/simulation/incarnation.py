@@ -15,7 +15,7 @@ from syncd.config.model import Config
 from syncd.control.service import InvalidConfigError, NotFoundError
 from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
-from syncd.store.errors import StoreClosed
+from syncd.store.errors import StoreClosedError
 from tests.simulation.environment import Environment
 from tests.simulation.incarnation_loop import IncarnationLoop, Killed
 from tests.simulation.threads import Threads
@@ -120,7 +120,7 @@ class Incarnation:
         if world.now() - self._asked_to_end > CLEAN_STOP:
             world.blame("P5", f"a clean stop took {world.now() - self._asked_to_end:.1f} s")
         for error in await asyncio.gather(*self._orders, return_exceptions=True):
-            if error is not None and not isinstance(error, StoreClosed):
+            if error is not None and not isinstance(error, StoreClosedError):
                 world.blame("crash", repr(error))
         left = asyncio.all_tasks() - {asyncio.current_task()}
         if left:

@@ -55,18 +55,18 @@ def _unwoken(self: Mailbox, *, overflow: bool = False) -> None:
 
 
 _doubt = Mailbox.doubt
-_conclude = claims.conclude
+_finish_claim = claims.finish_claim
 _take = Mailbox.take
 
 
 def _whatever_claim(work: Any, job: Any, cause: Any, **about: Any) -> Any:
     row = transitions.load(work.connection, job.id)
-    return _conclude(work, job if row is None else replace(job, claim=row.claim), cause, **about)
+    return _finish_claim(work, job if row is None else replace(job, claim=row.claim), cause, **about)
 
 
 def _whatever_version(work: Any, job: Any, cause: Any, **about: Any) -> Any:
     row = transitions.load(work.connection, job.id)
-    return _conclude(work, job if row is None else replace(job, version=row.file_version), cause, **about)
+    return _finish_claim(work, job if row is None else replace(job, version=row.file_version), cause, **about)
 
 
 def _no_directories(self: Mailbox) -> Hints:
@@ -112,12 +112,12 @@ MUTANTS = [
     Mutant(
         name="a result counts for a version that is past",
         promise="P1",
-        applied=replaced(claims, "conclude", _whatever_version),
+        applied=replaced(claims, "finish_claim", _whatever_version),
     ),
     Mutant(
         name="a result counts under a stale claim",
         promise="P1",
-        applied=replaced(claims, "conclude", _whatever_claim),
+        applied=replaced(claims, "finish_claim", _whatever_claim),
         elsewhere="tests/store/test_claims.py",
     ),
     Mutant(

@@ -31,7 +31,7 @@ Patch = Callable[[], AbstractContextManager[object]]
 _REMOVAL, _DAEMON, _INTAKE = (
     "tests/platform/test_removal.py",
     "tests/daemon/test_after_upload.py",
-    "tests/store/test_intake.py",
+    "tests/store/test_files.py",
 )
 
 

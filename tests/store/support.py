@@ -40,9 +40,9 @@ def seen(
     return FoundFile(path=path, fingerprint=of, unfit=unfit, birth_ns=birth_ns, moved_from=moved_from, closed=closed)
 
 
-async def observe(store: JobStore, remotes: int | list[int], *files: FoundFile, vanished: tuple[str, ...] = ()) -> int:
+async def observe(store: JobStore, remotes: int | list[int], *files: FoundFile, is_gone: tuple[str, ...] = ()) -> int:
     remote_ids = [remotes] if isinstance(remotes, int) else remotes
-    return await store.observe(FOLDER, files, remote_ids, vanished=lambda _, path: path in vanished)
+    return await store.observe(FOLDER, files, remote_ids, is_gone=lambda _, path: path in is_gone)
 
 
 async def claim(store: JobStore, remote: int, limit: int = 100, **values: int) -> list[Job]:

@@ -6,8 +6,8 @@ from sqlalchemy import text
 from syncd.core.model import Session, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store.job_store import JobStore
-from syncd.store.records import LARGE
-from syncd.store.transitions import Work, load, move
+from syncd.store.records import LARGE_FILE_BYTES
+from syncd.store.transitions import UnitOfWork, apply_transition, load
 from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
 
 STORED = Stored(ref="ref")
@@ -25,7 +25,7 @@ async def test_the_oldest_first(store, remote, clock):
 async def test_a_waiting_job_has_its_turn_from_when_it_was_due(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
-    await store.defer(job, due_at=clock.now + 5, attempts=1, detail="503")
+    await store.defer(job, due_at=clock.now + 5, failures=1, detail="503")
     await observe(store, remote, seen("b"))
     clock.now += 9
     await observe(store, remote, seen("c"))
@@ -39,7 +39,9 @@ async def test_no_step_from_a_state_that_is_past(store, remote):
     row = await store.database.read(lambda connection: load(connection, record.id))
     await store.cancel([record.id])
     with pytest.raises(RuntimeError, match="not in the state"):
-        await store.database.write(lambda connection: move(Work(connection=connection, now=0.0), Cause.CLAIMED, [row]))
+        await store.database.write(
+            lambda connection: apply_transition(UnitOfWork(connection=connection, now=0.0), Cause.CLAIMED, [row])
+        )
     assert (await only_job(store, "a")).state is State.SKIPPED
     assert len(await store.history(record.id)) == 2
 
@@ -48,7 +50,7 @@ async def test_what_a_claim_holds(store, remote):
     await observe(store, remote, seen("a", 3, size=12))
     (job,) = await claim(store, remote)
     assert (job.folder, job.path, job.size, job.fingerprint) == (FOLDER, "a", 12, seen("a", 3, size=12).fingerprint)
-    assert (job.version, job.claim, job.attempts, job.key) == (1, 1, 0, None)
+    assert (job.version, job.claim, job.failures, job.key) == (1, 1, 0, None)
     assert (await only_job(store, "a")).state is State.UPLOADING
 
 
@@ -62,9 +64,9 @@ async def test_a_remote_gets_its_own_only(store, remote):
 
 async def test_large_files_leave_room(store, remote, clock):
     for number in range(5):
-        await observe(store, remote, seen(f"large {number}", size=LARGE))
+        await observe(store, remote, seen(f"large {number}", size=LARGE_FILE_BYTES))
         clock.now += 1
-    await observe(store, remote, seen("small 1", size=LARGE - 1), seen("small 2"))
+    await observe(store, remote, seen("small 1", size=LARGE_FILE_BYTES - 1), seen("small 2"))
     assert [job.path for job in await claim(store, remote, 3, large=1)] == ["large 0", "small 1", "small 2"]
     assert await claim(store, remote, 3, large=0) == []
     assert [job.path for job in await claim(store, remote, 3)] == ["large 1", "large 2", "large 3"]
@@ -74,21 +76,21 @@ async def test_waiting_jobs_come_when_they_are_due(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     assert await store.next_due(remote) is None
-    assert await store.defer(job, due_at=clock.now + 10, attempts=3, detail="503") is State.WAITING
+    assert await store.defer(job, due_at=clock.now + 10, failures=3, detail="503") is State.WAITING
     record = await only_job(store, "a")
-    assert (record.due_at, record.attempts, record.detail) == (clock.now + 10, 3, "503")
+    assert (record.due_at, record.failures, record.detail) == (clock.now + 10, 3, "503")
     assert await store.next_due(remote) == clock.now + 10
     assert await claim(store, remote) == []
     clock.now += 10
     (again,) = await claim(store, remote)
-    assert (again.attempts, again.claim) == (3, 2)
+    assert (again.failures, again.claim) == (3, 2)
     assert (await only_job(store, "a")).due_at is None
 
 
 async def test_a_clock_that_is_set_back_keeps_no_job_waiting(store, remote, clock):
     await observe(store, remote, seen("queued"), seen("waiting"))
     jobs = {job.path: job for job in await claim(store, remote)}
-    await store.defer(jobs["waiting"], due_at=clock.now + 10, attempts=1, detail="503")
+    await store.defer(jobs["waiting"], due_at=clock.now + 10, failures=1, detail="503")
     await store.release(jobs["queued"], "stopped")
     clock.now -= 10**8
     assert await store.next_due(remote) == clock.now
@@ -100,8 +102,8 @@ async def test_a_clock_that_is_set_back_keeps_no_job_waiting(store, remote, cloc
 async def test_wake(store, remote, clock):
     await observe(store, remote, seen("a"), seen("b"), seen("c"))
     for job in await claim(store, remote):
-        await store.note_key(job, "key b" if job.path == "b" else "other key")
-        await store.defer(job, due_at=clock.now + 100, attempts=0, detail="twin")
+        await store.set_content_key(job, "key b" if job.path == "b" else "other key")
+        await store.defer(job, due_at=clock.now + 100, failures=0, detail="twin")
     assert await store.wake(remote, "key b") == 1
     (job,) = await claim(store, remote)
     assert (job.path, job.key) == ("b", "key b")
@@ -127,11 +129,11 @@ async def test_finish(store, remote, outcome):
 
 RESULTS = {
     "finish": (lambda store, job: store.finish(job, key="k", stored=STORED, outcome=Outcome.UPLOADED), State.DONE),
-    "defer": (lambda store, job: store.defer(job, due_at=9e9, attempts=4, detail="x"), State.WAITING),
+    "defer": (lambda store, job: store.defer(job, due_at=9e9, failures=4, detail="x"), State.WAITING),
     "release": (lambda store, job: store.release(job, "x"), State.QUEUED),
     "refuse": (lambda store, job: store.refuse(job, "x"), State.FAILED),
     "skip": (lambda store, job: store.skip(job, "x"), State.SKIPPED),
-    "vanish": (lambda store, job: store.vanish(job), State.SKIPPED),
+    "mark_gone": (lambda store, job: store.mark_gone(job), State.SKIPPED),
 }
 results = pytest.mark.parametrize("result", RESULTS)
 
@@ -151,12 +153,12 @@ async def test_a_result_for_a_version_that_is_past(store, remote, result):
     call, _ = RESULTS[result]
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
-    await store.defer(job, due_at=0, attempts=5, detail="x")
+    await store.defer(job, due_at=0, failures=5, detail="x")
     (job,) = await claim(store, remote)
     await observe(store, remote, seen("a", size=5))
     assert await call(store, job) is State.QUEUED
     record = await only_job(store, "a")
-    assert (record.state, record.present, record.attempts) == (State.QUEUED, True, 0)
+    assert (record.state, record.present, record.failures) == (State.QUEUED, True, 0)
 
 
 @results
@@ -168,7 +170,7 @@ async def test_a_result_that_comes_too_late(store, remote, result):
     (fresh,) = await claim(store, remote)
     before = await store.history(stale.id)
     assert await call(store, stale) is None
-    await store.note_key(stale, "wrong")
+    await store.set_content_key(stale, "wrong")
     assert await store.history(stale.id) == before
     assert await store.content(remote, "k") is None
     assert (await only_job(store, "a")).key is None
@@ -178,8 +180,8 @@ async def test_a_result_that_comes_too_late(store, remote, result):
 async def test_a_file_that_was_renamed_since_the_claim_is_not_gone(store, remote):
     await observe(store, remote, seen("a", inode=5))
     (job,) = await claim(store, remote)
-    await observe(store, remote, seen("b", inode=5), vanished=("a",))
-    assert await store.vanish(job) is State.QUEUED
+    await observe(store, remote, seen("b", inode=5), is_gone=("a",))
+    assert await store.mark_gone(job) is State.QUEUED
     assert (await only_job(store, "b")).present
     assert [job.path for job in await claim(store, remote)] == ["b"]
 
@@ -195,7 +197,7 @@ async def test_a_cancelled_job_takes_no_result(store, remote):
 async def test_a_key_is_of_one_version(store, remote):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
-    await store.note_key(job, "key")
+    await store.set_content_key(job, "key")
     await store.release(job, "stopped")
     (job,) = await claim(store, remote)
     assert job.key == "key"
@@ -235,9 +237,9 @@ async def test_after_a_crash_a_twin_does_not_wait_to_be_woken(path, clock):
     remote = (await store.remote("drive", "drive")).id
     await observe(store, remote, seen("a"), seen("b"), seen("c"))
     _, twin, failed = await store.claim(remote, 3, owner="first", lease=60)
-    await store.note_key(twin, "key")
+    await store.set_content_key(twin, "key")
     for job in (twin, failed):
-        await store.defer(job, due_at=clock.now + 50, attempts=0, detail="later")
+        await store.defer(job, due_at=clock.now + 50, failures=0, detail="later")
     await store.close()
 
     store = await JobStore.open(path, clock=clock)

@@ -16,7 +16,7 @@ from sqlalchemy import event, text
 
 from syncd.store import database as module
 from syncd.store.database import Database
-from syncd.store.errors import StoreClosed, StoreDamaged
+from syncd.store.errors import StoreClosedError, StoreDamagedError
 from syncd.store.job_store import JobStore
 from tests.store.support import Clock, overwrite, size, until
 
@@ -71,7 +71,7 @@ async def test_what_waits_goes_in_one_commit(database):
 
 
 async def test_a_batch_has_its_limit(database, monkeypatch):
-    monkeypatch.setattr(module, "BATCH", 10)
+    monkeypatch.setattr(module, "MAX_BATCH_UNITS", 10)
     commits = count_commits(database)
     await asyncio.gather(*(database.write(insert(str(number))) for number in range(100)))
     assert 10 <= len(commits) <= 12
@@ -260,7 +260,7 @@ async def test_closing_does_not_wait_for_a_lock(path, told):
         write = asyncio.create_task(database.write(insert("a")))
         await until(lambda: told)
         await asyncio.wait_for(database.close(), 10)
-        with pytest.raises(StoreClosed):
+        with pytest.raises(StoreClosedError):
             await write
 
 
@@ -281,9 +281,9 @@ async def test_after_closing(path):
     database = await Database.open(path)
     await database.close()
     await database.close()
-    with pytest.raises(StoreClosed):
+    with pytest.raises(StoreClosedError):
         await database.write(insert("a"))
-    with pytest.raises(StoreClosed):
+    with pytest.raises(StoreClosedError):
         await database.read(keys)
 
 
@@ -293,11 +293,11 @@ async def test_damage_that_is_met_later_is_named(database, path):
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(path, 4096, os.urandom(size(path) - 4096))
-    with pytest.raises(StoreDamaged):
+    with pytest.raises(StoreDamagedError):
         await database.write(
             lambda connection: connection.execute(text("SELECT count(*), max(value) FROM settings")).all()
         )
-    with pytest.raises(StoreDamaged):
+    with pytest.raises(StoreDamagedError):
         await database.read(
             lambda connection: connection.execute(text("SELECT count(*), max(value) FROM settings")).all()
         )
@@ -305,7 +305,7 @@ async def test_damage_that_is_met_later_is_named(database, path):
 
 async def test_a_writer_that_hangs_is_noticed(database, monkeypatch):
     assert database.alive
-    monkeypatch.setattr(module, "STUCK", 0.05)
+    monkeypatch.setattr(module, "WRITER_STUCK_SECONDS", 0.05)
     hang = threading.Event()
     write = asyncio.create_task(database.write(lambda _: hang.wait(20)))
     await until(lambda: not database.alive)

@@ -13,7 +13,7 @@ from syncd.config.remotes import ImageRemote, MultipartRemote
 from syncd.core.model import FormerIdentity, Proof, Stored
 from syncd.core.states import Outcome
 from syncd.store import migrations
-from syncd.store.copies import Ledger
+from syncd.store.copies import CopyIndex
 from syncd.store.job_store import JobStore
 from tests.store.support import Clock, claim, observe, seen
 
@@ -71,7 +71,7 @@ async def test_of_two_accounts_in_one_record_the_one_whose_name_it_has_keeps_it(
     settings = MultipartRemote(**MULTIPART)
     store = await JobStore.open(path, clock=Clock())
     assert [await recorded(store, name, settings) for name in ("anna", "ben")] == [2, 1]
-    assert (await store.remote("ben", destinations.identity("ben", settings))).facts == {"refused": 7}
+    assert (await store.remote("ben", destinations.identity("ben", settings))).capabilities == {"refused": 7}
     await store.close()
 
 
@@ -80,7 +80,7 @@ async def test_a_server_with_another_address_keeps_its_records(store):
     await observe(store, old.id, seen("a"))
     (job,) = await claim(store, old.id)
     await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
-    await store.remember(old.id, {"refused": 7})
+    await store.save_capabilities(old.id, {"refused": 7})
     moved = await store.remote("drive", NEW, MOVED)
     assert (moved.id, moved.identity, moved.moved, moved.apart) == (old.id, NEW, MOVED[0], ())
     again = await store.remote("drive", NEW, MOVED)
@@ -96,8 +96,8 @@ async def test_after_a_move_nothing_counts_as_confirmed_or_learned(store):
         await observe(store, record.id, seen("a"))
         (job,) = await claim(store, record.id)
         await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
-    await store.remember(old.id, {"refused": 7})
-    assert (await store.remote("drive", NEW, MOVED)).facts == {}
+    await store.save_capabilities(old.id, {"refused": 7})
+    assert (await store.remote("drive", NEW, MOVED)).capabilities == {}
     kept = await store.content(old.id, "k")
     assert (kept.ref, kept.confirmed_at) == ("r", 0.0)
     assert (await store.content(other.id, "k")).confirmed_at > 0
@@ -121,8 +121,8 @@ async def test_the_first_of_several_former_addresses_counts(store):
 
 async def test_who_only_reads_finds_the_records_that_will_be_taken_over(store, path):
     old = await store.remote("drive", OLD)
-    ledger = await Ledger.open(path)
-    assert await ledger.remote_id(NEW) is None
-    assert await ledger.remote_id(NEW, MOVED) == old.id
-    assert await ledger.remote_id(NEW, (FormerIdentity(identity=OLD, name="another"),)) is None
-    await ledger.close()
+    copies = await CopyIndex.open(path)
+    assert await copies.remote_id(NEW) is None
+    assert await copies.remote_id(NEW, MOVED) == old.id
+    assert await copies.remote_id(NEW, (FormerIdentity(identity=OLD, name="another"),)) is None
+    await copies.close()

@@ -1,18 +1,18 @@
 from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import job_store as module
-from syncd.store.job_store import Wanted
+from syncd.store.job_store import JobFilter
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 
 async def test_a_remote_is_known_by_its_identity(store):
     first = await store.remote("drive", "multipart http://a")
-    await store.remember(first.id, {"chunk_limit": 10_000})
+    await store.save_capabilities(first.id, {"chunk_limit": 10_000})
     again = await store.remote("renamed", "multipart http://a")
-    assert (again.id, again.name, again.facts) == (first.id, "renamed", {"chunk_limit": 10_000})
+    assert (again.id, again.name, again.capabilities) == (first.id, "renamed", {"chunk_limit": 10_000})
     other = await store.remote("drive", "multipart http://b")
     assert other.id != first.id
-    assert other.facts == {}
+    assert other.capabilities == {}
 
 
 async def test_the_old_remote_keeps_its_name(store):
@@ -40,7 +40,7 @@ async def test_search(store, remote):
     await observe(store, remote, seen("sub/Cat.jpg"), seen("100%.jpg"), seen("dog.png"), seen(odd))
 
     async def found(search: str) -> set[str]:
-        return {job.path for job in (await store.page(Wanted(remote_ids=[remote], search=search))).jobs}
+        return {job.path for job in (await store.page(JobFilter(remote_ids=[remote], search=search))).jobs}
 
     assert await found("cat.J") == {"sub/Cat.jpg"}
     assert await found("%") == {"100%.jpg"}
@@ -57,7 +57,7 @@ async def test_a_file_is_found_by_either_path(store, remote):
     for name in ("a", f"{FOLDER}/a", f"{FOLDER}x/sub/a", f"{FOLDER}/", FOLDER):
         assert await store.jobs_of(name, [FOLDER]) == []
     assert await store.jobs_of("sub/a", []) == []
-    await store.observe("/", [seen("etc/a")], [remote], vanished=lambda *_: False)
+    await store.observe("/", [seen("etc/a")], [remote], is_gone=lambda *_: False)
     assert [job.path for job in await store.jobs_of("/etc/a", ["/", FOLDER])] == ["etc/a"]
 
 
@@ -94,19 +94,19 @@ async def test_retry(store, remote, clock):
     await observe(store, remote, seen("failed"), seen("waiting"), seen("running"), seen("skipped"))
     jobs = {job.path: job for job in await claim(store, remote)}
     await store.refuse(jobs["failed"], "quota")
-    await store.defer(jobs["waiting"], due_at=clock.now + 99, attempts=7, detail="503")
+    await store.defer(jobs["waiting"], due_at=clock.now + 99, failures=7, detail="503")
     await store.skip(jobs["skipped"], "empty")
     ids = {name: job.id for name, job in jobs.items()}
     assert await store.retry() == [ids["failed"]]
     assert set(await store.retry(list(ids.values()))) == {ids["waiting"], ids["skipped"]}
     clock.now += 1
     await observe(store, remote, seen("new"))
-    again = [(job.path, job.attempts) for job in await claim(store, remote)]
+    again = [(job.path, job.failures) for job in await claim(store, remote)]
     assert sorted(again[:3]) == [("failed", 0), ("skipped", 0), ("waiting", 0)]  # in turn before the new one
 
 
 async def test_retry_of_many(store, remote, monkeypatch):
-    monkeypatch.setattr(module, "ORDER_PART", 7)
+    monkeypatch.setattr(module, "RETRY_BATCH_JOBS", 7)
     await observe(store, remote, *(seen(str(number)) for number in range(20)))
     for job in await claim(store, remote):
         await store.refuse(job, "quota")

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.store import migrations, schema
-from syncd.store.job_store import JobStore, Wanted
+from syncd.store.job_store import JobFilter, JobStore
 from tests.store.support import Clock
 
 
@@ -69,7 +69,7 @@ async def _listed(path: str) -> dict[str, list[int]]:
         assert (await store.counts([1])).jobs == {state: int(state in ("done", "failed")) for state in State}
         assert await store.files_count("/a") == 1
         pages = {
-            folder: await store.page(Wanted(remote_ids=[1], folder=folder, sort=Sort.SMALLEST))
+            folder: await store.page(JobFilter(remote_ids=[1], folder=folder, sort=Sort.SMALLEST))
             for folder in ("/a", "/b", "/c")
         }
         return {folder: [job.id for job in page.jobs] for folder, page in pages.items()}

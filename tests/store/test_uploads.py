@@ -83,9 +83,9 @@ async def test_uploads_that_were_begun_under_other_terms_are_forgotten(store, re
     under_way = Session(token="t", chunk_size=1, count=2)
     for remote_id in (remote, other):
         await store.save_session(remote_id, "k", under_way)
-    await store.heed_terms(remote, "expired_at 1 s")  # an earlier version did not say which terms held
-    await store.heed_terms(remote, "expired_at 1 s")
+    await store.apply_terms(remote, "expired_at 1 s")  # an earlier version did not say which terms held
+    await store.apply_terms(remote, "expired_at 1 s")
     assert await store.session(remote, "k") == under_way
-    await store.heed_terms(remote, "")
+    await store.apply_terms(remote, "")
     assert await store.session(remote, "k") is None
     assert await store.session(other, "k") == under_way

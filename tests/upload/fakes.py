@@ -141,7 +141,7 @@ class Bench:
         self.store.database.write = self.loop.counted(self.store.database.write)
         await self.store.recover("bench")
         record = await self.store.remote("fake", self.remote.identity)
-        self.remote.recall(record.facts)
+        self.remote.recall(record.capabilities)
         self.remote_id = record.id
         self.scheduler = Scheduler(self.store, owner="bench", failed=self.died.append)
         self.wall_clock = ClockStepDetector(self.store, clock=self.wall, steady=self.loop.time)
@@ -188,7 +188,7 @@ class Bench:
             FoundFile(path=name, fingerprint=fingerprint_of((self.inbox / name).stat()), unfit=None) for name in names
         ]
         await self.store.observe(
-            str(self.inbox), seen, [self.remote_id], vanished=lambda folder, path: not (self.inbox / path).exists()
+            str(self.inbox), seen, [self.remote_id], is_gone=lambda folder, path: not (self.inbox / path).exists()
         )
 
     async def drop(self, name, data):

@@ -19,7 +19,7 @@ async def cancelled(bench, name="a.jpg"):
     job = await bench.job(name)
     await bench.store.cancel([job.id])
     (known,) = await bench.store.cancelled_unhashed()
-    await bench.store.note_cancelled(known, hashlib.sha256(DATA).hexdigest())
+    await bench.store.save_cancelled_content(known, hashlib.sha256(DATA).hexdigest())
     bench.worker.resume()
     return job
 

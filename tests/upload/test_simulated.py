@@ -30,13 +30,13 @@ async def test_a_job_that_is_queued_again_may_start_before_its_last_run_has_woun
     errors = []
     async with Bench(tmp_path) as bench:
         bench.loop.set_exception_handler(lambda _, context: errors.append(context))
-        remember, bench.remote.facts = bench.store.remember, {"learned": 1}
+        remember, bench.remote.facts = bench.store.save_capabilities, {"learned": 1}
 
         async def slow_remember(*about):
             await remember(*about)
             await asyncio.sleep(10)  # the run before is still at it when the job is claimed again
 
-        bench.store.remember = slow_remember
+        bench.store.save_capabilities = slow_remember
         await bench.drop("a.jpg", os.urandom(30_000))
         await bench.until(lambda: bench.remote.count("send") > 5)
         await bench.drop("a.jpg", os.urandom(50_000))
@@ -120,7 +120,7 @@ async def test_what_is_no_file_any_more_is_not_called_empty(tmp_path):
         path.unlink()
         os.mkfifo(path)
         pipe = FoundFile(path="a.jpg", fingerprint=None, unfit="not a regular file")
-        await bench.store.observe(str(bench.inbox), [pipe], [bench.remote_id], vanished=lambda *_: False)
+        await bench.store.observe(str(bench.inbox), [pipe], [bench.remote_id], is_gone=lambda *_: False)
         await bench.settle(skipped=1)
         assert (await bench.job("a.jpg")).detail == "not a regular file"
 

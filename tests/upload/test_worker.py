@@ -139,7 +139,7 @@ async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_p
         await bench.settle(done=200)
         assert bench.loop.now - started < 1800 + 60 + 120
         jobs = await bench.store.jobs([bench.remote_id], limit=500)
-        assert {job.attempts for job in jobs} == {0}  # it was not their fault
+        assert {job.failures for job in jobs} == {0}  # it was not their fault
 
 
 @in_simulation
@@ -272,7 +272,7 @@ async def test_what_a_remote_learns_is_kept_and_no_reason_to_give_up(tmp_path):
         await bench.drop("a.jpg", os.urandom(100_000))
         await bench.settle(done=1)
         record = await bench.store.remote("fake", remote.identity)
-        assert record.facts == {"largest": remote.block_size}
+        assert record.capabilities == {"largest": remote.block_size}
 
 
 @in_simulation
@@ -426,7 +426,7 @@ async def test_a_file_that_is_open_for_writing_waits_without_a_try_and_is_looked
             await bench.queue("a.jpg")
             await bench.settle(waiting=1)
             job = await bench.job("a.jpg")
-            assert (job.detail, job.attempts) == (IN_USE, 0)
+            assert (job.detail, job.failures) == (IN_USE, 0)
             assert bench.doubts == ["a.jpg"]
             await asyncio.sleep(600)
             assert [step.cause for step in await bench.store.history(job.id)] == [
@@ -436,7 +436,7 @@ async def test_a_file_that_is_open_for_writing_waits_without_a_try_and_is_looked
             ]
         await bench.queue("a.jpg")  # as the watch does when it sees that nobody writes to it any more
         await bench.settle(done=1)
-        assert (await bench.job("a.jpg")).attempts == 0
+        assert (await bench.job("a.jpg")).failures == 0
 
 
 @in_simulation

@@ -10,9 +10,9 @@ from syncd.config.model import Config
 from syncd.config.remotes import AnyRemote
 from syncd.platform import user
 from syncd.store import migrations
-from syncd.store.copies import Ledger
+from syncd.store.copies import CopyIndex
 from syncd.store.errors import StoreError
-from syncd.store.startup import examine
+from syncd.store.startup import inspect_revision
 
 
 async def check_store(config: Config) -> AsyncGenerator[Finding]:
@@ -26,7 +26,7 @@ async def check_store(config: Config) -> AsyncGenerator[Finding]:
     elif config.store.exists():
         try:
             if (
-                examine(os.fspath(config.store)) == migrations.HEAD
+                inspect_revision(os.fspath(config.store)) == migrations.HEAD
             ):  # an earlier one is brought up to date at the next start
                 for finding in await _recorded(config):
                     yield finding
@@ -35,27 +35,27 @@ async def check_store(config: Config) -> AsyncGenerator[Finding]:
 
 
 async def _recorded(config: Config) -> list[Finding]:
-    ledger = Ledger(os.fspath(config.store))
+    copy_index = CopyIndex(os.fspath(config.store))
     found = []
     try:
         for name, settings in config.remotes.items():
-            found += [finding async for finding in _of_remote(ledger, name, settings)]
+            found += [finding async for finding in _of_remote(copy_index, name, settings)]
     finally:
-        await ledger.close()
+        await copy_index.close()
     return found
 
 
-async def _of_remote(ledger: Ledger, name: str, settings: AnyRemote) -> AsyncGenerator[Finding]:
+async def _of_remote(copy_index: CopyIndex, name: str, settings: AnyRemote) -> AsyncGenerator[Finding]:
     identity, former = destinations.identity(name, settings), destinations.former(name, settings)
-    for apart in await ledger.recorded_apart(identity, former):
+    for apart in await copy_index.recorded_apart(identity, former):
         yield Finding(
             level="warn",
             where=f"former_url of {name}",
             what=f"there are records for {apart.url} and for the present address: those of {apart.url} are not used",
             advice="take it out of former_url; known content is looked up by hash before anything is sent",
         )
-    number = await ledger.remote_id(identity, former)
-    unproven, known = (0, 0) if number is None else await ledger.unproven(number)
+    number = await copy_index.remote_id(identity, former)
+    unproven, known = (0, 0) if number is None else await copy_index.unproven(number)
     if unproven:
         yield Finding(
             level="warn",

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from syncd.core.model import FoundFile, Stored
 from syncd.core.states import IN_USE, Cause, Outcome, State
-from syncd.store.records import LARGE
+from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.schema import files
 from tests.store.support import FOLDER, claim, fingerprint, observe, only_job, seen
 
@@ -124,7 +124,7 @@ async def test_a_file_without_content(store, remote):
     pipe = FoundFile(path="pipe", fingerprint=None, unfit="a named pipe")
     await observe(store, remote, pipe)
     another = FoundFile(path="another", fingerprint=None, unfit="a named pipe")
-    await observe(store, remote, another, seen("of inode 0", 0), vanished=("pipe",))
+    await observe(store, remote, another, seen("of inode 0", 0), is_gone=("pipe",))
     assert await store.paths(FOLDER) == ["another", "of inode 0", "pipe"]
     assert await diff(store, remote, pipe) == []
     await observe(store, remote, seen("pipe"))
@@ -154,7 +154,7 @@ async def test_a_file_that_is_gone_and_comes_back(store, remote):
     assert (gone.state, gone.present) == (State.SKIPPED, False)
     assert (await only_job(store, "done")).state is State.DONE
     assert (await only_job(store, "running")).state is State.UPLOADING
-    assert await store.vanish(jobs["running"]) is State.SKIPPED
+    assert await store.mark_gone(jobs["running"]) is State.SKIPPED
     back = [seen("queued"), seen("done"), seen("running")]
     assert await diff(store, remote, *back) == back
     assert await observe(store, remote, *back) == 3
@@ -172,7 +172,7 @@ async def test_a_rename_keeps_the_record(store, remote):
     await finish(store, jobs["a"])
     moved = seen("new/a", 5)
     assert await diff(store, remote, moved) == [moved]
-    assert await observe(store, remote, moved, vanished=("a",)) == 0
+    assert await observe(store, remote, moved, is_gone=("a",)) == 0
     record = await only_job(store, "new/a")
     assert (record.id, record.state) == (jobs["a"].id, State.DONE)
     assert await store.jobs_of("a", [FOLDER]) == []
@@ -183,7 +183,7 @@ async def test_a_rename_keeps_the_record(store, remote):
 async def test_a_rename_that_was_seen_as_gone_first(store, remote):
     await observe(store, remote, seen("a", 5))
     await store.gone(FOLDER, ["a"])
-    await observe(store, remote, seen("b", 5), vanished=("a",))
+    await observe(store, remote, seen("b", 5), is_gone=("a",))
     assert (await only_job(store, "b")).state is State.QUEUED
     assert await store.jobs_of("a", [FOLDER]) == []
 
@@ -191,7 +191,7 @@ async def test_a_rename_that_was_seen_as_gone_first(store, remote):
 async def test_a_rename_between_folders(store, remote):
     other = (await store.remote("other", "other")).id
     await observe(store, remote, seen("a", 5))
-    await store.observe("/srv/other", [seen("a", 5)], [other], vanished=lambda folder, path: folder == FOLDER)
+    await store.observe("/srv/other", [seen("a", 5)], [other], is_gone=lambda folder, path: folder == FOLDER)
     assert [await store.files_count(folder) for folder in (FOLDER, "/srv/other")] == [0, 1]
     assert (await store.counts([remote])).jobs[State.SKIPPED] == 1
     assert (await store.counts([other])).jobs[State.QUEUED] == 1
@@ -200,14 +200,14 @@ async def test_a_rename_between_folders(store, remote):
 async def test_a_hard_link_and_a_new_file_with_an_old_inode_are_no_rename(store, remote):
     await observe(store, remote, seen("a", 5))
     await observe(store, remote, seen("link", 5))
-    await observe(store, remote, seen("reused", 5, size=3), vanished=("a", "link"))
+    await observe(store, remote, seen("reused", 5, size=3), is_gone=("a", "link"))
     assert await store.paths(FOLDER) == ["a", "link", "reused"]
 
 
 async def test_of_two_links_the_one_that_vanished_was_renamed(store, remote):
     await observe(store, remote, seen("a", 5))
     await observe(store, remote, seen("b", 5))
-    await observe(store, remote, seen("c", 5), seen("d", 5), vanished=("b",))
+    await observe(store, remote, seen("c", 5), seen("d", 5), is_gone=("b",))
     assert await store.paths(FOLDER) == ["a", "c", "d"]
 
 
@@ -218,7 +218,7 @@ async def renamed(store, remote, before: FoundFile, after: FoundFile, *, removed
     await finish(store, job)
     if removed:
         await store.gone(FOLDER, [before.path], removed=True)
-    await observe(store, remote, after, vanished=(before.path,))
+    await observe(store, remote, after, is_gone=(before.path,))
     record = await only_job(store, after.path)
     assert (record.id == job.id) is (record.state is State.DONE)
     return record.state is State.DONE
@@ -255,8 +255,8 @@ async def test_a_file_at_the_place_of_a_removed_one_may_be_renamed(store, remote
 
 async def test_of_files_moved_from_one_path_in_different_folders(store, remote):
     """The event speaks of its own folder."""
-    await store.observe("/srv/other", [seen("a", 5, birth_ns=None)], [remote], vanished=lambda *_: False)
-    await observe(store, remote, seen("b", 5, birth_ns=None, moved_from="a"), vanished=("a",))
+    await store.observe("/srv/other", [seen("a", 5, birth_ns=None)], [remote], is_gone=lambda *_: False)
+    await observe(store, remote, seen("b", 5, birth_ns=None, moved_from="a"), is_gone=("a",))
     assert await store.paths("/srv/other") == ["a"]
 
 
@@ -299,12 +299,12 @@ async def test_when_and_how_a_version_was_first_seen(store, remote, clock):
 async def test_a_job_that_waited_for_a_writer_is_queued_when_the_file_is_seen(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
-    await store.defer(job, due_at=clock.now + 3600, attempts=0, detail=IN_USE)
+    await store.defer(job, due_at=clock.now + 3600, failures=0, detail=IN_USE)
     assert await diff(store, remote, seen("a")) == [seen("a")]
     await observe(store, remote, seen("a"))
     (again,) = await claim(store, remote)
-    assert (again.version, again.attempts) == (job.version, 0)
-    await store.defer(again, due_at=clock.now + 3600, attempts=1, detail="503")
+    assert (again.version, again.failures) == (job.version, 0)
+    await store.defer(again, due_at=clock.now + 3600, failures=1, detail="503")
     assert await diff(store, remote, seen("a")) == []
 
 
@@ -329,7 +329,7 @@ async def test_numbers_that_are_large(store, remote):
     assert await diff(store, remote, file) == []
     assert (await claim(store, remote))[0].fingerprint == file.fingerprint
     moved = FoundFile(path="b", fingerprint=file.fingerprint, birth_ns=2**70)
-    await observe(store, remote, moved, vanished=("a",))
+    await observe(store, remote, moved, is_gone=("a",))
     assert await store.paths(FOLDER) == ["b"]
     before_1970 = FoundFile(path="b", fingerprint=fingerprint(0, mtime_ns=-1))
     await observe(store, remote, before_1970)
@@ -337,7 +337,7 @@ async def test_numbers_that_are_large(store, remote):
 
 
 async def test_more_than_one_statement_takes(store, remote):
-    files = [seen(f"{number:05}", number, size=LARGE if number % 2 else 1) for number in range(1, 2500)]
+    files = [seen(f"{number:05}", number, size=LARGE_FILE_BYTES if number % 2 else 1) for number in range(1, 2500)]
     assert await diff(store, remote, *files) == files
     assert await observe(store, remote, *files) == len(files)
     assert await diff(store, remote, *files) == []
@@ -358,11 +358,11 @@ async def test_more_than_sqlite_takes(store, remote):
 async def test_a_changed_file_starts_afresh(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
-    await store.defer(job, due_at=clock.now + 1000, attempts=9, detail="503")
+    await store.defer(job, due_at=clock.now + 1000, failures=9, detail="503")
     await observe(store, remote, seen("a", size=5))
     clock.now += 1
     await observe(store, remote, seen("b"))
-    assert [(job.path, job.attempts) for job in await claim(store, remote)] == [("a", 0), ("b", 0)]
+    assert [(job.path, job.failures) for job in await claim(store, remote)] == [("a", 0), ("b", 0)]
 
 
 async def test_a_path_that_is_named_twice_in_one_call(store, remote):
@@ -372,7 +372,7 @@ async def test_a_path_that_is_named_twice_in_one_call(store, remote):
 
 async def test_folders_are_apart(store, remote):
     await observe(store, remote, seen("a"))
-    await store.observe("/srv/other", [seen("a", 77)], [remote], vanished=lambda *_: True)
+    await store.observe("/srv/other", [seen("a", 77)], [remote], is_gone=lambda *_: True)
     await store.gone("/srv/other", ["a"])
     assert await store.paths(FOLDER) == ["a"]
     assert await store.files_count("/srv/other") == 0

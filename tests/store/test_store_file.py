@@ -13,7 +13,7 @@ import pytest
 
 from syncd.store import database as module
 from syncd.store.database import Database
-from syncd.store.errors import StoreClosed, StoreUnavailable
+from syncd.store.errors import StoreClosedError, StoreUnavailableError
 from tests.store.support import until
 from tests.store.test_database import Told, insert, keys
 
@@ -33,7 +33,7 @@ def path(tmp_path):
 
 @pytest.fixture
 async def database(path, told, empty_store, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.02)
+    monkeypatch.setattr(module, "FILE_CHECK_INTERVAL_SECONDS", 0.02)
     shutil.copy(empty_store, path)
     database = await Database.open(path, on_blocked=told, retry_delay=0.02)
     await database.write(insert("first"))
@@ -142,7 +142,7 @@ async def test_what_was_committed_to_a_file_that_is_gone_is_not_answered_at_the_
     await asyncio.sleep(0)
     await database.close()
     for task in (write, after):
-        with pytest.raises(StoreClosed):
+        with pytest.raises(StoreClosedError):
             await task
 
 
@@ -161,7 +161,7 @@ async def test_what_was_committed_to_a_log_that_is_gone_goes_into_the_file(datab
     await until(lambda: told)
     assert told[0].startswith(f"{path}-wal: the log of the job store was deleted or replaced while syncd runs")
     await database.close()
-    with pytest.raises(StoreClosed):
+    with pytest.raises(StoreClosedError):
         await write
     again = await Database.open(path)
     assert await again.read(keys) == {"first", "second"}
@@ -180,7 +180,7 @@ async def test_a_file_of_somebody_else_stays_as_it_is(database, path, told, tmp_
     write = asyncio.create_task(database.write(insert("second")))
     await until(lambda: told)
     await database.close()
-    with pytest.raises(StoreClosed):
+    with pytest.raises(StoreClosedError):
         await write
     assert {entry.name: entry.read_bytes() for entry in (tmp_path / "state").iterdir()} == before
     theirs.close()
@@ -193,7 +193,7 @@ async def test_a_file_of_somebody_else_is_not_read(path, empty_store, tmp_path):
     database = await Database.open(path)
     move(path, tmp_path / "aside")
     shutil.copy(empty_store, path)
-    with pytest.raises(StoreUnavailable, match="deleted or replaced"):
+    with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
         await database.read(keys)
     os.unlink(path)
     move(tmp_path / "aside", path)

@@ -9,19 +9,19 @@ import pytest
 from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import migrations
-from syncd.store.copies import Ledger, Place
+from syncd.store.copies import CopyIndex, PathScope
 from syncd.store.errors import StoreError
 from syncd.store.job_store import JobStore
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
-ALL = [Place(folder=FOLDER)]
+ALL = [PathScope(folder=FOLDER)]
 
 
 @pytest.fixture
-async def ledger(store, path):
-    ledger = await Ledger.open(path)
-    yield ledger
-    await ledger.close()
+async def copies(store, path):
+    copies = await CopyIndex.open(path)
+    yield copies
+    await copies.close()
 
 
 async def upload(store: JobStore, remote: int, **keys: str) -> None:
@@ -31,12 +31,12 @@ async def upload(store: JobStore, remote: int, **keys: str) -> None:
         await store.finish(job, key=key, stored=Stored(ref=f"ref-{key}"), outcome=Outcome.UPLOADED)
 
 
-async def test_copies_of_one_content_follow_each_other_over_pages(store, remote, ledger):
+async def test_copies_of_one_content_follow_each_other_over_pages(store, remote, copies):
     await observe(store, remote, *(seen(name, size=7) for name in "abcdef"))
     await upload(store, remote, a="k1", b="k2", c="k1", d="k3", e="k2", f="k1")
     found = []
     after = None
-    while page := await ledger.copies(remote, ALL, after=after, limit=2):
+    while page := await copies.copies(remote, ALL, after=after, limit=2):
         found += page
         after = page[-1]
     assert [(copy.key, copy.path) for copy in found] == [
@@ -48,22 +48,22 @@ async def test_copies_of_one_content_follow_each_other_over_pages(store, remote,
         ("k3", "d"),
     ]
     assert {(copy.ref, copy.size, copy.present) for copy in found[:3]} == {("ref-k1", 7, True)}
-    total = await ledger.contents(remote, ALL)
+    total = await copies.contents(remote, ALL)
     assert (total.count, total.size) == (3, 21)
 
 
-async def test_only_what_is_done_is_recorded(store, remote, ledger):
+async def test_only_what_is_done_is_recorded(store, remote, copies):
     other = (await store.remote("other", "other")).id
     await observe(store, [remote, other], seen("a"), seen("b"))
     await upload(store, remote, a="k", b="k2")
     await store.gone(FOLDER, ["a"])
     await observe(store, [remote, other], seen("b", size=5))
-    assert [(copy.path, copy.present) for copy in await ledger.copies(remote, ALL)] == [("a", False)]
-    assert await ledger.copies(other, ALL) == []
-    assert (await ledger.contents(other, ALL)).size == 0
+    assert [(copy.path, copy.present) for copy in await copies.copies(remote, ALL)] == [("a", False)]
+    assert await copies.copies(other, ALL) == []
+    assert (await copies.contents(other, ALL)).size == 0
 
 
-async def test_files_come_with_the_copies_of_their_last_state(store, remote, ledger):
+async def test_files_come_with_the_copies_of_their_last_state(store, remote, copies):
     other = (await store.remote("other", "other")).id
     odd = "odd \udcff\n"
     await observe(store, [remote, other], seen("a", mtime_ns=10**18 + 1), seen(odd))
@@ -72,50 +72,50 @@ async def test_files_come_with_the_copies_of_their_last_state(store, remote, led
     await upload(store, other, a="k", **{odd: "k3"})
     await store.gone(FOLDER, ["a"])
     await observe(store, other, seen("b", size=5))  # the remote that has it is not asked for any more
-    files = {file.path: file for file in await ledger.files(ALL[0])}
+    files = {file.path: file for file in await copies.files(ALL[0])}
     assert {path: [copy.remote_id for copy in file.copies] for path, file in files.items()} == {
         "a": [remote, other],
         "b": [],
         odd: [remote, other],
     }
     assert (files["a"].mtime_ns, files["a"].present, files["b"].present) == (10**18 + 1, False, True)
-    assert (await ledger.files_total(ALL[0])).count == 2
+    assert (await copies.files_total(ALL[0])).count == 2
 
 
-async def test_files_are_paged_by_path(store, remote, ledger):
+async def test_files_are_paged_by_path(store, remote, copies):
     await observe(store, remote, *(seen(name) for name in "abcde"))
-    assert [file.path for file in await ledger.files(ALL[0], limit=2)] == ["a", "b"]
-    assert [file.path for file in await ledger.files(ALL[0], after="b", limit=9)] == ["c", "d", "e"]
+    assert [file.path for file in await copies.files(ALL[0], limit=2)] == ["a", "b"]
+    assert [file.path for file in await copies.files(ALL[0], after="b", limit=9)] == ["c", "d", "e"]
 
 
-async def test_places(store, remote, ledger):
+async def test_places(store, remote, copies):
     names = ["a", "a/b", "a/c/d", "a0", "a.jpg", "ab"]
     await observe(store, remote, *map(seen, names))
 
     async def at(path: str | None, folder: str = FOLDER) -> list[str]:
-        return [file.path for file in await ledger.files(Place(folder=folder, path=path))]
+        return [file.path for file in await copies.files(PathScope(folder=folder, path=path))]
 
     assert await at("a") == ["a", "a/b", "a/c/d"]
     assert await at("a/c") == ["a/c/d"]
     assert await at("ab") == ["ab"]
     assert await at(None) == sorted(names)
     assert await at(None, "/srv") == []
-    assert await ledger.copies(remote, []) == []
+    assert await copies.copies(remote, []) == []
 
 
-async def test_a_remote_is_found_by_its_identity(store, remote, ledger):
-    assert await ledger.remote_id("multipart http://drive") == remote
-    assert await ledger.remote_id("another") is None
+async def test_a_remote_is_found_by_its_identity(store, remote, copies):
+    assert await copies.remote_id("multipart http://drive") == remote
+    assert await copies.remote_id("another") is None
 
 
 async def test_a_file_that_is_none(tmp_path):
     for data in (b"", b"precious"):
         (tmp_path / "x.db").write_bytes(data)
         with pytest.raises(StoreError):
-            await Ledger.open(str(tmp_path / "x.db"))
+            await CopyIndex.open(str(tmp_path / "x.db"))
         assert (tmp_path / "x.db").read_bytes() == data
     with pytest.raises(StoreError, match="there is no job store"):
-        await Ledger.open(str(tmp_path / "none.db"))
+        await CopyIndex.open(str(tmp_path / "none.db"))
     assert os.listdir(tmp_path) == ["x.db"]
 
 
@@ -142,7 +142,7 @@ async def test_an_earlier_version_is_not_brought_up_to_date_here(store, path, mo
     monkeypatch.setattr(migrations, "REVISIONS", (*migrations.REVISIONS, "9999"))
     monkeypatch.setattr(migrations, "HEAD", "9999")
     with pytest.raises(StoreError, match="syncd once or syncd run updates it"):
-        await Ledger.open(path)
+        await CopyIndex.open(path)
 
 
 async def test_what_a_remote_named_neither_hash_nor_size_of(store, path, remote):
@@ -157,12 +157,12 @@ async def test_what_a_remote_named_neither_hash_nor_size_of(store, path, remote)
         await observe(store, remote_id, seen(key))
         (job,) = await claim(store, remote_id)
         await store.finish(job, key=key, stored=Stored(ref=key, proof=proof), outcome=Outcome.UPLOADED)
-    ledger = await Ledger.open(path)
-    assert await ledger.unproven(remote) == (2, 3)
+    copies = await CopyIndex.open(path)
+    assert await copies.unproven(remote) == (2, 3)
     await store.confirm(remote, "b", Proof.SIZE)
-    assert await ledger.unproven(remote) == (1, 3)
+    assert await copies.unproven(remote) == (1, 3)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE jobs SET detail = NULL WHERE remote_id = ? AND key = 'a'", (remote,))
-    assert await ledger.unproven(remote) == (0, 3)
-    assert await ledger.unproven(other) == (0, 1)
-    await ledger.close()
+    assert await copies.unproven(remote) == (0, 3)
+    assert await copies.unproven(other) == (0, 1)
+    await copies.close()

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from syncd.store import migrations, startup
-from syncd.store.errors import StoreDamaged, StoreTooNew, StoreUnavailable
+from syncd.store.errors import StoreDamagedError, StoreTooNewError, StoreUnavailableError
 from syncd.store.job_store import JobStore
 from tests.store.support import FOLDER, Clock, contents, create, observe, overwrite, run, seen, size
 
@@ -22,7 +22,7 @@ async def _make(path: str, files: int = 2000) -> None:
 
 async def _refused(path: str, error: type[Exception]) -> str:
     """Open in vain; return the message."""
-    before = None if error is StoreUnavailable else contents(path)
+    before = None if error is StoreUnavailableError else contents(path)
     beside = set(os.listdir(os.path.dirname(path)))
     with pytest.raises(error) as caught:
         await JobStore.open(path, clock=Clock())
@@ -85,54 +85,54 @@ async def test_what_was_closed_is_there_again_without_alembic(path):
 
 async def test_not_a_database(path):
     create(path, b"\x89PNG\r\n\x1a\n" + bytes(5000))
-    assert "not a database" in await _refused(path, StoreDamaged)
+    assert "not a database" in await _refused(path, StoreDamagedError)
 
 
 async def test_cut_short(path):
     await _make(path)
     os.truncate(path, size(path) // 2)
-    assert "move it away" in await _refused(path, StoreDamaged)
+    assert "move it away" in await _refused(path, StoreDamagedError)
 
 
 async def test_a_wrong_page(path):
     await _make(path)
     overwrite(path, 4096 * 5, os.urandom(4096))
-    await _refused(path, StoreDamaged)
+    await _refused(path, StoreDamagedError)
 
 
 async def test_a_wrong_schema_page(path):
     await _make(path)
     overwrite(path, 100, bytes(4000))
-    await _refused(path, StoreDamaged)
+    await _refused(path, StoreDamagedError)
 
 
 async def test_a_file_format_from_the_future(path):
     await _make(path, 1)
     overwrite(path, 44, (9).to_bytes(4, "big"))  # the schema's format number
-    await _refused(path, StoreDamaged)
+    await _refused(path, StoreDamagedError)
 
 
 async def test_a_large_file_is_checked_only_after_a_crash(path, monkeypatch):
     await _make(path)
-    monkeypatch.setattr(startup, "FULL_CHECK", 0)
+    monkeypatch.setattr(startup, "FULL_CHECK_MAX_BYTES", 0)
     overwrite(path, 4096 * 20, os.urandom(4096))
     store = await JobStore.open(path, clock=Clock())
     await store.close()
     create(f"{path}-wal", b"")
-    await _refused(path, StoreDamaged)
+    await _refused(path, StoreDamagedError)
 
 
 async def test_another_programs_database(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE bookmarks (url TEXT)")
-    assert "another program" in await _refused(path, StoreDamaged)
+    assert "another program" in await _refused(path, StoreDamagedError)
 
 
 async def test_of_a_later_version(path):
     await _make(path, 1)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    message = await _refused(path, StoreTooNew)
+    message = await _refused(path, StoreTooNewError)
     assert "9999" in message
     assert "update syncd" in message
 
@@ -147,7 +147,7 @@ async def test_of_a_later_version_that_was_killed(path):
         shutil.copy(f"{path}-wal", f"{copy}-wal")
     log = contents(f"{copy}-wal")
     assert b"9999" not in contents(copy)
-    with pytest.raises(StoreTooNew):
+    with pytest.raises(StoreTooNewError):
         await JobStore.open(copy, clock=Clock())
     assert b"9999" not in contents(copy)
     assert contents(f"{copy}-wal") == log
@@ -157,22 +157,22 @@ async def test_a_version_table_without_a_version(path):
     await _make(path, 1)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM alembic_version")
-    await _refused(path, StoreDamaged)
+    await _refused(path, StoreDamagedError)
 
 
 async def test_a_directory(path):
     os.mkdir(path)
-    await _refused(path, StoreUnavailable)
+    await _refused(path, StoreUnavailableError)
 
 
 async def test_a_device():
-    with pytest.raises(StoreUnavailable, match="regular file"):
+    with pytest.raises(StoreUnavailableError, match="regular file"):
         await JobStore.open("/dev/null", clock=Clock())
 
 
 async def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "state").touch()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await JobStore.open(str(tmp_path / "state" / "syncd.db"), clock=Clock())
 
 
@@ -187,7 +187,7 @@ async def test_no_permission(mode):
             os.chmod(folder, 0o777)
             os.seteuid(65534)
         try:
-            with pytest.raises(StoreUnavailable, match="Permission denied: check"):
+            with pytest.raises(StoreUnavailableError, match="Permission denied: check"):
                 await JobStore.open(path, clock=Clock())
         finally:
             os.seteuid(os.getuid())

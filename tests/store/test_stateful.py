@@ -97,7 +97,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(path=PATHS, size=st.integers(1, 3), unfit=st.booleans())
     def see(self, path, size, unfit):
         file = seen(path, 1, size=size, unfit="unfit" if unfit else None)
-        self.run(self.store.observe(FOLDER, [file], REMOTES, vanished=lambda *_: False))
+        self.run(self.store.observe(FOLDER, [file], REMOTES, is_gone=lambda *_: False))
         self.files.setdefault(path, ModelFile()).see(size, unfit)
         assert self.run(self.store.diff(FOLDER, [file], REMOTES)) == []
 
@@ -135,19 +135,19 @@ class StoreMachine(RuleBasedStateMachine):
         self.held += claimed
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), result=st.sampled_from(["finish", "defer", "release", "refuse", "skip", "vanish"]))
-    def conclude(self, data, result):
+    @rule(data=st.data(), result=st.sampled_from(["finish", "defer", "release", "refuse", "skip", "mark_gone"]))
+    def finish_claim(self, data, result):
         job = data.draw(st.sampled_from(self.held))
         known, file = self.model(job), self.files[job.path]
         due_at = self.clock.now + 10
         after = self.run(
             {
                 "finish": lambda: self.store.finish(job, key="k", stored=Stored(ref="r"), outcome=Outcome.DUPLICATE),
-                "defer": lambda: self.store.defer(job, due_at=due_at, attempts=1, detail="x"),
+                "defer": lambda: self.store.defer(job, due_at=due_at, failures=1, detail="x"),
                 "release": lambda: self.store.release(job, "x"),
                 "refuse": lambda: self.store.refuse(job, "x"),
                 "skip": lambda: self.store.skip(job, "unfit"),
-                "vanish": lambda: self.store.vanish(job),
+                "mark_gone": lambda: self.store.mark_gone(job),
             }[result]()
         )
         if known.state is not U or known.claim != job.claim:
@@ -156,9 +156,9 @@ class StoreMachine(RuleBasedStateMachine):
         if file.version != job.version:
             known.state, known.version = Q, file.version
         else:
-            known.state = {"finish": D, "defer": W, "release": Q, "refuse": F, "skip": S, "vanish": S}[result]
+            known.state = {"finish": D, "defer": W, "release": Q, "refuse": F, "skip": S, "mark_gone": S}[result]
             known.due_at, known.left_out = due_at, True
-            file.present &= result != "vanish"
+            file.present &= result != "mark_gone"
         assert after is known.state
 
     @rule(seconds=st.sampled_from([1, 20]))

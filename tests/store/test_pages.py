@@ -8,7 +8,7 @@ import pytest
 from syncd.core.model import Sort, Stored
 from syncd.core.states import Outcome, State
 from syncd.store import pages as pages_module
-from syncd.store.job_store import JobRecord, JobStore, Wanted
+from syncd.store.job_store import JobFilter, JobRecord, JobStore
 from tests.store.support import FOLDER, claim, observe, seen
 
 OTHER = "/srv/\udcffther"
@@ -30,7 +30,7 @@ async def remotes(store, clock) -> list[int]:
         name = f"{number * 7 % 26:02d} \udcff{'ABC'[: number % 4]}.jpg"
         found = seen(name, size=number % 5 + 1, unfit="empty" if number % 11 == 0 else None)
         folder, targets = (FOLDER, ids[:2]) if number % 3 else (OTHER, ids[1:])
-        await store.observe(folder, [found], targets, vanished=lambda *_: False)
+        await store.observe(folder, [found], targets, is_gone=lambda *_: False)
     for job in await claim(store, ids[0], 8):
         await store.refuse(job, "no room")
     for job in await claim(store, ids[1], 8):
@@ -39,14 +39,14 @@ async def remotes(store, clock) -> list[int]:
     return ids
 
 
-async def pages(store: JobStore, wanted: Wanted) -> list[JobRecord]:
+async def pages(store: JobStore, wanted: JobFilter) -> list[JobRecord]:
     """Return what all the pages have, and see that none is longer than asked for."""
     found: list[JobRecord] = []
     after = None
     for number in itertools.count():
         assert number < 2000, "the pages have no end"
         page = await store.page(
-            Wanted(
+            JobFilter(
                 remote_ids=wanted.remote_ids,
                 state=wanted.state,
                 folder=wanted.folder,
@@ -65,7 +65,7 @@ async def pages(store: JobStore, wanted: Wanted) -> list[JobRecord]:
     raise AssertionError
 
 
-def fits(job: JobRecord, wanted: Wanted) -> bool:
+def fits(job: JobRecord, wanted: JobFilter) -> bool:
     return (
         job.remote_id in wanted.remote_ids
         and wanted.state in (None, job.state)
@@ -80,10 +80,10 @@ async def test_every_combination(store, remotes, monkeypatch, way, sort):
     everything = await store.jobs(remotes, limit=1000)
     assert {job.state for job in everything} == {*State} - {State.WAITING}
     if way != "gathered":
-        monkeypatch.setattr(pages_module, "FEW", -1)
-        monkeypatch.setattr(pages_module, "SLAB", 4)
+        monkeypatch.setattr(pages_module, "SORT_IN_MEMORY_MAX_JOBS", -1)
+        monkeypatch.setattr(pages_module, "BATCH_JOBS", 4)
     if way == "out of patience":
-        monkeypatch.setattr(pages_module, "PATIENCE", -1.0)
+        monkeypatch.setattr(pages_module, "PAGE_TIME_BUDGET_SECONDS", -1.0)
     combinations = itertools.product(
         (remotes, remotes[2:]),
         (None, State.DONE, State.WAITING),
@@ -92,7 +92,7 @@ async def test_every_combination(store, remotes, monkeypatch, way, sort):
     )
     some = False
     for remote_ids, state, folder, search in combinations:
-        wanted = Wanted(remote_ids=remote_ids, state=state, folder=folder, search=search, sort=sort, limit=5)
+        wanted = JobFilter(remote_ids=remote_ids, state=state, folder=folder, search=search, sort=sort, limit=5)
         expected = sorted((job for job in everything if fits(job, wanted)), key=KEYS[sort])
         assert [job.id for job in await pages(store, wanted)] == [job.id for job in expected], wanted
         some |= len(expected) > 5
@@ -101,10 +101,10 @@ async def test_every_combination(store, remotes, monkeypatch, way, sort):
 
 @pytest.mark.parametrize("sort", Sort)
 async def test_without_patience_a_page_says_how_far_it_came(store, remotes, monkeypatch, sort):
-    monkeypatch.setattr(pages_module, "FEW", -1)
-    monkeypatch.setattr(pages_module, "SLAB", 4)
-    monkeypatch.setattr(pages_module, "PATIENCE", -1.0)
-    page = await store.page(Wanted(remote_ids=remotes, search="no such name", sort=sort))
+    monkeypatch.setattr(pages_module, "SORT_IN_MEMORY_MAX_JOBS", -1)
+    monkeypatch.setattr(pages_module, "BATCH_JOBS", 4)
+    monkeypatch.setattr(pages_module, "PAGE_TIME_BUDGET_SECONDS", -1.0)
+    page = await store.page(JobFilter(remote_ids=remotes, search="no such name", sort=sort))
     assert (page.jobs, page.partial) == ([], True)
     assert page.next is not None
 
@@ -115,24 +115,24 @@ async def test_the_other_jobs_of_a_page_s_files(store, remotes, sort):
     everything = await store.jobs(remotes, limit=1000)
     for asked in ({"state": State.FAILED}, {"remote_ids": remotes[1:2]}, {"search": "b.J", "limit": 3}, {"limit": 3}):
         wanted = {"remote_ids": remotes, "sort": sort, **asked}
-        assert not (await store.page(Wanted(**wanted))).siblings
-        page = await store.page(Wanted(**wanted, sibling_remote_ids=remotes))
+        assert not (await store.page(JobFilter(**wanted))).siblings
+        page = await store.page(JobFilter(**wanted, sibling_remote_ids=remotes))
         shown = {job.id for job in page.jobs}
         of_files = {(job.folder, job.path) for job in page.jobs}
         expected = {job.id for job in everything if (job.folder, job.path) in of_files} - shown
         assert sorted(job.id for job in page.siblings) == sorted(expected)
         assert expected
-    some = await store.page(Wanted(remote_ids=remotes, sibling_remote_ids=remotes[:1], limit=3))
+    some = await store.page(JobFilter(remote_ids=remotes, sibling_remote_ids=remotes[:1], limit=3))
     assert {job.remote_id for job in some.siblings} <= {remotes[0]}
 
 
 async def test_a_file_that_moves_to_another_folder_is_listed_there(store, remote):
     await observe(store, remote, seen("a", 1, size=10), seen("b", 2, size=20))
-    await store.observe(OTHER, [seen("c", 1, size=10)], [remote], vanished=lambda _, path: path == "a")
+    await store.observe(OTHER, [seen("c", 1, size=10)], [remote], is_gone=lambda _, path: path == "a")
     for sort in Sort:
-        moved = await store.page(Wanted(remote_ids=[remote], folder=OTHER, sort=sort))
+        moved = await store.page(JobFilter(remote_ids=[remote], folder=OTHER, sort=sort))
         assert [job.path for job in moved.jobs] == ["c"]
-        left = await store.page(Wanted(remote_ids=[remote], folder=FOLDER, sort=sort))
+        left = await store.page(JobFilter(remote_ids=[remote], folder=FOLDER, sort=sort))
         assert [job.path for job in left.jobs] == ["b"]
     assert (await store.counts([remote])).pending_bytes == 30
 
@@ -150,7 +150,7 @@ async def test_no_plan_looks_through_all_jobs(store, remotes):
         try:
             for sort in Sort:
                 for state in (None, State.FAILED):
-                    wanted = Wanted(
+                    wanted = JobFilter(
                         remote_ids=remotes,
                         sibling_remote_ids=remotes,
                         state=state,

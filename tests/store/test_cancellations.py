@@ -18,7 +18,7 @@ async def cancel(store, path: str, sha256: str | None = SHA) -> int:
     assert await store.cancel([job.id]) == [job.id]
     for cancelled in await store.cancelled_unhashed():
         if cancelled.id == job.id and sha256:
-            await store.note_cancelled(cancelled, sha256)
+            await store.save_cancelled_content(cancelled, sha256)
     return job.id
 
 
@@ -38,7 +38,7 @@ async def test_the_content_of_a_cancelled_job_is_noted_once(store, remote):
         1,
     )
     assert await store.cancelled_unhashed(after=number) == []
-    await store.note_cancelled(job, SHA)
+    await store.save_cancelled_content(job, SHA)
     assert await store.cancelled_unhashed() == []
 
 
@@ -50,7 +50,7 @@ async def test_a_content_that_comes_too_late_is_not_noted(store, remote):
     await observe(store, remote, seen("a", size=5))
     await store.retry([second.id])
     for job in first, second:
-        await store.note_cancelled(job, SHA)
+        await store.save_cancelled_content(job, SHA)
     for job in await claim(store, remote):
         assert await alike(store, job) == []
 
@@ -64,7 +64,7 @@ async def test_a_content_that_is_known_need_not_be_hashed(store, remote):
     await store.finish((await claim(store, remote))[0], key="key", stored=stored, outcome=Outcome.UPLOADED, sha256=SHA)
     await observe(store, remote, seen("b"))
     (other,) = await claim(store, remote)
-    await store.note_key(other, "key")
+    await store.set_content_key(other, "key")
     await cancel(store, "b", None)
     assert await store.cancelled_unhashed() == []
 
