@@ -23,7 +23,7 @@ from syncd.platform.open_flags import below
 from syncd.store.job_store import JobFilter, JobRecord
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker
-from syncd.watch.folder import RESTLESS
+from syncd.watch.folder import NOT_QUIET
 
 if TYPE_CHECKING:  # the two know each other; only one may import the other
     from syncd.daemon.daemon import Daemon
@@ -248,7 +248,7 @@ class DaemonControlService(api.ControlService):
                 if watch.in_use(relative):
                     return f"not taken yet: it is {IN_USE}, and is uploaded when that closes it"
                 if watch.settling(relative):
-                    return f"not taken yet: the file is {RESTLESS}"
+                    return f"not taken yet: the file is {NOT_QUIET}"
                 return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"
         return "it is in none of the watched folders"
 

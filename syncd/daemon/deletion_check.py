@@ -36,7 +36,7 @@ class DeletionCheck:
     async def check(self, folder: Folder, file: UploadedFile) -> None:
         """Return if the file may go; :class:`~syncd.platform.removal.Kept` says why not."""
         watch = self._runtime.folders.watches.get(folder.path)
-        if watch is None or not watch.takes(file.path):
+        if watch is None or not watch.matches(file.path):
             raise Kept(LEFT_OUT)
         if reason := unfit(file.fingerprint.size, max_size=folder.max_size):
             raise Kept(reason)

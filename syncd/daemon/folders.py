@@ -126,7 +126,7 @@ class Folders:
     def takes(self, folder: str, path: str) -> bool:
         """Say whether a folder still selects a path; True for a folder that is watched no longer."""
         watch = self.watches.get(folder)
-        return watch is None or watch.takes(path)
+        return watch is None or watch.matches(path)
 
     def unfit(self, folder: str, size: int) -> str | None:
         """Say why a file of ``size`` bytes is not to be uploaded, if it is not."""

@@ -123,14 +123,14 @@ class LocalFiles(Files):
         if watch.status.state == "offline":  # it may be the place of a file system that is missing
             raise NotFoundError(f"{printable(folder)} is offline: {watch.status.detail}")
         name = _checked(name)
-        if not watch.takes(name):
+        if not watch.matches(name):
             raise InvalidRequestError(f"{printable(name)} would not be uploaded: {_patterns(settings)}")
         if reason := unfit(size, max_size=settings.max_size):
             raise (TooLargeError if size else InvalidRequestError)(f"{printable(name)}: {reason}")
         if sweeping := self._swept.get(folder):
             await asyncio.shield(sweeping)  # it could take a file that is not locked yet for one of the dead
         token = secrets.token_bytes(8)
-        final = await inbox.save_upload(folder, name, size, content, takes=watch.takes, token=token)
+        final = await inbox.save_upload(folder, name, size, content, takes=watch.matches, token=token)
         watch.request_rescan(final)  # where no event tells
         log.info("file.dropped", path=printable(final), folder=printable(folder), size=size)
         return {"path": printable(os.path.join(folder, final)), "name": final}

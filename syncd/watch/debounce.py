@@ -1,7 +1,7 @@
-"""The way from "this path may have something new" into the sink: wait until the file is quiet, then hand it over.
+"""Waits until a changed file is quiet, then reports the file to the sink.
 
-Hints come from the observer and from scans. However many there are for a path, it has one entry here, and the file
-is looked at when the entry is due; so the order and the number of events never matter.
+Hints come from events and from scans. The queue keeps one entry for each path and looks at the file only when the entry
+is due, so the number and the order of the events do not matter. :mod:`syncd.core.settle` decides when a file is quiet.
 """
 
 import asyncio
@@ -16,26 +16,28 @@ from structlog.typing import FilteringBoundLogger
 from syncd.core.model import FoundFile
 from syncd.core.settle import Hint, Settling, racy_for
 from syncd.core.text import printable
+from syncd.watch.hints import MAX_PENDING_FILES
 from syncd.watch.inspection import Unfinished, inspect
-from syncd.watch.scanner import BATCH, Identity, Tree
-from syncd.watch.sink import Sink
+from syncd.watch.scanner import BATCH_SIZE, Identity, WatchedTree
+from syncd.watch.sink import FileSink
 
-LIMIT = 50_000
-"""So many files at most wait to become quiet; hints beyond are dropped, and a rescan finds what they meant."""
-RETRY = 5.0
-"""Seconds until a file that the sink did not take is offered again."""
-IN_USE_FIRST, IN_USE_MOST = 0.5, 5.0
-"""Seconds between two looks at whether a file is still open for writing: each pause is twice as long as the last."""
+SINK_RETRY_SECONDS = 5.0
+"""Delay until a file is reported again after the sink failed."""
+IN_USE_FIRST_SECONDS, IN_USE_MAX_SECONDS = 0.5, 5.0
+"""First and longest pause between two checks of a file that is open for writing; each pause doubles the last."""
 T = TypeVar("T")
 
 
-class Intake:
-    """The files of one folder that are not quiet yet. Belongs to one event loop."""
+class SettleQueue:
+    """The files of one folder that are not reported yet. Belongs to one event loop.
+
+    ``settle`` is the quiet time in seconds; ``clock`` is monotonic, ``wall`` is the clock of the files' mtimes.
+    """
 
     def __init__(
         self,
-        tree: Tree,
-        sink: Sink,
+        tree: WatchedTree,
+        sink: FileSink,
         *,
         settle: float,
         clock: Callable[[], float],
@@ -49,172 +51,179 @@ class Intake:
         self._wall = wall
         self._log = log
         self._pending: dict[str, Settling] = {}
-        self._agenda: list[tuple[float, str]] = []
-        self._in_hand: set[str] = set()  # quiet, and not with the sink yet
-        self._in_use: dict[str, float] = {}  # open for writing by another program: the pause until the next look
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._idle = asyncio.Event()
+        self._due_heap: list[tuple[float, str]] = []
+        self._reporting: set[str] = set()  # files that are quiet, but that the sink has not confirmed yet
+        self._in_use: dict[str, float] = {}  # files that a program has open for writing, with the pause until the check
+        self._earlier_due = asyncio.Event()
+        self._has_capacity = asyncio.Event()
+        self._has_capacity.set()
+        self._empty = asyncio.Event()
         self.root: Identity | None = None
-        """The folder that the paths belong to. Under any other, a missing file proves nothing."""
-        self.missed = False
-        """Hints were dropped, or came to nothing; whoever rescans resets it."""
+        """The folder that the paths belong to. While another folder is at the root, no file counts as gone."""
+        self.hints_dropped = False
+        """Hints were dropped or could not be checked; the next full scan resets this."""
 
     def __contains__(self, path: str) -> bool:
-        return path in self._pending or path in self._in_hand
+        return path in self._pending or path in self._reporting
 
     def __len__(self) -> int:
-        return len(self._pending.keys() | self._in_hand)
+        return len(self._pending.keys() | self._reporting)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._pending.keys() | self._in_hand)
+        return iter(self._pending.keys() | self._reporting)
 
     @property
     def in_use(self) -> Collection[str]:
-        """The files that are quiet, and not taken because a program has them open for writing."""
+        """The quiet files that wait because a program has them open for writing."""
         return self._in_use.keys()
 
-    def hint(self, path: str, hint: Hint) -> None:
-        """Have ``path`` looked at, as an event told of it."""
+    def add_hint(self, path: str, hint: Hint) -> None:
+        """Queue ``path`` because of an event; drop the hint if the queue is full."""
         known = self._pending.get(path)
-        if known is None and len(self._pending) >= LIMIT:
-            self.missed = True
+        if known is None and len(self._pending) >= MAX_PENDING_FILES:
+            self.hints_dropped = True
             return
         if hint.moved_from is not None and (source := self._pending.get(hint.moved_from)):
             hint = hint.behind(source.hint)
         now = self._clock()
         self._put(path, known.noticed(hint, now) if known else Settling(since=now, hint=hint))
 
-    async def found(self, batch: Iterable[FoundFile]) -> int:
-        """Take what a scan saw; return how many of the files were new or changed.
+    async def add_found(self, batch: Iterable[FoundFile]) -> int:
+        """Report or queue the files that a scan found; return how many of the reported ones were new or changed.
 
-        A file that was last written some time ago is quiet, unless an event has just told otherwise.
+        A file with an old mtime is quiet and reported at once, unless an event for the file is already queued.
         """
-        await self._room.wait()
+        await self._has_capacity.wait()
         now, wall = self._clock(), self._wall()
         ready = []
         for seen in batch:
             if seen.path in self._pending:
                 continue
-            if seen.fingerprint is None or self._rests(seen.fingerprint.mtime_ns, wall):
+            if seen.fingerprint is None or self._is_quiet(seen.fingerprint.mtime_ns, wall):
                 ready.append(seen)
             else:
                 self._put(seen.path, Settling(since=now, fingerprint=seen.fingerprint))
-        return await self._hand_over(ready)
-
-    def _rests(self, mtime_ns: int, wall: float) -> bool:
-        return wall - mtime_ns / 1e9 >= self._settle and not racy_for(mtime_ns, wall)
+        return await self._report(ready)
 
     async def run(self) -> None:
-        """Take files as they become quiet, until cancelled."""
+        """Report files as they become quiet, until cancelled."""
         while True:
-            await self._until_due()
-            await self._take_due()
+            await self._wait_until_due()
+            await self._process_due()
 
-    async def idle(self, patience: float) -> int:
-        """Wait until :meth:`run` has taken all files, at most ``patience`` seconds; return how many are left."""
+    async def wait_until_empty(self, timeout: float) -> int:
+        """Wait up to ``timeout`` seconds until :meth:`run` has reported all files; return how many are left."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._idle.wait()
+            async with asyncio.timeout(timeout):
+                await self._empty.wait()
         return len(self)
 
-    async def sweep(self, below: str = "") -> int:
-        """Find the known files that are no longer there, below a directory or all; return how many."""
+    async def report_missing(self, below: str = "") -> int:
+        """Report the recorded files that no longer exist, in all of the folder or below a directory.
+
+        Return how many they are.
+        """
         prefix = f"{below}/" if below else ""
         after, count = prefix or None, 0
-        while page := await self._attempt(self._sink.paths(self._tree.root, after, BATCH)):
-            mine = [path for path in page if path.startswith(prefix)]
-            gone = await asyncio.to_thread(self._missing, mine)
+        while page := await self._try_sink(self._sink.paths(self._tree.root, after, BATCH_SIZE)):
+            recorded = [path for path in page if path.startswith(prefix)]
+            gone = await asyncio.to_thread(self._missing, recorded)
             if gone:
-                await self._attempt(self._sink.gone(self._tree.root, gone), gone)
+                await self._try_sink(self._sink.gone(self._tree.root, gone), gone)
             count += len(gone)
-            if len(mine) < len(page):
+            if len(recorded) < len(page):
                 break
             after = page[-1]
         return count
 
+    def _is_quiet(self, mtime_ns: int, wall: float) -> bool:
+        return wall - mtime_ns / 1e9 >= self._settle and not racy_for(mtime_ns, wall)
+
     def _put(self, path: str, settling: Settling) -> None:
         self._pending[path] = settling
-        self._idle.clear()
+        self._empty.clear()
         due = settling.look_at(self._settle)
-        first = not self._agenda or due < self._agenda[0][0]
-        heapq.heappush(self._agenda, (due, path))
+        first = not self._due_heap or due < self._due_heap[0][0]
+        heapq.heappush(self._due_heap, (due, path))
         if first:
-            self._changed.set()
-        if len(self._pending) >= LIMIT:
-            self._room.clear()
+            self._earlier_due.set()
+        if len(self._pending) >= MAX_PENDING_FILES:
+            self._has_capacity.clear()
 
-    def _drop(self, path: str) -> None:
+    def _remove(self, path: str) -> None:
         del self._pending[path]
-        if len(self._pending) < LIMIT:
-            self._room.set()
+        if len(self._pending) < MAX_PENDING_FILES:
+            self._has_capacity.set()
 
-    async def _until_due(self) -> None:
+    async def _wait_until_due(self) -> None:
         while True:
             if not self._pending:
-                self._idle.set()
-            delay = self._agenda[0][0] - self._clock() if self._agenda else None
+                self._empty.set()
+            delay = self._due_heap[0][0] - self._clock() if self._due_heap else None
             if delay is not None and delay <= 0:
                 return
-            self._changed.clear()
+            self._earlier_due.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
-                    await self._changed.wait()
+                    await self._earlier_due.wait()
 
     def _next_batch(self) -> dict[str, Settling]:
-        """Take up to a batch of due entries off the agenda; they stay pending until they were looked at."""
+        """Remove up to a batch of due entries from the heap; they stay pending until their files were looked at."""
         now = self._clock()
         batch: dict[str, Settling] = {}
-        while self._agenda and self._agenda[0][0] <= now and len(batch) < BATCH:
-            due, path = heapq.heappop(self._agenda)
+        while self._due_heap and self._due_heap[0][0] <= now and len(batch) < BATCH_SIZE:
+            due, path = heapq.heappop(self._due_heap)
             settling = self._pending.get(path)
-            # A later event moved the entry on; it stands on the agenda again, further down.
+            # A later event postpones the entry: the heap then holds the path again with the later time.
             if settling is not None and settling.look_at(self._settle) == due:
                 batch[path] = settling
         return batch
 
-    async def _take_due(self) -> None:
+    async def _process_due(self) -> None:
         batch = self._next_batch()
         if not batch:
             return
-        looks = await asyncio.to_thread(self._look_closely, list(batch))
+        found = await asyncio.to_thread(self._find_with_birth_times, list(batch))
         now, wall = self._clock(), self._wall()
         ready, gone = [], []
         for path, settling in batch.items():
             if self._pending.get(path) is not settling:
-                continue  # something happened to it during the look
-            seen = looks.get(path)
+                continue  # an event changed the entry while the file was looked at
+            seen = found.get(path)
             after = _after(settling, seen, now, wall)
             if seen and seen.fingerprint and after.due(self._settle) > now:
                 self._put(path, after)
                 continue
-            self._drop(path)
-            self._in_hand.add(path)
+            self._remove(path)
+            self._reporting.add(path)
             if seen:
                 ready.append(replace(seen, closed=after.hint.told, moved_from=after.hint.moved_from))
-            if path in looks and not _is_at(path, seen):
+            if path in found and not _is_at(path, seen):
                 gone.append(path)
-        await self._hand_over(ready)
+        await self._report(ready)
         if gone:
-            await self._attempt(self._sink.gone(self._tree.root, gone), gone)
-        self._in_hand.clear()  # left as it is where this was cancelled: what it names is not with the sink
+            await self._try_sink(self._sink.gone(self._tree.root, gone), gone)
+        self._reporting.clear()  # not in a finally: after a cancellation, the sink has not recorded these files
         for path in batch.keys() - self._pending.keys():
             self._in_use.pop(path, None)
 
-    async def _hand_over(self, ready: Sequence[FoundFile]) -> int:
+    async def _report(self, ready: Sequence[FoundFile]) -> int:
+        """Report the new and changed files among ``ready``; return how many they are.
+
+        The diff only reads: a scan that finds nothing new needs no write to the store.
+        """
         if not ready:
             return 0
         folder = self._tree.root
-        changed = await self._attempt(self._sink.diff(folder, ready), [seen.path for seen in ready])
+        changed = await self._try_sink(self._sink.diff(folder, ready), [seen.path for seen in ready])
         if not changed:
             return 0
-        finished = await self._finished(changed)
-        await asyncio.gather(*(self._attempt(self._sink.observe(folder, seen), [seen.path]) for seen in finished))
+        finished = await self._without_writers(changed)
+        await asyncio.gather(*(self._try_sink(self._sink.observe(folder, seen), [seen.path]) for seen in finished))
         return len(changed)
 
-    async def _finished(self, changed: Sequence[FoundFile]) -> list[FoundFile]:
-        """Return those that no program has open for writing; the others are looked at again later."""
+    async def _without_writers(self, changed: Sequence[FoundFile]) -> list[FoundFile]:
+        """Return the files that no program has open for writing; queue the others again."""
         findings = await asyncio.to_thread(lambda: [inspect(self._tree, seen) for seen in changed])
         now = self._clock()
         for seen, finding in zip(changed, findings, strict=True):
@@ -226,7 +235,8 @@ class Intake:
                 continue
             if seen.path not in self._in_use:
                 self._log.info("file.in_use", path=printable(seen.path))
-            pause = min(IN_USE_MOST, 2 * self._in_use[seen.path]) if seen.path in self._in_use else IN_USE_FIRST
+            last = self._in_use.get(seen.path)
+            pause = IN_USE_FIRST_SECONDS if last is None else min(IN_USE_MAX_SECONDS, 2 * last)
             self._in_use[seen.path] = pause
             self._put(
                 seen.path,
@@ -234,48 +244,48 @@ class Intake:
             )
         return [finding for finding in findings if isinstance(finding, FoundFile)]
 
-    async def _attempt(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:
-        """Do one thing with the sink; if that fails, have the same files looked at again later."""
+    async def _try_sink(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:
+        """Await one call of the sink; if the call fails, log the error and queue ``paths`` again."""
         try:
             return await work
-        except Exception as error:  # noqa: BLE001 - whatever one file brings up, the others go on
+        except Exception as error:  # noqa: BLE001 - an error with one file must not stop the others
             path = paths[0] if paths else None
-            self._log.warning("watch.not_taken", files=len(paths), path=path, reason=str(error))
+            self._log.warning("folder.store_failed", files=len(paths), path=path, reason=str(error))
         for path in paths:
             if path not in self._pending:
-                self._put(path, Settling(since=self._clock() + RETRY))
+                self._put(path, Settling(since=self._clock() + SINK_RETRY_SECONDS))
         return None
 
-    def _look(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
-        """Return what is at each path; those that can't be judged now are left out, and a rescan judges them.
+    def _find(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
+        """Return the file at each path, or None; leave out unreadable paths, which the next full scan checks.
 
-        What is seen has its path as the disk spells it: a hint may have another spelling.
+        A found file has its path in the case on disk, which may differ from the case of the hint.
         """
-        looks: dict[str, FoundFile | None] = {}
+        found: dict[str, FoundFile | None] = {}
         known: dict[str, str | None] = {}
         for path in paths:
             try:
-                spelled = self._tree.spelled(path, known)
-                looks[path] = None if spelled is None else self._tree.look(spelled)
+                on_disk = self._tree.on_disk_case(path, known)
+                found[path] = None if on_disk is None else self._tree.find_file(on_disk)
             except OSError as error:
-                self._log.warning("scan.unreadable", path=path, reason=error.strerror)
-        if None in looks.values() and not self._at_home():
-            self.missed = True  # the folder may be back before anybody notices that it was away
-            return {path: seen for path, seen in looks.items() if seen}
-        return looks
+                self._log.warning("folder.unreadable", path=path, reason=error.strerror)
+        if None in found.values() and not self._root_is_unchanged():
+            self.hints_dropped = True  # the folder may be back before the folder watch notices its absence
+            return {path: seen for path, seen in found.items() if seen}
+        return found
 
-    def _look_closely(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
-        """As :meth:`_look`, with the birth times: an event may have told of another file that looks the same."""
-        looks = self._look(paths)
+    def _find_with_birth_times(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
+        """Do as :meth:`_find`, with birth times: a replaced file may have the same fingerprint."""
+        found = self._find(paths)
         return {
             path: replace(seen, birth_ns=self._tree.birth_ns(seen.path)) if seen else None
-            for path, seen in looks.items()
+            for path, seen in found.items()
         }
 
     def _missing(self, paths: Iterable[str]) -> list[str]:
-        return [path for path, seen in self._look(paths).items() if not _is_at(path, seen)]
+        return [path for path, seen in self._find(paths).items() if not _is_at(path, seen)]
 
-    def _at_home(self) -> bool:
+    def _root_is_unchanged(self) -> bool:
         try:
             return self._tree.identity() == self.root
         except OSError:
@@ -283,7 +293,7 @@ class Intake:
 
 
 def _after(settling: Settling, seen: FoundFile | None, now: float, wall: float) -> Settling:
-    """Return how a file stands after a look at it."""
+    """Return the entry of a file after ``seen`` was found."""
     if seen is None or seen.fingerprint is None:
         return settling
     after = settling.seen(seen.fingerprint, now)

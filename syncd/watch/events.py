@@ -1,114 +1,104 @@
-"""Where the hints of a folder come from: the system's events, or nothing, which means that it is polled."""
+"""Provides a folder's events where the system reports them; elsewhere the folder is polled.
+
+Decides between events and polling, and falls back to polling when the events do not cover the whole folder. The events
+themselves come from :mod:`syncd.watch.observer` and go into the folder's :class:`syncd.watch.hints.HintBuffer`.
+"""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Literal
 
 from structlog.typing import FilteringBoundLogger
 
 from syncd.watch.coverage import Coverage
 from syncd.watch.filesystems import remote_type
-from syncd.watch.observer import Hints, Mailbox, Observer
-from syncd.watch.scanner import Tree
-
-GATHER = 0.05
-"""Seconds that hints gather before anybody is woken: in a burst, a wake-up for each would cost more than the work."""
+from syncd.watch.hints import HintBuffer
+from syncd.watch.observer import Observer
+from syncd.watch.scanner import WatchedTree
 
 
-class Source:
-    """The events of a tree, as far as they can be had. ``wake`` is called in the event loop when there are hints."""
+class EventSource:
+    """Watches a tree for events, as far as the system can. Belongs to one event loop."""
 
     def __init__(
         self,
-        tree: Tree,
+        tree: WatchedTree,
         mode: Literal["auto", "native", "poll"],
         *,
-        wake: Callable[[], None],
+        hints: HintBuffer,
         log: FilteringBoundLogger,
     ) -> None:
         self._tree = tree
         self._mode = mode
-        self._wake = wake
+        self._hints = hints
         self._log = log
-        self._mailbox = Mailbox(self._ring)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._observer: Observer | None = None
-        self._said: str | None = None
-        self.detail: str | None = None
-        """Why the folder is polled although nobody asked for it, and what to do about it."""
+        self._logged_reason: str | None = None
+        self.polling_reason: str | None = None
+        """Why the folder is polled although the configuration does not ask for it, and how to change that."""
 
     @property
     def native(self) -> bool:
-        """Whether there are events, so that scans are but a second thought."""
+        """Whether the system reports events, so that scans are only a safety net."""
         return self._observer is not None
 
     @property
-    def sound(self) -> bool:
-        """Whether all is as it was armed."""
-        return self._observer is None or self._observer.alive()
+    def healthy(self) -> bool:
+        """Whether events still arrive, if they did at the start."""
+        return self._observer is None or self._observer.is_alive()
 
-    def take(self) -> Hints:
-        """Return the hints since the last time."""
-        return self._mailbox.take()
-
-    async def arm(self) -> None:
-        """Begin anew: watch the folder that is there now. What was there before has to be scanned for."""
-        await self.disarm()
-        self._loop = asyncio.get_running_loop()
-        self.detail = None
+    async def start(self) -> None:
+        """Watch the folder that is at the path now. The caller scans for earlier changes."""
+        await self.stop()
+        self._hints.attach(asyncio.get_running_loop())
+        self.polling_reason = None
         if self._mode == "poll":
             return
         if self._mode == "auto" and (kind := await asyncio.to_thread(remote_type, self._tree.root)):
-            self._polls(f"polled: {kind} does not tell of what other machines change")
+            self._poll_because(f"polled: {kind} does not report changes that other machines make")
             return
         try:
-            self._observer = Observer(self._tree, self._mailbox)
+            self._observer = Observer(self._tree, self._hints)
             await asyncio.to_thread(self._observer.start)
         except OSError as error:
             await self._fall_back(error.strerror or str(error))
-        except RecursionError:  # watchdog walks with a stack frame a level
+        except RecursionError:  # watchdog recurses once for each level of directories
             await self._fall_back("its folders are nested too deep")
-        await self.review()
+        await self.check_coverage()
 
-    async def disarm(self) -> None:
-        """Have no more events."""
+    async def stop(self) -> None:
+        """Stop watching and discard the hints that are left."""
         observer, self._observer = self._observer, None
         if observer is not None:
             await asyncio.to_thread(observer.stop)
-        self.take()
+        self._hints.drain()
 
-    async def review(self) -> bool:
-        """Fall back to polling if the events turn out not to cover all directories; return whether that was so."""
-        trouble = self._observer.trouble() if self._observer is not None else None
-        if trouble:
-            await self._fall_back(trouble)
-        return trouble is not None
+    async def check_coverage(self) -> bool:
+        """Fall back to polling if some directories have no watch; return whether that was necessary."""
+        reason = self._observer.unwatched_reason() if self._observer is not None else None
+        if reason:
+            await self._fall_back(reason)
+        return reason is not None
 
     async def coverage(self) -> Coverage | None:
-        """Return which directories are watched now; None where all are polled, or the system does not tell."""
+        """Return which directories are watched now; None if the folder is polled or the system does not report it."""
         if self._observer is None:
             return None
         return await asyncio.to_thread(self._observer.coverage)
 
-    async def follow(self, links: Iterable[str]) -> bool:
-        """Watch these linked directories too; True if some are new, so that files in them may have been missed."""
+    async def watch_links(self, links: Iterable[str]) -> bool:
+        """Watch these linked directories too; return True if some are new, so that their earlier events are lost."""
         if self._observer is None:
             return False
-        new = await asyncio.to_thread(self._observer.follow, links)
-        await self.review()
+        new = await asyncio.to_thread(self._observer.watch_links, links)
+        await self.check_coverage()
         return new
 
     async def _fall_back(self, reason: str) -> None:
-        await self.disarm()
-        self._polls(f"not all of it can be watched, so it is polled: {reason}")
+        await self.stop()
+        self._poll_because(f"polled, because not all of it can be watched: {reason}")
 
-    def _polls(self, detail: str) -> None:
-        if detail != self._said:
-            self._log.warning("folder.polling", reason=detail)
-        self.detail = self._said = detail
-
-    def _ring(self) -> None:
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed; nobody wants to know any more
-                self._loop.call_soon_threadsafe(self._loop.call_later, GATHER, self._wake)
+    def _poll_because(self, reason: str) -> None:
+        if reason != self._logged_reason:
+            self._log.warning("folder.polling", reason=reason)
+        self.polling_reason = self._logged_reason = reason

@@ -1,4 +1,4 @@
-"""Which file systems can't tell about changes: those whose files other machines change too."""
+"""Recognises remote file systems, which do not report the changes that other machines make."""
 
 import os
 import re
@@ -10,21 +10,21 @@ if sys.platform == "win32":
     import win32con
     import win32file
 
-_TABLE = "/proc/self/mountinfo"
-REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "davfs"}
-REMOTE |= {"9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs"}  # a virtual machine's host
-REMOTE |= {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "glusterfs", "ceph", "davfs2", "vmhgfs-fuse")}
-"""Types as the kernel's table of mounts names them."""
+_MOUNT_TABLE = "/proc/self/mountinfo"
+_REMOTE_TYPES = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "davfs"}
+_REMOTE_TYPES |= {"9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs"}  # folders that a virtual machine's host shares
+_REMOTE_TYPES |= {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "glusterfs", "ceph", "davfs2", "vmhgfs-fuse")}
+"""Types as /proc/self/mountinfo names them."""
 
 
-def remote_type(path: str, table: str = _TABLE) -> str | None:
-    """Return the type of the file system at ``path`` if it is a remote one; None if it is local or can't be told."""
+def remote_type(path: str, table: str = _MOUNT_TABLE) -> str | None:
+    """Return the type of the file system at ``path`` if it is remote; None if it is local or unknown."""
     if sys.platform == "win32":
         drive, _ = os.path.splitdrive(os.path.realpath(usual(path)))
-        remote = win32file.GetDriveType(drive + os.sep) == win32con.DRIVE_REMOTE
-        return "a network share" if remote else None
+        is_remote = win32file.GetDriveType(drive + os.sep) == win32con.DRIVE_REMOTE
+        return "a network share" if is_remote else None
     kind = _type(os.path.realpath(path), table)
-    return kind if kind in REMOTE else None
+    return kind if kind in _REMOTE_TYPES else None
 
 
 def _type(path: str, table: str) -> str | None:
@@ -34,7 +34,7 @@ def _type(path: str, table: str) -> str | None:
             for line in lines:
                 mount, _, rest = line.partition(" - ")
                 point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount.split()[4])
-                # Of two mounts on one point, the later one is on top.
+                # Of two mounts at the same path, the later one hides the earlier one.
                 if len(point) >= best and os.path.join(path, "").startswith(os.path.join(point, "")):
                     best, kind = len(point), rest.split()[0]
     except OSError:  # not Linux

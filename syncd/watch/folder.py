@@ -1,12 +1,13 @@
-"""One configured folder: hears the hints, scans where they may not tell all, and knows how it stands.
+"""Watches one configured folder: receives hints, starts scans where hints may be incomplete, and reports the status.
 
-Events are hints; the truth is the scan and the sink. Whatever goes wrong with the events leads to a scan.
+Events are only hints; scans and the sink decide. Every failure of the events leads to a scan by the
+:class:`syncd.watch.reconciler.Reconciler`.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -15,34 +16,27 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from syncd.config.model import Folder
-from syncd.core.model import FoundFile
 from syncd.core.settle import Hint
 from syncd.core.states import IN_USE
 from syncd.core.text import printable
-from syncd.platform.open_flags import usual
-from syncd.watch.coverage import Coverage
-from syncd.watch.debounce import LIMIT, Intake
-from syncd.watch.events import Source
-from syncd.watch.scanner import Identity, Scan, Tree
-from syncd.watch.sink import Sink
+from syncd.watch.debounce import SettleQueue
+from syncd.watch.events import EventSource
+from syncd.watch.hints import HintBuffer
+from syncd.watch.reconciler import FolderOfflineError, Reconciler, reason_of
+from syncd.watch.scanner import Identity, WatchedTree
+from syncd.watch.sink import FileSink
 
-SUPERVISE = 2.0
-"""Seconds between two looks at whether the folder is still there and its events still come."""
-POLL = 2.0
-"""Least seconds between two scans of a folder that is polled."""
-LOOK = 5.0
-"""Seconds between two looks into directories that no event tells of."""
-POLL_SHARE = 10
-"""A scan that took long is followed by a pause so many times as long."""
-PATIENCE = 10
-"""``scan_once`` waits so many quiet times for files that keep changing."""
+CHECK_INTERVAL_SECONDS = 2.0
+"""Pause between two checks that the folder is present and its events still arrive."""
+MAX_WAIT_IN_SETTLE_TIMES = 10
+"""``scan_once`` waits up to this many settle times for files that keep changing."""
 
-RESTLESS = "still being written, or was a moment ago"
+NOT_QUIET = "still being written, or was a moment ago"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderStatus:
-    """How a folder stands. ``detail`` says what is wrong and what to do about it, if anything is."""
+    """The state of a folder. ``detail`` names a problem and its fix, if there is a problem."""
 
     state: Literal["watching", "scanning", "offline"]
     watch: Literal["native", "poll"]
@@ -50,304 +44,183 @@ class FolderStatus:
 
 
 class FolderWatch:
-    """Finds what is new in one folder and hands it to ``sink``. Belongs to one event loop.
+    """Finds new, changed and missing files in one folder and reports them to ``sink``. Belongs to one event loop.
 
-    ``clock`` is monotonic, ``wall`` is the time that files are stamped with; both in seconds.
+    ``clock`` is monotonic, ``wall`` is the clock of the files' mtimes; both in seconds.
     """
 
     def __init__(
         self,
         settings: Folder,
-        sink: Sink,
+        sink: FileSink,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         log: FilteringBoundLogger | None = None,
     ) -> None:
         self._settings = settings
-        self._clock = clock
         self._log: FilteringBoundLogger = (log or structlog.get_logger()).bind(folder=settings.path)
-        self._tree = Tree.of(settings)
-        self._intake = Intake(self._tree, sink, settle=settings.settle, clock=clock, wall=wall, log=self._log)
-        self._source = Source(self._tree, settings.watch, wake=self._hear, log=self._log)
+        self._tree = WatchedTree.of(settings)
+        self._hints = HintBuffer(self._drain_hints)
+        self._queue = SettleQueue(self._tree, sink, settle=settings.settle, clock=clock, wall=wall, log=self._log)
+        self._events = EventSource(self._tree, settings.watch, hints=self._hints, log=self._log)
+        self._reconciler = Reconciler(settings, self._tree, self._queue, self._events, clock=clock, log=self._log)
         self._wake = asyncio.Event()
-        self._filled: Identity | None = None  # the folder in which a scan last saw anything at all
-        self._offline: str | None = None
-        self._unreadable: dict[str, str] = {}
-        self._uncovered: set[str] = set()  # directories that no event tells of, although they can be read
-        self._next_look = 0.0
-        self._scan_seconds = 0.0
-        self._scanning = True
-        self._everything = True
-        self._subtrees: set[str] = set()
-        self._next_scan = 0.0
-        self._next_arming = 0.0
+        self._offline_reason: str | None = None
 
     @property
     def status(self) -> FolderStatus:
-        """How the folder stands now."""
-        watch: Literal["native", "poll"] = "native" if self._source.native else "poll"
-        if self._offline:
-            return FolderStatus(state="offline", watch=watch, detail=self._offline)
-        state: Literal["scanning", "watching"] = "scanning" if self._scanning else "watching"
-        return FolderStatus(state=state, watch=watch, detail=self._source.detail or self._gaps() or self._writers())
+        """The current state of the folder."""
+        watch: Literal["native", "poll"] = "native" if self._events.native else "poll"
+        if self._offline_reason:
+            return FolderStatus(state="offline", watch=watch, detail=self._offline_reason)
+        detail = self._events.polling_reason or self._reconciler.unreadable_summary() or self._in_use_summary()
+        return FolderStatus(state="scanning" if self._reconciler.scanning else "watching", watch=watch, detail=detail)
 
-    def takes(self, path: str) -> bool:
-        """Say whether a file at ``path`` (relative) would be uploaded, by its name and place."""
-        return self._tree.takes(path)
+    def matches(self, path: str) -> bool:
+        """Return whether a file at ``path`` (relative) would be uploaded, judging by its path alone."""
+        return self._tree.matches(path)
 
     def settling(self, path: str) -> bool:
-        """Say whether the file at ``path`` (relative) is being waited for until it is quiet."""
-        return path in self._intake
+        """Return whether the file at ``path`` (relative) waits until it is quiet."""
+        return path in self._queue
 
     def in_use(self, path: str) -> bool:
-        """Say whether the file at ``path`` (relative) is not taken because a program has it open for writing."""
-        return path in self._intake.in_use
+        """Return whether the file at ``path`` (relative) waits because a program has it open for writing."""
+        return path in self._queue.in_use
 
     def unsettled(self) -> dict[str, str]:
-        """Return the files that are not taken yet (relative), and why."""
-        return {path: IN_USE if path in self._intake.in_use else RESTLESS for path in self._intake}
+        """Return the relative path of each file that is not reported yet, with the reason."""
+        return {path: IN_USE if path in self._queue.in_use else NOT_QUIET for path in self._queue}
 
     def request_rescan(self, path: str | None = None) -> None:
-        """Have all of the folder scanned soon, or what is at and below ``path``, relative or absolute."""
-        if path and not _can_be(path):
+        """Request a scan of the whole folder, or at and below ``path``, which is relative or absolute."""
+        if path and not _is_possible_path(path):
             return
-        inside = self._tree.relative(os.path.join(self._tree.root, path)) if path else ""
-        if inside:
-            self._subtrees.add(inside)
-            if self._tree.takes(inside) and not self.settling(inside):  # else whoever asks often has it wait for ever
-                self._intake.hint(inside, Hint())
-        elif inside is not None:
-            self._everything = True
+        relative = self._tree.relative(os.path.join(self._tree.root, path)) if path else ""
+        if relative:
+            self._reconciler.request_scan([relative])
+            # A file that already waits is not hinted again: frequent requests would postpone it forever.
+            if self._tree.matches(relative) and not self.settling(relative):
+                self._queue.add_hint(relative, Hint())
+        elif relative is not None:
+            self._reconciler.full_scan_requested = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Watch until cancelled. A folder that is not there is waited for."""
+        """Watch until cancelled. While the folder is absent, wait for it."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._intake.run())
+                tasks.create_task(self._queue.run())
                 tasks.create_task(self._supervise())
         finally:
-            await self._source.disarm()
+            await self._events.stop()
 
     async def scan_once(self) -> bool:
-        """Scan all, wait for files to become quiet and return when they were handed over; False if offline.
+        """Scan the whole folder, wait until its files are quiet and reported; return False if it is offline.
 
-        A file that keeps changing is left in the end.
+        Do not wait forever for a file that keeps changing.
         """
         try:
-            self._intake.root = await asyncio.to_thread(self._tree.identity)
+            self._queue.root = await asyncio.to_thread(self._tree.identity)
         except OSError as error:
-            self._leave(_reason(error))
+            self._go_offline(reason_of(error))
             return False
-        taker = asyncio.create_task(self._intake.run())
+        reporting = asyncio.create_task(self._queue.run())
         try:
-            await self._scan_all()
-            left = await self._intake.idle(max(1.0, self._settings.settle * PATIENCE))
+            try:
+                await self._reconciler.scan_all()
+            except FolderOfflineError as error:
+                self._go_offline(str(error))
+            left = await self._queue.wait_until_empty(max(1.0, self._settings.settle * MAX_WAIT_IN_SETTLE_TIMES))
         finally:
-            taker.cancel()
+            reporting.cancel()
             with suppress(asyncio.CancelledError):
-                await taker
+                await reporting
         if left:
             self._log.warning("folder.unsettled", files=left)
-        return self._offline is None
+        return self._offline_reason is None
 
     async def _supervise(self) -> None:
         while True:
-            if await self._present():
-                await self._work()
+            if await self._ensure_watching():
+                await self._reconcile()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
+                async with asyncio.timeout(self._pause_seconds()):
                     await self._wake.wait()
             self._wake.clear()
 
-    def _pause(self) -> float:
-        if self._offline:
-            return SUPERVISE
-        return 0.0 if self._everything else min(SUPERVISE, max(0.0, self._next_scan - self._clock()))
+    def _pause_seconds(self) -> float:
+        if self._offline_reason:
+            return CHECK_INTERVAL_SECONDS
+        return min(CHECK_INTERVAL_SECONDS, self._reconciler.seconds_until_scan)
 
-    def _hear(self) -> None:
-        hints = self._source.take()
+    def _drain_hints(self) -> None:
+        hints = self._hints.drain()
         for path, hint in hints.files.items():
-            self._intake.hint(path, hint)
-        self._subtrees |= hints.directories
-        self._everything |= hints.doubt
+            self._queue.add_hint(path, hint)
+        self._reconciler.request_scan(hints.directories)
+        self._reconciler.full_scan_requested |= hints.rescan_needed
         if hints.overflow:
             self._log.warning("folder.overflow")
-        if hints.directories or hints.doubt:
+        if hints.directories or hints.rescan_needed:
             self._wake.set()
 
-    async def _present(self) -> bool:
-        """Say whether the folder is there and watched, after seeing to it."""
+    async def _ensure_watching(self) -> bool:
+        """Return whether the folder is present; start watching it if it is new or its events have stopped."""
+        known = self._reconciler.root_with_entries
         try:
             identity = await asyncio.to_thread(self._tree.identity)
-            if identity == self._intake.root and self._source.sound:
+            if identity == self._queue.root and self._events.healthy:
                 return True
-            if self._filled and identity[0] != self._filled[0] and await asyncio.to_thread(_is_empty, self._tree.root):
-                self._leave("it is empty and no longer on the same device; is its file system mounted?")
+            if known and identity[0] != known[0] and await asyncio.to_thread(_is_empty, self._tree.root):
+                self._go_offline("it is empty and no longer on the same device; is its file system mounted?")
                 return False
         except OSError as error:
-            self._leave(_reason(error))
+            self._go_offline(reason_of(error))
             return False
-        await self._arm(identity)
+        await self._start_watching(identity)
         return True
 
-    def _leave(self, reason: str) -> None:
-        if self._offline != reason:
-            self._log.warning("folder.offline", reason=reason)
-        self._offline = reason
-        self._intake.root = None  # from now on a missing file proves nothing
-
-    async def _arm(self, identity: Identity) -> None:
-        await self._source.arm()
-        self._intake.root = identity
-        self._everything = True
-        self._next_arming = self._clock() + self._settings.rescan
-        if self._offline:
-            self._offline = None
-            self._log.info("folder.back")
-        if self._source.native or self._source.detail is None:
+    async def _start_watching(self, identity: Identity) -> None:
+        await self._events.start()
+        self._queue.root = identity
+        self._reconciler.events_restarted()
+        if self._offline_reason:
+            self._offline_reason = None
+            self._log.info("folder.online")
+        if self._events.native or self._events.polling_reason is None:
             self._log.info("folder.watching", watch=self.status.watch)
 
-    async def _work(self) -> None:
-        self._everything |= await self._source.review()
-        now = self._clock()
-        if self._source.detail and now >= self._next_arming and self._intake.root:
-            await self._arm(self._intake.root)  # what was in the way may be gone
-        if self._intake.missed and len(self._intake) < LIMIT // 2:
-            self._intake.missed = False
-            self._everything = True
-        if self._everything or now >= self._next_scan:
-            await self._scan_all()
-        if self._source.native and now >= self._next_look:
-            await self._look_at_gaps()
-        for start in _outermost(self._subtrees):
-            self._subtrees.discard(start)
-            await self._scan_below(start)
+    def _go_offline(self, reason: str) -> None:
+        if self._offline_reason != reason:
+            self._log.warning("folder.offline", reason=reason)
+        self._offline_reason = reason
+        self._queue.root = None  # from now on, a file that is not found does not count as gone
 
-    async def _scan_all(self) -> None:
-        started = self._clock()
-        asked, self._everything = self._everything, False
-        self._subtrees.clear()
-        self._scanning = asked or self._source.native
-        scan = Scan(self._tree, coverage=await self._source.coverage())
-        files = changed = gone = 0
+    async def _reconcile(self) -> None:
+        self._reconciler.full_scan_requested |= await self._events.check_coverage()
+        if self._events.polling_reason and self._reconciler.restart_due and self._queue.root:
+            await self._start_watching(self._queue.root)  # events may be possible by now
         try:
-            async for batch in _batches(scan):
-                files += len(batch)
-                changed += await self._intake.found(batch)
-        except OSError as error:
-            self._leave(_reason(error))
-            return
-        if scan.entries or self._filled == self._intake.root:
-            # A folder without anything in it may be a mount point whose file system is missing.
-            self._filled = self._intake.root
-            gone = await self._intake.sweep()
-        self._report(scan)
-        self._unreadable = scan.unreadable
-        if await self._source.follow(scan.links):
-            self._everything = True
-        await self._cover(scan.uncovered)
-        seconds = self._scan_seconds = self._clock() - started
-        self._next_scan = self._clock() + (
-            self._settings.rescan if self._source.native else max(POLL, POLL_SHARE * seconds)
-        )
-        self._scanning = False
-        log = self._log.info if asked or changed or gone else self._log.debug
-        log("folder.scanned", files=files, changed=changed, gone=gone, seconds=round(seconds, 3))
+            await self._reconciler.run_due_scans()
+        except FolderOfflineError as error:
+            self._go_offline(str(error))
 
-    async def _scan_below(self, start: str, *, coverage: Coverage | None = None) -> None:
-        if self._settings.follow_symlinks:
-            self._everything = True  # which of two ways leads to a directory, only a full scan can tell
-            return
-        scan = Scan(self._tree, start, coverage=coverage)
-        async for batch in _batches(scan):
-            await self._intake.found(batch)
-        await self._intake.sweep(start)
-        self._report(scan)
-        self._unreadable = {path: why for path, why in self._unreadable.items() if not _is_below(path, start)}
-        self._unreadable |= scan.unreadable
-        await self._cover(scan.uncovered, start)
-
-    async def _cover(self, uncovered: Sequence[str], start: str = "") -> None:
-        """Have all directories watched anew if some below ``start`` are not; those that still are not are polled."""
-        coverage = await self._source.coverage()
-        if coverage is None:
-            self._uncovered = set()
-            return
-        missing = await asyncio.to_thread(self._tree.uncovered, uncovered, coverage)
-        if missing - self._uncovered or (missing and self._clock() >= self._next_arming):
-            await self._source.arm()
-            self._next_arming = self._clock() + self._settings.rescan
-            self._everything = True  # what came in between nobody has told
-            coverage = await self._source.coverage()
-            missing = await asyncio.to_thread(self._tree.uncovered, missing, coverage) if coverage else set()
-            if new := missing - self._uncovered:
-                self._log.warning("folder.uncovered", directories=len(new), path=printable(min(new) or "."))
-        self._uncovered = {path for path in self._uncovered if not _is_below(path, start)} | missing
-
-    async def _look_at_gaps(self) -> None:
-        """Scan what no event tells of: directories without a watch, and those that could not be read before."""
-        self._next_look = self._clock() + max(LOOK, POLL_SHARE * self._scan_seconds)
-        starts = _outermost({path for path in (*self._uncovered, *self._unreadable) if path})
-        if starts or self._uncovered:
-            coverage = await self._source.coverage()
-            self._everything |= "" in self._uncovered
-            for start in starts:
-                await self._scan_below(start, coverage=coverage)
-
-    def _report(self, scan: Scan) -> None:
-        for path, reason in scan.unreadable.items():
-            if path not in self._unreadable:
-                self._log.warning("scan.unreadable", path=path, reason=reason)
-
-    def _gaps(self) -> str | None:
-        """Say which parts can't be read, and which no event tells of."""
-        gaps = []
-        if self._unreadable:
-            path, reason = next(iter(self._unreadable.items()))
-            gaps.append(f"{len(self._unreadable)} not readable, such as {printable(path)}: {reason}")
-        if self._uncovered:
-            first = printable(min(self._uncovered) or ".")
-            gaps.append(f"{len(self._uncovered)} without events and therefore polled, such as {first}")
-        return "; ".join(gaps) or None
-
-    def _writers(self) -> str | None:
-        first = next(iter(self._intake.in_use), None)
+    def _in_use_summary(self) -> str | None:
+        first = next(iter(self._queue.in_use), None)
         if first is None:
             return None
-        return f"{len(self._intake.in_use)} {IN_USE}, such as {printable(first)}: taken when that closes them"
+        count = len(self._queue.in_use)
+        return f"{count} {IN_USE}, such as {printable(first)}: uploaded after that program closes them"
 
 
-async def _batches(scan: Scan) -> AsyncIterator[list[FoundFile]]:
-    while (batch := await asyncio.to_thread(scan.batch)) is not None:
-        if batch:
-            yield batch
-
-
-def _can_be(path: str) -> bool:
+def _is_possible_path(path: str) -> bool:
     with suppress(UnicodeEncodeError):
         return b"\0" not in os.fsencode(path)
     return False
 
 
-def _is_below(path: str, start: str) -> bool:
-    return not start or f"{path}/".startswith(f"{start}/")
-
-
-def _outermost(paths: set[str]) -> list[str]:
-    """Return the paths that lie below no other one of them."""
-    outer: list[str] = []
-    for path in sorted(paths, key=lambda path: path.split("/")):
-        if not outer or not f"{path}/".startswith(f"{outer[-1]}/"):
-            outer.append(path)
-    return outer
-
-
 def _is_empty(path: str) -> bool:
     with os.scandir(path) as entries:
         return next(entries, None) is None
-
-
-def _reason(error: OSError) -> str:
-    return f"{error.strerror or error}: {usual(error.filename)}" if error.filename else str(error)

@@ -1,6 +1,6 @@
-"""What watchdog keeps to itself about inotify: lost events, a used-up limit, directories better left alone.
+"""Extends watchdog's inotify observer: reports lost events and a reached limit, and skips excluded directories.
 
-Linux only; nothing else may import this module.
+Linux only: :mod:`syncd.watch.observer` imports this module where it applies. It depends on private parts of watchdog 7.
 """
 
 import errno
@@ -23,69 +23,72 @@ from watchdog.observers.inotify_c import (
 )
 
 from syncd.watch.coverage import Coverage
-from syncd.watch.observer import Doubt
+from syncd.watch.hints import OnEventsLost
 
 _LIMITS = Path("/proc/sys/fs/inotify")
-# What watchdog warns of is dealt with here; it need not reach standard error by itself.
+# This module handles the problems that watchdog warns about, so the warnings need not reach standard error.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 
 class Inotify(InotifyFD):
-    """The kernel's queue of events for one folder.
+    """The kernel's event queue for one folder.
 
-    ``enters`` decides by the absolute path which directories are watched.
+    ``descends_into`` decides by the absolute path which directories are watched.
     """
 
-    def __init__(self, *, enters: Callable[[str], bool], doubt: Doubt) -> None:
+    def __init__(self, *, descends_into: Callable[[str], bool], on_events_lost: OnEventsLost) -> None:
         super().__init__()
-        self._enters = enters
-        self._doubt = doubt
+        self._descends_into = descends_into
+        self._on_events_lost = on_events_lost
         self.unmounted = False
-        """A file system with watched directories was unmounted; a new one in its place is not watched."""
+        """A file system with watched directories was unmounted. A file system mounted there later is not watched."""
         self.exhausted = False
-        """The kernel refused a watch because the limit is reached: there are directories that nobody watches."""
+        """The kernel refused a watch because the limit is reached: some directories are not watched."""
 
     @property
     def descriptor(self) -> int:
-        """The kernel's queue."""
+        """The file descriptor of the queue."""
         return self._inotify_fd
 
     def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
-        """Watch one directory; for watchdog an OSError means that there is nothing to watch."""
+        """Watch one directory. watchdog skips the directory on an OSError."""
         name = os.fsdecode(path)
-        # Refused with EACCES, watchdog would file the directory under the descriptor -1.
-        if not self._enters(name) or not os.access(path, os.R_OK):
+        # If the kernel answers EACCES, watchdog records the directory under the invalid descriptor -1.
+        if not self._descends_into(name) or not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
         try:
             return super().add_callback(path, mask, callback, id_)
         except OSError as error:
             if error.errno == errno.ENOSPC and not self.exhausted:
                 self.exhausted = True
-                self._doubt()
+                self._on_events_lost()
             raise
 
     def handle_event(self, event: InotifyEvent) -> None:
-        """Pass an event on, and say so if it tells that others were lost."""
+        """Pass an event on; report lost events if the event says so."""
         super().handle_event(event)
         if event.mask & InotifyConstants.IN_UNMOUNT:
             self.unmounted = True
-            self._doubt()
+            self._on_events_lost()
         elif event.is_queue_overflow:
-            self._doubt(overflow=True)
+            self._on_events_lost(overflow=True)
 
     def _add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
-        # As in watchdog, but a directory that is met a second time, as new ones often are, is not worth a warning.
+        # As in watchdog, but without a warning for a directory that is already watched, which is common for new ones.
         watch = self._get_or_create_watch(path, mask)
         watch.callbacks[id_] = callback
         return watch.wd
 
 
 class InotifyObserver(BaseObserver):
-    """watchdog's observer on a queue of our own; OSError with what to do if the kernel grants none."""
+    """watchdog's observer on an :class:`Inotify` queue.
 
-    def __init__(self, *, enters: Callable[[str], bool], doubt: Doubt) -> None:
+    Raise OSError with advice if the kernel grants no further queue.
+    """
+
+    def __init__(self, *, descends_into: Callable[[str], bool], on_events_lost: OnEventsLost) -> None:
         try:
-            self._queue = Inotify(enters=enters, doubt=doubt)
+            self._queue = Inotify(descends_into=descends_into, on_events_lost=on_events_lost)
         except OSError as error:
             if error.errno == errno.EMFILE:
                 raise OSError(errno.EMFILE, _advice("max_user_instances")) from None
@@ -104,18 +107,18 @@ class InotifyObserver(BaseObserver):
         self._queue.join()
 
     def is_alive(self) -> bool:
-        """Say whether events get through."""
+        """Return whether events still arrive."""
         return super().is_alive() and self._queue.is_alive() and not self._queue.unmounted
 
     def coverage(self) -> Coverage | None:
-        """Return which directories are watched now; None where the kernel does not tell."""
+        """Return which directories are watched now; None if the kernel does not report it."""
         with suppress(OSError):
             return Coverage(self._queue.descriptor)
         return None
 
     @property
-    def trouble(self) -> str | None:
-        """Why some directories are not watched, and what to do about it."""
+    def unwatched_reason(self) -> str | None:
+        """Why some directories are not watched, and how to change that; None if all are."""
         return _advice("max_user_watches") if self._queue.exhausted else None
 
 

@@ -1,6 +1,6 @@
-"""The last look at a file before it is taken, by an open descriptor: whether a program still writes to it.
+"""Checks through an open descriptor that no program still writes to a file, just before the file is reported.
 
-Blocks: call it in a thread.
+The scanner works without opening files; this check opens the file. It blocks: call it in a thread.
 """
 
 import errno
@@ -12,22 +12,22 @@ from syncd.core.model import FoundFile
 from syncd.platform.birth_time import birth_ns
 from syncd.platform.openat import open_inside
 from syncd.platform.read_lease import Writer, writer
-from syncd.watch.scanner import Tree, fingerprint_of
+from syncd.watch.scanner import WatchedTree, fingerprint_of
 
 
 class Unfinished(Enum):
-    """Why a file can't be taken yet."""
+    """Why a file cannot be reported yet."""
 
     IN_USE = auto()
     """A program has it open for writing."""
     CHANGED = auto()
-    """It is not as it was seen, or gone."""
+    """It changed since it was seen, or is gone."""
 
 
-def inspect(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
-    """Return ``seen`` with the birth time if nobody has the file open for writing, as far as the system tells.
+def inspect(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
+    """Return ``seen`` with its birth time, unless a program has the file open for writing.
 
-    A file that can't be opened is returned as it is: whoever uploads it opens it too, and says what is wrong.
+    Return ``seen`` unchanged if the file cannot be opened: the upload opens the file too and reports the error.
     """
     if seen.fingerprint is None:
         return seen

@@ -1,7 +1,7 @@
-"""Events from the system, by watchdog, made into hints.
+"""Watches a folder with watchdog and turns the events into hints.
 
-watchdog calls from a thread of its own. The hints wait behind a lock, each path once, and the event loop is woken
-once for all that have gathered.
+:class:`Handler` runs in watchdog's threads and adds to the :class:`syncd.watch.hints.HintBuffer`. :class:`Observer`
+starts and stops the platform's observer: :mod:`syncd.watch.inotify`, :mod:`syncd.watch.windows` or watchdog's own.
 """
 
 import os
@@ -9,9 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
 
 import watchdog.observers
 from watchdog.events import (
@@ -30,8 +28,8 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from syncd.core.settle import Hint
 from syncd.watch.coverage import Coverage
-from syncd.watch.debounce import LIMIT
-from syncd.watch.scanner import Tree
+from syncd.watch.hints import HintBuffer
+from syncd.watch.scanner import WatchedTree
 
 EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -42,124 +40,58 @@ EVENTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
     DirDeletedEvent,
 ]
-"""What is subscribed to. Reading a file makes none of these, so the daemon does not wake itself."""
-if sys.platform != "linux":  # elsewhere nothing tells of a close
+"""The subscribed events. Reading a file causes none of these, so the daemon does not wake itself."""
+if sys.platform != "linux":  # other systems report no close events
     EVENTS.append(FileModifiedEvent)
 
-MAX_LINKS = 64
-"""Linked directories that are watched, at a thread each."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Hints:
-    """What events said since the last time somebody asked."""
-
-    files: dict[str, Hint] = field(default_factory=dict)
-    """What was told of the file at each path."""
-    directories: set[str] = field(default_factory=set)
-    """Directories that appeared, or went."""
-    doubt: bool = False
-    """Only a full scan tells what is there now."""
-    overflow: bool = False
-    """So because there were more events than anybody could take."""
-
-
-class Doubt(Protocol):
-    """Is called, from any thread, when events may have been lost."""
-
-    def __call__(self, *, overflow: bool = False) -> None:
-        """``overflow``: there were too many of them."""
-        ...
-
-
-class Mailbox:
-    """Hands hints from watchdog's threads over to whoever ``wake`` wakes; it is called once until they are taken."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._lock = threading.Lock()
-        self._hints = Hints()
-        self._woken = False
-
-    def file(self, path: str, hint: Hint) -> None:
-        """Leave word that the file at ``path`` is new, changed or gone."""
-        with self._lock:
-            files = self._hints.files
-            if hint.moved_from is not None:
-                hint = hint.behind(files.get(hint.moved_from))
-            files[path] = hint.after(files.get(path))
-            if len(files) > LIMIT:
-                self._hints = Hints(doubt=True, overflow=True)
-        self._ring()
-
-    def directory(self, path: str) -> None:
-        """Leave word that a directory appeared or went."""
-        with self._lock:
-            self._hints.directories.add(path)
-        self._ring()
-
-    def doubt(self, *, overflow: bool = False) -> None:
-        """Leave word that events may have been lost."""
-        with self._lock:
-            self._hints.doubt = True
-            self._hints.overflow |= overflow
-        self._ring()
-
-    def take(self) -> Hints:
-        """Return the hints and begin anew."""
-        with self._lock:
-            hints, self._hints, self._woken = self._hints, Hints(), False
-        return hints
-
-    def _ring(self) -> None:
-        with self._lock:
-            first, self._woken = not self._woken, True
-        if first:
-            self._wake()
+MAX_WATCHED_LINKS = 64
+"""Linked directories that may be watched; each takes a thread."""
 
 
 class Handler(FileSystemEventHandler):
-    """Sorts events by path. Runs in watchdog's thread, which an exception would end."""
+    """Turns watchdog's events into hints. Runs in watchdog's thread, which an exception would end."""
 
-    def __init__(self, tree: Tree, mailbox: Mailbox) -> None:
+    def __init__(self, tree: WatchedTree, hints: HintBuffer) -> None:
         self._tree = tree
-        self._mailbox = mailbox
+        self._hints = hints
         self.linked: dict[str, ObservedWatch] = {}
-        """The linked directories that are watched beside the tree."""
+        """The linked directories that are watched in addition to the tree."""
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Turn an event into hints."""
+        """Turn an event into hints; an event that cannot be read counts as lost."""
         try:
             source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path)
-            if target:  # the first, as what is known of the source is about to be over
-                self._note(event, target, moved_from=self._tree.relative(source) if source else None)
+            if target:  # before the source: the buffer still knows what the source was renamed from
+                self._add(event, target, moved_from=self._tree.relative(source) if source else None)
             if source:
-                self._note(event, source)
-        except Exception:  # noqa: BLE001 - see above; what the event meant, a scan finds
-            self._mailbox.doubt()
+                self._add(event, source)
+        except Exception:  # noqa: BLE001 - an exception would end watchdog's thread; a full scan finds the change
+            self._hints.events_lost()
 
-    def _note(self, event: FileSystemEvent, full: str, moved_from: str | None = None) -> None:
-        path = self._tree.relative(full)
+    def _add(self, event: FileSystemEvent, absolute: str, moved_from: str | None = None) -> None:
+        path = self._tree.relative(absolute)
         if path is None:
             return
         if not path:
-            self._mailbox.doubt()  # the folder itself went away
-        elif event.is_directory or self._is_link(path, full):
-            if self._tree.enters(path):
-                self._mailbox.directory(path)
-        elif self._tree.takes(path):
-            self._mailbox.file(path, _hint(event, moved_from))
-        elif sys.platform != "linux" and isinstance(event, FileDeletedEvent) and self._tree.enters(path):
-            self._mailbox.directory(path)  # what is gone can't be asked what it was
+            self._hints.events_lost()  # the folder itself disappeared
+        elif event.is_directory or self._is_directory_link(path, absolute):
+            if self._tree.descends_into(path):
+                self._hints.add_directory(path)
+        elif self._tree.matches(path):
+            self._hints.add_file(path, _hint(event, moved_from))
+        elif sys.platform != "linux" and isinstance(event, FileDeletedEvent) and self._tree.descends_into(path):
+            self._hints.add_directory(path)  # the deleted path may have been a directory
 
-    def _is_link(self, path: str, full: str) -> bool:
-        """Say whether it is, or was, a link to a directory; for the system such a one is a file."""
-        return self._tree.follow_symlinks and (path in self.linked or (os.path.islink(full) and os.path.isdir(full)))
+    def _is_directory_link(self, path: str, absolute: str) -> bool:
+        """Return whether ``path`` is or was a link to a directory; the system reports such a link as a file."""
+        return self._tree.follow_symlinks and (
+            path in self.linked or (os.path.islink(absolute) and os.path.isdir(absolute))
+        )
 
 
 def _hint(event: FileSystemEvent, moved_from: str | None) -> Hint:
     return Hint(
-        # A file that was just created is most often being written; all else happens in one step.
+        # A file that was just created is usually still being written; every other change is complete at once.
         closed=not isinstance(event, FileCreatedEvent | FileModifiedEvent),
         told=isinstance(event, FileClosedEvent),
         same=isinstance(event, FileClosedEvent | FileModifiedEvent),
@@ -168,56 +100,56 @@ def _hint(event: FileSystemEvent, moved_from: str | None) -> Hint:
 
 
 class Observer:
-    """Watches a tree, once. Its methods block while directories are gone through: call them in a thread.
+    """Watches a tree; each observer starts once. Its methods block while they walk directories: use a thread.
 
-    :meth:`stop` may be called at any time, even while :meth:`start` is still at work in another thread.
+    :meth:`stop` may be called at any time, even while :meth:`start` runs in another thread.
     """
 
-    def __init__(self, tree: Tree, mailbox: Mailbox) -> None:
+    def __init__(self, tree: WatchedTree, hints: HintBuffer) -> None:
         self._tree = tree
-        self._mailbox = mailbox
-        self._handler = Handler(tree, mailbox)
+        self._hints = hints
+        self._handler = Handler(tree, hints)
         self._linked = self._handler.linked
         self._lock = threading.Lock()
         self._system: BaseObserver | None = None
-        self._over = False
+        self._stopped = False
 
     def start(self) -> None:
-        """Watch from now on; OSError, saying what to do, if that can't be."""
+        """Start watching. Raise OSError with advice if the system refuses."""
         with self._lock:
-            if not self._over:
-                self._system = _system(self._tree, self._mailbox)
+            if not self._stopped:
+                self._system = _platform_observer(self._tree, self._hints)
                 self._system.start()
-                # The closing separator makes it the directory that is watched, where the folder itself is a link.
-                self._schedule(self._system, os.path.join(self._tree.full(""), ""))
+                # The trailing separator makes the directory the watch's target if the folder itself is a link.
+                self._schedule(self._system, os.path.join(self._tree.absolute(""), ""))
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         with self._lock:
-            self._over = True
+            self._stopped = True
             system, self._system = self._system, None
         if system is not None:
             system.stop()
             system.join()
 
-    def alive(self) -> bool:
-        """Say whether all threads are at work: the one that serves a folder ends when the folder goes away."""
+    def is_alive(self) -> bool:
+        """Return whether all threads run; the thread of a folder ends when the folder disappears."""
         system = self._system
         return system is not None and system.is_alive() and all(each.is_alive() for each in system.emitters.copy())
 
-    def trouble(self) -> str | None:
-        """Say why some directories are not watched, and what to do about it; None if all of them are."""
-        if len(self._linked) > MAX_LINKS:
-            return f"more than {MAX_LINKS} linked directories"
-        return getattr(self._system, "trouble", None)
+    def unwatched_reason(self) -> str | None:
+        """Return why some directories are not watched, and how to change that; None if all are."""
+        if len(self._linked) > MAX_WATCHED_LINKS:
+            return f"more than {MAX_WATCHED_LINKS} linked directories"
+        return getattr(self._system, "unwatched_reason", None)
 
     def coverage(self) -> Coverage | None:
-        """Return which directories are watched now; None where the system does not tell."""
-        ask: Callable[[], Coverage | None] = getattr(self._system, "coverage", lambda: None)
-        return ask()
+        """Return which directories are watched now; None if the system does not report it."""
+        read: Callable[[], Coverage | None] = getattr(self._system, "coverage", lambda: None)
+        return read()
 
-    def follow(self, links: Iterable[str]) -> bool:
-        """Watch the linked directories ``links`` beside the tree, and no others; True if some are new."""
+    def watch_links(self, links: Iterable[str]) -> bool:
+        """Watch exactly these linked directories in addition to the tree; return True if some are new."""
         wanted = set(links)
         with self._lock:
             if self._system is None:
@@ -225,28 +157,28 @@ class Observer:
             for link in self._linked.keys() - wanted:
                 self._system.unschedule(self._linked.pop(link))
             new = wanted - self._linked.keys()
-            for link in islice(sorted(new), MAX_LINKS + 1 - len(self._linked)):
-                with suppress(OSError):  # gone again
-                    # The closing separator makes it the directory that is watched, not the link.
-                    self._linked[link] = self._schedule(self._system, self._tree.full(link) + os.sep)
+            for link in islice(sorted(new), MAX_WATCHED_LINKS + 1 - len(self._linked)):
+                with suppress(OSError):  # the link is gone again
+                    # The trailing separator makes the directory the watch's target, not the link.
+                    self._linked[link] = self._schedule(self._system, self._tree.absolute(link) + os.sep)
         return bool(new)
 
     def _schedule(self, system: BaseObserver, path: str) -> ObservedWatch:
         return system.schedule(self._handler, path, recursive=self._tree.recursive, event_filter=EVENTS)
 
 
-def _system(tree: Tree, mailbox: Mailbox) -> BaseObserver:
-    """Return the platform's observer; OSError with what to do if it can't have another one."""
+def _platform_observer(tree: WatchedTree, hints: HintBuffer) -> BaseObserver:
+    """Create the platform's observer. Raise OSError with advice if the system grants no further one."""
     if sys.platform == "win32":
-        from syncd.watch.windows import WindowsObserver  # noqa: PLC0415 - there is no such thing elsewhere
+        from syncd.watch.windows import WindowsObserver  # noqa: PLC0415 - the module exists for Windows only
 
-        return WindowsObserver(doubt=mailbox.doubt)
+        return WindowsObserver(on_events_lost=hints.events_lost)
     if sys.platform != "linux":
         return watchdog.observers.Observer()
-    from syncd.watch.inotify import InotifyObserver  # noqa: PLC0415 - there is no such thing elsewhere
+    from syncd.watch.inotify import InotifyObserver  # noqa: PLC0415 - the module exists for Linux only
 
-    def enters(full: str) -> bool:
-        path = tree.relative(full)
-        return path is None or tree.enters(path)
+    def descends_into(absolute: str) -> bool:
+        path = tree.relative(absolute)
+        return path is None or tree.descends_into(path)
 
-    return InotifyObserver(enters=enters, doubt=mailbox.doubt)
+    return InotifyObserver(descends_into=descends_into, on_events_lost=hints.events_lost)

@@ -1,11 +1,11 @@
-"""Which names count: include and exclude in gitignore syntax, upper and lower case alike."""
+"""Matches paths against the include and exclude patterns: gitignore syntax, case-insensitive."""
 
 from collections.abc import Iterable
 from functools import lru_cache
 
 from syncd.config.gitignore import plain, spec
 
-JUNK = (
+DEFAULT_EXCLUDES = (
     ".*",
     "*.part",
     "*.partial",
@@ -26,32 +26,32 @@ JUNK = (
     "Thumbs.db",
     "desktop.ini",
 )
-"""Always excluded, unless a later ``!name`` takes it back: hidden, unfinished and the system's own files."""
+"""Hidden, unfinished and system files: excluded unless a later ``!pattern`` includes them again."""
 
 
 class Patterns:
-    """The verdict on relative paths with ``/`` between the parts. Safe to use from several threads."""
+    """Decides which relative paths match, with ``/`` between the parts. Thread-safe."""
 
     def __init__(self, *, include: Iterable[str], exclude: Iterable[str]) -> None:
         self._include = spec(include)
-        self._exclude = spec((*JUNK, *exclude))
-        self._enters = lru_cache(maxsize=4096)(self._judge_directory)
+        self._exclude = spec((*DEFAULT_EXCLUDES, *exclude))
+        self._descends_into = lru_cache(maxsize=4096)(self._is_included_directory)
 
-    def takes(self, path: str) -> bool:
-        """Say whether the file at ``path`` is to be uploaded."""
+    def matches(self, path: str) -> bool:
+        """Return whether the file at ``path`` is to be uploaded."""
         folder, slash, _ = path.rpartition("/")
-        if slash and not self._enters(folder):
+        if slash and not self._descends_into(folder):
             return False
         name = plain(path)
         return self._include.match_file(name) and not self._exclude.match_file(name)
 
-    def enters(self, path: str) -> bool:
-        """Say whether the directory at ``path`` is looked into; ``""`` is the folder itself.
+    def descends_into(self, path: str) -> bool:
+        """Return whether the directory at ``path`` is scanned; ``""`` is the folder itself.
 
-        As in git, nothing below an excluded directory can be taken back.
+        As in git, no pattern includes a path below an excluded directory again.
         """
-        return not path or self._enters(path)
+        return not path or self._descends_into(path)
 
-    def _judge_directory(self, path: str) -> bool:
+    def _is_included_directory(self, path: str) -> bool:
         parent, slash, _ = path.rpartition("/")
-        return (not slash or self._enters(parent)) and not self._exclude.match_file(plain(path) + "/")
+        return (not slash or self._descends_into(parent)) and not self._exclude.match_file(plain(path) + "/")

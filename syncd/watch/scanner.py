@@ -1,7 +1,7 @@
-"""What is in a folder now: one look at a path, and a walk over all of them.
+"""Finds the files of a folder: at one path, or by a walk over the whole tree.
 
-Works on names and `stat` alone, opens no file, and blocks: call it in a thread. A walk keeps no list of what it
-saw, whatever the size of the folder.
+Uses only names and ``stat`` and opens no file. It blocks: call it in a thread. A walk keeps no list of the files, so
+its memory does not grow with the folder.
 """
 
 import errno
@@ -29,29 +29,29 @@ if sys.platform == "win32":
 
 EMPTY = "empty"
 NOT_REGULAR = "not a regular file"
-BATCH = 1000
-"""Directory entries, or files, that are handled at a time."""
+BATCH_SIZE = 1000
+"""Directory entries that a scan reads, or files that the queue processes, at a time."""
 
 Identity = tuple[int, int]
-"""Device and inode of a folder: a path may come to mean another one, as after an unmount."""
-_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Device and inode of a folder: after an unmount, for example, the same path leads to another folder."""
+_GONE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def unfit(size: int, *, max_size: int) -> str | None:
-    """Return why a file of ``size`` bytes can't be uploaded, if it can't."""
+    """Return why a file of ``size`` bytes cannot be uploaded; None if it can."""
     if size == 0:
         return EMPTY
     return f"larger than max_size ({format_size(max_size)})" if size > max_size else None
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
-    """Return the stamp that ``stat`` shows."""
+    """Build the fingerprint of a ``stat`` result."""
     return Fingerprint(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tree:
-    """A configured folder as it lies on disk. Paths are relative to ``root``, with ``/`` between the parts."""
+class WatchedTree:
+    """A configured folder on disk. Paths are relative to ``root``, with ``/`` between the parts."""
 
     root: str
     patterns: Patterns
@@ -60,8 +60,8 @@ class Tree:
     max_size: int
 
     @classmethod
-    def of(cls, settings: Folder) -> "Tree":
-        """Return the tree that the configuration speaks of."""
+    def of(cls, settings: Folder) -> "WatchedTree":
+        """Build the tree of a configured folder."""
         return cls(
             root=settings.path,
             patterns=Patterns(include=settings.include, exclude=settings.exclude),
@@ -70,48 +70,48 @@ class Tree:
             max_size=settings.max_size,
         )
 
-    def full(self, path: str) -> str:
+    def absolute(self, path: str) -> str:
         """Return the absolute path; ``""`` is the root."""
         return below(self.root, path) if path else extended(self.root)
 
-    def relative(self, full: str) -> str | None:
-        """Return what :meth:`full` makes ``full`` of; None for a path outside the tree."""
-        return inside(os.path.normpath(extended(self.root)), os.path.normpath(extended(full)))
+    def relative(self, absolute: str) -> str | None:
+        """Return the path below the root, the inverse of :meth:`absolute`; None for a path outside the tree."""
+        return inside(os.path.normpath(extended(self.root)), os.path.normpath(extended(absolute)))
 
-    def spelled(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
+    def on_disk_case(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
         """As :func:`syncd.platform.case.spelled`."""
         return spelled(self.root, path, known)
 
-    def takes(self, path: str) -> bool:
-        """Say whether a file at ``path`` would be uploaded, by its name and place."""
-        return (self.recursive or "/" not in path) and self.patterns.takes(path)
+    def matches(self, path: str) -> bool:
+        """Return whether a file at ``path`` would be uploaded, judging by its path alone."""
+        return (self.recursive or "/" not in path) and self.patterns.matches(path)
 
-    def enters(self, path: str) -> bool:
-        """Say whether a directory at ``path`` is looked into."""
-        return not path or (self.recursive and self.patterns.enters(path))
+    def descends_into(self, path: str) -> bool:
+        """Return whether a directory at ``path`` is scanned."""
+        return not path or (self.recursive and self.patterns.descends_into(path))
 
     def identity(self) -> Identity:
-        """Return which folder the root is now; OSError if there is none, or none that can be listed."""
+        """Return which folder is at the root now. Raise OSError if none is there or it cannot be listed."""
         root = extended(self.root)
         os.scandir(root).close()
         found = os.stat(root)
         return found.st_dev, found.st_ino
 
-    def uncovered(self, directories: Iterable[str], coverage: Coverage) -> set[str]:
-        """Return those of the directories that are there and that ``coverage`` does not have."""
+    def unwatched(self, directories: Iterable[str], coverage: Coverage) -> set[str]:
+        """Return the existing directories among ``directories`` that have no watch."""
         found = set()
         for path in directories:
             with suppress(OSError):
-                if not coverage.covers(os.stat(self.full(path))):
+                if not coverage.covers(os.stat(self.absolute(path))):
                     found.add(path)
         return found
 
-    def look(self, path: str) -> FoundFile | None:
-        """Return what is at ``path``: None if there is no file. OSError where that can't be told."""
+    def find_file(self, path: str) -> FoundFile | None:
+        """Return the file at ``path``; None if there is no file. Raise OSError if that is unknown."""
         try:
-            found = os.stat(self.full(path), follow_symlinks=self.follow_symlinks)
+            found = os.stat(self.absolute(path), follow_symlinks=self.follow_symlinks)
         except OSError as error:
-            if error.errno in _VANISHED:
+            if error.errno in _GONE_ERRORS:
                 return None
             raise
         if stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode):
@@ -123,70 +123,70 @@ class Tree:
         )
 
     def birth_ns(self, path: str) -> int | None:
-        """Return when the file at ``path`` was made; None where that can't be told."""
-        return birth_ns(self.full(path), follow_symlinks=self.follow_symlinks)
+        """Return when the file at ``path`` was created; None if the system does not report it."""
+        return birth_ns(self.absolute(path), follow_symlinks=self.follow_symlinks)
 
 
 class Scan:
-    """One walk over the files that match, below ``start``.
+    """One walk over the matching files below ``start``.
 
-    Directories that are real come before those behind links, and links in the order of their names, so that a
-    file which can be reached in two ways is found under the same path each time.
+    The walk visits real directories before linked ones, and links in the order of their names. So a file with two
+    paths is found under the same path each time.
     """
 
-    def __init__(self, tree: Tree, start: str = "", *, coverage: Coverage | None = None) -> None:
+    def __init__(self, tree: WatchedTree, start: str = "", *, coverage: Coverage | None = None) -> None:
         self._tree = tree
         self._coverage = coverage
-        self._ahead = [start]
-        self._links_ahead: list[str] = []
+        self._todo = [start]
+        self._links_todo: list[str] = []
         self._visited: set[Identity] = set()
         self._entries = self._walk()
         self.entries = 0
-        """Directory entries seen, matching or not."""
+        """Number of directory entries so far, matching or not."""
         self.links: list[str] = []
-        """Directories that were reached through a symbolic link."""
+        """Directories that the walk reached through a symbolic link."""
         self.unreadable: dict[str, str] = {}
-        """What could not be looked into, and why."""
-        self.uncovered: list[str] = []
-        """Directories that ``coverage``, where it is given, does not have; ``""`` is the root."""
+        """Each path that could not be read, with the reason."""
+        self.unwatched: list[str] = []
+        """Directories without a watch, if ``coverage`` is given; ``""`` is the root."""
 
-    def batch(self) -> list[FoundFile] | None:
-        """Return the matching files among the next entries (maybe none); None at the end.
+    def next_batch(self) -> list[FoundFile] | None:
+        """Return the matching files among the next entries, possibly none; None at the end.
 
-        OSError when the root itself can't be listed.
+        Raise OSError if the root itself cannot be listed.
         """
-        entries = list(islice(self._entries, BATCH))
+        entries = list(islice(self._entries, BATCH_SIZE))
         self.entries += len(entries)
         return [seen for seen in entries if seen is not None] if entries else None
 
     def _walk(self) -> Iterator[FoundFile | None]:
-        self._ahead = [self._tree.spelled(start) or start for start in self._ahead if start] or [""]
-        while self._ahead or self._links_ahead:
-            linked = not self._ahead
-            directory = heapq.heappop(self._links_ahead) if linked else self._ahead.pop()
+        self._todo = [self._tree.on_disk_case(start) or start for start in self._todo if start] or [""]
+        while self._todo or self._links_todo:
+            linked = not self._todo
+            directory = heapq.heappop(self._links_todo) if linked else self._todo.pop()
             try:
                 if not self._first_visit(directory):
                     continue
                 if linked:
                     self.links.append(directory)
-                with os.scandir(self._tree.full(directory)) as entries:
-                    self._look_at_coverage(directory)  # what can't be read needs no watch yet
+                with os.scandir(self._tree.absolute(directory)) as entries:
+                    self._check_coverage(directory)  # after scandir: an unreadable directory needs no watch yet
                     for entry in entries:
                         yield self._visit(f"{directory}/{entry.name}" if directory else entry.name, entry)
             except OSError as error:
-                self._note(directory, error)
+                self._record_error(directory, error)
 
     def _first_visit(self, directory: str) -> bool:
         if not self._tree.follow_symlinks:
-            return True  # without links there are no loops
-        found = os.stat(self._tree.full(directory))
+            return True  # only links make loops
+        found = os.stat(self._tree.absolute(directory))
         before = len(self._visited)
         self._visited.add((found.st_dev, found.st_ino))
         return len(self._visited) > before
 
-    def _look_at_coverage(self, directory: str) -> None:
-        if self._coverage is not None and not self._coverage.covers(os.stat(self._tree.full(directory))):
-            self.uncovered.append(directory)
+    def _check_coverage(self, directory: str) -> None:
+        if self._coverage is not None and not self._coverage.covers(os.stat(self._tree.absolute(directory))):
+            self.unwatched.append(directory)
 
     def _visit(self, path: str, entry: "os.DirEntry[str]") -> FoundFile | None:
         tree = self._tree
@@ -195,21 +195,21 @@ class Scan:
             if is_link and not tree.follow_symlinks:
                 return None
             if entry.is_dir():
-                if tree.enters(path):
+                if tree.descends_into(path):
                     if is_link:
-                        heapq.heappush(self._links_ahead, path)
+                        heapq.heappush(self._links_todo, path)
                     else:
-                        self._ahead.append(path)
+                        self._todo.append(path)
                 return None
-            return tree.look(path) if tree.takes(path) else None
+            return tree.find_file(path) if tree.matches(path) else None
         except OSError as error:
-            self._note(path, error)
+            self._record_error(path, error)
             return None
 
-    def _note(self, path: str, error: OSError) -> None:
+    def _record_error(self, path: str, error: OSError) -> None:
         if not path:
             raise error
-        if error.errno not in _VANISHED:
+        if error.errno not in _GONE_ERRORS:
             self.unreadable[path] = error.strerror or str(error)
 
 

@@ -1,4 +1,4 @@
-"""Where the watch hands over what it found. The daemon puts the job store behind it."""
+"""Defines the interface through which the watch reports files. The daemon implements it with the job store."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,24 +6,24 @@ from typing import Protocol
 from syncd.core.model import FoundFile
 
 
-class Sink(Protocol):
-    """The memory of what is known about each folder. Paths are relative, as in :class:`FoundFile`.
+class FileSink(Protocol):
+    """Remembers the files of each folder. Paths are relative, as in :class:`FoundFile`.
 
-    Any exception means "not taken": the watch logs it and hands the same over again later.
+    After any exception the watch logs the failure and reports the same files again later.
     """
 
     async def diff(self, folder: str, seen: Sequence[FoundFile]) -> list[FoundFile]:
-        """Return those of ``seen`` that are new or differ from what is known: they need :meth:`observe`."""
+        """Return the files among ``seen`` that are new or differ from the record; :meth:`observe` records them."""
         ...
 
     async def observe(self, folder: str, seen: FoundFile) -> None:
-        """Take note of a quiet file that is new, has changed or is back."""
+        """Record a quiet file that is new, has changed or is back."""
         ...
 
     async def gone(self, folder: str, paths: Sequence[str]) -> None:
-        """Take note of files that are no longer there. Unknown paths are fine."""
+        """Record that these files no longer exist. Paths without a record are ignored."""
         ...
 
     async def paths(self, folder: str, after: str | None, limit: int) -> list[str]:
-        """Return up to ``limit`` known paths that are not gone, in an order of their bytes, following ``after``."""
+        """Return up to ``limit`` recorded paths that follow ``after`` and are not gone, in the order of their bytes."""
         ...

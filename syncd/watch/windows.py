@@ -1,6 +1,7 @@
-"""What watchdog keeps to itself about changes on Windows: lost events, a dead reader, and events while there are more.
+"""Extends watchdog's Windows observer: reports lost events and failed readers, and returns events in a busy folder.
 
-Windows only; nothing else may import this module.
+Windows only: :mod:`syncd.watch.observer` imports this module where it applies. It depends on private parts of watchdog
+7.
 """
 
 import errno
@@ -20,47 +21,47 @@ from watchdog.observers.winapi import (
     _parse_extended_event_buffer,
 )
 
-from syncd.watch.observer import Doubt
+from syncd.watch.hints import OnEventsLost
 
 assert sys.platform == "win32"
 
 
 class Reader(DirectoryChangeReader):
-    """Reads the changes of one folder, in a thread of its own."""
+    """Reads the changes of one folder in its own thread."""
 
-    def __init__(self, path: str, *, recursive: bool, doubt: Doubt) -> None:
+    def __init__(self, path: str, *, recursive: bool, on_events_lost: OnEventsLost) -> None:
         super().__init__(path, recursive=recursive)
-        self._doubt = doubt
+        self._on_events_lost = on_events_lost
         self._failure: OSError | None = None
 
     def start(self) -> None:
-        """Read from now on; OSError if the folder can't be opened."""
+        """Start reading. Raise OSError if the folder cannot be opened."""
         try:
             super().start()
         except queue.Empty:
-            raise OSError(errno.ETIMEDOUT, "the system does not tell of changes") from None
+            raise OSError(errno.ETIMEDOUT, "the system does not report changes") from None
         if self._failure is not None:
             raise self._failure
 
     def get_events(self, timeout: float) -> list[WinAPINativeEvent]:
-        """Return the changes that came in one piece, none after ``timeout`` seconds.
+        """Return the changes of one buffer; none after ``timeout`` seconds.
 
-        watchdog's own goes on as long as there are more: on a folder that never rests, for ever.
+        watchdog's own method collects until no more changes arrive: in a folder that always changes, forever.
         """
         try:
-            piece, extended = self._buf_queue.get(timeout=timeout)
+            buffer, extended = self._buf_queue.get(timeout=timeout)
         except queue.Empty:
             return []
         if self._failure is not None:
             return [WinAPINativeEvent(FILE_ACTION_REMOVED_SELF, ".")]
-        if not piece:  # as the system says that there were more than its buffer holds
-            self._doubt(overflow=True)
+        if not buffer:  # an empty buffer: there were more changes than it holds
+            self._on_events_lost(overflow=True)
             return []
         parse: Callable[[bytes], list[Any]] = _parse_extended_event_buffer if extended else _parse_event_buffer
-        return _drop_case_only_rename_deletions([WinAPINativeEvent(*change) for change in parse(piece)])
+        return _drop_case_only_rename_deletions([WinAPINativeEvent(*change) for change in parse(buffer)])
 
     def _run(self) -> None:
-        """Keep what ends the thread: who waits for events would never hear of it."""
+        """Record the error that ends this thread, so that the thread which waits for events learns of it."""
         try:
             super()._run()
         except OSError as error:
@@ -69,21 +70,25 @@ class Reader(DirectoryChangeReader):
 
 
 class Emitter(WindowsApiEmitter):
-    """Makes events of changes."""
+    """Turns changes into watchdog events."""
 
-    def __init__(self, event_queue: EventQueue, watch: ObservedWatch, *, doubt: Doubt, **rest: Any) -> None:
+    def __init__(
+        self, event_queue: EventQueue, watch: ObservedWatch, *, on_events_lost: OnEventsLost, **rest: Any
+    ) -> None:
         super().__init__(event_queue, watch, **rest)
-        self._doubt = doubt
+        self._on_events_lost = on_events_lost
 
     def on_thread_start(self) -> None:
         """Start the reader."""
         with self._lock:
-            reader = self._reader = Reader(self.watch.path, recursive=self.watch.is_recursive, doubt=self._doubt)
+            reader = self._reader = Reader(
+                self.watch.path, recursive=self.watch.is_recursive, on_events_lost=self._on_events_lost
+            )
         reader.start()
 
 
 class WindowsObserver(BaseObserver):
-    """watchdog's observer with emitters of our own."""
+    """watchdog's observer with the :class:`Emitter` of this module."""
 
-    def __init__(self, *, doubt: Doubt) -> None:
-        super().__init__(Emitter, doubt=doubt)
+    def __init__(self, *, on_events_lost: OnEventsLost) -> None:
+        super().__init__(Emitter, on_events_lost=on_events_lost)

@@ -139,6 +139,6 @@ def test_any_pattern_that_is_taken_judges_any_name(tmp_path, include, exclude, n
     else:
         keys = set()
         judge = Patterns(include=made.include, exclude=made.exclude)
-        assert judge.takes(name) in {True, False}
-        assert judge.enters(name) in {True, False}
+        assert judge.matches(name) in {True, False}
+        assert judge.descends_into(name) in {True, False}
     assert all("include" in key or "exclude" in key for key in keys)

@@ -155,7 +155,7 @@ async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer
 
 
 async def test_a_single_pass_tells_which_files_are_open(site, monkeypatch):
-    monkeypatch.setattr("syncd.watch.folder.PATIENCE", 1)
+    monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     (site.inbox / "b.jpg").write_bytes(noise(100))
     with (site.inbox / "a.jpg").open("wb", buffering=0) as file:
         file.write(b"half")

@@ -63,11 +63,11 @@ async def test_a_dropped_file_goes_up(site, http):
 
 
 async def test_where_no_event_tells_it_goes_up_at_once_too(site, http, monkeypatch):
-    monkeypatch.setattr("syncd.watch.folder.POLL", 3600.0)
+    monkeypatch.setattr("syncd.watch.reconciler.MIN_POLL_INTERVAL_SECONDS", 3600.0)
     site.settings["folders"][0]["watch"] = "poll"
     await site.start()
     (watch,) = site.daemon.runtime.folders.watches.values()
-    await until(lambda: watch._next_scan)
+    await until(lambda: watch._reconciler._next_full_scan)
     await put(http, site.inbox, "a.jpg", noise(100))
     await site.until_shown("a.jpg", "done")
 

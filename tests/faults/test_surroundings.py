@@ -121,7 +121,7 @@ def test_the_folder_is_unmounted_in_the_middle_of_uploads_and_mounted_again(daem
     contents |= {daemon.inbox / name: (place / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
     arrive(daemon, receiver, contents)
     assert folder(daemon)["state"] == "watching"
-    assert [len(daemon.events(name)) for name in ("folder.offline", "folder.back")] == [1, 1]
+    assert [len(daemon.events(name)) for name in ("folder.offline", "folder.online")] == [1, 1]
     contents |= drop(daemon.inbox, ["noticed at once.jpg"])
     arrive(daemon, receiver, contents)
     assert receiver.counters()["chunks_repeated"] == 0

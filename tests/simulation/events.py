@@ -12,8 +12,9 @@ from typing import Protocol
 
 from watchdog.events import DirCreatedEvent, DirMovedEvent, FileSystemEvent
 
-from syncd.watch.observer import Handler, Mailbox
-from syncd.watch.scanner import Tree
+from syncd.watch.hints import HintBuffer
+from syncd.watch.observer import Handler
+from syncd.watch.scanner import WatchedTree
 
 LATE = 0.5
 
@@ -31,11 +32,11 @@ class Manners:
 class Observer:
     """Watches directories, by their inodes, for one folder of one incarnation of the daemon."""
 
-    def __init__(self, events: "Events", tree: Tree, mailbox: Mailbox) -> None:
+    def __init__(self, events: "Events", tree: WatchedTree, hints: HintBuffer) -> None:
         self._events = events
         self._tree = tree
-        self.mailbox = mailbox
-        self.handler = Handler(tree, mailbox)
+        self.hints = hints
+        self.handler = Handler(tree, hints)
         self.watched: set[int] = set()
         self.sound = True
         self.heard = 0
@@ -51,18 +52,18 @@ class Observer:
         if self in self._events.observers:
             self._events.observers.remove(self)
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Say whether events get through."""
         return self.sound
 
-    def trouble(self) -> str | None:
+    def unwatched_reason(self) -> str | None:
         """Say that all directories could be watched."""
         return None
 
     def coverage(self) -> None:
         """Tell nothing of what is watched."""
 
-    def follow(self, links: Iterable[str]) -> bool:
+    def watch_links(self, links: Iterable[str]) -> bool:
         """Linked directories are no part of this."""
         return False
 
@@ -139,7 +140,7 @@ class Events:
             self.overflowing = False
             for observer in self.observers:
                 observer.rebuild()
-                observer.mailbox.doubt(overflow=True)
+                observer.hints.events_lost(overflow=True)
 
         self._clock.after(seconds, end)
 

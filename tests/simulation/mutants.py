@@ -29,8 +29,8 @@ from syncd.upload.singleflight import InFlightUploads
 from syncd.upload.source import FileSource
 from syncd.upload.upload import Upload
 from syncd.watch import folder
-from syncd.watch.folder import FolderWatch
-from syncd.watch.observer import Hints, Mailbox
+from syncd.watch.hints import HintBuffer, Hints
+from syncd.watch.reconciler import Reconciler
 from tests.simulation.mutant import Mutant, replaced
 from tests.simulation.mutants_of_deletion import DELETION_MUTANTS
 from tests.simulation.plan import draw
@@ -48,15 +48,15 @@ def _finish(upload: Upload, session: Any, content: Any, source: Any) -> Any:
     return _taken_as_done(upload, content)
 
 
-def _unwoken(self: Mailbox, *, overflow: bool = False) -> None:
+def _unwoken(self: HintBuffer, *, overflow: bool = False) -> None:
     """Forget an overflow; every other doubt counts."""
     if not overflow:
         _doubt(self)
 
 
-_doubt = Mailbox.doubt
+_doubt = HintBuffer.events_lost
 _finish_claim = claims.finish_claim
-_take = Mailbox.take
+_take = HintBuffer.drain
 
 
 def _whatever_claim(work: Any, job: Any, cause: Any, **about: Any) -> Any:
@@ -69,7 +69,7 @@ def _whatever_version(work: Any, job: Any, cause: Any, **about: Any) -> Any:
     return _finish_claim(work, job if row is None else replace(job, version=row.file_version), cause, **about)
 
 
-def _no_directories(self: Mailbox) -> Hints:
+def _no_directories(self: HintBuffer) -> Hints:
     hints = _take(self)
     hints.directories.clear()
     return hints
@@ -77,9 +77,9 @@ def _no_directories(self: Mailbox) -> Hints:
 
 @contextlib.contextmanager
 def _empty_is_empty() -> Iterator[None]:
-    always = property(lambda self: self._intake.root, lambda self, _: None)
+    always = property(lambda self: self._queue.root, lambda self, _: None)
     with (
-        mock.patch.object(FolderWatch, "_filled", always, create=True),
+        mock.patch.object(Reconciler, "root_with_entries", always, create=True),
         mock.patch.object(folder, "_is_empty", return_value=False),
     ):
         yield
@@ -103,9 +103,9 @@ MUTANTS = [
     Mutant(
         name="an overflow of the kernel's queue is forgotten",
         promise="P1",
-        applied=replaced(Mailbox, "doubt", _unwoken),
+        applied=replaced(HintBuffer, "events_lost", _unwoken),
     ),
-    Mutant(name="a new directory is not scanned", promise="P1", applied=replaced(Mailbox, "take", _no_directories)),
+    Mutant(name="a new directory is not scanned", promise="P1", applied=replaced(HintBuffer, "drain", _no_directories)),
     Mutant(
         name="interrupted jobs are not recovered", promise="P1", applied=replaced(claims, "recover", lambda *about: 0)
     ),

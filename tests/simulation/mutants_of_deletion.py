@@ -22,8 +22,7 @@ from syncd.store import files as store_intake
 from syncd.store.schema import files
 from syncd.store.transitions import fingerprint_of
 from syncd.upload import source
-from syncd.watch import debounce as watch_intake
-from syncd.watch import inspection
+from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from tests.simulation.mutant import Mutant, replaced
 
@@ -118,7 +117,7 @@ DELETION_MUTANTS = [
         "P8",
         "deletion: files that the folder no longer selects go too",
         _DAEMON,
-        replaced(FolderWatch, "takes", lambda *_: True),
+        replaced(FolderWatch, "matches", lambda *_: True),
         replaced(deletion_check, "unfit", lambda *_, **__: None),
     ),
     _mutant(
@@ -201,7 +200,7 @@ DELETION_MUTANTS = [
         "P1",
         "identity: timestamps are never racy",
         "tests/watch/test_writers.py",
-        replaced(watch_intake, "racy_for", lambda *_: 0.0),
+        replaced(debounce, "racy_for", lambda *_: 0.0),
     ),
     _mutant(
         "P2",

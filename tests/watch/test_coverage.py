@@ -9,6 +9,7 @@ import pytest
 
 from syncd.watch import folder as folder_module
 from syncd.watch import inotify as inotify_module
+from syncd.watch import reconciler
 from tests.watch.support import Bench, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what it watches")
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(folder_module, "LOOK", 0.1)
-    monkeypatch.setattr(folder_module, "SUPERVISE", 0.1)
+    monkeypatch.setattr(reconciler, "MIN_GAP_SCAN_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(folder_module, "CHECK_INTERVAL_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def deny(monkeypatch, closed):
 
 
 def covered(watch, path):
-    coverage = watch._source._observer and watch._source._observer.coverage()
+    coverage = watch._events._observer and watch._events._observer.coverage()
     return coverage is not None and coverage.covers(os.stat(path))
 
 
@@ -124,12 +125,12 @@ async def test_a_rescan_of_a_folder_that_is_watched_whole_arms_nothing_anew(benc
         (bench.path / f"sub{number}").mkdir()
     async with bench.running() as watch:
         armed = []
-        monkeypatch.setattr(watch._source, "arm", lambda: armed.append(1))
+        monkeypatch.setattr(watch._events, "start", lambda: armed.append(1))
         (bench.path / "sub1" / "deep").mkdir()
         (bench.path / "sub1" / "deep" / "a.jpg").write_bytes(b"new")
         await until(lambda: "sub1/deep/a.jpg" in sink.known)
         os.rename(bench.path / "sub1", bench.path / "moved")
         await until(lambda: "moved/deep/a.jpg" in sink.known)
         watch.request_rescan()
-        await until(lambda: watch.status.state == "watching" and not watch._everything)
+        await until(lambda: watch.status.state == "watching" and not watch._reconciler.full_scan_requested)
         assert armed == []

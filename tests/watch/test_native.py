@@ -79,7 +79,7 @@ async def test_an_empty_file_counts_only_when_it_is_quiet(bench, sink):
     async with bench.running(settle=30.0):
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
             await until(
-                lambda: bench.watch._intake._pending["a.jpg"].fingerprint if bench.watch.settling("a.jpg") else None
+                lambda: bench.watch._queue._pending["a.jpg"].fingerprint if bench.watch.settling("a.jpg") else None
             )
             file.write(b"x")
         await until(lambda: sink.observed)
@@ -144,7 +144,7 @@ async def test_linked_folders_are_watched(bench, sink, other):
     async with bench.running(follow_symlinks=True):
         os.symlink(other, bench.path / "linked")
         (other / "back").symlink_to(bench.path)
-        await until(lambda: bench.watch._source._observer._linked)
+        await until(lambda: bench.watch._events._observer._linked)
         (other / "a.jpg").write_bytes(b"x")
         await until(lambda: "linked/a.jpg" in sink.known)
         (other / "sub").mkdir()
@@ -157,14 +157,14 @@ async def test_linked_folders_are_watched(bench, sink, other):
 
 @pytest.mark.unix
 async def test_a_file_that_came_just_before_a_linked_folder_was_watched(bench, sink, other, monkeypatch):
-    follow = Observer.follow
+    watch_links = Observer.watch_links
 
     def late(self, links):
         if links:
             (other / "between.jpg").write_bytes(b"x")
-        return follow(self, links)
+        return watch_links(self, links)
 
-    monkeypatch.setattr(Observer, "follow", late)
+    monkeypatch.setattr(Observer, "watch_links", late)
     (bench.path / "linked").symlink_to(other)
     async with bench.running(follow_symlinks=True):
         await until(lambda: "linked/between.jpg" in sink.known)
@@ -186,8 +186,8 @@ async def test_reading_wakes_nobody(bench, sink):
     async with bench.running() as watch:
         await until(lambda: "a.jpg" in sink.known and not watch.settling("a.jpg"))
         hints = []
-        watch._source._mailbox.file = lambda path, hint: hints.append(path)
-        watch._source._mailbox.directory = hints.append
+        watch._hints.add_file = lambda path, hint: hints.append(path)
+        watch._hints.add_directory = hints.append
         for _ in range(50):
             (bench.path / "a.jpg").read_bytes()
             os.listdir(bench.path)
@@ -215,15 +215,15 @@ async def test_a_rescan_of_one_path(bench, sink):
 
 async def test_the_periodic_rescan_finds_what_no_event_told(bench, sink):
     async with bench.running(rescan=0.2) as watch:
-        watch._source._mailbox.file = lambda path, hint: None
+        watch._hints.add_file = lambda path, hint: None
         (bench.path / "a.jpg").write_bytes(b"x")
         await until(lambda: "a.jpg" in sink.known)
 
 
 async def test_more_hints_than_may_wait_become_a_rescan(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.debounce.LIMIT", 50)
-    monkeypatch.setattr("syncd.watch.folder.LIMIT", 50)
-    monkeypatch.setattr("syncd.watch.folder.SUPERVISE", 0.1)
+    monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 50)
+    monkeypatch.setattr("syncd.watch.reconciler.MAX_PENDING_FILES", 50)
+    monkeypatch.setattr("syncd.watch.folder.CHECK_INTERVAL_SECONDS", 0.1)
     async with bench.running():
         for n in range(1000):
             (bench.path / f"{n}.jpg").write_bytes(b"x")

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
-from syncd.watch.scanner import Tree
+from syncd.watch.scanner import WatchedTree
 from tests.names import ONLY_UNIX
 
 
@@ -100,7 +100,7 @@ async def test_unfit_files_are_handed_over_with_the_reason(bench, sink):
 
 
 async def test_one_file_the_sink_refuses_does_not_stop_the_others(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.debounce.RETRY", 0.1)
+    monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     for n in range(50):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
     sink.failing = {"7.jpg", "8.jpg"}
@@ -109,7 +109,7 @@ async def test_one_file_the_sink_refuses_does_not_stop_the_others(bench, sink, m
 
 
 async def test_a_sink_that_fails_as_a_whole_is_asked_again(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.debounce.RETRY", 0.1)
+    monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     (bench.path / "a.jpg").write_bytes(b"x")
     diff, paths = sink.diff, sink.paths
     broken = ["diff", "paths"]
@@ -128,7 +128,7 @@ async def test_a_sink_that_fails_as_a_whole_is_asked_again(bench, sink, monkeypa
 
 
 async def test_more_files_than_may_wait(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.debounce.LIMIT", 500)
+    monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 500)
     for n in range(3000):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
     assert await bench.once().scan_once()
@@ -136,7 +136,7 @@ async def test_more_files_than_may_wait(bench, sink, monkeypatch):
 
 
 async def test_a_file_that_never_rests_is_left(bench, sink, monkeypatch):
-    monkeypatch.setattr(folder_module, "PATIENCE", 3)
+    monkeypatch.setattr(folder_module, "MAX_WAIT_IN_SETTLE_TIMES", 3)
     (bench.path / "calm.jpg").write_bytes(b"x")
     (bench.path / "restless.jpg").write_bytes(b"x")
 
@@ -159,21 +159,21 @@ async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
     path.write_bytes(b"x")
     watch = bench.once()
     loop = asyncio.get_running_loop()
-    look = Tree.look
+    find_file = WatchedTree.find_file
 
     def slow(self, name):
-        seen = look(self, name)
+        seen = find_file(self, name)
         if path.stat().st_size == 1:
             path.write_bytes(b"xy")
-            loop.call_soon_threadsafe(lambda: watch._intake.hint(name, Hint(closed=True)))
+            loop.call_soon_threadsafe(lambda: watch._queue.add_hint(name, Hint(closed=True)))
             heard = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
             heard.result(20)
         return seen
 
-    watch._intake.hint("a.jpg", Hint(closed=True))
-    monkeypatch.setattr(Tree, "look", slow)
-    taker = asyncio.create_task(watch._intake.run())
-    assert await watch._intake.idle(20) == 0
+    watch._queue.add_hint("a.jpg", Hint(closed=True))
+    monkeypatch.setattr(WatchedTree, "find_file", slow)
+    taker = asyncio.create_task(watch._queue.run())
+    assert await watch._queue.wait_until_empty(20) == 0
     taker.cancel()
     await asyncio.wait([taker])
     assert [seen.fingerprint.size for seen in sink.observed] == [2]

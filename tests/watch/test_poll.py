@@ -2,14 +2,14 @@
 
 import pytest
 
-from syncd.watch import folder as folder_module
+from syncd.watch import reconciler
 from syncd.watch.filesystems import remote_type
 from tests.watch.support import until
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(folder_module, "POLL", 0.1)
+    monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
 
 
 async def test_polling_finds_changes(bench, sink):

@@ -5,14 +5,14 @@ import socket
 
 import pytest
 
-from syncd.watch.scanner import EMPTY, NOT_REGULAR, Scan, Tree
+from syncd.watch.scanner import EMPTY, NOT_REGULAR, Scan, WatchedTree
 
 
 def walk(bench, start="", **changes):
     """Return the scan and what it found, path → why it is unfit."""
-    scan = Scan(Tree.of(bench.folder.model_copy(update=changes)), start)
+    scan = Scan(WatchedTree.of(bench.folder.model_copy(update=changes)), start)
     found = {}
-    while (batch := scan.batch()) is not None:
+    while (batch := scan.next_batch()) is not None:
         for seen in batch:
             assert seen.path not in found
             found[seen.path] = seen.unfit
@@ -97,7 +97,8 @@ def test_symlinks_are_followed_without_loops(bench, other):
     assert found == {"d/real.jpg": None, "again/sub/b.jpg": None, "b.jpg": None}
     assert scan.links == ["again"]
     assert not scan.unreadable
-    fingerprint = Tree.of(bench.folder.model_copy(update={"follow_symlinks": True})).look("b.jpg").fingerprint
+    tree = WatchedTree.of(bench.folder.model_copy(update={"follow_symlinks": True}))
+    fingerprint = tree.find_file("b.jpg").fingerprint
     assert (fingerprint.size, fingerprint.inode) == (3, os.stat(other / "sub" / "b.jpg").st_ino)
 
 

@@ -16,8 +16,10 @@ from watchdog.observers import inotify_c
 
 from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
+from syncd.watch import reconciler
+from syncd.watch.hints import HintBuffer
 from syncd.watch.inotify import Inotify
-from syncd.watch.observer import Mailbox, Observer
+from syncd.watch.observer import Observer
 from tests.watch.support import until
 
 QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -25,8 +27,8 @@ QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(folder_module, "SUPERVISE", 0.1)
-    monkeypatch.setattr(folder_module, "POLL", 0.1)
+    monkeypatch.setattr(folder_module, "CHECK_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
 
 
 def names(logs):
@@ -56,9 +58,9 @@ async def test_a_folder_deleted_and_made_again(bench, sink):
             (bench.path / "b.jpg").write_bytes(b"x")  # found by an event: nothing else would come so soon
             await until(lambda: "b.jpg" in sink.known)
     assert known <= {"a.jpg"}
-    assert [name for name in names(logs) if name in ("folder.offline", "folder.back")] == [
+    assert [name for name in names(logs) if name in ("folder.offline", "folder.online")] == [
         "folder.offline",
-        "folder.back",
+        "folder.online",
     ]
 
 
@@ -201,7 +203,7 @@ async def test_the_watches_run_out_later(bench, sink, monkeypatch):
 
 async def test_polling_begins_at_once_when_events_do_not_suffice(bench, sink, monkeypatch):
     async with bench.running() as watch:
-        monkeypatch.setattr(Observer, "trouble", lambda self: "too few")
+        monkeypatch.setattr(Observer, "unwatched_reason", lambda self: "too few")
         await until(lambda: watch.status.watch == "poll")
         (bench.path / "a.jpg").write_bytes(b"x")
         await until(lambda: "a.jpg" in sink.known)
@@ -233,15 +235,15 @@ async def test_events_come_back_when_the_limit_was_raised(bench, sink, monkeypat
 
 async def test_a_handler_that_fails_does_not_end_the_watch(bench, sink, monkeypatch):
     async with bench.running() as watch:
-        takes = type(watch._tree).takes
+        matches = type(watch._tree).matches
 
         def failing(self, path):
             if path == "bad.jpg":
-                monkeypatch.setattr(type(watch._tree), "takes", takes)
+                monkeypatch.setattr(type(watch._tree), "matches", matches)
                 raise RuntimeError("a bug")
-            return takes(self, path)
+            return matches(self, path)
 
-        monkeypatch.setattr(type(watch._tree), "takes", failing)
+        monkeypatch.setattr(type(watch._tree), "matches", failing)
         (bench.path / "bad.jpg").write_bytes(b"x")
         await until(lambda: "bad.jpg" in sink.known)
         (bench.path / "good.jpg").write_bytes(b"x")
@@ -250,10 +252,10 @@ async def test_a_handler_that_fails_does_not_end_the_watch(bench, sink, monkeypa
 
 async def test_a_dead_thread_is_replaced(bench, sink):
     async with bench.running() as watch:
-        before = watch._source._observer
+        before = watch._events._observer
         for emitter in before._system.emitters:
             emitter.stop()
-        await until(lambda: watch._source._observer not in (None, before) and watch.status.state == "watching")
+        await until(lambda: watch._events._observer not in (None, before) and watch.status.state == "watching")
         (bench.path / "a.jpg").write_bytes(b"x")
         await until(lambda: "a.jpg" in sink.known)
 
@@ -295,7 +297,7 @@ async def test_paths_that_no_path_can_be(bench, sink):
 
 
 async def test_too_many_linked_folders(bench, sink, other, monkeypatch):
-    monkeypatch.setattr("syncd.watch.observer.MAX_LINKS", 2)
+    monkeypatch.setattr("syncd.watch.observer.MAX_WATCHED_LINKS", 2)
     for n in range(4):
         (other / str(n)).mkdir()
         (bench.path / str(n)).symlink_to(other / str(n))
@@ -307,11 +309,11 @@ async def test_too_many_linked_folders(bench, sink, other, monkeypatch):
 
 
 def test_hints_that_nobody_takes_become_one_doubt(monkeypatch):
-    monkeypatch.setattr("syncd.watch.observer.LIMIT", 3)
-    mailbox = Mailbox(lambda: None)
+    monkeypatch.setattr("syncd.watch.hints.MAX_PENDING_FILES", 3)
+    hints = HintBuffer(lambda: None)
     for number in range(9):
-        mailbox.file(f"{number}.jpg", Hint(closed=True))
-    hints = mailbox.take()
-    assert len(hints.files) <= 3
-    assert hints.doubt
-    assert hints.overflow
+        hints.add_file(f"{number}.jpg", Hint(closed=True))
+    drained = hints.drain()
+    assert len(drained.files) <= 3
+    assert drained.rescan_needed
+    assert drained.overflow

@@ -15,7 +15,7 @@ from syncd.platform.read_lease import Writer
 from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from syncd.watch.inspection import Unfinished, inspect
-from syncd.watch.scanner import Scan, Tree
+from syncd.watch.scanner import Scan, WatchedTree
 from tests.watch.support import until
 from tests.watch.test_once import age
 
@@ -25,8 +25,8 @@ if sys.platform != "linux":
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(debounce, "IN_USE_FIRST", 0.02)
-    monkeypatch.setattr(debounce, "IN_USE_MOST", 0.1)
+    monkeypatch.setattr(debounce, "IN_USE_FIRST_SECONDS", 0.02)
+    monkeypatch.setattr(debounce, "IN_USE_MAX_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def looks(monkeypatch) -> list[object]:
     """What was found each time that a file was looked at by an open descriptor."""
     found: list[object] = []
 
-    def noting(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
+    def noting(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
         found.append(inspect(tree, seen))
         return found[-1]
 
@@ -101,7 +101,7 @@ async def test_people_see_why_and_the_log_tells_it_once(bench, sink, looks):
                 await until(lambda: looks.count(Unfinished.IN_USE) > 2)
                 assert watch.in_use("a.jpg")
                 assert watch.status.detail == (
-                    "1 open for writing by another program, such as a.jpg: taken when that closes them"
+                    "1 open for writing by another program, such as a.jpg: uploaded after that program closes them"
                 )
             await until(lambda: sink.observed)
             await until(lambda: not watch.in_use("a.jpg"))
@@ -121,7 +121,7 @@ async def test_a_file_that_goes_while_it_is_open_is_forgotten(bench, sink, looks
 
 
 async def test_a_single_pass_leaves_it_and_says_so(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.folder.PATIENCE", 1)
+    monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     (bench.path / "b.jpg").write_bytes(b"x")
     with (bench.path / "a.jpg").open("wb", buffering=0) as file, capture_logs() as logs:
         file.write(b"x")
@@ -133,10 +133,10 @@ async def test_a_single_pass_leaves_it_and_says_so(bench, sink, monkeypatch):
 
 
 async def test_a_single_pass_names_what_is_being_looked_at_when_its_patience_ends(bench, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.folder.PATIENCE", 1)
+    monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     released = threading.Event()
 
-    def slow(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
+    def slow(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
         released.wait()
         return inspect(tree, seen)
 
@@ -176,16 +176,16 @@ async def test_the_look_makes_no_event(bench, sink, looks):
         (bench.path / "a.jpg").write_bytes(b"x")
         await until(lambda: sink.observed)
         heard = []
-        watch._source._mailbox.file = lambda path, hint: heard.append(path)
+        watch._hints.add_file = lambda path, hint: heard.append(path)
         inspect(watch._tree, sink.observed[0])
         (bench.path / "b.jpg").write_bytes(b"x")
         await until(lambda: "b.jpg" in heard)
     assert set(heard) == {"b.jpg"}
 
 
-def look(bench, name="a.jpg") -> tuple[Tree, FoundFile]:
-    tree = Tree.of(bench.folder)
-    (seen,) = (seen for seen in Scan(tree).batch() if seen.path == name)
+def look(bench, name="a.jpg") -> tuple[WatchedTree, FoundFile]:
+    tree = WatchedTree.of(bench.folder)
+    (seen,) = (seen for seen in Scan(tree).next_batch() if seen.path == name)
     return tree, seen
 
 
@@ -214,7 +214,7 @@ async def test_a_change_between_the_look_and_the_last_look(bench, sink, monkeypa
     path = bench.path / "a.jpg"
     path.write_bytes(b"x")
 
-    def late(tree: Tree, seen: FoundFile) -> FoundFile | Unfinished:
+    def late(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
         if path.stat().st_size == 1:
             path.write_bytes(b"xy")
         return inspect(tree, seen)
@@ -249,7 +249,7 @@ async def test_an_mtime_that_may_hide_a_change_is_waited_for(bench, sink, granul
             path.write_bytes(b"x")
             os.utime(path, (mtime, mtime))
         await until(lambda: watch.settling("a.jpg"))
-        await until(lambda: (waiting := watch._intake._pending.get("a.jpg")) and waiting.not_before)
+        await until(lambda: (waiting := watch._queue._pending.get("a.jpg")) and waiting.not_before)
         assert not sink.observed
         wall.now = mtime + granularity + 0.1
         await until(lambda: sink.observed)
@@ -311,13 +311,13 @@ async def test_another_file_that_looks_the_same_is_told_by_its_birth(bench, sink
     async with bench.running():
         await until(lambda: "a.jpg" in sink.known)
         first = sink.known["a.jpg"]
-        monkey = Tree.birth_ns
+        monkey = WatchedTree.birth_ns
         try:
-            Tree.birth_ns = lambda self, name: monkey(self, name) + 1  # ext4 alone gives an inode out again at once
+            WatchedTree.birth_ns = lambda self, name: monkey(self, name) + 1  # only ext4 reuses an inode at once
             with path.open("r+b"):
                 pass
             os.utime(path, (1_700_000_000, 1_700_000_000))
             await until(lambda: len(sink.observed) == 2)
         finally:
-            Tree.birth_ns = monkey
+            WatchedTree.birth_ns = monkey
     assert sink.known["a.jpg"].fingerprint == first.fingerprint

@@ -27,8 +27,9 @@ from syncd.platform.case import spelled
 from syncd.platform.open_flags import below, extended, hold
 from syncd.platform.openat import create, open_directory
 from syncd.platform.windows import files
-from syncd.watch.observer import Handler, Mailbox
-from syncd.watch.scanner import Scan, Tree
+from syncd.watch.hints import HintBuffer
+from syncd.watch.observer import Handler
+from syncd.watch.scanner import Scan, WatchedTree
 from tests.e2e.processes import POOL, until
 from tests.windows.site import running
 
@@ -62,14 +63,14 @@ def link(target, at):
 
 
 def tree(folder, **settings):
-    return Tree.of(Folder(path=str(folder), remote="drive", **settings))
+    return WatchedTree.of(Folder(path=str(folder), remote="drive", **settings))
 
 
 def scanned(found):
     """Return what a scan finds, and the links that it went through."""
     scan = Scan(found)
     paths = []
-    while (batch := scan.batch()) is not None:
+    while (batch := scan.next_batch()) is not None:
         paths += [seen.path for seen in batch]
     return sorted(paths), scan.links
 
@@ -233,9 +234,9 @@ def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
 
 def test_patterns_take_upper_and_lower_case_for_one(tmp_path):
     found = tree(tmp_path, include=["*.JPG"], exclude=["Raw/"])
-    assert found.takes("a.jpg")
-    assert found.takes("SUB/A.Jpg")
-    assert not found.takes("RAW/a.jpg")
+    assert found.matches("a.jpg")
+    assert found.matches("SUB/A.Jpg")
+    assert not found.matches("RAW/a.jpg")
     assert found.relative(str(tmp_path).upper() + "\\SUB\\A.jpg") == "SUB/A.jpg"
 
 
@@ -263,24 +264,24 @@ def test_links_are_told_from_what_is_kept_in_another_way(tmp_path, monkeypatch, 
     )
     scan = Scan(tree(tmp_path))
     assert scan._visit("sub", entry) is None
-    assert ("sub" in scan._ahead) is not is_link
+    assert ("sub" in scan._todo) is not is_link
 
 
 def test_a_folder_that_is_gone_is_looked_for(tmp_path):
     """Windows tells of it as of a file."""
-    mailbox = Mailbox(lambda: None)
-    handler = Handler(tree(tmp_path), mailbox)
+    hints = HintBuffer(lambda: None)
+    handler = Handler(tree(tmp_path), hints)
     handler.dispatch(FileDeletedEvent(below(str(tmp_path), "sub")))
     handler.dispatch(FileDeletedEvent(below(str(tmp_path), "a.part")))
     handler.dispatch(FileMovedEvent(below(str(tmp_path), "a.jpg"), below(str(tmp_path), "A.jpg")))
-    hints = mailbox.take()
-    assert (hints.directories, set(hints.files)) == ({"sub"}, {"a.jpg", "A.jpg"})
+    drained = hints.drain()
+    assert (drained.directories, set(drained.files)) == ({"sub"}, {"a.jpg", "A.jpg"})
 
 
 def test_a_file_that_stays_in_use_for_its_whole_life_has_one_stamp(tmp_path):
     """What ``stat`` and an open file tell must be the same, or a file would for ever count as changed."""
     (tmp_path / "a.jpg").write_bytes(b"a")
-    seen = tree(tmp_path).look("a.jpg")
+    seen = tree(tmp_path).find_file("a.jpg")
     with open(files.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:
         found = os.fstat(file.fileno())
     assert seen.fingerprint == Fingerprint(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)

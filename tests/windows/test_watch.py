@@ -13,8 +13,7 @@ import win32con
 import win32file
 from structlog.testing import capture_logs
 
-from syncd.watch import folder as module
-from syncd.watch import windows
+from syncd.watch import folder, reconciler, windows
 from syncd.watch.filesystems import remote_type
 from tests.watch.conftest import bench, other, place, sink  # noqa: F401 - fixtures
 from tests.watch.support import until
@@ -66,8 +65,8 @@ async def test_a_folder_moved_out_takes_its_files_along(bench, sink, other):  # 
 
 
 async def test_another_folder_in_its_place(bench, sink, other, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(module, "SUPERVISE", 0.1)
-    monkeypatch.setattr(module, "POLL", 0.1)
+    monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
     async with bench.running() as watch:
         os.rename(bench.path, other / "gone")
         await until(lambda: watch.status.state == "offline")
@@ -79,7 +78,7 @@ async def test_another_folder_in_its_place(bench, sink, other, monkeypatch):  # 
 
 
 async def test_a_reader_that_fails_is_replaced(bench, sink, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(module, "SUPERVISE", 0.1)
+    monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
     failing = [OSError(5, "Input/output error")]
     run = windows.Reader._run_inner
 

@@ -1,0 +1,210 @@
+"""Scans a folder where events are not enough, so that the sink matches the files on disk.
+
+Scans are full, below the directories that hints named, or of the gaps: directories without a watch or without read
+permission. :class:`syncd.watch.folder.FolderWatch` runs the scans while the folder is present; found files go into the
+:class:`syncd.watch.debounce.SettleQueue`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from structlog.typing import FilteringBoundLogger
+
+from syncd.config.model import Folder
+from syncd.core.model import FoundFile
+from syncd.core.text import printable
+from syncd.platform.open_flags import usual
+from syncd.watch.coverage import Coverage
+from syncd.watch.debounce import SettleQueue
+from syncd.watch.events import EventSource
+from syncd.watch.hints import MAX_PENDING_FILES
+from syncd.watch.scanner import Identity, Scan, WatchedTree
+
+MIN_POLL_INTERVAL_SECONDS = 2.0
+"""Shortest pause between two scans of a folder that is polled."""
+MIN_GAP_SCAN_INTERVAL_SECONDS = 5.0
+"""Shortest pause between two scans of the directories without events."""
+SCAN_PAUSE_FACTOR = 10
+"""A pause after a scan lasts at least this many times as long as the scan."""
+
+
+class FolderOfflineError(Exception):
+    """The folder disappeared during a scan. The text is the reason."""
+
+
+class Reconciler:
+    """Runs the scans of one folder that are due. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: Folder,
+        tree: WatchedTree,
+        queue: SettleQueue,
+        events: EventSource,
+        *,
+        clock: Callable[[], float],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._settings = settings
+        self._tree = tree
+        self._queue = queue
+        self._events = events
+        self._clock = clock
+        self._log = log
+        self._unreadable: dict[str, str] = {}
+        self._unwatched: set[str] = set()  # readable directories without events
+        self._requested_directories: set[str] = set()
+        self._next_full_scan = 0.0
+        self._next_gap_scan = 0.0
+        self._next_restart = 0.0
+        self._scan_seconds = 0.0
+        self.full_scan_requested = True
+        self.scanning = True
+        """Whether a full scan runs or has to run before the sink is up to date."""
+        self.root_with_entries: Identity | None = None
+        """The folder in which a scan last found any entry."""
+
+    @property
+    def restart_due(self) -> bool:
+        """Whether events that could not be had at the last start are worth another try."""
+        return self._clock() >= self._next_restart
+
+    @property
+    def seconds_until_scan(self) -> float:
+        """Seconds until the next full scan."""
+        return 0.0 if self.full_scan_requested else max(0.0, self._next_full_scan - self._clock())
+
+    def events_restarted(self) -> None:
+        """Request a full scan, as events before the restart are lost."""
+        self.full_scan_requested = True
+        self._next_restart = self._clock() + self._settings.rescan
+
+    def request_scan(self, directories: Iterable[str]) -> None:
+        """Request scans at and below these relative paths."""
+        self._requested_directories.update(directories)
+
+    def unreadable_summary(self) -> str | None:
+        """Describe the directories that cannot be read and those without events; None if there are none."""
+        parts = []
+        if self._unreadable:
+            path, reason = next(iter(self._unreadable.items()))
+            parts.append(f"{len(self._unreadable)} not readable, such as {printable(path)}: {reason}")
+        if self._unwatched:
+            first = printable(min(self._unwatched) or ".")
+            parts.append(f"{len(self._unwatched)} without events and therefore polled, such as {first}")
+        return "; ".join(parts) or None
+
+    async def run_due_scans(self) -> None:
+        """Run every scan that is requested or due. Raise FolderOfflineError if the folder disappears."""
+        now = self._clock()
+        if self._queue.hints_dropped and len(self._queue) < MAX_PENDING_FILES // 2:
+            self._queue.hints_dropped = False
+            self.full_scan_requested = True
+        if self.full_scan_requested or now >= self._next_full_scan:
+            await self.scan_all()
+        if self._events.native and now >= self._next_gap_scan:
+            await self._scan_gaps()
+        for start in _outermost(self._requested_directories):
+            self._requested_directories.discard(start)
+            await self._scan_below(start)
+
+    async def scan_all(self) -> None:
+        """Scan the whole folder. Raise FolderOfflineError if the folder cannot be listed."""
+        started = self._clock()
+        requested, self.full_scan_requested = self.full_scan_requested, False
+        self._requested_directories.clear()
+        self.scanning = requested or self._events.native
+        scan = Scan(self._tree, coverage=await self._events.coverage())
+        files = changed = gone = 0
+        try:
+            async for batch in _batches(scan):
+                files += len(batch)
+                changed += await self._queue.add_found(batch)
+        except OSError as error:
+            raise FolderOfflineError(reason_of(error)) from None
+        if scan.entries or self.root_with_entries == self._queue.root:
+            # An empty folder may be a mount point whose file system is not mounted: then no file is gone.
+            self.root_with_entries = self._queue.root
+            gone = await self._queue.report_missing()
+        self._log_unreadable(scan)
+        self._unreadable = scan.unreadable
+        if await self._events.watch_links(scan.links):
+            self.full_scan_requested = True
+        await self._watch_again(scan.unwatched)
+        seconds = self._scan_seconds = self._clock() - started
+        self._next_full_scan = self._clock() + (
+            self._settings.rescan
+            if self._events.native
+            else max(MIN_POLL_INTERVAL_SECONDS, SCAN_PAUSE_FACTOR * seconds)
+        )
+        self.scanning = False
+        log = self._log.info if requested or changed or gone else self._log.debug
+        log("folder.scanned", files=files, changed=changed, gone=gone, seconds=round(seconds, 3))
+
+    async def _scan_below(self, start: str, *, coverage: Coverage | None = None) -> None:
+        if self._settings.follow_symlinks:
+            self.full_scan_requested = True  # only a full scan finds which of two paths to a directory comes first
+            return
+        scan = Scan(self._tree, start, coverage=coverage)
+        async for batch in _batches(scan):
+            await self._queue.add_found(batch)
+        await self._queue.report_missing(start)
+        self._log_unreadable(scan)
+        self._unreadable = {path: why for path, why in self._unreadable.items() if not _is_below(path, start)}
+        self._unreadable |= scan.unreadable
+        await self._watch_again(scan.unwatched, start)
+
+    async def _scan_gaps(self) -> None:
+        """Scan the directories that have no watch, and those that could not be read before."""
+        self._next_gap_scan = self._clock() + max(MIN_GAP_SCAN_INTERVAL_SECONDS, SCAN_PAUSE_FACTOR * self._scan_seconds)
+        starts = _outermost({path for path in (*self._unwatched, *self._unreadable) if path})
+        if starts or self._unwatched:
+            coverage = await self._events.coverage()
+            self.full_scan_requested |= "" in self._unwatched
+            for start in starts:
+                await self._scan_below(start, coverage=coverage)
+
+    async def _watch_again(self, unwatched: Sequence[str], start: str = "") -> None:
+        """Restart the events if directories below ``start`` have no watch; the rest is polled as gaps."""
+        coverage = await self._events.coverage()
+        if coverage is None:
+            self._unwatched = set()
+            return
+        missing = await asyncio.to_thread(self._tree.unwatched, unwatched, coverage)
+        if missing - self._unwatched or (missing and self.restart_due):
+            await self._events.start()
+            self.events_restarted()
+            coverage = await self._events.coverage()
+            missing = await asyncio.to_thread(self._tree.unwatched, missing, coverage) if coverage else set()
+            if new := missing - self._unwatched:
+                self._log.warning("folder.uncovered", directories=len(new), path=printable(min(new) or "."))
+        self._unwatched = {path for path in self._unwatched if not _is_below(path, start)} | missing
+
+    def _log_unreadable(self, scan: Scan) -> None:
+        for path, reason in scan.unreadable.items():
+            if path not in self._unreadable:
+                self._log.warning("folder.unreadable", path=path, reason=reason)
+
+
+async def _batches(scan: Scan) -> AsyncIterator[list[FoundFile]]:
+    while (batch := await asyncio.to_thread(scan.next_batch)) is not None:
+        if batch:
+            yield batch
+
+
+def _is_below(path: str, start: str) -> bool:
+    return not start or f"{path}/".startswith(f"{start}/")
+
+
+def _outermost(paths: set[str]) -> list[str]:
+    """Return the paths that are not below another one of ``paths``."""
+    outer: list[str] = []
+    for path in sorted(paths, key=lambda path: path.split("/")):
+        if not outer or not f"{path}/".startswith(f"{outer[-1]}/"):
+            outer.append(path)
+    return outer
+
+
+def reason_of(error: OSError) -> str:
+    """Describe an error for a user, with the path that it is about."""
+    return f"{error.strerror or error}: {usual(error.filename)}" if error.filename else str(error)
