@@ -1,19 +1,81 @@
-"""Work that gives way to an end: the daemon's does not wait for it."""
+"""Helpers for tasks that must end with something else: an event, a context, or the first failed sibling."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
+async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel ``tasks`` and return when all of them have ended. Their results and errors are ignored."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def run_until(event: asyncio.Event, coro: Coroutine[Any, Any, T]) -> T | None:
-    """Return what ``coro`` returns; give it up and return None if ``event`` is set first."""
-    doing, waiting = asyncio.create_task(coro), asyncio.create_task(event.wait())
+    """Return the result of ``coro``. If ``event`` is set first, cancel ``coro`` and return None."""
+    work, waiter = asyncio.create_task(coro), asyncio.create_task(event.wait())
     try:
-        await asyncio.wait((doing, waiting), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((work, waiter), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        doing.cancel()
-        waiting.cancel()
-        await asyncio.gather(doing, waiting, return_exceptions=True)
-    return None if doing.cancelled() else doing.result()
+        await cancel_and_wait(work, waiter)
+    return None if work.cancelled() else work.result()
+
+
+@asynccontextmanager
+async def background_task(
+    coro: Coroutine[Any, Any, None],
+    *,
+    failed: Callable[[BaseException], None] | None = None,
+    name: str | None = None,
+) -> AsyncGenerator[None]:
+    """Run ``coro`` as a task during the context, and cancel it at the end.
+
+    ``failed`` is called with the exception if ``coro`` raises; without it the exception is ignored.
+    """
+    task = asyncio.create_task(coro, name=name)
+    if failed is not None:
+        task.add_done_callback(on_failure(failed))
+    try:
+        yield
+    finally:
+        await cancel_and_wait(task)
+
+
+def on_failure(failed: Callable[[BaseException], None]) -> Callable[[asyncio.Task[Any]], None]:
+    """Return a done callback that passes a task's exception to ``failed``. A cancellation is not a failure."""
+
+    def check(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            failed(error)
+
+    return check
+
+
+async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
+    """Return when ``event`` is set, after ``seconds`` at the latest."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], *, limit: int) -> None:
+    """Await ``work`` for each of ``items``, up to ``limit`` at a time. The first error cancels the rest."""
+    slots = asyncio.Semaphore(limit)
+
+    async def run(item: T) -> None:
+        try:
+            await work(item)
+        finally:
+            slots.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for item in items:
+                await slots.acquire()
+                group.create_task(run(item))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None

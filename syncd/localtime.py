@@ -1,4 +1,4 @@
-"""Local time by the time zone that holds now: the C library looks for another one only when it is told to."""
+"""Local time that follows a change of the system's time zone while the process runs."""
 
 import sys
 import time
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Return the present local time, with its offset."""
+    """Return the current local time, with its UTC offset."""
     return at(datetime.now(UTC))
 
 
 def at(moment: datetime) -> datetime:
-    """Return an instant, which has an offset, in local time."""
+    """Convert an aware datetime to local time."""
     if sys.platform != "win32":
-        time.tzset()  # a few microseconds: it reads a zone only where TZ or /etc/localtime has changed
+        time.tzset()  # takes microseconds: the C library reads the zone again only if TZ or /etc/localtime changed
     return moment.astimezone()

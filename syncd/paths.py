@@ -1,17 +1,21 @@
-"""Where a file is: in a watched folder, at a path below it whose parts are separated by ``/`` on every system."""
+"""Converts between absolute paths and (watched folder, relative path) pairs.
+
+A relative path separates its parts by ``/`` on every system.
+"""
 
 import os
 
 
 def full(folder: str, path: str) -> str:
-    """Return the absolute path, as the system writes it, of ``path`` below ``folder``."""
+    """Return the absolute path of ``path`` below ``folder``, with the system's separators."""
     return os.path.join(folder, "") + path.replace("/", os.sep)
 
 
 def inside(folder: str, path: str) -> str | None:
-    """Return what :func:`full` makes an absolute ``path`` of, ``""`` for ``folder`` itself; None for one elsewhere.
+    """Return the absolute ``path`` relative to ``folder``, the inverse of :func:`full`.
 
-    On Windows a folder has its name in any case; what is below it is returned in the case that was given.
+    ``""`` stands for ``folder`` itself; None means that ``path`` is not below ``folder``. On Windows the case of
+    ``folder`` is ignored; the relative path keeps the case that ``path`` has.
     """
     base, wanted = os.path.normcase(os.path.join(folder, "")), os.path.normcase(path)
     if wanted == os.path.normcase(folder):

@@ -43,9 +43,7 @@ def _view(snapshot: Snapshot) -> View:
         pending=snapshot.pending,
         per_second=snapshot.per_second,
         flights=[
-            Flight(
-                name=printable(os.path.basename(flight.path)), remote=flight.remote, size=flight.size, sent=flight.got
-            )
-            for flight in snapshot.in_flight
+            Flight(name=printable(os.path.basename(file.path)), remote=file.remote, size=file.size, sent=file.received)
+            for file in snapshot.downloads
         ],
     )

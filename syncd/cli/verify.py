@@ -50,7 +50,7 @@ def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: 
     """Fetch what was uploaded back from the servers, and compare it with the record.
 
     Only files at or below PATH, or all. A daemon may run meanwhile; with --repair it looks again and queues.
-    Ends with 0 when all is whole, 1 when something is not, 69 when a server could not be asked.
+    Ends with 0 when all copies are intact, 1 when a copy is not, 69 when a server could not be asked.
     """
     loaded = load(config)
     places = places_of(loaded, paths)

@@ -234,7 +234,7 @@ class Settings(TypedDict):
 
 
 class Finding(TypedDict):
-    """A server's copy. ``verdict``: ``whole``, ``missing``, ``different``, ``unreachable``, ``unknown`` (none yet)."""
+    """A server's copy. ``verdict``: ``intact``, ``missing``, ``different``, ``unreachable``, ``unknown`` (none yet)."""
 
     id: int
     path: str

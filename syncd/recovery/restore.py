@@ -1,4 +1,7 @@
-"""Bringing back what was uploaded, under its own names and with its own times. Never over a file that is there."""
+"""``syncd restore``: downloads uploaded files under their own names and times. Existing files are never overwritten.
+
+:mod:`~syncd.recovery.fetch` downloads the copies, :mod:`~syncd.recovery.target` writes the files.
+"""
 
 import asyncio
 import errno
@@ -7,22 +10,23 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
+from syncd.asyncio_tools import for_each
 from syncd.config.model import Config
 from syncd.core.errors import Failure, Permanent, Transient, Unauthorized
 from syncd.core.text import printable
-from syncd.recovery.fetch import FetchProgress, FetchSession, Flight, Snapshot, for_each, open_fetch_session
+from syncd.recovery.fetch import Download, FetchProgress, FetchSession, Snapshot, open_fetch_session
 from syncd.recovery.target import PartialFile, RestoreTarget, TargetFile, UnsafeNameError
 from syncd.remotes.base import Taker
 from syncd.store.copies import Copy, PathScope, RecordedFile
 
-ANOTHER = "another file is there, and it is left as it is"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-"""What every other file would meet too."""
+OTHER_FILE = "another file is there, and it is left as it is"
+_FATAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Errors that every other file would meet too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """A file that was not brought back; ``state`` is ``failed`` or ``unreachable``."""
+    """A file that was not restored; ``state`` is ``failed`` or ``unreachable``."""
 
     path: str
     folder: str
@@ -32,176 +36,178 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What was done."""
+    """The result of a restore, in numbers of files. Its fields are those of ``syncd restore --json``."""
 
     restored: int
     there: int
-    """Files that were there already, with the same bytes."""
+    """Files that existed in the target with the same content."""
     failed: int
     unreachable: int
-    """Files that no server could be asked for."""
+    """Files whose servers all failed temporarily or rejected the token."""
     not_uploaded: int
-    """Files that were here when last looked, and have not been uploaded as they were then."""
+    """Local files whose current version has not been uploaded."""
     problems: list[Problem]
     fetched: int
-    """Bytes."""
+    """Bytes downloaded."""
     seconds: float
 
 
 async def restore(
-    config: Config, places: Sequence[PathScope], target: str, *, on_progress: Callable[[Snapshot], None] | None = None
+    config: Config, scopes: Sequence[PathScope], target: str, *, on_progress: Callable[[Snapshot], None] | None = None
 ) -> Report:
-    """Bring the files of ``places`` back, below the folder ``target``.
+    """Restore the files of ``scopes`` below the folder ``target``.
 
-    StoreError if the store can't be read; OSError if nothing can be written there; ``TargetInUseError``.
+    StoreError if the store cannot be read; OSError if ``target`` cannot be written;
+    :class:`~syncd.recovery.target.TargetInUseError` if another process restores into it.
     """
-    async with open_fetch_session(config) as records:
-        totals = [await records.copy_index.files_total(place) for place in places]
-        course = FetchProgress(sum(total.count for total in totals), sum(total.size for total in totals))
-        with RestoreTarget(target) as tree:
-            work = _Restoring(records, course, tree)
-            async with course.shown(on_progress):
-                await for_each(_files(records, places), work.restore, at_once=records.at_once)
+    async with open_fetch_session(config) as session:
+        totals = [await session.copy_index.files_total(scope) for scope in scopes]
+        progress = FetchProgress(sum(total.count for total in totals), sum(total.size for total in totals))
+        with RestoreTarget(target) as directory:
+            work = _Restore(session, progress, directory)
+            async with progress.reporting(on_progress):
+                await for_each(_files(session, scopes), work.restore, limit=session.concurrency)
         return work.report()
 
 
-async def _files(records: FetchSession, places: Sequence[PathScope]) -> AsyncIterator[RecordedFile]:
-    for place in places:
+async def _files(session: FetchSession, scopes: Sequence[PathScope]) -> AsyncIterator[RecordedFile]:
+    for scope in scopes:
         after = None
-        while page := await records.copy_index.files(place, after=after):
+        while page := await session.copy_index.files(scope, after=after):
             for file in page:
                 yield file
             after = page[-1].path
 
 
-def labels(config: Config) -> dict[str, str]:
-    """Return under which name below the target each folder's files go: none for a single one, else its own."""
+def target_prefixes(config: Config) -> dict[str, str]:
+    """Return each folder's prefix below the target: empty for a single folder, else a unique name and ``/``."""
     folders = [os.fspath(folder.path) for folder in config.folders]
     if len(folders) == 1:
         return {folders[0]: ""}
-    found: dict[str, str] = {}
+    prefixes: dict[str, str] = {}
     taken: set[str] = set()
     for folder in folders:
-        name = label = os.path.basename(folder) or "root"
+        name = unique = os.path.basename(folder) or "root"
         number = 1
-        while os.path.normcase(label) in taken:
+        while os.path.normcase(unique) in taken:
             number += 1
-            label = f"{name}-{number}"
-        taken.add(os.path.normcase(label))
-        found[folder] = f"{label}/"
-    return found
+            unique = f"{name}-{number}"
+        taken.add(os.path.normcase(unique))
+        prefixes[folder] = f"{unique}/"
+    return prefixes
 
 
-class _Restoring:
-    """Restores files one by one, and adds up what became of them."""
+class _Restore:
+    """Restores files one by one, and counts the results."""
 
-    def __init__(self, records: FetchSession, course: FetchProgress, tree: RestoreTarget) -> None:
-        self._records = records
-        self._course = course
-        self._tree = tree
-        self._labels = labels(records.config)
+    def __init__(self, session: FetchSession, progress: FetchProgress, target: RestoreTarget) -> None:
+        self._session = session
+        self._progress = progress
+        self._target = target
+        self._prefixes = target_prefixes(session.config)
         self._restored = self._there = self._not_uploaded = 0
         self._problems: list[Problem] = []
 
     async def restore(self, file: RecordedFile) -> None:
-        """Bring one file back, and take note of what became of it."""
-        order = list(self._records.servers)
+        """Restore one file from the first server that has an intact copy, and count the result."""
+        order = list(self._session.servers)
         copies = sorted(
             (copy for copy in file.copies if copy.remote_id in order), key=lambda c: order.index(c.remote_id)
         )
         if not copies:
             self._not_uploaded += file.present
             return
-        before = len(self._problems)
+        problems_before = len(self._problems)
         try:
-            spot = await asyncio.to_thread(self._tree.spot, self._labels[file.folder] + file.path)
+            target = await asyncio.to_thread(self._target.file, self._prefixes[file.folder] + file.path)
         except UnsafeNameError as error:
             self._fail(file, str(error))
         except OSError as error:
             self._fail_to_write(file, error)
         else:
             try:
-                await self._restore_at(spot, file, copies)
+                await self._restore_to(target, file, copies)
             finally:
-                spot.close()
-        self._course.count(file.size, good=len(self._problems) == before)
+                target.close()
+        self._progress.count(file.size, good=len(self._problems) == problems_before)
 
-    async def _restore_at(self, spot: TargetFile, file: RecordedFile, copies: Sequence[Copy]) -> None:
-        there = await asyncio.to_thread(self._is_there, spot, file, copies[0])
-        if there is not None:
-            spot.sweep()
-            self._there += there
-            if not there:
-                self._fail(file, ANOTHER)
+    async def _restore_to(self, target: TargetFile, file: RecordedFile, copies: Sequence[Copy]) -> None:
+        matches = await asyncio.to_thread(self._matches, target, file, copies[0])
+        if matches is not None:
+            target.remove_partial()
+            self._there += matches
+            if not matches:
+                self._fail(file, OTHER_FILE)
             return
         try:
-            with spot.part() as part:
-                if await self._fetched(part, file, copies):
-                    await asyncio.to_thread(spot.put, part, file.mtime_ns)
+            with target.partial_file() as part:
+                if await self._download_any(part, file, copies):
+                    await asyncio.to_thread(target.finish, part, file.mtime_ns)
                     self._restored += 1
         except FileExistsError:
-            self._fail(file, ANOTHER)
+            self._fail(file, OTHER_FILE)
         except OSError as error:
             self._fail_to_write(file, error)
 
-    def _is_there(self, spot: TargetFile, file: RecordedFile, copy: Copy) -> bool | None:
-        remote = self._records.servers[copy.remote_id].remote
+    def _matches(self, target: TargetFile, file: RecordedFile, copy: Copy) -> bool | None:
+        """Return whether the existing file is the uploaded one; None if there is no file."""
+        remote = self._session.servers[copy.remote_id].remote
         try:
-            return spot.holds(file.size, remote.hasher_of(copy.key, copy.ref), copy.key, copy.sha256)
-        except (Failure, OSError):  # it can't be read, or not be in the form that was sent
+            return target.matches(file.size, remote.hasher_of(copy.key, copy.ref), copy.key, copy.sha256)
+        except (Failure, OSError):  # unreadable, or not encodable as the uploaded file was
             return False
 
-    async def _fetched(self, part: PartialFile, file: RecordedFile, copies: Sequence[Copy]) -> bool:
-        """Say whether the part is the file now, from the first server that has it whole."""
+    async def _download_any(self, part: PartialFile, file: RecordedFile, copies: Sequence[Copy]) -> bool:
+        """Download the file into ``part`` from the first server that has an intact copy; return whether one has."""
         failures: list[Failure] = []
         for copy in copies:
-            server = self._records.servers[copy.remote_id]
-            flight = Flight(path=file.path, remote=server.name, size=file.size)
-            self._course.begin(flight)
+            server = self._session.servers[copy.remote_id]
+            download = Download(path=file.path, remote=server.name, size=file.size)
+            self._progress.begin(download)
             try:
-                await self._fetch(part, copy, flight)
+                await self._download(part, copy, download)
             except Failure as failure:
                 failures.append(failure)
             else:
                 return True
             finally:
-                self._course.end(flight)
-        passing = all(isinstance(failure, Transient | Unauthorized) for failure in failures)
-        told = "; ".join(dict.fromkeys(map(str, failures)))
-        self._fail(file, told, state="unreachable" if passing else "failed")
+                self._progress.end(download)
+        temporary = all(isinstance(failure, Transient | Unauthorized) for failure in failures)
+        reasons = "; ".join(dict.fromkeys(map(str, failures)))
+        self._fail(file, reasons, state="unreachable" if temporary else "failed")
         return False
 
-    async def _fetch(self, part: PartialFile, copy: Copy, flight: Flight) -> None:
-        def begin() -> Taker:
-            flight.got = 0
+    async def _download(self, part: PartialFile, copy: Copy, download: Download) -> None:
+        def make_sink() -> Taker:
+            download.received = 0
             part.restart()
-            return take
+            return sink
 
-        def take(data: bytes) -> bool:
-            self._course.got(flight, len(data))
-            return flight.got <= copy.size and part.write(data)
+        def sink(data: bytes) -> bool:
+            self._progress.received(download, len(data))
+            return download.received <= copy.size and part.write(data)
 
-        same = await self._records.fetch(copy, begin)
+        same = await self._session.fetch(copy, make_sink)
         if part.error:
             raise part.error
-        hasher = self._records.servers[copy.remote_id].remote.hasher_of(copy.key, copy.ref)
-        if not same or not await asyncio.to_thread(part.holds, copy.size, hasher, copy.key, copy.sha256):
-            raise Permanent(f"the copy on {flight.remote} is not the file that was uploaded")
+        hasher = self._session.servers[copy.remote_id].remote.hasher_of(copy.key, copy.ref)
+        if not same or not await asyncio.to_thread(part.matches, copy.size, hasher, copy.key, copy.sha256):
+            raise Permanent(f"the copy on {download.remote} is not the file that was uploaded")
 
     def _fail_to_write(self, file: RecordedFile, error: OSError) -> None:
-        if error.errno in _FULL:
-            raise OSError(error.errno, error.strerror, self._tree.root)
+        if error.errno in _FATAL_ERRNOS:
+            raise OSError(error.errno, error.strerror, self._target.root)
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
-            self._fail(file, "what is there in place of its folder is a file or a symbolic link")
+            self._fail(file, "a file or a symbolic link is in the place of its folder")
         else:
-            self._fail(file, f"it can't be written: {error.strerror}")
+            self._fail(file, f"cannot write it: {error.strerror}")
 
     def _fail(self, file: RecordedFile, detail: str, *, state: str = "failed") -> None:
         path, folder = printable(file.path), printable(file.folder)
         self._problems.append(Problem(path=path, folder=folder, state=state, detail=detail))
 
     def report(self) -> Report:
-        """Return what was done."""
+        """Return the counted results."""
         states = [problem.state for problem in self._problems]
         return Report(
             restored=self._restored,
@@ -210,6 +216,6 @@ class _Restoring:
             unreachable=states.count("unreachable"),
             not_uploaded=self._not_uploaded,
             problems=sorted(self._problems, key=lambda problem: (problem.folder, problem.path)),
-            fetched=self._course.meter.total,
-            seconds=time.monotonic() - self._course.started,
+            fetched=self._progress.meter.total,
+            seconds=time.monotonic() - self._progress.started,
         )

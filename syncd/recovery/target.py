@@ -1,7 +1,7 @@
-"""Writing files below a folder, and nowhere else, whatever their recorded names are and whatever lies there.
+"""Writes restored files below one folder, and never outside it, whatever the recorded paths and existing files are.
 
-Each step goes down one level from an open directory and follows no symbolic link. A file is made under a hidden name
-beside its own, and gets that only when it is whole and the name is free.
+Each step goes down one level from an open directory and does not follow symbolic links. A file is written under a
+hidden name next to its final one, and renamed only when it is complete and the final name is free.
 """
 
 import hashlib
@@ -18,12 +18,11 @@ from syncd.platform import openat
 from syncd.platform.open_flags import extended
 from syncd.remotes.base import Hasher
 
-READ = 1024 * 1024
-"""Bytes read at a time."""
+READ_BYTES = 1024 * 1024
 
 
 class UnsafeNameError(Exception):
-    """A recorded path would lead elsewhere, or can't be; ``str()`` says which."""
+    """A recorded path leads out of the target, or is impossible on this system; ``str()`` says which."""
 
 
 class TargetInUseError(Exception):
@@ -31,39 +30,41 @@ class TargetInUseError(Exception):
 
 
 class RestoreTarget:
-    """The folder ``root``, made if missing, and held against a second process as long as the context lasts."""
+    """The folder ``root``: created if missing, and locked against a second restore during the context."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._fd = self._held = -1
+        self._fd = self._lock_fd = -1
 
     def __enter__(self) -> Self:
         os.makedirs(extended(self.root), exist_ok=True)
         self._fd = openat.open_directory(self.root)
         try:
-            self._held = openat.hold(self._fd)
+            self._lock_fd = openat.hold(self._fd)
         except OSError as error:
             os.close(self._fd)
             if not isinstance(error, BlockingIOError):
                 raise
-            raise TargetInUseError(
-                f"{self.root}: another syncd restores into it: wait for that, or give another --to"
-            ) from None
+            message = f"{self.root}: another syncd restores into this folder; wait for it, or choose another --to"
+            raise TargetInUseError(message) from None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._held)
+        os.close(self._lock_fd)
         os.close(self._fd)
 
-    def spot(self, path: str) -> "TargetFile":
-        """Return the place of ``path`` below the root; its folders are made. :class:`UnsafeNameError`, or OSError."""
+    def file(self, path: str) -> "TargetFile":
+        """Return the target of the relative ``path``, and create its directories.
+
+        Raises :class:`UnsafeNameError`, or OSError.
+        """
         names = path.split("/")
         if any(name in ("", ".", "..") or "\0" in name for name in names):
             raise UnsafeNameError("its recorded name would lead out of the folder")
         if sys.platform == "win32" and not all(map(possible_on_windows, names)):
-            raise UnsafeNameError("its recorded name is one that no file on Windows can have")
+            raise UnsafeNameError("its recorded name is not possible on Windows")
         fd = os.dup(self._fd)
         for name in names[:-1]:
             try:
@@ -75,68 +76,68 @@ class RestoreTarget:
 
 
 class TargetFile:
-    """A name in an open directory. All methods block."""
+    """A name in an open directory, free or taken. All methods block."""
 
     def __init__(self, fd: int, name: str) -> None:
         self._fd = fd
         self._name = name
-        self._part = f".syncd-{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}.part"
+        self._part_name = f".syncd-{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}.part"
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Close the directory."""
         os.close(self._fd)
 
-    def holds(self, size: int, hasher: Hasher, key: str, sha256: str | None = None) -> bool | None:
-        """Say whether the file of that name is the one with this size, key and SHA-256; None if the name is free."""
+    def matches(self, size: int, hasher: Hasher, key: str, sha256: str | None = None) -> bool | None:
+        """Return whether the existing file has this size, key and SHA-256; None if the name is free."""
         try:
             fd = openat.open_file(self._fd, self._name)
         except FileNotFoundError:
             return None
-        except OSError:  # a symbolic link, a socket, or not to be read: whatever it is, it is not overwritten
+        except OSError:  # a symbolic link, a socket, an unreadable file: must not be overwritten
             return False
         try:
-            return _is(fd, size, hasher, key, sha256)
+            return _matches(fd, size, hasher, key, sha256)
         finally:
             os.close(fd)
 
     @contextmanager
-    def part(self) -> Generator["PartialFile"]:
-        """Begin the file, in place of what an interrupted restore left of it; at the end the hidden name is gone."""
-        self.sweep()
-        fd = openat.create(self._fd, self._part)
+    def partial_file(self) -> Generator["PartialFile"]:
+        """Create the hidden file, in place of one that an interrupted restore left; remove it after the context."""
+        self.remove_partial()
+        fd = openat.create(self._fd, self._part_name)
         try:
             yield PartialFile(fd)
         finally:
             os.close(fd)
-            self.sweep()
+            self.remove_partial()
 
-    def sweep(self) -> None:
-        """Remove what an interrupted restore may have left beside the name."""
+    def remove_partial(self) -> None:
+        """Remove the hidden file, if there is one."""
         with suppress(FileNotFoundError):
-            openat.remove(self._fd, self._part)
+            openat.remove(self._fd, self._part_name)
 
-    def put(self, part: "PartialFile", mtime_ns: int) -> None:
-        """Give the part its time and its name; FileExistsError if the name is taken."""
-        with suppress(OverflowError):  # a time that no file system of this machine can hold
+    def finish(self, part: "PartialFile", mtime_ns: int) -> None:
+        """Give the hidden file its modification time and final name; FileExistsError if the name is taken."""
+        with suppress(OverflowError):  # no file system of this machine can hold that time
             openat.set_times(part.fd, mtime_ns)
         os.fsync(part.fd)
-        openat.rename(self._fd, self._part, self._name)
+        openat.rename(self._fd, self._part_name, self._name)
 
 
 class PartialFile:
-    """A file in the making. ``error`` is why it can't be written, once that is so."""
+    """A file that is being written. ``error`` is the first write error, if any."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.error: OSError | None = None
 
     def restart(self) -> None:
-        """Have nothing in it."""
+        """Remove all data, for another attempt."""
         os.ftruncate(self.fd, 0)
         os.lseek(self.fd, 0, os.SEEK_SET)
 
     def write(self, data: bytes) -> bool:
-        """Append ``data``; False if that can't be. A few KiB into the page cache: it does not keep the loop."""
+        """Append ``data``; return False after an error. Fast enough for the event loop: a few KiB to the page cache."""
         rest = memoryview(data)
         try:
             while rest:
@@ -145,22 +146,22 @@ class PartialFile:
             self.error = error
         return self.error is None
 
-    def holds(self, size: int, hasher: Hasher, key: str, sha256: str | None = None) -> bool:
-        """Say whether what was written is the file with this size, key and SHA-256. Blocks."""
+    def matches(self, size: int, hasher: Hasher, key: str, sha256: str | None = None) -> bool:
+        """Return whether the written data has this size, key and SHA-256. Blocks."""
         os.lseek(self.fd, 0, os.SEEK_SET)
-        return _is(self.fd, size, hasher, key, sha256)
+        return _matches(self.fd, size, hasher, key, sha256)
 
 
-def _is(fd: int, size: int, hasher: Hasher, key: str, sha256: str | None) -> bool:
+def _matches(fd: int, size: int, hasher: Hasher, key: str, sha256: str | None) -> bool:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or status.st_size != size:
         return False
-    for data in _pieces(fd):
+    for data in _read_chunks(fd):
         hasher.update(data)
     content = hasher.content()
     return content.key == key and sha256 in (None, content.sha256)
 
 
-def _pieces(fd: int) -> Iterator[bytes]:
-    while data := os.read(fd, READ):
+def _read_chunks(fd: int) -> Iterator[bytes]:
+    while data := os.read(fd, READ_BYTES):
         yield data

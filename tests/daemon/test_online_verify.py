@@ -36,13 +36,13 @@ async def uploaded(site, *names):
 
 
 async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
-    await uploaded(site, "whole.jpg", "damaged.jpg", "gone.jpg", "gone here too.jpg")
+    await uploaded(site, "intact.jpg", "damaged.jpg", "gone.jpg", "gone here too.jpg")
     damage(stored(site, noise(2 * MIB, "damaged.jpg")))
     for name in ("gone.jpg", "gone here too.jpg"):
         shutil.rmtree(stored(site, noise(2 * MIB, name)))
     (site.inbox / "gone here too.jpg").unlink()
-    names = ("gone here too.jpg", "damaged.jpg", "whole.jpg", "gone.jpg")
-    bad = ["missing", "different", "whole", "missing"]
+    names = ("gone here too.jpg", "damaged.jpg", "intact.jpg", "gone.jpg")
+    bad = ["missing", "different", "intact", "missing"]
     assert await verdicts(site, *names) == (bad, 0)
     await site.service.rescan(None)
 
@@ -52,7 +52,7 @@ async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
     await until(noticed)
     assert await verdicts(site, *names, repair=True) == (bad, 2)
     await site.until_counts(done=4)
-    assert await verdicts(site, *names) == (["missing", "whole", "whole", "whole"], 0)
+    assert await verdicts(site, *names) == (["missing", "intact", "intact", "intact"], 0)
 
 
 async def test_what_is_not_uploaded_is_unknown(site):
@@ -82,7 +82,7 @@ async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(site)
         asking = asyncio.create_task(verdicts(site, "a.jpg"))
         await until(lambda: gate._waiting)
         assert not asking.done()
-    assert await asking == (["whole"], 0)
+    assert await asking == (["intact"], 0)
     async with gate.slot():
         asking = asyncio.create_task(verdicts(site, "a.jpg"))
         await until(lambda: gate._waiting)

@@ -14,9 +14,9 @@ DATA = b"some bytes"
 @pytest.mark.parametrize(
     ("sent", "sha256", "verdict"),
     [
-        (DATA, hashlib.sha256(DATA).hexdigest(), Verdict.WHOLE),
+        (DATA, hashlib.sha256(DATA).hexdigest(), Verdict.INTACT),
         (b"SOME BYTES", hashlib.sha256(DATA).hexdigest(), Verdict.DIFFERENT),
-        (b"SOME BYTES", None, Verdict.WHOLE),  # uploaded by an earlier version of syncd
+        (b"SOME BYTES", None, Verdict.INTACT),  # uploaded by an earlier version of syncd
     ],
 )
 async def test_other_bytes_with_the_same_md5(sent, sha256, verdict):

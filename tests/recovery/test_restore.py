@@ -226,7 +226,7 @@ def test_only_one_at_a_time(filled):
     done = filled.syncd("restore", "--to", back)
     os.close(fd)
     assert (done.code, filled.tree(back)) == (75, {})
-    assert done.err == f"syncd: {back}: another syncd restores into it: wait for that, or give another --to\n"
+    assert done.err == f"syncd: {back}: another syncd restores into this folder; wait for it, or choose another --to\n"
 
 
 def test_a_file_that_can_not_be_written_is_told(filled):
@@ -238,7 +238,7 @@ def test_a_file_that_can_not_be_written_is_told(filled):
     command = filled.command("restore", "--to", back)
     done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"{filled.inbox}/a.jpg failed: it can't be written: File too large" in done.stdout
+    assert f"{filled.inbox}/a.jpg failed: cannot write it: File too large" in done.stdout
     assert set(filled.tree(back)) == {name for name, data in FILES.items() if len(data) < 100_000}
 
 

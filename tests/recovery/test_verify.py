@@ -28,7 +28,7 @@ def test_all_whole(site):
     assert done.code == 0
     assert done.json | {"seconds": 0} == {
         "ok": True,
-        "whole": 6,
+        "intact": 6,
         "missing": 0,
         "different": 0,
         "unreachable": 0,
@@ -39,7 +39,7 @@ def test_all_whole(site):
         "seconds": 0,
     }
     done = site.syncd("verify")
-    assert (done.code, done.out.split(";")[0], done.err) == (0, "6 whole", "")
+    assert (done.code, done.out.split(";")[0], done.err) == (0, "6 intact", "")
 
 
 @pytest.mark.parametrize("remote", ["drive", "ascii"])
@@ -52,7 +52,7 @@ def test_a_bad_copy_is_found_and_brought_back(site, remote, harm, data):
     getattr(site, harm)(remote, data)
     done = site.syncd("verify", "--json")
     state = "different" if harm == "damage" else "missing"
-    assert (done.code, done.json["ok"], done.json["whole"], done.json[state]) == (1, False, 3, 1)
+    assert (done.code, done.json["ok"], done.json["intact"], done.json[state]) == (1, False, 3, 1)
     (problem,) = done.json["problems"]
     assert (problem["path"], problem["remote"], problem["state"]) == ("bad.jpg", remote, state)
 
@@ -113,8 +113,8 @@ def test_a_sample(site):
     for number in range(20):
         site.write(f"{number}.jpg", noise(100 + number, number))
     site.upload()
-    assert site.syncd("verify", "--sample", "25%", "--json").json["whole"] == 10
-    assert site.syncd("verify", "--sample", "0.1%", "--json").json["whole"] == 1
+    assert site.syncd("verify", "--sample", "25%", "--json").json["intact"] == 10
+    assert site.syncd("verify", "--sample", "0.1%", "--json").json["intact"] == 1
     for share in ("0%", "101%", "some"):
         done = site.syncd("verify", "--sample", share)
         assert (done.code, f"{share}: write a share" in done.err) == (2, True)
@@ -140,14 +140,14 @@ def test_paths(site):
     site.write("sub2/d.jpg", noise(1_000, 4))
     site.upload()
 
-    def whole(*paths):
-        return site.syncd("verify", "--json", *(site.inbox / path for path in paths)).json["whole"]
+    def intact(*paths):
+        return site.syncd("verify", "--json", *(site.inbox / path for path in paths)).json["intact"]
 
-    assert whole("a.jpg") == 2
-    assert whole("sub") == 4
-    assert whole("sub", "sub/b.jpg", "sub") == 4
-    assert whole(".") == 8
-    assert whole("none") == 0
+    assert intact("a.jpg") == 2
+    assert intact("sub") == 4
+    assert intact("sub", "sub/b.jpg", "sub") == 4
+    assert intact(".") == 8
+    assert intact("none") == 0
     done = site.syncd("verify", site.folder)
     assert (done.code, done.err) == (1, f"syncd: {site.folder} is in none of the watched folders\n")
 
@@ -158,7 +158,7 @@ def test_a_server_that_is_down_is_told_apart(site, tmp_path):
         site.settings["remotes"]["ascii"]["url"] = other.url
         site.upload()
     done = site.syncd("verify", "--json")
-    assert (done.code, done.json["whole"], done.json["unreachable"]) == (69, 1, 1)
+    assert (done.code, done.json["intact"], done.json["unreachable"]) == (69, 1, 1)
     assert "refused" in done.json["down"]["ascii"]
     site.remove("drive", noise(1_000, 1))
     done = site.syncd("verify", "--repair")
@@ -175,7 +175,7 @@ def test_a_refused_token_is_not_asked_with_twice(site, tmp_path):
         site.upload()
         (tmp_path / "token").write_text("another")
         done = site.syncd("verify", "--json")
-    assert (done.code, done.json["whole"], done.json["unreachable"]) == (69, 30, 30)
+    assert (done.code, done.json["intact"], done.json["unreachable"]) == (69, 30, 30)
     assert "401" in done.json["down"]["drive"]
     assert len(done.json["problems"]) < 30
 
@@ -194,7 +194,7 @@ def test_beside_a_daemon(tmp_path, receiver):
         daemon.until_counts(done=2)
         command = [sys.executable, "-m", "syncd", "verify", "-c", str(daemon.config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 whole")
+        assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 intact")
         receiver_copy = _stored(receiver, noise(1_000, 1))
         shutil.rmtree(receiver_copy)
         done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
@@ -202,7 +202,7 @@ def test_beside_a_daemon(tmp_path, receiver):
         until(receiver_copy.exists, lambda: "it is uploaded again")
         daemon.until_counts(done=2)
         done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 whole")
+        assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 intact")
         assert daemon.end() == 0
     finally:
         daemon.kill()
@@ -263,4 +263,4 @@ def test_bars_on_a_terminal(site):
     os.close(theirs)
     assert b"2 done, 0 to go" in shown
     assert b"100%" in shown
-    assert done.stdout.startswith(b"2 whole")
+    assert done.stdout.startswith(b"2 intact")

@@ -103,8 +103,8 @@ def test_files_arrive(machine):
     drop(machine, "a.jpg", "b.png")
     machine.do("sh", "-c", "umask 027; head -c 9MiB /dev/urandom > /var/spool/syncd/of-anna.jpg", user="anna")
     machine.until_done("a.jpg", "b.png", "of-anna.jpg")
-    whole = machine.do("syncd", "verify", "-c", CONFIG, "--json")
-    assert '"whole": 3' in whole
+    report = machine.do("syncd", "verify", "-c", CONFIG, "--json")
+    assert '"intact": 3' in report
 
 
 def test_the_sandbox_lets_previews_be_made(machine):

@@ -16,7 +16,7 @@ if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
 from syncd.platform.open_flags import extended
-from syncd.recovery.restore import labels
+from syncd.recovery.restore import target_prefixes
 from tests.windows.site import Site, running
 
 DEEP = "/".join(letter * 60 for letter in "abcde") + "/deep.jpg"
@@ -83,30 +83,30 @@ def test_a_recorded_name_leads_nowhere_else(filled, tmp_path):
     assert done.returncode == 1, done
     assert {problem["path"]: problem["detail"] for problem in json.loads(done.stdout)["problems"]} == {
         "../evil.jpg": "its recorded name would lead out of the folder",
-        **dict.fromkeys(names[1:4], "its recorded name is one that no file on Windows can have"),
+        **dict.fromkeys(names[1:4], "its recorded name is not possible on Windows"),
     }
     assert list(found(tmp_path / "nest")) == ["back\\con.\\nul"]
 
 
 def test_folders_whose_names_differ_in_their_case_alone_do_not_share_one():
     folders = [SimpleNamespace(path=path) for path in ("C:\\photos", "D:\\Photos", "E:\\")]
-    names = labels(SimpleNamespace(folders=folders))
+    names = target_prefixes(SimpleNamespace(folders=folders))
     assert names == {"C:\\photos": "photos/", "D:\\Photos": "Photos-2/", "E:\\": "root/"}
 
 
 def test_a_second_one_into_the_same_folder_is_told(filled, tmp_path):
     with open(tmp_path / ".syncd-in-use.part", "wb"):
         done = filled.command("restore", "--to", tmp_path)
-    assert (done.returncode, done.stderr.count("another syncd restores into it")) == (75, 1), done
+    assert (done.returncode, done.stderr.count("another syncd restores into this folder")) == (75, 1), done
 
 
-def test_verify_tells_what_is_whole(filled):
-    whole = filled.command("verify")
-    assert (whole.returncode, whole.stdout[:7]) == (0, "5 whole"), whole
+def test_verify_reports_intact_copies(filled):
+    intact = filled.command("verify")
+    assert (intact.returncode, intact.stdout[:8]) == (0, "5 intact"), intact
     data = next(path for path in filled.received.rglob("data") if path.stat().st_size == len(FILES["one.jpg"]))
     data.write_bytes(b"\xfe" * len(FILES["one.jpg"]))
     bad = filled.command("verify", filled.inbox / "ONE.jpg", filled.inbox / "sub")
-    assert (bad.returncode, bad.stdout.splitlines()[0][:20]) == (1, "3 whole, 1 different"), bad
+    assert (bad.returncode, bad.stdout.splitlines()[0][:21]) == (1, "3 intact, 1 different"), bad
     assert f"{filled.inbox}\\one.jpg on drive different" in bad.stdout
 
 

@@ -8,7 +8,7 @@ import { baseName, formatDay, formatFullTimestamp, formatTime, formatTimestamp, 
 import { runAction, showToast } from "./ui/toast.js";
 
 const VERDICT_TEXTS = {
-  whole: "The server's copy is intact: same size, same content",
+  intact: "The server's copy is intact: same size, same content",
   missing: "The server has no copy of this file",
   different: "The server's copy has different content",
   unreachable: "The server cannot be reached",
@@ -101,7 +101,7 @@ async function verify(job, result, onChange) {
     result.hidden = true;
     throw error;
   });
-  result.dataset.tone = verdict === "whole" ? "success" : "error";
+  result.dataset.tone = verdict === "intact" ? "success" : "error";
   setText(result, detail ? `${VERDICT_TEXTS[verdict]}: ${detail}` : `${VERDICT_TEXTS[verdict]}.`);
   if (REPAIRABLE_VERDICTS.includes(verdict)) {
     const onclick = event => runAction(event.currentTarget, () => repair(job, onChange));
