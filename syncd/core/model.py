@@ -72,18 +72,18 @@ class Content:
 class Session:
     """An upload that the server has agreed to.
 
-    ``token`` is what the server calls it. Each of the ``count`` chunks is ``chunk_size`` long (in the unit of
-    :attr:`Content.size`), the last maybe shorter. ``received`` are the chunks known to be there.
-    ``whole`` marks an upload in a single request, which can't be resumed. ``doubtful`` asks for a comparison with
-    the server's copy at the end, because somebody else may have had a hand in it.
+    ``token`` is the server's name for it. Each of the ``count`` chunks is ``chunk_size`` long, in the unit of
+    :attr:`Content.size`; the last chunk may be shorter. ``received`` holds the chunks that the server has.
+    ``single_request`` marks an upload in one request, which cannot be resumed. ``needs_verification`` asks for a
+    comparison with the server's copy at the end, because another client may have sent some of the chunks.
     """
 
     token: str
     chunk_size: int
     count: int
     received: ChunkSet = field(default_factory=ChunkSet)
-    whole: bool = False
-    doubtful: bool = False
+    single_request: bool = False
+    needs_verification: bool = False
 
 
 class Proof(IntEnum):
@@ -142,14 +142,14 @@ class Pending:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
-    """What the answer to a chunk tells beside that it has arrived.
+    """The server's answer to a chunk that has arrived.
 
-    ``stored`` where it shows that the server now has the whole content; ``doubtful`` where it casts doubt on what is
-    there, as when somebody had sent this chunk before.
+    ``stored`` is set if the server now has the complete content. ``needs_verification`` is true if the server may have
+    other bytes, for example because another client had sent this chunk before.
     """
 
     stored: Stored | None = None
-    doubtful: bool = False
+    needs_verification: bool = False
 
 
 class Sort(StrEnum):

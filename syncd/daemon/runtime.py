@@ -102,7 +102,7 @@ class Runtime:
         record = await self.store.remote(name, remote.identity, destinations.former(name, settings))
         _log_former(record, settings)
         await self.store.apply_terms(record.id, remote.terms)
-        remote.recall(record.capabilities)
+        remote.restore_capabilities(record.capabilities)
         gate = ConcurrencyLimiter(self._limit_of_one(), self._gate)
         line = Endpoint(remote, gate, Breaker(self._policy(), random.random), clock=time.monotonic)
         around = WorkerContext(

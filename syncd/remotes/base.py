@@ -11,7 +11,7 @@ All calls raise only the failures of :mod:`syncd.core.errors`:
 * ``FileChanged`` and the other failures of a file come from the :class:`Source` and pass through untouched.
 
 A remote holds no state of an upload: what must be remembered is in the ``Session``, which the store keeps, and in
-``facts``, which it keeps for the remote as a whole.
+``capabilities``, which it keeps for the remote as a whole.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -68,11 +68,11 @@ class Remote(Protocol):
         """What tells this destination from others in the store; no secret is in it."""
 
     @property
-    def facts(self) -> Mapping[str, int]:
-        """What was learned about the server and is worth remembering, as the largest chunk that it takes."""
+    def capabilities(self) -> Mapping[str, int]:
+        """What the server was found to accept, for example its largest chunk; worth keeping over a restart."""
 
-    def recall(self, facts: Mapping[str, int]) -> None:
-        """Take up facts that an earlier life learned."""
+    def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
+        """Restore the capabilities that an earlier process learned."""
 
     @property
     def terms(self) -> str:

@@ -15,13 +15,15 @@ QUICK = 1.0
 class ChunkLimit:
     """Learns from requests that were cut off; ``clock`` is monotonic, in seconds.
 
-    The size that a request may have, in bytes or characters, is kept in ``facts`` as ``slow``: never less than
+    The size that a request may have, in bytes or characters, is kept in ``capabilities`` as ``slow``: never less than
     ``least``, and not at all once it reaches ``most``. It is a multiple of 4, as chunks of base64 are: one as large as
     the limit shows whether it can grow.
     """
 
-    def __init__(self, facts: MutableMapping[str, int], *, least: int, most: int, clock: Callable[[], float]) -> None:
-        self._facts = facts
+    def __init__(
+        self, capabilities: MutableMapping[str, int], *, least: int, most: int, clock: Callable[[], float]
+    ) -> None:
+        self._capabilities = capabilities
         self._least = least
         self._most = most
         self._clock = clock
@@ -30,7 +32,7 @@ class ChunkLimit:
 
     def allows(self, size: int) -> bool:
         """Say whether a request of ``size`` may be sent."""
-        return size <= self._facts.get(FACT, size)
+        return size <= self._capabilities.get(FACT, size)
 
     @contextmanager
     def learning(self, size: int) -> Generator[None]:
@@ -43,16 +45,16 @@ class ChunkLimit:
                 self._cut_off(size)
             raise
         self._rounds = 0
-        if size >= self._facts.get(FACT, size + 1) and self._clock() - began < QUICK:
+        if size >= self._capabilities.get(FACT, size + 1) and self._clock() - began < QUICK:
             self._grow()
 
     def _cut_off(self, size: int) -> None:
         self._last_cut = self._clock()
         self._rounds += 1
         if self._rounds >= PATIENCE and self.allows(size):  # a larger one, begun before, says nothing of this limit
-            self._facts[FACT] = max(self._least, size // 8 * 4)
+            self._capabilities[FACT] = max(self._least, size // 8 * 4)
 
     def _grow(self) -> None:
-        self._facts[FACT] *= 2
-        if self._facts[FACT] >= self._most:
-            del self._facts[FACT]
+        self._capabilities[FACT] *= 2
+        if self._capabilities[FACT] >= self._most:
+            del self._capabilities[FACT]

@@ -263,9 +263,9 @@ class JobStore:
         """Take note that chunk ``index`` has arrived, if the session is still the one that ``token`` names."""
         await self._write(lambda work: uploads.acknowledge(work, remote_id, key, token, index))
 
-    async def doubt(self, remote_id: int, key: str) -> None:
-        """Mark the session as doubtful."""
-        await self._write(lambda work: uploads.doubt(work, remote_id, key))
+    async def require_verification(self, remote_id: int, key: str) -> None:
+        """Record that the server's copy must be compared at the end of the session."""
+        await self._write(lambda work: uploads.require_verification(work, remote_id, key))
 
     async def drop_session(self, remote_id: int, key: str) -> None:
         """Forget the session."""

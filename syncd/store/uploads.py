@@ -54,7 +54,7 @@ def session(connection: Connection, remote_id: int, key: str) -> Session | None:
         chunk_size=row.chunk_size,
         count=row.chunk_count,
         received=ChunkSet(connection.execute(_CHUNKS, {"session": row.id}).scalars()),
-        doubtful=row.doubtful,
+        needs_verification=row.doubtful,
     )
 
 
@@ -69,7 +69,7 @@ def save_session(work: UnitOfWork, remote_id: int, key: str, session: Session) -
             "token": session.token,
             "chunk_size": session.chunk_size,
             "chunk_count": session.count,
-            "doubtful": session.doubtful,
+            "doubtful": session.needs_verification,
             "created_at": work.now,
         },
     ).scalar_one()
@@ -84,7 +84,7 @@ def acknowledge(work: UnitOfWork, remote_id: int, key: str, token: str, index: i
     work.connection.execute(_ACKNOWLEDGE, _given(remote_id, key) | {"index": index, "of_token": token})
 
 
-def doubt(work: UnitOfWork, remote_id: int, key: str) -> None:
+def require_verification(work: UnitOfWork, remote_id: int, key: str) -> None:
     """Have the content compared with the server's at the end."""
     work.connection.execute(_DOUBT, _given(remote_id, key))
 

@@ -85,11 +85,11 @@ class JobQueue(Protocol):
     async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
         """Keep that a chunk has arrived, if the session is still the one that ``token`` names."""
 
-    async def doubt(self, remote_id: int, key: str) -> None:
-        """Mark the session as doubtful."""
+    async def require_verification(self, remote_id: int, key: str) -> None:
+        """Record that the server's copy must be compared at the end of the session."""
 
     async def drop_session(self, remote_id: int, key: str) -> None:
         """Forget the session."""
 
-    async def save_capabilities(self, remote_id: int, facts: Mapping[str, int]) -> None:
+    async def save_capabilities(self, remote_id: int, capabilities: Mapping[str, int]) -> None:
         """Keep what was learned about a server."""

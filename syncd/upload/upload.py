@@ -88,14 +88,16 @@ class Upload:
         while True:
             if self.stopping():
                 raise InterruptedUploadError
-            facts = dict(self._remote.facts)
+            capabilities = dict(self._remote.capabilities)
             try:
                 stored = await self._transfer(content, source, look_up=look_up)
                 if stored.trouble is not None:
                     self.endpoint.learn(stored.trouble, self.job.id)
             except SessionLost:
                 await self.store.drop_session(self.job.remote_id, content.key)
-                lost += facts == self._remote.facts  # where something was learned, the next try is another one
+                lost += (
+                    capabilities == self._remote.capabilities
+                )  # where something was learned, the next try is another one
                 if lost >= MAX_SESSIONS:
                     raise
             except Permanent:
@@ -121,7 +123,7 @@ class Upload:
             observation.inconclusive = isinstance(begun, Session)
         if isinstance(begun, Stored):
             return begun
-        if not begun.whole and begun != remembered:
+        if not begun.single_request and begun != remembered:
             await self.store.save_session(self.job.remote_id, content.key, begun)
         self.progress.stage = "sending"
         sending = _Sending(self, begun, content, source)
@@ -202,11 +204,11 @@ class _Sending:
             receipt = await upload.endpoint.remote.send(session, index, self._content, self._source)
         if receipt.stored:
             self._stored = receipt.stored
-        elif not session.whole:
+        elif not session.single_request:
             job = upload.job
-            if receipt.doubtful and not session.doubtful:
-                self.session = replace(session, doubtful=True)
-                await upload.store.doubt(job.remote_id, self._content.key)
+            if receipt.needs_verification and not session.needs_verification:
+                self.session = replace(session, needs_verification=True)
+                await upload.store.require_verification(job.remote_id, self._content.key)
             await upload.store.acknowledge(job.remote_id, self._content.key, session.token, index)
             upload.advanced = True
         session.received.add(index)

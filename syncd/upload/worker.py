@@ -60,7 +60,7 @@ class RemoteWorker:
         self._pending_writes: set[asyncio.Task[Any]] = set()
         self._in_flight_uploads = InFlightUploads(remote_id, context.store, context.clock)
         self._state = RemoteState.ONLINE
-        self._facts = dict(endpoint.remote.facts)
+        self._capabilities = dict(endpoint.remote.capabilities)
 
     # The loop.
 
@@ -303,7 +303,7 @@ class RemoteWorker:
             task.exception()  # the store was closed before; nobody else asks
 
     async def _remember_facts(self) -> None:
-        facts = dict(self.endpoint.remote.facts)
-        if facts != self._facts:
-            self._facts = facts
-            await self._store.save_capabilities(self.remote_id, facts)
+        capabilities = dict(self.endpoint.remote.capabilities)
+        if capabilities != self._capabilities:
+            self._capabilities = capabilities
+            await self._store.save_capabilities(self.remote_id, capabilities)

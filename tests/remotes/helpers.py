@@ -95,7 +95,7 @@ async def upload(
     for receipt in receipts:
         if receipt.stored:
             return receipt.stored
-        begun = replace(begun, doubtful=begun.doubtful or receipt.doubtful)
+        begun = replace(begun, needs_verification=begun.needs_verification or receipt.needs_verification)
     result = await remote.finish(begun, content, source)
     while isinstance(result, Pending):
         result = await remote.poll(result, content)

@@ -137,9 +137,9 @@ async def test_a_server_that_could_not_answer_the_probe_is_asked_again(remote_to
     async with serving(server.app) as url:
         remote = remote_to("image", url, encoding="text")
         content = content_of(remote, DATA)
-        assert (await remote.begin(content, Memory(DATA), None, tries=0)).doubtful
+        assert (await remote.begin(content, Memory(DATA), None, tries=0)).needs_verification
         server.answers = {"register": given(200)}
-        assert not (await remote.begin(content, Memory(DATA), None, tries=0)).doubtful
+        assert not (await remote.begin(content, Memory(DATA), None, tries=0)).needs_verification
         await remote.close()
 
 

@@ -169,7 +169,7 @@ async def test_identity_and_facts_hold_no_secret(make, kind):
     remote = make(kind, headers={"X-Key": "another-secret"})
     assert TOKEN not in remote.identity
     assert "another-secret" not in remote.identity
-    assert remote.facts == {}
+    assert remote.capabilities == {}
 
 
 async def test_names_of_all_kinds(make, receiver):
@@ -219,7 +219,7 @@ async def test_a_chunk_in_vain_leaves_nothing_on_the_server(make, tmp_path, kind
     await remote.send_in_vain(100_000)
     assert sum(meter.spent) > 100_000
     assert everything() == before
-    assert not remote.facts
+    assert not remote.capabilities
     with pytest.raises(Permanent, match="set chunk_size to less"):
         await remote.send_in_vain(8 * 1024 * 1024)
 

@@ -62,8 +62,8 @@ class Store:
     async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
         self.kept[key].received.add(index)
 
-    async def doubt(self, remote_id: int, key: str) -> None:
-        self.kept[key] = replace(self.kept[key], doubtful=True)
+    async def require_verification(self, remote_id: int, key: str) -> None:
+        self.kept[key] = replace(self.kept[key], needs_verification=True)
 
 
 @dataclass
@@ -356,7 +356,7 @@ async def test_a_400_to_a_file_that_is_not_about_the_size(bench: Bench, monkeypa
     monkeypatch.setattr(bench.server, "_json", read_most)
     with pytest.raises(Permanent):
         await bench.upload(ascii_art(CHUNK, start=b"forbidden"))
-    assert bench.remote.facts == {}
+    assert bench.remote.capabilities == {}
 
 
 async def test_fewer_requests_in_flight_come_before_smaller_chunks(
@@ -380,15 +380,15 @@ async def test_fewer_requests_in_flight_come_before_smaller_chunks(
 async def test_what_a_slow_line_takes_is_kept_and_grows_where_it_is_fast(bench: Bench) -> None:
     with suppress(CutOff):
         await slow_line(bench)
-    facts = dict(bench.remote.facts)
-    assert facts == {"slow": 2000}
+    capabilities = dict(bench.remote.capabilities)
+    assert capabilities == {"slow": 2000}
     bench.remote = bench.make(chunk_size=8000)
-    bench.remote.recall(facts)
+    bench.remote.restore_capabilities(capabilities)
     bench.server.cut_over = None
     for size, chunk_count, left in ((10_000, 5, {"slow": 4000}), (10_001, 3, {})):
         before = bench.server.calls["chunk"]
         await bench.upload(ascii_art(size))
-        assert (bench.server.calls["chunk"] - before, bench.remote.facts) == (chunk_count, left)
+        assert (bench.server.calls["chunk"] - before, bench.remote.capabilities) == (chunk_count, left)
 
 
 @pytest.mark.parametrize("dialect", ["documented"], indirect=True)
@@ -399,7 +399,7 @@ async def test_a_408_is_a_request_that_was_cut_off(bench: Bench, monkeypatch: py
     monkeypatch.setattr(bench.server, "_keep_to_the_time", too_late)
     with pytest.raises(CutOff):
         await bench.patiently(ascii_art(100_000), AdaptiveLimit(), most=6)
-    assert bench.remote.facts["slow"] < CHUNK
+    assert bench.remote.capabilities["slow"] < CHUNK
 
 
 @pytest.mark.parametrize("dialect", ["omp", "habibeh92", "fatemezak"], indirect=True)
@@ -431,7 +431,7 @@ async def test_chunks_of_two_sizes_make_no_image(bench: Bench) -> None:
     bench.server.cut_over = 2500
     with pytest.raises(CutOff):
         await bench.patiently(data, AdaptiveLimit())
-    assert bench.remote.facts["slow"] < 8000
+    assert bench.remote.capabilities["slow"] < 8000
     bench.server.cut_over = None
     await bench.upload(data)
     assert bench.server.images[begun.token].text == bench.text(data)
@@ -445,7 +445,7 @@ async def test_a_chunk_whose_answer_was_lost_sets_the_size_too(bench: Bench) -> 
     bench.remote = bench.make(chunk_size=8000)
     begun = await bench.register(data, chunk_size=8000, sent=[0])
     await bench.store.save_session(1, begun.token, begun)
-    bench.remote.recall({"slow": 4000})
+    bench.remote.restore_capabilities({"slow": 4000})
     await bench.upload(data)
     assert bench.server.images[begun.token].text == bench.text(data)
 

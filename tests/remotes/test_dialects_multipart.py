@@ -320,7 +320,7 @@ async def attempt(remote: Any, source: Memory, kept: list[Session], tries: int) 
     begun = await remote.begin(content, source, kept.pop() if kept else None, tries=tries)
     if isinstance(begun, Stored):
         return begun
-    if not begun.whole:
+    if not begun.single_request:
         kept.append(begun)
     for index in begun.received.missing(begun.count):
         if stored := (await remote.send(begun, index, content, source)).stored:
@@ -357,7 +357,7 @@ async def test_a_server_that_ends_long_requests_gets_smaller_ones(make, server, 
     remote, source = make(chunk_size=MIB, direct=direct), picture(3 * MIB)
     stored = await patient(remote, source)
     assert dialect.files[stored.ref].data == source.data
-    assert 64 * 1024 <= remote.facts["slow"] <= 200_000
+    assert 64 * 1024 <= remote.capabilities["slow"] <= 200_000
     before = len(dialect.calls)
     await patient(remote, picture(3 * MIB + 1), most=2)  # the next file has none of that trouble
     assert "create" in dialect.calls[before:]
@@ -375,7 +375,7 @@ async def test_one_request_that_is_cut_off_costs_no_session(make, server):
             await remote.send(begun, 0, content, source)
         server[0].cut_over = None
         await remote.send(begun, 1, content, source)
-    assert not remote.facts
+    assert not remote.capabilities
 
 
 @only("Drive")

@@ -29,8 +29,8 @@ def honest(answers: Any) -> None:
     answers("GET", PROBE, status=404, repeat=True)
 
 
-def session(*, doubtful: bool = False) -> Session:
-    return Session(token=KEY, chunk_size=400, count=3, doubtful=doubtful)
+def session(*, needs_verification: bool = False) -> Session:
+    return Session(token=KEY, chunk_size=400, count=3, needs_verification=needs_verification)
 
 
 async def begin(remote: Any, earlier: Session | None = None) -> Session | Stored:
@@ -55,14 +55,14 @@ DOWNLOADS = pytest.mark.parametrize(
     ("download", "begun"),
     [
         ({"status": 200, "body": DATA}, Stored(ref=WHOLE.ref, already=True, proof=Proof.BYTES)),
-        ({"status": 200, "body": DATA[:400]}, session(doubtful=True)),
-        ({"status": 200, "body": DATA[::-1]}, session(doubtful=True)),
-        ({"status": 200, "body": DATA + b"more"}, session(doubtful=True)),
-        ({"status": 404}, session(doubtful=True)),
-        ({"status": 400}, session(doubtful=True)),
-        ({"status": 500}, session(doubtful=True)),
-        ({"status": 200, "body": b""}, session(doubtful=True)),
-        ({"status": 200, "body": DATA[:400].ljust(len(DATA), b"\0")}, session(doubtful=True)),
+        ({"status": 200, "body": DATA[:400]}, session(needs_verification=True)),
+        ({"status": 200, "body": DATA[::-1]}, session(needs_verification=True)),
+        ({"status": 200, "body": DATA + b"more"}, session(needs_verification=True)),
+        ({"status": 404}, session(needs_verification=True)),
+        ({"status": 400}, session(needs_verification=True)),
+        ({"status": 500}, session(needs_verification=True)),
+        ({"status": 200, "body": b""}, session(needs_verification=True)),
+        ({"status": 200, "body": DATA[:400].ljust(len(DATA), b"\0")}, session(needs_verification=True)),
     ],
 )
 
@@ -121,7 +121,7 @@ async def test_chunks_begin_at_whole_bytes(make, answers, asked, chunk_size):
 
 async def test_registered_before_and_no_download_wanted(make, answers):
     answers("POST", f"{URL}/image", status=409)
-    assert await begin(make(verify="never")) == session(doubtful=True)
+    assert await begin(make(verify="never")) == session(needs_verification=True)
 
 
 async def test_a_remembered_session_costs_no_request(make, answers):
@@ -130,7 +130,7 @@ async def test_a_remembered_session_costs_no_request(make, answers):
 
 async def test_a_remembered_session_with_nothing_left_to_send_is_compared_in_the_end(make):
     whole = Session(token=KEY, chunk_size=400, count=3, received=ChunkSet(range(3)))
-    assert await begin(make(), whole) == replace(whole, doubtful=True)
+    assert await begin(make(), whole) == replace(whole, needs_verification=True)
 
 
 async def test_a_remembered_session_of_another_size_is_not_taken_up(make, answers):
@@ -151,7 +151,7 @@ async def test_not_registered(make, answers, status, failure):
 
 @pytest.mark.parametrize(
     ("status", "receipt"),
-    [(200, Receipt()), (201, Receipt()), (409, Receipt(doubtful=True))],
+    [(200, Receipt()), (201, Receipt()), (409, Receipt(needs_verification=True))],
 )
 async def test_a_chunk_has_arrived(make, answers, honest, status, receipt):
     answers("POST", f"{URL}/image/{KEY}/chunks", status=status)
@@ -173,13 +173,13 @@ async def test_400_to_a_chunk_of_an_image_that_is_complete(make, answers):
     assert await send(make()) == Receipt(stored=WHOLE)
 
 
-@pytest.mark.parametrize("doubtful", [False, True])
-async def test_400_to_a_chunk_of_an_image_that_is_not(make, answers, doubtful):
+@pytest.mark.parametrize("needs_verification", [False, True])
+async def test_400_to_a_chunk_of_an_image_that_is_not(make, answers, needs_verification):
     answers("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "chunk id"})
     answers("GET", f"{URL}/image/{KEY}", status=404)
     with pytest.raises(Permanent, match="chunk id") as caught:
-        await send(make(), session(doubtful=doubtful))
-    assert ("another size" in str(caught.value)) == doubtful
+        await send(make(), session(needs_verification=needs_verification))
+    assert ("another size" in str(caught.value)) == needs_verification
 
 
 async def test_400_to_a_chunk_where_no_download_is_wanted(make, answers):
@@ -198,12 +198,12 @@ async def test_a_chunk_that_is_too_large_is_a_lesson_for_the_next_files(make, an
     for _ in range(2):  # a second chunk of that size teaches nothing new
         with pytest.raises(Permanent, match=r"no chunk of 1000 characters.*go in chunks of 500"):
             await send(remote, large)
-    assert remote.facts == {"refused": 1000}
+    assert remote.capabilities == {"refused": 1000}
     answers("POST", f"{URL}/image", status=201)
     answers("POST", f"{URL}/image", status=201)
     assert await begin(remote) == Session(token=KEY, chunk_size=500, count=2)
     after_restart = make(chunk_size=1000)
-    after_restart.recall(remote.facts)
+    after_restart.restore_capabilities(remote.capabilities)
     assert await begin(after_restart) == Session(token=KEY, chunk_size=500, count=2)
 
 
@@ -215,7 +215,7 @@ async def test_the_first_400_to_a_chunk_of_a_new_image_is_handled_like_413(make,
     answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
     with pytest.raises(Permanent, match=r"unexpected end of JSON.*go in chunks of 500"):
         await send(remote, begun)
-    assert remote.facts == {"refused": 1000}
+    assert remote.capabilities == {"refused": 1000}
 
 
 async def test_a_400_to_a_chunk_of_a_size_that_was_taken_is_not_about_the_size(make, answers, honest):
@@ -229,7 +229,7 @@ async def test_a_400_to_a_chunk_of_a_size_that_was_taken_is_not_about_the_size(m
     begun = await begin(remote)
     with pytest.raises(Permanent, match=r"no$"):
         await send(remote, begun)
-    assert remote.facts == {}
+    assert remote.capabilities == {}
 
 
 async def test_a_400_on_a_remembered_session_is_not_about_the_size(make, answers, honest):
@@ -238,7 +238,7 @@ async def test_a_400_on_a_remembered_session_is_not_about_the_size(make, answers
     answers("GET", f"{URL}/image/{KEY}", status=404)
     with pytest.raises(Permanent, match="Bad Request"):
         await send(remote, session())
-    assert remote.facts == {}
+    assert remote.capabilities == {}
 
 
 async def test_a_server_that_takes_no_chunk_at_all(make, answers):
@@ -247,13 +247,15 @@ async def test_a_server_that_takes_no_chunk_at_all(make, answers):
         await send(make(), Session(token=KEY, chunk_size=250, count=4))
 
 
-@pytest.mark.parametrize(("verify", "doubtful"), [("never", True), ("never", False), ("conflict", False)])
-async def test_the_end_without_a_comparison(make, answers, verify, doubtful):
-    proof = Proof.NONE if doubtful else Proof.SIZE
-    assert await finish(make(verify=verify), session(doubtful=doubtful)) == replace(WHOLE, proof=proof)
+@pytest.mark.parametrize(("verify", "needs_verification"), [("never", True), ("never", False), ("conflict", False)])
+async def test_the_end_without_a_comparison(make, answers, verify, needs_verification):
+    proof = Proof.NONE if needs_verification else Proof.SIZE
+    assert await finish(make(verify=verify), session(needs_verification=needs_verification)) == replace(
+        WHOLE, proof=proof
+    )
 
 
-@pytest.mark.parametrize(("verify", "doubtful"), [("always", False), ("conflict", True)])
+@pytest.mark.parametrize(("verify", "needs_verification"), [("always", False), ("conflict", True)])
 @pytest.mark.parametrize(
     ("download", "end"),
     [
@@ -273,14 +275,14 @@ async def test_the_end_without_a_comparison(make, answers, verify, doubtful):
         ({"body": DATA[:400], "content_type": "text/html"}, SessionLost),
     ],
 )
-async def test_the_end_with_a_comparison(make, answers, honest, verify, doubtful, download, end):
+async def test_the_end_with_a_comparison(make, answers, honest, verify, needs_verification, download, end):
     answers("GET", f"{URL}/image/{KEY}", **{"content_type": "text/plain", **download})
     remote = make(verify=verify)
     if isinstance(end, Stored):
-        assert await finish(remote, session(doubtful=doubtful)) == end
+        assert await finish(remote, session(needs_verification=needs_verification)) == end
     else:
         with pytest.raises(end):
-            await finish(remote, session(doubtful=doubtful))
+            await finish(remote, session(needs_verification=needs_verification))
 
 
 @pytest.mark.parametrize(

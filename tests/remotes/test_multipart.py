@@ -196,7 +196,7 @@ async def test_a_chunk_that_is_too_large_leads_to_a_smaller_one(make, answers, a
     for _ in range(2):  # a second chunk of that size teaches nothing new
         with pytest.raises(SessionLost):
             await send(remote, large)
-    assert remote.facts == {"refused": 200_000}
+    assert remote.capabilities == {"refused": 200_000}
     assert remote.block_size == 100_000
     answers("POST", f"{UP}/create", payload=agreed())
     assert await begin(remote) == session()
@@ -204,16 +204,16 @@ async def test_a_chunk_that_is_too_large_leads_to_a_smaller_one(make, answers, a
 
 async def test_a_larger_chunk_that_is_refused_teaches_nothing(make, answers):
     remote = make()
-    remote.recall({"refused": 90_000})
+    remote.restore_capabilities({"refused": 90_000})
     answers("POST", f"{UP}/chunk/t-1/0", status=413)
     with pytest.raises(SessionLost):
         await send(remote)
-    assert remote.facts == {"refused": 90_000}
+    assert remote.capabilities == {"refused": 90_000}
 
 
 async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
     remote = make()
-    remote.recall({"refused": 200_000})
+    remote.restore_capabilities({"refused": 200_000})
     answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
     with pytest.raises(Permanent, match="refused one of 200000"):
         await begin(remote)
@@ -223,7 +223,7 @@ async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
 
 async def test_a_size_that_no_chunk_of_this_file_reaches_is_no_matter(make, answers):
     remote = make()
-    remote.recall({"refused": 400_000})
+    remote.restore_capabilities({"refused": 400_000})
     answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
     assert await begin(remote) == session(chunk_size=len(DATA), count=1)
 
@@ -233,7 +233,7 @@ async def test_a_server_that_takes_no_chunk_at_all(make, answers):
     answers("POST", f"{UP}/chunk/t-1/4", status=413)
     with pytest.raises(Permanent):
         await send(remote, session(chunk_size=64 * 1024, count=5), index=4)
-    assert remote.facts == {}
+    assert remote.capabilities == {}
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ async def test_progress(make, answers, answer, end):
         assert await remote.poll(Pending(token="t-1"), content) == end
 
 
-DIRECT = Session(token="", chunk_size=len(DATA), count=1, whole=True)
+DIRECT = Session(token="", chunk_size=len(DATA), count=1, single_request=True)
 
 
 async def test_a_small_file_goes_in_one_request(make, answers):
@@ -306,7 +306,7 @@ async def test_a_small_file_goes_in_one_request(make, answers):
 
 
 @pytest.mark.parametrize(
-    ("answer", "failure", "facts"),
+    ("answer", "failure", "capabilities"),
     [
         ({"status": 404}, SessionLost, {"direct_refused": 0}),
         ({"status": 405}, SessionLost, {"direct_refused": 0}),
@@ -317,14 +317,14 @@ async def test_a_small_file_goes_in_one_request(make, answers):
         ({"body": "?"}, Transient, {}),
     ],
 )
-async def test_one_request_that_does_not_work(make, answers, honest, answer, failure, facts):
+async def test_one_request_that_does_not_work(make, answers, honest, answer, failure, capabilities):
     remote = make(direct="auto")
     answers("POST", f"{UP}/direct", **answer)
     with pytest.raises(failure):
         await send(remote, DIRECT)
-    assert remote.facts == facts
+    assert remote.capabilities == capabilities
     answers("POST", f"{UP}/create", payload=agreed())
-    assert await begin(remote) == (session() if facts else DIRECT)
+    assert await begin(remote) == (session() if capabilities else DIRECT)
 
 
 @pytest.mark.parametrize("values", [{"tries": 1}, {"name": 'a"b.jpg'}, {"name": "a\nb.jpg"}])
@@ -342,9 +342,9 @@ async def test_what_is_kept_in_another_way_goes_in_chunks(make, answers, name):
 
 async def test_what_is_too_large_for_a_slow_line_goes_in_chunks(make, answers):
     remote = make(direct="auto")
-    remote.recall({"slow": len(DATA)})
+    remote.restore_capabilities({"slow": len(DATA)})
     assert await begin(remote) == DIRECT
-    remote.recall({"slow": len(DATA) - 1})
+    remote.restore_capabilities({"slow": len(DATA) - 1})
     answers("POST", f"{UP}/create", payload=agreed())
     assert await begin(remote) == session()
 

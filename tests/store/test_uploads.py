@@ -28,7 +28,7 @@ async def test_a_session_is_of_one_remote_and_one_content(store, remote):
 
 async def test_a_new_session_replaces_the_old_one(store, remote):
     await store.save_session(remote, "key", SESSION)
-    new = Session(token="new", chunk_size=1, count=2, doubtful=True)
+    new = Session(token="new", chunk_size=1, count=2, needs_verification=True)
     await store.save_session(remote, "key", new)
     await store.acknowledge(remote, "key", "task", 1)  # meant for the old one
     assert await store.session(remote, "key") == new
@@ -36,8 +36,8 @@ async def test_a_new_session_replaces_the_old_one(store, remote):
 
 async def test_doubt_is_kept(store, remote):
     await store.save_session(remote, "key", SESSION)
-    await store.doubt(remote, "key")
-    assert (await store.session(remote, "key")).doubtful
+    await store.require_verification(remote, "key")
+    assert (await store.session(remote, "key")).needs_verification
 
 
 async def test_a_session_that_is_dropped_leaves_no_chunk(store, remote):

@@ -34,7 +34,7 @@ class FakeRemote:
     def __init__(self, chunk_size=1000, latency=0.05):
         self.block_size = chunk_size
         self.latency = latency
-        self.facts = {}
+        self.capabilities = {}
         self.sessions = {}
         self._numbers = itertools.count()
         self.whole = {}
@@ -42,8 +42,8 @@ class FakeRemote:
         self.fail = lambda call, *about: None
         self.in_flight = self.most_in_flight = 0
 
-    def recall(self, facts):
-        self.facts = dict(facts)
+    def restore_capabilities(self, capabilities):
+        self.capabilities = dict(capabilities)
 
     def hasher(self):
         return _Hasher()
@@ -141,7 +141,7 @@ class Bench:
         self.store.database.write = self.loop.counted(self.store.database.write)
         await self.store.recover("bench")
         record = await self.store.remote("fake", self.remote.identity)
-        self.remote.recall(record.capabilities)
+        self.remote.restore_capabilities(record.capabilities)
         self.remote_id = record.id
         self.scheduler = Scheduler(self.store, owner="bench", failed=self.died.append)
         self.wall_clock = ClockStepDetector(self.store, clock=self.wall, steady=self.loop.time)

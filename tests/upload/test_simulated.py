@@ -30,7 +30,7 @@ async def test_a_job_that_is_queued_again_may_start_before_its_last_run_has_woun
     errors = []
     async with Bench(tmp_path) as bench:
         bench.loop.set_exception_handler(lambda _, context: errors.append(context))
-        remember, bench.remote.facts = bench.store.save_capabilities, {"learned": 1}
+        remember, bench.remote.capabilities = bench.store.save_capabilities, {"learned": 1}
 
         async def slow_remember(*about):
             await remember(*about)

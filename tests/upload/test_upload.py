@@ -70,10 +70,10 @@ class DoubtfulRemote(FakeRemote):
         await super().send(session, index, content, source)
         if index == self.enough:
             return Receipt(stored=Stored(ref=content.key))
-        return Receipt(doubtful=index in self.there)
+        return Receipt(needs_verification=index in self.there)
 
     async def finish(self, session, content, source):
-        self.doubtful = session.doubtful
+        self.needs_verification = session.needs_verification
         return await super().finish(session, content, source)
 
 
@@ -88,7 +88,7 @@ async def test_a_chunk_that_was_there_before_is_a_doubt_that_a_restart_does_not_
         bench.remote.there = ()
         bench.worker.resume()
         await bench.settle(done=1)
-        assert bench.remote.doubtful
+        assert bench.remote.needs_verification
         assert bench.remote.count("send") == 5
 
 

@@ -160,7 +160,7 @@ class Direct(FakeRemote):
     """Sends each file whole, without asking before."""
 
     async def begin(self, content, source, session, *, tries, look_up=False):
-        return Session(token="", chunk_size=content.size, count=1, whole=True)
+        return Session(token="", chunk_size=content.size, count=1, single_request=True)
 
 
 @in_simulation
@@ -263,7 +263,7 @@ async def test_what_a_remote_learns_is_kept_and_no_reason_to_give_up(tmp_path):
     def too_large(call, *about):
         if call == "send" and remote.block_size > 1000:
             remote.block_size //= 2
-            remote.facts["largest"] = remote.block_size
+            remote.capabilities["largest"] = remote.block_size
             return SessionLost("smaller, please")
         return None
 

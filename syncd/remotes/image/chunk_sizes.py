@@ -24,31 +24,31 @@ class ChunkSizes:
     def __init__(self, configured: int, send_in_vain: Callable[[int], Awaitable[None]]) -> None:
         self._configured = configured
         self._send_in_vain = send_in_vain
-        self._facts: dict[str, int] = {}
-        self.limit = ChunkLimit(self._facts, least=_LEAST_SLOW, most=configured, clock=time.monotonic)
+        self._capabilities: dict[str, int] = {}
+        self.limit = ChunkLimit(self._capabilities, least=_LEAST_SLOW, most=configured, clock=time.monotonic)
         """What a slow line allows."""
         self._learning = asyncio.Lock()
         self.taken = 0
         """The largest chunk that the server has taken since the start."""
 
     @property
-    def facts(self) -> Mapping[str, int]:
+    def capabilities(self) -> Mapping[str, int]:
         """``refused``: the smallest chunk that was too large.
 
         ``slow``: the largest that is sent on a line that was too slow for larger ones.
         """
-        return dict(self._facts)
+        return dict(self._capabilities)
 
-    def recall(self, facts: Mapping[str, int]) -> None:
+    def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
         """Take up what was learned in an earlier life."""
-        self._facts.update(facts)
+        self._capabilities.update(capabilities)
 
     @property
     def wanted(self) -> int:
         """The size for the next image; a multiple of 4, so that chunks of base64 begin at whole bytes."""
-        size = min(self._configured, self._facts.get(FACT, self._configured))
-        if "refused" in self._facts:
-            size = min(size, max(LEAST_CHUNK, self._facts["refused"] // 2))
+        size = min(self._configured, self._capabilities.get(FACT, self._configured))
+        if "refused" in self._capabilities:
+            size = min(size, max(LEAST_CHUNK, self._capabilities["refused"] // 2))
         return size - size % 4 or size
 
     def took(self, length: int) -> None:
@@ -62,14 +62,14 @@ class ChunkSizes:
         found out whether the size is to blame; False if not.
         """
         async with self._learning:  # the chunks in flight beside it are refused as well
-            if length >= self._facts.get("refused", length + 1):
+            if length >= self._capabilities.get("refused", length + 1):
                 return True
             if not sure and await self._rejects(length) is False:
                 return False
-            self._facts["refused"] = length
+            self._capabilities["refused"] = length
             while length // 2 > LEAST_CHUNK and await self._rejects(length // 2):
                 length //= 2
-                self._facts["refused"] = length
+                self._capabilities["refused"] = length
             return True
 
     async def _rejects(self, length: int) -> bool | None:

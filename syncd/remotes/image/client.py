@@ -53,13 +53,13 @@ class ImageRemote:
         return destinations.identity(self._name, self._settings)
 
     @property
-    def facts(self) -> Mapping[str, int]:
+    def capabilities(self) -> Mapping[str, int]:
         """``refused``: characters of the smallest chunk that was too large; ``slow``: of the largest on a slow line."""
-        return self._sizes.facts
+        return self._sizes.capabilities
 
-    def recall(self, facts: Mapping[str, int]) -> None:
+    def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
         """Take up what was learned in an earlier life."""
-        self._sizes.recall(facts)
+        self._sizes.restore_capabilities(capabilities)
 
     @property
     def terms(self) -> str:
@@ -113,7 +113,8 @@ class ImageRemote:
             return await self._register(content, source)
         if session.received or self._sizes.limit.allows(min(session.chunk_size, content.size)):
             # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
-            return replace(session, doubtful=session.doubtful or len(session.received) == session.count)
+            complete = len(session.received) == session.count
+            return replace(session, needs_verification=session.needs_verification or complete)
         return await self._register(content, source, before=session)
 
     async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
@@ -127,13 +128,13 @@ class ImageRemote:
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
         if answer.ok:
             self._registered.add(content.key)
-            return replace(begun, doubtful=not await self._images.confirms(answer, anew=True))
+            return replace(begun, needs_verification=not await self._images.confirms(answer, anew=True))
         refusal = self._http.failure(answer)
         if answer.status != 409 and not (answer.status == 400 and isinstance(refusal, Permanent)):
             raise refusal
         if await self._images.compare_before_end(content) is Copy.WHOLE:
             return stored(content, Proof.BYTES, already=True)
-        begun = replace(begun, doubtful=True)
+        begun = replace(begun, needs_verification=True)
         if answer.status == 409 and before is None:
             return begun
         return await self._try_a_chunk(begun, content, source, otherwise=before or refusal)
@@ -154,7 +155,7 @@ class ImageRemote:
             if isinstance(otherwise, Failure):
                 raise otherwise from None
             return otherwise
-        if receipt.doubtful and isinstance(otherwise, Session):
+        if receipt.needs_verification and isinstance(otherwise, Session):
             return otherwise
         return receipt.stored or replace(session, received=ChunkSet([0]))
 
@@ -174,9 +175,9 @@ class ImageRemote:
         answer = await self._http.post(f"/image/{session.token}/chunks", body)
         if answer.ok:
             self._sizes.took(length)
-            return Receipt(doubtful=not await self._images.confirms(answer))
+            return Receipt(needs_verification=not await self._images.confirms(answer))
         if answer.status == 409:
-            return Receipt(doubtful=True)
+            return Receipt(needs_verification=True)
         if answer.status == 404:
             self._registered.discard(session.token)
             raise SessionLost(str(self._http.failure(answer)))
@@ -211,7 +212,7 @@ class ImageRemote:
             return Receipt(stored=stored(content, Proof.BYTES))
         if copy in (Copy.OTHER, Copy.LONGER):
             raise _Different
-        if session.doubtful:
+        if session.needs_verification:
             raise Permanent(f"{_REGISTERED} ({refusal})")
         new = session.token in self._registered
         if new and length > max(self._sizes.taken, LEAST_CHUNK) and await self._sizes.learn(length, sure=False):
@@ -226,8 +227,8 @@ class ImageRemote:
         """
         self._registered.discard(content.key)
         verify = self._settings.verify
-        if verify == "never" or (verify == "conflict" and not session.doubtful):
-            return stored(content, Proof.NONE if session.doubtful else Proof.SIZE)
+        if verify == "never" or (verify == "conflict" and not session.needs_verification):
+            return stored(content, Proof.NONE if session.needs_verification else Proof.SIZE)
         try:
             copy = await self._images.compare(content)
         except Transient as failure:

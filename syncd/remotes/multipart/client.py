@@ -46,8 +46,8 @@ class MultipartRemote:
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._files = StoredFiles(self._http, settings)
         self._order = Order(settings, clock)
-        self._facts: dict[str, int] = {}
-        self._limit = ChunkLimit(self._facts, least=LEAST_CHUNK, most=settings.chunk_size, clock=time.monotonic)
+        self._capabilities: dict[str, int] = {}
+        self._limit = ChunkLimit(self._capabilities, least=LEAST_CHUNK, most=settings.chunk_size, clock=time.monotonic)
 
     @property
     def identity(self) -> str:
@@ -55,18 +55,18 @@ class MultipartRemote:
         return destinations.identity(self._name, self._settings)
 
     @property
-    def facts(self) -> Mapping[str, int]:
+    def capabilities(self) -> Mapping[str, int]:
         """What was learned, in bytes.
 
         ``refused``: the smallest chunk that was too large. ``direct_refused``: the smallest file that was too
         large for one request; 0 where the server does not offer that. ``slow``: the largest request that is sent on a
         line that was too slow for larger ones.
         """
-        return dict(self._facts)
+        return dict(self._capabilities)
 
-    def recall(self, facts: Mapping[str, int]) -> None:
+    def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
         """Take up what was learned in an earlier life."""
-        self._facts.update(facts)
+        self._capabilities.update(capabilities)
 
     @cached_property
     def terms(self) -> str:
@@ -87,10 +87,10 @@ class MultipartRemote:
     @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
-        largest = min(self._settings.chunk_size, self._facts.get("slow", self._settings.chunk_size))
-        if "refused" not in self._facts:
+        largest = min(self._settings.chunk_size, self._capabilities.get("slow", self._settings.chunk_size))
+        if "refused" not in self._capabilities:
             return largest
-        return min(largest, max(LEAST_CHUNK, self._facts["refused"] // 2))
+        return min(largest, max(LEAST_CHUNK, self._capabilities["refused"] // 2))
 
     def hasher(self) -> MultipartHasher:
         """Return a new hasher for one file."""
@@ -112,11 +112,11 @@ class MultipartRemote:
         if session is not None and session.token and fits and self._limit.allows(session.chunk_size):
             return await self._resume(session)
         if tries == 0 and not look_up and self._may_go_direct(content, source):
-            return Session(token="", chunk_size=content.size, count=1, whole=True)
+            return Session(token="", chunk_size=content.size, count=1, single_request=True)
         return await self._create(content, source)
 
     def _may_go_direct(self, content: Content, source: Source) -> bool:
-        limit = self._facts.get("direct_refused", LARGEST_DIRECT + 1)
+        limit = self._capabilities.get("direct_refused", LARGEST_DIRECT + 1)
         fits = self._settings.direct == "auto" and content.size < limit and self._limit.allows(content.size)
         return fits and self._order.is_plain and _PLAIN_NAME.fullmatch(source.name) is not None
 
@@ -141,10 +141,10 @@ class MultipartRemote:
         return begun
 
     def _check_chunk_size(self, begun: Session, content: Content) -> None:
-        refused = self._facts.get("refused")
+        refused = self._capabilities.get("refused")
         length = min(begun.chunk_size, content.size)
         if refused is not None and length >= refused:
-            del self._facts["refused"]  # of no use with this server; maybe it takes the next file's chunks
+            del self._capabilities["refused"]  # of no use with this server; maybe it takes the next file's chunks
             raise Permanent(
                 f"the server wants chunks of {begun.chunk_size} bytes, though it refused one of {refused}: "
                 "a proxy in between may have to allow larger requests"
@@ -167,7 +167,7 @@ class MultipartRemote:
         """Send chunk ``index``, or the whole file."""
         offset, length = chunks.span(index, content.size, session.chunk_size)
         with self._limit.learning(length):
-            if session.whole:
+            if session.single_request:
                 return await self._send_whole(content, source)
             return await self._send_chunk(session, index, (offset, length), source)
 
@@ -334,7 +334,7 @@ class MultipartRemote:
         return await self._http.get(f"{self._settings.prefix}/{call}")
 
     def _learn(self, fact: str, size: int) -> None:
-        self._facts[fact] = min(size, self._facts.get(fact, size))
+        self._capabilities[fact] = min(size, self._capabilities.get(fact, size))
 
     def _lost(self, answer: Answer) -> SessionLost:
         return SessionLost(str(self._http.failure(answer)))
