@@ -141,7 +141,7 @@ class Pending:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Receipt:
+class ChunkResult:
     """The server's answer to a chunk that has arrived.
 
     ``stored`` is set if the server now has the complete content. ``needs_verification`` is true if the server may have

@@ -13,7 +13,7 @@ from syncd.daemon.runtime import Runtime
 from syncd.paths import full
 from syncd.recovery.fetch import FetchProgress
 from syncd.recovery.verify import REPAIRABLE, compare
-from syncd.remotes.base import Taker
+from syncd.remotes.base import WriteCallback
 from syncd.store.copies import Copy
 from syncd.store.job_store import JobRecord
 
@@ -59,7 +59,7 @@ async def _compare_job(runtime: Runtime, record: JobRecord, copy: Copy | None) -
         return "unknown", "its remote is no longer in the configuration"
     endpoint = worker.endpoint
 
-    async def fetch(make_sink: Callable[[], Taker]) -> bool:
+    async def fetch(make_sink: Callable[[], WriteCallback]) -> bool:
         async with endpoint.request(record.id) as observation:
             observation.inconclusive = True  # the duration of a download says nothing about upload capacity
             return await endpoint.remote.fetch(copy.ref, copy.key, make_sink()) == copy.key

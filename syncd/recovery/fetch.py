@@ -20,7 +20,7 @@ from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.text import printable
 from syncd.paths import inside
 from syncd.platform.case import spelled
-from syncd.remotes.base import Remote, Taker
+from syncd.remotes.base import Remote, WriteCallback
 from syncd.remotes.factory import make_remote
 from syncd.store.copies import Copy, CopyIndex, PathScope
 from syncd.upload.throttle import BandwidthLimiter, Meter
@@ -46,7 +46,7 @@ class FetchServer:
         self.remote = remote
         self.down: Failure | None = None
 
-    async def fetch(self, copy: Copy, make_sink: Callable[[], Taker], policy: retry.Policy) -> bool:
+    async def fetch(self, copy: Copy, make_sink: Callable[[], WriteCallback], policy: retry.Policy) -> bool:
         """Download ``copy`` into a fresh sink from ``make_sink()`` for each attempt.
 
         Return True if the key of the received bytes is that of the uploaded content. Raises a Failure after
@@ -83,7 +83,7 @@ class FetchSession:
         """The number of files to download at a time."""
         return self.config.scheduler.concurrency or DEFAULT_CONCURRENCY
 
-    async def fetch(self, copy: Copy, make_sink: Callable[[], Taker]) -> bool:
+    async def fetch(self, copy: Copy, make_sink: Callable[[], WriteCallback]) -> bool:
         """Download ``copy`` from its server, see :meth:`FetchServer.fetch`."""
         waits = self.config.scheduler.retry
         policy = retry.Policy(initial=waits.initial, maximum=waits.max)

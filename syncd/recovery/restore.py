@@ -16,7 +16,7 @@ from syncd.core.errors import Failure, Permanent, Transient, Unauthorized
 from syncd.core.text import printable
 from syncd.recovery.fetch import Download, FetchProgress, FetchSession, Snapshot, open_fetch_session
 from syncd.recovery.target import PartialFile, RestoreTarget, TargetFile, UnsafeNameError
-from syncd.remotes.base import Taker
+from syncd.remotes.base import WriteCallback
 from syncd.store.copies import Copy, PathScope, RecordedFile
 
 OTHER_FILE = "another file is there, and it is left as it is"
@@ -178,7 +178,7 @@ class _Restore:
         return False
 
     async def _download(self, part: PartialFile, copy: Copy, download: Download) -> None:
-        def make_sink() -> Taker:
+        def make_sink() -> WriteCallback:
             download.received = 0
             part.restart()
             return sink

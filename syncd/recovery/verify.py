@@ -17,7 +17,7 @@ from syncd.config.model import Config
 from syncd.core.errors import Failure, NotStored
 from syncd.core.text import printable
 from syncd.recovery.fetch import Download, FetchProgress, FetchSession, Snapshot, open_fetch_session
-from syncd.remotes.base import Taker
+from syncd.remotes.base import WriteCallback
 from syncd.store import job_log
 from syncd.store.copies import Copy, PathScope
 from syncd.store.job_store import RETRY_BATCH_JOBS, JobStore
@@ -121,7 +121,7 @@ async def _sample(contents: AsyncIterator[list[Copy]], count: int, wanted: int) 
         count -= 1
 
 
-Fetch = Callable[[Callable[[], Taker]], Awaitable[bool]]
+Fetch = Callable[[Callable[[], WriteCallback]], Awaitable[bool]]
 """Downloads a copy into a fresh sink for each attempt; returns whether it is the uploaded content."""
 
 
@@ -131,7 +131,7 @@ async def compare(copy: Copy, remote: str, fetch: Fetch, progress: FetchProgress
     by_md5 = copy.key.startswith("md5:") and copy.sha256 is not None  # MD5 collisions are easy to make
     digest = hashlib.sha256()
 
-    def make_sink() -> Taker:
+    def make_sink() -> WriteCallback:
         nonlocal digest
         download.received, digest = 0, hashlib.sha256()
         return sink

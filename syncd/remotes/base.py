@@ -1,158 +1,159 @@
-"""What the engine asks of a remote: the contract that every upload service's client keeps.
+"""Define the interface of an upload API's client, which :mod:`syncd.upload` and :mod:`syncd.recovery` use.
 
-All calls raise only the failures of :mod:`syncd.core.errors`:
+All methods raise only the failures of :mod:`syncd.core.errors`:
 
-* ``Transient``: refused connections, resets, stalls, 408, 429, 5xx. ``scope`` is REMOTE where the server as a whole is
-  meant (no connection, TLS, 429, 502, 503, 504), else JOB; ``overload`` for 429, 503 and time-outs.
+* ``Transient``: refused connections, resets, idle timeouts, 408, 429, 5xx. ``scope`` is REMOTE if the failure concerns
+  the server as a whole (no connection, TLS, 429, 502, 503, 504), else JOB. ``overload``
+  is set for 429, 503 and timeouts.
 * ``Unauthorized``: 401.
-* ``Permanent``: a refusal that the same request would meet again; the text has the server's own words.
-* ``SessionLost``: begin again, without the session.
+* ``Permanent``: the server would reject the same request again. The text has the server's message.
+* ``SessionLost``: begin the upload again, without the session.
 * ``NotStored``: only from :meth:`Remote.fetch`.
-* ``FileChanged`` and the other failures of a file come from the :class:`Source` and pass through untouched.
+* ``FileChanged`` and other failures of a file come from the :class:`Source` and pass through unchanged.
 
-A remote holds no state of an upload: what must be remembered is in the ``Session``, which the store keeps, and in
-``capabilities``, which it keeps for the remote as a whole.
+A remote keeps no state of an upload. The store keeps that state in the ``Session``, and the ``capabilities`` learned
+about the server.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
+from syncd.core.model import ChunkResult, Confirmation, Content, Pending, Proof, Session, Stored
 
 
 class Hasher(Protocol):
-    """Reads a file once, in order, and says what content it is. Not asynchronous: it runs in a worker thread."""
+    """Hashes a file in one pass. Its methods block: call them in a worker thread."""
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Hash the next bytes of the file."""
 
     def content(self) -> Content:
         """Return the content, after the last bytes."""
 
 
 class Source(Protocol):
-    """The file being sent, in the state that was hashed and no other."""
+    """The file to send, in the state in which it was hashed."""
 
     @property
     def name(self) -> str:
-        """The file's own name without folders, valid Unicode."""
+        """The file's name without folders, valid Unicode."""
 
     @property
     def media_type(self) -> str:
-        """Its type, as ``image/jpeg``."""
+        """The MIME type, such as ``image/jpeg``."""
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The length in bytes."""
 
     def read(self, offset: int, length: int) -> Awaitable[bytes]:
-        """Return exactly these bytes; ``FileChanged`` if they are not those that were hashed."""
+        """Return exactly these bytes; ``FileChanged`` if the file has changed since it was hashed."""
 
 
 class Throttle(Protocol):
-    """Lets bytes go at the pace that the bandwidth limit allows, and counts them."""
+    """Enforces the bandwidth limit, and counts the bytes sent."""
 
     def acquire(self, size: int) -> Awaitable[None]:
         """Wait until ``size`` more bytes may be sent."""
 
 
-Taker = Callable[[bytes], bool]
-"""Takes the next bytes of a file that is fetched; False to have no more of it."""
+WriteCallback = Callable[[bytes], bool]
+"""Receives the next bytes of a download; returns False to end the download."""
 
 
 class Remote(Protocol):
-    """One upload service at one address."""
+    """The client of one server of an upload API."""
 
     @property
     def identity(self) -> str:
-        """What tells this destination from others in the store; no secret is in it."""
+        """The text by which the store knows this destination; it contains no secret."""
 
     @property
     def capabilities(self) -> Mapping[str, int]:
-        """What the server was found to accept, for example its largest chunk; worth keeping over a restart."""
+        """Limits learned about the server, such as the largest chunk it accepts. The store keeps them."""
 
     def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
         """Restore the capabilities that an earlier process learned."""
 
     @property
     def terms(self) -> str:
-        """The conditions under which content is stored now, such as an expiry; empty where there are none.
+        """The conditions for storing content now, such as an expiry; an empty text if there are none.
 
-        Content that was stored under other terms is no duplicate. No secret is in it.
+        Content that was stored under other terms does not count as a duplicate. The text contains no secret.
         """
 
     @property
     def expires(self) -> bool:
-        """Whether what is stored now is dropped by the server later."""
+        """Whether the server deletes the content after some time."""
 
     @property
     def required_proof(self) -> Proof:
-        """The weakest proof of a content with which a local file may be deleted."""
+        """The weakest proof of upload that allows syncd to delete the local file."""
 
     @property
     def block_size(self) -> int:
-        """The bytes of a file that one chunk most likely holds."""
+        """The expected number of the file's bytes in one chunk."""
 
     def hasher(self) -> Hasher:
         """Return a new hasher for one file."""
 
     def hasher_of(self, key: str, ref: str) -> Hasher:
-        """Return a hasher whose ``content().key`` is ``key`` for the same bytes, whatever the settings are by now."""
+        """Return a hasher that yields ``key`` for the same bytes, even if the settings have changed since."""
 
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
-        """Return the content that a record of the store names; ``size`` is that of the file, in bytes."""
+        """Return the content for a record of the store; ``size`` is the size of the file in bytes."""
 
     async def begin(
-        self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
+        self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
     ) -> Session | Stored:
-        """Agree with the server on an upload, or learn that the content is there already.
+        """Begin or resume an upload, or learn that the server has the content already.
 
-        ``session`` is what an earlier try left, with the chunks that were acknowledged; ``tries`` counts those earlier
-        tries. ``look_up`` says that the server may well have the content, so it is asked before anything is sent. The
-        answer's ``received`` holds every chunk that need not be sent.
+        ``session`` is the session of the previous attempt, with the acknowledged chunks; ``failures`` counts the failed
+        attempts. ``look_up`` means that the server probably has the content, so it is asked before anything is sent.
+        The returned session's ``received`` holds every chunk that need not be sent.
         """
 
-    async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
-        """Send chunk ``index``; on return the server has it. Calls run concurrently."""
+    async def send(self, session: Session, index: int, content: Content, source: Source) -> ChunkResult:
+        """Send chunk ``index``; on return the server has it. Calls may run concurrently."""
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
-        """Have the server put the chunks together. ``Pending`` asks for :meth:`poll` later.
+        """Make the server assemble the file from its chunks. If it returns ``Pending``, call :meth:`poll` later.
 
-        An answer that names neither hash nor size, or that carries an error, proves nothing: then the file itself is
-        asked for. ``SessionLost`` if the server does not have it; without an answer the proof is ``Proof.NONE``.
+        A response that names neither hash nor size, or that reports an error, proves nothing: then the client requests
+        the stored file. ``SessionLost`` if the server does not have it; ``Proof.NONE`` if the server does not tell.
         """
 
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
-        """Ask how far the putting together is."""
+        """Ask whether the server has assembled the file."""
 
-    async def fetch(self, ref: str, key: str, take: Taker) -> str:
-        """Have ``take`` get the bytes of the file that the server keeps as ``ref``; return their key.
+    async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
+        """Download the file stored as ``ref``, pass its bytes to ``write``, and return their key.
 
-        The copy is whole if that is ``key``, the one it was uploaded with, and ``take`` has not turned bytes down.
-        ``NotStored`` if the server does not have it any more.
+        The copy is intact if the result equals ``key``, the key at upload, and ``write`` has not returned False.
+        ``NotStored`` if the server does not have the file any more.
         """
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
-        """Ask whether the server still has what it stored as ``ref``; only an explicit answer is a yes or a no.
+        """Ask whether the server still has the file stored as ``ref``; return yes, no or unknown.
 
-        A yes is the right length or the right bytes: at least ``Proof.SIZE``, and with ``thorough`` at least
-        :attr:`required_proof`, for which the whole file may be fetched. A no is 404 or 410, or other bytes from a
-        server that can tell. A refusal, an error of this request, a redirect that leads nowhere, a 200 without a
-        length and an empty ``ref`` tell nothing. Failures of the server as a whole are raised.
+        Yes requires the right length or the right bytes: at least ``Proof.SIZE``, and with ``thorough`` at least
+        :attr:`required_proof`, for which the client may download the whole file. No requires 404 or 410, or other bytes
+        from a server that answers reliably. The result is unknown after a rejection, an error of this request, an
+        unusable redirect, a 200 without a length, and for an empty ``ref``. Failures of the whole server are raised.
         """
 
     async def check(self) -> None:
-        """Ask the server for what can't be there: returns if it can be reached and accepts the token.
+        """Request an object that can't exist; return if the server is reachable and accepts the token.
 
-        ``Transient`` for the server as a whole if it has that too: it says yes to everything, and is no upload API.
+        ``Transient`` with scope REMOTE if the server claims to have the object: then it is not an upload API.
         """
 
-    async def send_in_vain(self, size: int) -> None:
-        """Send a chunk of ``size`` bytes for an upload that there is not, to see how long that takes.
+    async def measure_upload(self, size: int) -> None:
+        """Send a chunk of ``size`` bytes for an unknown upload; the caller times the call.
 
-        On return the server has taken all of it in and refused it, so nothing of it is left there. ``ChunkTooLarge``
-        (:mod:`syncd.remotes.speedtest`) if the server takes no chunk of that size.
+        Returns once the server has read the whole chunk and rejected it, so nothing of it is stored. Raises
+        :class:`syncd.remotes.speedtest.ChunkTooLargeError` if the server accepts no chunk of that size.
         """
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""

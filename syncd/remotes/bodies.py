@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-PIECE = 64 * 1024
+PIECE_BYTES = 64 * 1024
 """Bytes handed to the connection at a time; the stall timer and the bandwidth limit work by the piece."""
 
 
@@ -22,11 +22,11 @@ class Body(Protocol):
         """Bytes in all."""
 
     def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body from its start, at most ``PIECE`` bytes at a time; may be called again."""
+        """Yield the body from its start, at most ``PIECE_BYTES`` bytes at a time; may be called again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Block:
+class BytesBody:
     """A body that is in memory."""
 
     content_type: str
@@ -43,13 +43,13 @@ class Block:
             yield piece
 
 
-def json_body(value: object) -> Block:
+def json_body(value: object) -> BytesBody:
     """Return ``value`` as JSON in ASCII; the type is ``application/json`` and nothing more, as some servers insist."""
-    return Block(content_type="application/json", data=json.dumps(value).encode("ascii"))
+    return BytesBody(content_type="application/json", data=json.dumps(value).encode("ascii"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Upload:
+class FormFile:
     """The file of a form: ``size`` bytes, which ``read`` yields from the start each time it is called."""
 
     field: str
@@ -60,11 +60,11 @@ class Upload:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Form:
+class MultipartForm:
     """A body as ``multipart/form-data``: plain fields, then one file. Source: RFC 7578."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
-    upload: Upload
+    file: FormFile
     boundary: str = field(default_factory=lambda: f"syncd-{secrets.token_hex(16)}")
 
     @property
@@ -75,13 +75,13 @@ class Form:
     @property
     def size(self) -> int:
         """Bytes in all."""
-        return len(self._head()) + self.upload.size + len(self._tail())
+        return len(self._head()) + self.file.size + len(self._tail())
 
     async def pieces(self) -> AsyncIterator[memoryview]:
         """Yield the body from its start."""
         for piece in _cut(self._head()):
             yield piece
-        async for data in self.upload.read():
+        async for data in self.file.read():
             for piece in _cut(data):
                 yield piece
         for piece in _cut(self._tail()):
@@ -90,8 +90,8 @@ class Form:
     def _head(self) -> bytes:
         parts = [f"{self._open(name)}\r\n\r\n{value}\r\n" for name, value in self.fields.items()]
         parts.append(
-            f'{self._open(self.upload.field)}; filename="{self.upload.filename}"\r\n'
-            f"Content-Type: {self.upload.media_type}\r\n\r\n"
+            f'{self._open(self.file.field)}; filename="{self.file.filename}"\r\n'
+            f"Content-Type: {self.file.media_type}\r\n\r\n"
         )
         return "".join(parts).encode()
 
@@ -104,4 +104,4 @@ class Form:
 
 def _cut(data: bytes) -> Iterator[memoryview]:
     view = memoryview(data)
-    return (view[start : start + PIECE] for start in range(0, len(view), PIECE))
+    return (view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES))

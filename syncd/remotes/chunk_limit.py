@@ -1,60 +1,66 @@
-"""How large a request may be for a server that limits the time of each, on a line that is slow today."""
+"""Limit the request size on a connection that is too slow for a server's time limit.
+
+Some servers cut off each request that takes longer than a fixed time. :class:`ChunkLimit` halves the request size after
+such failures and doubles it again once requests are fast. Both clients use it; see also
+:mod:`syncd.remotes.image.chunk_sizes` and :mod:`syncd.remotes.multipart.chunk_sizes`.
+"""
 
 from collections.abc import Callable, Generator, MutableMapping
 from contextlib import contextmanager
 
 from syncd.core.errors import CutOff
 
-FACT = "slow"
-PATIENCE = 3
-"""So many rounds of requests may be cut off in a row before they become smaller: fewer in flight may help before."""
-QUICK = 1.0
-"""Seconds; a request of the largest size that takes less shows that larger ones would go."""
+SLOW_LIMIT_KEY = "slow"
+"""The key in ``capabilities`` under which the limit is stored."""
+CUT_OFF_ROUNDS = 3
+"""Consecutive rounds of requests that may be cut off before the size is halved: fewer requests at once may suffice."""
+FAST_REQUEST_SECONDS = 1.0
+"""A request of the largest allowed size that takes less time shows that larger ones would succeed."""
 
 
 class ChunkLimit:
-    """Learns from requests that were cut off; ``clock`` is monotonic, in seconds.
+    """Learns the largest request size from requests that were cut off. ``clock`` is monotonic, in seconds.
 
-    The size that a request may have, in bytes or characters, is kept in ``capabilities`` as ``slow``: never less than
-    ``least``, and not at all once it reaches ``most``. It is a multiple of 4, as chunks of base64 are: one as large as
-    the limit shows whether it can grow.
+    The limit, in bytes or characters, is stored in ``capabilities`` as ``slow``. It is at least ``minimum``, and is
+    removed once it reaches ``maximum``. It is a multiple of 4, like the chunks of base64, so that a chunk can be as
+    large as the limit and show whether the limit can grow.
     """
 
     def __init__(
-        self, capabilities: MutableMapping[str, int], *, least: int, most: int, clock: Callable[[], float]
+        self, capabilities: MutableMapping[str, int], *, minimum: int, maximum: int, clock: Callable[[], float]
     ) -> None:
         self._capabilities = capabilities
-        self._least = least
-        self._most = most
+        self._minimum = minimum
+        self._maximum = maximum
         self._clock = clock
         self._rounds = 0
         self._last_cut = float("-inf")
 
     def allows(self, size: int) -> bool:
-        """Say whether a request of ``size`` may be sent."""
-        return size <= self._capabilities.get(FACT, size)
+        """Return whether a request of ``size`` may be sent."""
+        return size <= self._capabilities.get(SLOW_LIMIT_KEY, size)
 
     @contextmanager
     def learning(self, size: int) -> Generator[None]:
-        """Learn from the request of ``size`` that the block sends."""
+        """Learn from the outcome of the request of ``size`` that the block sends."""
         began = self._clock()
         try:
             yield
         except CutOff:
-            if began > self._last_cut:  # those that were in flight with one that was cut off count no more
-                self._cut_off(size)
+            if began > self._last_cut:  # requests in flight together count once
+                self._record_cut_off(size)
             raise
         self._rounds = 0
-        if size >= self._capabilities.get(FACT, size + 1) and self._clock() - began < QUICK:
+        if size >= self._capabilities.get(SLOW_LIMIT_KEY, size + 1) and self._clock() - began < FAST_REQUEST_SECONDS:
             self._grow()
 
-    def _cut_off(self, size: int) -> None:
+    def _record_cut_off(self, size: int) -> None:
         self._last_cut = self._clock()
         self._rounds += 1
-        if self._rounds >= PATIENCE and self.allows(size):  # a larger one, begun before, says nothing of this limit
-            self._capabilities[FACT] = max(self._least, size // 8 * 4)
+        if self._rounds >= CUT_OFF_ROUNDS and self.allows(size):  # a larger request began before the limit was set
+            self._capabilities[SLOW_LIMIT_KEY] = max(self._minimum, size // 8 * 4)
 
     def _grow(self) -> None:
-        self._capabilities[FACT] *= 2
-        if self._capabilities[FACT] >= self._most:
-            del self._capabilities[FACT]
+        self._capabilities[SLOW_LIMIT_KEY] *= 2
+        if self._capabilities[SLOW_LIMIT_KEY] >= self._maximum:
+            del self._capabilities[SLOW_LIMIT_KEY]

@@ -10,7 +10,7 @@ import aiohttp
 from syncd.core.errors import Scope, Transient
 from syncd.remotes.responses import PROXY_LOGIN
 
-FOREIGN = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
+TRANSPORT_ERRORS = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
 """What a request may raise beside a cancellation; a time-out is an OSError."""
 
 _NO_CONNECTION = ("can't connect to {host}: {reason}", Scope.REMOTE)
@@ -46,7 +46,7 @@ _HANDSHAKES = {
 }
 """What a failed handshake says to a person, and what to do, by OpenSSL's name of the reason."""
 
-TROUBLE: dict[type[BaseException], tuple[str, Scope]] = {
+FAILURES_BY_ERROR: dict[type[BaseException], tuple[str, Scope]] = {
     aiohttp.ClientConnectorError: _NO_CONNECTION,
     aiohttp.ClientConnectorDNSError: _NO_CONNECTION,
     aiohttp.ConnectionTimeoutError: ("{host} did not accept a connection in time", Scope.REMOTE),
@@ -76,9 +76,9 @@ TROUBLE: dict[type[BaseException], tuple[str, Scope]] = {
 """Foreign exception → what it says to a person, and how far it reaches. The nearest base class counts."""
 
 
-def translate(error: BaseException, *, host: str, timeout: float) -> Transient:
+def map_transport_error(error: BaseException, *, host: str, timeout: float) -> Transient:
     """Return the failure that a foreign exception stands for. Its own text, which may hold secrets, stays behind."""
-    sentence, scope = next(TROUBLE[base] for base in type(error).__mro__ if base in TROUBLE)
+    sentence, scope = next(FAILURES_BY_ERROR[base] for base in type(error).__mro__ if base in FAILURES_BY_ERROR)
     if _refused_handshake(error):
         sentence, scope = _TLS
     if isinstance(error, aiohttp.ClientConnectorDNSError):

@@ -1,30 +1,30 @@
-"""The timer that ends a request which makes no progress, however long a request that does may take."""
+"""A timeout that ends a request only when it makes no progress, however long the whole request takes."""
 
 import asyncio
 from types import TracebackType
 
 
-class Stall:
-    """Raises ``TimeoutError`` in the block that it surrounds once ``timeout`` seconds pass without :meth:`moved`."""
+class IdleTimeout:
+    """Async context manager: raises ``TimeoutError`` after ``timeout`` seconds without a call of :meth:`restart`."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._deadline = asyncio.timeout(timeout)
         self._over = False
 
-    def moved(self) -> None:
-        """Take note of progress, or of the end of a pause: the time counts anew."""
+    def restart(self) -> None:
+        """Restart the countdown, after progress or at the end of a pause."""
         self._set(asyncio.get_running_loop().time() + self._timeout)
 
-    def paused(self) -> None:
-        """Stop counting until :meth:`moved`: it is our side that waits."""
+    def pause(self) -> None:
+        """Suspend the countdown until :meth:`restart`, while the client itself causes the delay."""
         self._set(None)
 
     def _set(self, when: float | None) -> None:
         if not self._over and not self._deadline.expired():
             self._deadline.reschedule(when)
 
-    async def __aenter__(self) -> "Stall":
+    async def __aenter__(self) -> "IdleTimeout":
         await self._deadline.__aenter__()
         return self
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable
 
 from syncd.core.errors import Failure, Permanent, Scope, Transient, Unauthorized
 from syncd.core.model import Confirmation, Presence, Proof
-from syncd.remotes.downloads import Copy
 from syncd.remotes.http import Http
-from syncd.remotes.responses import Answer
+from syncd.remotes.responses import Response
+from syncd.remotes.sinks import CopyState
 
 GONE = "the server does not have it any more"
 NEVER_NAMED = "the server never said what it calls this file"
@@ -21,45 +21,45 @@ def unknown(reason: str) -> Confirmation:
     return Confirmation(presence=Presence.UNKNOWN, reason=reason)
 
 
-def absent(reason: str) -> Confirmation:
+def missing(reason: str) -> Confirmation:
     """Return that the server does not have it."""
     return Confirmation(presence=Presence.NO, reason=reason)
 
 
-def concerns_server(failure: Failure) -> bool:
+def is_server_failure(failure: Failure) -> bool:
     """Say whether a failure is the server's as a whole, or asks for fewer requests."""
     if isinstance(failure, Transient):
         return failure.scope is Scope.REMOTE or failure.overload
     return isinstance(failure, Unauthorized)
 
 
-async def ask(http: Http, request: Awaitable[Answer]) -> Confirmation | None:
+async def ask(http: Http, request: Awaitable[Response]) -> Confirmation | None:
     """Await the request for a stored file; return what a refusal says, or None where it is there to be measured.
 
     Failures of the server as a whole are raised.
     """
     try:
-        answer = await request
+        response = await request
     except (Transient, Permanent) as trouble:  # Permanent: a redirect that must not be followed
-        if concerns_server(trouble):
+        if is_server_failure(trouble):
             raise
         return unknown(trouble.problem)
-    if answer.status == 200:
+    if response.status == 200:
         return None
-    if answer.status in (404, 410):
-        return absent(GONE)
-    failure = http.failure(answer)
-    if concerns_server(failure):
+    if response.status in (404, 410):
+        return missing(GONE)
+    failure = http.failure(response)
+    if is_server_failure(failure):
         raise failure
-    return unknown(refusal(answer))
+    return unknown(refusal(response))
 
 
-def refusal(answer: Answer) -> str:
+def refusal(response: Response) -> str:
     """Say what the server answered instead of giving the file."""
-    return ": ".join(filter(None, (f"the server answered {answer.status}", answer.words())))
+    return ": ".join(filter(None, (f"the server answered {response.status}", response.message())))
 
 
-def measured(length: int | None, size: int) -> Confirmation:
+def judge_length(length: int | None, size: int) -> Confirmation:
     """Judge by the announced length: another one may be that of a derivative or of a page, and is no answer."""
     if length is None:
         return unknown("the server does not tell its length")
@@ -69,16 +69,16 @@ def measured(length: int | None, size: int) -> Confirmation:
 
 
 _COMPARED = {
-    Copy.PART: "the server gives back fewer bytes",
-    Copy.LONGER: "the server gives back more bytes",
-    Copy.ENDLESS: "the server gives back more bytes",
-    Copy.GAPS: "the server gives back a copy with gaps",
-    Copy.OTHER: "the server gives back other bytes",
+    CopyState.SHORTER: "the server gives back fewer bytes",
+    CopyState.LONGER: "the server gives back more bytes",
+    CopyState.ENDLESS: "the server gives back more bytes",
+    CopyState.GAPS: "the server gives back a copy with gaps",
+    CopyState.DIFFERENT: "the server gives back other bytes",
 }
 
 
-def compared(copy: Copy) -> Confirmation:
+def judge_comparison(copy: CopyState) -> Confirmation:
     """Judge by a comparison of all bytes; what a difference means is for the caller to say."""
-    if copy is Copy.WHOLE:
+    if copy is CopyState.INTACT:
         return Confirmation(presence=Presence.YES, proof=Proof.BYTES)
     return unknown(_COMPARED[copy])

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from syncd.core.errors import Failure, Permanent, Scope, Transient, Unauthorized
 from syncd.core.redact import Redactor
 
-LONGEST_WORDS = 300
+MAX_MESSAGE_CHARACTERS = 300
 """Characters of a server's message that are passed on to a person."""
 PROXY_LOGIN = "put the right user and password into proxy"
-_GLANCE = 4096
+_MAX_EXAMINED_CHARACTERS = 4096
 """So much of the start of a body is looked at."""
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]*)", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"too (large|big|long)|exceed|larger than|limit", re.IGNORECASE)
@@ -26,56 +26,57 @@ _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """A server's answer to one request. ``headers`` have names in lower case; ``body`` may be cut short.
+class Response:
+    """A server's response to one request.
 
-    ``call`` is the method and path that it answers, ``host`` who does; ``mask`` keeps secrets out of texts made of it.
-    ``early`` says that it began before the request had been sent whole.
+    ``headers`` have lower-case names, and ``body`` may be truncated. ``request_line`` is the method and path of the
+    request, ``host`` the server that answered. ``redact`` removes secrets from messages. ``before_body_sent`` is True
+    if the server answered before it had received the whole request.
     """
 
     host: str
-    call: str
+    request_line: str
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    early: bool = False
-    mask: Redactor = field(default_factory=Redactor, repr=False)
+    before_body_sent: bool = False
+    redact: Redactor = field(default_factory=Redactor, repr=False)
 
     @property
     def ok(self) -> bool:
         """Whether the server did as asked; a page for people says no, whatever its status (a hotel's log-in page)."""
-        return self.status in (200, 201) and not self.is_page
+        return self.status in (200, 201) and not self.is_html
 
     @property
     def too_large(self) -> bool:
         """Whether the body of the request was too large."""
-        return self.status == 413 or (self.status == 400 and _TOO_LARGE.search(self.words()) is not None)
+        return self.status == 413 or (self.status == 400 and _TOO_LARGE.search(self.message()) is not None)
 
     def json(self) -> dict[str, object] | None:
         """Return the JSON object in the body, or None where there is none."""
         value = self._value()
         return value if isinstance(value, dict) else None
 
-    def complaint(self) -> str | None:
+    def reported_error(self) -> str | None:
         """Return what shows in the JSON of a 200 that it is no success after all; None where nothing does."""
         json = self.json()
-        return None if json is None else complaint(json)
+        return None if json is None else reported_error(json)
 
-    def words(self) -> str:
+    def message(self) -> str:
         """Return the server's own words, if there are any, as one short line."""
-        if self.is_page:
-            title = _TITLE.search(self.mask(self.body.decode(errors="replace"))[:_GLANCE])
+        if self.is_html:
+            title = _TITLE.search(self.redact(self.body.decode(errors="replace"))[:_MAX_EXAMINED_CHARACTERS])
             text = html.unescape(title[1]) if title else ""
             return self._tidy(text) or "an HTML page"
         value = self._value()
         if value is None:
             return self._tidy(self.body.decode(errors="replace"))
-        return self._tidy(": ".join(_sayings(value)))
+        return self._tidy(": ".join(_error_messages(value)))
 
     @property
-    def is_page(self) -> bool:
+    def is_html(self) -> bool:
         """Whether the body is a page for people: a proxy's error, a log-in."""
-        start = self.body[:_GLANCE].removeprefix(codecs.BOM_UTF8).lstrip()
+        start = self.body[:_MAX_EXAMINED_CHARACTERS].removeprefix(codecs.BOM_UTF8).lstrip()
         return "html" in self.headers.get("content-type", "") or start.startswith(b"<")
 
     def _value(self) -> object:
@@ -85,8 +86,8 @@ class Answer:
             return None
 
     def _tidy(self, text: str) -> str:
-        text = _printable(self.mask(text)[:_GLANCE])
-        return text if len(text) <= LONGEST_WORDS else text[: LONGEST_WORDS - 1] + "…"
+        text = _printable(self.redact(text)[:_MAX_EXAMINED_CHARACTERS])
+        return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[: MAX_MESSAGE_CHARACTERS - 1] + "…"
 
 
 def _printable(text: str) -> str:
@@ -95,7 +96,7 @@ def _printable(text: str) -> str:
     return " ".join(text.split())
 
 
-def _sayings(value: object) -> Iterator[str]:
+def _error_messages(value: object) -> Iterator[str]:
     """Yield what an error says, in the shapes ``{message}``, ``{error}`` and ``{title, detail, errors}``.
 
     Names are in any case. ``error`` is a text, an object with a message, or texts by field.
@@ -123,7 +124,7 @@ _FAILED_STATES = range(4, 7)
 """Failed, Cancelled and Expired, as the multipart API numbers them."""
 
 
-def complaint(json: Mapping[str, object]) -> str | None:
+def reported_error(json: Mapping[str, object]) -> str | None:
     """Return what shows that an object is no success, whatever status it came with; None where nothing does."""
     if json.get("error") or json.get("errors"):
         return "an error"
@@ -159,39 +160,39 @@ def _joined(told: object) -> str:
     return ", ".join(str(part) for part in parts if isinstance(part, str | int | float))
 
 
-def failure(answer: Answer, *, now: float) -> Failure:
+def failure(response: Response, *, now: float) -> Failure:
     """Say what an answer that is not the wanted one means for the upload; ``now`` in seconds since the epoch."""
-    status, message = answer.status, _sentence(answer)
+    status, message = response.status, _sentence(response)
     if status == 401:
         return Unauthorized(message, advice="look at the remote's token")
     if status == 407:
         return Transient(message, advice=PROXY_LOGIN, scope=Scope.REMOTE)
-    if status == 400 and answer.is_page and (advice := _advice_of_a_front(message)):
+    if status == 400 and response.is_html and (advice := _nginx_advice(message)):
         return Transient(message, advice=advice, scope=Scope.REMOTE)
     if 300 <= status < 400:
-        return _moved(answer, message)
+        return _redirect_failure(response, message)
     if status < 300:
-        message = f"{answer.host} answered {answer.call} with something that is not understood"
-        message = _joined_to(message, answer.words())
-        if answer.is_page:
+        message = f"{response.host} answered {response.request_line} with something that is not understood"
+        message = _append(message, response.message())
+        if response.is_html:
             return Transient(message, scope=Scope.REMOTE, if_reachable=Scope.FILE)
         return Transient(message)
-    if status in _PASSING or (status >= 500 and status not in (501, 505)):
-        scope, overload = _PASSING.get(status, (Scope.JOB, False))
-        after = retry_after(answer.headers.get("retry-after", ""), now)
-        if_reachable = Scope.JOB if status in _OF_A_GATEWAY and after is None else None
+    if status in _TRANSIENT_STATUSES or (status >= 500 and status not in (501, 505)):
+        scope, overload = _TRANSIENT_STATUSES.get(status, (Scope.JOB, False))
+        after = retry_after(response.headers.get("retry-after", ""), now)
+        if_reachable = Scope.JOB if status in _GATEWAY_STATUSES and after is None else None
         return Transient(message, scope=scope, overload=overload, retry_after=after, if_reachable=if_reachable)
     return Permanent(message)
 
 
-def not_an_api(answer: Answer, *, kind: str, asked: str) -> Transient:
+def not_an_upload_api(response: Response, *, kind: str, asked: str) -> Transient:
     """Say that a server says yes to everything, as a portal or a default page does: the remote as a whole is away."""
-    problem = f"{answer.host} is not {kind} API: it answered {answer.status} for {asked} that can't be there"
+    problem = f"{response.host} is not {kind} API: it answered {response.status} for {asked} that can't be there"
     advice = "look at url and type; a log-in page may be in between"
-    return Transient(_joined_to(problem, answer.words()), advice=advice, scope=Scope.REMOTE)
+    return Transient(_append(problem, response.message()), advice=advice, scope=Scope.REMOTE)
 
 
-_PASSING = {
+_TRANSIENT_STATUSES = {
     408: (Scope.JOB, True),
     423: (Scope.JOB, False),
     425: (Scope.JOB, False),
@@ -206,29 +207,30 @@ _PASSING = {
     524: (Scope.JOB, True),
 }
 """Status → how far it reaches, and whether there is too much to do. All other 5xx are the file's own."""
-_OF_A_GATEWAY = (502, 504, 521, 522, 523)
+_GATEWAY_STATUSES = (502, 504, 521, 522, 523)
 """A gateway's account of the server behind it, which may have failed at this one request."""
 
 
-_FRONTS = {
+_NGINX_ADVICE = {
     "ssl certificate": "it asks for a certificate of yours: set client_cert, or another one",
     "sent to https port": "set url to https",
 }
 """What nginx in front of a server says, with 400, of how it is talked to; and what to do. No file is to blame."""
 
 
-def _advice_of_a_front(message: str) -> str | None:
-    return next((advice for words, advice in _FRONTS.items() if words in message.lower()), None)
+def _nginx_advice(message: str) -> str | None:
+    return next((advice for phrase, advice in _NGINX_ADVICE.items() if phrase in message.lower()), None)
 
 
-def _sentence(answer: Answer) -> str:
-    return _joined_to(
-        f"{answer.host} answered {answer.status} to {answer.call}", answer.words() or _phrase(answer.status)
+def _sentence(response: Response) -> str:
+    return _append(
+        f"{response.host} answered {response.status} to {response.request_line}",
+        response.message() or _phrase(response.status),
     )
 
 
-def _joined_to(sentence: str, words: str) -> str:
-    return f"{sentence}: {words}" if words else sentence
+def _append(sentence: str, message: str) -> str:
+    return f"{sentence}: {message}" if message else sentence
 
 
 def _phrase(status: int) -> str:
@@ -238,19 +240,19 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _moved(answer: Answer, message: str) -> Failure:
+def _redirect_failure(response: Response, message: str) -> Failure:
     """Judge a redirect: a move for good needs another ``url``; one for now may be a log-in page, which passes."""
     try:
-        target = urlsplit(answer.headers.get("location", ""))
+        target = urlsplit(response.headers.get("location", ""))
         origin = _printable(f"{target.scheme}://{target.hostname}" + (f":{target.port}" if target.port else ""))
         known = bool(target.scheme and target.hostname)
     except ValueError:
         known = False
     advice = ""
     if known:
-        message = f"{answer.host} answered {answer.status} to {answer.call} and points to {origin}"
+        message = f"{response.host} answered {response.status} to {response.request_line} and points to {origin}"
         advice = "set url to that"
-    if answer.status in (301, 308):
+    if response.status in (301, 308):
         return Permanent(message, advice=advice)
     return Transient(message, advice=advice, scope=Scope.REMOTE)
 

@@ -1,7 +1,7 @@
-"""A chunk that is sent to be refused: it shows whether there is an upload API, and how fast it takes data in.
+"""Send a chunk that the server must reject: the answer shows whether the API is there, its duration the upload speed.
 
-Neither API can take an upload back once it has begun. But a chunk of an upload that there is not is answered by 404,
-says the document of each, and then nothing is left of it.
+Neither API can withdraw an upload once it has begun. But a server answers 404 to a chunk of an unknown upload, as both
+API documents say, and stores nothing of it.
 """
 
 import base64
@@ -11,59 +11,59 @@ import re
 from syncd.core.errors import Permanent
 from syncd.remotes.bodies import Body
 from syncd.remotes.http import Http
-from syncd.remotes.responses import Answer
+from syncd.remotes.responses import Response
 
 
-class Taken(Permanent):
-    """The server took the chunk, as some do with any: it may keep it, so no other is sent."""
+class ChunkAcceptedError(Permanent):
+    """The server accepted a chunk of an unknown upload. It may store the chunk, so do not send more."""
 
 
-_REFUSALS = (400, 404, 409, 410, 422)
-
-
-class ChunkTooLarge(Permanent):
-    """The server takes no request as large as that chunk makes it."""
+class ChunkTooLargeError(Permanent):
+    """The server accepts no request of this size."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem, advice="set chunk_size to less than that")
 
 
-def noise(size: int) -> bytes:
-    """Return bytes that nothing on the way can make smaller."""
+_REJECTION_STATUSES = (400, 404, 409, 410, 422)
+
+
+def incompressible_bytes(size: int) -> bytes:
+    """Return random bytes, which no proxy on the way can compress."""
     return os.urandom(size)
 
 
-def characters(size: int) -> str:
-    """Return the same as text in ASCII."""
-    return base64.b64encode(noise(size)).decode("ascii")[:size]
+def incompressible_text(size: int) -> str:
+    """Return ``size`` random ASCII characters."""
+    return base64.b64encode(incompressible_bytes(size)).decode("ascii")[:size]
 
 
-async def send_in_vain(http: Http, path: str, chunk: Body, *, small: Body | None = None) -> None:
-    """Return once the server has taken all of ``chunk`` in and refused it; anything else is a failure.
+async def send_rejected_chunk(http: Http, path: str, chunk: Body, *, small: Body | None = None) -> None:
+    """Send ``chunk`` and return once the server has read all of it and rejected it. Anything else raises.
 
-    ``ChunkTooLarge`` if it says so, or by a 400 that a ``small`` chunk does not get: so a parser answers to a body that
-    was cut off at the largest size.
+    ``ChunkTooLargeError`` if the server says that the chunk is too large, or answers 400 to it and something else to
+    the chunk ``small``: that is how a parser answers if a proxy cuts the body off.
     """
-    answer = await http.post(path, chunk)
-    if answer.ok:
-        raise Taken(f"{answer.host} took a chunk of an upload that there is not")
-    failure = http.failure(answer)
-    if answer.too_large or (
-        answer.status == 400 and small is not None and _differ(answer, await http.post(path, small))
+    response = await http.post(path, chunk)
+    if response.ok:
+        raise ChunkAcceptedError(f"{response.host} took a chunk of an upload that there is not")
+    failure = http.failure(response)
+    if response.too_large or (
+        response.status == 400 and small is not None and _differ(response, await http.post(path, small))
     ):
-        raise ChunkTooLarge(failure.problem)
-    if answer.status not in _REFUSALS or answer.is_page:
+        raise ChunkTooLargeError(failure.problem)
+    if response.status not in _REJECTION_STATUSES or response.is_html:
         raise failure
-    if answer.early:
-        raise Permanent(f"{answer.host} refuses a chunk before it has all of it")
+    if response.before_body_sent:
+        raise Permanent(f"{response.host} refuses a chunk before it has all of it")
 
 
-def _differ(large: Answer, small: Answer) -> bool:
-    """Say whether a small chunk was refused for another reason; numbers in the words may be sizes or times."""
-    if small.status not in _REFUSALS or small.is_page:
+def _differ(large: Response, small: Response) -> bool:
+    """Return whether the small chunk was rejected for another reason. Ignore numbers: they may be sizes or times."""
+    if small.status not in _REJECTION_STATUSES or small.is_html:
         return False
     return (large.status, _without_numbers(large)) != (small.status, _without_numbers(small))
 
 
-def _without_numbers(answer: Answer) -> str:
-    return re.sub(r"[0-9]+", "", answer.words())
+def _without_numbers(response: Response) -> str:
+    return re.sub(r"[0-9]+", "", response.message())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from syncd.config.remotes import MultipartRemote
 
-_SHOWN_BYTES = 2
+_KEPT_HASH_BYTES = 2
 """Bytes of a password's hash that are kept: enough to notice a change, of no use for finding the password, as every
 65,536th guess has the same."""
 
@@ -29,4 +29,4 @@ def _when(expiry: timedelta | datetime) -> str:
 
 def _fingerprint(password: str, salt: bytes) -> str:
     secret = password.encode("utf-8", "surrogateescape")
-    return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32)[:_SHOWN_BYTES].hex()
+    return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32)[:_KEPT_HASH_BYTES].hex()

@@ -118,7 +118,7 @@ class Upload:
         self._resumed = remembered is not None
         self.progress.stage = "starting"
         async with self.endpoint.request(self.job.id) as observation:
-            begun = await self._remote.begin(content, source, remembered, tries=self.job.failures, look_up=look_up)
+            begun = await self._remote.begin(content, source, remembered, failures=self.job.failures, look_up=look_up)
             # To go on, or to send all in one request, needs no asking: then the chunks will tell.
             observation.inconclusive = isinstance(begun, Session)
         if isinstance(begun, Stored):

@@ -20,7 +20,7 @@ from syncd.core.errors import Failure, Permanent, SessionLost
 from syncd.core.model import Pending, Session, Stored
 from syncd.remotes.factory import make_remote
 from syncd.remotes.multipart import schema
-from syncd.remotes.responses import Answer, failure, retry_after
+from syncd.remotes.responses import Response, failure, retry_after
 from tests.remotes.helpers import NOW, Memory, Meter, content_of, image_settings, multipart_settings
 
 MIB = 1024 * 1024
@@ -77,8 +77,8 @@ class Liar:
             length -= len(await reader.read(min(length, MIB)))
         call = head.split(b" HTTP/1.1")[0].decode()
         self.calls.append(call)
-        answer = self.script(call)
-        for piece in [answer] if isinstance(answer, bytes) else answer:
+        response = self.script(call)
+        for piece in [response] if isinstance(response, bytes) else response:
             writer.write(piece)
             await writer.drain()
         if self.hang:
@@ -99,10 +99,10 @@ class Bench:
         """Bring a file there as the engine does; returns what came of it, which may be a failure of the core."""
         outcome = self.runner.run(self._upload(kind, script, hang, session, data))
         assert isinstance(outcome, Failure | Stored | Pending)
-        words = str(outcome)
-        words.encode()
-        assert "\n" not in words
-        assert len(words) < 2500
+        message = str(outcome)
+        message.encode()
+        assert "\n" not in message
+        assert len(message) < 2500
         return outcome
 
     async def _upload(self, kind, script, hang, session, data):
@@ -128,7 +128,7 @@ class Bench:
 async def steps(remote, source, session):
     """Take one upload through; check that all that comes back can be kept."""
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, session, tries=0)
+    begun = await remote.begin(content, source, session, failures=0)
     if isinstance(begun, Stored):
         return kept(begun)
     checked(begun, content)
@@ -171,7 +171,7 @@ def bench():
 # Bytes.
 
 
-def answer(body=b"{}", *headers, status="200 OK"):
+def response(body=b"{}", *headers, status="200 OK"):
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n" + body
 
@@ -305,7 +305,7 @@ def endless(head, piece):
 def bomb(zeros=400 * MIB):
     packer = zlib.compressobj(9, wbits=31)
     packed = b"".join([*(packer.compress(bytes(MIB)) for _ in range(zeros // MIB)), packer.flush()])
-    return answer(packed, "Content-Encoding: gzip")
+    return response(packed, "Content-Encoding: gzip")
 
 
 HUGE = {
@@ -398,7 +398,7 @@ def by_call(told):
     def script(call):
         name = next((name for name in told if f"/upload/{name}" in call), "image")
         status, body = told[name]
-        return answer(body.encode(), "Content-Type: application/json", status=status)
+        return response(body.encode(), "Content-Type: application/json", status=status)
 
     return script
 
@@ -423,7 +423,7 @@ def test_any_json(bench, kind, told, resumed):
 @example(kind="image", body=b'{"status":"ok"}', media_type=b"application/json")
 def test_one_answer_to_everything_proves_nothing(bench, kind, body, media_type):
     """As a portal gives it, the default page of a web server, a health check."""
-    outcome = bench.upload(kind, lambda _: answer(body, "Content-Type: " + media_type.decode()))
+    outcome = bench.upload(kind, lambda _: response(body, "Content-Type: " + media_type.decode()))
     assert isinstance(outcome, Failure)
     if kind == "image":
         assert "is not an image API" in str(outcome) or "not understood" in str(outcome)
@@ -431,8 +431,8 @@ def test_one_answer_to_everything_proves_nothing(bench, kind, body, media_type):
 
 def agreed(**changes):
     body = json.dumps({"task_id": "t-1", "chunk_size": 4096, "chunks_count": 3, **changes})
-    fine = answer(json.dumps(good_file | {"hash": None, "size": None}).encode())
-    return lambda call: answer(body.encode()) if call.endswith("create") else fine
+    fine = response(json.dumps(good_file | {"hash": None, "size": None}).encode())
+    return lambda call: response(body.encode()) if call.endswith("create") else fine
 
 
 def test_an_agreement_is_kept(bench):
@@ -480,7 +480,7 @@ def test_a_task_id_that_is_none(bench, task):
 @pytest.mark.parametrize("ref", ["\ud800", "x" * 5000])
 def test_a_file_id_that_is_none(bench, ref):
     confirm = json.dumps(good_file | {"id": ref, "hash": None}).encode()
-    outcome = bench.upload("multipart", lambda call: agreed()(call) if call.endswith("create") else answer(confirm))
+    outcome = bench.upload("multipart", lambda call: agreed()(call) if call.endswith("create") else response(confirm))
     assert isinstance(outcome, Failure)
 
 
@@ -492,7 +492,7 @@ def test_nesting_just_below_and_beyond_what_the_parser_takes(form):
     """There is a depth that can be read and no longer shown."""
     for depth in range(sys.getrecursionlimit() - 120, sys.getrecursionlimit()):
         body = form.format("[" * depth + "]" * depth).encode()
-        told = Answer(host="h", call="POST /x", status=400, body=body)
+        told = Response(host="h", request_line="POST /x", status=400, body=body)
         assert isinstance(failure(told, now=NOW), Permanent)
         assert schema.progress(told.json() or {}) == "running"
 
@@ -515,7 +515,7 @@ DUPLICATES = [
 
 @pytest.mark.parametrize("body", DUPLICATES)
 def test_json_that_agrees_to_nothing(bench, body):
-    outcome = bench.upload("multipart", lambda _: answer(body))
+    outcome = bench.upload("multipart", lambda _: response(body))
     assert isinstance(outcome, Failure)
     assert bench.liar.posted() == 1
 
@@ -526,11 +526,11 @@ def test_json_that_agrees_to_nothing(bench, body):
 def test_chunks_that_are_said_to_be_there(bench, listed):
     """Whatever the server claims, its own *complete* decides."""
     told = {"resume": json.dumps({"uploaded_chunks": listed, "chunks_uploaded": listed}).encode()}
-    missing = answer(b'{"code": "CHUNK_MISSING"}', status="400 Bad Request")
+    missing = response(b'{"code": "CHUNK_MISSING"}', status="400 Bad Request")
     session = Session(token="t-0", chunk_size=4096, count=3)
     outcome = bench.upload(
         "multipart",
-        lambda call: answer(told["resume"]) if "resume" in call else missing if "complete" in call else answer(),
+        lambda call: response(told["resume"]) if "resume" in call else missing if "complete" in call else response(),
         session=session,
     )
     assert isinstance(outcome, SessionLost)

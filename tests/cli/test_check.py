@@ -284,7 +284,7 @@ class Endpoint:
         self.pace, self.failure, self.fails_from = pace, failure, fails_from
         self.now, self.sizes = 0.0, []
 
-    async def send_in_vain(self, size):
+    async def measure_upload(self, size):
         if self.failure and size >= self.fails_from:
             raise self.failure
         self.sizes.append(size)

@@ -15,12 +15,12 @@ from aiohttp import web
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Presence, Proof
 
-NOWHERE = "0" * 32
+UNKNOWN_ID = "0" * 32
 PAGE = b"<!doctype html><title>Log in</title>"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Response:
     """What the server sends. ``measured`` says whether it announces the length of the body."""
 
     status: int = 200
@@ -30,26 +30,26 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Make = Callable[[bytes, str], Answer]
+Make = Callable[[bytes, str], Response]
 """Makes an answer from what is uploaded (for the image API its text) and the hash that was announced."""
 
 
 def given(status: int = 200, body: bytes = b"", kind: str | None = None, **values: Any) -> Make:
     """Answer always the same."""
-    return lambda _data, _digest: Answer(status=status, body=body, kind=kind, **values)
+    return lambda _data, _digest: Response(status=status, body=body, kind=kind, **values)
 
 
 def told(value: object, status: int = 200) -> Make:
     """Answer with JSON, in which the texts HASH, SHA256, MD5 and SIZE stand for what is right."""
 
-    def make(data: bytes, digest: str) -> Answer:
+    def make(data: bytes, digest: str) -> Response:
         right = {
             "HASH": digest,
             "SHA256": hashlib.sha256(data).hexdigest(),
             "MD5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
             "SIZE": len(data),
         }
-        return Answer(status=status, body=json.dumps(_filled(value, right)).encode(), kind="application/json")
+        return Response(status=status, body=json.dumps(_filled(value, right)).encode(), kind="application/json")
 
     return make
 
@@ -64,7 +64,7 @@ def _filled(value: object, right: Mapping[str, object]) -> object:
 
 def copied(change: Callable[[bytes], bytes] = bytes, **values: Any) -> Make:
     """Answer with what is uploaded, or with what ``change`` makes of it."""
-    return lambda data, _digest: Answer(body=change(data), **{"kind": "application/octet-stream", **values})
+    return lambda data, _digest: Response(body=change(data), **{"kind": "application/octet-stream", **values})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -405,16 +405,16 @@ class Double:
 
     def _call(self, request: web.Request) -> str:
         parts = request.path.strip("/").split("/")
-        if NOWHERE in request.path:
+        if UNKNOWN_ID in request.path:
             return "probe"
         if parts[0] == "image":
             return "read" if request.method == "GET" else "register" if len(parts) == 1 else "chunk"
         return parts[3] if len(parts) > 3 else "read"
 
 
-def _task(data: bytes, _digest: str) -> Answer:
+def _task(data: bytes, _digest: str) -> Response:
     agreed = {"task_id": "t-1", "chunk_size": len(data), "chunks_count": 1}
-    return Answer(body=json.dumps(agreed).encode(), kind="application/json")
+    return Response(body=json.dumps(agreed).encode(), kind="application/json")
 
 
 _HONEST: dict[str, Make] = {

@@ -16,7 +16,7 @@ from aiohttp import BodyPartReader, web
 from tests.remotes.helpers import TOKEN
 
 MIB = 1024 * 1024
-MD5_WHOLE = 5 * MIB
+MAX_FULL_MD5_BYTES = 5 * MIB
 DERIVATIVE = b"a smaller picture"
 
 
@@ -233,7 +233,7 @@ class Drive(Documented):
         self.add("POST", "direct", self.direct)
 
     def digest(self, data: bytes, order: Mapping[str, Any]) -> str:
-        hashed = data if len(data) <= MD5_WHOLE else data[:MIB] + data[-MIB:]
+        hashed = data if len(data) <= MAX_FULL_MD5_BYTES else data[:MIB] + data[-MIB:]
         return hashlib.md5(hashed, usedforsecurity=False).hexdigest()
 
     async def create(self, request: web.Request) -> web.StreamResponse:

@@ -83,11 +83,11 @@ async def upload(
     session: Session | None = None,
     *,
     order: Callable[[list[int]], list[int]] = list,
-    tries: int = 0,
+    failures: int = 0,
 ) -> Stored:
     """Bring a file to the server as the engine does: what is missing, all at once, in the given order."""
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, session, tries=tries)
+    begun = await remote.begin(content, source, session, failures=failures)
     if isinstance(begun, Stored):
         return begun
     missing = order(list(begun.received.missing(begun.count)))

@@ -1,7 +1,7 @@
 """What is learned from requests that a server cuts off."""
 
 from syncd.core.errors import CutOff, Permanent
-from syncd.remotes.chunk_limit import PATIENCE, ChunkLimit
+from syncd.remotes.chunk_limit import CUT_OFF_ROUNDS, ChunkLimit
 
 MIB = 1024 * 1024
 
@@ -12,7 +12,7 @@ class Endpoint:
     def __init__(self):
         self.now = 0.0
         self.capabilities = {}
-        self.limit = ChunkLimit(self.capabilities, least=MIB // 16, most=4 * MIB, clock=lambda: self.now)
+        self.limit = ChunkLimit(self.capabilities, minimum=MIB // 16, maximum=4 * MIB, clock=lambda: self.now)
 
     def send(self, size, *, seconds=60.0, failure=None):
         try:
@@ -31,7 +31,7 @@ class Endpoint:
 
 def test_requests_become_smaller_until_they_get_through():
     line = Endpoint()
-    line.cut_off(4 * MIB, PATIENCE - 1)
+    line.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
     assert line.capabilities == {}
     line.cut_off(4 * MIB)
     assert line.capabilities == {"slow": 2 * MIB}
@@ -46,21 +46,21 @@ def test_requests_become_smaller_until_they_get_through():
 def test_requests_that_are_larger_than_the_limit_tell_nothing():
     """An image goes on in the chunks that it was begun with."""
     line = Endpoint()
-    line.cut_off(4 * MIB, PATIENCE + 5)
+    line.cut_off(4 * MIB, CUT_OFF_ROUNDS + 5)
     assert line.capabilities == {"slow": 2 * MIB}
 
 
 def test_the_limit_is_a_size_that_chunks_of_base64_can_have():
     line = Endpoint()
-    line.cut_off(MIB + 9, PATIENCE)
+    line.cut_off(MIB + 9, CUT_OFF_ROUNDS)
     assert line.capabilities == {"slow": MIB // 2 + 4}
 
 
 def test_one_that_gets_through_ends_the_row():
     line = Endpoint()
-    line.cut_off(4 * MIB, PATIENCE - 1)
+    line.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
     line.send(4 * MIB)
-    line.cut_off(4 * MIB, PATIENCE - 1)
+    line.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
     assert line.capabilities == {}
 
 

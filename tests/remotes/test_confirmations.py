@@ -120,12 +120,12 @@ async def test_a_portal_that_an_upload_runs_into(remote_to, call):
     async with serving(server.app) as url:
         remote = remote_to("image", url, encoding="text")
         content = content_of(remote, DATA)
-        begun = await remote.begin(content, Memory(DATA), None, tries=0)
+        begun = await remote.begin(content, Memory(DATA), None, failures=0)
         server.answers = {"everything": given(200, b"OK")}
         register = call == "register"
         with pytest.raises(Transient, match="not an image API"):
             await (
-                remote.begin(content, Memory(DATA), None, tries=0)
+                remote.begin(content, Memory(DATA), None, failures=0)
                 if register
                 else remote.send(begun, 0, content, Memory(DATA))
             )
@@ -137,9 +137,9 @@ async def test_a_server_that_could_not_answer_the_probe_is_asked_again(remote_to
     async with serving(server.app) as url:
         remote = remote_to("image", url, encoding="text")
         content = content_of(remote, DATA)
-        assert (await remote.begin(content, Memory(DATA), None, tries=0)).needs_verification
+        assert (await remote.begin(content, Memory(DATA), None, failures=0)).needs_verification
         server.answers = {"register": given(200)}
-        assert not (await remote.begin(content, Memory(DATA), None, tries=0)).needs_verification
+        assert not (await remote.begin(content, Memory(DATA), None, failures=0)).needs_verification
         await remote.close()
 
 
@@ -222,7 +222,9 @@ async def test_a_large_image_is_compared_in_pieces(remote_to):
 
 
 @pytest.mark.parametrize(
-    ("size", "worth"), [(schema.MD5_WHOLE, SessionLost), (schema.MD5_WHOLE + 1, Proof.SIZE)], ids=["5 MiB", "more"]
+    ("size", "worth"),
+    [(schema.MAX_FULL_MD5_BYTES, SessionLost), (schema.MAX_FULL_MD5_BYTES + 1, Proof.SIZE)],
+    ids=["5 MiB", "more"],
 )
 async def test_another_md5_of_a_large_file_may_be_that_of_a_part(remote_to, size, worth):
     """Some servers take that of the first and the last MiB."""

@@ -74,7 +74,7 @@ async def test_a_file_arrives_whole_with_chunks_in_any_order(make, receiver, kin
 async def test_what_is_there_costs_no_chunk(make, kind):
     remote, source = make(kind), Memory(noise(10_000, kind))
     first = await upload(remote, source)
-    again = await remote.begin(content_of(remote, source.data), Memory(source.data, name="b.png"), None, tries=0)
+    again = await remote.begin(content_of(remote, source.data), Memory(source.data, name="b.png"), None, failures=0)
     assert again == Stored(ref=first.ref, already=True, proof=ALREADY[kind])
 
 
@@ -82,16 +82,16 @@ async def test_what_is_there_costs_no_chunk(make, kind):
 async def test_a_restart_sends_only_what_was_not_acknowledged(make, receiver, kind):
     first, source, meter = make(kind), Memory(noise(5 * CHUNK, kind)), Meter()
     content = content_of(first, source.data)
-    begun = await first.begin(content, source, None, tries=0)
+    begun = await first.begin(content, source, None, failures=0)
     for index in (0, 2, 3):
         await first.send(begun, index, content, source)
     remembered = Session(
         token=begun.token, chunk_size=begun.chunk_size, count=begun.count, received=ChunkSet([0, 2, 3])
     )
     second = make(kind, throttle=meter)
-    resumed = await second.begin(content, source, remembered, tries=1)
+    resumed = await second.begin(content, source, remembered, failures=1)
     assert list(resumed.received) == [0, 2, 3]
-    stored = await upload(second, source, remembered, tries=1)
+    stored = await upload(second, source, remembered, failures=1)
     assert await fetched(receiver, stored) == source.data
     assert sum(meter.spent) < (begun.count - 3) * (begun.chunk_size + 512) + 512
 
@@ -100,7 +100,7 @@ async def test_a_restart_sends_only_what_was_not_acknowledged(make, receiver, ki
 async def test_a_chunk_sent_twice_does_no_harm(make, receiver, kind):
     remote, source = make(kind), Memory(noise(3 * CHUNK, kind))
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, None, tries=0)
+    begun = await remote.begin(content, source, None, failures=0)
     await remote.send(begun, 1, content, source)
     stored = await upload(remote, source, begun)
     assert await fetched(receiver, stored) == source.data
@@ -112,7 +112,7 @@ async def test_a_session_that_the_server_does_not_know_is_lost(make, kind):
     content = content_of(remote, source.data)
     unknown = "1" * (64 if kind != "multipart" else 32)
     session = Session(token=unknown, chunk_size=CHUNK, count=-(-content.size // CHUNK))
-    taken_up = await remote.begin(content, source, session, tries=1)
+    taken_up = await remote.begin(content, source, session, failures=1)
     with pytest.raises(SessionLost, match="404"):
         await remote.send(taken_up, 0, content, source)
 
@@ -120,7 +120,7 @@ async def test_a_session_that_the_server_does_not_know_is_lost(make, kind):
 async def test_a_file_that_changes_stops_the_upload_with_that_reason(make, kind):
     remote, source = make(kind), Memory(noise(200_000, kind))
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, None, tries=0)
+    begun = await remote.begin(content, source, None, failures=0)
     source.failure = FileChanged("it changed")
     with pytest.raises(FileChanged, match="it changed"):
         await remote.send(begun, 0, content, source)
@@ -216,12 +216,12 @@ async def test_a_chunk_in_vain_leaves_nothing_on_the_server(make, tmp_path, kind
     meter = Meter()
     remote = make(kind, throttle=meter)
     before = everything()
-    await remote.send_in_vain(100_000)
+    await remote.measure_upload(100_000)
     assert sum(meter.spent) > 100_000
     assert everything() == before
     assert not remote.capabilities
     with pytest.raises(Permanent, match="set chunk_size to less"):
-        await remote.send_in_vain(8 * 1024 * 1024)
+        await remote.measure_upload(8 * 1024 * 1024)
 
 
 @pytest.mark.parametrize("kind", ["image", "multipart"])
@@ -240,7 +240,7 @@ async def test_a_chunk_that_was_not_sent_in_vain_says_why(remote_to, rogue, kind
         writer.write(told)
 
     with pytest.raises(Failure, match=words):
-        await remote_to(kind, (await rogue(handle)).url).send_in_vain(1000)
+        await remote_to(kind, (await rogue(handle)).url).measure_upload(1000)
 
 
 @pytest.mark.parametrize("kind", ["image", "multipart"])
@@ -252,4 +252,4 @@ async def test_a_chunk_that_is_refused_early_was_not_sent(remote_to, rogue, kind
         await reader.read(-1)
 
     with pytest.raises(Permanent, match="before it has all of it"):
-        await remote_to(kind, (await rogue(handle)).url).send_in_vain(16 * 1024 * 1024)
+        await remote_to(kind, (await rogue(handle)).url).measure_upload(16 * 1024 * 1024)

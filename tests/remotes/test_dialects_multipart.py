@@ -80,27 +80,27 @@ async def test_what_was_stored_is_read_back_as_it_was_sent(make):
 async def test_a_file_is_stored_once(make, server, direct):
     remote = make(direct=direct)
     source = picture(20_000)
-    tries = 0
+    failures = 0
     while True:  # as the engine does: one request first, chunks where the server does not offer that
         try:
-            await upload(remote, source, tries=tries)
+            await upload(remote, source, failures=failures)
             break
         except SessionLost:
-            tries += 1
-            assert tries < 3
+            failures += 1
+            assert failures < 3
     assert len(server[0].files) == 1
 
 
 async def test_a_restart_sends_only_what_was_not_acknowledged(make, server):
     first, source, meter = make(), picture(5 * CHUNK), Meter()
     content = content_of(first, source.data)
-    begun = await first.begin(content, source, None, tries=0)
+    begun = await first.begin(content, source, None, failures=0)
     for index in (0, 2, 3):
         await first.send(begun, index, content, source)
     remembered = Session(
         token=begun.token, chunk_size=begun.chunk_size, count=begun.count, received=ChunkSet([0, 2, 3])
     )
-    stored = await upload(make(throttle=meter), source, remembered, tries=1)
+    stored = await upload(make(throttle=meter), source, remembered, failures=1)
     assert server[0].files[stored.ref].data == source.data
     assert sum(meter.spent) < 2 * (CHUNK + 512) + 512
 
@@ -108,7 +108,7 @@ async def test_a_restart_sends_only_what_was_not_acknowledged(make, server):
 async def test_a_chunk_sent_twice_does_no_harm(make, server):
     remote, source = make(), picture(3 * CHUNK)
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, None, tries=0)
+    begun = await remote.begin(content, source, None, failures=0)
     await remote.send(begun, 1, content, source)
     stored = await upload(remote, source, begun)
     assert server[0].files[stored.ref].data == source.data
@@ -117,13 +117,13 @@ async def test_a_chunk_sent_twice_does_no_harm(make, server):
 async def test_a_task_that_the_server_does_not_know_is_lost(make):
     remote, source = make(), picture(CHUNK)
     with pytest.raises(SessionLost):
-        await upload(remote, source, Session(token="t-99", chunk_size=CHUNK, count=1), tries=1)
+        await upload(remote, source, Session(token="t-99", chunk_size=CHUNK, count=1), failures=1)
 
 
 async def test_what_is_incomplete_is_begun_again(make, server):
     remote, source = make(), picture(3 * CHUNK)
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, None, tries=0)
+    begun = await remote.begin(content, source, None, failures=0)
     with pytest.raises(SessionLost):
         await remote.finish(begun, content, source)
     stored = await upload(remote, source)
@@ -133,7 +133,7 @@ async def test_what_is_incomplete_is_begun_again(make, server):
 async def test_complete_once_more_stores_nothing_twice(make, server):
     remote, source = make(), picture(CHUNK)
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, None, tries=0)
+    begun = await remote.begin(content, source, None, failures=0)
     await remote.send(begun, 0, content, source)
     await remote.finish(begun, content, source)
     with pytest.raises(SessionLost):
@@ -251,7 +251,7 @@ async def test_holes_of_zeros_are_seen(make, server):
     """Also where the remote knows files by their MD5."""
     remote, source = make(), picture(3 * CHUNK)
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, None, tries=0)
+    begun = await remote.begin(content, source, None, failures=0)
     for index in range(begun.count):
         await remote.send(begun, index, content, source)
     server[0].lose_chunks()
@@ -310,14 +310,14 @@ async def test_a_complete_that_did_not_arrive_is_tried_again(remote_to, answers,
 @pytest.fixture
 def at_once(monkeypatch):
     """A line that is slow, and has no time for it."""
-    monkeypatch.setattr(http, "CUT_OFF_AFTER", 0.0)
-    monkeypatch.setattr(chunk_limit, "QUICK", 0.0)
+    monkeypatch.setattr(http, "CUT_OFF_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(chunk_limit, "FAST_REQUEST_SECONDS", 0.0)
 
 
-async def attempt(remote: Any, source: Memory, kept: list[Session], tries: int) -> Stored:
+async def attempt(remote: Any, source: Memory, kept: list[Session], failures: int) -> Stored:
     """Upload with the session in ``kept``, if there is one; leave there what the next attempt goes on with."""
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, kept.pop() if kept else None, tries=tries)
+    begun = await remote.begin(content, source, kept.pop() if kept else None, failures=failures)
     if isinstance(begun, Stored):
         return begun
     if not begun.single_request:
@@ -335,9 +335,9 @@ async def attempt(remote: Any, source: Memory, kept: list[Session], tries: int) 
 async def patient(remote: Any, source: Memory, *, most: int = 12) -> Stored:
     """Try again as the engine does, with fewer requests in flight each time."""
     kept: list[Session] = []
-    for tries in range(most):
+    for failures in range(most):
         try:
-            return await attempt(remote, source, kept, tries)
+            return await attempt(remote, source, kept, failures)
         except CutOff:
             pass
         except SessionLost:
@@ -368,7 +368,7 @@ async def test_a_server_that_ends_long_requests_gets_smaller_ones(make, server, 
 async def test_one_request_that_is_cut_off_costs_no_session(make, server):
     remote, source = make(chunk_size=MIB), picture(3 * MIB)
     content = content_of(remote, source.data)
-    begun = await remote.begin(content, source, None, tries=0)
+    begun = await remote.begin(content, source, None, failures=0)
     for _ in range(5):
         server[0].cut_over = 1000
         with pytest.raises(CutOff):

@@ -31,7 +31,7 @@ def make(remote_to: Any, receiver: str) -> Any:
     return to_receiver
 
 
-class Taken:
+class Received:
     """Takes a file in, up to ``most`` bytes."""
 
     def __init__(self, most: int = 10**9) -> None:
@@ -47,7 +47,7 @@ class Taken:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_was_stored_comes_back(make, kind, size):
-    remote, source, taken = make(kind), Memory(noise(size, kind)), Taken()
+    remote, source, taken = make(kind), Memory(noise(size, kind)), Received()
     key = content_of(remote, source.data).key
     stored = await upload(remote, source)
     assert await remote.fetch(stored.ref, key, taken) == key
@@ -55,7 +55,7 @@ async def test_what_was_stored_comes_back(make, kind, size):
 
 
 async def test_a_large_file_comes_in_pieces(make, kind):
-    remote, source, taken = make(kind, chunk_size=256 * 1024), Memory(noise(12_000_000, kind)), Taken()
+    remote, source, taken = make(kind, chunk_size=256 * 1024), Memory(noise(12_000_000, kind)), Received()
     stored = await upload(remote, source)
     await remote.fetch(stored.ref, content_of(remote, source.data).key, taken)
     assert bytes(taken.data) == source.data
@@ -63,7 +63,7 @@ async def test_a_large_file_comes_in_pieces(make, kind):
 
 
 async def test_settings_that_changed_since_do_not_matter(make, kind):
-    remote, source, taken = make(kind), Memory(noise(10_001, kind)), Taken()
+    remote, source, taken = make(kind), Memory(noise(10_001, kind)), Received()
     key = content_of(remote, source.data).key
     stored = await upload(remote, source)
     other = make(kind, **({"hash": "md5"} if KINDS[kind][0] == "multipart" else {"encoding": "base64"}))
@@ -78,18 +78,18 @@ async def test_what_is_not_there(make, kind):
     key = content_of(remote, noise(100, kind)).key
     ref = key.partition(":")[2] or f"{key}:base64url"
     with pytest.raises(NotStored, match="the server does not have it any more"):
-        await remote.fetch(ref, key, Taken())
+        await remote.fetch(ref, key, Received())
 
 
 async def test_the_token_is_asked_for(make, kind):
     remote, source = make(kind), Memory(noise(100, kind))
     stored = await upload(remote, source)
     with pytest.raises(Unauthorized):
-        await make(kind, token="another-one").fetch(stored.ref, content_of(remote, source.data).key, Taken())
+        await make(kind, token="another-one").fetch(stored.ref, content_of(remote, source.data).key, Received())
 
 
 async def test_more_than_is_wanted_is_not_read(make, kind):
-    remote, source, taken = make(kind, chunk_size=256 * 1024), Memory(noise(12_000_000, kind)), Taken(most=1000)
+    remote, source, taken = make(kind, chunk_size=256 * 1024), Memory(noise(12_000_000, kind)), Received(most=1000)
     key = content_of(remote, source.data).key
     stored = await upload(remote, source)
     assert await remote.fetch(stored.ref, key, taken) != key
@@ -124,7 +124,7 @@ async def test_answers_that_say_nothing_of_the_file(offline, answers, service, a
     remote, ref, key, url = offline(service)
     answers("GET", url, **answer)
     with pytest.raises(failure, match=words):
-        await remote.fetch(ref, key, Taken())
+        await remote.fetch(ref, key, Received())
 
 
 @pytest.mark.parametrize(("service", "status"), [("image", 404), ("multipart", 404), ("multipart", 410)])
@@ -133,12 +133,12 @@ async def test_answers_that_say_that_it_is_gone(offline, answers, service, statu
     for asked in (url, url.removesuffix("?original=true")):
         answers("GET", asked, status=status, body="<html>", content_type="text/html")
     with pytest.raises(NotStored):
-        await remote.fetch(ref, key, Taken())
+        await remote.fetch(ref, key, Received())
 
 
 async def test_a_file_that_is_a_page_is_a_file(remote_to, answers):
     page = b"<html>art</html>"
-    remote, taken = remote_to("multipart", URL), Taken()
+    remote, taken = remote_to("multipart", URL), Received()
     key = content_of(remote, page).key
     answers("GET", f"{URL}/api/files/f-1?original=true", body=page, content_type="text/html")
     assert await remote.fetch("f-1", key, taken) == key
@@ -151,7 +151,7 @@ async def test_a_picture_comes_as_it_was_sent(remote_to):
     app = web.Application()
     app.router.add_get("/api/files/f-1", give)
     async with serving(app) as url:
-        remote, taken = remote_to("multipart", url), Taken()
+        remote, taken = remote_to("multipart", url), Received()
         key = content_of(remote, DATA).key
         assert await remote.fetch("f-1", key, taken) == key
         await remote.close()
@@ -163,29 +163,29 @@ async def test_a_server_that_does_not_know_the_query(remote_to, answers, status)
     key = content_of(remote, DATA).key
     answers("GET", f"{URL}/api/files/f-1?original=true", status=status)
     answers("GET", f"{URL}/api/files/f-1", body=DATA)
-    assert await remote.fetch("f-1", key, Taken()) == key
+    assert await remote.fetch("f-1", key, Received()) == key
 
 
 async def test_another_prefix(remote_to, answers):
     remote = remote_to("multipart", URL, prefix="/drive/files/upload")
     key = content_of(remote, DATA).key
     answers("GET", f"{URL}/drive/files/f-1?original=true", body=DATA)
-    assert await remote.fetch("f-1", key, Taken()) == key
+    assert await remote.fetch("f-1", key, Received()) == key
 
 
 async def test_a_file_that_the_server_never_named(offline):
     remote, _, key, _ = offline("multipart")
     with pytest.raises(Permanent, match="never said what it calls this file"):
-        await remote.fetch("", key, Taken())
+        await remote.fetch("", key, Received())
 
 
 async def test_a_file_that_comes_back_encrypted_is_not_judged(offline, answers):
     remote, ref, key, url = offline("multipart", encrypt_password="psst")
     answers("GET", url, body=DATA[::-1])
     with pytest.raises(Permanent, match="encrypted"):
-        await remote.fetch(ref, key, Taken())
+        await remote.fetch(ref, key, Received())
     answers("GET", url, body=DATA)
-    assert await remote.fetch(ref, key, Taken()) == key
+    assert await remote.fetch(ref, key, Received()) == key
 
 
 async def test_a_redirect_to_another_host_gets_no_token(remote_to):
@@ -204,7 +204,7 @@ async def test_a_redirect_to_another_host_gets_no_token(remote_to):
     drive.router.add_get("/api/files/f-1", point)
     async with serving(cdn) as elsewhere, serving(drive) as url:
         remote = remote_to("multipart", url, token=TOKEN, headers={"X-Key": "s3cret"})
-        key, taken = content_of(remote, DATA).key, Taken()
+        key, taken = content_of(remote, DATA).key, Received()
         assert await remote.fetch("f-1", key, taken) == key
         await remote.close()
     assert bytes(taken.data) == DATA
@@ -223,7 +223,7 @@ async def test_a_download_that_breaks_off_is_no_whole_one(remote_to, rogue):
     server = await rogue(handle)
     remote = remote_to("multipart", server.url, throttle=Meter())
     with pytest.raises(Transient, match="not whole"):
-        await remote.fetch("f-1", content_of(remote, DATA).key, Taken())
+        await remote.fetch("f-1", content_of(remote, DATA).key, Received())
 
 
 @pytest.mark.parametrize("form", ["text", "base64url", "base64"])

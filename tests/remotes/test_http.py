@@ -11,8 +11,8 @@ from aiohttp import web
 
 from syncd.core.errors import CutOff, FileChanged, Permanent, Scope, Transient
 from syncd.remotes import http as http_module
-from syncd.remotes.bodies import PIECE, Block, Form, Upload, json_body
-from syncd.remotes.http import LONGEST_ANSWER
+from syncd.remotes.bodies import PIECE_BYTES, BytesBody, FormFile, MultipartForm, json_body
+from syncd.remotes.http import MAX_RESPONSE_BYTES
 from tests.remotes.helpers import TOKEN, Meter, read_head, read_request, reply, reset, serving
 
 OK = reply("200 OK", b"{}")
@@ -20,8 +20,8 @@ MIB = 1024 * 1024
 RESET = "lost: connection reset by peer" if sys.platform != "win32" else "lost|closed the connection"
 
 
-def block(size: int) -> Block:
-    return Block(content_type="text/plain", data=b"x" * size)
+def block(size: int) -> BytesBody:
+    return BytesBody(content_type="text/plain", data=b"x" * size)
 
 
 async def test_a_request_as_the_server_sees_it(http_to, rogue):
@@ -32,7 +32,7 @@ async def test_a_request_as_the_server_sees_it(http_to, rogue):
     server = await rogue(handle)
     http = http_to(server.url + "/base", token=TOKEN, headers={"X-Key": "k-1"})
     answer = await http.post("/image", json_body({"name": "é"}))
-    assert (answer.status, answer.json(), answer.call) == (200, {}, "POST /base/image")
+    assert (answer.status, answer.json(), answer.request_line) == (200, {}, "POST /base/image")
     head, _, body = server.seen[0].decode().partition("\r\n\r\n")
     line, *headers = head.split("\r\n")
     assert line == "POST /base/image HTTP/1.1"
@@ -73,10 +73,10 @@ async def test_a_request_that_meets_a_closing_connection_is_repeated(http_to, ro
     server, meter = await rogue(handle), Meter()
     http = http_to(server.url, throttle=meter)
     for _ in range(2):
-        assert (await http.post("/image", block(3 * PIECE))).status == 200
+        assert (await http.post("/image", block(3 * PIECE_BYTES))).status == 200
     assert server.connections == 2
-    assert [len(request.partition(b"\r\n\r\n")[2]) for request in server.seen] == [3 * PIECE] * 2
-    assert sum(meter.spent) == 9 * PIECE
+    assert [len(request.partition(b"\r\n\r\n")[2]) for request in server.seen] == [3 * PIECE_BYTES] * 2
+    assert sum(meter.spent) == 9 * PIECE_BYTES
 
 
 async def test_one_that_waited_long_and_was_cut_off_is_a_failure(http_to, rogue, monkeypatch):
@@ -89,12 +89,12 @@ async def test_one_that_waited_long_and_was_cut_off_is_a_failure(http_to, rogue,
         await asyncio.sleep(0.1)
         reset(writer)
 
-    monkeypatch.setattr("syncd.remotes.http._CLOSING_TIME", 0.05)
+    monkeypatch.setattr("syncd.remotes.http._STALE_CONNECTION_SECONDS", 0.05)
     server = await rogue(handle)
     http = http_to(server.url)
-    assert (await http.post("/image", block(PIECE))).status == 200
+    assert (await http.post("/image", block(PIECE_BYTES))).status == 200
     with pytest.raises(Transient, match=RESET):
-        await http.post("/image", block(PIECE))
+        await http.post("/image", block(PIECE_BYTES))
     assert server.connections == 1
 
 
@@ -113,7 +113,7 @@ async def test_a_new_connection_that_closes_is_a_failure(http_to, rogue, end):
 
 async def test_a_reset_in_the_middle_of_the_body(http_to, rogue):
     async def handle(it, reader, writer):
-        await reader.readexactly(2 * PIECE)
+        await reader.readexactly(2 * PIECE_BYTES)
         reset(writer)
 
     server = await rogue(handle)
@@ -125,7 +125,7 @@ async def test_a_reset_in_the_middle_of_the_body(http_to, rogue):
 @pytest.mark.parametrize("body", [block(8 * MIB), None])
 async def test_a_body_that_is_cut_off_after_seconds(http_to, rogue, monkeypatch, body):
     """Then the server may limit the time of a request; one without a body can't become smaller."""
-    monkeypatch.setattr(http_module, "CUT_OFF_AFTER", 0.0)
+    monkeypatch.setattr(http_module, "CUT_OFF_AFTER_SECONDS", 0.0)
 
     async def handle(it, reader, writer):
         await read_head(reader)
@@ -139,7 +139,7 @@ async def test_a_body_that_is_cut_off_after_seconds(http_to, rogue, monkeypatch,
 
 
 async def test_who_is_not_there_has_cut_off_nothing(http_to, unused_tcp_port, monkeypatch):
-    monkeypatch.setattr(http_module, "CUT_OFF_AFTER", 0.0)
+    monkeypatch.setattr(http_module, "CUT_OFF_AFTER_SECONDS", 0.0)
     with pytest.raises(Transient) as caught:
         await http_to(f"http://127.0.0.1:{unused_tcp_port}").post("/image", block(10))
     assert not isinstance(caught.value, CutOff)
@@ -179,14 +179,14 @@ async def test_an_answer_without_end_is_cut(http_to, rogue):
         await read_request(reader)
         writer.write(b"HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n")
         while True:
-            writer.write(b"y" * PIECE)
+            writer.write(b"y" * PIECE_BYTES)
             await writer.drain()
-            sent += PIECE
+            sent += PIECE_BYTES
 
     server = await rogue(handle)
     answer = await http_to(server.url).post("/image", block(10))
     assert answer.status == 500
-    assert len(answer.body) == LONGEST_ANSWER
+    assert len(answer.body) == MAX_RESPONSE_BYTES
     assert sent < 20 * MIB
 
 
@@ -200,7 +200,7 @@ async def test_an_early_answer_is_heard_though_the_body_is_not_read(http_to, rog
     server = await rogue(handle)
     http = http_to(server.url)
     answer = await http.post("/image", block(32 * MIB))
-    assert (answer.status, answer.words(), answer.early) == (413, "10 kB at most", True)
+    assert (answer.status, answer.message(), answer.before_body_sent) == (413, "10 kB at most", True)
     assert str(http.failure(answer)).endswith("answered 413 to POST /image: 10 kB at most")
 
 
@@ -231,7 +231,7 @@ async def test_a_stall_ends(http_to, rogue, handle):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
 async def test_the_kernel_takes_little_that_it_cannot_send(http_to, rogue):
-    server, meter = await rogue(never_reading, receive_buffer=PIECE), Meter()
+    server, meter = await rogue(never_reading, receive_buffer=PIECE_BYTES), Meter()
     with pytest.raises(Transient):
         await http_to(server.url, timeout=0.2, throttle=meter).post("/image", block(16 * MIB))
     assert sum(meter.spent) < MIB
@@ -242,7 +242,7 @@ async def test_a_slow_server_that_moves_is_waited_for(http_to, rogue):
     async def handle(it, reader, writer):
         _, length = await read_head(reader)
         while length:
-            length -= len(await reader.read(PIECE))
+            length -= len(await reader.read(PIECE_BYTES))
             await asyncio.sleep(0.02)
         writer.write(reply("200 OK"))
 
@@ -280,20 +280,20 @@ async def test_waiting_for_the_bandwidth_limit_is_no_stall(http_to, rogue):
 
     server = await rogue(handle)
     meter = Meter(wait=wait)
-    assert (await http_to(server.url, timeout=0.2, throttle=meter).post("/image", block(2 * PIECE))).status == 200
-    assert meter.spent == [PIECE, PIECE]
+    assert (await http_to(server.url, timeout=0.2, throttle=meter).post("/image", block(2 * PIECE_BYTES))).status == 200
+    assert meter.spent == [PIECE_BYTES, PIECE_BYTES]
 
 
 async def test_a_file_that_fails_in_the_middle_ends_the_request(http_to, rogue):
     server = await rogue(forever)
 
     async def read() -> AsyncIterator[bytes]:
-        yield b"x" * PIECE
+        yield b"x" * PIECE_BYTES
         raise FileChanged("it changed")
 
-    upload = Upload(field="file", filename="a", media_type="image/png", size=2 * PIECE, read=read)
+    upload = FormFile(field="file", filename="a", media_type="image/png", size=2 * PIECE_BYTES, read=read)
     with pytest.raises(FileChanged, match="it changed"):
-        await http_to(server.url).post("/direct", Form(upload=upload))
+        await http_to(server.url).post("/direct", MultipartForm(file=upload))
 
 
 async def test_a_cancelled_request_lets_go_of_its_connection(http_to, rogue):
@@ -321,7 +321,7 @@ async def test_no_failure_shows_a_secret(http_to, rogue):
 
     server = await rogue(handle)
     http = http_to(server.url, token=TOKEN, headers={"X-Key": "key-secret"})
-    answer = await http.post("/image", Block(content_type="text/plain", data=f"{TOKEN} key-secret".encode()))
+    answer = await http.post("/image", BytesBody(content_type="text/plain", data=f"{TOKEN} key-secret".encode()))
     assert str(http.failure(answer)).endswith("you sent *** ***")
     assert TOKEN not in repr(answer).replace(repr(answer.body), "")
 
@@ -351,7 +351,7 @@ async def test_a_redirect_takes_the_secrets_to_no_other_place(http_to):
     seen: list[web.BaseRequest] = []
     async with serving(noting(seen)) as other, serving(pointing(f"{other}/there?sig=1")) as first:
         http = http_to(first, token=TOKEN, headers={"X-Key": "key-secret"})
-        await http.get("/image/1", sink=(sink := Taker(99)))
+        await http.get("/image/1", sink=(sink := RecordingSink(99)))
     assert sink.taken == len(b"here")
     assert seen[0].path_qs == "/there?sig=1"
     assert not {"Authorization", "X-Key"} & set(seen[0].headers)
@@ -369,7 +369,7 @@ async def test_a_redirect_within_the_server_takes_them_along(http_to):
     inner.router.add_get("/image/1", redirect)
     inner.router.add_get("/new/1", next(iter(app.router.routes())).handler)
     async with serving(inner) as url:
-        await http_to(url, token=TOKEN).get("/image/1", sink=(sink := Taker(99)))
+        await http_to(url, token=TOKEN).get("/image/1", sink=(sink := RecordingSink(99)))
     assert sink.taken == len(b"here")
     assert seen[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
@@ -378,7 +378,7 @@ async def test_redirects_come_to_an_end(http_to):
     seen: list[str] = []
     async with serving(pointing("/round", seen=seen)) as url:
         with pytest.raises(Permanent, match="more than 5 redirects"):
-            await http_to(url).get("/image/1", sink=Taker(99))
+            await http_to(url).get("/image/1", sink=RecordingSink(99))
     assert seen == ["/image/1", *["/round"] * 5]
 
 
@@ -397,7 +397,7 @@ async def test_a_call_is_not_redirected(http_to, status, call):
     assert str(failure).endswith(f"points to {other}; set url to that")
 
 
-class Taker:
+class RecordingSink:
     """A sink that takes so many bytes."""
 
     def __init__(self, limit: int, *, length_wanted: bool = True) -> None:
@@ -420,10 +420,10 @@ async def test_a_download_goes_to_the_sink_until_it_has_enough(http_to, rogue):
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
-            writer.write(b"y" * PIECE)
+            writer.write(b"y" * PIECE_BYTES)
             await writer.drain()
 
-    server, sink = await rogue(handle), Taker(3 * MIB)
+    server, sink = await rogue(handle), RecordingSink(3 * MIB)
     answer = await http_to(server.url).get("/image/1", accept="text/plain", sink=sink)
     assert (answer.status, answer.body, sink.length) == (200, b"", None)
     assert 3 * MIB <= sink.taken < 4 * MIB
@@ -435,7 +435,7 @@ async def test_a_download_of_the_wrong_length_is_not_read(http_to, rogue):
         writer.write(reply("200 OK", b"12345"))
         await writer.drain()
 
-    server, sink = await rogue(handle), Taker(99, length_wanted=False)
+    server, sink = await rogue(handle), RecordingSink(99, length_wanted=False)
     await http_to(server.url).get("/image/1", sink=sink)
     assert (sink.length, sink.taken) == (5, 0)
 
@@ -445,6 +445,6 @@ async def test_an_error_does_not_go_to_the_sink(http_to, rogue):
         await read_request(reader)
         writer.write(reply("404 No", b"gone"))
 
-    server, sink = await rogue(handle), Taker(99)
+    server, sink = await rogue(handle), RecordingSink(99)
     answer = await http_to(server.url).get("/image/1", sink=sink)
     assert (answer.body, sink.taken) == (b"gone", 0)

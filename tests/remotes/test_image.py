@@ -8,7 +8,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
-from syncd.core.model import Proof, Receipt, Session, Stored
+from syncd.core.model import ChunkResult, Proof, Session, Stored
 from tests.remotes.helpers import Memory, content_of, read_request, reply
 
 URL = "http://host.test:4444"
@@ -34,10 +34,10 @@ def session(*, needs_verification: bool = False) -> Session:
 
 
 async def begin(remote: Any, earlier: Session | None = None) -> Session | Stored:
-    return await remote.begin(content_of(remote, DATA), Memory(DATA), earlier, tries=0)
+    return await remote.begin(content_of(remote, DATA), Memory(DATA), earlier, failures=0)
 
 
-async def send(remote: Any, used: Session | None = None, index: int = 0) -> Receipt:
+async def send(remote: Any, used: Session | None = None, index: int = 0) -> ChunkResult:
     return await remote.send(used or session(), index, content_of(remote, DATA), Memory(DATA))
 
 
@@ -151,7 +151,7 @@ async def test_not_registered(make, answers, status, failure):
 
 @pytest.mark.parametrize(
     ("status", "receipt"),
-    [(200, Receipt()), (201, Receipt()), (409, Receipt(needs_verification=True))],
+    [(200, ChunkResult()), (201, ChunkResult()), (409, ChunkResult(needs_verification=True))],
 )
 async def test_a_chunk_has_arrived(make, answers, honest, status, receipt):
     answers("POST", f"{URL}/image/{KEY}/chunks", status=status)
@@ -170,7 +170,7 @@ async def test_a_chunk_has_not_arrived(make, answers, status, failure):
 async def test_400_to_a_chunk_of_an_image_that_is_complete(make, answers):
     answers("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "image is complete"})
     answers("GET", f"{URL}/image/{KEY}", body=DATA, content_type="text/plain")
-    assert await send(make()) == Receipt(stored=WHOLE)
+    assert await send(make()) == ChunkResult(stored=WHOLE)
 
 
 @pytest.mark.parametrize("needs_verification", [False, True])

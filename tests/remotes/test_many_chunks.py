@@ -21,7 +21,7 @@ def settings(folder: Path) -> Settings:
 async def create(remote_to, folder: Path, source: Memory) -> Session:
     async with serving(make_app(settings(folder))) as url:
         remote = remote_to("multipart", url, direct="never")
-        begun = await remote.begin(content_of(remote, source.data), source, None, tries=0)
+        begun = await remote.begin(content_of(remote, source.data), source, None, failures=0)
         assert isinstance(begun, Session)
         return begun
 
@@ -44,7 +44,7 @@ async def go_on(remote_to, folder: Path, source: Memory, remembered: Session) ->
     async with serving(make_app(settings(folder))) as url:
         remote = remote_to("multipart", url, direct="never")
         content = content_of(remote, source.data)
-        resumed = await remote.begin(content, source, remembered, tries=1)
+        resumed = await remote.begin(content, source, remembered, failures=1)
         assert resumed.token == remembered.token
         missing = list(resumed.received.missing(resumed.count))
         for index in missing:

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import CutOff, Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
-from syncd.core.model import Pending, Proof, Receipt, Session, Stored
+from syncd.core.model import ChunkResult, Pending, Proof, Session, Stored
 from tests.remotes.helpers import POOL, Memory, content_of, read_request, reply
 
 URL = "http://host.test:4444"
@@ -42,11 +42,11 @@ def agreed(**values: Any) -> dict[str, Any]:
     return {"file_exists": False, "task_id": "t-1", "chunk_size": 100_000, "chunks_count": 3, **values}
 
 
-async def begin(remote: Any, earlier: Session | None = None, *, name: str = "a.jpg", tries: int = 0) -> Any:
-    return await remote.begin(content_of(remote, DATA), Memory(DATA, name=name), earlier, tries=tries)
+async def begin(remote: Any, earlier: Session | None = None, *, name: str = "a.jpg", failures: int = 0) -> Any:
+    return await remote.begin(content_of(remote, DATA), Memory(DATA, name=name), earlier, failures=failures)
 
 
-async def send(remote: Any, used: Session | None = None, index: int = 0) -> Receipt:
+async def send(remote: Any, used: Session | None = None, index: int = 0) -> ChunkResult:
     return await remote.send(used or session(), index, content_of(remote, DATA), Memory(DATA))
 
 
@@ -185,7 +185,7 @@ async def test_a_chunk_has_not_arrived(make, answers, answer, failure):
 )
 async def test_a_chunk_has_arrived(make, answers, answer):
     answers("POST", f"{UP}/chunk/t-1/1", **answer)
-    assert await send(make(), index=1) == Receipt()
+    assert await send(make(), index=1) == ChunkResult()
 
 
 @pytest.mark.parametrize("answer", [{"status": 413}, {"status": 400, "payload": {"error": "chunk too large"}}])
@@ -302,7 +302,7 @@ async def test_a_small_file_goes_in_one_request(make, answers):
     remote = make(direct="auto")
     assert await begin(remote) == DIRECT
     answers("POST", f"{UP}/direct", payload=FILE)
-    assert await send(remote, DIRECT) == Receipt(stored=Stored(ref="f-1", proof=Proof.HASH))
+    assert await send(remote, DIRECT) == ChunkResult(stored=Stored(ref="f-1", proof=Proof.HASH))
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ async def test_one_request_that_does_not_work(make, answers, honest, answer, fai
     assert await begin(remote) == (session() if capabilities else DIRECT)
 
 
-@pytest.mark.parametrize("values", [{"tries": 1}, {"name": 'a"b.jpg'}, {"name": "a\nb.jpg"}])
+@pytest.mark.parametrize("values", [{"failures": 1}, {"name": 'a"b.jpg'}, {"name": "a\nb.jpg"}])
 async def test_when_a_small_file_goes_in_chunks(make, answers, values):
     answers("POST", f"{UP}/create", payload=agreed())
     assert await begin(make(direct="auto"), **values) == session()
@@ -412,7 +412,7 @@ async def test_what_create_is_told(remote_to, rogue):
 
     server = await rogue(handle)
     remote = remote_to("multipart", server.url, prefix="/drive/files/upload", chunk_size=100_000, **TELLING)
-    await begin(remote, name="عکس\n🦊.jpg", tries=1)
+    await begin(remote, name="عکس\n🦊.jpg", failures=1)
     head, _, body = server.seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /drive/files/upload/create HTTP/1.1\r\n")
     assert json.loads(body) == {
@@ -449,5 +449,7 @@ async def test_a_fixed_expiry(remote_to, rogue):
         writer.write(reply("200 OK", json.dumps(agreed()).encode()))
 
     server = await rogue(handle)
-    await begin(remote_to("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), tries=1)
+    await begin(
+        remote_to("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), failures=1
+    )
     assert b'"expired_at": "2030-01-31T10:00:00Z"' in server.seen[0]

@@ -20,8 +20,8 @@ from syncd.core import breaker, redact
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
-from syncd.remotes.downloads import Copy
 from syncd.remotes.image.stored_images import StoredImages
+from syncd.remotes.sinks import CopyState
 from syncd.store import claims, transitions, uploads
 from syncd.upload import source, worker
 from syncd.upload.limiter import ConcurrencyLimiter
@@ -86,7 +86,7 @@ def _empty_is_empty() -> Iterator[None]:
 
 
 async def _whole(*about: Any) -> Any:
-    return Copy.WHOLE
+    return CopyState.INTACT
 
 
 async def _acquire(self: ConcurrencyLimiter) -> None:

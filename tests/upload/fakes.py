@@ -10,7 +10,7 @@ from syncd.core import chunks
 from syncd.core.breaker import Breaker
 from syncd.core.concurrency import FixedLimit
 from syncd.core.errors import SessionLost
-from syncd.core.model import Confirmation, Content, FoundFile, Presence, Proof, Receipt, Session, Stored
+from syncd.core.model import ChunkResult, Confirmation, Content, FoundFile, Presence, Proof, Session, Stored
 from syncd.core.retry import Policy
 from syncd.core.states import State
 from syncd.store.job_store import JobStore
@@ -64,7 +64,7 @@ class FakeRemote:
         finally:
             self.in_flight -= 1
 
-    async def begin(self, content, source, session, *, tries, look_up=False):
+    async def begin(self, content, source, session, *, failures, look_up=False):
         async with self._request("begin", source.name):
             if content.key in self.whole:
                 return Stored(ref=content.key, already=True)
@@ -81,7 +81,7 @@ class FakeRemote:
             if session.token not in self.sessions:
                 raise SessionLost("no such session")
             self.sessions[session.token][index] = data
-        return Receipt()
+        return ChunkResult()
 
     async def finish(self, session, content, source):
         async with self._request("finish", source.name):

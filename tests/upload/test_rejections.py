@@ -71,10 +71,10 @@ async def test_the_probe_that_confirms_a_failure_may_ask_for_time(tmp_path):
 class Forgetful(FakeRemote):
     """Rejects the chunks of sessions that it does not know with 400, and takes up any session unasked."""
 
-    async def begin(self, content, source, session, *, tries, look_up=False):
+    async def begin(self, content, source, session, *, failures, look_up=False):
         if session is not None:
             return session
-        return await super().begin(content, source, session, tries=tries)
+        return await super().begin(content, source, session, failures=failures)
 
     async def send(self, session, index, content, source):
         if session.token not in self.sessions:

@@ -2,7 +2,7 @@
 
 import os
 
-from syncd.core.model import Pending, Receipt, Stored
+from syncd.core.model import ChunkResult, Pending, Stored
 from syncd.core.states import Cause, State
 from syncd.upload.upload import POLL_MOST, POLL_TOTAL
 from tests.upload.fakes import Bench, FakeRemote
@@ -69,8 +69,8 @@ class DoubtfulRemote(FakeRemote):
     async def send(self, session, index, content, source):
         await super().send(session, index, content, source)
         if index == self.enough:
-            return Receipt(stored=Stored(ref=content.key))
-        return Receipt(needs_verification=index in self.there)
+            return ChunkResult(stored=Stored(ref=content.key))
+        return ChunkResult(needs_verification=index in self.there)
 
     async def finish(self, session, content, source):
         self.needs_verification = session.needs_verification

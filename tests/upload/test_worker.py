@@ -159,7 +159,7 @@ async def test_a_server_that_breaks_every_upload_is_not_tried_with_one_file_afte
 class Direct(FakeRemote):
     """Sends each file whole, without asking before."""
 
-    async def begin(self, content, source, session, *, tries, look_up=False):
+    async def begin(self, content, source, session, *, failures, look_up=False):
         return Session(token="", chunk_size=content.size, count=1, single_request=True)
 
 
@@ -397,7 +397,7 @@ async def test_a_bug_met_by_one_file_does_not_end_the_others(tmp_path):
 @in_simulation
 async def test_a_server_that_knows_the_content_is_believed(tmp_path):
     class Knows(FakeRemote):
-        async def begin(self, content, source, session, *, tries, look_up=False):
+        async def begin(self, content, source, session, *, failures, look_up=False):
             return Stored(ref="there", already=True)
 
     async with Bench(tmp_path, Knows()) as bench:

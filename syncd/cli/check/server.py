@@ -19,7 +19,7 @@ from syncd.remotes.base import Remote
 from syncd.remotes.factory import make_remote
 from syncd.remotes.http import Http
 from syncd.remotes.proxy import environment_proxy
-from syncd.remotes.speedtest import ChunkTooLarge, Taken
+from syncd.remotes.speedtest import ChunkAcceptedError, ChunkTooLargeError
 
 Settings = ImageRemote | MultipartRemote
 
@@ -100,8 +100,8 @@ async def _token_note(name: str, settings: Settings, remote: Remote) -> str:
     try:
         if await _fails(bare.check(), Unauthorized, Permanent):
             return " and takes the token"
-        if await _fails(bare.send_in_vain(LEAST), Unauthorized):
-            await _raise_only(remote.send_in_vain(LEAST), Unauthorized)
+        if await _fails(bare.measure_upload(LEAST), Unauthorized):
+            await _raise_only(remote.measure_upload(LEAST), Unauthorized)
             return " and takes the token"
     finally:
         await bare.close()
@@ -145,8 +145,8 @@ async def check_chunk_size(name: str, remote: Remote, size: int) -> tuple[int, F
 async def _takes(remote: Remote, size: int) -> bool:
     """Say whether the server takes a chunk of that size in; for any other failure it does, and the speed tells."""
     try:
-        await remote.send_in_vain(size)
-    except ChunkTooLarge:
+        await remote.measure_upload(size)
+    except ChunkTooLargeError:
         return False
     except Failure:
         pass
@@ -186,7 +186,7 @@ async def check_speed(
     try:
         while True:
             began = timer()
-            await remote.send_in_vain(size)
+            await remote.measure_upload(size)
             took = timer() - began
             timed = (
                 f"{formatting.size(size / max(took, 1e-6))}/s up, in requests of {formatting.size(size)}, one at a time"
@@ -194,7 +194,7 @@ async def check_speed(
             if took >= LONG or size >= most:
                 return Finding(level="ok", where=where, what=f"{timed}; it refused them, so nothing is left there")
             size = min(size * STEP, most)
-    except Taken as error:
+    except ChunkAcceptedError as error:
         what = f"is not measured: {formatting.clean(error.problem)}, and may keep it, so no other is sent"
         return Finding(level="ok", where=where, what=what)
     except Failure as error:

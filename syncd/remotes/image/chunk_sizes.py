@@ -1,82 +1,88 @@
-"""How large the chunks are that a server of the image API takes, learned from its refusals and from a slow line."""
+"""Choose the chunk size for a server of the image API, and learn the largest size that the server accepts.
+
+Two limits are learned: ``refused`` from chunks that the server rejected as too large, and ``slow`` from requests that a
+slow connection did not finish in time (:mod:`syncd.remotes.chunk_limit`).
+"""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from syncd.core.errors import Failure
-from syncd.remotes.chunk_limit import FACT, ChunkLimit
-from syncd.remotes.speedtest import ChunkTooLarge
+from syncd.remotes.chunk_limit import SLOW_LIMIT_KEY, ChunkLimit
+from syncd.remotes.speedtest import ChunkTooLargeError
 
-LEAST_CHUNK = 256
-"""Characters; a server that refuses such a chunk takes none."""
-_LEAST_SLOW = 1024
-"""Characters; smaller chunks would hardly be faster, as each request has a head of some 300 bytes."""
+MIN_CHUNK_CHARACTERS = 256
+"""A server that rejects a chunk of this size accepts none at all."""
+_MIN_SLOW_CHUNK_CHARACTERS = 1024
+"""Smaller chunks would hardly be faster, as the headers of each request have some 300 bytes."""
 
 
 class ChunkSizes:
-    """What is known of the sizes, in characters.
+    """The chunk sizes of one server, in characters.
 
-    ``configured`` is the size to use as long as nothing is known; ``send_in_vain`` sends a chunk of an image that there
-    is not.
+    ``configured`` is the size to use while nothing else is known. ``measure_upload`` sends a chunk of the given size
+    for an unknown image, as :meth:`syncd.remotes.base.Remote.measure_upload` does.
     """
 
-    def __init__(self, configured: int, send_in_vain: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, configured: int, measure_upload: Callable[[int], Awaitable[None]]) -> None:
         self._configured = configured
-        self._send_in_vain = send_in_vain
+        self._measure_upload = measure_upload
         self._capabilities: dict[str, int] = {}
-        self.limit = ChunkLimit(self._capabilities, least=_LEAST_SLOW, most=configured, clock=time.monotonic)
-        """What a slow line allows."""
+        self.limit = ChunkLimit(
+            self._capabilities, minimum=_MIN_SLOW_CHUNK_CHARACTERS, maximum=configured, clock=time.monotonic
+        )
+        """The size that a slow connection allows."""
         self._learning = asyncio.Lock()
-        self.taken = 0
-        """The largest chunk that the server has taken since the start."""
+        self.largest_accepted = 0
+        """The largest chunk that the server has accepted since the start."""
 
     @property
     def capabilities(self) -> Mapping[str, int]:
         """``refused``: the smallest chunk that was too large.
 
-        ``slow``: the largest that is sent on a line that was too slow for larger ones.
+        ``slow``: the largest chunk to send over a connection that was too slow for larger ones.
         """
         return dict(self._capabilities)
 
     def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Take up what was learned in an earlier life."""
+        """Restore what an earlier process learned."""
         self._capabilities.update(capabilities)
 
     @property
     def wanted(self) -> int:
-        """The size for the next image; a multiple of 4, so that chunks of base64 begin at whole bytes."""
-        size = min(self._configured, self._capabilities.get(FACT, self._configured))
+        """The chunk size for the next image: a multiple of 4, so that chunks of base64 begin at whole bytes."""
+        size = min(self._configured, self._capabilities.get(SLOW_LIMIT_KEY, self._configured))
         if "refused" in self._capabilities:
-            size = min(size, max(LEAST_CHUNK, self._capabilities["refused"] // 2))
+            size = min(size, max(MIN_CHUNK_CHARACTERS, self._capabilities["refused"] // 2))
         return size - size % 4 or size
 
-    def took(self, length: int) -> None:
-        """Take note that the server has taken a chunk."""
-        self.taken = max(self.taken, length)
+    def record_accepted(self, length: int) -> None:
+        """Record that the server accepted a chunk of ``length``."""
+        self.largest_accepted = max(self.largest_accepted, length)
 
-    async def learn(self, length: int, *, sure: bool) -> bool:
-        """Take note that a chunk of ``length`` was too large, and find out by chunks sent in vain which one is not.
+    async def learn_refused(self, length: int, *, certain: bool) -> bool:
+        """Record that a chunk of ``length`` was too large; find a size that is not, by sending chunks of no image.
 
-        An image that was begun in larger chunks than the server takes may be lost to it. Unless ``sure``, it is first
-        found out whether the size is to blame; False if not.
+        Measuring first matters because an image that was registered with chunks that are too large may be lost.
+        Unless ``certain``, check that the size is the reason; return False if it is not.
         """
-        async with self._learning:  # the chunks in flight beside it are refused as well
+        async with self._learning:  # the server rejects the other chunks in flight as well
             if length >= self._capabilities.get("refused", length + 1):
                 return True
-            if not sure and await self._rejects(length) is False:
+            if not certain and await self._rejects(length) is False:
                 return False
             self._capabilities["refused"] = length
-            while length // 2 > LEAST_CHUNK and await self._rejects(length // 2):
+            while length // 2 > MIN_CHUNK_CHARACTERS and await self._rejects(length // 2):
                 length //= 2
                 self._capabilities["refused"] = length
             return True
 
     async def _rejects(self, length: int) -> bool | None:
-        """Say whether a chunk of ``length`` is too large whatever is in it; None if that can't be found out."""
+        """Return whether any chunk of ``length`` is too large; None if the server's answer does not show it."""
         try:
-            await self._send_in_vain(length)
-        except ChunkTooLarge:
+            await self._measure_upload(length)
+        except ChunkTooLargeError:
             return True
         except Failure:
             return None

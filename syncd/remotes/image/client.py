@@ -11,22 +11,22 @@ from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import CutOff, Failure, Permanent, SessionLost, Transient
-from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
+from syncd.core.model import ChunkResult, Confirmation, Content, Pending, Proof, Session, Stored
 from syncd.remotes import presence
-from syncd.remotes.base import Source, Taker, Throttle
-from syncd.remotes.bodies import json_body
-from syncd.remotes.downloads import Copy
+from syncd.remotes.base import Source, Throttle, WriteCallback
+from syncd.remotes.bodies import Body, json_body
 from syncd.remotes.http import Http
-from syncd.remotes.image.chunk_sizes import LEAST_CHUNK, ChunkSizes
-from syncd.remotes.image.encodings import TextHasher, bytes_in, characters_in, cut
-from syncd.remotes.image.stored_images import NOWHERE, StoredImages, form_of, stored
-from syncd.remotes.responses import Answer
-from syncd.remotes.speedtest import characters, send_in_vain
+from syncd.remotes.image.chunk_sizes import MIN_CHUNK_CHARACTERS, ChunkSizes
+from syncd.remotes.image.encodings import TextHasher, file_bytes_in, slice_text, text_length
+from syncd.remotes.image.stored_images import UNKNOWN_IMAGE, StoredImages, encoding_of, stored
+from syncd.remotes.responses import Response
+from syncd.remotes.sinks import CopyState
+from syncd.remotes.speedtest import incompressible_text, send_rejected_chunk
 
 _REGISTERED = "the image was registered before, perhaps with chunks of another size, and can't be completed"
 
 
-class _Different(Permanent):
+class _DifferentContentError(Permanent):
     """The server has other bytes as this image."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class ImageRemote:
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._images = StoredImages(self._http, settings)
-        self._sizes = ChunkSizes(settings.chunk_size, self.send_in_vain)
+        self._sizes = ChunkSizes(settings.chunk_size, self.measure_upload)
         self._registered: set[str] = set()
         """Images that were registered since the start, and not finished yet."""
 
@@ -79,7 +79,7 @@ class ImageRemote:
     @property
     def block_size(self) -> int:
         """The bytes of a file that one chunk most likely holds."""
-        return bytes_in(
+        return file_bytes_in(
             "base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._sizes.wanted
         )
 
@@ -89,12 +89,12 @@ class ImageRemote:
 
     def hasher_of(self, key: str, ref: str) -> TextHasher:  # noqa: ARG002 - the contract's
         """Return a hasher for the form that the file was sent in."""
-        return TextHasher(form_of(ref))
+        return TextHasher(encoding_of(ref))
 
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
         """Return the content that a record names."""
-        form = form_of(ref)
-        return Content(key=key, size=characters_in(form, size), encoding=form, sha256=sha256)
+        encoding = encoding_of(ref)
+        return Content(key=key, size=text_length(encoding, size), encoding=encoding, sha256=sha256)
 
     async def begin(
         self,
@@ -102,7 +102,7 @@ class ImageRemote:
         source: Source,
         session: Session | None,
         *,
-        tries: int,  # noqa: ARG002 - the contract's
+        failures: int,  # noqa: ARG002 - the contract's
         look_up: bool = False,  # noqa: ARG002 - registering is a look-up
     ) -> Session | Stored:
         """Go on with the session, or register the image.
@@ -113,8 +113,9 @@ class ImageRemote:
             return await self._register(content, source)
         if session.received or self._sizes.limit.allows(min(session.chunk_size, content.size)):
             # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
-            complete = len(session.received) == session.count
-            return replace(session, needs_verification=session.needs_verification or complete)
+            return replace(
+                session, needs_verification=session.needs_verification or len(session.received) == session.count
+            )
         return await self._register(content, source, before=session)
 
     async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
@@ -124,22 +125,22 @@ class ImageRemote:
         """
         size = self._sizes.wanted
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
-        answer = await self._http.post("/image", json_body(order))
+        response = await self._http.post("/image", json_body(order))
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
-        if answer.ok:
+        if response.ok:
             self._registered.add(content.key)
-            return replace(begun, needs_verification=not await self._images.confirms(answer, anew=True))
-        refusal = self._http.failure(answer)
-        if answer.status != 409 and not (answer.status == 400 and isinstance(refusal, Permanent)):
+            return replace(begun, needs_verification=not await self._images.confirms(response, anew=True))
+        refusal = self._http.failure(response)
+        if response.status != 409 and not (response.status == 400 and isinstance(refusal, Permanent)):
             raise refusal
-        if await self._images.compare_before_end(content) is Copy.WHOLE:
+        if await self._images.compare_before_end(content) is CopyState.INTACT:
             return stored(content, Proof.BYTES, already=True)
         begun = replace(begun, needs_verification=True)
-        if answer.status == 409 and before is None:
+        if response.status == 409 and before is None:
             return begun
-        return await self._try_a_chunk(begun, content, source, otherwise=before or refusal)
+        return await self._probe_with_chunk(begun, content, source, otherwise=before or refusal)
 
-    async def _try_a_chunk(
+    async def _probe_with_chunk(
         self, session: Session, content: Content, source: Source, *, otherwise: Session | Failure
     ) -> Session | Stored:
         """Find out by a chunk whether the image is registered and takes chunks of this size.
@@ -149,7 +150,7 @@ class ImageRemote:
         """
         try:
             receipt = await self.send(session, 0, content, source)
-        except _Different:
+        except _DifferentContentError:
             raise
         except (SessionLost, Permanent):
             if isinstance(otherwise, Failure):
@@ -159,7 +160,7 @@ class ImageRemote:
             return otherwise
         return receipt.stored or replace(session, received=ChunkSet([0]))
 
-    async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
+    async def send(self, session: Session, index: int, content: Content, source: Source) -> ChunkResult:
         """Send chunk ``index``."""
         offset, length = chunks.span(index, content.size, session.chunk_size)
         with self._sizes.limit.learning(length):
@@ -167,56 +168,62 @@ class ImageRemote:
 
     async def _send_chunk(
         self, session: Session, index: int, span: tuple[int, int], content: Content, source: Source
-    ) -> Receipt:
+    ) -> ChunkResult:
         offset, length = span
-        place = cut(content.encoding or "text", offset=offset, length=length, file_size=source.size)
+        place = slice_text(content.encoding or "text", offset=offset, length=length, file_size=source.size)
         data = place.encode(await source.read(place.offset, place.length))
         body = json_body({"id": index, "size": length, "data": data})
-        answer = await self._http.post(f"/image/{session.token}/chunks", body)
-        if answer.ok:
-            self._sizes.took(length)
-            return Receipt(needs_verification=not await self._images.confirms(answer))
-        if answer.status == 409:
-            return Receipt(needs_verification=True)
-        if answer.status == 404:
+        response = await self._http.post(f"/image/{session.token}/chunks", body)
+        if response.ok:
+            self._sizes.record_accepted(length)
+            return ChunkResult(needs_verification=not await self._images.confirms(response))
+        if response.status == 409:
+            return ChunkResult(needs_verification=True)
+        if response.status == 404:
             self._registered.discard(session.token)
-            raise SessionLost(str(self._http.failure(answer)))
-        if answer.status == 408:
-            raise CutOff(str(self._http.failure(answer)))
-        if answer.too_large:
-            await self._sizes.learn(length, sure=True)
-            raise self._too_large(answer, length)
-        if answer.status == 400:
-            return await self._after_refusal(answer, session, content, length=length)
-        raise self._http.failure(answer)
+            raise SessionLost(str(self._http.failure(response)))
+        if response.status == 408:
+            raise CutOff(str(self._http.failure(response)))
+        if response.too_large:
+            await self._sizes.learn_refused(length, certain=True)
+            raise self._too_large(response, length)
+        if response.status == 400:
+            return await self._after_refusal(response, session, content, length=length)
+        raise self._http.failure(response)
 
-    def _too_large(self, answer: Answer, length: int) -> Permanent:
-        refusal = self._http.failure(answer)
-        if length <= LEAST_CHUNK:
+    def _too_large(self, response: Response, length: int) -> Permanent:
+        refusal = self._http.failure(response)
+        if length <= MIN_CHUNK_CHARACTERS:
             return Permanent(f"{refusal}; the server does not even take a chunk of {length} characters")
         return Permanent(
             f"{refusal}; the server takes no chunk of {length} characters, and the chunks of an image can't be "
             f"changed once it is registered; the files that follow go in chunks of {self._sizes.wanted}"
         )
 
-    async def _after_refusal(self, answer: Answer, session: Session, content: Content, *, length: int) -> Receipt:
+    async def _after_refusal(
+        self, response: Response, session: Session, content: Content, *, length: int
+    ) -> ChunkResult:
         """Judge a 400 to a chunk: some servers answer so where the image is complete, some where a body is too large.
 
         The latter only for an image that was registered just now, and a ``length`` of which it has taken none.
         """
-        refusal = self._http.failure(answer)
+        refusal = self._http.failure(response)
         if not isinstance(refusal, Permanent):
             raise refusal
         copy = await self._images.compare_before_end(content)
-        if copy is Copy.WHOLE:
-            return Receipt(stored=stored(content, Proof.BYTES))
-        if copy in (Copy.OTHER, Copy.LONGER):
-            raise _Different
+        if copy is CopyState.INTACT:
+            return ChunkResult(stored=stored(content, Proof.BYTES))
+        if copy in (CopyState.DIFFERENT, CopyState.LONGER):
+            raise _DifferentContentError
         if session.needs_verification:
             raise Permanent(f"{_REGISTERED} ({refusal})")
         new = session.token in self._registered
-        if new and length > max(self._sizes.taken, LEAST_CHUNK) and await self._sizes.learn(length, sure=False):
-            raise self._too_large(answer, length)
+        if (
+            new
+            and length > max(self._sizes.largest_accepted, MIN_CHUNK_CHARACTERS)
+            and await self._sizes.learn_refused(length, certain=False)
+        ):
+            raise self._too_large(response, length)
         raise refusal
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored:  # noqa: ARG002 - the contract's
@@ -232,15 +239,15 @@ class ImageRemote:
         try:
             copy = await self._images.compare(content)
         except Transient as failure:
-            if presence.concerns_server(failure):
+            if presence.is_server_failure(failure):
                 raise
             problem = f"the server took all chunks, but its copy can't be compared: {failure.problem}"
             raise Transient(problem, advice="verify: never does without") from None
-        if copy is Copy.WHOLE:
+        if copy is CopyState.INTACT:
             return stored(content, Proof.BYTES)
-        if copy in (Copy.OTHER, Copy.LONGER):
-            raise _Different
-        if copy is Copy.ENDLESS:
+        if copy in (CopyState.DIFFERENT, CopyState.LONGER):
+            raise _DifferentContentError
+        if copy is CopyState.ENDLESS:
             raise Transient("the server's copy of the image goes on beyond its end")
         raise SessionLost("the server took all chunks, but its copy of the image is not whole")
 
@@ -248,9 +255,9 @@ class ImageRemote:
         """Answer at once: this service has nothing to wait for."""
         return stored(content, Proof.NONE)
 
-    async def fetch(self, ref: str, key: str, take: Taker) -> str:
+    async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
         """Download the text, and decode it as it comes."""
-        return await self._images.fetch(ref, key, take)
+        return await self._images.fetch(ref, key, write)
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Ask for the image; its length tells, or with ``thorough`` all its bytes."""
@@ -260,12 +267,15 @@ class ImageRemote:
         """Ask for an image that can't be there: who has that, says yes to everything and is no image API."""
         await self._images.check()
 
-    async def send_in_vain(self, size: int) -> None:
+    async def measure_upload(self, size: int) -> None:
         """Send a chunk of an image that was never registered."""
-        bodies = [json_body({"id": 0, "size": length, "data": characters(length)}) for length in (size, LEAST_CHUNK)]
-        small = bodies[1] if size > LEAST_CHUNK else None
-        await send_in_vain(self._http, f"/image/{NOWHERE}/chunks", bodies[0], small=small)
+        small = _random_chunk(MIN_CHUNK_CHARACTERS) if size > MIN_CHUNK_CHARACTERS else None
+        await send_rejected_chunk(self._http, f"/image/{UNKNOWN_IMAGE}/chunks", _random_chunk(size), small=small)
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self._http.close()
+
+
+def _random_chunk(size: int) -> Body:
+    return json_body({"id": 0, "size": size, "data": incompressible_text(size)})

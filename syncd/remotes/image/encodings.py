@@ -13,7 +13,7 @@ from typing import Literal
 from syncd.core.errors import Permanent
 from syncd.core.model import Content
 
-Form = Literal["text", "base64url", "base64"]
+Encoding = Literal["text", "base64url", "base64"]
 """``text``: the file's own bytes, all ASCII. The others: base64 with padding and without line breaks."""
 
 _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
@@ -24,10 +24,10 @@ _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cut:
+class Slice:
     """A piece of the text: the bytes of the file to read, and where in their text the piece begins and ends."""
 
-    form: str
+    encoding: str
     offset: int
     length: int
     start: int
@@ -35,20 +35,22 @@ class Cut:
 
     def encode(self, data: bytes) -> str:
         """Return the piece, made of the bytes that were read."""
-        return _ENCODERS[self.form](data)[self.start : self.end].decode("ascii")
+        return _ENCODERS[self.encoding](data)[self.start : self.end].decode("ascii")
 
 
-def cut(form: str, *, offset: int, length: int, file_size: int) -> Cut:
+def slice_text(encoding: str, *, offset: int, length: int, file_size: int) -> Slice:
     """Say where in a file of ``file_size`` bytes these characters of its text come from.
 
     Four characters stand for three bytes, and a piece may begin and end anywhere between.
     """
-    if form == "text":
-        return Cut(form=form, offset=offset, length=length, start=0, end=length)
+    if encoding == "text":
+        return Slice(encoding=encoding, offset=offset, length=length, start=0, end=length)
     first, last = offset // 4, -(-(offset + length) // 4)
     start = first * 3
     skipped = offset - first * 4
-    return Cut(form=form, offset=start, length=min(last * 3, file_size) - start, start=skipped, end=skipped + length)
+    return Slice(
+        encoding=encoding, offset=start, length=min(last * 3, file_size) - start, start=skipped, end=skipped + length
+    )
 
 
 class Decoder:
@@ -57,9 +59,9 @@ class Decoder:
     ``ValueError`` from what is no such text. Whether it is whole is for its hash to say.
     """
 
-    def __init__(self, form: str) -> None:
-        self._plain = form == "text"
-        self._url = form == "base64url"
+    def __init__(self, encoding: str) -> None:
+        self._plain = encoding == "text"
+        self._url = encoding == "base64url"
         self._rest = b""
         self._ended = False
 
@@ -82,23 +84,23 @@ class Decoder:
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
-def characters_in(form: str, size: int) -> int:
+def text_length(encoding: str, size: int) -> int:
     """Return the length of the text that a file of ``size`` bytes travels as."""
-    return size if form == "text" else -(-size // 3) * 4
+    return size if encoding == "text" else -(-size // 3) * 4
 
 
-def bytes_in(form: str, characters: int) -> int:
+def file_bytes_in(encoding: str, characters: int) -> int:
     """Return how many bytes of a file about so many characters hold; at least one."""
-    return characters if form == "text" else max(1, characters // 4 * 3)
+    return characters if encoding == "text" else max(1, characters // 4 * 3)
 
 
 class _Digest:
     """The SHA-256 and the length of a file's text in one form, computed as the file is read."""
 
-    def __init__(self, form: str) -> None:
-        self._form = form
-        self._encode = _ENCODERS[form]
-        self._step = 1 if form == "text" else 3
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._encode = _ENCODERS[encoding]
+        self._step = 1 if encoding == "text" else 3
         self._hash = hashlib.sha256()
         self._size = 0
         self._rest = b""
@@ -118,7 +120,7 @@ class _Digest:
     def content(self) -> Content:
         self._add(self._rest)
         self._rest = b""
-        return Content(key=self._hash.hexdigest(), size=self._size, encoding=self._form)
+        return Content(key=self._hash.hexdigest(), size=self._size, encoding=self._encoding)
 
 
 class TextHasher:
@@ -128,11 +130,11 @@ class TextHasher:
     """
 
     def __init__(self, encoding: str) -> None:
-        forms = ("text", "base64url") if encoding == "auto" else (encoding,)
-        self._digests = [_Digest(form) for form in forms]
+        encodings = ("text", "base64url") if encoding == "auto" else (encoding,)
+        self._digests = [_Digest(encoding) for encoding in encodings]
         self._bytes = hashlib.sha256()
         self._forced = encoding == "text"
-        self._ascii = forms[0] == "text"
+        self._ascii = encodings[0] == "text"
 
     def update(self, data: bytes) -> None:
         """Take the next bytes; ``Permanent`` where ``text`` was asked for and they are not ASCII."""

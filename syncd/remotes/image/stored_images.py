@@ -1,18 +1,45 @@
 """What a server of the image API has stored: the images themselves, downloaded and compared, and whether it says no."""
 
 import asyncio
+import hashlib
 
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core.errors import Failure, NotStored, Permanent, Scope, Transient
 from syncd.core.model import Confirmation, Content, Presence, Proof, Stored
 from syncd.remotes import presence
-from syncd.remotes.base import Taker
-from syncd.remotes.downloads import Comparison, Copy, Decoding
-from syncd.remotes.http import Glance, Http
-from syncd.remotes.responses import Answer, not_an_api
+from syncd.remotes.base import WriteCallback
+from syncd.remotes.http import Http
+from syncd.remotes.image.encodings import Decoder
+from syncd.remotes.responses import Response, not_an_upload_api
+from syncd.remotes.sinks import ComparingSink, CopyState, LengthOnlySink
 
-NOWHERE = "0" * 64
-"""The hash of an image that there is not."""
+UNKNOWN_IMAGE = "0" * 64
+"""A hash that no image has."""
+
+
+class DecodingSink:
+    """Decodes the downloaded text of a file, and passes the file's bytes on to ``write``."""
+
+    def __init__(self, encoding: str, write: WriteCallback) -> None:
+        self._decoder = Decoder(encoding)
+        self._write = write
+        self._hash = hashlib.sha256()
+
+    def expect(self, length: int | None) -> bool:  # noqa: ARG002 - only the bytes count
+        """Accept any length."""
+        return True
+
+    def write(self, data: bytes) -> bool:
+        """Decode the next characters, and pass their bytes on."""
+        self._hash.update(data)
+        try:
+            return self._write(self._decoder.feed(data))
+        except ValueError:  # the hash will differ, too
+            return False
+
+    def key(self) -> str:
+        """Return the SHA-256 of the downloaded text, as hex."""
+        return self._hash.hexdigest()
 
 
 class StoredImages:
@@ -21,80 +48,83 @@ class StoredImages:
     def __init__(self, http: Http, settings: Settings) -> None:
         self._http = http
         self._verify = settings.verify
-        self._probing = asyncio.Lock()
-        self._one_probe = asyncio.Lock()
-        self._says_absent: bool | None = None
+        self._honesty_lock = asyncio.Lock()
+        self._probe_lock = asyncio.Lock()
+        self._reports_missing: bool | None = None
         """Whether it says of an image that can't be there that it is not; None before it was asked."""
 
-    async def confirms(self, answer: Answer, *, anew: bool = False) -> bool:
+    async def confirms(self, response: Response, *, anew: bool = False) -> bool:
         """Say whether a success is one: 201 is, 200 only from a server that has other answers too.
 
         With ``anew`` a server that has not shown that yet gets another chance.
         """
-        if answer.complaint() is not None:
+        if response.reported_error() is not None:
             return False
-        if answer.status == 201:
+        if response.status == 201:
             return True
-        async with self._probing:
-            if self._says_absent is None or (anew and not self._says_absent):
-                await self._is_honest()
-            return self._says_absent is True
+        async with self._honesty_lock:
+            if self._reports_missing is None or (anew and not self._reports_missing):
+                await self._is_reliable()
+            return self._reports_missing is True
 
-    async def compare(self, content: Content) -> Copy:
+    async def compare(self, content: Content) -> CopyState:
         """Compare the server's copy with the image; one that it does not have is a part."""
         comparison = _comparison(content)
-        answer = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
-        if answer.status != 200:
-            failure = self._http.failure(answer)
-            if answer.status == 404 or (answer.status == 400 and isinstance(failure, Permanent)):
-                return Copy.PART
+        response = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
+        if response.status != 200:
+            failure = self._http.failure(response)
+            if response.status == 404 or (response.status == 400 and isinstance(failure, Permanent)):
+                return CopyState.SHORTER
             raise failure
         copy = comparison.result()
-        if copy is not Copy.WHOLE:
-            await self._is_honest()  # what came may be anything, from somebody who says yes to everything
+        if copy is not CopyState.INTACT:
+            await self._is_reliable()  # what came may be anything, from somebody who says yes to everything
         return copy
 
-    async def compare_before_end(self, content: Content) -> Copy:
+    async def compare_before_end(self, content: Content) -> CopyState:
         """Compare the server's copy while chunks may be missing: then a download that fails is no error."""
         if self._verify == "never":
-            return Copy.PART
+            return CopyState.SHORTER
         try:
             return await self.compare(content)
         except (Transient, Permanent) as failure:
-            if presence.concerns_server(failure):
+            if presence.is_server_failure(failure):
                 raise
-            return Copy.PART
+            return CopyState.SHORTER
 
-    async def fetch(self, ref: str, key: str, take: Taker) -> str:
+    async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
         """Download the text, and decode it as it comes."""
-        decoding = Decoding(form_of(ref), take)
-        answer = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
-        if answer.status == 404:
+        decoding = DecodingSink(encoding_of(ref), write)
+        response = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
+        if response.status == 404:
             raise NotStored(presence.GONE)
-        if answer.status != 200:
-            raise self._http.failure(answer)
-        if answer.is_page and decoding.key() != key and not await self._is_honest():
-            raise self._http.failure(answer)  # a log-in page is no copy that differs
+        if response.status != 200:
+            raise self._http.failure(response)
+        if response.is_html and decoding.key() != key and not await self._is_reliable():
+            raise self._http.failure(response)  # a log-in page is no copy that differs
         return decoding.key()
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Ask for the image; its length tells, or with ``thorough`` all its bytes."""
         if not ref:
             return presence.unknown(presence.NEVER_NAMED)
-        glance, comparison = Glance(), _comparison(content)
+        glance, comparison = LengthOnlySink(), _comparison(content)
         sink = comparison if thorough else glance
         request = self._http.get(f"/image/{content.key}", accept="text/plain", sink=sink)
         if refusal := await presence.ask(self._http, request):
             return refusal
         if thorough:
-            found, differs = presence.compared(comparison.result()), comparison.result() is not Copy.ENDLESS
+            found, differs = (
+                presence.judge_comparison(comparison.result()),
+                comparison.result() is not CopyState.ENDLESS,
+            )
         else:
-            found, differs = presence.measured(glance.length, content.size), glance.length is not None
-        if found.presence is Presence.UNKNOWN and differs and await self._is_honest():
-            return presence.absent(found.reason)
+            found, differs = presence.judge_length(glance.length, content.size), glance.length is not None
+        if found.presence is Presence.UNKNOWN and differs and await self._is_reliable():
+            return presence.missing(found.reason)
         return found
 
-    async def _is_honest(self) -> bool:
+    async def _is_reliable(self) -> bool:
         """Ask anew whether the server says of an image that can't be there that it is not: no page in between does.
 
         Failures of the server as a whole are raised, that it says yes to everything among them.
@@ -102,27 +132,27 @@ class StoredImages:
         try:
             await self.check()
         except Failure as failure:
-            if presence.concerns_server(failure):
+            if presence.is_server_failure(failure):
                 raise
-        return self._says_absent is True
+        return self._reports_missing is True
 
     async def check(self) -> None:
         """Ask for an image that can't be there: who has that, says yes to everything and is no image API."""
-        async with self._one_probe:  # several uploads may ask at once, and whoever looks whether a server is back
-            answer = await self._http.get(f"/image/{NOWHERE}", accept="text/plain")
-        self._says_absent = answer.status == 404
-        if 200 <= answer.status < 300:
-            raise not_an_api(answer, kind="an image", asked="an image")
-        failure = self._http.failure(answer)
-        if answer.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
+        async with self._probe_lock:  # several uploads may ask at once, and whoever looks whether a server is back
+            response = await self._http.get(f"/image/{UNKNOWN_IMAGE}", accept="text/plain")
+        self._reports_missing = response.status == 404
+        if 200 <= response.status < 300:
+            raise not_an_upload_api(response, kind="an image", asked="an image")
+        failure = self._http.failure(response)
+        if response.status in (401, 403) or (isinstance(failure, Transient) and failure.scope is Scope.REMOTE):
             raise failure
 
 
-def _comparison(content: Content) -> Comparison:
-    return Comparison(size=content.size, sha256=content.key, text=True)
+def _comparison(content: Content) -> ComparingSink:
+    return ComparingSink(size=content.size, sha256=content.key, text=True)
 
 
-def form_of(ref: str) -> str:
+def encoding_of(ref: str) -> str:
     """Return the form that a ``ref`` says the image has."""
     return ref.partition(":")[2]
 

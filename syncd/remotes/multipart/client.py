@@ -11,26 +11,26 @@ from syncd.config import destinations
 from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core import chunks
 from syncd.core.errors import CutOff, Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
-from syncd.core.model import Confirmation, Content, Pending, Proof, Receipt, Session, Stored
-from syncd.remotes.base import Source, Taker, Throttle
-from syncd.remotes.bodies import Body, Form, Upload, json_body
+from syncd.core.model import ChunkResult, Confirmation, Content, Pending, Proof, Session, Stored
+from syncd.remotes.base import Source, Throttle, WriteCallback
+from syncd.remotes.bodies import Body, FormFile, MultipartForm, json_body
 from syncd.remotes.chunk_limit import ChunkLimit
-from syncd.remotes.downloads import Plain
 from syncd.remotes.http import Http
 from syncd.remotes.multipart import schema
-from syncd.remotes.multipart.options import MultipartHasher, Order
+from syncd.remotes.multipart.options import MultipartHasher, UploadOptions
 from syncd.remotes.multipart.stored_files import StoredFiles
-from syncd.remotes.presence import concerns_server
-from syncd.remotes.responses import Answer, not_an_api
-from syncd.remotes.speedtest import noise, send_in_vain
+from syncd.remotes.presence import is_server_failure
+from syncd.remotes.responses import Response, not_an_upload_api
+from syncd.remotes.sinks import FileSink
+from syncd.remotes.speedtest import incompressible_bytes, send_rejected_chunk
 from syncd.remotes.terms import terms
 
-LARGEST_DIRECT = 20 * 1024 * 1024
+MAX_DIRECT_BYTES = 20 * 1024 * 1024
 """Bytes of a file that may go in one request."""
-LEAST_CHUNK = 64 * 1024
+MIN_CHUNK_BYTES = 64 * 1024
 """Bytes; a server that refuses such a chunk takes none."""
 _BYTES = "application/octet-stream"
-_NO_TASK = "0" * 32
+_UNKNOWN_TASK = "0" * 32
 _PLAIN_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]+')
 """Names that stand in a form's header without quoting, which every server reads in its own way."""
 
@@ -45,9 +45,11 @@ class MultipartRemote:
         self._settings = settings
         self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._files = StoredFiles(self._http, settings)
-        self._order = Order(settings, clock)
+        self._options = UploadOptions(settings, clock)
         self._capabilities: dict[str, int] = {}
-        self._limit = ChunkLimit(self._capabilities, least=LEAST_CHUNK, most=settings.chunk_size, clock=time.monotonic)
+        self._limit = ChunkLimit(
+            self._capabilities, minimum=MIN_CHUNK_BYTES, maximum=settings.chunk_size, clock=time.monotonic
+        )
 
     @property
     def identity(self) -> str:
@@ -90,7 +92,7 @@ class MultipartRemote:
         largest = min(self._settings.chunk_size, self._capabilities.get("slow", self._settings.chunk_size))
         if "refused" not in self._capabilities:
             return largest
-        return min(largest, max(LEAST_CHUNK, self._capabilities["refused"] // 2))
+        return min(largest, max(MIN_CHUNK_BYTES, self._capabilities["refused"] // 2))
 
     def hasher(self) -> MultipartHasher:
         """Return a new hasher for one file."""
@@ -105,38 +107,38 @@ class MultipartRemote:
         return Content(key=key, size=size, sha256=sha256)
 
     async def begin(
-        self, content: Content, source: Source, session: Session | None, *, tries: int, look_up: bool = False
+        self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
     ) -> Session | Stored:
         """Take up a task again, choose the one request for a small file, or create a task."""
         fits = session is not None and session.count == chunks.count(content.size, session.chunk_size)
         if session is not None and session.token and fits and self._limit.allows(session.chunk_size):
             return await self._resume(session)
-        if tries == 0 and not look_up and self._may_go_direct(content, source):
+        if failures == 0 and not look_up and self._may_go_direct(content, source):
             return Session(token="", chunk_size=content.size, count=1, single_request=True)
         return await self._create(content, source)
 
     def _may_go_direct(self, content: Content, source: Source) -> bool:
-        limit = self._capabilities.get("direct_refused", LARGEST_DIRECT + 1)
+        limit = self._capabilities.get("direct_refused", MAX_DIRECT_BYTES + 1)
         fits = self._settings.direct == "auto" and content.size < limit and self._limit.allows(content.size)
-        return fits and self._order.is_plain and _PLAIN_NAME.fullmatch(source.name) is not None
+        return fits and self._options.is_plain and _PLAIN_NAME.fullmatch(source.name) is not None
 
     async def _create(self, content: Content, source: Source) -> Session | Stored:
         order = {
-            **self._order.fields(content),
+            **self._options.fields(content),
             "file_name": source.name,
             "file_size": content.size,
             "content_type": source.media_type,
             "chunk_size": self.block_size,
         }
-        answer = await self._post("create", json_body(order))
-        json = answer.json() if answer.ok else None
+        response = await self._post("create", json_body(order))
+        json = response.json() if response.ok else None
         if json is None:
-            raise await self._not_understood(answer)
+            raise await self._unexpected(response)
         if json.get("file_exists") is True:
-            return await self._files.existing(answer, content)
+            return await self._files.existing(response, content)
         begun = schema.session_of(json, content)
         if begun is None:
-            raise await self._not_understood(answer)
+            raise await self._unexpected(response)
         self._check_chunk_size(begun, content)
         return begun
 
@@ -152,18 +154,20 @@ class MultipartRemote:
 
     async def _resume(self, session: Session) -> Session:
         """Ask what has arrived; where the server can't tell or can't be read, what was acknowledged counts."""
-        answer = await self._get(f"resume/{quote(session.token, safe='')}")
-        json = answer.json() if answer.ok else None
+        response = await self._get(f"resume/{quote(session.token, safe='')}")
+        json = response.json() if response.ok else None
         if json is None:
-            failure = self._http.failure(answer)
-            unreadable = answer.status < 300 and not answer.is_page  # as a list that was cut short: so it is each time
+            failure = self._http.failure(response)
+            unreadable = (
+                response.status < 300 and not response.is_html
+            )  # as a list that was cut short: so it is each time
             if isinstance(failure, Unauthorized | Transient) and not unreadable:
                 raise failure
             return session
         arrived = schema.received(json, session)
         return Session(token=session.token, chunk_size=session.chunk_size, count=session.count, received=arrived)
 
-    async def send(self, session: Session, index: int, content: Content, source: Source) -> Receipt:
+    async def send(self, session: Session, index: int, content: Content, source: Source) -> ChunkResult:
         """Send chunk ``index``, or the whole file."""
         offset, length = chunks.span(index, content.size, session.chunk_size)
         with self._limit.learning(length):
@@ -171,23 +175,23 @@ class MultipartRemote:
                 return await self._send_whole(content, source)
             return await self._send_chunk(session, index, (offset, length), source)
 
-    async def _send_chunk(self, session: Session, index: int, span: tuple[int, int], source: Source) -> Receipt:
+    async def _send_chunk(self, session: Session, index: int, span: tuple[int, int], source: Source) -> ChunkResult:
         offset, length = span
         read = self._reader(source, offset, length)
         chunk = _chunk_form(length, read)
-        answer = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", chunk)
-        if answer.ok or (answer.status == 409 and not answer.is_page):  # 409: it is there already
-            return Receipt()
-        if answer.status == 404:
-            raise self._lost(answer)
-        if answer.status == 408:
-            raise CutOff(str(self._http.failure(answer)))
-        if answer.too_large and length > LEAST_CHUNK:
+        response = await self._post(f"chunk/{quote(session.token, safe='')}/{index}", chunk)
+        if response.ok or (response.status == 409 and not response.is_html):  # 409: it is there already
+            return ChunkResult()
+        if response.status == 404:
+            raise self._session_lost(response)
+        if response.status == 408:
+            raise CutOff(str(self._http.failure(response)))
+        if response.too_large and length > MIN_CHUNK_BYTES:
             self._learn("refused", length)
-            raise self._lost(answer)
-        if answer.too_large:  # nothing to learn for other files: there is no smaller chunk to try
-            raise Permanent(str(self._http.failure(answer)))
-        raise self._http.failure(answer)
+            raise self._session_lost(response)
+        if response.too_large:  # nothing to learn for other files: there is no smaller chunk to try
+            raise Permanent(str(self._http.failure(response)))
+        raise self._http.failure(response)
 
     def _reader(self, source: Source, offset: int, length: int) -> Callable[[], AsyncIterator[bytes]]:
         """Return what reads a part of the file piece by piece, as the server may want chunks of any length."""
@@ -200,40 +204,40 @@ class MultipartRemote:
 
         return read
 
-    async def _send_whole(self, content: Content, source: Source) -> Receipt:
+    async def _send_whole(self, content: Content, source: Source) -> ChunkResult:
         read = self._reader(source, 0, source.size)
-        upload = Upload(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
-        answer = await self._post("direct", Form(fields=self._order.fields(content), upload=upload))
-        file = schema.stored_file(answer.json()) if answer.ok else None
+        upload = FormFile(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
+        response = await self._post("direct", MultipartForm(fields=self._options.fields(content), file=upload))
+        file = schema.stored_file(response.json()) if response.ok else None
         if file is not None:
-            return Receipt(stored=await self._files.confirmed(file, answer, content))
-        if answer.status in (404, 405, 501):
+            return ChunkResult(stored=await self._files.confirmed(file, response, content))
+        if response.status in (404, 405, 501):
             self._learn("direct_refused", 0)
-            raise self._lost(answer)
-        if answer.too_large:
+            raise self._session_lost(response)
+        if response.too_large:
             self._learn("direct_refused", content.size)
-            raise self._lost(answer)
-        raise await self._not_understood(answer)
+            raise self._session_lost(response)
+        raise await self._unexpected(response)
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
         """Have the chunks put together. However that fails, the task may be gone, so it is begun again."""
         try:
-            answer = await self._post(f"complete/{quote(session.token, safe='')}")
+            response = await self._post(f"complete/{quote(session.token, safe='')}")
         except Transient as failure:
             if failure.scope is Scope.REMOTE:
                 raise
-            return await self._outcome(session, content, source, failure)
-        json = answer.json() or {}
-        if answer.status == 202 and not answer.is_page:
+            return await self._find_outcome(session, content, source, failure)
+        json = response.json() or {}
+        if response.status == 202 and not response.is_html:
             return Pending(token=schema.text(json.get("taskId")) or schema.text(json.get("task_id")) or session.token)
-        file = schema.stored_file(json) if answer.ok else None
+        file = schema.stored_file(json) if response.ok else None
         if file is not None:
-            return await self._files.confirmed(file, answer, content)
-        if answer.status in (400, 404, 409, 410, 500):
-            raise self._lost(answer)
-        raise await self._not_understood(answer)
+            return await self._files.confirmed(file, response, content)
+        if response.status in (400, 404, 409, 410, 500):
+            raise self._session_lost(response)
+        raise await self._unexpected(response)
 
-    async def _outcome(
+    async def _find_outcome(
         self, session: Session, content: Content, source: Source, failure: Transient
     ) -> Stored | Pending:
         """Find out what became of a *complete* without an answer, which may take longer than we wait.
@@ -245,7 +249,7 @@ class MultipartRemote:
         if json is not None:
             if schema.progress(json) == "running" and not schema.is_processing(json):
                 raise failure  # the request has not arrived
-            return await self._reached(json, progress, session.token, content)
+            return await self._assembly_result(json, progress, session.token, content)
         if (await self._get(f"resume/{quote(session.token, safe='')}")).status != 404:
             raise failure
         found = await self._create(content, source)
@@ -255,29 +259,31 @@ class MultipartRemote:
 
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
         """Ask whether the chunks have been put together."""
-        answer = await self._get(f"progress/{quote(pending.token, safe='')}")
-        if answer.status == 404:
-            raise self._lost(answer)
-        json = answer.json() if answer.ok else None
+        response = await self._get(f"progress/{quote(pending.token, safe='')}")
+        if response.status == 404:
+            raise self._session_lost(response)
+        json = response.json() if response.ok else None
         if json is None:
-            raise self._http.failure(answer)
-        return await self._reached(json, answer, pending.token, content)
+            raise self._http.failure(response)
+        return await self._assembly_result(json, response, pending.token, content)
 
-    async def _reached(
-        self, json: Mapping[str, object], answer: Answer, token: str, content: Content
+    async def _assembly_result(
+        self, json: Mapping[str, object], response: Response, token: str, content: Content
     ) -> Stored | Pending:
         """Judge what *progress* tells."""
         state = schema.progress(json)
         if state == "failed":
-            raise SessionLost(": ".join(filter(None, ("the server failed to put the file together", answer.words()))))
+            raise SessionLost(
+                ": ".join(filter(None, ("the server failed to put the file together", response.message())))
+            )
         if state == "running":
             return Pending(token=token)
         file = schema.stored_file(json, enveloped=True) or schema.cloud_file({**json, "id": json.get("file_id")})
-        return await self._files.confirmed(file, answer, content) if file else Stored(ref="")
+        return await self._files.confirmed(file, response, content) if file else Stored(ref="")
 
-    async def fetch(self, ref: str, key: str, take: Taker) -> str:
+    async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
         """Download the file, from where the server keeps it or from where it points to."""
-        return await self._files.fetch(ref, key, Plain(self.hasher_of(key, ref), take))
+        return await self._files.fetch(ref, key, FileSink(self.hasher_of(key, ref), write))
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Ask for the file; its length tells, or with ``thorough`` all its bytes where it was known by its MD5."""
@@ -289,56 +295,58 @@ class MultipartRemote:
         Who says 200 to all of them is no upload API.
         """
         tasks = await self._checked("tasks")
-        task = await self._checked(f"resume/{_NO_TASK}")
+        task = await self._checked(f"resume/{_UNKNOWN_TASK}")
         if task.status == 403:
             raise self._http.failure(task)
         if task.ok or not tasks.ok:
-            there = await self._files.has(_NO_TASK)
+            there = await self._files.has(_UNKNOWN_TASK)
             if task.ok and there:
-                raise not_an_api(task, kind="a multipart", asked="a task and a file")
+                raise not_an_upload_api(task, kind="a multipart", asked="a task and a file")
 
-    async def _checked(self, path: str) -> Answer:
+    async def _checked(self, path: str) -> Response:
         """Ask for ``path``; raise what concerns the server as a whole."""
-        answer = await self._get(path)
-        failure = self._http.failure(answer)
-        if concerns_server(failure):
+        response = await self._get(path)
+        failure = self._http.failure(response)
+        if is_server_failure(failure):
             raise failure
-        return answer
+        return response
 
-    async def _not_understood(self, answer: Answer) -> Failure:
+    async def _unexpected(self, response: Response) -> Failure:
         """Return what an answer means that is not the wanted one; where it says yes to everything, that."""
-        if answer.ok:
+        if response.ok:
             try:
                 await self.check()
             except Failure as failure:
-                if concerns_server(failure):
+                if is_server_failure(failure):
                     return failure
-        return self._http.failure(answer)
+        return self._http.failure(response)
 
-    async def send_in_vain(self, size: int) -> None:
+    async def measure_upload(self, size: int) -> None:
         """Send a chunk of a task that was never created."""
 
         async def read() -> AsyncIterator[bytes]:
-            yield noise(size)
+            yield incompressible_bytes(size)
 
-        await send_in_vain(self._http, f"{self._settings.prefix}/chunk/{_NO_TASK}/0", _chunk_form(size, read))
+        await send_rejected_chunk(
+            self._http, f"{self._settings.prefix}/chunk/{_UNKNOWN_TASK}/0", _chunk_form(size, read)
+        )
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self._http.close()
 
-    async def _post(self, call: str, body: Body | None = None) -> Answer:
+    async def _post(self, call: str, body: Body | None = None) -> Response:
         return await self._http.post(f"{self._settings.prefix}/{call}", body)
 
-    async def _get(self, call: str) -> Answer:
+    async def _get(self, call: str) -> Response:
         return await self._http.get(f"{self._settings.prefix}/{call}")
 
-    def _learn(self, fact: str, size: int) -> None:
-        self._capabilities[fact] = min(size, self._capabilities.get(fact, size))
+    def _learn(self, name: str, size: int) -> None:
+        self._capabilities[name] = min(size, self._capabilities.get(name, size))
 
-    def _lost(self, answer: Answer) -> SessionLost:
-        return SessionLost(str(self._http.failure(answer)))
+    def _session_lost(self, response: Response) -> SessionLost:
+        return SessionLost(str(self._http.failure(response)))
 
 
-def _chunk_form(size: int, read: Callable[[], AsyncIterator[bytes]]) -> Form:
-    return Form(upload=Upload(field="chunk", filename="chunk", media_type=_BYTES, size=size, read=read))
+def _chunk_form(size: int, read: Callable[[], AsyncIterator[bytes]]) -> MultipartForm:
+    return MultipartForm(file=FormFile(field="chunk", filename="chunk", media_type=_BYTES, size=size, read=read))

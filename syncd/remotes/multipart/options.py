@@ -31,7 +31,7 @@ class MultipartHasher:
         return Content(key=key, size=self._size, sha256=self._sha256.hexdigest())
 
 
-class Order:
+class UploadOptions:
     """How files are to be kept, by the settings. ``clock`` gives seconds since the epoch."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:

@@ -8,17 +8,17 @@ from syncd.core import chunks
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Permanent, SessionLost
 from syncd.core.model import Content, Proof, Session
-from syncd.remotes.responses import complaint
+from syncd.remotes.responses import reported_error
 
 Json = Mapping[str, object]
 
-MOST_CHUNKS = 1_000_000
+MAX_CHUNKS = 1_000_000
 """Chunks of one file; each is a request, and a row in the store."""
-LONGEST_ID = 1000
+MAX_ID_CHARACTERS = 1000
 """Characters of what a server may call a task or a file."""
 
 
-MD5_WHOLE = 5 * 1024 * 1024
+MAX_FULL_MD5_BYTES = 5 * 1024 * 1024
 """Bytes; of a longer file some servers take the MD5 of the first and the last MiB alone."""
 _ENVELOPES = ("file", "file_info", "data")
 
@@ -27,13 +27,13 @@ _ENVELOPES = ("file", "file_info", "data")
 class CloudFile:
     """A file that the server says it has. ``digest`` and ``size`` are None where it does not name them.
 
-    ``complaint`` is what shows that the answer confirms nothing: an error, a failed status, a size that is none.
+    ``reported_error`` is what shows that the answer confirms nothing: an error, a failed status, a size that is none.
     """
 
     id: str
     digest: str | None
     size: int | None
-    complaint: str | None = None
+    reported_error: str | None = None
 
     def contradiction(self, content: Content) -> str | None:
         """Return what shows that this is another content than the one sent; None if nothing does."""
@@ -48,7 +48,7 @@ class CloudFile:
 
         That a file was there ``already`` can't rest on its MD5: other content with the same one is easily made.
         """
-        if self.complaint is not None:
+        if self.reported_error is not None:
             return Proof.NONE
         if self.same_hash(content) and not (already and self.digest and len(self.digest) == _MD5):
             return Proof.HASH
@@ -64,7 +64,7 @@ class CloudFile:
         if ours is None:
             return None
         same = self.digest.lower() == ours
-        return None if not same and len(ours) == _MD5 and content.size > MD5_WHOLE else same
+        return None if not same and len(ours) == _MD5 and content.size > MAX_FULL_MD5_BYTES else same
 
 
 _MD5, _SHA256 = 32, 64
@@ -80,9 +80,9 @@ def cloud_file(json: object) -> CloudFile | None:
         return None
     digest, told = json.get("hash"), json.get("size")
     size = _size(told)
-    wrong = complaint(json) or ("a size that is none" if size is None and told is not None else None)
+    wrong = reported_error(json) or ("a size that is none" if size is None and told is not None else None)
     return CloudFile(
-        id=named, digest=digest if isinstance(digest, str) and digest else None, size=size, complaint=wrong
+        id=named, digest=digest if isinstance(digest, str) and digest else None, size=size, reported_error=wrong
     )
 
 
@@ -97,8 +97,8 @@ def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
     outer = [file for file in (cloud_file(json),) if file and not enveloped]
     telling = [file for file in (*outer, *inner) if file.digest is not None or file.size is not None]
     found = next(iter(telling or inner or outer), None)
-    wrong = complaint(json)
-    return replace(found, complaint=wrong) if found and wrong else found
+    wrong = reported_error(json)
+    return replace(found, reported_error=wrong) if found and wrong else found
 
 
 def _size(value: object) -> int | None:
@@ -118,8 +118,8 @@ def session_of(json: Json, content: Content) -> Session | None:
             f"the server wants {told} chunks of {chunk_size} bytes for a file of {content.size} bytes, "
             "which do not add up"
         )
-    if count > MOST_CHUNKS:
-        raise Permanent(f"the server wants {count} chunks of {chunk_size} bytes, more than {MOST_CHUNKS}")
+    if count > MAX_CHUNKS:
+        raise Permanent(f"the server wants {count} chunks of {chunk_size} bytes, more than {MAX_CHUNKS}")
     return Session(token=task, chunk_size=min(chunk_size, content.size), count=count)
 
 
@@ -174,7 +174,7 @@ def is_processing(json: Json) -> bool:
 def text(value: object) -> str:
     """Return an identifier, which some servers give as a number; nothing for what can't be stored or put into a URL."""
     named = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return named if named.isprintable() and len(named) <= LONGEST_ID else ""
+    return named if named.isprintable() and len(named) <= MAX_ID_CHARACTERS else ""
 
 
 def number(value: object) -> int | None:

@@ -15,12 +15,13 @@ from aiohttp import web
 from yarl import URL
 
 from syncd.core.errors import Permanent, Scope, Transient
-from syncd.remotes.bodies import Block
-from syncd.remotes.proxy import environment_proxy, follow
-from syncd.remotes.responses import Answer
+from syncd.remotes.bodies import BytesBody
+from syncd.remotes.http import redirect_target
+from syncd.remotes.proxy import environment_proxy
+from syncd.remotes.responses import Response
 from tests.remotes.helpers import read_request, reply
 
-BODY = Block(content_type="text/plain", data=b"x")
+BODY = BytesBody(content_type="text/plain", data=b"x")
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +151,7 @@ def files(certificate: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("named", "blamed", "words"),
+    ("named", "blamed", "message"),
     [
         ({"ca_file": "nothing.pem"}, "ca_file", "there is no certificate in it, as PEM"),
         ({"ca_file": "gone.pem"}, "ca_file", "no such file or directory"),
@@ -165,7 +166,7 @@ def files(certificate: Path, tmp_path: Path) -> Path:
     ],
 )
 @pytest.mark.e2e
-async def test_a_file_that_can_not_be_used(http_to, files, named, blamed, words):
+async def test_a_file_that_can_not_be_used(http_to, files, named, blamed, message):
     paths = {key: files / name for key, name in named.items()}
     for path in paths.values():
         path.touch()  # the configuration wants it to be there
@@ -173,7 +174,9 @@ async def test_a_file_that_can_not_be_used(http_to, files, named, blamed, words)
     http = http_to("https://127.0.0.1:1", **paths)
     for path in gone:
         path.unlink()
-    with pytest.raises(Transient, match=f"^{blamed} {re.escape(str(paths[blamed]))} can't be used: {words}") as caught:
+    with pytest.raises(
+        Transient, match=f"^{blamed} {re.escape(str(paths[blamed]))} can't be used: {message}"
+    ) as caught:
         await http.post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
 
@@ -249,14 +252,16 @@ def test_the_proxy_of_the_environment(monkeypatch, url, proxy):
     "location", ["http://host.test/x", "ftp://host.test/", "http://[", "mailto:me@host.test", "http://host:0x1/"]
 )
 def test_redirects_that_are_not_followed(location):
-    answer = Answer(host="host.test", call="GET /x", status=302, headers={"location": location})
+    answer = Response(host="host.test", request_line="GET /x", status=302, headers={"location": location})
     with pytest.raises(Permanent, match=r"host\.test answered GET /x with a redirect"):
-        follow(URL("https://host.test/x"), answer)
+        redirect_target(URL("https://host.test/x"), answer)
 
 
 def test_a_redirect_brings_no_password_along():
-    answer = Answer(host="host.test", call="GET /x", status=302, headers={"location": "https://me:pw@b.test/y"})
-    assert str(follow(URL("https://host.test/x"), answer)) == "https://b.test/y"
+    answer = Response(
+        host="host.test", request_line="GET /x", status=302, headers={"location": "https://me:pw@b.test/y"}
+    )
+    assert str(redirect_target(URL("https://host.test/x"), answer)) == "https://b.test/y"
 
 
 @pytest.mark.parametrize(

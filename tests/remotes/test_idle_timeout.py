@@ -4,32 +4,32 @@ import asyncio
 
 import pytest
 
-from syncd.remotes.idle_timeout import Stall
+from syncd.remotes.idle_timeout import IdleTimeout
 
 
 async def test_it_ends_a_block_in_which_nothing_moves():
     with pytest.raises(TimeoutError):
-        async with Stall(0.01):
+        async with IdleTimeout(0.01):
             await asyncio.Event().wait()
 
 
 async def test_what_is_said_after_the_end_does_nothing():
-    async with Stall(60) as ended:
+    async with IdleTimeout(60) as ended:
         pass
-    late = Stall(0.01)
+    late = IdleTimeout(0.01)
 
     async def wait() -> None:
         async with late:
             try:
                 await asyncio.Event().wait()
             finally:
-                late.moved()
+                late.restart()
 
     with pytest.raises(TimeoutError):
         await wait()
     for stall in (ended, late):
-        stall.moved()
-        stall.paused()
+        stall.restart()
+        stall.pause()
 
 
 async def test_a_pause_lasts_until_something_moves():
@@ -37,11 +37,11 @@ async def test_a_pause_lasts_until_something_moves():
 
     async def wait() -> None:
         nonlocal after_pause
-        async with Stall(0.01) as stall:
-            stall.paused()
+        async with IdleTimeout(0.01) as stall:
+            stall.pause()
             await asyncio.sleep(0.05)
             after_pause = True
-            stall.moved()
+            stall.restart()
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):

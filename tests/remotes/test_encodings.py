@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from syncd.core import chunks
 from syncd.core.errors import Permanent
-from syncd.remotes.image.encodings import TextHasher, bytes_in, cut
+from syncd.remotes.image.encodings import TextHasher, file_bytes_in, slice_text
 
 ENCODE = {"text": bytes, "base64url": base64.urlsafe_b64encode, "base64": base64.b64encode}
 
@@ -18,15 +18,17 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-@given(data=st.binary(min_size=1, max_size=300), chunk_size=st.integers(1, 70), form=st.sampled_from(sorted(ENCODE)))
-def test_the_chunks_put_together_are_the_text_of_the_file(data, chunk_size, form):
-    if form == "text":
+@given(
+    data=st.binary(min_size=1, max_size=300), chunk_size=st.integers(1, 70), encoding=st.sampled_from(sorted(ENCODE))
+)
+def test_the_chunks_put_together_are_the_text_of_the_file(data, chunk_size, encoding):
+    if encoding == "text":
         data = bytes(byte & 0x7F for byte in data)
-    text = ENCODE[form](data).decode()
+    text = ENCODE[encoding](data).decode()
     parts = []
     for index in range(chunks.count(len(text), chunk_size)):
         offset, length = chunks.span(index, len(text), chunk_size)
-        place = cut(form, offset=offset, length=length, file_size=len(data))
+        place = slice_text(encoding, offset=offset, length=length, file_size=len(data))
         piece = data[place.offset : place.offset + place.length]
         assert len(piece) == place.length > 0
         parts.append(place.encode(piece))
@@ -34,16 +36,16 @@ def test_the_chunks_put_together_are_the_text_of_the_file(data, chunk_size, form
     assert "".join(parts) == text
 
 
-@given(data=st.binary(min_size=1, max_size=300), step=st.integers(1, 50), form=st.sampled_from(sorted(ENCODE)))
-def test_the_content_is_the_hash_and_the_length_of_the_text(data, step, form):
-    if form == "text":
+@given(data=st.binary(min_size=1, max_size=300), step=st.integers(1, 50), encoding=st.sampled_from(sorted(ENCODE)))
+def test_the_content_is_the_hash_and_the_length_of_the_text(data, step, encoding):
+    if encoding == "text":
         data = bytes(byte & 0x7F for byte in data)
-    hasher = TextHasher(form)
+    hasher = TextHasher(encoding)
     for piece in in_pieces(data, step):
         hasher.update(piece)
-    text = ENCODE[form](data)
+    text = ENCODE[encoding](data)
     content = hasher.content()
-    assert (content.key, content.size, content.encoding) == (hashlib.sha256(text).hexdigest(), len(text), form)
+    assert (content.key, content.size, content.encoding) == (hashlib.sha256(text).hexdigest(), len(text), encoding)
 
 
 @given(data=st.binary(min_size=1, max_size=300), step=st.integers(1, 50))
@@ -52,9 +54,9 @@ def test_auto_takes_ascii_as_it_is_and_all_else_as_base64url(data, step):
     for piece in in_pieces(data, step):
         hasher.update(piece)
     content = hasher.content()
-    form = "text" if data.isascii() else "base64url"
-    assert content.encoding == form
-    assert content.key == hashlib.sha256(ENCODE[form](data)).hexdigest()
+    encoding = "text" if data.isascii() else "base64url"
+    assert content.encoding == encoding
+    assert content.key == hashlib.sha256(ENCODE[encoding](data)).hexdigest()
 
 
 def test_text_that_is_asked_for_and_is_none_is_refused_with_advice():
@@ -64,6 +66,8 @@ def test_text_that_is_asked_for_and_is_none_is_refused_with_advice():
         hasher.update("é".encode())
 
 
-@pytest.mark.parametrize(("form", "characters", "size"), [("text", 100, 100), ("base64", 100, 75), ("base64", 1, 1)])
-def test_bytes_in(form, characters, size):
-    assert bytes_in(form, characters) == size
+@pytest.mark.parametrize(
+    ("encoding", "characters", "size"), [("text", 100, 100), ("base64", 100, 75), ("base64", 1, 1)]
+)
+def test_bytes_in(encoding, characters, size):
+    assert file_bytes_in(encoding, characters) == size

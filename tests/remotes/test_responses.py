@@ -9,27 +9,27 @@ from hypothesis import strategies as st
 
 from syncd.core.errors import Permanent, Scope, Transient, Unauthorized
 from syncd.core.redact import Redactor
-from syncd.remotes.responses import LONGEST_WORDS, Answer, failure, retry_after
+from syncd.remotes.responses import MAX_MESSAGE_CHARACTERS, Response, failure, retry_after
 from tests.remotes.helpers import NOW
 
 FILE, JOB, REMOTE = Scope.FILE, Scope.JOB, Scope.REMOTE
 
 
-def answer(status: int = 400, body: object = b"", **headers: str) -> Answer:
+def answer(status: int = 400, body: object = b"", **headers: str) -> Response:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(
+    return Response(
         host="host:1",
-        call="POST /image",
+        request_line="POST /image",
         status=status,
         headers=headers,
         body=data,
-        mask=Redactor(("hush-hush", "psst")),
+        redact=Redactor(("hush-hush", "psst")),
     )
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         ({"code": "400", "message": "Chunk ID field is missing."}, "Chunk ID field is missing."),
         ({"code": 400, "message": "no"}, "no"),
@@ -58,17 +58,17 @@ def answer(status: int = 400, body: object = b"", **headers: str) -> Answer:
         ({"message": "token hush-hush and psst!"}, "token *** and ***!"),
     ],
 )
-def test_the_servers_words(body, words):
-    assert answer(body=body).words() == words
+def test_the_servers_words(body, message):
+    assert answer(body=body).message() == message
 
 
 def test_words_are_short_and_a_secret_is_not_cut_in_two():
-    assert len(answer(body=b"x" * 500_000).words()) == LONGEST_WORDS
-    assert "hush" not in answer(body=b"x" * (LONGEST_WORDS - 5) + b"hush-hush").words()
+    assert len(answer(body=b"x" * 500_000).message()) == MAX_MESSAGE_CHARACTERS
+    assert "hush" not in answer(body=b"x" * (MAX_MESSAGE_CHARACTERS - 5) + b"hush-hush").message()
 
 
 @pytest.mark.parametrize(
-    ("body", "complaint"),
+    ("body", "reported_error"),
     [
         ({"error": "no"}, "an error"),
         ({"errors": {"hash": ["is odd"]}}, "an error"),
@@ -90,20 +90,20 @@ def test_words_are_short_and_a_secret_is_not_cut_in_two():
         (b"error", None),
     ],
 )
-def test_a_success_that_is_none(body, complaint):
-    assert answer(200, body).complaint() == complaint
+def test_a_success_that_is_none(body, reported_error):
+    assert answer(200, body).reported_error() == reported_error
 
 
 @pytest.mark.parametrize("body", [b"<p>", b" \n<!doctype html>", b"\xef\xbb\xbf<html>", b"\xef\xbb\xbf\n<html>"])
 def test_a_page_without_a_type(body):
-    assert answer(200, body).is_page
+    assert answer(200, body).is_html
     assert not answer(200, body).ok
 
 
 @given(st.binary(max_size=200) | st.from_type(type({})).map(lambda value: json.dumps(value, default=str).encode()))
 def test_no_body_is_too_odd(body):
-    read = Answer(host="h", call="GET /", status=500, body=body)
-    assert len(read.words()) <= LONGEST_WORDS
+    read = Response(host="h", request_line="GET /", status=500, body=body)
+    assert len(read.message()) <= MAX_MESSAGE_CHARACTERS
     assert read.json() is None or isinstance(read.json(), dict)
 
 
@@ -112,7 +112,7 @@ def test_nesting_without_end_is_no_json():
     deep: object = "end"
     for _ in range(500):
         deep = {"error": deep}
-    assert answer(body=deep).words() == ""
+    assert answer(body=deep).message() == ""
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import client_exceptions, http_exceptions
 
 from syncd.core.errors import Scope
-from syncd.remotes.exceptions import FOREIGN, TROUBLE, translate
+from syncd.remotes.exceptions import FAILURES_BY_ERROR, TRANSPORT_ERRORS, map_transport_error
 
 LIKE_THEIR_BASE = {
     "ContentTypeError",  # raised by response.json(), which is not used
@@ -34,12 +34,12 @@ def family(base: type[BaseException]) -> Iterator[type[BaseException]]:
 def test_every_class_of_aiohttp_is_mapped(kind):
     if kind.__module__ != client_exceptions.__name__:
         pytest.skip("not a class of the client")
-    assert (kind in TROUBLE) != (kind.__name__ in LIKE_THEIR_BASE)
+    assert (kind in FAILURES_BY_ERROR) != (kind.__name__ in LIKE_THEIR_BASE)
 
 
 @pytest.mark.parametrize("kind", [http_exceptions.HttpProcessingError, *family(http_exceptions.HttpProcessingError)])
 def test_every_error_of_the_parser_is_caught(kind):
-    assert issubclass(kind, FOREIGN)
+    assert issubclass(kind, TRANSPORT_ERRORS)
 
 
 def made(kind: type[BaseException]) -> BaseException:
@@ -50,7 +50,7 @@ def made(kind: type[BaseException]) -> BaseException:
 
 @pytest.mark.parametrize("kind", sorted(set(family(aiohttp.ClientError)) | {TimeoutError, OSError}, key=str))
 def test_each_becomes_one_sentence_about_the_host(kind):
-    failure = translate(made(kind), host="host:1", timeout=3)
+    failure = map_transport_error(made(kind), host="host:1", timeout=3)
     assert "host:1" in str(failure)
     assert "secret" not in str(failure)
     assert "{" not in str(failure)
@@ -68,7 +68,7 @@ def test_each_becomes_one_sentence_about_the_host(kind):
 def test_a_certificate_that_is_not_trusted_comes_with_advice(number, message, advice):
     cause = ssl.SSLCertVerificationError(1, "x")
     cause.verify_code, cause.verify_message = number, message
-    failure = translate(
+    failure = map_transport_error(
         aiohttp.ClientConnectorCertificateError(None, cause),  # type: ignore[arg-type]
         host="host:1",
         timeout=3,

@@ -1,0 +1,103 @@
+"""Set up aiohttp for one remote: the connection pool, and request bodies with bandwidth limit and idle timeout.
+
+:mod:`syncd.remotes.http` sends requests through it. Only these two modules and :mod:`syncd.remotes.exceptions` use
+aiohttp.
+"""
+
+import socket
+import ssl
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from types import SimpleNamespace
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+
+from syncd.core.errors import Failure
+from syncd.remotes.base import Throttle
+from syncd.remotes.bodies import Body
+from syncd.remotes.idle_timeout import IdleTimeout
+
+CONNECT_TIMEOUT_SECONDS = 20.0
+"""Time that one address of a server has to accept a connection."""
+KEEPALIVE_SECONDS = 4.0
+"""Time that an idle connection is kept: some servers close theirs after 5 seconds."""
+MAX_UNSENT_BYTES = 128 * 1024
+"""Bytes that the kernel may buffer unsent. A larger buffer would hide a stalled connection from the idle timeout."""
+
+
+def open_session(*, timeout: float, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    """Return a connection pool; ``timeout`` in seconds bounds a connection attempt, as does a constant here.
+
+    The caller limits the number of requests. With ``trace_request_ctx``, a request's namespace has ``reused`` set to
+    True if the request uses a connection that was kept alive.
+    """
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        ssl=True if tls is None else tls,
+        socket_factory=_create_socket,
+    )
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(_record_reuse)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_SECONDS, timeout)),
+        trace_configs=[trace],
+    )
+    # aiohttp would repeat each request that a server does not answer. Http decides which requests may be repeated.
+    session._retry_connection = False  # noqa: SLF001 - aiohttp has no public setting for this
+    return session
+
+
+def _create_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    made = socket.socket(*address[:3])
+    if sys.platform == "linux":
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
+    return made
+
+
+async def _record_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.reused = True
+
+
+class Payload(aiohttp.Payload):
+    """Adapts a :class:`Body` to aiohttp. Waits for the throttle do not count towards the idle timeout."""
+
+    def __init__(self, body: Body, idle_timeout: IdleTimeout, throttle: Throttle) -> None:
+        super().__init__(body, content_type=body.content_type)
+        self._size = body.size
+        self._body = body
+        self._idle_timeout = idle_timeout
+        self._throttle = throttle
+        self.failure: Failure | None = None
+        """The failure of the file that the body is read from. aiohttp would replace it with an exception of its own."""
+        self.sent = False
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the whole body."""
+        try:
+            async with aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    self._idle_timeout.restart()
+                    await writer.write(piece)
+                    await writer.drain()
+                    self._idle_timeout.pause()
+            self.sent = True
+        except Failure as failure:
+            self.failure = failure
+            raise
+        finally:
+            self._idle_timeout.restart()
+
+    async def _pieces(self) -> AsyncGenerator[memoryview]:
+        self._idle_timeout.pause()
+        async for piece in self._body.pieces():
+            await self._throttle.acquire(len(piece))
+            yield piece
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - aiohttp's signature
+        """Raise TypeError: a body is only sent."""
+        raise TypeError("a body can't be decoded")
