@@ -89,7 +89,7 @@ class Bench:
         clock = itertools.count(step=10.0).__next__
         breaker = Breaker(Policy(), lambda: 0.0)
         endpoint = Endpoint(self.remote, ConcurrencyLimiter(limit or FixedLimit(3)), breaker, clock=clock)
-        job: Any = SimpleNamespace(id=1, remote_id=1, attempts=0)
+        job: Any = SimpleNamespace(id=1, remote_id=1, failures=0)
         running = Upload(job, endpoint=endpoint, store=self.store, stopping=lambda: False)  # type: ignore[arg-type]
         stored = (await running.run(File(data), self.content(data))).stored  # type: ignore[arg-type]
         self.store.kept.clear()
