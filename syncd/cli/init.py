@@ -7,6 +7,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -15,7 +16,6 @@ from syncd.cli.errors import Exit, Fault
 from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.load import ConfigError, load
-from syncd.config.template import example_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
 """A value that YAML takes as it is."""
@@ -33,6 +33,14 @@ class Answers:
     url: str
     token_file: str | None = None
     pool_id: str | None = None
+
+
+def example_text() -> str:
+    """Return the commented example configuration. It has every key and loads as it is.
+
+    config.example.yaml in the repository has the same text.
+    """
+    return files("syncd.config").joinpath("example.yaml").read_text(encoding="utf-8")
 
 
 @click.command(

@@ -1,7 +1,7 @@
-"""What one section says about another: names that must exist, folders that must not share a file.
+"""Checks sections against each other: remotes must exist, folders and destinations must not overlap.
 
-Works on data that was not validated yet where it can, so that these problems are told together with those of single
-values. What tells two destinations apart, the tokens among it, takes a configuration whose values are right.
+:func:`across_sections` works on data before validation, so that its problems are reported together with invalid values.
+:func:`across_remotes` compares destinations including their tokens, and needs a valid configuration.
 """
 
 import json
@@ -21,20 +21,20 @@ from syncd.config.values import is_off
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Root:
-    """A watched folder, with links resolved."""
+    """A watched folder with resolved links."""
 
     index: int
     name: str
     path: str
     recursive: bool
 
-    def holds(self, path: str) -> bool:
-        """Whether a file in the folder `path` would be taken from here too."""
+    def contains(self, path: str) -> bool:
+        """Return whether this folder's watch also covers files in the folder `path`."""
         return path == self.path or (self.recursive and path.startswith(os.path.join(self.path, "")))
 
 
 def across_sections(document: Document) -> Iterator[Problem]:
-    """Find every such problem in the document."""
+    """Yield the problems between folders, and between folders and remotes."""
     folders = document.data.get("folders")
     entries = [
         (index, folder)
@@ -43,7 +43,7 @@ def across_sections(document: Document) -> Iterator[Problem]:
     ]
     yield from _unknown_remotes(document, entries)
     roots = [root for index, folder in entries if (root := _root(document, index, folder))]
-    yield from _shared_files(document, roots)
+    yield from _overlapping_folders(document, roots)
     yield from _moves_into_roots(document, entries, roots)
 
 
@@ -59,19 +59,19 @@ def _unknown_remotes(document: Document, entries: list[tuple[int, dict[str, Any]
                 yield document.problem(("folders", index, "remote"), message)
 
 
-def _shared_files(document: Document, roots: list[_Root]) -> Iterator[Problem]:
+def _overlapping_folders(document: Document, roots: list[_Root]) -> Iterator[Problem]:
     for later, root in enumerate(roots):
         for other in roots[:later]:
             if root.path == other.path:
-                message = f"{root.name} is watched already by folders[{other.index}] — name all remotes there"
-            elif other.holds(root.path):
-                message = f"{root.name} lies in {other.name}, which is watched with all below it"
-            elif root.holds(other.path):
-                message = f"{root.name} holds {other.name}, which is watched by folders[{other.index}]"
+                message = f"{root.name} is already watched by folders[{other.index}] — name all remotes there"
+            elif other.contains(root.path):
+                message = f"{root.name} is in {other.name}, which is watched with all its subfolders"
+            elif root.contains(other.path):
+                message = f"{root.name} contains {other.name}, which is watched by folders[{other.index}]"
             else:
                 continue
             if root.path != other.path:
-                message += " — drop one of them, or set recursive: false for the outer one"
+                message += " — remove one of them, or set recursive: false for the outer one"
             yield document.problem(("folders", root.index, "path"), message)
 
 
@@ -81,9 +81,9 @@ def _moves_into_roots(
     for index, folder in entries:
         after_upload = folder.get("after_upload")
         target = _real_path(document, after_upload.get("move")) if isinstance(after_upload, dict) else None
-        holder = next((root for root in roots if target and root.holds(target)), None)
+        holder = next((root for root in roots if target and root.contains(target)), None)
         if holder:
-            message = f"lies in {holder.name}, which is watched: files would come back — choose a folder outside"
+            message = f"is in {holder.name}, which is watched: files would be uploaded again — choose a folder outside"
             yield document.problem(("folders", index, "after_upload", "move"), message)
 
 
@@ -104,38 +104,38 @@ def _real_path(document: Document, text: Any) -> str | None:
 
 
 def across_remotes(document: Document, config: Config) -> Iterator[Problem]:
-    """Find names that mean the same destination, and a former address that another remote has now."""
+    """Yield remotes that are the same destination, and former addresses that another remote uses."""
     first: dict[object, str] = {}
     for name, settings in config.remotes.items():
         other = first.setdefault(_destination(settings), name)
         if other != name:
             message = (
-                f"{name} is the same destination as {other}, as server and account are the same — "
-                "use one name for both, or give each its own account if they are two"
+                f"{name} is the same destination as {other}: server and account are the same — "
+                "use one name for both, or set account for each if they are two accounts"
             )
             yield document.problem(("remotes", name), message)
     yield from _former_in_use(document, config)
 
 
 def _destination(settings: AnyRemote) -> object:
-    """Return a value that is equal for two remotes if they are one destination; it holds secrets, so it is not shown.
+    """Return a value that is equal for two remotes with the same destination. It contains secrets: do not show it.
 
-    A remote without an account is told by what the server is shown: token, headers, certificate.
+    For a remote without an account, the credentials identify the account: token, headers and certificate.
     """
-    shown = {name.lower(): value.get_secret_value() for name, value in settings.headers.items()}
+    headers = {name.lower(): value.get_secret_value() for name, value in settings.headers.items()}
     token = settings.token.get_secret_value() if settings.token else None
-    credentials = (token, frozenset(shown.items()), settings.client_cert)
+    credentials = (token, frozenset(headers.items()), settings.client_cert)
     return json.dumps(destinations.place(settings)), settings.account or credentials
 
 
 def _former_in_use(document: Document, config: Config) -> Iterator[Problem]:
-    """Find records that two remotes would claim: those of one that is still there, or that both had before."""
+    """Yield former addresses that another remote uses now, or that two remotes claim."""
     claimed = {destinations.identity(name, settings): name for name, settings in config.remotes.items()}
     for name, settings in config.remotes.items():
         for former in destinations.former(name, settings):
-            if former.name is not None:  # such a record is taken over by the name that it has alone
+            if former.name is not None:  # such a record belongs to the remote of that name
                 continue
             other = claimed.setdefault(former.identity, name)
             if other != name:
-                message = f"{former.url} is where {other} has its records — take it out here, or drop {other}"
+                message = f"{former.url} is where {other} has its records — remove it here, or remove {other}"
                 yield document.problem(("remotes", name, "former_url"), message)

@@ -1,4 +1,4 @@
-"""What tells one destination from another: the place on a server, and the account there. No secret is in it."""
+"""Builds the identity of a destination: the place on a server and the account there, without any secret."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def canonical(url: str) -> str:
-    """Write an address in one way only: lower case where case does not count, no default port, no slash at its end."""
+    """Normalise an address: lower-case scheme and host, no default port, no trailing slash."""
     parts = urlsplit(url)
     host = parts.hostname or ""  # in lower case, without brackets
     shown = f"[{host}]" if ":" in host else host
@@ -20,12 +20,12 @@ def canonical(url: str) -> str:
 
 
 def owner(name: str, settings: AnyRemote) -> dict[str, str]:
-    """Return what tells two accounts at one place apart: the ``account``, or without one the remote's name."""
+    """Return the part that distinguishes accounts at one place: the ``account``, or else the remote's name."""
     return {"name": name} if settings.account is None else {"account": settings.account}
 
 
 def place(settings: AnyRemote, url: str | None = None) -> dict[str, str]:
-    """Return what names the place that files go to; at ``url`` in place of the remote's own, if that is given."""
+    """Return the part that names the place of the files; ``url`` replaces the remote's own address."""
     url = settings.url if url is None else url
     if not isinstance(settings, MultipartRemote):
         return {"type": settings.type, "url": canonical(url)}
@@ -38,12 +38,12 @@ def place(settings: AnyRemote, url: str | None = None) -> dict[str, str]:
 
 
 def identity(name: str, settings: AnyRemote, url: str | None = None) -> str:
-    """Return the text that tells this destination from all others; JSON, so that no value can look like two."""
+    """Return the unique text of this destination, as JSON so that no two destinations can have the same text."""
     return json.dumps(place(settings, url) | owner(name, settings), sort_keys=True, separators=(",", ":"))
 
 
 def former(name: str, settings: AnyRemote) -> tuple[FormerIdentity, ...]:
-    """Return what this destination may be recorded as from before, the most likely first."""
+    """Return the identities that earlier records of this destination may have, the most likely first."""
     found = [FormerIdentity(identity=text, name=name) for text in _unnamed(settings, settings.url)]
     own = identity(name, settings)
     for url in settings.former_urls:
@@ -55,9 +55,9 @@ def former(name: str, settings: AnyRemote) -> tuple[FormerIdentity, ...]:
 
 
 def _unnamed(settings: AnyRemote, url: str) -> Iterator[str]:
-    """Yield the identity as earlier versions wrote it: with the address as it was given, without the account."""
+    """Yield the identity in the form of earlier versions: the address as written, without the account."""
     if not isinstance(settings, MultipartRemote):
         yield f"image {url}"
-    elif settings.pool_id is not None:  # it was required
+    elif settings.pool_id is not None:  # earlier versions required a pool_id
         bundle = f" bundle {settings.bundle_id}" if settings.bundle_id else ""
         yield f"multipart {url}{settings.prefix} pool {settings.pool_id}{bundle}"

@@ -17,7 +17,7 @@ import yaml
 from yaml.events import AliasEvent, Event, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
 from syncd.config.errors import ConfigError, Problem
-from syncd.config.forbidden import forbidden
+from syncd.config.file_access import forbidden_error
 
 MAX_BYTES = 1024 * 1024
 MAX_VALUES = 20_000
@@ -117,7 +117,7 @@ def _text(path: Path) -> str:
         reason = "there is no such file — write one with syncd init"
     except (IsADirectoryError, PermissionError):  # to Windows a folder is a file that may not be read
         if not os.path.isdir(path):
-            raise forbidden(path) from None
+            raise forbidden_error(path) from None
         reason = "is a folder — name the file in it"
     except UnicodeDecodeError:
         reason = "is not in UTF-8 — save it in that encoding"

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where: the one exception that reading it raises."""
+"""The problems of a configuration, and the exceptions that report them."""
 
 import os
 import re
@@ -6,13 +6,13 @@ import sys
 from dataclasses import dataclass
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SHOWN, _ADVICE = 800, 200
-"""Characters of a long message that are shown, of its beginning and of its end, which says what to do."""
+_MAX_HEAD_CHARACTERS, _MAX_TAIL_CHARACTERS = 800, 200
+"""A long message is cut to its beginning and its end; the end has the fix."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing that is wrong or risky. `message` says what it is and what to do, and holds no secret."""
+    """One error or risk. `message` names the problem and its fix, and contains no secret."""
 
     message: str
     file: str = ""
@@ -24,14 +24,14 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         message = self.message
-        if len(message) > _SHOWN + _ADVICE:
-            message = f"{message[:_SHOWN]} … {message[-_ADVICE:]}"
+        if len(message) > _MAX_HEAD_CHARACTERS + _MAX_TAIL_CHARACTERS:
+            message = f"{message[:_MAX_HEAD_CHARACTERS]} … {message[-_MAX_TAIL_CHARACTERS:]}"
         text = ": ".join(part for part in (place, self.key, message) if part)
         return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class ConfigError(Exception):
-    """The configuration can't be used. Its text has one line for each problem."""
+    """The configuration cannot be used. The text has one line for each problem."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -39,20 +39,20 @@ class ConfigError(Exception):
 
 
 class NoHomeError(ConfigError):
-    """A path below the user's home is needed, and this user has none: as in a container, by a bare number.
+    """A path below the home folder is needed, but this user has none, like a bare uid in a container.
 
-    ``advice`` says what to set instead of HOME.
+    ``advice`` names the setting that makes HOME unnecessary.
     """
 
     def __init__(self, advice: str) -> None:
-        super().__init__(Problem(message=f"this user{_number()} has no home folder — {advice}, or set HOME"))
+        super().__init__(Problem(message=f"this user{_uid()} has no home folder — {advice}, or set HOME"))
 
 
 class ForbiddenError(ConfigError):
-    """This user may not read it."""
+    """This user has no permission to read the configuration file."""
 
 
-def _number() -> str:
+def _uid() -> str:
     if sys.platform == "win32":
         return ""
     return f" (uid {os.geteuid()})"

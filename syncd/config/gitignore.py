@@ -1,4 +1,7 @@
-"""Patterns in gitignore syntax, read in one place: what the configuration takes is what the watch can match."""
+"""Parses patterns in gitignore syntax.
+
+The configuration validates patterns with the functions that the watch uses to match them.
+"""
 
 import re
 import warnings
@@ -8,25 +11,25 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 _LINE_BREAK = "\x1f"
-"""Stands for a newline while matching: pathspec's expressions take it for the end of the name."""
+"""Replaces a newline while matching, because pathspec's expressions end the name at a newline."""
 
 
 def plain(text: str) -> str:
-    """Return a name, or a pattern, as it is matched."""
+    """Return a name or a pattern in the form that is matched: case-folded, without newlines."""
     return text.casefold().replace("\n", _LINE_BREAK)
 
 
 def spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    """Read patterns, for names that are :func:`plain`; ValueError for one that is none, as `[Z-a]` is then."""
+    """Parse patterns for names in their :func:`plain` form. Raise ValueError for an invalid one, such as `[Z-a]`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # `[[]` is right in gitignore, and doubtful only to Python's re
-        # The backend is pinned: the faster ones, where installed, can't match names that are not valid Unicode.
+        warnings.simplefilter("ignore", FutureWarning)  # `[[]` is valid in gitignore, only Python's re warns about it
+        # The backend is fixed: the faster ones, if installed, cannot match names that are not valid Unicode.
         try:
             return GitIgnoreSpec.from_lines(map(plain, lines), backend="simple")
-        except re.error as error:  # which pathspec leaves as it is
+        except re.error as error:  # pathspec does not translate this exception
             raise ValueError(str(error)) from None
 
 
 def directory(path: str) -> str:
-    """Return the pattern of the one directory at ``path``, with ``/`` between its parts, and of all that is in it."""
+    """Return the pattern that matches the directory at ``path`` and everything below; ``/`` separates its parts."""
     return f"/{GitIgnoreSpecPattern.escape(path)}/"

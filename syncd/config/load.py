@@ -1,4 +1,4 @@
-"""The door to the configuration: find the file, read it, tell all that is wrong with it at once."""
+"""Loads a configuration file and reports all of its problems at once."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from syncd.config.checks import across_remotes, across_sections
+from syncd.config.discovery import find
 from syncd.config.document import Document, KeyPath, read
 from syncd.config.errors import ConfigError, Problem
-from syncd.config.light import find
 from syncd.config.model import Config
 from syncd.config.tokens import Tokens, exposed_secrets
 from syncd.config.values import is_loopback
 
 __all__ = ["ConfigError", "Loaded", "Problem", "find", "load"]
 
-_ADDED_STEPS = {"image", "multipart", "spans", "[key]"}
-"""Steps of pydantic's locations that do not stand in the file."""
+_MODEL_STEPS = {"image", "multipart", "spans", "[key]"}
+"""Steps in pydantic's locations that have no counterpart in the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
-    """A configuration that can be used, and what its user should still know."""
+    """A valid configuration, with warnings for its user."""
 
     config: Config
     path: Path
@@ -32,7 +32,7 @@ class Loaded:
 
 
 def load(path: Path) -> Loaded:
-    """Read and check a configuration file. ConfigError with every problem found in it."""
+    """Read and check a configuration file. Raise ConfigError with every problem in it."""
     raw = read(path)
     document, problems = raw.expanded()
     tokens = Tokens(document)
@@ -42,7 +42,7 @@ def load(path: Path) -> Loaded:
     if config is not None:
         problems += across_remotes(document, config)
     if config is None or problems:
-        raise ConfigError(*_first_of_each_place(problems))
+        raise ConfigError(*_first_of_each_key(problems))
     warnings = [*exposed_secrets(raw), *tokens.warnings, *_plain_tokens(document, config)]
     return Loaded(config=config, path=path, warnings=tuple(map(str, warnings)))
 
@@ -58,12 +58,12 @@ def _validated(document: Document, data: Mapping[str, Any]) -> tuple[Config | No
 
 
 def _key_path(document: Document, location: KeyPath) -> KeyPath:
-    """Find the place in the file that a location in the model stands for."""
+    """Return the key path in the file for a location in the model."""
     path: KeyPath = ()
     value: Any = document.data
     for step in location:
         known = (*path, step) in document.lines
-        if not known and (step in _ADDED_STEPS or not isinstance(value, Mapping)):
+        if not known and (step in _MODEL_STEPS or not isinstance(value, Mapping)):
             continue
         path = (*path, step)
         value = _below(value, step) if known else {}
@@ -77,8 +77,8 @@ def _below(value: Any, step: str | int) -> Any:
         return None
 
 
-def _first_of_each_place(problems: Iterable[Problem]) -> list[Problem]:
-    """Keep what was found first at each place, as what follows is noise; in the order of the file."""
+def _first_of_each_key(problems: Iterable[Problem]) -> list[Problem]:
+    """Keep only the first problem of each key, as later ones repeat it; sort them by line."""
     first: dict[tuple[int | None, str], Problem] = {}
     for problem in problems:
         first.setdefault((problem.line, problem.key), problem)
@@ -86,7 +86,7 @@ def _first_of_each_place(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _plain_tokens(document: Document, config: Config) -> Iterator[Problem]:
-    """Warn of tokens that everybody on the way could read."""
+    """Warn about tokens that go over the network unencrypted."""
     for name, remote in config.remotes.items():
         if remote.token and remote.url.startswith("http://") and not _is_local(urlsplit(remote.url).hostname):
             message = "the token goes over the network unencrypted — use https if the server has it"

@@ -1,7 +1,7 @@
-"""The whole configuration as frozen values: every key, its type, its default.
+"""The whole configuration as frozen values: every key, its type and its default.
 
-Times are seconds, sizes bytes, rates bytes a second, paths absolute. What one section says about another is
-checked in `syncd.config.checks`, where tokens come from in `syncd.config.tokens`.
+Times are seconds, sizes bytes, rates bytes a second, paths absolute. :mod:`syncd.config.checks` compares sections with
+each other, :mod:`syncd.config.tokens` reads the tokens.
 """
 
 import os
@@ -22,28 +22,26 @@ from pydantic import (
 )
 
 from syncd.config import paths
+from syncd.config.bandwidth import Bandwidth, Span, parse_bandwidth
+from syncd.config.remote_values import RemoteName
 from syncd.config.remotes import AnyRemote, ImageRemote, MultipartRemote
 from syncd.config.section import Section
-from syncd.config.units import format_rate, parse_size
+from syncd.config.units import parse_size
 from syncd.config.values import (
-    MINUTES_A_DAY,
+    DURATION,
+    SIZE,
     AbsolutePath,
     File,
     Group,
-    Limit,
-    Minute,
     Pattern,
-    RemoteName,
     duration,
     is_loopback,
     is_off,
-    limit,
     not_empty,
     one_or_several,
     size,
     word,
 )
-from syncd.config.written import DURATION, SIZE
 from syncd.core.text import printable
 
 __all__ = [
@@ -68,14 +66,14 @@ DEFAULT_INCLUDE = tuple(f"*.{suffix}" for suffix in f"{_IMAGES} {_CAMERA_RAWS} t
 
 
 class AfterUpload(Section):
-    """What becomes of a local file whose upload was confirmed by every remote of its folder."""
+    """The action on a local file after every remote of its folder has confirmed the upload."""
 
     action: Literal["keep", "delete", "move"]
     directory: AbsolutePath | None = Field(default=None, alias="move")
-    """Where `move` moves to; None for the others."""
+    """The folder that `move` moves files to; None for the other actions."""
 
     @model_serializer(when_used="json")
-    def _written(self) -> Any:
+    def _serialized(self) -> Any:
         return self.action if self.directory is None else {"move": printable(self.directory)}
 
 
@@ -115,59 +113,6 @@ class Folder(Section):
         return tuple(dict.fromkeys(names))
 
 
-class Span(Section):
-    """A part of every day, in local time: `start_minute <= minute < end_minute`."""
-
-    start_minute: Annotated[Minute, Field(alias="from")]
-    end_minute: Annotated[Minute, Field(alias="to")]
-    limit: Limit
-    """Bytes a second; None is unlimited, 0 means that nothing is sent."""
-
-
-class Bandwidth(Section):
-    """What may be sent when. The first span that a minute lies in rules it; outside of all there is no limit."""
-
-    spans: tuple[Span, ...] = ()
-
-    @field_validator("spans")
-    @classmethod
-    def _split_at_midnight(cls, spans: tuple[Span, ...]) -> tuple[Span, ...]:
-        return tuple(part for span in spans for part in _within_a_day(span))
-
-    @model_serializer(when_used="json")
-    def _written(self) -> Any:
-        """Return the one limit for all day, or the timetable."""
-        match self.spans:
-            case ():
-                return "unlimited"
-            case (Span(start_minute=0, end_minute=end, limit=float(rate)),) if end == MINUTES_A_DAY:
-                return format_rate(rate)
-        return [span.model_dump(mode="json", by_alias=True) for span in self.spans]
-
-
-def _within_a_day(span: Span) -> tuple[Span, ...]:
-    if span.start_minute < span.end_minute:
-        return (span,)
-    evening = span.model_copy(update={"end_minute": MINUTES_A_DAY})
-    morning = span.model_copy(update={"start_minute": 0})
-    return tuple(part for part in (evening, morning) if part.start_minute < part.end_minute)
-
-
-def _bandwidth(value: Any) -> Any:
-    if isinstance(value, Bandwidth):
-        return value
-    if isinstance(value, list | tuple):
-        return {"spans": value}
-    if isinstance(value, Mapping):
-        raise ValueError(  # noqa: TRY004 — pydantic collects ValueError
-            "must be unlimited, a rate as 2MiB/s, or a list of {from, to, limit}"
-        )
-    rate = limit(value)
-    if rate == 0:
-        raise ValueError("would never send anything — write unlimited, or pause with syncd ctl stop")
-    return {"spans": [{"from": 0, "to": MINUTES_A_DAY, "limit": rate}] if rate is not None else []}
-
-
 class Retry(Section):
     """Bounds of the exponential backoff, in seconds."""
 
@@ -182,7 +127,7 @@ class Retry(Section):
 
 
 class Scheduler(Section):
-    """How hard the servers are worked."""
+    """Concurrency, bandwidth and retry settings."""
 
     concurrency: Annotated[
         Annotated[int, Field(ge=1, le=256)] | None,
@@ -190,18 +135,18 @@ class Scheduler(Section):
         PlainSerializer(lambda value: value or "auto", when_used="json"),
     ] = None
     """Requests in flight; None adapts to the server."""
-    bandwidth: Annotated[Bandwidth, BeforeValidator(_bandwidth)] = Bandwidth()
+    bandwidth: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()
     retry: Retry = Retry()
 
 
 class Address(Section):
-    """Where a TCP server listens."""
+    """The host and port on which a TCP server listens."""
 
     host: str
     port: Annotated[int, Field(ge=0, le=65_535)]
 
     @model_serializer(when_used="json")
-    def _written(self) -> str:
+    def _serialized(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -215,22 +160,24 @@ def _address(value: Any) -> Any:
         raise ValueError("must be host:port as 127.0.0.1:8765, or off")
     host = "127.0.0.1" if named == "localhost" else named.removeprefix("[").removesuffix("]")
     if not is_loopback(host):
-        raise ValueError("must be an address of this machine alone, as 127.0.0.1 or [::1] — from afar, use ssh -L")
+        raise ValueError(
+            "must be an address of this machine alone, as 127.0.0.1 or [::1] — from another machine, use ssh -L"
+        )
     return {"host": host, "port": port}
 
 
 class Control(Section):
-    """How the daemon is talked to."""
+    """The control socket and the dashboard."""
 
     socket: Annotated[File, Field(validate_default=True)]
     group: Group | None = None
-    """Whose members may talk to it too; None for nobody but the daemon's user and root."""
+    """Group whose members may use the socket; None for only the daemon's user and root."""
     dashboard: Annotated[
         Address | None,
         BeforeValidator(_address),
         WrapSerializer(lambda value, write: "off" if value is None else write(value), when_used="json"),
     ] = Address(host="127.0.0.1", port=8765)
-    """Where the dashboard listens, an address of this machine alone; None for nowhere."""
+    """Loopback address on which the dashboard listens; None if the dashboard is off."""
 
     @field_validator("socket")
     @classmethod
@@ -239,7 +186,7 @@ class Control(Section):
 
 
 class LogFile(Section):
-    """A log file that is put aside at `max_size` bytes; `keep` old ones stay."""
+    """A log file that is rotated at `max_size` bytes; the last `keep` rotated files are kept."""
 
     path: File
     max_size: Annotated[int, size(parse_size("4KiB"), parse_size("100GiB")), SIZE] = parse_size("10MiB")
@@ -247,7 +194,7 @@ class LogFile(Section):
 
 
 class Logging(Section):
-    """What is logged, how and where besides standard error."""
+    """Level and format of the log, and a log file in addition to standard error."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], word()] = "info"
     format: Annotated[Literal["auto", "console", "json"], word()] = "auto"
@@ -267,7 +214,10 @@ def _store(value: Any) -> Any:
 
 
 class Config(Section):
-    """A whole configuration file. Validate with `context={"base": folder of the file, "file": its path}`."""
+    """A whole configuration file.
+
+    Validate with `context={"base": folder of the file, "file": path of the file}`.
+    """
 
     folders: Annotated[
         tuple[Folder, ...],
@@ -286,27 +236,27 @@ class Config(Section):
     logging: Logging = Logging()
 
     def secrets(self) -> frozenset[str]:
-        """Return every secret in it, and the parts of it that could stand alone: what a log must mask."""
+        """Return every secret and the parts of it that could appear alone: the texts that a log must mask."""
         return frozenset(secret for remote in self.remotes.values() for secret in remote.secrets())
 
     @model_validator(mode="before")
     @classmethod
-    def _places(cls, data: Any, info: ValidationInfo) -> Any:
-        """Fill in the paths that depend on the platform and on each other."""
+    def _default_paths(cls, data: Any, info: ValidationInfo) -> Any:
+        """Fill in the default paths, which depend on the platform and on each other."""
         if not isinstance(data, Mapping):
             return data
         context = info.context if isinstance(info.context, Mapping) else {"base": Path.cwd()}
         given, file = _resolved(data.get("state_dir"), context["base"]), context.get("file")
         state_dir = given or paths.state_dir(file)
-        places = {"state_dir": state_dir, "store": state_dir / "syncd.db"}
+        defaults = {"state_dir": state_dir, "store": state_dir / "syncd.db"}
         control = data.get("control", {})
         if isinstance(control, Mapping) and control.get("socket") is None:
             control = {**control, "socket": paths.control_socket(given, file)}
-        return {**places, **data, "control": control}
+        return {**defaults, **data, "control": control}
 
 
 def _resolved(given: Any, base: Path) -> Path | None:
-    """Return the folder if one is given and right; what is wrong with it the field itself says."""
+    """Return the given folder; None if none is given or it is invalid, which the field itself reports."""
     try:
         return Path(paths.resolve(os.fspath(given), base)) if isinstance(given, str | Path) else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""Where things are when the configuration does not say, and what a relative path in it means.
+"""Resolves paths in the configuration and defines the default ones.
 
-Asks the environment and the platform, nothing else; needs neither pydantic nor the configuration's model, so
-that `syncd ctl` finds the control socket by the same rules as the daemon, in a few milliseconds.
+Depends only on the environment and the platform, not on pydantic or the model. So `syncd ctl` finds the control socket
+by the same rules as the daemon, in a few milliseconds.
 """
 
 import getpass
@@ -18,25 +18,25 @@ if sys.platform == "win32":
     import winreg
 
     def _program_data() -> str:
-        """Folder of all users' programs, from where Windows itself has it: an environment may say otherwise."""
+        """Return the ProgramData folder from the registry, because an environment variable may be wrong."""
         known = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"
         with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, known) as key:
             return winreg.ExpandEnvironmentStrings(winreg.QueryValueEx(key, "ProgramData")[0])
 
-    _DATA = Path(_program_data()) / "syncd"
-    SYSTEM_CONFIG, _SYSTEM_STATE = _DATA / "config.yaml", _DATA / "state"
+    _PROGRAM_DATA = Path(_program_data()) / "syncd"
+    SYSTEM_CONFIG, _SYSTEM_STATE = _PROGRAM_DATA / "config.yaml", _PROGRAM_DATA / "state"
 else:
     SYSTEM_CONFIG, _SYSTEM_STATE = Path("/etc/syncd/config.yaml"), Path("/var/lib")
 
 SOCKET_NAME = "control.sock"
-SOCKET_PATH_LIMIT = 107
-"""Bytes that Linux takes in the address of a Unix socket."""
+MAX_SOCKET_PATH_BYTES = 107
+"""Largest length in bytes of a Unix socket's path on Linux."""
 
 
 def resolve(text: str, base: str | Path) -> str:
-    """Absolute, normalised path that `text` names: `~` is a home, a relative path counts from `base`.
+    """Return the absolute, normalised path of `text`: `~` is a home, a relative path starts at `base`.
 
-    ValueError for a text that no path can be.
+    Raise ValueError if `text` cannot be a path.
     """
     if not text or "\0" in text:
         raise ValueError("must be a path")
@@ -47,18 +47,19 @@ def resolve(text: str, base: str | Path) -> str:
 
 
 def user_config() -> Path:
-    """`syncd/config.yaml` in the user's configuration folder. NoHomeError for a user that has none."""
-    from platformdirs import user_config_path  # noqa: PLC0415 — costs ctl more than all else here
+    """Return `syncd/config.yaml` in the user's configuration folder. Raise NoHomeError if the user has none."""
+    from platformdirs import user_config_path  # noqa: PLC0415 — the slowest import for ctl
 
     return _at_home(user_config_path, "name the configuration file, as by -c or SYNCD_CONFIG") / "config.yaml"
 
 
 def state_dir(config: Path | None = None) -> Path:
-    """Folder for what must survive a restart, as the service manager, the configuration file or the platform has it.
+    """Return the folder for data that must survive a restart.
 
-    NoHomeError where the platform has it below the home of a user that has none.
+    The service manager, the place of the configuration file or the platform determines the folder. Raise NoHomeError if
+    the folder is below the home and the user has none.
     """
-    granted = _granted("STATE_DIRECTORY")
+    granted = _service_directory("STATE_DIRECTORY")
     if granted is not None:
         return granted
     service = system_service(config)
@@ -70,15 +71,15 @@ def state_dir(config: Path | None = None) -> Path:
 
 
 def control_socket(explicit_state_dir: Path | None, config: Path | None = None) -> Path:
-    """Where the daemon of a configuration file listens when `control.socket` is not set.
+    """Return where the daemon of a configuration file listens if `control.socket` is not set.
 
-    A configuration with a `state_dir` of its own has its socket there: two of them on one machine never meet.
+    A configuration that sets `state_dir` has its socket there, so two such configurations never share one.
     """
     if sys.platform == "win32":
         return _pipe(explicit_state_dir, config)
     if explicit_state_dir is not None:
         return explicit_state_dir / SOCKET_NAME
-    granted = _granted("RUNTIME_DIRECTORY")
+    granted = _service_directory("RUNTIME_DIRECTORY")
     if granted is not None:
         return granted / SOCKET_NAME
     service = system_service(config)
@@ -88,7 +89,7 @@ def control_socket(explicit_state_dir: Path | None, config: Path | None = None) 
 
 
 def runtime_dir() -> Path:
-    """Folder of this user alone for what need not survive a restart; the state folder where the platform has none."""
+    """Return this user's folder for data that need not survive a restart; the state folder if there is none."""
     if sys.platform == "win32":
         return state_dir()
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
@@ -96,9 +97,10 @@ def runtime_dir() -> Path:
 
 
 def system_service(config: Path | None) -> str | None:
-    """Name of the system's daemon that a configuration file belongs to, whoever asks; None for a user's.
+    """Return the name of the system service that a configuration file belongs to; None for a user's file.
 
-    `/etc/syncd/config.yaml` is that of `syncd`, `/etc/syncd/photos.yaml` that of `syncd-photos`; root's are `syncd`.
+    `/etc/syncd/config.yaml` belongs to `syncd`, `/etc/syncd/photos.yaml` to `syncd-photos`, any other file of root to
+    `syncd`. The calling user does not matter for files in `/etc/syncd`.
     """
     if is_system(config) and config.name != SYSTEM_CONFIG.name:
         return f"syncd-{config.stem}"
@@ -106,23 +108,23 @@ def system_service(config: Path | None) -> str | None:
 
 
 def is_system(config: Path | None) -> TypeGuard[Path]:
-    """Whether a configuration file is one of the system's daemons, which run as a user of their own."""
+    """Return whether a configuration file belongs to a system service, which runs as its own user."""
     return config is not None and config.absolute().parent == SYSTEM_CONFIG.parent
 
 
 def check_socket(path: Path) -> Path:
-    """Return the path as it is; ValueError when the kernel would not take it as a socket's address."""
+    """Return the path unchanged. Raise ValueError if it is too long for a socket's address."""
     length = len(os.fsencode(path))
-    if sys.platform != "win32" and length > SOCKET_PATH_LIMIT:
+    if sys.platform != "win32" and length > MAX_SOCKET_PATH_BYTES:
         raise ValueError(
-            f"{path} is {length} bytes long, a socket's path can have {SOCKET_PATH_LIMIT} — "
+            f"{path} is {length} bytes long, a socket's path can have {MAX_SOCKET_PATH_BYTES} — "
             "set control.socket to a shorter path"
         )
     return path
 
 
-def _granted(variable: str) -> Path | None:
-    """First folder that the service manager made for us, if it did."""
+def _service_directory(variable: str) -> Path | None:
+    """Return the first folder that the service manager created for this service, if any."""
     first = os.environ.get(variable, "").split(os.pathsep)[0]
     return Path(first) if first else None
 
@@ -130,9 +132,9 @@ def _granted(variable: str) -> Path | None:
 def _at_home(folder_of: Callable[..., Path], advice: str) -> Path:
     try:
         folder = folder_of("syncd", appauthor=False)
-    except RuntimeError:  # neither HOME nor an entry in the list of users
+    except RuntimeError:  # the user has neither HOME nor an entry in the user database
         raise NoHomeError(advice) from None
-    if not folder.is_absolute():  # what an older platformdirs makes of that
+    if not folder.is_absolute():  # older versions of platformdirs return a relative path then
         raise NoHomeError(advice)
     return folder
 

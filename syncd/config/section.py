@@ -1,7 +1,7 @@
-"""The base of every section of the configuration: frozen, strict about keys, and plain-spoken in its errors.
+"""The base class of every section of the configuration: frozen, strict about keys, with clear error messages.
 
-pydantic's messages speak to programmers. Each section puts its own into sentences for the person who
-wrote the file, as it alone knows the keys that it has.
+pydantic's messages are for programmers. Each section translates its errors into sentences for the author of the file,
+because only the section knows its keys.
 """
 
 import difflib
@@ -11,8 +11,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-_TOLD = "told"
-"""Type of an error whose message is a sentence already."""
+_TRANSLATED = "translated"
+"""Type of an error whose message is already a sentence."""
 
 _SENTENCES = {
     "bool_parsing": "must be true or false",
@@ -30,42 +30,42 @@ _SENTENCES = {
     "string_type": "must be a text",
     "tuple_type": "must be a list",
     "union_tag_invalid": "type must be {expected_tags}",
-    "union_tag_not_found": "type is missing — say `type: image` or `type: multipart`",
+    "union_tag_not_found": "type is missing — write `type: image` or `type: multipart`",
 }
 
 
 class Section(BaseModel):
-    """A mapping of the configuration file. Its ValidationError has one plain sentence for each problem."""
+    """A mapping of the configuration file. Its ValidationError has one clear sentence for each problem."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:
-        """Return the keys as they stand in the file."""
+        """Return the keys with their names in the file."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     @model_validator(mode="wrap")
     @classmethod
-    def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _translate_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         keys = cls.keys()
-        if isinstance(data, Mapping):  # a known key without a value is as good as absent
+        if isinstance(data, Mapping):  # a known key without a value counts as absent
             data = {key: value for key, value in data.items() if value is not None or key not in keys}
         try:
             return handler(data)
         except ValidationError as error:
             absent = [key for key in keys if not isinstance(data, Mapping) or key not in data]
-            problems = [cls._told(details, absent) for details in error.errors(include_input=False)]
+            problems = [cls._translated(details, absent) for details in error.errors(include_input=False)]
         raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True)
 
     @classmethod
-    def _told(cls, details: ErrorDetails, absent: Iterable[str]) -> InitErrorDetails:
+    def _translated(cls, details: ErrorDetails, absent: Iterable[str]) -> InitErrorDetails:
         sentence = cls._sentence(details, absent)
-        return InitErrorDetails(type=PydanticCustomError(_TOLD, sentence), loc=details["loc"], input=None)
+        return InitErrorDetails(type=PydanticCustomError(_TRANSLATED, sentence), loc=details["loc"], input=None)
 
     @classmethod
     def _sentence(cls, details: ErrorDetails, absent: Iterable[str]) -> str:
         kind, context, key = details["type"], details.get("ctx", {}), details["loc"][-1:]
-        if kind == _TOLD:
+        if kind == _TRANSLATED:
             return details["msg"]
         if kind == "value_error":
             return str(context["error"])
@@ -82,7 +82,7 @@ class Section(BaseModel):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Advice on an unknown word: the known one that was probably meant, or all of them."""
+    """Return advice on an unknown word: the most similar known word, or all known words."""
     names = list(known)
     meant = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if meant:

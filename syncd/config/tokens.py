@@ -1,6 +1,6 @@
-"""Where a remote's token comes from: the file itself, a file of its own, the environment, or systemd.
+"""Reads each remote's token: from the configuration, a token file, the environment or a systemd credential.
 
-Each remote gets its token here, before the model sees it, so that no other room has to know of the sources.
+Each remote gets its token before the model validates the document, so that no other module needs to know the sources.
 """
 
 import os
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from syncd.config import paths, values
+from syncd.config import paths, remote_values, values
 from syncd.config.document import Document, KeyPath
 from syncd.config.errors import Problem
-from syncd.config.readers import keeping, others_can_read
+from syncd.config.file_access import others_can_read, owner_only_command
 
 _SOURCES = ("token", "token_file", "token_env")
-_MAX_BYTES = 64 * 1024
+_MAX_TOKEN_BYTES = 64 * 1024
 
 
 class Tokens:
-    """The tokens of a document's remotes, and what was noticed while finding them."""
+    """The tokens of a document's remotes, with the problems and warnings about their sources."""
 
     def __init__(self, document: Document) -> None:
         self.problems: list[Problem] = []
@@ -45,7 +45,7 @@ class Tokens:
             try:
                 token = self._token(name, remote, path)
                 if token is not None:
-                    values.token(token)
+                    remote_values.token(token)
                     yield name, token
             except ValueError as error:
                 self.problems.append(self._document.problem(path, str(error)))
@@ -62,39 +62,42 @@ class Tokens:
                 return os.environ[variable]
             case "token":
                 return None
-        folder = _credentials() or self._beside()
+        folder = _credentials_directory() or self._system_credentials()
         credential = folder / f"{name}.token" if folder else None
         return self._read(credential, path) if credential and credential.is_file() else None
 
-    def _beside(self) -> Path | None:
-        """Return the folder of a configuration of the system, where its credentials are from: root may look there."""
+    def _system_credentials(self) -> Path | None:
+        """Return the folder of a system configuration, from which systemd loads credentials that only root can read."""
         path = self._document.path
         return path.absolute().parent if paths.is_system(path) else None
 
-    def _who_may(self, file: Path) -> str:
-        if file.parent == self._beside():
-            return "ask with sudo: systemd hands it to the service"
-        return "its owner should be who runs the daemon"
+    def _access_advice(self, file: Path) -> str:
+        if file.parent == self._system_credentials():
+            return "run with sudo: systemd passes the file to the service"
+        return "make the user that runs the daemon its owner"
 
     def _read(self, file: Path, path: KeyPath) -> str:
         try:
             token = token_in(file)
-            exposed = _credentials() not in file.parents and others_can_read(file)
+            exposed = _credentials_directory() not in file.parents and others_can_read(file)
         except PermissionError:
-            raise ValueError(f"{file} may not be read by you — {self._who_may(file)}") from None
+            raise ValueError(f"{file}: permission denied — {self._access_advice(file)}") from None
         except OSError as error:
             raise ValueError(f"{file} can't be read: {error.strerror} — check the path and its mode") from None
         if exposed:
-            warning = f"others on this machine can read {file} — {keeping(file)}"
+            warning = f"others on this machine can read {file} — {owner_only_command(file)}"
             self.warnings.append(self._document.problem(path, warning))
         return token
 
 
 def token_in(file: Path) -> str:
-    """Return the token that a file holds, without the line's end; OSError, or ValueError if it can hold none."""
+    """Return the token in a file, without the line end.
+
+    Raise OSError, or ValueError if the file is too large or not UTF-8.
+    """
     with file.open("rb") as stream:
-        raw = stream.read(_MAX_BYTES + 1)
-    if len(raw) > _MAX_BYTES:
+        raw = stream.read(_MAX_TOKEN_BYTES + 1)
+    if len(raw) > _MAX_TOKEN_BYTES:
         raise ValueError(f"{file} is too large for a token")
     try:
         return raw.decode().removesuffix("\n").removesuffix("\r")
@@ -103,7 +106,7 @@ def token_in(file: Path) -> str:
 
 
 def exposed_secrets(raw: Document) -> list[Problem]:
-    """Warn of each secret that stands in a configuration file which others can read. `raw` is not expanded yet."""
+    """Return a warning for each secret in a configuration file that others can read; `raw` is not expanded yet."""
     try:
         if not others_can_read(raw.path):
             return []
@@ -112,7 +115,7 @@ def exposed_secrets(raw: Document) -> list[Problem]:
     return [
         raw.problem(
             ("remotes", name, key),
-            f"others on this machine can read this file — {keeping(raw.path)}, or move the secret out by "
+            f"others on this machine can read this file — {owner_only_command(raw.path)}, or move the secret out by "
             + ("token_file" if key == "token" else "${NAME}"),
         )
         for name, remote in mappings(raw.data.get("remotes"))
@@ -122,13 +125,13 @@ def exposed_secrets(raw: Document) -> list[Problem]:
 
 
 def mappings(section: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return the named mappings in a section that was not validated yet."""
+    """Return the named mappings in a section that is not validated yet."""
     if not isinstance(section, dict):
         return []
     return [(name, value) for name, value in section.items() if isinstance(value, dict)]
 
 
-def _credentials() -> Path | None:
-    """Folder of the credentials that systemd handed to this service; it keeps others out itself."""
+def _credentials_directory() -> Path | None:
+    """Return the folder of the credentials that systemd passed to this service; only the service can read it."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(folder) if folder else None

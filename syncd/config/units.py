@@ -1,7 +1,7 @@
-"""Sizes, durations and rates as people write them, and back.
+"""Parses and formats sizes, durations and rates.
 
-Sizes are whole bytes, durations seconds, rates bytes a second. A text that can't be read raises ValueError
-with a sentence that says how to write it.
+Sizes are whole bytes, durations seconds, rates bytes a second. Parsing an invalid text raises ValueError with a message
+that shows the valid forms.
 """
 
 import re
@@ -19,7 +19,7 @@ SIZE_UNITS = {
     "TB": 10**12,
     "TiB": 2**40,
 }
-"""Bytes in each unit; upper and lower case count alike when read."""
+"""Bytes in each unit. Parsing ignores case."""
 
 DURATION_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 """Milliseconds in each unit."""
@@ -32,12 +32,12 @@ _RATE_ADVICE = "write a rate as 500KiB/s or 2MiB/s"
 
 
 def parse_size(text: str) -> int:
-    """`5MiB` → 5242880; a bare number is bytes, a fraction of a byte is dropped."""
+    """Parse `5MiB` to 5242880. A number without a unit is bytes; a fraction of a byte is dropped."""
     return _parse_size(text, _SIZE_ADVICE)
 
 
 def parse_rate(text: str) -> float:
-    """`2MiB/s` → 2097152.0 bytes a second."""
+    """Parse `2MiB/s` to 2097152.0 bytes a second."""
     size, slash, per = text.strip().rpartition("/")
     if not slash or per.strip() != "s":
         raise ValueError(_RATE_ADVICE)
@@ -45,7 +45,7 @@ def parse_rate(text: str) -> float:
 
 
 def parse_duration(text: str) -> float:
-    """`200ms` → 0.2 seconds. A number needs its unit, except 0."""
+    """Parse `200ms` to 0.2 seconds. Every number except 0 needs a unit."""
     number, unit = _split(text, _DURATION_ADVICE)
     if not unit and number == 0:
         return 0.0
@@ -55,7 +55,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_size(size: int) -> str:
-    """Bytes in the unit that keeps the number whole and smallest: 5242880 → `5MiB`."""
+    """Format bytes in the largest unit that keeps the number whole: 5242880 → `5MiB`."""
     unit = min(
         (unit for unit, factor in SIZE_UNITS.items() if unit != "B" and size % factor == 0),
         key=lambda unit: size // SIZE_UNITS[unit],
@@ -64,12 +64,15 @@ def format_size(size: int) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Bytes a second as `2MiB/s`."""
+    """Format bytes a second as `2MiB/s`."""
     return f"{format_size(int(rate))}/s"
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds, to the millisecond, in the largest unit that keeps the number whole: 90 → `90s`, 600 → `10m`."""
+    """Format seconds in the largest unit that keeps the number whole: 90 → `90s`, 600 → `10m`.
+
+    Rounds to milliseconds.
+    """
     milliseconds = round(seconds * 1000)
     if milliseconds == 0:
         return "0s"

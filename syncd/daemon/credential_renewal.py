@@ -9,7 +9,7 @@ import structlog
 from pydantic import SecretStr
 
 from syncd import logs
-from syncd.config import values
+from syncd.config import remote_values
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.config.tokens import token_in
 from syncd.core.errors import Failure
@@ -95,7 +95,7 @@ def _token(settings: Settings) -> SecretStr | None:
     if file is None:
         return settings.token
     try:
-        return values.token(token_in(file))
+        return remote_values.token(token_in(file))
     except OSError as error:
         raise Failure(f"token_file {file} can't be read: {error.strerror}") from None
     except ValueError as error:

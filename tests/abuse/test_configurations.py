@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from syncd.cli import main
+from syncd.cli.init import example_text
 from syncd.config.load import ConfigError, load
-from syncd.config.template import example_text
 from syncd.watch.patterns import Patterns
 
 TEXT = example_text()

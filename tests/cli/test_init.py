@@ -8,9 +8,8 @@ import pytest
 
 from syncd.cli import init
 from syncd.cli.errors import Fault
-from syncd.cli.init import Answers, fill_in
+from syncd.cli.init import Answers, example_text, fill_in
 from syncd.config.load import load
-from syncd.config.template import example_text
 
 GUID = "123e4567-e89b-12d3-a456-426614174000"
 MULTIPART = ["--type", "multipart", "--url", "https://drive.example", "--pool-id", GUID]

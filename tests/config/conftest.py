@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config.load import ConfigError, load
-from tests.config.rights import give
+from tests.config.permissions import set_permissions
 
 Write = Callable[[str], Path]
 Complaints = Callable[[str], list[str]]
@@ -27,7 +27,7 @@ def write(tmp_path: Path) -> Write:
     def write(text: str) -> Path:
         path = tmp_path / "config.yaml"
         path.write_text(textwrap.dedent(text), encoding="utf-8")
-        give(path, 0o600)
+        set_permissions(path, 0o600)
         return path
 
     return write

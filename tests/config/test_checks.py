@@ -20,13 +20,13 @@ def two(first: str, second: str) -> str:
 @pytest.mark.parametrize(
     ("first", "second", "said"),
     [
-        ("path: a", "path: b/../a", "is watched already by folders[0]"),
-        ("path: a", "path: a/b", "lies in a"),
-        ("path: a/b", "path: a", "holds a/b"),
-        pytest.param("path: a", "path: link/b", "lies in a", marks=pytest.mark.unix),
-        ("path: a, after_upload: {move: a/done}", "path: b", "files would come back"),
-        ("path: a, after_upload: {move: b}", "path: b", "files would come back"),
-        ("path: a, recursive: false, after_upload: {move: a}", "path: b", "files would come back"),
+        ("path: a", "path: b/../a", "is already watched by folders[0]"),
+        ("path: a", "path: a/b", "is in a"),
+        ("path: a/b", "path: a", "contains a/b"),
+        pytest.param("path: a", "path: link/b", "is in a", marks=pytest.mark.unix),
+        ("path: a, after_upload: {move: a/done}", "path: b", "files would be uploaded again"),
+        ("path: a, after_upload: {move: b}", "path: b", "files would be uploaded again"),
+        ("path: a, recursive: false, after_upload: {move: a}", "path: b", "files would be uploaded again"),
     ],
 )
 def test_refused(complaints: Complaints, tmp_path: Path, first: str, second: str, said: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from syncd.config import destinations
 from syncd.config.load import load
-from tests.config.rights import give
+from tests.config.permissions import set_permissions
 
 Write = Callable[[str], Path]
 Complaints = Callable[[str], list[str]]
@@ -54,7 +54,7 @@ def test_one_account_by_two_names_is_refused(
 ) -> None:
     monkeypatch.setenv("THE_TOKEN", "s3cret")
     (tmp_path / "token").write_text("s3cret\n")
-    give(tmp_path / "token", 0o600)
+    set_permissions(tmp_path / "token", 0o600)
     at = "url: 'http://127.0.0.1'"
     (complaint,) = complaints(remotes(f"{at}, {first}", f"{at}, {second}"))
     assert "r1 is the same destination as r0" in complaint

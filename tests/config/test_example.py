@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import pytest
 
+from syncd.cli.init import example_text
 from syncd.config.load import load
 from syncd.config.model import Config
 from syncd.config.section import Section
-from syncd.config.template import example_text
-from tests.config.rights import give
+from tests.config.permissions import set_permissions
 
 ROOT = Path(__file__).parents[2]
 NOT_IN_A_FILE = {"Bandwidth": {"spans"}, "AfterUpload": {"action"}, "Address": {"host", "port"}}
@@ -53,7 +53,7 @@ def test_loads_with_every_line_that_is_left_out(tmp_path: Path, monkeypatch: pyt
         text = re.sub(r"(?m)^( *)#: ", r"\1", text)
         path = tmp_path / "config.yaml"
         path.write_text(text, encoding="utf-8")
-        give(path, 0o600)
+        set_permissions(path, 0o600)
         config = load(path).config
         assert len(config.scheduler.bandwidth.spans) == 3
         assert config.logging.file is not None

@@ -8,7 +8,7 @@ import pytest
 
 from syncd.config import paths
 from syncd.config.load import Loaded, load
-from tests.config.rights import give
+from tests.config.permissions import set_permissions
 
 Write = Callable[[str], Path]
 Complaints = Callable[[str], list[str]]
@@ -25,7 +25,7 @@ def token(loaded: Loaded) -> str | None:
 
 def secret_file(path: Path, content: bytes = b"t0ken\n", mode: int = 0o600) -> Path:
     path.write_bytes(content)
-    give(path, mode)
+    set_permissions(path, mode)
     return path
 
 
@@ -94,10 +94,10 @@ def test_a_file_that_this_user_may_not_read(
 
     monkeypatch.setattr(Path, "open", kept)
     (complaint,) = complaints(keys[0])
-    assert complaint.endswith("drive.token may not be read by you — its owner should be who runs the daemon")
+    assert complaint.endswith("drive.token: permission denied — make the user that runs the daemon its owner")
     monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
     (complaint,) = complaints(keys[1])
-    assert complaint.endswith("may not be read by you — ask with sudo: systemd hands it to the service")
+    assert complaint.endswith("permission denied — run with sudo: systemd passes the file to the service")
 
 
 def test_warned_of_a_token_file_that_others_can_read(write: Write, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_warned_of_a_token_file_that_others_can_read(write: Write, tmp_path: Pat
 def test_warned_of_a_secret_in_a_configuration_that_others_can_read(write: Write, keys: str) -> None:
     path = write(text(keys))
     assert load(path).warnings == ()
-    give(path, 0o644)
+    set_permissions(path, 0o644)
     (warning,) = load(path).warnings
     assert "others on this machine can read this file" in warning
     assert "t0ken" not in warning
@@ -119,7 +119,7 @@ def test_warned_of_a_secret_in_a_configuration_that_others_can_read(write: Write
 def test_a_variable_is_no_secret(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRIVE", "t0ken")
     path = write(text(", token: '${DRIVE}', proxy: 'http://127.0.0.1:1'"))
-    give(path, 0o644)
+    set_permissions(path, 0o644)
     assert load(path).warnings == ()
 
 

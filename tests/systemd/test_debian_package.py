@@ -132,13 +132,17 @@ def test_check_looks_as_the_daemon_will_whoever_asks(machine):
     for line in "ok     user syncd: ", "folder /var/spool/syncd: can be read", "takes the token", "MiB/s up":
         assert line in seen
     for asks, code, said in (
-        ("syncd", 1, "/etc/syncd/drive.token may not be read by you — ask with sudo: systemd hands it to the service"),
-        ("otto", 1, f"{CONFIG}: may not be read by you — ask with sudo, join its group (sudo usermod -aG syncd otto"),
+        (
+            "syncd",
+            1,
+            "/etc/syncd/drive.token: permission denied — run with sudo: systemd passes the file to the service",
+        ),
+        ("otto", 1, f"{CONFIG}: permission denied — run with sudo, join its group (sudo usermod -aG syncd otto"),
     ):
         ended = machine.run("syncd", "check", "-c", CONFIG, user=asks)
         assert (ended.returncode, said in ended.stdout) == (code, True), ended.stdout + ended.stderr
     refused = machine.run("syncd", "ctl", "status", user="otto")
-    assert (refused.returncode, refused.stderr.startswith(f"syncd: {CONFIG}: may not be read by you")) == (77, True)
+    assert (refused.returncode, refused.stderr.startswith(f"syncd: {CONFIG}: permission denied")) == (77, True)
 
 
 def test_the_journal_has_priorities_and_fields(machine):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from syncd.config import light
+from syncd.config import discovery
 from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
 from syncd.platform.open_flags import below
@@ -47,7 +47,7 @@ class Site:
         self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))
 
     def pipe(self):
-        return light.control_socket(self.config)
+        return discovery.control_socket(self.config)
 
     def start(self):
         self.write()

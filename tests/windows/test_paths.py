@@ -164,7 +164,7 @@ def test_a_name_stays_in_its_folder():
 
 
 @pytest.mark.parametrize(
-    ("other", "says"), [("INBOX", "is watched already"), ("Inbox\\Sub", "lies in"), ("inbox\\..\\iNbox", "already")]
+    ("other", "says"), [("INBOX", "is already watched"), ("Inbox\\Sub", "is in"), ("inbox\\..\\iNbox", "already")]
 )
 def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
     (tmp_path / "inbox" / "sub").mkdir(parents=True)
@@ -176,7 +176,7 @@ def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
         load(config)
     folders[1] = {"path": str(tmp_path / "out"), "remote": "drive", "after_upload": {"move": "INBOX\\done"}}
     config.write_text(yaml.safe_dump({"folders": folders, "remotes": remotes}))
-    with pytest.raises(ConfigError, match="files would come back"):
+    with pytest.raises(ConfigError, match="files would be uploaded again"):
         load(config)
 
 

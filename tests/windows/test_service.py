@@ -25,7 +25,7 @@ import win32service
 from win32serviceutil import ServiceFramework
 
 from syncd.cli.service import windows_dispatch
-from syncd.config import light, paths
+from syncd.config import discovery, paths
 from syncd.control.client import ControlClient
 from syncd.control.service import JobQuery
 from syncd.platform.systemd.install import CommandFailed
@@ -74,7 +74,7 @@ def logged():
 
 
 def asked():
-    return ControlClient(light.control_socket(paths.SYSTEM_CONFIG))
+    return ControlClient(discovery.control_socket(paths.SYSTEM_CONFIG))
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from syncd.cli.ctl import view
 from syncd.cli.errors import Exit, Fault, bad_config
 from syncd.cli.options import config_option, examples, json_option
 from syncd.cli.unreachable import explain
-from syncd.config import light
+from syncd.config import discovery
 from syncd.config.errors import ConfigError
 from syncd.control.client import (
     RESTART_ADVICE,
@@ -73,8 +73,8 @@ def _daemon(config: str | None, socket: str | None) -> _Daemon:
     if socket:
         return _Daemon(socket, None)
     try:
-        path = light.find(config)
-        return _Daemon(str(light.control_socket(path)), str(light.state_dir(path)))
+        path = discovery.find(config)
+        return _Daemon(str(discovery.control_socket(path)), str(discovery.state_dir(path)))
     except ConfigError as error:
         raise bad_config(error) from None
 

@@ -1,4 +1,4 @@
-"""Who may read a file: said as a mode, which becomes an access control list on Windows."""
+"""Sets who may read a file by a mode, which becomes an access control list on Windows."""
 
 import sys
 from pathlib import Path
@@ -10,8 +10,8 @@ if sys.platform == "win32":
     import win32file
     import win32security
 
-    def give(path: Path, mode: int) -> None:
-        """Have the file again with another list: to make one is all that wine can."""
+    def set_permissions(path: Path, mode: int) -> None:
+        """Create the file again with another list: wine can only set the list of a new file."""
         content = path.read_bytes()
         path.unlink()
         token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32con.TOKEN_QUERY)
@@ -28,6 +28,6 @@ if sys.platform == "win32":
         made.Close()
 else:
 
-    def give(path: Path, mode: int) -> None:
-        """Set the mode."""
+    def set_permissions(path: Path, mode: int) -> None:
+        """Set the mode of the file."""
         path.chmod(mode)

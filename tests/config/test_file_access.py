@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncd.cli.errors import Exit, bad_config
-from syncd.config import document, light, paths
+from syncd.config import discovery, document, paths
 from syncd.config.errors import ConfigError, ForbiddenError
 from syncd.platform import user
 
@@ -40,7 +40,7 @@ def refused_to(name: str, path: Path) -> str:
     """Return what a user is told, by the file's name and without it."""
     with user.rights_of(name):
         with pytest.raises(ForbiddenError) as unnamed:
-            light.find(None)
+            discovery.find(None)
         with pytest.raises(ForbiddenError) as named:
             document.read(path)
     assert str(unnamed.value) == str(named.value)
@@ -51,8 +51,8 @@ def refused_to(name: str, path: Path) -> str:
 def test_who_is_not_of_the_group_learns_how_to_join_it(system: Path) -> None:
     said = refused_to("nobody", system)
     assert said == (
-        f"{system}: may not be read by you — ask with sudo, join its group (sudo usermod -aG {GROUP} nobody, "
-        "then log in again), or name another with -c"
+        f"{system}: permission denied — run with sudo, join its group (sudo usermod -aG {GROUP} nobody, "
+        "then log in again), or name another file with -c"
     )
 
 
@@ -60,18 +60,18 @@ def test_who_is_not_of_the_group_learns_how_to_join_it(system: Path) -> None:
 def test_joining_is_no_advice_where_it_does_not_help(system: Path, mode: int, group: str) -> None:
     shutil.chown(system.parent, 0, group)
     system.parent.chmod(mode)
-    assert "ask with sudo, or name another" in refused_to("nobody", system)
+    assert "run with sudo, or name another file" in refused_to("nobody", system)
 
 
 def test_who_is_of_the_group_finds_it(system: Path) -> None:
     with user.rights_of(GROUP):
-        assert light.find(None) == system
+        assert discovery.find(None) == system
     system.chmod(0o600)
-    with user.rights_of(GROUP), pytest.raises(ForbiddenError, match="ask with sudo, or name another"):
+    with user.rights_of(GROUP), pytest.raises(ForbiddenError, match="run with sudo, or name another file"):
         document.read(system)
 
 
 def test_a_file_that_is_not_there_is_another_matter(system: Path) -> None:
     system.unlink()
     with user.rights_of(GROUP), pytest.raises(ConfigError, match="there is no configuration"):
-        light.find(None)
+        discovery.find(None)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from syncd.config import paths
+from syncd.config.discovery import control_socket, find, state_dir
 from syncd.config.errors import ConfigError
-from syncd.config.light import control_socket, find, state_dir
 from syncd.config.load import load
 
 Write = Callable[[str], Path]
@@ -127,6 +127,6 @@ def test_where_there_are_instances_alone_they_are_named(monkeypatch: pytest.Monk
 @pytest.mark.e2e
 def test_leaves_the_slow_libraries_alone() -> None:
     slow = {"pydantic", "aiohttp", "pathspec", "platformdirs"}
-    code = f"import sys, syncd.config.light; print(*sorted({slow} & set(sys.modules)))"
+    code = f"import sys, syncd.config.discovery; print(*sorted({slow} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"

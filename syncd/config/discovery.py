@@ -1,6 +1,7 @@
-"""Find the configuration and its control socket without the model: `syncd ctl` answers before pydantic is loaded.
+"""Finds the configuration file, and the socket and state folder that it names, without loading the model.
 
-Goes by the same file, the same expansion and the same defaults as the whole model; that both agree is tested.
+`syncd ctl` uses this module to answer before pydantic is imported. It shares file, expansion and defaults with the
+model, and tests check that both agree.
 """
 
 import os
@@ -10,40 +11,40 @@ from typing import Any
 from syncd.config import paths
 from syncd.config.document import Document, KeyPath, expand, read
 from syncd.config.errors import ConfigError, NoHomeError, Problem
-from syncd.config.forbidden import forbidden
+from syncd.config.file_access import forbidden_error
 
 _SOCKET: KeyPath = ("control", "socket")
 
 
 def find(explicit: str | None) -> Path:
-    """Name the configuration file: the one given, else `$SYNCD_CONFIG`, else the first that exists.
+    """Return the configuration file: `explicit`, else `$SYNCD_CONFIG`, else the first that exists.
 
-    ConfigError when there is none, or when this user may not know.
+    Raise ConfigError if no file exists or this user cannot look for it.
     """
     named = explicit or os.environ.get("SYNCD_CONFIG")
     if named:
         return Path(named)
-    usual, no_home = _usual()
-    for path in usual:
+    candidates, no_home = _default_paths()
+    for path in candidates:
         try:
             path.stat()
         except PermissionError:
-            if path == paths.SYSTEM_CONFIG:  # a home that is not ours to enter is not our home
-                raise forbidden(path) from None
+            if path == paths.SYSTEM_CONFIG:  # an inaccessible home belongs to another user
+                raise forbidden_error(path) from None
         except OSError:
             continue
         else:
             return path
     if no_home is not None:
         raise no_home
-    tried = " nor ".join(map(str, usual))
+    tried = " nor ".join(map(str, candidates))
     others = ", ".join(map(str, sorted(paths.SYSTEM_CONFIG.parent.glob("*.yaml"))))
     advice = f"name one of these with -c: {others}" if others else "write one with syncd init"
     raise ConfigError(Problem(message=f"there is no configuration, neither {tried} — {advice}"))
 
 
-def _usual() -> tuple[list[Path], NoHomeError | None]:
-    """Return where configuration files are looked for, and why none of the user's own is."""
+def _default_paths() -> tuple[list[Path], NoHomeError | None]:
+    """Return the default configuration files, and an error if the user has no home for one of them."""
     try:
         return [paths.user_config(), paths.SYSTEM_CONFIG], None
     except NoHomeError as error:
@@ -51,7 +52,7 @@ def _usual() -> tuple[list[Path], NoHomeError | None]:
 
 
 def control_socket(path: Path) -> Path:
-    """Where the daemon of this configuration file listens. ConfigError when the file does not tell."""
+    """Return where the daemon of this configuration file listens. Raise ConfigError if the file is unusable."""
     document = read(path)
     control = document.data.get("control", {})
     socket = control.get("socket") if isinstance(control, dict) else None
@@ -61,7 +62,7 @@ def control_socket(path: Path) -> Path:
 
 
 def state_dir(path: Path) -> Path:
-    """Where the daemon of this configuration file has its state. ConfigError when the file does not tell."""
+    """Return the state folder of this configuration file's daemon. Raise ConfigError if the file is unusable."""
     return _explicit_state_dir(read(path)) or paths.state_dir(path)
 
 
