@@ -1,9 +1,10 @@
-"""A YAML file as plain data that remembers its lines.
+"""Reads a YAML file into plain data and remembers the line of each value.
 
-Every scalar stays the text that stands in the file, except null: what it means is for the model to say. So a
-time of day never becomes a number in base 60, a token of digits no integer, and `off` is the same with quotes
-and without. Events are read instead of composed nodes: libyaml composes by recursion in C, and a file of a
-million brackets ends the process.
+Every scalar except null stays the text in the file, and the model interprets the text. So a time of day never becomes a
+number in base 60, a token of digits never becomes an integer, and `off` means the same with and without quotes.
+
+The reader uses YAML events instead of composed nodes, because libyaml composes nodes by recursion in C: a file of a
+million brackets would crash the process. Events also let the reader stop at a limit before it holds the whole file.
 """
 
 import os
@@ -19,33 +20,33 @@ from yaml.events import AliasEvent, Event, MappingEndEvent, ScalarEvent, Sequenc
 from syncd.config.errors import ConfigError, Problem
 from syncd.config.file_access import forbidden_error
 
-MAX_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024
 MAX_VALUES = 20_000
-"""Bound on the values after aliases and merges, which can multiply a small file without end."""
+"""Limit for the values after aliases and merges are expanded, which can multiply a small file without end."""
 MAX_DEPTH = 20
 
 KeyPath = tuple[str | int, ...]
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NULLS = {"", "~", "null", "Null", "NULL"}
+_NULL_WORDS = {"", "~", "null", "Null", "NULL"}
 _VARIABLE = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """A file's data: mappings, lists, texts and None; and the line of each key path."""
+    """The data of a file as mappings, lists, texts and None, with the line of each key path."""
 
     path: Path
     data: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
 
     def problem(self, path: KeyPath, message: str) -> Problem:
-        """Build a problem with the value at `path`, at its line or that of what should hold it."""
+        """Build a problem with the value at `path`, with the line of the value or of the section that lacks it."""
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         return Problem(file=str(self.path), line=self.lines.get(known), key=_dotted(path), message=message)
 
     def expanded(self) -> tuple["Document", list[Problem]]:
-        """Return the document with `${NAME}` replaced in every value, and what could not be."""
+        """Return the document with `${NAME}` replaced in every value, and the problems with variables."""
         problems: list[Problem] = []
 
         def walk(value: Any, path: KeyPath) -> Any:
@@ -63,7 +64,10 @@ class Document:
 
 
 def expand(text: str) -> str:
-    """Replace each `${NAME}` by the environment's NAME; `$${` stands for `${`. ValueError when it is not set."""
+    """Replace each `${NAME}` by the environment variable NAME, and `$${` by `${`.
+
+    Raise ValueError if a variable is not set.
+    """
 
     def value(match: re.Match[str]) -> str:
         if match["escaped"]:
@@ -80,7 +84,7 @@ def expand(text: str) -> str:
 
 
 def read(path: Path) -> Document:
-    """Read a configuration file. ConfigError when it is not a YAML mapping in UTF-8 of sane size."""
+    """Read a configuration file. Raise ConfigError if it is not a YAML mapping in UTF-8 within the limits."""
     text = _text(path)
     try:
         return _Reader(path, yaml.parse(text, Loader=_Loader)).document()
@@ -102,20 +106,20 @@ def read(path: Path) -> Document:
 
 
 def _without_quotes(reason: str) -> str:
-    """Drop what a parser quotes from the file: it may be a token."""
+    """Remove the parser's quotes from the file, because a quote may contain a token."""
     return re.sub(r"'[^']{2,}'|\"[^\"]{2,}\"", "…", reason)
 
 
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) <= MAX_BYTES:
+            raw = file.read(MAX_FILE_BYTES + 1)
+        if len(raw) <= MAX_FILE_BYTES:
             return raw.decode("utf-8")
-        reason = f"is larger than {MAX_BYTES} bytes — this is not a configuration file"
+        reason = f"is larger than {MAX_FILE_BYTES} bytes — this is not a configuration file"
     except FileNotFoundError:
         reason = "there is no such file — write one with syncd init"
-    except (IsADirectoryError, PermissionError):  # to Windows a folder is a file that may not be read
+    except (IsADirectoryError, PermissionError):  # Windows raises PermissionError for a folder
         if not os.path.isdir(path):
             raise forbidden_error(path) from None
         reason = "is a folder — name the file in it"
@@ -128,14 +132,14 @@ def _text(path: Path) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Node:
-    """A value and the line where a person looks for it: that of its key, if it has one."""
+    """A value with its line in the file: the line of its key, if it has a key."""
 
     line: int
     content: "str | list[_Node] | dict[str, _Node] | None"
 
 
 class _Reader:
-    """Turns a stream of YAML events into a Document, within bounds."""
+    """Turns a stream of YAML events into a Document and enforces the limits."""
 
     def __init__(self, path: Path, events: Iterator[Event]) -> None:
         self._path = path
@@ -145,15 +149,15 @@ class _Reader:
         self._lines: dict[KeyPath, int] = {}
 
     def document(self) -> Document:
-        next(self._events)  # the stream's start
+        next(self._events)  # StreamStartEvent
         first = next(self._events)
         if isinstance(first, yaml.StreamEndEvent):
             self._fail(1, "is empty — start with syncd init")
         root = self._node(next(self._events), depth=0)
-        next(self._events)  # the document's end
+        next(self._events)  # DocumentEndEvent
         following = next(self._events)
         if isinstance(following, yaml.DocumentStartEvent):
-            self._fail(_line(following), "a second document begins here — there can be only one")
+            self._fail(_line(following), "a second document begins here — keep only one")
         if root.content is None:
             self._fail(root.line, "is empty — start with syncd init")
         if not isinstance(root.content, dict):
@@ -164,16 +168,16 @@ class _Reader:
         line = _line(event)
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
-                self._fail(line, "a value that begins with * refers to an anchor that is not there — quote it")
+                self._fail(line, "a value that begins with * refers to a missing anchor — quote the value")
             return self._anchors[event.anchor]
-        self._spend(line, 1)
+        self._count(line, 1)
         if depth > MAX_DEPTH:
             self._fail(line, "is nested too deeply")
         if getattr(event, "tag", None) not in (None, "!"):
-            self._fail(line, "a value that begins with ! has a tag, which means nothing here — quote it")
+            self._fail(line, "a value that begins with ! is a YAML tag, which is not supported — quote the value")
         content: str | list[_Node] | dict[str, _Node] | None
         if isinstance(event, ScalarEvent):
-            content = None if event.implicit[0] and event.value in _NULLS else event.value
+            content = None if event.implicit[0] and event.value in _NULL_WORDS else event.value
         elif isinstance(event, SequenceStartEvent):
             content = [self._node(item, depth + 1) for item in self._until(SequenceEndEvent)]
         else:
@@ -201,17 +205,17 @@ class _Reader:
         return merged | own
 
     def _merge(self, value: _Node, line: int) -> dict[str, _Node]:
-        """Join the mappings that `<<` names, the first of them strongest."""
+        """Join the mappings after `<<`; the values of an earlier mapping win."""
         merged: dict[str, _Node] = {}
         for source in reversed(value.content if isinstance(value.content, list) else [value]):
             if not isinstance(source.content, dict):
                 self._fail(line, "<< takes a mapping or a list of mappings")
-            self._spend(line, len(source.content))
+            self._count(line, len(source.content))
             merged |= source.content
         return merged
 
     def _plain(self, node: _Node, path: KeyPath) -> Any:
-        self._spend(node.line, 1)
+        self._count(node.line, 1)
         if path:
             self._lines[path] = node.line
         if isinstance(node.content, dict):
@@ -224,7 +228,7 @@ class _Reader:
         while not isinstance(event := next(self._events), end):
             yield event
 
-    def _spend(self, line: int, values: int) -> None:
+    def _count(self, line: int, values: int) -> None:
         self._values += values
         if self._values > MAX_VALUES:
             self._fail(line, f"there are more than {MAX_VALUES} values, aliases counted in full")
