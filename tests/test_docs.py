@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from syncd import logs
 from syncd.cli import cli
-from syncd.cli.errors import Exit
+from syncd.cli.errors import ExitCode
 from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
@@ -332,7 +332,7 @@ def test_states_causes_and_outcomes() -> None:
 
 
 def test_exit_codes() -> None:
-    assert [int(row[0]) for row in rows(DOCS["commands"], "code")] == list(Exit)
+    assert [int(row[0]) for row in rows(DOCS["commands"], "code")] == list(ExitCode)
 
 
 def commands(group: click.Group) -> Iterator[click.Command]:

@@ -1,7 +1,6 @@
-"""What a person types: one module a command, each loaded only when it is called.
+"""The command line: the group ``syncd``, which imports a command's module only when the command is called.
 
-Here is the door in and the only door out: whatever goes wrong below becomes one line on standard error and an
-exit code.
+:func:`main` is the entry point. It prints each error as one line on standard error and returns its exit code.
 """
 
 import importlib
@@ -14,30 +13,30 @@ import click
 
 from syncd import __version__
 from syncd.cli import terminal
-from syncd.cli.errors import Exit, Fault, unforeseen
+from syncd.cli.errors import CommandError, ExitCode, internal_error
 from syncd.cli.options import examples
 
 COMMANDS = {
     "run": "Watch the folders and upload, in the foreground.",
-    "once": "Upload all that is due, and end.",
-    "check": "Is the configuration right, and would it work?",
+    "once": "Upload all files that are due, then exit.",
+    "check": "Check that the configuration is valid and works.",
     "init": "Write a commented configuration.",
-    "verify": "Compare what the servers have with what was uploaded.",
-    "restore": "Bring back what was uploaded.",
-    "ctl": "Talk to the running daemon.",
-    "service": "Have the system or your session run the daemon.",
-    "serve": "Be the other end: a server for both upload APIs.",
-    "demo": "See it all at work on this machine, with nothing set up.",
+    "verify": "Compare the copies on the servers with what was uploaded.",
+    "restore": "Download uploaded files to a folder.",
+    "ctl": "Control the running daemon.",
+    "service": "Install the daemon as a service.",
+    "serve": "Run a receiver: a server for both upload APIs.",
+    "demo": "Try syncd on this machine without a configuration.",
     "completion": "Print the completion script of a shell.",
 }
 _PACKAGES = frozenset(("check", "ctl", "demo", "service"))
-"""The commands that are a package; every other command is a module."""
+"""Commands that are packages; every other command is a module."""
 DEBUG = "SYNCD_DEBUG"
-"""Environment variable that asks for tracebacks."""
+"""Environment variable that turns on tracebacks of internal errors."""
 
 
 class _Lazy(click.Group):
-    """Loads a command's module when the command is called, and not for a list of them."""
+    """Imports a command's module when the command is called, but not to list the commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -60,11 +59,11 @@ class _Lazy(click.Group):
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
-        "syncd demo          see it at work, with nothing set up",
+        "syncd demo          try syncd without a configuration",
         "syncd init          write a configuration",
-        "syncd check         is it right, and would it work?",
-        "syncd run           watch and upload",
-        "syncd ctl status    how is it going?",
+        "syncd check         check the configuration",
+        "syncd run           watch the folders and upload",
+        "syncd ctl status    show the state of the daemon",
         title="First steps",
     ),
 )
@@ -72,7 +71,7 @@ class _Lazy(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
 @click.pass_context
 def cli(ctx: click.Context, *, debug: bool) -> None:
-    """Sync folders of images to a server, in the background: drop a file in, and it is there."""
+    """Upload images from watched folders to a server, in the background."""
     if debug:
         os.environ[DEBUG] = "1"
     if os.environ.get("NO_COLOR"):
@@ -88,23 +87,23 @@ def main() -> NoReturn:
 def _run() -> int:
     try:
         code: Any = cli.main(prog_name="syncd", standalone_mode=False)
-    except Fault as fault:
-        return _tell(*fault.lines, code=fault.code)
+    except CommandError as error:
+        return _print_error(*error.lines, code=error.code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         advice = f" (see {context.command_path} --help)" if context else ""
-        return _tell(error.format_message() + advice, code=error.exit_code)
+        return _print_error(error.format_message() + advice, code=error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - users must not see a traceback
         if os.environ.get(DEBUG):
             traceback.print_exception(error)
-        unknown = unforeseen(error)
-        return _tell(*unknown.lines, code=unknown.code)
-    return code if isinstance(code, int) else Exit.OK
+        unknown = internal_error(error)
+        return _print_error(*unknown.lines, code=unknown.code)
+    return code if isinstance(code, int) else ExitCode.OK
 
 
-def _tell(*lines: str, code: int) -> int:
+def _print_error(*lines: str, code: int) -> int:
     for line in lines:
         click.echo(f"syncd: {' '.join(line.split())}", err=True)
     return code

@@ -1,4 +1,4 @@
-"""How a command ends when it can't do its work: words for a person, a number for a script."""
+"""The error that ends a command, and the exit codes (CONTRACT: ``docs/reference/commands.md``)."""
 
 import os
 from enum import IntEnum
@@ -6,55 +6,56 @@ from enum import IntEnum
 from syncd.config.errors import ConfigError, ForbiddenError
 
 
-class Exit(IntEnum):
-    """What the exit codes mean; those from 64 on are of ``sysexits.h``."""
+class ExitCode(IntEnum):
+    """Exit codes of all commands; those from 64 to 78 are from ``sysexits.h``."""
 
     OK = 0
     FAILED = 1
-    """The work had failures."""
+    """Some of the work failed."""
     USAGE = 2
     NOT_RUNNING = 3
-    """There is no daemon, as ``systemctl status`` says it."""
+    """The daemon is not running; ``systemctl status`` uses the same code."""
     BAD_DATA = 65
-    """The job store can't be used."""
+    """The job store cannot be used."""
     UNAVAILABLE = 69
-    """Something that is needed is not there: an address, a disk, an answer."""
+    """A resource is not available: an address, a disk or a server."""
     INTERNAL = 70
-    """A bug of syncd."""
+    """A bug in syncd."""
     BUSY = 75
-    """Another instance holds the state folder."""
+    """Another instance has locked the state folder."""
     DENIED = 77
-    """Permission."""
+    """A permission is missing."""
     BAD_CONFIG = 78
     INTERRUPTED = 130
     """Ctrl-C."""
 
 
-class Fault(Exception):  # noqa: N818 - it is the end of a command, maybe a fine one
-    """Ends the command with ``code`` after ``lines`` on standard error: what, where, and what to do."""
+class CommandError(Exception):
+    """Ends the command: ``lines`` go to standard error (problem and fix), and ``code`` is the exit code."""
 
-    def __init__(self, *lines: str, code: Exit) -> None:
+    def __init__(self, *lines: str, code: ExitCode) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
         self.code = code
 
 
-def bad_config(error: ConfigError) -> Fault:
-    """Return the fault that ends a command whose configuration can't be used."""
-    code = Exit.DENIED if isinstance(error, ForbiddenError) else Exit.BAD_CONFIG
-    return Fault(*map(str, error.problems), code=code)
+def bad_config(error: ConfigError) -> CommandError:
+    """Return the error for a configuration that cannot be used; one line per problem."""
+    code = ExitCode.DENIED if isinstance(error, ForbiddenError) else ExitCode.BAD_CONFIG
+    return CommandError(*map(str, error.problems), code=code)
 
 
-def unforeseen(error: Exception) -> Fault:
-    """Return the fault for an error that nobody below has put into words."""
+def internal_error(error: Exception) -> CommandError:
+    """Return the error for an exception that no module has translated."""
     if isinstance(error, ConfigError):
         return bad_config(error)
     if isinstance(error, PermissionError):
-        return Fault(f"{_describe(error)}: check its owner and mode", code=Exit.DENIED)
+        return CommandError(f"{_describe(error)}; check the owner and mode of the file", code=ExitCode.DENIED)
     if isinstance(error, OSError):
-        return Fault(_describe(error), code=Exit.UNAVAILABLE)
-    return Fault(
-        f"internal error: {type(error).__name__}: {error}; run syncd --debug … for the traceback", code=Exit.INTERNAL
+        return CommandError(_describe(error), code=ExitCode.UNAVAILABLE)
+    return CommandError(
+        f"internal error: {type(error).__name__}: {error}; run syncd --debug … for the traceback",
+        code=ExitCode.INTERNAL,
     )
 
 

@@ -1,20 +1,17 @@
-"""Numbers and texts as people read them."""
+"""Formats sizes, durations, counts and foreign texts for the terminal."""
 
-import re
-
-from syncd.core.text import printable
+from syncd.core.text import terminal_safe
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
-_DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: object) -> str:
-    """Return text from elsewhere on one line, with nothing in it that could move the cursor or turn the line around."""
-    return _DIRECTION.sub(lambda match: f"\\u{ord(match[0]):04x}", printable(str(text)))
+    """Return ``text`` from another program on one line, with control and direction characters escaped."""
+    return terminal_safe(str(text))
 
 
 def size(count: float) -> str:
-    """Bytes, as ``512 B``, ``1.2 MiB``, ``34 GiB``."""
+    """Return bytes as ``512 B``, ``1.2 MiB`` or ``34 GiB``."""
     if count < 1024:
         return f"{count:.0f} B"
     power = 1
@@ -25,7 +22,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, as ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    """Return seconds as ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min`` or ``3 d 4 h``."""
     if seconds < 0.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -37,5 +34,5 @@ def duration(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return ``1 file``, ``2 files``, ``1,000 files``."""
+    """Return a number with its noun: ``1 file``, ``2 files``, ``1,000 files``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,4 +1,4 @@
-"""``syncd init``: a commented configuration, filled in as far as a few questions go."""
+"""``syncd init``: writes a commented configuration from the packaged example and the user's answers."""
 
 import json
 import os
@@ -12,21 +12,21 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.load import ConfigError, load
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
-"""A value that YAML takes as it is."""
+"""A value that needs no quotes in YAML."""
 _REMOTES = {"multipart": "drive", "image": "ascii"}
-"""The example's remote of each type."""
+"""The remote of each type in the example."""
 _OPTIONS = {"folder": "folder", "kind": "type", "url": "url"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What the new configuration is to say."""
+    """The values of the new configuration."""
 
     folder: str
     type: str
@@ -48,58 +48,61 @@ def example_text() -> str:
 )
 @click.argument("file", required=False)
 @click.option("--folder", metavar="DIR", help="The folder to watch.")
-@click.option("--type", "kind", type=click.Choice(list(_REMOTES)), help="Which API the server speaks.")
+@click.option("--type", "kind", type=click.Choice(list(_REMOTES)), help="The API of the server.")
 @click.option("--url", help="The server's address, as https://host.")
-@click.option("--token-file", metavar="FILE", help="A file that holds the server's token and nothing else.")
-@click.option("--pool-id", metavar="ID", help="The pool that files go to, a GUID or ULID; multipart only.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--token-file", metavar="FILE", help="A file that contains only the server's token.")
+@click.option("--pool-id", metavar="ID", help="The pool for the files, a GUID or ULID; multipart only.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def command(file: str | None, *, force: bool, **given: str | None) -> None:
-    """Write a commented configuration; asks on a terminal for what is not given.
+    """Write a commented configuration. On a terminal, ask for missing values.
 
-    FILE is by default syncd/config.yaml in your configuration folder.
+    FILE defaults to syncd/config.yaml in your configuration folder.
     """
     target = Path(file) if file else paths.user_config()
     if target.exists() and not force:
-        raise Fault(f"{target} is there already: name another file, or say --force", code=Exit.FAILED)
+        raise CommandError(f"{target} already exists; give another file, or use --force", code=ExitCode.FAILED)
     text = fill_in(example_text(), _ask(given))
     _write(target, text, force=force)
     option = f" -c {target}" if file else ""
-    click.echo(f"{target} is written. Have a look at it, then:")
+    click.echo(f"Wrote {target}. Review it, then run:")
     for step in (f"syncd check{option}", f"syncd run{option}", f"syncd ctl{option} status"):
         click.echo(f"  {step}")
 
 
 def _ask(given: dict[str, str | None]) -> Answers:
-    """Complete what was given: by questions on a terminal, else it must be there."""
+    """Ask for the missing values on a terminal; elsewhere a missing value is a usage error."""
     asking = sys.stdin.isatty() and sys.stdout.isatty()
 
     def need(name: str, question: str, default: str | None = None, choice: click.Choice[str] | None = None) -> str:
         if answer := given[name]:
             return answer
         if not asking:
-            raise click.UsageError(f"--{_OPTIONS[name]} is needed where nobody can be asked")
+            raise click.UsageError(f"--{_OPTIONS[name]} is required without a terminal")
         return str(click.prompt(question, default=default, type=choice or str))
 
-    folder = need("folder", "Which folder shall be watched?")
-    kind = need("kind", "Which API does the server speak?", "multipart", click.Choice(list(_REMOTES)))
-    url = need("url", "What is its address?", "http://127.0.0.1:4444")
+    folder = need("folder", "Folder to watch")
+    kind = need("kind", "API of the server", "multipart", click.Choice(list(_REMOTES)))
+    url = need("url", "Address of the server", "http://127.0.0.1:4444")
     if kind != "multipart" and given["pool_id"]:
-        raise click.UsageError("--pool-id is for --type multipart")
+        raise click.UsageError("--pool-id requires --type multipart")
     pool_id, token_file = given["pool_id"], given["token_file"]
     if asking and kind == "multipart" and not pool_id:
-        pool_id = _ask_for("Which pool shall files go to, a GUID or ULID? (the server's choice: Enter)")
+        pool_id = _ask_for("Pool for the files, a GUID or ULID (Enter: the server chooses)")
     if asking and not token_file:
-        token_file = _ask_for("Which file holds the server's token? (none: Enter)")
+        token_file = _ask_for("File with the server's token (Enter: no token)")
     return Answers(folder=folder, type=kind, url=url, token_file=token_file or None, pool_id=pool_id or None)
 
 
 def _ask_for(question: str) -> str:
-    """Ask for what may be left out."""
+    """Ask for an optional value."""
     return str(click.prompt(question, default="", show_default=False))
 
 
 def fill_in(example: str, answers: Answers) -> str:
-    """Return the example with the answers in it; its second folder and the other type's remote become comments."""
+    """Return ``example`` with ``answers`` filled in.
+
+    The second folder and the remote of the other type become comments.
+    """
     remote = _REMOTES[answers.type]
     lines = example.splitlines()
     _comment_out(lines, "  - path: ascii-art")
@@ -125,14 +128,14 @@ def _find(lines: list[str], beginning: str, start: int = 0) -> int:
 
 
 def _set(lines: list[str], start: int, key: str, value: str) -> None:
-    """Give the first ``key`` from line ``start`` on another value; its comment stays."""
+    """Replace the value of the first ``key`` at or after line ``start``, but keep its comment."""
     pattern = re.compile(rf"(\s+(?:- )?{key}: )\S+")
     index = next(index for index in range(start, len(lines)) if pattern.match(lines[index]))
     lines[index] = pattern.sub(lambda match: match[1] + _scalar(value), lines[index], count=1)
 
 
 def _comment_out(lines: list[str], beginning: str) -> None:
-    """Put ``#:`` before each line of the entry that begins so, as the example does with keys that are left out."""
+    """Put ``#:`` before each line of the entry that starts with ``beginning``, as the example does for unset keys."""
     index = _find(lines, beginning)
     while index < len(lines) and lines[index].strip():
         lines[index] = _commented(lines[index])
@@ -140,7 +143,7 @@ def _comment_out(lines: list[str], beginning: str) -> None:
 
 
 def _leave_out(lines: list[str], start: int, key: str) -> None:
-    """Put ``#:`` before the first ``key`` from line ``start`` on."""
+    """Put ``#:`` before the first ``key`` at or after line ``start``."""
     index = next(index for index in range(start, len(lines)) if lines[index].lstrip().startswith(f"{key}: "))
     lines[index] = _commented(lines[index])
 
@@ -151,18 +154,20 @@ def _commented(line: str) -> str:
 
 
 def _scalar(value: str) -> str:
-    """Write a text as YAML that comes back as it was, through the expansion of variables too."""
+    """Return ``value`` as a YAML scalar that loads unchanged, also after the expansion of variables."""
     if _PLAIN.fullmatch(value):
         return value
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Fault(f"{value}: a name that is not UTF-8 can't stand in YAML: rename it", code=Exit.FAILED) from None
+        raise CommandError(
+            f"{value}: YAML cannot contain a name that is not UTF-8; rename the file or folder", code=ExitCode.FAILED
+        ) from None
     return json.dumps(value.replace("${", "$${"), ensure_ascii=False)
 
 
 def _write(target: Path, text: str, *, force: bool) -> None:
-    """Put the file in place in one step, for its owner's eyes alone, if it can be loaded."""
+    """Write ``target`` atomically, readable by its owner only, after checking that the configuration loads."""
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
@@ -175,9 +180,9 @@ def _write(target: Path, text: str, *, force: bool) -> None:
             os.link(name, target)
     except ConfigError as error:
         problems = [f"{problem.key}: {problem.message}" for problem in error.problems]
-        raise Fault(*problems, "nothing was written", code=Exit.BAD_CONFIG) from None
+        raise CommandError(*problems, "nothing was written", code=ExitCode.BAD_CONFIG) from None
     except FileExistsError:
-        raise Fault(f"{target} is there already", code=Exit.FAILED) from None
+        raise CommandError(f"{target} already exists", code=ExitCode.FAILED) from None
     finally:
         with suppress(FileNotFoundError):
             os.unlink(name)

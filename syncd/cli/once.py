@@ -1,4 +1,4 @@
-"""``syncd once``: a single pass, for cron and for people who look on."""
+"""``syncd once``: a single pass over the folders, for cron and for interactive use."""
 
 import asyncio
 import dataclasses
@@ -9,11 +9,10 @@ from collections.abc import Iterator
 import click
 
 from syncd.cli import formatting
-from syncd.cli.configuration import load
-from syncd.cli.errors import Exit
+from syncd.cli.errors import ExitCode
 from syncd.cli.options import config_option, examples, json_option
-from syncd.cli.progress import Flight, View
-from syncd.cli.showing import showing
+from syncd.cli.progress import FileProgress, ProgressView, progress_display
+from syncd.cli.session import load_config
 from syncd.config.load import Loaded
 from syncd.core.text import printable
 from syncd.daemon.once import Snapshot, Summary, once
@@ -24,29 +23,29 @@ from syncd.paths import full
 @config_option
 @json_option
 def command(config: str | None, *, as_json: bool) -> int:
-    """Look through the folders, upload all that is due, and end.
+    """Scan the folders, upload all files that are due, then exit.
 
-    On a terminal it shows a progress bar; elsewhere it logs to standard error. Ends with 0 when all has arrived and
-    with 1 when something has not.
+    Shows a progress bar on a terminal, and logs to standard error elsewhere. Exit code 0: every file has arrived; 1:
+    some have not.
     """
-    loaded = load(config)
+    loaded = load_config(config)
     summary = _run(loaded)
     if as_json:
         click.echo(json.dumps({"ok": _is_fine(summary), **dataclasses.asdict(summary)}, ensure_ascii=False))
     else:
-        for line in _told(summary):
+        for line in _summary_lines(summary):
             click.echo(line)
-    return Exit.OK if _is_fine(summary) else Exit.FAILED
+    return ExitCode.OK if _is_fine(summary) else ExitCode.FAILED
 
 
 def _run(loaded: Loaded) -> Summary:
-    with showing(loaded, hold=True) as show:
-        tell = None if show is None else lambda snapshot: show(_view(snapshot))
-        return asyncio.run(once(loaded.config, on_progress=tell))
+    with progress_display(loaded, lock=True) as show:
+        on_progress = None if show is None else lambda snapshot: show(_view(snapshot))
+        return asyncio.run(once(loaded.config, on_progress=on_progress))
 
 
-def _view(snapshot: Snapshot) -> View:
-    return View(
+def _view(snapshot: Snapshot) -> ProgressView:
+    return ProgressView(
         done=snapshot.files_done,
         left=snapshot.files_left,
         failed=snapshot.files_failed,
@@ -54,7 +53,7 @@ def _view(snapshot: Snapshot) -> View:
         per_second=snapshot.per_second,
         scanning=snapshot.scanning,
         flights=[
-            Flight(
+            FileProgress(
                 name=printable(os.path.basename(progress.job.path)),
                 remote=progress.stage,
                 size=progress.job.size,
@@ -69,13 +68,13 @@ def _is_fine(summary: Summary) -> bool:
     return not summary.failed and not summary.left and not summary.unreachable
 
 
-def _told(summary: Summary) -> Iterator[str]:
+def _summary_lines(summary: Summary) -> Iterator[str]:
     done = [
         (summary.uploaded, "uploaded"),
-        (summary.duplicate, "there already"),
+        (summary.duplicate, "already on the server"),
         (summary.skipped, "skipped"),
         (summary.failed, "failed"),
-        (summary.left, "left for the next time"),
+        (summary.left, "left for the next run"),
     ]
     numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or "nothing to do"
     yield numbers + (
@@ -85,4 +84,4 @@ def _told(summary: Summary) -> Iterator[str]:
         detail = f": {problem.detail}" if problem.detail else ""
         yield formatting.clean(f"{full(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")
     for name in summary.unreachable:
-        yield f"server {formatting.clean(name)} is out of reach: syncd check"
+        yield f"remote {formatting.clean(name)} is unreachable; find out why with: syncd check"

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share. Imports little, as ``syncd ctl`` must start fast."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def config_option(command: F) -> F:
-    """Give a command ``-c FILE`` as its argument ``config``."""
+    """Add ``-c FILE`` to a command as its argument ``config``."""
     return click.option(
         "-c",
         "--config",
@@ -20,15 +20,15 @@ def config_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """Give a command ``--json`` as its argument ``as_json``."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")(command)
+    """Add ``--json`` to a command as its argument ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")(command)
 
 
 def paths_argument(command: F) -> F:
-    """Give a command any number of paths as its argument ``paths``."""
+    """Add any number of paths to a command as its argument ``paths``."""
     return click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.UNPROCESSED)(command)
 
 
 def examples(*lines: str, title: str = "Examples") -> str:
-    r"""Return the end of a help page; ``\b`` keeps click from flowing the lines together."""
+    r"""Return the examples at the end of a help page; ``\b`` keeps click from joining the lines."""
     return "\n".join(["\b", f"{title}:", *(f"  {line}" for line in lines)])

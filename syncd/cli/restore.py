@@ -1,4 +1,4 @@
-"""``syncd restore``: brings back what was uploaded."""
+"""``syncd restore``: downloads uploaded files to a folder."""
 
 import asyncio
 import dataclasses
@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 import click
 
 from syncd.cli import formatting
-from syncd.cli.configuration import load
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option, paths_argument
-from syncd.cli.showing import showing, shown
-from syncd.cli.where import places_of
+from syncd.cli.progress import progress_display, recovery_progress
+from syncd.cli.session import load_config, watched_paths
 from syncd.paths import full
 from syncd.recovery.restore import Report, restore
 from syncd.recovery.target import TargetInUseError
@@ -22,37 +21,40 @@ from syncd.recovery.target import TargetInUseError
 @click.command(epilog=examples("syncd restore --to back", "syncd restore --to back inbox/2026"))
 @config_option
 @paths_argument
-@click.option("--to", "target", metavar="DIR", required=True, type=click.UNPROCESSED, help="Where the files go.")
+@click.option("--to", "target", metavar="DIR", required=True, type=click.UNPROCESSED, help="The folder for the files.")
 @json_option
 def command(config: str | None, paths: Sequence[str], target: str, *, as_json: bool) -> int:
-    """Fetch what was uploaded back, under its own names and with its own times, into DIR.
+    """Download uploaded files to DIR, with their relative names and modification times.
 
-    Only files at or below PATH, or all. With several watched folders each gets a folder of its name in DIR. No file is
-    ever overwritten: the same one counts as there, another one is told. Run it again after an interruption. Ends with 0
-    when all is there, 1 when something is not, 69 when a server could not be asked.
+    Restores the files at or below PATH, or all files. With several watched folders, each gets a folder with its name
+    in DIR. Existing files are never overwritten: an identical file counts as present, another file is reported. After
+    an interruption, run the command again. Exit code 0: every file is present; 1: some are not; 69: a server is
+    unreachable.
     """
-    loaded = load(config)
-    places = places_of(loaded, paths)
+    loaded = load_config(config)
+    places = watched_paths(loaded, paths)
     try:
-        with showing(loaded, hold=False) as show:
-            report = asyncio.run(restore(loaded.config, places, os.path.abspath(target), on_progress=shown(show)))
+        with progress_display(loaded, lock=False) as show:
+            report = asyncio.run(
+                restore(loaded.config, places, os.path.abspath(target), on_progress=recovery_progress(show))
+            )
     except TargetInUseError as error:
-        raise Fault(str(error), code=Exit.BUSY) from None
+        raise CommandError(str(error), code=ExitCode.BUSY) from None
     if as_json:
         ok = not (report.failed or report.unreachable)
         click.echo(json.dumps({"ok": ok, **dataclasses.asdict(report)}, ensure_ascii=False))
     else:
-        for line in _told(report):
+        for line in _summary_lines(report):
             click.echo(line)
     if report.failed:
-        return Exit.FAILED
-    return Exit.UNAVAILABLE if report.unreachable else Exit.OK
+        return ExitCode.FAILED
+    return ExitCode.UNAVAILABLE if report.unreachable else ExitCode.OK
 
 
-def _told(report: Report) -> Iterator[str]:
+def _summary_lines(report: Report) -> Iterator[str]:
     done = [
         (report.restored, "restored"),
-        (report.there, "there already"),
+        (report.there, "already present"),
         (report.failed, "failed"),
         (report.unreachable, "unreachable"),
     ]
@@ -66,4 +68,4 @@ def _told(report: Report) -> Iterator[str]:
     for problem in report.problems:
         yield formatting.clean(f"{full(problem.folder, problem.path)} {problem.state}: {problem.detail}")
     if report.not_uploaded:
-        yield f"{formatting.count(report.not_uploaded, 'file')} not on any server yet as last seen here"
+        yield f"{formatting.count(report.not_uploaded, 'file')} not restored: the last version seen was never uploaded"

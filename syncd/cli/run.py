@@ -1,4 +1,4 @@
-"""``syncd run``: the daemon, in the foreground."""
+"""``syncd run``: runs the daemon in the foreground."""
 
 import asyncio
 import os
@@ -18,31 +18,30 @@ if TYPE_CHECKING:
 @click.command(epilog=examples("syncd run", "syncd run -c photos.yaml"))
 @config_option
 def command(config: str | None) -> None:
-    """Watch the folders and upload, until SIGTERM or Ctrl-C; logs to standard error.
+    """Watch the folders and upload until SIGTERM or Ctrl-C. Logs to standard error.
 
-    SIGHUP takes over a changed configuration. To talk to it: syncd ctl.
+    SIGHUP reloads the configuration. Control the daemon with syncd ctl.
     """
-    signal.signal(signal.SIGTERM, _end_unbegun)
+    signal.signal(signal.SIGTERM, _exit_before_start)
     if sys.platform != "win32":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is about to be read
-    # Loading what follows takes most of the start: only now, so that a signal meanwhile finds the handlers.
-    from syncd.cli.configuration import load  # noqa: PLC0415 - as above
-    from syncd.cli.session import working  # noqa: PLC0415 - as above
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is read below anyway
+    # These imports take most of the start time; the handlers above must be set before.
+    from syncd.cli.session import load_config, locked_session  # noqa: PLC0415 - see above
 
-    loaded = load(config)
-    with working(loaded):
+    loaded = load_config(config)
+    with locked_session(loaded):
         asyncio.run(_run(loaded))
 
 
-def _end_unbegun(_number: int, _frame: FrameType | None) -> None:
-    os._exit(0)  # an exception would be lost where it met a callback of the import system or the collector
+def _exit_before_start(_number: int, _frame: FrameType | None) -> None:
+    os._exit(0)  # the import system or the garbage collector could swallow an exception
 
 
 async def _run(loaded: "Loaded") -> None:
-    from syncd.daemon.daemon import Daemon  # noqa: PLC0415 - as above
+    from syncd.daemon.daemon import Daemon  # noqa: PLC0415 - see above
 
     try:
         await Daemon(loaded).run()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # it is as good as ended
+            signal.signal(number, signal.SIG_IGN)  # the daemon has shut down; only the exit is left

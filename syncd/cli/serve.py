@@ -1,4 +1,4 @@
-"""``syncd serve``: the receiver, a server for both upload APIs."""
+"""``syncd serve``: runs the receiver, a server for both upload APIs."""
 
 import asyncio
 import errno
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from syncd import logs
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.errors import NoHomeError
@@ -23,7 +23,10 @@ from syncd.receiver.space import usual_reserve
 
 TOKEN = "SYNCD_SERVE_TOKEN"  # noqa: S105 - a variable's name
 _HOST = re.compile(r"[^\s:/\[\]]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
-_TAKEN = {errno.EADDRINUSE: "it is in use", errno.EADDRNOTAVAIL: "this machine has no such address"}
+_ADDRESS_ERRORS = {
+    errno.EADDRINUSE: "the address is in use",
+    errno.EADDRNOTAVAIL: "this machine does not have the address",
+}
 
 
 class _Size(click.ParamType[int]):
@@ -32,7 +35,7 @@ class _Size(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it."""
+        """Return the size in bytes."""
         try:
             return parse_size(str(value))
         except ValueError as error:
@@ -42,29 +45,31 @@ class _Size(click.ParamType[int]):
 def _host_name(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if not _HOST.fullmatch(name):
-            raise click.BadParameter(f"{name}: give a name or an address, without http:// and without a port")
+            raise click.BadParameter(f"{name}: give a host name or an address, without http:// and port")
     return names
 
 
 @click.command(epilog=examples("syncd serve", "syncd serve --dir /srv/photos --port 8080 --token-file token"))
-@click.option("--dir", "folder", metavar="DIR", help="Where files are stored. Default: received in the state folder.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--dir", "folder", metavar="DIR", help="The folder for the files. Default: received in the state folder.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=4444, show_default=True, help="0: any free port.")
-@click.option("--token", help=f"Ask for this bearer token. It shows in the process list: rather ${TOKEN}.")
-@click.option("--token-file", metavar="FILE", help="A file that holds the token and nothing else.")
+@click.option("--token", help=f"Require this bearer token. The process list shows it; prefer ${TOKEN}.")
+@click.option("--token-file", metavar="FILE", help="A file that contains only the token.")
 @click.option(
     "--allow-host",
     metavar="NAME",
     multiple=True,
     callback=_host_name,
-    help="A name that it goes by, for programs that come without a token; may be given again.",
+    help="A host name that clients without a token may use; repeatable.",
 )
-@click.option("--quota", metavar="SIZE", type=_Size(), help="Store this much at most, as 500GiB. Default: no limit.")
+@click.option(
+    "--quota", metavar="SIZE", type=_Size(), help="Limit for the stored files, such as 500GiB. Default: none."
+)
 @click.option(
     "--reserve",
     metavar="SIZE",
     type=_Size(),
-    help="Leave this much of the disk free. Default: 1GiB, or 5% of the disk where that is less.",
+    help="Disk space to keep free. Default: 1GiB, or 5% of the disk if that is less.",
 )
 def command(  # noqa: PLR0917 - click passes them by name
     folder: str | None,
@@ -76,38 +81,40 @@ def command(  # noqa: PLR0917 - click passes them by name
     quota: int | None,
     reserve: int | None,
 ) -> None:
-    """Be the other end: a server for both upload APIs, storing files in DIR.
+    """Run a receiver: a server for both upload APIs that stores files in DIR.
 
-    What would exceed the quota, or use the reserve, is refused with 507. Without a token it answers to its own names
-    only, and not to what pages of other sites send.
+    Answers 507 to an upload that would exceed the quota or use the reserve. Without a token, only requests to the
+    receiver's own names are accepted, and none from web pages of other sites.
     """
     if quota == 0:
         raise click.UsageError("--quota 0: nothing could be stored; leave it out for no limit")
     secret = _token(token, token_file)
     logs.configure(secrets=[secret] if secret else [])
     if not secret and not is_loopback(host):
-        click.echo(f"syncd: {host}: whoever can reach this address can store files: give --token-file", err=True)
-    folder = os.path.abspath(folder or _usual_folder())
+        click.echo(f"syncd: {host}: anyone who can reach this address can store files; set --token-file", err=True)
+    folder = os.path.abspath(folder or _default_folder())
     try:
         reserve = usual_reserve(folder) if reserve is None else reserve
         settings = Settings(folder=folder, token=secret, allowed_hosts=allow_host, quota=quota, reserve=reserve)
         asyncio.run(_serve(settings, host, port))
     except ReceiverBusy as error:
-        raise Fault(f"{error}: end it, or give another --dir", code=Exit.BUSY) from None
+        raise CommandError(f"{error}; end it, or use another --dir", code=ExitCode.BUSY) from None
     except OSError as error:
-        if error.errno in _TAKEN:
-            advice = f"can't listen at {host} port {port}: {_TAKEN[error.errno]}; choose another: --host, --port"
-            raise Fault(advice, code=Exit.UNAVAILABLE) from None
+        if error.errno in _ADDRESS_ERRORS:
+            problem = f"cannot listen on {host} port {port}: {_ADDRESS_ERRORS[error.errno]}"
+            raise CommandError(f"{problem}; set another --host or --port", code=ExitCode.UNAVAILABLE) from None
         raise
     finally:
         logs.close()
 
 
-def _usual_folder() -> Path:
+def _default_folder() -> Path:
     try:
         return paths.state_dir() / "received"
     except NoHomeError:
-        raise Fault("this user has no home folder to store in: give --dir, or set HOME", code=Exit.BAD_CONFIG) from None
+        raise CommandError(
+            "this user has no home folder to store files in; set --dir or HOME", code=ExitCode.BAD_CONFIG
+        ) from None
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
@@ -124,16 +131,16 @@ def _token(token: str | None, token_file: str | None) -> str | None:
     if token and token_file:
         raise click.UsageError("give only one of --token and --token-file")
     if token:
-        click.echo(f"syncd: --token shows in the process list: rather --token-file or ${TOKEN}", err=True)
+        click.echo(f"syncd: the process list shows --token; use --token-file or ${TOKEN}", err=True)
         return token
     if token_file:
         try:
             with open(token_file, encoding="utf-8") as file:
                 token = file.read(65_536).strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
-            raise Fault(f"--token-file {token_file}: {reason}", code=Exit.BAD_CONFIG) from None
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise CommandError(f"--token-file {token_file}: {reason}", code=ExitCode.BAD_CONFIG) from None
         if not token:
-            raise Fault(f"--token-file {token_file}: it is empty", code=Exit.BAD_CONFIG)
+            raise CommandError(f"--token-file {token_file}: the file is empty", code=ExitCode.BAD_CONFIG)
         return token
     return os.environ.get(TOKEN) or None

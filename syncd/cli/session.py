@@ -1,71 +1,102 @@
-"""What stands around a command that works on the state folder: logging, the lock, and errors put into words."""
+"""The session of a command that works on the state folder: configuration, logging, state lock and error translation.
+
+``syncd.cli.options`` has what the light commands need; this module loads the complete configuration and the store.
+"""
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
 
 from syncd import logs
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode, bad_config
 from syncd.config import paths
-from syncd.config.load import Loaded
+from syncd.config.load import ConfigError, Loaded, find, load
 from syncd.control.unix_server import SocketUnavailableError
 from syncd.platform import user
 from syncd.platform.lock import AlreadyRunning, StateLock
+from syncd.recovery.fetch import NotWatchedError, find_scopes
+from syncd.store.copies import PathScope
 from syncd.store.errors import StoreError
 
 log = structlog.get_logger()
 
-_WRONG_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT}
-"""How it fails to make a folder below a home that is none, as the ``/`` that containers give to a bare number."""
+_NO_USABLE_HOME = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT}
+"""Errors of ``makedirs`` below a home folder that does not exist, such as ``/`` for a user without a passwd entry."""
+
+
+def load_config(config: str | None) -> Loaded:
+    """Load the file given with ``-c``, or the default one. Raises :class:`CommandError` with all its problems."""
+    try:
+        return load(find(config))
+    except ConfigError as error:
+        raise bad_config(error) from None
+
+
+def watched_paths(loaded: Loaded, paths: Sequence[str]) -> list[PathScope]:
+    """Return the places of ``paths`` in the watched folders; no paths mean all folders.
+
+    Raises :class:`CommandError` for a path outside the watched folders.
+    """
+    try:
+        return find_scopes(loaded.config, [os.path.abspath(path) for path in paths])
+    except NotWatchedError as error:
+        raise CommandError(str(error), code=ExitCode.FAILED) from None
 
 
 @contextmanager
-def working(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
-    """Log to ``stream`` (default: standard error) and hold the state folder as long as the context lasts."""
+def locked_session(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
+    """Lock the state folder and log to ``stream`` (default: standard error) and the log file during the context."""
     logs.configure_from(loaded.config, stream=stream)
-    with _in_words(), _state_lock(loaded):
+    with _translated_errors(), _state_lock(loaded):
         for warning in loaded.warnings:
             log.warning("config.warning", detail=warning)
         yield
 
 
 @contextmanager
-def reading(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
-    """Log to ``stream`` (default: standard error), and not to the log file: a daemon may be at work beside this."""
+def readonly_session(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
+    """Log to ``stream`` (default: standard error) during the context, without the lock.
+
+    A daemon may run at the same time, so nothing is written to its log file.
+    """
     wanted = loaded.config.logging
     logs.configure(level=wanted.level, format=wanted.format, stream=stream, secrets=loaded.config.secrets())
-    with _in_words():
+    with _translated_errors():
         yield
 
 
 def _state_lock(loaded: Loaded) -> StateLock:
-    """Return the lock of the state folder, which is there then; a fault where nobody chose it and it can't be made."""
+    """Create the state folder if it is missing and return its lock.
+
+    Raises :class:`CommandError` if the default folder cannot be created because the user has no usable home folder.
+    """
     folder = loaded.config.state_dir
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
-        if error.errno not in _WRONG_PLACE or folder != paths.state_dir(loaded.path):
+        if error.errno not in _NO_USABLE_HOME or folder != paths.state_dir(loaded.path):
             raise
-        raise Fault(
-            f"the state folder {folder} can't be made: {(error.strerror or '').lower()}; "
-            f"set state_dir in {loaded.path} to a folder that user {user.own_name()} may write to, or HOME to its home",
-            code=Exit.BAD_CONFIG,
+        raise CommandError(
+            f"cannot create the state folder {folder}: {(error.strerror or '').lower()}; "
+            f"set state_dir in {loaded.path} to a folder that user {user.own_name()} may write to, "
+            "or set HOME to the user's home folder",
+            code=ExitCode.BAD_CONFIG,
         ) from None
     return StateLock(folder)
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
-    """Put errors into words, and end the logging."""
+def _translated_errors() -> Iterator[None]:
+    """Raise known errors as :class:`CommandError`, and close the logs at the end."""
     try:
         yield
     except (AlreadyRunning, SocketUnavailableError) as error:
-        raise Fault(str(error), code=Exit.BUSY) from None
+        raise CommandError(str(error), code=ExitCode.BUSY) from None
     except StoreError as error:
-        raise Fault(str(error), code=Exit.BAD_DATA) from None
+        raise CommandError(str(error), code=ExitCode.BAD_DATA) from None
     finally:
         logs.close()

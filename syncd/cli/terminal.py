@@ -1,18 +1,19 @@
-"""The streams of a command: fit for every name and, where a person looks at them, for colours on Windows too."""
+"""Prepares standard output and error: every file name can be printed, and colours work on Windows consoles."""
 
 import io
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-if TYPE_CHECKING:  # it takes a while to load
+if TYPE_CHECKING:  # slow to import
     from rich.console import Console
 
 
 def prepare() -> None:
-    """Have standard output and error take every text, in UTF-8 where no person reads it.
+    """Make standard output and error accept every text.
 
-    A name that a terminal can't show is escaped. What is redirected on Windows would be in a code page that lacks most.
+    Characters that a terminal cannot show are escaped. Redirected output is UTF-8 on Windows, where the default code
+    page lacks most characters.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -23,11 +24,11 @@ def prepare() -> None:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Return what draws on one of the two streams."""
-    from rich.console import Console  # noqa: PLC0415 - as above
+    """Return a Rich console for standard output or standard error."""
+    from rich.console import Console  # noqa: PLC0415 - see above
 
     stream = sys.stderr if stderr else sys.stdout
-    # Left to itself it goes by standard output alone.
+    # By default, Rich decides by standard output even for standard error.
     return Console(stderr=stderr, legacy_windows=not _takes_escapes(stream) if stream.isatty() else None)
 
 

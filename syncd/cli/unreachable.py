@@ -1,6 +1,6 @@
-"""What to say where nobody listens at the control socket and yet a daemon runs, or may run.
+"""Explains a control socket without a listener while a daemon runs, or may run.
 
-Only the lock in the state folder tells. Imports little, as ``syncd ctl`` does.
+The lock in the state folder tells whether one runs. Imports little, as ``syncd ctl`` must start fast.
 """
 
 import os
@@ -11,7 +11,7 @@ from syncd.platform.lock import holder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreachable:
-    """The case in words, and what to do. ``runs`` says whether a daemon certainly runs."""
+    """The problem and the fix as texts. ``runs`` is true if a daemon certainly runs."""
 
     runs: bool
     what: str
@@ -22,16 +22,16 @@ class Unreachable:
 
 
 def explain(socket: str | os.PathLike[str], state_dir: str | os.PathLike[str]) -> Unreachable | None:
-    """Say why nobody listens at ``socket``; None if that is because no daemon runs."""
+    """Return why nothing listens at ``socket``; None if no daemon runs."""
     try:
         pid = holder(state_dir)
     except OSError:
-        what = f"the daemon is not running, as far as this user may see (nobody listens at {socket})"
-        return Unreachable(runs=False, what=what, advice="ask as root or as the daemon's user")
+        what = f"the daemon seems not to be running, but this user cannot read its lock (nothing listens at {socket})"
+        return Unreachable(runs=False, what=what, advice="run the command as root or as the daemon's user")
     if pid is None:
         return None
     advice = (
-        "a daemon that starts, or whose socket was removed, makes it within seconds; if it stays so and this is not "
-        f"syncd once, end process {pid} and start the daemon again"
+        "a daemon creates its socket within seconds; if the problem remains and the process is not syncd once, "
+        f"end process {pid} and start the daemon again"
     )
-    return Unreachable(runs=True, what=f"syncd runs (pid {pid}), but nobody listens at {socket}", advice=advice)
+    return Unreachable(runs=True, what=f"syncd runs (pid {pid}), but nothing listens at {socket}", advice=advice)

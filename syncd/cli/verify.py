@@ -1,4 +1,4 @@
-"""``syncd verify``: compares what the servers have with what was uploaded."""
+"""``syncd verify``: compares the copies on the servers with the record of the uploads."""
 
 import asyncio
 import dataclasses
@@ -8,35 +8,34 @@ from collections.abc import Iterator, Sequence
 import click
 
 from syncd.cli import formatting
-from syncd.cli.configuration import load
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option, paths_argument
-from syncd.cli.showing import showing, shown
-from syncd.cli.where import places_of
+from syncd.cli.progress import progress_display, recovery_progress
+from syncd.cli.session import load_config, watched_paths
 from syncd.config.load import Loaded
 from syncd.control.client import ControlClient, ControlError
 from syncd.paths import full
 from syncd.recovery.verify import Problem, Report, Verdict, repair, verify
 
-PART = 20
-"""Jobs that the daemon is asked to look at together."""
-PATIENCE = 600.0
-"""Seconds that it may take for them."""
+JOBS_PER_REQUEST = 20
+"""Jobs that one request asks the daemon to verify."""
+REQUEST_TIMEOUT_SECONDS = 600.0
+"""Time for one such request."""
 
 
 class _Share(click.ParamType[float]):
-    """A share as ``5%``; above 0 and up to 1 when converted."""
+    """A share such as ``5%``, converted to a number above 0 and up to 1."""
 
     name = "share"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it."""
+        """Return the share as a number."""
         try:
             share = float(str(value).removesuffix("%")) / 100
         except ValueError:
             share = 0.0
         if not 0 < share <= 1:
-            self.fail(f"{value}: write a share from above 0% to 100%, as 5%", param, ctx)
+            self.fail(f"{value}: give a percentage above 0% and up to 100%, such as 5%", param, ctx)
         return share
 
 
@@ -44,50 +43,58 @@ class _Share(click.ParamType[float]):
 @config_option
 @paths_argument
 @json_option
-@click.option("--sample", metavar="SHARE", type=_Share(), default="100%", help="Only a random share of all, as 5%.")
-@click.option("--repair", "mend", is_flag=True, help="Queue again what is missing or different.")
+@click.option(
+    "--sample",
+    metavar="SHARE",
+    type=_Share(),
+    default="100%",
+    help="Verify a random share only, such as 5%.",
+)
+@click.option("--repair", "mend", is_flag=True, help="Queue files whose copy is missing or different again.")
 def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: float, mend: bool) -> int:
-    """Fetch what was uploaded back from the servers, and compare it with the record.
+    """Download the uploaded files and compare them with the record of the uploads.
 
-    Only files at or below PATH, or all. A daemon may run meanwhile; with --repair it looks again and queues.
-    Ends with 0 when all copies are intact, 1 when a copy is not, 69 when a server could not be asked.
+    Verifies the files at or below PATH, or all files. A daemon may run at the same time; with --repair, it verifies
+    each bad copy again and queues its file. Exit code 0: every copy is intact; 1: some are not; 69: a server is
+    unreachable.
     """
-    loaded = load(config)
-    places = places_of(loaded, paths)
+    loaded = load_config(config)
+    places = watched_paths(loaded, paths)
     queued = 0
     daemon = _running(loaded) if mend else None
-    with showing(loaded, hold=mend and daemon is None) as show:
-        report = asyncio.run(verify(loaded.config, places, sample=sample, on_progress=shown(show)))
+    with progress_display(loaded, lock=mend and daemon is None) as show:
+        report = asyncio.run(verify(loaded.config, places, sample=sample, on_progress=recovery_progress(show)))
         if mend and report.bad:
             queued = _hand_over(daemon, report.bad) if daemon else asyncio.run(repair(loaded.config, report.bad))
     if as_json:
         click.echo(json.dumps(_document(report, queued), ensure_ascii=False))
     else:
-        for line in _told(report, queued, mend=mend):
+        for line in _summary_lines(report, queued, mend=mend):
             click.echo(line)
     if report.missing or report.different:
-        return Exit.FAILED
-    return Exit.UNAVAILABLE if report.unreachable else Exit.OK
+        return ExitCode.FAILED
+    return ExitCode.UNAVAILABLE if report.unreachable else ExitCode.OK
 
 
 def _running(loaded: Loaded) -> ControlClient | None:
-    """Return the way to the daemon, if one runs: it holds the store, so it is who queues."""
-    client = ControlClient(loaded.config.control.socket, timeout=PATIENCE)
+    """Return a client of the daemon if it runs: the daemon has locked the store, so it must queue the files."""
+    client = ControlClient(loaded.config.control.socket, timeout=REQUEST_TIMEOUT_SECONDS)
     try:
         client.status()
     except ControlError:
-        return None  # whoever holds the state folder all the same is told of by the lock
+        return None  # if another process has locked the state folder, taking the lock reports that
     return client
 
 
 def _hand_over(daemon: ControlClient, bad: Sequence[int]) -> int:
-    """Have the daemon look at the bad ones again and queue them; return how many."""
+    """Let the daemon verify the bad jobs again and queue their files; return how many were queued."""
     try:
         return sum(
-            daemon.verify(bad[start : start + PART], repair=True)["queued"] for start in range(0, len(bad), PART)
+            daemon.verify(bad[start : start + JOBS_PER_REQUEST], repair=True)["queued"]
+            for start in range(0, len(bad), JOBS_PER_REQUEST)
         )
     except ControlError as error:
-        raise Fault(formatting.clean(error), code=Exit.UNAVAILABLE) from None
+        raise CommandError(formatting.clean(error), code=ExitCode.UNAVAILABLE) from None
 
 
 def _document(report: Report, queued: int) -> dict[str, object]:
@@ -97,7 +104,7 @@ def _document(report: Report, queued: int) -> dict[str, object]:
     return document
 
 
-def _told(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
+def _summary_lines(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
     counts = [(getattr(report, verdict.value), verdict.value) for verdict in Verdict]
     numbers = ", ".join(f"{number:,} {word}" for number, word in counts if number) or "nothing was uploaded yet"
     fetched = (
@@ -109,15 +116,15 @@ def _told(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
     for problem in report.problems:
         yield formatting.clean(
             f"{full(problem.folder, problem.path)} on {problem.remote} {problem.state}: {problem.detail}"
-        ) + (_fate(problem) if mend else "")
+        ) + (_repair_note(problem) if mend else "")
     for name, reason in report.down.items():
-        yield formatting.clean(f"server {name} is out of reach: {reason}")
+        yield formatting.clean(f"remote {name} is unreachable: {reason}")
     if queued:
         jobs = formatting.count(queued, "job")
-        yield f"{jobs} queued again; the daemon uploads them, or else syncd once or syncd run"
+        yield f"{jobs} queued again; the daemon uploads them, or run: syncd once"
 
 
-def _fate(problem: Problem) -> str:
+def _repair_note(problem: Problem) -> str:
     if problem.state == Verdict.UNREACHABLE:
         return ""
-    return "" if problem.present else "; it can't be uploaded again, as the file is not here any more"
+    return "" if problem.present else "; cannot be uploaded again, because the file is gone"

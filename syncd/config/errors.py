@@ -1,11 +1,11 @@
 """The problems of a configuration, and the exceptions that report them."""
 
 import os
-import re
 import sys
 from dataclasses import dataclass
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+from syncd.core.text import escape_unsafe
+
 _MAX_HEAD_CHARACTERS, _MAX_TAIL_CHARACTERS = 800, 200
 """A long message is cut to its beginning and its end; the end has the fix."""
 
@@ -27,7 +27,7 @@ class Problem:
         if len(message) > _MAX_HEAD_CHARACTERS + _MAX_TAIL_CHARACTERS:
             message = f"{message[:_MAX_HEAD_CHARACTERS]} … {message[-_MAX_TAIL_CHARACTERS:]}"
         text = ": ".join(part for part in (place, self.key, message) if part)
-        return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        return escape_unsafe(text)
 
 
 class ConfigError(Exception):

@@ -12,9 +12,9 @@ from typing import Any, NotRequired, get_args, get_origin, get_type_hints, is_ty
 from syncd import __version__
 from syncd.control import files, service
 from syncd.control.events import KINDS
+from syncd.core.log_levels import LEVELS
 from syncd.core.model import Sort
 from syncd.core.states import State
-from syncd.logs import LEVELS
 
 Json = dict[str, Any]
 

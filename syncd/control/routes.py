@@ -57,9 +57,9 @@ from syncd.control.service import (
     NotFoundError,
     TooLargeError,
 )
+from syncd.core.log_levels import LEVELS
 from syncd.core.model import Sort
 from syncd.core.states import State
-from syncd.logs import LEVELS
 
 MAX_BODY_BYTES = 1024 * 1024
 """Bytes of a request's body; enough for some ten thousand targets."""

@@ -1,23 +1,54 @@
-"""File names as people and JSON can take them.
+r"""Escapes texts for display, JSON and log lines.
 
-In memory a path is what ``os.fsdecode`` gives: bytes that are not UTF-8 are lone surrogates, which no encoder
-of text accepts.
+In memory a path is the result of ``os.fsdecode``: bytes that are not UTF-8 are lone surrogates, which no encoder
+accepts. Control characters could move the cursor of a terminal, and direction characters could reverse a line.
 """
 
 import re
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LINE_BREAKS = "\x7f-\x9f\u2028\u2029"
+_SURROGATES = "\ud800-\udfff"
+_DIRECTIONS = "\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069"
+_UNPRINTABLE = re.compile(f"[\x00-\x1f{_LINE_BREAKS}{_SURROGATES}]")
+_DIRECTION = re.compile(f"[{_DIRECTIONS}]")
+_UNSAFE_ON_TERMINAL = re.compile(f"[\x00-\x1f{_LINE_BREAKS}{_SURROGATES}{_DIRECTIONS}]")
+_SURROGATE = re.compile(f"[{_SURROGATES}]")
+_LINE_BREAK = re.compile(f"[{_LINE_BREAKS}]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
-def printable(path: str) -> str:
-    r"""Return ``path`` on one line and in valid Unicode: a byte that is not UTF-8 as ``\xff``, a newline as ``\n``."""
-    return _UNPRINTABLE.sub(_escaped, path)
+def printable(text: str) -> str:
+    r"""Return ``text`` on one line and in valid Unicode: a byte that is not UTF-8 as ``\xff``, a newline as ``\n``."""
+    return _UNPRINTABLE.sub(_short_escape, text)
 
 
-def _escaped(match: re.Match[str]) -> str:
+def terminal_safe(text: str) -> str:
+    """Return ``text`` as :func:`printable` does, with direction characters escaped too."""
+    return _DIRECTION.sub(_unicode_escape, printable(text))
+
+
+def escape_unsafe(text: str) -> str:
+    r"""Return ``text`` with every character that is unsafe on a terminal as ``\uXXXX``."""
+    return _UNSAFE_ON_TERMINAL.sub(_unicode_escape, text)
+
+
+def escape_line_breaks(json_text: str) -> str:
+    r"""Return JSON with the characters that some programs take for a line break as ``\uXXXX``."""
+    return json_text if json_text.isascii() else _LINE_BREAK.sub(_unicode_escape, json_text)
+
+
+def escape_surrogates(text: str) -> str:
+    r"""Return ``text`` with a byte that is not UTF-8 as ``\xff``; other characters stay."""
+    return text if text.isascii() else _SURROGATE.sub(_short_escape, text)
+
+
+def _short_escape(match: re.Match[str]) -> str:
     character = match.group()
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that os.fsdecode could not decode
         code -= 0xDC00
     return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def _unicode_escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

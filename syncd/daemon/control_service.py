@@ -18,8 +18,8 @@ from syncd.daemon import cursors, metrics, serializers, settings
 from syncd.daemon.local_files import LocalFiles
 from syncd.daemon.online_verify import verify_jobs
 from syncd.paths import inside
-from syncd.platform.case import spelled
-from syncd.platform.open_flags import below
+from syncd.platform.case import on_disk_case
+from syncd.platform.open_flags import join_path
 from syncd.store.job_store import JobFilter, JobRecord
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker
@@ -125,7 +125,7 @@ class DaemonControlService(api.ControlService):
 
     async def log(self, query: api.LogQuery) -> list[api.LogEvent]:
         """Return what was logged last."""
-        return logs.latest(limit=query.limit, level=query.level, event=query.event, text=query.text)
+        return logs.recent_events(limit=query.limit, level=query.level, event=query.event, text=query.text)
 
     async def throughput(self) -> api.Throughput:
         """Return how much was sent when."""
@@ -243,7 +243,7 @@ class DaemonControlService(api.ControlService):
         """Say why a path has no job, as far as that is plain."""
         for folder, watch in self._daemon.runtime.folders.watches.items():
             if relative := inside(folder, path):
-                if not os.path.lexists(below(folder, relative)):
+                if not os.path.lexists(join_path(folder, relative)):
                     return "there is no such file"
                 if watch.in_use(relative):
                     return f"not taken yet: it is {IN_USE}, and is uploaded when that closes it"
@@ -299,5 +299,5 @@ def _as_on_disk(path: str, folders: Sequence[str]) -> str:
     """Return a path as the store has it, if it is that of a file that is there."""
     for folder in folders:
         if relative := inside(folder, path):
-            return os.path.join(folder, spelled(folder, relative) or relative)
+            return os.path.join(folder, on_disk_case(folder, relative) or relative)
     return path

@@ -62,7 +62,7 @@ class CredentialRenewal:
         self.problems.pop(name, None)
         if not changed:
             return None
-        logs.conceal(renewed.secrets())
+        logs.add_secrets(renewed.secrets())
         async with self._suspended():
             await self._runtime.renew_remote(name, renewed)
         log.info("remote.renewed", remote=name, changed=changed)

@@ -12,14 +12,14 @@ from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.daemon.watch_marks import WatchMarks
 from syncd.paths import inside
-from syncd.platform.case import spelled
-from syncd.platform.open_flags import below
+from syncd.platform.case import on_disk_case
+from syncd.platform.open_flags import join_path
 from syncd.store.job_store import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
 
 if sys.platform == "win32":
-    from syncd.platform.windows.files import keeps_numbers
+    from syncd.platform.windows.files import has_stable_file_ids
 
 
 class StoreSink:
@@ -51,12 +51,12 @@ def _is_gone(folder: str, path: str) -> bool:
 
     A name that differs in its case is another one.
     """
-    if sys.platform == "win32" and not keeps_numbers(folder):
+    if sys.platform == "win32" and not has_stable_file_ids(folder):
         return False
-    if not os.path.lexists(below(folder, path)):
+    if not os.path.lexists(join_path(folder, path)):
         return True
     with suppress(OSError):
-        return spelled(folder, path) != path
+        return on_disk_case(folder, path) != path
     return False
 
 

@@ -19,7 +19,7 @@ from syncd.control.service import ApiError, DiskFullError, InvalidRequestError, 
 from syncd.core.filenames import numbered
 from syncd.core.text import printable
 from syncd.platform import openat
-from syncd.platform.open_flags import extended, hold
+from syncd.platform.open_flags import lock_file, to_long_path
 
 _PART = re.compile(r"\.syncd-drop-[0-9a-f]{16}\.part")
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -62,13 +62,13 @@ class PartialUpload:
         """Open the hidden file, if there is room for ``size`` bytes."""
         with self._writing():
             self._directory = openat.open_directory(self._folder)
-            space = shutil.disk_usage(extended(self._folder))
+            space = shutil.disk_usage(to_long_path(self._folder))
             if space.total and size > space.free:  # some file systems do not tell
                 free = format_size(space.free)
                 raise DiskFullError(f"{printable(self._folder)}: {free} are free, and it takes {format_size(size)}")
             self._file = openat.create(self._directory, self._part)
             self._begun = True
-            hold(self._file)
+            lock_file(self._file)
 
     def write(self, data: bytes) -> None:
         """Append ``data``."""
@@ -134,7 +134,7 @@ def _translated(error: OSError, folder: str) -> ApiError:
 def sweep(folder: str) -> None:
     """Remove what a process that was killed has left in ``folder``, as far as that can be. Blocks."""
     with suppress(OSError):
-        left = [name for name in os.listdir(extended(folder)) if _PART.fullmatch(name)]
+        left = [name for name in os.listdir(to_long_path(folder)) if _PART.fullmatch(name)]
         directory = openat.open_directory(folder)
         try:
             for name in left:
@@ -147,7 +147,7 @@ def sweep(folder: str) -> None:
 def _remove_if_dead(directory: int, name: str) -> None:
     file = openat.open_file(directory, name, write=True)
     try:
-        hold(file)
+        lock_file(file)
         openat.remove(directory, name)
     finally:
         os.close(file)

@@ -57,8 +57,8 @@ class WatchMarks:
         if path in self._marks and self._marks[path].directory != number:
             self._drop(path)
         if path not in self._marks:
-            self._marks[path] = _WatchMark(directory=number, told=watchers.announce(directory, state))
-        pids = await asyncio.to_thread(watchers.others, directory, state)
+            self._marks[path] = _WatchMark(directory=number, told=watchers.announce_watch(directory, state))
+        pids = await asyncio.to_thread(watchers.other_watchers, directory, state)
         self._warn(path, settings, pids)
 
     def _warn(self, path: str, settings: Folder, pids: list[int]) -> None:

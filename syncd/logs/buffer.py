@@ -1,27 +1,30 @@
-"""The last log events, kept in memory for people who look on: as they went out, already masked."""
+"""Keeps the latest log events in memory, for the control API: as they were logged, already redacted."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from syncd.core.log_levels import LEVELS
+from syncd.logs.format import document, render_console
+
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
-ROOM = 2000
-"""Events that are kept."""
+BUFFERED_EVENTS = 2000
+"""Events that the buffer keeps."""
 
 
-class Ring:
-    """Keeps the last ``room`` events, and tells each to its listeners. Any thread may add one."""
+class RingBuffer:
+    """Keeps the last ``size`` events and passes each new one to its listeners. Thread-safe."""
 
-    def __init__(self, room: int = ROOM) -> None:
-        self._events: deque[Event] = deque(maxlen=room)
+    def __init__(self, size: int = BUFFERED_EVENTS) -> None:
+        self._events: deque[Event] = deque(maxlen=size)
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
 
     def add(self, event: Event) -> None:
-        """Keep an event. Listeners are called in the thread of whoever logs: they may not raise, wait or log."""
+        """Keep an event. Listeners are called in the logging thread: they must not raise, block or log."""
         with self._lock:
             self._events.append(event)
             listeners = self._listeners
@@ -29,21 +32,41 @@ class Ring:
             listener(event)
 
     def events(self) -> list[Event]:
-        """Return what is kept, oldest first."""
+        """Return the events in the buffer, oldest first."""
         with self._lock:
             return list(self._events)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Tell ``listener`` each event from now on; returns what ends that."""
+        """Call ``listener`` with each new event; return the function that removes it."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
-        return lambda: self._forget(listener)
+        return lambda: self._remove(listener)
 
     def clear(self) -> None:
-        """Keep nothing of what was."""
+        """Remove all events."""
         with self._lock:
             self._events.clear()
 
-    def _forget(self, listener: Listener) -> None:
+    def _remove(self, listener: Listener) -> None:
         with self._lock:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+
+recent = RingBuffer()
+"""The latest events of this process."""
+
+
+def recent_events(*, limit: int, level: str = "debug", event: str = "", text: str = "") -> list[dict[str, Any]]:
+    """Return up to ``limit`` of the latest events, oldest first, as JSON objects.
+
+    They have at least ``level``, names that start with ``event``, and ``text``, in any case, in their console line.
+    """
+    render, wanted = render_console(colours=False), text.lower()
+    found = [
+        candidate
+        for candidate in recent.events()
+        if LEVELS[candidate["level"]] >= LEVELS[level]
+        and str(candidate["event"]).startswith(event)
+        and (not wanted or wanted in render(dict(candidate)).lower())
+    ]
+    return [document(match) for match in found[-limit:]]

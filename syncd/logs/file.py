@@ -1,7 +1,6 @@
-"""A log file that only its owner can read, put aside when it is full. A full disk is not the program's problem.
+"""A log file that only its owner can read, rotated by size. Errors such as a full disk are ignored.
 
-Another program may move, delete or truncate the file without telling this one: each line goes to the file that is at
-the path then.
+Another program may move, delete or truncate the file at any time: each line goes to the file now at the path.
 """
 
 import os
@@ -12,7 +11,7 @@ from typing import Protocol
 
 
 class RotatedFile(Protocol):
-    """Where a log file is, when it is put aside, and how many old ones stay."""
+    """The path of a log file, its size limit in bytes, and the number of old files to keep."""
 
     @property
     def path(self) -> Path: ...  # noqa: D102
@@ -23,16 +22,16 @@ class RotatedFile(Protocol):
 
 
 class LogFile:
-    """The file as it is open now. Opening it makes its folder if need be; OSError when that fails."""
+    """An open log file. Opening creates its folder if it is missing; raises OSError if that fails."""
 
     def __init__(self, settings: RotatedFile) -> None:
         self._path, self._max_size, self._keep = Path(settings.path), settings.max_size, settings.keep
         self._descriptor = self._open()
 
     def write_line(self, line: str) -> None:
-        """Append a line; before it would make the file too large, begin a new one."""
+        """Append a line; rotate first if the line would make the file too large."""
         raw = (line + "\n").encode("utf-8", "backslashreplace")
-        with suppress(OSError):  # the file that is open goes on, and the next line tries again
+        with suppress(OSError):  # the open file is used, and the next line tries again
             size = self._size()
             if size is None:
                 self._reopen()
@@ -46,7 +45,7 @@ class LogFile:
         os.close(self._descriptor)
 
     def _size(self) -> int | None:
-        """Return the bytes in the file; None if the one at the path is another than the one that is open."""
+        """Return the size of the file; None if the path is missing or has another file than the open one."""
         try:
             there = os.stat(self._path)
         except FileNotFoundError:
@@ -64,7 +63,7 @@ class LogFile:
         os.close(former)
 
     def _rotate(self) -> None:
-        """Move the file to .1, .1 to .2 and so on; what is beyond `keep` goes."""
+        """Rename the file to .1, .1 to .2 and so on; the oldest one is overwritten."""
         names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._keep + 1))]
         for younger, older in reversed(list(pairwise(names))):
             with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""How a log event is written down: as JSON for programs, or as a line for people."""
+"""Formats a log event: as JSON for programs, or as a console line for people."""
 
 import json
 import re
@@ -8,31 +8,29 @@ from typing import Any
 from structlog.typing import EventDict
 
 from syncd import localtime
+from syncd.core.text import escape_line_breaks, escape_unsafe
 
 HEAD = {"timestamp", "level", "event"}
-"""What every event begins with."""
+"""Keys at the start of every event."""
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _RESET = "\x1b[0m"
-_LINE_BREAKERS = re.compile("[\x7f-\x9f\u2028\u2029]")
-_UNSAFE_ON_TERMINAL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _BARE = re.compile(r"[^\s\"'=\\]+")
 
 Render = Callable[[EventDict], str]
 
 
 def document(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event as JSON has it."""
+    """Return an event as a JSON object, with its time as an ISO 8601 text."""
     return {**event, "timestamp": event["timestamp"].isoformat(timespec="milliseconds").replace("+00:00", "Z")}
 
 
 def render_json(event: EventDict) -> str:
-    """One JSON object, on one line by everybody's idea of a line."""
-    line = json.dumps(document(event), ensure_ascii=False)
-    return line if line.isascii() else _LINE_BREAKERS.sub(_escaped, line)
+    """Return the event as a JSON object on one line, for every program's definition of a line."""
+    return escape_line_breaks(json.dumps(document(event), ensure_ascii=False))
 
 
 def render_console(*, colours: bool) -> Render:
-    """Local time, level, event, then `key=value`; nothing in a value can move the cursor."""
+    """Return a renderer: local time, level, event, then ``key=value``, with unsafe characters escaped."""
 
     def render(event: EventDict) -> str:
         level = event["level"]
@@ -44,7 +42,7 @@ def render_console(*, colours: bool) -> Render:
 
 
 def words(event: Mapping[str, Any]) -> str:
-    """Return the event's name, then `key=value`, on one line that nothing in a value can break."""
+    """Return the event's name, then ``key=value``, on one line with unsafe characters escaped."""
     rest = (f"{key}={_shown(value)}" for key, value in event.items() if key not in HEAD)
     return " ".join([_shown_text(str(event["event"])), *rest])
 
@@ -57,8 +55,4 @@ def _shown(value: Any) -> str:
 
 
 def _shown_text(text: str) -> str:
-    return text if text.isprintable() else _UNSAFE_ON_TERMINAL.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    return text if text.isprintable() else escape_unsafe(text)

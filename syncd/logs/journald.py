@@ -1,7 +1,7 @@
-"""Log events as entries of systemd's journal, each field of an event a field of the entry (its native protocol).
+"""Writes log events to systemd's journal by its native protocol: each field of an event is a field of the entry.
 
-An entry is one datagram: lines of `NAME=value`, or the name, a length and the bytes where a value has lines of its own.
-One that is too large for a datagram goes as a sealed file in memory, of which the datagram holds the descriptor.
+An entry is one datagram of ``NAME=value`` lines; a value with several lines is written as name, length and bytes. An
+entry that is too large for a datagram is sent as the descriptor of a sealed memory file.
 """
 
 import array
@@ -18,15 +18,14 @@ from syncd.logs.format import HEAD, words
 
 SOCKET = "/run/systemd/journal/socket"
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
-"""Syslog's number of each level."""
-_OURS = "SYNCD_"
-"""What the names of our fields begin with."""
-_NAME_LIMIT = 64
-"""Characters that the journal takes in the name of a field."""
+"""Syslog priority of each level."""
+_FIELD_PREFIX = "SYNCD_"
+_MAX_NAME_LENGTH = 64
+"""Longest field name that the journal accepts, in characters."""
 
 
-class Journal:
-    """The way to the journal's socket; OSError where nobody listens there."""
+class Journald:
+    """A connection to the journal's socket. Raises OSError if nothing listens there."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -37,18 +36,18 @@ class Journal:
             raise
 
     @classmethod
-    def behind(cls, stream: TextIO | None) -> Self | None:
-        """Return the journal if ``stream`` leads to it, as ``$JOURNAL_STREAM`` tells, and it can be reached."""
+    def detect(cls, stream: TextIO | None) -> Self | None:
+        """Connect if ``$JOURNAL_STREAM`` says that ``stream`` is the journal; None otherwise, or if that fails."""
         try:
-            to = os.fstat(stream.fileno()) if stream is not None else None
-            if to is None or os.environ.get("JOURNAL_STREAM") != f"{to.st_dev}:{to.st_ino}":
+            found = os.fstat(stream.fileno()) if stream is not None else None
+            if found is None or os.environ.get("JOURNAL_STREAM") != f"{found.st_dev}:{found.st_ino}":
                 return None
             return cls()
         except (OSError, ValueError, AttributeError):
             return None
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Write an entry; whether that was possible."""
+        """Write an entry; return whether that succeeded."""
         entry = b"".join(_line(name, value) for name, value in _fields(event))
         try:
             self._socket.send(entry)
@@ -57,11 +56,11 @@ class Journal:
         return True
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
 
     def _send_file(self, entry: bytes) -> bool:
-        import fcntl  # noqa: PLC0415 - Unix alone has it, and so has the journal
+        import fcntl  # noqa: PLC0415 - only Unix has it, like the journal
 
         seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
         try:
@@ -80,11 +79,11 @@ def _fields(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "MESSAGE", words({key: value for key, value in event.items() if key != "traceback"})
     yield "PRIORITY", str(PRIORITIES[event["level"]])
     yield "SYSLOG_IDENTIFIER", "syncd"
-    yield f"{_OURS}EVENT", str(event["event"])
+    yield f"{_FIELD_PREFIX}EVENT", str(event["event"])
     for key, value in event.items():
         if key not in HEAD and value is not None:
-            name = _OURS + re.sub(r"[^A-Z0-9_]", "_", key.upper())
-            yield name[:_NAME_LIMIT], value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            name = _FIELD_PREFIX + re.sub(r"[^A-Z0-9_]", "_", key.upper())
+            yield name[:_MAX_NAME_LENGTH], value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _line(name: str, value: str) -> bytes:

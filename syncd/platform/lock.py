@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from syncd.platform.open_flags import PLAINLY, hold, is_held
+from syncd.platform.open_flags import SAFE_OPEN_FLAGS, is_locked, lock_file
 
 LOCK_NAME = "lock"
 PATIENCE = 0.2
@@ -37,9 +37,9 @@ class StateLock:
     def __enter__(self) -> Self:
         os.makedirs(self._state_dir, mode=0o700, exist_ok=True)
         path = os.path.join(self._state_dir, LOCK_NAME)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | PLAINLY, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | SAFE_OPEN_FLAGS, 0o600)
         try:
-            _hold(fd)
+            _lock_with_retry(fd)
             os.ftruncate(fd, 0)
             os.write(fd, f"{os.getpid()}\n".encode())
         except BlockingIOError:
@@ -68,20 +68,20 @@ def holder(state_dir: str | os.PathLike[str]) -> int | None:
     OSError where this user may not look.
     """
     try:
-        fd = os.open(os.path.join(state_dir, LOCK_NAME), os.O_RDONLY | PLAINLY)
+        fd = os.open(os.path.join(state_dir, LOCK_NAME), os.O_RDONLY | SAFE_OPEN_FLAGS)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return _read_pid(fd) if is_held(fd) else None
+        return _read_pid(fd) if is_locked(fd) else None
     finally:
         os.close(fd)
 
 
-def _hold(fd: int) -> None:
+def _lock_with_retry(fd: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            hold(fd)
+            lock_file(fd)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise

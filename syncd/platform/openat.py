@@ -10,7 +10,7 @@ import sys
 __all__ = [
     "create",
     "enter",
-    "hold",
+    "lock_directory",
     "open_directory",
     "open_file",
     "open_inside",
@@ -25,7 +25,7 @@ if sys.platform == "win32":
     from syncd.platform.windows.files import (
         create,
         enter,
-        hold,
+        lock_directory,
         open_directory,
         open_file,
         open_inside,
@@ -45,7 +45,7 @@ else:
     import stat
     from contextlib import ExitStack, suppress
 
-    from syncd.platform.open_flags import PLAINLY
+    from syncd.platform.open_flags import SAFE_OPEN_FLAGS
 
     _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     _NOREPLACE = 1  # linux/fs.h
@@ -74,7 +74,7 @@ else:
 
     def open_file(directory: int, name: str, *, write: bool = False) -> int:
         """Open the file ``name`` for reading, maybe for writing too."""
-        return os.open(name, (os.O_RDWR if write else os.O_RDONLY) | PLAINLY, dir_fd=directory)
+        return os.open(name, (os.O_RDWR if write else os.O_RDONLY) | SAFE_OPEN_FLAGS, dir_fd=directory)
 
     def open_inside(folder: str, path: str, *, follow_symlinks: bool) -> int:
         """Open the regular file ``path`` below ``folder`` for reading; return its descriptor.
@@ -96,11 +96,13 @@ else:
         mode = os.stat(name, dir_fd=above, follow_symlinks=follow_symlinks).st_mode
         if not stat.S_ISREG(mode):  # looked at before: opening a device or a FIFO may have effects
             raise OSError(errno.ELOOP, "not a regular file", name)
-        return os.open(name, os.O_RDONLY | (PLAINLY & ~os.O_NOFOLLOW if follow_symlinks else PLAINLY), dir_fd=above)
+        return os.open(
+            name, os.O_RDONLY | (SAFE_OPEN_FLAGS & ~os.O_NOFOLLOW if follow_symlinks else SAFE_OPEN_FLAGS), dir_fd=above
+        )
 
     def create(directory: int, name: str) -> int:
         """Make the file ``name``, open for reading and writing; FileExistsError if the name is taken."""
-        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAINLY, 0o666, dir_fd=directory)
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_OPEN_FLAGS, 0o666, dir_fd=directory)
 
     def remove(directory: int, name: str) -> None:
         """Remove the file, or the link, that has the name."""
@@ -146,7 +148,7 @@ else:
         """Have an open file last used and changed then; OverflowError for a time that it can't have."""
         os.utime(descriptor, ns=(ns, ns))
 
-    def hold(directory: int) -> int:
+    def lock_directory(directory: int) -> int:
         """Have a directory for oneself as long as the descriptor returned is open; BlockingIOError if another has."""
         held = os.open(".", _DIRECTORY, dir_fd=directory)
         try:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from syncd.platform.open_flags import PLAINLY
+from syncd.platform.open_flags import SAFE_OPEN_FLAGS
 
 if sys.platform == "win32":
     import msvcrt
@@ -32,10 +32,10 @@ if sys.platform == "win32":
             handle = win32file.CreateFile(path, win32con.GENERIC_WRITE, 0, access(), win32con.CREATE_NEW, 0, None)
         except pywintypes.error as error:
             raise OSError(None, error.strerror, path, error.winerror) from None
-        return msvcrt.open_osfhandle(int(handle.Detach()), os.O_WRONLY | PLAINLY)
+        return msvcrt.open_osfhandle(int(handle.Detach()), os.O_WRONLY | SAFE_OPEN_FLAGS)
 
 else:
 
     def create(path: str) -> int:
         """Make a file that was not there, and return its descriptor, for writing. Raises OSError."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAINLY, 0o600)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE_OPEN_FLAGS, 0o600)

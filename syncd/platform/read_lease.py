@@ -10,7 +10,7 @@ from enum import Enum
 from types import TracebackType
 
 if sys.platform == "win32":
-    from syncd.platform.windows.files import open_unshared
+    from syncd.platform.windows.files import open_without_write_sharing
 elif sys.platform == "linux":
     import ctypes
     import errno
@@ -76,7 +76,7 @@ class ReadLease:
 
         def _open_unshared(self) -> tuple[Writer, int | None]:
             try:
-                return Writer.NONE, open_unshared(self._descriptor)
+                return Writer.NONE, open_without_write_sharing(self._descriptor)
             except BlockingIOError:
                 return Writer.OPEN, None
             except OSError:

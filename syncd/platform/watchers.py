@@ -16,7 +16,7 @@ LISTED = Path("/proc/net/unix")
 _NAME = re.compile(r"@syncd-watches:(?P<directory>\d+:\d+):(?P<pid>\d+):(?P<state>\d+:\d+):[0-9a-f]+$", re.MULTILINE)
 
 
-def announce(directory: os.stat_result, state: os.stat_result) -> socket.socket | None:
+def announce_watch(directory: os.stat_result, state: os.stat_result) -> socket.socket | None:
     """Tell that the daemon of a state folder watches a directory, as long as what is returned is open.
 
     None where that can't be told.
@@ -33,7 +33,7 @@ def announce(directory: os.stat_result, state: os.stat_result) -> socket.socket 
     return mark
 
 
-def others(directory: os.stat_result, state: os.stat_result | None) -> list[int]:
+def other_watchers(directory: os.stat_result, state: os.stat_result | None) -> list[int]:
     """Return the pids of daemons with another state folder that watch a directory."""
     try:
         listed = LISTED.read_text(encoding="utf-8", errors="replace")

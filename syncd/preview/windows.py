@@ -31,7 +31,7 @@ class Process:
     def __init__(self, arguments: Sequence[str], channel: socket.socket, environment: Mapping[str, str]) -> None:
         # That of a virtual environment only starts the other, and would be in its place here.
         interpreter: str = getattr(sys, "_base_executable", sys.executable)
-        self._job = job_object.Job(alone=True, memory=MEMORY)
+        self._job = job_object.JobObject(alone=True, memory=MEMORY)
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [interpreter, *arguments],

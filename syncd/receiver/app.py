@@ -10,7 +10,7 @@ from dataclasses import asdict
 import structlog
 from aiohttp import web
 
-from syncd.platform.open_flags import hold
+from syncd.platform.open_flags import lock_file
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
 from syncd.receiver.disk import opened
@@ -76,7 +76,7 @@ def _own(folder: str) -> Iterator[None]:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with opened(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT) as lock:
         try:
-            hold(lock)
+            lock_file(lock)
         except BlockingIOError:
             raise ReceiverBusy(f"{folder}: another receiver uses this folder") from None
         yield

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from syncd.platform.open_flags import PLAINLY
+from syncd.platform.open_flags import SAFE_OPEN_FLAGS
 
 ARRIVED = b"\x01"
 _ALGORITHMS = {32: "md5", 64: "sha256"}
@@ -18,7 +18,7 @@ _ALGORITHMS = {32: "md5", 64: "sha256"}
 @contextmanager
 def opened(path: str, flags: int) -> Iterator[int]:
     """Yield a descriptor of `path`; a new file is for its owner alone."""
-    descriptor = os.open(path, flags | PLAINLY, 0o600)
+    descriptor = os.open(path, flags | SAFE_OPEN_FLAGS, 0o600)
     try:
         yield descriptor
     finally:

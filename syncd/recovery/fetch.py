@@ -19,7 +19,7 @@ from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.text import printable
 from syncd.paths import inside
-from syncd.platform.case import spelled
+from syncd.platform.case import on_disk_case
 from syncd.remotes.base import Remote, WriteCallback
 from syncd.remotes.factory import make_remote
 from syncd.store.copies import Copy, CopyIndex, PathScope
@@ -125,7 +125,7 @@ def find_scopes(config: Config, paths: Sequence[str]) -> list[PathScope]:
     selected: list[PathScope] = []
     for path in sorted(paths):  # a directory comes before the paths below it
         matches = [
-            PathScope(folder=folder, path=spelled(folder, relative) or relative if relative else None)
+            PathScope(folder=folder, path=on_disk_case(folder, relative) or relative if relative else None)
             for folder in folders
             if (relative := inside(folder, path)) is not None
         ]

@@ -15,7 +15,7 @@ from typing import Self
 
 from syncd.core.filenames import possible_on_windows
 from syncd.platform import openat
-from syncd.platform.open_flags import extended
+from syncd.platform.open_flags import to_long_path
 from syncd.remotes.base import Hasher
 
 READ_BYTES = 1024 * 1024
@@ -37,10 +37,10 @@ class RestoreTarget:
         self._fd = self._lock_fd = -1
 
     def __enter__(self) -> Self:
-        os.makedirs(extended(self.root), exist_ok=True)
+        os.makedirs(to_long_path(self.root), exist_ok=True)
         self._fd = openat.open_directory(self.root)
         try:
-            self._lock_fd = openat.hold(self._fd)
+            self._lock_fd = openat.lock_directory(self._fd)
         except OSError as error:
             os.close(self._fd)
             if not isinstance(error, BlockingIOError):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from syncd.core.errors import Unwanted
 from syncd.core.model import Content
-from syncd.platform.open_flags import below
+from syncd.platform.open_flags import join_path
 from syncd.store.records import CancelledJob, Job
 from syncd.upload.job_queue import JobQueue
 
@@ -30,4 +30,4 @@ def _was(job: Job, cancelled: CancelledJob) -> bool:
     """Say whether the cancelled job is this one, or its file is gone: of a rename the new name may be seen first."""
     if cancelled.id == job.id or not cancelled.present:
         return True
-    return cancelled.folder == job.folder and not os.path.lexists(below(cancelled.folder, cancelled.path))
+    return cancelled.folder == job.folder and not os.path.lexists(join_path(cancelled.folder, cancelled.path))

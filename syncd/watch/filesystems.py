@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from syncd.platform.open_flags import usual
+from syncd.platform.open_flags import from_long_path
 
 if sys.platform == "win32":
     import win32con
@@ -20,7 +20,7 @@ _REMOTE_TYPES |= {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "gluste
 def remote_type(path: str, table: str = _MOUNT_TABLE) -> str | None:
     """Return the type of the file system at ``path`` if it is remote; None if it is local or unknown."""
     if sys.platform == "win32":
-        drive, _ = os.path.splitdrive(os.path.realpath(usual(path)))
+        drive, _ = os.path.splitdrive(os.path.realpath(from_long_path(path)))
         is_remote = win32file.GetDriveType(drive + os.sep) == win32con.DRIVE_REMOTE
         return "a network share" if is_remote else None
     kind = _type(os.path.realpath(path), table)

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.core.text import printable
-from syncd.platform.open_flags import usual
+from syncd.platform.open_flags import from_long_path
 from syncd.watch.coverage import Coverage
 from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource
@@ -207,4 +207,4 @@ def _outermost(paths: set[str]) -> list[str]:
 
 def reason_of(error: OSError) -> str:
     """Describe an error for a user, with the path that it is about."""
-    return f"{error.strerror or error}: {usual(error.filename)}" if error.filename else str(error)
+    return f"{error.strerror or error}: {from_long_path(error.filename)}" if error.filename else str(error)

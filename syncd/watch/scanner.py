@@ -19,8 +19,8 @@ from syncd.config.units import format_size
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.paths import inside
 from syncd.platform.birth_time import birth_ns
-from syncd.platform.case import spelled
-from syncd.platform.open_flags import below, extended
+from syncd.platform.case import on_disk_case
+from syncd.platform.open_flags import join_path, to_long_path
 from syncd.watch.coverage import Coverage
 from syncd.watch.patterns import Patterns
 
@@ -72,15 +72,15 @@ class WatchedTree:
 
     def absolute(self, path: str) -> str:
         """Return the absolute path; ``""`` is the root."""
-        return below(self.root, path) if path else extended(self.root)
+        return join_path(self.root, path) if path else to_long_path(self.root)
 
     def relative(self, absolute: str) -> str | None:
         """Return the path below the root, the inverse of :meth:`absolute`; None for a path outside the tree."""
-        return inside(os.path.normpath(extended(self.root)), os.path.normpath(extended(absolute)))
+        return inside(os.path.normpath(to_long_path(self.root)), os.path.normpath(to_long_path(absolute)))
 
     def on_disk_case(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
-        """As :func:`syncd.platform.case.spelled`."""
-        return spelled(self.root, path, known)
+        """As :func:`syncd.platform.case.on_disk_case`."""
+        return on_disk_case(self.root, path, known)
 
     def matches(self, path: str) -> bool:
         """Return whether a file at ``path`` would be uploaded, judging by its path alone."""
@@ -92,7 +92,7 @@ class WatchedTree:
 
     def identity(self) -> Identity:
         """Return which folder is at the root now. Raise OSError if none is there or it cannot be listed."""
-        root = extended(self.root)
+        root = to_long_path(self.root)
         os.scandir(root).close()
         found = os.stat(root)
         return found.st_dev, found.st_ino

@@ -38,9 +38,9 @@ def test_all_is_well(found, config, receiver):
     code, seen = found(config(receiver))
     assert code == 0
     assert {where: finding["level"] for where, finding in seen.items()} == dict.fromkeys(
-        ["configuration", "user", "control", "clock", "folder", "inotify", "state", "daemon", "server", "speed"], "ok"
+        ["configuration", "user", "control", "clock", "folder", "inotify", "state", "daemon", "remote", "speed"], "ok"
     )
-    assert re.fullmatch(r"answers in \d+ ms", seen["server"]["what"])
+    assert re.fullmatch(r"answers in \d+ ms", seen["remote"]["what"])
 
 
 def test_every_problem_of_the_configuration_is_told(syncd, tmp_path):
@@ -64,9 +64,9 @@ def test_warnings_do_not_fail(found, config, receiver, tmp_path):
 
 def test_a_server_that_is_not_there(found, config, closed_port):
     code, seen = found(config(f"http://127.0.0.1:{closed_port}"))
-    assert (code, seen["server"]["level"]) == (1, "error")
-    assert "refused" in seen["server"]["what"]
-    assert seen["server"]["advice"]
+    assert (code, seen["remote"]["level"]) == (1, "error")
+    assert "refused" in seen["remote"]["what"]
+    assert seen["remote"]["advice"]
 
 
 @pytest.mark.e2e
@@ -79,8 +79,8 @@ def test_a_token_that_is_not_accepted(found, config, process, tmp_path):
     path.write_text(text.replace("type: image,", "type: image, token: wrong-token,"))
     path.chmod(0o600)
     code, seen = found(path)
-    assert (code, seen["server"]["level"]) == (1, "error")
-    assert "valid token" in seen["server"]["advice"]
+    assert (code, seen["remote"]["level"]) == (1, "error")
+    assert "valid token" in seen["remote"]["advice"]
     path.write_text(text.replace("{type:", "{token: right-token, type:"))
     assert found(path)[0] == 0
 
@@ -90,7 +90,7 @@ def test_a_folder_that_is_not_there(found, config, receiver, tmp_path):
     path = config(receiver)
     (tmp_path / "inbox").rmdir()
     code, seen = found(path)
-    assert (code, seen["folder"]["level"], seen["folder"]["what"]) == (1, "error", "is not there")
+    assert (code, seen["folder"]["level"], seen["folder"]["what"]) == (1, "error", "does not exist")
     (tmp_path / "inbox").write_text("")
     assert found(path)[1]["folder"]["what"] == "is not a folder"
 
@@ -100,7 +100,7 @@ def test_more_folders_than_the_kernel_watches(found, config, receiver, tmp_path,
     path = config(receiver)
     for name in "abc":
         (tmp_path / "inbox" / name).mkdir()
-    monkeypatch.setattr(folders, "LIMITS", tmp_path)
+    monkeypatch.setattr(folders, "INOTIFY_LIMITS", tmp_path)
     limit = tmp_path / "max_user_watches"
     limit.write_text("3\n")
     code, seen = found(path)
@@ -120,7 +120,7 @@ def test_more_folders_in_the_configuration_than_the_kernel_has_queues(found, con
     path = config(receiver)
     (tmp_path / "second").mkdir()
     path.write_text(path.read_text().replace("folders: [", "folders: [{path: second, remote: drive}, "))
-    monkeypatch.setattr(folders, "LIMITS", tmp_path)
+    monkeypatch.setattr(folders, "INOTIFY_LIMITS", tmp_path)
     (tmp_path / "max_user_instances").write_text("1\n")
     code, seen = found(path)
     assert (code, seen["inotify"]["what"]) == (1, "2 watched folders, 1 allowed")
@@ -163,9 +163,9 @@ def test_a_server_that_says_yes_to_everything(found, config):
         code, seen = found(config(f"http://127.0.0.1:{portal.server_port}"))
         portal.shutdown()
         thread.join()
-    assert (code, seen["server"]["level"]) == (1, "error")
-    assert "API: it answered 200 for" in seen["server"]["what"]
-    assert "look at url and type" in seen["server"]["advice"]
+    assert (code, seen["remote"]["level"]) == (1, "error")
+    assert "API: it answered 200 for" in seen["remote"]["what"]
+    assert "look at url and type" in seen["remote"]["advice"]
     assert "speed" not in seen  # which would be another word on the same
 
 
@@ -180,7 +180,7 @@ def test_a_daemon_whose_socket_is_missing_is_told_apart(found, config, receiver,
     code, seen = found(config(receiver))
     daemon = seen["daemon"]
     assert (code, daemon["level"]) == (0, "warn")
-    assert daemon["what"].startswith(f"syncd runs (pid {holder.pid}), but nobody listens at ")
+    assert daemon["what"].startswith(f"syncd runs (pid {holder.pid}), but nothing listens at ")
     assert "start it with" not in daemon["advice"]
 
 
@@ -202,10 +202,10 @@ def test_a_daemon_that_runs_is_named(found, config, receiver, tmp_path):
     ("used", "level", "what"),
     [
         ({}, "ok", "is online"),
-        ({"name": "another"}, "warn", "does not know this server yet"),
-        ({"url": "http://other"}, "warn", "still goes to http://other"),
+        ({"name": "another"}, "warn", "is unknown to the daemon"),
+        ({"url": "http://other"}, "warn", "still uses http://other"),
         ({"state": "unauthorized", "detail": "401"}, "warn", "is unauthorized: 401"),
-        ({"credentials_problem": "no key"}, "warn", "still uses what it had before, as no key"),
+        ({"credentials_problem": "no key"}, "warn", "still uses the former credentials: no key"),
     ],
 )
 def test_what_the_daemon_uses_is_told(syncd, config, receiver, tmp_path, used, level, what):
@@ -219,7 +219,7 @@ def test_what_the_daemon_uses_is_told(syncd, config, receiver, tmp_path, used, l
     with listening(daemon, tmp_path / "state" / "control.sock"):
         ended = syncd("check", "-c", config(receiver), "--json")
     findings = {finding["where"]: finding for finding in json.loads(ended.out)["findings"]}
-    finding = findings["daemon's server drive"]
+    finding = findings["daemon's remote drive"]
     assert (ended.code, finding["level"], finding["what"]) == (0, level, what)
     assert bool(finding["advice"]) is (level == "warn")
 
@@ -238,7 +238,7 @@ def test_a_proxy_is_named_without_its_password(found, config, closed_port, monke
     monkeypatch.setenv("http_proxy", f"http://me:hunter2@127.0.0.1:{closed_port}")
     code, seen = found(config("http://photos.example"))
     assert (code, "hunter2" in str(seen)) == (1, False)
-    assert f"the proxy 127.0.0.1:{closed_port} the right way" in seen["server"]["advice"]
+    assert f"the proxy 127.0.0.1:{closed_port}" in seen["remote"]["advice"]
 
 
 def drive(path):
@@ -249,18 +249,18 @@ def drive(path):
 @pytest.mark.parametrize(
     ("failure", "advice"),
     [
-        (Transient("it has expired", advice="is this machine's clock right?"), r"clock right\? \(it says .* UTC\)"),
+        (Transient("it has expired", advice="is this machine's clock right?"), r"clock right\? \(now .* UTC\)"),
         (Transient("the proxy answered 407", advice="put the password into proxy"), "^put the password into proxy$"),
-        (Unauthorized("401"), "it asks for a token: set token_file"),
-        (Permanent("403"), "May this token upload there"),
-        (Transient("drive closed the connection without an answer"), "Or is it https there"),
-        (Transient("connection refused"), "is the address right, and the server up"),
+        (Unauthorized("401"), "the server requires a token: set token_file"),
+        (Permanent("403"), "that the token may upload there"),
+        (Transient("drive closed the connection without an answer"), "may require https"),
+        (Transient("connection refused"), "check the address, and that the server is up"),
         (Transient("drive answered 503 to GET /"), "try again later"),
-        (Transient("drive answered GET / with something that is not understood"), "Look at url, type and prefix"),
+        (Transient("drive answered GET / with something that is not understood"), "check url, type, prefix"),
     ],
 )
-def test_what_to_do_about_a_server(config, failure, advice):
-    assert re.search(advice, server._what_to_do(failure, drive(config("http://drive.test"))))
+def test_advice_about_a_server(config, failure, advice):
+    assert re.search(advice, server._advice(failure, drive(config("http://drive.test"))))
 
 
 @pytest.mark.e2e
@@ -297,34 +297,34 @@ class Endpoint:
 @pytest.mark.parametrize(
     ("pace", "limits", "largest", "said"),
     [
-        (100 * MIB, {}, 4 * MIB, "100 MiB/s up, in requests of 4.0 MiB"),
-        (MIB, {}, MIB // 2, "1.0 MiB/s up, in requests of 512 KiB"),
-        (KIB, {}, KIB, "1.0 KiB/s up, in requests of 1.0 KiB"),
-        (100 * MIB, {"most": 48 * KIB}, 48 * KIB, "100 MiB/s up, in requests of 48 KiB"),
-        (100 * MIB, {"bandwidth": 20 * KIB}, 20 * KIB, "100 MiB/s up, in requests of 20 KiB"),
-        (MIB, {"bandwidth": 100}, 100, "1.0 MiB/s up, in requests of 100 B"),
+        (100 * MIB, {}, 4 * MIB, "100 MiB/s upload (single 4.0 MiB requests"),
+        (MIB, {}, MIB // 2, "1.0 MiB/s upload (single 512 KiB requests"),
+        (KIB, {}, KIB, "1.0 KiB/s upload (single 1.0 KiB requests"),
+        (100 * MIB, {"most": 48 * KIB}, 48 * KIB, "100 MiB/s upload (single 48 KiB requests"),
+        (100 * MIB, {"bandwidth": 20 * KIB}, 20 * KIB, "100 MiB/s upload (single 20 KiB requests"),
+        (MIB, {"bandwidth": 100}, 100, "1.0 MiB/s upload (single 100 B requests"),
     ],
 )
 async def test_the_speed_is_told_by_the_smallest_request_that_tells_it(pace, limits, largest, said):
     line = Endpoint(pace)
     finding = await line.measured(**limits)
-    assert (finding.level, finding.what) == ("ok", f"{said}, one at a time; it refused them, so nothing is left there")
+    assert (finding.level, finding.what) == ("ok", f"{said}, rejected by the server; nothing was stored)")
     assert line.sizes[-1] == largest
     assert line.now < 2.5
 
 
 async def test_no_speed_is_measured_where_nothing_may_be_sent():
     line = Endpoint(MIB)
-    assert "bandwidth is off" in (await line.measured(bandwidth=0)).what
+    assert "bandwidth limit is 0" in (await line.measured(bandwidth=0)).what
     assert line.sizes == []
 
 
 @pytest.mark.parametrize(
     ("failure", "level", "said"),
     [
-        (Permanent("it took it"), "warn", "is not known: it took it"),
-        (Permanent("moved", advice="set url to that"), "error", "is not known: moved"),
-        (Unauthorized("401"), "error", "is not known: 401"),
+        (Permanent("it took it"), "warn", "not measured: it took it"),
+        (Permanent("moved", advice="set url to that"), "error", "not measured: moved"),
+        (Unauthorized("401"), "error", "not measured: 401"),
     ],
 )
 async def test_a_server_that_does_not_refuse_a_first_chunk(failure, level, said):
@@ -339,7 +339,7 @@ async def test_a_server_that_does_not_refuse_a_first_chunk(failure, level, said)
 async def test_a_server_that_takes_small_chunks_alone(failure, level):
     finding = await Endpoint(64 * MIB, failure, fails_from=100_000).measured()
     assert (finding.level, finding.advice) == (level, failure.advice)
-    assert finding.what == f"64 MiB/s up, in requests of 64 KiB, one at a time; a larger one: {failure.problem}"
+    assert finding.what == f"64 MiB/s upload (single 64 KiB requests); a larger one failed: {failure.problem}"
 
 
 @pytest.mark.e2e

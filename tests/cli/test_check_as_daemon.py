@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli.check import run
+from syncd.cli.check import runner
 from syncd.config import paths
 from syncd.platform import user
 from syncd.platform.systemd import sandbox as unit
@@ -31,8 +31,8 @@ def site(monkeypatch):
         (site / "state").mkdir()
         shutil.chown(site / "state", USER)
         monkeypatch.setattr(paths, "SYSTEM_CONFIG", site / "config.yaml")
-        monkeypatch.setattr(run, "USER", USER)
-        monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings={}))
+        monkeypatch.setattr(runner, "USER", USER)
+        monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings={}))
         yield site
 
 
@@ -40,7 +40,7 @@ def site(monkeypatch):
 def found(syncd, site, closed_port):
     """Run check for a configuration with these settings; return the findings but the server's, by their first word."""
 
-    def run(
+    def run_check(
         *, path="inbox", folder="", remote="", control="", state="state_dir: state", more="", name="config", asks="root"
     ):
         file = site / f"{name}.yaml"
@@ -57,10 +57,10 @@ control: {{socket: {site}/c.sock, dashboard: off{control}}}
             document = json.loads(syncd("check", "-c", file, "--json").out)
         assert (os.geteuid(), os.getegid()) == (0, 0)
         seen = {finding["where"].partition(" ")[0]: finding for finding in document["findings"]}
-        assert seen.pop("server")["level"] == "error"
+        assert seen.pop("remote")["level"] == "error"
         return seen
 
-    return run
+    return run_check
 
 
 def levels(seen):
@@ -76,7 +76,7 @@ def test_all_is_well_with_the_rights_of_the_user(found):
 
 
 def test_a_user_that_is_not_there_yet(found, monkeypatch):
-    monkeypatch.setattr(run, "USER", "no-such-user")
+    monkeypatch.setattr(runner, "USER", "no-such-user")
     seen = found()
     assert levels(seen) == {"user": "warn"}
     assert "sudo syncd service install" in seen["user"]["advice"]
@@ -93,8 +93,8 @@ def test_a_folder_behind_one_that_is_closed(found, site):
     (site / "closed" / "inbox").mkdir(parents=True)
     (site / "closed").chmod(0o700)
     seen = found(path="closed/inbox")
-    assert (seen["folder"]["level"], seen["folder"]["what"]) == ("error", "can't be read")
-    assert seen["folder"]["advice"] == f"let user nobody in: sudo setfacl -m u:nobody:rx {site}/closed"
+    assert (seen["folder"]["level"], seen["folder"]["what"]) == ("error", "permission denied")
+    assert seen["folder"]["advice"] == f"give user nobody access: sudo setfacl -m u:nobody:rx {site}/closed"
 
 
 def test_a_folder_within_that_is_closed(found, site):
@@ -102,7 +102,7 @@ def test_a_folder_within_that_is_closed(found, site):
         (site / "inbox" / name).mkdir(mode=0o700)
     seen = found()
     assert levels(seen) == {"folder": "warn"}
-    assert seen["folder"]["what"].startswith(f"2 folders in it can't be read, as {site}/inbox/")
+    assert seen["folder"]["what"].startswith(f"cannot read 2 folders in it, such as {site}/inbox/")
 
 
 @pytest.mark.parametrize("after", ["delete", "{move: sent/now}"])
@@ -112,7 +112,7 @@ def test_files_that_could_not_be_deleted_or_moved(found, site, after):
     shutil.chown(where, "root")
     seen = found(folder=f", after_upload: {after}")
     assert levels(seen) == {"after_upload": "error"}
-    assert seen["after_upload"]["what"] == f"user nobody may not change {where}"
+    assert seen["after_upload"]["what"] == f"user nobody has no permission to change {where}"
     shutil.chown(where, USER)
     assert levels(found(folder=f", after_upload: {after}")) == {}
 
@@ -120,10 +120,10 @@ def test_files_that_could_not_be_deleted_or_moved(found, site, after):
 def test_a_sandbox_that_lets_nothing_be_changed(found, site, monkeypatch):
     shutil.chown(site / "inbox", USER)
     settings = {"ProtectSystem": "strict", "ReadWritePaths": "/elsewhere"}
-    monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
+    monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
     assert levels(found()) == {}
     advice = found(folder=", after_upload: delete")["after_upload"]["advice"]
-    assert advice == f"systemctl edit syncd, and write there: [Service] ReadWritePaths={site}/inbox"
+    assert advice == f"run systemctl edit syncd and add: [Service] ReadWritePaths={site}/inbox"
     settings["ReadWritePaths"] += f" -{site}"
     assert levels(found(folder=", after_upload: delete")) == {}
 
@@ -132,7 +132,7 @@ def test_a_folder_that_the_sandbox_hides(found, site, monkeypatch):
     monkeypatch.setattr(unit, "_HOMES", (str(site),))
     monkeypatch.setattr(unit, "_TEMPORARY", ())
     settings = {"ProtectHome": "yes"}
-    monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
+    monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
     assert "ProtectHome=read-only" in found()["sandbox"]["advice"]
     settings["BindReadOnlyPaths"] = f"{site}/inbox:{site}/inbox:rbind"
     assert "sandbox" not in found()
@@ -143,14 +143,14 @@ def test_a_group_of_the_unit_counts(found, site, monkeypatch):
     (site / "inbox").chmod(0o750)
     assert levels(found()) == {"folder": "error"}
     settings = {"SupplementaryGroups": "daemon"}
-    monkeypatch.setattr(run, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
+    monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
     assert levels(found()) == {}
 
 
 def test_a_group_of_the_socket_that_the_user_is_not_in(found):
     seen = found(control=", group: daemon")
     assert levels(seen) == {"control": "error"}
-    assert seen["control"]["what"] == "user nobody is not in the group daemon that it is for"
+    assert seen["control"]["what"] == "user nobody is not a member of the socket's group daemon"
     assert levels(found(control=", group: nogroup")) == {}
 
 
@@ -174,7 +174,7 @@ def test_the_state_folder_that_systemd_will_make(found, monkeypatch):
     seen = found(state="", name="photos")
     assert levels(seen) == {}
     assert seen["state"]["where"] == "state folder /var/lib/no-such-folder-here/syncd-photos"
-    assert seen["state"]["what"].startswith("is made by systemd, ")
+    assert seen["state"]["what"].startswith("is created by systemd, ")
 
 
 def test_files_that_the_user_may_not_read(found, site):
@@ -183,13 +183,13 @@ def test_files_that_the_user_may_not_read(found, site):
         (site / name).chmod(0o600)
     seen = found(remote=", token_file: token, ca_file: ca.pem")
     assert levels(seen) == {"token_file": "error", "ca_file": "error"}
-    assert seen["token_file"]["what"] == "user nobody may not read it"
+    assert seen["token_file"]["what"] == "user nobody has no permission to read it"
     assert f"setfacl -m u:nobody:r {site}/token" in seen["token_file"]["advice"]
     (site / "config.yaml").chmod(0o600)
-    assert found()["configuration"]["what"] == "user nobody may not read it"
+    assert found()["configuration"]["what"] == "user nobody has no permission to read it"
 
 
 def test_a_log_file_where_the_user_may_not_write(found, site):
     seen = found(more="logging: {file: log/syncd.log}")
     assert levels(seen) == {"log": "error"}
-    assert seen["log"]["what"] == f"user nobody may not write to {site}"
+    assert seen["log"]["what"] == f"user nobody has no permission to write to {site}"

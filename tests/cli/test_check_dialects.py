@@ -19,12 +19,12 @@ async def findings(server, **values):
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_the_token_is_accepted_where_one_is_asked_for(dialect):
     found = await findings(DIALECTS[dialect](), token=TOKEN)
-    assert found["server"].what.endswith(" ms and takes the token")
+    assert found["remote"].what.endswith(" ms and accepts the token")
     assert {finding.level for finding in found.values()} == {"ok"}
     refused = await findings(DIALECTS[dialect](), token="another-one")
-    assert list(refused) == ["server"]
-    assert refused["server"].level == "error"
-    assert "401" in refused["server"].what
+    assert list(refused) == ["remote"]
+    assert refused["remote"].level == "error"
+    assert "401" in refused["remote"].what
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -32,13 +32,13 @@ async def test_no_word_on_a_token_that_nobody_asked_for(dialect):
     server = DIALECTS[dialect]()
     server.asks_for_token = False
     found = await findings(server, token="another-one")
-    assert found["server"].level == "ok"
-    assert "takes the token" not in found["server"].what
-    assert "it asked for no token" in found["server"].what
+    assert found["remote"].level == "ok"
+    assert "accepts the token" not in found["remote"].what
+    assert "it does not require a token" in found["remote"].what
 
 
 @pytest.mark.parametrize(
-    ("server", "said"), [(Drive, "is not measured: .* took a chunk .* no other is sent"), (DysonFS, "MiB/s up")]
+    ("server", "said"), [(Drive, "not measured: .* took a chunk .* no other chunk was sent"), (DysonFS, "iB/s upload")]
 )
 async def test_the_speed_does_not_contradict_the_token(server, said):
     found = await findings(server(), token=TOKEN)

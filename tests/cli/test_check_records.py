@@ -61,7 +61,7 @@ def fill(path, *, proofs, name="drive", **changes):
 
 
 @pytest.mark.parametrize(
-    ("after", "said"), [("delete", "none is left"), ("{move: away}", "the only one left is in"), ("keep", None)]
+    ("after", "said"), [("delete", "no copy remains"), ("{move: away}", "the only copy is in"), ("keep", None)]
 )
 def test_copies_that_a_server_drops(warned, written, after, said):
     seen = warned(written(folder=f"after_upload: {after},", drive="expired_at: 30d"))
@@ -70,7 +70,7 @@ def test_copies_that_a_server_drops(warned, written, after, said):
         assert found == []
         return
     (finding,) = found
-    assert "drive drops its copies by expired_at" in finding["what"]
+    assert "drive deletes its copy at expired_at" in finding["what"]
     assert said in finding["what"]
     assert "keep" in finding["advice"]
 
@@ -85,9 +85,9 @@ def test_a_folder_that_another_daemon_watches(warned, written, tmp_path, after):
     path = written(folder=f"after_upload: {after},")
     where = f"watch of {tmp_path / 'inbox'}"
     (tmp_path / "state").mkdir()
-    with watchers.announce(os.stat(tmp_path / "inbox"), os.stat(tmp_path / "state")):
+    with watchers.announce_watch(os.stat(tmp_path / "inbox"), os.stat(tmp_path / "state")):
         assert where not in warned(path)  # its own daemon
-    with watchers.announce(os.stat(tmp_path / "inbox"), os.stat(tmp_path)):
+    with watchers.announce_watch(os.stat(tmp_path / "inbox"), os.stat(tmp_path)):
         finding = warned(path)[where]
     assert f"pid {os.getpid()}" in finding["what"]
     assert ("keep" in finding["advice"]) is (after == "delete")
@@ -97,7 +97,7 @@ def test_a_server_that_names_neither_hash_nor_size(warned, written):
     path = written()
     fill(path, proofs=[Proof.NONE, Proof.SIZE, Proof.NONE, Proof.HASH])
     finding = warned(path)["confirmations of drive"]
-    assert "neither hash nor size of 2 of 4 contents" in finding["what"]
+    assert "2 of 4 contents without hash and size" in finding["what"]
     assert "never deleted" in finding["what"]
     assert "syncd verify" in finding["advice"]
 
@@ -115,7 +115,7 @@ def test_a_former_address_whose_records_are_not_used(warned, written):
     fill(path, proofs=[])
     finding = warned(path)["former_url of drive"]
     assert "http://old.example" in finding["what"]
-    assert "take it out" in finding["advice"]
+    assert "remove it from former_url" in finding["advice"]
 
 
 def test_nothing_is_left_beside_the_store(warned, written, tmp_path):

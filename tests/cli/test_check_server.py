@@ -28,7 +28,7 @@ async def test_a_server_that_cuts_off_large_bodies(chunk_size):
     shown = {48 * 1024: "48 KiB", 20_000: "20 KiB"}[chunk_size]
     assert seen["chunk_size"].what == f"the server rejects chunks of {shown}"
     assert seen["chunk_size"].advice == "set chunk_size to 8KiB"
-    assert "in requests of" in seen["speed"].what
+    assert " requests, rejected by" in seen["speed"].what
     assert "a larger one" not in seen["speed"].what
 
 
@@ -36,7 +36,7 @@ async def test_a_server_that_cuts_off_large_bodies(chunk_size):
 async def test_a_server_that_takes_the_chunks(dialect, chunk_size):
     seen = await found(dialect().app, chunk_size=chunk_size)
     levels = {where: finding.level for where, finding in seen.items()}
-    assert levels == dict.fromkeys(["server", "clock", "speed"], "ok")
+    assert levels == dict.fromkeys(["remote", "clock", "speed"], "ok")
 
 
 async def test_a_server_that_takes_no_chunk_at_all():
@@ -63,26 +63,26 @@ def guarded(*methods: str, token: str = TOKEN.get_secret_value()) -> web.Applica
 @pytest.mark.parametrize(
     ("methods", "said"),
     [
-        ((), "it asked for no token, so whether it takes yours is not known"),
-        (("GET",), "and takes the token"),
-        (("POST",), "and takes the token"),
-        (("GET", "POST"), "and takes the token"),
+        ((), "it does not require a token, so yours could not be tested"),
+        (("GET",), "and accepts the token"),
+        (("POST",), "and accepts the token"),
+        (("GET", "POST"), "and accepts the token"),
     ],
 )
 async def test_a_token_is_accepted_only_where_it_was_asked_for(methods, said):
     seen = await found(guarded(*methods), token=TOKEN)
-    assert seen["server"].level == "ok"
-    assert said in seen["server"].what
+    assert seen["remote"].level == "ok"
+    assert said in seen["remote"].what
 
 
 @pytest.mark.parametrize("methods", [("GET",), ("POST",), ("GET", "POST")])
 async def test_a_token_that_is_refused_is_no_token_that_is_taken(methods):
     seen = await found(guarded(*methods, token="another"), token=TOKEN)
-    assert list(seen) == ["server"]
-    assert seen["server"].level == "error"
-    assert "401" in seen["server"].what
-    assert "takes the token" not in seen["server"].what
+    assert list(seen) == ["remote"]
+    assert seen["remote"].level == "error"
+    assert "401" in seen["remote"].what
+    assert "accepts the token" not in seen["remote"].what
 
 
 async def test_no_token_is_no_claim():
-    assert "token" not in (await found(Fatemezak().app))["server"].what
+    assert "token" not in (await found(Fatemezak().app))["remote"].what

@@ -20,9 +20,9 @@ ODD = os.fsdecode(b"\xff new\nline.jpg")
     ("arguments", "asked", "said"),
     [
         (["start"], "start", "uploading"),
-        (["stop"], ("stop", False), "stopped; new files are queued until: syncd ctl start"),
-        (["stop", "--now"], ("stop", True), "stopped; new files are queued until: syncd ctl start"),
-        (["rescan"], ("rescan", None), "looking"),
+        (["stop"], ("stop", False), "stopped; new files are queued; resume with: syncd ctl start"),
+        (["stop", "--now"], ("stop", True), "stopped; new files are queued; resume with: syncd ctl start"),
+        (["rescan"], ("rescan", None), "scanning"),
         (["retry", "--all"], ("retry", None), "2 jobs queued again"),
         (["retry"], ("retry", None), "2 jobs queued again"),
         (["retry", "17"], ("retry", [17]), "1 job queued again"),
@@ -73,7 +73,7 @@ def test_a_daemon_of_another_version_is_told_apart(ctl, daemon):
     ended = ctl("status")
     assert (ended.code, ended.err) == (
         69,
-        f"syncd: the daemon's answer has no 'bytes', as it is syncd 1.0.0: {other}\n",
+        f"syncd: the daemon's answer lacks 'bytes', because the daemon is syncd 1.0.0: {other}\n",
     )
     daemon.status_document = {**STATUS, "version": __version__}
     assert "restart" not in ctl("status").out
@@ -81,7 +81,7 @@ def test_a_daemon_of_another_version_is_told_apart(ctl, daemon):
     assert ctl("status").code == 70  # a bug of ours, then
 
 
-def test_status_says_what_to_do(ctl, daemon):
+def test_status_says_advice(ctl, daemon):
     folder, remote = STATUS["folders"][0], STATUS["remotes"][0]
     daemon.status_document = {
         **STATUS,
@@ -96,12 +96,13 @@ def test_status_says_what_to_do(ctl, daemon):
         "store_blocked": "/srv/syncd.db: the job store was deleted: put it back",
     }
     out = ctl("status").out
-    assert "nothing can be stored, so all waits: /srv/syncd.db: the job store was deleted: put it back\n" in out
-    assert "nothing is uploaded until: syncd ctl start" in out
-    assert "is it mounted?" in out
+    reason = "/srv/syncd.db: the job store was deleted: put it back"
+    assert f"all jobs wait, because the job store cannot be written: {reason}\n" in out
+    assert "uploading is stopped; resume with: syncd ctl start" in out
+    assert "the folder does not exist; mount it" in out
     assert "drive  offline, next try in 8 s" in out
     assert "connection refused" in out
-    assert "the token was refused" in out
+    assert "the server rejected the token" in out
     assert "syncd ctl retry --all" in out
     assert "left\n" not in out
 
@@ -116,10 +117,10 @@ def test_jobs_are_listed_with_their_reasons(ctl, daemon):
         "17  failed   drive  1.2 MiB  /srv/inbox/a b.jpg",
         "    too large for the server (413)",
         " 5  done     d            -  /srv/inbox/b.jpg",
-        "    the server had this content already",
+        "    the server already had this content",
         " 6  waiting  drive  1.2 MiB  /srv/inbox/c.jpg",
         "    reset, next try in 1 min 1 s",
-        "these are the latest 3; more: --limit, --state, --search",
+        "only the latest 3 are shown; see more with --limit, --state or --search",
     ]
 
 
@@ -144,7 +145,7 @@ def test_no_jobs(ctl, daemon):
 def test_show_tells_all(ctl, daemon):
     daemon.listed = [job(state="done", detail=None, ref="f-1"), job(18, remote="ascii")]
     out = ctl("show", "/srv/inbox/a b.jpg").out
-    assert "/srv/inbox/a b.jpg\n  job 17 to drive: done\n  1.2 MiB, tried 3 times, on the server f-1\n" in out
+    assert "/srv/inbox/a b.jpg\n  job 17 to drive: done\n  1.2 MiB, 3 failed attempts, on the server f-1\n" in out
     assert "job 18 to ascii: failed\n  too large for the server (413)\n" in out
     assert re.search(r"  2026-01-0\d\n    \d\d:0\d:05\.0  found → queued\n", out)
 
@@ -190,7 +191,7 @@ def test_a_daemon_whose_socket_is_missing_is_not_told_to_be_started(syncd, confi
     ended = syncd("ctl", "-c", configured, *arguments)
     assert ended.code == 69
     assert ended.err.startswith(
-        f"syncd: syncd runs (pid {holder.pid}), but nobody listens at {tmp_path}/control.sock: "
+        f"syncd: syncd runs (pid {holder.pid}), but nothing listens at {tmp_path}/control.sock: "
     )
     assert f"end process {holder.pid}" in ended.err
     assert "syncd run\n" not in ended.err
@@ -228,8 +229,9 @@ def test_a_lock_that_this_user_may_not_look_at(syncd, configured, holder, tmp_pa
     ended = syncd("ctl", "-c", configured, "status")
     assert ended.code == 3
     assert ended.err == (
-        f"syncd: the daemon is not running, as far as this user may see (nobody listens at {tmp_path}/control.sock): "
-        "ask as root or as the daemon's user\n"
+        "syncd: the daemon seems not to be running, but this user cannot read its lock "
+        f"(nothing listens at {tmp_path}/control.sock): "
+        "run the command as root or as the daemon's user\n"
     )
 
 
@@ -285,9 +287,9 @@ def test_shutdown_waits_for_the_end(ctl, daemon, monkeypatch):
 
 
 def test_shutdown_says_when_it_takes_too_long(ctl, monkeypatch):
-    monkeypatch.setattr("syncd.cli.ctl.command.ENDING", 0.2)
+    monkeypatch.setattr("syncd.cli.ctl.command.SHUTDOWN_TIMEOUT_SECONDS", 0.2)
     ended = ctl("shutdown")
-    assert (ended.code, ended.err) == (1, "syncd: the daemon is still ending after 0.2 s: see its log\n")
+    assert (ended.code, ended.err) == (1, "syncd: the daemon is still running 0.2 s after the request; see its log\n")
 
 
 @pytest.mark.e2e

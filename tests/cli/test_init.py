@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from syncd.cli import init
-from syncd.cli.errors import Fault
+from syncd.cli.errors import CommandError
 from syncd.cli.init import Answers, example_text, fill_in
 from syncd.config.load import load
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_there_stays(syncd, tmp_path):
 def test_a_file_that_appears_meanwhile_stays(tmp_path):
     target = tmp_path / "c.yaml"
     target.write_text("precious")
-    with pytest.raises(Fault, match="there already"):
+    with pytest.raises(CommandError, match="already exists"):
         init._write(target, example_text(), force=False)
     assert target.read_text() == "precious"
 
@@ -102,10 +102,10 @@ def test_nothing_that_would_not_load_is_written(syncd, tmp_path, force):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--folder is needed"),
-        (["--folder", "in"], "--type is needed"),
-        (["--folder", "in", "--type", "multipart"], "--url is needed"),
-        (["--folder", "in", *IMAGE, "--pool-id", GUID], "--pool-id is for --type multipart"),
+        ([], "--folder is required"),
+        (["--folder", "in"], "--type is required"),
+        (["--folder", "in", "--type", "multipart"], "--url is required"),
+        (["--folder", "in", *IMAGE, "--pool-id", GUID], "--pool-id requires --type multipart"),
     ],
 )
 def test_where_nobody_can_be_asked_all_must_be_given(syncd, tmp_path, arguments, words):

@@ -69,7 +69,7 @@ def test_wrong_usage_is_one_line(syncd, arguments):
     ("error", "code", "words"),
     [
         (RuntimeError("two\nlines"), 70, "internal error: RuntimeError: two lines; run syncd --debug"),
-        (PermissionError(13, "Permission denied", "/srv/x"), 77, "/srv/x: Permission denied: check its owner"),
+        (PermissionError(13, "Permission denied", "/srv/x"), 77, "/srv/x: Permission denied; check the owner"),
         (OSError(28, "No space left on device", b"/srv/x"), 69, "/srv/x: No space left on device"),
         (OSError("odd"), 69, "odd"),
     ],

@@ -60,7 +60,7 @@ def nobody(site, syncd, monkeypatch):
         (("run", "-c", "config.yaml"), "set state_dir in the configuration, or set HOME"),
         (("once", "-c", "config.yaml"), "set state_dir in the configuration, or set HOME"),
         (("ctl", "-c", "config.yaml", "status"), "set state_dir in the configuration, or set HOME"),
-        (("serve", "--port", "0"), "give --dir, or set HOME"),
+        (("serve", "--port", "0"), "set --dir or HOME"),
     ],
 )
 def test_no_home_ends_with_what_to_set(nobody, site, home, command, advice):
@@ -85,7 +85,7 @@ def test_a_home_that_is_none_ends_with_what_to_set(nobody, home):
     ended = nobody(home, "run", "-c", "config.yaml")
     assert ended.code == 78, ended.err
     (line,) = ended.err.splitlines()
-    assert f"set state_dir in config.yaml to a folder that user {UID} may write to, or HOME" in line
+    assert f"set state_dir in config.yaml to a folder that user {UID} may write to, or set HOME" in line
 
 
 @pytest.mark.parametrize("home", ["/", "/nonexistent"])

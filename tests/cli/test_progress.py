@@ -5,11 +5,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from syncd.cli.progress import Flight, Progress, View
+from syncd.cli.progress import FileProgress, Progress, ProgressView
 
 
 def view(**other):
-    return View(**{"done": 1, "left": 2, "failed": 0, "pending": 3 * 2**20, "per_second": 2.0**20, **other})
+    return ProgressView(**{"done": 1, "left": 2, "failed": 0, "pending": 3 * 2**20, "per_second": 2.0**20, **other})
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def test_what_is_found_later_adds_to_the_whole(terminal):
 def test_the_largest_in_flight_are_named_and_fit(terminal):
     long = "سلام 🏔️ " * 30
     flights = [
-        Flight(name=f"{number} {long}", remote="drive", size=2**20 * number, sent=2**19) for number in range(1, 10)
+        FileProgress(name=f"{number} {long}", remote="drive", size=2**20 * number, sent=2**19)
+        for number in range(1, 10)
     ]
     with Progress(terminal) as progress:
         progress.show(view(flights=flights))

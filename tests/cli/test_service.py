@@ -27,7 +27,7 @@ def _systemd(monkeypatch, tmp_path):
 def test_without_systemd(syncd, words):
     ended = syncd("service", *words, "--user")
     assert ended.code == 69
-    assert "systemd does not run this machine" in ended.err
+    assert "systemd is not running" in ended.err
 
 
 @pytest.mark.usefixtures("_systemd")
@@ -35,7 +35,7 @@ def test_the_machines_service_is_roots(syncd, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     ended = syncd("service", "install", "--system")
     assert (ended.code, ended.out) == (77, "")
-    assert "sudo, or --user" in ended.err
+    assert "use sudo or --user" in ended.err
 
 
 def test_a_dry_run_says_it_all_and_does_nothing(syncd, tmp_path, monkeypatch):
@@ -63,7 +63,7 @@ def test_yours_says_how_it_outlasts_your_session(syncd, tmp_path, monkeypatch, l
 def test_yours_is_not_started_without_a_configuration(syncd, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     ended = syncd("service", "install", "--user", "--now")
-    assert (ended.code, "write it with syncd init" in ended.err) == (78, True)
+    assert (ended.code, "write it with: syncd init" in ended.err) == (78, True)
 
 
 @pytest.mark.parametrize("prefix", ["/home/anna/.venv", "/root/venv", "/tmp/x"])
@@ -71,7 +71,7 @@ def test_a_program_that_the_service_would_not_see_is_refused(syncd, monkeypatch,
     monkeypatch.setattr(sys, "prefix", prefix)
     ended = syncd("service", "install", "--system", "--dry-run")
     assert ended.code == 69
-    assert f"{prefix} can't be seen by the system's service" in ended.err
+    assert f"the machine's service cannot read {prefix}" in ended.err
 
 
 SHOWN = """\

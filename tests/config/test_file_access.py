@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli.errors import Exit, bad_config
+from syncd.cli.errors import ExitCode, bad_config
 from syncd.config import discovery, document, paths
 from syncd.config.errors import ConfigError, ForbiddenError
 from syncd.platform import user
@@ -44,7 +44,7 @@ def refused_to(name: str, path: Path) -> str:
         with pytest.raises(ForbiddenError) as named:
             document.read(path)
     assert str(unnamed.value) == str(named.value)
-    assert bad_config(named.value).code == Exit.DENIED
+    assert bad_config(named.value).code == ExitCode.DENIED
     return str(named.value)
 
 

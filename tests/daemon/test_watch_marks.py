@@ -20,7 +20,7 @@ def often(monkeypatch):
 
 def others(site):
     """Return who watches the inbox, as another daemon sees it."""
-    return watchers.others(os.stat(site.inbox), None)
+    return watchers.other_watchers(os.stat(site.inbox), None)
 
 
 def told(logs):
@@ -34,20 +34,20 @@ async def test_a_second_daemon_is_warned_of_once(site, tmp_path):
         await site.start()
         await until(lambda: others(site))
         assert told(logs) == []
-        with watchers.announce(os.stat(site.inbox), other):
+        with watchers.announce_watch(os.stat(site.inbox), other):
             await until(lambda: told(logs))
             looks = []
-            original = watchers.others
-            watchers.others = lambda *about: looks.append(about) or original(*about)
+            original = watchers.other_watchers
+            watchers.other_watchers = lambda *about: looks.append(about) or original(*about)
             try:
                 await until(lambda: len(looks) > 3)
             finally:
-                watchers.others = original
+                watchers.other_watchers = original
         assert told(logs) == [(str(site.inbox), [os.getpid()])]
 
 
 async def test_with_keep_nobody_is_warned(site, tmp_path):
-    with capture_logs() as logs, watchers.announce(os.stat(site.inbox), os.stat(tmp_path)):
+    with capture_logs() as logs, watchers.announce_watch(os.stat(site.inbox), os.stat(tmp_path)):
         await site.start()
         await until(lambda: len(watchers.LISTED.read_text().split(_number(site.inbox))) > 2)
         site.settings["folders"][0]["after_upload"] = "delete"
@@ -72,7 +72,7 @@ async def test_another_directory_in_its_place_is_told_and_the_first_one_no_more(
     await until(lambda: others(site))
     (site.folder / "to-two").rename(site.inbox)
     await until(lambda: others(site))
-    await until(lambda: not watchers.others(os.stat(site.folder / "one"), None))
+    await until(lambda: not watchers.other_watchers(os.stat(site.folder / "one"), None))
 
 
 async def test_a_folder_that_is_away_is_told_again_when_it_is_back(site):
@@ -80,7 +80,7 @@ async def test_a_folder_that_is_away_is_told_again_when_it_is_back(site):
     await until(lambda: others(site))
     first = os.stat(site.inbox)
     site.inbox.rename(site.folder / "away")
-    await until(lambda: not watchers.others(first, None))
+    await until(lambda: not watchers.other_watchers(first, None))
     site.inbox.mkdir()
     await until(lambda: others(site))
     await site.end()
@@ -91,8 +91,8 @@ async def test_a_folder_that_goes_is_told_no_more(site):
     (site.folder / "other").mkdir()
     site.settings["folders"].append({"path": "other", "remote": "drive"})
     await site.start()
-    await until(lambda: others(site) and watchers.others(os.stat(site.folder / "other"), None))
+    await until(lambda: others(site) and watchers.other_watchers(os.stat(site.folder / "other"), None))
     site.settings["folders"].pop()
     await site.reload()
-    await until(lambda: not watchers.others(os.stat(site.folder / "other"), None))
+    await until(lambda: not watchers.other_watchers(os.stat(site.folder / "other"), None))
     assert others(site)

@@ -26,9 +26,9 @@ def test_a_socket_that_is_removed_comes_back_and_no_advice_contradicts_another(d
     path.unlink()
     code, said = command(daemon, "ctl", "status")
     assert code == 69
-    assert f"syncd runs (pid {pid}), but nobody listens at {path}" in said
+    assert f"syncd runs (pid {pid}), but nothing listens at {path}" in said
     code, said = command(daemon, "check")
-    assert f"syncd runs (pid {pid}), but nobody listens at {path}" in said
+    assert f"syncd runs (pid {pid}), but nothing listens at {path}" in said
     assert "is not running" not in said
     code, said = command(daemon, "run")
     assert code == 75

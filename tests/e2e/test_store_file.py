@@ -39,7 +39,7 @@ def test_nothing_is_done_while_the_store_is_away_and_all_when_it_is_back(daemon,
     assert (status["state"], status["store_blocked"], status["jobs"]["done"]) == ("running", reason, 10)
     command = [sys.executable, "-m", "syncd", "ctl", "-c", daemon.config, "status"]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"nothing can be stored, so all waits: {reason}" in said.stdout
+    assert f"all jobs wait, because the job store cannot be written: {reason}" in said.stdout
     assert len(daemon.events("job.done")) == done
 
     os.rename(aside, store)

@@ -5,7 +5,7 @@ import io
 import structlog
 
 from syncd import logs
-from syncd.logs.buffer import Ring
+from syncd.logs.buffer import RingBuffer
 
 log = structlog.get_logger()
 
@@ -16,11 +16,11 @@ def begin(**settings):
 
 
 def names(**query):
-    return [event["event"] for event in logs.latest(**{"limit": 100, **query})]
+    return [event["event"] for event in logs.recent_events(**{"limit": 100, **query})]
 
 
 def test_it_keeps_the_last_ones():
-    ring = Ring(room=3)
+    ring = RingBuffer(size=3)
     for number in range(5):
         ring.add({"event": number})
     assert [event["event"] for event in ring.events()] == [2, 3, 4]
@@ -29,7 +29,7 @@ def test_it_keeps_the_last_ones():
 def test_what_is_kept_is_masked_and_fit_for_json():
     begin(secrets=["open-sesame"])
     log.info("remote.offline", reason="bad token open-sesame", path=b"\xff.jpg")
-    (event,) = logs.latest(limit=1)
+    (event,) = logs.recent_events(limit=1)
     assert event["reason"] == "bad token ***"
     assert event["path"] == "\\xff.jpg"
     assert event["timestamp"].endswith("Z")

@@ -356,7 +356,7 @@ def test_threads_do_not_mix_their_lines(log: Any, out: io.StringIO, tmp_path: Pa
 def test_warnings_and_errors_alert_over_a_reload_and_without_secrets(log: Any, out: io.StringIO) -> None:
     alerts: list[Any] = []
     logs.configure(stream=out, secrets=["hunter2"])
-    logs.alert(alerts.append)
+    logs.on_warning(alerts.append)
     logs.configure(stream=out, level="error")
     for level in ("info", "warning", "error"):
         getattr(log, level)(level, detail="is hunter2")

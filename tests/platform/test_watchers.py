@@ -19,13 +19,13 @@ def places(tmp_path):
 
 
 def test_others_see_it_as_long_as_it_is_watched(places):
-    mark = watchers.announce(places["watched"], places["state"])
-    assert watchers.others(places["watched"], places["other-state"]) == [os.getpid()]
-    assert watchers.others(places["watched"], None) == [os.getpid()]
-    assert watchers.others(places["watched"], places["state"]) == []
-    assert watchers.others(places["unwatched"], places["other-state"]) == []
+    mark = watchers.announce_watch(places["watched"], places["state"])
+    assert watchers.other_watchers(places["watched"], places["other-state"]) == [os.getpid()]
+    assert watchers.other_watchers(places["watched"], None) == [os.getpid()]
+    assert watchers.other_watchers(places["watched"], places["state"]) == []
+    assert watchers.other_watchers(places["unwatched"], places["other-state"]) == []
     mark.close()
-    assert watchers.others(places["watched"], places["other-state"]) == []
+    assert watchers.other_watchers(places["watched"], places["other-state"]) == []
 
 
 def test_names_of_other_programs_mean_nothing(places):
@@ -33,18 +33,18 @@ def test_names_of_other_programs_mean_nothing(places):
     with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as another:
         other.bind(f"\0syncd-watches:{number}:1:1:1")
         another.bind(f"\0x@syncd-watches:{number}:\xff:1:1:00")
-        assert watchers.others(places["watched"], None) == []
+        assert watchers.other_watchers(places["watched"], None) == []
 
 
 def test_where_the_kernel_does_not_tell_there_are_none(places, monkeypatch, tmp_path):
-    with watchers.announce(places["watched"], places["state"]):
+    with watchers.announce_watch(places["watched"], places["state"]):
         monkeypatch.setattr(watchers, "LISTED", tmp_path / "nowhere")
-        assert watchers.others(places["watched"], None) == []
+        assert watchers.other_watchers(places["watched"], None) == []
 
 
 def test_nothing_in_the_directory_is_held_open(places, tmp_path):
     """An open descriptor would keep its file system from being unmounted."""
-    with watchers.announce(places["watched"], places["state"]):
+    with watchers.announce_watch(places["watched"], places["state"]):
         held = {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)}
         assert str(tmp_path / "watched") not in held
 

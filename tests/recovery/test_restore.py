@@ -65,7 +65,7 @@ def test_bytes_names_and_times_come_back(site, remote):
     hidden = f".syncd-{hashlib.sha256(b'a.jpg').hexdigest()[:24]}.part"
     os.link(back / "a.jpg", back / hidden)  # as a kill between two steps may leave it
     again = site.syncd("restore", "--to", back)
-    assert (again.code, again.out) == (0, f"{len(FILES)} there already\n")
+    assert (again.code, again.out) == (0, f"{len(FILES)} already present\n")
     assert site.tree(back) == times(FILES)
 
 
@@ -197,7 +197,10 @@ def test_what_was_never_uploaded_is_counted(site):
     site.write("b.jpg", noise(100, 2))
     site.sql("UPDATE files SET version = version + 1")  # as if it had changed since
     done = site.syncd("restore", "--to", site.folder / "back")
-    assert (done.code, done.out) == (0, "nothing was uploaded yet\n1 file not on any server yet as last seen here\n")
+    assert (done.code, done.out) == (
+        0,
+        "nothing was uploaded yet\n1 file not restored: the last version seen was never uploaded\n",
+    )
 
 
 def test_a_server_that_is_down(site, tmp_path):
@@ -212,7 +215,7 @@ def test_a_server_that_is_down(site, tmp_path):
         receiver.kill()
         done = site.syncd("restore", "--to", back)
         assert done.code == 69
-        assert done.out.startswith("1 there already, 1 unreachable\n")
+        assert done.out.startswith("1 already present, 1 unreachable\n")
         assert "b.jpg unreachable: can't connect to" in done.out
         receiver.start()
         assert site.syncd("restore", "--to", back).code == 0

@@ -117,7 +117,7 @@ def test_a_sample(site):
     assert site.syncd("verify", "--sample", "0.1%", "--json").json["intact"] == 1
     for share in ("0%", "101%", "some"):
         done = site.syncd("verify", "--sample", share)
-        assert (done.code, f"{share}: write a share" in done.err) == (2, True)
+        assert (done.code, f"{share}: give a percentage" in done.err) == (2, True)
 
 
 def test_every_content_may_be_in_the_sample(site):
@@ -163,7 +163,7 @@ def test_a_server_that_is_down_is_told_apart(site, tmp_path):
     site.remove("drive", noise(1_000, 1))
     done = site.syncd("verify", "--repair")
     assert done.code == 1
-    assert "server ascii is out of reach: can't connect" in done.out
+    assert "remote ascii is unreachable: can't connect" in done.out
     assert "1 job queued again" in done.out
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from syncd import __version__
 from tests.e2e.processes import until
 from tests.systemd import packages
-from tests.systemd.site import CREDENTIAL, config, drop, set_up
+from tests.systemd.harness import CREDENTIAL, config, drop, set_up
 
 ASK = """
 import socket, sys
@@ -129,7 +129,7 @@ def test_root_and_members_of_the_group_may_ask_and_nobody_else(machine):
 
 def test_check_looks_as_the_daemon_will_whoever_asks(machine):
     seen = machine.do("syncd", "check", "-c", CONFIG)
-    for line in "ok     user syncd: ", "folder /var/spool/syncd: can be read", "takes the token", "MiB/s up":
+    for line in "ok     user syncd: ", "folder /var/spool/syncd: can be read", "accepts the token", "MiB/s upload":
         assert line in seen
     for asks, code, said in (
         (
@@ -204,7 +204,7 @@ def test_another_daemon_as_an_instance(machine, ports):
     machine.write("/etc/systemd/system/syncd@photos.service.d/token.conf", CREDENTIAL)
     machine.do("systemctl", "daemon-reload")
     before = machine.do("syncd", "check", "-c", PHOTOS)
-    assert "is made by systemd" in before
+    assert "is created by systemd" in before
     assert "start it with: sudo systemctl enable --now syncd@photos" in before
     machine.do("systemctl", "enable", "--now", "syncd@photos")
     drop(machine, "other.jpg", folder="/srv/photos")
@@ -225,8 +225,8 @@ def test_a_folder_in_a_home_is_seen_after_the_line_that_check_tells(machine, por
     machine.write(PHOTOS, config(ports, folders=folders, control={"dashboard": "off"}), 0o640)
     refused = machine.run("syncd", "check", "-c", PHOTOS)
     assert refused.returncode == 1
-    assert "sandbox of /home/otto/Pictures: lies where the service does not see it" in refused.stdout
-    assert "systemctl edit syncd@photos, and write there: [Service] ProtectHome=read-only" in refused.stdout
+    assert "sandbox of /home/otto/Pictures: the service's sandbox hides this folder" in refused.stdout
+    assert "run systemctl edit syncd@photos and add: [Service] ProtectHome=read-only" in refused.stdout
     machine.write("/etc/systemd/system/syncd@photos.service.d/home.conf", "[Service]\nProtectHome=read-only\n")
     machine.do("systemctl", "daemon-reload")
     machine.do("systemctl", "restart", "syncd@photos")

@@ -8,7 +8,7 @@ import pytest
 from syncd import __version__
 from tests.e2e.processes import until
 from tests.systemd import packages
-from tests.systemd.site import CREDENTIAL, POOL, TOKEN, config, drop, set_up
+from tests.systemd.harness import CREDENTIAL, POOL, TOKEN, config, drop, set_up
 
 SYNCD = "/opt/syncd/bin/syncd"
 PIP = ["/opt/syncd/bin/pip", "install", "--quiet", "--no-index", "--find-links=/root/wheels"]

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.windows.site import running
+from tests.windows.harness import running
 
 
 @pytest.fixture

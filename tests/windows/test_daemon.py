@@ -12,9 +12,9 @@ import win32con
 import win32file
 import win32security
 
-from syncd.platform.open_flags import below
+from syncd.platform.open_flags import join_path
 from tests.e2e.processes import until
-from tests.windows.site import syncd
+from tests.windows.harness import syncd
 
 
 def test_what_is_dropped_arrives_and_the_shell_can_ask(site):
@@ -32,7 +32,7 @@ def test_names_that_mean_devices_and_those_in_another_script(site):
     site.start()
     names = ("aux.jpg", "NUL.png", "Ж猫.jpg")
     for number, name in enumerate(names):
-        Path(below(str(site.inbox), name)).write_bytes(b"content %d" % number)
+        Path(join_path(str(site.inbox), name)).write_bytes(b"content %d" % number)
     assert site.arrived(*names)
 
 

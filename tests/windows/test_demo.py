@@ -11,10 +11,10 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
-from syncd.cli.demo.environment import Stage, set_up
+from syncd.cli.demo.environment import DemoEnvironment, set_up
 from syncd.control.client import ControlError
 from tests.e2e.processes import until
-from tests.windows.site import syncd
+from tests.windows.harness import syncd
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def test_all_of_it_arrives_and_all_ends_in_order(folder, tmp_path):
     with syncd(tmp_path / "errors", "demo", "--once", "--dir", folder) as demo:
         told = demo.stdout.read()
         assert demo.wait() == 0, (tmp_path / "errors").read_text()
-    assert told.endswith("24 files, 61 MiB, are on both services, compared byte for byte.\n")
+    assert told.endswith("24 files, 61 MiB, are on both remotes, compared byte for byte.\n")
     assert "daemon.ended" in (folder / "run.log").read_text("utf-8")
-    with set_up(str(folder)) as stage:  # nothing holds a file of the last time
-        assert list(Path(stage.inbox).iterdir()) == []
+    with set_up(str(folder)) as environment:  # nothing holds a file of the last time
+        assert list(Path(environment.inbox).iterdir()) == []
 
 
 def test_the_children_end_with_one_that_is_killed(folder, tmp_path):
-    client = Stage(str(folder)).client
+    client = DemoEnvironment(str(folder)).client
     with syncd(tmp_path / "errors", "demo", "--dir", folder) as demo:
         url = demo.stdout.readline().split()[2].rstrip(",")
         assert answers(client)
@@ -60,7 +60,7 @@ def test_the_children_end_with_one_that_is_killed(folder, tmp_path):
 
 
 def test_a_shutdown_is_noticed(folder):
-    with set_up(str(folder)) as stage, stage.playing(0):
-        assert not stage.ended()
-        stage.client.shutdown()
-        until(stage.ended, "it is noticed")
+    with set_up(str(folder)) as environment, environment.services(0):
+        assert not environment.ended()
+        environment.client.shutdown()
+        until(environment.ended, "it is noticed")

@@ -14,7 +14,7 @@ import win32con
 import win32file
 
 from syncd.platform import openat
-from syncd.platform.open_flags import below
+from syncd.platform.open_flags import join_path
 from syncd.platform.windows import files
 
 SYMLINK, JUNCTION, IN_THE_CLOUD, DEDUPLICATED = 0xA000000C, 0xA0000003, 0x9000601A, 0x80000013
@@ -50,7 +50,7 @@ def test_a_path_may_be_as_long_as_it_likes(directory, tmp_path):
     path = "/".join(letter * 50 for letter in "abcdefgh") + "/a.jpg"
     with open(files.open_inside(str(tmp_path), path, follow_symlinks=False), "rb") as file:
         assert file.read() == b"content"
-    assert len(below(str(tmp_path), path)) > 400
+    assert len(join_path(str(tmp_path), path)) > 400
 
 
 @pytest.mark.parametrize("name", ["nul", "aux.jpg", "com1.png", "a.jpg.", "a ", "Ж猫🌷.jpg", "b" * 255])
@@ -166,11 +166,11 @@ def test_a_part_that_another_has_for_himself_is_in_use(directory, monkeypatch):
 
 
 def test_a_directory_is_held_by_one(directory, tmp_path):
-    held = openat.hold(directory)
+    held = openat.lock_directory(directory)
     with pytest.raises(BlockingIOError):
-        openat.hold(directory)
+        openat.lock_directory(directory)
     os.close(held)
-    os.close(openat.hold(directory))
+    os.close(openat.lock_directory(directory))
     assert os.listdir(tmp_path) == []
 
 

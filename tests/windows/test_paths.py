@@ -23,8 +23,8 @@ from syncd.core.model import Fingerprint
 from syncd.daemon.folders import _vanished
 from syncd.daemon.inbox import save_upload, sweep
 from syncd.daemon.local_files import _checked
-from syncd.platform.case import spelled
-from syncd.platform.open_flags import below, extended, hold
+from syncd.platform.case import on_disk_case
+from syncd.platform.open_flags import join_path, lock_file, to_long_path
 from syncd.platform.openat import create, open_directory
 from syncd.platform.windows import files
 from syncd.watch.hints import HintBuffer
@@ -47,7 +47,7 @@ def watched(tmp_path_factory):
 def deep(base):
     """Return a folder whose path is long."""
     folder = os.path.join(base, LONG.replace("/", os.sep))
-    os.makedirs(extended(folder))
+    os.makedirs(to_long_path(folder))
     return folder
 
 
@@ -138,25 +138,25 @@ async def test_a_file_is_dropped_into_a_folder_however_long_its_path_is(tmp_path
     for expected in ("a.jpg", "a (2).jpg"):
         assert await save_upload(folder, "a.jpg", 7, content(), takes=lambda _: True, token=bytes(8)) == expected
     names = {"a.jpg": b"dropped", "a (2).jpg": b"dropped"}
-    assert {path.name: path.read_bytes() for path in Path(extended(folder)).iterdir()} == names  # noqa: ASYNC240 - no other task
+    assert {path.name: path.read_bytes() for path in Path(to_long_path(folder)).iterdir()} == names  # noqa: ASYNC240 - no other task
 
 
 def test_what_a_dead_process_has_left_of_a_dropped_file_is_swept(tmp_path):
     folder = deep(tmp_path)
     directory, part = open_directory(folder), f".syncd-drop-{'0' * 16}.part"
     with open(create(directory, part), "wb") as writer:
-        hold(writer.fileno())
+        lock_file(writer.fileno())
         sweep(folder)
-        assert os.listdir(extended(folder)) == [part]
+        assert os.listdir(to_long_path(folder)) == [part]
     sweep(folder)
     os.close(directory)
-    assert os.listdir(extended(folder)) == []
+    assert os.listdir(to_long_path(folder)) == []
 
 
 def test_a_name_stays_in_its_folder():
     """``0:`` would be a drive, and what is dropped under that name would land there."""
     for name in ("0:", "C:x", "C:/x"):
-        assert below(r"C:\inbox", name).startswith("\\\\?\\C:\\inbox\\")
+        assert join_path(r"C:\inbox", name).startswith("\\\\?\\C:\\inbox\\")
     with pytest.raises(InvalidRequestError, match="on Windows"):
         _checked("0:")
     with pytest.raises(InvalidRequestError, match="on Windows"):
@@ -212,11 +212,11 @@ def test_the_disk_tells_how_a_path_is_spelled(tmp_path):
     (tmp_path / "Sub" / "In").mkdir(parents=True)
     (tmp_path / "Sub" / "In" / "a.JPG").write_bytes(b"a")
     known = {}
-    assert spelled(folder, "SUB/in/A.jpg", known) == "Sub/In/a.JPG"
+    assert on_disk_case(folder, "SUB/in/A.jpg", known) == "Sub/In/a.JPG"
     assert known["SUB"] == "Sub"
-    assert spelled(folder, "sub/IN/b.jpg", known) is None
-    assert spelled(folder, "sub/?n/a.JPG") is None
-    assert spelled(folder, "Sub/In/a.JPG:stream") is None
+    assert on_disk_case(folder, "sub/IN/b.jpg", known) is None
+    assert on_disk_case(folder, "sub/?n/a.JPG") is None
+    assert on_disk_case(folder, "Sub/In/a.JPG:stream") is None
     assert _vanished(folder, "Sub/In/A.JPG")
     assert not _vanished(folder, "Sub/In/a.JPG")
 
@@ -228,7 +228,7 @@ def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_bytes(b"a")
     monkeypatch.setattr(files.win32file, "FindFilesW", refuse)
     with pytest.raises(PermissionError):
-        spelled(str(tmp_path), "a.jpg")
+        on_disk_case(str(tmp_path), "a.jpg")
     assert not _vanished(str(tmp_path), "a.jpg")
 
 
@@ -271,9 +271,9 @@ def test_a_folder_that_is_gone_is_looked_for(tmp_path):
     """Windows tells of it as of a file."""
     hints = HintBuffer(lambda: None)
     handler = Handler(tree(tmp_path), hints)
-    handler.dispatch(FileDeletedEvent(below(str(tmp_path), "sub")))
-    handler.dispatch(FileDeletedEvent(below(str(tmp_path), "a.part")))
-    handler.dispatch(FileMovedEvent(below(str(tmp_path), "a.jpg"), below(str(tmp_path), "A.jpg")))
+    handler.dispatch(FileDeletedEvent(join_path(str(tmp_path), "sub")))
+    handler.dispatch(FileDeletedEvent(join_path(str(tmp_path), "a.part")))
+    handler.dispatch(FileMovedEvent(join_path(str(tmp_path), "a.jpg"), join_path(str(tmp_path), "A.jpg")))
     drained = hints.drain()
     assert (drained.directories, set(drained.files)) == ({"sub"}, {"a.jpg", "A.jpg"})
 

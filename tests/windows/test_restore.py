@@ -15,7 +15,7 @@ import yaml
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
-from syncd.platform.open_flags import extended
+from syncd.platform.open_flags import to_long_path
 from syncd.recovery.restore import target_prefixes
 from tests.windows.site import Site, running
 
@@ -42,7 +42,7 @@ def filled(tmp_path_factory):
 
 def found(folder):
     """Return all files below a folder: name → bytes and time."""
-    root = extended(str(folder))
+    root = to_long_path(str(folder))
     paths = [os.path.join(at, name) for at, _, names in os.walk(root) for name in names]
     return {path[len(root) + 1 :]: (Path(path).read_bytes(), os.stat(path).st_mtime_ns) for path in paths}
 

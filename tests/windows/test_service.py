@@ -245,7 +245,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
     assert asked().status()["state"] == "running"
     assert starting.last["CurrentState"] == win32service.SERVICE_RUNNING
     assert starting.checkpoints == sorted(starting.checkpoints)
-    assert 1000 * windows_dispatch.STARTING in starting.hints
+    assert 1000 * windows_dispatch.START_TIMEOUT_SECONDS in starting.hints
     said = win32service.ControlService(handle, win32service.SERVICE_CONTROL_INTERROGATE)
     assert said[1:3] == (
         win32service.SERVICE_RUNNING,
@@ -255,7 +255,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
     until(lambda: "job.uploading" in logged(), logged)
     win32service.ControlService(handle, win32service.SERVICE_CONTROL_STOP)
     stopping = FoundFile(handle, win32service.SERVICE_STOP_PENDING)
-    assert stopping.hints == {1000 * windows_dispatch.STOPPING}
+    assert stopping.hints == {1000 * windows_dispatch.STOP_TIMEOUT_SECONDS}
     assert stopping.last["CurrentState"] == win32service.SERVICE_STOPPED
     assert stopping.last["Win32ExitCode"] == 0
     assert logged()[-1] == "daemon.ended"
@@ -307,7 +307,7 @@ def test_what_keeps_it_from_starting_is_in_the_event_log(hosted):
 
 def test_a_bug_is_one_line_in_the_event_log_and_no_traceback(hosted, monkeypatch):
     made, told = hosted
-    monkeypatch.setattr("syncd.cli.configuration.load", lambda _: 1 / 0)
+    monkeypatch.setattr("syncd.cli.session.load_config", lambda _: 1 / 0)
     made.SvcRun()
     level, text = told[-3]
     assert (level, text.partition(";")[0]) == ("error", "internal error: ZeroDivisionError: division by zero")

@@ -1,4 +1,4 @@
-"""``syncd check``: whether a configuration is right and would work."""
+"""``syncd check``: runs all checks and prints the findings as lines or JSON."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from dataclasses import asdict
 import click
 
 from syncd.cli.check.result import Finding
-from syncd.cli.check.run import check_all
-from syncd.cli.errors import Exit
+from syncd.cli.check.runner import run_checks
+from syncd.cli.errors import ExitCode
 from syncd.cli.options import config_option, examples, json_option
 
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
@@ -20,28 +20,29 @@ _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
 @config_option
 @json_option
 def command(config: str | None, *, as_json: bool) -> int:
-    """Look whether the configuration is right and would work.
+    """Check that the configuration is valid and works.
 
-    Tries folders, the kernel's limits, the state folder and each server with its token, and says what to do about
-    what it finds. Ends with 1 if something would not work.
+    Tests the folders, the kernel's limits, the state folder and each server with its token, and prints how to fix each
+    problem. Exit code 1: the configuration would not work.
     """
-    findings = asyncio.run(_collect(config, (lambda _: None) if as_json else _show))
+    findings = asyncio.run(_collect(config, (lambda _: None) if as_json else _print_finding))
     fine = all(finding.level != "error" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": fine, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False))
-    return Exit.OK if fine else Exit.FAILED
+    return ExitCode.OK if fine else ExitCode.FAILED
 
 
-async def _collect(config: str | None, tell: Callable[[Finding], None]) -> list[Finding]:
+async def _collect(config: str | None, on_finding: Callable[[Finding], None]) -> list[Finding]:
     findings = []
-    async with aclosing(check_all(config)) as found:
-        async for finding in found:
+    async with aclosing(run_checks(config)) as results:
+        async for finding in results:
             findings.append(finding)
-            tell(finding)
+            on_finding(finding)
+
     return findings
 
 
-def _show(finding: Finding) -> None:
+def _print_finding(finding: Finding) -> None:
     click.echo(f"{click.style(f'{finding.level:<5}', fg=_COLOURS[finding.level])}  {finding.where}: {finding.what}")
     if finding.advice:
         click.echo(f"       → {finding.advice}")

@@ -1,4 +1,4 @@
-"""What ``syncd check`` finds on this machine beside the folders: files, the control socket, state, the daemon."""
+"""Checks this machine, apart from the watched folders: files, control socket, state folder, running daemon."""
 
 import os
 import shutil
@@ -19,35 +19,34 @@ from syncd.dashboard.server import bind, netloc
 from syncd.platform import user
 from syncd.platform.systemd.sandbox import Sandbox
 
-ENOUGH_SPACE = 64 * 1024 * 1024
-"""Free bytes below which the state folder is worth a warning."""
-
+MIN_FREE_BYTES = 64 * 1024 * 1024
+"""Free space of the state folder below which a warning is given."""
 
 _RELOAD = "syncd ctl reload"
 
 
 def check_socket(control: Control) -> Finding:
-    """Tell who may use the control socket, and whether the daemon can open it to them."""
+    """Return who may use the control socket, and whether the daemon can give its group access."""
     name, where = user.own_name(), f"control socket {control.socket}"
     who = " and ".join(dict.fromkeys(["root", name]))
     if control.group is None:
         return Finding(level="ok", where=where, what=f"for {who}")
     if not user.belongs_to(control.group) and not user.is_root():
-        what = f"user {name} is not in the group {control.group} that it is for"
-        advice = f"sudo usermod -aG {control.group} {name}, and log in again or restart the daemon"
+        what = f"user {name} is not a member of the socket's group {control.group}"
+        advice = f"sudo usermod -aG {control.group} {name}, then log in again or restart the daemon"
         return Finding(level="error", where=where, what=what, advice=advice)
     return Finding(level="ok", where=where, what=f"for {who}, and the group {control.group}")
 
 
 def check_files(loaded: Loaded) -> Iterator[Finding]:
-    """Look whether the daemon's user can read the files that the configuration is made of."""
+    """Yield the files of the configuration that the daemon's user cannot read, and a log file it cannot write."""
     named = [("configuration", loaded.path)]
     for name, remote in loaded.config.remotes.items():
         keys = "token_file", "ca_file", "client_cert", "client_key"
         named += [(f"{key} of {name}", path) for key in keys if (path := getattr(remote, key)) is not None]
     for what, path in named:
         if not user.may(path, os.R_OK):
-            advice = f"{user.granting('r', path)}; it must be able to enter the folders on the way too"
+            advice = f"{user.granting('r', path)}; the user must also be able to enter the folders above"
             yield Finding(level="error", where=f"{what} {path}", what=_denied("read it"), advice=advice)
     file = loaded.config.logging.file
     if file is not None and not user.may(_existing(file.path.parent), os.W_OK | os.X_OK):
@@ -56,32 +55,32 @@ def check_files(loaded: Loaded) -> Iterator[Finding]:
             level="error",
             where=f"log file {file.path}",
             what=_denied(f"write to {folder}"),
-            advice="under systemd logs go to the journal anyway; else sudo chown that folder, or set another file",
+            advice="chown the folder, or set another logging.file (under systemd, logs also go to the journal)",
         )
 
 
 def _denied(what: str) -> str:
-    return f"user {user.own_name()} may not {what}"
+    return f"user {user.own_name()} has no permission to {what}"
 
 
 def check_state(loaded: Loaded) -> Iterator[Finding]:
-    """Look whether the state folder can be written or made and has space, and whether the store can be used."""
+    """Yield whether the state folder can be created or written, and whether it has enough space."""
     folder = loaded.config.state_dir
     where, existing = f"state folder {folder}", _existing(folder)
     if not existing.is_dir():
         yield Finding(level="error", where=where, what=f"{existing} is not a folder", advice="set another state_dir")
         return
-    made_for_us = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
-    if not made_for_us and not user.may(existing, os.W_OK | os.X_OK):
+    made_by_systemd = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
+    if not made_by_systemd and not user.may(existing, os.W_OK | os.X_OK):
         how = user.granting("rwx", folder) if existing == folder else user.making(folder)
         advice = f"{how}, or set state_dir to a folder that user {user.own_name()} may write to"
         yield Finding(level="error", where=where, what=_denied(f"write to {existing}"), advice=advice)
         return
     free = shutil.disk_usage(existing).free
-    done = "can be written" if existing == folder else "is made by systemd" if made_for_us else "can be made"
+    done = "is writable" if existing == folder else "is created by systemd" if made_by_systemd else "can be created"
     what = f"{done}, {formatting.size(free)} free"
-    if free < ENOUGH_SPACE:
-        yield Finding(level="warn", where=where, what=what, advice="make room: without it no file can be taken up")
+    if free < MIN_FREE_BYTES:
+        yield Finding(level="warn", where=where, what=what, advice="free disk space: without it no file can be queued")
     else:
         yield Finding(level="ok", where=where, what=what)
 
@@ -91,7 +90,7 @@ def _existing(folder: Path) -> Path:
 
 
 def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
-    """Ask whether a daemon of this configuration runs; if none does, look whether it could have its dashboard."""
+    """Yield the state of the configuration's daemon; if none runs, whether its dashboard port is free."""
     start = f"sudo systemctl enable --now {sandbox.unit}" if sandbox else "syncd run"
     try:
         status = ControlClient(config.control.socket, timeout=5).status()
@@ -113,26 +112,24 @@ def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
             what += f", and is syncd {formatting.clean(status['version'])}; this is {__version__}"
             yield Finding(level="warn", where="daemon", what=what, advice="restart it")
         for name, settings in config.remotes.items():
-            yield _as_used(name, settings, status["remotes"])
+            yield _compare_with_daemon(name, settings, status["remotes"])
 
 
-def _as_used(name: str, settings: Remote, used: Sequence[RemoteStatus]) -> Finding:
-    """Tell with what the running daemon goes to a server: it may be another than what the files say by now."""
-    where = f"daemon's server {name}"
+def _compare_with_daemon(name: str, settings: Remote, used: Sequence[RemoteStatus]) -> Finding:
+    """Return whether the running daemon uses the remote as the configuration file now describes it."""
+    where = f"daemon's remote {name}"
     status = next((remote for remote in used if remote["name"] == name), None)
     if status is None:
-        return Finding(level="warn", where=where, what="does not know this server yet", advice=_RELOAD)
+        return Finding(level="warn", where=where, what="is unknown to the daemon", advice=_RELOAD)
     if status["url"] != settings.url:
-        return Finding(
-            level="warn", where=where, what=f"still goes to {formatting.clean(status['url'])}", advice=_RELOAD
-        )
-    problem = status.get("credentials_problem")  # an earlier version does not tell
+        return Finding(level="warn", where=where, what=f"still uses {formatting.clean(status['url'])}", advice=_RELOAD)
+    problem = status.get("credentials_problem")  # older daemons omit the field
     if problem:
-        what = f"still uses what it had before, as {formatting.clean(problem)}"
-        return Finding(level="warn", where=where, what=what, advice="put that file right; it is noticed within seconds")
+        what = f"still uses the former credentials: {formatting.clean(problem)}"
+        return Finding(level="warn", where=where, what=what, advice="fix that file; the daemon rereads it in seconds")
     if status["state"] != "online":
         what = f"is {formatting.clean(status['state'])}: {formatting.clean(status['detail'] or '')}"
-        return Finding(level="warn", where=where, what=what, advice="compare with what is found of the server below")
+        return Finding(level="warn", where=where, what=what, advice="compare with the findings about the remote below")
     return Finding(level="ok", where=where, what="is online")
 
 
@@ -141,6 +138,6 @@ def _check_dashboard(at: Address) -> Finding:
     try:
         bind(at.host, at.port).close()
     except OSError as error:
-        advice = "end the program that has it, or set another port in control.dashboard; syncd works without, too"
+        advice = "end the program that uses the port, or set another one in control.dashboard"
         return Finding(level="warn", where=where, what=os.strerror(error.errno or 0), advice=advice)
     return Finding(level="ok", where=where, what="the port is free")

@@ -1,4 +1,4 @@
-"""What ``syncd check`` tells of one thing that it has looked at."""
+"""The result of one check of ``syncd check``."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Level = Literal["ok", "warn", "error"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing looked at: ``where``, ``what`` was found, and what to do about it."""
+    """The result of one check: ``where`` names the subject, ``what`` the result, ``advice`` the fix if there is one."""
 
     level: Level
     where: str

@@ -1,4 +1,4 @@
-"""What ``syncd check`` finds in the job store: whether it is usable, and what it tells of servers. Writes nothing."""
+"""Checks the job store: whether it is usable, and whether the servers confirm uploads. Writes nothing."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -16,12 +16,12 @@ from syncd.store.startup import inspect_revision
 
 
 async def check_store(config: Config) -> AsyncGenerator[Finding]:
-    """Look whether the store can be used, if there is one, and at what is recorded of each server."""
+    """Yield findings about the store, if it exists, and about what it records for each remote."""
     beside = [Path(f"{config.store}{suffix}") for suffix in ("", "-wal", "-shm")]
     foreign = next((path for path in beside if path.exists() and not user.may(path, os.R_OK | os.W_OK)), None)
     if foreign is not None:
-        what = f"user {user.own_name()} may not write to {foreign}"
-        advice = f"sudo chown {user.own_name()}: {config.store}*; was a command run as somebody else?"
+        what = f"user {user.own_name()} has no permission to write to {foreign}"
+        advice = f"sudo chown {user.own_name()}: {config.store}* (another user may have run a command)"
         yield Finding(level="error", where="job store", what=what, advice=advice)
     elif config.store.exists():
         try:
@@ -51,8 +51,8 @@ async def _of_remote(copy_index: CopyIndex, name: str, settings: AnyRemote) -> A
         yield Finding(
             level="warn",
             where=f"former_url of {name}",
-            what=f"there are records for {apart.url} and for the present address: those of {apart.url} are not used",
-            advice="take it out of former_url; known content is looked up by hash before anything is sent",
+            what=f"records exist for {apart.url} and for the present url: those of {apart.url} are not used",
+            advice="remove it from former_url; syncd asks the server by hash before it uploads known content",
         )
     number = await copy_index.remote_id(identity, former)
     unproven, known = (0, 0) if number is None else await copy_index.unproven(number)
@@ -60,7 +60,8 @@ async def _of_remote(copy_index: CopyIndex, name: str, settings: AnyRemote) -> A
         yield Finding(
             level="warn",
             where=f"confirmations of {name}",
-            what=f"it named neither hash nor size of {unproven:,} of {known:,} contents: such files are never deleted "
-            "or moved",
-            advice="compare the copies with syncd verify, and ask who runs the server why; or set after_upload: keep",
+            what=f"the server confirmed {unproven:,} of {known:,} contents without hash and size: such files are never "
+            "deleted or moved",
+            advice="compare the copies with syncd verify, and report it to the server's operator; or set after_upload: "
+            "keep",
         )

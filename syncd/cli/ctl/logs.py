@@ -1,4 +1,4 @@
-"""``syncd ctl logs``: the daemon's last log lines, and with ``-f`` those to come, as the daemon itself writes them."""
+"""``syncd ctl logs``: prints the daemon's latest log events, and new ones with ``-f``, in the daemon's log format."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -7,13 +7,16 @@ import click
 
 from syncd.control.client import ConnectionClosedError, ControlClient
 from syncd.control.service import LogEvent, LogQuery
-from syncd.logs import LEVELS
+from syncd.core.log_levels import LEVELS
 from syncd.logs.format import render_console, render_json
 
 
 def show(client: ControlClient, query: LogQuery, *, as_json: bool, follow: bool) -> None:
-    """Print what ``query`` asks for; with ``follow`` go on until the daemon ends: :class:`ConnectionClosedError`."""
-    line = _line(render_json if as_json else render_console(colours=True))  # click takes the colours out of a pipe
+    """Print the events that match ``query``; with ``follow`` also new ones.
+
+    Raises :class:`ConnectionClosedError` when the daemon ends while following.
+    """
+    line = _line(render_json if as_json else render_console(colours=True))  # click removes the colours in a pipe
     if not follow:
         for event in client.log(query):
             click.echo(line(event))
@@ -23,20 +26,20 @@ def show(client: ControlClient, query: LogQuery, *, as_json: bool, follow: bool)
 
 
 def _following(client: ControlClient, query: LogQuery) -> Iterator[LogEvent]:
-    """Return what was and what comes, each once: what happens while the past is asked for is in both."""
+    """Yield past and new events, each once: an event during the request for past ones is in both."""
     with client.listen("log") as stream:
         past = client.log(query)
         yield from past
         while (events := stream.receive()) is not None:
             for kind, event in events:
                 if kind == "lost":
-                    click.echo(f"syncd: {event['count']} lines are missing here: they came too fast", err=True)
-                elif event not in past and _wanted(event, query):
+                    click.echo(f"syncd: {event['count']} lines are missing here: there were too many to send", err=True)
+                elif event not in past and _matches(event, query):
                     yield event
-    raise ConnectionClosedError("the daemon has ended, or hung up")
+    raise ConnectionClosedError("the daemon has ended or closed the connection")
 
 
-def _wanted(event: LogEvent, query: LogQuery) -> bool:
+def _matches(event: LogEvent, query: LogQuery) -> bool:
     return LEVELS[event["level"]] >= LEVELS[query.level] and str(event["event"]).startswith(query.event)
 
 

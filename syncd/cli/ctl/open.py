@@ -1,6 +1,6 @@
-"""``syncd ctl open``: show the dashboard in a browser, which gets its ticket from a file.
+"""``syncd ctl open``: opens the dashboard in a browser by way of a private file that redirects to the login address.
 
-On the browser's command line everybody could read it.
+Other users could read the address on the browser's command line.
 """
 
 import contextlib
@@ -11,50 +11,50 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.config.paths import runtime_dir, state_dir
 from syncd.platform.private import create
 
-NAME = "open.html"
-"""The file; the next call writes it anew, its ticket is used up long before."""
+PAGE_NAME = "open.html"
+"""The redirecting file. It stays; the next call replaces it, and its login address expires after a minute."""
 
 
 def show(url: str, socket_path: str) -> None:
-    """Have a browser go to ``url``, which the daemon that listens at ``socket_path`` has given."""
-    path = os.path.join(_own_folder(socket_path), NAME)
+    """Open ``url``, the login address from the daemon at ``socket_path``, in a browser."""
+    path = os.path.join(_private_folder(socket_path), PAGE_NAME)
     write_page(path, url)
     with contextlib.suppress(webbrowser.Error):
         if webbrowser.open(Path(path).as_uri()):
             return
     os.unlink(path)
-    raise Fault(
-        "no browser was found here: take the address of syncd ctl open --print to one on this machine",
-        code=Exit.UNAVAILABLE,
+    raise CommandError(
+        "no browser found; print the address with syncd ctl open --print and open it on this machine",
+        code=ExitCode.UNAVAILABLE,
     )
 
 
 if sys.platform == "win32":
 
-    def _own_folder(_socket_path: str) -> str:
-        """Return this user's own folder: a pipe is in none."""
-        return _made(state_dir())
+    def _private_folder(_socket_path: str) -> str:
+        """Return this user's state folder, as a named pipe has no folder."""
+        return _create(state_dir())
 
 else:
 
-    def _own_folder(socket_path: str) -> str:
-        """Return the socket's folder or, where that is somebody else's, this user's own."""
+    def _private_folder(socket_path: str) -> str:
+        """Return the socket's folder, or this user's runtime folder if another user owns the former."""
         folder = os.path.dirname(os.path.abspath(socket_path))
-        return folder if os.stat(folder).st_uid == os.geteuid() else _made(runtime_dir())
+        return folder if os.stat(folder).st_uid == os.geteuid() else _create(runtime_dir())
 
 
-def _made(folder: Path) -> str:
+def _create(folder: Path) -> str:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     return os.fspath(folder)
 
 
 def write_page(path: str, url: str) -> None:
-    """Put a page that goes on to ``url`` at ``path``; only this user can read it, at any moment."""
-    new = os.path.join(os.path.dirname(path), f".{NAME}.{secrets.token_hex(8)}")
+    """Write a page that redirects to ``url``. It is readable by this user only from the moment it exists."""
+    new = os.path.join(os.path.dirname(path), f".{PAGE_NAME}.{secrets.token_hex(8)}")
     with open(create(new), "w", encoding="utf-8") as file:
         file.write(
             '<!doctype html><meta charset="utf-8"><title>syncd</title>'

@@ -1,7 +1,7 @@
-"""``syncd ctl watch``: looks on at the daemon until q or Ctrl-C, over its restarts too.
+"""``syncd ctl watch``: shows the daemon's events until q or Ctrl-C, and reconnects after its restarts.
 
-One queue has it all: what the daemon tells, and the key that ends it. A thread each waits for them, as there is nothing
-on Windows that waits for a pipe and a keyboard at once.
+Two threads put the daemon's events and the user's quit key into one queue, because Windows cannot wait for a pipe and
+the keyboard at the same time.
 """
 
 import os
@@ -19,7 +19,7 @@ from rich.live import Live
 
 from syncd import localtime
 from syncd.cli import terminal
-from syncd.cli.ctl.watch_model import Scene
+from syncd.cli.ctl.watch_model import WatchModel
 from syncd.cli.ctl.watch_view import view
 from syncd.control.client import ControlClient, EventStream, NoResponseError, NotRunningError
 
@@ -30,152 +30,152 @@ else:
     import tty
 
 KINDS = ("daemon", "folder", "remote", "job", "progress")
-AGAIN = 1.0
-"""Seconds between two tries to reach a daemon that is gone, and at most between two pictures."""
-LEAST = 0.1
-"""Seconds between two pictures at least."""
-AHEAD = 16
-"""Portions of events that may wait: the daemon drops what comes too fast, and says so."""
-GONE = "the daemon is gone; waiting for it"
-ENDING = frozenset("qQ\x03")
-"""Keys that end it; Ctrl-C is one where the system gives it as a key."""
+REFRESH_INTERVAL_SECONDS = 1.0
+"""Time between two attempts to reconnect, and the longest time between two draws."""
+MIN_REFRESH_INTERVAL_SECONDS = 0.1
+"""Shortest time between two draws."""
+MAX_QUEUED_BATCHES = 16
+"""Batches of events in the queue; the daemon drops events that this client reads too slowly, and reports it."""
+DISCONNECTED_NOTE = "the daemon is not reachable; waiting for it"
+QUIT_KEYS = frozenset("qQ\x03")
+"""Keys that end the view; some systems deliver Ctrl-C as a key."""
 
 
 class End(Enum):
-    """What there is to be told apart from events."""
+    """Why the events end."""
 
-    DAEMON = "the daemon has hung up"
-    PERSON = "the person has had enough"
+    DISCONNECTED = "the daemon has closed the connection"
+    QUIT = "the user has quit"
 
 
 Events = Iterable[tuple[str, dict[str, Any]]]
-News = Queue[Events | End]
+EventQueue = Queue[Events | End]
 
 
-class Show(Protocol):
-    """Where a scene is shown."""
+class Display(Protocol):
+    """Shows a model."""
 
-    def told(self, scene: Scene, lines: Sequence[str], note: str = "") -> float:
-        """Show a scene that has just changed; ``lines`` say by what, ``note`` says what is amiss with the line.
+    def render(self, model: WatchModel, lines: Sequence[str], note: str = "") -> float:
+        """Show the changed model; ``lines`` are its changes, ``note`` is a problem with the connection.
 
-        Returns the seconds after which it should be shown again, changed or not.
+        Returns the seconds after which to render again, even without a change.
         """
 
 
-class Lines:
-    """In a pipe: a line for each change."""
+class LineDisplay:
+    """Prints a line for each change, for pipes."""
 
-    def told(self, scene: Scene, lines: Sequence[str], note: str = "") -> float:  # noqa: ARG002 - the other one shows it
-        """Print the changes."""
+    def render(self, model: WatchModel, lines: Sequence[str], note: str = "") -> float:  # noqa: ARG002 - protocol
+        """Print ``lines`` and ``note`` with the time."""
         for line in [*lines, *([note] if note else [])]:
             click.echo(f"{localtime.now():%H:%M:%S} {line}")
-        return AGAIN
+        return REFRESH_INTERVAL_SECONDS
 
 
-class Screen:
-    """On a terminal: the whole scene, drawn anew."""
+class ScreenDisplay:
+    """Draws the complete model on a terminal."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self._drawn = float("-inf")
 
-    def told(self, scene: Scene, lines: Sequence[str], note: str = "") -> float:  # noqa: ARG002 - as above
-        """Draw, unless that was only just done."""
+    def render(self, model: WatchModel, lines: Sequence[str], note: str = "") -> float:  # noqa: ARG002 - protocol
+        """Draw the model, unless the last draw was too recent."""
         now = time.monotonic()
-        if not note and now - self._drawn < LEAST:
-            return LEAST
+        if not note and now - self._drawn < MIN_REFRESH_INTERVAL_SECONDS:
+            return MIN_REFRESH_INTERVAL_SECONDS
         self._drawn = now
         width, height = self._live.console.size
-        self._live.update(view(scene, width=width, height=height, note=note), refresh=True)
-        return AGAIN
+        self._live.update(view(model, width=width, height=height, note=note), refresh=True)
+        return REFRESH_INTERVAL_SECONDS
 
 
 def watch(client: ControlClient) -> None:
-    """Show what goes on. :class:`NotRunningError` if nobody is there at the start."""
+    """Show the daemon's events. Raises :class:`NotRunningError` if the daemon does not run at the start."""
     stream: EventStream | None = client.listen(*KINDS)
     console = terminal.console()
     live = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
-    show: Show = Screen(live) if live else Lines()
-    news: News = Queue(AHEAD)
+    display: Display = ScreenDisplay(live) if live else LineDisplay()
+    queue: EventQueue = Queue(MAX_QUEUED_BATCHES)
     try:
-        with live or nullcontext(), _keyboard() as press:
-            if press:
-                _in_thread(_wait_for_key, press, news)
+        with live or nullcontext(), _keyboard() as read_key:
+            if read_key:
+                _in_thread(_wait_for_quit_key, read_key, queue)
             while True:
                 if stream is not None:
                     with stream:
-                        _in_thread(_pass_on, stream, news)
-                        if _follow(news, show) is End.PERSON:
+                        _in_thread(_queue_events, stream, queue)
+                        if _follow(queue, display) is End.QUIT:
                             return
-                    show.told(Scene(), [], GONE)
-                elif _next(news, AGAIN) is End.PERSON:
+                    display.render(WatchModel(), [], DISCONNECTED_NOTE)
+                elif _next(queue, REFRESH_INTERVAL_SECONDS) is End.QUIT:
                     return
-                stream = _again(client)
+                stream = _reconnect(client)
     except KeyboardInterrupt:
         return
 
 
-def _again(client: ControlClient) -> EventStream | None:
+def _reconnect(client: ControlClient) -> EventStream | None:
     try:
         return client.listen(*KINDS)
     except (NotRunningError, NoResponseError):
         return None
 
 
-def _follow(news: News, show: Show) -> End:
-    """Show what comes until the daemon is gone, or the person has had enough."""
-    scene, patience = Scene(), AGAIN
-    while not isinstance(came := _next(news, patience), End):
-        lines = [line for kind, document in came for line in scene.take(kind, document)]
-        patience = show.told(scene, lines)
+def _follow(queue: EventQueue, display: Display) -> End:
+    """Show events until the daemon disconnects or the user quits."""
+    model, timeout = WatchModel(), REFRESH_INTERVAL_SECONDS
+    while not isinstance(came := _next(queue, timeout), End):
+        lines = [line for kind, document in came for line in model.apply(kind, document)]
+        timeout = display.render(model, lines)
     return came
 
 
-def _next(news: News, patience: float) -> Events | End:
-    """Return what comes next; no events if that takes more than ``patience`` seconds."""
+def _next(queue: EventQueue, timeout: float) -> Events | End:
+    """Return the next batch of events or the end; no events after ``timeout`` seconds."""
     try:
-        return news.get(timeout=patience)
+        return queue.get(timeout=timeout)
     except Empty:
         return ()
 
 
 def _in_thread(function: Callable[..., None], *arguments: object) -> None:
-    """Call a function that waits, for as long as this process is there."""
+    """Call a blocking function in a daemon thread."""
     threading.Thread(target=function, args=arguments, daemon=True).start()
 
 
-def _pass_on(stream: EventStream, news: News) -> None:
+def _queue_events(stream: EventStream, queue: EventQueue) -> None:
     while (events := stream.receive()) is not None:
-        news.put(events)
-    news.put(End.DAEMON)
+        queue.put(events)
+    queue.put(End.DISCONNECTED)
 
 
-def _wait_for_key(press: Callable[[], str], news: News) -> None:
+def _wait_for_quit_key(read_key: Callable[[], str], queue: EventQueue) -> None:
     with suppress(OSError):
-        while (pressed := press()) and not ENDING & set(pressed):
+        while (pressed := read_key()) and not QUIT_KEYS & set(pressed):
             pass
-    news.put(End.PERSON)
+    queue.put(End.QUIT)
 
 
 @contextmanager
 def _keyboard() -> Generator[Callable[[], str] | None]:
-    """Give what waits for keys and returns them, each as it is pressed; None where there is no terminal."""
+    """Yield a function that waits for a key press and returns it; None without a terminal."""
     if not sys.stdin.isatty():
         yield None
     else:
-        with _key_by_key() as press:
-            yield press
+        with _unbuffered_keys() as read_key:
+            yield read_key
 
 
 if sys.platform == "win32":
 
-    def _key_by_key() -> nullcontext[Callable[[], str]]:
+    def _unbuffered_keys() -> nullcontext[Callable[[], str]]:
         return nullcontext(msvcrt.getwch)
 
 else:
 
     @contextmanager
-    def _key_by_key() -> Generator[Callable[[], str]]:
+    def _unbuffered_keys() -> Generator[Callable[[], str]]:
         keys = sys.stdin.fileno()
         before = termios.tcgetattr(keys)
         tty.setcbreak(keys)

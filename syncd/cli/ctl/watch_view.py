@@ -1,4 +1,4 @@
-"""``syncd ctl watch`` on a terminal: the scene in as many lines and columns as there are."""
+"""Draws the model of ``syncd ctl watch`` to fit the lines and columns of the terminal."""
 
 import os
 
@@ -7,12 +7,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.ctl.watch_model import Document, Scene, standing
+from syncd.cli.ctl.watch_model import Document, WatchModel, state_line
 from syncd.cli.formatting import clean, size
 
-NARROW = 60
-"""Columns below which a file has no bar of its own."""
-BAR = 20
+MIN_BAR_TERMINAL_COLUMNS = 60
+"""Columns of the terminal from which each file has a bar."""
+BAR_COLUMNS = 20
 COLOURS = {
     "running": "green",
     "watching": "green",
@@ -27,44 +27,44 @@ COLOURS = {
 OTHER_COLOUR = "yellow"
 
 
-def view(scene: Scene, *, width: int, height: int, note: str = "") -> RenderableType:
-    """Return the whole picture; every part is one line, so that it fits. ``note`` says what is amiss with the line."""
-    above = [_head(scene, note), *_totals(scene, width), _counts(scene)]
+def view(model: WatchModel, *, width: int, height: int, note: str = "") -> RenderableType:
+    """Return the complete view, at most ``height`` lines. ``note`` is a problem with the connection."""
+    above = [_head(model, note), *_totals(model, width), _counts(model)]
     below = [
-        *(_line(standing(name, remote), remote["state"]) for name, remote in scene.remotes.items()),
-        *(_line(standing(name, folder), folder["state"]) for name, folder in scene.folders.items()),
-        *(_line(_failure(failure), "failed") for failure in scene.failures),
+        *(_line(state_line(name, remote), remote["state"]) for name, remote in model.remotes.items()),
+        *(_line(state_line(name, folder), folder["state"]) for name, folder in model.folders.items()),
+        *(_line(_failure(failure), "failed") for failure in model.failures),
     ]
     room = max(1, height - len(above) - len(below) - 2)
-    shown: list[RenderableType] = [_flight(flight, width) for flight in scene.flights[:room]]
-    if len(scene.flights) > room:
-        shown[-1] = Text(f"  and {len(scene.flights) - room + 1} more", style="dim")
+    shown: list[RenderableType] = [_flight(flight, width) for flight in model.flights[:room]]
+    if len(model.flights) > room:
+        shown[-1] = Text(f"  and {len(model.flights) - room + 1} more", style="dim")
     lines: list[RenderableType] = [*above, Text(""), *shown, Text(""), *below]
     return Group(*lines[:height])
 
 
-def _head(scene: Scene, note: str) -> RenderableType:
+def _head(model: WatchModel, note: str) -> RenderableType:
     line = Text("syncd ", style="bold", no_wrap=True, overflow="ellipsis")
     if note:
         return line.append(note, style="red")
-    line.append(scene.state or "…", style=COLOURS.get(scene.state, OTHER_COLOUR))
-    if scene.state == "stopped":
-        line.append("  go on: syncd ctl start", style="not bold")
-    return line.append("  q ends this view", style="not bold dim")
+    line.append(model.state or "…", style=COLOURS.get(model.state, OTHER_COLOUR))
+    if model.state == "stopped":
+        line.append("  resume: syncd ctl start", style="not bold")
+    return line.append("  q: quit", style="not bold dim")
 
 
-def _totals(scene: Scene, width: int) -> list[RenderableType]:
+def _totals(model: WatchModel, width: int) -> list[RenderableType]:
     bar = Table.grid(expand=True)
-    bar.add_row(ProgressBar(total=1.0, completed=scene.share))
-    numbers = scene.numbers()
+    bar.add_row(ProgressBar(total=1.0, completed=model.share))
+    numbers = model.numbers()
     if len("  ".join(numbers)) <= width:
         return [bar, _line("  ".join(numbers))]
     return [bar, _line("  ".join(numbers[:2])), _line("  ".join(numbers[2:]))]
 
 
-def _counts(scene: Scene) -> RenderableType:
+def _counts(model: WatchModel) -> RenderableType:
     line = Text(no_wrap=True, overflow="ellipsis")
-    for state, number in scene.jobs.items():
+    for state, number in model.jobs.items():
         if number:
             line.append(", " if line else "").append(f"{number:,} ").append(
                 state, style=COLOURS.get(state, OTHER_COLOUR)
@@ -77,14 +77,14 @@ def _flight(flight: Document, width: int) -> RenderableType:
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     cells: list[RenderableType] = [Text(f"  {clean(os.path.basename(flight['path']))}")]
-    if width >= NARROW:
+    if width >= MIN_BAR_TERMINAL_COLUMNS:
         row.add_column(no_wrap=True)
         row.add_column(no_wrap=True, justify="right", min_width=8)
-        row.add_column(no_wrap=True, width=BAR)
+        row.add_column(no_wrap=True, width=BAR_COLUMNS)
         cells += [
             Text(clean(flight["remote"])),
             Text(size(whole)),
-            ProgressBar(total=max(1, whole), completed=min(sent, whole), width=BAR),
+            ProgressBar(total=max(1, whole), completed=min(sent, whole), width=BAR_COLUMNS),
         ]
     row.add_column(no_wrap=True, justify="right", min_width=8)
     row.add_row(*cells, Text(f"{min(100, sent * 100 // max(1, whole))}%" if sent else clean(flight["stage"])))
@@ -96,7 +96,7 @@ def _failure(job: Document) -> str:
 
 
 def _line(text: str, state: str = "") -> Text:
-    """Return a line, with the word for the state in its colour."""
+    """Return a line with ``state`` in its colour."""
     line = Text(text, no_wrap=True, overflow="ellipsis")
     if state:
         line.highlight_words([state], style=COLOURS.get(state, OTHER_COLOUR))

@@ -1,1 +1,1 @@
-"""``syncd demo``: run a receiver and a daemon on sample images and compare what arrives."""
+"""``syncd demo``: runs a receiver and a daemon on sample images and compares the copies."""

@@ -1,4 +1,4 @@
-"""Did the demonstration's files arrive whole? Asks the receiver by plain HTTP, and compares by SHA-256."""
+"""Compares the demo's files with their copies at the receiver, by plain HTTP and SHA-256."""
 
 import base64
 import hashlib
@@ -10,19 +10,19 @@ from syncd.control.client import ControlClient
 from syncd.control.service import Job
 from syncd.core.text import printable
 
-_BLOCK = 1024 * 1024
-"""Bytes read at once; a multiple of 4, as base64 is."""
+_BLOCK_BYTES = 1024 * 1024
+"""Bytes per read; a multiple of 4, so that each block decodes as base64."""
 
 
 def compare(client: ControlClient, url: str, paths: Sequence[str]) -> list[str]:
-    """Return a line for each of ``paths`` and each service where the copy at the receiver is not the file."""
+    """Return one line for each path and remote whose copy at the receiver differs from the file."""
     jobs = [job for path in paths for job in client.show(path)]
     found = {(job["path"], job["remote"]): job for job in jobs}
     problems = []
     for path in paths:
         for remote in ("drive", "ascii"):
             job = found.get((printable(path), remote))
-            reason = "there is no job for it" if job is None else _reason(job, url, path)
+            reason = "it has no job" if job is None else _reason(job, url, path)
             if reason:
                 problems.append(f"{printable(path)} to {remote}: {reason}")
     return problems
@@ -34,7 +34,7 @@ def _reason(job: Job, url: str, path: str) -> str | None:
     try:
         copy = _digest(_copy(job, url))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"the copy can't be read: {error}"
+        return f"cannot read the copy: {error}"
     with open(path, "rb") as file:
         original = hashlib.file_digest(file, "sha256").hexdigest()
     return None if copy == original else "the copy differs"
@@ -50,14 +50,14 @@ def _copy(job: Job, url: str) -> Iterator[bytes]:
 
 
 def _get(url: str, path: str) -> Iterator[bytes]:
-    """Yield the body in whole blocks, the last one maybe shorter."""
+    """Yield the body in blocks of equal size; the last one may be shorter."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
         if response.status != http.client.OK:
             raise ValueError(f"GET {path}: status {response.status}")
-        while block := response.read(_BLOCK):
+        while block := response.read(_BLOCK_BYTES):
             yield block
     finally:
         connection.close()

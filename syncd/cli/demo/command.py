@@ -1,4 +1,4 @@
-"""``syncd demo``: receiver, daemon and sample images together, for a first look."""
+"""``syncd demo``: runs a receiver and a daemon, uploads sample images and compares the copies."""
 
 import os
 import random
@@ -18,22 +18,22 @@ from rich.console import Console
 
 from syncd.cli import formatting, terminal
 from syncd.cli.demo.arrivals import compare
-from syncd.cli.demo.environment import Stage, set_up
+from syncd.cli.demo.environment import DemoEnvironment, set_up
 from syncd.cli.demo.samples import write_all
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
-from syncd.cli.progress import Flight, Progress, View
+from syncd.cli.progress import FileProgress, Progress, ProgressView
 from syncd.control.client import ControlError, RequestRefusedError
 from syncd.control.service import Job, JobQuery, Status
 from syncd.core.states import State
 from syncd.platform import signals
 
-LOOK = 0.2
-"""Seconds between two looks."""
-STALL = 60.0
-"""Seconds without any step after which a file is taken for stuck."""
+POLL_INTERVAL_SECONDS = 0.2
+"""Time between two requests for the daemon's status."""
+STALL_TIMEOUT_SECONDS = 60.0
+"""Time without progress after which the demo gives up."""
 _UNFINISHED = (State.QUEUED, State.UPLOADING, State.WAITING)
-_ENDS = (State.DONE, State.FAILED, State.SKIPPED)
+_FINISHED = (State.DONE, State.FAILED, State.SKIPPED)
 
 if sys.platform == "win32":
     COPY = r"copy %USERPROFILE%\Pictures\*.jpg"
@@ -47,70 +47,70 @@ else:
 
 
 @click.command(epilog=examples("syncd demo", "syncd demo --once"))
-@click.option("--once", is_flag=True, help="End when all have arrived (0), or one has not (1).")
-@click.option(
-    "--dir", "folder", metavar="DIR", help="Where it plays. Default: a folder of yours among the temporary ones."
-)
+@click.option("--once", is_flag=True, help="Exit when all files have arrived (0), or one has failed (1).")
+@click.option("--dir", "folder", metavar="DIR", help="The demo's folder. Default: one in the temporary folder.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The receiver's port. Default: any free one.")
 def command(folder: str | None, port: int, *, once: bool) -> int:
-    """See it at work on this machine, with nothing set up.
+    """Try syncd on this machine without a configuration.
 
-    Starts a receiver and a daemon in a folder of their own, drops sample images in, and shows them go up to both
-    services.
+    Starts a receiver and a daemon in a separate folder, creates sample images there, and shows their upload to two
+    remotes.
     """
     console = terminal.console(stderr=True)
-    with _ended_by_signals(), set_up(folder) as stage, stage.playing(port):
-        click.echo(f"Receiver at {stage.url}, daemon watching {stage.inbox}.")
+    with _ended_by_signals(), set_up(folder) as environment, environment.services(port):
+        click.echo(f"Receiver at {environment.url}, daemon watching {environment.inbox}.")
         if not once:
-            click.echo(f"Dashboard: {invitation(stage)}")
-        paths = _bring_up(stage, console)
-        problems = compare(stage.client, stage.url, paths)
+            click.echo(f"Dashboard: {dashboard_line(environment)}")
+        paths = _upload_samples(environment, console)
+        problems = compare(environment.client, environment.url, paths)
         for problem in problems:
             click.echo(problem, err=True)
         if not problems:
             size = formatting.size(sum(os.path.getsize(path) for path in paths))
-            click.echo(f"{formatting.count(len(paths), 'file')}, {size}, are on both services, compared byte for byte.")
+            click.echo(f"{formatting.count(len(paths), 'file')}, {size}, are on both remotes, compared byte for byte.")
         if not once:
-            _stay(stage, paths)
-    return Exit.FAILED if problems else Exit.OK
+            _stay(environment, paths)
+    return ExitCode.FAILED if problems else ExitCode.OK
 
 
-def _bring_up(stage: Stage, console: Console) -> list[str]:
-    """Drop the samples in and show how they go up; return their paths when all have come to an end."""
-    with _dropping(stage.inbox) as dropped, Progress(console) as progress:
+def _upload_samples(environment: DemoEnvironment, console: Console) -> list[str]:
+    """Create the samples and show the progress of their upload; return their paths when all jobs have finished."""
+    with _creating_samples(environment.inbox) as dropped, Progress(console) as progress:
         last, since = None, time.monotonic()
         while True:
-            if stage.ended():
-                raise Fault("the daemon was shut down before all had arrived", code=Exit.FAILED)
-            status = stage.client.status()
-            progress.show(_view(status, stage))
-            if dropped.done() and _all_ended(status, 2 * len(dropped.result())):
+            if environment.ended():
+                raise CommandError("the daemon was shut down before all files had arrived", code=ExitCode.FAILED)
+            status = environment.client.status()
+            progress.show(_view(status, environment))
+            if dropped.done() and _all_finished(status, 2 * len(dropped.result())):
                 return dropped.result()
             if (now := (status["jobs"], status["bytes"]["sent"])) != last or not dropped.done():
                 last, since = now, time.monotonic()
-            elif time.monotonic() - since > STALL:
-                raise Fault(f"nothing has moved for {STALL:g} s: see {stage.daemon_log}", code=Exit.FAILED)
-            time.sleep(LOOK)
+            elif time.monotonic() - since > STALL_TIMEOUT_SECONDS:
+                raise CommandError(
+                    f"no progress for {STALL_TIMEOUT_SECONDS:g} s; see {environment.daemon_log}", code=ExitCode.FAILED
+                )
+            time.sleep(POLL_INTERVAL_SECONDS)
 
 
-def invitation(stage: Stage) -> str:
-    """Return the address that opens the dashboard, or why there is none."""
+def dashboard_line(environment: DemoEnvironment) -> str:
+    """Return the login address of the dashboard, or why there is none."""
     try:
-        return f"{stage.client.dashboard()} (once, within a minute)"
+        return f"{environment.client.dashboard()} (works once within a minute)"
     except RequestRefusedError as error:
         return str(error)
 
 
 @contextmanager
-def _dropping(inbox: str) -> Iterator[Future[list[str]]]:
-    """Draw the samples in a thread; leaving the context early stops it at the next file."""
-    enough = threading.Event()
+def _creating_samples(inbox: str) -> Iterator[Future[list[str]]]:
+    """Create the samples in a thread, which stops after its current file when the context ends."""
+    stop = threading.Event()
 
     def drop() -> list[str]:
         paths = []
         for path in write_all(inbox, random.Random()):  # noqa: S311 - for pictures
             paths.append(path)
-            if enough.is_set():
+            if stop.is_set():
                 break
         return paths
 
@@ -118,25 +118,25 @@ def _dropping(inbox: str) -> Iterator[Future[list[str]]]:
         try:
             yield pool.submit(drop)
         finally:
-            enough.set()
+            stop.set()
 
 
-def _all_ended(status: Status, jobs: int) -> bool:
+def _all_finished(status: Status, jobs: int) -> bool:
     counts = status["jobs"]
-    return not any(counts[state] for state in _UNFINISHED) and sum(counts[state] for state in _ENDS) >= jobs
+    return not any(counts[state] for state in _UNFINISHED) and sum(counts[state] for state in _FINISHED) >= jobs
 
 
-def _view(status: Status, stage: Stage) -> View:
+def _view(status: Status, environment: DemoEnvironment) -> ProgressView:
     counts = status["jobs"]
-    flights = stage.client.jobs(JobQuery(state=State.UPLOADING, limit=100))["jobs"] if counts["uploading"] else []
-    return View(
+    flights = environment.client.jobs(JobQuery(state=State.UPLOADING, limit=100))["jobs"] if counts["uploading"] else []
+    return ProgressView(
         done=counts["done"],
         left=sum(counts[state] for state in _UNFINISHED),
         failed=counts["failed"],
         pending=status["bytes"]["pending"],
         per_second=status["bytes"]["per_second"],
         flights=[
-            Flight(
+            FileProgress(
                 name=os.path.basename(job["path"]), remote=job["remote"], size=job["size"] or 0, sent=job.get("sent")
             )
             for job in flights
@@ -144,48 +144,48 @@ def _view(status: Status, stage: Stage) -> View:
     )
 
 
-def _stay(stage: Stage, paths: Sequence[str]) -> None:
-    """Say what to try, and tell of each file that arrives, until Ctrl-C or ``ctl shutdown``."""
-    for line in _advice(stage, paths):
+def _stay(environment: DemoEnvironment, paths: Sequence[str]) -> None:
+    """Print commands to try, then each finished job, until Ctrl-C or ``ctl shutdown``."""
+    for line in _commands_to_try(environment, paths):
         click.echo(line)
-    told = {job["id"]: job["updated_at"] for job in stage.client.jobs(JobQuery(limit=1000))["jobs"]}
+    printed = {job["id"]: job["updated_at"] for job in environment.client.jobs(JobQuery(limit=1000))["jobs"]}
     try:
-        while not stage.ended():
-            for job in reversed(_latest(stage)):
-                if job["state"] in _ENDS and told.get(job["id"]) != job["updated_at"]:
-                    told[job["id"]] = job["updated_at"]
+        while not environment.ended():
+            for job in reversed(_latest(environment)):
+                if job["state"] in _FINISHED and printed.get(job["id"]) != job["updated_at"]:
+                    printed[job["id"]] = job["updated_at"]
                     detail = f": {job['detail']}" if job["detail"] else ""
                     click.echo(formatting.clean(f"{job['remote']}  {job['state']}  {job['path']}{detail}"))
-            time.sleep(2 * LOOK)
+            time.sleep(2 * POLL_INTERVAL_SECONDS)
     except KeyboardInterrupt:
         click.echo("")
-    click.echo(f"Ended. All of it stays in {stage.folder} until the next demo.")
+    click.echo(f"Ended. The files stay in {environment.folder} until the next demo.")
 
 
-def _latest(stage: Stage) -> list[Job]:
+def _latest(environment: DemoEnvironment) -> list[Job]:
     try:
-        return stage.client.jobs(JobQuery(limit=100))["jobs"]
-    except ControlError:  # it is being shut down
+        return environment.client.jobs(JobQuery(limit=100))["jobs"]
+    except ControlError:  # the daemon is shutting down
         return []
 
 
-def _advice(stage: Stage, paths: Sequence[str]) -> Iterator[str]:
-    program, config = _program(), quoted(stage.config)
+def _commands_to_try(environment: DemoEnvironment, paths: Sequence[str]) -> Iterator[str]:
+    program, config = _program(), quoted(environment.config)
     art = next((path for path in paths if path.endswith("postcard.txt")), paths[0])
-    ref = next((job["ref"] for job in stage.client.show(art) if job["remote"] == "ascii"), None) or ""
+    ref = next((job["ref"] for job in environment.client.show(art) if job["remote"] == "ascii"), None) or ""
     yield ""
-    yield "The daemon goes on watching. In another terminal, try:"
+    yield "The daemon keeps watching. In another terminal, try:"
     yield ""
-    yield f"  {COPY} {quoted(stage.inbox)}"
+    yield f"  {COPY} {quoted(environment.inbox)}"
     for rest in ("open", "status", "jobs --limit 10", f"show {quoted(paths[1])}", "stop", "start", "logs -f"):
         yield f"  {program} ctl -c {config} {rest}"
-    yield f"  curl {stage.url}/image/{ref.partition(':')[0]}"
+    yield f"  curl {environment.url}/image/{ref.partition(':')[0]}"
     yield ""
-    yield "Ctrl-C ends it."
+    yield "Ctrl-C ends the demo."
 
 
 def _program() -> str:
-    """How the person at the keyboard would call us."""
+    """Return the command with which the user can run syncd."""
     called = sys.argv[0]
     if os.path.basename(called).removesuffix(".exe") != "syncd":
         return f"{quoted(sys.executable)} -m syncd"
@@ -194,7 +194,7 @@ def _program() -> str:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let all that ends or hangs up unwind the stack, so that the children end in every case."""
+    """Turn the signals that end the process or hang up into ``SystemExit``, so that the children always end."""
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""Where the demonstration plays: a folder that is its own, and a receiver and a daemon as child processes."""
+"""The demo's environment: a private folder, and a receiver and a daemon as child processes."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from syncd.cli.demo.process import Child, child
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.config.paths import control_socket
 from syncd.control.client import ControlClient, ControlError
 from syncd.platform.lock import LOCK_NAME, AlreadyRunning, StateLock
 
 MARKER = ".syncd-demo"
-"""A folder that holds this file is ours to empty."""
-START = 30.0
-"""Seconds that a child may take to be ready."""
+"""A folder with this file belongs to the demo, which may empty it."""
+START_TIMEOUT_SECONDS = 30.0
+"""Time for a child process to get ready."""
 
 _CONFIG = """\
-# The demonstration's configuration: one folder, to both services.
+# The demo's configuration: one folder, two remotes.
 folders:
   - path: inbox
     remote: [drive, ascii]
@@ -49,8 +49,8 @@ else:
         return info.st_uid == os.geteuid()
 
 
-class Stage:
-    """The folder and what is in it. Made by :func:`set_up`."""
+class DemoEnvironment:
+    """The demo's folder, its paths, and a client of its daemon. Created by :func:`set_up`."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -62,15 +62,15 @@ class Stage:
         self._daemon: Child | None = None
 
     def ended(self) -> bool:
-        """Say whether the daemon was shut down in order; a fault if it died."""
+        """Return whether the daemon was shut down. Raises :class:`CommandError` if it crashed."""
         code = self._daemon.poll() if self._daemon else None
         if code:
-            raise _death("the daemon", self.daemon_log)
+            raise _start_error("the daemon", self.daemon_log)
         return code == 0
 
     @contextmanager
-    def playing(self, port: int) -> Iterator[None]:
-        """Run receiver and daemon as long as the context lasts."""
+    def services(self, port: int) -> Iterator[None]:
+        """Run the receiver on ``port`` (0: any free port) and the daemon during the context."""
         with ExitStack() as stack:
             self.url = stack.enter_context(self._receiver(port))
             with open(self.config, "w", encoding="utf-8") as file:
@@ -80,7 +80,7 @@ class Stage:
             yield
 
     def _end(self, daemon: Child) -> None:
-        """Have the daemon end in order: to terminate it would be to kill it on Windows."""
+        """Shut the daemon down by its API, as ``terminate`` kills it on Windows."""
         try:
             self.client.shutdown()
         except ControlError:
@@ -92,7 +92,7 @@ class Stage:
         folder = os.path.join(self.folder, "received")
         with child(log, "serve", "--dir", folder, "--port", str(port), "--reserve", "0") as process:
             assert process.stdout is not None
-            late = threading.Timer(START, process.kill)
+            late = threading.Timer(START_TIMEOUT_SECONDS, process.kill)
             late.start()
             try:
                 line = process.stdout.readline()
@@ -100,11 +100,11 @@ class Stage:
                 late.cancel()
                 late.join()
             if not line:
-                raise _death("the receiver", log)
+                raise _start_error("the receiver", log)
             yield line.split()[0]
 
     def _wait_for_daemon(self) -> None:
-        deadline = time.monotonic() + START
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             try:
                 self.client.status()
@@ -114,14 +114,14 @@ class Stage:
                 time.sleep(0.05)
             else:
                 return
-        raise _death("the daemon", self.daemon_log)
+        raise _start_error("the daemon", self.daemon_log)
 
 
 @contextmanager
-def set_up(folder: str | None) -> Iterator[Stage]:
-    """Empty ``folder`` (default: one of this user's among the temporary ones) and hold it as long as the context lasts.
+def set_up(folder: str | None) -> Iterator[DemoEnvironment]:
+    """Empty and lock the demo's folder during the context; the default is in the temporary folder.
 
-    Only a folder that is ours is emptied; a fault for any other.
+    Raises :class:`CommandError` for a folder that the demo has not created.
     """
     chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), _NAME))
     _claim(chosen)
@@ -130,33 +130,33 @@ def set_up(folder: str | None) -> Iterator[Stage]:
             for entry in os.scandir(chosen):
                 if entry.name not in (LOCK_NAME, MARKER):
                     shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
-            stage = Stage(chosen)
-            os.mkdir(stage.inbox)
-            yield stage
+            environment = DemoEnvironment(chosen)
+            os.mkdir(environment.inbox)
+            yield environment
     except AlreadyRunning as error:
-        text = f"another demo (pid {error.pid}) plays in {chosen}: end it, or give another --dir"
-        raise Fault(text, code=Exit.BUSY) from None
+        text = f"another demo (pid {error.pid}) uses {chosen}; end it, or use another --dir"
+        raise CommandError(text, code=ExitCode.BUSY) from None
 
 
 def _claim(folder: str) -> None:
-    """Make the folder and mark it, or see that it is ours."""
+    """Create and mark the folder, or check that it is a folder of the demo."""
     try:
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         os.mkdir(folder, 0o700)
     except FileExistsError:
         info = os.lstat(folder)
         if not stat.S_ISDIR(info.st_mode) or not _is_ours(info):
-            raise Fault(f"{folder} is not a folder of yours: give another --dir", code=Exit.FAILED) from None
+            raise CommandError(f"{folder} is not your folder; use another --dir", code=ExitCode.FAILED) from None
         if os.listdir(folder) and not os.path.exists(os.path.join(folder, MARKER)):
-            raise Fault(
-                f"{folder} has files in it that are not the demo's: give another --dir", code=Exit.FAILED
+            raise CommandError(
+                f"{folder} contains other files than the demo's; use another --dir", code=ExitCode.FAILED
             ) from None
         os.chmod(folder, 0o700)
     with open(os.path.join(folder, MARKER), "w", encoding="utf-8") as marker:
         marker.write("syncd demo empties this folder each time.\n")
 
 
-def _death(who: str, log: str) -> Fault:
+def _start_error(who: str, log: str) -> CommandError:
     with open(log, encoding="utf-8", errors="replace") as file:
-        last = next(reversed(file.read(100_000).splitlines()), "it said nothing")
-    return Fault(f"{who} did not come up or died: {last.removeprefix('syncd: ')} (more in {log})", code=Exit.FAILED)
+        last = next(reversed(file.read(100_000).splitlines()), "no output")
+    return CommandError(f"{who} failed: {last.removeprefix('syncd: ')} (see {log})", code=ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""syncd as a child of a command: apart from Ctrl-C, which is for the command, and ended with it in every case."""
+"""Runs syncd as a child process that always ends with its parent, and does not receive the parent's Ctrl-C."""
 
 import os
 import subprocess
@@ -10,14 +10,14 @@ from typing import Any
 from syncd.cli.serve import TOKEN
 
 if sys.platform == "win32":
-    from syncd.platform.windows.job_object import Job
+    from syncd.platform.windows.job_object import JobObject
 
     _APART: dict[str, Any] = {"creationflags": subprocess.CREATE_NO_WINDOW}
 
     @contextmanager
     def _tied(process: "subprocess.Popen[str]") -> Generator[None]:
         """Have the child end with this process, if that is killed."""
-        job = Job()
+        job = JobObject()
         try:
             job.add(process)
             yield
@@ -43,13 +43,13 @@ else:
 
 
 Child = subprocess.Popen[str]
-END = 10.0
-"""Seconds that a child may take to end by itself."""
+STOP_TIMEOUT_SECONDS = 10.0
+"""Time for a child to end before it is killed."""
 
 
 @contextmanager
 def child(log: str, *arguments: str, end: Callable[[Child], object] = Child.terminate) -> Generator[Child]:
-    """Run syncd, its errors in the file ``log``, until the context ends; ``end`` asks it to end then."""
+    """Run syncd during the context, with standard error in the file ``log``; ``end`` asks the process to end."""
     environment = {name: value for name, value in os.environ.items() if name != TOKEN}
     with open(log, "w", encoding="utf-8") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own program
@@ -68,6 +68,6 @@ def child(log: str, *arguments: str, end: Callable[[Child], object] = Child.term
         finally:
             end(process)
             try:
-                process.wait(END)
+                process.wait(STOP_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()

@@ -1,4 +1,4 @@
-"""Sample images, drawn on the spot: photographs of a kind, patterns, ASCII art, and one file of exactly 60 MiB."""
+"""Draws the demo's sample images: landscapes, patterns, ASCII art, and one file of exactly 60 MiB."""
 
 import math
 import os
@@ -16,7 +16,6 @@ BIG = 60 * 1024 * 1024
 Colour = tuple[int, int, int]
 _WIDTH, _BAND, _BANDS = 5120, 315, 13
 _SHADES = " .:-=+*#%@"
-
 
 _DAY: tuple[Colour, Colour] = ((70, 130, 200), (225, 238, 250))
 _DUSK: tuple[Colour, Colour] = ((45, 30, 90), (250, 150, 80))
@@ -51,11 +50,11 @@ _ASCII = {
     "ascii art/📟 terminal.txt": 80,
 }
 NAMES = ("largest.bmp", *_LANDSCAPES, *_FLOWERS, *_ASCII)
-"""Every sample's path below its folder."""
+"""The path of each sample below the folder."""
 
 
 def write_all(folder: str, rng: random.Random) -> Iterator[str]:
-    """Draw every sample into ``folder``, each time differently; the path of each as soon as it is there."""
+    """Draw every sample into ``folder``, different each time; yield each path when its file is complete."""
     for name in NAMES:
         path = full(folder, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -114,7 +113,7 @@ def ascii_art(image: Image.Image, width: int) -> str:
 
 
 def _write_big(path: str) -> None:
-    """Write a BMP of film grain over colours; the gap before its pixels makes it exactly as long as promised."""
+    """Write a BMP of film grain over colours; padding before the pixels gives it exactly :data:`BIG` bytes."""
     pixels = _WIDTH * _BAND * _BANDS * 3
     head = struct.pack("<2sIHHI", b"BM", BIG, 0, 0, BIG - pixels)
     head += struct.pack("<IiiHHIIiiII", 40, _WIDTH, _BAND * _BANDS, 1, 24, 0, pixels, 2835, 2835, 0, 0)

@@ -1,4 +1,4 @@
-"""``syncd service``: the systemd unit, for the machine or for one user; put in place, taken away, looked at."""
+"""``syncd service``: installs, removes and shows the systemd unit, for the machine or for one user."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from syncd.cli import formatting
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.platform import user
@@ -20,9 +20,9 @@ from syncd.platform.systemd.unit_files import Places
 F = TypeVar("F", bound=Callable[..., Any])
 
 SYSTEMD = "/run/systemd/system"
-"""Is there where systemd runs the machine."""
-_HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - told apart, not used
-"""What the system's service does not see."""
+"""Exists if systemd is the init system."""
+_HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared, not used
+"""Folders that the sandbox hides from the machine's service."""
 _SHOWN = ("LoadState", "FragmentPath", "UnitFileState", "ActiveState", "SubState", "MainPID", "StatusText", "Result")
 
 
@@ -32,41 +32,41 @@ _SHOWN = ("LoadState", "FragmentPath", "UnitFileState", "ActiveState", "SubState
     )
 )
 def command() -> None:
-    """Have systemd run the daemon: for the whole machine, or for you alone.
+    """Install the daemon as a systemd service, for the machine or for your user.
 
-    The system's service has a user of its own, syncd, and its configuration in /etc/syncd/config.yaml; yours runs as
-    you, with the configuration in your configuration folder. Without --system or --user: the system's for root, else
-    yours. Whatever is done already is left as it is.
+    The machine's service (--system) runs as the user syncd with the configuration /etc/syncd/config.yaml. Your service
+    (--user) runs as you with the configuration in your configuration folder. The default is --system for root, and
+    --user for others. Steps that are done already are skipped.
     """
 
 
 def _scope(function: F) -> F:
-    return click.option("--system/--user", "system", default=None, help="For the machine, or for you alone.")(function)
+    return click.option("--system/--user", "system", default=None, help="The machine's service, or your own.")(function)
 
 
 def _dry_run(function: F) -> F:
-    return click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")(function)
+    return click.option("--dry-run", is_flag=True, help="Print the steps without doing them.")(function)
 
 
 @command.command("install")
 @_scope
-@click.option("--now", is_flag=True, help="Start it too.")
+@click.option("--now", is_flag=True, help="Start the service too.")
 @_dry_run
 def install(*, system: bool | None, now: bool, dry_run: bool) -> None:
-    """Put the service in place, and have it started with the machine, or with your session."""
-    places, manager = _surroundings(system, dry_run=dry_run)
+    """Install the service, and start it with the machine or with your session."""
+    places, manager = _select(system, dry_run=dry_run)
     if not places.user and not places.packaged_unit():
         _check_program()
     if places.user and now and not dry_run and not places.config.exists():
-        raise Fault(f"there is no {places.config} yet: write it with syncd init", code=Exit.BAD_CONFIG)
+        raise CommandError(f"{places.config} does not exist; write it with: syncd init", code=ExitCode.BAD_CONFIG)
     if packaged := places.packaged_unit():
-        click.echo(f"{packaged}: comes with the package")
-    take(installation.install(places, manager, program=unit_files.own_program(), now=now), dry_run=dry_run)
+        click.echo(f"{packaged}: installed by the package")
+    apply_steps(installation.install(places, manager, program=unit_files.own_program(), now=now), dry_run=dry_run)
     if places.user and not user.lingers():
-        click.echo("It runs while you are logged in. To have it always: loginctl enable-linger")
+        click.echo("The service runs while you are logged in. To run it always: loginctl enable-linger")
     if not now:
         option = "--user" if places.user else "--system"
-        click.echo(f"Next: edit {places.config}, try it with syncd check -c {places.config}, then")
+        click.echo(f"Next: edit {places.config}, check it with syncd check -c {places.config}, then run:")
         click.echo(f"  syncd service install {option} --now")
 
 
@@ -75,12 +75,12 @@ def install(*, system: bool | None, now: bool, dry_run: bool) -> None:
 @click.option("--purge", is_flag=True, help="Remove state, logs, configuration and the user syncd as well.")
 @_dry_run
 def uninstall(*, system: bool | None, purge: bool, dry_run: bool) -> None:
-    """Stop the service and take it away. The state stays, so that a later install goes on where it was."""
-    places, manager = _surroundings(system, dry_run=dry_run)
+    """Stop and remove the service. Its state stays for a later installation, unless --purge is given."""
+    places, manager = _select(system, dry_run=dry_run)
     if packaged := places.packaged_unit():
         verb = "purge" if purge else "remove"
-        raise Fault(f"{packaged} comes with a package: apt {verb} syncd", code=Exit.FAILED)
-    take(installation.uninstall(places, manager, purge=purge), dry_run=dry_run)
+        raise CommandError(f"{packaged} belongs to a package; run: apt {verb} syncd", code=ExitCode.FAILED)
+    apply_steps(installation.uninstall(places, manager, purge=purge), dry_run=dry_run)
     if not purge:
         click.echo(f"kept: {', '.join(str(path) for path in places.kept if path.exists()) or 'nothing was there'}")
 
@@ -88,14 +88,14 @@ def uninstall(*, system: bool | None, purge: bool, dry_run: bool) -> None:
 @command.command("status")
 @_scope
 def status(*, system: bool | None) -> int:
-    """Say whether the service is in place, enabled and running. Ends with 3 if it is not running."""
-    places, manager = _surroundings(system, dry_run=True)
+    """Show whether the service is installed, enabled and running. Exit code 3: it is not running."""
+    places, manager = _select(system, dry_run=True)
     _check_systemd()
-    running = [_tell(unit, manager.shows(unit, *_SHOWN)) for unit in places.units()]
-    return Exit.OK if any(running) else Exit.NOT_RUNNING
+    running = [_print_status(unit, manager.shows(unit, *_SHOWN)) for unit in places.units()]
+    return ExitCode.OK if any(running) else ExitCode.NOT_RUNNING
 
 
-def _tell(unit: str, shown: dict[str, str]) -> bool:
+def _print_status(unit: str, shown: dict[str, str]) -> bool:
     if shown.get("LoadState") != "loaded":
         click.echo(f"{unit}: is not installed")
         return False
@@ -110,8 +110,8 @@ def _tell(unit: str, shown: dict[str, str]) -> bool:
     return active
 
 
-def take(steps: Iterable[Step], *, dry_run: bool) -> None:
-    """Take the steps that are due, one after the other, and say each."""
+def apply_steps(steps: Iterable[Step], *, dry_run: bool) -> None:
+    """Run the steps that are due in order, and print the result of each."""
     try:
         for step in steps:
             if not step.due():
@@ -122,17 +122,17 @@ def take(steps: Iterable[Step], *, dry_run: bool) -> None:
                 step.act()
                 click.echo(f"{step.what}: {step.done}")
     except CommandFailed as error:
-        raise Fault(formatting.clean(error), code=Exit.UNAVAILABLE) from None
+        raise CommandError(formatting.clean(error), code=ExitCode.UNAVAILABLE) from None
 
 
-def _surroundings(system: bool | None, *, dry_run: bool) -> tuple[Places, Manager]:
-    """Return the places and the manager that are meant; a fault where nothing can be done to them."""
+def _select(system: bool | None, *, dry_run: bool) -> tuple[Places, Manager]:
+    """Return the files and the manager of the service; unless ``dry_run``, check systemd and the user's rights."""
     if system is None:
         system = user.is_root()
     if not dry_run:
         _check_systemd()
         if system and not user.is_root():
-            raise Fault("the system's service is root's: say sudo, or --user for your own", code=Exit.DENIED)
+            raise CommandError("the machine's service requires root; use sudo or --user", code=ExitCode.DENIED)
     places = (
         unit_files.for_system() if system else unit_files.for_user(config=paths.user_config(), state=paths.state_dir())
     )
@@ -141,14 +141,17 @@ def _surroundings(system: bool | None, *, dry_run: bool) -> tuple[Places, Manage
 
 def _check_systemd() -> None:
     if not os.path.isdir(SYSTEMD):
-        raise Fault(f"systemd does not run this machine (there is no {SYSTEMD}): syncd run", code=Exit.UNAVAILABLE)
+        raise CommandError(
+            f"systemd is not running (no {SYSTEMD}); start the daemon with: syncd run",
+            code=ExitCode.UNAVAILABLE,
+        )
 
 
 def _check_program() -> None:
-    """Make sure that the service's user will find the program."""
+    """Check that the service's sandbox does not hide the program."""
     path = os.path.realpath(sys.executable if sys.prefix == sys.base_prefix else sys.prefix)
     if path.startswith(_HIDDEN):
-        raise Fault(
-            f"{path} can't be seen by the system's service: install syncd outside of homes, as in /opt/syncd",
-            code=Exit.UNAVAILABLE,
+        raise CommandError(
+            f"the machine's service cannot read {path}; install syncd outside of home folders, such as in /opt/syncd",
+            code=ExitCode.UNAVAILABLE,
         )

@@ -1,13 +1,13 @@
-r"""``syncd service`` on Windows: the service, for the whole machine; put in place, taken away, looked at, and run."""
+r"""``syncd service`` on Windows: installs, removes, shows and runs the Windows service."""
 
 import ctypes
 import sys
 
 import click
 
-from syncd.cli.errors import Exit, Fault
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
-from syncd.cli.service.command import take
+from syncd.cli.service.command import apply_steps
 from syncd.config import paths
 from syncd.platform.systemd.install import CommandFailed
 from syncd.platform.windows import install as installation
@@ -18,32 +18,32 @@ assert sys.platform == "win32"
 
 @click.group(epilog=examples("syncd service install --dry-run", "syncd service install --now", "syncd service status"))
 def command() -> None:
-    r"""Have Windows run the daemon, with the machine, whoever is logged in.
+    r"""Install the daemon as a Windows service that starts with the machine.
 
-    It runs as NT SERVICE\syncd, an account of its own, and has its configuration in %ProgramData%\syncd\config.yaml.
-    To install or remove it takes an administrator. Whatever is done already is left as it is.
+    The service runs as the account NT SERVICE\syncd with the configuration %ProgramData%\syncd\config.yaml. Only an
+    administrator can install or remove it. Steps that are done already are skipped.
     """
 
 
 @command.command("install")
-@click.option("--now", is_flag=True, help="Start it too.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--now", is_flag=True, help="Start the service too.")
+@click.option("--dry-run", is_flag=True, help="Print the steps without doing them.")
 def install(*, now: bool, dry_run: bool) -> None:
-    """Put the service in place, and have it started with the machine."""
+    """Install the service, and start it with the machine."""
     _check(dry_run=dry_run)
-    take(installation.install(now=now), dry_run=dry_run)
+    apply_steps(installation.install(now=now), dry_run=dry_run)
     if not now:
-        click.echo(f'Next: edit {paths.SYSTEM_CONFIG}, try it with syncd check -c "{paths.SYSTEM_CONFIG}", then')
+        click.echo(f'Next: edit {paths.SYSTEM_CONFIG}, check it with syncd check -c "{paths.SYSTEM_CONFIG}", then run:')
         click.echo("  syncd service install --now")
 
 
 @command.command("uninstall")
 @click.option("--purge", is_flag=True, help="Remove state, logs and configuration as well.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the steps without doing them.")
 def uninstall(*, purge: bool, dry_run: bool) -> None:
-    """Stop the service and take it away. The state stays, so that a later install goes on where it was."""
+    """Stop and remove the service. Its state stays for a later installation, unless --purge is given."""
     _check(dry_run=dry_run)
-    take(installation.uninstall(purge=purge), dry_run=dry_run)
+    apply_steps(installation.uninstall(purge=purge), dry_run=dry_run)
     folder = paths.SYSTEM_CONFIG.parent
     if not purge and folder.exists():
         click.echo(f"kept: {folder}")
@@ -51,30 +51,30 @@ def uninstall(*, purge: bool, dry_run: bool) -> None:
 
 @command.command("status")
 def status() -> int:
-    """Say whether the service is in place and running. Ends with 3 if it is not running."""
+    """Show whether the service is installed and running. Exit code 3: it is not running."""
     try:
         shown = scm.show()
     except CommandFailed as error:
-        raise Fault(str(error), code=Exit.UNAVAILABLE) from None
+        raise CommandError(str(error), code=ExitCode.UNAVAILABLE) from None
     click.echo(f"service {scm.NAME}: {shown or 'is not installed'}")
-    return Exit.OK if shown and shown.state == "running" else Exit.NOT_RUNNING
+    return ExitCode.OK if shown and shown.state == "running" else ExitCode.NOT_RUNNING
 
 
 @command.command("dispatch", hidden=True)
 def dispatch() -> None:
-    """Be the service: for the service manager of Windows alone."""
-    from syncd.cli.service import windows_dispatch  # noqa: PLC0415 - for this command alone
+    """Run the service process; only the service manager calls this."""
+    from syncd.cli.service import windows_dispatch  # noqa: PLC0415 - only this command needs it
 
     windows_dispatch.dispatch()
 
 
 def _check(*, dry_run: bool) -> None:
-    """Make sure that the service's account will find the program, and that the service manager will listen."""
+    """Check that the service's account can find Python, and that this user is an administrator."""
     if sys.prefix != sys.base_prefix:
-        raise Fault(
-            f"{sys.prefix} is a virtual environment, which can't be a service: install Python for all users, and "
-            "syncd into it",
-            code=Exit.UNAVAILABLE,
+        raise CommandError(
+            f"{sys.prefix} is a virtual environment, which cannot run as a service; install Python for all users, "
+            "and syncd into it",
+            code=ExitCode.UNAVAILABLE,
         )
     if not dry_run and not ctypes.windll.shell32.IsUserAnAdmin():
-        raise Fault("only an administrator can do that: open the shell as administrator", code=Exit.DENIED)
+        raise CommandError("permission denied; open the shell as administrator", code=ExitCode.DENIED)

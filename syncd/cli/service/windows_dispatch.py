@@ -1,6 +1,6 @@
-"""The process that the service manager of Windows starts: the daemon, and what is said of it to Windows.
+"""The Windows service process: runs the daemon and reports its status to the service control manager.
 
-pywin32 calls the class below: made and run in a thread of the service's own, told to stop in the main one.
+pywin32 creates and runs :class:`Service` in a separate thread, and calls ``SvcStop`` in the main thread.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import win32serviceutil
 
 from syncd import logs
 from syncd.asyncio_tools import run_until
-from syncd.cli.errors import Exit, Fault, unforeseen
+from syncd.cli.errors import CommandError, ExitCode, internal_error
 from syncd.config import paths
 from syncd.logs.format import words
 from syncd.platform.windows import scm
@@ -27,120 +27,119 @@ if TYPE_CHECKING:
 
 assert sys.platform == "win32"
 
-STARTING = 300.0
-"""Seconds until it counts as running in any case: opening a large job store takes long after a crash, and Windows can't
-stop what is still starting."""
-STOPPING = 15.0
-"""Seconds that Windows is told to wait for the end; it takes about 5."""
-NEEDS_A_PERSON = {"folder.offline", "remote.unauthorized"}
-"""Warnings that go to the event log as errors do; each is logged once until it changes."""
+START_TIMEOUT_SECONDS = 300.0
+"""Longest time in the state "starting". Opening a large job store takes long after a crash, but Windows cannot stop a
+service that is still starting."""
+STOP_TIMEOUT_SECONDS = 15.0
+"""Wait hint for Windows when the service stops; a stop takes about 5 seconds."""
+EVENT_LOG_WARNINGS = {"folder.offline", "remote.unauthorized"}
+"""Warnings that go to the Windows event log like errors: they need action, and are logged once per state change."""
 _ERROR_SERVICE_SPECIFIC_ERROR = 1066
 
 
 def dispatch() -> None:
-    """Be the service, until it has stopped. A fault where it is not the service manager that has started this."""
+    """Run the service until it has stopped. Raises :class:`CommandError` unless the service manager is the parent."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # a service has no console
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
     servicemanager.Initialize(scm.NAME, None)
     servicemanager.PrepareToHostSingle(Service)
     try:
         servicemanager.StartServiceCtrlDispatcher()  # type: ignore[no-untyped-call]
     except pywintypes.error as error:
-        raise Fault(
-            f"only the service manager starts the service ({error.strerror}): say syncd service install --now",
-            code=Exit.USAGE,
+        raise CommandError(
+            f"only the service manager can start the service ({error.strerror}); run: syncd service install --now",
+            code=ExitCode.USAGE,
         ) from None
 
 
 class Service(win32serviceutil.ServiceFramework):
-    """The daemon as the service manager starts and stops it; its methods are named by pywin32."""
+    """Starts and stops the daemon for the service manager; pywin32 defines the method names."""
 
     _svc_name_ = scm.NAME
 
     def __init__(self, args: list[str]) -> None:
         super().__init__(args)
-        self._told = win32service.SERVICE_START_PENDING, 0.0
+        self._reported = win32service.SERVICE_START_PENDING, 0.0
         self._loop: asyncio.AbstractEventLoop
         self._daemon: Daemon
 
     def SvcRun(self) -> None:  # noqa: N802 - pywin32's name
-        """Run the daemon to its end. Windows starts it again when that was a failure, which is in the event log."""
+        """Run the daemon until it ends. After a failure, which goes to the event log, Windows restarts the service."""
         try:
-            self._work()
-        except Fault as fault:
-            self._fail(fault)
-        except Exception as error:  # noqa: BLE001 - the last resort: pywin32 would write a traceback to the event log
-            self._fail(unforeseen(error))
+            self._run_service()
+        except CommandError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - pywin32 would write a traceback to the event log
+            self._fail(internal_error(error))
 
     def SvcStop(self) -> None:  # noqa: N802 - pywin32's name
-        """Have the daemon end. It is running: before, Windows does not ask."""
-        self._tell(win32service.SERVICE_STOP_PENDING, STOPPING)
-        with suppress(RuntimeError):  # it has just ended by itself
+        """Shut the daemon down. Windows calls this only for a running service."""
+        self._report_status(win32service.SERVICE_STOP_PENDING, STOP_TIMEOUT_SECONDS)
+        with suppress(RuntimeError):  # the daemon has just ended on its own
             self._loop.call_soon_threadsafe(self._daemon.end)
 
     SvcShutdown = SvcStop
 
     def SvcInterrogate(self) -> None:  # noqa: N802 - pywin32's name
-        """Tell Windows again how it is."""
-        self._tell(*self._told)
+        """Repeat the last reported status."""
+        self._report_status(*self._reported)
 
-    def _work(self) -> None:
-        self._tell(win32service.SERVICE_START_PENDING, STARTING)
-        # What follows takes long to load: only now, for Windows does not wait long for a service to show up.
-        from syncd.cli.configuration import load  # noqa: PLC0415 - as above
-        from syncd.cli.session import working  # noqa: PLC0415 - as above
-        from syncd.daemon.daemon import Daemon  # noqa: PLC0415 - as above
+    def _run_service(self) -> None:
+        self._report_status(win32service.SERVICE_START_PENDING, START_TIMEOUT_SECONDS)
+        # These imports take long, and Windows expects the first status of a service soon: report it before.
+        from syncd.cli.session import load_config, locked_session  # noqa: PLC0415 - see above
+        from syncd.daemon.daemon import Daemon  # noqa: PLC0415 - see above
 
-        self._tell(win32service.SERVICE_START_PENDING, STARTING)
-        loaded = load(str(paths.SYSTEM_CONFIG))
-        with working(loaded):
-            logs.alert(_alert)
-            self._tell(win32service.SERVICE_START_PENDING, STARTING)
+        self._report_status(win32service.SERVICE_START_PENDING, START_TIMEOUT_SECONDS)
+        loaded = load_config(str(paths.SYSTEM_CONFIG))
+        with locked_session(loaded):
+            logs.on_warning(_write_to_event_log)
+            self._report_status(win32service.SERVICE_START_PENDING, START_TIMEOUT_SECONDS)
             asyncio.run(self._run(Daemon(loaded)))
 
     async def _run(self, daemon: "Daemon") -> None:
         self._daemon, self._loop = daemon, asyncio.get_running_loop()
-        telling = asyncio.create_task(self._follow(daemon))
+        reporter = asyncio.create_task(self._report_daemon(daemon))
         try:
             await daemon.run()
         finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            reporter.cancel()
+            await asyncio.gather(reporter, return_exceptions=True)
 
-    async def _follow(self, daemon: "Daemon") -> None:
-        """Tell Windows when the daemon has come up, and when it begins to end."""
+    async def _report_daemon(self, daemon: "Daemon") -> None:
+        """Report to Windows when the daemon has started, and when its shutdown begins."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(STARTING):
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
                 await run_until(daemon.ending, daemon.ready.wait())
-        self._tell(win32service.SERVICE_RUNNING)
+        self._report_status(win32service.SERVICE_RUNNING)
         await daemon.ending.wait()
-        self._tell(win32service.SERVICE_STOP_PENDING, STOPPING)
+        self._report_status(win32service.SERVICE_STOP_PENDING, STOP_TIMEOUT_SECONDS)
 
-    def _fail(self, fault: Fault) -> None:
-        """Say why to the event log, and that it has failed to Windows; ends the process, for pywin32 would say 0."""
-        _log(servicemanager.LogErrorMsg, "\n".join(" ".join(line.split()) for line in fault.lines))
+    def _fail(self, error: CommandError) -> None:
+        """Write the reason to the event log, report the failure, and exit; pywin32 would report exit code 0."""
+        _log(servicemanager.LogErrorMsg, "\n".join(" ".join(line.split()) for line in error.lines))
         self.ReportServiceStatus(
             win32service.SERVICE_STOPPED,
             win32ExitCode=_ERROR_SERVICE_SPECIFIC_ERROR,
-            svcExitCode=scm.OWN_CODE | fault.code,
+            svcExitCode=scm.OWN_CODE | error.code,
         )
-        os._exit(fault.code)
+        os._exit(error.code)
 
-    def _tell(self, status: int, wait: float = 0.0) -> None:
-        self._told = status, wait
+    def _report_status(self, status: int, wait: float = 0.0) -> None:
+        self._reported = status, wait
         self.ReportServiceStatus(status, waitHint=int(wait * 1000))
 
 
-def _alert(event: Mapping[str, Any]) -> None:
-    """Write what needs a person to the event log."""
+def _write_to_event_log(event: Mapping[str, Any]) -> None:
+    """Write errors, and the warnings that need action, to the Windows event log."""
     if event["level"] == "warning":
-        if event["event"] in NEEDS_A_PERSON:
+        if event["event"] in EVENT_LOG_WARNINGS:
             _log(servicemanager.LogWarningMsg, words(event))
     else:
         _log(servicemanager.LogErrorMsg, words(event))
 
 
 def _log(write: Callable[[str], None], text: str) -> None:
-    with suppress(pywintypes.error):  # the event log is full, or not there: no reason to fail
+    with suppress(pywintypes.error):  # the event log is full or unavailable: the service continues
         write(text)

@@ -42,7 +42,7 @@ class Sandbox:
         if any(_lies_in(path, place) for place in (*self._bound("BindPaths"), *self._bound("BindReadOnlyPaths"))):
             return None
         if self.settings.get("ProtectHome") in ("yes", "tmpfs") and any(_lies_in(path, home) for home in _HOMES):
-            return f"systemctl edit {self.unit}, and write there: [Service] ProtectHome=read-only"
+            return f"run systemctl edit {self.unit} and add: [Service] ProtectHome=read-only"
         if self.settings.get("PrivateTmp") == "yes" and any(_lies_in(path, place) for place in _TEMPORARY):
             return "choose a folder that is not among the temporary ones"
         return None

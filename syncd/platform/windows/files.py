@@ -19,7 +19,7 @@ import win32con
 import win32file
 
 from syncd.core.filenames import possible_on_windows
-from syncd.platform.open_flags import below, extended
+from syncd.platform.open_flags import join_path, to_long_path
 
 assert sys.platform == "win32"
 
@@ -96,7 +96,7 @@ def open_inside(folder: str, path: str, *, follow_symlinks: bool) -> int:
     if not all(map(possible_on_windows, (*parents, name))):
         raise FileNotFoundError(errno.ENOENT, "no file can have this name", path)
     if follow_symlinks:
-        return _open_followed(below(folder, path))
+        return _open_followed(join_path(folder, path))
     with ExitStack() as stack:
         above = open_directory(folder)
         stack.callback(os.close, above)
@@ -152,7 +152,7 @@ def name_on_disk(full: str) -> str | None:
     return name if name in found else next(iter(found), None)
 
 
-def keeps_numbers(path: str) -> bool:
+def has_stable_file_ids(path: str) -> bool:
     """Say whether files keep their numbers where ``path`` is: on FAT the next one in a file's place gets its number."""
     try:
         volume = win32file.GetVolumePathName(path)
@@ -165,7 +165,7 @@ def open_directory(path: str) -> int:
     """Open the directory at ``path``, wherever links lead to; return its descriptor."""
     try:
         flags = win32con.FILE_FLAG_BACKUP_SEMANTICS
-        handle = win32file.CreateFile(extended(path), _LISTING, _SHARED, None, win32con.OPEN_EXISTING, flags, None)
+        handle = win32file.CreateFile(to_long_path(path), _LISTING, _SHARED, None, win32con.OPEN_EXISTING, flags, None)
     except pywintypes.error as error:
         raise _fault(error.winerror, path) from None
     descriptor = msvcrt.open_osfhandle(int(handle.Detach()), os.O_RDONLY)
@@ -239,7 +239,7 @@ def set_times(descriptor: int, ns: int) -> None:
     _set(descriptor, _BASIC_INFORMATION, _Basic(0, time, time, 0, 0), None)
 
 
-def hold(directory: int) -> int:
+def lock_directory(directory: int) -> int:
     """Have a directory for oneself as long as the descriptor that is returned is open; BlockingIOError if another has.
 
     A directory can't be locked there, so it gets a file that goes with its descriptor, however the process ends.
@@ -252,7 +252,7 @@ def hold(directory: int) -> int:
         raise
 
 
-def open_unshared(descriptor: int) -> int:
+def open_without_write_sharing(descriptor: int) -> int:
     """Open a file that is open for reading again, so that nobody can open it for writing; return the new descriptor.
 
     ``BlockingIOError`` if somebody has it open for writing, or for himself; OSError if it can't be told.

@@ -13,7 +13,7 @@ _TICKS = 10_000_000
 """Of Windows in a second of computing."""
 
 
-class Job:
+class JobObject:
     """A job whose processes end when it is closed, or this process ends.
 
     ``alone`` says that there may be one alone in it, which starts no other; ``memory`` is in bytes, for each.

@@ -19,7 +19,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from syncd.cli.ctl.watch_model import Scene
+from syncd.cli.ctl.watch_model import WatchModel
 from syncd.cli.ctl.watch_view import view
 from syncd.control.client import ControlClient
 from syncd.control.events import Hub
@@ -110,14 +110,14 @@ def command(*arguments, socket, **streams):
 # The scene.
 
 
-def drawn(scene, width, height, **other):
+def drawn(model, width, height, **other):
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None, legacy_windows=False)
-    console.print(view(scene, width=width, height=height, **other), end="")
+    console.print(view(model, width=width, height=height, **other), end="")
     return console.file.getvalue().rstrip("\n").split("\n")
 
 
 def busy(count):
-    scene = Scene()
+    model = WatchModel()
     for kind, document in [
         *BEGIN,
         ("remote", {**REMOTE, "name": "far", "state": "offline", "detail": "refused " * 20, "retry_in_seconds": 7.6}),
@@ -125,8 +125,8 @@ def busy(count):
         ("progress", progress(pending=16 * 2**20)),
         ("progress", progress(*(flight(number, number * 2**18) for number in range(count)), pending=12 * 2**20)),
     ]:
-        list(scene.take(kind, document))
-    return scene
+        list(model.apply(kind, document))
+    return model
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 24), (40, 12), (200, 60)])
@@ -153,19 +153,19 @@ def test_a_wide_one_has_a_bar_for_each_file_and_a_narrow_one_its_share():
 
 
 def test_what_is_amiss_stands_on_top():
-    assert "the daemon is gone" in drawn(Scene(), 80, 24, note="the daemon is gone")[0]
+    assert "the daemon is gone" in drawn(WatchModel(), 80, 24, note="the daemon is gone")[0]
 
 
 def test_a_remote_that_went_is_forgotten():
-    scene = busy(0)
-    list(scene.take("daemon", {"state": "running", "folders": [], "remotes": ["drive"]}))
-    assert (set(scene.remotes), set(scene.folders)) == ({"drive"}, set())
+    model = busy(0)
+    list(model.apply("daemon", {"state": "running", "folders": [], "remotes": ["drive"]}))
+    assert (set(model.remotes), set(model.folders)) == ({"drive"}, set())
 
 
 def test_a_name_can_not_steer_the_terminal():
-    scene = busy(0)
-    list(scene.take("progress", progress(flight(1, path="/srv/\x1b[2J\u202egnp"))))
-    text = "\n".join(drawn(scene, 80, 24))
+    model = busy(0)
+    list(model.apply("progress", progress(flight(1, path="/srv/\x1b[2J\u202egnp"))))
+    text = "\n".join(drawn(model, 80, 24))
     assert "\x1b" not in text
     assert "\u202e" not in text
 
@@ -201,7 +201,7 @@ def test_it_outlives_the_daemon(daemon, tmp_path):
         with listening(daemon, path):
             stack.enter_context(command("watch", socket=path, stdout=stdout, stdin=subprocess.DEVNULL))
             until(lambda: daemon.hub.wanted("job"), "nobody listens")
-        until(lambda: "the daemon is gone; waiting for it" in out.read_text(), out.read_text)
+        until(lambda: "the daemon is not reachable; waiting for it" in out.read_text(), out.read_text)
         daemon.hub = Hub()
         with listening(daemon, path):
             ControlClient(path).status()  # so that the loop is known
@@ -330,4 +330,4 @@ def test_logs_say_what_was_lost(daemon, tmp_path):
         daemon.loop.call_soon_threadsafe(daemon.hub.publish, "log", {"event": "x" * 300_000})
         said = following.stderr.readline()
         following.stderr.close()
-    assert said == b"syncd: 1 lines are missing here: they came too fast\n"
+    assert said == b"syncd: 1 lines are missing here: there were too many to send\n"

@@ -10,7 +10,7 @@ import yaml
 from syncd.config import discovery
 from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
-from syncd.platform.open_flags import below
+from syncd.platform.open_flags import join_path
 from tests.e2e.processes import POOL, until
 
 
@@ -76,11 +76,11 @@ class Site:
     def arrived(self, *names):
         until(lambda: all(self.states().get(name) == "done" for name in names), lambda: f"{names}: {self.states()}", 60)
         kept = [path.read_bytes() for path in self.received.rglob("data")]
-        return all(Path(below(str(self.inbox), name)).read_bytes() in kept for name in names)
+        return all(Path(join_path(str(self.inbox), name)).read_bytes() in kept for name in names)
 
     def put(self, name, data):
         """Write a file into the folder, whatever its name is and however long its path."""
-        path = Path(below(str(self.inbox), name))
+        path = Path(join_path(str(self.inbox), name))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path

@@ -53,8 +53,8 @@ def test_once_tells_what_did_not_arrive(syncd, config, tmp_path):
         (tmp_path / "inbox" / "a.jpg").write_bytes(b"\xff\xd8 one")
         ended = syncd("once", "-c", path)
     assert ended.code == 1
-    assert "2 left for the next time" in ended.out
-    assert "server drive is out of reach: syncd check" in ended.out
+    assert "2 left for the next run" in ended.out
+    assert "remote drive is unreachable; find out why with: syncd check" in ended.out
     assert f"{tmp_path}/inbox/a.jpg to drive" in ended.out
 
 
@@ -228,7 +228,7 @@ def test_serve_says_how_a_size_is_written(syncd, tmp_path, arguments, words):
 @pytest.mark.parametrize("name", ["http://nas", "nas:4444", "", "a b", "[::1]:80"])
 def test_a_name_to_go_by_is_a_name_alone(syncd, tmp_path, name):
     ended = syncd("serve", "--dir", tmp_path / "r", "--allow-host", name)
-    assert (ended.code, "without a port" in ended.err) == (2, True)
+    assert (ended.code, "without http:// and port" in ended.err) == (2, True)
 
 
 @pytest.mark.e2e
@@ -249,7 +249,7 @@ def test_serve_warns(process, tmp_path, arguments, words):
 def test_serve_says_why_it_can_not(syncd, process, receiver, tmp_path):
     port = receiver.rpartition(":")[2]
     ended = syncd("serve", "--dir", tmp_path / "other", "--port", port)
-    assert (ended.code, "it is in use" in ended.err) == (69, True)
+    assert (ended.code, "the address is in use" in ended.err) == (69, True)
     ended = syncd("serve", "--dir", tmp_path / "received", "--port", "0")
     assert ended.code == 75
     assert "another --dir" in ended.err

@@ -17,7 +17,7 @@ from syncd.cli import COMMANDS, cli
 from tests.e2e.processes import until
 from tests.preview.images import KINDS
 from tests.windows.console import Console
-from tests.windows.site import running, syncd
+from tests.windows.harness import running, syncd
 
 NAME = "Ж猫 📟.jpg"
 """A name that no code page of Windows has all of."""
@@ -60,7 +60,7 @@ def test_in_a_pipe_it_is_a_line_for_each_change_over_a_restart(site):
         dropped(site)
         until(lambda: f"done      drive {site.inbox}\\{NAME}" in out.read_text("utf-8"), out.read_text)
         site.stop()
-        until(lambda: "the daemon is gone; waiting for it" in out.read_text("utf-8"), out.read_text)
+        until(lambda: "the daemon is not reachable; waiting for it" in out.read_text("utf-8"), out.read_text)
         site.start()
         until(lambda: out.read_text("utf-8").count("syncd is running") == 2, out.read_text)
     finally:

@@ -91,11 +91,11 @@ def test_copies_that_are_not_there(compare, copies):
 def test_a_copy_that_is_no_base64(compare, copies):
     copies[f"/image/{KEY}"] = b"AAA"
     (problem,) = compare()
-    assert problem.startswith("ascii: the copy can't be read: ")
+    assert problem.startswith("ascii: cannot read the copy: ")
 
 
 def test_jobs_that_are_not_done(compare):
     assert compare({"state": "failed", "detail": "too large"}, {"remote": "other"}) == [
         "drive: failed, too large",
-        "ascii: there is no job for it",
+        "ascii: it has no job",
     ]

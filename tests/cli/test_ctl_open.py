@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from syncd.cli.errors import Exit
+from syncd.cli.errors import ExitCode
 
 ADDRESS = "http://127.0.0.1:8765/login?ticket=t1cket"
 
@@ -28,7 +28,7 @@ def browser(tmp_path, monkeypatch):
 @pytest.mark.e2e
 def test_the_browser_gets_the_ticket_from_a_file_that_is_ours_alone(ctl, browser, tmp_path):
     ended = ctl("open")
-    assert ended.code == Exit.OK, ended
+    assert ended.code == ExitCode.OK, ended
     deadline = time.monotonic() + 20
     while not browser.exists():
         assert time.monotonic() < deadline
@@ -44,7 +44,7 @@ def test_the_browser_gets_the_ticket_from_a_file_that_is_ours_alone(ctl, browser
 def test_the_page_of_the_last_time_is_replaced(ctl, browser, tmp_path):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "open.html").symlink_to(tmp_path / "victim")
-    assert ctl("open").code == Exit.OK
+    assert ctl("open").code == ExitCode.OK
     assert (tmp_path / "victim").read_text() == "precious"
     assert [name for name in os.listdir(tmp_path) if "open.html" in name] == ["open.html"]
 
@@ -56,7 +56,7 @@ def test_the_page_is_not_left_with_another_user(ctl, browser, tmp_path, monkeypa
     (tmp_path / "runtime").mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
     os.chown(tmp_path, 65_534, 65_534)
-    assert ctl("open").code == Exit.OK
+    assert ctl("open").code == ExitCode.OK
     assert not (tmp_path / "open.html").exists()
     page = tmp_path / "runtime" / "syncd" / "open.html"
     assert ADDRESS in page.read_text()
@@ -65,7 +65,7 @@ def test_the_page_is_not_left_with_another_user(ctl, browser, tmp_path, monkeypa
 
 def test_the_address_alone(ctl, tmp_path):
     ended = ctl("open", "--print")
-    assert (ended.code, ended.out) == (Exit.OK, f"{ADDRESS}\n")
+    assert (ended.code, ended.out) == (ExitCode.OK, f"{ADDRESS}\n")
     assert "once" in ended.err
     assert not (tmp_path / "open.html").exists()
 
@@ -81,7 +81,7 @@ def test_no_browser(daemon, tmp_path):
         check=False,
         env={**environment, "PATH": str(tmp_path), "BROWSER": str(tmp_path / "none")},
     )
-    assert ended.returncode == Exit.UNAVAILABLE
+    assert ended.returncode == ExitCode.UNAVAILABLE
     assert ended.stderr.count("\n") == 1
     assert "syncd ctl open --print" in ended.stderr
     assert not (tmp_path / "open.html").exists()
@@ -91,12 +91,12 @@ def test_no_browser(daemon, tmp_path):
 def test_no_dashboard(ctl, daemon, option):
     daemon.dashboard_trouble = "the dashboard is off: set control.dashboard"
     ended = ctl("open", *option)
-    assert (ended.code, ended.out) == (Exit.FAILED, "")
+    assert (ended.code, ended.out) == (ExitCode.FAILED, "")
     assert ended.err == "syncd: the dashboard is off: set control.dashboard\n"
 
 
 def test_no_daemon(syncd, tmp_path):
-    assert syncd("ctl", "--socket", tmp_path / "none.sock", "open").code == Exit.NOT_RUNNING
+    assert syncd("ctl", "--socket", tmp_path / "none.sock", "open").code == ExitCode.NOT_RUNNING
 
 
 def test_status_says_where_it_is(ctl):

@@ -1,4 +1,7 @@
-"""The checks of ``syncd check`` in the order in which things have to work, and with whose rights."""
+"""Runs the checks of ``syncd check`` in order: configuration, machine, folders, store, remotes.
+
+On the configuration of the system's service, root runs them with the rights of the service's user.
+"""
 
 import sys
 import time
@@ -19,8 +22,8 @@ from syncd.platform.systemd.install import USER
 from syncd.platform.systemd.sandbox import Sandbox, sandbox_of
 
 
-async def check_all(config: str | None) -> AsyncGenerator[Finding]:
-    """Look at everything; a finding for each thing as soon as it is known, but for what belongs together."""
+async def run_checks(config: str | None) -> AsyncGenerator[Finding]:
+    """Yield the findings of all checks; those of one remote as soon as they are known."""
     loaded, found = check_config(config)
     for finding in found:
         yield finding
@@ -41,19 +44,19 @@ async def check_all(config: str | None) -> AsyncGenerator[Finding]:
 
 
 def check_config(config: str | None) -> tuple[Loaded | None, list[Finding]]:
-    """Load the configuration; all that is wrong with it, or what to beware of."""
+    """Load the configuration; return it, or None, with its problems and warnings as findings."""
     try:
         loaded = load(find(config))
     except ConfigError as error:
         return None, [Finding(level="error", where="configuration", what=str(problem)) for problem in error.problems]
     folders_count = formatting.count(len(loaded.config.folders), "folder")
-    numbers = f"{folders_count}, {formatting.count(len(loaded.config.remotes), 'server')}"
+    numbers = f"{folders_count}, {formatting.count(len(loaded.config.remotes), 'remote')}"
     found = [Finding(level="ok", where=f"configuration {loaded.path}", what=numbers)]
     return loaded, found + [Finding(level="warn", where="configuration", what=text) for text in loaded.warnings]
 
 
 def _rights_of_the_daemon(sandbox: Sandbox | None) -> AbstractContextManager[None]:
-    """Look at what follows as the system's daemon will, where the configuration is its and root asks."""
+    """Take the rights of the service's user, if root checks the configuration of the system's service."""
     if sandbox is not None and user.is_root() and user.exists(USER):
         return user.rights_of(USER, *sandbox.groups)
     return nullcontext()
@@ -64,12 +67,12 @@ async def _check_machine(loaded: Loaded, sandbox: Sandbox | None) -> AsyncGenera
     where = f"user {name}"
     again = f"sudo syncd check -c {loaded.path}"
     if sandbox is None or name == USER:
-        yield Finding(level="ok", where=where, what="what follows is looked at with its rights")
+        yield Finding(level="ok", where=where, what="checks run as this user")
     elif user.is_root():
-        what = f"there is no user {USER} yet, whose rights count; what follows is looked at as root"
+        what = f"the daemon's user {USER} does not exist yet, so the checks run as root"
         yield Finding(level="warn", where=where, what=what, advice=f"sudo syncd service install, then {again}")
     else:
-        what = f"the daemon runs as {USER}: folders, files and state can't be looked at as {name}"
+        what = f"the daemon runs as {USER}: user {name} cannot check its folders, files and state"
         yield Finding(level="warn", where=where, what=what, advice=again)
     yield machine.check_socket(config.control)
     if sandbox is None or name == USER or user.is_root():
