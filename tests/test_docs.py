@@ -5,7 +5,6 @@ Each list in the documents is compared with the code in both directions, so that
 
 import ast
 import asyncio
-import inspect
 import io
 import json
 import re
@@ -27,8 +26,8 @@ from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
-from syncd.control import routes, service
-from syncd.control.events import KINDS, LOST
+from syncd.control import routes, shapes
+from syncd.control.events import LOST
 from syncd.core.model import Sort
 from syncd.core.states import TABLE, Cause, Outcome, State
 from syncd.daemon import metrics
@@ -396,23 +395,16 @@ def test_environment() -> None:
 
 
 def test_routes() -> None:
-    source = ast.parse(inspect.getsource(routes.make_app))
-    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    served = {
-        f"{call.func.attr.upper()} {call.args[0].value}"
-        for call in calls
-        if isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "post", "put")
-        if isinstance(call.args[0], ast.Constant)
-    }
+    served = {f"{route.method} {route.path}" for route in routes.ROUTES}
     assert set(by_name(rows(DOCS["http-api"], "request"))) == served
 
 
 def test_events_of_the_control_api() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## The event stream"), "event"))
-    assert set(documented) == {*KINDS, LOST}
-    for name, shape in ("job", service.JobEvent), ("daemon", service.DaemonEvent), ("progress", service.Progress):
+    assert set(documented) == {*shapes.EVENT_KINDS, LOST}
+    for name, shape in ("job", shapes.JobEvent), ("daemon", shapes.DaemonEvent), ("progress", shapes.Progress):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(service.Flight)) <= set(code(documented["progress"][1]))
+    assert set(get_type_hints(shapes.Flight)) <= set(code(documented["progress"][1]))
 
 
 def test_how_jobs_are_sorted() -> None:
@@ -442,16 +434,16 @@ def test_metrics(tmp_path: Path) -> None:
 
 def test_status_document() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## The status document"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(service.Status))
-    for name, shape in ("folders[]", service.FolderStatus), ("remotes[]", service.RemoteStatus):
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(shapes.Status))
+    for name, shape in ("folders[]", shapes.FolderStatus), ("remotes[]", shapes.RemoteStatus):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(service.Bytes)) == set(code(documented["bytes"][1]))
+    assert set(get_type_hints(shapes.Bytes)) == set(code(documented["bytes"][1]))
 
 
 def test_job_document() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## A job"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(service.JobDetail))
-    assert set(get_type_hints(service.Step)) <= set(code(documented["history[]"][1]))
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(shapes.JobDetail))
+    assert set(get_type_hints(shapes.Step)) <= set(code(documented["history[]"][1]))
 
 
 # All documents.

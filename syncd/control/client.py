@@ -1,20 +1,23 @@
-"""The other end of the control socket, for commands: synchronous, and small enough to start at once.
+"""Send requests to the control socket, for the commands: synchronous, and fast to start.
 
-It speaks the little HTTP that it needs by itself: `http.client` alone takes longer to load than all the rest here.
+The methods of :class:`ControlClient` use the routes of :mod:`syncd.control.routes`. This module speaks HTTP itself,
+because importing :mod:`http.client` would take longer than all its other imports together.
 """
 
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from syncd import __version__
-from syncd.control import targets
-from syncd.control.service import JobDetail, JobPage, JobQuery, LogEvent, LogQuery, Status, Verified
+from syncd.control import routes
+from syncd.control.routes import Route
+from syncd.control.service import JobQuery, LogQuery
+from syncd.control.shapes import JobDetail, JobPage, LogEvent, Status, Verified
 from syncd.control.targets import Target
 
 if sys.platform == "win32":
@@ -25,34 +28,38 @@ else:
     Connection = socket.socket
 
 RESTART_ADVICE = f"this is syncd {__version__}, restart the daemon to have it there too"
-_NO_SUCH_REQUEST = (": Not Found", ": Method Not Allowed")
-"""The ends of what a daemon says of a request that it has no answer for."""
 TIMEOUT_SECONDS = 60.0
-"""Seconds to wait for an answer."""
+"""The time limit for an answer."""
+READ_BYTES = 65_536
+
+_UNKNOWN_ROUTE = (": Not Found", ": Method Not Allowed")
+"""The ends of the daemon's messages about a route that it does not have."""
+
+T = TypeVar("T")
 
 
 class ControlError(Exception):
-    """The daemon could not be asked; ``str()`` is one line that says what to do."""
+    """A request that failed; ``str()`` is one line with the problem and the fix."""
 
 
 class NotRunningError(ControlError):
-    """Nobody listens."""
+    """No process listens at the socket."""
 
 
 class ConnectionClosedError(NotRunningError):
-    """The daemon was there, and has ended or closed the connection."""
+    """The daemon shut down or closed the connection."""
 
 
 class AccessDeniedError(ControlError):
-    """This user may not."""
+    """This user may not control the daemon."""
 
 
 class NoResponseError(ControlError):
-    """Somebody listens and gives no sensible answer."""
+    """A process listens at the socket, but gives no valid answer in time."""
 
 
 class RequestRefusedError(ControlError):
-    """The daemon answered that it won't; ``problems`` has a line for each thing that is wrong, where there are some."""
+    """The daemon refused the request; ``problems`` has a line for each mistake in a configuration."""
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -60,7 +67,7 @@ class RequestRefusedError(ControlError):
 
 
 class EventStream:
-    """What :meth:`ControlClient.listen` returns. Belongs to a ``with``."""
+    """The events of :meth:`ControlClient.listen`; a context manager that closes the connection."""
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -74,27 +81,27 @@ class EventStream:
         self._connection.close()
 
     def receive(self) -> list[tuple[str, dict[str, Any]]] | None:
-        """Wait until something comes, and return the events in it, each a name and its document; None at the end."""
+        """Wait for events and return them, each with its kind and document; None at the end of the stream."""
         try:
-            more = self._connection.recv(65_536)
+            received = self._connection.recv(READ_BYTES)
         except OSError:
-            more = b""
-        if not more:
+            received = b""
+        if not received:
             return None
-        *blocks, self._raw = (self._raw + more).split(b"\n\n")
-        return [event for block in blocks if (event := _event(block))]
+        *blocks, self._raw = (self._raw + received).split(b"\n\n")
+        return [event for block in blocks if (event := _parse_event(block))]
 
 
-def _event(block: bytes) -> tuple[str, dict[str, Any]] | None:
-    """Return the event in a block; None for a comment."""
-    lines = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
-    if b"event" not in lines:
+def _parse_event(block: bytes) -> tuple[str, dict[str, Any]] | None:
+    """Return the event in a block of the stream; None for a comment."""
+    fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
+    if b"event" not in fields:
         return None
-    return lines[b"event"].decode(), json.loads(lines[b"data"])
+    return fields[b"event"].decode(), json.loads(fields[b"data"])
 
 
 class ControlClient:
-    """Asks the daemon that listens at ``socket_path``. Every call raises only :class:`ControlError` and its kinds."""
+    """Sends requests to the daemon that listens at ``socket_path``. Every method raises only :class:`ControlError`."""
 
     def __init__(self, socket_path: str | os.PathLike[str], *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._path = os.fspath(socket_path)
@@ -102,100 +109,98 @@ class ControlClient:
 
     @property
     def socket_path(self) -> str:
-        """Return where the daemon is asked."""
+        """Return the path of the socket."""
         return self._path
 
     def status(self) -> Status:
-        """Return the status document."""
-        return cast("Status", self._request("GET", "/v1/status"))
+        """Return the state of the daemon."""
+        return self._call(routes.STATUS)
 
     def start(self) -> None:
-        """Have it upload again."""
-        self._request("POST", "/v1/start")
+        """Resume uploading."""
+        self._call(routes.START)
 
     def stop(self, *, now: bool = False) -> None:
-        """Have it upload no more."""
-        self._request("POST", "/v1/stop", {"now": now})
+        """Pause uploading; with ``now`` interrupt the chunks in flight."""
+        self._call(routes.STOP, now=now)
 
     def rescan(self, path: str | None = None) -> None:
-        """Have it scan the folder that holds ``path``, or all."""
-        self._request("POST", "/v1/rescan", {} if path is None else {"path": targets.encode(path)})
+        """Start a scan of the folder that contains ``path``, or of all folders."""
+        self._call(routes.RESCAN, path=path)
 
     def jobs(self, query: JobQuery | None = None) -> JobPage:
         """Return a page of jobs."""
         wanted = query or JobQuery()
-        fields = {
-            "state": wanted.state,
-            "limit": wanted.limit,
-            "before": wanted.before,
-            "search": wanted.search,
-            "folder": None if wanted.folder is None else targets.encode(wanted.folder),
-            "remote": wanted.remote,
-            "sort": wanted.sort,
-            "group": "file" if wanted.siblings else None,
-        }
-        given = urlencode({name: value for name, value in fields.items() if value is not None})
-        return cast("JobPage", self._request("GET", f"/v1/jobs?{given}"))
+        return self._call(
+            routes.JOBS,
+            state=wanted.state,
+            limit=wanted.limit,
+            before=wanted.before,
+            search=wanted.search,
+            folder=wanted.folder,
+            remote=wanted.remote,
+            sort=wanted.sort,
+            group="file" if wanted.siblings else None,
+        )
 
     def log(self, query: LogQuery | None = None) -> list[LogEvent]:
-        """Return what was logged last, oldest first."""
+        """Return the last log events, oldest first."""
         wanted = query or LogQuery()
-        fields = {"limit": wanted.limit, "level": wanted.level, "event": wanted.event, "text": wanted.text}
-        return cast("list[LogEvent]", self._request("GET", f"/v1/log?{urlencode(fields)}")["events"])
+        return self._call(routes.LOG, limit=wanted.limit, level=wanted.level, event=wanted.event, text=wanted.text)[
+            "events"
+        ]
+
+    def show(self, target: Target) -> list[JobDetail]:
+        """Return the jobs of a file, or the job with an id, with their history."""
+        return self._call(routes.JOB, target=target)["jobs"]
+
+    def retry(self, chosen: Sequence[Target] | None) -> int:
+        """Queue jobs again, or all failed jobs for None; return their number."""
+        return self._call(routes.RETRY, targets="all" if chosen is None else chosen)["count"]
+
+    def cancel(self, chosen: Sequence[Target]) -> int:
+        """Cancel jobs; return their number."""
+        return self._call(routes.CANCEL, targets=chosen)["count"]
+
+    def verify(self, chosen: Sequence[Target], *, repair: bool) -> Verified:
+        """Download and compare the copies of at most 100 targets."""
+        return self._call(routes.VERIFY, targets=chosen, repair=repair)
+
+    def reload(self) -> list[str]:
+        """Apply the configuration file; return changes and warnings, a line each."""
+        return self._call(routes.RELOAD)["messages"]
+
+    def dashboard(self) -> str:
+        """Return an address that logs one browser into the dashboard, once, within a minute."""
+        return self._call(routes.DASHBOARD)["url"]
+
+    def shutdown(self) -> None:
+        """Start the shutdown of the daemon."""
+        self._call(routes.SHUTDOWN)
 
     def listen(self, *kinds: str) -> EventStream:
-        """Return the events of these kinds, or all, from now on; close it in the end."""
+        """Return the stream of the events of these kinds, or of all kinds; the caller closes it."""
         with ExitStack() as stack:
             connection = stack.enter_context(self._connect())
             with self._translate_errors():
-                connection.sendall(_request("GET", "/v1/events?" + urlencode({"only": ",".join(kinds)})))
-                head = _head(connection)
+                connection.sendall(_encode_request(*_encode_call(routes.EVENTS, {"only": kinds or None})))
+                head = _receive_head(connection)
                 if _status_of(head) == 200:
                     stack.pop_all()
                     return EventStream(connection)
-                rest = _rest(connection)
-        self._read(head + rest)
+                rest = _receive_all(connection)
+        self._parse_response(head + rest)
         raise self._not_a_daemon()
 
-    def show(self, target: Target) -> list[JobDetail]:
-        """Return the jobs of a file, or the job of an id, with their history."""
-        answer = self._request("GET", "/v1/job?" + urlencode({"target": targets.encode(target)}))
-        return cast("list[JobDetail]", answer["jobs"])
+    def _call(self, route: Route[T], **arguments: Any) -> T:
+        """Send a request and return its document. An argument that is None is left out."""
+        return cast("T", self._request(*_encode_call(route, arguments)))
 
-    def retry(self, chosen: Sequence[Target] | None) -> int:
-        """Queue these jobs again, or with None all that failed; return how many."""
-        wanted = "all" if chosen is None else [targets.encode(target) for target in chosen]
-        return int(self._request("POST", "/v1/retry", {"targets": wanted})["count"])
-
-    def cancel(self, chosen: Sequence[Target]) -> int:
-        """Give these jobs up; return how many."""
-        return int(
-            self._request("POST", "/v1/cancel", {"targets": [targets.encode(target) for target in chosen]})["count"]
-        )
-
-    def verify(self, chosen: Sequence[Target], *, repair: bool) -> Verified:
-        """Have the servers' copies of up to a hundred compared."""
-        wanted = {"targets": [targets.encode(target) for target in chosen], "repair": repair}
-        return cast("Verified", self._request("POST", "/v1/verify", wanted))
-
-    def reload(self) -> list[str]:
-        """Have it read the configuration again; return what changed, a line each."""
-        return cast("list[str]", self._request("POST", "/v1/reload")["messages"])
-
-    def dashboard(self) -> str:
-        """Return an address that opens the dashboard, once and within a minute."""
-        return str(self._request("POST", "/v1/dashboard")["url"])
-
-    def shutdown(self) -> None:
-        """Have the process end."""
-        self._request("POST", "/v1/shutdown")
-
-    def _request(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        content = b"" if body is None else json.dumps(body).encode()
+    def _request(self, method: str, url: str, content: bytes = b"") -> dict[str, Any]:
         with self._connect() as connection, self._translate_errors():
-            connection.sendall(_request(method, url, content))
-            raw = _rest(connection)
-        return self._read(raw)
+            connection.sendall(_encode_request(method, url, content))
+            raw = _receive_all(connection)
+        return self._parse_response(raw)
 
     def _connect(self) -> "Connection":
         if sys.platform == "win32":
@@ -213,7 +218,7 @@ class ControlClient:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Put what can happen to a connection into words."""
+        """Translate the errors of a connection to :class:`ControlError`."""
         try:
             yield
         except (FileNotFoundError, ConnectionRefusedError):
@@ -227,7 +232,7 @@ class ControlClient:
         except OSError as error:
             raise NoResponseError(f"{self._path}: {error.strerror or error}: is it the daemon's socket?") from None
 
-    def _read(self, raw: bytes) -> dict[str, Any]:
+    def _parse_response(self, raw: bytes) -> dict[str, Any]:
         head, _, body = raw.partition(b"\r\n\r\n")
         status = _status_of(head)
         try:
@@ -241,7 +246,7 @@ class ControlClient:
         message = str(document.get("error", f"status {status}"))
         if status == 403:
             raise AccessDeniedError(message)
-        if message.endswith(_NO_SUCH_REQUEST):
+        if message.endswith(_UNKNOWN_ROUTE):
             raise NoResponseError(
                 f"the daemon does not know this request, as it is of another version: {RESTART_ADVICE}"
             )
@@ -251,17 +256,29 @@ class ControlClient:
         return NoResponseError(f"{self._path} answers, but not as a daemon does: is this the right socket?")
 
 
-def _request(method: str, url: str, content: bytes = b"") -> bytes:
-    """Return a request of HTTP 1.0, whose answer ends with the connection."""
+def _encode_call(route: Route[Any], arguments: Mapping[str, Any]) -> tuple[str, str, bytes]:
+    """Return the method, the URL and the body of a request."""
+    encoded = {
+        parameter.name: parameter.encode(arguments[parameter.name])
+        for parameter in (*route.query, *route.body)
+        if arguments.get(parameter.name) is not None
+    }
+    if route.body:
+        return route.method, route.path, json.dumps(encoded).encode()
+    return route.method, f"{route.path}?{urlencode(encoded)}" if encoded else route.path, b""
+
+
+def _encode_request(method: str, url: str, content: bytes = b"") -> bytes:
+    """Return a request of HTTP 1.0, in which the end of the connection ends the response."""
     return f"{method} {url} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def _rest(connection: "Connection") -> bytes:
-    return b"".join(iter(lambda: connection.recv(65_536), b""))
+def _receive_all(connection: "Connection") -> bytes:
+    return b"".join(iter(lambda: connection.recv(READ_BYTES), b""))
 
 
-def _head(connection: "Connection") -> bytes:
-    """Return an answer's head, and take no byte of what follows."""
+def _receive_head(connection: "Connection") -> bytes:
+    """Receive the head of a response, and no byte after it."""
     raw = b""
     while not raw.endswith(b"\r\n\r\n") and (more := connection.recv(1)):
         raw += more

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from syncd.control.shapes import EVENT_KINDS
+
 LOST = "lost"
 """Tells a listener how many events were dropped just before."""
-KINDS = ("daemon", "folder", "remote", "job", "progress", "log")
-"""What can be listened to; ``lost`` comes beside it."""
 MAX_LISTENERS = 100
 """Listeners at a time."""
 MAX_PENDING_BYTES = 256 * 1024
@@ -100,7 +100,7 @@ class Hub:
                 block = block or sse(kind, document)
                 listener.put(block)
 
-    def subscribe(self, kinds: Collection[str] = KINDS) -> Subscription:
+    def subscribe(self, kinds: Collection[str] = EVENT_KINDS) -> Subscription:
         """Let one more listen; :class:`TooManyListenersError` if there are enough."""
         if self.closed or len(self._listeners) >= self._most:
             raise TooManyListenersError(

@@ -1,92 +1,255 @@
-"""What stands in a request, taken apart: every mistake is an :class:`InvalidRequestError` of one line."""
+# ruff: noqa: D102 - Parameter documents the methods
+"""Describe the parameters of the control API: each class parses, encodes and documents one kind of value.
 
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
-from typing import Any, TypeVar
+:mod:`syncd.control.routes` lists the parameters of each route. The daemon calls :meth:`Parameter.parse` and the client
+:meth:`Parameter.encode`. The OpenAPI document uses :attr:`Parameter.schema`, the reference :attr:`Parameter.example`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from syncd.control import targets
-from syncd.control.service import InvalidRequestError, Limits
+from syncd.control.service import InvalidRequestError
 from syncd.control.targets import Target
 
-Word = TypeVar("Word", bound=StrEnum)
+Json = dict[str, Any]
 
 
-def only(given: Mapping[str, Any], known: set[str]) -> None:
-    """Refuse a field that is not known."""
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A text, and the base class of the other kinds. ``default`` is the value of an absent parameter."""
+
+    name: str
+    description: str = ""
+    required: bool = False
+    default: Any = None
+
+    @property
+    def type_schema(self) -> Json:
+        """Return the JSON schema without default and description."""
+        return {"type": "string"}
+
+    @property
+    def schema(self) -> Json:
+        """Return the JSON schema of the value on the wire."""
+        schema = self.type_schema
+        if self.default not in (None, ""):
+            schema = {**schema, "default": self.default}
+        return {**schema, "description": self.description} if self.description else schema
+
+    @property
+    def example(self) -> str:
+        """Return the value in a JSON body, as the reference shows it."""
+        return "text"
+
+    def parse(self, given: Any) -> Any:
+        """Return the value of ``given``: a text of the query, or a JSON value. Raises :class:`InvalidRequestError`."""
+        if given is None:
+            raise InvalidRequestError(f"{self.name} is missing")
+        return given
+
+    def encode(self, value: Any) -> Any:
+        """Return the wire form of ``value``."""
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Parameter):
+    """An integer from 1 to ``maximum``."""
+
+    maximum: int
+
+    @property
+    def type_schema(self) -> Json:
+        return {"type": "integer", "minimum": 1, "maximum": self.maximum}
+
+    def parse(self, given: str) -> int:
+        if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= self.maximum):
+            raise InvalidRequestError(f"{self.name} must be a number from 1 to {self.maximum}")
+        return int(given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Parameter):
+    """One of ``choices``, which maps the words on the wire to their values."""
+
+    choices: Mapping[str, Any]
+
+    @property
+    def type_schema(self) -> Json:
+        values = list(self.choices.values())
+        if all(isinstance(value, int) for value in values):
+            return {"type": "integer", "enum": values}
+        return {"type": "string", "enum": [str(word) for word in self.choices]}
+
+    def parse(self, given: str) -> Any:
+        if given not in self.choices:
+            raise InvalidRequestError(f"{self.name} must be one of {', '.join(self.choices)}")
+        return self.choices[given]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordList(Parameter):
+    """Some of ``words``, separated by commas."""
+
+    words: Collection[str]
+
+    def parse(self, given: str) -> list[str]:
+        chosen = given.split(",")
+        if not set(chosen) <= set(self.words):
+            raise InvalidRequestError(f"{self.name} must be one of {', '.join(self.words)}")
+        return chosen
+
+    def encode(self, value: Collection[str]) -> str:
+        return ",".join(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag(Parameter):
+    """True or false in a JSON body."""
+
+    default: bool = False
+
+    @property
+    def type_schema(self) -> Json:
+        return {"type": "boolean"}
+
+    @property
+    def example(self) -> str:
+        return "bool"
+
+    def parse(self, given: object) -> bool:
+        if not isinstance(given, bool):
+            raise InvalidRequestError(f"{self.name} must be true or false")
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit(Parameter):
+    """A limit in a JSON body, as the configuration file has it; ``hint`` ends the error message."""
+
+    types: tuple[str, ...]
+    hint: str
+    sample: str
+
+    @property
+    def type_schema(self) -> Json:
+        return {"type": list(self.types) if len(self.types) > 1 else self.types[0]}
+
+    @property
+    def example(self) -> str:
+        return self.sample
+
+    def parse(self, given: object) -> str | int | None:
+        allowed = {"string": str, "integer": int}
+        fits = given is None or any(isinstance(given, allowed[name]) for name in self.types)
+        if not fits or isinstance(given, bool):
+            raise InvalidRequestError(f"{self.name} must be {self.hint}")
+        return given  # type: ignore[return-value]  # the schema names its types
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetParameter(Parameter):
+    """A job or a file: see :mod:`syncd.control.targets`."""
+
+    description: str = "A job's id in digits, or a file:// URI with an absolute path."
+
+    def parse(self, given: object) -> Any:
+        return _target(given)
+
+    def encode(self, value: Target) -> str:
+        return targets.encode(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobId(TargetParameter):
+    """A job's id."""
+
+    description: str = "A job's id in digits."
+
+    def parse(self, given: object) -> int:
+        target = _target(given)
+        if not isinstance(target, int):
+            raise InvalidRequestError(f"{self.name} must be a job's id")
+        return target
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileUri(TargetParameter):
+    """An absolute path as a ``file://`` URI; the parsed value is the path."""
+
+    description: str = "A file:// URI with the bytes of an absolute path."
+
+    @property
+    def type_schema(self) -> Json:
+        return {"type": "string", "format": "uri"}
+
+    @property
+    def example(self) -> str:
+        return "file URI"
+
+    def parse(self, given: object) -> str | None:
+        if given is None and not self.required:
+            return None
+        target = _target(given)
+        if isinstance(target, int):
+            raise InvalidRequestError(f"{self.name} must be a file:// URI")
+        return target
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetList(Parameter):
+    """A list of targets in a JSON body, at most ``maximum``. With ``allow_all`` it can be ``"all"``, parsed to None."""
+
+    required: bool = True
+    maximum: int | None = None
+    allow_all: bool = False
+
+    @property
+    def type_schema(self) -> Json:
+        schema: Json = {"type": "array", "items": TargetParameter(name="").schema, "minItems": 1}
+        if self.maximum is not None:
+            schema["maxItems"] = self.maximum
+        return {"oneOf": [{"const": "all"}, schema]} if self.allow_all else schema
+
+    @property
+    def example(self) -> str:
+        return '[target, …] or "all"' if self.allow_all else "[target, …]"
+
+    def parse(self, given: object) -> list[Target] | None:
+        if given == "all" and self.allow_all:
+            return None
+        if not isinstance(given, list) or not given:
+            raise InvalidRequestError("targets must be a list with at least one target")
+        if self.maximum is not None and len(given) > self.maximum:
+            raise InvalidRequestError(f"targets must be {self.maximum} at most")
+        return [_target(item) for item in given]
+
+    def encode(self, value: Collection[Target] | str) -> list[str] | str:
+        return value if isinstance(value, str) else [targets.encode(target) for target in value]
+
+
+def parse_all(parameters: Collection[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of each parameter by its name. Raises :class:`InvalidRequestError` for an unknown name."""
+    known = {parameter.name for parameter in parameters}
     for name in given:
         if name not in known:
             raise InvalidRequestError(
                 f"unknown field {name!a}" + (f": known are {', '.join(sorted(known))}" if known else "")
             )
+    return {
+        parameter.name: parameter.parse(given.get(parameter.name))
+        if parameter.name in given or parameter.required
+        else parameter.default
+        for parameter in parameters
+    }
 
 
-def word(name: str, text: str | None, words: type[Word]) -> Word | None:
-    """Return the member that ``text`` names; None for nothing."""
-    if not text:
-        return None
-    try:
-        return words(text)
-    except ValueError:
-        raise InvalidRequestError(f"{name} must be one of {', '.join(words)}") from None
-
-
-def among(name: str, text: str, words: Iterable[str]) -> str:
-    """Return ``text`` if it is one of ``words``."""
-    if text not in words:
-        raise InvalidRequestError(f"{name} must be one of {', '.join(words)}")
-    return text
-
-
-def number(name: str, text: str | None, *, default: int, most: int) -> int:
-    """Return the number that ``text`` says, from 1 to ``most``."""
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise InvalidRequestError(f"{name} must be a number from 1 to {most}")
-    return int(text)
-
-
-def limits(given: Mapping[str, Any]) -> Limits:
-    """Return the limits in a body: at least one."""
-    bandwidth, concurrency = given.get("bandwidth"), given.get("concurrency")
-    if bandwidth is None and concurrency is None:
-        raise InvalidRequestError("give bandwidth or concurrency, or both")
-    if not isinstance(bandwidth, str | None):
-        raise InvalidRequestError("bandwidth must be a text, as 2MiB/s or unlimited")
-    if not isinstance(concurrency, str | int | None) or isinstance(concurrency, bool):
-        raise InvalidRequestError("concurrency must be a number, or auto")
-    return Limits(bandwidth=bandwidth, concurrency=concurrency)
-
-
-def flag(name: str, given: object) -> bool:
-    """Return what is true or false."""
-    if not isinstance(given, bool):
-        raise InvalidRequestError(f"{name} must be true or false")
-    return given
-
-
-def some_targets(named: object, *, most: int | None = None) -> list[Target]:
-    """Return the targets in a list, ``most`` at most."""
-    if not isinstance(named, list) or not named:
-        raise InvalidRequestError("targets must be a list with at least one target")
-    if most is not None and len(named) > most:
-        raise InvalidRequestError(f"targets must be {most} at most")
-    return [target(one) for one in named]
-
-
-def target(named: object) -> Target:
-    """Return what a text names: a job or a file."""
-    if not isinstance(named, str):
+def _target(given: object) -> Target:
+    if not isinstance(given, str):
         raise InvalidRequestError("a target is a job's id or a file:// URI, as a text")
     try:
-        return targets.decode(named)
+        return targets.decode(given)
     except ValueError as error:
         raise InvalidRequestError(str(error)) from None
-
-
-def path(name: str, named: object) -> str:
-    """Return the path in a ``file://`` URI."""
-    found = target(named)
-    if isinstance(found, int):
-        raise InvalidRequestError(f"{name} must be a file:// URI")
-    return found

@@ -1,306 +1,300 @@
-"""The routes of the control API: each takes the request apart, asks the daemon, and puts the answer into JSON.
+"""List the routes of the control API: the one definition of each method, path, parameter and response.
 
-=========================  ====================================  ==============================
-``GET /healthz``                                                 ``{"ok": true}``, or 503
-``GET /metrics``                                                 the metrics, for Prometheus
-``GET /v1/openapi.json``                                         all of this, for programs
-``GET /v1/status``                                               the status document
-``GET /v1/folders``                                              ``{"folders": […]}``
-``GET /v1/remotes``                                              ``{"remotes": […]}``
-``GET /v1/throughput``                                           ``{"step_seconds": s, "bytes": […]}``
-``GET /v1/settings``                                             the configuration, and what holds
-``POST /v1/settings``      ``{"bandwidth": "2MiB/s", …}``        the same
-``POST /v1/start``                                               ``{}``
-``POST /v1/stop``          ``{"now": bool}``                     ``{}``
-``POST /v1/rescan``        ``{"path": file URI}``                ``{}``
-``GET /v1/jobs``           ``?state= &limit= &before= …``        ``{"jobs": […], "next": cursor, …}``
-``GET /v1/job``            ``?target=``                          ``{"jobs": […]}`` with history
-``POST /v1/retry``         ``{"targets": [target, …] or "all"}``  ``{"count": n}``
-``POST /v1/cancel``        ``{"targets": [target, …]}``          ``{"count": n}``
-``GET /v1/preview``        ``?job= &size=``                      a small WebP image, or text
-``GET /v1/original``       ``?job=``                             the file
-``PUT /v1/drop``           ``?folder= &name=``, the file        ``{"path": …, "name": …}``, 201
-``GET /v1/log``            ``?limit= &level= &event= &text=``    ``{"events": […]}``
-``GET /v1/events``         ``?only=``                            server-sent events
-``POST /v1/verify``        ``{"targets": […], "repair": bool}``  ``{"results": […], "queued": n}``
-``POST /v1/reload``                                              ``{"messages": […]}``
-``POST /v1/dashboard``                                           ``{"url": …}``, on the socket alone
-``POST /v1/shutdown``                                            ``{}``
-=========================  ====================================  ==============================
-
-Every error is ``{"error": one line}``, with ``"problems"`` beside it where a configuration was refused. Targets have
-the form of :mod:`syncd.control.targets`.
+:mod:`syncd.control.app` registers a handler for each route, :class:`syncd.control.client.ControlClient` sends requests
+with them, :mod:`syncd.control.openapi` describes them for programs, and ``python -m tests.control.reference`` writes
+the table in ``docs/reference/http-api.md``. This module loads no server, so that the client starts fast.
 """
 
-import asyncio
-import json
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-import structlog
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
-
-from syncd.control import openapi, params, sse
-from syncd.control.events import TooManyListenersError
-from syncd.control.file_routes import FileRoutes
-from syncd.control.service import (
-    ApiError,
-    BusyError,
-    ControlService,
-    DiskFullError,
-    InvalidConfigError,
-    InvalidRequestError,
-    JobQuery,
-    LogQuery,
-    NotFoundError,
-    TooLargeError,
+from syncd.control import shapes
+from syncd.control.params import (
+    Choice,
+    FileUri,
+    Flag,
+    JobId,
+    Limit,
+    Number,
+    Parameter,
+    TargetList,
+    TargetParameter,
+    WordList,
 )
+from syncd.control.service import JobQuery, LogQuery
 from syncd.core.log_levels import LEVELS
 from syncd.core.model import Sort
 from syncd.core.states import State
 
-MAX_BODY_BYTES = 1024 * 1024
-"""Bytes of a request's body; enough for some ten thousand targets."""
-BODY_TIMEOUT_SECONDS = 15.0
-"""Seconds that a client has to send its body."""
-MAX_PAGE_JOBS = 1000
-"""Jobs on one page."""
-MAX_LOG_EVENTS = 2000
-"""Log events in one answer."""
-MAX_VERIFY_TARGETS = 100
-"""Targets that are verified together."""
-
-_STATUS = {NotFoundError: 404, TooLargeError: 413, InvalidConfigError: 422, BusyError: 503, DiskFullError: 507}
-"""What a refusal is in HTTP, where it is not 400."""
-
-SERVICE: web.AppKey[ControlService] = web.AppKey("steering")
-
-log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
-def make_app(service: ControlService, *guards: Middleware) -> web.Application:
-    """Return the API in front of ``service``. ``guards`` say who may come in, in the way of the listening side."""
-    app = web.Application(middlewares=[_errors, *guards], client_max_size=MAX_BODY_BYTES)
-    app[SERVICE] = service
-    app.on_shutdown.append(_close_events)
-    files = FileRoutes(service.files)
-    app.add_routes(
-        [
-            web.get("/healthz", _health),
-            web.get("/metrics", _metrics),
-            web.get("/v1/openapi.json", _openapi),
-            web.get("/v1/status", _status),
-            web.get("/v1/folders", _folders),
-            web.get("/v1/remotes", _remotes),
-            web.get("/v1/jobs", _jobs),
-            web.get("/v1/job", _job),
-            web.get("/v1/preview", files.preview, allow_head=False),
-            web.get("/v1/original", files.original, allow_head=False),
-            web.put("/v1/drop", files.drop),
-            web.get("/v1/log", _log),
-            web.get("/v1/throughput", _throughput),
-            web.get("/v1/settings", _settings),
-            web.post("/v1/settings", _limit),
-            web.get("/v1/events", _events),
-            web.post("/v1/start", _start),
-            web.post("/v1/stop", _stop),
-            web.post("/v1/rescan", _rescan),
-            web.post("/v1/retry", _retry),
-            web.post("/v1/cancel", _cancel),
-            web.post("/v1/verify", _verify),
-            web.post("/v1/reload", _reload),
-            web.post("/v1/dashboard", _dashboard),
-            web.post("/v1/shutdown", _shutdown),
-        ]
-    )
-    return app
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Route(Generic[T]):
+    """One route. ``response`` is the type of the response document: a ``TypedDict``, ``dict``, ``str`` or ``bytes``.
+
+    ``summary`` stands in the OpenAPI document, ``answer`` (Markdown) in the reference. ``query`` and ``body`` are the
+    parameters in the URL and in a JSON body; with ``file_body`` the body is a file.
+    """
+
+    method: str
+    path: str
+    response: type[T]
+    summary: str
+    answer: str
+    query: Sequence[Parameter] = ()
+    body: Sequence[Parameter] = ()
+    file_body: bool = False
+    media_type: str = "application/json"
+    description: str = ""
+    status: int = 200
+    failure: str = "4XX"
+    allow_head: bool = True
 
 
-@web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever goes wrong into one line of JSON."""
-    try:
-        return await handler(request)
-    except ApiError as error:
-        problems = error.problems if isinstance(error, InvalidConfigError) else None
-        return _error(_STATUS.get(type(error), 400), str(error), problems=problems)
-    except TooManyListenersError as error:
-        return _error(503, str(error))
-    except web.HTTPException as error:
-        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return _error(error.status, f"{request.method} {request.path}: {error.reason}", headers=allow)
-    except ConnectionError:
-        raise  # the client is gone
-    except Exception:
-        log.exception("control.failed", method=request.method, path=request.path)
-        return _error(500, "internal error: the daemon's log has more")
+HEALTH = Route(
+    method="GET",
+    path="/healthz",
+    response=shapes.Health,
+    summary="Whether the daemon works",
+    answer='`{"ok": true}`, or 503 with the reason if the daemon does not work.',
+    failure="503",
+)
+METRICS = Route(
+    method="GET",
+    path="/metrics",
+    response=str,
+    summary="The metrics, for Prometheus",
+    answer="[Metrics](metrics.md) for Prometheus.",
+    media_type="text/plain",
+)
+OPENAPI = Route(
+    method="GET",
+    path="/v1/openapi.json",
+    response=dict[str, Any],
+    summary="This document",
+    answer="This API as OpenAPI 3.1, with the schema of each answer.",
+)
+STATUS = Route(
+    method="GET",
+    path="/v1/status",
+    response=shapes.Status,
+    summary="The state of the daemon",
+    answer="[The status document](#the-status-document).",
+)
+FOLDERS = Route(
+    method="GET",
+    path="/v1/folders",
+    response=shapes.Folders,
+    summary="The watched folders",
+    answer='`{"folders": […]}`, as in the status document.',
+)
+REMOTES = Route(
+    method="GET",
+    path="/v1/remotes",
+    response=shapes.Remotes,
+    summary="The remotes",
+    answer='`{"remotes": […]}`, as in the status document.',
+)
+JOBS = Route(
+    method="GET",
+    path="/v1/jobs",
+    response=shapes.JobPage,
+    summary="Jobs, page by page",
+    answer='`{"jobs": […], "siblings": […], "next": cursor, "partial": bool}`. At most 1000 jobs a page; see '
+    "[selecting jobs](#selecting-jobs).",
+    query=(
+        Choice(name="state", choices={state.value: state for state in State}),
+        Number(name="limit", maximum=1000, default=JobQuery().limit),
+        Parameter(name="before", description="The `next` of the page before."),
+        Parameter(name="search", description="Text in the path."),
+        FileUri(name="folder"),
+        Parameter(name="remote", description="A remote's name."),
+        Choice(name="sort", choices={sort.value: sort for sort in Sort}, default=JobQuery().sort),
+        Choice(
+            name="group",
+            choices={"job": "job", "file": "file"},
+            default="job",
+            description="`file`: with `siblings`.",
+        ),
+    ),
+)
+JOB = Route(
+    method="GET",
+    path="/v1/job",
+    response=shapes.JobDetails,
+    summary="The jobs of a file, or one job, with history",
+    answer='`{"jobs": […]}`, each with its `history`.',
+    query=(TargetParameter(name="target", required=True),),
+)
+PREVIEW = Route(
+    method="GET",
+    path="/v1/preview",
+    response=bytes,
+    summary="A small picture of a file, or the first 64 KiB of a text",
+    answer="A WebP image of the job's file, with at most `size` pixels a side: 320 or 1600. For a `*.txt` file, the "
+    "first 64 KiB as text. See [file contents](#file-contents).",
+    query=(
+        JobId(name="job", required=True),
+        Choice(
+            name="size",
+            choices={"320": 320, "1600": 1600},
+            default=320,
+            description="Pixels of the longest edge.",
+        ),
+    ),
+    media_type="image/webp",
+    allow_head=False,
+)
+ORIGINAL = Route(
+    method="GET",
+    path="/v1/original",
+    response=bytes,
+    summary="The file of a job",
+    answer="The job's file.",
+    query=(JobId(name="job", required=True),),
+    media_type="application/octet-stream",
+    allow_head=False,
+)
+DROP = Route(
+    method="PUT",
+    path="/v1/drop",
+    response=shapes.DroppedFile,
+    summary="Put a file into a watched folder",
+    answer='201 and `{"path": …, "name": …}`: the file is in the watched folder (a file URI), and the daemon will '
+    "upload it.",
+    query=(FileUri(name="folder", required=True), Parameter(name="name", required=True)),
+    file_body=True,
+    status=201,
+)
+LOG = Route(
+    method="GET",
+    path="/v1/log",
+    response=shapes.LogEvents,
+    summary="The last log events, oldest first",
+    answer='`{"events": […]}`: from the last 2000 [log events](events.md), those with at least `level`, a name that '
+    "begins with `event`, and `text` in the line. Oldest first; 100 without `limit`.",
+    query=(
+        Number(name="limit", maximum=2000, default=LogQuery().limit),
+        Choice(
+            name="level",
+            choices={level: level for level in LEVELS},
+            default=LogQuery().level,
+            description="The lowest level.",
+        ),
+        Parameter(name="event", default=LogQuery().event, description="The beginning of the event's name."),
+        Parameter(name="text", default=LogQuery().text, description="Text in the line."),
+    ),
+)
+EVENTS = Route(
+    method="GET",
+    path="/v1/events",
+    response=str,
+    summary="Events as they happen, as server-sent events",
+    answer="A stream of server-sent events; see [the event stream](#the-event-stream).",
+    query=(WordList(name="only", words=shapes.EVENT_KINDS, description="Kinds of events, separated by commas."),),
+    media_type="text/event-stream",
+    description="Events named daemon, folder, remote, job, progress, log and lost; their data are DaemonEvent, "
+    "FolderStatus, RemoteStatus, JobEvent, Progress, LogEvent and Lost.",
+    failure="503",
+)
+THROUGHPUT = Route(
+    method="GET",
+    path="/v1/throughput",
+    response=shapes.Throughput,
+    summary="The bytes sent in each time step",
+    answer='`{"step_seconds": 5, "bytes": [n, …]}`: the bytes sent in each step of the last six hours, oldest first. '
+    "The last step is still in progress.",
+)
+SETTINGS = Route(
+    method="GET",
+    path="/v1/settings",
+    response=shapes.Settings,
+    summary="The configuration and the current limits",
+    answer="`file`; in `settings` the complete configuration with its defaults and each secret as `••••`; in `live` "
+    "the current `bandwidth` and `concurrency`; in `changed` the names of those that differ from the file.",
+)
+LIMIT = Route(
+    method="POST",
+    path="/v1/settings",
+    response=shapes.Settings,
+    summary="Change limits until the next reload",
+    answer="As `GET`. The body has one field or both, with values as in the file, including `unlimited` and `auto`. "
+    "They apply at once, interrupt no upload, and last until the next reload or restart.",
+    body=(
+        Limit(name="bandwidth", types=("string",), hint="a text, as 2MiB/s or unlimited", sample='"2MiB/s"'),
+        Limit(name="concurrency", types=("integer", "string"), hint="a number, or auto", sample="8"),
+    ),
+)
+START = Route(
+    method="POST",
+    path="/v1/start",
+    response=shapes.Empty,
+    summary="Resume uploading",
+    answer="`{}`. Resumes uploading.",
+)
+STOP = Route(
+    method="POST",
+    path="/v1/stop",
+    response=shapes.Empty,
+    summary="Pause uploading",
+    answer="`{}`. Pauses uploading.",
+    body=(Flag(name="now"),),
+)
+RESCAN = Route(
+    method="POST",
+    path="/v1/rescan",
+    response=shapes.Empty,
+    summary="Scan the folder that contains a path, or all folders",
+    answer="`{}`",
+    body=(FileUri(name="path"),),
+)
+RETRY = Route(
+    method="POST",
+    path="/v1/retry",
+    response=shapes.Count,
+    summary="Queue jobs again",
+    answer='`{"count": n}`',
+    body=(TargetList(name="targets", allow_all=True),),
+)
+CANCEL = Route(
+    method="POST",
+    path="/v1/cancel",
+    response=shapes.Count,
+    summary="Cancel jobs",
+    answer='`{"count": n}`',
+    body=(TargetList(name="targets"),),
+)
+VERIFY = Route(
+    method="POST",
+    path="/v1/verify",
+    response=shapes.Verified,
+    summary="Download and compare copies",
+    answer='`{"results": [{"id", "path", "remote", "verdict", "detail"}, …], "queued": n}`. The daemon downloads and '
+    "compares each copy, within the limits of the uploads. `verdict` is a result of "
+    "[`syncd verify`](commands.md#syncd-verify), or `unknown` for a job without an upload. `repair` queues files whose "
+    "copy is missing or different and that still exist locally. At most 100 targets.",
+    body=(TargetList(name="targets", maximum=100), Flag(name="repair")),
+)
+RELOAD = Route(
+    method="POST",
+    path="/v1/reload",
+    response=shapes.Messages,
+    summary="Apply the configuration file",
+    answer='`{"messages": […]}`, or 422 with `problems`.',
+)
+DASHBOARD = Route(
+    method="POST",
+    path="/v1/dashboard",
+    response=shapes.LoginUrl,
+    summary="An address that logs one browser into the dashboard within a minute; only on the control socket",
+    answer='`{"url": …}`: an address that logs one browser into the dashboard, once, within a minute. Only on the '
+    "control socket; 404 with the reason if there is no dashboard.",
+)
+SHUTDOWN = Route(
+    method="POST", path="/v1/shutdown", response=shapes.Empty, summary="Shut the process down in order", answer="`{}`"
+)
 
-
-def _error(
-    status: int, text: str, *, headers: Mapping[str, str] | None = None, problems: list[str] | None = None
-) -> web.Response:
-    document: dict[str, Any] = {"error": text}
-    if problems is not None:
-        document["problems"] = problems
-    return web.json_response(document, status=status, headers=headers)
-
-
-async def _close_events(app: web.Application) -> None:
-    """Let the streams of events end: they would not by themselves."""
-    app[SERVICE].events.close()
-
-
-async def _health(request: web.Request) -> web.Response:
-    trouble = await request.app[SERVICE].health()
-    return web.json_response({"ok": True}) if trouble is None else _error(503, trouble)
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    body, content_type = await request.app[SERVICE].metrics()
-    return web.Response(body=body, headers={"Content-Type": content_type})
-
-
-async def _openapi(_request: web.Request) -> web.Response:
-    return web.json_response(openapi.document())
-
-
-async def _status(request: web.Request) -> web.Response:
-    return web.json_response(await request.app[SERVICE].status())
-
-
-async def _folders(request: web.Request) -> web.Response:
-    return web.json_response({"folders": await request.app[SERVICE].folders()})
-
-
-async def _remotes(request: web.Request) -> web.Response:
-    return web.json_response({"remotes": await request.app[SERVICE].remotes()})
-
-
-async def _throughput(request: web.Request) -> web.Response:
-    return web.json_response(await request.app[SERVICE].throughput())
-
-
-async def _settings(request: web.Request) -> web.Response:
-    return web.json_response(await request.app[SERVICE].settings())
-
-
-async def _limit(request: web.Request) -> web.Response:
-    await request.app[SERVICE].limit(params.limits(await _body(request, {"bandwidth", "concurrency"})))
-    return await _settings(request)
-
-
-async def _jobs(request: web.Request) -> web.Response:
-    query = _query(request, {"state", "limit", "before", "search", "folder", "remote", "sort", "group"})
-    folder = query.get("folder")
-    page = await request.app[SERVICE].jobs(
-        JobQuery(
-            state=params.word("state", query.get("state"), State),
-            limit=params.number("limit", query.get("limit"), default=JobQuery().limit, most=MAX_PAGE_JOBS),
-            before=query.get("before") or None,
-            search=query.get("search") or None,
-            folder=params.path("folder", folder) if folder else None,
-            remote=query.get("remote") or None,
-            sort=params.word("sort", query.get("sort"), Sort) or JobQuery().sort,
-            siblings=params.among("group", query.get("group") or "job", ("job", "file")) == "file",
-        )
-    )
-    return web.json_response(page)
-
-
-async def _log(request: web.Request) -> web.Response:
-    query = _query(request, {"limit", "level", "event", "text"})
-    wanted = LogQuery(
-        limit=params.number("limit", query.get("limit"), default=LogQuery().limit, most=MAX_LOG_EVENTS),
-        level=params.among("level", query.get("level") or LogQuery().level, LEVELS),
-        event=query.get("event", ""),
-        text=query.get("text", ""),
-    )
-    return web.json_response({"events": await request.app[SERVICE].log(wanted)})
-
-
-async def _events(request: web.Request) -> web.StreamResponse:
-    kinds = sse.kinds_in(_query(request, {"only"}).get("only"))
-    return await sse.tell(request, request.app[SERVICE].events, kinds)
-
-
-async def _job(request: web.Request) -> web.Response:
-    target = params.target(_query(request, {"target"}).get("target"))
-    return web.json_response({"jobs": await request.app[SERVICE].show(target)})
-
-
-async def _start(request: web.Request) -> web.Response:
-    await _body(request, set())
-    await request.app[SERVICE].start()
-    return web.json_response({})
-
-
-async def _stop(request: web.Request) -> web.Response:
-    now = params.flag("now", (await _body(request, {"now"})).get("now", False))
-    await request.app[SERVICE].stop(now=now)
-    return web.json_response({})
-
-
-async def _rescan(request: web.Request) -> web.Response:
-    named = (await _body(request, {"path"})).get("path")
-    await request.app[SERVICE].rescan(None if named is None else params.path("path", named))
-    return web.json_response({})
-
-
-async def _retry(request: web.Request) -> web.Response:
-    named = (await _body(request, {"targets"})).get("targets")
-    chosen = None if named == "all" else params.some_targets(named)
-    return web.json_response({"count": await request.app[SERVICE].retry(chosen)})
-
-
-async def _cancel(request: web.Request) -> web.Response:
-    chosen = params.some_targets((await _body(request, {"targets"})).get("targets"))
-    return web.json_response({"count": await request.app[SERVICE].cancel(chosen)})
-
-
-async def _verify(request: web.Request) -> web.Response:
-    body = await _body(request, {"targets", "repair"})
-    chosen = params.some_targets(body.get("targets"), most=MAX_VERIFY_TARGETS)
-    repair = params.flag("repair", body.get("repair", False))
-    return web.json_response(await request.app[SERVICE].verify(chosen, repair=repair))
-
-
-async def _reload(request: web.Request) -> web.Response:
-    await _body(request, set())
-    return web.json_response({"messages": await request.app[SERVICE].reload()})
-
-
-async def _dashboard(request: web.Request) -> web.Response:
-    await _body(request, set())
-    return web.json_response({"url": await request.app[SERVICE].dashboard()})
-
-
-async def _shutdown(request: web.Request) -> web.Response:
-    await _body(request, set())
-    await request.app[SERVICE].shutdown()
-    return web.json_response({})
-
-
-def _query(request: web.Request, known: set[str]) -> Mapping[str, str]:
-    params.only(request.query, known)
-    return request.query
-
-
-async def _body(request: web.Request, known: set[str]) -> dict[str, Any]:
-    """Return the JSON object in the body; an empty body is an empty object."""
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-            raw = await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(reason=HTTPStatus.REQUEST_TIMEOUT.phrase) from None
-    except web.RequestPayloadError:
-        raise InvalidRequestError("the body is broken") from None
-    try:
-        document = json.loads(raw) if raw else {}
-    except (ValueError, RecursionError):
-        raise InvalidRequestError("the body is not JSON") from None
-    if not isinstance(document, dict):
-        raise InvalidRequestError("the body must be a JSON object")
-    params.only(document, known)
-    return document
+ROUTES: Sequence[Route[Any]] = [value for value in globals().values() if isinstance(value, Route)]
+"""All routes, in the order of the reference."""

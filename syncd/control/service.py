@@ -1,265 +1,74 @@
-r"""What can be asked of a running daemon: the contract between the control API and whoever implements it.
+"""Define what the control API requires of the daemon: the protocol :class:`ControlService` and its errors.
 
-The shapes below are those of the JSON that goes out. Every text in them is valid Unicode and fit for showing: bytes of
-a name that are not UTF-8 stand as ``\xff``, a newline as ``\n``.
+The handlers (:mod:`syncd.control.handlers`) call it; :mod:`syncd.daemon.control_service` implements it. The documents
+that it returns are in :mod:`syncd.control.shapes`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from syncd.control.shapes import (
+    DroppedFile,
+    FolderStatus,
+    JobDetail,
+    JobPage,
+    LogEvent,
+    RemoteStatus,
+    Settings,
+    Status,
+    Throughput,
+    Verified,
+)
 from syncd.control.targets import Target
 from syncd.core.model import Sort
 from syncd.core.states import State
 
-if TYPE_CHECKING:  # the client knows these shapes, and needs no event loop for them
+if TYPE_CHECKING:  # the client imports this module too, and must not load asyncio
     from syncd.control.events import Hub
-    from syncd.control.files import Files
+
+SVG = "image/svg+xml"
+"""The only image type that can contain scripts: safe in an ``<img>`` element, unsafe as a page."""
 
 
 class ApiError(Exception):
-    """The daemon won't do what was asked; ``str()`` is one line that says why."""
+    """A request that the daemon cannot fulfil; ``str()`` is one line with the reason."""
 
 
 class NotFoundError(ApiError):
-    """There is no such file, folder or job."""
+    """The file, folder, job or remote does not exist."""
 
 
 class InvalidRequestError(ApiError):
-    """What was asked makes no sense as it stands."""
+    """A parameter is missing or has an invalid value."""
 
 
 class BusyError(ApiError):
-    """It can be asked again in a while."""
+    """The daemon cannot do this now; the client can try again later."""
 
 
 class TooLargeError(ApiError):
-    """It is larger than may be."""
+    """The file is larger than the folder's ``max_size``."""
 
 
 class DiskFullError(ApiError):
-    """There is no room for it on the disk."""
+    """The disk has too little space."""
 
 
 class InvalidConfigError(ApiError):
-    """The configuration can't be used; the daemon goes on with the one it has. One line for each of ``problems``."""
+    """The new configuration is invalid; the daemon keeps its current one. ``problems`` has a line for each mistake."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("the configuration was not taken over")
         self.problems = list(problems)
 
 
-class FolderStatus(TypedDict):
-    """A watched folder. ``state``: ``watching``, ``scanning``, ``offline``; ``watch``: ``native`` or ``poll``.
-
-    ``uri`` names it exactly, as a ``file://`` URI; ``path`` is for showing.
-    """
-
-    path: str
-    uri: str
-    remotes: list[str]
-    state: str
-    watch: str
-    files: int
-    detail: str | None
-
-
-class RemoteStatus(TypedDict):
-    """A server. ``state``: ``online``, ``offline``, ``unauthorized``; ``retry_in_seconds``: until the next probe.
-
-    ``credentials_problem``: why a token or a certificate that was renewed is not in use; the former one still is.
-    """
-
-    name: str
-    type: str
-    url: str
-    state: str
-    detail: str | None
-    retry_in_seconds: float | None
-    credentials_problem: str | None
-
-
-class Bytes(TypedDict):
-    """What is still to be sent, what was sent since the start, and the rate of the last seconds."""
-
-    pending: int
-    sent: int
-    per_second: float
-
-
-class Status(TypedDict):
-    """The daemon as a whole. ``state``: ``running``, ``stopped``, ``stopping``; ``jobs`` counts them by state.
-
-    ``dashboard`` is the address of the page, null where there is none; ``store_blocked`` says in one line why nothing
-    can be stored, null where all can.
-    """
-
-    version: str
-    state: str
-    store_blocked: str | None
-    pid: int
-    uptime_seconds: float
-    folders: list[FolderStatus]
-    remotes: list[RemoteStatus]
-    jobs: dict[str, int]
-    bytes: Bytes
-    eta_seconds: float | None
-    dashboard: str | None
-
-
-class Job(TypedDict):
-    """One file on its way to one remote. ``path`` is absolute, ``size`` in bytes, ``updated_at`` ISO 8601 with zone.
-
-    ``uri`` names the file exactly, as a ``file://`` URI; ``path``, ``name`` and ``folder`` are for showing. ``name`` is
-    the path below the folder, ``present`` says whether the file was there when it was last looked for.
-
-    ``outcome`` is set for a job that is done, ``detail`` says why it waits, failed or was skipped, ``key`` names the
-    content that was uploaded last by its hash, ``ref`` is what the server calls it, ``due_in_seconds`` counts to the
-    next try, ``sent`` is how much of a file in flight has arrived.
-    """
-
-    id: int
-    path: str
-    uri: str
-    folder: str
-    name: str
-    present: bool
-    remote: str
-    state: str
-    outcome: str | None
-    detail: str | None
-    size: int | None
-    attempts: int
-    due_in_seconds: float | None
-    updated_at: str
-    key: str | None
-    ref: str | None
-    sent: NotRequired[int]
-
-
-class Step(TypedDict):
-    """One change of a job's state: when (ISO 8601 with zone), to what, and why."""
-
-    at: str
-    state: str
-    cause: str
-    detail: str | None
-
-
-class JobDetail(Job):
-    """A job with every state that it went through, oldest first."""
-
-    history: list[Step]
-
-
-class JobPage(TypedDict):
-    """Some jobs. ``next`` is the cursor of the page after this one, None on the last.
-
-    A ``partial`` page has fewer jobs than it could, maybe none: looking took too long, and goes on at ``next``.
-
-    ``siblings`` are the other jobs of the same files, whatever their remote and state, for ``group=file``; else empty.
-    """
-
-    jobs: list[Job]
-    siblings: list[Job]
-    next: str | None
-    partial: bool
-
-
-class DaemonEvent(TypedDict):
-    """The event ``daemon``: its state and ``store_blocked`` as in :class:`Status`, and which folders and remotes."""
-
-    state: str
-    store_blocked: str | None
-    folders: list[str]
-    remotes: list[str]
-
-
-class JobEvent(TypedDict):
-    """The event ``job``: a job's state has changed. The words are those of :class:`Job` and :class:`Step`."""
-
-    id: int
-    path: str
-    folder: str
-    remote: str
-    state: str
-    cause: str
-    outcome: str | None
-    detail: str | None
-    size: int | None
-    updated_at: str
-
-
-class Flight(TypedDict):
-    """A job that is uploading: ``sent`` of ``size`` bytes have arrived; ``stage`` is ``hashing`` at first."""
-
-    id: int
-    path: str
-    remote: str
-    size: int
-    sent: int
-    stage: str
-
-
-class Progress(TypedDict):
-    """The event ``progress``: what is in flight, and as in :class:`Status` what is left to do."""
-
-    flights: list[Flight]
-    jobs: dict[str, int]
-    bytes: Bytes
-    eta_seconds: float | None
-
-
-class Throughput(TypedDict):
-    """Bytes sent in each step of ``step_seconds`` since the start, of six hours at most; the last is under way."""
-
-    step_seconds: int
-    bytes: list[int]
-
-
-class LiveSettings(TypedDict):
-    """The limits that hold now; ``changed`` names those that are not as in the file, until the next reload."""
-
-    bandwidth: str
-    concurrency: int | str
-    changed: list[str]
-
-
-class Settings(TypedDict):
-    """The configuration as in ``file``, with every default; secrets are ``••••``. And what holds in its place."""
-
-    file: str
-    settings: dict[str, Any]
-    live: LiveSettings
-
-
-class Finding(TypedDict):
-    """A server's copy. ``verdict``: ``intact``, ``missing``, ``different``, ``unreachable``, ``unknown`` (none yet)."""
-
-    id: int
-    path: str
-    remote: str
-    verdict: str
-    detail: str | None
-
-
-class Verified(TypedDict):
-    """What was found, and how many jobs were queued again."""
-
-    results: list[Finding]
-    queued: int
-
-
-LogEvent = dict[str, Any]
-"""One log event: ``timestamp`` (ISO 8601, UTC), ``level``, ``event``, and its own fields."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobQuery:
-    """Which jobs to list: at most ``limit``, those after the cursor ``before``, with ``search`` in their path.
+    """Select at most ``limit`` jobs, after the cursor ``before``, with ``search`` in their path.
 
-    ``folder`` is a watched folder's path as the operating system has it, ``remote`` a remote's name. ``siblings``: the
-    page has the other jobs of the same files too.
+    ``folder`` is the path of a watched folder as the operating system has it, ``remote`` a remote's name. With
+    ``siblings``, the page also has the other jobs of the same files.
     """
 
     state: State | None = None
@@ -274,9 +83,9 @@ class JobQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogQuery:
-    """Which log events: the last ``limit`` of at least ``level``, with names that begin with ``event``, with ``text``.
+    """Select the last ``limit`` log events of at least ``level`` whose name begins with ``event``.
 
-    Upper and lower case of ``text`` are one.
+    ``text`` must appear in the log line, in upper or lower case.
     """
 
     limit: int = 100
@@ -287,85 +96,128 @@ class LogQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Other limits, as they would stand in the file: ``2MiB/s`` or ``unlimited``; a number or ``auto``."""
+    """New limits as in the file: ``2MiB/s`` or ``unlimited``; a number or ``auto``. None keeps the current limit."""
 
     bandwidth: str | None = None
     concurrency: int | str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """A small picture, or the beginning of a text. ``tag`` is its ETag; ``body`` is None if the client has it."""
+
+    tag: str
+    media_type: str
+    body: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Original:
+    """An open file of ``size`` bytes, which the caller closes. ``media_type`` is None unless browsers can show it."""
+
+    file: BinaryIO
+    size: int
+    name: str
+    media_type: str | None
+
+
+class Files(Protocol):
+    """The files in the watched folders. Every method can raise :class:`ApiError`."""
+
+    async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
+        """Return a picture of a job's file with at most ``edge`` pixels a side, or its text.
+
+        ``known`` are the tags of the previews that the client has. Raises :class:`NotFoundError` if the job, the file
+        or a picture of it does not exist, :class:`BusyError` if too many previews wait.
+        """
+
+    async def original(self, job: int) -> Original:
+        """Open a job's file. Raises :class:`NotFoundError` if the job or the file does not exist."""
+
+    async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> DroppedFile:
+        """Write a file of ``size`` bytes into a watched folder, with a number in its name if ``name`` exists.
+
+        Raises :class:`NotFoundError` if the folder is not watched or offline, :class:`InvalidRequestError` if the name
+        is unsafe, the patterns exclude it or the file is empty, :class:`TooLargeError`, :class:`DiskFullError`.
+        """
+
+
 class ControlService(Protocol):
-    """The running daemon. Every call may raise a :class:`ApiError`."""
+    """The running daemon. Every method can raise :class:`ApiError`."""
 
     @property
     def events(self) -> "Hub":
-        """Return where to listen to what happens."""
+        """Return the hub that publishes the daemon's events."""
 
     @property
-    def files(self) -> "Files":
-        """Return who has the local files."""
+    def files(self) -> Files:
+        """Return the access to the files in the watched folders."""
 
     async def health(self) -> str | None:
-        """Return None if the daemon does its work, or one line that says why not."""
+        """Return None if the daemon works, otherwise the reason in one line."""
 
     async def metrics(self) -> tuple[bytes, str]:
-        """Return the metrics for Prometheus, and of what content type they are."""
-
-    async def folders(self) -> list[FolderStatus]:
-        """Return how the watched folders are."""
-
-    async def remotes(self) -> list[RemoteStatus]:
-        """Return how the servers are."""
-
-    async def log(self, query: LogQuery) -> list[LogEvent]:
-        """Return events that were logged a while ago at most, oldest first."""
+        """Return the metrics for Prometheus and their content type."""
 
     async def status(self) -> Status:
-        """Return how the daemon is."""
+        """Return the state of the daemon."""
+
+    async def folders(self) -> list[FolderStatus]:
+        """Return the state of each watched folder."""
+
+    async def remotes(self) -> list[RemoteStatus]:
+        """Return the state of each remote."""
 
     async def throughput(self) -> Throughput:
-        """Return how much was sent when."""
+        """Return the bytes sent in each time step."""
 
     async def settings(self) -> Settings:
-        """Return the configuration that holds, without its secrets."""
+        """Return the current configuration without its secrets, and the current limits."""
 
     async def limit(self, limits: Limits) -> None:
-        """Go by these limits at once, until the next reload; ``InvalidRequestError`` if they can't be."""
+        """Apply limits at once, until the next reload. Raises :class:`InvalidRequestError` if they are invalid."""
+
+    async def log(self, query: LogQuery) -> list[LogEvent]:
+        """Return recent log events, oldest first."""
 
     async def start(self) -> None:
-        """Upload again after :meth:`stop`; the choice survives a restart."""
+        """Resume uploading. The choice survives a restart."""
 
     async def stop(self, *, now: bool) -> None:
-        """Upload no more: after the chunks in flight, or cutting them off with ``now``. Watching goes on."""
+        """Pause uploading after the chunks in flight, or interrupt them with ``now``. Watching continues."""
 
     async def rescan(self, path: str | None) -> None:
-        """Begin a scan of the folder that holds ``path``, or of all; ``NotFoundError`` if no folder does."""
+        """Start a scan of the folder that contains ``path``, or of all folders.
+
+        Raises :class:`NotFoundError` if no watched folder contains it.
+        """
 
     async def jobs(self, query: JobQuery) -> JobPage:
-        """Return a page of jobs; ``InvalidRequestError`` for a cursor that is none."""
+        """Return a page of jobs. Raises :class:`InvalidRequestError` for an invalid cursor."""
 
     async def show(self, target: Target) -> list[JobDetail]:
-        """Return the jobs of a file, one a remote, or the job of an id; ``NotFoundError`` if there is none."""
+        """Return the job with an id, or the jobs of a file. Raises :class:`NotFoundError` if there are none."""
 
     async def retry(self, targets: Sequence[Target] | None) -> int:
-        """Queue jobs again, with None all failed ones; return how many. ``NotFoundError`` for an unknown target."""
+        """Queue jobs again, or all failed jobs for None; return their number. Raises :class:`NotFoundError`."""
 
     async def cancel(self, targets: Sequence[Target]) -> int:
-        """Give these jobs up, those uploading too; return how many. ``NotFoundError`` for an unknown target."""
+        """Cancel jobs, including those that are uploading; return their number. Raises :class:`NotFoundError`."""
 
     async def verify(self, targets: Sequence[Target], *, repair: bool) -> Verified:
-        """Fetch the servers' copies and compare them; ``repair`` queues again what is bad and still here.
+        """Download and compare copies; with ``repair`` queue those again that are bad and still exist locally.
 
-        ``NotFoundError`` for an unknown target, ``BusyError`` if the daemon ends meanwhile.
+        Raises :class:`NotFoundError` for an unknown target, :class:`BusyError` if the daemon shuts down.
         """
 
     async def reload(self) -> list[str]:
-        """Take over the configuration as it is now; return what changed and what to beware of, a line each.
+        """Apply the configuration file; return changes and warnings, a line each.
 
-        ``InvalidConfigError`` if it can't be used.
+        Raises :class:`InvalidConfigError` if the file is invalid.
         """
 
     async def dashboard(self) -> str:
-        """Return an address that opens the dashboard, once and soon; ``NotFoundError`` says why there is none."""
+        """Return an address that logs one browser in. Raises :class:`NotFoundError` if there is no dashboard."""
 
     async def shutdown(self) -> None:
-        """Begin to end the process, in order; return at once."""
+        """Start the shutdown of the process, and return at once."""

@@ -1,44 +1,39 @@
-"""``GET /v1/events``: what the hub has to tell, as long as the client listens."""
+"""Send the events of the hub to one client as server-sent events: ``GET /v1/events``."""
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 
 from aiohttp import web
 
-from syncd.control import params
-from syncd.control.events import KINDS, Hub, Subscription
+from syncd.control.events import Hub, Subscription
 
 HEARTBEAT_SECONDS = 15.0
-"""Seconds of silence after which a comment goes out, so that a listener who is gone is found out."""
+"""The time without events until a comment is sent, which detects a client that is gone."""
 WRITE_INTERVAL_SECONDS = 0.25
-"""Seconds between two writes: in a rush, many events go out as one, so that many who look on cost little."""
+"""The time between two writes: one write carries all events of a burst, so that many listeners cost little."""
 
 
-def kinds_in(text: str | None) -> list[str]:
-    """Return the kinds of events that ``text`` names, separated by commas; all for nothing."""
-    return [params.among("only", kind, KINDS) for kind in text.split(",")] if text else list(KINDS)
-
-
-async def tell(request: web.Request, hub: Hub, kinds: list[str]) -> web.StreamResponse:
-    """Send events until the client goes or the daemon ends. Raises :class:`TooManyListenersError` before any output."""
-    with hub.subscribe(kinds) as listener:
+async def send_events(request: web.Request, hub: Hub, kinds: Collection[str]) -> web.StreamResponse:
+    """Send events until the client or the daemon ends. Raises :class:`TooManyListenersError` before any output."""
+    with hub.subscribe(kinds) as subscription:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
-        with contextlib.suppress(ConnectionError):  # a page that was closed is no error
+        with contextlib.suppress(ConnectionError):  # closing the page is not an error
             await response.write(b"retry: 1000\n\n")
-            while request.transport is not None and (block := await _next(listener)):
+            while request.transport is not None and (block := await _next_block(subscription)):
                 await response.write(block)
-                await request.writer.drain()  # so that what is not read waits in the listener's queue, which is bounded
+                await request.writer.drain()  # unread events must wait in the subscription, which is bounded
                 await asyncio.sleep(WRITE_INTERVAL_SECONDS)
         return response
 
 
-async def _next(listener: Subscription) -> bytes:
-    """Return what is to be told, or a sign of life after a while, or nothing at the end."""
+async def _next_block(subscription: Subscription) -> bytes:
+    """Return the next events, a comment after :data:`HEARTBEAT_SECONDS`, or nothing at the end."""
     try:
         async with asyncio.timeout(HEARTBEAT_SECONDS):
-            return await listener.take()
+            return await subscription.take()
     except TimeoutError:
         return b":\n\n"

@@ -16,8 +16,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
+from syncd.control.app import make_app
 from syncd.control.connection import Connection
-from syncd.control.routes import make_app
 from syncd.control.service import ControlService
 from syncd.core.text import printable
 

@@ -9,7 +9,7 @@ from syncd import __version__, logs
 from syncd.asyncio_tools import run_until
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.control import service as api
-from syncd.control import targets
+from syncd.control import shapes, targets
 from syncd.control.events import Hub
 from syncd.control.targets import Target
 from syncd.core.states import IN_USE, State
@@ -33,7 +33,7 @@ class _Work(TypedDict):
     """What is left to do, as status and progress tell it."""
 
     jobs: dict[str, int]
-    bytes: api.Bytes
+    bytes: shapes.Bytes
     eta_seconds: float | None
 
 
@@ -65,7 +65,7 @@ class DaemonControlService(api.ControlService):
         """Return the metrics for Prometheus."""
         return await metrics.scrape(self._daemon)
 
-    async def status(self) -> api.Status:
+    async def status(self) -> shapes.Status:
         """Return how the daemon is."""
         daemon = self._daemon
         return {
@@ -92,13 +92,13 @@ class DaemonControlService(api.ControlService):
             "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
         }
 
-    async def progress(self) -> api.Progress:
+    async def progress(self) -> shapes.Progress:
         """Return what is in flight, and what is left to do."""
         workers = self._daemon.runtime.scheduler.workers.values()
         flights = [serializers.flight(worker.name, progress) for worker in workers for progress in worker.progress()]
         return {"flights": flights, **await self._work()}
 
-    def daemon_event(self) -> api.DaemonEvent:
+    def daemon_event(self) -> shapes.DaemonEvent:
         """Return the daemon's state, and what it has."""
         config = self._daemon.runtime.config
         return {
@@ -108,13 +108,13 @@ class DaemonControlService(api.ControlService):
             "remotes": list(config.remotes),
         }
 
-    async def folders(self) -> list[api.FolderStatus]:
+    async def folders(self) -> list[shapes.FolderStatus]:
         """Return how the watched folders are."""
         runtime = self._daemon.runtime
         files = {path: await runtime.store.files_count(path) for path in list(runtime.folders.watches)}
         return [self._folder(path, files[path]) for path in runtime.folders.watches if path in files]
 
-    async def remotes(self) -> list[api.RemoteStatus]:
+    async def remotes(self) -> list[shapes.RemoteStatus]:
         """Return how the servers are."""
         runtime = self._daemon.runtime
         return [
@@ -123,15 +123,15 @@ class DaemonControlService(api.ControlService):
             if name in runtime.config.remotes  # during a reload, one that goes may still be there
         ]
 
-    async def log(self, query: api.LogQuery) -> list[api.LogEvent]:
+    async def log(self, query: api.LogQuery) -> list[shapes.LogEvent]:
         """Return what was logged last."""
         return logs.recent_events(limit=query.limit, level=query.level, event=query.event, text=query.text)
 
-    async def throughput(self) -> api.Throughput:
+    async def throughput(self) -> shapes.Throughput:
         """Return how much was sent when."""
         return {"step_seconds": STEP, "bytes": self._daemon.runtime.bandwidth_limiter.meter.chart.sums()}
 
-    async def settings(self) -> api.Settings:
+    async def settings(self) -> shapes.Settings:
         """Return the configuration that holds."""
         return settings.document(self._daemon.loaded, self._daemon.runtime.limits)
 
@@ -139,7 +139,7 @@ class DaemonControlService(api.ControlService):
         """Go by these limits until the next reload."""
         await self._daemon.limit(limits)
 
-    def _folder(self, path: str, files: int) -> api.FolderStatus:
+    def _folder(self, path: str, files: int) -> shapes.FolderStatus:
         runtime = self._daemon.runtime
         status = runtime.folders.watches[path].status
         return {
@@ -152,7 +152,7 @@ class DaemonControlService(api.ControlService):
             "detail": "; ".join(filter(None, (status.detail, self._daemon.after_upload.detail(path)))) or None,
         }
 
-    def _remote(self, worker: RemoteWorker, settings: ImageRemote | MultipartRemote) -> api.RemoteStatus:
+    def _remote(self, worker: RemoteWorker, settings: ImageRemote | MultipartRemote) -> shapes.RemoteStatus:
         breaker = worker.endpoint.breaker
         down = worker.endpoint.down
         return {
@@ -188,7 +188,7 @@ class DaemonControlService(api.ControlService):
                 return
         raise api.NotFoundError(f"{printable(path)} is in none of the watched folders")
 
-    async def jobs(self, query: api.JobQuery) -> api.JobPage:
+    async def jobs(self, query: api.JobQuery) -> shapes.JobPage:
         """Return a page of jobs."""
         runtime = self._daemon.runtime
         if query.remote is not None and query.remote not in runtime.remote_ids:
@@ -212,7 +212,7 @@ class DaemonControlService(api.ControlService):
             "partial": page.partial,
         }
 
-    async def show(self, target: Target) -> list[api.JobDetail]:
+    async def show(self, target: Target) -> list[shapes.JobDetail]:
         """Return the jobs of a file, one a remote, or the job of an id."""
         store = self._daemon.runtime.store
         records = await self._find(target)
@@ -221,7 +221,7 @@ class DaemonControlService(api.ControlService):
             for job in self._described(records)
         ]
 
-    def _described(self, records: Sequence[JobRecord]) -> list[api.Job]:
+    def _described(self, records: Sequence[JobRecord]) -> list[shapes.Job]:
         """Put jobs into the API's shape, those in flight with how much has arrived."""
         sent = {progress.job.id: progress.sent for progress in self._daemon.runtime.scheduler.progress()}
         return [serializers.job(record, sent.get(record.id)) for record in records]
@@ -266,7 +266,7 @@ class DaemonControlService(api.ControlService):
         await runtime.scheduler.cancel(set(cancelled))
         return len(cancelled)
 
-    async def verify(self, targets: Sequence[Target], *, repair: bool) -> api.Verified:
+    async def verify(self, targets: Sequence[Target], *, repair: bool) -> shapes.Verified:
         """Compare the servers' copies of these jobs."""
         records = {record.id: record for target in targets for record in await self._find(target)}
         work = verify_jobs(self._daemon.runtime, list(records.values()), repair=repair)

@@ -12,8 +12,17 @@ from typing import BinaryIO
 import structlog
 
 from syncd.config.model import Folder
-from syncd.control.files import SVG, Dropped, Files, Original, Preview
-from syncd.control.service import BusyError, InvalidRequestError, NotFoundError, TooLargeError
+from syncd.control.service import (
+    SVG,
+    BusyError,
+    Files,
+    InvalidRequestError,
+    NotFoundError,
+    Original,
+    Preview,
+    TooLargeError,
+)
+from syncd.control.shapes import DroppedFile
 from syncd.core.errors import Failure, FileGone
 from syncd.core.filenames import safe_name
 from syncd.core.text import printable
@@ -47,7 +56,7 @@ SHOWN_BY_BROWSERS = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""An SVG is a picture within a page, and a program as a page of its own: see :data:`~syncd.control.files.SVG`."""
+"""An SVG is a picture within a page, and a program as a page of its own: see :data:`~syncd.control.service.SVG`."""
 
 
 @asynccontextmanager
@@ -115,7 +124,7 @@ class LocalFiles(Files):
         except Failure as failure:
             raise NotFoundError(f"{printable(record.path)}: {failure}") from None
 
-    async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> Dropped:
+    async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> DroppedFile:
         """Put a file into a watched folder."""
         watch, settings = self._runtime.folders.watches.get(folder), self._runtime.folders.settings.get(folder)
         if watch is None or settings is None:

@@ -3,8 +3,7 @@
 import time
 from datetime import UTC, datetime
 
-from syncd.control import service as api
-from syncd.control import targets
+from syncd.control import shapes, targets
 from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.paths import full
@@ -12,11 +11,11 @@ from syncd.store.job_store import Change, HistoryEntry, JobRecord
 from syncd.upload.upload import Progress
 
 
-def job(record: JobRecord, sent: int | None) -> api.Job:
+def job(record: JobRecord, sent: int | None) -> shapes.Job:
     """Return a job as it is listed; ``sent`` bytes of it have arrived, if it is in flight."""
     due = max(0.0, record.due_at - time.time()) if record.due_at is not None else None
     path = full(record.folder, record.path)
-    found: api.Job = {
+    found: shapes.Job = {
         "id": record.id,
         "path": printable(path),
         "uri": targets.encode(path),
@@ -39,7 +38,7 @@ def job(record: JobRecord, sent: int | None) -> api.Job:
     return found
 
 
-def job_event(change: Change) -> api.JobEvent:
+def job_event(change: Change) -> shapes.JobEvent:
     """Return the change of a job's state."""
     return {
         "id": change.job_id,
@@ -55,7 +54,7 @@ def job_event(change: Change) -> api.JobEvent:
     }
 
 
-def flight(remote: str, progress: Progress) -> api.Flight:
+def flight(remote: str, progress: Progress) -> shapes.Flight:
     """Return how far a job is."""
     job = progress.job
     return {
@@ -68,7 +67,7 @@ def flight(remote: str, progress: Progress) -> api.Flight:
     }
 
 
-def step(taken: HistoryEntry) -> api.Step:
+def step(taken: HistoryEntry) -> shapes.Step:
     """Return one line of a job's history."""
     return {"at": _iso(taken.at), "state": taken.after.value, "cause": taken.cause.value, "detail": taken.detail}
 

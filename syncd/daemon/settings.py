@@ -7,10 +7,11 @@ from pydantic import ValidationError
 from syncd.config.load import Loaded
 from syncd.config.model import Scheduler
 from syncd.control import service as api
+from syncd.control import shapes
 from syncd.core.text import printable
 
 
-def document(loaded: Loaded, limits: Scheduler) -> api.Settings:
+def document(loaded: Loaded, limits: Scheduler) -> shapes.Settings:
     """Return what the file says, without its secrets, and the ``limits`` that hold."""
     written = limits.model_dump(mode="json", by_alias=True)
     timetable = isinstance(written["bandwidth"], list)

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from syncd.control import connection
-from syncd.control.routes import make_app
+from syncd.control.app import make_app
 from syncd.control.service import ControlService, NotFoundError
 from syncd.core.text import printable
 from syncd.dashboard.auth import Credentials, LoginTickets, load_token

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd.control import routes
+from syncd.control import dispatch
 from syncd.control.client import ControlClient, NoResponseError, NotRunningError
 from syncd.control.unix_server import ControlServer, SocketUnavailableError
 
@@ -223,7 +223,7 @@ async def test_a_daemon_that_hangs(daemon, server, monkeypatch):
 
 
 async def test_a_body_that_never_ends_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(routes, "BODY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(dispatch, "BODY_TIMEOUT_SECONDS", 0.05)
     assert await send(server, b"POST /v1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{") == 408
 
 
@@ -293,7 +293,7 @@ requests = st.one_of(
 
 
 async def test_nonsense_is_never_a_fault_of_ours(daemon, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(routes, "BODY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(dispatch, "BODY_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT_SECONDS", 0.05)
     loop, path = asyncio.get_running_loop(), tmp_path / "control.sock"
     server = ControlServer(daemon, path)

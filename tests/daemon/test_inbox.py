@@ -175,7 +175,7 @@ async def test_what_is_broken_off_leaves_nothing(stopped):
 
 
 async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
-    monkeypatch.setattr("syncd.control.file_routes.STALL_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("syncd.control.file_handlers.STALL_TIMEOUT_SECONDS", 0.05)
     go_on = asyncio.Event()
 
     async def slow():

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from syncd.control.routes import JobQuery
+from syncd.control.service import JobQuery
 from tests.simulation.faults import PERMANENT
 from tests.simulation.files import contents
 from tests.simulation.incarnation import STORE, Incarnation

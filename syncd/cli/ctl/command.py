@@ -28,7 +28,8 @@ from syncd.control.client import (
     NotRunningError,
     RequestRefusedError,
 )
-from syncd.control.service import Job, JobQuery, LogQuery
+from syncd.control.service import JobQuery, LogQuery
+from syncd.control.shapes import Job
 from syncd.control.targets import Target
 from syncd.core.log_levels import LEVELS
 from syncd.core.states import State

@@ -24,7 +24,8 @@ from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
 from syncd.cli.progress import FileProgress, Progress, ProgressView
 from syncd.control.client import ControlError, RequestRefusedError
-from syncd.control.service import Job, JobQuery, Status
+from syncd.control.service import JobQuery
+from syncd.control.shapes import Job, Status
 from syncd.core.states import State
 from syncd.platform import signals
 

@@ -1,0 +1,133 @@
+"""Answer the routes of the control API, except those for files, by calling the daemon."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from syncd.control import openapi, routes, shapes, sse
+from syncd.control.dispatch import SERVICE, json_handler, raw_handler
+from syncd.control.service import ControlService, InvalidRequestError, JobQuery, Limits, LogQuery
+from syncd.control.targets import Target
+
+
+@raw_handler(routes.HEALTH)
+async def _health(request: web.Request) -> web.Response:
+    reason = await request.app[SERVICE].health()
+    if reason is None:
+        return web.json_response({"ok": True})
+    return web.json_response({"error": reason}, status=503)
+
+
+@raw_handler(routes.METRICS)
+async def _metrics(request: web.Request) -> web.Response:
+    body, content_type = await request.app[SERVICE].metrics()
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+@raw_handler(routes.EVENTS)
+async def _events(request: web.Request, only: Sequence[str] | None) -> web.StreamResponse:
+    return await sse.send_events(request, request.app[SERVICE].events, only or shapes.EVENT_KINDS)
+
+
+@json_handler(routes.OPENAPI)
+async def _openapi(_service: ControlService) -> dict[str, Any]:
+    return openapi.document()
+
+
+@json_handler(routes.STATUS)
+async def _status(service: ControlService) -> shapes.Status:
+    return await service.status()
+
+
+@json_handler(routes.FOLDERS)
+async def _folders(service: ControlService) -> shapes.Folders:
+    return {"folders": await service.folders()}
+
+
+@json_handler(routes.REMOTES)
+async def _remotes(service: ControlService) -> shapes.Remotes:
+    return {"remotes": await service.remotes()}
+
+
+@json_handler(routes.JOBS)
+async def _jobs(service: ControlService, group: str, **query: Any) -> shapes.JobPage:
+    return await service.jobs(JobQuery(**query, siblings=group == "file"))
+
+
+@json_handler(routes.JOB)
+async def _job(service: ControlService, target: Target) -> shapes.JobDetails:
+    return {"jobs": await service.show(target)}
+
+
+@json_handler(routes.LOG)
+async def _log(service: ControlService, **query: Any) -> shapes.LogEvents:
+    return {"events": await service.log(LogQuery(**query))}
+
+
+@json_handler(routes.THROUGHPUT)
+async def _throughput(service: ControlService) -> shapes.Throughput:
+    return await service.throughput()
+
+
+@json_handler(routes.SETTINGS)
+async def _settings(service: ControlService) -> shapes.Settings:
+    return await service.settings()
+
+
+@json_handler(routes.LIMIT)
+async def _limit(service: ControlService, **given: Any) -> shapes.Settings:
+    limits = Limits(**given)
+    if limits == Limits():
+        raise InvalidRequestError("give bandwidth or concurrency, or both")
+    await service.limit(limits)
+    return await service.settings()
+
+
+@json_handler(routes.START)
+async def _start(service: ControlService) -> shapes.Empty:
+    await service.start()
+    return {}
+
+
+@json_handler(routes.STOP)
+async def _stop(service: ControlService, now: bool) -> shapes.Empty:
+    await service.stop(now=now)
+    return {}
+
+
+@json_handler(routes.RESCAN)
+async def _rescan(service: ControlService, path: str | None) -> shapes.Empty:
+    await service.rescan(path)
+    return {}
+
+
+@json_handler(routes.RETRY)
+async def _retry(service: ControlService, targets: Sequence[Target] | None) -> shapes.Count:
+    return {"count": await service.retry(targets)}
+
+
+@json_handler(routes.CANCEL)
+async def _cancel(service: ControlService, targets: Sequence[Target]) -> shapes.Count:
+    return {"count": await service.cancel(targets)}
+
+
+@json_handler(routes.VERIFY)
+async def _verify(service: ControlService, targets: Sequence[Target], repair: bool) -> shapes.Verified:
+    return await service.verify(targets, repair=repair)
+
+
+@json_handler(routes.RELOAD)
+async def _reload(service: ControlService) -> shapes.Messages:
+    return {"messages": await service.reload()}
+
+
+@json_handler(routes.DASHBOARD)
+async def _dashboard(service: ControlService) -> shapes.LoginUrl:
+    return {"url": await service.dashboard()}
+
+
+@json_handler(routes.SHUTDOWN)
+async def _shutdown(service: ControlService) -> shapes.Empty:
+    await service.shutdown()
+    return {}

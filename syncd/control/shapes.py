@@ -1,0 +1,295 @@
+r"""Define the JSON documents of the control API.
+
+:mod:`syncd.control.routes` says which route returns which document. Every text in a document is valid Unicode
+and safe to display: bytes of a file name that are not UTF-8 appear as ``\xff``, a newline as ``\n``. The docstring of a
+:class:`TypedDict` is its description in the OpenAPI document.
+"""
+
+import sys
+from typing import Any, NotRequired
+
+if sys.version_info >= (3, 12):
+    from typing import TypedDict
+else:  # pydantic, which depends on this package, cannot read the TypedDict of Python 3.11
+    from typing_extensions import TypedDict
+
+EVENT_KINDS = ("daemon", "folder", "remote", "job", "progress", "log")
+"""The kinds of events that a client can select; ``lost`` always arrives."""
+
+
+class Empty(TypedDict):
+    """An empty object."""
+
+
+class Error(TypedDict):
+    """A request that failed. ``error`` is one line; ``problems`` has a line for each mistake in the configuration."""
+
+    error: str
+    problems: NotRequired[list[str]]
+
+
+class Health(TypedDict):
+    """The daemon works."""
+
+    ok: bool
+
+
+class FolderStatus(TypedDict):
+    """A watched folder. ``state``: ``watching``, ``scanning``, ``offline``; ``watch``: ``native`` or ``poll``.
+
+    ``uri`` is the exact path as a ``file://`` URI; ``path`` is for display.
+    """
+
+    path: str
+    uri: str
+    remotes: list[str]
+    state: str
+    watch: str
+    files: int
+    detail: str | None
+
+
+class Folders(TypedDict):
+    """All watched folders."""
+
+    folders: list[FolderStatus]
+
+
+class RemoteStatus(TypedDict):
+    """A remote. ``state``: ``online``, ``offline``, ``unauthorized``; ``retry_in_seconds``: until the next probe.
+
+    ``credentials_problem``: why syncd does not use a renewed token or certificate; the former one stays in use.
+    """
+
+    name: str
+    type: str
+    url: str
+    state: str
+    detail: str | None
+    retry_in_seconds: float | None
+    credentials_problem: str | None
+
+
+class Remotes(TypedDict):
+    """All remotes."""
+
+    remotes: list[RemoteStatus]
+
+
+class Bytes(TypedDict):
+    """Bytes not yet sent, bytes sent since the start, and the rate over the last five seconds."""
+
+    pending: int
+    sent: int
+    per_second: float
+
+
+class Status(TypedDict):
+    """The state of the daemon. ``state``: ``running``, ``stopped``, ``stopping``; ``jobs`` has their number by state.
+
+    ``dashboard`` is the address of the dashboard, or null; ``store_blocked`` is the reason why the job store cannot be
+    written, or null.
+    """
+
+    version: str
+    state: str
+    store_blocked: str | None
+    pid: int
+    uptime_seconds: float
+    folders: list[FolderStatus]
+    remotes: list[RemoteStatus]
+    jobs: dict[str, int]
+    bytes: Bytes
+    eta_seconds: float | None
+    dashboard: str | None
+
+
+class Job(TypedDict):
+    """The upload of one file to one remote. ``size`` and ``sent`` are bytes, ``updated_at`` is ISO 8601 with a zone.
+
+    ``uri`` is the exact path as a ``file://`` URI; ``path`` (absolute), ``folder`` and ``name`` (below the folder) are
+    for display. ``present`` is false if the file did not exist when syncd last looked.
+
+    ``outcome`` is null unless the job is done. ``detail`` is the reason why the job waits, failed or was skipped.
+    ``attempts`` is the number of failures with this content. ``key`` is the hash of the content that was uploaded last,
+    ``ref`` the server's name for it. ``due_in_seconds`` is the time until the next attempt, null unless the job waits.
+    ``sent`` exists only while the job is uploading.
+    """
+
+    id: int
+    path: str
+    uri: str
+    folder: str
+    name: str
+    present: bool
+    remote: str
+    state: str
+    outcome: str | None
+    detail: str | None
+    size: int | None
+    attempts: int
+    due_in_seconds: float | None
+    updated_at: str
+    key: str | None
+    ref: str | None
+    sent: NotRequired[int]
+
+
+class Step(TypedDict):
+    """One transition of a job: its time (ISO 8601 with a zone), the new state, the cause and its detail."""
+
+    at: str
+    state: str
+    cause: str
+    detail: str | None
+
+
+class JobDetail(Job):
+    """A job with its transitions, oldest first."""
+
+    history: list[Step]
+
+
+class JobDetails(TypedDict):
+    """The jobs of one file, or one job."""
+
+    jobs: list[JobDetail]
+
+
+class JobPage(TypedDict):
+    """A page of jobs. ``next`` is the cursor of the next page, null on the last page.
+
+    A ``partial`` page has fewer jobs than the limit, possibly none, because the search took too long; ``next``
+    continues it. ``siblings`` are the other jobs of the same files, for any remote and in any state; it is empty unless
+    the query has ``group=file``.
+    """
+
+    jobs: list[Job]
+    siblings: list[Job]
+    next: str | None
+    partial: bool
+
+
+class DroppedFile(TypedDict):
+    """A file that was added to a folder: its absolute ``path`` for display, and its ``name``."""
+
+    path: str
+    name: str
+
+
+class DaemonEvent(TypedDict):
+    """The event ``daemon``: ``state`` and ``store_blocked`` as in the status, and the names of folders and remotes."""
+
+    state: str
+    store_blocked: str | None
+    folders: list[str]
+    remotes: list[str]
+
+
+class JobEvent(TypedDict):
+    """The event ``job``: the state of a job changed. The fields are those of a job and of a transition."""
+
+    id: int
+    path: str
+    folder: str
+    remote: str
+    state: str
+    cause: str
+    outcome: str | None
+    detail: str | None
+    size: int | None
+    updated_at: str
+
+
+class Flight(TypedDict):
+    """A job that is uploading: ``sent`` of ``size`` bytes have arrived; ``stage`` is ``hashing`` at first."""
+
+    id: int
+    path: str
+    remote: str
+    size: int
+    sent: int
+    stage: str
+
+
+class Progress(TypedDict):
+    """The event ``progress``: the uploads in flight, and the remaining work as in the status."""
+
+    flights: list[Flight]
+    jobs: dict[str, int]
+    bytes: Bytes
+    eta_seconds: float | None
+
+
+class Lost(TypedDict):
+    """The event ``lost``: the number of events that this listener lost because it reads too slowly."""
+
+    count: int
+
+
+class Throughput(TypedDict):
+    """Bytes sent in each step of ``step_seconds``, for at most six hours; the last step is in progress."""
+
+    step_seconds: int
+    bytes: list[int]
+
+
+class LiveSettings(TypedDict):
+    """The current limits; ``changed`` names those that differ from the file until the next reload."""
+
+    bandwidth: str
+    concurrency: int | str
+    changed: list[str]
+
+
+class Settings(TypedDict):
+    """The configuration in ``file`` with all defaults and each secret as ``••••``, and the current limits."""
+
+    file: str
+    settings: dict[str, Any]
+    live: LiveSettings
+
+
+class Finding(TypedDict):
+    """A verified copy. ``verdict`` is a result of ``syncd verify``, or ``unknown`` for a job without an upload."""
+
+    id: int
+    path: str
+    remote: str
+    verdict: str
+    detail: str | None
+
+
+class Verified(TypedDict):
+    """The verified copies, and the number of jobs that were queued again."""
+
+    results: list[Finding]
+    queued: int
+
+
+class Count(TypedDict):
+    """The number of changed jobs."""
+
+    count: int
+
+
+class Messages(TypedDict):
+    """The changes of a reload and the warnings, a line each."""
+
+    messages: list[str]
+
+
+class LoginUrl(TypedDict):
+    """An address that logs one browser into the dashboard."""
+
+    url: str
+
+
+LogEvent = dict[str, Any]
+"""A log event: ``timestamp`` (ISO 8601, UTC), ``level``, ``event``, and the event's own fields."""
+
+
+class LogEvents(TypedDict):
+    """Log events, oldest first."""
+
+    events: list[LogEvent]
