@@ -62,7 +62,7 @@ async def open_store(config):
     ids = []
     for name, settings in config.remotes.items():
         remote = make_remote(name, settings, throttle=None, clock=time.time, user_agent="bench")
-        ids.append((await store.remote(name, remote.identity)).id)
+        ids.append((await store.register_remote(name, remote.identity)).id)
         await remote.close()
     await store.close()
     return ids

@@ -34,7 +34,7 @@ from syncd.daemon import metrics
 from syncd.daemon.daemon import Daemon
 from syncd.daemon.runtime import open_runtime
 from syncd.store import job_log
-from syncd.store.job_store import Change
+from syncd.store.records import Change
 
 ROOT = Path(__file__).parents[1]
 DOCS = {

@@ -23,8 +23,7 @@ from syncd.daemon.kept_files import AGAIN, KeptFiles
 from syncd.daemon.runtime import Runtime
 from syncd.platform import removal
 from syncd.platform.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
-from syncd.store.job_store import Change
-from syncd.store.records import UploadedFile
+from syncd.store.records import Change, UploadedFile
 
 log = structlog.get_logger()
 
@@ -114,7 +113,7 @@ class AfterUpload:
     async def recover(self) -> None:
         """Put back what a removal that was interrupted has hidden, as far as its folder is there; begin with this."""
         before, self._pending = self._pending, set()
-        for begun in await self._runtime.store.removals():
+        for begun in await self._runtime.store.pending_removals():
             try:
                 name = await asyncio.to_thread(removal.recover, begun.folder, begun.path, begun.hidden)
             except OSError as error:
@@ -225,7 +224,7 @@ class AfterUpload:
         event = "file.deleted" if folder.after_upload.action == "delete" else "file.moved"
         for path in batch.removed:
             log.info(event, path=printable(path), folder=printable(folder.path))
-        await store.altered(folder.path, batch.altered)
+        await store.requeue_altered(folder.path, batch.altered)
         for path, reason in batch.kept.items():
             if reason == CHANGED:
                 self._runtime.folders.doubt(folder.path, path)

@@ -11,8 +11,7 @@ from syncd.core.errors import Failure
 from syncd.core.model import Content
 from syncd.core.states import Cause
 from syncd.daemon.runtime import Runtime
-from syncd.store.job_store import Change
-from syncd.store.records import CancelledJob
+from syncd.store.records import CancelledJob, Change
 from syncd.upload.source import READ_BYTES, FileSource
 
 BATCH = 100

@@ -20,7 +20,7 @@ from syncd.daemon.online_verify import verify_jobs
 from syncd.paths import inside
 from syncd.platform.case import on_disk_case
 from syncd.platform.open_flags import join_path
-from syncd.store.job_store import JobFilter, JobRecord
+from syncd.store.records import JobFilter, JobRecord
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker
 from syncd.watch.folder import NOT_QUIET

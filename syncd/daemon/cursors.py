@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from syncd.control.service import InvalidRequestError
 from syncd.core.model import Sort
-from syncd.store.pages import Cursor
+from syncd.store.records import Cursor
 
 _LONGEST = 32 * 1024
 _LARGEST = 2**63 - 1

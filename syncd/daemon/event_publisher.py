@@ -19,7 +19,7 @@ from syncd.daemon.runtime import Runtime
 from syncd.daemon.serializers import job_event
 from syncd.logs.buffer import Event
 from syncd.logs.format import document
-from syncd.store.job_store import Change
+from syncd.store.records import Change
 
 log = structlog.get_logger()
 

@@ -39,7 +39,7 @@ class StoreSink:
 
     async def gone(self, folder: str, paths: Sequence[str]) -> None:
         """Record that they are no longer there."""
-        await self._store.gone(folder, paths)
+        await self._store.mark_files_gone(folder, paths)
 
     async def paths(self, folder: str, after: str | None, limit: int) -> list[str]:
         """Return known paths, in order."""

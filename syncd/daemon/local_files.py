@@ -32,7 +32,7 @@ from syncd.preview.cache import Cache
 from syncd.preview.previews import Crowded, Previews
 from syncd.preview.protocol import Unshowable
 from syncd.preview.renderer import Renderer
-from syncd.store.job_store import JobRecord
+from syncd.store.records import JobRecord
 from syncd.upload.source import fingerprint_of, open_regular, valid_unicode
 from syncd.watch.scanner import unfit
 

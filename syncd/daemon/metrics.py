@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from syncd import __version__
 from syncd.core.states import State
 from syncd.core.text import printable
-from syncd.store.job_store import Counts
+from syncd.store.records import Counts
 from syncd.upload.worker import RemoteState
 
 if TYPE_CHECKING:  # as for the steering

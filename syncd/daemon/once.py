@@ -13,7 +13,7 @@ from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.runtime import Runtime, open_runtime
-from syncd.store.job_store import Change
+from syncd.store.records import Change
 from syncd.upload.upload import Progress
 from syncd.upload.worker import RemoteState
 

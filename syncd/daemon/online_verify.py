@@ -14,8 +14,7 @@ from syncd.paths import full
 from syncd.recovery.fetch import FetchProgress
 from syncd.recovery.verify import REPAIRABLE, compare
 from syncd.remotes.base import WriteCallback
-from syncd.store.copies import Copy
-from syncd.store.job_store import JobRecord
+from syncd.store.records import Copy, JobRecord
 
 MAX_DOWNLOADS = 2
 """Concurrent downloads per request, so that uploads keep most of the bandwidth."""
@@ -26,7 +25,7 @@ async def verify_jobs(runtime: Runtime, records: Sequence[JobRecord], *, repair:
 
     ``repair`` queues the jobs again whose copy is missing or different.
     """
-    copies = {copy.job_id: copy for copy in await runtime.store.copies([record.id for record in records])}
+    copies = {copy.job_id: copy for copy in await runtime.store.copies_of([record.id for record in records])}
     findings: dict[int, shapes.Finding] = {}
 
     async def verify(record: JobRecord) -> None:

@@ -26,8 +26,8 @@ from syncd.daemon.folders import Folders
 from syncd.remotes import tls
 from syncd.remotes.factory import make_remote
 from syncd.store import job_log
-from syncd.store.job_store import Change, JobStore
-from syncd.store.records import RemoteRecord
+from syncd.store.job_store import JobStore
+from syncd.store.records import Change, RemoteRecord
 from syncd.upload.clock import ClockStepDetector
 from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint
@@ -99,7 +99,7 @@ class Runtime:
         remote = make_remote(
             name, settings, throttle=self.bandwidth_limiter, clock=time.time, user_agent=f"syncd/{__version__}"
         )
-        record = await self.store.remote(name, remote.identity, destinations.former(name, settings))
+        record = await self.store.register_remote(name, remote.identity, destinations.former(name, settings))
         _log_former(record, settings)
         await self.store.apply_terms(record.id, remote.terms)
         remote.restore_capabilities(record.capabilities)

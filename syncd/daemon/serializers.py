@@ -7,7 +7,7 @@ from syncd.control import shapes, targets
 from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.paths import full
-from syncd.store.job_store import Change, HistoryEntry, JobRecord
+from syncd.store.records import Change, HistoryEntry, JobRecord
 from syncd.upload.upload import Progress
 
 

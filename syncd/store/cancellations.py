@@ -1,4 +1,8 @@
-"""Which contents a person has cancelled, so that they stay so under another stamp, version or name."""
+"""Remembers which contents the user cancelled.
+
+A cancelled content stays cancelled if its file gets another fingerprint, version or name. Retrying one of its jobs ends
+this.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,9 +12,10 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, or_, select, te
 
 from syncd.core.states import Cause, State
 from syncd.store.claims import finish_claim
+from syncd.store.job_rows import JOBS, fingerprint_of
 from syncd.store.records import CancelledJob, Job
 from syncd.store.schema import contents, files, jobs
-from syncd.store.transitions import JOBS, UnitOfWork, apply_transition, fingerprint_of
+from syncd.store.transitions import UnitOfWork, apply_transition
 
 CANCELLED = "cancelled by a person"
 
@@ -21,11 +26,11 @@ _UNHASHED = (
     .order_by(jobs.c.id)
     .limit(bindparam("most"))
 )
-"""The condition is that of a partial index, which SQLite sees in plain words only."""
-_NOTE = update(jobs).where(
+"""The condition is literal SQL: SQLite uses the partial index only if the texts are the same."""
+_SAVE_SHA256 = update(jobs).where(
     jobs.c.id == bindparam("job"), jobs.c.cause == Cause.CANCELLED, jobs.c.version == bindparam("of_version")
 )
-_ALIKE = JOBS.where(
+_CANCELLED_ALIKE = JOBS.where(
     jobs.c.remote_id == bindparam("remote"),
     jobs.c.cancelled_sha256 == bindparam("sha256"),
     or_(jobs.c.id == bindparam("job"), and_(jobs.c.state == State.SKIPPED, jobs.c.cause == Cause.CANCELLED)),
@@ -42,7 +47,7 @@ _FORGET = (
 
 
 def cancel(work: UnitOfWork, rows: Sequence[Row[Any]]) -> None:
-    """Give jobs up, with the content of each as far as it is known."""
+    """Cancel jobs, and save the SHA-256 of each content where it is known."""
     alike: defaultdict[str | None, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         alike[_known_sha256(work.connection, row)].append(row)
@@ -58,31 +63,34 @@ def _known_sha256(connection: Connection, row: Row[Any]) -> str | None:
 
 
 def forget(work: UnitOfWork, rows: Iterable[Row[Any]]) -> None:
-    """Take note that a person wants the contents of these jobs after all."""
+    """Forget that the contents of these jobs were cancelled, because the user retries them."""
     for row in rows:
         if row.cancelled_sha256 is not None:
-            given = {"remote": row.remote_id, "sha256": row.cancelled_sha256, "job": row.id}
-            work.connection.execute(_FORGET, given)
+            parameters = {"remote": row.remote_id, "sha256": row.cancelled_sha256, "job": row.id}
+            work.connection.execute(_FORGET, parameters)
 
 
-def unhashed(connection: Connection, after: int, limit: int) -> list[CancelledJob]:
-    """Return cancelled jobs whose content is not known and whose file is here, by id, following ``after``."""
+def cancelled_unhashed(connection: Connection, *, after: int = 0, limit: int = 100) -> list[CancelledJob]:
+    """Return cancelled jobs with unknown content and a present file, with ids above ``after``, in order of ids."""
     return [_cancelled(row) for row in connection.execute(_UNHASHED, {"after": after, "most": limit})]
 
 
-def note(work: UnitOfWork, job: CancelledJob, sha256: str) -> None:
-    """Keep the content of a job that was cancelled, if it is still so."""
-    work.connection.execute(_NOTE, {"job": job.id, "of_version": job.version, "cancelled_sha256": sha256})
+def save_cancelled_content(work: UnitOfWork, job: CancelledJob, sha256: str) -> None:
+    """Save the SHA-256 of a cancelled job's content, if the job and the file are unchanged."""
+    work.connection.execute(_SAVE_SHA256, {"job": job.id, "of_version": job.version, "cancelled_sha256": sha256})
 
 
-def alike(connection: Connection, job: Job, sha256: str) -> list[CancelledJob]:
-    """Return the jobs of the same remote, ``job`` among them, that were cancelled with this content."""
-    given = {"remote": job.remote_id, "sha256": sha256, "job": job.id}
-    return [_cancelled(row) for row in connection.execute(_ALIKE, given)]
+def cancelled_alike(connection: Connection, job: Job, sha256: str) -> list[CancelledJob]:
+    """Return the jobs of the same remote that the user cancelled with this content, including ``job`` itself."""
+    parameters = {"remote": job.remote_id, "sha256": sha256, "job": job.id}
+    return [_cancelled(row) for row in connection.execute(_CANCELLED_ALIKE, parameters)]
 
 
 def cancel_again(work: UnitOfWork, job: Job, sha256: str) -> State | None:
-    """End the claim of a job whose content a person has cancelled before."""
+    """Cancel a claimed job whose content the user has cancelled before.
+
+    Returns the new state, None if the claim is over.
+    """
     return finish_claim(work, job, Cause.CANCELLED, detail=CANCELLED, values={"cancelled_sha256": sha256})
 
 

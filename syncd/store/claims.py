@@ -1,7 +1,7 @@
-"""A job from its claim to what became of it.
+"""Claims jobs for workers and records the results.
 
-A result counts only for the claim that it belongs to: a job that was cancelled, or claimed anew after its lease was
-over, is left as it is.
+A result counts only for the claim that it belongs to. If the job was cancelled or claimed again since then, because its
+lease had expired, the result changes nothing.
 """
 
 from collections.abc import Mapping
@@ -9,16 +9,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, union_all, update
 
+from syncd.core.model import Stored
 from syncd.core.states import Cause, Outcome, State, transition
 from syncd.store import uploads
 from syncd.store.files import set_files_gone
+from syncd.store.job_rows import JOBS, fingerprint_of, load, load_all
 from syncd.store.records import Job, StoredContent
 from syncd.store.schema import jobs
-from syncd.store.transitions import JOBS, UnitOfWork, apply_transition, fingerprint_of, load, load_all
+from syncd.store.transitions import UnitOfWork, apply_transition
 
 MAX_WAIT_AFTER_RESTART_SECONDS = 2 * 3600.0
-"""Seconds that a job may still wait after a restart: one that is due later was likely put off before the clock was set
-back, and to be tried at a restart does no harm to any other."""
+"""Jobs that would wait longer than this after a restart are due at once.
+
+Such a job was probably deferred before the clock was set back, and one early attempt does no harm.
+"""
 FILE_CHANGED = "the file changed while it was uploaded"
 FILE_GONE = "removed before it was uploaded"
 FILE_RENAMED = "the file was renamed before it was uploaded"
@@ -41,7 +45,7 @@ def _due(state: State, *, large: bool) -> Select[int, float]:
 _KINDS = [(state, large) for state in (State.QUEUED, State.WAITING) for large in (False, True)]
 _DUE = union_all(*(select(_due(state, large=large).subquery()) for state, large in _KINDS)).subquery()
 _CLAIMABLE = JOBS.join(_DUE, _DUE.c.id == jobs.c.id).order_by(_DUE.c.due_at, _DUE.c.id).limit(bindparam("most"))
-"""Each kind comes from the index in its order, so that a claim costs the same however long the queue is."""
+"""Each (state, large) pair is read from the index in order, so the cost of a claim does not grow with the queue."""
 _NEXT = select(
     *(
         select(func.min(jobs.c.due_at))
@@ -52,16 +56,20 @@ _NEXT = select(
 )
 _ALL_WAITING = update(jobs).where(jobs.c.state == State.WAITING)
 _WAITING = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"))
-_WOKEN = _WAITING.where(jobs.c.key == bindparam("content"))
-_EARLIER = _ALL_WAITING.values(due_at=jobs.c.due_at - bindparam("seconds"))
-_NOTE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
+_WAITING_FOR_CONTENT = _WAITING.where(jobs.c.key == bindparam("content"))
+_SHIFT_DUE_TIMES = _ALL_WAITING.values(due_at=jobs.c.due_at - bindparam("seconds"))
+_SET_KEY = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
 
 
-def claim(work: UnitOfWork, remote_id: int, limit: int, *, owner: str, lease: float, large: int) -> list[Job]:
-    """Take up to ``limit`` jobs that are due, the longest due first, at most ``large`` of them large."""
+def claim(work: UnitOfWork, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
+    """Claim up to ``limit`` due jobs for ``owner``, those due longest first; the lease lasts ``lease`` seconds.
+
+    At most ``large`` of the jobs have files of :data:`~syncd.store.records.LARGE_FILE_BYTES` or more; -1 means no
+    limit.
+    """
     most_large = limit if large < 0 else min(large, limit)
-    given = {"remote": remote_id, "now": work.now, "most": limit, "most_large": most_large}
-    rows = work.connection.execute(_CLAIMABLE, given).all()
+    parameters = {"remote": remote_id, "now": work.now, "most": limit, "most_large": most_large}
+    rows = work.connection.execute(_CLAIMABLE, parameters).all()
     apply_transition(work, Cause.CLAIMED, rows, lease_owner=owner, lease_until=work.now + lease)
     return [_claimed(row) for row in rows]
 
@@ -83,7 +91,7 @@ def _claimed(row: Row[Any]) -> Job:
 
 
 def next_due(connection: Connection, remote_id: int, now: float) -> float | None:
-    """Return when a job of the remote is due, for a queued one ``now`` or before; None if there is none to come."""
+    """Return when the next job of a remote is due, at most ``now`` if one is queued; None if no job is pending."""
     times = connection.execute(_NEXT, {"remote": remote_id}).one()
     known = [
         min(time, now) if state is State.QUEUED else time
@@ -94,37 +102,86 @@ def next_due(connection: Connection, remote_id: int, now: float) -> float | None
 
 
 def renew(work: UnitOfWork, owner: str, lease: float) -> None:
-    """Put off the end of the leases of ``owner``."""
+    """Extend all leases of ``owner`` to ``lease`` seconds from now."""
     work.connection.execute(update(jobs).where(jobs.c.lease_owner == owner), {"lease_until": work.now + lease})
 
 
 def recover(work: UnitOfWork, owner: str) -> int:
-    """Release what others than ``owner`` have claimed; return how many jobs.
+    """Release the jobs that others than ``owner`` have claimed; return the number of jobs.
 
-    For the one daemon of a state folder, at its start: all others are dead, however long their leases. What waited for
-    one of their uploads of the same content would not be woken, so it is due now.
+    To be called at startup by the only daemon of a state directory: the other owners have ended, whatever their leases
+    say. Jobs that waited for an interrupted upload of the same content are due now, because nothing else wakes them.
     """
     ids = select(jobs.c.id).where(jobs.c.lease_owner != owner)
     rows = load_all(work.connection, jobs.c.id, work.connection.execute(ids).scalars())
     apply_transition(work, Cause.RELEASED, rows, detail=CLAIM_INTERRUPTED)
-    far = jobs.c.due_at > work.now + MAX_WAIT_AFTER_RESTART_SECONDS
-    followed = jobs.c.key_version == jobs.c.version
-    work.connection.execute(_ALL_WAITING.where(far | followed), {"due_at": work.now})
+    waits_too_long = jobs.c.due_at > work.now + MAX_WAIT_AFTER_RESTART_SECONDS
+    has_known_content = jobs.c.key_version == jobs.c.version
+    work.connection.execute(_ALL_WAITING.where(waits_too_long | has_known_content), {"due_at": work.now})
     return len(rows)
 
 
-def finish(work: UnitOfWork, job: Job, stored: StoredContent, outcome: Outcome) -> State | None:
-    """Take note that the remote has the content, and with it this job's file."""
-    values = {"key": stored.key, "key_version": job.version, "ref": stored.ref, "cancelled_sha256": None}
+def finish(
+    work: UnitOfWork,
+    job: Job,
+    *,
+    key: str,
+    stored: Stored,
+    outcome: Outcome,
+    sha256: str | None = None,
+    terms: str = "",
+    expires: bool = False,
+) -> State | None:
+    """Record that the remote has the content ``key``; the job is done unless its file has changed since the claim.
+
+    ``sha256`` is the hash of the file's own bytes. ``terms`` are the storage terms of the upload; ``expires`` says that
+    the server deletes the content at some time. Returns the new state, None if the claim is over.
+    """
+    values = {"key": key, "key_version": job.version, "ref": stored.ref, "cancelled_sha256": None}
     detail = None if stored.proof else UNPROVEN
     after = finish_claim(work, job, _CAUSES[outcome], detail=detail, values=values)
     if after is not None:
-        uploads.record(work, stored)
+        content = StoredContent(
+            remote_id=job.remote_id,
+            key=key,
+            ref=stored.ref,
+            size=job.size,
+            sha256=sha256,
+            proof=stored.proof,
+            confirmed_at=work.now if stored.proof else 0.0,
+            terms=terms,
+            expires=expires,
+        )
+        uploads.record_content(work, content)
     return after
 
 
+def defer(work: UnitOfWork, job: Job, *, due_at: float, failures: int, detail: str) -> State | None:
+    """Record a failed attempt; the job waits until ``due_at``. Returns the new state, None if the claim is over."""
+    values = {"due_at": due_at, "failures": failures}
+    return finish_claim(work, job, Cause.DEFERRED, detail=detail, values=values)
+
+
+def release(work: UnitOfWork, job: Job, detail: str) -> State | None:
+    """Return the job to its old place in the queue. Returns the new state, None if the claim is over."""
+    return finish_claim(work, job, Cause.RELEASED, detail=detail)
+
+
+def refuse(work: UnitOfWork, job: Job, detail: str) -> State | None:
+    """Record that the job has failed and needs the user. Returns the new state, None if the claim is over."""
+    return finish_claim(work, job, Cause.REFUSED, detail=detail)
+
+
+def skip(work: UnitOfWork, job: Job, detail: str) -> State | None:
+    """Record that syncd does not upload files of this kind. Returns the new state, None if the claim is over."""
+    return finish_claim(work, job, Cause.UNFIT, detail=detail)
+
+
 def mark_gone(work: UnitOfWork, job: Job) -> State | None:
-    """Take note that the file is not there; one that was renamed since the claim is queued under its new name."""
+    """Record that the file is gone. Returns the new state, None if the claim is over.
+
+    If the file was renamed since the claim, the job is queued under the new name.
+    """
     row = load(work.connection, job.id)
     if row is not None and (row.folder, row.path) != (job.folder, job.path):
         return finish_claim(work, job, Cause.RELEASED, detail=FILE_RENAMED)
@@ -137,9 +194,9 @@ def mark_gone(work: UnitOfWork, job: Job) -> State | None:
 def finish_claim(
     work: UnitOfWork, job: Job, cause: Cause, *, detail: str | None = None, values: Mapping[str, object] | None = None
 ) -> State | None:
-    """End the claim; return the job's state after, or None if the claim had ended before.
+    """End the claim; return the new state of the job, or None if the claim had ended before.
 
-    If the file has another version meanwhile, the job is queued for that one, whatever became of this one.
+    If the file has a newer version than the claim, the job is queued for that version, whatever the result was.
     """
     row = load(work.connection, job.id)
     if row is None or row.state is not State.UPLOADING or row.claim != job.claim:
@@ -152,17 +209,17 @@ def finish_claim(
 
 
 def set_content_key(work: UnitOfWork, job: Job, key: str) -> None:
-    """Keep the content key of the version that was claimed."""
-    given = {"job": job.id, "number": job.claim, "key": key, "key_version": job.version}
-    work.connection.execute(_NOTE, given)
+    """Save the content key of the claimed version."""
+    parameters = {"job": job.id, "number": job.claim, "key": key, "key_version": job.version}
+    work.connection.execute(_SET_KEY, parameters)
 
 
 def wake(work: UnitOfWork, remote_id: int, key: str) -> int:
-    """Make the waiting jobs of a content due; return how many."""
-    given = {"remote": remote_id, "content": key, "due_at": work.now}
-    return work.connection.execute(_WOKEN, given).rowcount
+    """Make the waiting jobs of a content due; return the number of jobs."""
+    parameters = {"remote": remote_id, "content": key, "due_at": work.now}
+    return work.connection.execute(_WAITING_FOR_CONTENT, parameters).rowcount
 
 
 def shift_due_times(work: UnitOfWork, seconds: float) -> None:
-    """Have the waiting jobs due when they were to be, though the clock was set back by ``seconds``."""
-    work.connection.execute(_EARLIER, {"seconds": seconds})
+    """Make all waiting jobs due ``seconds`` earlier, after the clock was set back by that much."""
+    work.connection.execute(_SHIFT_DUE_TIMES, {"seconds": seconds})

@@ -1,4 +1,8 @@
-"""What the sight of a file, or of its absence, does to the store."""
+"""Records files that a watch has found, changed or lost, and updates their jobs.
+
+:func:`diff` and :func:`observe` apply the same rules. ``diff`` runs in the reader's thread, so the writer never sees
+unchanged files.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,23 +12,24 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.core.states import IN_USE, Cause, State
+from syncd.store.job_rows import batched, fingerprint_of, load_all
 from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.schema import files, folders, jobs, remotes
-from syncd.store.transitions import NewJob, UnitOfWork, apply_transition, batched, create_jobs, fingerprint_of, load_all
+from syncd.store.transitions import NewJob, UnitOfWork, apply_transition, create_jobs
 
 IsGone = Callable[[str, str], bool]
-"""Says of a folder and a path in it whether there is nothing there; called in the writer's thread."""
+"""Returns True if no file is at this path of this folder; called in the writer's thread."""
 
 NO_FINGERPRINT = Fingerprint(inode=0, size=0, mtime_ns=0)
-"""Kept for a file that has no content to tell apart, as a named pipe."""
+"""The fingerprint of a file without content, such as a named pipe."""
 FOLDER_REASSIGNED = "its folder no longer goes to this remote"
 FILE_GONE = "removed before it was uploaded"
 
 _AT = select(files).where(files.c.folder == bindparam("folder"), files.c.path.in_(bindparam("paths", expanding=True)))
 _WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)), ~files.c.removed)
-_NEW = insert(files).returning(files.c.id, files.c.path, files.c.version)
-_PLACE = update(files).where(files.c.id == bindparam("file"))
-_RESIZE = update(jobs).where(jobs.c.file_id == bindparam("file"))
+_INSERT_FILES = insert(files).returning(files.c.id, files.c.path, files.c.version)
+_UPDATE_FILE = update(files).where(files.c.id == bindparam("file"))
+_UPDATE_SIZE = update(jobs).where(jobs.c.file_id == bindparam("file"))
 _FOLDER_ID = select(folders.c.id).where(folders.c.path == bindparam("folder"))
 _NAMES = select(remotes.c.id, remotes.c.name)
 _REVIVABLE = (Cause.UNFIT, Cause.GONE)
@@ -32,8 +37,8 @@ _OPEN = (State.QUEUED, State.WAITING, State.FAILED)
 
 
 def diff(connection: Connection, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
-    """Return those of ``seen`` that :func:`observe` would do something about."""
-    return [one for part in batched(seen) for one in _diff(connection, folder, part, frozenset(remote_ids))]
+    """Return the files in ``seen`` for which :func:`observe` would change anything. Writes nothing."""
+    return [one for batch in batched(seen) for one in _diff(connection, folder, batch, frozenset(remote_ids))]
 
 
 def _diff(connection: Connection, folder: str, seen: list[FoundFile], wanted: frozenset[int]) -> Iterator[FoundFile]:
@@ -43,91 +48,98 @@ def _diff(connection: Connection, folder: str, seen: list[FoundFile], wanted: fr
         row = known.get(one.path)
         if (
             row is None
-            or _is_new(row, one)
+            or _is_new_version(row, one)
             or (one.closed and not row.closed)
             or wanted - {job.remote_id for job in jobs_of[row.id]}
-            or any(_effect(job, one.unfit, wanted) for job in jobs_of[row.id])
+            or any(_transition_for(job, one.unfit, wanted) for job in jobs_of[row.id])
         ):
             yield one
 
 
 def observe(
-    work: UnitOfWork, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], is_gone: IsGone
+    work: UnitOfWork, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], *, is_gone: IsGone
 ) -> int:
-    """Take note of quiet files; return how many jobs changed or were made."""
+    """Record settled files; return the number of jobs that were created or changed their state.
+
+    Each file has one job for each remote. A new fingerprint or birth time queues it again, and so does a file that
+    replaces one that was gone. A job that is uploading continues and is queued again at its end. A new path with the
+    fingerprint of a gone file is that file, renamed, if the birth times or ``moved_from`` confirm it.
+    """
     before = len(work.changes)
-    for part in batched({one.path: one for one in seen}.values()):
-        placed = _place(work, folder, part, is_gone)
-        _apply(work, folder, [(one, *placed[one.path]) for one in part], frozenset(remote_ids))
+    for batch in batched({one.path: one for one in seen}.values()):
+        placed = _store_files(work, folder, batch, is_gone)
+        _update_jobs(work, folder, [(one, *placed[one.path]) for one in batch], frozenset(remote_ids))
     return len(work.changes) - before
 
 
-def _place(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, tuple[int, int]]:
-    """Bring the files' rows up to what was seen; return their ids and versions by path."""
+def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, tuple[int, int]]:
+    """Update or insert the rows of the files; return their ids and versions by path."""
     known = _known(work.connection, folder, seen)
-    known |= _moved(work.connection, folder, [one for one in seen if one.path not in known], is_gone)
+    known |= _renamed(work.connection, folder, [one for one in seen if one.path not in known], is_gone)
     placed = {}
     changed, new, resized = [], [], []
     for one in seen:
         if (row := known.get(one.path)) is None:
             new.append({"version": 1, **_columns(folder, one), **_first_seen(one, work.now)})
             continue
-        fingerprint = _stamp(one)
-        is_new = row.path == one.path and row.folder == folder and _is_new(row, one)
+        fingerprint = _fingerprint(one)
+        is_new = row.path == one.path and row.folder == folder and _is_new_version(row, one)
         version = row.version + is_new
         placed[one.path] = row.id, version
         kept = _first_seen(one, work.now) if is_new else _seen_before(row, one)
         changed.append({"file": row.id, "version": version, **_columns(folder, one), **kept})
         if fingerprint.size != row.size:
             resized.append({"file": row.id, "size": fingerprint.size, "large": fingerprint.size >= LARGE_FILE_BYTES})
-    for statement, rows in (_PLACE, changed), (_RESIZE, resized):
+    for statement, rows in (_UPDATE_FILE, changed), (_UPDATE_SIZE, resized):
         if rows:
             work.connection.execute(statement, rows)
     if new:
-        placed |= {row.path: (row.id, row.version) for row in work.connection.execute(_NEW, new)}
+        placed |= {row.path: (row.id, row.version) for row in work.connection.execute(_INSERT_FILES, new)}
     return placed
 
 
-def _is_new(row: Row[Any], one: FoundFile) -> bool:
-    """Say whether what is at the path of ``row`` may be another file, or have other content, than what was there."""
-    return not row.present or fingerprint_of(row) != _stamp(one) or _was_born_apart(row, one)
+def _is_new_version(row: Row[Any], one: FoundFile) -> bool:
+    """Say whether the file at the path of ``row`` may be another file, or have other content, than recorded."""
+    return not row.present or fingerprint_of(row) != _fingerprint(one) or _has_other_birth_time(row, one)
 
 
-def _was_born_apart(row: Row[Any], one: FoundFile) -> bool:
+def _has_other_birth_time(row: Row[Any], one: FoundFile) -> bool:
     return row.birth_ns != one.birth_ns and None not in (row.birth_ns, one.birth_ns)
 
 
-def _moved(connection: Connection, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, Row[Any]]:
-    """Find files that were renamed: those known under a path where there is nothing any more."""
+def _renamed(connection: Connection, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, Row[Any]]:
+    """Find renamed files: those recorded at a path where no file is any more."""
     inodes = {one.fingerprint.inode for one in seen if one.fingerprint is not None}
     candidates: dict[Fingerprint, list[Row[Any]]] = {}
     for row in connection.execute(_WITH_INODE, {"inodes": inodes}) if inodes else ():
         candidates.setdefault(fingerprint_of(row), []).append(row)
     found = {}
     for one in seen:
-        rows = candidates.get(_stamp(one), [])
-        same = [row for row in rows if one.fingerprint is not None and _is_same(row, folder, one)]
+        rows = candidates.get(_fingerprint(one), [])
+        same = [row for row in rows if one.fingerprint is not None and _is_same_file(row, folder, one)]
         if moved := next((row for row in same if is_gone(row.folder, row.path)), None):
             rows.remove(moved)
             found[one.path] = moved
     return found
 
 
-def _is_same(row: Row[Any], folder: str, one: FoundFile) -> bool:
-    """Say whether ``one`` is the file of ``row``, whose stamp it has: its inode alone may have been given out again."""
+def _is_same_file(row: Row[Any], folder: str, one: FoundFile) -> bool:
+    """Say whether ``one``, with the fingerprint of ``row``, is the same file: its inode may have been reused."""
     if row.birth_ns is None or one.birth_ns is None:
         return (row.folder, row.path) == (folder, one.moved_from)
     return bool(row.birth_ns == one.birth_ns)
 
 
-def _apply(work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int]], wanted: frozenset[int]) -> None:
-    """Make or move the jobs of the files that were seen; with each file go its id and its version."""
+def _update_jobs(
+    work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int]], wanted: frozenset[int]
+) -> None:
+    """Create or update the jobs of the found files, each given with its id and version."""
     jobs_of = _jobs_of(work.connection, [file_id for _, file_id, _ in placed])
     names = {row.id: row.name for row in work.connection.execute(_NAMES)}
     effects = defaultdict(list)
     for one, file_id, _ in placed:
         for job in jobs_of[file_id]:
-            if effect := _effect(job, one.unfit, wanted):
+            if effect := _transition_for(job, one.unfit, wanted):
                 effects[effect].append(job)
     for (cause, detail), affected in effects.items():
         apply_transition(work, cause, affected, detail=detail, failures=0, due_at=work.now)
@@ -141,7 +153,7 @@ def _apply(work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int
                 folder=folder,
                 path=one.path,
                 remote=names[remote_id],
-                size=_stamp(one).size,
+                size=_fingerprint(one).size,
                 version=version,
                 folder_id=folder_id,
                 unfit=one.unfit,
@@ -152,33 +164,34 @@ def _apply(work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int
     )
 
 
-def _effect(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[Cause, str | None] | None:
-    """Return the cause and the detail of the step that ``job`` takes when its file is seen, if any.
+def _transition_for(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[Cause, str | None] | None:
+    """Return the cause and the detail of the transition that finding the file causes, None if there is none.
 
-    A job that is uploading takes none: the end of the upload notices that the file has another version.
+    An uploading job is left alone: the end of the upload detects that the file has another version.
     """
     if job.state is State.UPLOADING:
         return None
     if job.remote_id not in wanted:
         return (Cause.GONE, FOLDER_REASSIGNED) if job.state in _OPEN else None
     if unfit is None and job.state is State.WAITING and job.detail == IN_USE:
-        return Cause.CHANGED, None  # what is seen is not open for writing any more
+        return Cause.CHANGED, None  # a file is only reported when it is not open for writing
     changed = job.version != job.file_version
-    left_out = job.state is State.SKIPPED and job.cause in _REVIVABLE
+    was_skipped = job.state is State.SKIPPED and job.cause in _REVIVABLE
     if unfit is None:
-        return (Cause.CHANGED, None) if changed or left_out else None
+        return (Cause.CHANGED, None) if changed or was_skipped else None
     known = job.cause is Cause.UNFIT and job.detail == unfit
-    return (Cause.UNFIT, unfit) if changed or job.state in _OPEN or (left_out and not known) else None
+    return (Cause.UNFIT, unfit) if changed or job.state in _OPEN or (was_skipped and not known) else None
 
 
-def gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, removed: bool = False) -> int:
-    """Take note that there is nothing at ``paths`` any more; return how many jobs that ended.
+def mark_files_gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, removed: bool = False) -> int:
+    """Record that the files at ``paths`` are gone; return the number of jobs that this ended.
 
-    ``removed`` says that the daemon itself has deleted or moved the files, so that none of them was renamed.
+    Finished jobs stay finished, and running uploads detect the loss themselves. ``removed`` says that the daemon itself
+    has deleted or moved the files, so a file found elsewhere is never one of them, renamed.
     """
     before = len(work.changes)
-    for part in batched(paths):
-        rows = work.connection.execute(_AT, {"folder": folder, "paths": part}).all()
+    for batch in batched(paths):
+        rows = work.connection.execute(_AT, {"folder": folder, "paths": batch}).all()
         if rows:
             set_files_gone(work, [row.id for row in rows], removed=removed)
             open_jobs = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
@@ -186,25 +199,25 @@ def gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, removed: bool =
     return len(work.changes) - before
 
 
-def alter(work: UnitOfWork, folder: str, paths: Iterable[str]) -> None:
-    """Give files a new version whose content has changed behind an equal stamp, and queue them for every remote."""
-    for part in batched(paths):
-        rows = work.connection.execute(_AT, {"folder": folder, "paths": part}).all()
+def requeue_altered(work: UnitOfWork, folder: str, paths: Iterable[str]) -> None:
+    """Queue files whose content has changed although their fingerprint has not, as new versions for every remote."""
+    for batch in batched(paths):
+        rows = work.connection.execute(_AT, {"folder": folder, "paths": batch}).all()
         if rows:
-            work.connection.execute(_PLACE, [{"file": row.id, "version": row.version + 1} for row in rows])
+            work.connection.execute(_UPDATE_FILE, [{"file": row.id, "version": row.version + 1} for row in rows])
             of_files = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
             done = [job for job in of_files if job.state is State.DONE]
             apply_transition(work, Cause.CHANGED, done, failures=0, due_at=work.now)
 
 
 def set_files_gone(work: UnitOfWork, file_ids: Iterable[int], *, removed: bool = False) -> None:
-    """Take note that files are not where they were; ``removed`` says that the daemon itself has removed them."""
-    told = {"present": False, "removed": True} if removed else {"present": False}
-    work.connection.execute(_PLACE, [{"file": file_id, **told} for file_id in file_ids])
+    """Mark files as gone; ``removed`` says that the daemon itself has removed them."""
+    values = {"present": False, "removed": True} if removed else {"present": False}
+    work.connection.execute(_UPDATE_FILE, [{"file": file_id, **values} for file_id in file_ids])
 
 
-def paths(connection: Connection, folder: str, after: str | None, limit: int) -> list[str]:
-    """Return paths of present files in the order of their bytes, following ``after``."""
+def paths(connection: Connection, folder: str, *, after: str | None = None, limit: int = 1000) -> list[str]:
+    """Return up to ``limit`` paths of present files in the order of their bytes, following ``after``."""
     statement = select(files.c.path).where(files.c.folder == folder, files.c.present)
     if after is not None:
         statement = statement.where(files.c.path > after)
@@ -223,12 +236,12 @@ def _jobs_of(connection: Connection, file_ids: Iterable[int]) -> dict[int, list[
     return found
 
 
-def _stamp(seen: FoundFile) -> Fingerprint:
+def _fingerprint(seen: FoundFile) -> Fingerprint:
     return seen.fingerprint or NO_FINGERPRINT
 
 
 def _columns(folder: str, seen: FoundFile) -> dict[str, object]:
-    fingerprint = _stamp(seen)
+    fingerprint = _fingerprint(seen)
     return {
         "folder": folder,
         "path": seen.path,

@@ -7,7 +7,7 @@ import structlog
 
 from syncd.core.states import State
 from syncd.core.text import printable
-from syncd.store.job_store import Change
+from syncd.store.records import Change
 
 log = structlog.get_logger()
 

@@ -1,17 +1,18 @@
-"""Which jobs a person sees, page by page: in any order, through any filter, as fast at a million jobs as at ten.
+"""Lists jobs page by page, in any order and with any filter; as fast with a million jobs as with ten.
 
-The jobs of one folder, remote and state are a pile. The tallies say which piles there are, and in each of them an index
-has the jobs in order: a page is the piles merged, as far as it reaches. For names there is the files' own index. Few
-candidates are gathered and sorted instead. A search has no index: it looks through the names, and where far too many of
-them match and none of these is near, it says after a while how far it came.
+All jobs of one folder, remote and state form a partition. The tallies name the partitions that are not empty. An index
+sorts each partition by change time and by size, so a page is a merge of partitions that ends when the page is full.
+Sorting by name uses the index of the files. If there are few candidates, they are sorted in memory instead. A search
+has no index: it scans names, and returns a partial page when its time budget is used up.
 """
 
 import heapq
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -19,58 +20,26 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, cast, column, func,
 
 from syncd.core.model import Sort
 from syncd.core.states import State
-from syncd.store.records import JobRecord
+from syncd.store.job_rows import JOBS, job_record
+from syncd.store.records import Cursor, JobFilter, JobRecord, Page
 from syncd.store.schema import files, folders, job_tallies, jobs
-from syncd.store.transitions import JOBS
 
 SORT_IN_MEMORY_MAX_JOBS = 10_000
-"""Candidates that are rather gathered and sorted than come by in order."""
+"""Up to this many candidates are sorted in memory instead of being read from an index in order."""
 BATCH_JOBS = 500
-"""Candidates that are looked at together."""
+"""The number of candidates that are read and filtered together."""
 PAGE_TIME_BUDGET_SECONDS = 0.15
-"""Seconds after which a page is handed out as it is."""
-_WILD = re.compile(r"[\\%_]")
+"""After this time a search returns the page as it is."""
 _LARGEST = 2**63 - 1
+_LIKE_WILDCARD = re.compile(r"[\\%_]")
 
-Cursor = tuple[float, int] | tuple[str, str, int]
-"""After which job a page begins: when it changed or its size, and its id; by name its folder, path and remote's id."""
 _Batch = tuple[ColumnElement[bool], Cursor]
-"""Which jobs come next in order, and the cursor that follows them all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobFilter:
-    """Which jobs: of these remotes, of ``state`` and ``folder``, with ``search`` in their path; after the cursor.
-
-    ``sibling_remote_ids``: the remotes whose jobs of the same files the page has besides.
-    """
-
-    remote_ids: Sequence[int]
-    sibling_remote_ids: Sequence[int] = ()
-    state: State | None = None
-    folder: str | None = None
-    search: str | None = None
-    sort: Sort = Sort.LATEST
-    after: Cursor | None = None
-    limit: int = 50
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """Some jobs. ``next`` is the cursor of the page after, None on the last; ``partial``: it could have more.
-
-    ``siblings`` are the jobs of the same files that are not among ``jobs``, in no order.
-    """
-
-    jobs: list[JobRecord]
-    siblings: list[JobRecord] = field(default_factory=list)
-    next: Cursor | None
-    partial: bool = False
+"""The condition that selects the next candidates in order, and the cursor behind all of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Partition:
-    """The jobs of one folder, remote and state, and how many they are."""
+    """The jobs of one folder, remote and state, with their number."""
 
     folder: str
     folder_id: int
@@ -79,186 +48,177 @@ class _Partition:
     jobs: int
 
 
-_DOWN = (Sort.LATEST, Sort.LARGEST)
+_DESCENDING = (Sort.LATEST, Sort.LARGEST)
 _COLUMNS = {
     Sort.LATEST: "updated_at",
     Sort.OLDEST: "updated_at",
     Sort.LARGEST: "size",
     Sort.SMALLEST: "size",
 }
-_KEYS = {
+_SORT_KEYS = {
     **{sort: (jobs.c[by], jobs.c.id) for sort, by in _COLUMNS.items()},
     Sort.NAME: (files.c.folder, files.c.path, jobs.c.remote_id),
 }
-_ORDERED = (
+_KEYS_SQL = (
     "SELECT {by}, id FROM jobs WHERE folder_id = ? AND remote_id = ? AND state = ? AND ({by}, id) {beyond} (?, ?)"
     " ORDER BY {by} {way}, id {way} LIMIT ?"
 )
-_IN_ORDER = {
-    sort: _ORDERED.format(by=by, beyond="<" if sort in _DOWN else ">", way="DESC" if sort in _DOWN else "ASC")
+_KEYS_STATEMENTS = {
+    sort: _KEYS_SQL.format(
+        by=by, beyond="<" if sort in _DESCENDING else ">", way="DESC" if sort in _DESCENDING else "ASC"
+    )
     for sort, by in _COLUMNS.items()
 }
 
 
-def page(connection: Connection, wanted: JobFilter, clock: Callable[[], float]) -> Page:
-    """Return a page; ``clock`` gives seconds."""
-    found = _page(connection, wanted, clock)
-    if not wanted.sibling_remote_ids or not found.jobs:
+def page(connection: Connection, query: JobFilter, clock: Callable[[], float] = time.monotonic) -> Page:
+    """Return the page that ``query`` selects; ``clock`` returns seconds."""
+    found = _page(connection, query, clock)
+    if not query.sibling_remote_ids or not found.jobs:
         return found
-    return replace(found, siblings=_siblings(connection, found.jobs, wanted.sibling_remote_ids))
+    return replace(found, siblings=_siblings(connection, found.jobs, query.sibling_remote_ids))
 
 
 def _siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Sequence[int]) -> list[JobRecord]:
-    """Return the other jobs of the files of these jobs: for each file a search in the index of its jobs."""
+    """Return the other jobs of the same files; each file costs one search in the index of its jobs."""
     ids = {job.id for job in found}
-    of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(_among(jobs.c.id, list(ids))))
+    of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(_is_one_in_partition(jobs.c.id, list(ids))))
     statement = JOBS.where(of_files, (jobs.c.remote_id + 0).in_(remote_ids))
-    return [record(row) for row in connection.execute(statement) if row.id not in ids]
+    return [job_record(row) for row in connection.execute(statement) if row.id not in ids]
 
 
-def _page(connection: Connection, wanted: JobFilter, clock: Callable[[], float]) -> Page:
-    piles = _piles(connection, wanted)
-    few = _few(connection, wanted, piles)
-    if few is not None:
-        return _cut(_gathered(connection, wanted, few), wanted)
-    batches = _by_name if wanted.sort is Sort.NAME else _by_index
+def _page(connection: Connection, query: JobFilter, clock: Callable[[], float]) -> Page:
+    partitions = _partitions(connection, query)
+    candidates = _few_candidates(connection, query, partitions)
+    if candidates is not None:
+        return _limited(_sorted_by_database(connection, query, candidates), query)
+    batches = _by_name if query.sort is Sort.NAME else _by_index
     found: list[Row[Any]] = []
     last: Cursor | None = None
-    until = clock() + PAGE_TIME_BUDGET_SECONDS
-    for candidates, end in batches(connection, wanted, piles):
-        if last is not None and clock() > until:
-            return Page(jobs=[record(row) for row in found], next=last, partial=True)
-        found += _sorted(connection, wanted, candidates)
-        if len(found) > wanted.limit:
+    deadline = clock() + PAGE_TIME_BUDGET_SECONDS
+    for candidates, end in batches(connection, query, partitions):
+        if last is not None and clock() > deadline:
+            return Page(jobs=[job_record(row) for row in found], next=last, partial=True)
+        found += _sorted(connection, query, candidates)
+        if len(found) > query.limit:
             break
         last = end
-    return _cut(found, wanted)
+    return _limited(found, query)
 
 
-def failed(connection: Connection, limit: int) -> list[int]:
-    """Return the ids of failed jobs, of whatever folder and remote."""
-    tallied = select(job_tallies.c.folder_id, job_tallies.c.remote_id).where(job_tallies.c.state == State.FAILED)
-    pile = tuple_(jobs.c.folder_id, jobs.c.remote_id).in_(tallied)
-    return list(connection.execute(select(jobs.c.id).where(pile, jobs.c.state == State.FAILED).limit(limit)).scalars())
+def _limited(found: list[Row[Any]], query: JobFilter) -> Page:
+    shown = found[: query.limit]
+    more = len(found) > query.limit
+    return Page(jobs=[job_record(row) for row in shown], next=_cursor(shown[-1], query.sort) if more else None)
 
 
-def record(row: Row[Any]) -> JobRecord:
-    """Return what a row of ``JOBS`` says."""
-    return JobRecord(
-        id=row.id,
-        folder=row.folder,
-        path=row.path,
-        present=row.present,
-        remote_id=row.remote_id,
-        remote=row.remote,
-        state=row.state,
-        cause=row.cause,
-        outcome=row.outcome,
-        detail=row.detail,
-        size=row.size,
-        failures=row.failures,
-        due_at=row.due_at if row.state is State.WAITING else None,
-        key=row.key,
-        ref=row.ref,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def _cut(found: list[Row[Any]], wanted: JobFilter) -> Page:
-    shown = found[: wanted.limit]
-    more = len(found) > wanted.limit
-    return Page(jobs=[record(row) for row in shown], next=_cursor(shown[-1], wanted.sort) if more else None)
-
-
-def _piles(connection: Connection, wanted: JobFilter) -> list[_Partition]:
-    """Return the piles that may have some, in the order of their folders."""
+def _partitions(connection: Connection, query: JobFilter) -> list[_Partition]:
+    """Return the partitions that are not empty and match the filter, sorted by folder."""
     statement = (
         select(folders.c.path, job_tallies)
         .join_from(job_tallies, folders, folders.c.id == job_tallies.c.folder_id)
-        .where(job_tallies.c.jobs > 0, job_tallies.c.remote_id.in_(wanted.remote_ids))
+        .where(job_tallies.c.jobs > 0, job_tallies.c.remote_id.in_(query.remote_ids))
         .order_by(folders.c.path)
     )
-    if wanted.state is not None:
-        statement = statement.where(job_tallies.c.state == wanted.state)
-    if wanted.folder is not None:
-        statement = statement.where(folders.c.path == wanted.folder)
+    if query.state is not None:
+        statement = statement.where(job_tallies.c.state == query.state)
+    if query.folder is not None:
+        statement = statement.where(folders.c.path == query.folder)
     return [
         _Partition(folder=row.path, folder_id=row.folder_id, remote_id=row.remote_id, state=row.state, jobs=row.jobs)
         for row in connection.execute(statement)
     ]
 
 
-def _few(connection: Connection, wanted: JobFilter, piles: Sequence[_Partition]) -> ColumnElement[bool] | None:
-    """Say which jobs to gather and sort; None if they are too many for that."""
-    if wanted.search:
-        names = select(files.c.id).where(files.c.folder.in_({pile.folder for pile in piles}), _named(wanted.search))
+def _few_candidates(
+    connection: Connection, query: JobFilter, partitions: Sequence[_Partition]
+) -> ColumnElement[bool] | None:
+    """Return the condition for all candidates, or None if there are too many to sort in memory."""
+    if query.search:
+        names = select(files.c.id).where(
+            files.c.folder.in_({partition.folder for partition in partitions}), _path_contains(query.search)
+        )
         found = connection.execute(names.limit(SORT_IN_MEMORY_MAX_JOBS + 1)).scalars().all()
-        return _among(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
-    if wanted.sort is Sort.NAME and sum(pile.jobs for pile in piles) <= SORT_IN_MEMORY_MAX_JOBS:
-        ids = [id_ for pile in piles for id_ in connection.execute(select(jobs.c.id).where(*_of(pile))).scalars()]
-        return _among(jobs.c.id, ids)
+        return _is_one_in_partition(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
+    if query.sort is Sort.NAME and sum(partition.jobs for partition in partitions) <= SORT_IN_MEMORY_MAX_JOBS:
+        ids = [
+            id_
+            for partition in partitions
+            for id_ in connection.execute(select(jobs.c.id).where(*_in_partition(partition))).scalars()
+        ]
+        return _is_one_in_partition(jobs.c.id, ids)
     return None
 
 
-def _gathered(connection: Connection, wanted: JobFilter, few: ColumnElement[bool]) -> list[Row[Any]]:
-    """Return those of the candidates that are wanted, in order: sorted by SQLite, as only a page is to be read."""
-    by = [literal_column(f"+{key}", key.type) for key in _KEYS[wanted.sort]]  # no index is to lead but the candidates
-    statement = JOBS.where(few, *_filters(wanted)).order_by(*(key.desc() if _down(wanted) else key for key in by))
-    if wanted.after is not None:
-        after = tuple_(*(literal(part, key.type) for part, key in zip(wanted.after, by, strict=True)))
-        statement = statement.where(tuple_(*by) < after if _down(wanted) else tuple_(*by) > after)
-    return list(connection.execute(statement.limit(wanted.limit + 1)))
+def _sorted_by_database(connection: Connection, query: JobFilter, candidates: ColumnElement[bool]) -> list[Row[Any]]:
+    """Return the matching candidates of one page; SQLite sorts them, so only these rows are read."""
+    by = [
+        literal_column(f"+{key}", key.type) for key in _SORT_KEYS[query.sort]
+    ]  # keeps SQLite from using another index than that of the candidates
+    statement = JOBS.where(candidates, *_filters(query)).order_by(
+        *(key.desc() if _is_descending(query) else key for key in by)
+    )
+    if query.after is not None:
+        after = tuple_(*(literal(part, key.type) for part, key in zip(query.after, by, strict=True)))
+        statement = statement.where(tuple_(*by) < after if _is_descending(query) else tuple_(*by) > after)
+    return list(connection.execute(statement.limit(query.limit + 1)))
 
 
-def _by_index(connection: Connection, wanted: JobFilter, piles: Sequence[_Partition]) -> Iterator[_Batch]:
-    """Yield jobs in the order of their change or size: the piles, each in order by its index, merged."""
-    slab = BATCH_JOBS if wanted.search else wanted.limit + 1
-    first = max(8, 2 * slab // max(1, len(piles)))  # of many piles each gives little
-    merged = heapq.merge(*(_pile(connection, wanted, pile, first) for pile in piles), reverse=_down(wanted))
-    while batch := list(islice(merged, slab)):
-        yield _among(jobs.c.id, [id_ for _, id_ in batch]), batch[-1]
+def _by_index(connection: Connection, query: JobFilter, partitions: Sequence[_Partition]) -> Iterator[_Batch]:
+    """Yield jobs by change time or size, from a merge of the partitions, each of them sorted by an index."""
+    batch_size = BATCH_JOBS if query.search else query.limit + 1
+    first = max(8, 2 * batch_size // max(1, len(partitions)))  # with many partitions each contributes few jobs
+    merged = heapq.merge(
+        *(_sorted_keys(connection, query, partition, first) for partition in partitions),
+        reverse=_is_descending(query),
+    )
+    while batch := list(islice(merged, batch_size)):
+        yield _is_one_in_partition(jobs.c.id, [id_ for _, id_ in batch]), batch[-1]
 
 
-def _pile(connection: Connection, wanted: JobFilter, pile: _Partition, slab: int) -> Iterator[tuple[float, int]]:
-    """Yield the keys of a pile in order, read ``slab`` by slab, which grow."""
-    statement = _IN_ORDER[wanted.sort]
-    after: Any = wanted.after or ((_LARGEST, _LARGEST) if _down(wanted) else (-_LARGEST, 0))
+def _sorted_keys(
+    connection: Connection, query: JobFilter, partition: _Partition, batch_size: int
+) -> Iterator[tuple[float, int]]:
+    """Yield the keys of a partition in order, ``batch_size`` at first and then ever more per statement."""
+    statement = _KEYS_STATEMENTS[query.sort]
+    after: Any = query.after or ((_LARGEST, _LARGEST) if _is_descending(query) else (-_LARGEST, 0))
     while True:
-        place = (pile.folder_id, pile.remote_id, pile.state, *after, slab)
-        rows = connection.exec_driver_sql(statement, place).all()  # there may be hundreds of piles: this is the fastest
+        parameters = (partition.folder_id, partition.remote_id, partition.state, *after, batch_size)
+        rows = connection.exec_driver_sql(
+            statement, parameters
+        ).all()  # plain SQL is the fastest way for hundreds of partitions
         yield from map(tuple, rows)
-        if len(rows) < slab:
+        if len(rows) < batch_size:
             return
-        after, slab = rows[-1], min(2 * slab, BATCH_JOBS)
+        after, batch_size = rows[-1], min(2 * batch_size, BATCH_JOBS)
 
 
-def _by_name(connection: Connection, wanted: JobFilter, piles: Sequence[_Partition]) -> Iterator[_Batch]:
-    """Yield the jobs of one file after the other."""
-    begin, path, whole = _file(wanted.after)
-    for folder in dict.fromkeys(pile.folder for pile in piles):
+def _by_name(connection: Connection, query: JobFilter, partitions: Sequence[_Partition]) -> Iterator[_Batch]:
+    """Yield jobs in the order of their files' names."""
+    begin, path, past_file = _cursor_file(query.after)
+    for folder in dict.fromkeys(partition.folder for partition in partitions):
         if os.fsencode(folder) < os.fsencode(begin):
             continue
         statement = (
             select(files.c.id, files.c.path).where(files.c.folder == folder).order_by(files.c.path).limit(BATCH_JOBS)
         )
-        beyond = files.c.path > path if whole else files.c.path >= path
+        beyond = files.c.path > path if past_file else files.c.path >= path
         rows = connection.execute(statement.where(beyond) if folder == begin else statement).all()
         while rows:
-            yield _among(jobs.c.file_id, [row.id for row in rows]), (folder, rows[-1].path, _LARGEST)
+            yield _is_one_in_partition(jobs.c.file_id, [row.id for row in rows]), (folder, rows[-1].path, _LARGEST)
             rows = connection.execute(statement.where(files.c.path > rows[-1].path)).all()
 
 
-def _file(after: Cursor | None) -> tuple[str, str, bool]:
-    """Return the folder and the path that a cursor by name stands at, and whether it has all jobs of that file."""
+def _cursor_file(after: Cursor | None) -> tuple[str, str, bool]:
+    """Return folder and path of a cursor by name, and whether it follows all jobs of that file."""
     match after:
         case (str(folder), str(path), remote_id):
             return folder, path, remote_id == _LARGEST
     return "", "", False
 
 
-def _down(wanted: JobFilter) -> bool:
-    return wanted.sort in _DOWN
+def _is_descending(query: JobFilter) -> bool:
+    return query.sort in _DESCENDING
 
 
 def _cursor(row: Row[Any], sort: Sort) -> Cursor:
@@ -267,52 +227,56 @@ def _cursor(row: Row[Any], sort: Sort) -> Cursor:
     return getattr(row, _COLUMNS[sort]), row.id
 
 
-def _place(cursor: Any) -> tuple[Any, ...]:
-    """Return a cursor in a form whose order is that of the list: names by their bytes."""
+def _comparable(cursor: Any) -> tuple[Any, ...]:
+    """Return the cursor in a form that compares like the list: names compare by their bytes."""
     return tuple(os.fsencode(part) if isinstance(part, str) else part for part in cursor)
 
 
-def _sorted(connection: Connection, wanted: JobFilter, candidates: ColumnElement[bool]) -> list[Row[Any]]:
-    """Return those of the candidates that are wanted and come after the cursor, in order."""
-    rows = connection.execute(JOBS.where(candidates, *_filters(wanted)))
-    return sorted(_after(wanted, rows), key=_key(wanted), reverse=_down(wanted))
+def _sorted(connection: Connection, query: JobFilter, candidates: ColumnElement[bool]) -> list[Row[Any]]:
+    """Return the candidates that match the filter and follow the cursor, in order."""
+    rows = connection.execute(JOBS.where(candidates, *_filters(query)))
+    return sorted(_after(query, rows), key=_key(query), reverse=_is_descending(query))
 
 
-def _key(wanted: JobFilter) -> Callable[[Row[Any]], tuple[Any, ...]]:
-    return lambda row: _place(_cursor(row, wanted.sort))
+def _key(query: JobFilter) -> Callable[[Row[Any]], tuple[Any, ...]]:
+    return lambda row: _comparable(_cursor(row, query.sort))
 
 
-def _after(wanted: JobFilter, rows: Any) -> Iterator[Row[Any]]:
-    """Yield the rows that come after the cursor."""
-    if wanted.after is None:
+def _after(query: JobFilter, rows: Any) -> Iterator[Row[Any]]:
+    """Yield the rows that follow the cursor."""
+    if query.after is None:
         return iter(rows)
-    at, key = _place(wanted.after), _key(wanted)
-    return (row for row in rows if (key(row) < at if _down(wanted) else key(row) > at))
+    at, key = _comparable(query.after), _key(query)
+    return (row for row in rows if (key(row) < at if _is_descending(query) else key(row) > at))
 
 
-def _of(pile: _Partition) -> tuple[ColumnElement[bool], ...]:
-    return jobs.c.folder_id == pile.folder_id, jobs.c.remote_id == pile.remote_id, jobs.c.state == pile.state
+def _in_partition(partition: _Partition) -> tuple[ColumnElement[bool], ...]:
+    return (
+        jobs.c.folder_id == partition.folder_id,
+        jobs.c.remote_id == partition.remote_id,
+        jobs.c.state == partition.state,
+    )
 
 
-def _filters(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield what a candidate has to fulfil. Expressions, where SQLite should not think of their indices."""
-    yield (jobs.c.remote_id + 0).in_(wanted.remote_ids)
-    if wanted.state is not None:
-        yield func.likely(jobs.c.state == wanted.state)
-    if wanted.folder is not None:
-        yield func.likely(files.c.folder == wanted.folder)
-    if wanted.search:
-        yield _named(wanted.search)
+def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the filter, written so that SQLite does not choose an index for them."""
+    yield (jobs.c.remote_id + 0).in_(query.remote_ids)
+    if query.state is not None:
+        yield func.likely(jobs.c.state == query.state)
+    if query.folder is not None:
+        yield func.likely(files.c.folder == query.folder)
+    if query.search:
+        yield _path_contains(query.search)
 
 
-def _named(text: str) -> ColumnElement[bool]:
-    """Say that ``text`` is in the path, upper and lower case being one. LIKE takes half the time of lower and instr."""
-    escaped = _WILD.sub(r"\\\g<0>", text)
+def _path_contains(text: str) -> ColumnElement[bool]:
+    """Return the condition that the path contains ``text``, ignoring case; LIKE is twice as fast as lower and instr."""
+    escaped = _LIKE_WILDCARD.sub(r"\\\g<0>", text)
     pattern = cast(literal(os.fsencode(f"%{escaped}%")), Text)
     return cast(files.c.path, Text).like(pattern, escape="\\")
 
 
-def _among(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
-    """Say that ``ids`` is one of ``values``, of which there may be more than a statement can have parameters."""
+def _is_one_in_partition(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that ``ids`` is one of ``values``, which may be too many for parameters."""
     each = func.json_each(json.dumps(list(values))).table_valued(column("value"))
     return ids.in_(select(each.c.value))

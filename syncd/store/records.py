@@ -1,21 +1,34 @@
-"""The values that the store hands out. All times are seconds since the epoch, all sizes bytes."""
+"""The values that the store returns and the filters that it accepts.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+All times are seconds since the epoch, all sizes are bytes, and all paths are in ``os.fsdecode`` form. Other packages
+import the store's values from this module only.
+"""
 
-from syncd.core.model import Fingerprint, FormerIdentity, Proof
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from syncd.core.model import Fingerprint, FormerIdentity, Proof, Sort
 from syncd.core.states import Cause, Outcome, State
 
 LARGE_FILE_BYTES = 32 * 1024 * 1024
-"""Bytes from which a file is large, so that few of them run at a time while there are others."""
+"""A file of this size or more is large: workers limit how many large files they upload in parallel."""
+
+PENDING = (State.QUEUED, State.UPLOADING, State.WAITING)
+"""The states of a job that is not finished."""
+
+Cursor = tuple[float, int] | tuple[str, str, int]
+"""The position of a job in a sorted list; a page starts after it.
+
+Sorted by name: folder, path and remote id. Otherwise: time of the last change or size, then job id.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteRecord:
-    """A destination. ``identity`` tells it from all others; ``capabilities`` are what was learned about its server.
+    """A remote. ``identity`` distinguishes it from all others; ``capabilities`` are the learned limits of its server.
 
-    ``moved`` is as what it was recorded until now, if that has just been changed; ``apart`` are those of its former
-    identities that have records of their own.
+    ``moved`` is the former identity of this record if the last call has just replaced it. ``apart`` lists the former
+    identities of this remote that have records of their own.
     """
 
     id: int
@@ -28,11 +41,11 @@ class RemoteRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A job that was claimed. ``path`` is relative to ``folder``, both in ``os.fsdecode`` form.
+    """A claimed job. ``path`` is relative to ``folder``.
 
-    ``version`` is the file's version that was claimed, with its ``fingerprint``; ``claim`` is the fencing number, by
-    which the store knows a result that comes too late. ``failures`` counts the failures so far. ``key`` is the content
-    key of this very version, where an earlier try has found it.
+    ``version`` is the version of the file that was claimed, ``fingerprint`` belongs to it. ``claim`` is the fencing
+    number: the store ignores a result with an outdated number. ``failures`` counts the failed attempts since the last
+    reset. ``key`` is the content key of this version if an earlier attempt has computed it.
     """
 
     id: int
@@ -50,7 +63,10 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CancelledJob:
-    """A job that a person has cancelled; ``version`` and ``fingerprint`` are the file's, ``present`` if it is there."""
+    """A job that the user cancelled. ``version`` and ``fingerprint`` belong to its file.
+
+    ``present`` says whether the file existed at the last check.
+    """
 
     id: int
     folder: str
@@ -62,11 +78,11 @@ class CancelledJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredContent:
-    """A content that a remote has said to have.
+    """A content that a remote has confirmed.
 
-    ``sha256`` is that of the file's own bytes, None where an earlier version of syncd has uploaded it. ``proof`` is
-    what the remote's word of ``confirmed_at`` rests on. ``terms`` are those that it was stored under; ``expires`` says
-    that they end.
+    ``sha256`` is the hash of the file's own bytes, None if a version of syncd without this column uploaded it.
+    ``proof`` is the evidence for the confirmation at ``confirmed_at``. ``terms`` are the storage terms of the upload;
+    ``expires`` says that the server deletes the content at some time.
     """
 
     remote_id: int
@@ -82,9 +98,9 @@ class StoredContent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UploadedFile:
-    """A file that is here, and that every remote of its folder has in its present version: one content for each.
+    """A present file whose current version every remote of its folder has, with one content for each remote.
 
-    ``closed`` says that an event told that its writer had closed it; ``seen_at`` is when this version was first seen.
+    ``closed`` says that an event reported the end of writing. ``seen_at`` is when this version was first seen.
     """
 
     path: str
@@ -97,7 +113,7 @@ class UploadedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removal:
-    """A removal that was begun: the file ``path`` of ``folder`` may have the name ``hidden`` in its directory."""
+    """A removal that has begun: file ``path`` of ``folder`` may have the name ``hidden`` in the same directory."""
 
     id: int
     folder: str
@@ -107,7 +123,7 @@ class Removal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """A job's state changed; ``before`` is None for a new job. ``remote`` is the remote's name."""
+    """A change of a job's state. ``before`` is None for a new job; ``remote`` is the name of the remote."""
 
     job_id: int
     folder: str
@@ -124,10 +140,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRecord:
-    """A job as a person sees it.
+    """A job as the control API shows it.
 
-    ``present`` says whether the file was there when last looked. ``due_at`` is when a waiting job is tried next.
-    ``key`` and ``ref`` name what was uploaded last: the content, and what the server calls it.
+    ``present`` says whether the file existed at the last check. ``due_at`` is the next attempt of a waiting job.
+    ``key`` and ``ref`` belong to the last uploaded content: its key, and the server's name for it.
     """
 
     id: int
@@ -151,7 +167,7 @@ class JobRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HistoryEntry:
-    """One line of a job's history."""
+    """One state change in the history of a job. ``before`` is None where the job was created."""
 
     at: float
     cause: Cause
@@ -161,17 +177,92 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JobFilter:
+    """Selects a page of jobs: those of ``remote_ids``, in ``state`` and ``folder``, with ``search`` in their path.
+
+    The page contains up to ``limit`` jobs that follow ``after`` in the order ``sort``. It also contains the jobs of
+    the same files on ``sibling_remote_ids``.
+    """
+
+    remote_ids: Sequence[int]
+    sibling_remote_ids: Sequence[int] = ()
+    state: State | None = None
+    folder: str | None = None
+    search: str | None = None
+    sort: Sort = Sort.LATEST
+    after: Cursor | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A page of jobs. ``next`` is the cursor of the following page, None on the last page.
+
+    ``siblings`` are the other jobs of the same files, unordered. ``partial`` says that a search ran out of time, so
+    this page may be incomplete although more jobs match.
+    """
+
+    jobs: list[JobRecord]
+    siblings: list[JobRecord] = field(default_factory=list)
+    next: Cursor | None
+    partial: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """How many jobs are in each state, all six of them, and the bytes of those that are not at their end."""
+    """The number of jobs in each of the six states, and the total size of the unfinished jobs."""
 
     jobs: Mapping[State, int]
     pending_bytes: int
 
     @property
     def pending(self) -> int:
-        """Jobs that are not at their end."""
+        """Return the number of unfinished jobs."""
         return sum(self.jobs[state] for state in PENDING)
 
 
-PENDING = (State.QUEUED, State.UPLOADING, State.WAITING)
-"""The states of a job that is not at its end."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PathScope:
+    """A whole watched folder, or the file or directory ``path`` in it; both spelled as in the store."""
+
+    folder: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """The copy of a file on one remote. ``key`` identifies the content, ``ref`` is the server's name for it.
+
+    ``present`` says whether the local file existed at the last check. ``sha256`` is the hash of the file's bytes, None
+    if a version of syncd without this column uploaded it.
+    """
+
+    job_id: int
+    remote_id: int
+    folder: str
+    path: str
+    present: bool
+    key: str
+    ref: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedFile:
+    """A file as last seen, and the copies of exactly this version; empty if this version was never uploaded."""
+
+    folder: str
+    path: str
+    size: int
+    mtime_ns: int
+    present: bool
+    copies: Sequence[Copy]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Total:
+    """A number of files or contents, and their total size."""
+
+    count: int
+    size: int

@@ -1,4 +1,8 @@
-"""Which files every remote has, so that they may be deleted or moved, and which removals are under way."""
+"""Finds the files that ``after_upload`` may delete or move, and records removals in progress.
+
+A file qualifies if every remote of its folder has its current version. A removal is written down before the file is
+renamed, so that a crash in between can be repaired.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,10 +10,12 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, false, func, insert, select
 
 from syncd.core.states import State
-from syncd.store.files import gone
+from syncd.store.files import mark_files_gone
+from syncd.store.job_rows import fingerprint_of
 from syncd.store.records import Removal, StoredContent, UploadedFile
-from syncd.store.schema import contents, files, jobs, removals
-from syncd.store.transitions import UnitOfWork, fingerprint_of
+from syncd.store.schema import contents, files, jobs
+from syncd.store.schema import removals as removals_table
+from syncd.store.transitions import UnitOfWork
 from syncd.store.uploads import stored_content
 
 _DONE = and_(jobs.c.file_id == files.c.id, jobs.c.state == State.DONE, jobs.c.version == files.c.version)
@@ -21,13 +27,13 @@ _CONTENTS = (
     .where(jobs.c.file_id.in_(bindparam("files", expanding=True)))
     .where(jobs.c.remote_id.in_(bindparam("remotes", expanding=True)))
 )
-_END = delete(removals).where(removals.c.id.in_(bindparam("ids", expanding=True)))
+_END = delete(removals_table).where(removals_table.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def uploaded(
-    connection: Connection, folder: str, remote_ids: Sequence[int], *, after: str | None, limit: int
+    connection: Connection, folder: str, remote_ids: Sequence[int], *, after: str | None = None, limit: int = 100
 ) -> list[UploadedFile]:
-    """Return present files of a folder that all the remotes have in their present version, in the order of paths."""
+    """Return present files whose current version all these remotes have, by path, following ``after``."""
     statement = select(files).where(_uploaded(folder, remote_ids))
     if after is not None:
         statement = statement.where(files.c.path > after)
@@ -48,33 +54,33 @@ def uploaded(
     ]
 
 
-def count(connection: Connection, folder: str, remote_ids: Sequence[int]) -> int:
-    """Count what :func:`uploaded` returns."""
+def uploaded_count(connection: Connection, folder: str, remote_ids: Sequence[int]) -> int:
+    """Count the files that :func:`uploaded` returns."""
     statement = select(func.count()).select_from(files).where(_uploaded(folder, remote_ids))
     return connection.execute(statement).scalar_one()
 
 
 def _uploaded(folder: str, remote_ids: Sequence[int]) -> ColumnElement[bool]:
-    if not remote_ids:  # "all of none" would be every file, and what is returned here may be deleted
+    if not remote_ids:  # without this every file would qualify, and the caller may delete it
         return false()
     has = (exists().where(_DONE, jobs.c.remote_id == remote_id) for remote_id in remote_ids)
     return and_(files.c.folder == folder, files.c.present, *has)
 
 
-def begin(work: UnitOfWork, folder: str, hidden: Sequence[tuple[str, str]]) -> list[int]:
-    """Take note that files, by path, are about to get the hidden names that go with them; return the notes' numbers."""
-    made = insert(removals).returning(removals.c.id, sort_by_parameter_order=True)
+def begin_removals(work: UnitOfWork, folder: str, hidden: Sequence[tuple[str, str]]) -> list[int]:
+    """Record that files get hidden names, given as (path, hidden name); return the ids of the removals."""
+    made = insert(removals_table).returning(removals_table.c.id, sort_by_parameter_order=True)
     rows = [{"folder": folder, "path": path, "hidden": name} for path, name in hidden]
     return list(work.connection.execute(made, rows).scalars()) if rows else []
 
 
-def end(work: UnitOfWork, folder: str, ids: Sequence[int], removed: Sequence[str]) -> None:
-    """Take note that these removals are over, and that the files at the paths ``removed`` are gone by them."""
-    gone(work, folder, removed, removed=True)
+def end_removals(work: UnitOfWork, folder: str, ids: Sequence[int], removed: Sequence[str]) -> None:
+    """Record that these removals are complete and that the files at the paths ``removed`` are gone."""
+    mark_files_gone(work, folder, removed, removed=True)
     work.connection.execute(_END, {"ids": list(ids)})
 
 
-def begun(connection: Connection) -> list[Removal]:
-    """Return the removals that were begun and not ended."""
-    rows = connection.execute(select(removals).order_by(removals.c.id))
+def pending_removals(connection: Connection) -> list[Removal]:
+    """Return the removals that have begun and are not complete."""
+    rows = connection.execute(select(removals_table).order_by(removals_table.c.id))
     return [Removal(id=row.id, folder=row.folder, path=row.path, hidden=row.hidden) for row in rows]

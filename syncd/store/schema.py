@@ -154,7 +154,7 @@ sessions = Table(
     Column("token", Text, nullable=False),
     Column("chunk_size", Integer, nullable=False),
     Column("chunk_count", Integer, nullable=False),
-    Column("doubtful", Boolean, nullable=False),
+    Column("doubtful", Boolean, key="needs_verification", nullable=False),
     Column("created_at", Float, nullable=False),
     UniqueConstraint("remote_id", "key"),
 )

@@ -1,55 +1,28 @@
-"""The one way in which a job comes into being or changes its state.
+"""Creates jobs and changes their state; no other module does.
 
-The state after is looked up in the table of :mod:`syncd.core.states`, the update is guarded by the state before, and
-the history gets its row in the same transaction.
+The new state comes from the table in :mod:`syncd.core.states`. The update is guarded by the old state, and the history
+gets its row in the same transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Column, Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from syncd.core.model import Fingerprint
 from syncd.core.states import Cause, Outcome, State, transition
 from syncd.store.records import LARGE_FILE_BYTES, Change
-from syncd.store.schema import files, history, jobs, remotes
+from syncd.store.schema import history, jobs
 
-T = TypeVar("T")
-
-MAX_STATEMENT_VALUES = 500
-"""Values that are asked for in one statement."""
-
-JOBS = (
-    select(
-        jobs,
-        files.c.folder,
-        files.c.path,
-        files.c.inode,
-        files.c.mtime_ns,
-        files.c.present,
-        files.c.version.label("file_version"),
-        remotes.c.name.label("remote"),
-    )
-    .join_from(jobs, files)
-    .join(remotes)
-)
-"""Jobs with their files and remotes: what all that handle job rows expect."""
-_JOB = JOBS.where(jobs.c.id == bindparam("job"))
-_JOBS_OF = {
-    column: JOBS.where(column.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id)
-    for column in (jobs.c.id, jobs.c.file_id)
-}
-_STEP = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.state == bindparam("before"))
-_NEW = insert(jobs).returning(jobs.c.id, jobs.c.file_id, jobs.c.remote_id)
-_HISTORY = insert(history)
+_CHANGE_STATE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.state == bindparam("before"))
+_INSERT_JOBS = insert(jobs).returning(jobs.c.id, jobs.c.file_id, jobs.c.remote_id)
+_INSERT_HISTORY = insert(history)
 _OUTCOMES = {Cause.UPLOADED: Outcome.UPLOADED, Cause.DUPLICATE: Outcome.DUPLICATE}
 
 
 @dataclass(kw_only=True, slots=True)
 class UnitOfWork:
-    """A transaction under way: its connection, its time, and the changes to tell when it is on the disk."""
+    """An open transaction: its connection, its time, and the changes to publish after the commit."""
 
     connection: Connection
     now: float
@@ -58,7 +31,7 @@ class UnitOfWork:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewJob:
-    """A job that is to be made. ``unfit`` says why its file can't be uploaded."""
+    """A job to create. ``unfit`` is the reason why its file can't be uploaded, if there is one."""
 
     file_id: int
     remote_id: int
@@ -71,33 +44,10 @@ class NewJob:
     unfit: str | None
 
 
-def batched(values: Iterable[T]) -> Iterable[list[T]]:
-    """Cut ``values`` into lists that one statement can take."""
-    rest = iter(values)
-    while part := list(islice(rest, MAX_STATEMENT_VALUES)):
-        yield part
-
-
-def load(connection: Connection, job_id: int) -> Row[Any] | None:
-    """Return the row of a job."""
-    return connection.execute(_JOB, {"job": job_id}).one_or_none()
-
-
-def load_all(connection: Connection, column: Column[int], ids: Iterable[int]) -> list[Row[Any]]:
-    """Return the rows of the jobs whose ``column``, id or file_id, is one of ``ids``."""
-    statement = _JOBS_OF[column]
-    return [row for part in batched(ids) for row in connection.execute(statement, {"ids": part})]
-
-
-def fingerprint_of(row: Row[Any]) -> Fingerprint:
-    """Return the stamp that a row of a file, or of a job with its file, holds."""
-    return Fingerprint(inode=row.inode, size=row.size, mtime_ns=row.mtime_ns)
-
-
 def apply_transition(
     work: UnitOfWork, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | None = None, **values: object
 ) -> None:
-    """Take the jobs of ``rows`` a step further; ``values`` are columns to set with it."""
+    """Change the state of the jobs in ``rows`` for ``cause``, and set the columns in ``values``."""
     if not rows:
         return
     common = {
@@ -109,7 +59,7 @@ def apply_transition(
         "updated_at": work.now,
         **values,
     }
-    steps = [
+    updates = [
         {
             "job": row.id,
             "before": row.state,
@@ -120,19 +70,19 @@ def apply_transition(
         }
         for row in rows
     ]
-    moved = work.connection.execute(_STEP, steps)
-    if moved.rowcount != len(rows):
-        raise RuntimeError(f"{len(rows) - moved.rowcount} jobs were not in the state that was read")
+    updated = work.connection.execute(_CHANGE_STATE, updates)
+    if updated.rowcount != len(rows):
+        raise RuntimeError(f"{len(rows) - updated.rowcount} jobs were not in the state that was read")
     _record(work, [_change(row, row.id, before=row.state, cause=cause, detail=detail, at=work.now) for row in rows])
 
 
 def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
-    """Make jobs."""
+    """Create the jobs in ``new``."""
     if not new:
         return
-    made = {(job.file_id, job.remote_id): job for job in new}
+    new_jobs = {(job.file_id, job.remote_id): job for job in new}
     rows = work.connection.execute(
-        _NEW,
+        _INSERT_JOBS,
         [
             {
                 "file_id": job.file_id,
@@ -153,7 +103,7 @@ def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
             for job in new
         ],
     )
-    ids = [(row.id, made[row.file_id, row.remote_id]) for row in sorted(rows)]
+    ids = [(row.id, new_jobs[row.file_id, row.remote_id]) for row in sorted(rows)]
     _record(
         work,
         [_change(job, id_, before=None, cause=_cause(job), detail=job.unfit, at=work.now) for id_, job in ids],
@@ -184,7 +134,7 @@ def _change(
 
 def _record(work: UnitOfWork, changes: list[Change]) -> None:
     work.connection.execute(
-        _HISTORY,
+        _INSERT_HISTORY,
         [
             {
                 "job_id": change.job_id,

@@ -1,4 +1,7 @@
-"""Uploads under way, and the contents that are known to be on a remote."""
+"""Reads and writes upload sessions and the contents that remotes have confirmed.
+
+A session is an unfinished upload of one content to one remote; a content is recorded when its upload is complete.
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,41 +15,41 @@ from syncd.store.records import StoredContent
 from syncd.store.schema import chunks, contents, remotes, sessions
 from syncd.store.transitions import UnitOfWork
 
-_OF = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
-_SESSION = select(sessions).where(*_OF)
-_DROP = delete(sessions).where(*_OF)
-_DOUBT = update(sessions).where(*_OF).values(doubtful=True)
+_OF_SESSION = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
+_SESSION = select(sessions).where(*_OF_SESSION)
+_DROP = delete(sessions).where(*_OF_SESSION)
+_REQUIRE_VERIFICATION = update(sessions).where(*_OF_SESSION).values(needs_verification=True)
 _CHUNKS = select(chunks.c.idx).where(chunks.c.session_id == bindparam("session"))
 _ACKNOWLEDGE = (
     upsert(chunks)
     .from_select(
         ["session_id", "idx"],
-        select(sessions.c.id, bindparam("index")).where(*_OF, sessions.c.token == bindparam("of_token")),
+        select(sessions.c.id, bindparam("index")).where(*_OF_SESSION, sessions.c.token == bindparam("of_token")),
     )
     .on_conflict_do_nothing()
 )
-_TOLD = ("ref", "size", "stored_at", "sha256", "proof", "confirmed_at", "terms", "expires")
-_STORED = upsert(contents)
-_RECORD = _STORED.on_conflict_do_update(
+_UPDATED_COLUMNS = ("ref", "size", "stored_at", "sha256", "proof", "confirmed_at", "terms", "expires")
+_INSERT_CONTENT = upsert(contents)
+_RECORD_CONTENT = _INSERT_CONTENT.on_conflict_do_update(
     index_elements=[contents.c.remote_id, contents.c.key],
-    set_={name: _STORED.excluded[name] for name in _TOLD},
+    set_={name: _INSERT_CONTENT.excluded[name] for name in _UPDATED_COLUMNS},
 )
-_THERE = (contents.c.remote_id == bindparam("remote"), contents.c.key == bindparam("content"))
-_CONTENT = select(contents).where(*_THERE)
+_OF_CONTENT = (contents.c.remote_id == bindparam("remote"), contents.c.key == bindparam("content"))
+_CONTENT = select(contents).where(*_OF_CONTENT)
 _SAME_BYTES = select(contents).where(
     or_(
         contents.c.sha256 == bindparam("sha256"),
-        # What an earlier version has uploaded by MD5 has no SHA-256; one look for each remote.
+        # Uploads by MD5 of earlier versions have no SHA-256. Listing the remotes lets SQLite use the index.
         and_(contents.c.remote_id.in_(select(remotes.c.id)), contents.c.key == bindparam("content")),
     )
 )
-_FORGET = delete(contents).where(*_THERE)
-_CONFIRM = update(contents).where(*_THERE)
+_FORGET = delete(contents).where(*_OF_CONTENT)
+_CONFIRM = update(contents).where(*_OF_CONTENT)
 
 
 def session(connection: Connection, remote_id: int, key: str) -> Session | None:
-    """Return the upload of a content that is under way, with the chunks that were acknowledged."""
-    row = connection.execute(_SESSION, _given(remote_id, key)).one_or_none()
+    """Return the session of a content, with its acknowledged chunks; None if there is none."""
+    row = connection.execute(_SESSION, _parameters(remote_id, key)).one_or_none()
     if row is None:
         return None
     return Session(
@@ -54,12 +57,15 @@ def session(connection: Connection, remote_id: int, key: str) -> Session | None:
         chunk_size=row.chunk_size,
         count=row.chunk_count,
         received=ChunkSet(connection.execute(_CHUNKS, {"session": row.id}).scalars()),
-        needs_verification=row.doubtful,
+        needs_verification=row.needs_verification,
     )
 
 
 def save_session(work: UnitOfWork, remote_id: int, key: str, session: Session) -> None:
-    """Keep ``session`` in place of an earlier one of that content."""
+    """Save ``session`` with its received chunks; it replaces an earlier session of the content.
+
+    Single-request sessions are not saved: they can't be resumed.
+    """
     drop_session(work, remote_id, key)
     session_id = work.connection.execute(
         insert(sessions).returning(sessions.c.id),
@@ -69,7 +75,7 @@ def save_session(work: UnitOfWork, remote_id: int, key: str, session: Session) -
             "token": session.token,
             "chunk_size": session.chunk_size,
             "chunk_count": session.count,
-            "doubtful": session.needs_verification,
+            "needs_verification": session.needs_verification,
             "created_at": work.now,
         },
     ).scalar_one()
@@ -80,39 +86,39 @@ def save_session(work: UnitOfWork, remote_id: int, key: str, session: Session) -
 
 
 def acknowledge(work: UnitOfWork, remote_id: int, key: str, token: str, index: int) -> None:
-    """Take note that a chunk has arrived, if the upload is still the one that ``token`` names."""
-    work.connection.execute(_ACKNOWLEDGE, _given(remote_id, key) | {"index": index, "of_token": token})
+    """Record that the server has chunk ``index``, if the session still has this ``token``."""
+    work.connection.execute(_ACKNOWLEDGE, _parameters(remote_id, key) | {"index": index, "of_token": token})
 
 
 def require_verification(work: UnitOfWork, remote_id: int, key: str) -> None:
-    """Have the content compared with the server's at the end."""
-    work.connection.execute(_DOUBT, _given(remote_id, key))
+    """Mark the session: at its end, the server's copy is compared with the file."""
+    work.connection.execute(_REQUIRE_VERIFICATION, _parameters(remote_id, key))
 
 
 def drop_session(work: UnitOfWork, remote_id: int, key: str) -> None:
-    """Forget the upload."""
-    work.connection.execute(_DROP, _given(remote_id, key))
+    """Delete the session of a content."""
+    work.connection.execute(_DROP, _parameters(remote_id, key))
 
 
-def expire(work: UnitOfWork, older_than: float) -> int:
-    """Forget uploads that were begun before ``older_than``; return how many."""
+def expire_sessions(work: UnitOfWork, older_than: float) -> int:
+    """Delete the sessions that began before ``older_than``; return their number."""
     return work.connection.execute(delete(sessions).where(sessions.c.created_at < older_than)).rowcount
 
 
-def record(work: UnitOfWork, stored: StoredContent) -> None:
-    """Take note that the remote has the content; its upload is over."""
-    work.connection.execute(_RECORD, {**asdict(stored), "stored_at": work.now})
+def record_content(work: UnitOfWork, stored: StoredContent) -> None:
+    """Record that the remote has the content, and delete its session."""
+    work.connection.execute(_RECORD_CONTENT, {**asdict(stored), "stored_at": work.now})
     drop_session(work, stored.remote_id, stored.key)
 
 
 def content(connection: Connection, remote_id: int, key: str) -> StoredContent | None:
-    """Return a content that the remote is known to have."""
-    row = connection.execute(_CONTENT, _given(remote_id, key)).one_or_none()
+    """Return the record of a content on a remote; None if the remote is not known to have it."""
+    row = connection.execute(_CONTENT, _parameters(remote_id, key)).one_or_none()
     return None if row is None else stored_content(row)
 
 
 def stored_content(row: Row[Any]) -> StoredContent:
-    """Return what a row of the contents holds."""
+    """Convert a row of the contents."""
     return StoredContent(
         remote_id=row.remote_id,
         key=row.key,
@@ -127,19 +133,19 @@ def stored_content(row: Row[Any]) -> StoredContent:
 
 
 def uploaded_before(connection: Connection, key: str, sha256: str | None) -> list[StoredContent]:
-    """Return as what any remote has had a file of these bytes."""
+    """Return the contents with these bytes on all remotes; ``key`` finds those without a SHA-256."""
     return [stored_content(row) for row in connection.execute(_SAME_BYTES, {"content": key, "sha256": sha256})]
 
 
 def confirm(work: UnitOfWork, remote_id: int, key: str, proof: Proof) -> None:
-    """Take note that the remote has just said again that it has the content."""
-    work.connection.execute(_CONFIRM, _given(remote_id, key) | {"proof": proof, "confirmed_at": work.now})
+    """Record that the remote has confirmed the content again, and with which evidence."""
+    work.connection.execute(_CONFIRM, _parameters(remote_id, key) | {"proof": proof, "confirmed_at": work.now})
 
 
-def forget(work: UnitOfWork, remote_id: int, key: str) -> None:
-    """Take note that the remote does not have the content after all."""
-    work.connection.execute(_FORGET, _given(remote_id, key))
+def forget_content(work: UnitOfWork, remote_id: int, key: str) -> None:
+    """Delete the record of a content that the remote does not have."""
+    work.connection.execute(_FORGET, _parameters(remote_id, key))
 
 
-def _given(remote_id: int, key: str) -> dict[str, object]:
+def _parameters(remote_id: int, key: str) -> dict[str, object]:
     return {"remote": remote_id, "content": key}

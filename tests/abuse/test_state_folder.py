@@ -68,7 +68,7 @@ def no_store(path):
 async def make_store(path):
     """As a daemon that has ended leaves it."""
     store = await JobStore.open(str(path), clock=time.time)
-    remote = await store.remote("drive", "drive")
+    remote = await store.register_remote("drive", "drive")
     found = [
         FoundFile(path=f"{number}.jpg", fingerprint=Fingerprint(inode=number, size=1, mtime_ns=1))
         for number in range(500)

@@ -48,7 +48,7 @@ def fill(path, *, proofs, name="drive", **changes):
         config = load(path).config
         store = await JobStore.open(str(config.store), clock=time.time)
         settings = config.remotes[name].model_copy(update=changes)
-        remote = await store.remote(name, destinations.identity(name, settings))
+        remote = await store.register_remote(name, destinations.identity(name, settings))
         for number, proof in enumerate(proofs):
             seen = FoundFile(path=f"{number}.jpg", fingerprint=Fingerprint(inode=number + 1, size=1, mtime_ns=1))
             await store.observe("/x", [seen], [remote.id], is_gone=lambda *_: False)

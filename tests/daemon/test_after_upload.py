@@ -434,7 +434,7 @@ async def test_a_removal_that_was_interrupted_is_undone_and_done_again(site, by_
     os.rename(site.inbox / "a.jpg", site.inbox / hidden)
     await after.recover()
     assert left(site) == ["a.jpg"]
-    assert await store.removals() == []
+    assert await store.pending_removals() == []
     await until(lambda: known(site, "a.jpg"))
     await site.until_counts(done=1)
     await after.sweep()
@@ -453,12 +453,12 @@ async def test_one_whose_folder_is_away_is_kept_in_mind(site, by_hand, tmp_path)
     os.rename(site.inbox / "a.jpg", site.inbox / hidden)
     os.rename(site.inbox, tmp_path / "away")
     await after.recover()
-    assert len(await store.removals()) == 1
+    assert len(await store.pending_removals()) == 1
     os.rename(tmp_path / "away", site.inbox)
     with listening(site) as events:
         await after.sweep()
     assert [event["name"] for event in events if event["event"] == "file.removal_undone"] == ["a.jpg"]
-    assert await store.removals() == []
+    assert await store.pending_removals() == []
     assert list(site.inbox.iterdir()) == []  # it was uploaded, so it is deleted at once
 
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from syncd.control.service import InvalidConfigError
-from syncd.store.job_store import Change
+from syncd.store.records import Change
 from tests.daemon.site import noise, running_receiver, until
 
 MIB = 1024 * 1024

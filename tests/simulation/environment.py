@@ -31,7 +31,8 @@ from syncd.remotes.multipart import client as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
-from syncd.store.job_store import Job, JobStore, RemoteRecord
+from syncd.store.job_store import JobStore
+from syncd.store.records import Job, RemoteRecord
 from syncd.upload import source as source_module
 from syncd.watch import events as watch_source_module
 from syncd.watch.folder import FolderWatch
@@ -196,15 +197,15 @@ def _failed(world: "World") -> Any:
     return failed
 
 
-def _remote(world: "World") -> Any:
-    original = JobStore.remote
+def _register_remote(world: "World") -> Any:
+    original = JobStore.register_remote
 
-    async def remote(self: JobStore, name: str, *about: Any) -> RemoteRecord:
+    async def register_remote(self: JobStore, name: str, *about: Any) -> RemoteRecord:
         record = await original(self, name, *about)
         world.remote_names[record.id] = name
         return record
 
-    return remote
+    return register_remote
 
 
 def _acknowledge(world: "World") -> Any:
@@ -247,7 +248,7 @@ def _over(name: str) -> Callable[["World"], Any]:
 
 
 _WITNESSED: dict[str, Callable[["World"], Any]] = {
-    "remote": _remote,
+    "register_remote": _register_remote,
     "claim": _claim,
     "acknowledge": _acknowledge,
     "save_session": _over("save_session"),

@@ -22,7 +22,8 @@ from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
 from syncd.remotes.image.stored_images import StoredImages
 from syncd.remotes.sinks import CopyState
-from syncd.store import claims, transitions, uploads
+from syncd.store import claims, job_rows, uploads
+from syncd.store.job_store import JobStore
 from syncd.upload import source, worker
 from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.singleflight import InFlightUploads
@@ -60,12 +61,12 @@ _take = HintBuffer.drain
 
 
 def _whatever_claim(work: Any, job: Any, cause: Any, **about: Any) -> Any:
-    row = transitions.load(work.connection, job.id)
+    row = job_rows.load(work.connection, job.id)
     return _finish_claim(work, job if row is None else replace(job, claim=row.claim), cause, **about)
 
 
 def _whatever_version(work: Any, job: Any, cause: Any, **about: Any) -> Any:
-    row = transitions.load(work.connection, job.id)
+    row = job_rows.load(work.connection, job.id)
     return _finish_claim(work, job if row is None else replace(job, version=row.file_version), cause, **about)
 
 
@@ -93,6 +94,14 @@ async def _acquire(self: ConcurrencyLimiter) -> None:
     self.in_flight += 1
 
 
+async def _recover_nothing(*_: Any) -> int:
+    return 0
+
+
+async def _unknown_content(*_: Any) -> None:
+    return None
+
+
 MUTANTS = [
     Mutant(name="done before complete", promise="P1", applied=replaced(Upload, "_finish", _finish)),
     Mutant(
@@ -107,7 +116,7 @@ MUTANTS = [
     ),
     Mutant(name="a new directory is not scanned", promise="P1", applied=replaced(HintBuffer, "drain", _no_directories)),
     Mutant(
-        name="interrupted jobs are not recovered", promise="P1", applied=replaced(claims, "recover", lambda *about: 0)
+        name="interrupted jobs are not recovered", promise="P1", applied=replaced(JobStore, "recover", _recover_nothing)
     ),
     Mutant(
         name="a result counts for a version that is past",
@@ -140,7 +149,7 @@ MUTANTS = [
     Mutant(
         name="a content that the server has is not known",
         promise="P3",
-        applied=replaced(uploads, "content", lambda *_: None),
+        applied=replaced(JobStore, "content", _unknown_content),
     ),
     Mutant(
         name="twins don't wait for each other", promise="P3", applied=replaced(InFlightUploads, "lead", lambda *_: None)

@@ -18,16 +18,16 @@ from syncd.platform.read_lease import Writer
 from syncd.platform.removal import _Entry
 from syncd.remotes.image.client import ImageRemote
 from syncd.remotes.multipart.client import MultipartRemote
-from syncd.store import files as store_intake
+from syncd.store import files as store_files
+from syncd.store.job_rows import fingerprint_of
 from syncd.store.schema import files
-from syncd.store.transitions import fingerprint_of
 from syncd.upload import source
 from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from tests.simulation.mutant import Mutant, replaced
 
 Patch = Callable[[], AbstractContextManager[object]]
-_REMOVAL, _DAEMON, _INTAKE = (
+_REMOVAL, _DAEMON, _STORE = (
     "tests/platform/test_removal.py",
     "tests/daemon/test_after_upload.py",
     "tests/store/test_files.py",
@@ -105,7 +105,7 @@ _ANY_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expa
 
 def _looks_new(row: Any, one: Any) -> bool:
     """Say whether a file is new, but not for its having been absent."""
-    return bool(fingerprint_of(row) != store_intake._stamp(one) or store_intake._was_born_apart(row, one))
+    return bool(fingerprint_of(row) != store_files._fingerprint(one) or store_files._has_other_birth_time(row, one))
 
 
 def _always(value: Any) -> Any:
@@ -183,19 +183,27 @@ DELETION_MUTANTS = [
     _mutant(
         "P1",
         "identity: what the daemon has removed may have been renamed",
-        _INTAKE,
-        replaced(store_intake, "_WITH_INODE", _ANY_WITH_INODE),
+        _STORE,
+        replaced(store_files, "_WITH_INODE", _ANY_WITH_INODE),
     ),
     _mutant(
-        "P1", "identity: what was absent keeps its version", _INTAKE, replaced(store_intake, "_is_new", _looks_new)
+        "P1",
+        "identity: what was absent keeps its version",
+        _STORE,
+        replaced(store_files, "_is_new_version", _looks_new),
     ),
     _mutant(
         "P1",
         "identity: no birth time is compared",
-        _INTAKE,
-        replaced(store_intake, "_was_born_apart", lambda *_: False),
+        _STORE,
+        replaced(store_files, "_has_other_birth_time", lambda *_: False),
     ),
-    _mutant("P1", "identity: an equal stamp is a rename", _INTAKE, replaced(store_intake, "_is_same", lambda *_: True)),
+    _mutant(
+        "P1",
+        "identity: an equal stamp is a rename",
+        _STORE,
+        replaced(store_files, "_is_same_file", lambda *_: True),
+    ),
     _mutant(
         "P1",
         "identity: timestamps are never racy",

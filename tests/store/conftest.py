@@ -40,4 +40,4 @@ async def store(path, clock, empty_store) -> AsyncIterator[JobStore]:
 
 @pytest.fixture
 async def remote(store) -> int:
-    return (await store.remote("drive", "multipart http://drive")).id
+    return (await store.register_remote("drive", "multipart http://drive")).id

@@ -8,7 +8,8 @@ import textwrap
 from collections.abc import Callable
 
 from syncd.core.model import Fingerprint, FoundFile
-from syncd.store.job_store import Job, JobRecord, JobStore
+from syncd.store.job_store import JobStore
+from syncd.store.records import Job, JobRecord
 
 FOLDER = "/srv/inbox"
 

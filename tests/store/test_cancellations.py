@@ -87,7 +87,7 @@ async def test_a_changed_file_of_the_same_content_is_cancelled_again(store, remo
 async def test_it_goes_and_comes_back(store, remote):
     await observe(store, remote, seen("a"))
     number = await cancel(store, "a")
-    await store.gone(FOLDER, ["a"])
+    await store.mark_files_gone(FOLDER, ["a"])
     assert (await only_job(store, "a")).cause is Cause.CANCELLED
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
@@ -95,19 +95,19 @@ async def test_it_goes_and_comes_back(store, remote):
 
 
 async def test_a_new_file_is_held_against_those_that_are_gone(store, remote):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("a"))
     number = await cancel(store, "a")
     await observe(store, [remote, other], seen("b", birth_ns=8))
     (job,), (elsewhere,) = await claim(store, remote), await claim(store, other)
     (here,) = await store.cancelled_alike(job, SHA)
     assert (here.id, here.path, here.present) == (number, "a", True)
-    await store.gone(FOLDER, ["a"])
+    await store.mark_files_gone(FOLDER, ["a"])
     (gone,) = await store.cancelled_alike(job, SHA)
     assert (gone.id, gone.present) == (number, False)
     assert await alike(store, elsewhere) == []
     await store.cancel_again(job, SHA)
-    await store.gone(FOLDER, ["b"])
+    await store.mark_files_gone(FOLDER, ["b"])
     await observe(store, remote, seen("c", birth_ns=9))
     (third,) = await claim(store, remote)
     assert len(await alike(store, third)) == 2
@@ -128,7 +128,7 @@ async def test_a_person_who_wants_it_after_all_gets_it(store, remote):
     """Under the new name too, though the old one is still as it was."""
     await observe(store, remote, seen("a"))
     await cancel(store, "a")
-    await store.gone(FOLDER, ["a"])
+    await store.mark_files_gone(FOLDER, ["a"])
     await observe(store, remote, seen("b", birth_ns=8), seen("c"))
     jobs = {job.path: job for job in await claim(store, remote)}
     await store.cancel_again(jobs["b"], SHA)
@@ -161,8 +161,8 @@ async def test_what_is_asked_for_each_upload_costs_the_same_however_many_jobs_th
 
         event.listen(connection, "before_cursor_execute", explain)
         try:
-            cancellations.alike(connection, job, SHA)
-            cancellations.unhashed(connection, 0, 10)
+            cancellations.cancelled_alike(connection, job, SHA)
+            cancellations.cancelled_unhashed(connection, limit=10)
         finally:
             event.remove(connection, "before_cursor_execute", explain)
 

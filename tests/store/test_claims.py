@@ -5,9 +5,10 @@ from sqlalchemy import text
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Cause, Outcome, State
+from syncd.store.job_rows import load
 from syncd.store.job_store import JobStore
 from syncd.store.records import LARGE_FILE_BYTES
-from syncd.store.transitions import UnitOfWork, apply_transition, load
+from syncd.store.transitions import UnitOfWork, apply_transition
 from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
 
 STORED = Stored(ref="ref")
@@ -55,7 +56,7 @@ async def test_what_a_claim_holds(store, remote):
 
 
 async def test_a_remote_gets_its_own_only(store, remote):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("a"))
     assert await claim(store, other) == []
     assert await store.next_due(other) is None
@@ -218,7 +219,7 @@ async def test_a_released_job_has_its_old_place(store, remote, clock):
 
 async def test_recovery_after_a_crash(path, clock):
     store = await JobStore.open(path, clock=clock)
-    remote = (await store.remote("drive", "drive")).id
+    remote = (await store.register_remote("drive", "drive")).id
     await observe(store, remote, seen("a"), seen("b"))
     (job,) = await store.claim(remote, 1, owner="first", lease=1e9)
     await store.close()
@@ -234,7 +235,7 @@ async def test_recovery_after_a_crash(path, clock):
 
 async def test_after_a_crash_a_twin_does_not_wait_to_be_woken(path, clock):
     store = await JobStore.open(path, clock=clock)
-    remote = (await store.remote("drive", "drive")).id
+    remote = (await store.register_remote("drive", "drive")).id
     await observe(store, remote, seen("a"), seen("b"), seen("c"))
     _, twin, failed = await store.claim(remote, 3, owner="first", lease=60)
     await store.set_content_key(twin, "key")
@@ -273,7 +274,7 @@ async def test_many_at_once_get_each_job_once(store, remote):
 async def test_the_clock_is_that_of_the_write(path):
     clock = Clock()
     store = await JobStore.open(path, clock=clock)
-    remote = (await store.remote("drive", "drive")).id
+    remote = (await store.register_remote("drive", "drive")).id
     await observe(store, remote, seen("a"))
     clock.now += 5
     (job,) = await claim(store, remote)

@@ -9,9 +9,10 @@ import pytest
 from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import migrations
-from syncd.store.copies import CopyIndex, PathScope
+from syncd.store.copies import CopyIndex
 from syncd.store.errors import StoreError
 from syncd.store.job_store import JobStore
+from syncd.store.records import PathScope
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 ALL = [PathScope(folder=FOLDER)]
@@ -53,10 +54,10 @@ async def test_copies_of_one_content_follow_each_other_over_pages(store, remote,
 
 
 async def test_only_what_is_done_is_recorded(store, remote, copies):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     await observe(store, [remote, other], seen("a"), seen("b"))
     await upload(store, remote, a="k", b="k2")
-    await store.gone(FOLDER, ["a"])
+    await store.mark_files_gone(FOLDER, ["a"])
     await observe(store, [remote, other], seen("b", size=5))
     assert [(copy.path, copy.present) for copy in await copies.copies(remote, ALL)] == [("a", False)]
     assert await copies.copies(other, ALL) == []
@@ -64,13 +65,13 @@ async def test_only_what_is_done_is_recorded(store, remote, copies):
 
 
 async def test_files_come_with_the_copies_of_their_last_state(store, remote, copies):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     odd = "odd \udcff\n"
     await observe(store, [remote, other], seen("a", mtime_ns=10**18 + 1), seen(odd))
     await observe(store, remote, seen("b"))
     await upload(store, remote, a="k", b="k2", **{odd: "k3"})
     await upload(store, other, a="k", **{odd: "k3"})
-    await store.gone(FOLDER, ["a"])
+    await store.mark_files_gone(FOLDER, ["a"])
     await observe(store, other, seen("b", size=5))  # the remote that has it is not asked for any more
     files = {file.path: file for file in await copies.files(ALL[0])}
     assert {path: [copy.remote_id for copy in file.copies] for path, file in files.items()} == {
@@ -122,7 +123,7 @@ async def test_a_file_that_is_none(tmp_path):
 async def test_repair_forgets_what_is_bad_and_queues_what_is_here(store, remote, clock):
     await observe(store, remote, *(seen(name) for name in "abcd"))
     await upload(store, remote, a="k1", b="k1", c="k2", d="k3")
-    await store.gone(FOLDER, ["c"])
+    await store.mark_files_gone(FOLDER, ["c"])
     await observe(store, remote, seen("e"))
     jobs = [await only_job(store, name) for name in "abce"]
     changes = []
@@ -147,7 +148,7 @@ async def test_an_earlier_version_is_not_brought_up_to_date_here(store, path, mo
 
 async def test_what_a_remote_named_neither_hash_nor_size_of(store, path, remote):
     """Not what it has confirmed better since, nor what an earlier version has uploaded, which did not look at that."""
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     for remote_id, key, proof in (
         (remote, "a", Proof.NONE),
         (remote, "b", Proof.NONE),

@@ -323,7 +323,7 @@ def test_what_was_acknowledged_survives_a_kill(path):
 
         async def main():
             store = await JobStore.open(sys.argv[1], clock=lambda: 0.0)
-            remote = await store.remote("drive", "drive")
+            remote = await store.register_remote("drive", "drive")
 
             async def writer(lane):
                 for number in range(1_000_000):

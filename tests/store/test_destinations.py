@@ -39,7 +39,9 @@ def earlier_store(path: str, *rows: tuple[str, str]) -> None:
 
 
 async def recorded(store: JobStore, name: str, settings: object) -> int:
-    record = await store.remote(name, destinations.identity(name, settings), destinations.former(name, settings))
+    record = await store.register_remote(
+        name, destinations.identity(name, settings), destinations.former(name, settings)
+    )
     return record.id
 
 
@@ -71,56 +73,56 @@ async def test_of_two_accounts_in_one_record_the_one_whose_name_it_has_keeps_it(
     settings = MultipartRemote(**MULTIPART)
     store = await JobStore.open(path, clock=Clock())
     assert [await recorded(store, name, settings) for name in ("anna", "ben")] == [2, 1]
-    assert (await store.remote("ben", destinations.identity("ben", settings))).capabilities == {"refused": 7}
+    assert (await store.register_remote("ben", destinations.identity("ben", settings))).capabilities == {"refused": 7}
     await store.close()
 
 
 async def test_a_server_with_another_address_keeps_its_records(store):
-    old = await store.remote("drive", OLD)
+    old = await store.register_remote("drive", OLD)
     await observe(store, old.id, seen("a"))
     (job,) = await claim(store, old.id)
     await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
     await store.save_capabilities(old.id, {"refused": 7})
-    moved = await store.remote("drive", NEW, MOVED)
+    moved = await store.register_remote("drive", NEW, MOVED)
     assert (moved.id, moved.identity, moved.moved, moved.apart) == (old.id, NEW, MOVED[0], ())
-    again = await store.remote("drive", NEW, MOVED)
+    again = await store.register_remote("drive", NEW, MOVED)
     assert (again.id, again.moved, again.apart) == (old.id, None, ())
-    assert (await store.remote("drive", OLD)).id != old.id
+    assert (await store.register_remote("drive", OLD)).id != old.id
 
 
 async def test_after_a_move_nothing_counts_as_confirmed_or_learned(store):
     """In case that the server is not the same after all."""
-    old = await store.remote("drive", OLD)
-    other = await store.remote("other", "elsewhere")
+    old = await store.register_remote("drive", OLD)
+    other = await store.register_remote("other", "elsewhere")
     for record in (old, other):
         await observe(store, record.id, seen("a"))
         (job,) = await claim(store, record.id)
         await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
     await store.save_capabilities(old.id, {"refused": 7})
-    assert (await store.remote("drive", NEW, MOVED)).capabilities == {}
+    assert (await store.register_remote("drive", NEW, MOVED)).capabilities == {}
     kept = await store.content(old.id, "k")
     assert (kept.ref, kept.confirmed_at) == ("r", 0.0)
     assert (await store.content(other.id, "k")).confirmed_at > 0
 
 
 async def test_records_of_both_addresses_are_kept_apart(store):
-    old, new = await store.remote("drive", OLD), await store.remote("drive", NEW)
-    record = await store.remote("drive", NEW, MOVED)
+    old, new = await store.register_remote("drive", OLD), await store.register_remote("drive", NEW)
+    record = await store.register_remote("drive", NEW, MOVED)
     assert (record.id, record.moved, record.apart) == (new.id, None, MOVED)
-    assert (await store.remote("drive", OLD)).id == old.id
+    assert (await store.register_remote("drive", OLD)).id == old.id
 
 
 async def test_the_first_of_several_former_addresses_counts(store):
-    older = await store.remote("drive", "the oldest")
-    old = await store.remote("drive", OLD)
+    older = await store.register_remote("drive", "the oldest")
+    old = await store.register_remote("drive", OLD)
     former = (*MOVED, FormerIdentity(identity="the oldest", url="http://oldest"))
-    record = await store.remote("drive", NEW, former)
+    record = await store.register_remote("drive", NEW, former)
     assert (record.id, record.apart) == (old.id, former[1:])
-    assert (await store.remote("drive", "the oldest")).id == older.id
+    assert (await store.register_remote("drive", "the oldest")).id == older.id
 
 
 async def test_who_only_reads_finds_the_records_that_will_be_taken_over(store, path):
-    old = await store.remote("drive", OLD)
+    old = await store.register_remote("drive", OLD)
     copies = await CopyIndex.open(path)
     assert await copies.remote_id(NEW) is None
     assert await copies.remote_id(NEW, MOVED) == old.id

@@ -19,7 +19,7 @@ async def finish(store, job, key: str = "key") -> State | None:
 
 
 async def test_a_new_file_has_a_job_for_each_remote(store, remote, clock):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     told = []
     store.on_change.append(told.append)
     file = seen("a.jpg", size=17)
@@ -38,7 +38,7 @@ async def test_a_new_file_has_a_job_for_each_remote(store, remote, clock):
 async def test_a_remote_that_is_added_later_gets_its_job(store, remote):
     await observe(store, remote, seen("a"))
     await observe(store, remote, seen("a", size=5))  # the file's second version
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     assert await diff(store, [remote, other], seen("a", size=5)) == [seen("a", size=5)]
     await observe(store, [remote, other], seen("a", size=5))
     (job,) = await claim(store, other)
@@ -47,7 +47,7 @@ async def test_a_remote_that_is_added_later_gets_its_job(store, remote):
 
 
 async def test_a_folder_that_no_longer_goes_to_a_remote(store, remote):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("open"), seen("done"))
     jobs = {job.path: job for job in await claim(store, remote)}
     await finish(store, jobs["done"])
@@ -147,7 +147,7 @@ async def test_a_file_that_is_gone_and_comes_back(store, remote):
     jobs = {job.path: job for job in await claim(store, remote)}
     await finish(store, jobs["done"])
     await store.release(jobs["queued"], "stopped")
-    assert await store.gone(FOLDER, ["queued", "done", "running", "never was"]) == 1
+    assert await store.mark_files_gone(FOLDER, ["queued", "done", "running", "never was"]) == 1
     assert await store.paths(FOLDER) == []
     assert await store.files_count(FOLDER) == 0
     gone = await only_job(store, "queued")
@@ -182,14 +182,14 @@ async def test_a_rename_keeps_the_record(store, remote):
 
 async def test_a_rename_that_was_seen_as_gone_first(store, remote):
     await observe(store, remote, seen("a", 5))
-    await store.gone(FOLDER, ["a"])
+    await store.mark_files_gone(FOLDER, ["a"])
     await observe(store, remote, seen("b", 5), is_gone=("a",))
     assert (await only_job(store, "b")).state is State.QUEUED
     assert await store.jobs_of("a", [FOLDER]) == []
 
 
 async def test_a_rename_between_folders(store, remote):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("a", 5))
     await store.observe("/srv/other", [seen("a", 5)], [other], is_gone=lambda folder, path: folder == FOLDER)
     assert [await store.files_count(folder) for folder in (FOLDER, "/srv/other")] == [0, 1]
@@ -217,7 +217,7 @@ async def renamed(store, remote, before: FoundFile, after: FoundFile, *, removed
     (job,) = await claim(store, remote)
     await finish(store, job)
     if removed:
-        await store.gone(FOLDER, [before.path], removed=True)
+        await store.mark_files_gone(FOLDER, [before.path], removed=True)
     await observe(store, remote, after, is_gone=(before.path,))
     record = await only_job(store, after.path)
     assert (record.id == job.id) is (record.state is State.DONE)
@@ -248,7 +248,7 @@ async def test_what_the_daemon_has_removed_was_not_renamed(store, remote):
 
 async def test_a_file_at_the_place_of_a_removed_one_may_be_renamed(store, remote):
     await observe(store, remote, seen("a", 5))
-    await store.gone(FOLDER, ["a"], removed=True)
+    await store.mark_files_gone(FOLDER, ["a"], removed=True)
     await observe(store, remote, seen("a", 6))
     assert await renamed(store, remote, seen("a", 6), seen("b", 6))
 
@@ -319,7 +319,7 @@ async def test_names_that_are_hard(store, remote):
     for name in names:
         assert (await only_job(store, name)).path == name
         assert (await only_job(store, f"{FOLDER}/{name}")).path == name
-    await store.gone(FOLDER, names)
+    await store.mark_files_gone(FOLDER, names)
     assert await store.files_count(FOLDER) == 0
 
 
@@ -347,7 +347,7 @@ async def test_more_than_one_statement_takes(store, remote):
     while page := await store.paths(FOLDER, after=paged[-1] if paged else None, limit=700):
         paged += page
     assert paged == names
-    assert await store.gone(FOLDER, names) == len(files)
+    assert await store.mark_files_gone(FOLDER, names) == len(files)
 
 
 async def test_more_than_sqlite_takes(store, remote):
@@ -373,6 +373,6 @@ async def test_a_path_that_is_named_twice_in_one_call(store, remote):
 async def test_folders_are_apart(store, remote):
     await observe(store, remote, seen("a"))
     await store.observe("/srv/other", [seen("a", 77)], [remote], is_gone=lambda *_: True)
-    await store.gone("/srv/other", ["a"])
+    await store.mark_files_gone("/srv/other", ["a"])
     assert await store.paths(FOLDER) == ["a"]
     assert await store.files_count("/srv/other") == 0

@@ -8,7 +8,9 @@ import pytest
 from syncd.core.model import Sort, Stored
 from syncd.core.states import Outcome, State
 from syncd.store import pages as pages_module
-from syncd.store.job_store import JobFilter, JobRecord, JobStore
+from syncd.store import queries
+from syncd.store.job_store import JobStore
+from syncd.store.records import JobFilter, JobRecord
 from tests.store.support import FOLDER, claim, observe, seen
 
 OTHER = "/srv/\udcffther"
@@ -24,7 +26,7 @@ KEYS = {
 @pytest.fixture
 async def remotes(store, clock) -> list[int]:
     """Three remotes, and two folders with many jobs in every state, of few sizes, changed at few moments."""
-    ids = [(await store.remote(name, name)).id for name in ("drive", "ascii", "seldom")]
+    ids = [(await store.register_remote(name, name)).id for name in ("drive", "ascii", "seldom")]
     for number in range(26):
         clock.now += number % 7 == 0
         name = f"{number * 7 % 26:02d} \udcff{'ABC'[: number % 4]}.jpg"
@@ -159,7 +161,7 @@ async def test_no_plan_looks_through_all_jobs(store, remotes):
                         limit=5,
                     )
                     pages_module.page(found, wanted, lambda: 0.0)
-            pages_module.failed(found, 5)
+            queries.failed_ids(found, 5)
         finally:
             raw.set_trace_callback(None)
         for statement in {one for one in statements if one.startswith("SELECT")}:

@@ -10,7 +10,8 @@ from sqlalchemy import create_engine
 from syncd.core.model import Sort
 from syncd.core.states import State
 from syncd.store import migrations, schema
-from syncd.store.job_store import JobFilter, JobStore
+from syncd.store.job_store import JobStore
+from syncd.store.records import JobFilter
 from tests.store.support import Clock
 
 

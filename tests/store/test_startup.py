@@ -15,7 +15,7 @@ from tests.store.support import FOLDER, Clock, contents, create, observe, overwr
 
 async def _make(path: str, files: int = 2000) -> None:
     store = await JobStore.open(path, clock=Clock())
-    remote = await store.remote("drive", "drive")
+    remote = await store.register_remote("drive", "drive")
     await observe(store, remote.id, *(seen(f"{number}.jpg") for number in range(files)))
     await store.close()
 

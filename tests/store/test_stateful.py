@@ -13,7 +13,8 @@ from sqlalchemy import text
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import TABLE, Outcome, State
-from syncd.store.job_store import Change, Job, JobStore
+from syncd.store.job_store import JobStore
+from syncd.store.records import Change, Job
 from tests.store.support import FOLDER, Clock, seen
 
 Q, U, W, D, F, S = State
@@ -70,7 +71,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.last: dict[int, State] = {}
         self.open()
         for name in ("drive", "ascii"):
-            self.run(self.store.remote(name, name))
+            self.run(self.store.register_remote(name, name))
 
     def run(self, work):
         return self.runner.run(work)
@@ -103,7 +104,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(paths=st.sets(PATHS))
     def gone(self, paths):
-        self.run(self.store.gone(FOLDER, sorted(paths)))
+        self.run(self.store.mark_files_gone(FOLDER, sorted(paths)))
         gone = [self.files[path] for path in paths & set(self.files)]
         for file in gone:
             file.present = False

@@ -1,5 +1,5 @@
 from syncd.core.chunks import ChunkSet
-from syncd.core.model import Session, Stored
+from syncd.core.model import Proof, Session, Stored
 from syncd.core.states import Outcome
 from tests.store.support import claim, observe, seen
 
@@ -17,7 +17,7 @@ async def test_a_session_is_kept_with_its_chunks(store, remote):
 
 
 async def test_a_session_is_of_one_remote_and_one_content(store, remote):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     await store.save_session(remote, "key", SESSION)
     assert await store.session(other, "key") is None
     assert await store.session(remote, "other key") is None
@@ -63,7 +63,7 @@ async def test_a_content_can_be_forgotten(store, remote):
 
 
 async def test_what_any_remote_has_had_is_known_by_its_bytes_or_by_its_key(store, remote):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     for remote_id, key, sha256 in ((remote, "md5:1", None), (other, "sha256:2", "2")):
         await observe(store, remote_id, seen(key))
         (job,) = await claim(store, remote_id)
@@ -79,7 +79,7 @@ async def test_what_any_remote_has_had_is_known_by_its_bytes_or_by_its_key(store
 
 
 async def test_uploads_that_were_begun_under_other_terms_are_forgotten(store, remote):
-    other = (await store.remote("other", "other")).id
+    other = (await store.register_remote("other", "other")).id
     under_way = Session(token="t", chunk_size=1, count=2)
     for remote_id in (remote, other):
         await store.save_session(remote_id, "k", under_way)
@@ -89,3 +89,17 @@ async def test_uploads_that_were_begun_under_other_terms_are_forgotten(store, re
     await store.apply_terms(remote, "")
     assert await store.session(remote, "k") is None
     assert await store.session(other, "k") == under_way
+
+
+async def test_confirm_saves_proof_and_time(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.finish(job, key="k", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED, sha256="5a")
+    content = await store.content(remote, "k")
+    assert (content.proof, content.confirmed_at, content.sha256) == (Proof.NONE, 0.0, "5a")
+    assert await store.uploaded_before("k", "5a")
+    assert not await store.uploaded_before("other", "5b")
+    clock.now += 7
+    await store.confirm(remote, "k", Proof.SIZE)
+    content = await store.content(remote, "k")
+    assert (content.proof, content.confirmed_at) == (Proof.SIZE, clock.now)

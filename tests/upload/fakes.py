@@ -140,7 +140,7 @@ class Bench:
         self.store = await self.loop.counted(JobStore.open)(self.path, clock=self.wall)
         self.store.database.write = self.loop.counted(self.store.database.write)
         await self.store.recover("bench")
-        record = await self.store.remote("fake", self.remote.identity)
+        record = await self.store.register_remote("fake", self.remote.identity)
         self.remote.restore_capabilities(record.capabilities)
         self.remote_id = record.id
         self.scheduler = Scheduler(self.store, owner="bench", failed=self.died.append)

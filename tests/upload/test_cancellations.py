@@ -57,7 +57,7 @@ def test_a_file_with_another_name_stays_cancelled(tmp_path, first):
             await cancelled(bench)
             (bench.inbox / "a.jpg").rename(bench.inbox / "b.jpg")
             if first == "old name":
-                await bench.store.gone(str(bench.inbox), ["a.jpg"])
+                await bench.store.mark_files_gone(str(bench.inbox), ["a.jpg"])
             await bench.queue("b.jpg")
             await bench.settle(skipped=2)
             assert (await bench.job("b.jpg")).cause is Cause.CANCELLED

@@ -271,7 +271,7 @@ async def test_what_a_remote_learns_is_kept_and_no_reason_to_give_up(tmp_path):
     async with Bench(tmp_path, remote) as bench:
         await bench.drop("a.jpg", os.urandom(100_000))
         await bench.settle(done=1)
-        record = await bench.store.remote("fake", remote.identity)
+        record = await bench.store.register_remote("fake", remote.identity)
         assert record.capabilities == {"largest": remote.block_size}
 
 
