@@ -29,7 +29,9 @@ def two(first: str, second: str) -> str:
         ("path: a, recursive: false, after_upload: {move: a}", "path: b", "files would be uploaded again"),
     ],
 )
-def test_refused(complaints: Complaints, tmp_path: Path, first: str, second: str, said: str) -> None:
+def test_across_sections_overlap_is_refused(
+    complaints: Complaints, tmp_path: Path, first: str, second: str, said: str
+) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a")
     (complaint,) = complaints(two(first, second))
     assert said in complaint
@@ -45,11 +47,11 @@ def test_refused(complaints: Complaints, tmp_path: Path, first: str, second: str
         ("path: a, recursive: false, after_upload: {move: a/done}", "path: b"),
     ],
 )
-def test_allowed(write: Write, first: str, second: str) -> None:
+def test_across_sections_separate_folders_are_allowed(write: Write, first: str, second: str) -> None:
     assert len(load(write(two(first, second))).config.folders) == 2
 
 
-def test_a_path_without_end_fills_no_screen(complaints: Complaints) -> None:
+def test_problem_with_long_path_is_shortened(complaints: Complaints) -> None:
     (complaint,) = complaints(two("path: inbox", f"path: {'../' * 2000}"))
     assert len(complaint) < 1100
     assert complaint.endswith("set recursive: false for the outer one")

@@ -32,7 +32,7 @@ def remotes(*each: str, kind: str = "image") -> str:
         ("http://[::1]", "http://[::1]:80/"),
     ],
 )
-def test_one_address_in_two_spellings_is_one_destination(complaints: Complaints, url: str, other: str) -> None:
+def test_same_address_in_two_spellings_is_one_destination(complaints: Complaints, url: str, other: str) -> None:
     (complaint,) = complaints(remotes(f'url: "{url}"', f'url: "{other}"'))
     assert complaint.startswith("4: remotes.r1: r1 is the same destination as r0")
     assert "account" in complaint.partition("—")[2]
@@ -49,7 +49,7 @@ def test_one_address_in_two_spellings_is_one_destination(complaints: Complaints,
         ("headers: {X-Key: s3cret}", "headers: {x-key: s3cret}"),
     ],
 )
-def test_one_account_by_two_names_is_refused(
+def test_same_account_under_two_names_is_refused(
     complaints: Complaints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
 ) -> None:
     monkeypatch.setenv("THE_TOKEN", "s3cret")
@@ -80,17 +80,17 @@ def test_two_accounts_are_two_destinations(write: Write, kind: str, first: str, 
 
 
 @pytest.mark.parametrize("second", ["prefix: /x", f"bundle_id: {GUID}", f"pool_id: {GUID}", f"pool_id: {ULID}"])
-def test_another_place_on_a_server_is_another_destination(write: Write, second: str) -> None:
+def test_other_place_on_server_is_another_destination(write: Write, second: str) -> None:
     at = "url: 'http://127.0.0.1'"
     assert len(load(write(remotes(at, f"{at}, {second}", kind="multipart"))).config.remotes) == 2
 
 
-def test_url_and_prefix_are_one_address(complaints: Complaints) -> None:
+def test_identity_joins_url_and_prefix(complaints: Complaints) -> None:
     first, second = "url: 'http://h/a', prefix: /b", "url: 'http://h', prefix: /a/b"
     assert len(complaints(remotes(first, second, kind="multipart"))) == 1
 
 
-def test_no_account_can_look_like_another_or_like_a_name(write: Write) -> None:
+def test_identity_of_any_account_is_unique(write: Write) -> None:
     at = "url: 'http://127.0.0.1'"
     odd = [at, f"{at}, account: r0", f"""{at}, account: '","name":"r0'""", f"{at}, account: 'r0 '"]
     config = load(write(remotes(*odd))).config
@@ -100,30 +100,30 @@ def test_no_account_can_look_like_another_or_like_a_name(write: Write) -> None:
 
 
 @pytest.mark.parametrize(("given", "kept"), [(GUID.upper(), GUID), (ULID.lower(), ULID), (ULID, ULID)])
-def test_a_pool_is_a_guid_or_a_ulid(write: Write, given: str, kept: str) -> None:
+def test_pool_id_accepts_guid_and_ulid(write: Write, given: str, kept: str) -> None:
     config = load(write(remotes(f"url: 'http://127.0.0.1', pool_id: {given}", kind="multipart"))).config
     assert config.remotes["r0"].model_dump()["pool_id"] == kept
 
 
 @pytest.mark.parametrize("given", ["pool", f"8{ULID[1:]}", f"{ULID[:-1]}U", f"{ULID}0", "''"])
-def test_a_pool_that_is_neither_is_refused(complaints: Complaints, given: str) -> None:
+def test_pool_id_in_other_form_is_refused(complaints: Complaints, given: str) -> None:
     (complaint,) = complaints(remotes(f"url: 'http://127.0.0.1', pool_id: {given}", kind="multipart"))
     assert "must be a GUID" in complaint
     assert "or a ULID" in complaint
 
 
-def test_an_account_without_a_letter_is_refused(complaints: Complaints) -> None:
+def test_blank_account_is_refused(complaints: Complaints) -> None:
     (complaint,) = complaints(remotes("url: 'http://127.0.0.1', account: ' '"))
     assert complaint.endswith("remotes.r0.account: is empty")
 
 
-def test_what_is_shown_names_account_and_former_address(write: Write) -> None:
+def test_dump_contains_account_and_former_url(write: Write) -> None:
     keys = "url: 'http://h', account: anna, token: s3cret, former_url: 'http://old/'"
     shown = load(write(remotes(keys))).config.model_dump(mode="json", by_alias=True)["remotes"]["r0"]
     assert (shown["account"], shown["former_url"], shown["token"]) == ("anna", ["http://old"], "••••")
 
 
-def test_a_former_address_that_another_remote_has_now_is_refused(complaints: Complaints) -> None:
+def test_former_url_of_another_remote_is_refused(complaints: Complaints) -> None:
     """Its records would go to the wrong server."""
     (complaint,) = complaints(
         remotes("url: 'http://a', account: x", "url: 'http://b', account: x, former_url: 'http://a'")
@@ -131,7 +131,7 @@ def test_a_former_address_that_another_remote_has_now_is_refused(complaints: Com
     assert complaint.startswith("4: remotes.r1.former_url: http://a is where r0 has its records")
 
 
-def test_records_are_those_of_one_name_or_account(write: Write) -> None:
+def test_former_identities_belong_to_one_name_or_account(write: Write) -> None:
     keys = "url: 'http://b', former_url: ['http://A:80/', 'http://b']"
     config = load(write(remotes(keys, f"{keys}, token: x", f"{keys}, account: x"))).config
     known = {

@@ -47,7 +47,7 @@ def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.usefixtures("_everybody")
 @pytest.mark.parametrize("place", PLACES)
-def test_agrees_with_the_model(write: Write, place: str) -> None:
+def test_discovery_agrees_with_model(write: Write, place: str) -> None:
     path = write(place + REST)
     config = load(path).config
     assert (config.control.socket, config.state_dir) == (control_socket(path), state_dir(path))
@@ -62,7 +62,7 @@ def test_agrees_with_the_model(write: Write, place: str) -> None:
         pytest.param(f"state_dir: /{'x' * 110}\n", marks=pytest.mark.unix),
     ],
 )
-def test_is_as_strict_as_the_model(write: Write, place: str) -> None:
+def test_discovery_is_as_strict_as_model(write: Write, place: str) -> None:
     path = write(place + REST)
     said = []
     for reader in (load, control_socket):
@@ -73,7 +73,7 @@ def test_is_as_strict_as_the_model(write: Write, place: str) -> None:
 
 
 @pytest.mark.unix
-def test_default_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_default_paths_agree_with_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "_is_root", lambda: True)
     assert paths.state_dir() == Path("/var/lib/syncd")
     assert paths.control_socket(None) == Path("/run/syncd/control.sock")
@@ -93,15 +93,13 @@ def test_default_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.mark.unix
 @pytest.mark.parametrize(("uid", "service"), [(0, "syncd"), (1000, None)])
-def test_root_alone_runs_the_daemon_of_the_system(
-    monkeypatch: pytest.MonkeyPatch, uid: int, service: str | None
-) -> None:
+def test_system_service_is_only_for_root(monkeypatch: pytest.MonkeyPatch, uid: int, service: str | None) -> None:
     monkeypatch.setattr("os.geteuid", lambda: uid)
     assert paths.system_service(None) == service
 
 
 @pytest.mark.unix
-def test_a_file_of_the_system_has_its_places_whoever_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_system_config_has_same_paths_for_every_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
     monkeypatch.setattr(paths, "_is_root", lambda: False)
     for name, service in ("config", "syncd"), ("photos", "syncd-photos"):
@@ -112,7 +110,7 @@ def test_a_file_of_the_system_has_its_places_whoever_asks(monkeypatch: pytest.Mo
         assert config.control.socket == control_socket(path) == Path("/run") / service / "control.sock"
 
 
-def test_where_there_are_instances_alone_they_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_find_without_config_names_the_instances(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
     with pytest.raises(ConfigError, match="write one with syncd init"):
         find(None)
@@ -125,7 +123,7 @@ def test_where_there_are_instances_alone_they_are_named(monkeypatch: pytest.Monk
 
 
 @pytest.mark.e2e
-def test_leaves_the_slow_libraries_alone() -> None:
+def test_discovery_imports_no_slow_library() -> None:
     slow = {"pydantic", "aiohttp", "pathspec", "platformdirs"}
     code = f"import sys, syncd.config.discovery; print(*sorted({slow} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

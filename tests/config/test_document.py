@@ -25,7 +25,7 @@ def _each_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(document, "_Loader", getattr(yaml, request.param))
 
 
-def test_scalars_stay_the_text_that_they_are(write: Write) -> None:
+def test_read_keeps_scalars_as_text(write: Write) -> None:
     """YAML would make a number in base 60, an octal number, a float, a date and a boolean of these."""
     found = read(write("a: 22:00\nb: 0123\nc: 1e5\nd: 2030-01-31\ne: off\nf: 'null'\ng: null\nh:\n"))
     assert found.data == {
@@ -33,14 +33,14 @@ def test_scalars_stay_the_text_that_they_are(write: Write) -> None:
     }  # fmt: skip
 
 
-def test_lines_are_those_of_the_keys_and_entries(write: Write) -> None:
+def test_read_records_lines_of_keys_and_entries(write: Write) -> None:
     found = read(write("# first\na:\n  b:\n    - x\n    - {c: 1,\n       d: 2}\n"))
     assert found.lines == {
         ("a",): 2, ("a", "b"): 3, ("a", "b", 0): 4, ("a", "b", 1): 5, ("a", "b", 1, "c"): 5, ("a", "b", 1, "d"): 6,
     }  # fmt: skip
 
 
-def test_anchors_and_merges(write: Write) -> None:
+def test_read_expands_anchors_and_merges(write: Write) -> None:
     found = read(write("a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], z: 3}\nd: *a\n"))
     assert found.data["c"] == {"x": "1", "y": "1", "z": "3"}
     assert found.data["d"] == {"x": "1", "y": "1"}
@@ -67,11 +67,11 @@ def test_anchors_and_merges(write: Write) -> None:
         ("a: " + "{a: " * 100_000, "nested too deeply"),
     ],
 )
-def test_what_can_be_wrong_with_the_text(write: Write, text: str, said: str) -> None:
+def test_read_invalid_text_is_refused(write: Write, text: str, said: str) -> None:
     assert said in error_of(write(text))
 
 
-def test_an_alias_bomb_is_bounded(write: Write) -> None:
+def test_read_alias_bomb_is_refused(write: Write) -> None:
     levels = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 10)]
     assert "aliases counted in full" in error_of(write("a0: &a0 x\n" + "\n".join(levels)))
 
@@ -80,17 +80,17 @@ def test_an_alias_bomb_is_bounded(write: Write) -> None:
 @pytest.mark.parametrize(
     "value", ["*s3cret-token", "!s3cret-token", "!s3cret!token", "%s3cret-token", "@s3cret-token", "'s3cret-token"]
 )
-def test_a_token_that_yaml_stumbles_over_is_not_quoted_back(write: Write, value: str) -> None:
+def test_read_error_does_not_quote_a_token(write: Write, value: str) -> None:
     assert "s3cret" not in error_of(write(f"token: {value}\n"))
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+def test_read_ignores_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes("\ufeffa: 1".encode())
     assert read(path).data == {"a": "1"}
 
 
-def test_what_can_be_wrong_with_the_file(tmp_path: Path) -> None:
+def test_read_unusable_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     assert "syncd init" in error_of(path)
     assert "is a folder" in error_of(tmp_path)
@@ -101,12 +101,12 @@ def test_what_can_be_wrong_with_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.unix
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_read_path_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: 1")
     assert "can't be read" in error_of(tmp_path / "config.yaml" / "below")
 
 
-def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
 
@@ -114,7 +114,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "permission denied" in error_of(tmp_path / "config.yaml")
 
 
-def test_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expand_replaces_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAME", "a: [b")
     monkeypatch.delenv("UNSET", raising=False)
     assert expand("x${NAME}y$NAME$5") == "xa: [by$NAME$5"

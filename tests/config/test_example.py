@@ -25,11 +25,11 @@ def sections(annotation: Any) -> set[type[Section]]:
     return set().union(*map(sections, get_args(annotation)))
 
 
-def test_the_packaged_text_is_the_one_at_the_root() -> None:
+def test_packaged_example_equals_the_one_in_the_root() -> None:
     assert example_text() == (ROOT / "config.example.yaml").read_text(encoding="utf-8")
 
 
-def test_loads_as_it_is(tmp_path: Path) -> None:
+def test_example_loads_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(example_text(), encoding="utf-8")
     loaded = load(path)
@@ -37,7 +37,7 @@ def test_loads_as_it_is(tmp_path: Path) -> None:
     assert set(loaded.config.remotes) == {"drive", "ascii"}
 
 
-def test_loads_with_every_line_that_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_loads_with_commented_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each `#:` line is right where it stands; those that exclude another are tried alone."""
     monkeypatch.setenv("DRIVE_TOKEN", "x")
     monkeypatch.setenv("DRIVE_PASSWORD", "x")
@@ -60,7 +60,7 @@ def test_loads_with_every_line_that_is_left_out(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("section", sorted(sections(Config), key=lambda section: section.__name__))
-def test_has_every_key(section: type[Section]) -> None:
+def test_example_has_every_key(section: type[Section]) -> None:
     keys = set(section.keys()) - NOT_IN_A_FILE.get(section.__name__, set())
     absent = {key for key in keys if not re.search(rf"(?m)(^ *(#: |- )*|[{{, ]){key}: ", example_text() + " ")}
     absent -= {key for key in absent if re.search(rf"(?m)^ *{key}:$", example_text())}

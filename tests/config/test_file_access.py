@@ -48,7 +48,7 @@ def refused_to(name: str, path: Path) -> str:
     return str(named.value)
 
 
-def test_who_is_not_of_the_group_learns_how_to_join_it(system: Path) -> None:
+def test_forbidden_error_names_the_group_to_join(system: Path) -> None:
     said = refused_to("nobody", system)
     assert said == (
         f"{system}: permission denied — run with sudo, join its group (sudo usermod -aG {GROUP} nobody, "
@@ -57,13 +57,13 @@ def test_who_is_not_of_the_group_learns_how_to_join_it(system: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "group"), [(0o700, GROUP), (0o750, "root")])
-def test_joining_is_no_advice_where_it_does_not_help(system: Path, mode: int, group: str) -> None:
+def test_forbidden_error_omits_a_group_that_does_not_help(system: Path, mode: int, group: str) -> None:
     shutil.chown(system.parent, 0, group)
     system.parent.chmod(mode)
     assert "run with sudo, or name another file" in refused_to("nobody", system)
 
 
-def test_who_is_of_the_group_finds_it(system: Path) -> None:
+def test_find_as_group_member_finds_the_file(system: Path) -> None:
     with user.rights_of(GROUP):
         assert discovery.find(None) == system
     system.chmod(0o600)
@@ -71,7 +71,7 @@ def test_who_is_of_the_group_finds_it(system: Path) -> None:
         document.read(system)
 
 
-def test_a_file_that_is_not_there_is_another_matter(system: Path) -> None:
+def test_find_missing_file_is_not_forbidden(system: Path) -> None:
     system.unlink()
     with user.rights_of(GROUP), pytest.raises(ConfigError, match="there is no configuration"):
         discovery.find(None)

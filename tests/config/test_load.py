@@ -34,7 +34,7 @@ def config(write: Write) -> Callable[[str], Config]:
     return lambda text: load(write(text)).config
 
 
-def test_defaults(config: Callable[[str], Config], tmp_path: Path) -> None:
+def test_load_minimal_file_has_defaults(config: Callable[[str], Config], tmp_path: Path) -> None:
     found = config(FOLDERS + REMOTES)
     folder, remote = found.folders[0], found.remotes["drive"]
     assert folder.path == str(tmp_path / "inbox")
@@ -52,7 +52,7 @@ def test_defaults(config: Callable[[str], Config], tmp_path: Path) -> None:
     assert found.logging.file is None
 
 
-def test_everything(config: Callable[[str], Config], tmp_path: Path) -> None:
+def test_load_full_file_has_every_value(config: Callable[[str], Config], tmp_path: Path) -> None:
     (tmp_path / "ca.pem").touch()
     found = config(f"""\
         folders:
@@ -95,7 +95,7 @@ def test_everything(config: Callable[[str], Config], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("off", ["off", "'off'", "no", "false", "'false'", "Off"])
-def test_off_is_off_with_quotes_and_without(config: Callable[[str], Config], off: str) -> None:
+def test_load_off_with_and_without_quotes(config: Callable[[str], Config], off: str) -> None:
     found = config(
         f"folders: [{{path: in, remote: [drive, ascii]}}]\ncontrol: {{dashboard: {off}}}\n"
         f"remotes: {{drive: {{type: multipart, url: http://h, pool_id: {GUID}, direct: {off}}},"
@@ -107,7 +107,7 @@ def test_off_is_off_with_quotes_and_without(config: Callable[[str], Config], off
     assert (found.control.dashboard, drive.direct, ascii_.verify) == (None, "never", "never")
 
 
-def test_a_timetable_is_split_at_midnight_and_keeps_its_order(config: Callable[[str], Config]) -> None:
+def test_load_timetable_is_split_at_midnight(config: Callable[[str], Config]) -> None:
     found = config(
         FOLDERS
         + REMOTES
@@ -131,7 +131,7 @@ scheduler:
         ("2030-01-31T12:00:00+02:00", datetime(2030, 1, 31, 10, tzinfo=UTC)),
     ],
 )
-def test_expiry_by_date(config: Callable[[str], Config], text: str, moment: datetime) -> None:
+def test_load_expired_at_as_date(config: Callable[[str], Config], text: str, moment: datetime) -> None:
     remote = config(
         FOLDERS + f"remotes: {{drive: {{type: multipart, url: http://h, pool_id: {GUID}, expired_at: {text!r}}}}}"
     ).remotes["drive"]
@@ -139,12 +139,12 @@ def test_expiry_by_date(config: Callable[[str], Config], text: str, moment: date
     assert remote.expired_at == moment
 
 
-def test_a_key_without_a_value_is_as_good_as_absent(config: Callable[[str], Config]) -> None:
+def test_load_key_without_value_counts_as_absent(config: Callable[[str], Config]) -> None:
     found = config(FOLDERS + REMOTES + "control:\nscheduler:\n  retry:\n    max:\nlogging: {file: null}\n")
     assert found.scheduler.retry.max == 300.0
 
 
-def test_every_problem_is_told_at_once_with_its_line(complaints: Complaints) -> None:
+def test_load_reports_every_problem_with_its_line(complaints: Complaints) -> None:
     assert complaints("""\
         folders:
           - path: inbox
@@ -194,7 +194,7 @@ def test_every_problem_is_told_at_once_with_its_line(complaints: Complaints) -> 
     ]
 
 
-def test_what_follows_from_a_problem_is_not_told(complaints: Complaints) -> None:
+def test_load_omits_consequences_of_a_problem(complaints: Complaints) -> None:
     (complaint,) = complaints(FOLDERS + "remotes: {drive: {type: image, url: '${SYNCD_TEST_UNSET}'}}\n")
     assert "the environment has no variable" in complaint
 
@@ -211,7 +211,7 @@ def test_what_follows_from_a_problem_is_not_told(complaints: Complaints) -> None
         ("retry: 5", "must hold keys and values"),
     ],
 )
-def test_what_can_be_wrong_with_the_scheduler(complaints: Complaints, line: str, said: str) -> None:
+def test_load_invalid_scheduler_is_refused(complaints: Complaints, line: str, said: str) -> None:
     (complaint,) = complaints(f"{FOLDERS}{REMOTES}scheduler:\n  {line}\n")
     assert said in complaint
     assert complaint.startswith("5: scheduler.")
@@ -240,7 +240,7 @@ def test_what_can_be_wrong_with_the_scheduler(complaints: Complaints, line: str,
         ("url: http://h, prefix: /x", "there is no such key"),
     ],
 )
-def test_what_can_be_wrong_with_a_remote(complaints: Complaints, keys: str, said: str) -> None:
+def test_load_invalid_remote_is_refused(complaints: Complaints, keys: str, said: str) -> None:
     (complaint,) = complaints(f"{FOLDERS}remotes:\n  drive: {{type: image, {keys}}}\n")
     assert said in complaint
     assert complaint.startswith("3: remotes.drive.")
@@ -268,12 +268,12 @@ def test_what_can_be_wrong_with_a_remote(complaints: Complaints, keys: str, said
         ("dashboard: x", "there is no such key"),
     ],
 )
-def test_what_can_be_wrong_with_the_rest(complaints: Complaints, line: str, said: str) -> None:
+def test_load_other_invalid_key_is_refused(complaints: Complaints, line: str, said: str) -> None:
     (complaint,) = complaints(f"{FOLDERS}{REMOTES}{line}\n")
     assert said in complaint
 
 
-def test_no_secret_is_shown(write: Write) -> None:
+def test_dump_masks_every_secret(write: Write) -> None:
     found = load(
         write(f"""\
         folders: [{{path: in, remote: drive}}]
@@ -287,16 +287,14 @@ def test_no_secret_is_shown(write: Write) -> None:
 
 
 @pytest.mark.unix
-def test_a_value_from_the_environment_is_a_value_and_no_structure(
-    write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_load_variable_adds_no_structure(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHERE", "x, remote: y}\n- z")
     found = load(write("folders: [{path: '${WHERE}', remote: drive}]\n" + REMOTES))
     assert found.config.folders[0].path.endswith("/x, remote: y}\n- z")
 
 
 @pytest.mark.unix
-def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_searches_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("syncd.config.paths.SYSTEM_CONFIG", tmp_path / "etc.yaml")
     with pytest.raises(ConfigError, match=r"home/\.config/syncd/config\.yaml nor .*etc\.yaml.*syncd init"):
         find(None)
@@ -312,6 +310,6 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_dashboard_listens_on_this_machine(config: Callable[[str], Config], host: str) -> None:
+def test_load_dashboard_accepts_loopback(config: Callable[[str], Config], host: str) -> None:
     found = config(FOLDERS + REMOTES + f"control: {{dashboard: '{host}:0'}}\n")
     assert found.control.dashboard == Address(host="127.0.0.1", port=0)

@@ -29,20 +29,20 @@ def secret_file(path: Path, content: bytes = b"t0ken\n", mode: int = 0o600) -> P
     return path
 
 
-def test_from_a_file_beside_the_configuration(write: Write, tmp_path: Path) -> None:
+def test_token_from_token_file(write: Write, tmp_path: Path) -> None:
     secret_file(tmp_path / "drive.token", b"t0ken\r\n")
     loaded = load(write(text(", token_file: drive.token")))
     assert token(loaded) == "t0ken"
     assert loaded.warnings == ()
 
 
-def test_from_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_from_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRIVE", "t0ken")
     assert token(load(write(text(", token_env: DRIVE")))) == "t0ken"
     assert token(load(write(text(", token: '${DRIVE}'")))) == "t0ken"
 
 
-def test_from_a_systemd_credential(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_from_systemd_credential(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
     assert token(load(write(text("")))) is None
     (tmp_path / "credentials").mkdir()
@@ -71,7 +71,9 @@ def test_from_a_systemd_credential(write: Write, tmp_path: Path, monkeypatch: py
         (", token_file: [x]", b"x", "must be a single value"),
     ],
 )
-def test_what_can_be_wrong(complaints: Complaints, tmp_path: Path, keys: str, content: bytes, said: str) -> None:
+def test_token_from_invalid_source_is_refused(
+    complaints: Complaints, tmp_path: Path, keys: str, content: bytes, said: str
+) -> None:
     secret_file(tmp_path / "drive.token", content)
     (complaint,) = complaints(text(keys))
     assert said in complaint
@@ -80,7 +82,7 @@ def test_what_can_be_wrong(complaints: Complaints, tmp_path: Path, keys: str, co
     assert "secret" not in complaint
 
 
-def test_a_file_that_this_user_may_not_read(
+def test_token_file_without_permission_is_refused(
     complaints: Complaints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret_file(tmp_path / "drive.token")
@@ -100,14 +102,14 @@ def test_a_file_that_this_user_may_not_read(
     assert complaint.endswith("permission denied — run with sudo: systemd passes the file to the service")
 
 
-def test_warned_of_a_token_file_that_others_can_read(write: Write, tmp_path: Path) -> None:
+def test_token_file_that_others_can_read_warns(write: Write, tmp_path: Path) -> None:
     file = secret_file(tmp_path / "drive.token", mode=0o640)
     (warning,) = load(write(text(", token_file: drive.token"))).warnings
     assert f"config.yaml:3: remotes.drive.token_file: others on this machine can read {file}" in warning
 
 
 @pytest.mark.parametrize("keys", [", token: t0ken", ", proxy: 'http://u:t0ken@127.0.0.1:1'"])
-def test_warned_of_a_secret_in_a_configuration_that_others_can_read(write: Write, keys: str) -> None:
+def test_secret_in_config_that_others_can_read_warns(write: Write, keys: str) -> None:
     path = write(text(keys))
     assert load(path).warnings == ()
     set_permissions(path, 0o644)
@@ -116,14 +118,14 @@ def test_warned_of_a_secret_in_a_configuration_that_others_can_read(write: Write
     assert "t0ken" not in warning
 
 
-def test_a_variable_is_no_secret(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_in_config_does_not_warn(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRIVE", "t0ken")
     path = write(text(", token: '${DRIVE}', proxy: 'http://127.0.0.1:1'"))
     set_permissions(path, 0o644)
     assert load(path).warnings == ()
 
 
-def test_warned_of_a_token_in_the_clear(write: Write) -> None:
+def test_token_over_plain_http_warns(write: Write) -> None:
     for local in ("http://localhost:1", "http://127.8.0.1", "http://[::1]:1", "https://example.org"):
         assert load(write(text(", token: t0ken", local))).warnings == ()
     assert load(write(text("", "http://example.org"))).warnings == ()
@@ -131,7 +133,7 @@ def test_warned_of_a_token_in_the_clear(write: Write) -> None:
     assert "unencrypted" in warning
 
 
-def test_the_systems_credentials_come_from_beside_its_configuration(
+def test_token_of_system_config_comes_from_its_folder(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Root's commands find the token that systemd hands to the daemon."""

@@ -133,7 +133,7 @@ MUTANTS = [
         name="an empty mount point is an empty folder",
         promise="P1",
         applied=_empty_is_empty,
-        elsewhere="tests/watch/test_trouble.py",
+        elsewhere="tests/watch/test_failures.py",
     ),
     Mutant(name="no stamp is compared", promise="P2", applied=replaced(FileSource, "_compare_stamp", lambda _: None)),
     Mutant(

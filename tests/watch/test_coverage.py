@@ -37,7 +37,7 @@ def mountable():
         subprocess.run(["umount", "-l", str(path)], check=False, capture_output=True)
 
 
-async def test_a_folder_that_is_a_link_tells_of_its_files(place, sink):
+async def test_folder_behind_a_link_reports_files(place, sink):
     (place / "real").mkdir()
     (place / "link").symlink_to("real")
     bench = Bench(place / "link", sink)
@@ -50,7 +50,7 @@ async def test_a_folder_that_is_a_link_tells_of_its_files(place, sink):
         await until(lambda: "sub/b.jpg" in sink.known)
 
 
-async def test_a_directory_that_can_be_entered_later_gets_its_watch(bench, sink, monkeypatch):
+async def test_directory_readable_later_gets_a_watch(bench, sink, monkeypatch):
     closed = {str(bench.path / "phone")}
     deny(monkeypatch, closed)
     async with bench.running() as watch:
@@ -85,7 +85,7 @@ def covered(watch, path):
 
 
 @pytest.mark.e2e
-async def test_a_file_system_that_is_mounted_inside_gets_its_watch_at_the_next_scan(bench, sink, mountable):
+async def test_file_system_mounted_inside_gets_a_watch(bench, sink, mountable):
     (bench.path / "card").mkdir()
     async with bench.running() as watch:
         mountable(bench.path / "card")
@@ -98,7 +98,7 @@ async def test_a_file_system_that_is_mounted_inside_gets_its_watch_at_the_next_s
         await until(lambda: "card/b.jpg" in sink.known)
 
 
-async def test_a_directory_that_can_not_be_watched_is_polled_and_named(bench, sink, monkeypatch):
+async def test_directory_without_watch_is_polled_and_named(bench, sink, monkeypatch):
     """Whatever the reason: a file system may refuse."""
     real = inotify_module.Inotify.add_callback
 
@@ -120,7 +120,7 @@ async def test_a_directory_that_can_not_be_watched_is_polled_and_named(bench, si
         await until(lambda: "deaf/a.jpg" not in sink.known)
 
 
-async def test_a_rescan_of_a_folder_that_is_watched_whole_arms_nothing_anew(bench, sink, monkeypatch):
+async def test_rescan_of_covered_folder_restarts_no_events(bench, sink, monkeypatch):
     for number in range(5):
         (bench.path / f"sub{number}").mkdir()
     async with bench.running() as watch:

@@ -12,14 +12,14 @@ from tests.names import ONLY_UNIX
 from tests.watch.support import until
 
 
-async def test_a_written_file_is_found(bench, sink):
+async def test_written_file_is_found(bench, sink):
     async with bench.running():
         (bench.path / "a.jpg").write_bytes(b"x" * 10)
         await until(lambda: "a.jpg" in sink.known)
     assert sink.known["a.jpg"].fingerprint.size == 10
 
 
-async def test_a_file_moved_into_place_or_in_or_linked(bench, sink, other):
+async def test_renamed_moved_and_linked_files_are_found(bench, sink, other):
     (other / "c.jpg").write_bytes(b"c")
     async with bench.running():
         (bench.path / "a.jpg.part").write_bytes(b"a")
@@ -29,7 +29,7 @@ async def test_a_file_moved_into_place_or_in_or_linked(bench, sink, other):
         await until(lambda: {"a.jpg", "b.jpg", "c.jpg"} <= sink.known.keys())
 
 
-async def test_files_in_folders_just_made(bench, sink, other):
+async def test_files_in_new_directories_are_found(bench, sink, other):
     want = set()
     async with bench.running():
         for n in range(30):
@@ -41,7 +41,7 @@ async def test_files_in_folders_just_made(bench, sink, other):
         await until(lambda: want <= sink.known.keys())
 
 
-async def test_a_folder_renamed(bench, sink):
+async def test_renamed_directory_renames_its_files(bench, sink):
     (bench.path / "old" / "deep").mkdir(parents=True)
     (bench.path / "old" / "deep" / "a.jpg").write_bytes(b"x")
     async with bench.running():
@@ -52,7 +52,7 @@ async def test_a_folder_renamed(bench, sink):
         await until(lambda: "new/deep/b.jpg" in sink.known)
 
 
-async def test_deletes(bench, sink):
+async def test_deleted_files_are_gone(bench, sink):
     (bench.path / "d").mkdir()
     for name in ("a.jpg", "d/b.jpg"):
         (bench.path / name).write_bytes(b"x")
@@ -63,7 +63,7 @@ async def test_deletes(bench, sink):
         await until(lambda: not sink.known)
 
 
-async def test_a_file_kept_open_is_taken_when_it_is_closed(bench, sink):
+async def test_open_file_is_reported_after_close(bench, sink):
     async with bench.running(settle=1.0) as watch:
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
             for _ in range(20):
@@ -75,7 +75,7 @@ async def test_a_file_kept_open_is_taken_when_it_is_closed(bench, sink):
 
 
 @pytest.mark.unix
-async def test_an_empty_file_counts_only_when_it_is_quiet(bench, sink):
+async def test_empty_file_is_reported_when_quiet(bench, sink):
     async with bench.running(settle=30.0):
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
             await until(
@@ -86,7 +86,7 @@ async def test_an_empty_file_counts_only_when_it_is_quiet(bench, sink):
     assert [seen.unfit for seen in sink.observed] == [None]
 
 
-async def test_a_folder_moved_in_and_out(bench, sink, other):
+async def test_directory_moved_in_and_out(bench, sink, other):
     (other / "d" / "deep").mkdir(parents=True)
     (other / "d" / "deep" / "a.jpg").write_bytes(b"x")
     async with bench.running():
@@ -98,7 +98,7 @@ async def test_a_folder_moved_in_and_out(bench, sink, other):
         await until(lambda: not sink.known)
 
 
-async def test_a_folder_that_was_junk_until_it_got_its_name(bench, sink):
+async def test_excluded_directory_renamed_to_included(bench, sink):
     async with bench.running():
         hidden = bench.path / ".unpacking"
         (hidden / "deep").mkdir(parents=True)
@@ -110,7 +110,7 @@ async def test_a_folder_that_was_junk_until_it_got_its_name(bench, sink):
 
 
 @pytest.mark.unix
-async def test_junk_folders_take_no_watch(bench, sink):
+async def test_excluded_directories_have_no_watch(bench, sink):
     for name in ("@eaDir/a", ".cache/b", "good/c"):
         (bench.path / name).mkdir(parents=True)
 
@@ -130,7 +130,7 @@ async def test_junk_folders_take_no_watch(bench, sink):
         await until(lambda: watches() - before == 4)
 
 
-async def test_not_recursive(bench, sink):
+async def test_not_recursive_ignores_subdirectories(bench, sink):
     (bench.path / "d").mkdir()
     async with bench.running(recursive=False):
         (bench.path / "d" / "a.jpg").write_bytes(b"x")
@@ -140,7 +140,7 @@ async def test_not_recursive(bench, sink):
 
 
 @pytest.mark.unix
-async def test_linked_folders_are_watched(bench, sink, other):
+async def test_linked_directories_are_watched(bench, sink, other):
     async with bench.running(follow_symlinks=True):
         os.symlink(other, bench.path / "linked")
         (other / "back").symlink_to(bench.path)
@@ -156,7 +156,7 @@ async def test_linked_folders_are_watched(bench, sink, other):
 
 
 @pytest.mark.unix
-async def test_a_file_that_came_just_before_a_linked_folder_was_watched(bench, sink, other, monkeypatch):
+async def test_file_before_watch_of_linked_directory_is_found(bench, sink, other, monkeypatch):
     watch_links = Observer.watch_links
 
     def late(self, links):
@@ -170,7 +170,7 @@ async def test_a_file_that_came_just_before_a_linked_folder_was_watched(bench, s
         await until(lambda: "linked/between.jpg" in sink.known)
 
 
-async def test_a_rescan_of_what_is_known_costs_no_observe(bench, sink):
+async def test_rescan_of_known_files_observes_nothing(bench, sink):
     for n in range(100):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
     async with bench.running() as watch:
@@ -181,7 +181,7 @@ async def test_a_rescan_of_what_is_known_costs_no_observe(bench, sink):
     assert len(sink.observed) == 100
 
 
-async def test_reading_wakes_nobody(bench, sink):
+async def test_reading_files_causes_no_hint(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     async with bench.running() as watch:
         await until(lambda: "a.jpg" in sink.known and not watch.settling("a.jpg"))
@@ -196,7 +196,7 @@ async def test_reading_wakes_nobody(bench, sink):
     assert "a.jpg" not in hints
 
 
-async def test_a_rescan_of_one_path(bench, sink):
+async def test_request_rescan_of_one_path(bench, sink):
     async with bench.running() as watch:
         (bench.path / "d").mkdir()
         (bench.path / "d" / "a.jpg").write_bytes(b"x")
@@ -213,14 +213,14 @@ async def test_a_rescan_of_one_path(bench, sink):
         await until(lambda: "d/a.jpg" in sink.known)
 
 
-async def test_the_periodic_rescan_finds_what_no_event_told(bench, sink):
+async def test_periodic_rescan_finds_file_without_event(bench, sink):
     async with bench.running(rescan=0.2) as watch:
         watch._hints.add_file = lambda path, hint: None
         (bench.path / "a.jpg").write_bytes(b"x")
         await until(lambda: "a.jpg" in sink.known)
 
 
-async def test_more_hints_than_may_wait_become_a_rescan(bench, sink, monkeypatch):
+async def test_hints_over_the_limit_cause_a_rescan(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 50)
     monkeypatch.setattr("syncd.watch.reconciler.MAX_PENDING_FILES", 50)
     monkeypatch.setattr("syncd.watch.folder.CHECK_INTERVAL_SECONDS", 0.1)
@@ -231,7 +231,7 @@ async def test_more_hints_than_may_wait_become_a_rescan(bench, sink, monkeypatch
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg", "!#.jpg", " .jpg"])
-async def test_odd_names(bench, sink, name):
+async def test_odd_names_are_found_and_gone(bench, sink, name):
     async with bench.running():
         (bench.path / name).write_bytes(b"x")
         await until(lambda: name in sink.known)
@@ -240,7 +240,7 @@ async def test_odd_names(bench, sink, name):
 
 
 @pytest.mark.unix
-async def test_special_files(bench, sink):
+async def test_special_file_is_unfit(bench, sink):
     async with bench.running():
         os.mkfifo(bench.path / "p.jpg")
         await until(lambda: "p.jpg" in sink.known)

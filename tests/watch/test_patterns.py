@@ -27,12 +27,12 @@ def is_junk(name: str) -> bool:
 
 
 @given(_images)
-def test_any_name_is_taken_by_its_ending(name):
+def test_matches_judges_name_by_extension(name):
     assert JPG.matches(name) == (name.casefold().endswith(".jpg") and not is_junk(name))
 
 
 @given(_names, _images)
-def test_any_folder_counts_too(folder, name):
+def test_matches_judges_folders_of_the_path(folder, name):
     inside = name.casefold().endswith(".jpg") or folder.casefold().endswith(".jpg")
     assert JPG.matches(f"{folder}/{name}") == (inside and not is_junk(name) and not is_junk(folder))
 
@@ -57,20 +57,20 @@ def test_any_folder_counts_too(folder, name):
         ".syncd/a.jpg",
     ],
 )
-def test_junk_is_left(path):
+def test_default_excludes_do_not_match(path):
     assert not JPG.matches(path)
 
 
 @pytest.mark.parametrize("name", ["#recycle.jpg", "!a.jpg", "#1.jpg", " a.jpg", "a .jpg", "-.jpg", "recycle/a.jpg"])
-def test_what_only_looks_like_junk_is_taken(name):
+def test_names_similar_to_default_excludes_match(name):
     assert JPG.matches(name)
 
 
-def test_longest_name():
+def test_longest_name_matches():
     assert JPG.matches("ä" * 125 + "a.jpg")
 
 
-def test_a_user_takes_junk_back_and_leaves_more():
+def test_user_excludes_extend_and_negate_defaults():
     patterns = Patterns(include=["*.JPG"], exclude=["!.keep", "Private/", "*.raw.jpg"])
     assert patterns.matches(".keep/a.jpg")
     assert not patterns.matches("private/a.jpg")
@@ -78,13 +78,13 @@ def test_a_user_takes_junk_back_and_leaves_more():
     assert not patterns.matches(".other/a.jpg")
 
 
-def test_nothing_below_an_excluded_folder_comes_back():
+def test_negation_below_excluded_folder_has_no_effect():
     patterns = Patterns(include=["*.jpg"], exclude=["private/", "!keep.jpg"])
     assert not patterns.descends_into("private/sub")
     assert not patterns.matches("private/sub/keep.jpg")
 
 
-def test_include_can_name_places():
+def test_include_with_folders():
     patterns = Patterns(include=["photos/**/*.png", "/top.png"], exclude=[])
     assert patterns.matches("photos/2024/a.png")
     assert patterns.matches("top.png")
@@ -95,7 +95,7 @@ def test_include_can_name_places():
 @given(_names)
 @example("[a]*?\\b")
 @example("!a ")
-def test_a_directory_is_left_out_whatever_it_is_called(name):
+def test_escaped_directory_is_excluded(name):
     patterns = Patterns(include=["*"], exclude=[directory(f"a/{name}")])
     assert not patterns.matches(f"a/{name}/b.jpg")
     assert patterns.matches(f"b/{name}/b.jpg") == (not is_junk(name))

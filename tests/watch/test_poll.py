@@ -12,7 +12,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
 
 
-async def test_polling_finds_changes(bench, sink):
+async def test_poll_finds_changes(bench, sink):
     async with bench.running(watch="poll") as watch:
         assert watch.status.watch == "poll"
         assert watch.status.detail is None
@@ -26,7 +26,7 @@ async def test_polling_finds_changes(bench, sink):
         await until(lambda: sink.known.keys() == {"keep.jpg"})
 
 
-async def test_auto_polls_what_others_change(bench, sink, monkeypatch):
+async def test_auto_polls_remote_file_system(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
     async with bench.running() as watch:
         assert watch.status.watch == "poll"
@@ -35,7 +35,7 @@ async def test_auto_polls_what_others_change(bench, sink, monkeypatch):
         await until(lambda: "a.jpg" in sink.known)
 
 
-async def test_native_insists(bench, sink, monkeypatch):
+async def test_native_uses_events_on_remote_file_system(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
     async with bench.running(watch="native") as watch:
         assert watch.status.watch == "native"
@@ -63,11 +63,11 @@ MOUNTS = """\
         ("/srv/twice", "fuse.sshfs"),
     ],
 )
-def test_the_type_of_a_file_system(tmp_path, path, kind):
+def test_remote_type_from_mount_table(tmp_path, path, kind):
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTS)
     assert remote_type(path, str(table)) == kind
 
 
-def test_no_table_of_mounts(tmp_path):
+def test_remote_type_without_mount_table(tmp_path):
     assert remote_type("/", str(tmp_path / "none")) is None

@@ -27,13 +27,13 @@ def fill(bench, *paths):
             file.write(b"x")
 
 
-def test_finds_what_matches(bench):
+def test_scan_finds_matching_files(bench):
     fill(bench, "a.jpg", "d/e/f/b.JPG", "c.doc", ".h/c.jpg", "@eaDir/d.jpg")
     assert walk(bench)[1] == {"a.jpg": None, "d/e/f/b.JPG": None}
 
 
 @pytest.mark.unix
-def test_any_bytes_in_a_name(bench):
+def test_scan_finds_names_of_any_bytes(bench):
     names = [
         "\udcff\udc80.jpg",
         "new\nline\n/x\n.jpg",
@@ -47,13 +47,13 @@ def test_any_bytes_in_a_name(bench):
     assert walk(bench)[1].keys() == set(names)
 
 
-def test_not_recursive(bench):
+def test_scan_not_recursive(bench):
     fill(bench, "a.jpg", "d/b.jpg")
     assert walk(bench, recursive=False)[1] == {"a.jpg": None}
     assert walk(bench, start="d", recursive=False)[1] == {}
 
 
-def test_unfit_files(bench):
+def test_scan_marks_unfit_files(bench):
     fill(bench, "ok.jpg")
     (bench.path / "none.jpg").touch()
     with open(bench.path / "big.jpg", "wb") as file:
@@ -64,7 +64,7 @@ def test_unfit_files(bench):
 
 
 @pytest.mark.unix
-def test_special_files_are_named_and_not_opened(bench):
+def test_scan_marks_special_files_unopened(bench):
     os.mkfifo(bench.path / "pipe.jpg")  # opening it would block for ever
     os.mkfifo(bench.path / "pipe.doc")
     with socket.socket(socket.AF_UNIX) as server:
@@ -73,7 +73,7 @@ def test_special_files_are_named_and_not_opened(bench):
 
 
 @pytest.mark.unix
-def test_symlinks_are_left_alone(bench, other):
+def test_scan_ignores_symlinks(bench, other):
     fill(bench, "real.jpg")
     (other / "b.jpg").write_bytes(b"x")
     os.symlink(other, bench.path / "linked")
@@ -82,7 +82,7 @@ def test_symlinks_are_left_alone(bench, other):
 
 
 @pytest.mark.unix
-def test_symlinks_are_followed_without_loops(bench, other):
+def test_scan_follows_symlinks_without_loops(bench, other):
     fill(bench, "d/real.jpg")
     (other / "sub").mkdir()
     (other / "sub" / "b.jpg").write_bytes(b"bbb")
@@ -115,12 +115,12 @@ def deep(bench):
 
 
 @pytest.mark.unix
-def test_deeper_than_a_stack(bench, deep):
+def test_scan_of_deep_path_does_not_recurse(bench, deep):
     (bench.path / deep / "a.jpg").write_bytes(b"x")
     assert walk(bench)[1] == {f"{deep}/a.jpg": None}
 
 
-def test_an_unreadable_folder_is_named_and_the_rest_is_found(bench, monkeypatch):
+def test_scan_records_unreadable_directory_and_continues(bench, monkeypatch):
     fill(bench, "a.jpg", "closed/b.jpg", "open/c.jpg")
     scandir = os.scandir
 
@@ -135,12 +135,12 @@ def test_an_unreadable_folder_is_named_and_the_rest_is_found(bench, monkeypatch)
     assert scan.unreadable == {"closed": "Permission denied"}
 
 
-def test_a_folder_that_is_not_there(bench):
+def test_scan_of_missing_folder_raises(bench):
     bench.path.rmdir()
     with pytest.raises(FileNotFoundError):
         walk(bench)
 
 
-def test_below_a_folder_that_went_away_is_nothing(bench):
+def test_scan_below_missing_directory_finds_nothing(bench):
     scan, found = walk(bench, start="gone")
     assert (found, scan.unreadable) == ({}, {})

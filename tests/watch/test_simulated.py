@@ -5,7 +5,7 @@ import asyncio
 from tests.watch.support import until
 
 
-async def test_who_asks_for_a_file_again_and_again_does_not_keep_it_from_settling(bench, sink):
+async def test_repeated_rescan_requests_do_not_delay_a_file(bench, sink):
     """As two jobs of a file do that was changed since it was queued."""
     async with bench.running(watch="poll") as watch:
         (bench.path / "a.jpg").write_bytes(b"x")
@@ -22,7 +22,7 @@ async def test_who_asks_for_a_file_again_and_again_does_not_keep_it_from_settlin
             asking.cancel()
 
 
-async def test_a_change_that_is_told_while_the_folder_is_away_for_a_moment_is_not_forgotten(bench, sink, monkeypatch):
+async def test_event_while_folder_is_briefly_absent_is_kept(bench, sink, monkeypatch):
     """Away for so short a time that nobody who looks after it notices."""
     away = bench.path.with_name("away")
     async with bench.running() as watch:

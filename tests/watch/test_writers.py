@@ -43,7 +43,7 @@ def looks(monkeypatch) -> list[object]:
 
 
 @pytest.mark.parametrize("watch", ["native", "poll"])
-async def test_a_writer_that_pauses(bench, sink, looks, watch):
+async def test_file_of_pausing_writer_waits(bench, sink, looks, watch):
     async with bench.running(watch=watch):
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
             file.write(b"half")
@@ -56,7 +56,7 @@ async def test_a_writer_that_pauses(bench, sink, looks, watch):
     assert [seen.fingerprint.size for seen in sink.observed] == [13]
 
 
-async def test_a_file_that_is_open_at_the_start(bench, sink, looks):
+async def test_file_open_at_start_waits(bench, sink, looks):
     (bench.path / "a.jpg").write_bytes(b"x")
     (bench.path / "b.jpg").write_bytes(b"x")
     age(bench.path / "a.jpg")
@@ -71,7 +71,7 @@ async def test_a_file_that_is_open_at_the_start(bench, sink, looks):
             await until(lambda: "a.jpg" in sink.known)
 
 
-async def test_an_empty_file_that_is_being_written(bench, sink, looks):
+async def test_empty_file_open_for_writing_waits(bench, sink, looks):
     async with bench.running():
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
             await until(lambda: looks.count(Unfinished.IN_USE) > 2)
@@ -80,7 +80,7 @@ async def test_an_empty_file_that_is_being_written(bench, sink, looks):
     assert [seen.unfit for seen in sink.observed] == [None]
 
 
-async def test_a_map_whose_descriptor_is_closed(bench, sink, looks):
+async def test_file_mapped_for_writing_waits(bench, sink, looks):
     (bench.path / "a.jpg").write_bytes(b"x" * 5000)
     with (bench.path / "a.jpg").open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
@@ -92,7 +92,7 @@ async def test_a_map_whose_descriptor_is_closed(bench, sink, looks):
         await until(lambda: sink.observed)
 
 
-async def test_people_see_why_and_the_log_tells_it_once(bench, sink, looks):
+async def test_open_file_is_in_status_and_logged_once(bench, sink, looks):
     with capture_logs() as logs:
         async with bench.running() as watch:
             with (bench.path / "a.jpg").open("wb") as file:
@@ -109,7 +109,7 @@ async def test_people_see_why_and_the_log_tells_it_once(bench, sink, looks):
     assert [log["path"] for log in logs if log["event"] == "file.in_use"] == ["a.jpg"]
 
 
-async def test_a_file_that_goes_while_it_is_open_is_forgotten(bench, sink, looks):
+async def test_open_file_that_disappears_is_forgotten(bench, sink, looks):
     async with bench.running() as watch:
         with (bench.path / "a.jpg").open("wb") as file:
             file.write(b"x")
@@ -120,7 +120,7 @@ async def test_a_file_that_goes_while_it_is_open_is_forgotten(bench, sink, looks
     assert not sink.observed
 
 
-async def test_a_single_pass_leaves_it_and_says_so(bench, sink, monkeypatch):
+async def test_scan_once_leaves_open_file_and_logs(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     (bench.path / "b.jpg").write_bytes(b"x")
     with (bench.path / "a.jpg").open("wb", buffering=0) as file, capture_logs() as logs:
@@ -132,7 +132,7 @@ async def test_a_single_pass_leaves_it_and_says_so(bench, sink, monkeypatch):
     assert [log["files"] for log in logs if log["event"] == "folder.unsettled"] == [1]
 
 
-async def test_a_single_pass_names_what_is_being_looked_at_when_its_patience_ends(bench, sink, monkeypatch):
+async def test_scan_once_names_file_in_inspection_at_timeout(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     released = threading.Event()
 
@@ -151,7 +151,7 @@ async def test_a_single_pass_names_what_is_being_looked_at_when_its_patience_end
     assert watch.unsettled().keys() == {"a.jpg"}
 
 
-async def test_what_is_known_is_not_opened(bench, sink, looks):
+async def test_known_file_is_not_opened(bench, sink, looks):
     for number in range(20):
         (bench.path / f"{number}.jpg").write_bytes(b"x")
     await bench.once().scan_once()
@@ -163,7 +163,7 @@ async def test_what_is_known_is_not_opened(bench, sink, looks):
     assert len(looks) == 20
 
 
-async def test_where_it_can_not_be_told_quiet_is_enough(bench, sink, monkeypatch):
+async def test_quiet_file_is_reported_if_writers_are_unknown(bench, sink, monkeypatch):
     monkeypatch.setattr(inspection, "writer", lambda _: Writer.UNKNOWN)
     async with bench.running():
         with (bench.path / "a.jpg").open("wb", buffering=0) as file:
@@ -171,7 +171,7 @@ async def test_where_it_can_not_be_told_quiet_is_enough(bench, sink, monkeypatch
             await until(lambda: sink.observed)
 
 
-async def test_the_look_makes_no_event(bench, sink, looks):
+async def test_inspection_causes_no_event(bench, sink, looks):
     async with bench.running() as watch:
         (bench.path / "a.jpg").write_bytes(b"x")
         await until(lambda: sink.observed)
@@ -189,7 +189,7 @@ def look(bench, name="a.jpg") -> tuple[WatchedTree, FoundFile]:
     return tree, seen
 
 
-def test_a_file_that_has_changed_since_it_was_seen(bench):
+def test_inspect_changed_file_is_unfinished(bench):
     (bench.path / "a.jpg").write_bytes(b"x")
     tree, seen = look(bench)
     assert inspect(tree, seen).birth_ns == tree.birth_ns("a.jpg")
@@ -200,7 +200,7 @@ def test_a_file_that_has_changed_since_it_was_seen(bench):
 
 
 @pytest.mark.parametrize("odd", [os.mkfifo, lambda path: path.symlink_to("b.jpg")])
-def test_what_has_taken_a_file_s_place_is_neither_followed_nor_waited_for(bench, odd):
+def test_inspect_replaced_file_neither_follows_nor_blocks(bench, odd):
     (bench.path / "a.jpg").write_bytes(b"x")
     (bench.path / "b.jpg").write_bytes(b"x")
     tree, seen = look(bench)
@@ -210,7 +210,7 @@ def test_what_has_taken_a_file_s_place_is_neither_followed_nor_waited_for(bench,
         assert inspect(tree, seen) == seen
 
 
-async def test_a_change_between_the_look_and_the_last_look(bench, sink, monkeypatch):
+async def test_change_before_inspection_restarts_the_wait(bench, sink, monkeypatch):
     path = bench.path / "a.jpg"
     path.write_bytes(b"x")
 
@@ -234,7 +234,7 @@ class Wall:
 
 @pytest.mark.parametrize("granularity", [1, 2])
 @pytest.mark.parametrize("event", [False, True])
-async def test_an_mtime_that_may_hide_a_change_is_waited_for(bench, sink, granularity, event):
+async def test_file_with_racy_mtime_waits(bench, sink, granularity, event):
     """As on FAT: until its two seconds are over a file is not taken, and what it holds then is."""
     path, mtime = bench.path / "a.jpg", 1_700_000_000 + granularity % 2
     wall = Wall(mtime + granularity - 0.3)
@@ -258,7 +258,7 @@ async def test_an_mtime_that_may_hide_a_change_is_waited_for(bench, sink, granul
         await asyncio.wait([task])
 
 
-async def test_old_and_future_mtimes_are_not_waited_for(bench, sink):
+async def test_files_with_old_or_future_mtime_do_not_wait(bench, sink):
     for name, mtime in ("old.jpg", 1_600_000_000), ("future.jpg", 1_800_000_000):
         (bench.path / name).write_bytes(b"x")
         os.utime(bench.path / name, (mtime, mtime))
@@ -267,7 +267,7 @@ async def test_old_and_future_mtimes_are_not_waited_for(bench, sink):
     assert sink.known.keys() == {"old.jpg", "future.jpg"}
 
 
-async def test_a_rename_is_told_of_with_the_first_name_of_several(bench, sink):
+async def test_rename_chain_reports_the_first_name(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     async with bench.running():
         await until(lambda: "a.jpg" in sink.known)
@@ -277,7 +277,7 @@ async def test_a_rename_is_told_of_with_the_first_name_of_several(bench, sink):
     assert sink.known["c.jpg"].moved_from == "a.jpg"
 
 
-async def test_a_file_in_the_place_of_a_renamed_one_is_not_renamed(bench, sink):
+async def test_new_file_at_renamed_path_is_not_a_rename(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     async with bench.running(settle=0.5):
         await until(lambda: "a.jpg" in sink.known)
@@ -288,7 +288,7 @@ async def test_a_file_in_the_place_of_a_renamed_one_is_not_renamed(bench, sink):
     assert sink.known["b.jpg"].moved_from is None
 
 
-async def test_only_a_close_that_was_told_is_passed_on(bench, sink, other):
+async def test_closed_is_set_only_by_close_event(bench, sink, other):
     (bench.path / "old.jpg").write_bytes(b"x")
     (other / "moved.jpg").write_bytes(b"x")
     async with bench.running():
@@ -303,7 +303,7 @@ async def test_only_a_close_that_was_told_is_passed_on(bench, sink, other):
     }
 
 
-async def test_another_file_that_looks_the_same_is_told_by_its_birth(bench, sink):
+async def test_replaced_file_is_recognised_by_birth_time(bench, sink):
     """One that took the inode of the first and has its size and mtime, as from a camera's card."""
     path = bench.path / "a.jpg"
     path.write_bytes(b"x")

@@ -35,7 +35,7 @@ def names(logs):
     return [line["event"] for line in logs]
 
 
-async def test_a_folder_that_comes_later(bench, sink):
+async def test_folder_created_later_is_watched(bench, sink):
     bench.path.rmdir()
     async with bench.running() as watch:
         await until(lambda: watch.status.state == "offline")
@@ -45,7 +45,7 @@ async def test_a_folder_that_comes_later(bench, sink):
         await until(lambda: "a.jpg" in sink.known and watch.status.state == "watching")
 
 
-async def test_a_folder_deleted_and_made_again(bench, sink):
+async def test_folder_deleted_and_recreated_is_watched(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     with capture_logs() as logs:
         async with bench.running() as watch:
@@ -64,7 +64,7 @@ async def test_a_folder_deleted_and_made_again(bench, sink):
     ]
 
 
-async def test_a_folder_exchanged_in_one_step(bench, sink, other):
+async def test_folder_exchanged_atomically_is_watched(bench, sink, other):
     async with bench.running():
         (other / "a.jpg").write_bytes(b"x")
         os.rename(bench.path, bench.path.with_name("before"))
@@ -93,7 +93,7 @@ def mounted(bench):
 
 
 @pytest.mark.e2e
-async def test_an_unmounted_folder_is_not_an_empty_one(bench, sink, mounted):
+async def test_unmounted_folder_is_offline_not_empty(bench, sink, mounted):
     mount, unmount = mounted
     (bench.path / "a.jpg").write_bytes(b"x")
     async with bench.running() as watch:
@@ -112,7 +112,7 @@ async def test_an_unmounted_folder_is_not_an_empty_one(bench, sink, mounted):
 
 
 @pytest.mark.skipif(QUEUE > 100_000, reason="the kernel's queue is very long here")
-async def test_lost_events_lead_to_a_rescan(bench, sink, monkeypatch):
+async def test_queue_overflow_causes_a_rescan(bench, sink, monkeypatch):
     """The reader is held up until the kernel's queue runs over: what it reads then tells of a part only."""
     held, gate = threading.Event(), threading.Event()
     handle = Inotify.handle_event
@@ -136,7 +136,7 @@ async def test_lost_events_lead_to_a_rescan(bench, sink, monkeypatch):
     assert "folder.overflow" in names(logs)
 
 
-async def test_twenty_thousand_files_at_once(bench, sink):
+async def test_twenty_thousand_files_at_once_are_found(bench, sink):
     def drop():
         for n in range(20):
             (bench.path / str(n)).mkdir()
@@ -148,7 +148,7 @@ async def test_twenty_thousand_files_at_once(bench, sink):
         await until(lambda: len(sink.known) == 20_000, 60)
 
 
-async def test_too_few_watches(bench, sink, monkeypatch):
+async def test_watch_limit_at_start_falls_back_to_polling(bench, sink, monkeypatch):
     for n in range(10):
         (bench.path / f"d{n}").mkdir()
     made = []
@@ -169,7 +169,7 @@ async def test_too_few_watches(bench, sink, monkeypatch):
 
 
 @pytest.mark.e2e
-def test_too_few_watches_for_real():
+def test_real_watch_limit_falls_back_to_polling():
     """The kernel refuses the watches: 20 are allowed for 51 folders."""
 
     def limited(*command):
@@ -179,13 +179,13 @@ def test_too_few_watches_for_real():
 
     if not shutil.which("unshare") or limited("true").returncode:
         pytest.skip("user namespaces are not allowed here")
-    result = limited(sys.executable, "-m", "tests.watch.few_watches")
+    result = limited(sys.executable, "-m", "tests.watch.limited_watches")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1].startswith("poll ")
     assert "sudo sysctl fs.inotify.max_user_watches=" in result.stdout
 
 
-async def test_the_watches_run_out_later(bench, sink, monkeypatch):
+async def test_watch_limit_reached_later_falls_back_to_polling(bench, sink, monkeypatch):
     async with bench.running() as watch:
         assert watch.status.watch == "native"
 
@@ -201,7 +201,7 @@ async def test_the_watches_run_out_later(bench, sink, monkeypatch):
         await until(lambda: "d/b.jpg" in sink.known)
 
 
-async def test_polling_begins_at_once_when_events_do_not_suffice(bench, sink, monkeypatch):
+async def test_incomplete_events_cause_a_scan_at_once(bench, sink, monkeypatch):
     async with bench.running() as watch:
         monkeypatch.setattr(Observer, "unwatched_reason", lambda self: "too few")
         await until(lambda: watch.status.watch == "poll")
@@ -209,7 +209,7 @@ async def test_polling_begins_at_once_when_events_do_not_suffice(bench, sink, mo
         await until(lambda: "a.jpg" in sink.known)
 
 
-async def test_no_inotify_instance_left(bench, sink, monkeypatch):
+async def test_inotify_instance_limit_falls_back_to_polling(bench, sink, monkeypatch):
     def refused(cls):
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
@@ -220,7 +220,7 @@ async def test_no_inotify_instance_left(bench, sink, monkeypatch):
         await until(lambda: "a.jpg" in sink.known)
 
 
-async def test_events_come_back_when_the_limit_was_raised(bench, sink, monkeypatch):
+async def test_events_return_after_limit_is_raised(bench, sink, monkeypatch):
     create = inotify_c.InotifyFD._create_inotify_fd
 
     def refused(cls):
@@ -233,7 +233,7 @@ async def test_events_come_back_when_the_limit_was_raised(bench, sink, monkeypat
         await until(lambda: watch.status.watch == "native" and watch.status.detail is None)
 
 
-async def test_a_handler_that_fails_does_not_end_the_watch(bench, sink, monkeypatch):
+async def test_handler_error_causes_a_rescan(bench, sink, monkeypatch):
     async with bench.running() as watch:
         matches = type(watch._tree).matches
 
@@ -250,7 +250,7 @@ async def test_a_handler_that_fails_does_not_end_the_watch(bench, sink, monkeypa
         await until(lambda: "good.jpg" in sink.known)
 
 
-async def test_a_dead_thread_is_replaced(bench, sink):
+async def test_dead_thread_restarts_the_events(bench, sink):
     async with bench.running() as watch:
         before = watch._events._observer
         for emitter in before._system.emitters:
@@ -264,7 +264,7 @@ def test_logs_have_the_folder(bench):
     assert structlog.get_context(bench.once()._log)["folder"] == str(bench.path)
 
 
-async def test_a_folder_that_may_not_be_read(bench, sink, monkeypatch):
+async def test_folder_without_permission_is_offline(bench, sink, monkeypatch):
     scandir = os.scandir
     refused = [True]
 
@@ -288,7 +288,7 @@ async def test_a_folder_that_may_not_be_read(bench, sink, monkeypatch):
     assert names(logs).count("folder.offline") == 1
 
 
-async def test_paths_that_no_path_can_be(bench, sink):
+async def test_request_rescan_ignores_impossible_paths(bench, sink):
     async with bench.running() as watch:
         watch.request_rescan("a\0.jpg")
         watch.request_rescan("\ud800.jpg")
@@ -296,7 +296,7 @@ async def test_paths_that_no_path_can_be(bench, sink):
         await until(lambda: "a.jpg" in sink.known)
 
 
-async def test_too_many_linked_folders(bench, sink, other, monkeypatch):
+async def test_too_many_linked_directories_are_polled(bench, sink, other, monkeypatch):
     monkeypatch.setattr("syncd.watch.observer.MAX_WATCHED_LINKS", 2)
     for n in range(4):
         (other / str(n)).mkdir()
@@ -308,7 +308,7 @@ async def test_too_many_linked_folders(bench, sink, other, monkeypatch):
         await until(lambda: "3/a.jpg" in sink.known)
 
 
-def test_hints_that_nobody_takes_become_one_doubt(monkeypatch):
+def test_hint_buffer_over_limit_needs_rescan(monkeypatch):
     monkeypatch.setattr("syncd.watch.hints.MAX_PENDING_FILES", 3)
     hints = HintBuffer(lambda: None)
     for number in range(9):

@@ -18,7 +18,7 @@ def age(path, seconds=60.0):
     os.utime(path, (when, when))
 
 
-async def test_all_is_handed_over_and_the_second_time_nothing(bench, sink):
+async def test_scan_once_reports_new_files_only(bench, sink):
     for n in range(2500):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
     assert await bench.once().scan_once()
@@ -28,7 +28,7 @@ async def test_all_is_handed_over_and_the_second_time_nothing(bench, sink):
     assert sink.asked == 5000
 
 
-async def test_an_old_file_need_not_settle(bench, sink):
+async def test_scan_once_reports_old_file_at_once(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     age(bench.path / "a.jpg")
     started = time.monotonic()
@@ -37,14 +37,14 @@ async def test_an_old_file_need_not_settle(bench, sink):
     assert time.monotonic() - started < 30
 
 
-async def test_a_file_with_an_mtime_to_come_settles(bench, sink):
+async def test_scan_once_waits_for_file_with_future_mtime(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     age(bench.path / "a.jpg", -3600)
     assert await bench.once().scan_once()
     assert "a.jpg" in sink.known
 
 
-async def test_a_change_is_handed_over(bench, sink):
+async def test_scan_once_reports_a_change(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     await bench.once().scan_once()
     (bench.path / "a.jpg").write_bytes(b"xy")
@@ -52,7 +52,7 @@ async def test_a_change_is_handed_over(bench, sink):
     assert [seen.fingerprint.size for seen in sink.observed] == [1, 2]
 
 
-async def test_what_is_gone_is_said(bench, sink):
+async def test_scan_once_reports_gone_files(bench, sink):
     (bench.path / "d").mkdir()
     for name in ("a.jpg", "b.jpg", "d/c.jpg"):
         (bench.path / name).write_bytes(b"x")
@@ -64,7 +64,7 @@ async def test_what_is_gone_is_said(bench, sink):
     assert sink.known.keys() == {"b.jpg"}
 
 
-async def test_an_empty_folder_proves_nothing(bench, sink):
+async def test_scan_once_of_empty_folder_reports_nothing_gone(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     await bench.once().scan_once()
     (bench.path / "a.jpg").unlink()
@@ -72,7 +72,7 @@ async def test_an_empty_folder_proves_nothing(bench, sink):
     assert sink.known.keys() == {"a.jpg"}
 
 
-async def test_a_missing_folder_proves_nothing(bench, sink):
+async def test_scan_once_of_missing_folder_reports_nothing_gone(bench, sink):
     (bench.path / "a.jpg").write_bytes(b"x")
     await bench.once().scan_once()
     shutil.rmtree(bench.path)
@@ -83,7 +83,7 @@ async def test_a_missing_folder_proves_nothing(bench, sink):
     assert sink.known.keys() == {"a.jpg"}
 
 
-async def test_a_file_in_place_of_the_folder(bench, sink):
+async def test_scan_once_of_a_file_is_offline(bench, sink):
     bench.path.rmdir()
     bench.path.write_bytes(b"x")
     watch = bench.once()
@@ -92,14 +92,14 @@ async def test_a_file_in_place_of_the_folder(bench, sink):
 
 
 @pytest.mark.unix
-async def test_unfit_files_are_handed_over_with_the_reason(bench, sink):
+async def test_scan_once_reports_unfit_files_with_reason(bench, sink):
     (bench.path / "a.jpg").touch()
     os.mkfifo(bench.path / "p.jpg")
     await bench.once().scan_once()
     assert {seen.path: seen.unfit for seen in sink.observed} == {"a.jpg": "empty", "p.jpg": "not a regular file"}
 
 
-async def test_one_file_the_sink_refuses_does_not_stop_the_others(bench, sink, monkeypatch):
+async def test_sink_error_for_one_file_does_not_stop_others(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     for n in range(50):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
@@ -108,7 +108,7 @@ async def test_one_file_the_sink_refuses_does_not_stop_the_others(bench, sink, m
     assert len(sink.known) == 50
 
 
-async def test_a_sink_that_fails_as_a_whole_is_asked_again(bench, sink, monkeypatch):
+async def test_failed_sink_call_is_repeated(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     (bench.path / "a.jpg").write_bytes(b"x")
     diff, paths = sink.diff, sink.paths
@@ -127,7 +127,7 @@ async def test_a_sink_that_fails_as_a_whole_is_asked_again(bench, sink, monkeypa
     assert not broken
 
 
-async def test_more_files_than_may_wait(bench, sink, monkeypatch):
+async def test_scan_waits_while_the_queue_is_full(bench, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 500)
     for n in range(3000):
         (bench.path / f"{n}.jpg").write_bytes(b"x")
@@ -135,7 +135,7 @@ async def test_more_files_than_may_wait(bench, sink, monkeypatch):
     assert len(sink.known) == 3000
 
 
-async def test_a_file_that_never_rests_is_left(bench, sink, monkeypatch):
+async def test_scan_once_leaves_file_that_keeps_changing(bench, sink, monkeypatch):
     monkeypatch.setattr(folder_module, "MAX_WAIT_IN_SETTLE_TIMES", 3)
     (bench.path / "calm.jpg").write_bytes(b"x")
     (bench.path / "restless.jpg").write_bytes(b"x")
@@ -154,7 +154,7 @@ async def test_a_file_that_never_rests_is_left(bench, sink, monkeypatch):
     assert watch.settling("restless.jpg")
 
 
-async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
+async def test_event_while_file_is_checked_counts(bench, sink, monkeypatch):
     path = bench.path / "a.jpg"
     path.write_bytes(b"x")
     watch = bench.once()
@@ -180,7 +180,7 @@ async def test_an_event_during_the_look_counts(bench, sink, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg"])
-async def test_odd_names(bench, sink, name):
+async def test_scan_once_reports_odd_names(bench, sink, name):
     (bench.path / name).write_bytes(b"x")
     await bench.once().scan_once()
     assert sink.known.keys() == {name}
