@@ -1,4 +1,4 @@
-"""Ways to write a configuration, and an environment that has no say in it."""
+"""Fixtures that write configurations in an environment without influence on them."""
 
 import textwrap
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def complaints(write: Write) -> Complaints:
-    """Load a text that is wrong; return each problem as `line: key: message`."""
+    """Load an invalid text; return each problem as `line: key: message`."""
 
     def complaints(text: str) -> list[str]:
         path = write(text)

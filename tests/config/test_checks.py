@@ -1,4 +1,4 @@
-"""Folders must not share a file, and files must not be moved to where they come from."""
+"""Folders must not overlap, and after_upload must not move files into a watched folder."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which remotes are one destination, which are two, and which records are whose."""
+"""The identity of destinations: same or different, and the records that belong to each."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The quick way to the control socket agrees with the whole model, and is quick."""
+"""The quick lookup of the control socket agrees with the model and imports no slow library."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ PLACES = [
 @pytest.fixture(params=["root", "user", "user without a runtime folder", "service"])
 def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLACE", "/somewhere")
-    monkeypatch.setenv("HOME", "/home/somebody")  # the path of a socket is short, that of tmp_path is not
+    monkeypatch.setenv("HOME", "/home/somebody")  # tmp_path is too long for a socket
     monkeypatch.setattr(paths, "_is_root", lambda: request.param == "root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path if request.param == "user" else tmp_path / "none"))
     if request.param == "service":

@@ -1,4 +1,4 @@
-"""The YAML side: lines, texts as they stand, bounds, and one clear line for whatever is wrong with a file."""
+"""The YAML reader: lines, unchanged texts, limits, and one clear line for each invalid file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def _each_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 def test_read_keeps_scalars_as_text(write: Write) -> None:
-    """YAML would make a number in base 60, an octal number, a float, a date and a boolean of these."""
+    """YAML would read a number in base 60, an octal number, a float, a date and a boolean."""
     found = read(write("a: 22:00\nb: 0123\nc: 1e5\nd: 2030-01-31\ne: off\nf: 'null'\ng: null\nh:\n"))
     assert found.data == {
         "a": "22:00", "b": "0123", "c": "1e5", "d": "2030-01-31", "e": "off", "f": "null", "g": None, "h": None,
@@ -110,7 +110,7 @@ def test_read_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(Path, "open", refuse)  # root reads everything, so a mode would not do
+    monkeypatch.setattr(Path, "open", refuse)  # a mode would not stop root, which runs the tests
     assert "permission denied" in error_of(tmp_path / "config.yaml")
 
 

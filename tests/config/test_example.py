@@ -1,4 +1,4 @@
-"""The example is complete, true, and what `syncd init` writes."""
+"""The example has every key, loads, and is the text from which `syncd init` starts."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ from tests.config.permissions import set_permissions
 
 ROOT = Path(__file__).parents[2]
 NOT_IN_A_FILE = {"Bandwidth": {"spans"}, "AfterUpload": {"action"}, "Address": {"host", "port"}}
-"""What stands in a file in a short form."""
+"""Keys of the model that have a short form in the file."""
 
 
 def sections(annotation: Any) -> set[type[Section]]:
@@ -38,7 +38,7 @@ def test_example_loads_unchanged(tmp_path: Path) -> None:
 
 
 def test_example_loads_with_commented_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each `#:` line is right where it stands; those that exclude another are tried alone."""
+    """Each `#:` line is valid in its place; lines that exclude each other are tried one at a time."""
     monkeypatch.setenv("DRIVE_TOKEN", "x")
     monkeypatch.setenv("DRIVE_PASSWORD", "x")
     monkeypatch.setenv("PROXY_PASSWORD", "x")

@@ -1,4 +1,4 @@
-"""Whom a configuration is kept from, and what they are told. Only root can be somebody else for that."""
+"""The error for a configuration that a user cannot read. Only root can act as another user for that."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ GROUP = "daemon"
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The system's configuration, in a folder for root and the members of a group."""
-    with tempfile.TemporaryDirectory() as top:  # pytest's own folders keep all others out by themselves
+    with tempfile.TemporaryDirectory() as top:  # other users cannot enter pytest's own folders
         os.chmod(top, 0o755)
         path = Path(top, "etc", "config.yaml")
         path.parent.mkdir()
@@ -32,12 +32,12 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             shutil.chown(place, 0, GROUP)
             os.chmod(place, mode)
         monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
-        monkeypatch.setenv("XDG_CONFIG_HOME", "/root")  # as where `su` keeps the home: it is nobody's to enter
+        monkeypatch.setenv("XDG_CONFIG_HOME", "/root")  # as after `su`, which keeps a home that the user cannot enter
         yield path
 
 
 def refused_to(name: str, path: Path) -> str:
-    """Return what a user is told, by the file's name and without it."""
+    """Return the error that a user gets, with and without naming the file."""
     with user.rights_of(name):
         with pytest.raises(ForbiddenError) as unnamed:
             discovery.find(None)

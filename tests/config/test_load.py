@@ -1,4 +1,4 @@
-"""A whole file: what it becomes, and what is said about one that is wrong."""
+"""Loading a whole file: its values, and the problems of an invalid one."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Where tokens come from, and who is warned."""
+"""The sources of tokens, and the warnings about exposed secrets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_token_from_systemd_credential(write: Write, tmp_path: Path, monkeypatch
     assert token(load(write(text("")))) == "t0ken"
     loaded = load(write(text(", token_file: '${CREDENTIALS_DIRECTORY}/other'")))
     assert token(loaded) == "other"
-    assert loaded.warnings == ()  # systemd's access lists show as a group that may read
+    assert loaded.warnings == ()  # systemd's access lists look like a group with read permission
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_token_file_without_permission_is_refused(
     keys = text(", token_file: drive.token"), text("")
     opened = Path.open
 
-    def kept(path: Path, *args: Any, **more: Any) -> Any:  # root reads everything, so a mode would not do
+    def kept(path: Path, *args: Any, **more: Any) -> Any:  # a mode would not stop root, which runs the tests
         if path.suffix == ".token":
             raise PermissionError
         return opened(path, *args, **more)
@@ -136,7 +136,7 @@ def test_token_over_plain_http_warns(write: Write) -> None:
 def test_token_of_system_config_comes_from_its_folder(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root's commands find the token that systemd hands to the daemon."""
+    """Commands of root find the token that systemd passes to the daemon."""
     path = write(text(""))
     secret_file(tmp_path / "drive.token")
     assert token(load(path)) is None

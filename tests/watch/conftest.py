@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.watch.support import Bench, MemorySink
+from tests.watch.support import MemorySink, WatchHarness
 
 _MEMORY = "/dev/shm"
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Make room on one file system, in memory where there is one: bursts are to be the watch's work, not the disk's."""
+    """Create a folder in memory if possible, so that a burst of files tests the watch and not the disk."""
     with tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as path:
         yield Path(path)
 
@@ -23,15 +23,15 @@ def sink() -> MemorySink:
 
 
 @pytest.fixture
-def bench(place, sink) -> Bench:
+def harness(place, sink) -> WatchHarness:
     root = place / "inbox"
     root.mkdir()
-    return Bench(root, sink)
+    return WatchHarness(root, sink)
 
 
 @pytest.fixture
 def other(place) -> Path:
-    """Make a place outside the folder, on the same file system."""
+    """Create a folder outside the watched one, on the same file system."""
     path = place / "elsewhere"
     path.mkdir()
     return path

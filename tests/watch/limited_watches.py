@@ -1,21 +1,21 @@
-"""Run in a user namespace that allows few inotify watches: prints how the folder is watched, finds all files."""
+"""Prints how a folder is watched in a user namespace with few inotify watches; fails if a file is not found."""
 
 import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.watch.support import Bench, MemorySink, until
+from tests.watch.support import MemorySink, WatchHarness, wait_until
 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as place:
-        bench = Bench(Path(place), MemorySink())
+        harness = WatchHarness(Path(place), MemorySink())
         for n in range(50):
-            (bench.path / f"d{n}").mkdir()
-        async with bench.running() as watch:
+            (harness.path / f"d{n}").mkdir()
+        async with harness.running() as watch:
             for n in range(50):
-                (bench.path / f"d{n}" / "a.jpg").write_bytes(b"x")
-            await until(lambda: len(bench.sink.known) == 50)
+                (harness.path / f"d{n}" / "a.jpg").write_bytes(b"x")
+            await wait_until(lambda: len(harness.sink.known) == 50)
             print(watch.status.watch, watch.status.detail)
 
 

@@ -1,7 +1,8 @@
-"""A watch on a real folder with a sink in memory."""
+"""A folder watch on a real folder, with a sink in memory."""
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -11,7 +12,7 @@ from syncd.watch.folder import FolderWatch
 
 
 class MemorySink:
-    """Knows what the watch told it, and counts how often."""
+    """Records the files that the watch reports, and counts the calls."""
 
     def __init__(self):
         self.known: dict[str, FoundFile] = {}
@@ -49,7 +50,7 @@ class MemorySink:
         return sorted((path for path in self.known if after is None or order(path) > order(after)), key=order)[:limit]
 
 
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait for a condition; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -57,8 +58,8 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
         await asyncio.sleep(0.01)
 
 
-class Bench:
-    """A folder on disk, its sink and its running watch."""
+class WatchHarness:
+    """A folder on disk with its sink and its watch."""
 
     def __init__(self, path, sink: MemorySink):
         self.path = path
@@ -75,7 +76,7 @@ class Bench:
         task = asyncio.create_task(self.watch.run())
         try:
             if self.path.is_dir():
-                await until(lambda: task.done() or self.watch.status.state == "watching")
+                await wait_until(lambda: task.done() or self.watch.status.state == "watching")
             yield self.watch
         finally:
             task.cancel()
@@ -85,3 +86,9 @@ class Bench:
     def once(self, **changes) -> FolderWatch:
         self.folder = self.folder.model_copy(update=changes)
         return FolderWatch(self.folder, self.sink)
+
+
+def set_age(path, seconds=60.0):
+    """Set the mtime of a file to ``seconds`` ago."""
+    when = time.time() - seconds
+    os.utime(path, (when, when))

@@ -1,4 +1,4 @@
-"""Directories that no event would tell of: they get a watch, or are polled, and the status says so."""
+"""Directories without events get a watch or are polled, and the status names them."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ import pytest
 from syncd.watch import folder as folder_module
 from syncd.watch import inotify as inotify_module
 from syncd.watch import reconciler
-from tests.watch.support import Bench, until
+from tests.watch.support import WatchHarness, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what it watches")
 
@@ -40,31 +40,31 @@ def mountable():
 async def test_folder_behind_a_link_reports_files(place, sink):
     (place / "real").mkdir()
     (place / "link").symlink_to("real")
-    bench = Bench(place / "link", sink)
-    async with bench.running() as watch:
+    harness = WatchHarness(place / "link", sink)
+    async with harness.running() as watch:
         assert (watch.status.watch, watch.status.detail) == ("native", None)
         (place / "link" / "a.jpg").write_bytes(b"new")
         (place / "real" / "sub").mkdir()
-        await until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in sink.known)
         (place / "real" / "sub" / "b.jpg").write_bytes(b"new")
-        await until(lambda: "sub/b.jpg" in sink.known)
+        await wait_until(lambda: "sub/b.jpg" in sink.known)
 
 
-async def test_directory_readable_later_gets_a_watch(bench, sink, monkeypatch):
-    closed = {str(bench.path / "phone")}
+async def test_directory_readable_later_gets_a_watch(harness, sink, monkeypatch):
+    closed = {str(harness.path / "phone")}
     deny(monkeypatch, closed)
-    async with bench.running() as watch:
-        (bench.path / "phone").mkdir()
-        (bench.path / "phone" / "a.jpg").write_bytes(b"new")
-        await until(lambda: watch.status.detail and "1 not readable, such as phone" in watch.status.detail)
+    async with harness.running() as watch:
+        (harness.path / "phone").mkdir()
+        (harness.path / "phone" / "a.jpg").write_bytes(b"new")
+        await wait_until(lambda: watch.status.detail and "1 not readable, such as phone" in watch.status.detail)
         closed.clear()
-        await until(lambda: "phone/a.jpg" in sink.known)
-        await until(lambda: watch.status.detail is None)
-        await until(lambda: covered(watch, bench.path / "phone"))
+        await wait_until(lambda: "phone/a.jpg" in sink.known)
+        await wait_until(lambda: watch.status.detail is None)
+        await wait_until(lambda: covered(watch, harness.path / "phone"))
 
 
 def deny(monkeypatch, closed):
-    """Have these directories refuse to be read, as to another user: root may read all."""
+    """Make these directories unreadable; a mode would not stop root, which runs the tests."""
     scandir, access = os.scandir, os.access
 
     def is_closed(path):
@@ -85,21 +85,21 @@ def covered(watch, path):
 
 
 @pytest.mark.e2e
-async def test_file_system_mounted_inside_gets_a_watch(bench, sink, mountable):
-    (bench.path / "card").mkdir()
-    async with bench.running() as watch:
-        mountable(bench.path / "card")
-        (bench.path / "card" / "a.jpg").write_bytes(b"new")
-        assert not covered(watch, bench.path / "card")
+async def test_file_system_mounted_inside_gets_a_watch(harness, sink, mountable):
+    (harness.path / "card").mkdir()
+    async with harness.running() as watch:
+        mountable(harness.path / "card")
+        (harness.path / "card" / "a.jpg").write_bytes(b"new")
+        assert not covered(watch, harness.path / "card")
         watch.request_rescan()
-        await until(lambda: "card/a.jpg" in sink.known)
-        await until(lambda: covered(watch, bench.path / "card"))
-        (bench.path / "card" / "b.jpg").write_bytes(b"new")
-        await until(lambda: "card/b.jpg" in sink.known)
+        await wait_until(lambda: "card/a.jpg" in sink.known)
+        await wait_until(lambda: covered(watch, harness.path / "card"))
+        (harness.path / "card" / "b.jpg").write_bytes(b"new")
+        await wait_until(lambda: "card/b.jpg" in sink.known)
 
 
-async def test_directory_without_watch_is_polled_and_named(bench, sink, monkeypatch):
-    """Whatever the reason: a file system may refuse."""
+async def test_directory_without_watch_is_polled_and_named(harness, sink, monkeypatch):
+    """A file system may refuse a watch for any reason."""
     real = inotify_module.Inotify.add_callback
 
     def add_callback(self, path, *about):
@@ -108,29 +108,29 @@ async def test_directory_without_watch_is_polled_and_named(bench, sink, monkeypa
         return real(self, path, *about)
 
     monkeypatch.setattr(inotify_module.Inotify, "add_callback", add_callback)
-    (bench.path / "deaf").mkdir()
-    (bench.path / "fine").mkdir()
-    async with bench.running() as watch:
-        await until(lambda: watch.status.detail)
+    (harness.path / "deaf").mkdir()
+    (harness.path / "fine").mkdir()
+    async with harness.running() as watch:
+        await wait_until(lambda: watch.status.detail)
         assert watch.status.detail == "1 without events and therefore polled, such as deaf"
         assert watch.status.watch == "native"
-        (bench.path / "deaf" / "a.jpg").write_bytes(b"new")
-        await until(lambda: "deaf/a.jpg" in sink.known)
-        (bench.path / "deaf" / "a.jpg").unlink()
-        await until(lambda: "deaf/a.jpg" not in sink.known)
+        (harness.path / "deaf" / "a.jpg").write_bytes(b"new")
+        await wait_until(lambda: "deaf/a.jpg" in sink.known)
+        (harness.path / "deaf" / "a.jpg").unlink()
+        await wait_until(lambda: "deaf/a.jpg" not in sink.known)
 
 
-async def test_rescan_of_covered_folder_restarts_no_events(bench, sink, monkeypatch):
+async def test_rescan_of_covered_folder_restarts_no_events(harness, sink, monkeypatch):
     for number in range(5):
-        (bench.path / f"sub{number}").mkdir()
-    async with bench.running() as watch:
+        (harness.path / f"sub{number}").mkdir()
+    async with harness.running() as watch:
         armed = []
         monkeypatch.setattr(watch._events, "start", lambda: armed.append(1))
-        (bench.path / "sub1" / "deep").mkdir()
-        (bench.path / "sub1" / "deep" / "a.jpg").write_bytes(b"new")
-        await until(lambda: "sub1/deep/a.jpg" in sink.known)
-        os.rename(bench.path / "sub1", bench.path / "moved")
-        await until(lambda: "moved/deep/a.jpg" in sink.known)
+        (harness.path / "sub1" / "deep").mkdir()
+        (harness.path / "sub1" / "deep" / "a.jpg").write_bytes(b"new")
+        await wait_until(lambda: "sub1/deep/a.jpg" in sink.known)
+        os.rename(harness.path / "sub1", harness.path / "moved")
+        await wait_until(lambda: "moved/deep/a.jpg" in sink.known)
         watch.request_rescan()
-        await until(lambda: watch.status.state == "watching" and not watch._reconciler.full_scan_requested)
+        await wait_until(lambda: watch.status.state == "watching" and not watch._reconciler.full_scan_requested)
         assert armed == []

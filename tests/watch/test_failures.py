@@ -1,4 +1,4 @@
-"""What goes wrong with folders and events: lost roots, lost events, used-up limits, failing handlers."""
+"""Failures of folders and events: missing roots, lost events, reached limits, failing handlers."""
 
 import asyncio
 import errno
@@ -20,7 +20,7 @@ from syncd.watch import reconciler
 from syncd.watch.hints import HintBuffer
 from syncd.watch.inotify import Inotify
 from syncd.watch.observer import Observer
-from tests.watch.support import until
+from tests.watch.support import wait_until
 
 QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 
@@ -35,28 +35,28 @@ def names(logs):
     return [line["event"] for line in logs]
 
 
-async def test_folder_created_later_is_watched(bench, sink):
-    bench.path.rmdir()
-    async with bench.running() as watch:
-        await until(lambda: watch.status.state == "offline")
+async def test_folder_created_later_is_watched(harness, sink):
+    harness.path.rmdir()
+    async with harness.running() as watch:
+        await wait_until(lambda: watch.status.state == "offline")
         assert "No such file" in watch.status.detail
-        bench.path.mkdir()
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: "a.jpg" in sink.known and watch.status.state == "watching")
+        harness.path.mkdir()
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "a.jpg" in sink.known and watch.status.state == "watching")
 
 
-async def test_folder_deleted_and_recreated_is_watched(bench, sink):
-    (bench.path / "a.jpg").write_bytes(b"x")
+async def test_folder_deleted_and_recreated_is_watched(harness, sink):
+    (harness.path / "a.jpg").write_bytes(b"x")
     with capture_logs() as logs:
-        async with bench.running() as watch:
-            await until(lambda: "a.jpg" in sink.known)
-            shutil.rmtree(bench.path)
-            await until(lambda: watch.status.state == "offline")
+        async with harness.running() as watch:
+            await wait_until(lambda: "a.jpg" in sink.known)
+            shutil.rmtree(harness.path)
+            await wait_until(lambda: watch.status.state == "offline")
             known = set(sink.known)
-            bench.path.mkdir()
-            await until(lambda: watch.status.state == "watching")
-            (bench.path / "b.jpg").write_bytes(b"x")  # found by an event: nothing else would come so soon
-            await until(lambda: "b.jpg" in sink.known)
+            harness.path.mkdir()
+            await wait_until(lambda: watch.status.state == "watching")
+            (harness.path / "b.jpg").write_bytes(b"x")  # an event finds it: a scan would be too late
+            await wait_until(lambda: "b.jpg" in sink.known)
     assert known <= {"a.jpg"}
     assert [name for name in names(logs) if name in ("folder.offline", "folder.online")] == [
         "folder.offline",
@@ -64,27 +64,27 @@ async def test_folder_deleted_and_recreated_is_watched(bench, sink):
     ]
 
 
-async def test_folder_exchanged_atomically_is_watched(bench, sink, other):
-    async with bench.running():
+async def test_folder_exchanged_atomically_is_watched(harness, sink, other):
+    async with harness.running():
         (other / "a.jpg").write_bytes(b"x")
-        os.rename(bench.path, bench.path.with_name("before"))
-        os.rename(other, bench.path)
-        await until(lambda: "a.jpg" in sink.known)
-        (bench.path / "b.jpg").write_bytes(b"x")
-        await until(lambda: "b.jpg" in sink.known)
+        os.rename(harness.path, harness.path.with_name("before"))
+        os.rename(other, harness.path)
+        await wait_until(lambda: "a.jpg" in sink.known)
+        (harness.path / "b.jpg").write_bytes(b"x")
+        await wait_until(lambda: "b.jpg" in sink.known)
 
 
 @pytest.fixture
-def mounted(bench):
-    """Mount a small file system on the folder; the test may unmount and mount it again."""
+def mounted(harness):
+    """Mount a small file system on the folder; the test can unmount and mount it again."""
 
     def mount():
         return subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "syncd-test", bench.path], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "syncd-test", harness.path], capture_output=True, check=False
         )
 
     def unmount():
-        return subprocess.run(["umount", "-l", bench.path], capture_output=True, check=False)
+        return subprocess.run(["umount", "-l", harness.path], capture_output=True, check=False)
 
     if os.geteuid() or mount().returncode:
         pytest.skip("mounting needs root")
@@ -93,27 +93,27 @@ def mounted(bench):
 
 
 @pytest.mark.e2e
-async def test_unmounted_folder_is_offline_not_empty(bench, sink, mounted):
+async def test_unmounted_folder_is_offline_not_empty(harness, sink, mounted):
     mount, unmount = mounted
-    (bench.path / "a.jpg").write_bytes(b"x")
-    async with bench.running() as watch:
-        await until(lambda: "a.jpg" in sink.known)
-        (bench.path / "a.jpg").write_bytes(b"xy")
-        await until(lambda: watch.settling("a.jpg"))  # it is looked at when the ground has gone
+    (harness.path / "a.jpg").write_bytes(b"x")
+    async with harness.running() as watch:
+        await wait_until(lambda: "a.jpg" in sink.known)
+        (harness.path / "a.jpg").write_bytes(b"xy")
+        await wait_until(lambda: watch.settling("a.jpg"))  # the file is checked after the unmount
         unmount()
-        await until(lambda: watch.status.state == "offline" and not watch.settling("a.jpg"))
+        await wait_until(lambda: watch.status.state == "offline" and not watch.settling("a.jpg"))
         assert "mounted" in watch.status.detail
         assert not sink.departed
         mount()
-        (bench.path / "c.jpg").write_bytes(b"x")
-        await until(lambda: "c.jpg" in sink.known and watch.status.state == "watching")
-        (bench.path / "d.jpg").write_bytes(b"x")
-        await until(lambda: "d.jpg" in sink.known)
+        (harness.path / "c.jpg").write_bytes(b"x")
+        await wait_until(lambda: "c.jpg" in sink.known and watch.status.state == "watching")
+        (harness.path / "d.jpg").write_bytes(b"x")
+        await wait_until(lambda: "d.jpg" in sink.known)
 
 
 @pytest.mark.skipif(QUEUE > 100_000, reason="the kernel's queue is very long here")
-async def test_queue_overflow_causes_a_rescan(bench, sink, monkeypatch):
-    """The reader is held up until the kernel's queue runs over: what it reads then tells of a part only."""
+async def test_queue_overflow_causes_a_rescan(harness, sink, monkeypatch):
+    """The reader waits until the kernel's queue overflows, so it reads only a part of the events."""
     held, gate = threading.Event(), threading.Event()
     handle = Inotify.handle_event
 
@@ -124,33 +124,33 @@ async def test_queue_overflow_causes_a_rescan(bench, sink, monkeypatch):
 
     monkeypatch.setattr(Inotify, "handle_event", waiting)
     with capture_logs() as logs:
-        async with bench.running():
-            (bench.path / "first.jpg").write_bytes(b"x")
+        async with harness.running():
+            (harness.path / "first.jpg").write_bytes(b"x")
             assert await asyncio.to_thread(held.wait, 20)
             for _ in range(QUEUE // 3 + 2000):  # created, closed, deleted
-                (bench.path / "a.doc").touch()
-                (bench.path / "a.doc").unlink()
-            (bench.path / "last.jpg").write_bytes(b"x")
+                (harness.path / "a.doc").touch()
+                (harness.path / "a.doc").unlink()
+            (harness.path / "last.jpg").write_bytes(b"x")
             gate.set()
-            await until(lambda: {"first.jpg", "last.jpg"} <= sink.known.keys())
+            await wait_until(lambda: {"first.jpg", "last.jpg"} <= sink.known.keys())
     assert "folder.overflow" in names(logs)
 
 
-async def test_twenty_thousand_files_at_once_are_found(bench, sink):
+async def test_twenty_thousand_files_at_once_are_found(harness, sink):
     def drop():
         for n in range(20):
-            (bench.path / str(n)).mkdir()
+            (harness.path / str(n)).mkdir()
             for m in range(1000):
-                (bench.path / str(n) / f"{m}.jpg").write_bytes(b"x")
+                (harness.path / str(n) / f"{m}.jpg").write_bytes(b"x")
 
-    async with bench.running():
+    async with harness.running():
         await asyncio.to_thread(drop)
-        await until(lambda: len(sink.known) == 20_000, 60)
+        await wait_until(lambda: len(sink.known) == 20_000, 60)
 
 
-async def test_watch_limit_at_start_falls_back_to_polling(bench, sink, monkeypatch):
+async def test_watch_limit_at_start_falls_back_to_polling(harness, sink, monkeypatch):
     for n in range(10):
-        (bench.path / f"d{n}").mkdir()
+        (harness.path / f"d{n}").mkdir()
     made = []
     add = inotify_c.InotifyFD._get_or_create_watch
 
@@ -161,11 +161,11 @@ async def test_watch_limit_at_start_falls_back_to_polling(bench, sink, monkeypat
         return add(self, path, mask)
 
     monkeypatch.setattr(inotify_c.InotifyFD, "_get_or_create_watch", limited)
-    async with bench.running() as watch:
+    async with harness.running() as watch:
         assert watch.status.watch == "poll"
         assert "sudo sysctl fs.inotify.max_user_watches=" in watch.status.detail
-        (bench.path / "d9" / "a.jpg").write_bytes(b"x")
-        await until(lambda: "d9/a.jpg" in sink.known)
+        (harness.path / "d9" / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "d9/a.jpg" in sink.known)
 
 
 @pytest.mark.e2e
@@ -185,56 +185,56 @@ def test_real_watch_limit_falls_back_to_polling():
     assert "sudo sysctl fs.inotify.max_user_watches=" in result.stdout
 
 
-async def test_watch_limit_reached_later_falls_back_to_polling(bench, sink, monkeypatch):
-    async with bench.running() as watch:
+async def test_watch_limit_reached_later_falls_back_to_polling(harness, sink, monkeypatch):
+    async with harness.running() as watch:
         assert watch.status.watch == "native"
 
         def exhausted(self, path, mask):
             raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
         monkeypatch.setattr(inotify_c.InotifyFD, "_get_or_create_watch", exhausted)
-        (bench.path / "d").mkdir()
-        (bench.path / "d" / "a.jpg").write_bytes(b"x")
-        await until(lambda: "d/a.jpg" in sink.known and watch.status.watch == "poll")
+        (harness.path / "d").mkdir()
+        (harness.path / "d" / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "d/a.jpg" in sink.known and watch.status.watch == "poll")
         assert "max_user_watches" in watch.status.detail
-        (bench.path / "d" / "b.jpg").write_bytes(b"x")
-        await until(lambda: "d/b.jpg" in sink.known)
+        (harness.path / "d" / "b.jpg").write_bytes(b"x")
+        await wait_until(lambda: "d/b.jpg" in sink.known)
 
 
-async def test_incomplete_events_cause_a_scan_at_once(bench, sink, monkeypatch):
-    async with bench.running() as watch:
+async def test_incomplete_events_cause_a_scan_at_once(harness, sink, monkeypatch):
+    async with harness.running() as watch:
         monkeypatch.setattr(Observer, "unwatched_reason", lambda self: "too few")
-        await until(lambda: watch.status.watch == "poll")
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: watch.status.watch == "poll")
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "a.jpg" in sink.known)
 
 
-async def test_inotify_instance_limit_falls_back_to_polling(bench, sink, monkeypatch):
+async def test_inotify_instance_limit_falls_back_to_polling(harness, sink, monkeypatch):
     def refused(cls):
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
     monkeypatch.setattr(inotify_c.InotifyFD, "_create_inotify_fd", classmethod(refused))
-    async with bench.running() as watch:
+    async with harness.running() as watch:
         assert "sudo sysctl fs.inotify.max_user_instances=" in watch.status.detail
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: "a.jpg" in sink.known)
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "a.jpg" in sink.known)
 
 
-async def test_events_return_after_limit_is_raised(bench, sink, monkeypatch):
+async def test_events_return_after_limit_is_raised(harness, sink, monkeypatch):
     create = inotify_c.InotifyFD._create_inotify_fd
 
     def refused(cls):
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
     monkeypatch.setattr(inotify_c.InotifyFD, "_create_inotify_fd", classmethod(refused))
-    async with bench.running(rescan=0.2) as watch:
+    async with harness.running(rescan=0.2) as watch:
         assert watch.status.watch == "poll"
         monkeypatch.setattr(inotify_c.InotifyFD, "_create_inotify_fd", create)
-        await until(lambda: watch.status.watch == "native" and watch.status.detail is None)
+        await wait_until(lambda: watch.status.watch == "native" and watch.status.detail is None)
 
 
-async def test_handler_error_causes_a_rescan(bench, sink, monkeypatch):
-    async with bench.running() as watch:
+async def test_handler_error_causes_a_rescan(harness, sink, monkeypatch):
+    async with harness.running() as watch:
         matches = type(watch._tree).matches
 
         def failing(self, path):
@@ -244,68 +244,68 @@ async def test_handler_error_causes_a_rescan(bench, sink, monkeypatch):
             return matches(self, path)
 
         monkeypatch.setattr(type(watch._tree), "matches", failing)
-        (bench.path / "bad.jpg").write_bytes(b"x")
-        await until(lambda: "bad.jpg" in sink.known)
-        (bench.path / "good.jpg").write_bytes(b"x")
-        await until(lambda: "good.jpg" in sink.known)
+        (harness.path / "bad.jpg").write_bytes(b"x")
+        await wait_until(lambda: "bad.jpg" in sink.known)
+        (harness.path / "good.jpg").write_bytes(b"x")
+        await wait_until(lambda: "good.jpg" in sink.known)
 
 
-async def test_dead_thread_restarts_the_events(bench, sink):
-    async with bench.running() as watch:
+async def test_dead_thread_restarts_the_events(harness, sink):
+    async with harness.running() as watch:
         before = watch._events._observer
         for emitter in before._system.emitters:
             emitter.stop()
-        await until(lambda: watch._events._observer not in (None, before) and watch.status.state == "watching")
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: watch._events._observer not in (None, before) and watch.status.state == "watching")
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "a.jpg" in sink.known)
 
 
-def test_logs_have_the_folder(bench):
-    assert structlog.get_context(bench.once()._log)["folder"] == str(bench.path)
+def test_logs_have_the_folder(harness):
+    assert structlog.get_context(harness.once()._log)["folder"] == str(harness.path)
 
 
-async def test_folder_without_permission_is_offline(bench, sink, monkeypatch):
+async def test_folder_without_permission_is_offline(harness, sink, monkeypatch):
     scandir = os.scandir
     refused = [True]
 
     def guarded(path):
-        if refused and str(path) == str(bench.path):
+        if refused and str(path) == str(harness.path):
             raise PermissionError(errno.EACCES, "Permission denied", path)
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    (bench.path / "a.jpg").write_bytes(b"x")
+    (harness.path / "a.jpg").write_bytes(b"x")
     with capture_logs() as logs:
-        watch = bench.once()
+        watch = harness.once()
         assert not await watch.scan_once()
-        assert watch.status.detail == f"Permission denied: {bench.path}"
+        assert watch.status.detail == f"Permission denied: {harness.path}"
         task = asyncio.create_task(watch.run())
-        await until(lambda: watch.status.state == "offline")
+        await wait_until(lambda: watch.status.state == "offline")
         refused.clear()
-        await until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in sink.known)
         task.cancel()
         await asyncio.wait([task])
     assert names(logs).count("folder.offline") == 1
 
 
-async def test_request_rescan_ignores_impossible_paths(bench, sink):
-    async with bench.running() as watch:
+async def test_request_rescan_ignores_impossible_paths(harness, sink):
+    async with harness.running() as watch:
         watch.request_rescan("a\0.jpg")
         watch.request_rescan("\ud800.jpg")
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: "a.jpg" in sink.known)
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "a.jpg" in sink.known)
 
 
-async def test_too_many_linked_directories_are_polled(bench, sink, other, monkeypatch):
+async def test_too_many_linked_directories_are_polled(harness, sink, other, monkeypatch):
     monkeypatch.setattr("syncd.watch.observer.MAX_WATCHED_LINKS", 2)
     for n in range(4):
         (other / str(n)).mkdir()
-        (bench.path / str(n)).symlink_to(other / str(n))
-    async with bench.running(follow_symlinks=True) as watch:
-        await until(lambda: watch.status.watch == "poll")
+        (harness.path / str(n)).symlink_to(other / str(n))
+    async with harness.running(follow_symlinks=True) as watch:
+        await wait_until(lambda: watch.status.watch == "poll")
         assert "linked" in watch.status.detail
         (other / "3" / "a.jpg").write_bytes(b"x")
-        await until(lambda: "3/a.jpg" in sink.known)
+        await wait_until(lambda: "3/a.jpg" in sink.known)
 
 
 def test_hint_buffer_over_limit_needs_rescan(monkeypatch):

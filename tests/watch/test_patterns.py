@@ -1,4 +1,4 @@
-"""Names: gitignore syntax, any case, and any bytes that a name can have."""
+"""Patterns in gitignore syntax, in any case, for names of any bytes."""
 
 import os
 

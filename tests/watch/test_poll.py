@@ -1,10 +1,10 @@
-"""Polling: for folders that no event tells about."""
+"""Polling of folders without events, and the recognition of remote file systems."""
 
 import pytest
 
 from syncd.watch import reconciler
 from syncd.watch.filesystems import remote_type
-from tests.watch.support import until
+from tests.watch.support import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -12,32 +12,32 @@ def quick(monkeypatch):
     monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
 
 
-async def test_poll_finds_changes(bench, sink):
-    async with bench.running(watch="poll") as watch:
+async def test_poll_finds_changes(harness, sink):
+    async with harness.running(watch="poll") as watch:
         assert watch.status.watch == "poll"
         assert watch.status.detail is None
-        (bench.path / "keep.jpg").write_bytes(b"x")
-        (bench.path / "d").mkdir()
-        (bench.path / "d" / "a.jpg").write_bytes(b"x")
-        await until(lambda: "d/a.jpg" in sink.known)
-        (bench.path / "d" / "a.jpg").write_bytes(b"xy")
-        await until(lambda: sink.known["d/a.jpg"].fingerprint.size == 2)
-        (bench.path / "d" / "a.jpg").unlink()
-        await until(lambda: sink.known.keys() == {"keep.jpg"})
+        (harness.path / "keep.jpg").write_bytes(b"x")
+        (harness.path / "d").mkdir()
+        (harness.path / "d" / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "d/a.jpg" in sink.known)
+        (harness.path / "d" / "a.jpg").write_bytes(b"xy")
+        await wait_until(lambda: sink.known["d/a.jpg"].fingerprint.size == 2)
+        (harness.path / "d" / "a.jpg").unlink()
+        await wait_until(lambda: sink.known.keys() == {"keep.jpg"})
 
 
-async def test_auto_polls_remote_file_system(bench, sink, monkeypatch):
+async def test_auto_polls_remote_file_system(harness, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
-    async with bench.running() as watch:
+    async with harness.running() as watch:
         assert watch.status.watch == "poll"
         assert "cifs" in watch.status.detail
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: "a.jpg" in sink.known)
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "a.jpg" in sink.known)
 
 
-async def test_native_uses_events_on_remote_file_system(bench, sink, monkeypatch):
+async def test_native_uses_events_on_remote_file_system(harness, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
-    async with bench.running(watch="native") as watch:
+    async with harness.running(watch="native") as watch:
         assert watch.status.watch == "native"
 
 

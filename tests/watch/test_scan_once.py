@@ -1,4 +1,4 @@
-"""`scan_once`: all that is there is handed over when it returns, and nothing that is known already."""
+"""`scan_once` reports every new, changed and gone file before it returns, and no known file."""
 
 import asyncio
 import os
@@ -11,106 +11,102 @@ from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
 from syncd.watch.scanner import WatchedTree
 from tests.names import ONLY_UNIX
+from tests.watch.support import set_age
 
 
-def age(path, seconds=60.0):
-    when = time.time() - seconds
-    os.utime(path, (when, when))
-
-
-async def test_scan_once_reports_new_files_only(bench, sink):
+async def test_scan_once_reports_new_files_only(harness, sink):
     for n in range(2500):
-        (bench.path / f"{n}.jpg").write_bytes(b"x")
-    assert await bench.once().scan_once()
+        (harness.path / f"{n}.jpg").write_bytes(b"x")
+    assert await harness.once().scan_once()
     assert len(sink.known) == 2500
-    assert await bench.once().scan_once()
+    assert await harness.once().scan_once()
     assert len(sink.observed) == 2500
     assert sink.asked == 5000
 
 
-async def test_scan_once_reports_old_file_at_once(bench, sink):
-    (bench.path / "a.jpg").write_bytes(b"x")
-    age(bench.path / "a.jpg")
+async def test_scan_once_reports_old_file_at_once(harness, sink):
+    (harness.path / "a.jpg").write_bytes(b"x")
+    set_age(harness.path / "a.jpg")
     started = time.monotonic()
-    assert await bench.once(settle=60.0).scan_once()
+    assert await harness.once(settle=60.0).scan_once()
     assert "a.jpg" in sink.known
     assert time.monotonic() - started < 30
 
 
-async def test_scan_once_waits_for_file_with_future_mtime(bench, sink):
-    (bench.path / "a.jpg").write_bytes(b"x")
-    age(bench.path / "a.jpg", -3600)
-    assert await bench.once().scan_once()
+async def test_scan_once_waits_for_file_with_future_mtime(harness, sink):
+    (harness.path / "a.jpg").write_bytes(b"x")
+    set_age(harness.path / "a.jpg", -3600)
+    assert await harness.once().scan_once()
     assert "a.jpg" in sink.known
 
 
-async def test_scan_once_reports_a_change(bench, sink):
-    (bench.path / "a.jpg").write_bytes(b"x")
-    await bench.once().scan_once()
-    (bench.path / "a.jpg").write_bytes(b"xy")
-    await bench.once().scan_once()
+async def test_scan_once_reports_a_change(harness, sink):
+    (harness.path / "a.jpg").write_bytes(b"x")
+    await harness.once().scan_once()
+    (harness.path / "a.jpg").write_bytes(b"xy")
+    await harness.once().scan_once()
     assert [seen.fingerprint.size for seen in sink.observed] == [1, 2]
 
 
-async def test_scan_once_reports_gone_files(bench, sink):
-    (bench.path / "d").mkdir()
+async def test_scan_once_reports_gone_files(harness, sink):
+    (harness.path / "d").mkdir()
     for name in ("a.jpg", "b.jpg", "d/c.jpg"):
-        (bench.path / name).write_bytes(b"x")
-    await bench.once().scan_once()
-    (bench.path / "a.jpg").unlink()
-    shutil.rmtree(bench.path / "d")
-    await bench.once().scan_once()
+        (harness.path / name).write_bytes(b"x")
+    await harness.once().scan_once()
+    (harness.path / "a.jpg").unlink()
+    shutil.rmtree(harness.path / "d")
+    await harness.once().scan_once()
     assert set(sink.departed) == {"a.jpg", "d/c.jpg"}
     assert sink.known.keys() == {"b.jpg"}
 
 
-async def test_scan_once_of_empty_folder_reports_nothing_gone(bench, sink):
-    (bench.path / "a.jpg").write_bytes(b"x")
-    await bench.once().scan_once()
-    (bench.path / "a.jpg").unlink()
-    assert await bench.once().scan_once()
+async def test_scan_once_of_empty_folder_reports_nothing_gone(harness, sink):
+    (harness.path / "a.jpg").write_bytes(b"x")
+    await harness.once().scan_once()
+    (harness.path / "a.jpg").unlink()
+    assert await harness.once().scan_once()
     assert sink.known.keys() == {"a.jpg"}
 
 
-async def test_scan_once_of_missing_folder_reports_nothing_gone(bench, sink):
-    (bench.path / "a.jpg").write_bytes(b"x")
-    await bench.once().scan_once()
-    shutil.rmtree(bench.path)
-    watch = bench.once()
+async def test_scan_once_of_missing_folder_reports_nothing_gone(harness, sink):
+    (harness.path / "a.jpg").write_bytes(b"x")
+    await harness.once().scan_once()
+    shutil.rmtree(harness.path)
+    watch = harness.once()
     assert not await watch.scan_once()
     assert watch.status.state == "offline"
-    assert watch.status.detail.endswith(f": {bench.path.absolute()}")
+    assert watch.status.detail.endswith(f": {harness.path.absolute()}")
     assert sink.known.keys() == {"a.jpg"}
 
 
-async def test_scan_once_of_a_file_is_offline(bench, sink):
-    bench.path.rmdir()
-    bench.path.write_bytes(b"x")
-    watch = bench.once()
+async def test_scan_once_of_a_file_is_offline(harness, sink):
+    harness.path.rmdir()
+    harness.path.write_bytes(b"x")
+    watch = harness.once()
     assert not await watch.scan_once()
-    assert watch.status.detail.endswith(f": {bench.path.absolute()}")
+    assert watch.status.detail.endswith(f": {harness.path.absolute()}")
 
 
 @pytest.mark.unix
-async def test_scan_once_reports_unfit_files_with_reason(bench, sink):
-    (bench.path / "a.jpg").touch()
-    os.mkfifo(bench.path / "p.jpg")
-    await bench.once().scan_once()
+async def test_scan_once_reports_unfit_files_with_reason(harness, sink):
+    (harness.path / "a.jpg").touch()
+    os.mkfifo(harness.path / "p.jpg")
+    await harness.once().scan_once()
     assert {seen.path: seen.unfit for seen in sink.observed} == {"a.jpg": "empty", "p.jpg": "not a regular file"}
 
 
-async def test_sink_error_for_one_file_does_not_stop_others(bench, sink, monkeypatch):
+async def test_sink_error_for_one_file_does_not_stop_others(harness, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     for n in range(50):
-        (bench.path / f"{n}.jpg").write_bytes(b"x")
+        (harness.path / f"{n}.jpg").write_bytes(b"x")
     sink.failing = {"7.jpg", "8.jpg"}
-    assert await bench.once().scan_once()
+    assert await harness.once().scan_once()
     assert len(sink.known) == 50
 
 
-async def test_failed_sink_call_is_repeated(bench, sink, monkeypatch):
+async def test_failed_sink_call_is_repeated(harness, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
-    (bench.path / "a.jpg").write_bytes(b"x")
+    (harness.path / "a.jpg").write_bytes(b"x")
     diff, paths = sink.diff, sink.paths
     broken = ["diff", "paths"]
 
@@ -122,42 +118,42 @@ async def test_failed_sink_call_is_repeated(bench, sink, monkeypatch):
 
     sink.diff = lambda *args: failing("diff", diff, *args)
     sink.paths = lambda *args: failing("paths", paths, *args)
-    assert await bench.once().scan_once()
+    assert await harness.once().scan_once()
     assert sink.known.keys() == {"a.jpg"}
     assert not broken
 
 
-async def test_scan_waits_while_the_queue_is_full(bench, sink, monkeypatch):
+async def test_scan_waits_while_the_queue_is_full(harness, sink, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 500)
     for n in range(3000):
-        (bench.path / f"{n}.jpg").write_bytes(b"x")
-    assert await bench.once().scan_once()
+        (harness.path / f"{n}.jpg").write_bytes(b"x")
+    assert await harness.once().scan_once()
     assert len(sink.known) == 3000
 
 
-async def test_scan_once_leaves_file_that_keeps_changing(bench, sink, monkeypatch):
+async def test_scan_once_leaves_file_that_keeps_changing(harness, sink, monkeypatch):
     monkeypatch.setattr(folder_module, "MAX_WAIT_IN_SETTLE_TIMES", 3)
-    (bench.path / "calm.jpg").write_bytes(b"x")
-    (bench.path / "restless.jpg").write_bytes(b"x")
+    (harness.path / "calm.jpg").write_bytes(b"x")
+    (harness.path / "restless.jpg").write_bytes(b"x")
 
     async def write():
         while True:
-            with (bench.path / "restless.jpg").open("ab") as file:
+            with (harness.path / "restless.jpg").open("ab") as file:
                 file.write(b"x")
             await asyncio.sleep(0.01)
 
     writer = asyncio.create_task(write())
-    watch = bench.once()
+    watch = harness.once()
     assert await watch.scan_once()
     writer.cancel()
     assert sink.known.keys() == {"calm.jpg"}
     assert watch.settling("restless.jpg")
 
 
-async def test_event_while_file_is_checked_counts(bench, sink, monkeypatch):
-    path = bench.path / "a.jpg"
+async def test_event_while_file_is_checked_counts(harness, sink, monkeypatch):
+    path = harness.path / "a.jpg"
     path.write_bytes(b"x")
-    watch = bench.once()
+    watch = harness.once()
     loop = asyncio.get_running_loop()
     find_file = WatchedTree.find_file
 
@@ -180,11 +176,11 @@ async def test_event_while_file_is_checked_counts(bench, sink, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg"])
-async def test_scan_once_reports_odd_names(bench, sink, name):
-    (bench.path / name).write_bytes(b"x")
-    await bench.once().scan_once()
+async def test_scan_once_reports_odd_names(harness, sink, name):
+    (harness.path / name).write_bytes(b"x")
+    await harness.once().scan_once()
     assert sink.known.keys() == {name}
-    (bench.path / name).unlink()
-    (bench.path / "other.jpg").write_bytes(b"x")
-    await bench.once().scan_once()
+    (harness.path / name).unlink()
+    (harness.path / "other.jpg").write_bytes(b"x")
+    await harness.once().scan_once()
     assert sink.departed == [name]

@@ -1,37 +1,37 @@
-"""What the simulation of the whole engine found, on a real folder."""
+"""Regressions that the simulation found, repeated on a real folder."""
 
 import asyncio
 
-from tests.watch.support import until
+from tests.watch.support import wait_until
 
 
-async def test_repeated_rescan_requests_do_not_delay_a_file(bench, sink):
-    """As two jobs of a file do that was changed since it was queued."""
-    async with bench.running(watch="poll") as watch:
-        (bench.path / "a.jpg").write_bytes(b"x")
+async def test_repeated_rescan_requests_do_not_delay_a_file(harness, sink):
+    """Two jobs request the same file if it was changed since it was queued."""
+    async with harness.running(watch="poll") as watch:
+        (harness.path / "a.jpg").write_bytes(b"x")
 
         async def ask():
             while True:
                 watch.request_rescan("a.jpg")
-                await asyncio.sleep(bench.folder.settle / 3)
+                await asyncio.sleep(harness.folder.settle / 3)
 
         asking = asyncio.create_task(ask())
         try:
-            await until(lambda: "a.jpg" in sink.known, 10)
+            await wait_until(lambda: "a.jpg" in sink.known, 10)
         finally:
             asking.cancel()
 
 
-async def test_event_while_folder_is_briefly_absent_is_kept(bench, sink, monkeypatch):
-    """Away for so short a time that nobody who looks after it notices."""
-    away = bench.path.with_name("away")
-    async with bench.running() as watch:
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: "a.jpg" in sink.known)
-        bench.path.rename(away)
+async def test_event_while_folder_is_briefly_absent_is_kept(harness, sink, monkeypatch):
+    """The folder is back before the next check of its presence."""
+    away = harness.path.with_name("away")
+    async with harness.running() as watch:
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: "a.jpg" in sink.known)
+        harness.path.rename(away)
         with (away / "a.jpg").open("wb") as file:
             file.write(b"changed")
-        await until(lambda: watch.settling("a.jpg"))
-        await until(lambda: not watch.settling("a.jpg"))
-        away.rename(bench.path)
-        await until(lambda: sink.known["a.jpg"].fingerprint.size == 7, 10)
+        await wait_until(lambda: watch.settling("a.jpg"))
+        await wait_until(lambda: not watch.settling("a.jpg"))
+        away.rename(harness.path)
+        await wait_until(lambda: sink.known["a.jpg"].fingerprint.size == 7, 10)

@@ -15,29 +15,29 @@ from structlog.testing import capture_logs
 
 from syncd.watch import folder, reconciler, windows
 from syncd.watch.filesystems import remote_type
-from tests.watch.conftest import bench, other, place, sink  # noqa: F401 - fixtures
-from tests.watch.support import until
+from tests.watch.conftest import harness, other, place, sink  # noqa: F401 - fixtures
+from tests.watch.support import wait_until
 
 
-async def test_a_folder_that_never_rests_is_told_of_meanwhile(bench, sink):  # noqa: F811
+async def test_a_folder_that_never_rests_is_told_of_meanwhile(harness, sink):  # noqa: F811
     over = threading.Event()
 
     def write():
         while not over.wait(0.02):
-            (bench.path / "notes.txt").write_text("x")
+            (harness.path / "notes.txt").write_text("x")
 
     writer = threading.Thread(target=write)
-    async with bench.running():
+    async with harness.running():
         writer.start()
         try:
-            (bench.path / "a.jpg").write_bytes(b"x")
-            await until(lambda: "a.jpg" in sink.known)
+            (harness.path / "a.jpg").write_bytes(b"x")
+            await wait_until(lambda: "a.jpg" in sink.known)
         finally:
             over.set()
             writer.join()
 
 
-async def test_lost_changes_lead_to_a_rescan(bench, sink, monkeypatch):  # noqa: F811
+async def test_lost_changes_lead_to_a_rescan(harness, sink, monkeypatch):  # noqa: F811
     """As Windows tells of more than its buffer holds, by a piece without anything in it; wine holds all."""
     run = windows.Reader._run_inner
 
@@ -47,37 +47,37 @@ async def test_lost_changes_lead_to_a_rescan(bench, sink, monkeypatch):  # noqa:
         self._buf_queue.put((b"", extended))
 
     with capture_logs() as logs:
-        async with bench.running():
+        async with harness.running():
             monkeypatch.setattr(windows.Reader, "_run_inner", losing)
             for number in range(9):  # what the reader is reading already is not lost
-                (bench.path / f"{number}.jpg").write_bytes(b"x")
-            await until(lambda: len(sink.known) == 9)
+                (harness.path / f"{number}.jpg").write_bytes(b"x")
+            await wait_until(lambda: len(sink.known) == 9)
     assert "folder.overflow" in [line["event"] for line in logs]
 
 
-async def test_a_folder_moved_out_takes_its_files_along(bench, sink, other):  # noqa: F811
-    (bench.path / "d").mkdir()
-    (bench.path / "d" / "a.jpg").write_bytes(b"x")
-    async with bench.running():
-        await until(lambda: "d/a.jpg" in sink.known)
-        os.rename(bench.path / "d", other / "d")
-        await until(lambda: not sink.known)
+async def test_a_folder_moved_out_takes_its_files_along(harness, sink, other):  # noqa: F811
+    (harness.path / "d").mkdir()
+    (harness.path / "d" / "a.jpg").write_bytes(b"x")
+    async with harness.running():
+        await wait_until(lambda: "d/a.jpg" in sink.known)
+        os.rename(harness.path / "d", other / "d")
+        await wait_until(lambda: not sink.known)
 
 
-async def test_another_folder_in_its_place(bench, sink, other, monkeypatch):  # noqa: F811
+async def test_another_folder_in_its_place(harness, sink, other, monkeypatch):  # noqa: F811
     monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
-    async with bench.running() as watch:
-        os.rename(bench.path, other / "gone")
-        await until(lambda: watch.status.state == "offline")
-        assert watch.status.detail.endswith(f": {bench.path.absolute()}")
-        bench.path.mkdir()
-        await until(lambda: watch.status.state == "watching")
-        (bench.path / "b.jpg").write_bytes(b"x")
-        await until(lambda: "b.jpg" in sink.known)
+    async with harness.running() as watch:
+        os.rename(harness.path, other / "gone")
+        await wait_until(lambda: watch.status.state == "offline")
+        assert watch.status.detail.endswith(f": {harness.path.absolute()}")
+        harness.path.mkdir()
+        await wait_until(lambda: watch.status.state == "watching")
+        (harness.path / "b.jpg").write_bytes(b"x")
+        await wait_until(lambda: "b.jpg" in sink.known)
 
 
-async def test_a_reader_that_fails_is_replaced(bench, sink, monkeypatch):  # noqa: F811
+async def test_a_reader_that_fails_is_replaced(harness, sink, monkeypatch):  # noqa: F811
     monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
     failing = [OSError(5, "Input/output error")]
     run = windows.Reader._run_inner
@@ -88,11 +88,11 @@ async def test_a_reader_that_fails_is_replaced(bench, sink, monkeypatch):  # noq
             raise failing.pop()
 
     monkeypatch.setattr(windows.Reader, "_run_inner", once)
-    async with bench.running():
-        (bench.path / "a.jpg").write_bytes(b"x")
-        await until(lambda: not failing and "a.jpg" in sink.known)
-        (bench.path / "b.jpg").write_bytes(b"x")
-        await until(lambda: "b.jpg" in sink.known)
+    async with harness.running():
+        (harness.path / "a.jpg").write_bytes(b"x")
+        await wait_until(lambda: not failing and "a.jpg" in sink.known)
+        (harness.path / "b.jpg").write_bytes(b"x")
+        await wait_until(lambda: "b.jpg" in sink.known)
 
 
 def test_what_lies_on_another_machine_is_known(monkeypatch, tmp_path):
