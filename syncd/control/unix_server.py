@@ -5,7 +5,6 @@ The daemon's own user and root, and the members of one group if the configuratio
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 import stat
@@ -13,13 +12,13 @@ import struct
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from syncd.control.app import make_app
 from syncd.control.connection import Connection
 from syncd.control.service import ControlService
 from syncd.core.text import printable
+from syncd.http_server import http_logger
 
 IDLE_TIMEOUT_SECONDS = 30.0
 """Seconds that a connection may say nothing."""
@@ -38,9 +37,7 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid, as SO_PEERCRED tells them
 
 log = structlog.get_logger(__name__)
 
-_http_log = logging.getLogger("syncd.control.http")
-_http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError))
-"""Says nothing of a broken request: the sender is told, and a traceback of it is of no use to anybody."""
+_http_log = http_logger("syncd.control.http")
 
 
 class SocketUnavailableError(Exception):

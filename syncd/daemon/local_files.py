@@ -29,8 +29,8 @@ from syncd.core.text import printable
 from syncd.daemon import inbox
 from syncd.daemon.runtime import Runtime
 from syncd.preview.cache import Cache
-from syncd.preview.previews import Crowded, Previews
-from syncd.preview.protocol import Unshowable
+from syncd.preview.previews import PreviewQueueFullError, Previews
+from syncd.preview.protocol import NoPreviewError
 from syncd.preview.renderer import Renderer
 from syncd.store.records import JobRecord
 from syncd.upload.source import fingerprint_of, open_regular, valid_unicode
@@ -100,9 +100,9 @@ class LocalFiles(Files):
     async def _picture(self, record: JobRecord, file: BinaryIO, tag: str, edge: int) -> bytes:
         try:
             return await self._previews.get(file.fileno(), tag, edge)
-        except Unshowable as reason:
+        except NoPreviewError as reason:
             raise NotFoundError(f"{printable(record.path)}: {reason}") from None
-        except Crowded as reason:
+        except PreviewQueueFullError as reason:
             raise BusyError(str(reason)) from None
 
     async def original(self, job: int) -> Original:

@@ -5,16 +5,14 @@ That it can't listen is no reason for the daemon to end: it says why, and upload
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 import time
 from collections.abc import Callable
-from typing import cast
+from functools import partial
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from syncd.control import connection
 from syncd.control.app import make_app
@@ -23,6 +21,7 @@ from syncd.core.text import printable
 from syncd.dashboard.auth import Credentials, LoginTickets, load_token
 from syncd.dashboard.middleware import HEADERS, add_headers, is_authenticated, make_middleware
 from syncd.dashboard.static_files import LOCKED, LOGIN, WELCOME, Page, load_pages, routes
+from syncd.http_server import http_logger, limit_connections, limit_unread_time
 
 TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file's name
 """In the state folder."""
@@ -33,22 +32,9 @@ IDLE_TIMEOUT_SECONDS = 30.0
 MAX_CONNECTIONS = 400
 """Connections at a time: fifty pages with the six that a browser opens for each, and some."""
 
-_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
 log = structlog.get_logger()
 
-_http_log = logging.getLogger("syncd.dashboard.http")
-_http_log.addFilter(lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError))
-"""Says nothing of a broken request: whoever can connect could fill the log with it."""
-
-
-class _RejectConnection(asyncio.Protocol):
-    """Answers a connection over the limit without reading from it."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        writable = cast("asyncio.Transport", transport)
-        writable.write(_TOO_MANY)
-        writable.close()
+_http_log = http_logger("syncd.dashboard.http")
 
 
 class _Connection(connection.Connection):
@@ -163,10 +149,7 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=128)
     listening.setblocking(False)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it from here
-        listening.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(connection.STALL_TIMEOUT_SECONDS * 1000)
-        )
+    limit_unread_time(listening, connection.STALL_TIMEOUT_SECONDS)
     return listening
 
 
@@ -183,18 +166,13 @@ def _advice(error: OSError) -> str:
 
 
 def _limited_protocol(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
-    loop = asyncio.get_running_loop()
-
-    def protocol() -> asyncio.BaseProtocol:
-        if len(server.connections) >= MAX_CONNECTIONS:
-            return _RejectConnection()
-        return _Connection(
-            server,
-            loop=loop,
-            access_log=None,  # there are tickets in it
-            auto_decompress=False,
-            keepalive_timeout=IDLE_TIMEOUT_SECONDS,
-            logger=_http_log,
-        )
-
-    return protocol
+    make_connection = partial(
+        _Connection,
+        server,
+        loop=asyncio.get_running_loop(),
+        access_log=None,  # there are tickets in it
+        auto_decompress=False,
+        keepalive_timeout=IDLE_TIMEOUT_SECONDS,
+        logger=_http_log,
+    )
+    return limit_connections(server, MAX_CONNECTIONS, make_connection)

@@ -1,7 +1,7 @@
-"""Small pictures of large ones, made in a process of their own.
+"""Render previews of images in a sandboxed worker process.
 
-What decodes images nobody vouches for is kept away from the daemon: ``worker`` is that process, with little memory and
-little time, ``confine`` takes all else away from it, ``picture`` is what it does there, ``renderer`` starts it and
-talks to it, ``cache`` keeps what it made, and ``previews`` is what the daemon asks. This module stays empty so that the
-worker loads nothing that it has no use for.
+Image decoders run on untrusted files, so they never run in the daemon. ``worker`` is the main function of the worker
+process, ``confine`` its sandbox, and ``picture`` renders the previews there. In the daemon, ``renderer`` starts the
+worker and talks to it, ``cache`` stores the previews on disk, and ``previews`` is the interface for the other packages.
+This module imports nothing, so that the worker loads no code that it does not need.
 """

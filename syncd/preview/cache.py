@@ -1,8 +1,8 @@
-"""Pictures that were made before, on disk.
+"""Store rendered previews on disk.
 
-A browser keeps what it has seen; this is for the next browser and the next day, as making one takes up to a second and
-a gallery shows many at once. A file is its checksum and the picture: one that a crash or a disk has damaged is not
-shown but made again, so nothing has to be synced.
+Rendering a preview takes up to a second and a gallery shows many at once; a browser's own cache serves that browser
+only. Each file holds a checksum and the preview. A file that a crash or a disk has damaged is rendered again, so the
+cache never needs fsync.
 """
 
 import os
@@ -10,35 +10,34 @@ import threading
 import zlib
 from contextlib import suppress
 
-LIMIT = 256 * 1024 * 1024
-"""Bytes kept at most."""
-LEAVE = 0.9
-"""Of the limit, when the oldest are removed."""
-_SUM = 4
-"""Bytes of the checksum."""
+MAX_CACHE_BYTES = 256 * 1024 * 1024
+"""Size at which the oldest previews are removed."""
+KEPT_FRACTION = 0.9
+"""Fraction of the limit that is left after the oldest previews were removed."""
+_CHECKSUM_BYTES = 4
 
 
 class Cache:
-    """Pictures by key in ``directory``, made when the first one comes. All methods block; any thread may call them."""
+    """Previews by key in ``directory``, which is created on demand. All methods block and are thread-safe."""
 
-    def __init__(self, directory: str, *, limit: int = LIMIT) -> None:
+    def __init__(self, directory: str, *, limit: int = MAX_CACHE_BYTES) -> None:
         self._directory = directory
         self._limit = limit
         self._size: int | None = None
         self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
-        """Return the picture kept under ``key``, a text of letters and digits; None if there is none that is whole."""
+        """Return the preview stored under ``key`` (letters and digits); None if it is missing or damaged."""
         try:
             with open(self._path(key), "rb") as file:
                 data = file.read()
         except OSError:
             return None
-        body = data[_SUM:]
-        return body if body and data[:_SUM] == _checksum(body) else None
+        body = data[_CHECKSUM_BYTES:]
+        return body if body and data[:_CHECKSUM_BYTES] == _checksum(body) else None
 
     def put(self, key: str, body: bytes) -> None:
-        """Keep a picture; one that can't be written is made again another time."""
+        """Store a preview. Ignore write errors: the preview is rendered again next time."""
         path = self._path(key)
         part = f"{path}.{threading.get_ident()}.part"
         with self._lock, suppress(OSError):
@@ -53,17 +52,17 @@ class Cache:
                 with suppress(OSError):
                     os.unlink(part)
                 raise
-            self._size += _SUM + len(body)
+            self._size += _CHECKSUM_BYTES + len(body)
             if self._size > self._limit:
-                self._size = self._sweep(int(self._limit * LEAVE))
+                self._size = self._sweep(int(self._limit * KEPT_FRACTION))
 
-    def _sweep(self, most: int) -> int:
-        """Remove the oldest until at most so many bytes are left; return how many are."""
+    def _sweep(self, max_bytes: int) -> int:
+        """Remove the oldest previews until at most ``max_bytes`` are left; return the remaining bytes."""
         with os.scandir(self._directory) as entries:
             found = [(entry.stat().st_mtime_ns, entry.path, entry.stat().st_size) for entry in entries]
         size = sum(of for _, _, of in found)
         for _, path, of in sorted(found):
-            if size <= most:
+            if size <= max_bytes:
                 break
             os.unlink(path)
             size -= of
@@ -74,4 +73,4 @@ class Cache:
 
 
 def _checksum(body: bytes) -> bytes:
-    return zlib.crc32(body).to_bytes(_SUM, "big")
+    return zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "big")

@@ -1,6 +1,6 @@
-"""The layers of the worker's sandbox that only Linux has. Each is tried; one that can't be had is done without.
+"""Apply the sandbox layers of the worker that exist only on Linux.
 
-An old kernel lacks some, and the sandbox of a service manager or a container may refuse any of them.
+Each layer is optional: an old kernel lacks some, and the sandbox of a service manager or a container may forbid any.
 """
 
 import sys
@@ -13,29 +13,29 @@ assert sys.platform == "linux"
 
 _CAPBSET_DROP = 24
 _SET_NO_NEW_PRIVS = 38
-_MOST_CAPABILITIES = 64
+_MAX_CAPABILITIES = 64
 
 
 def confine() -> tuple[str, ...]:
-    """Confine this process for good; return the names of those of :data:`LAYERS` that are now in force.
+    """Apply all available :data:`LAYERS` to this process, irrevocably; return the names of those in force.
 
-    To be called while there is one thread: most layers are a thread's own, and are passed on to those it starts.
+    Call it while the process has one thread: most layers apply to the calling thread and the threads it starts later.
     """
     return tuple(name for name, layer in LAYERS.items() if _in_force(layer))
 
 
 def drop_capabilities() -> None:
-    """Give up what root, or a service manager, has given this process beyond other users' rights."""
+    """Drop all capabilities that root or a service manager has granted to this process."""
     if not any(kernel.capabilities()):
         return
-    with suppress(OSError):  # the end of the list, or no right to; without new privileges it makes no difference
-        for number in range(_MOST_CAPABILITIES):
+    with suppress(OSError):  # the last capability, or no permission; no_new_privs covers the rest
+        for number in range(_MAX_CAPABILITIES):
             kernel.prctl(_CAPBSET_DROP, number)
     kernel.clear_capabilities()
 
 
 def forbid_privileges() -> None:
-    """See to it that no program that is executed has more rights than this process."""
+    """Set no_new_privs: no program that this process executes can gain privileges."""
     kernel.prctl(_SET_NO_NEW_PRIVS, 1)
 
 
@@ -53,4 +53,4 @@ LAYERS: Mapping[str, Callable[[], None]] = {
     "landlock": landlock.restrict,
     "seccomp": seccomp.restrict,
 }
-"""In the order in which they are put in force: the last two need the one before."""
+"""In the order in which they are applied: the last two need no_new_privs."""

@@ -1,6 +1,6 @@
-"""Calls of the Linux kernel that Python has no function for.
+"""Call Linux system calls that Python has no function for.
 
-Each raises OSError where the kernel, or a sandbox that this process is in already, refuses it.
+Each function raises OSError if the kernel, or a sandbox that already confines this process, rejects the call.
 """
 
 import ctypes
@@ -11,29 +11,29 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = struct.Struct("=6I")
-"""Effective, permitted and inheritable ones, the lower 32 of each and then the upper."""
+"""The effective, permitted and inheritable sets: the lower 32 bits of each, then the upper 32 bits of each."""
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Call prctl with up to four more integers or addresses."""
+    """Call prctl with up to four further arguments, which are integers or addresses."""
     padded = (*arguments, 0, 0, 0, 0)[:4]
     return _checked(_libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, padded)))
 
 
 def syscall(number: int, *arguments: int) -> int:
-    """Call what the C library has no function for, by its number, with integers or addresses."""
+    """Call a system call by its number. The arguments are integers or addresses."""
     return _checked(_libc.syscall(ctypes.c_long(number), *map(ctypes.c_ulong, arguments)))
 
 
 def capabilities() -> tuple[int, ...]:
-    """Return those of this thread, as six words of 32 bits; all are 0 if it has none."""
+    """Return the capabilities of this thread as six 32-bit words; all are 0 if it has none."""
     found = ctypes.create_string_buffer(_CAPABILITIES.size)
     _checked(_libc.capget(_capability_header(), found))
     return _CAPABILITIES.unpack(found.raw)
 
 
 def clear_capabilities() -> None:
-    """Give up every capability of this thread, for good."""
+    """Drop every capability of this thread, irrevocably."""
     _checked(_libc.capset(_capability_header(), bytes(_CAPABILITIES.size)))
 
 

@@ -1,7 +1,7 @@
-"""A small picture of what stands in a file, whatever that is. Pillow is used here and nowhere else.
+"""Render a small WebP preview of an image file. Only this module uses Pillow, and only the worker imports it.
 
-Only formats whose decoders run in this process are tried: Pillow would start Ghostscript for some others. It loads much
-of itself when that is first needed; :func:`load` does so before, as the worker can't any more once it is confined.
+It enables only formats whose decoders run in this process; for some others, Pillow would start Ghostscript. Pillow
+imports many of its modules on demand. :func:`load` imports them in advance, because the sandbox forbids opening files.
 """
 
 import importlib
@@ -13,51 +13,51 @@ from typing import BinaryIO
 
 from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
-from syncd.preview.protocol import Unshowable
+from syncd.preview.protocol import NoPreviewError
 
 FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PSD", "TIFF", "WEBP")
-MOST_PIXELS = 128_000_000
-"""Pixels that are decoded at most: the largest cameras make 102 million."""
+MAX_PIXELS = 128_000_000
+"""The largest cameras produce 102 million pixels."""
 QUALITY = 80
 EFFORT = 2
-"""Of WebP's 0 to 6: half the time of its default, and hardly larger."""
-LARGEST_PROFILE = 16 * 1024
-"""Bytes of a colour profile that a picture carries along."""
+"""WebP's compression effort, 0 to 6: 2 takes half the time of the default and makes hardly larger files."""
+MAX_PROFILE_BYTES = 16 * 1024
+"""Larger colour profiles are left out of the preview."""
 _LAZY = ("copy", "PIL.ImageCms", "PIL.ImageColor", "PIL.ImagePalette", "PIL.TiffImagePlugin")
-"""What Pillow imports in the middle of its functions, beside the plugins of its formats."""
+"""Modules that Pillow imports inside its functions, besides the plugins of its formats."""
 
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # looked at before anything is decoded, and for what is nested in an ICO too
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each would have its stack and heap in the memory that the worker may use
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow checks it before decoding, also for images inside an ICO file
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the stack and heap of each thread would count against the memory limit
 
 
 def load() -> None:
-    """Load all that :func:`render` may need, whatever the image is."""
+    """Import every module that :func:`render` may need for any image."""
     Image.init()
     for module in _LAZY:
         importlib.import_module(module)
 
 
 def render(file: BinaryIO, edge: int) -> bytes:
-    """Return a WebP image of the first picture in ``file``, upright, neither edge longer than ``edge`` pixels.
+    """Return the first image in ``file`` as WebP, upright, with no edge longer than ``edge`` pixels.
 
-    A smaller one stays as it is. :class:`Unshowable` if there is none.
+    Smaller images are not enlarged. :class:`NoPreviewError` if the file has no image that can be decoded.
     """
     try:
         with _strict(), Image.open(file, formats=FORMATS) as picture:
             return _encoded(_small(picture, edge))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Unshowable(f"more than {MOST_PIXELS // 1_000_000} megapixels") from None
+        raise NoPreviewError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
     except MemoryError:
-        raise Unshowable("too large to be shown") from None
+        raise NoPreviewError("too large to be shown") from None
     except UnidentifiedImageError:
-        raise Unshowable("not an image of a kind that can be shown") from None
-    except Exception:  # noqa: BLE001 - a broken image meets any line of any decoder
-        raise Unshowable("the image is broken") from None
+        raise NoPreviewError("not an image of a kind that can be shown") from None
+    except Exception:  # noqa: BLE001 - a broken image can raise anything in a decoder
+        raise NoPreviewError("the image is broken") from None
 
 
 @contextmanager
 def _strict() -> Generator[None]:
-    """Refuse what Pillow only warns of, where that is too many pixels."""
+    """Turn Pillow's warning about too many pixels into an error, and ignore its other warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -65,8 +65,8 @@ def _strict() -> Generator[None]:
 
 
 def _small(picture: Image.Image, edge: int) -> Image.Image:
-    """Scale down first and do all else to the small one, as far as the mode allows it."""
-    if picture.mode in ("1", "P", "PA"):  # numbers that can't be averaged
+    """Scale down before converting, as far as the mode allows: conversions of the small image are cheap."""
+    if picture.mode in ("1", "P", "PA"):  # palette indexes can't be averaged
         picture = _in_colours(picture)
     deep = picture.mode.startswith("I;16")
     if deep:
@@ -78,7 +78,7 @@ def _small(picture: Image.Image, edge: int) -> Image.Image:
 
 
 def _in_grey(picture: Image.Image, span: object) -> Image.Image:
-    """Map a span of values to what a screen can show."""
+    """Map the values from low to high to 8-bit grey."""
     assert isinstance(span, tuple)
     low, high = span
     scale = 255 / ((high - low) or 1)
@@ -88,7 +88,7 @@ def _in_grey(picture: Image.Image, span: object) -> Image.Image:
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # noqa: BLE001 - broken EXIF is met in as many ways, and the picture may be fine
+    except Exception:  # noqa: BLE001 - broken EXIF can raise anything, too, and the image may be fine
         return picture
 
 
@@ -97,13 +97,13 @@ def _in_colours(picture: Image.Image) -> Image.Image:
     if picture.mode == wanted:
         return picture
     converted = picture.convert(wanted)
-    converted.info.pop("icc_profile", None)  # it speaks of the mode before
+    converted.info.pop("icc_profile", None)  # the profile describes the previous mode
     return converted
 
 
 def _encoded(picture: Image.Image) -> bytes:
     profile = picture.info.get("icc_profile") or b""
-    if len(profile) > LARGEST_PROFILE:
+    if len(profile) > MAX_PROFILE_BYTES:
         profile = b""
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=QUALITY, method=EFFORT, icc_profile=profile)

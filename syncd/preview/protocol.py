@@ -1,30 +1,28 @@
-"""What goes over the socket between the daemon and the worker, and what the worker may take.
+"""Define the messages between daemon and worker, and the limits of the worker.
 
-A request is :data:`REQUEST`, and the open file goes with it, as the system has it: its bytes never pass through the
-daemon. The answer is :data:`ANSWER` and so many bytes, a WebP image or the reason why there is none. Before the first,
-the worker has sent :data:`GREETING` and so many bytes: the names of the layers of its sandbox that are in force, with
-spaces between.
+The worker first sends :data:`GREETING` and the names of its active sandbox layers, separated by spaces. The daemon then
+sends requests: :data:`REQUEST` and the open file, as a descriptor (Unix) or handle (Windows), so the file's bytes never
+pass through the daemon. The worker replies with :data:`ANSWER` and a WebP image, or the reason why there is none.
 """
 
 import struct
 
 GREETING = struct.Struct(">H")
-"""How many bytes follow."""
+"""The number of bytes that follow."""
 REQUEST = struct.Struct(">I")
 """The longest edge in pixels."""
 ANSWER = struct.Struct(">?I")
-"""Whether there is a picture, and how many bytes follow."""
-LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes of a picture at most: some times what the largest edge can come to."""
-LONGEST_REASON = 100
-"""Bytes of a reason at most."""
-MEMORY = 1024 * 1024 * 1024
-"""Bytes of memory: 128 million pixels of four bytes, and what scales them down."""
-SECONDS = 10
-"""Of computing for one picture."""
-PICTURES = 100
-"""That one worker makes, so that what a hostile image has done to it meets few others."""
+"""Whether an image follows (otherwise a reason), and the number of bytes."""
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""Several times the size of the largest possible preview."""
+MAX_REASON_BYTES = 100
+MAX_MEMORY_BYTES = 1024 * 1024 * 1024
+"""Enough for 128 million pixels of four bytes, and for scaling them down."""
+CPU_SECONDS = 10
+"""CPU time for one preview."""
+PREVIEWS_PER_WORKER = 100
+"""A worker ends after this many, so a worker that a hostile image has taken over sees few other images."""
 
 
-class Unshowable(Exception):  # noqa: N818 - it says what is the case
-    """There is no picture of this file; ``str()`` says why, to follow its name."""
+class NoPreviewError(Exception):
+    """This file has no preview. ``str()`` is the reason, worded to follow the file's name."""

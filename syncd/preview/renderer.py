@@ -1,7 +1,8 @@
-"""Starts the worker when it is needed, talks to it, and ends it when it is idle, hangs or dies.
+"""Start the worker on demand, send it requests, and end it when it is idle, hangs or dies.
 
-The worker inherits its end of one socket and nothing else: no open file of the daemon, no environment that may hold a
-token, no terminal whose Ctrl-C is meant for the daemon. What it sends is not trusted: an image may have taken it over.
+The worker inherits its end of one socket and nothing else: no open file of the daemon, no environment variable that may
+hold a token, no terminal whose Ctrl-C is meant for the daemon. Its answers are not trusted: a hostile image may have
+taken it over.
 """
 
 import asyncio
@@ -11,104 +12,112 @@ import sys
 
 import structlog
 
-from syncd.preview.protocol import ANSWER, GREETING, LARGEST_ANSWER, LONGEST_REASON, PICTURES, REQUEST, Unshowable
+from syncd.preview.protocol import (
+    ANSWER,
+    GREETING,
+    MAX_ANSWER_BYTES,
+    MAX_REASON_BYTES,
+    PREVIEWS_PER_WORKER,
+    REQUEST,
+    NoPreviewError,
+)
 
 if sys.platform == "win32":
     from syncd.preview import windows as system
 else:
     from syncd.preview import unix as system
 
-IDLE = 60.0
-"""Seconds after the last picture until the worker is ended."""
-PATIENCE = 20.0
-"""Seconds for one picture by the clock: its computing has a limit of its own, a slow disk makes it longer."""
-TRIES = 2
-"""A worker that dies may have been ended by somebody else; the second one shows that it was the picture."""
-READ = 256 * 1024
+IDLE_TIMEOUT_SECONDS = 60.0
+"""Time after the last preview until the worker is ended."""
+RENDER_TIMEOUT_SECONDS = 20.0
+"""Elapsed time for one preview. CPU time has a separate, lower limit; a slow disk adds waiting."""
+MAX_ATTEMPTS = 2
+"""Something else may have killed the first worker; if the second dies too, the image is the reason."""
+READ_SIZE_BYTES = 256 * 1024
 _ARGUMENTS = ("-P", "-m", "syncd.preview.worker")
 _KEPT = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT")
-"""What an interpreter may need of the environment to start at all."""
+"""Environment variables that an interpreter may need to start."""
 
 log = structlog.get_logger()
 
 
-class _Died(Exception):  # noqa: N818 - it says what is the case
-    """The worker is gone."""
+class _WorkerDiedError(Exception):
+    """The worker has ended, or sent an invalid message."""
 
 
 class Renderer:
-    """Makes one picture at a time. Belongs to one event loop; :meth:`close` it. Times in seconds."""
+    """Renders one preview at a time. Use it in one event loop, and :meth:`close` it. Times are in seconds."""
 
-    def __init__(self, *, idle: float = IDLE, patience: float = PATIENCE) -> None:
+    def __init__(self, *, idle: float = IDLE_TIMEOUT_SECONDS, render_timeout: float = RENDER_TIMEOUT_SECONDS) -> None:
         self._idle = idle
-        self._patience = patience
-        self._turn = asyncio.Lock()
+        self._render_timeout = render_timeout
+        self._lock = asyncio.Lock()
         self._worker: _Worker | None = None
         self._layers: tuple[str, ...] = ()
         self._retiring: asyncio.TimerHandle | None = None
 
     @property
     def pid(self) -> int | None:
-        """The worker's process id, while there is one."""
+        """The worker's process id; None if no worker runs."""
         return self._worker.process.pid if self._worker else None
 
     async def render(self, descriptor: int, edge: int) -> bytes:
-        """Return the open file as a WebP image, ``edge`` pixels long at most; :class:`Unshowable` if it can't be."""
-        async with self._turn:
-            self._stay()
+        """Return the open file as WebP, no edge longer than ``edge`` pixels. May raise :class:`NoPreviewError`."""
+        async with self._lock:
+            self._cancel_retirement()
             try:
-                return await self._tried(descriptor, edge)
+                return await self._render_with_retry(descriptor, edge)
             except BaseException as error:
-                if not isinstance(error, Unshowable):
-                    await self._end()  # it may be in the middle of an answer
+                if not isinstance(error, NoPreviewError):
+                    await self._end()  # the worker may have sent part of an answer
                 raise
             finally:
                 self._retiring = asyncio.get_running_loop().call_later(self._idle, self._retire)
 
     async def close(self) -> None:
-        """End the worker; a picture that is being made is waited for."""
-        async with self._turn:
-            self._stay()
+        """End the worker, after the preview in progress."""
+        async with self._lock:
+            self._cancel_retirement()
             await self._end()
 
-    async def _tried(self, descriptor: int, edge: int) -> bytes:
-        for _ in range(TRIES):
-            worker = await self._present()
+    async def _render_with_retry(self, descriptor: int, edge: int) -> bytes:
+        for _ in range(MAX_ATTEMPTS):
+            worker = await self._available_worker()
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._render_timeout):
                     self._report(await worker.sandbox())
                     return await worker.ask(descriptor, edge)
             except TimeoutError:
                 await self._end()
-                raise Unshowable("it takes too long to be shown") from None
-            except _Died:
+                raise NoPreviewError("it takes too long to be shown") from None
+            except _WorkerDiedError:
                 code = await self._end()
                 log.warning("preview.worker_died", code=code)
                 if code == system.EXHAUSTED:
                     break
-        raise Unshowable("it takes too much to be shown")
+        raise NoPreviewError("it takes too much to be shown")
 
-    async def _present(self) -> "_Worker":
-        """Return a worker that may make one more picture."""
-        if self._worker and self._worker.asked == PICTURES:
+    async def _available_worker(self) -> "_Worker":
+        """Return a worker that may render one more preview; start one if necessary."""
+        if self._worker and self._worker.asked == PREVIEWS_PER_WORKER:
             await self._end()
         self._worker = self._worker or _Worker()
         return self._worker
 
     def _report(self, layers: tuple[str, ...]) -> None:
-        """Log what the worker's sandbox is made of, once and whenever it changes."""
+        """Log the layers of the worker's sandbox at the first worker and at every change."""
         if layers != self._layers:
             self._layers = layers
             missing = [layer for layer in system.LAYERS if layer not in layers]
             log.info("preview.sandboxed", layers=list(layers), missing=missing)
 
-    def _stay(self) -> None:
+    def _cancel_retirement(self) -> None:
         if self._retiring:
             self._retiring.cancel()
             self._retiring = None
 
     def _retire(self) -> None:
-        """Let the worker go; a picture asked for at this moment starts another."""
+        """End the idle worker; a request that arrives now starts another one."""
         self._retiring = None
         worker, self._worker = self._worker, None
         if worker:
@@ -120,7 +129,7 @@ class Renderer:
 
 
 class _Worker:
-    """The process and our end of its socket."""
+    """The worker process and the daemon's end of the socket."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -137,44 +146,44 @@ class _Worker:
             theirs.close()
 
     async def sandbox(self) -> tuple[str, ...]:
-        """Return the layers of its sandbox that are in force, as it told before it got any image; or :class:`_Died`."""
+        """Return the active sandbox layers that the worker reported before its first image."""
         if self._sandbox is None:
             (length,) = GREETING.unpack(await self._receive(GREETING.size))
             self._sandbox = tuple((await self._receive(length)).decode().split())
         return self._sandbox
 
     async def ask(self, descriptor: int, edge: int) -> bytes:
-        """Return a picture; :class:`Unshowable` or :class:`_Died`."""
+        """Return a preview, or raise :class:`NoPreviewError` or :class:`_WorkerDiedError`."""
         try:
             self.process.send(self._channel, REQUEST.pack(edge), descriptor)
         except OSError:
-            raise _Died from None
+            raise _WorkerDiedError from None
         self.asked += 1
         found, length = ANSWER.unpack(await self._receive(ANSWER.size))
-        if length > (LARGEST_ANSWER if found else LONGEST_REASON):
-            raise _Died
+        if length > (MAX_ANSWER_BYTES if found else MAX_REASON_BYTES):
+            raise _WorkerDiedError
         body = await self._receive(length)
         if found:
             return body
         reason = body.decode("ascii", "replace")
         if not reason.isprintable():
-            raise _Died
-        raise Unshowable(reason)
+            raise _WorkerDiedError
+        raise NoPreviewError(reason)
 
     async def _receive(self, length: int) -> bytes:
         loop = asyncio.get_running_loop()
         parts = bytearray()
         while len(parts) < length:
             try:
-                part = await loop.sock_recv(self._channel, min(READ, length - len(parts)))
+                part = await loop.sock_recv(self._channel, min(READ_SIZE_BYTES, length - len(parts)))
             except OSError:
-                raise _Died from None
+                raise _WorkerDiedError from None
             if not part:
-                raise _Died
+                raise _WorkerDiedError
             parts += part
         return bytes(parts)
 
     def end(self) -> int:
-        """End the process and return its code; blocks for as long as the kernel needs to clear it away."""
+        """Kill the process and return its exit code. Blocks until the kernel has removed the process."""
         self._channel.close()
         return self.process.end()

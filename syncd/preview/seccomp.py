@@ -1,8 +1,8 @@
-"""A filter of system calls: the few that decoding an open file takes are allowed, all others fail.
+"""Install a seccomp filter that allows only the system calls needed to decode an open file.
 
-What is not allowed gets EPERM, so that a library that asks for something in vain goes on without it. A call that is
-newer than this list gets ENOSYS, as from an older kernel, and a C library falls back on what it used before: from
-clone3 on clone, whose flags a filter can see. Only a call by the numbers of another architecture ends the process.
+A forbidden call returns EPERM, so a library that does not depend on the call continues. A call newer than this list
+returns ENOSYS, as on an older kernel, so a C library falls back on an older call: instead of clone3 it uses clone,
+whose flags a filter can check. A call with the numbers of another architecture ends the process.
 """
 
 import ctypes
@@ -66,24 +66,24 @@ CALLS: Mapping[str, tuple[int, int]] = {
     "write": (1, 64),
     "writev": (20, 66),
 }
-"""What is allowed, and its number on each of :data:`AUDIT_ARCH`."""
+"""The allowed calls, each with its number on every architecture of :data:`AUDIT_ARCH`, in that order."""
 NEWER = 424
-"""The first number that is the same everywhere: of what has come since, nothing is allowed."""
+"""From this number on, calls have the same number on all architectures. The filter allows none of them."""
 
 _STEP = struct.Struct("=HBBI")
-"""An instruction: the operation, how many to skip if it is true and if it is false, and its operand."""
+"""One BPF instruction: operation, instructions to skip if true, instructions to skip if false, operand."""
 _SET_SECCOMP, _MODE_FILTER = 22, 2
 _KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-"""Where these are in what the kernel gives the filter."""
+"""Offsets of these fields in the kernel's seccomp_data structure."""
 _AT_EMPTY_PATH, _CLONE_THREAD = 0x1000, 0x10000
 _F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 3, 1030
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Condition:
-    """What the lower half of one argument has to be, for a call to be allowed."""
+    """A condition on the lower 32 bits of one argument, under which a call is allowed."""
 
     argument: int
     values: tuple[int, ...] = ()
@@ -92,22 +92,24 @@ class _Condition:
 
 
 def restrict() -> None:
-    """Put the filter on this thread and those that it starts. Needs no_new_privs; OSError where there is no filter."""
+    """Install the filter for this thread and those that it starts. Needs no_new_privs. May raise OSError."""
     machine = platform.machine()
-    if machine not in AUDIT_ARCH or sys.maxsize < 2**32:  # the kernel's own name is told to a 32-bit program too
+    if (
+        machine not in AUDIT_ARCH or sys.maxsize < 2**32
+    ):  # a 32-bit program, too, sees the machine name of a 64-bit kernel
         raise OSError(errno.ENOSYS, f"no filter for {machine}")
     install(program(machine, os.getpid()))
 
 
 def install(code: bytes) -> None:
-    """Put a filter in the kernel's format on this thread and those that it starts."""
+    """Install a filter, given in the kernel's format, for this thread and those that it starts."""
     instructions = ctypes.create_string_buffer(code, len(code))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(code) // _STEP.size, ctypes.addressof(instructions)))
     kernel.prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))
 
 
 def program(machine: str, pid: int) -> bytes:
-    """Return the filter for one of :data:`AUDIT_ARCH`, in the kernel's format, for the process ``pid``."""
+    """Return the filter for the architecture ``machine`` and the process ``pid``, in the kernel's format."""
     column = list(AUDIT_ARCH).index(machine)
     conditions = _conditions(pid)
     code = [
@@ -125,19 +127,19 @@ def program(machine: str, pid: int) -> bytes:
 
 def _conditions(pid: int) -> dict[str, _Condition]:
     return {
-        # A thread, no process.
+        # Only threads, not processes.
         "clone": _Condition(argument=0, some=_CLONE_THREAD),
-        # Not those that have a signal sent, or put a lock or a lease on the file.
+        # No commands that send signals or set a lock or a lease on the file.
         "fcntl": _Condition(argument=1, values=(_F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC)),
-        # No code that the process has written itself.
+        # No executable memory.
         "mmap": _Condition(argument=2, none=mmap.PROT_EXEC),
         "mprotect": _Condition(argument=2, none=mmap.PROT_EXEC),
-        # As fstat, which is this call in glibc 2.33 to 2.38. A path can't be seen here: one may be asked for its size
-        # and times, by a program that adds this flag, but none can be opened.
+        # fstat uses this call in glibc 2.33 to 2.38. The filter can't see the path, so a program that sets this flag
+        # can read the size and times of any file, but can't open it.
         "newfstatat": _Condition(argument=3, some=_AT_EMPTY_PATH),
-        # Its own limits, which are as low as they can be raised to, and those of no other process.
+        # Only the limits of this process, whose hard limits are already as low as its soft ones.
         "prlimit64": _Condition(argument=0, values=(0,)),
-        # abort(), when the heap is found to be damaged.
+        # abort() uses it when the heap is damaged.
         "tgkill": _Condition(argument=0, values=(pid,)),
     }
 
@@ -158,5 +160,5 @@ def _refused(code: int) -> bytes:
 
 
 def _step(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """Return one instruction; what is skipped is counted from the next one."""
+    """Return one instruction; skips are counted from the next instruction."""
     return _STEP.pack(operation, if_true, if_false, operand)

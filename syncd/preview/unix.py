@@ -1,4 +1,7 @@
-"""The worker on Unix: an open file goes to it over the socket, and its sandbox is one that it enters by itself."""
+"""Start the worker on Unix, and receive requests there: the counterpart of :mod:`syncd.preview.windows`.
+
+The daemon sends the descriptor of each file over the socket. The worker applies its sandbox itself.
+"""
 
 import resource
 import signal
@@ -8,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from syncd.preview.protocol import MEMORY, PICTURES, SECONDS
+from syncd.preview.protocol import CPU_SECONDS, MAX_MEMORY_BYTES, PREVIEWS_PER_WORKER
 
 assert sys.platform != "win32"
 if sys.platform == "linux":
@@ -18,15 +21,15 @@ else:
     FURTHER = {}
 
 EXHAUSTED = -signal.SIGXCPU
-"""The code of a worker that has computed for too long."""
+"""The exit code of a worker that has used up its CPU time."""
 LAYERS = ("limits", *FURTHER)
-"""Of the sandbox: those that there can be on this system."""
-FILES = 16
-"""Descriptors: the standard ones, the channel, and the image, which some decoders duplicate."""
+"""The sandbox layers that this system supports."""
+MAX_DESCRIPTORS = 16
+"""The three standard descriptors, the socket, and the image, which some decoders duplicate."""
 
 
 class Process:
-    """The worker, from the daemon's side."""
+    """The worker process, as the daemon sees it."""
 
     def __init__(self, arguments: Sequence[str], channel: socket.socket, environment: Mapping[str, str]) -> None:
         self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -36,58 +39,58 @@ class Process:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            # One heap, however many threads a decoder starts: each would take its share of the address space.
+            # One heap for all threads: a heap for each thread would use up the limited address space.
             env={**environment, "MALLOC_ARENA_MAX": "1"},
             start_new_session=True,
         )
         self.pid = self._popen.pid
 
     def send(self, channel: socket.socket, request: bytes, descriptor: int) -> None:
-        """Send a request, and an open file with it."""
+        """Send a request together with an open file."""
         socket.send_fds(channel, [request], [descriptor])
 
     def end(self) -> int:
-        """End it and return its code; blocks for as long as the kernel needs to clear it away."""
+        """Kill the process and return its exit code. Blocks until the kernel has removed the process."""
         self._popen.kill()
         return self._popen.wait()
 
 
 def begin() -> tuple[socket.socket, tuple[str, ...]]:
-    """Confine this process, the worker; return its end of the channel, and those of :data:`LAYERS` in force.
+    """Apply the sandbox to this process, the worker; return its end of the socket and the active :data:`LAYERS`.
 
-    Whatever it still has to load, it can't from here on.
+    Afterwards the process can't open any file, so all modules must have been imported.
     """
     channel = socket.socket(fileno=int(sys.argv[1]))
     return channel, (*(("limits",) if _limit() else ()), *(confine() if sys.platform == "linux" else ()))
 
 
 def receive(channel: socket.socket, length: int) -> tuple[bytes, int] | None:
-    """Return a request and its open file; None if there will be none any more.
+    """Return a request and its open file; None once the daemon has closed the socket.
 
-    The time of computing starts anew, and from the first request on no thread can be started.
+    Each request gets a new CPU time limit. From the first request on, the worker can't start threads.
     """
     data, descriptors, _, _ = socket.recv_fds(channel, length, 1)
     if len(data) < length or not descriptors:
         return None
     _set(resource.RLIMIT_NPROC, 0)
-    _set(resource.RLIMIT_CPU, int(time.process_time()) + SECONDS, resource.RLIM_INFINITY)
+    _set(resource.RLIMIT_CPU, int(time.process_time()) + CPU_SECONDS, resource.RLIM_INFINITY)
     return data, descriptors[0]
 
 
 def _limit() -> bool:
-    """Set every limit that holds from the beginning; return whether all of them are in force."""
+    """Set all limits that apply from the start; return whether all of them are in force."""
     limits = {
-        resource.RLIMIT_AS: MEMORY,
+        resource.RLIMIT_AS: MAX_MEMORY_BYTES,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: FILES,
-        resource.RLIMIT_CPU: int(time.process_time()) + PICTURES * SECONDS,
+        resource.RLIMIT_NOFILE: MAX_DESCRIPTORS,
+        resource.RLIMIT_CPU: int(time.process_time()) + PREVIEWS_PER_WORKER * CPU_SECONDS,
     }
     return False not in [_set(kind, most) for kind, most in limits.items()]
 
 
 def _set(kind: int, soft: int, hard: int | None = None) -> bool:
-    """Set a limit, a hard one too unless that is given, but raise none; return False where a sandbox forbids that."""
+    """Lower a limit, never raise it; ``hard`` defaults to ``soft``. Return False if a sandbox forbids the change."""
     try:
         lowest = _lower(soft if hard is None else hard, resource.getrlimit(kind)[1])
         resource.setrlimit(kind, (_lower(soft, lowest), lowest))

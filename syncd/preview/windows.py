@@ -1,6 +1,7 @@
-"""The worker on Windows: an open file is duplicated into it, and its sandbox is the limits of the job that it is in.
+"""Start the worker on Windows, and receive requests there: the counterpart of :mod:`syncd.preview.unix`.
 
-It inherits nothing at all: its end of the channel comes by its standard input, when it is in its job already.
+The daemon duplicates the handle of each file into the worker. A job object limits the worker. The worker inherits
+nothing: it receives its end of the socket over its standard input, after it was added to the job.
 """
 
 import _winapi
@@ -13,25 +14,25 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from syncd.platform.windows import job_object
-from syncd.preview.protocol import MEMORY, SECONDS
+from syncd.preview.protocol import CPU_SECONDS, MAX_MEMORY_BYTES
 
 assert sys.platform == "win32"
 
 EXHAUSTED = 1816
-"""ERROR_NOT_ENOUGH_QUOTA: the code of a worker that has computed for too long."""
+"""ERROR_NOT_ENOUGH_QUOTA: the exit code of a worker that has used up its CPU time."""
 LAYERS = ("limits",)
-"""Of the sandbox: those that there can be on this system."""
+"""The sandbox layers that this system supports."""
 _HANDLE = struct.Struct(">Q")
-"""Follows a request: the number that the open file has in the worker."""
+"""Follows a request: the handle of the open file in the worker process."""
 
 
 class Process:
-    """The worker, from the daemon's side."""
+    """The worker process, as the daemon sees it."""
 
     def __init__(self, arguments: Sequence[str], channel: socket.socket, environment: Mapping[str, str]) -> None:
-        # That of a virtual environment only starts the other, and would be in its place here.
+        # The interpreter of a virtual environment only starts this one: limits and handles must go to this one.
         interpreter: str = getattr(sys, "_base_executable", sys.executable)
-        self._job = job_object.JobObject(alone=True, memory=MEMORY)
+        self._job = job_object.JobObject(alone=True, memory=MAX_MEMORY_BYTES)
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [interpreter, *arguments],
@@ -44,28 +45,28 @@ class Process:
             )
             self._job.add(self._popen)
             assert self._popen.stdin
-            with self._popen.stdin as way:
-                way.write(channel.share(self._popen.pid))
+            with self._popen.stdin as stdin:
+                stdin.write(channel.share(self._popen.pid))
         except BaseException:
             self._job.close()
             raise
         self.pid = self._popen.pid
 
     def send(self, channel: socket.socket, request: bytes, descriptor: int) -> None:
-        """Send a request, and an open file with it."""
+        """Send a request together with an open file."""
         number = _winapi.DuplicateHandle(
             _winapi.GetCurrentProcess(),
             msvcrt.get_osfhandle(descriptor),
-            int(self._popen._handle),  # type: ignore[attr-defined] # noqa: SLF001 - what Popen itself works with
+            int(self._popen._handle),  # type: ignore[attr-defined] # noqa: SLF001 - Popen has no public attribute
             0,
             False,
             _winapi.DUPLICATE_SAME_ACCESS,
         )
-        self._job.limit_computing(self._popen, SECONDS)
+        self._job.limit_computing(self._popen, CPU_SECONDS)
         channel.send(request + _HANDLE.pack(number))
 
     def end(self) -> int:
-        """End it and return its code; blocks for as long as the kernel needs to clear it away."""
+        """Kill the process and return its exit code. Blocks until the kernel has removed the process."""
         self._popen.kill()
         code = self._popen.wait()
         self._job.close()
@@ -73,12 +74,12 @@ class Process:
 
 
 def begin() -> tuple[socket.socket, tuple[str, ...]]:
-    """Return the worker's end of the channel, and :data:`LAYERS`: it does not start without."""
+    """Return the worker's end of the socket, and :data:`LAYERS`: the worker never starts without them."""
     return socket.fromshare(sys.stdin.buffer.read()), LAYERS
 
 
 def receive(channel: socket.socket, length: int) -> tuple[bytes, int] | None:
-    """Return a request and its open file; None if there will be none any more."""
+    """Return a request and its open file; None once the daemon has closed the socket."""
     data = channel.recv(length + _HANDLE.size, socket.MSG_WAITALL)
     if len(data) < length + _HANDLE.size:
         return None

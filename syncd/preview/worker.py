@@ -1,7 +1,7 @@
-"""The process that decodes images: started with one end of a socket, and ending with the other.
+"""Run the worker process that decodes images, with ``python -m syncd.preview.worker``.
 
-Run as ``python -m syncd.preview.worker``. Its sandbox is the second line behind the limits of
-:mod:`syncd.preview.picture`: what a decoder that an image has taken over can reach is this image, and the socket.
+The worker ends as soon as the daemon closes its end of the socket. The sandbox is the second defence after the limits
+of :mod:`syncd.preview.picture`: a decoder that a hostile image has taken over can reach only this image and the socket.
 """
 
 import os
@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 
 from syncd.preview.picture import load, render
-from syncd.preview.protocol import ANSWER, GREETING, REQUEST, Unshowable
+from syncd.preview.protocol import ANSWER, GREETING, REQUEST, NoPreviewError
 
 if sys.platform == "win32":
     from syncd.preview import windows as system
@@ -21,7 +21,7 @@ else:
 
 
 def main() -> None:
-    """Answer one request after the other until the daemon is gone."""
+    """Answer one request after the other until the daemon closes the socket."""
     load()
     channel, layers = system.begin()
     greeting = " ".join(layers).encode()
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def _listen(channel: socket.socket, requests: "SimpleQueue[tuple[bytes, int]]") -> None:
-    """Take requests, and end the process at once when the other side is closed, even in the middle of a picture."""
+    """Queue requests; end the process as soon as the daemon closes the socket, even during rendering."""
     with suppress(OSError):
         while (got := system.receive(channel, REQUEST.size)) is not None:
             requests.put(got)
@@ -46,7 +46,7 @@ def _answer(edge: int, descriptor: int) -> bytes:
     with open(descriptor, "rb") as file:
         try:
             body = render(file, edge)
-        except Unshowable as reason:
+        except NoPreviewError as reason:
             body = str(reason).encode()
             return ANSWER.pack(False, len(body)) + body
     return ANSWER.pack(True, len(body)) + body

@@ -1,4 +1,4 @@
-"""The receiver put together: both APIs over their stores, and what goes on beside the requests."""
+"""Assemble the receiver: both APIs with their stores, and the background task that removes expired uploads."""
 
 import asyncio
 import os
@@ -14,10 +14,10 @@ from syncd.platform.open_flags import lock_file
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
 from syncd.receiver.disk import opened
-from syncd.receiver.errors import ReceiverBusy
+from syncd.receiver.errors import FolderInUseError
 from syncd.receiver.hosts import own_names
 from syncd.receiver.image import ImageApi
-from syncd.receiver.middleware import make_gate
+from syncd.receiver.middleware import make_middleware
 from syncd.receiver.multipart import MultipartApi
 from syncd.receiver.settings import Settings
 from syncd.receiver.space import Space
@@ -27,12 +27,16 @@ log = structlog.get_logger()
 
 
 def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[], float] = time.time) -> web.Application:
-    """Put a receiver together that is to listen at `host`; `clock` gives epoch seconds.
+    """Return the application of a receiver that listens at `host`; `clock` returns epoch seconds.
 
-    Starting the application raises ReceiverBusy, or OSError when the folder can't be used.
+    Starting the application raises FolderInUseError, or OSError if the folder can't be used.
     """
     counters = Counters()
-    bodies = Bodies(idle_timeout=settings.idle_timeout, slowest=settings.slowest, max_buffered=settings.max_buffered)
+    bodies = Bodies(
+        idle_timeout=settings.idle_timeout,
+        min_bytes_per_second=settings.min_bytes_per_second,
+        max_buffered=settings.max_buffered,
+    )
     space = Space(settings.folder, quota=settings.quota, reserve=settings.reserve)
     images, files = (_store(settings, name, space, clock) for name in ("images", "files"))
     image = ImageApi(store=images, bodies=bodies, counters=counters, settings=settings)
@@ -43,7 +47,7 @@ def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[],
         return web.json_response({**asdict(counters), "unfinished": images.unfinished + files.unfinished, **stored})
 
     async def run(_: web.Application) -> AsyncIterator[None]:
-        with _own(settings.folder):
+        with _lock_folder(settings.folder):
             await image.recover()
             await multipart.recover()
             sweeping = asyncio.create_task(_keep_sweeping((images, files), counters, settings.unfinished_age))
@@ -53,7 +57,7 @@ def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[],
                 await sweeping
 
     names = own_names(host, settings.allowed_hosts)
-    app = web.Application(middlewares=[make_gate(settings, bodies, counters, names=names)])
+    app = web.Application(middlewares=[make_middleware(settings, bodies, counters, names=names)])
     app.add_routes([*image.routes(), *multipart.routes(), web.get("/v1/receiver", show_counters)])
     app.cleanup_ctx.append(run)
     return app
@@ -71,14 +75,14 @@ def _store(settings: Settings, name: str, space: Space, clock: Callable[[], floa
 
 
 @contextmanager
-def _own(folder: str) -> Iterator[None]:
-    """Hold the folder; the kernel lets go of it when the process ends, however it ends."""
+def _lock_folder(folder: str) -> Iterator[None]:
+    """Lock the folder. The kernel releases the lock when the process ends, even after a crash."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with opened(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT) as lock:
         try:
             lock_file(lock)
         except BlockingIOError:
-            raise ReceiverBusy(f"{folder}: another receiver uses this folder") from None
+            raise FolderInUseError(f"{folder}: another receiver uses this folder") from None
         yield
 
 

@@ -1,4 +1,4 @@
-"""Reading request bodies: each up to its limit, none that stalls, all together within a share of memory."""
+"""Read request bodies, with limits on the size of each, on its speed, and on the memory of all together."""
 
 import asyncio
 import json
@@ -10,10 +10,10 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from syncd.receiver.errors import Refusal, Refused
+from syncd.receiver.errors import ApiError, ErrorCode
 from syncd.receiver.settings import KIB
 
-FORM_OVERHEAD = 64 * KIB  # for boundaries, part headers and the small fields beside the file
+FORM_OVERHEAD_BYTES = 64 * KIB  # for boundaries, part headers and the small fields next to the file
 _PIECE = 64 * KIB
 _MAX_PARTS = 32
 _HELD = web.RequestKey("held", int)
@@ -31,35 +31,35 @@ class Part:
 
 
 class Bodies:
-    """Reads bodies; what is read counts as held until the request is released. Times in seconds, sizes in bytes."""
+    """Reads bodies. Their bytes count as buffered until :meth:`release`. Times are in seconds, sizes in bytes."""
 
-    def __init__(self, *, idle_timeout: float, slowest: int, max_buffered: int) -> None:
+    def __init__(self, *, idle_timeout: float, min_bytes_per_second: int, max_buffered: int) -> None:
         self._idle_timeout = idle_timeout
-        self._slowest = slowest
+        self._slowest = min_bytes_per_second
         self._max_buffered = max_buffered
         self._buffered = 0
 
     def release(self, request: web.Request) -> int:
-        """Note that a request is done with its body; return how many bytes that was."""
+        """Stop counting the body of a request; return its bytes."""
         held: int = request.get(_HELD, 0)
         self._buffered -= held
         return held
 
     async def json(self, request: web.Request, limit: int) -> dict[str, Any]:
-        """Read a JSON object. Raises Refused."""
+        """Read a JSON object. Raises ApiError."""
         if request.content_type != "application/json":
-            raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE, "The payload must be application/json.")
+            raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "The payload must be application/json.")
         body = await self._read(request, limit)
         try:
             payload = json.loads(body.decode())
         except (ValueError, RecursionError):
-            raise Refused(Refusal.MALFORMED, "The body is not valid JSON.") from None
+            raise ApiError(ErrorCode.MALFORMED, "The body is not valid JSON.") from None
         if not isinstance(payload, dict):
-            raise Refused(Refusal.MALFORMED, "The body must be a JSON object.")
+            raise ApiError(ErrorCode.MALFORMED, "The body must be a JSON object.")
         return payload
 
     async def _read(self, request: web.Request, limit: int) -> bytes:
-        self._refuse_announced(request, limit)
+        self._check_announced_size(request, limit)
         body = bytearray()
         while piece := await self._next(request, request.content.readany()):
             self._hold(request, piece)
@@ -69,16 +69,16 @@ class Bodies:
         return bytes(body)
 
     async def form(self, request: web.Request, field: str, limit: int) -> Mapping[str, Part]:
-        """Read a multipart form whose `field` may have `limit` bytes; the others are small. Raises Refused."""
+        """Read a multipart form whose `field` has at most `limit` bytes; other fields are small. Raises ApiError."""
         if request.content_type != "multipart/form-data":
-            raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE, "The payload must be multipart/form-data.")
-        self._refuse_announced(request, limit + FORM_OVERHEAD)
+            raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "The payload must be multipart/form-data.")
+        self._check_announced_size(request, limit + FORM_OVERHEAD_BYTES)
         try:
             form = {name: part async for name, part in self._parts(request, field, limit)}
         except (ValueError, RuntimeError, HttpProcessingError):
-            raise Refused(Refusal.MALFORMED, "The body is not a valid multipart form.") from None
+            raise ApiError(ErrorCode.MALFORMED, "The body is not a valid multipart form.") from None
         if field not in form:
-            raise Refused(Refusal.MALFORMED, f"The form has no field named {field}.")
+            raise ApiError(ErrorCode.MALFORMED, f"The form has no field named {field}.")
         return form
 
     async def _parts(self, request: web.Request, field: str, limit: int) -> AsyncIterator[tuple[str, Part]]:
@@ -88,9 +88,9 @@ class Bodies:
             if part is None:
                 return
             if not isinstance(part, BodyPartReader) or part.name is None:
-                raise ValueError("a part is no field")
+                raise ValueError("a part is not a field")
             data = bytearray()
-            allowed = limit if part.name == field else FORM_OVERHEAD
+            allowed = limit if part.name == field else FORM_OVERHEAD_BYTES
             while piece := await self._next(request, part.read_chunk(_PIECE)):
                 self._hold(request, piece)
                 data += piece
@@ -98,19 +98,19 @@ class Bodies:
                     raise _too_large(allowed)
             content_type = part.headers.get("Content-Type")
             yield part.name, Part(data=bytes(data), filename=part.filename, content_type=content_type)
-        raise Refused(Refusal.MALFORMED, "The form has too many fields.")
+        raise ApiError(ErrorCode.MALFORMED, "The form has too many fields.")
 
     async def _next(self, request: web.Request, step: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout_at(self._patience(request)):
+            async with asyncio.timeout_at(self._deadline(request)):
                 return await step
         except TimeoutError:
-            raise Refused(Refusal.BODY_STALLED, headers={"Connection": "close"}) from None
+            raise ApiError(ErrorCode.BODY_STALLED, headers={"Connection": "close"}) from None
         except RequestPayloadError:
-            raise Refused(Refusal.MALFORMED, "The body's transfer encoding is broken.") from None
+            raise ApiError(ErrorCode.MALFORMED, "The body's transfer encoding is broken.") from None
 
-    def _patience(self, request: web.Request) -> float:
-        """Say until when there must be more: a body may rest for a while, and must keep up a pace on the whole."""
+    def _deadline(self, request: web.Request) -> float:
+        """Return the loop time at which the next bytes are due: after the idle timeout, and at the minimum speed."""
         now = asyncio.get_running_loop().time()
         began: float = request.setdefault(_BEGAN, now)
         held: int = request.get(_HELD, 0)
@@ -120,13 +120,13 @@ class Bodies:
         self._buffered += len(piece)
         request[_HELD] = request.get(_HELD, 0) + len(piece)
         if self._buffered > self._max_buffered:
-            raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
+            raise ApiError(ErrorCode.BUSY, headers={"Retry-After": "1"})
 
     @staticmethod
-    def _refuse_announced(request: web.Request, limit: int) -> None:
+    def _check_announced_size(request: web.Request, limit: int) -> None:
         if request.content_length is not None and request.content_length > limit:
             raise _too_large(limit)
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused(Refusal.BODY_TOO_LARGE, f"The body is larger than the {limit} bytes that this call takes.")
+def _too_large(limit: int) -> ApiError:
+    return ApiError(ErrorCode.BODY_TOO_LARGE, f"The body is larger than the {limit} bytes that this call takes.")

@@ -1,11 +1,11 @@
-"""What the receiver has done so far, for `GET /v1/receiver`."""
+"""Count requests and uploads, for `GET /v1/receiver`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(kw_only=True)
 class Counters:
-    """Counted since start. `images` and `files` are what came in whole, `bytes` are of request bodies."""
+    """Counts since the start. `images` and `files` are complete uploads; `bytes` counts request bodies."""
 
     requests: int = 0
     bytes: int = 0
@@ -19,17 +19,17 @@ class Counters:
     max_in_flight: int = 0
 
     def enter(self) -> None:
-        """Note that a request is being answered."""
+        """Count a request that begins."""
         self.requests += 1
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
     def leave(self) -> None:
-        """Note that a request has been answered."""
+        """Count a request that ends."""
         self.in_flight -= 1
 
     def chunk(self, *, fresh: bool) -> None:
-        """Note a chunk that was written, or one that was there already."""
+        """Count a chunk: `fresh` if it was written, otherwise the receiver had it already."""
         if fresh:
             self.chunks_received += 1
         else:

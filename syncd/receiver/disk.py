@@ -1,6 +1,6 @@
-"""The steps that storage is made of: one blocking function each, run in a thread.
+"""Read and write the files of a store. Each function blocks; call it in a thread.
 
-Descriptors are opened for one step and closed after it, so the number of unfinished uploads costs none.
+Each function opens and closes its files, so unfinished uploads hold no descriptors.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _ALGORITHMS = {32: "md5", 64: "sha256"}
 
 @contextmanager
 def opened(path: str, flags: int) -> Iterator[int]:
-    """Yield a descriptor of `path`; a new file is for its owner alone."""
+    """Yield a descriptor of `path`; only the owner can access a new file."""
     descriptor = os.open(path, flags | SAFE_OPEN_FLAGS, 0o600)
     try:
         yield descriptor
@@ -26,7 +26,7 @@ def opened(path: str, flags: int) -> Iterator[int]:
 
 
 def create(path: str, data: bytes | memoryview = b"", *, size: int = 0) -> None:
-    """Create `path` with `data`, or as `size` bytes that take no room yet."""
+    """Create `path` with `data`, or as a sparse file of `size` bytes."""
     with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
         if size:
             os.ftruncate(descriptor, size)
@@ -34,9 +34,9 @@ def create(path: str, data: bytes | memoryview = b"", *, size: int = 0) -> None:
 
 
 def write_chunk(data_path: str, marks_path: str, *, index: int, offset: int, data: bytes) -> bool:
-    """Write a chunk at its offset, then mark it as arrived; False when it was marked already.
+    """Write a chunk at its offset, then mark it as arrived; return False if it was marked already.
 
-    The mark follows the bytes, so a mark without its bytes can't be, wherever the process is killed.
+    The mark is written after the bytes, so wherever the process is killed, no mark exists without its bytes.
     """
     with opened(marks_path, os.O_RDWR) as marks:
         os.lseek(marks, index, os.SEEK_SET)
@@ -56,13 +56,13 @@ def _write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def read(path: str) -> bytes:
-    """Return the whole of a small file."""
+    """Return the content of a small file."""
     with open(path, "rb") as file:
         return file.read()
 
 
 def has_digest(path: str, digest: str) -> bool:
-    """Tell whether the file's content has this MD5 or SHA-256, as lowercase hex."""
+    """Return whether the file's content has this MD5 or SHA-256, as lowercase hex."""
     algorithm = _ALGORITHMS[len(digest)]
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
@@ -70,12 +70,12 @@ def has_digest(path: str, digest: str) -> bool:
 
 
 def is_digest_of(digest: str, data: bytes) -> bool:
-    """Tell whether these bytes have this MD5 or SHA-256, as lowercase hex."""
+    """Return whether these bytes have this MD5 or SHA-256, as lowercase hex."""
     return hashlib.new(_ALGORITHMS[len(digest)], data, usedforsecurity=False).hexdigest() == digest
 
 
 def sync(path: str) -> None:
-    """Force a file or a folder to the disk; Windows writes down by itself what happens to a folder."""
+    """Flush a file or a folder to the disk. Windows needs no flush for folders."""
     windows = sys.platform == "win32"
     if windows and os.path.isdir(path):
         return

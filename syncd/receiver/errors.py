@@ -1,10 +1,10 @@
-"""Every way in which the receiver says no: one table of stable codes, and the exceptions that lead to them."""
+"""Define the stable error codes of the receiver, and its exceptions."""
 
 from enum import Enum
 
 
-class Refusal(Enum):
-    """A refusal's name is the stable code that the multipart API shows; its value is (status, meaning)."""
+class ErrorCode(Enum):
+    """An error: its name is the stable code that the multipart API returns, its value is (status, message)."""
 
     MALFORMED = 400, "The body is not what this call takes."
     INVALID_FIELD = 400, "A field is missing or has a wrong value."
@@ -44,39 +44,39 @@ class Refusal(Enum):
         return self.value[1]
 
 
-class Fault(Exception):  # noqa: N818 - the ones below are named after what happened
-    """The base of what the receiver raises itself."""
+class ReceiverError(Exception):
+    """Base class of the receiver's exceptions."""
 
 
-class Refused(Fault):
-    """Ends a request with a refusal; `message` replaces the table's sentence, `headers` go with the answer."""
+class ApiError(ReceiverError):
+    """Ends a request with an error response. `message` replaces the default message; `headers` are added."""
 
-    def __init__(self, refusal: Refusal, message: str | None = None, *, headers: dict[str, str] | None = None) -> None:
-        self.refusal = refusal
-        self.message = message or refusal.meaning
+    def __init__(self, code: ErrorCode, message: str | None = None, *, headers: dict[str, str] | None = None) -> None:
+        self.code = code
+        self.message = message or code.meaning
         self.headers = headers or {}
         super().__init__(self.message)
 
 
-class ReceiverBusy(Fault):
-    """Another receiver has the folder."""
+class FolderInUseError(ReceiverError):
+    """Another receiver uses the folder."""
 
 
-class TooManyUnfinished(Fault):
-    """The store has as many uploads under way as it may have."""
+class TooManyUploadsError(ReceiverError):
+    """The store has reached its limit of unfinished uploads."""
 
 
-class NoRoom(Fault):
-    """There is no room for the content; `refusal` says of which kind."""
+class StorageFullError(ReceiverError):
+    """The content exceeds the quota or the free disk space; `code` says which."""
 
-    def __init__(self, refusal: Refusal, message: str) -> None:
-        self.refusal = refusal
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        self.code = code
         super().__init__(message)
 
 
-class Gone(Fault):
-    """The upload ended while something was being done to it."""
+class UploadEndedError(ReceiverError):
+    """The upload was finished or dropped during an operation on it."""
 
 
-class WrongDigest(Fault):
-    """The content is not what its digest promised; the upload was dropped."""
+class DigestMismatchError(ReceiverError):
+    """The content does not match its digest; the upload was dropped."""

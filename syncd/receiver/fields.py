@@ -1,11 +1,11 @@
-"""Checked values out of a request: each function returns the value or refuses with the field's name."""
+"""Validate the fields of a request: each function returns the value or raises ApiError with the field's name."""
 
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.receiver.errors import Refusal, Refused
+from syncd.receiver.errors import ApiError, ErrorCode
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5_OR_SHA256 = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
@@ -16,31 +16,31 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)  # 
 _MIME_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(;[ -~]{0,255})?", re.ASCII)
 
 
-def _wrong(name: str, wanted: str) -> Refused:
-    return Refused(Refusal.INVALID_FIELD, f"{name}: {wanted}")
+def _invalid(name: str, wanted: str) -> ApiError:
+    return ApiError(ErrorCode.INVALID_FIELD, f"{name}: {wanted}")
 
 
-def whole(payload: Mapping[str, Any], name: str, *, low: int, high: int) -> int:
-    """Return a required whole number between two bounds, both included."""
+def integer(payload: Mapping[str, Any], name: str, *, low: int, high: int) -> int:
+    """Return a required integer from `low` to `high`, both included."""
     if name not in payload:
-        raise Refused(Refusal.INVALID_FIELD, f"{name} field is missing.")
+        raise ApiError(ErrorCode.INVALID_FIELD, f"{name} field is missing.")
     value = payload[name]
     if type(value) is not int or not low <= value <= high:  # True is an int to isinstance
-        raise _wrong(name, f"must be a whole number from {low} to {high}.")
+        raise _invalid(name, f"must be a whole number from {low} to {high}.")
     return value
 
 
 def text(payload: Mapping[str, Any], name: str, *, longest: int) -> str:
-    """Return a required text that is valid Unicode and not empty."""
+    """Return a required text of 1 to `longest` characters that is valid Unicode."""
     if name not in payload:
-        raise Refused(Refusal.INVALID_FIELD, f"{name} field is missing.")
+        raise ApiError(ErrorCode.INVALID_FIELD, f"{name} field is missing.")
     value = payload[name]
     if not isinstance(value, str) or not 0 < len(value) <= longest:
-        raise _wrong(name, f"must be a text of 1 to {longest} characters.")
+        raise _invalid(name, f"must be a text of 1 to {longest} characters.")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _wrong(name, "is not valid Unicode.") from None
+        raise _invalid(name, "is not valid Unicode.") from None
     return value
 
 
@@ -48,15 +48,15 @@ def sha256(payload: Mapping[str, Any], name: str) -> str:
     """Return a required SHA-256 as 64 lowercase hex digits."""
     value = text(payload, name, longest=1000)
     if not is_sha256(value):
-        raise _wrong(name, "must be 64 lowercase hex digits.")
+        raise _invalid(name, "must be 64 lowercase hex digits.")
     return value
 
 
 def digest(payload: Mapping[str, Any], name: str) -> str:
-    """Return a required MD5 or SHA-256 in lowercase hex; either case is taken."""
+    """Return a required MD5 or SHA-256 in lowercase hex; the field may use either case."""
     value = text(payload, name, longest=1000).lower()
     if not is_digest(value):
-        raise _wrong(name, "must be an MD5 (32) or SHA-256 (64 hex digits).")
+        raise _invalid(name, "must be an MD5 (32) or SHA-256 (64 hex digits).")
     return value
 
 
@@ -64,7 +64,7 @@ def guid(payload: Mapping[str, Any], name: str) -> str:
     """Return a required GUID as it was written."""
     value = text(payload, name, longest=1000)
     if not _GUID.fullmatch(value):
-        raise _wrong(name, "must be a GUID.")
+        raise _invalid(name, "must be a GUID.")
     return value
 
 
@@ -72,7 +72,7 @@ def guid_or_ulid(payload: Mapping[str, Any], name: str) -> str:
     """Return a required GUID or ULID as it was written."""
     value = text(payload, name, longest=1000)
     if not _GUID.fullmatch(value) and not _ULID.fullmatch(value):
-        raise _wrong(name, "must be a GUID or a ULID.")
+        raise _invalid(name, "must be a GUID or a ULID.")
     return value
 
 
@@ -80,34 +80,34 @@ def mime_type(payload: Mapping[str, Any], name: str) -> str:
     """Return a required MIME type."""
     value = text(payload, name, longest=1000)
     if not _MIME_TYPE.fullmatch(value):
-        raise _wrong(name, "must be a MIME type such as image/jpeg.")
+        raise _invalid(name, "must be a MIME type such as image/jpeg.")
     return value
 
 
-def moment(payload: Mapping[str, Any], name: str) -> float:
+def timestamp(payload: Mapping[str, Any], name: str) -> float:
     """Return a required ISO 8601 time as epoch seconds; without a zone it is UTC."""
     try:
         value = datetime.fromisoformat(text(payload, name, longest=100))
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise _wrong(name, "must be an ISO 8601 time.") from None
+        raise _invalid(name, "must be an ISO 8601 time.") from None
 
 
 def is_sha256(value: str) -> bool:
-    """Tell whether this is a SHA-256 in lowercase hex."""
+    """Return whether this is a SHA-256 in lowercase hex."""
     return _SHA256.fullmatch(value) is not None
 
 
 def is_digest(value: str) -> bool:
-    """Tell whether this is an MD5 or SHA-256 in lowercase hex."""
+    """Return whether this is an MD5 or SHA-256 in lowercase hex."""
     return _MD5_OR_SHA256.fullmatch(value) is not None
 
 
 def is_task(value: str) -> bool:
-    """Tell whether this can be a task id of ours."""
+    """Return whether this has the form of a task id."""
     return _TASK.fullmatch(value) is not None
 
 
 def is_index(value: str) -> bool:
-    """Tell whether this is a chunk's number in ASCII digits."""
+    """Return whether this is a chunk index in ASCII digits."""
     return _INDEX.fullmatch(value) is not None

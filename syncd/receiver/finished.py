@@ -1,7 +1,7 @@
-"""The whole files of one API: each in a folder that is named by its digest, with its bytes and its plan.
+"""Store the complete files of one API, each in a folder that is named by its digest and holds its bytes and its plan.
 
-The content is there once, however many uploads brought it, and stays until the latest expiry that any of them asked
-for; none means forever. An expiry is never made earlier, in whatever order the uploads end.
+Identical content is stored once. It stays until the latest expiry that any of its uploads asked for; no expiry means
+forever. An expiry never becomes earlier, in whatever order the uploads end.
 """
 
 import os
@@ -12,8 +12,8 @@ from contextlib import suppress
 import structlog
 
 from syncd.receiver import disk
-from syncd.receiver.building import Building
 from syncd.receiver.space import Space
+from syncd.receiver.staging import Staging
 from syncd.receiver.upload import Plan
 
 log = structlog.get_logger()
@@ -22,66 +22,64 @@ log = structlog.get_logger()
 class Finished:
     """The stored files in `folder`. All methods block; `clock` gives epoch seconds.
 
-    With `fsync`, what a method returns is on the disk and not only in the kernel.
+    With `fsync`, a method returns only after its changes are on the disk.
     """
 
-    def __init__(
-        self, folder: str, building: Building, *, space: Space, fsync: bool, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, folder: str, staging: Staging, *, space: Space, fsync: bool, clock: Callable[[], float]) -> None:
         self._folder = folder
-        self._building = building
+        self._staging = staging
         self._space = space
         self._fsync = fsync
         self._clock = clock
-        self._lock = threading.RLock()  # held for a look-up or a rename, never for a file's bytes
+        self._lock = threading.RLock()  # held during a look-up or a rename, never while reading a file
 
     def recover(self) -> None:
-        """Make the folder where it is not there yet, and count what is in it where there is a quota."""
+        """Create the folder if it is missing; with a quota, count the stored files."""
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         if self._space.quota is not None:
             self._space.count(sum(map(self._size, os.listdir(self._folder))))
 
     def path(self, digest: str) -> str:
-        """Tell where the bytes of a stored file are."""
+        """Return the path of a stored file's bytes."""
         return os.path.join(self._folder, digest, "data")
 
     def find(self, digest: str) -> Plan | None:
-        """Return the plan of a stored file; None when there is none. One that has expired is removed."""
+        """Return the plan of a stored file; None if there is none. Remove an expired or damaged file."""
         with self._lock:
             if not os.path.exists(os.path.join(self._folder, digest)):
                 return None
             try:
                 plan = Plan.load(disk.read(self._plan_path(digest)))
-                whole = os.stat(self.path(digest)).st_size == plan.size
+                intact = os.stat(self.path(digest)).st_size == plan.size
             except (FileNotFoundError, ValueError, TypeError):
-                whole = False
-            if whole and (plan.expires is None or self._clock() < plan.expires):
+                intact = False
+            if intact and (plan.expires is None or self._clock() < plan.expires):
                 return plan
-            if not whole:  # a power cut can leave that when fsync is off
+            if not intact:  # possible after a power cut without fsync
                 log.warning("receiver.damaged", digest=digest)
             self._remove(digest)
             return None
 
     def renew(self, plan: Plan) -> Plan | None:
-        """Have a stored file stay until `plan` expires too, and return its plan; None when it has to be sent.
+        """Extend a stored file's expiry to that of `plan`, and return its plan; None if the file must be sent.
 
-        Who hears that a file is here sends it no more and may delete it. So the expiry is extended before the bytes
-        are read, which may take longer than the file had left, and nothing is said of bytes that are damaged.
+        A client that learns that a file is stored may delete its own copy. So the bytes are verified, and the expiry is
+        extended before that, because the file could expire while it is being read.
         """
-        return None if self._extend(plan) is None else self._sound(plan.digest)
+        return None if self._extend(plan) is None else self._find_verified(plan.digest)
 
     def place(self, folder: str, plan: Plan) -> Plan:
-        """Move a whole file's folder here; return the plan that is stored then, which a file that was here keeps.
+        """Move the folder of a complete file here, and return its plan: the old plan if the file was stored already.
 
-        Its bytes have been counted, and count no more where they were here.
+        The caller has reserved space for the bytes; it is released if the file was stored already.
         """
         if self._fsync:
             for name in ("data", "plan.json", "."):
                 disk.sync(os.path.join(folder, name))
-        self._sound(plan.digest)
+        self._find_verified(plan.digest)
         while True:
             if (stored := self._extend(plan)) is not None:
-                self._building.discard(folder)
+                self._staging.discard(folder)
                 self._space.release(plan.size)
                 return stored
             with self._lock:
@@ -99,25 +97,25 @@ class Finished:
         return plan
 
     def sweep(self) -> None:
-        """Remove what has expired."""
+        """Remove expired files."""
         for digest in os.listdir(self._folder):
             self.find(digest)
 
     def _extend(self, plan: Plan) -> Plan | None:
-        """Give a stored file the later of both expiries; return its plan, None when there is no such file."""
+        """Give a stored file the later of both expiries; return its plan, or None if there is no such file."""
         while (stored := self.find(plan.digest)) is not None:
             longer = stored.with_later_expiry_of(plan)
             try:
                 if longer == stored or self._replace(stored, longer):
-                    self._sync(plan.digest)  # what another request has just done may not be on the disk yet
+                    self._sync(plan.digest)  # another request's change may not be on the disk yet
                     return longer
-            except FileNotFoundError:  # it has expired meanwhile
+            except FileNotFoundError:  # it has just expired
                 continue
         return None
 
     def _replace(self, stored: Plan, plan: Plan) -> bool:
-        """Write another plan for a stored file; False when the stored one is not `stored` any more."""
-        path = self._building.write(plan.dump())
+        """Replace the plan of a stored file; return False if the current plan is not `stored` any more."""
+        path = self._staging.write(plan.dump())
         try:
             if self._fsync:
                 disk.sync(path)
@@ -134,19 +132,19 @@ class Finished:
             disk.sync(os.path.join(self._folder, digest))
             disk.sync(self._folder)
 
-    def _sound(self, digest: str) -> Plan | None:
-        """Return the plan of a stored file whose bytes are right; a damaged one is removed."""
+    def _find_verified(self, digest: str) -> Plan | None:
+        """Return the plan of a stored file whose digest matches; remove a damaged file."""
         plan = self.find(digest)
         path = self.path(digest)
         try:
-            read = _stamp(path)
+            before = _fingerprint(path)
             if plan is None or disk.has_digest(path, digest):
                 return plan
             with self._lock:
-                if _stamp(path) == read:
+                if _fingerprint(path) == before:
                     log.warning("receiver.damaged", digest=digest)
                     self._remove(digest)
-        except FileNotFoundError:  # it went meanwhile
+        except FileNotFoundError:  # it has just been removed
             pass
         return None
 
@@ -155,7 +153,7 @@ class Finished:
 
     def _remove(self, digest: str) -> None:
         size = self._size(digest)
-        self._building.discard(os.path.join(self._folder, digest))
+        self._staging.discard(os.path.join(self._folder, digest))
         self._space.release(size)
 
     def _size(self, digest: str) -> int:
@@ -165,7 +163,7 @@ class Finished:
             return 0
 
 
-def _stamp(path: str) -> tuple[int, int, int]:
-    """Tell a file from one that takes its place, which may get the same inode."""
+def _fingerprint(path: str) -> tuple[int, int, int]:
+    """Return values that differ between a file and its replacement, which may get the same inode."""
     found = os.stat(path)
     return found.st_ino, found.st_ctime_ns, found.st_mtime_ns

@@ -1,10 +1,10 @@
-"""Whom a receiver without a token answers: programs that call it by a name of its own, and no page of another site.
+"""Protect a receiver without a token against web pages: check the `Host` of a request and the site it comes from.
 
-A browser posts whatever a page tells it to, to any address that it can reach, and a page's owner can have his own name
-lead to that address (DNS rebinding). The browser tells by headers that no page can set: `Host` has the name that was
-asked for, `Origin` and `Sec-Fetch-Site` say where the page came from.
+A web page can make a browser post to any address that the browser can reach, and its owner can point a domain at that
+address (DNS rebinding). Headers that no page can set reveal both: `Host` holds the requested name, `Origin` and
+`Sec-Fetch-Site` the origin of the page.
 
-What a network says of this machine (its reverse DNS, a search domain) makes no name its own, as others may say it.
+Names from the network, such as reverse DNS or a search domain, do not count as own names: others control them.
 """
 
 import ipaddress
@@ -14,17 +14,17 @@ from collections.abc import Collection, Iterable
 
 from aiohttp import web
 
-from syncd.receiver.errors import Refusal, Refused
+from syncd.receiver.errors import ApiError, ErrorCode
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+)(:[0-9]{1,5})?", re.ASCII)
-_LONGEST = 255
+_MAX_SHOWN_CHARACTERS = 255
 
 
 def own_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
-    """Return the names of a receiver that listens at `host`: loopback, that address, and the `allowed` ones.
+    """Return the names of a receiver that listens at `host`: loopback, that address, and `allowed`.
 
-    At an address that others can reach also the name of this machine, as it is and as mDNS makes it.
+    If others can reach the address, also the host name of this machine, plain and with `.local`.
     """
     names = {*_LOOPBACK, _normalized(host), *map(_normalized, allowed)}
     if not is_loopback(host):
@@ -35,26 +35,26 @@ def own_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach what listens at `host`."""
+    """Return whether only this machine can reach a server that listens at `host`."""
     try:
         return ipaddress.ip_address(_normalized(host)).is_loopback
     except ValueError:
         return host.lower() == "localhost"
 
 
-def refuse_foreign(request: web.Request, names: Collection[str]) -> None:
-    """Refuse a request for another name than `names` and the address that it came to, and one from another site."""
+def check_host(request: web.Request, names: Collection[str]) -> None:
+    """Raise ApiError for a request from another site, or for a host other than `names` and the local address."""
     hosts = request.headers.getall("Host", [])
     if len(hosts) != 1 or not _is_own(request, hosts[0], names):
-        shown = ascii(", ".join(map(_name, hosts))[:_LONGEST])
+        shown = ascii(", ".join(map(_name, hosts))[:_MAX_SHOWN_CHARACTERS])
         advice = "call it by its own address, or have it started with --allow-host and this name, or with a token"
-        raise Refused(Refusal.HOST_NOT_ALLOWED, f"This receiver does not go by the name {shown}; {advice}.")
+        raise ApiError(ErrorCode.HOST_NOT_ALLOWED, f"This receiver does not go by the name {shown}; {advice}.")
     origins = request.headers.getall("Origin", [])
     sites = request.headers.getall("Sec-Fetch-Site", [])
     if any(origin.lower() != f"http://{hosts[0]}".lower() for origin in origins):
-        raise Refused(Refusal.CROSS_SITE)
+        raise ApiError(ErrorCode.CROSS_SITE)
     if any(site not in ("same-origin", "none") for site in sites):
-        raise Refused(Refusal.CROSS_SITE)
+        raise ApiError(ErrorCode.CROSS_SITE)
 
 
 def _is_own(request: web.Request, host: str, names: Collection[str]) -> bool:
@@ -66,14 +66,14 @@ def _is_own(request: web.Request, host: str, names: Collection[str]) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return what is before the port in a `Host`; all of it where it is no such thing."""
+    """Return the part of a `Host` before the port; all of it if it is malformed."""
     match = _HOST.fullmatch(host)
     return match[1] if match else host
 
 
 def _normalized(host: str) -> str:
-    """Return a name or an address in the one form in which they are compared."""
-    host = host.lower().removeprefix("[").removesuffix("]").partition("%")[0]  # a zone is never in a Host
+    """Return a name or an address in the form in which names are compared."""
+    host = host.lower().removeprefix("[").removesuffix("]").partition("%")[0]  # a Host never has a zone
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

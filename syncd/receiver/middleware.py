@@ -1,4 +1,4 @@
-"""The gate that every request passes: who may come in, how many at once, and how a failure is answered."""
+"""Check every request, limit the requests in progress, and turn exceptions into error responses."""
 
 import errno
 import hmac
@@ -11,8 +11,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
-from syncd.receiver.errors import NoRoom, Refusal, Refused, TooManyUnfinished
-from syncd.receiver.hosts import refuse_foreign
+from syncd.receiver.errors import ApiError, ErrorCode, StorageFullError, TooManyUploadsError
+from syncd.receiver.hosts import check_host
 from syncd.receiver.settings import Settings
 
 log = structlog.get_logger()
@@ -21,31 +21,31 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SCHEME = "bearer "
 
 
-def make_gate(settings: Settings, bodies: Bodies, counters: Counters, *, names: Collection[str]) -> Middleware:
-    """Build the middleware: it admits, refuses in the API's own shape, counts, and logs a line a request.
+def make_middleware(settings: Settings, bodies: Bodies, counters: Counters, *, names: Collection[str]) -> Middleware:
+    """Return the middleware: it checks and counts requests, renders errors, and logs one line for each request.
 
-    With a token, whoever has it comes in: no page can send it. Without one the request must be for one of the
-    receiver's own `names`, and from no other site.
+    With a token, a request needs only the token, which a web page can't know. Without a token, the request must be for
+    one of the receiver's own `names`, and must not come from another site.
     """
 
     @web.middleware
-    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.monotonic()
         counters.enter()
         held = 0
         try:
             _admit(request, settings, counters, names)
             response = await handler(request)
-        except ConnectionError:  # the client is gone: there is no one to answer
+        except ConnectionError:  # the client has disconnected
             raise
-        except Exception as error:  # noqa: BLE001 - whatever fails becomes an answer
-            refused = _refusal_of(request, error)
+        except Exception as error:  # noqa: BLE001 - every failure becomes a response
+            rejection = _to_api_error(request, error)
             counters.refused += 1
-            name, status = refused.refusal.name, refused.refusal.status
+            name, status = rejection.code.name, rejection.code.status
             log.info(
-                "receiver.refused", path=request.rel_url.raw_path, code=name, status=status, reason=refused.message
+                "receiver.refused", path=request.rel_url.raw_path, code=name, status=status, reason=rejection.message
             )
-            response = _render(request.path, refused)
+            response = _render(request.path, rejection)
         finally:
             held = bodies.release(request)
             counters.bytes += held
@@ -60,16 +60,16 @@ def make_gate(settings: Settings, bodies: Bodies, counters: Counters, *, names: 
         )
         return response
 
-    return gate
+    return middleware
 
 
 def _admit(request: web.Request, settings: Settings, counters: Counters, names: Collection[str]) -> None:
     if settings.token is None:
-        refuse_foreign(request, names)
+        check_host(request, names)
     elif not _has_token(request, settings.token):
-        raise Refused(Refusal.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="syncd"'})
+        raise ApiError(ErrorCode.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="syncd"'})
     if counters.in_flight > settings.max_requests:
-        raise Refused(Refusal.BUSY, headers={"Retry-After": "1"})
+        raise ApiError(ErrorCode.BUSY, headers={"Retry-After": "1"})
 
 
 def _has_token(request: web.Request, token: str) -> bool:
@@ -79,30 +79,30 @@ def _has_token(request: web.Request, token: str) -> bool:
     return right and scheme.lower() == _SCHEME
 
 
-def _refusal_of(request: web.Request, error: Exception) -> Refused:
-    """Translate anything that a handler or the router raised."""
-    if isinstance(error, Refused):
+def _to_api_error(request: web.Request, error: Exception) -> ApiError:
+    """Return the ApiError for an exception of a handler or the router."""
+    if isinstance(error, ApiError):
         return error
     if isinstance(error, web.HTTPNotFound):
-        return Refused(Refusal.NOT_FOUND)
+        return ApiError(ErrorCode.NOT_FOUND)
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return Refused(Refusal.METHOD_NOT_ALLOWED, headers={"Allow": error.headers["Allow"]})
-    if isinstance(error, TooManyUnfinished):
-        return Refused(Refusal.TOO_MANY_UNFINISHED, headers={"Retry-After": "60"})
+        return ApiError(ErrorCode.METHOD_NOT_ALLOWED, headers={"Allow": error.headers["Allow"]})
+    if isinstance(error, TooManyUploadsError):
+        return ApiError(ErrorCode.TOO_MANY_UNFINISHED, headers={"Retry-After": "60"})
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        error = NoRoom(Refusal.STORAGE_FULL, Refusal.STORAGE_FULL.meaning)
-    if isinstance(error, NoRoom):
+        error = StorageFullError(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_FULL.meaning)
+    if isinstance(error, StorageFullError):
         log.error("receiver.full", reason=str(error))
-        return Refused(error.refusal, str(error))
+        return ApiError(error.code, str(error))
     log.error("receiver.failed", path=request.rel_url.raw_path, exc_info=error)
-    return Refused(Refusal.INTERNAL_ERROR)
+    return ApiError(ErrorCode.INTERNAL_ERROR)
 
 
-def _render(path: str, refused: Refused) -> web.Response:
-    """Answer in the error shape of the API that `path` belongs to."""
-    status = refused.refusal.status
+def _render(path: str, rejection: ApiError) -> web.Response:
+    """Return the response in the error format of the API that `path` belongs to."""
+    status = rejection.code.status
     if path.startswith("/image"):
-        body: dict[str, object] = {"code": str(status), "message": refused.message}
+        body: dict[str, object] = {"code": str(status), "message": rejection.message}
     else:
-        body = {"code": refused.refusal.name, "message": refused.message, "status": status}
-    return web.json_response(body, status=status, headers=refused.headers)
+        body = {"code": rejection.code.name, "message": rejection.message, "status": status}
+    return web.json_response(body, status=status, headers=rejection.headers)

@@ -1,11 +1,11 @@
-"""The multipart API: create, chunk, complete, progress, resume, direct, and the stored files.
+"""Implement the multipart API: create, chunk, complete, progress, resume, direct, and the stored files.
 
-`hash` is an MD5 or a SHA-256 by its length; other lengths get 400, since what can't be checked can't be
-confirmed. `pool_id` may be a GUID, a ULID, null or absent; it is given back and means nothing here. A stored
-file's id is its hash. A task stays when *complete* finds chunks missing. A finished task is remembered for as long
-as an unfinished one may rest, so that a client that missed an answer gets it again. `expired_at` is kept: from then
-on the file is not there. A content that is uploaded again, or that *create* finds here, keeps the later expiry of
-both; without `expired_at` it stays forever. `encrypt_password` is refused rather than ignored.
+`hash` is an MD5 or a SHA-256, by its length; other lengths get 400, because the receiver could not verify them.
+`pool_id` may be a GUID, a ULID, null or absent; the receiver returns it and does not use it. The id of a stored file is
+its hash. A task stays if *complete* finds missing chunks. A finished task is remembered for as long as an unfinished
+one is kept, so a client that missed a response gets the same response again. A file is deleted at its `expired_at`.
+Content that is uploaded again, or that *create* finds, keeps the later expiry; without `expired_at` it stays forever.
+`encrypt_password` is rejected, not ignored.
 """
 
 import asyncio
@@ -23,20 +23,19 @@ from syncd.receiver import fields
 from syncd.receiver.bodies import Bodies, Part
 from syncd.receiver.counters import Counters
 from syncd.receiver.disk import ARRIVED
-from syncd.receiver.errors import Gone, Refusal, Refused, WrongDigest
-from syncd.receiver.listing import arrived
+from syncd.receiver.errors import ApiError, DigestMismatchError, ErrorCode, UploadEndedError
 from syncd.receiver.settings import KIB, Settings
 from syncd.receiver.storage import Store
-from syncd.receiver.upload import Plan, Upload
+from syncd.receiver.upload import Plan, Upload, list_chunks
 
-CREATE_LIMIT = 64 * KIB
+MAX_CREATE_BYTES = 64 * KIB
 PREFIXES = ("/api/files", "/drive/files")  # the second is the path behind the public gateway
 
 log = structlog.get_logger()
 
 
 class MultipartApi:
-    """The handlers of the multipart API over a store whose keys are task ids. `clock` gives epoch seconds."""
+    """The handlers of the multipart API. The keys of their store are task ids. `clock` returns epoch seconds."""
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class MultipartApi:
         self._settings = settings
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes that the API has, under both prefixes."""
+        """Return the routes of the API under both prefixes."""
         return [route for prefix in PREFIXES for route in self._routes_under(prefix)]
 
     def _routes_under(self, prefix: str) -> list[web.RouteDef]:
@@ -69,12 +68,12 @@ class MultipartApi:
         ]
 
     async def recover(self) -> None:
-        """Take up what an earlier process left."""
+        """Load the uploads of an earlier process."""
         await self._store.recover()
 
     async def create(self, request: web.Request) -> web.Response:
-        """Answer 200 with the file when it is here, else with a new task."""
-        payload = await self._bodies.json(request, CREATE_LIMIT)
+        """Answer 200 with the file if it is stored already, otherwise with a new task."""
+        payload = await self._bodies.json(request, MAX_CREATE_BYTES)
         plan = self._plan(payload)
         task = uuid.uuid4().hex
         started = await self._store.start(task, plan)
@@ -84,7 +83,7 @@ class MultipartApi:
         return web.json_response({"file_exists": False, **agreed})
 
     async def chunk(self, request: web.Request) -> web.Response:
-        """Answer 200 with an empty body, for a chunk that came before too."""
+        """Answer 200 with an empty body, also for a chunk that arrived before."""
         task, index = _task(request), request.match_info["index"]
         form = await self._bodies.form(request, "chunk", self._settings.chunk_limit)
         upload = self._store.get(task)
@@ -94,28 +93,28 @@ class MultipartApi:
         if upload is not None:
             try:
                 fresh = await self._store.write(upload, number, data)
-            except Gone:
+            except UploadEndedError:
                 await self._outcome(task)
         self._counters.chunk(fresh=fresh)
         return web.Response()
 
     async def complete(self, request: web.Request) -> web.Response:
-        """Answer 200 with the CloudFile, again for a task that was completed before."""
+        """Answer 200 with the CloudFile, also for a task that was completed before."""
         task = _task(request)
         upload = self._store.get(task)
         if upload is None:
             return web.json_response(_cloud_file((await self._outcome(task))[1]))
         if not upload.complete:
             count, missing = upload.plan.chunks_count, upload.plan.chunks_count - upload.arrived
-            raise Refused(Refusal.CHUNK_MISSING, f"{missing} of {count} chunks are missing.")
+            raise ApiError(ErrorCode.CHUNK_MISSING, f"{missing} of {count} chunks are missing.")
         return web.json_response(_cloud_file(await self._finish(upload)))
 
     async def _finish(self, upload: Upload) -> Plan:
         try:
             stored = await self._store.finish(upload)
-        except WrongDigest:
-            raise Refused(Refusal.HASH_MISMATCH) from None
-        except Gone:  # another request completed it first
+        except DigestMismatchError:
+            raise ApiError(ErrorCode.HASH_MISMATCH) from None
+        except UploadEndedError:  # another request completed it first
             return (await self._outcome(upload.key))[1]
         self._note_stored(stored)
         return stored
@@ -127,11 +126,11 @@ class MultipartApi:
     async def _outcome(self, task: str) -> tuple[Plan, Plan]:
         outcome = await self._store.outcome(task)
         if outcome is None:
-            raise Refused(Refusal.TASK_NOT_FOUND)
+            raise ApiError(ErrorCode.TASK_NOT_FOUND)
         return outcome
 
     async def progress(self, request: web.Request) -> web.Response:
-        """Answer 200 with how far the task is; `status` is Uploading, Processing or Completed."""
+        """Answer 200 with the progress of the task; `status` is Uploading, Processing or Completed."""
         task = _task(request)
         upload = self._store.get(task)
         plan = upload.plan if upload else (await self._outcome(task))[0]
@@ -148,12 +147,12 @@ class MultipartApi:
         )
 
     async def resume(self, request: web.Request) -> web.Response:
-        """Answer 200 with what was agreed and which chunks have arrived: listed, or as ranges, or only how many."""
+        """Answer 200 with the plan and the arrived chunks: as a list, as ranges, or as a number only."""
         task = _task(request)
         upload = self._store.get(task)
         try:
             marks = None if upload is None else await upload.marks()
-        except Gone:
+        except UploadEndedError:
             upload, marks = None, None
         plan = upload.plan if upload else (await self._outcome(task))[0]
         return web.json_response(
@@ -163,12 +162,12 @@ class MultipartApi:
                 "file_size": plan.size,
                 "chunk_size": plan.chunk_size,
                 "chunks_count": plan.chunks_count,
-                **arrived(ARRIVED * plan.chunks_count if marks is None else marks),
+                **list_chunks(ARRIVED * plan.chunks_count if marks is None else marks),
             }
         )
 
     async def direct(self, request: web.Request) -> web.Response:
-        """Answer 200 with the CloudFile of a file that came in this one request."""
+        """Store a file sent in a single request; answer 200 with its CloudFile."""
         form = await self._bodies.form(request, "file", self._settings.direct_limit)
         file = form["file"]
         payload = _texts(form)
@@ -180,17 +179,17 @@ class MultipartApi:
         plan = self._plan({**payload, "file_size": len(file.data), "chunk_size": None})
         try:
             stored = await self._store.put(plan, file.data)
-        except WrongDigest:
-            raise Refused(Refusal.HASH_MISMATCH) from None
+        except DigestMismatchError:
+            raise ApiError(ErrorCode.HASH_MISMATCH) from None
         self._note_stored(stored)
         return web.json_response(_cloud_file(stored))
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Answer 200 with a stored file's bytes, in headers that keep a browser from running them."""
+        """Answer 200 with the bytes of a stored file; the headers keep a browser from executing them."""
         digest = request.match_info["id"]
         stored = await self._store.stored(digest) if fields.is_digest(digest) else None
         if stored is None:
-            raise Refused(Refusal.FILE_NOT_FOUND)
+            raise ApiError(ErrorCode.FILE_NOT_FOUND)
         headers = {
             "Content-Type": stored.details["mime_type"],
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(stored.details['name'], safe='')}",
@@ -202,11 +201,11 @@ class MultipartApi:
     def _plan(self, payload: Mapping[str, Any]) -> Plan:
         given = {name: value for name, value in payload.items() if value is not None}
         if given.get("encrypt_password"):
-            raise Refused(Refusal.ENCRYPTION_UNSUPPORTED)
-        size = fields.whole(given, "file_size", low=1, high=2**63)
+            raise ApiError(ErrorCode.ENCRYPTION_UNSUPPORTED)
+        size = fields.integer(given, "file_size", low=1, high=2**63)
         if size > self._settings.max_file_size:
             high = self._settings.max_file_size
-            raise Refused(Refusal.FILE_TOO_LARGE, f"A file may have {high} bytes at most.")
+            raise ApiError(ErrorCode.FILE_TOO_LARGE, f"A file may have {high} bytes at most.")
         return Plan(
             digest=fields.digest(given, "hash"),
             size=size,
@@ -224,43 +223,43 @@ class MultipartApi:
 
     def _chunk_size(self, given: Mapping[str, Any], size: int) -> int:
         most = self._settings.chunk_size
-        asked = fields.whole(given, "chunk_size", low=1, high=2**63) if "chunk_size" in given else most
+        asked = fields.integer(given, "chunk_size", low=1, high=2**63) if "chunk_size" in given else most
         least = -(-size // self._settings.max_chunks)
         return max(min(asked, most), least)
 
     def _expiry(self, given: Mapping[str, Any]) -> float | None:
         if "expired_at" not in given:
             return None
-        expires = fields.moment(given, "expired_at")
+        expires = fields.timestamp(given, "expired_at")
         if expires <= self._clock():
-            raise Refused(Refusal.INVALID_FIELD, "expired_at: is in the past.")
+            raise ApiError(ErrorCode.INVALID_FIELD, "expired_at: is in the past.")
         return expires
 
 
 def _task(request: web.Request) -> str:
     task = request.match_info["task"]
     if not fields.is_task(task):
-        raise Refused(Refusal.TASK_NOT_FOUND)
+        raise ApiError(ErrorCode.TASK_NOT_FOUND)
     return task
 
 
 def _chunk(plan: Plan, index: str, data: bytes) -> tuple[int, bytes]:
     if not fields.is_index(index) or int(index) >= plan.chunks_count:
         last = plan.chunks_count - 1
-        raise Refused(Refusal.CHUNK_OUT_OF_RANGE, f"The upload has chunks 0 to {last} only.")
+        raise ApiError(ErrorCode.CHUNK_OUT_OF_RANGE, f"The upload has chunks 0 to {last} only.")
     length = plan.length(int(index))
     if len(data) != length:
-        raise Refused(Refusal.CHUNK_SIZE_WRONG, f"Chunk {int(index)} must be {length} bytes, not {len(data)}.")
+        raise ApiError(ErrorCode.CHUNK_SIZE_WRONG, f"Chunk {int(index)} must be {length} bytes, not {len(data)}.")
     return int(index), data
 
 
 def _texts(form: Mapping[str, Part]) -> dict[str, Any]:
-    """Return the form's fields beside the file; an empty one counts as left out, and so does a `pool_id` of null."""
+    """Return the text fields of the form. Leave out empty fields, and a `pool_id` of null."""
     try:
         texts = {name: part.data.decode() for name, part in form.items() if name != "file" and part.data}
     except UnicodeDecodeError:
-        raise Refused(Refusal.MALFORMED, "A field of the form is not UTF-8.") from None
-    if texts.get("pool_id") == "null":  # a form has no null: browsers write the word
+        raise ApiError(ErrorCode.MALFORMED, "A field of the form is not UTF-8.") from None
+    if texts.get("pool_id") == "null":  # a form can't express null, so browsers send the word
         del texts["pool_id"]
     return texts
 

@@ -1,4 +1,4 @@
-"""What a receiver can be told: where it stores, who may use it, and its limits."""
+"""Define the settings of a receiver: its folder, access rules and limits."""
 
 from dataclasses import dataclass, field
 
@@ -38,7 +38,9 @@ class Settings:
     max_requests: int = 256  # being answered at once
     max_buffered: int = 256 * MIB  # request bodies in memory, all together
     idle_timeout: float = 30.0  # without a byte of an awaited body, or without one of an answer taken
-    slowest: int = 1 * KIB  # bytes a second that an awaited body must bring in the mean, once idle_timeout is over
+    min_bytes_per_second: int = (
+        1 * KIB
+    )  # bytes a second that an awaited body must bring in the mean, once idle_timeout is over
     linger: float = 10.0  # reading on after a refusal, so that its sender comes to see it
     keep_alive: float = 75.0  # without a whole request head
 

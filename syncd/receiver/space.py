@@ -1,7 +1,7 @@
-"""How much a receiver may store: a quota for all its content, and a part of the disk that it leaves free.
+"""Limit what a receiver stores: a quota for all its content, and a reserve of free disk space.
 
-Content counts in full from the moment that its upload begins: what may begin can also end, and uploads at once can't
-exceed the quota together. The disk is looked at then, and again before each write, as others use it too.
+The whole size of an upload counts from its beginning, so an accepted upload can always finish, and concurrent uploads
+can't exceed the quota together. The free disk space is checked then and before each write: other programs use it, too.
 """
 
 import os
@@ -10,16 +10,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from syncd.receiver.errors import NoRoom, Refusal
+from syncd.receiver.errors import ErrorCode, StorageFullError
 from syncd.receiver.settings import GIB
 
 _USUAL_SHARE = 20  # a twentieth of the disk is 5 %, what ext4 keeps for root
 
 
 def usual_reserve(folder: str) -> int:
-    """Return the bytes to leave free where nobody says: 1 GiB, or 5 % of the disk where that is less.
+    """Return the default reserve in bytes: 1 GiB, or 5 % of the disk if that is less.
 
-    `folder` is absolute, and may be still to be made. Raises OSError where there is no such disk.
+    `folder` is absolute and need not exist. Raises OSError if the disk does not exist.
     """
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
@@ -27,7 +27,7 @@ def usual_reserve(folder: str) -> int:
 
 
 class Space:
-    """What the stores of both APIs share. Sizes in bytes; for any thread. `quota` None and `reserve` 0 are no limit."""
+    """The space that both stores share. Sizes are in bytes. Thread-safe. `quota` None and `reserve` 0: no limit."""
 
     def __init__(self, folder: str, *, quota: int | None, reserve: int) -> None:
         self.quota = quota
@@ -39,20 +39,20 @@ class Space:
 
     @property
     def used(self) -> int:
-        """What is stored, and what the uploads under way will be."""
+        """Bytes of the stored files and of the unfinished uploads, which count in full."""
         return self._used
 
     def count(self, size: int) -> None:
-        """Count content that an earlier process left, whatever the quota is now."""
+        """Count content of an earlier process, without checking the quota."""
         with self._lock:
             self._used += size
 
     def claim(self, size: int) -> None:
-        """Count content that is about to be uploaded. Raises NoRoom, and counts nothing then."""
+        """Reserve `size` bytes for an upload. Raises StorageFullError and then reserves nothing."""
         with self._lock:
             if self.quota is not None and self._used + size > self.quota:
-                raise NoRoom(
-                    Refusal.QUOTA_REACHED,
+                raise StorageFullError(
+                    ErrorCode.QUOTA_REACHED,
                     f"This receiver stores {self.quota} bytes at most (--quota): with {self._used} bytes used there is "
                     f"no room for {size} more. Remove some, or raise the quota, and start it again.",
                 )
@@ -60,13 +60,13 @@ class Space:
             self._used += size
 
     def release(self, size: int) -> None:
-        """Count content no more, which was dropped or removed."""
+        """Stop counting content that was dropped or removed."""
         with self._lock:
             self._used = max(0, self._used - size)
 
     @contextmanager
     def writing(self, size: int) -> Iterator[None]:
-        """Write this much while the context lasts. Raises NoRoom where that would use the reserve."""
+        """Announce a write of `size` bytes in the block. Raises StorageFullError if it would use the reserve."""
         with self._lock:
             self._leave_reserve(size)
             self._being_written += size
@@ -81,9 +81,9 @@ class Space:
             return
         disk = shutil.disk_usage(self._folder)
         free = disk.free - self._being_written
-        if disk.total and free - size < self._reserve:  # some network file systems tell nothing, which is all 0
-            raise NoRoom(
-                Refusal.STORAGE_FULL,
+        if disk.total and free - size < self._reserve:  # some network file systems report only zeros
+            raise StorageFullError(
+                ErrorCode.STORAGE_FULL,
                 f"This receiver leaves {self._reserve} bytes of its disk free (--reserve): with {max(0, free)} bytes "
                 f"free there is no room for {size} more. Make room on that disk.",
             )

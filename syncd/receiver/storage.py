@@ -1,18 +1,18 @@
-"""Uploads on disk: start one, write chunks at their offsets, tell which are there, finish.
+"""Store the uploads of one API on disk: start an upload, write its chunks at their offsets, and finish it.
 
-A store has a folder of its own, laid out as
+The folder of a store contains
 
-    building/<random>/    folders being put together or thrown away; emptied at start
-    unfinished/<key>/     an upload under way: plan.json, data (full size, sparse), arrived
-    finished/<digest>/    a whole file: plan.json, data
-    notes/<key>.json      the plan of an upload that has finished, for a client that missed the answer
+    building/<random>/    folders being created or deleted; emptied at the start
+    unfinished/<key>/     an unfinished upload: plan.json, data (full size, sparse), arrived
+    finished/<digest>/    a complete file: plan.json, data
+    notes/<key>.json      the plan of a finished upload, for a client that missed the response
 
-Keys and digests are validated hex, so nothing from the network becomes a path. Every change of state is one
-rename of a folder, and every change of an expiry one of a plan: a kill leaves what was before it or what is after it.
+Keys and digests are validated hex, so no text from the network becomes a path. Each change of state renames one folder,
+and each change of an expiry replaces one plan. A killed process leaves either the old state or the new one.
 
-`arrived` holds one byte a chunk. A chunk's bytes are written first, then its byte there, then the client is
-answered. Both are in the kernel by then and outlive the process. A power cut may lose some of either; the
-digest of the whole, compared before the folder moves to finished/, finds that out and the upload starts over.
+`arrived` holds one byte for each chunk. The receiver writes the chunk, then its byte in `arrived`, then answers. By
+then the kernel has both, so they survive the end of the process. A power cut may lose some of either. The receiver
+compares the digest of the complete file before the folder moves to finished/; if it differs, the upload starts again.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from weakref import WeakValueDictionary
 import structlog
 
 from syncd.receiver import disk
-from syncd.receiver.building import Building
-from syncd.receiver.errors import Gone, NoRoom, TooManyUnfinished, WrongDigest
+from syncd.receiver.errors import DigestMismatchError, StorageFullError, TooManyUploadsError, UploadEndedError
 from syncd.receiver.finished import Finished
 from syncd.receiver.space import Space
+from syncd.receiver.staging import Staging
 from syncd.receiver.upload import Plan, Upload
 
 log = structlog.get_logger()
 
 
 class Store:
-    """The uploads of one API and what came of them. `clock` gives epoch seconds.
+    """The uploads and stored files of one API. `clock` returns epoch seconds.
 
-    Methods with an underscore that are not coroutines block, and run in a thread.
+    Private methods that are not coroutines block; they run in a thread.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Store:
     ) -> None:
         self._folder = folder
         self._space = space
-        self._building = Building(os.path.join(folder, "building"))
+        self._staging = Staging(os.path.join(folder, "building"))
         self._unfinished = os.path.join(folder, "unfinished")
         self._finished = Finished(
-            os.path.join(folder, "finished"), self._building, space=space, fsync=fsync, clock=clock
+            os.path.join(folder, "finished"), self._staging, space=space, fsync=fsync, clock=clock
         )
         self._notes = os.path.join(folder, "notes")
         self._max_unfinished = max_unfinished
@@ -65,11 +65,11 @@ class Store:
 
     @property
     def unfinished(self) -> int:
-        """How many uploads are under way."""
+        """The number of unfinished uploads."""
         return len(self._uploads)
 
     async def recover(self) -> list[Upload]:
-        """Take up what an earlier process left; return the uploads under way."""
+        """Load the state of an earlier process; return the unfinished uploads."""
         uploads = await asyncio.to_thread(self._recover)
         self._uploads = {upload.key: upload for upload in uploads}
         return uploads
@@ -77,20 +77,20 @@ class Store:
     def _recover(self) -> list[Upload]:
         for folder in (self._folder, self._unfinished, self._notes):
             os.makedirs(folder, mode=0o700, exist_ok=True)
-        self._building.empty()
+        self._staging.empty()
         self._finished.recover()
-        return [upload for key in os.listdir(self._unfinished) if (upload := self._recall(key))]
+        return [upload for key in os.listdir(self._unfinished) if (upload := self._load(key))]
 
-    def _recall(self, key: str) -> Upload | None:
+    def _load(self, key: str) -> Upload | None:
         folder = os.path.join(self._unfinished, key)
         marks = os.path.join(folder, "arrived")
         try:
             plan = Plan.load(disk.read(os.path.join(folder, "plan.json")))
             arrived = disk.read(marks).count(disk.ARRIVED)
             touched = os.stat(marks).st_mtime
-        except (FileNotFoundError, ValueError, TypeError):  # a power cut can leave that
+        except (FileNotFoundError, ValueError, TypeError):  # possible after a power cut
             log.warning("receiver.damaged", upload=key)
-            self._building.discard(folder)
+            self._staging.discard(folder)
             return None
         self._space.count(plan.size)
         return self._upload(key, plan, arrived=arrived, touched=touched)
@@ -100,18 +100,18 @@ class Store:
         return Upload(key=key, plan=plan, folder=folder, space=self._space, arrived=arrived, touched=touched)
 
     def get(self, key: str) -> Upload | None:
-        """Return the upload under way with this key, unless it has expired."""
+        """Return the unfinished upload with this key; None if there is none or it has expired."""
         upload = self._uploads.get(key)
         return None if upload is None or self._is_expired(upload) else upload
 
     def path(self, digest: str) -> str:
-        """Tell where the bytes of a stored file are."""
+        """Return the path of a stored file's bytes."""
         return self._finished.path(digest)
 
     async def start(self, key: str, plan: Plan) -> Upload | Plan | None:
-        """Start an upload. Where its content is stored return that plan, with the later expiry of both, instead.
+        """Start an upload. If its content is stored already, extend the expiry and return the stored plan instead.
 
-        None when an upload with that key is under way. Raises TooManyUnfinished and NoRoom.
+        None if an upload with that key is in progress. Raises TooManyUploadsError and StorageFullError.
         """
         async with self._lock(key):
             if (known := self._uploads.get(key)) is not None:
@@ -119,7 +119,7 @@ class Store:
                     return None
                 await self._drop(known)
             if len(self._uploads) >= self._max_unfinished:
-                raise TooManyUnfinished
+                raise TooManyUploadsError
             stored = await asyncio.to_thread(self._start, key, plan)
             if stored is not None:
                 return stored
@@ -129,15 +129,15 @@ class Store:
     def _start(self, key: str, plan: Plan) -> Plan | None:
         stored = self._finished.renew(plan)
         if stored is None:
-            with self._claimed(plan), self._building.begin(plan) as folder:
+            with self._reserved(plan), self._staging.begin(plan) as folder:
                 disk.create(os.path.join(folder, "data"), size=plan.size)
                 disk.create(os.path.join(folder, "arrived"))
                 os.rename(folder, os.path.join(self._unfinished, key))
         return stored
 
     @contextmanager
-    def _claimed(self, plan: Plan) -> Iterator[None]:
-        """Count the bytes of a plan, which is taken back when what is done in the context fails. Raises NoRoom."""
+    def _reserved(self, plan: Plan) -> Iterator[None]:
+        """Reserve space for a plan; release it if the block fails. Raises StorageFullError."""
         self._space.claim(plan.size)
         try:
             yield
@@ -146,26 +146,26 @@ class Store:
             raise
 
     async def write(self, upload: Upload, index: int, data: bytes) -> bool:
-        """Write a chunk as `Upload.write` does, and keep the upload from expiring."""
+        """Write a chunk as `Upload.write` does, and postpone the expiry of the upload."""
         upload.touched = self._clock()
         return await upload.write(index, data)
 
     async def finish(self, upload: Upload) -> Plan:
-        """Move a complete upload into place; return the plan that is stored under its digest.
+        """Move a complete upload to the finished files; return the plan that is stored under its digest.
 
-        That is another upload's plan, with the later expiry of both, when the same content came twice. Raises
-        WrongDigest and Gone.
+        If the same content was stored before, that is the earlier upload's plan, with the later expiry of both. Raises
+        DigestMismatchError and UploadEndedError.
         """
         async with self._lock(upload.key):
             if upload.ended:
-                raise Gone
+                raise UploadEndedError
             upload.finishing = True
             try:
                 stored = await asyncio.to_thread(self._finish, upload)
             except FileNotFoundError:
                 self._forget(upload)
-                raise Gone from None
-            except WrongDigest:
+                raise UploadEndedError from None
+            except DigestMismatchError:
                 self._forget(upload)
                 raise
             finally:
@@ -176,43 +176,43 @@ class Store:
     def _finish(self, upload: Upload) -> Plan:
         if not disk.has_digest(os.path.join(upload.folder, "data"), upload.plan.digest):
             self._discard(upload)
-            raise WrongDigest
-        if upload.key != upload.plan.digest:  # else the digest itself tells what became of it
-            self._note(upload)
+            raise DigestMismatchError
+        if upload.key != upload.plan.digest:  # otherwise the digest itself leads to the result
+            self._write_note(upload)
         return self._finished.place(upload.folder, upload.plan)
 
-    def _note(self, upload: Upload) -> None:
-        note = self._building.write(upload.plan.dump())
+    def _write_note(self, upload: Upload) -> None:
+        note = self._staging.write(upload.plan.dump())
         os.replace(note, os.path.join(self._notes, f"{upload.key}.json"))
 
     async def put(self, plan: Plan, data: bytes) -> Plan:
-        """Store a file that came whole, as `finish` does. Raises WrongDigest and NoRoom."""
+        """Store a complete file as `finish` does. Raises DigestMismatchError and StorageFullError."""
         return await asyncio.to_thread(self._put, plan, data)
 
     def _put(self, plan: Plan, data: bytes) -> Plan:
         try:
-            return self._put_anew(plan, data)
-        except NoRoom:  # what is here already needs none
+            return self._put_new(plan, data)
+        except StorageFullError:  # content that is stored already needs no space
             stored = self._finished.renew(plan) if disk.is_digest_of(plan.digest, data) else None
             if stored is None:
                 raise
             return stored
 
-    def _put_anew(self, plan: Plan, data: bytes) -> Plan:
-        with self._claimed(plan), self._building.begin(plan) as folder:
+    def _put_new(self, plan: Plan, data: bytes) -> Plan:
+        with self._reserved(plan), self._staging.begin(plan) as folder:
             path = os.path.join(folder, "data")
             with self._space.writing(plan.size):
                 disk.create(path, data)
             if not disk.has_digest(path, plan.digest):
-                raise WrongDigest
+                raise DigestMismatchError
             return self._finished.place(folder, plan)
 
     async def stored(self, digest: str) -> Plan | None:
-        """Return the plan of a stored file; None when there is none."""
+        """Return the plan of a stored file; None if there is none."""
         return await asyncio.to_thread(self._finished.find, digest)
 
     async def outcome(self, key: str) -> tuple[Plan, Plan] | None:
-        """Return a finished upload's own plan and the one stored under its digest; None when unknown."""
+        """Return a finished upload's own plan and the plan stored under its digest; None if unknown."""
         return await asyncio.to_thread(self._outcome, key)
 
     def _outcome(self, key: str) -> tuple[Plan, Plan] | None:
@@ -224,7 +224,7 @@ class Store:
         return None if stored is None else (plan, stored)
 
     async def sweep(self) -> list[Upload]:
-        """Drop what has expired: uploads (returned), notes and stored files."""
+        """Drop expired uploads, notes and stored files; return the uploads."""
         dropped = []
         for upload in [upload for upload in self._uploads.values() if self._is_expired(upload)]:
             async with self._lock(upload.key):
@@ -253,7 +253,7 @@ class Store:
 
     def _discard(self, upload: Upload) -> None:
         try:
-            self._building.discard(upload.folder)
+            self._staging.discard(upload.folder)
         finally:
             self._space.release(upload.plan.size)
 

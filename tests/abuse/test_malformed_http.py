@@ -256,7 +256,7 @@ DRIPS = {
 async def test_a_request_that_drips_is_ended(tmp_path, what):
     """Each byte comes in time, and the whole never would."""
     head, piece, status = DRIPS[what]
-    async with receiver_at(tmp_path / "r", slowest=100_000) as url, asyncio.timeout(5):
+    async with receiver_at(tmp_path / "r", min_bytes_per_second=100_000) as url, asyncio.timeout(5):
         assert status_of(await drip(url, head, piece)) == status
 
 
@@ -266,7 +266,7 @@ async def test_a_slow_but_steady_body_is_waited_for(tmp_path):
         b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         % len(body)
     )
-    async with receiver_at(tmp_path / "r", slowest=10, idle_timeout=5) as url, asyncio.timeout(20):
+    async with receiver_at(tmp_path / "r", min_bytes_per_second=10, idle_timeout=5) as url, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(head)
         for start in range(0, len(body), 10):

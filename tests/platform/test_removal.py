@@ -467,7 +467,7 @@ OWN_FILES = {
     "platform/windows/files.py",
     "logs/file.py",
     "preview/cache.py",
-    "receiver/building.py",
+    "receiver/staging.py",
     "receiver/finished.py",
     "receiver/storage.py",
     "receiver/upload.py",

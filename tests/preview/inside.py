@@ -2,8 +2,8 @@
 
 The parent starts it by the worker's own ``system.Process``, and sends it one request. The environment says which layers
 are put in force (LAYERS; the others are left out as if the system did not have them), what is tried (TRY), with which
-file, addresses and user (FILE, PORT, ABSTRACT, USER), and the time that it has (SECONDS, PICTURES). One word comes
-back: what the attempt came to.
+file, addresses and user (FILE, PORT, ABSTRACT, USER), and the limits (CPU_SECONDS, PREVIEWS_PER_WORKER). It prints one
+word: the result of the attempt.
 """
 
 import ctypes
@@ -268,7 +268,7 @@ def main():
     load()
     only(ENV["LAYERS"].split())
     opened.append(os.open(ENV["FILE"] + ".own", os.O_RDWR))
-    unix.SECONDS, unix.PICTURES = (int(ENV[name]) for name in ("SECONDS", "PICTURES"))
+    unix.CPU_SECONDS, unix.PREVIEWS_PER_WORKER = (int(ENV[name]) for name in ("CPU_SECONDS", "PREVIEWS_PER_WORKER"))
     if user := int(ENV["USER"]):
         os.setgroups([])
         os.setresgid(user, user, user)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.preview import kernel, seccomp, unix
-from syncd.preview.protocol import PICTURES, REQUEST, SECONDS
+from syncd.preview.protocol import CPU_SECONDS, PREVIEWS_PER_WORKER, REQUEST
 
 ROOT = Path(__file__).parents[2]
 ALL = " ".join(unix.LAYERS)
@@ -57,7 +57,7 @@ class Target:
         for listener in (self.tcp, self.abstract, self.unix):
             listener.close()
 
-    def tries(self, what, layers, *, file=None, user=0, seconds=SECONDS, pictures=PICTURES):
+    def tries(self, what, layers, *, file=None, user=0, seconds=CPU_SECONDS, pictures=PREVIEWS_PER_WORKER):
         """Return what came of an attempt: the answer, and if there was none the process's code."""
         environment = {
             "TRY": what,
@@ -66,8 +66,8 @@ class Target:
             "PORT": str(self.tcp.getsockname()[1]),
             "ABSTRACT": self.abstract.getsockname()[1:].decode(),
             "USER": str(user),
-            "SECONDS": str(seconds),
-            "PICTURES": str(pictures),
+            "CPU_SECONDS": str(seconds),
+            "PREVIEWS_PER_WORKER": str(pictures),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         }
         ours, theirs = socket.socketpair()

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.preview import renderer as renderer_module
-from syncd.preview.protocol import ANSWER, PICTURES, SECONDS, Unshowable
+from syncd.preview.protocol import ANSWER, CPU_SECONDS, PREVIEWS_PER_WORKER, NoPreviewError
 from syncd.preview.renderer import Renderer
 from tests.preview.images import KINDS, halves, saved
 
@@ -57,7 +57,7 @@ async def test_the_worker_is_confined_in_all_of_its_threads(renderer, tmp_path):
     for name, most in {"file size": 0, "core file size": 0, "processes": 0, "open files": 16}.items():
         assert found[name] == (str(most), str(most))
     assert found["address space"] == (str(1024**3), str(1024**3))
-    assert int(found["cpu time"][0]) <= SECONDS + 1 < PICTURES * SECONDS <= int(found["cpu time"][1])
+    assert int(found["cpu time"][0]) <= CPU_SECONDS + 1 < PREVIEWS_PER_WORKER * CPU_SECONDS <= int(found["cpu time"][1])
 
 
 def compressed():
@@ -105,7 +105,7 @@ def test_nothing_is_loaded_once_an_image_is_there(tmp_path):
 
 
 async def test_a_worker_makes_so_many_pictures_and_no_more(renderer, tmp_path, monkeypatch):
-    monkeypatch.setattr(renderer_module, "PICTURES", 3)
+    monkeypatch.setattr(renderer_module, "PREVIEWS_PER_WORKER", 3)
     pids = []
     with capture_logs() as logs:
         for _ in range(7):
@@ -136,7 +136,7 @@ channel.recv(100)
 )
 async def test_what_a_worker_that_was_taken_over_answers_is_bounded(renderer, tmp_path, monkeypatch, answer):
     monkeypatch.setattr(renderer_module, "_ARGUMENTS", ("-c", TAKEN_OVER.format(answer)))
-    with pytest.raises(Unshowable, match="too much"):
+    with pytest.raises(NoPreviewError, match="too much"):
         await shown(renderer, tmp_path / "a")
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from syncd.preview.picture import render
-from syncd.preview.protocol import Unshowable
+from syncd.preview.protocol import NoPreviewError
 from tests.preview.images import BLUE, HARMFUL, KINDS, RED, halves, png, saved
 
 
@@ -125,19 +125,19 @@ def test_a_picture_tells_nothing_of_where_it_was_taken():
 
 @pytest.mark.parametrize("name", HARMFUL)
 def test_what_has_no_picture_says_so_on_one_line(name):
-    with pytest.raises(Unshowable) as caught:
+    with pytest.raises(NoPreviewError) as caught:
         render(io.BytesIO(HARMFUL[name]), 320)
     assert str(caught.value).isprintable()
 
 
 def test_the_limit_is_on_pixels():
-    with pytest.raises(Unshowable, match="more than 128 megapixels"):
+    with pytest.raises(NoPreviewError, match="more than 128 megapixels"):
         render(io.BytesIO(png(12_800, 10_001)), 320)
-    with pytest.raises(Unshowable, match="broken"):  # it is within the limit, and its pixels are missing
+    with pytest.raises(NoPreviewError, match="broken"):  # it is within the limit, and its pixels are missing
         render(io.BytesIO(png(12_800, 10_000)), 320)
 
 
 @pytest.mark.parametrize("data", [HARMFUL["a program"], saved(halves(), format="PPM"), saved(halves(), format="EPS")])
 def test_no_other_kind_is_tried(data):
-    with pytest.raises(Unshowable, match="not an image of a kind that can be shown"):
+    with pytest.raises(NoPreviewError, match="not an image of a kind that can be shown"):
         render(io.BytesIO(data), 320)

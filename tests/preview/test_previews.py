@@ -7,8 +7,8 @@ import pytest
 
 from syncd.preview import previews as module
 from syncd.preview.cache import Cache
-from syncd.preview.previews import LARGE, SMALL, Crowded, Previews
-from syncd.preview.protocol import Unshowable
+from syncd.preview.previews import LARGE_EDGE_PIXELS, SMALL_EDGE_PIXELS, PreviewQueueFullError, Previews
+from syncd.preview.protocol import NoPreviewError
 
 
 class Counting:
@@ -24,7 +24,7 @@ class Counting:
         self.made.append(descriptor)
         await self.go.wait()
         if self.fails:
-            raise Unshowable(self.fails)
+            raise NoPreviewError(self.fails)
         return b"picture %d" % descriptor
 
     async def close(self):
@@ -79,14 +79,14 @@ def test_a_disk_that_takes_nothing_is_no_trouble(tmp_path):
 async def test_a_small_one_is_made_once(tmp_path):
     made = Counting()
     previews = Previews(Cache(str(tmp_path)), made)
-    assert await asyncio.gather(*(previews.get(7, "a", SMALL) for _ in range(20))) == [b"picture 7"] * 20
+    assert await asyncio.gather(*(previews.get(7, "a", SMALL_EDGE_PIXELS) for _ in range(20))) == [b"picture 7"] * 20
     assert made.made == [7]
-    assert await Previews(Cache(str(tmp_path)), made).get(8, "a", SMALL) == b"picture 7"
+    assert await Previews(Cache(str(tmp_path)), made).get(8, "a", SMALL_EDGE_PIXELS) == b"picture 7"
 
 
 async def test_a_large_one_takes_no_room(tmp_path):
     previews = Previews(Cache(str(tmp_path)), Counting())
-    assert await previews.get(7, "a", LARGE) == b"picture 7"
+    assert await previews.get(7, "a", LARGE_EDGE_PIXELS) == b"picture 7"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,20 +95,20 @@ async def test_what_has_none_is_asked_once(tmp_path):
     made.fails = "broken"
     previews = Previews(Cache(str(tmp_path)), made)
     for _ in range(3):
-        with pytest.raises(Unshowable, match="broken"):
-            await previews.get(7, "a", SMALL)
+        with pytest.raises(NoPreviewError, match="broken"):
+            await previews.get(7, "a", SMALL_EDGE_PIXELS)
     assert made.made == [7]
 
 
 async def test_only_so_many_wait(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "WAITING", 3)
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
     made = Counting()
     made.go.clear()
     previews = Previews(Cache(str(tmp_path)), made)
-    asked = [asyncio.create_task(previews.get(number, f"{number}", LARGE)) for number in range(4)]
+    asked = [asyncio.create_task(previews.get(number, f"{number}", LARGE_EDGE_PIXELS)) for number in range(4)]
     done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     (refused,) = done
-    assert isinstance(refused.exception(), Crowded)
+    assert isinstance(refused.exception(), PreviewQueueFullError)
     made.go.set()
     assert sorted(await asyncio.gather(*(task for task in asked if task is not refused)))
-    assert await previews.get(9, "9", LARGE) == b"picture 9"
+    assert await previews.get(9, "9", LARGE_EDGE_PIXELS) == b"picture 9"

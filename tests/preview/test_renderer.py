@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from syncd.preview.protocol import Unshowable
+from syncd.preview.protocol import NoPreviewError
 from syncd.preview.renderer import Renderer
 from tests.daemon.site import until
 from tests.preview.images import KINDS, bomb, png
@@ -51,7 +51,7 @@ async def test_one_worker_makes_many_pictures(renderer, tmp_path):
     assert await shown(renderer, tmp_path / "a", KINDS["jpg"]) == (100, 50)
     pid = renderer.pid
     for data in (bomb(), b"", KINDS["png"][:100]):
-        with pytest.raises(Unshowable):
+        with pytest.raises(NoPreviewError):
             await shown(renderer, tmp_path / "bad", data)
     assert await asyncio.gather(*(shown(renderer, tmp_path / "a", edge=40) for _ in range(20))) == [(40, 20)] * 20
     assert renderer.pid == pid
@@ -79,12 +79,12 @@ async def test_one_that_is_killed_at_work_is_replaced(renderer, tmp_path):
 
 
 async def test_one_that_hangs_is_ended_and_the_next_picture_comes(tmp_path):
-    renderer = Renderer(patience=5)
+    renderer = Renderer(render_timeout=5)
     await shown(renderer, tmp_path / "a", KINDS["jpg"])
     pid = renderer.pid
     renderer._patience = 0.05
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(Unshowable, match="too long"):
+    with pytest.raises(NoPreviewError, match="too long"):
         await shown(renderer, tmp_path / "a")
     assert gone(pid)
     renderer._patience = 20
@@ -100,7 +100,7 @@ async def test_one_that_took_its_time_of_computing_is_not_tried_again(renderer, 
     await asyncio.sleep(0)
     os.kill(pid, signal.SIGXCPU)  # as the kernel does
     os.kill(pid, signal.SIGCONT)
-    with pytest.raises(Unshowable, match="too much"):
+    with pytest.raises(NoPreviewError, match="too much"):
         await waiting
     assert renderer.pid is None
 
@@ -120,7 +120,7 @@ async def test_memory_is_limited(renderer, tmp_path):
     with (tmp_path / "large").open("wb") as file:
         file.write(KINDS["webp"][:16])
         file.truncate(2 * 1024**3)
-    with pytest.raises(Unshowable, match="too large"):
+    with pytest.raises(NoPreviewError, match="too large"):
         await shown(renderer, tmp_path / "large")
     assert await shown(renderer, tmp_path / "a", KINDS["jpg"]) == (100, 50)
 
@@ -144,7 +144,7 @@ ORPHANS = """
 import asyncio, sys
 from contextlib import suppress
 import structlog
-from syncd.preview.protocol import Unshowable
+from syncd.preview.protocol import NoPreviewError
 from syncd.preview.renderer import Renderer
 structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
 async def main():
@@ -152,7 +152,7 @@ async def main():
     with open(sys.argv[1], "rb") as first, open(sys.argv[2], "rb") as second:
         await renderer.render(first.fileno(), 100)
         print(renderer.pid, flush=True)
-        with suppress(Unshowable):
+        with suppress(NoPreviewError):
             await renderer.render(second.fileno(), 1600)
         await asyncio.sleep(60)
 asyncio.run(main())

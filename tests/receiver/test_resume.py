@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.receiver.disk import ARRIVED
-from syncd.receiver.listing import MOST, arrived
+from syncd.receiver.upload import MAX_LISTED_CHUNKS, list_chunks
 from tests.receiver.conftest import Start, sha256
 
 READABLE = 1024 * 1024  # bytes of an answer that a client keeps
@@ -32,21 +32,21 @@ MANY = 1_000_000
 CASES = {
     "none": ([], "uploaded_chunks"),
     "the last": ([MANY - 1], "uploaded_chunks"),
-    "as many as are listed": (list(range(7, 7 + MOST)), "uploaded_chunks"),
-    "as many, apart": (list(range(MANY - 2 * MOST, MANY, 2)), "uploaded_chunks"),
-    "one more": (list(range(MOST + 1)), "uploaded_ranges"),
+    "as many as are listed": (list(range(7, 7 + MAX_LISTED_CHUNKS)), "uploaded_chunks"),
+    "as many, apart": (list(range(MANY - 2 * MAX_LISTED_CHUNKS, MANY, 2)), "uploaded_chunks"),
+    "one more": (list(range(MAX_LISTED_CHUNKS + 1)), "uploaded_ranges"),
     "all": (list(range(MANY)), "uploaded_ranges"),
     "all but one": ([index for index in range(MANY) if index != 5], "uploaded_ranges"),
-    "as many ranges": ([index for index in range(MANY - 3 * MOST, MANY) if index % 3], "uploaded_ranges"),
+    "as many ranges": ([index for index in range(MANY - 3 * MAX_LISTED_CHUNKS, MANY) if index % 3], "uploaded_ranges"),
     "every other": (list(range(0, MANY, 2)), None),
-    "one range more": (list(range(0, 2 * MOST + 2, 2)), None),
+    "one range more": (list(range(0, 2 * MAX_LISTED_CHUNKS + 2, 2)), None),
 }
 
 
 @pytest.mark.parametrize("what", CASES)
 def test_what_has_arrived_is_told_in_few_bytes(what: str) -> None:
     indices, field = CASES[what]
-    told = arrived(marks_of(indices))
+    told = list_chunks(marks_of(indices))
     assert told["chunks_uploaded"] == len(indices)
     assert set(told) == {"chunks_uploaded"} | ({field} if field else set())
     assert read(told) == (indices if field else None)
@@ -57,7 +57,7 @@ def test_any_pattern_is_told_right() -> None:
     dice = random.Random(5)
     for share in (0.001, 0.01, 0.5, 0.99, 0.999):
         indices = [index for index in range(30_000) if dice.random() < share]
-        assert read(arrived(marks_of(indices))) == indices
+        assert read(list_chunks(marks_of(indices))) == indices
 
 
 async def test_an_upload_of_very_many_chunks_goes_on_after_a_restart(start: Start, folder: Path) -> None:

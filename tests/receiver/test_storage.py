@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.receiver import disk
-from syncd.receiver.errors import Gone, WrongDigest
+from syncd.receiver.errors import DigestMismatchError, UploadEndedError
 from syncd.receiver.space import Space
 from syncd.receiver.storage import Store
 from syncd.receiver.upload import Plan
@@ -30,14 +30,14 @@ async def test_an_upload_that_ended_does_not_touch_the_next_one_of_its_key(store
     assert old is not None
     await store.write(old, 0, b"xx")
     await store.write(old, 1, b"xx")
-    with pytest.raises(WrongDigest):
+    with pytest.raises(DigestMismatchError):
         await store.finish(old)
     new = await store.start(PLAN.digest, PLAN)
     assert new is not None
-    with pytest.raises(Gone):
+    with pytest.raises(UploadEndedError):
         await store.write(old, 0, b"xx")
     await store.write(new, 0, b"da")
-    with pytest.raises(Gone):
+    with pytest.raises(UploadEndedError):
         await store.finish(old)
     await store.write(new, 1, b"ta")
     assert await store.finish(new) == PLAN

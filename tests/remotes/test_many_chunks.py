@@ -7,7 +7,7 @@ import pytest
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Session, Stored
-from syncd.receiver import listing
+from syncd.receiver import upload as upload_module
 from syncd.receiver.app import make_app
 from syncd.receiver.disk import ARRIVED
 from syncd.receiver.settings import Settings
@@ -69,7 +69,7 @@ async def test_more_chunks_than_a_list_has_room_for(remote_to, tmp_path):
 async def test_where_only_a_count_is_told_what_was_acknowledged_counts(
     remote_to, tmp_path, monkeypatch, acknowledged, sent
 ):
-    monkeypatch.setattr(listing, "MOST", 2)
+    monkeypatch.setattr(upload_module, "MAX_LISTED_CHUNKS", 2)
     source = Memory(random.Random(8).randbytes(6 * 16))
     begun = await create(remote_to, tmp_path, source)
     let_arrive(tmp_path, begun.token, source.data, [0, 2, 4])

@@ -16,7 +16,7 @@ import win32event
 import win32job
 from PIL import Image
 
-from syncd.preview.protocol import MEMORY, Unshowable
+from syncd.preview.protocol import MAX_MEMORY_BYTES, NoPreviewError
 from syncd.preview.renderer import Renderer
 from tests.daemon.site import until
 from tests.preview.images import KINDS, bomb, png
@@ -51,8 +51,8 @@ def opened(pid):
     return win32api.OpenProcess(win32con.SYNCHRONIZE | win32con.PROCESS_TERMINATE, False, pid)
 
 
-def gone(process, patience=PATIENCE):
-    return win32event.WaitForSingleObject(process, patience) == win32event.WAIT_OBJECT_0
+def gone(process, render_timeout=PATIENCE):
+    return win32event.WaitForSingleObject(process, render_timeout) == win32event.WAIT_OBJECT_0
 
 
 async def test_one_worker_makes_many_pictures(renderer, image, tmp_path):
@@ -60,7 +60,7 @@ async def test_one_worker_makes_many_pictures(renderer, image, tmp_path):
     assert await shown(renderer, image) == (100, 50)
     pid, process = renderer.pid, opened(renderer.pid)
     for data in (bomb(), b"", KINDS["png"][:100]):
-        with pytest.raises(Unshowable):
+        with pytest.raises(NoPreviewError):
             await shown(renderer, tmp_path / "bad", data)
     assert await asyncio.gather(*(shown(renderer, image, edge=40) for _ in range(20))) == [(40, 20)] * 20
     assert renderer.pid == pid
@@ -93,7 +93,7 @@ async def test_one_that_takes_too_long_is_ended_and_the_next_picture_comes(rende
     await shown(renderer, image)
     process = opened(renderer.pid)
     renderer._patience = 0.05
-    with pytest.raises(Unshowable, match="too long"):
+    with pytest.raises(NoPreviewError, match="too long"):
         await shown(renderer, tmp_path / "large", png(4000, 4000, rows=bytes(4001 * 4000)), edge=1600)
     assert gone(process, 0)
     renderer._patience = 20
@@ -109,7 +109,7 @@ async def test_it_is_in_a_job_that_limits_it(renderer, image):
     limits = win32job.QueryInformationJobObject(job, win32job.JobObjectExtendedLimitInformation)
     if not limits["BasicLimitInformation"]["LimitFlags"]:
         pytest.skip("this Windows does not tell the limits of a job")
-    assert limits["ProcessMemoryLimit"] == MEMORY
+    assert limits["ProcessMemoryLimit"] == MAX_MEMORY_BYTES
     assert limits["BasicLimitInformation"]["ActiveProcessLimit"] == 1
     assert limits["BasicLimitInformation"]["PerProcessUserTimeLimit"] > 0
 

@@ -15,7 +15,7 @@ from yarl import URL
 
 from syncd import logs
 from syncd.receiver import disk
-from syncd.receiver.errors import ReceiverBusy
+from syncd.receiver.errors import FolderInUseError
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
 from tests.receiver.conftest import Answer, Caller, Start, sha256, tree, until
@@ -162,7 +162,7 @@ async def test_what_it_stores_is_for_its_owner_alone(caller: Caller, folder: Pat
 async def test_one_receiver_a_folder(start: Start, folder: Path) -> None:
     await start()
     settings, stop = Settings(folder=str(folder)), asyncio.Event()
-    with pytest.raises(ReceiverBusy, match="another receiver"):
+    with pytest.raises(FolderInUseError, match="another receiver"):
         await serve(settings, host="127.0.0.1", port=0, ready=lambda _: stop.set(), stop=stop)
 
 
