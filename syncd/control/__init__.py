@@ -1,5 +1,6 @@
-"""How a person, a script or a page steers the running daemon: HTTP with JSON under ``/v1/``.
+"""The control API of the running daemon: HTTP with JSON below ``/v1/``, for commands, scripts and the dashboard.
 
-``service`` is the contract, ``api`` its routes, ``server`` the Unix socket they are reached by, ``client`` the other
-end. This module stays empty so that the client costs no server.
+:mod:`~syncd.control.routes` defines the routes, :mod:`~syncd.control.service` what the daemon implements,
+:mod:`~syncd.control.unix_server` and :mod:`~syncd.control.pipe_server` the listeners, :mod:`~syncd.control.client` the
+client. This module imports nothing, so that the client does not load the server.
 """

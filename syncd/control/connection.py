@@ -1,7 +1,7 @@
-"""A connection of the control API that is cut off when the client stops reading.
+"""Closes a connection of the control API when the client stops reading.
 
-TCP_USER_TIMEOUT does the same for TCP on Linux; there is nothing of the kind for Unix sockets and named pipes, where an
-answer that is never read would hold its memory, its descriptor and a place among the subscribers until the client ends.
+TCP has TCP_USER_TIMEOUT for this on Linux; Unix sockets and named pipes have no such option. Without a time limit, an
+unread response would occupy memory, a file descriptor and a subscription until the client ends.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 STALL_TIMEOUT_SECONDS = 60.0
-"""Seconds in which a client has to take something of what waits for it."""
+"""The time limit for a client to read some of the pending bytes."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,42 +27,42 @@ class Connection(web.RequestHandler):
         self._waiting = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have every byte that the system does not take at once reported by :meth:`pause_writing`."""
+        """Set the buffer limit to zero, so that any unsent byte causes :meth:`pause_writing`."""
         super().connection_made(transport)
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=0)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Watch no more."""
-        self._unwatch()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Watch, as the client does not read as fast as it is written to."""
+        """Start the timer: bytes wait for the client."""
         super().pause_writing()
-        self._watch()
+        self._start_timer()
 
     def resume_writing(self) -> None:
-        """Watch no more, as the client has everything."""
-        self._unwatch()
+        """Stop the timer: the client has received everything."""
+        self._stop_timer()
         super().resume_writing()
 
-    def _watch(self) -> None:
+    def _start_timer(self) -> None:
         assert self.transport is not None
         self._waiting = self.transport.get_write_buffer_size()
-        self._check = self._loop.call_later(STALL_TIMEOUT_SECONDS, self._look)
+        self._check = self._loop.call_later(STALL_TIMEOUT_SECONDS, self._check_progress)
 
-    def _unwatch(self) -> None:
+    def _stop_timer(self) -> None:
         if self._check is not None:
             self._check.cancel()
             self._check = None
 
-    def _look(self) -> None:
-        """Cut the connection off unless some of what waits has gone; nothing is added to it meanwhile."""
+    def _check_progress(self) -> None:
+        """Abort the connection unless the client has read some bytes; nobody writes more in the meantime."""
         if self.transport is None:
             return
         if self.transport.get_write_buffer_size() < self._waiting:
-            self._watch()
+            self._start_timer()
             return
         request = self._current_request
         log.warning("control.dropped", path=None if request is None else request.path, seconds=STALL_TIMEOUT_SECONDS)

@@ -1,7 +1,7 @@
-"""What happens in the daemon, told to all who listen, as server-sent events.
+"""Distributes the daemon's events to all listeners, encoded as server-sent events.
 
-An event is put into words once, and only if somebody listens. Each listener has a queue of its own with a bound: one
-who reads slowly loses the oldest events and is told how many; nobody ever waits for a listener.
+:class:`Hub` encodes an event once, and only if a client listens to its kind. Each :class:`Subscription` is a bounded
+queue: a client that reads slowly loses the oldest events and gets their number. Publishing never waits for a listener.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from typing import Any
 from syncd.control.shapes import EVENT_KINDS
 
 LOST = "lost"
-"""Tells a listener how many events were dropped just before."""
+"""The kind of the event with the number of events that a listener has just lost."""
 MAX_LISTENERS = 100
-"""Listeners at a time."""
+"""The limit for simultaneous listeners."""
 MAX_PENDING_BYTES = 256 * 1024
-"""Bytes that wait for one listener."""
+"""The size of a listener's queue."""
 BATCH_BYTES = 128 * 1024
-"""Bytes handed out at once, if there are as many; one event more may be in it."""
+"""The approximate size of a batch: the last event can exceed it."""
 
 
 class TooManyListenersError(Exception):
-    """There are as many listeners as there may be."""
+    """The number of listeners has reached its limit."""
 
 
 class Subscription:
-    """One listener's events, from :meth:`Hub.subscribe` until it is left."""
+    """The queue of one listener; a context manager that ends the subscription."""
 
     def __init__(self, hub: "Hub", kinds: Collection[str]) -> None:
         self.kinds = frozenset(kinds)
@@ -41,27 +41,27 @@ class Subscription:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hub.leave(self)
+        self._hub.unsubscribe(self)
 
     def put(self, block: bytes) -> None:
-        """Add an event, at the cost of the oldest where there is no room."""
+        """Add an encoded event; drop the oldest events if the queue is full."""
         self._blocks.append(block)
         self._size += len(block)
-        while self._size > self._hub.room:
+        while self._size > self._hub.max_pending_bytes:
             self._size -= len(self._blocks.popleft())
             self._lost += 1
         self._changed.set()
 
     def end(self) -> None:
-        """Let :meth:`take` return what is left, and then nothing."""
+        """Let :meth:`take` return the remaining events, and then nothing."""
         self._changed.set()
 
     async def take(self) -> bytes:
-        """Wait for events and return some; empty when there will be no more."""
+        """Wait for events and return a batch; empty if the hub is closed and no event is left."""
         await self._changed.wait()
         taken = bytearray()
         if self._lost:
-            taken += sse(LOST, {"count": self._lost})
+            taken += encode_event(LOST, {"count": self._lost})
             self._lost = 0
         while self._blocks and len(taken) < BATCH_BYTES:
             block = self._blocks.popleft()
@@ -73,36 +73,36 @@ class Subscription:
 
 
 class Hub:
-    """Where events come in and listeners take them. Belongs to one event loop."""
+    """Passes published events to its subscriptions. Belongs to one event loop."""
 
-    def __init__(self, *, most: int = MAX_LISTENERS, room: int = MAX_PENDING_BYTES) -> None:
-        self.room = room
+    def __init__(self, *, max_listeners: int = MAX_LISTENERS, max_pending_bytes: int = MAX_PENDING_BYTES) -> None:
+        self.max_pending_bytes = max_pending_bytes
         self.closed = False
         self.subscriptions_made = 0
-        """How many have ever come: whoever tells changes begins anew when it grows."""
-        self._most = most
+        """The number of subscriptions ever made; when it grows, the publisher sends the whole state again."""
+        self._max_listeners = max_listeners
         self._listeners: list[Subscription] = []
         self._has_listener = asyncio.Event()
 
     def wanted(self, kind: str) -> bool:
-        """Say whether somebody listens to events of this kind."""
+        """Return True if a client listens to events of this kind."""
         return any(kind in listener.kinds for listener in self._listeners)
 
     async def wait_for_listener(self) -> None:
-        """Wait until somebody listens."""
+        """Wait until a client listens."""
         await self._has_listener.wait()
 
     def publish(self, kind: str, document: Mapping[str, Any]) -> None:
-        """Tell all who listen to this kind. Never waits."""
+        """Add the event to each subscription of its kind."""
         block = b""
         for listener in self._listeners:
             if kind in listener.kinds:
-                block = block or sse(kind, document)
+                block = block or encode_event(kind, document)
                 listener.put(block)
 
     def subscribe(self, kinds: Collection[str] = EVENT_KINDS) -> Subscription:
-        """Let one more listen; :class:`TooManyListenersError` if there are enough."""
-        if self.closed or len(self._listeners) >= self._most:
+        """Return a new subscription. Raises :class:`TooManyListenersError`."""
+        if self.closed or len(self._listeners) >= self._max_listeners:
             raise TooManyListenersError(
                 f"{len(self._listeners)} listen already: close one, or ask for the status instead"
             )
@@ -112,19 +112,19 @@ class Hub:
         self._has_listener.set()
         return listener
 
-    def leave(self, listener: Subscription) -> None:
-        """Tell this one no more."""
+    def unsubscribe(self, listener: Subscription) -> None:
+        """Remove a subscription."""
         self._listeners.remove(listener)
         if not self._listeners:
             self._has_listener.clear()
 
     def close(self) -> None:
-        """Let every listener come to an end."""
+        """End all subscriptions after their remaining events."""
         self.closed = True
         for listener in self._listeners:
             listener.end()
 
 
-def sse(kind: str, document: Mapping[str, Any]) -> bytes:
-    """Return one event as it goes over the wire: ASCII, so that no character in it can end its line."""
+def encode_event(kind: str, document: Mapping[str, Any]) -> bytes:
+    """Return an encoded event: in ASCII, so that no character can end the line."""
     return f"event: {kind}\ndata: {json.dumps(document)}\n\n".encode("ascii")

@@ -1,6 +1,6 @@
-"""A named pipe of Windows with the few methods of a socket that the client of the control API needs.
+"""Opens a named pipe of Windows, with the socket methods that the client of the control API needs.
 
-From the standard library alone: pywin32 takes longer to load than all the rest of a command.
+It uses only the standard library, because pywin32 takes longer to load than the rest of a command.
 """
 
 import _winapi
@@ -12,16 +12,16 @@ from typing import Self
 assert sys.platform == "win32"
 
 _IDENTIFY = 0x0011_0000
-"""SECURITY_SQOS_PRESENT and SECURITY_IDENTIFICATION: who listens may see who asks, and can't act in his name."""
-_PAUSE = 0.01
+"""SECURITY_SQOS_PRESENT and SECURITY_IDENTIFICATION: the server can identify the client, but not impersonate it."""
+_RETRY_INTERVAL_SECONDS = 0.01
 
 
 class Pipe:
-    """An open pipe. TimeoutError after ``timeout`` seconds in which nothing moved, OSError for what else goes wrong."""
+    """An open pipe. Its methods raise TimeoutError after ``timeout`` seconds without progress, and OSError."""
 
     def __init__(self, path: str, timeout: float) -> None:
         self._timeout: float | None = timeout
-        self._handle = _opened(path, timeout)
+        self._handle = _open(path, timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -32,47 +32,47 @@ class Pipe:
         self.close()
 
     def close(self) -> None:
-        """Close it; a second time changes nothing."""
+        """Close the pipe; further calls have no effect."""
         if self._handle:
             _winapi.CloseHandle(self._handle)
             self._handle = 0
 
     def settimeout(self, timeout: float | None) -> None:
-        """Wait so long from now on; None: for ever."""
+        """Set the time limit of the following calls; None for no limit."""
         self._timeout = timeout
 
     def sendall(self, data: bytes) -> None:
         """Write ``data``."""
         while data:
             operation, _ = _winapi.WriteFile(self._handle, data, overlapped=True)
-            data = data[self._finished(operation) :]
+            data = data[self._wait(operation) :]
 
-    def recv(self, most: int) -> bytes:
-        """Return up to ``most`` bytes as soon as there are some; none at the end."""
+    def recv(self, size: int) -> bytes:
+        """Wait for bytes and return at most ``size`` of them; none at the end."""
         try:
-            operation, _ = _winapi.ReadFile(self._handle, most, overlapped=True)
-            self._finished(operation)
+            operation, _ = _winapi.ReadFile(self._handle, size, overlapped=True)
+            self._wait(operation)
         except BrokenPipeError:
             return b""
         return bytes(operation.getbuffer() or b"")
 
-    def _finished(self, operation: "_winapi.Overlapped") -> int:
-        """Wait for what is under way, and return how many bytes it moved."""
-        patience = _winapi.INFINITE if self._timeout is None else round(self._timeout * 1000)
+    def _wait(self, operation: "_winapi.Overlapped") -> int:
+        """Wait for the operation, and return the number of bytes that it moved."""
+        limit_ms = _winapi.INFINITE if self._timeout is None else round(self._timeout * 1000)
         try:
-            late = _winapi.WaitForMultipleObjects([operation.event], False, patience) == _winapi.WAIT_TIMEOUT
+            timed_out = _winapi.WaitForMultipleObjects([operation.event], False, limit_ms) == _winapi.WAIT_TIMEOUT
         except BaseException:
             operation.cancel()
             raise
-        if late:
+        if timed_out:
             operation.cancel()
             raise TimeoutError
         moved, _ = operation.GetOverlappedResult(True)
         return moved
 
 
-def _opened(path: str, timeout: float) -> int:
-    """Open the pipe, as soon as it has an instance that is free."""
+def _open(path: str, timeout: float) -> int:
+    """Open the pipe as soon as one of its instances is free."""
     deadline = time.monotonic() + timeout
     access = _winapi.GENERIC_READ | _winapi.GENERIC_WRITE
     flags = _winapi.FILE_FLAG_OVERLAPPED | _IDENTIFY
@@ -84,4 +84,4 @@ def _opened(path: str, timeout: float) -> int:
                 raise
             if time.monotonic() > deadline:
                 raise TimeoutError from None
-        time.sleep(_PAUSE)
+        time.sleep(_RETRY_INTERVAL_SECONDS)

@@ -1,7 +1,6 @@
-r"""The named pipe that the control API is reached by on Windows, and who may use it.
+"""Serves the control API on a named pipe of Windows, to the daemon's user, administrators and the system.
 
-The daemon's own user, administrators and the system: the pipe's access control list says so, and the kernel keeps to
-it. Nobody on another machine gets in.
+The kernel enforces the pipe's access control list, and rejects clients of other machines.
 """
 
 import asyncio
@@ -22,11 +21,11 @@ assert sys.platform == "win32"
 
 _BUFFER = 65_536
 _FIRST = 0x0008_0000
-"""FILE_FLAG_FIRST_PIPE_INSTANCE: fails if anybody, a stranger maybe, has a pipe of this name already."""
+"""FILE_FLAG_FIRST_PIPE_INSTANCE: fails if any process, even of another user, has a pipe of this name."""
 _LOCAL = 0x0000_0008
 """PIPE_REJECT_REMOTE_CLIENTS."""
 _TAKEN = (5, 231)
-"""ERROR_ACCESS_DENIED and ERROR_PIPE_BUSY, as the system says that the name is taken."""
+"""ERROR_ACCESS_DENIED and ERROR_PIPE_BUSY: the name is in use."""
 
 
 class PipeServer:
@@ -44,22 +43,22 @@ class PipeServer:
         self._accepting = asyncio.create_task(self._accept(first))
 
     async def stop(self) -> None:
-        """Listen no more, and let the answers in the making go out."""
+        """Stop listening, and send the pending responses."""
         if self._accepting is not None:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
         await self._runner.cleanup()
 
     async def _accept(self, waiting: windows_utils.PipeHandle) -> None:
-        """Serve whoever opens the pipe. There is always an instance that waits, so that nobody finds none.
+        """Serve each client that opens the pipe. One instance always waits, so that a client finds the pipe.
 
-        The loop's own server of pipes would let every user read.
+        The pipe server of asyncio would let every user read.
         """
         loop: Any = asyncio.get_running_loop()
         try:
             while True:
-                with contextlib.suppress(BrokenPipeError):  # who came is gone already
-                    await loop._proactor.accept_pipe(waiting)  # noqa: SLF001 - there is no other way in
+                with contextlib.suppress(BrokenPipeError):  # the client is gone already
+                    await loop._proactor.accept_pipe(waiting)  # noqa: SLF001 - asyncio has no public function for this
                 opened, waiting = waiting, self._instance()
                 loop._make_duplex_pipe_transport(opened, make_connection(self._runner))  # noqa: SLF001 - as above
         finally:
@@ -82,5 +81,7 @@ class PipeServer:
                 raise SocketUnavailableError(
                     f"another daemon answers at {self._path}: stop it first, or set control.socket"
                 ) from None
-            raise SocketUnavailableError(f"{self._path} can't be made ({error.strerror}): set control.socket") from None
+            raise SocketUnavailableError(
+                f"{self._path} cannot be created ({error.strerror}): set control.socket"
+            ) from None
         return windows_utils.PipeHandle(handle.Detach())

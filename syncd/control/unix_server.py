@@ -1,6 +1,6 @@
-"""The Unix socket that the control API is reached by, and who may use it.
+"""Serves the control API on a Unix socket, to the daemon's user, root and the group ``control.group``.
 
-The daemon's own user and root, and the members of one group if the configuration names it.
+On Windows, :mod:`syncd.control.pipe_server` serves it on a named pipe.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from syncd.core.text import printable
 from syncd.http_server import http_logger
 
 IDLE_TIMEOUT_SECONDS = 30.0
-"""Seconds that a connection may say nothing."""
+"""The time limit for a connection without a request."""
 PATH_CHECK_SECONDS = 2.0
-"""Seconds between two looks at whether the socket is still at its path."""
+"""The time between two checks that the socket is still at its path."""
 BACKLOG = 100
-"""Connections that wait to be accepted."""
+"""The number of connections that can wait to be accepted."""
 MAX_SOCKET_PATH_BYTES = 107
-"""Bytes that Linux takes in the address of a Unix socket."""
+"""The limit of Linux for the path of a Unix socket."""
 
 _PEER_GROUPS = 59
-"""``SO_PEERGROUPS`` of Linux, which Python's socket module has no name for."""
+"""``SO_PEERGROUPS`` of Linux, which Python's socket module does not define."""
 _MAX_OPTION_BYTES = 1024
-"""Bytes that Python takes from a socket option at most: the numbers of 256 groups."""
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid, as SO_PEERCRED tells them
+"""Python's limit for the value of a socket option: the numbers of 256 groups."""
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: the value of SO_PEERCRED
 
 log = structlog.get_logger(__name__)
 
@@ -41,16 +41,16 @@ _http_log = http_logger("syncd.control.http")
 
 
 class SocketUnavailableError(Exception):
-    """The socket can't be made at this path; ``str()`` says why and what to do."""
+    """The socket cannot be created at this path; ``str()`` is the problem and the fix."""
 
 
 def make_runner(service: ControlService, *middlewares: Middleware) -> web.AppRunner:
-    """Return what has the control API for connections of this machine, each made by :func:`make_connection`."""
+    """Return the runner of the control API for connections that :func:`make_connection` creates."""
     return web.AppRunner(make_app(service, *middlewares), shutdown_timeout=1.0)
 
 
 def make_connection(runner: web.AppRunner) -> Connection:
-    """Return what serves the next connection; belongs to the running loop, after the runner's ``setup``."""
+    """Return the protocol of a new connection. Call it in the running loop, after the runner's ``setup``."""
     assert isinstance(runner.server, web.Server)
     return Connection(
         runner.server,
@@ -66,13 +66,13 @@ def make_connection(runner: web.AppRunner) -> Connection:
 class ControlServer:
     """Serves the control API on ``socket_path`` from :meth:`start` to :meth:`stop`.
 
-    A socket that somebody removes meanwhile is bound anew at its path; connections that exist stay.
+    If the socket's file is removed, the server binds a new socket; open connections continue.
     """
 
     def __init__(
         self, service: ControlService, socket_path: str | os.PathLike[str], *, group: int | None = None
     ) -> None:
-        """``group`` is the number of the group whose members may come in too."""
+        """Let the members of the group with the number ``group`` control the daemon too."""
         self.path = os.fspath(socket_path)
         self._group = group
         self._runner = make_runner(service, _check_peer(group))
@@ -82,14 +82,14 @@ class ControlServer:
         self._rebind_problem: str | None = None
 
     async def start(self) -> None:
-        """Listen. Raises :class:`SocketUnavailableError`, or OSError where the folder can't be written."""
+        """Listen. Raises :class:`SocketUnavailableError`, or OSError if the folder is not writable."""
         listening = self._bind()
         await self._runner.setup()
         await self._listen(listening)
         self._watching = asyncio.create_task(self._watch_path())
 
     async def stop(self) -> None:
-        """Listen no more, let the answers in the making go out, and remove the socket if it is still ours."""
+        """Stop listening, send the pending responses, and remove the socket's file if it is this server's."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -110,31 +110,31 @@ class ControlServer:
         )
 
     async def _watch_path(self) -> None:
-        """Bind anew whenever the path leads to our socket no more. As it is held open, its inode is no other's."""
+        """Bind again when the path no longer leads to this socket, whose inode stays reserved while it is open."""
         while True:
             await asyncio.sleep(PATH_CHECK_SECONDS)
             if _identity(self.path) != self._bound:
                 await self._replace()
 
     async def _replace(self) -> None:
-        """Bind anew, by the rules of the start; log once why that can't be."""
+        """Bind again, by the rules of :meth:`start`; log the reason of a failure once."""
         try:
             listening = self._bind()
         except (SocketUnavailableError, OSError) as error:
             reason = str(error) if isinstance(error, SocketUnavailableError) else _reason(error, self.path)
             if reason != self._rebind_problem:
-                log.error("control.socket_failed", path=printable(self.path), reason=reason)  # noqa: TRY400 - it says all
+                log.error("control.socket_failed", path=printable(self.path), reason=reason)  # noqa: TRY400 - the reason is complete
             self._rebind_problem = reason
             return
         self._rebind_problem = None
         if self._server is not None:
-            self._server.close()  # what was accepted by it goes on
+            self._server.close()  # its accepted connections continue
         await self._listen(listening)
         log.warning("control.socket_recreated", path=printable(self.path))
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode of what is at ``path``; None if nothing can be seen there."""
+    """Return the device and the inode of the file at ``path``; None if it cannot be read."""
     try:
         info = os.lstat(path)
     except OSError:
@@ -148,7 +148,7 @@ def _reason(error: OSError, path: str) -> str:
 
 
 def _check_peer(group: int | None) -> Middleware:
-    """Let in the user that the daemon runs as, root, who can do everything anyway, and members of the group."""
+    """Return a middleware that admits the daemon's user, root and the members of the group."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -165,9 +165,9 @@ def _check_peer(group: int | None) -> Middleware:
 
 
 def _groups(connection: socket.socket) -> tuple[int, ...]:
-    """Return the groups of the process at the other end, as the kernel knows them; none if they are too many.
+    """Return the groups of the client's process from the kernel; none if there are too many.
 
-    The kernel's word holds in a user namespace too, where most users are strangers and the own group is not.
+    The kernel maps the daemon's own group correctly even in a user namespace, where most users are unknown.
     """
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MAX_OPTION_BYTES)
@@ -177,7 +177,7 @@ def _groups(connection: socket.socket) -> tuple[int, ...]:
 
 
 def _bind(path: str, group: int | None) -> socket.socket:
-    """Return a socket bound to ``path`` that only its owner, and the group if any, can reach at any moment."""
+    """Return a socket bound to ``path`` that only its owner and the group can ever reach."""
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH_BYTES:
         raise SocketUnavailableError(
@@ -190,10 +190,10 @@ def _bind(path: str, group: int | None) -> socket.socket:
     _clear(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Linux makes the file with the mode of the socket itself: there is no moment at which it is more open.
+        # Linux creates the file with the mode of the socket, so its permissions are never wider.
         os.fchmod(bound.fileno(), 0o600)
         bound.bind(path)
-        bound.listen(BACKLOG)  # at once: until then it looks as if a dead process had left it
+        bound.listen(BACKLOG)  # at once: until then it looks like the socket of a dead process
         _open_to(group, path, 0o660)
         bound.setblocking(False)
     except SocketUnavailableError:
@@ -212,7 +212,7 @@ def _open_to(group: int | None, path: str, mode: int) -> None:
     if group is None:
         return
     try:
-        if os.stat(path).st_gid != group:  # a sandbox may forbid chown altogether
+        if os.stat(path).st_gid != group:  # a sandbox may forbid chown
             os.chown(path, -1, group)
         os.chmod(path, mode)
     except OSError as error:
@@ -223,15 +223,15 @@ def _open_to(group: int | None, path: str, mode: int) -> None:
 
 
 def _clear(path: str) -> None:
-    """Remove a socket that a dead process left; never one that somebody answers at, nor anything else."""
+    """Remove the socket of a dead process, but no socket of a live process and no other file."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise SocketUnavailableError(f"{path} is there and not a socket: remove it, or set control.socket")
+        raise SocketUnavailableError(f"{path} is not a socket: remove it, or set control.socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # connects at once, or the other end has let too many wait
+        probe.setblocking(False)  # connects at once unless the backlog is full
         try:
             probe.connect(path)
         except ConnectionRefusedError:

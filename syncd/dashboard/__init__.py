@@ -1,4 +1,4 @@
-"""The dashboard's own door: the control API and the page over loopback TCP, for a browser on this machine.
+"""Serves the dashboard on loopback TCP: the control API and the files of the page, for a browser on this machine.
 
-The page is a client of :mod:`syncd.control`; here is who gets in, and the files of the page.
+The page is a client of :mod:`syncd.control`. This package adds the login, the access rules and the static files.
 """

@@ -1,7 +1,7 @@
-"""What opens the door: a token in the state folder, the cookie made from it, and tickets that work once.
+"""Manages the dashboard's credentials: a token in the state folder, a cookie derived from it, and login tickets.
 
-The token is for scripts, and stays the same over restarts. A browser never sees it: it comes with a ticket and gets the
-cookie, from which the token can't be told. Removing the file and restarting the daemon locks everybody out.
+The token is for scripts, and survives restarts. A browser never gets it: it sends a ticket, which works once, and gets
+the cookie, which does not reveal the token. Removing the file and restarting the daemon revokes all access.
 """
 
 import contextlib
@@ -20,22 +20,22 @@ import structlog
 from syncd.core.text import printable
 
 TICKET_LIFETIME_SECONDS = 60.0
-"""Seconds that a ticket is good for."""
+"""The time in which a ticket is valid."""
 MAX_TICKETS = 16
-"""LoginTickets that are good at a time; one more, and the oldest is good no longer."""
+"""The number of valid tickets; a further one invalidates the oldest."""
 
-_PLAINLY = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+_SAFE_OPEN_FLAGS = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits, as secrets.token_urlsafe writes them
 
 log = structlog.get_logger()
 
 
 class _UntrustedTokenError(Exception):
-    """What is in the token's place can't be trusted; ``str()`` says why."""
+    """The token file may be known to others or is malformed; ``str()`` is the reason."""
 
 
 def load_token(path: str) -> str:
-    """Return the token in the file ``path``; a new one where there is none, or others may know it. Raises OSError."""
+    """Return the token in the file ``path``, or write a new one if it is missing or untrusted. Raises OSError."""
     try:
         return _read(path)
     except FileNotFoundError:
@@ -49,7 +49,7 @@ def load_token(path: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | _PLAINLY)
+        fd = os.open(path, os.O_RDONLY | _SAFE_OPEN_FLAGS)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _UntrustedTokenError("it was a symbolic link") from None
@@ -57,8 +57,8 @@ def _read(path: str) -> str:
     try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
-            raise _UntrustedTokenError("it was no regular file")
-        if sys.platform != "win32":  # there the state folder's own rights keep others out
+            raise _UntrustedTokenError("it was not a regular file")
+        if sys.platform != "win32":  # on Windows, the permissions of the state folder exclude others
             if info.st_uid != os.geteuid():
                 raise _UntrustedTokenError(f"it belonged to user {info.st_uid}")
             if info.st_mode & 0o077:
@@ -67,16 +67,16 @@ def _read(path: str) -> str:
     finally:
         os.close(fd)
     if not _TOKEN.fullmatch(token):
-        raise _UntrustedTokenError("it held no token")
+        raise _UntrustedTokenError("it did not contain a token")
     return token
 
 
 def _write(path: str, token: str) -> None:
-    """Put the token into its place as a whole; no other user can read it at any moment."""
+    """Write the token atomically; no other user can ever read it."""
     new = f"{path}.new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(new)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAINLY, 0o600)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE_OPEN_FLAGS, 0o600)
     with open(fd, "w", encoding="ascii") as file:
         file.write(f"{token}\n")
         file.flush()
@@ -85,7 +85,7 @@ def _write(path: str, token: str) -> None:
 
 
 class Credentials:
-    """The token and the cookie made from it, for a door at ``port``: browsers keep those of all ports together."""
+    """The token and its cookie. The cookie's name has the ``port``, because browsers share cookies between ports."""
 
     def __init__(self, token: str, *, port: int) -> None:
         self._token = token.encode()
@@ -93,30 +93,30 @@ class Credentials:
         self.cookie = hmac.new(self._token, b"the dashboard's cookie", hashlib.sha256).hexdigest()
 
     def matches_token(self, given: str) -> bool:
-        """Say whether this is the token; takes the same time whatever is given."""
+        """Return True if this is the token, in constant time."""
         return hmac.compare_digest(given.encode(errors="surrogateescape"), self._token)
 
     def matches_cookie(self, given: str) -> bool:
-        """Say whether this is the cookie's value; as above."""
+        """Return True if this is the cookie's value, in constant time."""
         return hmac.compare_digest(given.encode(errors="surrogateescape"), self.cookie.encode())
 
 
 class LoginTickets:
-    """LoginTickets that are good for one login, soon. ``clock`` tells seconds."""
+    """Tickets for one login within :data:`TICKET_LIFETIME_SECONDS`. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._ends: dict[str, float] = {}
+        self._expiry: dict[str, float] = {}
 
     def issue(self) -> str:
         """Return a new ticket."""
-        while len(self._ends) >= MAX_TICKETS:
-            del self._ends[next(iter(self._ends))]
+        while len(self._expiry) >= MAX_TICKETS:
+            del self._expiry[next(iter(self._expiry))]
         ticket = secrets.token_urlsafe(32)
-        self._ends[ticket] = self._clock() + TICKET_LIFETIME_SECONDS
+        self._expiry[ticket] = self._clock() + TICKET_LIFETIME_SECONDS
         return ticket
 
     def redeem(self, given: str) -> bool:
-        """Say whether this ticket is good; it is not any more afterwards."""
-        end = self._ends.pop(given, None)
+        """Return True if this ticket is valid, and invalidate it."""
+        end = self._expiry.pop(given, None)
         return end is not None and self._clock() < end

@@ -1,8 +1,8 @@
-"""Who gets in over TCP, where every program on the machine can knock, and every page in a browser through it.
+"""Checks each request to the dashboard: any local program, and any web page in a browser, can send one.
 
-In this order: the other end is this machine; ``Host`` is a name of this door, else a name elsewhere leads here (DNS
-rebinding); the request does not come from another site; it has the cookie or the token. The files of the page are the
-same everywhere, and open to all on this machine: the page that says how to log in needs some of them.
+In this order: the client is on this machine; ``Host`` is a name of the dashboard, which stops DNS rebinding; no other
+site sent the request; it has the cookie or the token. The files of the page need no login: they are public, and the
+page with the login instructions uses some of them.
 """
 
 import ipaddress
@@ -27,28 +27,28 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""On every answer, where the handler says nothing else."""
+"""The headers of every response, unless the handler sets another value."""
 SOCKET_ONLY = "/v1/dashboard"
-"""Who is in must not let others in: tickets are given out on the control socket alone."""
+"""A logged-in client must not log in others: only the control socket issues tickets."""
 
 _SAFE = ("GET", "HEAD")
-_FOR_PROGRAMS = ("/v1/", "/healthz", "/metrics")
+_API_PREFIXES = ("/v1/", "/healthz", "/metrics")
 _BEARER = "bearer "
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Complete the headers of an answer that is about to go out."""
+    """Add :data:`HEADERS` to a response before it is sent."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
 
 
 def make_middleware(credentials: Credentials, *, hosts: Collection[str], locked: Page) -> Middleware:
-    """Return what each request has to pass. ``hosts`` are the door's names, ``locked`` is shown to browsers."""
+    """Return the middleware. ``hosts`` are the names of the dashboard; a browser without login gets ``locked``."""
 
     @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check_access(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not _is_local(request):
-            return _error(403, "only programs on this machine may come in")
+            return _error(403, "only programs on this machine have access")
         if request.host not in hosts:
             return _error(421, "the dashboard does not go by this name")
         if _is_cross_site(request):
@@ -59,7 +59,7 @@ def make_middleware(credentials: Credentials, *, hosts: Collection[str], locked:
             return _error(404, "only the control socket has this")
         return await handler(request)
 
-    return guard
+    return check_access
 
 
 def _is_local(request: web.Request) -> bool:
@@ -68,7 +68,7 @@ def _is_local(request: web.Request) -> bool:
 
 
 def _is_cross_site(request: web.Request) -> bool:
-    """Say whether a page of another site sent this, as far as the browser tells; a link may lead here from anywhere."""
+    """Return True if the headers show that a page of another site sent this; a link from any site is allowed."""
     if any(origin != f"http://{request.host}" for origin in request.headers.getall("Origin", [])):
         return True
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
@@ -87,7 +87,7 @@ def _canonical(request: web.Request) -> str | None:
 
 
 def is_authenticated(request: web.Request, credentials: Credentials) -> bool:
-    """Say whether a request comes with the token or the cookie."""
+    """Return True if a request has the token or the cookie."""
     given = request.headers.get("Authorization", "")
     if given[: len(_BEARER)].lower() == _BEARER:
         return credentials.matches_token(given[len(_BEARER) :].strip())
@@ -95,9 +95,9 @@ def is_authenticated(request: web.Request, credentials: Credentials) -> bool:
 
 
 def _unauthorized(request: web.Request, locked: Page) -> web.Response:
-    if request.path.startswith(_FOR_PROGRAMS):
+    if request.path.startswith(_API_PREFIXES):
         return _error(401, "no cookie and no token that is right: log in with syncd ctl open")
-    return locked.answer(status=401)
+    return locked.to_response(status=401)
 
 
 def _error(status: int, text: str) -> web.Response:

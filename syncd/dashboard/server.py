@@ -1,6 +1,6 @@
-"""The listener on loopback TCP: the control API and the page behind their guards, and the way in by a ticket.
+"""Listens on loopback TCP and serves the control API, the page and the login with a ticket.
 
-That it can't listen is no reason for the daemon to end: it says why, and uploads.
+If it cannot listen, it logs the reason, and the daemon continues to upload.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from syncd.dashboard.static_files import LOCKED, LOGIN, WELCOME, Page, load_page
 from syncd.http_server import http_logger, limit_connections, limit_unread_time
 
 TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file's name
-"""In the state folder."""
+"""The token's file in the state folder."""
 COOKIE_LIFETIME_SECONDS = 30 * 86_400
-"""Seconds that a browser stays logged in."""
+"""The time that a browser stays logged in."""
 IDLE_TIMEOUT_SECONDS = 30.0
-"""Seconds that a connection may say nothing, or take to say what it wants."""
+"""The time limit for a connection without a request, and for the head of a request."""
 MAX_CONNECTIONS = 400
-"""Connections at a time: fifty pages with the six that a browser opens for each, and some."""
+"""The limit for connections: fifty pages with six connections each, and some for scripts."""
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ _http_log = http_logger("syncd.dashboard.http")
 
 
 class _Connection(connection.Connection):
-    """A connection whose answer to what is no HTTP, which no handler sees, has the headers of all answers too."""
+    """A connection that adds :data:`HEADERS` to the response to malformed HTTP, which no handler sees."""
 
     __slots__ = ()
 
@@ -51,7 +51,7 @@ class _Connection(connection.Connection):
 
 
 class DashboardServer:
-    """Serves the dashboard at ``host`` and ``port`` (0 for any that is free) from :meth:`start` to :meth:`stop`."""
+    """Serves the dashboard at ``host`` and ``port`` (0: any free port) from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class DashboardServer:
         self._tickets = LoginTickets(clock)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
-        self._unavailable_reason = "the dashboard is not up yet: try again"
+        self._unavailable_reason = "the dashboard has not started yet: try again"
         self.url: str | None = None
-        """Where it listens; None where it does not."""
+        """The address of the dashboard; None if it does not listen."""
 
     async def start(self) -> None:
-        """Listen; where that can't be, log why."""
+        """Listen, or log the reason if that fails."""
         place = netloc(self._host, self._port)
         try:
             token = await asyncio.to_thread(load_token, os.path.join(self._state_dir, TOKEN_FILE))
@@ -82,7 +82,7 @@ class DashboardServer:
         except OSError as error:
             reason = f"{_reason(error)}: {_advice(error)}"
             self._unavailable_reason = f"the dashboard could not listen at {place}: {reason}"
-            log.error("dashboard.unavailable", address=place, reason=reason)  # noqa: TRY400 - the reason says it all
+            log.error("dashboard.unavailable", address=place, reason=reason)  # noqa: TRY400 - the reason is complete
             return
         self._port = listening.getsockname()[1]
         await self._serve(listening, Credentials(token, port=self._port))
@@ -90,7 +90,7 @@ class DashboardServer:
         log.info("dashboard.listening", url=self.url)
 
     async def stop(self) -> None:
-        """Listen no more, and let the answers in the making go out."""
+        """Stop listening, and send the pending responses."""
         self.url, self._unavailable_reason = None, "the daemon is ending"
         if self._server is not None:
             self._server.close()
@@ -98,7 +98,7 @@ class DashboardServer:
             await self._runner.cleanup()
 
     def login_url(self) -> str:
-        """Return an address that lets one browser in, once and soon. :class:`NotFoundError` says why there is none."""
+        """Return an address that logs one browser in, with a new ticket. Raises :class:`NotFoundError`."""
         if self.url is None:
             raise NotFoundError(self._unavailable_reason)
         return f"{self.url}{LOGIN}?ticket={self._tickets.issue()}"
@@ -118,13 +118,13 @@ class DashboardServer:
 
     def _login(self, credentials: Credentials, *, welcome: Page, locked: Page) -> web.RouteDef:
         async def login(request: web.Request) -> web.Response:
-            """Give the cookie for a ticket, with a page that goes on by itself.
+            """Set the cookie in exchange for a ticket, with a page that opens the dashboard.
 
-            It would not be sent on a redirect: SameSite=Strict means that the whole chain began here.
+            A redirect would not work: with SameSite=Strict, the browser sends no cookie after a link of another site.
             """
             if not self._tickets.redeem(request.query.get("ticket", "")) and not is_authenticated(request, credentials):
-                return locked.answer(status=401)
-            answer = welcome.answer()
+                return locked.to_response(status=401)
+            answer = welcome.to_response()
             answer.set_cookie(
                 credentials.cookie_name,
                 credentials.cookie,
@@ -139,13 +139,13 @@ class DashboardServer:
 
 
 def netloc(host: str, port: int) -> str:
-    """Return the two as they stand in a URL and in ``Host``: without the port where it is HTTP's own."""
+    """Return host and port as in a URL and in ``Host``: without port 80."""
     named = f"[{host}]" if ":" in host else host
     return named if port == 80 else f"{named}:{port}"
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there; OSError where that can't be."""
+    """Return a listening socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=128)
     listening.setblocking(False)
@@ -154,13 +154,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _reason(error: OSError) -> str:
-    """Return the system's words, without the address that a listening socket's error has in it."""
+    """Return the system's message, without the address that asyncio adds."""
     return (error.strerror or str(error)).partition(" (while attempting")[0]
 
 
 def _advice(error: OSError) -> str:
     if error.filename is not None:
-        return f"see to {printable(error.filename2 or error.filename)}, then restart the daemon"
+        return f"check {printable(error.filename2 or error.filename)}, then restart the daemon"
     first = "end the program that has it, or " if error.errno == errno.EADDRINUSE else ""
     return f"{first}set another address in control.dashboard, then restart the daemon"
 
@@ -170,7 +170,7 @@ def _limited_protocol(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
         _Connection,
         server,
         loop=asyncio.get_running_loop(),
-        access_log=None,  # there are tickets in it
+        access_log=None,  # it would contain tickets
         auto_decompress=False,
         keepalive_timeout=IDLE_TIMEOUT_SECONDS,
         logger=_http_log,

@@ -1,4 +1,4 @@
-"""The files of the page, from memory: what was read at the start is all there is, so no path leads anywhere else."""
+"""Serves the files of the page from memory; they are read at the start, so no request can reach another file."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,11 @@ from importlib.resources.abc import Traversable
 from aiohttp import ETag, web
 
 STATIC = "/static/{name}"
-"""As aiohttp calls the route, whose ``name`` has slashes."""
+"""The route as aiohttp names it; ``name`` can contain slashes."""
 LOGIN = "/login"
 INDEX, LOCKED, WELCOME = "index.html", "locked.html", "login.html"
 
-_KINDS = {
+_CONTENT_TYPES = {
     "css": "text/css; charset=utf-8",
     "html": "text/html; charset=utf-8",
     "ico": "image/x-icon",
@@ -27,34 +27,34 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """A file as it goes out: its bytes, its ``Content-Type``, and a tag that is another one for other bytes."""
+    """A file: its bytes, its ``Content-Type``, and an ETag that changes with the bytes."""
 
     body: bytes
-    kind: str
+    content_type: str
     tag: str
 
-    def answer(self, *, status: int = 200) -> web.Response:
-        """Return the page as an answer that is not to be kept."""
-        return web.Response(status=status, body=self.body, headers={"Content-Type": self.kind})
+    def to_response(self, *, status: int = 200) -> web.Response:
+        """Return the page as a response that browsers do not cache."""
+        return web.Response(status=status, body=self.body, headers={"Content-Type": self.content_type})
 
 
 def load_pages() -> dict[str, Page]:
-    """Return the files in ``static/`` by their names, those in folders below as ``folder/name``."""
-    return dict(_below(resources.files(__package__) / "static", ""))
+    """Return the files in ``static/`` by their paths relative to it."""
+    return dict(_read_folder(resources.files(__package__) / "static", ""))
 
 
-def _below(folder: Traversable, prefix: str) -> Iterator[tuple[str, Page]]:
+def _read_folder(folder: Traversable, prefix: str) -> Iterator[tuple[str, Page]]:
     for entry in folder.iterdir():
         name = prefix + entry.name
         if entry.is_dir():
-            yield from _below(entry, f"{name}/")
-        elif kind := _KINDS.get(name.rpartition(".")[2]):
+            yield from _read_folder(entry, f"{name}/")
+        elif content_type := _CONTENT_TYPES.get(name.rpartition(".")[2]):
             body = entry.read_bytes()
-            yield name, Page(body=body, kind=kind, tag=hashlib.sha256(body).hexdigest()[:32])
+            yield name, Page(body=body, content_type=content_type, tag=hashlib.sha256(body).hexdigest()[:32])
 
 
 def routes(pages: Mapping[str, Page]) -> list[web.RouteDef]:
-    """Return the routes to ``pages``; the way in is not among them."""
+    """Return the routes to ``pages``, except the login."""
 
     async def index(request: web.Request) -> web.Response:
         return _answer(request, pages[INDEX])
@@ -69,8 +69,8 @@ def routes(pages: Mapping[str, Page]) -> list[web.RouteDef]:
 
 
 def _answer(request: web.Request, page: Page) -> web.Response:
-    """Return the page, or that the browser has it already."""
-    headers = {"ETag": f'"{page.tag}"', "Cache-Control": "no-cache", "Content-Type": page.kind}
+    """Return the page, or 304 if the browser has it."""
+    headers = {"ETag": f'"{page.tag}"', "Cache-Control": "no-cache", "Content-Type": page.content_type}
     if ETag(value=page.tag) in (request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.Response(body=page.body, headers=headers)

@@ -1,4 +1,4 @@
-"""A daemon that only remembers what it was asked."""
+"""A fake of the daemon that records the calls of the control API."""
 
 from syncd.control.events import Hub
 from syncd.control.service import InvalidConfigError, NotFoundError

@@ -1,4 +1,4 @@
-"""The client, the socket, the routes and a daemon behind them: each call arrives exactly, each refusal is one line."""
+"""Client, socket, routes and a fake daemon: each call arrives unchanged, each error is one line."""
 
 import io
 import os
@@ -20,7 +20,7 @@ async def http(server):
         yield session
 
 
-async def test_status_goes_out_as_it_is(ask):
+async def test_status_returns_document_unchanged(ask):
     assert await ask("status") == STATUS
 
 
@@ -37,30 +37,30 @@ async def test_status_goes_out_as_it_is(ask):
         ("cancel", [[ODD]], ("cancel", [ODD]), 1),
     ],
 )
-async def test_each_command_arrives(ask, daemon, name, args, arrives, answer):
+async def test_client_method_calls_service(ask, daemon, name, args, arrives, answer):
     assert await ask(name, *args) == answer
     assert daemon.asked == [arrives]
 
 
 @pytest.mark.parametrize("now", [True, False])
-async def test_stop_says_how(ask, daemon, now):
+async def test_stop_passes_now(ask, daemon, now):
     await ask("stop", now=now)
     assert daemon.asked == [("stop", now)]
 
 
-async def test_jobs_are_asked_for_with_all_that_was_given(ask, daemon):
+async def test_jobs_passes_all_parameters(ask, daemon):
     query = JobQuery(state=State.FAILED, limit=7, before="c1", search="a&b=é %", siblings=True)
     page = await ask("jobs", query)
     assert daemon.asked == [("jobs", query)]
     assert (page["jobs"], page["next"]) == (daemon.listed, "c2")
 
 
-async def test_jobs_has_a_default(ask, daemon):
+async def test_jobs_without_query_uses_defaults(ask, daemon):
     await ask("jobs")
     assert daemon.asked == [("jobs", JobQuery())]
 
 
-async def test_jobs_are_asked_for_by_file(http, daemon):
+async def test_jobs_group_file_adds_siblings(http, daemon):
     for group, siblings in (("file", True), ("job", False), ("", False)):
         async with http.get("/v1/jobs", params={"group": group}) as answer:
             assert (await answer.json())["siblings"] == []
@@ -69,25 +69,25 @@ async def test_jobs_are_asked_for_by_file(http, daemon):
         assert answer.status == 400
 
 
-async def test_show_has_the_history(ask, daemon):
+async def test_show_returns_history(ask, daemon):
     (shown,) = await ask("show", ODD)
     assert daemon.asked == [("show", ODD)]
     assert shown["history"][0]["state"] == "queued"
 
 
-async def test_a_refusal_reaches_the_caller(ask):
+async def test_client_raises_error_of_service(ask):
     with pytest.raises(RequestRefusedError, match=r"^there is no job 404$"):
         await ask("show", 404)
 
 
-async def test_a_bad_configuration_comes_with_its_problems(ask, daemon):
+async def test_reload_invalid_config_returns_problems(ask, daemon):
     daemon.problems = ["config.yaml:3: remotes: x", "config.yaml:9: folders: y"]
     with pytest.raises(RequestRefusedError) as caught:
         await ask("reload")
     assert caught.value.problems == daemon.problems
 
 
-async def test_a_fault_is_told_without_its_text(ask):
+async def test_internal_error_hides_exception_text(ask):
     with pytest.raises(RequestRefusedError, match="internal error") as caught:
         await ask("show", 500)
     assert "secret" not in str(caught.value)
@@ -123,7 +123,7 @@ async def test_a_fault_is_told_without_its_text(ask):
         ("GET", "/v1/job?target=404", None, 404),
     ],
 )
-async def test_what_is_wrong_is_one_line_of_json(http, daemon, method, url, body, status):
+async def test_invalid_request_returns_one_line_of_json(http, daemon, method, url, body, status):
     async with http.request(method, url, data=body) as answer:
         document = await answer.json()
     assert (answer.status, set(document)) == (status, {"error"})
@@ -132,11 +132,11 @@ async def test_what_is_wrong_is_one_line_of_json(http, daemon, method, url, body
     assert [asked for asked in daemon.asked if asked[0] != "show"] == []
 
 
-async def test_a_wrong_method_is_told_the_right_one(http):
+async def test_wrong_method_returns_allow_header(http):
     async with http.get("/v1/start") as answer:
         assert answer.headers["Allow"] == "POST"
 
 
-async def test_a_body_is_read_up_to_a_limit(http):
+async def test_body_over_limit_returns_413(http):
     async with http.post("/v1/cancel", data=io.BytesIO(b" " * (1024 * 1024 + 1))) as answer:
         assert (answer.status, set(await answer.json())) == (413, {"error"})

@@ -1,4 +1,4 @@
-"""What happens reaches all who listen; one who is slow loses some of it, is told so, and holds up nobody."""
+"""The hub and the event stream: every listener gets the events; a slow one loses some and delays nobody."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ class Listener:
 # The hub by itself.
 
 
-async def test_each_listener_gets_what_it_asked_for():
+async def test_hub_sends_each_listener_its_kinds():
     hub = Hub()
     with hub.subscribe(["job"]) as some, hub.subscribe() as all_:
         hub.publish("log", {"event": "x\n\u2028"})
@@ -81,8 +81,8 @@ async def test_each_listener_gets_what_it_asked_for():
     assert not hub.wanted("job")
 
 
-async def test_a_queue_that_is_full_loses_the_oldest_and_says_how_many():
-    hub = Hub(room=1000)
+async def test_full_queue_drops_oldest_and_counts_them():
+    hub = Hub(max_pending_bytes=1000)
     with hub.subscribe() as slow:
         for number in range(100):
             hub.publish("job", {"id": number})
@@ -94,15 +94,15 @@ async def test_a_queue_that_is_full_loses_the_oldest_and_says_how_many():
         assert told(await slow.take()) == [("job", {"id": 100})]
 
 
-async def test_an_event_larger_than_the_room_is_lost_and_counted():
-    hub = Hub(room=100)
+async def test_event_larger_than_queue_is_lost():
+    hub = Hub(max_pending_bytes=100)
     with hub.subscribe() as listener:
         hub.publish("log", {"event": "x" * 200})
         assert told(await listener.take()) == [("lost", {"count": 1})]
 
 
-async def test_what_is_handed_out_at_once_is_bounded():
-    hub = Hub(room=10 * BATCH_BYTES)
+async def test_take_returns_bounded_batches():
+    hub = Hub(max_pending_bytes=10 * BATCH_BYTES)
     with hub.subscribe() as listener:
         for number in range(5):
             hub.publish("log", {"event": "x" * (BATCH_BYTES // 2), "number": number})
@@ -110,7 +110,7 @@ async def test_what_is_handed_out_at_once_is_bounded():
     assert [len(part) for part in parts] == [2, 2, 1]
 
 
-async def test_nothing_is_put_into_words_for_nobody():
+async def test_publish_without_listener_encodes_nothing():
     hub = Hub()
     hub.publish("job", {"id": object()})  # json would refuse it
     with hub.subscribe(["log"]), hub.subscribe(["progress"]):
@@ -118,27 +118,27 @@ async def test_nothing_is_put_into_words_for_nobody():
         assert [hub.wanted(kind) for kind in ("log", "progress", "job")] == [True, True, False]
 
 
-async def test_only_so_many_may_listen():
-    hub = Hub(most=2)
+async def test_subscribe_over_limit_raises():
+    hub = Hub(max_listeners=2)
     with hub.subscribe(), hub.subscribe(), pytest.raises(TooManyListenersError, match="2 listen already"):
         hub.subscribe()
     with hub.subscribe():
         assert hub.subscriptions_made == 3
 
 
-async def test_an_audience_is_waited_for():
+async def test_wait_for_listener():
     hub = Hub()
     waiting = asyncio.create_task(hub.wait_for_listener())
     await asyncio.sleep(0)
     assert not waiting.done()
     listener = hub.subscribe()
     await waiting
-    hub.leave(listener)
+    hub.unsubscribe(listener)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(hub.wait_for_listener(), 0.01)
 
 
-async def test_at_the_end_what_is_left_is_told():
+async def test_closed_hub_delivers_remaining_events():
     hub = Hub()
     with hub.subscribe() as listener:
         hub.publish("job", {"id": 1})
@@ -150,7 +150,7 @@ async def test_at_the_end_what_is_left_is_told():
 # Over the socket.
 
 
-async def test_events_arrive_as_they_happen(server, daemon):
+async def test_stream_delivers_published_event(server, daemon):
     listener = await Listener.connect(server)
     daemon.hub.publish("job", {"id": 1, "path": "/srv/سلام"})
     await listener.until(lambda: listener.events)
@@ -159,7 +159,7 @@ async def test_events_arrive_as_they_happen(server, daemon):
     await listener.close()
 
 
-async def test_a_choice_of_kinds(server, daemon):
+async def test_stream_only_selects_kinds(server, daemon):
     listener = await Listener.connect(server, "?only=job,progress")
     for kind in ("log", "progress", "daemon", "job"):
         daemon.hub.publish(kind, {})
@@ -168,19 +168,19 @@ async def test_a_choice_of_kinds(server, daemon):
     await listener.close()
 
 
-async def test_a_kind_that_is_none_is_refused(ask):
+async def test_stream_unknown_kind_is_rejected(ask):
     with pytest.raises(RequestRefusedError, match="only must be one of daemon, folder, remote, job, progress, log"):
         await ask("listen", "jobs")
 
 
-async def test_silence_has_a_heartbeat(server, monkeypatch):
+async def test_stream_sends_heartbeat(server, monkeypatch):
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
     listener = await Listener.connect(server)
     await listener.until(lambda: b"\n\n:\n\n:\n\n" in listener.raw)
     await listener.close()
 
 
-async def test_one_who_is_gone_is_found_out_and_is_no_error(server, daemon, monkeypatch, caplog):
+async def test_stream_closed_client_is_unsubscribed_without_log(server, daemon, monkeypatch, caplog):
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
     listener = await Listener.connect(server)
     assert daemon.hub.wanted("job")
@@ -189,8 +189,8 @@ async def test_one_who_is_gone_is_found_out_and_is_no_error(server, daemon, monk
     assert caplog.records == []
 
 
-async def test_one_too_many_gets_503(server, daemon, ask):
-    daemon.hub = Hub(most=1)
+async def test_stream_over_listener_limit_returns_503(server, daemon, ask):
+    daemon.hub = Hub(max_listeners=1)
     listener = await Listener.connect(server)
     with pytest.raises(RequestRefusedError, match="1 listen already"):
         await ask("listen")
@@ -202,7 +202,7 @@ async def test_one_too_many_gets_503(server, daemon, ask):
     await listener.close()
 
 
-async def test_one_who_does_not_read_holds_up_nobody_and_is_told_of_the_loss(server, daemon):
+async def test_stream_slow_reader_loses_events_others_do_not(server, daemon):
     slow, quick = await Listener.connect(server), await Listener.connect(server)
     slow.pause()
     total, text = 400, "x" * 10_000
@@ -228,7 +228,7 @@ async def test_one_who_does_not_read_holds_up_nobody_and_is_told_of_the_loss(ser
     await quick.close()
 
 
-async def test_in_a_rush_many_events_are_one_write(server, daemon, monkeypatch):
+async def test_stream_burst_is_sent_in_few_writes(server, daemon, monkeypatch):
     writes = []
     write = aiohttp.web.StreamResponse.write
 
@@ -246,7 +246,7 @@ async def test_in_a_rush_many_events_are_one_write(server, daemon, monkeypatch):
     await listener.close()
 
 
-async def test_the_daemon_ends_at_once_though_somebody_listens(daemon, tmp_path):
+async def test_server_stop_ends_open_streams(daemon, tmp_path):
     path = os.fspath(tmp_path / "control.sock")
     server = ControlServer(daemon, path)
     await server.start()
@@ -258,7 +258,7 @@ async def test_the_daemon_ends_at_once_though_somebody_listens(daemon, tmp_path)
     await listener.close()
 
 
-async def test_the_client_listens(ask, daemon):
+async def test_client_listen_receives_events(ask, daemon):
     events = await ask("listen", "job", "log")
     with events:
         daemon.hub.publish("job", {"id": 1})

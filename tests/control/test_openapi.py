@@ -1,4 +1,4 @@
-"""The description of the API is the API: the same routes, and answers of the shapes that it says."""
+"""The OpenAPI document describes the served routes, their parameters and their responses."""
 
 import aiohttp
 import pytest
@@ -45,13 +45,13 @@ def problems(value, schema, where="$"):
             yield from problems(below, schema.get("items", {}), f"{where}[{index}]")
 
 
-def test_every_route_is_described_and_every_description_has_a_route():
+def test_paths_are_the_served_routes():
     routes = {(route.method.lower(), route.resource.canonical) for route in make_app(FakeDaemon()).router.routes()}
     routes = {(method, path) for method, path in routes if method != "head"}
     assert {(method, path) for path, of in document()["paths"].items() for method in of} == routes
 
 
-def test_every_reference_leads_somewhere():
+def test_references_resolve():
     def references(of):
         if isinstance(of, dict):
             yield from ([of["$ref"]] if "$ref" in of else [])
@@ -89,7 +89,7 @@ async def http(server):
 
 
 @pytest.mark.parametrize(("method", "path"), JSON)
-async def test_answers_are_as_described(http, daemon, method, path):
+async def test_responses_match_schemas(http, daemon, method, path):
     daemon.listed = [job(), job(18, state="uploading", sent=5)]
     query = {"target": "17"} if path == "/v1/job" else {}
     body = BODIES.get(path.rpartition("/")[2]) if method == "post" else None
@@ -101,12 +101,12 @@ async def test_answers_are_as_described(http, daemon, method, path):
     assert list(problems(got, schema, where)) == []
 
 
-async def test_refusals_are_as_described(http):
+async def test_error_matches_schema(http):
     async with http.get("/v1/job?target=404") as answer:
         assert list(problems(await answer.json(), {"$ref": "#/components/schemas/Error"})) == []
 
 
-async def test_parameters_are_those_that_the_routes_take(http):
+async def test_query_parameters_are_those_of_the_routes(http):
     for path, of in document()["paths"].items():
         if "get" in of and path.startswith("/v1/") and path != "/v1/openapi.json":
             named = {one["name"] for one in of["get"]["parameters"]}
@@ -116,13 +116,13 @@ async def test_parameters_are_those_that_the_routes_take(http):
                 assert told.endswith(f"known are {', '.join(sorted(named))}"), path
 
 
-def test_the_kinds_of_events_are_described():
+def test_event_kinds_are_described():
     described = document()["paths"]["/v1/events"]["get"]
     schema = described["responses"]["200"]["content"]["text/event-stream"]["schema"]
     assert all(kind in schema["description"] for kind in EVENT_KINDS)
 
 
-def test_the_checker_finds_mistakes():
+def test_problems_finds_schema_violations():
     schema = {"$ref": "#/components/schemas/Job"}
     assert list(problems(job(), schema)) == []
     for wrong in ({"size": "1"}, {"state": None}, {"extra": 1}, {"id": True}):

@@ -1,4 +1,4 @@
-"""Who can reach the socket, what becomes of it, and what it does with nonsense."""
+"""The control socket: access, start and stop, and malformed requests."""
 
 import asyncio
 import os
@@ -35,13 +35,13 @@ def refusal_to_a_stranger(path):
     return subprocess.run([sys.executable, "-c", STRANGER, path], capture_output=True, text=True, check=True).stdout
 
 
-async def test_only_the_owner_can_reach_it(server):
+async def test_socket_mode_is_owner_only(server):
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.parent.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o777])
-async def test_the_mode_does_not_depend_on_the_umask(daemon, tmp_path, umask):
+async def test_socket_mode_ignores_umask(daemon, tmp_path, umask):
     before = os.umask(umask)
     try:
         server = ControlServer(daemon, tmp_path / "control.sock")
@@ -54,13 +54,13 @@ async def test_the_mode_does_not_depend_on_the_umask(daemon, tmp_path, umask):
 
 @pytest.mark.e2e
 @as_root
-async def test_a_stranger_is_kept_out_by_the_mode(server):
+async def test_other_user_is_stopped_by_socket_mode(server):
     assert "no permission" in await asyncio.to_thread(refusal_to_a_stranger, server)
 
 
 @pytest.mark.e2e
 @as_root
-async def test_a_stranger_is_kept_out_even_where_the_mode_would_let_him(daemon):
+async def test_other_user_is_rejected_despite_open_mode(daemon):
     folder = f"/tmp/syncd-test-{os.getpid()}"  # a folder that everybody can enter, which tmp_path is not
     server = ControlServer(daemon, f"{folder}/control.sock")
     await server.start()
@@ -97,7 +97,7 @@ def refusal_to_a_member(path, primary, *groups):
 
 @pytest.mark.e2e
 @as_root
-async def test_a_group_may_use_it_if_it_is_named(shared):
+async def test_group_member_has_access(shared):
     for path, mode in (shared, 0o660), (shared.parent, 0o750):
         assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (mode, GROUP)
     assert await asyncio.to_thread(refusal_to_a_member, shared, GROUP) == ""
@@ -107,7 +107,7 @@ async def test_a_group_may_use_it_if_it_is_named(shared):
 
 @pytest.mark.e2e
 @as_root
-async def test_another_group_is_kept_out_even_where_the_mode_would_let_it(shared):
+async def test_other_group_is_rejected_despite_open_mode(shared):
     shared.parent.chmod(0o755)
     shared.chmod(0o666)
     answer = await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP, OTHER_GROUP)
@@ -129,7 +129,7 @@ except SocketUnavailableError as error:
 
 @pytest.mark.e2e
 @as_root
-async def test_a_group_that_is_not_the_daemons_is_refused(tmp_path):
+async def test_start_with_foreign_group_fails(tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="syncd-test-"))
     os.chown(folder, 65534, 65534)
     command = [sys.executable, "-c", NOT_A_MEMBER, folder / "control.sock"]
@@ -138,14 +138,14 @@ async def test_a_group_that_is_not_the_daemons_is_refused(tmp_path):
     os.rmdir(folder)  # and no socket is left in it
 
 
-async def test_it_is_gone_after_the_stop(daemon, tmp_path):
+async def test_stop_removes_socket(daemon, tmp_path):
     server = ControlServer(daemon, tmp_path / "control.sock")
     await server.start()
     await server.stop()
     assert not (tmp_path / "control.sock").exists()
 
 
-async def test_a_socket_that_is_not_ours_any_more_stays(daemon, tmp_path):
+async def test_stop_keeps_socket_of_other_server(daemon, tmp_path):
     path = tmp_path / "control.sock"
     first, second = ControlServer(daemon, path), ControlServer(daemon, path)
     await first.start()
@@ -156,7 +156,7 @@ async def test_a_socket_that_is_not_ours_any_more_stays(daemon, tmp_path):
     await second.stop()
 
 
-async def test_a_stale_socket_is_replaced(daemon, tmp_path):
+async def test_start_replaces_stale_socket(daemon, tmp_path):
     path = tmp_path / "control.sock"
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
@@ -166,7 +166,7 @@ async def test_a_stale_socket_is_replaced(daemon, tmp_path):
     await server.stop()
 
 
-async def test_a_living_daemon_keeps_its_socket(daemon, server):
+async def test_start_beside_live_daemon_fails(daemon, server):
     with pytest.raises(SocketUnavailableError, match="another daemon answers"):
         await ControlServer(daemon, server).start()
     assert (await asyncio.to_thread(ControlClient(server).status))["pid"] == 4711
@@ -180,12 +180,12 @@ async def test_a_file_in_its_place_is_left_alone(daemon, tmp_path):
     assert path.read_text() == "precious"
 
 
-async def test_a_path_that_is_too_long_is_told_so(daemon, tmp_path):
+async def test_start_with_long_path_fails(daemon, tmp_path):
     with pytest.raises(SocketUnavailableError, match=r"a socket's path can have 107: set control\.socket"):
         await ControlServer(daemon, tmp_path / ("x" * 107)).start()
 
 
-async def test_nobody_there(tmp_path):
+async def test_client_without_server_raises_not_running(tmp_path):
     with pytest.raises(NotRunningError, match="not running"):
         ControlClient(tmp_path / "control.sock").status()
     with socket.socket(socket.AF_UNIX) as left_behind:
@@ -194,7 +194,7 @@ async def test_nobody_there(tmp_path):
         ControlClient(tmp_path / "control.sock").status()
 
 
-async def test_a_daemon_that_is_too_old_for_a_request(server):
+async def test_client_unknown_route_advises_restart(server):
     with pytest.raises(NoResponseError, match="does not know this request, as it is of another version: this is syncd"):
         await asyncio.to_thread(ControlClient(server)._request, "GET", "/v1/of-tomorrow")
 
@@ -202,7 +202,7 @@ async def test_a_daemon_that_is_too_old_for_a_request(server):
 @pytest.mark.parametrize(
     "answer", [b"", b"220 mail.example ESMTP\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n[]"]
 )
-async def test_somebody_else_there(tmp_path, answer):
+async def test_client_other_server_raises_no_response(tmp_path, answer):
     async def other(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -214,7 +214,7 @@ async def test_somebody_else_there(tmp_path, answer):
             await asyncio.to_thread(ControlClient(tmp_path / "control.sock", timeout=5).status)
 
 
-async def test_a_daemon_that_hangs(daemon, server, monkeypatch):
+async def test_client_timeout_raises_no_response(daemon, server, monkeypatch):
     gate = asyncio.Event()
     monkeypatch.setattr(daemon, "start", gate.wait)
     with pytest.raises(NoResponseError, match=r"within 0\.1 s"):
@@ -222,12 +222,12 @@ async def test_a_daemon_that_hangs(daemon, server, monkeypatch):
     gate.set()
 
 
-async def test_a_body_that_never_ends_is_given_up(server, monkeypatch):
+async def test_incomplete_body_times_out(server, monkeypatch):
     monkeypatch.setattr(dispatch, "BODY_TIMEOUT_SECONDS", 0.05)
     assert await send(server, b"POST /v1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{") == 408
 
 
-async def test_a_connection_that_says_nothing_is_closed(daemon, tmp_path, monkeypatch):
+async def test_idle_connection_is_closed(daemon, tmp_path, monkeypatch):
     monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT_SECONDS", 0.05)
     server = ControlServer(daemon, tmp_path / "control.sock")
     await server.start()
@@ -238,7 +238,7 @@ async def test_a_connection_that_says_nothing_is_closed(daemon, tmp_path, monkey
     await server.stop()
 
 
-async def test_an_answer_in_the_making_goes_out_before_the_end(daemon, tmp_path, monkeypatch):
+async def test_stop_sends_pending_response(daemon, tmp_path, monkeypatch):
     begun = asyncio.Event()
 
     async def slow():
@@ -292,7 +292,7 @@ requests = st.one_of(
 )
 
 
-async def test_nonsense_is_never_a_fault_of_ours(daemon, tmp_path, monkeypatch, caplog):
+async def test_random_requests_never_cause_server_error(daemon, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(dispatch, "BODY_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr("syncd.control.unix_server.IDLE_TIMEOUT_SECONDS", 0.05)
     loop, path = asyncio.get_running_loop(), tmp_path / "control.sock"
@@ -312,6 +312,6 @@ async def test_nonsense_is_never_a_fault_of_ours(daemon, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("size", [10_000, 1_000_000])
-async def test_long_headers_are_refused(server, size):
+async def test_long_headers_are_rejected(server, size):
     status = await send(server, b"GET /v1/status HTTP/1.1\r\nHost: x\r\nX: " + b"x" * size + b"\r\n\r\n")
     assert status in {400, 431, None}

@@ -40,7 +40,7 @@ def named(logged, name):
     return [event for event in logged if event["event"] == name]
 
 
-async def test_a_socket_that_was_removed_is_made_anew(path):
+async def test_removed_socket_is_recreated(path):
     with capture_logs() as logged:
         path.unlink()
         await until(path.is_socket)
@@ -51,7 +51,7 @@ async def test_a_socket_that_was_removed_is_made_anew(path):
     ]
 
 
-async def test_its_folder_is_made_anew_too(path):
+async def test_removed_folder_is_recreated(path):
     shutil.rmtree(path.parent)
     await until(path.is_socket)
     assert await answers(path)
@@ -59,7 +59,7 @@ async def test_its_folder_is_made_anew_too(path):
 
 
 @as_root
-async def test_the_new_one_is_for_the_group_too(daemon, tmp_path):
+async def test_recreated_socket_has_group_access(daemon, tmp_path):
     path = tmp_path / "run" / "control.sock"
     server = ControlServer(daemon, path, group=54321)
     await server.start()
@@ -72,7 +72,7 @@ async def test_the_new_one_is_for_the_group_too(daemon, tmp_path):
         await server.stop()
 
 
-async def test_what_is_under_way_goes_on(path, daemon, monkeypatch):
+async def test_open_request_survives_recreation(path, daemon, monkeypatch):
     begun, finish = asyncio.Event(), asyncio.Event()
 
     async def start():
@@ -93,7 +93,7 @@ async def test_what_is_under_way_goes_on(path, daemon, monkeypatch):
     await listener.close()
 
 
-async def test_a_socket_of_another_process_is_not_taken_from_it(path):
+async def test_socket_of_other_process_is_kept(path):
     other = FakeDaemon()
     theirs = ControlServer(other, path)
     with capture_logs() as logged:
@@ -110,7 +110,7 @@ async def test_a_socket_of_another_process_is_not_taken_from_it(path):
     assert await answers(path)
 
 
-def test_a_new_socket_looks_alive_from_its_first_moment(tmp_path):
+def test_bound_socket_accepts_connections_at_once(tmp_path):
     """Else a daemon that makes its own anew would take it for one that a dead process left."""
     with module._bind(str(tmp_path / "control.sock"), None), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / "control.sock"))
@@ -128,7 +128,7 @@ async def test_a_file_in_its_place_is_left_alone(path):
     await until(path.is_socket)
 
 
-async def test_a_folder_that_cannot_be_made_is_told_and_tried_again(path):
+async def test_failed_recreation_is_logged_once_and_retried(path):
     with capture_logs() as logged:
         shutil.rmtree(path.parent)
         path.parent.write_text("in the way")
@@ -140,7 +140,7 @@ async def test_a_folder_that_cannot_be_made_is_told_and_tried_again(path):
     assert await answers(path)
 
 
-async def test_a_dead_socket_in_its_place_is_replaced(path):
+async def test_stale_socket_at_path_is_replaced(path):
     path.unlink()
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
@@ -155,7 +155,7 @@ async def test_a_dead_socket_in_its_place_is_replaced(path):
                 break
 
 
-async def test_nothing_is_made_anew_after_the_stop(daemon, tmp_path):
+async def test_stopped_server_recreates_nothing(daemon, tmp_path):
     server = ControlServer(daemon, tmp_path / "control.sock")
     await server.start()
     (tmp_path / "control.sock").unlink()

@@ -12,14 +12,14 @@ paths = (
 
 
 @given(paths)
-def test_every_path_comes_back_as_it_went(path):
+def test_decode_inverts_encode_for_paths(path):
     wire = targets.encode(path)
     assert wire.isascii()
     assert targets.decode(wire) == path
 
 
 @given(st.integers(0, 2**63 - 1))
-def test_every_id_comes_back_as_it_went(number):
+def test_decode_inverts_encode_for_ids(number):
     assert targets.decode(targets.encode(number)) == number
 
 
@@ -39,6 +39,6 @@ def test_every_id_comes_back_as_it_went(number):
         "file:///" + "a" * 5000,
     ],
 )
-def test_what_names_nothing_is_refused(text):
+def test_decode_invalid_text_raises(text):
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         targets.decode(text)

@@ -1,4 +1,4 @@
-"""A client that never reads what it asked for is cut off after a bounded time; one that reads slowly is not."""
+"""The server aborts a connection whose client reads nothing, but not that of a slow reader."""
 
 import asyncio
 import socket
@@ -41,8 +41,8 @@ def connections(server):
     return server._runner.server.connections
 
 
-async def test_a_subscriber_that_never_reads_is_dropped_and_its_place_is_free(server, daemon):
-    daemon.hub = Hub(most=1)
+async def test_unread_event_stream_is_dropped_and_unsubscribed(server, daemon):
+    daemon.hub = Hub(max_listeners=1)
     with capture_logs() as logged, asking(server, "GET /v1/events"):
         await until(lambda: daemon.hub.wanted("log"))
 
@@ -57,7 +57,7 @@ async def test_a_subscriber_that_never_reads_is_dropped_and_its_place_is_free(se
     daemon.hub.subscribe()  # does not raise
 
 
-async def test_what_waits_for_a_subscriber_that_never_reads_is_bounded(server, daemon, monkeypatch):
+async def test_unread_event_stream_buffers_little(server, daemon, monkeypatch):
     monkeypatch.setattr(connection, "STALL_TIMEOUT_SECONDS", 1000.0)
     monkeypatch.setattr("syncd.control.sse.WRITE_INTERVAL_SECONDS", 0)
     with asking(server, "GET /v1/events"):
@@ -70,20 +70,20 @@ async def test_what_waits_for_a_subscriber_that_never_reads_is_bounded(server, d
 
 
 @pytest.mark.parametrize("size", [LARGE, 250_000])  # the second fits into what aiohttp hands over without waiting
-async def test_any_other_answer_that_is_never_read_is_cut_off(server, daemon, size):
+async def test_unread_response_is_aborted(server, daemon, size):
     daemon.listed = [job(detail="x" * size)]
     with asking(server, "GET /v1/jobs"):
         await until(lambda: connections(server))
         await until(lambda: not connections(server))
 
 
-async def test_many_requests_of_one_who_never_reads_are_cut_off(server):
+async def test_pipelined_requests_without_reading_are_aborted(server):
     with asking(server, "GET /v1/status", times=2000):
         await until(lambda: connections(server))
         await until(lambda: not connections(server))
 
 
-async def test_a_slow_reader_gets_the_whole_answer(server, daemon):
+async def test_slow_reader_gets_whole_response(server, daemon):
     """It takes longer than the limit, and reads a little within each."""
     daemon.listed = [job(detail="x" * LARGE)]
     loop, raw = asyncio.get_running_loop(), b""
@@ -97,7 +97,7 @@ async def test_a_slow_reader_gets_the_whole_answer(server, daemon):
                 await asyncio.sleep(connection.STALL_TIMEOUT_SECONDS / 5)
 
 
-async def test_a_subscriber_that_reads_and_waits_is_kept(server, daemon):
+async def test_idle_event_stream_is_kept(server, daemon):
     with asking(server, "GET /v1/events") as client:
         await until(lambda: daemon.hub.wanted("log"))
         (handler,) = connections(server)

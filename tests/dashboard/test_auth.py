@@ -1,4 +1,4 @@
-"""The token's file: for its owner alone, kept over restarts, and replaced where others may know what is in it."""
+"""The token's file is readable by its owner only, survives restarts, and is replaced if others may know it."""
 
 import os
 import re
@@ -19,7 +19,7 @@ def mode(path):
     return stat.S_IMODE(os.lstat(path).st_mode)
 
 
-def test_a_new_token_is_for_its_owner_alone_whatever_the_umask(path):
+def test_new_token_is_owner_only_with_any_umask(path):
     before = os.umask(0)
     try:
         token = load_token(str(path))
@@ -30,7 +30,7 @@ def test_a_new_token_is_for_its_owner_alone_whatever_the_umask(path):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_it_is_never_open_to_others_on_its_way(path, monkeypatch):
+def test_token_is_owner_only_while_written(path, monkeypatch):
     seen = []
     replace = os.replace
     monkeypatch.setattr(
@@ -40,20 +40,20 @@ def test_it_is_never_open_to_others_on_its_way(path, monkeypatch):
     assert seen == [(0o600, False)]
 
 
-def test_it_stays_over_restarts(path):
+def test_token_survives_restart(path):
     with capture_logs() as logged:
         assert load_token(str(path)) == load_token(str(path))
     assert logged == []
 
 
-def test_what_a_crash_left_is_no_obstacle(path):
+def test_token_is_written_despite_partial_file(path):
     (path.parent / f"{path.name}.new").write_text("half")
     assert load_token(str(path)) == load_token(str(path))
     assert os.listdir(path.parent) == [path.name]
 
 
 @pytest.mark.parametrize("given", [0o640, 0o604, 0o622, 0o777])
-def test_one_that_others_had_access_to_is_replaced(path, given):
+def test_token_readable_by_others_is_replaced(path, given):
     old = load_token(str(path))
     path.chmod(given)
     with capture_logs() as logged:
@@ -66,13 +66,13 @@ def test_one_that_others_had_access_to_is_replaced(path, given):
 
 
 @pytest.mark.parametrize("held", ["", "short", "x" * 44, "é" * 43, "a b" + "x" * 40])
-def test_one_that_is_none_is_replaced(path, held):
+def test_malformed_token_is_replaced(path, held):
     path.write_text(held)
     path.chmod(0o600)
     assert load_token(str(path)) != held
 
 
-def test_a_link_is_replaced_and_not_followed(path, tmp_path):
+def test_symbolic_link_is_replaced_not_followed(path, tmp_path):
     other = tmp_path / "other"
     other.write_text("x" * 43)
     other.chmod(0o600)
@@ -82,21 +82,21 @@ def test_a_link_is_replaced_and_not_followed(path, tmp_path):
     assert other.read_text() == "x" * 43
 
 
-def test_a_pipe_does_not_hold_it_up(path):
+def test_fifo_is_replaced_without_blocking(path):
     os.mkfifo(path, 0o600)
     load_token(str(path))
     assert path.is_file()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_one_of_somebody_else_is_replaced(path):
+def test_token_of_other_user_is_replaced(path):
     old = load_token(str(path))
     os.chown(path, 65_534, 65_534)
     assert load_token(str(path)) != old
     assert path.stat().st_uid == 0
 
 
-def test_the_cookie_does_not_tell_the_token(path):
+def test_cookie_does_not_reveal_token(path):
     token = load_token(str(path))
     credentials = Credentials(token, port=8765)
     assert "8765" in credentials.cookie_name

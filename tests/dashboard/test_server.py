@@ -1,4 +1,4 @@
-"""The door with real sockets: who gets in, who does not, and what each answer says."""
+"""The dashboard's server with real sockets: access rules, limits and the headers of each response."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from yarl import URL
 from syncd.control import connection
 from syncd.control.service import NotFoundError
 from syncd.dashboard import middleware
-from syncd.dashboard import server as doors
+from syncd.dashboard import server as server_module
 from syncd.dashboard.auth import MAX_TICKETS, TICKET_LIFETIME_SECONDS, Credentials
 from syncd.dashboard.server import TOKEN_FILE
 from syncd.dashboard.static_files import Page
@@ -24,7 +24,7 @@ from tests.dashboard.conftest import opened
 # The way in.
 
 
-async def test_a_ticket_becomes_a_cookie_that_opens_everything(stranger, guest):
+async def test_login_ticket_sets_cookie_with_full_access(stranger, guest):
     assert await guest.status("GET", "/") == 200
     assert await guest.status("GET", "/v1/status") == 200
     assert await guest.status("POST", "/v1/start") == 200
@@ -32,7 +32,7 @@ async def test_a_ticket_becomes_a_cookie_that_opens_everything(stranger, guest):
     assert guest.token not in guest.cookie["Cookie"]
 
 
-async def test_the_cookie_is_for_this_site_and_no_script(stranger):
+async def test_cookie_is_strict_and_http_only(stranger):
     async with stranger.session.get(stranger.dashboard.login_url()) as answer:
         assert answer.status == 200
         (cookie,) = answer.headers.getall("Set-Cookie")
@@ -42,7 +42,7 @@ async def test_the_cookie_is_for_this_site_and_no_script(stranger):
     assert cookie.startswith(f"syncd-{URL(stranger.dashboard.url).port}=")
 
 
-async def test_a_ticket_is_good_once(stranger):
+async def test_ticket_works_once(stranger):
     ticket = stranger.dashboard.login_url()
     statuses = []
     for _ in range(2):
@@ -51,7 +51,7 @@ async def test_a_ticket_is_good_once(stranger):
     assert statuses == [(200, True), (401, False)]
 
 
-async def test_a_ticket_is_good_for_a_minute(stranger, clock):
+async def test_ticket_expires_after_a_minute(stranger, clock):
     early, late = stranger.dashboard.login_url(), stranger.dashboard.login_url()
     clock.now += TICKET_LIFETIME_SECONDS - 0.1
     async with stranger.session.get(early) as answer:
@@ -61,7 +61,7 @@ async def test_a_ticket_is_good_for_a_minute(stranger, clock):
         assert answer.status == 401
 
 
-async def test_only_so_many_tickets_are_good_at_a_time(stranger):
+async def test_ticket_over_limit_invalidates_oldest(stranger):
     first, *_, last = [stranger.dashboard.login_url() for _ in range(MAX_TICKETS + 1)]
     async with stranger.session.get(first) as answer:
         assert answer.status == 401
@@ -69,7 +69,7 @@ async def test_only_so_many_tickets_are_good_at_a_time(stranger):
         assert answer.status == 200
 
 
-async def test_looking_at_the_headers_of_a_ticket_does_not_use_it(stranger):
+async def test_head_request_does_not_redeem_ticket(stranger):
     ticket = stranger.dashboard.login_url()
     async with stranger.session.head(ticket) as answer:
         assert answer.status == 401
@@ -77,22 +77,22 @@ async def test_looking_at_the_headers_of_a_ticket_does_not_use_it(stranger):
         assert answer.status == 200
 
 
-async def test_who_is_in_may_come_by_an_old_ticket(guest):
+async def test_logged_in_browser_can_use_old_ticket(guest):
     assert await guest.status("GET", "/login?ticket=old") == 200
 
 
-async def test_tickets_are_not_given_out_here(guest):
+async def test_dashboard_issues_no_tickets(guest):
     assert await guest.status("POST", "/v1/dashboard") == 404
     assert await guest.status("POST", "/v1/dashbo%61rd", Authorization=f"Bearer {guest.token}") == 404
 
 
-# The guards.
+# Access rules.
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/status", "/v1/events", "/v1/openapi.json", "/v1/nothing", "/healthz", "/metrics"]
 )
-async def test_a_program_without_a_key_is_told_so(stranger, daemon, path):
+async def test_api_without_credentials_returns_401(stranger, daemon, path):
     async with stranger.ask("GET", path) as answer:
         assert answer.status == 401
         assert "syncd ctl open" in (await answer.json())["error"]
@@ -101,29 +101,29 @@ async def test_a_program_without_a_key_is_told_so(stranger, daemon, path):
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/login?ticket=x", "/nothing", "/index.html"])
-async def test_a_browser_without_a_key_sees_how_to_get_in(stranger, path):
+async def test_page_without_credentials_shows_login_help(stranger, path):
     async with stranger.ask("GET", path) as answer:
         assert (answer.status, answer.content_type) == (401, "text/html")
         assert "syncd ctl open" in await answer.text()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
-async def test_nothing_is_done_without_a_key(stranger, daemon, method):
+async def test_command_without_credentials_does_nothing(stranger, daemon, method):
     assert await stranger.status(method, "/v1/stop") == 401
     assert daemon.asked == []
 
 
-async def test_the_token_opens_for_scripts(stranger):
+async def test_token_grants_access(stranger):
     assert await stranger.status("GET", "/v1/status", Authorization=f"Bearer {stranger.token}") == 200
     assert await stranger.status("POST", "/v1/start", Authorization=f"bearer {stranger.token}") == 200
 
 
 @pytest.mark.parametrize("given", ["Bearer", "Bearer ", "Bearer x", "Basic {}", "{}", "Bearer {}x", "Bearer é{}"])
-async def test_a_wrong_token_does_not(stranger, given):
+async def test_wrong_token_is_rejected(stranger, given):
     assert await stranger.status("GET", "/v1/status", Authorization=given.format(stranger.token)) == 401
 
 
-async def test_a_wrong_cookie_does_not(guest, stranger):
+async def test_wrong_cookie_is_rejected(guest, stranger):
     name, _, value = guest.cookie["Cookie"].partition("=")
     for wrong in (f"{name}=", f"{name}=x{value}", f"{name}x={value}", f"{name}={guest.token}", f"{name}=é"):
         assert await stranger.status("GET", "/v1/status", Cookie=wrong) == 401
@@ -133,7 +133,7 @@ async def test_a_wrong_cookie_does_not(guest, stranger):
     "host",
     ["evil.example", "evil.example:{}", "127.0.0.1", "127.0.0.1:1", "localhost:{}@evil.example", "LOCALHOST.:{}", ""],
 )
-async def test_a_name_that_leads_here_from_elsewhere_is_refused(guest, daemon, host):
+async def test_foreign_host_header_is_rejected(guest, daemon, host):
     """DNS rebinding: the page's own site has this address now, and its requests have the browser's blessing."""
     port = URL(guest.dashboard.url).port
     assert await guest.status("GET", "/v1/status", Host=host.format(port)) == 421
@@ -142,11 +142,11 @@ async def test_a_name_that_leads_here_from_elsewhere_is_refused(guest, daemon, h
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{}", "localhost:{}", "[::1]:{}"])
-async def test_its_own_names_are_taken(guest, host):
+async def test_own_host_names_are_accepted(guest, host):
     assert await guest.status("GET", "/v1/status", Host=host.format(URL(guest.dashboard.url).port)) == 200
 
 
-async def test_two_names_at_once_are_refused(guest):
+async def test_two_host_headers_are_rejected(guest):
     host = guest.dashboard.url.removeprefix("http://")
     raw = f"GET /v1/status HTTP/1.1\r\nHost: {host}\r\nHost: evil\r\nCookie: {guest.cookie['Cookie']}\r\n\r\n"
     assert status_of(await say(guest.dashboard, raw)) in (400, 421)
@@ -156,19 +156,19 @@ async def test_two_names_at_once_are_refused(guest):
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://{}", "http://{}.evil"]
 )
-async def test_another_origin_is_refused(guest, daemon, method, origin):
+async def test_other_origin_is_rejected(guest, daemon, method, origin):
     origin = origin.format(guest.dashboard.url.removeprefix("http://"))
     assert await guest.status(method, "/v1/start" if method == "POST" else "/v1/status", Origin=origin) == 403
     assert daemon.asked == []
 
 
-async def test_the_own_origin_is_taken(guest):
+async def test_own_origin_is_accepted(guest):
     same = {"Origin": guest.dashboard.url, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
     assert await guest.status("POST", "/v1/start", **same) == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
-async def test_a_form_of_another_site_is_refused(guest, daemon, site):
+async def test_form_of_other_site_is_rejected(guest, daemon, site):
     """Another port of this machine is the same site: SameSite lets its requests have the cookie."""
     of_form = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}
     assert await guest.status("POST", "/v1/shutdown", **of_form) == 403
@@ -176,7 +176,7 @@ async def test_a_form_of_another_site_is_refused(guest, daemon, site):
 
 
 @pytest.mark.parametrize("dest", ["empty", "image", "iframe", "script"])
-async def test_another_site_may_lead_here_and_not_look(guest, daemon, dest):
+async def test_other_site_can_link_but_not_read(guest, daemon, dest):
     assert await guest.status("GET", "/v1/status", **{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": dest}) == 403
     assert daemon.asked == []
     for site in ("cross-site", "none"):
@@ -184,19 +184,21 @@ async def test_another_site_may_lead_here_and_not_look(guest, daemon, dest):
 
 
 @pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 421), ("::1", 421), ("192.0.2.1", 403), ("::2", 403)])
-async def test_who_is_not_on_this_machine_gets_no_further(peer, status):
-    """The first of the guards; who passes it is asked for a name."""
+async def test_remote_peer_is_rejected(peer, status):
+    """The first rule; a local client passes it and fails the check of ``Host``."""
 
     class Transport(asyncio.Transport):
         def get_extra_info(self, name, default=None):
             return (peer, 1234) if name == "peername" else default
 
-    guard = middleware.make_middleware(Credentials("token", port=1), hosts=(), locked=Page(body=b"", kind="", tag=""))
-    answer = await guard(make_mocked_request("GET", "/", transport=Transport()), None)
+    check_access = middleware.make_middleware(
+        Credentials("token", port=1), hosts=(), locked=Page(body=b"", content_type="", tag="")
+    )
+    answer = await check_access(make_mocked_request("GET", "/", transport=Transport()), None)
     assert answer.status == status
 
 
-async def test_a_guess_does_not_tell_what_was_right(stranger):
+async def test_rejection_reveals_no_credentials(stranger):
     for name, value in (("Authorization", "Bearer wr0ng"), ("Cookie", "syncd-1=wr0ng"), ("Origin", "http://wr0ng")):
         async with stranger.ask("GET", "/v1/status", headers={name: value}) as answer:
             told = f"{await answer.text()} {answer.headers}"
@@ -207,10 +209,10 @@ async def test_a_guess_does_not_tell_what_was_right(stranger):
 # What each answer says.
 
 TRICKS = [
-    "/static/../keys.py",
-    "/static/%2e%2e/keys.py",
-    "/static/..%2fkeys.py",
-    "/static/..%5ckeys.py",
+    "/static/../auth.py",
+    "/static/%2e%2e/auth.py",
+    "/static/..%2fauth.py",
+    "/static/..%5cauth.py",
     "/static//etc/passwd",
     "/static/%2fetc%2fpasswd",
     "/static/./index.html",
@@ -222,7 +224,7 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("path", TRICKS)
-async def test_no_path_leads_out_of_the_page(guest, path):
+async def test_static_path_cannot_leave_folder(guest, path):
     raw = f"GET {path} HTTP/1.1\r\nHost: {guest.dashboard.url[7:]}\r\nCookie: {guest.cookie['Cookie']}\r\n\r\n"
     answer = await say(guest.dashboard, raw)
     assert status_of(answer) in (400, 404)
@@ -238,7 +240,7 @@ async def test_no_path_leads_out_of_the_page(guest, path):
         ("/static/app.js", "text/javascript; charset=utf-8"),
     ],
 )
-async def test_files_of_the_page(guest, path, kind):
+async def test_static_files_have_content_types(guest, path, kind):
     async with guest.ask("GET", path, headers=guest.cookie) as answer:
         assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
         assert answer.headers["Cache-Control"] == "no-cache"
@@ -267,7 +269,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "status"), ANSWERS)
-async def test_every_answer_has_its_guards(guest, method, path, headers, status):
+async def test_every_response_has_security_headers(guest, method, path, headers, status):
     async with guest.ask(method, path, headers={**guest.cookie, **headers}) as answer:
         assert answer.status == status
         for name in middleware.HEADERS.keys() - {"Cache-Control"}:
@@ -279,7 +281,7 @@ async def test_every_answer_has_its_guards(guest, method, path, headers, status)
 # Many, slow, huge.
 
 
-async def test_fifty_open_pages_are_told(guest, daemon):
+async def test_fifty_pages_receive_events(guest, daemon):
     async with AsyncExitStack() as stack:
         pages = [
             await stack.enter_async_context(guest.ask("GET", "/v1/events", headers=guest.cookie)) for _ in range(50)
@@ -291,8 +293,8 @@ async def test_fifty_open_pages_are_told(guest, daemon):
                 pass
 
 
-async def test_connections_are_bounded(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr(doors, "MAX_CONNECTIONS", 2)
+async def test_connection_over_limit_gets_503(daemon, tmp_path, monkeypatch):
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
     async with opened(daemon, tmp_path) as dashboard, AsyncExitStack() as stack:
         for _ in range(2):
             _, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port)
@@ -301,9 +303,9 @@ async def test_connections_are_bounded(daemon, tmp_path, monkeypatch):
         assert status_of(await say(dashboard, "")) == 503
 
 
-async def test_who_asks_and_never_reads_is_let_go(daemon, tmp_path, monkeypatch):
+async def test_unread_connection_is_closed(daemon, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "STALL_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(doors, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 1)
     async with opened(daemon, tmp_path) as dashboard:
         raw = f"GET /static/app.js HTTP/1.1\r\nHost: {dashboard.url[7:]}\r\n\r\n"
         _, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port, limit=1024)
@@ -318,9 +320,9 @@ async def test_who_asks_and_never_reads_is_let_go(daemon, tmp_path, monkeypatch)
         writer.transport.abort()
 
 
-async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
+async def test_slow_request_head_times_out(daemon, tmp_path, monkeypatch):
     """Each byte comes soon after the last, and the whole never would."""
-    monkeypatch.setattr(doors, "IDLE_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(server_module, "IDLE_TIMEOUT_SECONDS", 0.3)
     async with opened(daemon, tmp_path) as dashboard, asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port)
         writer.write(b"GET / HTTP/1.1\r\nX: ")
@@ -336,7 +338,7 @@ async def test_a_head_that_drips_is_ended(daemon, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "head", ["X: " + "x" * 20_000, "\r\n".join(f"X{n}: x" for n in range(2000)), "\x00: x", " : x"]
 )
-async def test_a_head_that_is_too_much_is_refused(dashboard, head):
+async def test_large_request_head_is_rejected(dashboard, head):
     raw = f"GET / HTTP/1.1\r\nHost: {dashboard.url[7:]}\r\n{head}\r\n\r\n"
     with capture_logs() as logged:
         answer = await say(dashboard, raw)
@@ -364,7 +366,7 @@ def status_of(answer):
 # Where it can't be.
 
 
-async def test_a_port_that_is_taken_is_said_and_no_more(daemon, tmp_path):
+async def test_port_in_use_is_logged(daemon, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other, capture_logs() as logged:
         port = other.getsockname()[1]
         async with opened(daemon, tmp_path, port=port) as dashboard:
@@ -380,21 +382,21 @@ async def test_a_port_that_is_taken_is_said_and_no_more(daemon, tmp_path):
     assert "set another address in control.dashboard" in event["reason"]
 
 
-async def test_a_token_that_can_not_be_kept_is_said_and_no_more(daemon, tmp_path):
+async def test_unwritable_token_is_logged(daemon, tmp_path):
     (tmp_path / TOKEN_FILE).mkdir()
     async with opened(daemon, tmp_path) as dashboard:
         with pytest.raises(NotFoundError, match=rf"{TOKEN_FILE}, then restart"):
             dashboard.login_url()
 
 
-async def test_no_invitation_before_and_after(daemon, tmp_path):
+async def test_login_url_before_start_and_after_stop_raises(daemon, tmp_path):
     async with opened(daemon, tmp_path) as dashboard:
         assert json.loads(json.dumps(dashboard.login_url())).startswith(dashboard.url)
     with pytest.raises(NotFoundError):
         dashboard.login_url()
 
 
-async def test_the_other_loopback(daemon, tmp_path):
+async def test_ipv6_loopback_works(daemon, tmp_path):
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     async with opened(daemon, tmp_path, host="::1") as dashboard:
