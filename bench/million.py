@@ -1,10 +1,10 @@
-"""A daemon on a store of a million jobs: how long its answers take, and how much memory it takes.
+"""Measures response times and memory of a daemon with a million jobs.
 
     .venv/bin/python bench/million.py [--jobs 1000000] [--keep FOLDER]
 
-Makes the store through its own schema, starts ``syncd run`` on it and on an empty one, and prints for each question the
-least, the median and the greatest of 20 answers over the control socket in milliseconds; then start-up and memory. With
-``--keep`` the store stays in that folder, and is taken from there the next time.
+Creates the store with its own schema, and starts ``syncd run`` with it and with an empty store. Prints the minimum,
+median and maximum response time of 20 requests of each kind over the control socket, in milliseconds, then start-up
+time and memory. With ``--keep`` the store stays in that folder and is used again the next time.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def write_config(folder):
     path.write_text(
         json.dumps(
             {
-                # None of them is there: nothing is to be concluded from that, and nothing scanned.
+                # None of these folders exists, so the daemon scans nothing.
                 "folders": [
                     {"path": "inbox", "remote": ["drive", "ascii"]},
                     {"path": "camera", "remote": "drive"},
@@ -56,7 +56,7 @@ def write_config(folder):
 
 
 async def open_store(config):
-    """Make the store with its remotes; the uploading is stopped, so that all stays as it is."""
+    """Create the store with its remotes; uploading is paused, so that no job changes."""
     store = await JobStore.open(str(config.store), clock=time.time)
     await store.set_setting("stopped", "yes")
     ids = []
@@ -69,7 +69,7 @@ async def open_store(config):
 
 
 def fill(config, remote_ids, count):
-    """Put ``count`` jobs into the store: nearly all are done, of three folders one is large and one rare."""
+    """Insert ``count`` jobs, nearly all finished, into a large, a medium and a small folder."""
     rng = random.Random(1)
     drive, ascii_, seldom = remote_ids
     inbox, camera, rare = (os.fsencode(folder.path) for folder in config.folders)
@@ -163,7 +163,7 @@ ENDS = {
 
 @contextmanager
 def daemon(config):
-    """Yield the client and the process id of a daemon that answers, and the seconds until it did."""
+    """Start a daemon; yield its client, its process id and the seconds until its first answer."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "syncd", "run", "-c", str(config.path)]
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -183,7 +183,7 @@ def daemon(config):
 
 
 def memory(pid):
-    """Return a process' resident memory in MiB."""
+    """Return the resident memory of a process in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
@@ -218,7 +218,7 @@ def questions(config):
 
 
 def ask(client, question):
-    """Ask 20 times; return the milliseconds, and whether the answer was only a part."""
+    """Send the request 20 times; return the milliseconds, and whether the page was partial."""
     took, partial = [], False
     for _ in range(TIMES):
         began = time.perf_counter()

@@ -1,10 +1,10 @@
-"""Many small files through ``syncd once`` to ``syncd serve``, beside a bare client that does the same requests.
+"""Compares ``syncd once`` with a minimal client that sends the same requests to ``syncd serve``.
 
     .venv/bin/python bench/once.py [--files 1000] [--size 204800] [--after keep delete move]
 
-Prints, for each service: files a second, CPU seconds and peak memory of both processes, and the ratio of syncd's wall
-time to the bare client's, measured in the same run: what hashing, the store and the log cost on top of the requests.
-``--after`` has the same files uploaded once for each ``after_upload``, and their wall times compared with the first.
+Prints for each API: files per second, CPU seconds and peak memory of both processes, and the ratio of syncd's wall time
+to that of the client in the same run. The ratio shows the cost of hashing, store and log. ``--after`` uploads the same
+files once for each value of ``after_upload``, and compares the wall times with the first.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Receiver:
 
 
 def run_once(folder, url, kind, after):
-    """Returns wall seconds, CPU seconds and peak MiB of ``syncd once``."""
+    """Return wall seconds, CPU seconds and peak MiB of ``syncd once``."""
     remote = {"type": kind, "url": url, **({"pool_id": POOL} if kind == "multipart" else {})}
     config = folder / f"{kind}.yaml"
     action = {"move": str(folder / "moved")} if after == "move" else after
@@ -86,7 +86,7 @@ def run_once(folder, url, kind, after):
 
 
 async def bare(folder, url, kind):
-    """The same requests with no store, no log and no doubts; returns wall seconds."""
+    """Send the same requests without store, log and checks; return the wall seconds."""
     send = {"multipart": send_direct, "image": send_image}[kind]
     slots = asyncio.Semaphore(CONCURRENCY)
     started = time.perf_counter()

@@ -1,9 +1,9 @@
-"""What people who look on cost: uploading 1,000 files with nobody at ``/v1/events`` and with 50 listeners, in turns.
+"""Measures the cost of listeners at ``/v1/events``: uploads 1,000 files with none and with 50.
 
     .venv/bin/python bench/pages.py [--files 1000] [--size 204800] [--pages 50] [--rounds 3]
 
-Each listener is a connection of its own to the daemon's socket that takes every kind of event. Prints for each run the
-files a second and the daemon's CPU seconds, then the medians and what is lost by the listeners, in percent.
+Each listener has its own connection to the control socket and receives all events. Prints files per second and the CPU
+seconds of the daemon for each run, then the medians and the slowdown by the listeners in percent.
 """
 
 import argparse
@@ -29,7 +29,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @contextmanager
 def daemon(folder, url):
-    """Yield the client and the process id of a daemon that watches ``inbox`` and uploads nothing yet."""
+    """Start a paused daemon that watches ``inbox``; yield its client and its process id."""
     (folder / "inbox").mkdir()
     config = folder / "config.yaml"
     config.write_text(
@@ -66,7 +66,7 @@ def until(reached):
 
 
 class Pages:
-    """So many connections to ``/v1/events``, read by one thread that throws away what comes."""
+    """Opens connections to ``/v1/events``; one thread reads and discards the events."""
 
     def __init__(self, path, count):
         self._selector = selectors.DefaultSelector()
@@ -102,7 +102,7 @@ def cpu(pid):
 
 
 def run(folder, files, count, pages):
-    """Return files a second and the daemon's CPU seconds."""
+    """Return files per second and the CPU seconds of the daemon."""
     folder.mkdir()
     with Receiver(folder / "received") as receiver, daemon(folder, receiver.url) as (client, pid):
         for file in files.iterdir():

@@ -1,9 +1,9 @@
-"""How fast a gallery fills: previews that are made, kept on disk, and known to the browser; and the daemon's memory.
+"""Measures the speed of previews (rendered, cached on disk, cached by the browser) and memory.
 
     .venv/bin/python bench/previews.py [--photos 100] [--megapixels 12] [--connections 6]
 
-The photos are JPEG images of fine noise, which take longer to decode than most that a camera makes. Then one file of
-1 GiB is dropped into the folder, for the memory that takes.
+The photos are JPEG images of fine noise, which take longer to decode than most photos of a camera. Afterwards one file
+of 1 GiB is put into the folder, to measure the memory of its upload.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def photo(megapixels):
 
 
 def peak(pid):
-    """Return the most memory that a process has had, in MiB."""
+    """Return the peak memory of a process in MiB."""
     (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 

@@ -1,7 +1,8 @@
-"""The memory of the daemon: files, jobs, upload sessions, contents and a history, in one SQLite file.
+"""The job store: files, jobs, upload sessions, contents and history in one SQLite file.
 
-:mod:`~syncd.store.job_store` is the door. Behind it, :mod:`~syncd.store.database` runs units of work in two threads.
-What a unit does stands in :mod:`~syncd.store.files` (files seen and gone), :mod:`~syncd.store.claims` (from claim to
-result), :mod:`~syncd.store.uploads` (sessions and contents) and :mod:`~syncd.store.queries` (what a person asks and
-orders). Every state change goes through :mod:`~syncd.store.transitions`.
+:mod:`~syncd.store.job_store` is the interface for the rest of syncd; it runs functions of the other modules in the two
+threads of :mod:`~syncd.store.database`. These functions record files (:mod:`~syncd.store.files`), claims and results
+(:mod:`~syncd.store.claims`), sessions and contents (:mod:`~syncd.store.uploads`), answer queries
+(:mod:`~syncd.store.queries`, :mod:`~syncd.store.pages`) and carry out commands (:mod:`~syncd.store.commands`). Every
+change of a job's state goes through :mod:`~syncd.store.transitions`. Values are defined in :mod:`~syncd.store.records`.
 """

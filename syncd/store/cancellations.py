@@ -71,7 +71,10 @@ def forget(work: UnitOfWork, rows: Iterable[Row[Any]]) -> None:
 
 
 def cancelled_unhashed(connection: Connection, *, after: int = 0, limit: int = 100) -> list[CancelledJob]:
-    """Return cancelled jobs with unknown content and a present file, with ids above ``after``, in order of ids."""
+    """Return cancelled jobs whose content is unknown and whose file is present.
+
+    The jobs have ids above ``after`` and are sorted by id.
+    """
     return [_cancelled(row) for row in connection.execute(_UNHASHED, {"after": after, "most": limit})]
 
 
@@ -81,7 +84,10 @@ def save_cancelled_content(work: UnitOfWork, job: CancelledJob, sha256: str) -> 
 
 
 def cancelled_alike(connection: Connection, job: Job, sha256: str) -> list[CancelledJob]:
-    """Return the jobs of the same remote that the user cancelled with this content, including ``job`` itself."""
+    """Return the jobs of the same remote that were cancelled with this content.
+
+    ``job`` itself is included if it was cancelled with this content.
+    """
     parameters = {"remote": job.remote_id, "sha256": sha256, "job": job.id}
     return [_cancelled(row) for row in connection.execute(_CANCELLED_ALIKE, parameters)]
 

@@ -62,7 +62,9 @@ _SET_KEY = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bin
 
 
 def claim(work: UnitOfWork, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
-    """Claim up to ``limit`` due jobs for ``owner``, those due longest first; the lease lasts ``lease`` seconds.
+    """Claim up to ``limit`` due jobs for ``owner``, those due longest first.
+
+    The lease lasts ``lease`` seconds.
 
     At most ``large`` of the jobs have files of :data:`~syncd.store.records.LARGE_FILE_BYTES` or more; -1 means no
     limit.
@@ -91,7 +93,10 @@ def _claimed(row: Row[Any]) -> Job:
 
 
 def next_due(connection: Connection, remote_id: int, now: float) -> float | None:
-    """Return when the next job of a remote is due, at most ``now`` if one is queued; None if no job is pending."""
+    """Return when the next job of a remote is due, at most ``now`` if one is queued.
+
+    Return None if no job is pending.
+    """
     times = connection.execute(_NEXT, {"remote": remote_id}).one()
     known = [
         min(time, now) if state is State.QUEUED else time
@@ -132,7 +137,9 @@ def finish(
     terms: str = "",
     expires: bool = False,
 ) -> State | None:
-    """Record that the remote has the content ``key``; the job is done unless its file has changed since the claim.
+    """Record that the remote has the content ``key``.
+
+    The job is done unless its file has changed since the claim.
 
     ``sha256`` is the hash of the file's own bytes. ``terms`` are the storage terms of the upload; ``expires`` says that
     the server deletes the content at some time. Returns the new state, None if the claim is over.
@@ -157,23 +164,35 @@ def finish(
 
 
 def defer(work: UnitOfWork, job: Job, *, due_at: float, failures: int, detail: str) -> State | None:
-    """Record a failed attempt; the job waits until ``due_at``. Returns the new state, None if the claim is over."""
+    """Record a failed attempt.
+
+    The job waits until ``due_at``. Returns the new state, None if the claim is over.
+    """
     values = {"due_at": due_at, "failures": failures}
     return finish_claim(work, job, Cause.DEFERRED, detail=detail, values=values)
 
 
 def release(work: UnitOfWork, job: Job, detail: str) -> State | None:
-    """Return the job to its old place in the queue. Returns the new state, None if the claim is over."""
+    """Return the job to its old place in the queue.
+
+    Returns the new state, None if the claim is over.
+    """
     return finish_claim(work, job, Cause.RELEASED, detail=detail)
 
 
 def refuse(work: UnitOfWork, job: Job, detail: str) -> State | None:
-    """Record that the job has failed and needs the user. Returns the new state, None if the claim is over."""
+    """Record that the job has failed and needs the user.
+
+    Returns the new state, None if the claim is over.
+    """
     return finish_claim(work, job, Cause.REFUSED, detail=detail)
 
 
 def skip(work: UnitOfWork, job: Job, detail: str) -> State | None:
-    """Record that syncd does not upload files of this kind. Returns the new state, None if the claim is over."""
+    """Record that syncd does not upload files of this kind.
+
+    Returns the new state, None if the claim is over.
+    """
     return finish_claim(work, job, Cause.UNFIT, detail=detail)
 
 
@@ -221,5 +240,8 @@ def wake(work: UnitOfWork, remote_id: int, key: str) -> int:
 
 
 def shift_due_times(work: UnitOfWork, seconds: float) -> None:
-    """Make all waiting jobs due ``seconds`` earlier, after the clock was set back by that much."""
+    """Make all waiting jobs due ``seconds`` earlier.
+
+    To be called after the clock was set back by that much.
+    """
     work.connection.execute(_SHIFT_DUE_TIMES, {"seconds": seconds})

@@ -20,7 +20,10 @@ BAD_COPY = "the server's copy was missing or damaged"
 
 
 def retry(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:
-    """Queue waiting, failed and skipped jobs again; their contents no longer count as cancelled."""
+    """Queue waiting, failed and skipped jobs again.
+
+    Their contents no longer count as cancelled.
+    """
     rows = _jobs_open_to(Cause.RETRIED, work, job_ids)
     cancellations.forget(work, rows)
     apply_transition(work, Cause.RETRIED, rows, failures=0, due_at=work.now)
@@ -28,7 +31,10 @@ def retry(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:
 
 
 def retry_some_failed(work: UnitOfWork) -> list[int]:
-    """Queue up to :data:`RETRY_BATCH_JOBS` failed jobs again; an empty result means that none is left."""
+    """Queue up to :data:`RETRY_BATCH_JOBS` failed jobs again.
+
+    An empty result means that none is left.
+    """
     return retry(work, queries.failed_ids(work.connection, RETRY_BATCH_JOBS))
 
 
@@ -40,7 +46,10 @@ def cancel(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:
 
 
 def repair(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:
-    """Forget the uploaded contents of finished jobs; queue the jobs whose files are present, and return their ids."""
+    """Forget the uploaded contents of finished jobs.
+
+    Queue the jobs whose files are present, and return their ids.
+    """
     rows = [row for row in load_all(work.connection, jobs.c.id, job_ids) if row.state is State.DONE]
     for row in rows:
         uploads.forget_content(work, row.remote_id, row.key)

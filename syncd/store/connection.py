@@ -1,4 +1,4 @@
-"""How the file is opened by SQLite, and what its errors mean."""
+"""Opens SQLite connections to the store's file and translates SQLite's errors."""
 
 import shutil
 import sqlite3
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from syncd.store.errors import StoreDamagedError, StoreError, StoreMovedError, StoreUnavailableError
 
 BUSY_TIMEOUT_SECONDS = 1.0
-"""Seconds that SQLite itself waits for a lock of another program."""
+"""How long SQLite waits for the lock of another program before it reports an error."""
 
 _PASSING = frozenset(
     (
@@ -32,20 +32,23 @@ _ADVICE: dict[int | None, str] = {
     sqlite3.SQLITE_NOMEM: "the machine is out of memory",
     sqlite3.SQLITE_READONLY: "is it mounted read-only, or the file's mode wrong?",
 }
-"""What to do, by the kind of error; for all else: look at the permissions."""
+"""The advice for each SQLite error code; the default is ``_PERMISSIONS``."""
 _PERMISSIONS = "check the folder and the permissions"
-_FULL = 64 * 1024
-"""Free bytes below which a disk is taken to be full."""
+_DISK_FULL_BYTES = 64 * 1024
+"""A disk with fewer free bytes counts as full."""
 _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 def address(path: str, mode: str) -> str:
-    """Return the URI of the file; ``mode``, ``ro`` or ``rw``, lets SQLite make no new one."""
+    """Return the SQLite URI of the file; both modes, ``ro`` and ``rw``, never create a file."""
     return f"{Path(path).absolute().as_uri()}?mode={mode}"
 
 
 def engine(path: str, *, writing: bool) -> Engine:
-    """Return an engine on an existing file; each of its connections stays in the thread that made it."""
+    """Return an engine for an existing file.
+
+    Use each connection only in the thread that opened it.
+    """
 
     def connect() -> sqlite3.Connection:
         raw = sqlite3.connect(address(path, "rw"), uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
@@ -53,7 +56,7 @@ def engine(path: str, *, writing: bool) -> Engine:
             for pragma in ("journal_mode = WAL", "synchronous = FULL") if writing else ("query_only = ON",):
                 raw.execute(f"PRAGMA {pragma}")
             raw.execute("PRAGMA foreign_keys = ON")
-            raw.execute("PRAGMA temp_store = MEMORY")  # there may be no folder for temporary files
+            raw.execute("PRAGMA temp_store = MEMORY")  # a container may have no directory for temporary files
         except sqlite3.Error:
             raw.close()
             raise
@@ -76,35 +79,38 @@ def _code(error: Exception) -> int | None:
 
 
 def is_passing(error: Exception) -> bool:
-    """Say whether it is an error of the machine, as a full disk, that the same work need not meet again."""
+    """Return True if a retry may succeed, as after a full disk."""
     return isinstance(error, StoreMovedError) or _code(error) in _PASSING
 
 
 def translated(error: Exception, path: str) -> Exception:
-    """Return what ``error`` means to a caller: one of the disk or the file as a ``StoreError``, others as they are."""
+    """Convert errors of the disk and the file into a ``StoreError``.
+
+    Return other errors unchanged.
+    """
     cause = error.orig if isinstance(error, DBAPIError) else error
     if _code(error) in _DAMAGE:
         return damaged(path, str(cause))
     if _code(error) in _PASSING:
-        name = getattr(cause, "sqlite_errorname", None)  # tells what the text does not: which call has failed
+        name = getattr(cause, "sqlite_errorname", None)  # names the failed system call, which the text does not
         what = f"{cause} ({name})" if name else str(cause)
-        advice = _ADVICE.get(_kind(error, path), _PERMISSIONS)
+        advice = _ADVICE.get(_cause_code(error, path), _PERMISSIONS)
         return StoreUnavailableError(f"{path}: the job store can't be used: {what}: {advice}")
     return error
 
 
-def _kind(error: Exception, path: str) -> int | None:
-    """Return the kind of error; SQLite has "disk I/O error" for some of what it may not do on a full disk."""
+def _cause_code(error: Exception, path: str) -> int | None:
+    """Return the error code, with "full" instead of "disk I/O error" if the disk is full."""
     code = _code(error)
     if code == sqlite3.SQLITE_IOERR:
         with suppress(OSError):
-            if shutil.disk_usage(Path(path).parent).free < _FULL:
+            if shutil.disk_usage(Path(path).parent).free < _DISK_FULL_BYTES:
                 return sqlite3.SQLITE_FULL
     return code
 
 
 def damaged(path: str, how: str) -> StoreError:
-    """Return the error for a file that is not, or not whole, a job store."""
+    """Return the error for a file that is not a job store, or is a damaged one."""
     return StoreDamagedError(
         f"{path}: the job store is damaged ({how}): move it away and start again; "
         "what the servers have already is found there and not sent twice"

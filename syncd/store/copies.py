@@ -1,4 +1,6 @@
-"""Read-only queries over uploaded copies, for ``verify`` and ``restore``; safe while the daemon is running.
+"""Read-only queries over uploaded copies, for ``verify`` and ``restore``.
+
+The queries are safe while the daemon is running.
 
 A finished job stays finished when its file is gone, so the results include files that only the servers still have.
 """
@@ -46,7 +48,10 @@ class CopyIndex:
 
     @classmethod
     async def open(cls, path: str) -> "CopyIndex":
-        """Open the file. Raises ``StoreError`` if it does not exist or has another schema version."""
+        """Open the file.
+
+        Raises ``StoreError`` if it does not exist or has another schema version.
+        """
         await asyncio.to_thread(startup.require_current, path)
         return cls(path)
 
@@ -55,7 +60,10 @@ class CopyIndex:
         await self._reader.close()
 
     async def remote_id(self, identity: str, former: Sequence[FormerIdentity] = ()) -> int | None:
-        """Return the id of a remote, also if it is recorded under one of ``former``; None if it is not recorded."""
+        """Return the id of a remote, also if it is recorded under one of ``former``.
+
+        Return None if it is not recorded.
+        """
         return await self._reader.read(lambda connection: remotes.find_remote(connection, identity, former))
 
     async def recorded_apart(self, identity: str, former: Sequence[FormerIdentity]) -> list[FormerIdentity]:
@@ -63,7 +71,7 @@ class CopyIndex:
         return await self._reader.read(lambda connection: remotes.recorded_apart(connection, identity, former))
 
     async def unproven(self, remote_id: int) -> tuple[int, int]:
-        """Return the number of contents confirmed without hash or size, and of all confirmed contents.
+        """Count the contents confirmed without hash or size, and all confirmed contents.
 
         Uploads by earlier versions of syncd do not count as the former, because they did not check this.
         """
@@ -79,7 +87,10 @@ class CopyIndex:
     async def copies(
         self, remote_id: int, scopes: Sequence[PathScope], *, after: Copy | None = None, limit: int = 200
     ) -> list[Copy]:
-        """Return copies of files in ``scopes`` on a remote, sorted by content key, following ``after``."""
+        """Return copies on a remote of files in ``scopes``, sorted by content key.
+
+        The result follows ``after`` and has up to ``limit`` copies.
+        """
         order = (jobs.c.key, jobs.c.id)
         statement = _COPIES.where(jobs.c.remote_id == remote_id, _within(scopes)).order_by(*order).limit(limit)
         if after is not None:
@@ -92,7 +103,10 @@ class CopyIndex:
         return await self._total(select(func.count(), func.coalesce(func.sum(each.c.size), 0)).select_from(each))
 
     async def files(self, scope: PathScope, *, after: str | None = None, limit: int = 200) -> list[RecordedFile]:
-        """Return files in ``scope`` that are present or were uploaded, by path, following ``after``."""
+        """Return files in ``scope`` that are present or were uploaded, by path.
+
+        The result follows the path ``after`` and has up to ``limit`` files.
+        """
         statement = select(files).where(_within([scope]), or_(files.c.present, _UPLOADED))
         if after is not None:
             statement = statement.where(files.c.path > after)

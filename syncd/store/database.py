@@ -1,9 +1,9 @@
-"""Two threads with a connection each: one writes, one reads.
+"""Runs the writer thread and the reader thread, each with its own connection.
 
-Whoever wants to write hands over a small unit of work and awaits it. The writer takes all units that wait into one
-transaction, so that a thousand files a second do not mean a thousand fsyncs, and answers when that is on the disk. A
-disk that is full or fails for a while delays the answers and loses nothing. A file that is deleted or replaced does the
-same until it is back: nothing is answered that is not in the file at the path.
+A caller passes a small unit of work and awaits its result. The writer combines all waiting units in one transaction, so
+that a thousand files per second do not need a thousand fsyncs, and answers after the commit. While the disk is full or
+failing, or while the file is deleted or replaced, the answers wait and nothing is lost: the writer only confirms what
+is in the file at the path.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ from syncd.store.store_file import OpenedFile
 T = TypeVar("T")
 
 MAX_BATCH_UNITS = 500
-"""Units that go into one transaction at most."""
+"""The maximum number of units in one transaction."""
 RETRY_DELAY_SECONDS = 1.0
-"""Seconds until a batch that met a full disk is tried again."""
+"""The delay before a batch is tried again that failed because of the disk."""
 FILE_CHECK_INTERVAL_SECONDS = 5.0
-"""Seconds between two looks for the file where there is nothing to write."""
+"""How often the idle writer checks that the file is still at its path."""
 WRITER_STUCK_SECONDS = 60.0
-"""A batch that takes more seconds than this means that the disk hangs."""
+"""If a batch takes longer than this, the disk hangs and the writer counts as stuck."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Unit:
-    """UnitOfWork for a transaction, who waits for it, and what to do with the result once that is on the disk."""
+    """A function for a transaction, its result, and a callback after the commit."""
 
     work: Callable[[Connection], Any]
     then: Callable[[Any], None] | None
@@ -47,13 +47,16 @@ class _Unit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Failed:
-    """What a unit raised."""
+    """The exception that a unit raised."""
 
     error: Exception
 
 
 class Database:
-    """The store's file. Made by :meth:`open`; belongs to the event loop that opened it."""
+    """The store's file.
+
+    Create it with :meth:`open`; it belongs to the event loop that opened it.
+    """
 
     def __init__(self, path: str, on_blocked: Callable[[str | None], None] | None, retry_delay: float) -> None:
         self.path = path
@@ -62,10 +65,10 @@ class Database:
         self._retry_delay = retry_delay
         self._loop = asyncio.get_running_loop()
         self._units: deque[_Unit] = deque()
-        self._changed = threading.Condition()  # guards the units and the flag
+        self._changed = threading.Condition()  # guards _units and _closing
         self._closing = False
         self.blocked: str | None = None
-        """Why writes wait, in one line; None if they do not."""
+        """Why writes are waiting, in one line; None if they are not."""
         self._file: OpenedFile | None = None
         self._busy_since: float | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -81,10 +84,10 @@ class Database:
         on_blocked: Callable[[str | None], None] | None = None,
         retry_delay: float = RETRY_DELAY_SECONDS,
     ) -> "Database":
-        """Open the file, made or migrated as needed; a ``StoreError`` if that can't be.
+        """Open the file; create or migrate it if necessary. Raises ``StoreError`` if that fails.
 
-        ``on_blocked`` is called in the loop's thread, with one line when writing begins to wait for the disk, and with
-        None when it goes on.
+        ``on_blocked`` is called in the loop's thread, with the reason in one line when writes start to wait for the
+        disk, and with None when they continue.
         """
         database = cls(path, on_blocked, retry_delay)
         database._writer.start()
@@ -97,16 +100,20 @@ class Database:
 
     @property
     def alive(self) -> bool:
-        """Say whether the writer does its work or waits for some; to wait for a full disk counts as work."""
+        """Return False if the writer has died or is stuck.
+
+        Waiting for units or a full disk is fine.
+        """
         since = self._busy_since
         return self._writer.is_alive() and (since is None or time.monotonic() - since < WRITER_STUCK_SECONDS)
 
     async def write(self, work: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
-        """Run ``work`` in the writer's thread; return its result when that is on the disk.
+        """Run ``work`` in the writer's thread; return its result after the commit.
 
-        ``then`` gets the result in the loop's thread, before the caller goes on, and even if the caller was cancelled
-        meanwhile: the work is done all the same. What ``work`` raises undoes it alone. After an error of the disk it is
-        run again, so it may change nothing but the store. ``StoreClosedError`` if it was not done.
+        ``then`` receives the result in the loop's thread before the caller continues, even if the caller was cancelled:
+        the work is carried out anyway. An exception in ``work`` rolls back this work only. After an error of the disk
+        ``work`` runs again, so it must not change anything but the store. Raises ``StoreClosedError`` if the database
+        was closed before.
         """
         unit = _Unit(work=work, then=then, answer=self._loop.create_future())
         with self._changed:
@@ -118,13 +125,13 @@ class Database:
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in the reader's thread, on one consistent state of the store; it can't write."""
+        """Run ``work`` in the reader's thread in one read-only transaction."""
         if self._closing:
             raise _closed()
         return await self._reader.read(work)
 
     async def close(self) -> None:
-        """Finish what was handed over before, and close the file."""
+        """Finish all earlier calls, and close the file."""
         if not self._closing:
             with self._changed:
                 self._closing = True
@@ -143,49 +150,59 @@ class Database:
                 self._call(_resolve, self._opened, None)
                 while batch := self._next_batch(connection):
                     self._call(_answer, self._loop, batch, self._write_batch(connection, batch))
-        except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
+        except Exception as error:  # noqa: BLE001 - the caller of open() gets it, whatever it is
             self._call(_resolve, self._opened, _Failed(error=translated(error, self.path)))
         finally:
             self._call(_resolve, self._ended, None)
 
     def _next_batch(self, connection: Connection) -> list[_Unit]:
-        """Wait for units, and look for the file meanwhile; none means that the database is closed."""
+        """Wait for units and check the file regularly.
+
+        Return an empty list when the database is closed.
+        """
         while True:
             with self._changed:
                 self._busy_since = None
                 if self._changed.wait_for(lambda: self._units or self._closing, FILE_CHECK_INTERVAL_SECONDS):
                     self._busy_since = time.monotonic()
                     return [self._units.popleft() for _ in range(min(MAX_BATCH_UNITS, len(self._units)))]
-            self._heed(self._look(connection))
+            self._set_blocked(self._check_location(connection))
 
     def _write_batch(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
-        """Try until it works, or the database is closed; return the units' results."""
+        """Retry until the commit succeeds or the database is closed.
+
+        Return the results of the units.
+        """
         while True:
             try:
                 results = self._transact(connection, batch)
-            except Exception as error:  # noqa: BLE001 - it goes to those who wait
+            except Exception as error:  # noqa: BLE001 - the callers of the units get it
                 failure = translated(error, self.path)
                 if not is_passing(error):
                     return [_Failed(error=failure)] * len(batch)
-                if not self._outwait(str(failure)):
+                if not self._wait_to_retry(str(failure)):
                     return [_Failed(error=_closed())] * len(batch)
             else:
                 return results if self._is_kept(connection) else [_Failed(error=_closed())] * len(batch)
 
     def _is_kept(self, connection: Connection) -> bool:
-        """Wait until what was committed is in the file at the path; False if it is not when the database is closed."""
+        """Wait until the commit is in the file at the path.
+
+        Return False if the database is closed before.
+        """
         while moved := self._moved():
             if _checkpoint(connection) and not self._moved_file():
-                return True  # only the log is gone, and nothing that was in it
-            if not self._outwait(str(moved)):
+                return True  # only the log is gone, and its content is in the file
+            if not self._wait_to_retry(str(moved)):
                 return False
-        self._heed(None)
+        self._set_blocked(None)
         return True
 
-    def _look(self, connection: Connection) -> StoreMovedError | None:
-        """Return what to say if the file or its log is not at its path any more.
+    def _check_location(self, connection: Connection) -> StoreMovedError | None:
+        """Return an error if the file or its log is no longer at its path.
 
-        What the log holds goes into the file then, wherever that is: it is whole without the log when it is put back.
+        In this case the log is written into the open file, wherever that is now, so the file is complete when the user
+        puts it back without the log.
         """
         moved = self._moved()
         if moved:
@@ -198,28 +215,28 @@ class Database:
     def _moved_file(self) -> StoreMovedError | None:
         return self._file.moved() if self._file else None
 
-    def _outwait(self, message: str) -> bool:
-        """Let some time pass; False if the database is being closed."""
-        self._heed(message)
+    def _wait_to_retry(self, message: str) -> bool:
+        """Wait for the retry delay; return False if the database is being closed."""
+        self._set_blocked(message)
         with self._changed:
             closing = self._changed.wait_for(lambda: self._closing, self._retry_delay)
         self._busy_since = time.monotonic()
         return not closing
 
-    def _heed(self, trouble: StoreMovedError | str | None) -> None:
-        """Take note of why writes wait, or that they do not, and tell who asked for it when that begins and ends."""
-        before, self.blocked = self.blocked, None if trouble is None else str(trouble)
-        if (before is None) != (trouble is None):
+    def _set_blocked(self, reason: StoreMovedError | str | None) -> None:
+        """Set the reason why writes are waiting; report when the waiting starts or ends."""
+        before, self.blocked = self.blocked, None if reason is None else str(reason)
+        if (before is None) != (reason is None):
             self._report(self.blocked)
 
     def _transact(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
-        if moved := self._look(connection):
+        if moved := self._check_location(connection):
             raise moved
         with connection.begin():
             return [self._run(connection, unit) for unit in batch]
 
     def _run(self, connection: Connection, unit: _Unit) -> Any:
-        savepoint = connection.connection.cursor()  # several times faster than by way of SQLAlchemy
+        savepoint = connection.connection.cursor()  # several times faster than through SQLAlchemy
         savepoint.execute("SAVEPOINT unit")
         try:
             result = unit.work(connection)
@@ -236,13 +253,13 @@ class Database:
             self._call(self._on_blocked, blocked)
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
-        """Have the loop call ``function``, unless the loop is gone."""
+        """Call ``function`` in the loop's thread, unless the loop is closed."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *args)
 
 
 def _checkpoint(connection: Connection) -> bool:
-    """Put all that the log holds into the file that is open; say whether all of it is in there, and on the disk."""
+    """Write the whole log into the open file; return True if all of it is on the disk."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -254,13 +271,13 @@ def _checkpoint(connection: Connection) -> bool:
     return bool(busy == 0)
 
 
-# In the loop's thread.
+# The following functions run in the loop's thread.
 
 
 def _answer(loop: asyncio.AbstractEventLoop, batch: list[_Unit], results: list[Any]) -> None:
     for unit, result in zip(batch, results, strict=True):
         if unit.then is not None and not isinstance(result, _Failed):
-            loop.call_soon(unit.then, result)  # not called here, so that what one raises harms no other
+            loop.call_soon(unit.then, result)  # not called directly, so that an exception does not affect other units
         _resolve(unit.answer, result)
 
 

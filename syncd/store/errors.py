@@ -1,4 +1,4 @@
-"""Why the store can't be used. The text of each is one line: what, where, what to do."""
+"""The errors of the store. Each message is one line: the file, the problem, what to do."""
 
 
 class StoreError(Exception):
@@ -6,7 +6,7 @@ class StoreError(Exception):
 
 
 class StoreDamagedError(StoreError):
-    """The file is not a job store, or not a whole one."""
+    """The file is not a job store, or it is damaged."""
 
 
 class StoreTooNewError(StoreError):
@@ -14,12 +14,12 @@ class StoreTooNewError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The file can't be read or written: permission, a folder that is missing, an error of the disk."""
+    """The file can't be read or written, for example because the disk is full."""
 
 
 class StoreMovedError(StoreUnavailableError):
-    """The file that is open is not the one at its path any more."""
+    """The open file is no longer the file at its path."""
 
 
 class StoreClosedError(StoreError):
-    """The store was closed before the work was done."""
+    """The store was closed before the call was carried out."""

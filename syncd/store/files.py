@@ -37,7 +37,10 @@ _OPEN = (State.QUEUED, State.WAITING, State.FAILED)
 
 
 def diff(connection: Connection, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
-    """Return the files in ``seen`` for which :func:`observe` would change anything. Writes nothing."""
+    """Return the files in ``seen`` for which :func:`observe` would change anything.
+
+    Writes nothing.
+    """
     return [one for batch in batched(seen) for one in _diff(connection, folder, batch, frozenset(remote_ids))]
 
 
@@ -59,7 +62,9 @@ def _diff(connection: Connection, folder: str, seen: list[FoundFile], wanted: fr
 def observe(
     work: UnitOfWork, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], *, is_gone: IsGone
 ) -> int:
-    """Record settled files; return the number of jobs that were created or changed their state.
+    """Record settled files.
+
+    Return the number of jobs that were created or changed their state.
 
     Each file has one job for each remote. A new fingerprint or birth time queues it again, and so does a file that
     replaces one that was gone. A job that is uploading continues and is queued again at its end. A new path with the
@@ -99,7 +104,7 @@ def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: 
 
 
 def _is_new_version(row: Row[Any], one: FoundFile) -> bool:
-    """Say whether the file at the path of ``row`` may be another file, or have other content, than recorded."""
+    """Return True if the file at the path of ``row`` may have changed or been replaced."""
     return not row.present or fingerprint_of(row) != _fingerprint(one) or _has_other_birth_time(row, one)
 
 
@@ -124,7 +129,10 @@ def _renamed(connection: Connection, folder: str, seen: list[FoundFile], is_gone
 
 
 def _is_same_file(row: Row[Any], folder: str, one: FoundFile) -> bool:
-    """Say whether ``one``, with the fingerprint of ``row``, is the same file: its inode may have been reused."""
+    """Return True if ``one``, which has the fingerprint of ``row``, is the same file.
+
+    The fingerprint alone does not prove that, because the file system may have reused the inode.
+    """
     if row.birth_ns is None or one.birth_ns is None:
         return (row.folder, row.path) == (folder, one.moved_from)
     return bool(row.birth_ns == one.birth_ns)
@@ -165,9 +173,11 @@ def _update_jobs(
 
 
 def _transition_for(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[Cause, str | None] | None:
-    """Return the cause and the detail of the transition that finding the file causes, None if there is none.
+    """Return cause and detail of the transition that a found file triggers.
 
-    An uploading job is left alone: the end of the upload detects that the file has another version.
+    Return None if the job keeps its state.
+
+    An uploading job keeps its state: the end of the upload detects that the file has another version.
     """
     if job.state is State.UPLOADING:
         return None
@@ -184,7 +194,9 @@ def _transition_for(job: Row[Any], unfit: str | None, wanted: frozenset[int]) ->
 
 
 def mark_files_gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, removed: bool = False) -> int:
-    """Record that the files at ``paths`` are gone; return the number of jobs that this ended.
+    """Record that the files at ``paths`` are gone.
+
+    Return the number of jobs that this ended.
 
     Finished jobs stay finished, and running uploads detect the loss themselves. ``removed`` says that the daemon itself
     has deleted or moved the files, so a file found elsewhere is never one of them, renamed.
@@ -200,7 +212,7 @@ def mark_files_gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, remo
 
 
 def requeue_altered(work: UnitOfWork, folder: str, paths: Iterable[str]) -> None:
-    """Queue files whose content has changed although their fingerprint has not, as new versions for every remote."""
+    """Queue new versions of files that have changed behind an equal fingerprint."""
     for batch in batched(paths):
         rows = work.connection.execute(_AT, {"folder": folder, "paths": batch}).all()
         if rows:
@@ -217,7 +229,10 @@ def set_files_gone(work: UnitOfWork, file_ids: Iterable[int], *, removed: bool =
 
 
 def paths(connection: Connection, folder: str, *, after: str | None = None, limit: int = 1000) -> list[str]:
-    """Return up to ``limit`` paths of present files in the order of their bytes, following ``after``."""
+    """Return up to ``limit`` paths of present files, following ``after``.
+
+    The paths are sorted by their bytes.
+    """
     statement = select(files.c.path).where(files.c.folder == folder, files.c.present)
     if after is not None:
         statement = statement.where(files.c.path > after)

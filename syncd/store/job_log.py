@@ -1,4 +1,4 @@
-"""One log line for each change of a job's state.
+"""Logs each change of a job's state as one event.
 
 The events are ``job.queued``, ``job.uploading``, ``job.waiting``, ``job.done``, ``job.failed`` and ``job.skipped``.
 """
@@ -13,8 +13,8 @@ log = structlog.get_logger()
 
 
 def log_change(change: Change) -> None:
-    """Log what happened to a job."""
-    say = log.warning if change.after is State.FAILED else log.info
+    """Log a change; a failed job is a warning."""
+    log_event = log.warning if change.after is State.FAILED else log.info
     fields = {
         "job": change.job_id,
         "path": printable(change.path),
@@ -25,4 +25,4 @@ def log_change(change: Change) -> None:
         "outcome": change.outcome,
         "detail": change.detail,
     }
-    say(f"job.{change.after.value}", **{name: value for name, value in fields.items() if value is not None})
+    log_event(f"job.{change.after.value}", **{name: value for name, value in fields.items() if value is not None})

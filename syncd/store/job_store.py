@@ -57,7 +57,9 @@ def _reads(
 
 
 class JobStore:
-    """Files, jobs, sessions, contents and settings of the daemon. Create it with :meth:`open`.
+    """Files, jobs, sessions, contents and settings of the daemon.
+
+    Create it with :meth:`open`.
 
     It belongs to the event loop that opened it. All calls raise ``StoreClosedError`` after :meth:`close`. ``clock``
     returns seconds since the epoch. The listeners in ``on_change`` are called in the loop's thread with each
@@ -85,7 +87,7 @@ class JobStore:
 
     @property
     def alive(self) -> bool:
-        """Say whether the writer makes progress; for a watchdog."""
+        """Return False if the writer is stuck; for a watchdog."""
         return self.database.alive
 
     @property
@@ -125,7 +127,10 @@ class JobStore:
     shift_due_times = _writes(claims.shift_due_times)
 
     async def next_due(self, remote_id: int) -> float | None:
-        """Return when the next job of a remote is due, possibly in the past; None if no job is pending."""
+        """Return when the next job of a remote is due, possibly in the past.
+
+        Return None if no job is pending.
+        """
         now = self._clock()
         return await self.database.read(lambda connection: claims.next_due(connection, remote_id, now))
 
@@ -168,7 +173,9 @@ class JobStore:
     _retry_some_failed = _writes(commands.retry_some_failed)
 
     async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
-        """Queue jobs again that are waiting, failed or skipped, or all failed jobs; return their ids.
+        """Queue jobs again that are waiting, failed or skipped, or all failed jobs.
+
+        Return their ids.
 
         Their contents no longer count as cancelled. ``None`` means all failed jobs.
         """

@@ -1,4 +1,6 @@
-"""Lists jobs page by page, in any order and with any filter; as fast with a million jobs as with ten.
+"""Lists jobs page by page, in any order and with any filter.
+
+A page takes the same time with a million jobs as with ten.
 
 All jobs of one folder, remote and state form a partition. The tallies name the partitions that are not empty. An index
 sorts each partition by change time and by size, so a page is a merge of partitions that ends when the page is full.
@@ -80,7 +82,10 @@ def page(connection: Connection, query: JobFilter, clock: Callable[[], float] = 
 
 
 def _siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Sequence[int]) -> list[JobRecord]:
-    """Return the other jobs of the same files; each file costs one search in the index of its jobs."""
+    """Return the other jobs of the same files.
+
+    Each file costs one search in the index of its jobs.
+    """
     ids = {job.id for job in found}
     of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(_is_one_in_partition(jobs.c.id, list(ids))))
     statement = JOBS.where(of_files, (jobs.c.remote_id + 0).in_(remote_ids))
@@ -133,7 +138,7 @@ def _partitions(connection: Connection, query: JobFilter) -> list[_Partition]:
 def _few_candidates(
     connection: Connection, query: JobFilter, partitions: Sequence[_Partition]
 ) -> ColumnElement[bool] | None:
-    """Return the condition for all candidates, or None if there are too many to sort in memory."""
+    """Return the condition for all candidates, None if they are too many to sort."""
     if query.search:
         names = select(files.c.id).where(
             files.c.folder.in_({partition.folder for partition in partitions}), _path_contains(query.search)
@@ -151,7 +156,10 @@ def _few_candidates(
 
 
 def _sorted_by_database(connection: Connection, query: JobFilter, candidates: ColumnElement[bool]) -> list[Row[Any]]:
-    """Return the matching candidates of one page; SQLite sorts them, so only these rows are read."""
+    """Return the matching candidates of one page.
+
+    SQLite sorts them, so only these rows are read.
+    """
     by = [
         literal_column(f"+{key}", key.type) for key in _SORT_KEYS[query.sort]
     ]  # keeps SQLite from using another index than that of the candidates
@@ -165,7 +173,7 @@ def _sorted_by_database(connection: Connection, query: JobFilter, candidates: Co
 
 
 def _by_index(connection: Connection, query: JobFilter, partitions: Sequence[_Partition]) -> Iterator[_Batch]:
-    """Yield jobs by change time or size, from a merge of the partitions, each of them sorted by an index."""
+    """Yield jobs by change time or size: a merge of the sorted partitions."""
     batch_size = BATCH_JOBS if query.search else query.limit + 1
     first = max(8, 2 * batch_size // max(1, len(partitions)))  # with many partitions each contributes few jobs
     merged = heapq.merge(
@@ -179,7 +187,10 @@ def _by_index(connection: Connection, query: JobFilter, partitions: Sequence[_Pa
 def _sorted_keys(
     connection: Connection, query: JobFilter, partition: _Partition, batch_size: int
 ) -> Iterator[tuple[float, int]]:
-    """Yield the keys of a partition in order, ``batch_size`` at first and then ever more per statement."""
+    """Yield the keys of a partition in order.
+
+    The first statement reads ``batch_size`` keys, each further one twice as many.
+    """
     statement = _KEYS_STATEMENTS[query.sort]
     after: Any = query.after or ((_LARGEST, _LARGEST) if _is_descending(query) else (-_LARGEST, 0))
     while True:
@@ -210,7 +221,10 @@ def _by_name(connection: Connection, query: JobFilter, partitions: Sequence[_Par
 
 
 def _cursor_file(after: Cursor | None) -> tuple[str, str, bool]:
-    """Return folder and path of a cursor by name, and whether it follows all jobs of that file."""
+    """Return the folder and path of a cursor by name.
+
+    The third value says whether the cursor follows all jobs of that file.
+    """
     match after:
         case (str(folder), str(path), remote_id):
             return folder, path, remote_id == _LARGEST
@@ -259,7 +273,10 @@ def _in_partition(partition: _Partition) -> tuple[ColumnElement[bool], ...]:
 
 
 def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of the filter, written so that SQLite does not choose an index for them."""
+    """Yield the conditions of the filter.
+
+    They are written so that SQLite does not choose an index for them.
+    """
     yield (jobs.c.remote_id + 0).in_(query.remote_ids)
     if query.state is not None:
         yield func.likely(jobs.c.state == query.state)
@@ -270,13 +287,19 @@ def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def _path_contains(text: str) -> ColumnElement[bool]:
-    """Return the condition that the path contains ``text``, ignoring case; LIKE is twice as fast as lower and instr."""
+    """Return the condition that the path contains ``text``, ignoring case.
+
+    LIKE is twice as fast as lower and instr.
+    """
     escaped = _LIKE_WILDCARD.sub(r"\\\g<0>", text)
     pattern = cast(literal(os.fsencode(f"%{escaped}%")), Text)
     return cast(files.c.path, Text).like(pattern, escape="\\")
 
 
 def _is_one_in_partition(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that ``ids`` is one of ``values``, which may be too many for parameters."""
+    """Return the condition that ``ids`` is one of ``values``.
+
+    There may be more values than a statement can have parameters.
+    """
     each = func.json_each(json.dumps(list(values))).table_valued(column("value"))
     return ids.in_(select(each.c.value))

@@ -1,4 +1,4 @@
-"""The thread that reads, with a connection of its own, beside whoever writes."""
+"""Runs read transactions in a thread with its own connection, in parallel to the writer."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads the store's file at ``path``; the file is opened when it is needed.
+    """Reads the store's file at ``path``; opens it at the first read.
 
-    ``trouble`` says why the file at the path must not be opened, if there is a reason. One that is open is read on, as
-    it was last.
+    ``trouble`` returns the reason why the file at the path must not be opened now, if there is one. A file that is
+    already open stays readable.
     """
 
     def __init__(self, path: str, trouble: Callable[[], StoreError | None] = lambda: None) -> None:
@@ -28,11 +28,11 @@ class Reader:
         self._connection: Connection | None = None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in the reader's thread, on one consistent state of the store; it can't write."""
+        """Run ``work`` in the reader's thread in one read-only transaction."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
 
     async def close(self) -> None:
-        """Finish what is being read, and close the file."""
+        """Wait for the running reads, and close the file."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 

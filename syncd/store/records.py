@@ -25,7 +25,9 @@ Sorted by name: folder, path and remote id. Otherwise: time of the last change o
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteRecord:
-    """A remote. ``identity`` distinguishes it from all others; ``capabilities`` are the learned limits of its server.
+    """A remote.
+
+    ``identity`` distinguishes it from all others; ``capabilities`` are the learned limits of its server.
 
     ``moved`` is the former identity of this record if the last call has just replaced it. ``apart`` lists the former
     identities of this remote that have records of their own.
@@ -98,7 +100,9 @@ class StoredContent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UploadedFile:
-    """A present file whose current version every remote of its folder has, with one content for each remote.
+    """A present file whose current version is on every remote of its folder.
+
+    ``contents`` has one content for each of these remotes.
 
     ``closed`` says that an event reported the end of writing. ``seen_at`` is when this version was first seen.
     """
@@ -113,7 +117,10 @@ class UploadedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removal:
-    """A removal that has begun: file ``path`` of ``folder`` may have the name ``hidden`` in the same directory."""
+    """A removal that has begun.
+
+    The file ``path`` of ``folder`` may now have the name ``hidden`` in the same directory.
+    """
 
     id: int
     folder: str
@@ -123,7 +130,10 @@ class Removal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """A change of a job's state. ``before`` is None for a new job; ``remote`` is the name of the remote."""
+    """A change of a job's state.
+
+    ``before`` is None for a new job; ``remote`` is the name of the remote.
+    """
 
     job_id: int
     folder: str
@@ -167,7 +177,10 @@ class JobRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HistoryEntry:
-    """One state change in the history of a job. ``before`` is None where the job was created."""
+    """One state change in the history of a job.
+
+    ``before`` is None where the job was created.
+    """
 
     at: float
     cause: Cause
@@ -178,7 +191,9 @@ class HistoryEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobFilter:
-    """Selects a page of jobs: those of ``remote_ids``, in ``state`` and ``folder``, with ``search`` in their path.
+    """Selects a page of jobs.
+
+    The jobs belong to ``remote_ids``, ``state`` and ``folder``, and have ``search`` in their path.
 
     The page contains up to ``limit`` jobs that follow ``after`` in the order ``sort``. It also contains the jobs of
     the same files on ``sibling_remote_ids``.
@@ -210,7 +225,7 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """The number of jobs in each of the six states, and the total size of the unfinished jobs."""
+    """The number of jobs in each state, and the size of all unfinished jobs."""
 
     jobs: Mapping[State, int]
     pending_bytes: int
@@ -223,7 +238,10 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PathScope:
-    """A whole watched folder, or the file or directory ``path`` in it; both spelled as in the store."""
+    """A whole watched folder, or the file or directory ``path`` in it.
+
+    Both are spelled as in the store.
+    """
 
     folder: str
     path: str | None = None
@@ -231,7 +249,9 @@ class PathScope:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copy:
-    """The copy of a file on one remote. ``key`` identifies the content, ``ref`` is the server's name for it.
+    """The copy of a file on one remote.
+
+    ``key`` identifies the content, ``ref`` is the server's name for it.
 
     ``present`` says whether the local file existed at the last check. ``sha256`` is the hash of the file's bytes, None
     if a version of syncd without this column uploaded it.
@@ -250,7 +270,10 @@ class Copy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedFile:
-    """A file as last seen, and the copies of exactly this version; empty if this version was never uploaded."""
+    """A file as last seen, and the copies of exactly this version.
+
+    Empty if this version was never uploaded.
+    """
 
     folder: str
     path: str

@@ -15,7 +15,9 @@ from syncd.store.transitions import UnitOfWork
 
 
 def register_remote(work: UnitOfWork, name: str, identity: str, former: Sequence[FormerIdentity] = ()) -> RemoteRecord:
-    """Return the record of the remote with this identity; create it or update its name if necessary.
+    """Return the record of the remote with this identity.
+
+    Create it or update its name if necessary.
 
     If there is none, the first existing record among ``former`` becomes its record.
     """
@@ -32,13 +34,16 @@ def register_remote(work: UnitOfWork, name: str, identity: str, former: Sequence
 
 
 def find_remote(connection: Connection, identity: str, former: Sequence[FormerIdentity] = ()) -> int | None:
-    """Return the id of the record that :func:`register_remote` would return; None if it would create one."""
+    """Return the id of the record that :func:`register_remote` would return.
+
+    Return None if it would create one.
+    """
     candidates = (FormerIdentity(identity=identity), *former)
     return next((found for each in candidates if (found := _recorded(connection, each)) is not None), None)
 
 
 def recorded_apart(connection: Connection, identity: str, former: Sequence[FormerIdentity]) -> list[FormerIdentity]:
-    """Return the members of ``former`` at another address that have records apart from the remote's own."""
+    """Return those of ``former`` that have another address and a separate record."""
     found = find_remote(connection, identity, former)
     return [each for each in former if each.url is not None and _recorded(connection, each) not in (None, found)]
 
@@ -52,7 +57,9 @@ def _recorded(connection: Connection, former: FormerIdentity) -> int | None:
 
 
 def _take_over(work: UnitOfWork, former: FormerIdentity, identity: str) -> bool:
-    """Give the record of ``former`` the new identity; return False if there is no such record.
+    """Give the record of ``former`` the new identity.
+
+    Return False if there is no such record.
 
     If the address is another one, the server may be another one too: its capabilities are forgotten, and its earlier
     confirmations no longer count.
@@ -70,7 +77,10 @@ def _take_over(work: UnitOfWork, former: FormerIdentity, identity: str) -> bool:
 
 
 def apply_terms(work: UnitOfWork, remote_id: int, terms: str) -> None:
-    """Make ``terms`` the storage terms of a remote; drop the upload sessions that began under other terms."""
+    """Make ``terms`` the storage terms of a remote.
+
+    Drop the upload sessions that began under other terms.
+    """
     key = f"terms of remote {remote_id}"
     if get_setting(work.connection, key) not in (None, terms):
         work.connection.execute(delete(sessions).where(sessions.c.remote_id == remote_id))

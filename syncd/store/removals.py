@@ -1,4 +1,4 @@
-"""Finds the files that ``after_upload`` may delete or move, and records removals in progress.
+"""Finds files that ``after_upload`` may remove, and records removals in progress.
 
 A file qualifies if every remote of its folder has its current version. A removal is written down before the file is
 renamed, so that a crash in between can be repaired.
@@ -33,7 +33,10 @@ _END = delete(removals_table).where(removals_table.c.id.in_(bindparam("ids", exp
 def uploaded(
     connection: Connection, folder: str, remote_ids: Sequence[int], *, after: str | None = None, limit: int = 100
 ) -> list[UploadedFile]:
-    """Return present files whose current version all these remotes have, by path, following ``after``."""
+    """Return present files whose current version all these remotes have.
+
+    The files are sorted by path and follow ``after``.
+    """
     statement = select(files).where(_uploaded(folder, remote_ids))
     if after is not None:
         statement = statement.where(files.c.path > after)
@@ -68,14 +71,17 @@ def _uploaded(folder: str, remote_ids: Sequence[int]) -> ColumnElement[bool]:
 
 
 def begin_removals(work: UnitOfWork, folder: str, hidden: Sequence[tuple[str, str]]) -> list[int]:
-    """Record that files get hidden names, given as (path, hidden name); return the ids of the removals."""
+    """Record that files get hidden names, given as (path, hidden name).
+
+    Return the ids of the removals.
+    """
     made = insert(removals_table).returning(removals_table.c.id, sort_by_parameter_order=True)
     rows = [{"folder": folder, "path": path, "hidden": name} for path, name in hidden]
     return list(work.connection.execute(made, rows).scalars()) if rows else []
 
 
 def end_removals(work: UnitOfWork, folder: str, ids: Sequence[int], removed: Sequence[str]) -> None:
-    """Record that these removals are complete and that the files at the paths ``removed`` are gone."""
+    """Record that these removals are complete and the files at ``removed`` are gone."""
     mark_files_gone(work, folder, removed, removed=True)
     work.connection.execute(_END, {"ids": list(ids)})
 

@@ -1,7 +1,7 @@
-"""The tables, as the newest migration leaves them.
+"""Defines the tables as the newest migration leaves them.
 
-What must never drift from the rows it speaks of is kept by triggers: the tallies, so that counting a million jobs reads
-a few rows, which folder a job's file is in, and the length of each job's history.
+Triggers maintain all derived values: the tallies, so that counting a million jobs reads a few rows; the folder id of
+each job; and the length of each job's history.
 """
 
 import os
@@ -31,7 +31,7 @@ from syncd.core.states import Cause, Outcome, State
 
 
 class PathText(TypeDecorator[str]):
-    """A path: ``str`` as ``os.fsdecode`` gives it in memory, its exact bytes in the store."""
+    """A path: ``os.fsdecode`` form in memory, exact bytes in the database."""
 
     impl = LargeBinary
     cache_ok = True
@@ -46,10 +46,10 @@ class PathText(TypeDecorator[str]):
 
 
 class IntegerText(TypeDecorator[int]):
-    """A whole number that may not fit 63 bits, kept as its digits.
+    """An integer that may need more than 63 bits, stored as decimal digits.
 
-    Some file systems number inodes from 2**63, some platforms with 128 bits, and a time in nanoseconds leaves 63 bits
-    in the year 2262, which a broken clock reaches easily.
+    Some file systems number inodes from 2**63 upwards, some platforms use 128 bits, and a time in nanoseconds exceeds
+    63 bits in the year 2262, which a broken clock easily reaches.
     """
 
     impl = Text
@@ -65,18 +65,18 @@ class IntegerText(TypeDecorator[int]):
 
 
 class EnumText(TypeDecorator[StrEnum]):
-    """A member of a ``StrEnum``, kept as its value."""
+    """A member of a ``StrEnum``, stored as its value."""
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, words: type[StrEnum]) -> None:
+    def __init__(self, members: type[StrEnum]) -> None:
         super().__init__()
-        self.words = words
+        self.members = members
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002 - as above
         """Find the member."""
-        return None if value is None else self.words(value)
+        return None if value is None else self.members(value)
 
 
 metadata = MetaData()
@@ -101,10 +101,12 @@ files = Table(
     Column("mtime_ns", IntegerText, nullable=False),
     Column("version", Integer, nullable=False),
     Column("present", Boolean, nullable=False),
-    Column("birth_ns", IntegerText),  # null where the file system does not tell
-    Column("closed", Boolean, nullable=False, server_default=text("0")),  # an event told that its writer closed it
+    Column("birth_ns", IntegerText),  # null if the file system has none
+    Column("closed", Boolean, nullable=False, server_default=text("0")),  # an event reported that its writer closed it
     Column("seen_at", Float, nullable=False, server_default=text("0")),  # when this version was first seen
-    Column("removed", Boolean, nullable=False, server_default=text("0")),  # by after_upload, so it was not renamed
+    Column(
+        "removed", Boolean, nullable=False, server_default=text("0")
+    ),  # by after_upload, so it can't have been renamed
     UniqueConstraint("folder", "path"),
     Index("files_by_inode", "inode"),
 )
@@ -190,10 +192,10 @@ removals = Table(
     Column("id", Integer, primary_key=True),
     Column("folder", PathText, nullable=False),
     Column("path", PathText, nullable=False),
-    Column("hidden", PathText, nullable=False),  # the name, in the file's own directory, that it has meanwhile
+    Column("hidden", PathText, nullable=False),  # the temporary name in the same directory
     Index("removals_by_folder", "folder"),
 )
-"""Files that are being deleted or moved after their upload, written down before the first of them is touched."""
+"""Files that syncd is deleting or moving after their upload; inserted before the first rename."""
 
 history = Table(
     "history",
@@ -269,7 +271,7 @@ END""",  # noqa: S608 - both parts stand here
     SELECT id FROM history WHERE job_id = new.job_id ORDER BY id DESC LIMIT 1 OFFSET 100);
 END""",
 )
-"""Jobs and files are never deleted, so that no trigger is needed for that. Of a job the last 100 steps are kept."""
+"""Jobs and files are never deleted, so no trigger handles that. Each job keeps its last 100 history entries."""
 
 for _trigger in TRIGGERS:
     event.listen(metadata, "after_create", DDL(_trigger))  # type: ignore[no-untyped-call]  # SQLAlchemy's

@@ -1,4 +1,4 @@
-"""Making the store's file ready: made, checked, brought to the newest schema, or refused as it is."""
+"""Creates, checks and migrates the store's file at startup, or rejects it unchanged."""
 
 import os
 import sqlite3
@@ -11,12 +11,15 @@ from syncd.store.connection import address, damaged, engine, is_passing, transla
 from syncd.store.errors import StoreTooNewError, StoreUnavailableError
 
 FULL_CHECK_MAX_BYTES = 256 * 1024 * 1024
-"""Bytes up to which the whole file is checked at each start; a larger one only if it was not closed in order."""
+"""A file up to this size is checked completely at each start, a larger one only after a crash."""
 _MAGIC = b"SQLite format 3\0"
 
 
 def prepare(path: str) -> None:
-    """Make the file at ``path`` a job store of the newest schema, or raise a ``StoreError`` and leave it as it is."""
+    """Create or migrate the store at ``path``.
+
+    Raises ``StoreError`` and leaves a bad file unchanged.
+    """
     with _translating(path):
         _create(path)
     revision = inspect_revision(path)
@@ -28,14 +31,18 @@ def prepare(path: str) -> None:
 
 
 def inspect_revision(path: str) -> str | None:
-    """Return the revision of an existing file's schema, None if it has none yet; a ``StoreError`` if it can't be used.
+    """Return the schema revision of an existing file, None if it has no tables yet.
 
-    Nothing is written.
+    Write nothing.
+
+    Raises ``StoreError`` if the file is damaged, unreadable or of a later version.
     """
     with _translating(path):
         revision = _revision(path)
     if revision is not None and revision not in migrations.REVISIONS:
-        raise StoreTooNewError(f"{path}: the job store is of a later version of syncd ({revision}): update syncd")
+        raise StoreTooNewError(
+            f"{path}: the job store was written by a later version of syncd ({revision}): update syncd"
+        )
     return revision
 
 
@@ -52,7 +59,10 @@ def _translating(path: str) -> Iterator[None]:
 
 
 def require_current(path: str) -> None:
-    """Raise a ``StoreError`` unless a job store of the newest schema is at ``path``; write nothing."""
+    """Raise ``StoreError`` unless a store of the newest schema is at ``path``.
+
+    Write nothing.
+    """
     if not os.path.lexists(path):
         raise StoreUnavailableError(f"{path}: there is no job store, so nothing was uploaded from here")
     if inspect_revision(path) != migrations.HEAD:
@@ -62,7 +72,7 @@ def require_current(path: str) -> None:
 
 
 def _create(path: str) -> None:
-    """Make an empty file, for its owner alone, unless there is one that can be written."""
+    """Create an empty file for its owner only, unless there is a writable file already."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -74,22 +84,25 @@ def _create(path: str) -> None:
 
 
 def _revision(path: str) -> str | None:
-    """Check the file without writing to it; return the schema's revision, None if there is no table yet."""
+    """Check the file without writing to it.
+
+    Return its schema revision, None if it has no tables.
+    """
     with open(path, "rb") as file:
         head = file.read(len(_MAGIC))
     if not head:
         return None
     if head != _MAGIC:
         raise damaged(path, "it is not a database")
-    in_use = os.path.exists(f"{path}-wal")  # by a process that was killed, or still runs
-    mode = "ro" if in_use else "ro&immutable=1"  # so that SQLite makes no files of its own beside it
+    in_use = os.path.exists(f"{path}-wal")  # a process was killed, or is still running
+    mode = "ro" if in_use else "ro&immutable=1"  # so that SQLite does not create other files
     with closing(sqlite3.connect(address(path, mode), uri=True)) as connection:
         if in_use or os.path.getsize(path) <= FULL_CHECK_MAX_BYTES:
             (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if finding != "ok":
                 raise damaged(path, " ".join(finding.split()))
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        if not tables:  # the process ended between making the file and filling it
+        if not tables:  # the process ended between creating the file and the tables
             return None
         if "alembic_version" not in tables:
             raise damaged(path, "it is a database of another program")
@@ -100,7 +113,10 @@ def _revision(path: str) -> str | None:
 
 
 def _back_up(path: str, target: str) -> None:
-    """Copy the store, with what its log holds, beside it; readable by the owner alone."""
+    """Copy the store, including its write-ahead log, to ``target``.
+
+    Readable by its owner only.
+    """
     part = f"{target}.part"
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     with (

@@ -1,20 +1,22 @@
-"""Whether the store's file is still at its path.
+"""Checks that the store's file is still at its path.
 
-SQLite goes on writing to a file that was deleted or replaced, and all of it is lost at the end. On Windows nobody can
-delete or replace a file that is open.
+SQLite keeps writing to a file that was deleted or replaced, and these writes are lost when the process ends. Windows
+does not let anybody delete or replace an open file.
 """
 
 import os
 
 from syncd.store.errors import StoreMovedError
 
-_CAN_GO = os.name == "posix"
+_CAN_BE_REPLACED = os.name == "posix"
 
 
 class OpenedFile:
-    """The file at ``path`` and its write-ahead log as they are when this is made, with a connection open to both.
+    """Identifies the database file and the log that a connection has open.
 
-    As the connection holds them open, no other file can get their inodes.
+    It must be created while the files at ``path`` are those that the connection has opened.
+
+    Because the connection keeps them open, no other file can get their inodes.
     """
 
     def __init__(self, path: str) -> None:
@@ -23,7 +25,7 @@ class OpenedFile:
         self._log = _identity(_log_of(path))
 
     def moved(self) -> StoreMovedError | None:
-        """Return what to say if the file is not at its path any more."""
+        """Return an error if the file is no longer at its path."""
         if _is_at(self._path, self._file):
             return None
         return StoreMovedError(
@@ -32,7 +34,10 @@ class OpenedFile:
         )
 
     def log_moved(self) -> StoreMovedError | None:
-        """Return what to say if its log is not at its path any more: new rows would be lost with this process."""
+        """Return an error if the write-ahead log is no longer at its path.
+
+        New rows would be lost at the end of this process.
+        """
         if _is_at(_log_of(self._path), self._log):
             return None
         return StoreMovedError(
@@ -46,7 +51,7 @@ def _log_of(path: str) -> str:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode of the file at ``path``; None if there is none."""
+    """Return device and inode of the file at ``path``; None if there is no file."""
     try:
         info = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -55,8 +60,11 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _is_at(path: str, identity: tuple[int, int] | None) -> bool:
-    """Say whether that file is at ``path``, as far as can be seen: a folder that can't be entered says nothing."""
+    """Return False if another file, or none, is at ``path``.
+
+    True if that can't be determined.
+    """
     try:
-        return not _CAN_GO or (identity is not None and identity == _identity(path))
+        return not _CAN_BE_REPLACED or (identity is not None and identity == _identity(path))
     except OSError:
         return True

@@ -22,7 +22,7 @@ _OUTCOMES = {Cause.UPLOADED: Outcome.UPLOADED, Cause.DUPLICATE: Outcome.DUPLICAT
 
 @dataclass(kw_only=True, slots=True)
 class UnitOfWork:
-    """An open transaction: its connection, its time, and the changes to publish after the commit."""
+    """An open transaction, its time, and the changes to publish after the commit."""
 
     connection: Connection
     now: float
@@ -31,7 +31,10 @@ class UnitOfWork:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewJob:
-    """A job to create. ``unfit`` is the reason why its file can't be uploaded, if there is one."""
+    """A job to create.
+
+    ``unfit`` is the reason why its file can't be uploaded, if there is one.
+    """
 
     file_id: int
     remote_id: int
@@ -47,7 +50,7 @@ class NewJob:
 def apply_transition(
     work: UnitOfWork, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | None = None, **values: object
 ) -> None:
-    """Change the state of the jobs in ``rows`` for ``cause``, and set the columns in ``values``."""
+    """Apply ``cause`` to the jobs in ``rows``, and set the columns in ``values``."""
     if not rows:
         return
     common = {

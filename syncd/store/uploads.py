@@ -62,7 +62,9 @@ def session(connection: Connection, remote_id: int, key: str) -> Session | None:
 
 
 def save_session(work: UnitOfWork, remote_id: int, key: str, session: Session) -> None:
-    """Save ``session`` with its received chunks; it replaces an earlier session of the content.
+    """Save ``session`` with its received chunks.
+
+    It replaces an earlier session of the content.
 
     Single-request sessions are not saved: they can't be resumed.
     """
@@ -112,7 +114,10 @@ def record_content(work: UnitOfWork, stored: StoredContent) -> None:
 
 
 def content(connection: Connection, remote_id: int, key: str) -> StoredContent | None:
-    """Return the record of a content on a remote; None if the remote is not known to have it."""
+    """Return the record of a content on a remote.
+
+    Return None if the remote is not known to have it.
+    """
     row = connection.execute(_CONTENT, _parameters(remote_id, key)).one_or_none()
     return None if row is None else stored_content(row)
 
@@ -133,7 +138,10 @@ def stored_content(row: Row[Any]) -> StoredContent:
 
 
 def uploaded_before(connection: Connection, key: str, sha256: str | None) -> list[StoredContent]:
-    """Return the contents with these bytes on all remotes; ``key`` finds those without a SHA-256."""
+    """Return the contents with these bytes on all remotes.
+
+    ``key`` finds those without a SHA-256.
+    """
     return [stored_content(row) for row in connection.execute(_SAME_BYTES, {"content": key, "sha256": sha256})]
 
 

@@ -20,7 +20,7 @@ def path(tmp_path) -> str:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory) -> str:
-    """A store that was made and closed, to be copied: Alembic takes its time."""
+    """Return the path of an empty store to copy, because Alembic is slow."""
 
     async def make() -> None:
         await (await JobStore.open(path, clock=Clock())).close()

@@ -1,4 +1,4 @@
-"""What the tests of the store share."""
+"""Helpers for the tests of the store."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ def seen(
     closed: bool = False,
     **values: int,
 ) -> FoundFile:
-    """A file with an inode of its own, unless told. All were born at the same time."""
+    """Return a found file; the default inode depends on the path, all birth times are equal."""
     of = fingerprint(hash(path) if inode is None else inode, **values)
     return FoundFile(path=path, fingerprint=of, unfit=unfit, birth_ns=birth_ns, moved_from=moved_from, closed=closed)
 

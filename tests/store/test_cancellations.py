@@ -1,4 +1,4 @@
-"""What a person cancelled stays known by its content."""
+"""Cancelled contents stay cancelled under another name, version or fingerprint."""
 
 import pytest
 from sqlalchemy import event
@@ -26,7 +26,7 @@ async def alike(store, job, sha256: str = SHA) -> list[int]:
     return [cancelled.id for cancelled in await store.cancelled_alike(job, sha256)]
 
 
-async def test_the_content_of_a_cancelled_job_is_noted_once(store, remote):
+async def test_save_cancelled_content_ends_unhashed(store, remote):
     await observe(store, remote, seen("a"), seen("b"))
     number = await cancel(store, "a", None)
     (job,) = await store.cancelled_unhashed()
@@ -42,7 +42,7 @@ async def test_the_content_of_a_cancelled_job_is_noted_once(store, remote):
     assert await store.cancelled_unhashed() == []
 
 
-async def test_a_content_that_comes_too_late_is_not_noted(store, remote):
+async def test_save_cancelled_content_ignores_changed_file(store, remote):
     await observe(store, remote, seen("a"), seen("b"))
     for path in "ab":
         await cancel(store, path, None)
@@ -55,7 +55,7 @@ async def test_a_content_that_comes_too_late_is_not_noted(store, remote):
         assert await alike(store, job) == []
 
 
-async def test_a_content_that_is_known_need_not_be_hashed(store, remote):
+async def test_cancel_saves_known_content(store, remote):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     stored = Stored(ref="ref")
@@ -70,7 +70,7 @@ async def test_a_content_that_is_known_need_not_be_hashed(store, remote):
 
 
 @pytest.mark.parametrize("change", [{"mtime_ns": 5}, {"inode": 99}, {"birth_ns": 8}])
-async def test_a_changed_file_of_the_same_content_is_cancelled_again(store, remote, change):
+async def test_cancel_again_changed_file_with_same_content(store, remote, change):
     await observe(store, remote, seen("a"))
     number = await cancel(store, "a")
     for file in seen("a", **change), seen("a", mtime_ns=6):
@@ -84,7 +84,7 @@ async def test_a_changed_file_of_the_same_content_is_cancelled_again(store, remo
         assert await store.cancelled_unhashed() == []
 
 
-async def test_it_goes_and_comes_back(store, remote):
+async def test_cancelled_content_survives_gone_file(store, remote):
     await observe(store, remote, seen("a"))
     number = await cancel(store, "a")
     await store.mark_files_gone(FOLDER, ["a"])
@@ -94,7 +94,7 @@ async def test_it_goes_and_comes_back(store, remote):
     assert await alike(store, job) == [number]
 
 
-async def test_a_new_file_is_held_against_those_that_are_gone(store, remote):
+async def test_cancelled_alike_includes_gone_files_of_the_remote(store, remote):
     other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("a"))
     number = await cancel(store, "a")
@@ -113,7 +113,7 @@ async def test_a_new_file_is_held_against_those_that_are_gone(store, remote):
     assert len(await alike(store, third)) == 2
 
 
-async def test_another_content_that_is_uploaded_ends_it(store, remote):
+async def test_finish_with_other_content_ends_cancellation(store, remote):
     await observe(store, remote, seen("a"))
     await cancel(store, "a")
     await observe(store, remote, seen("a", size=5))
@@ -124,8 +124,8 @@ async def test_another_content_that_is_uploaded_ends_it(store, remote):
     assert await alike(store, job) == []
 
 
-async def test_a_person_who_wants_it_after_all_gets_it(store, remote):
-    """Under the new name too, though the old one is still as it was."""
+async def test_retry_ends_cancellation_of_content(store, remote):
+    """The retried content is uploaded under the new name too; the job of the old name stays cancelled."""
     await observe(store, remote, seen("a"))
     await cancel(store, "a")
     await store.mark_files_gone(FOLDER, ["a"])
@@ -137,7 +137,7 @@ async def test_a_person_who_wants_it_after_all_gets_it(store, remote):
     assert await alike(store, again) == []
 
 
-async def test_cancelled_anew_means_the_new_content(store, remote):
+async def test_cancel_twice_keeps_the_last_content(store, remote):
     await observe(store, remote, seen("a"))
     await cancel(store, "a")
     await observe(store, remote, seen("a", size=5))
@@ -148,7 +148,7 @@ async def test_cancelled_anew_means_the_new_content(store, remote):
     assert len(await alike(store, job, OTHER)) == 1
 
 
-async def test_what_is_asked_for_each_upload_costs_the_same_however_many_jobs_there_are(store, remote):
+async def test_cancellation_queries_use_indexes(store, remote):
     asked = []
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)

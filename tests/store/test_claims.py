@@ -14,7 +14,7 @@ from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
 STORED = Stored(ref="ref")
 
 
-async def test_the_oldest_first(store, remote, clock):
+async def test_claim_takes_oldest_first(store, remote, clock):
     for name in "cab":
         await observe(store, remote, seen(name))
         clock.now += 1
@@ -23,7 +23,7 @@ async def test_the_oldest_first(store, remote, clock):
     assert await claim(store, remote, 2) == []
 
 
-async def test_a_waiting_job_has_its_turn_from_when_it_was_due(store, remote, clock):
+async def test_claim_sorts_waiting_jobs_by_due_time(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await store.defer(job, due_at=clock.now + 5, failures=1, detail="503")
@@ -33,8 +33,8 @@ async def test_a_waiting_job_has_its_turn_from_when_it_was_due(store, remote, cl
     assert [job.path for job in await claim(store, remote)] == ["b", "a", "c"]
 
 
-async def test_no_step_from_a_state_that_is_past(store, remote):
-    """What was read outside of the transaction must not be acted on."""
+async def test_apply_transition_rejects_outdated_rows(store, remote):
+    """Rows that were read in an earlier transaction may be outdated."""
     await observe(store, remote, seen("a"))
     (record,) = await store.jobs([remote])
     row = await store.database.read(lambda connection: load(connection, record.id))
@@ -47,7 +47,7 @@ async def test_no_step_from_a_state_that_is_past(store, remote):
     assert len(await store.history(record.id)) == 2
 
 
-async def test_what_a_claim_holds(store, remote):
+async def test_claim_returns_job_fields(store, remote):
     await observe(store, remote, seen("a", 3, size=12))
     (job,) = await claim(store, remote)
     assert (job.folder, job.path, job.size, job.fingerprint) == (FOLDER, "a", 12, seen("a", 3, size=12).fingerprint)
@@ -55,7 +55,7 @@ async def test_what_a_claim_holds(store, remote):
     assert (await only_job(store, "a")).state is State.UPLOADING
 
 
-async def test_a_remote_gets_its_own_only(store, remote):
+async def test_claim_only_jobs_of_the_remote(store, remote):
     other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("a"))
     assert await claim(store, other) == []
@@ -63,7 +63,7 @@ async def test_a_remote_gets_its_own_only(store, remote):
     assert len(await claim(store, remote)) == 1
 
 
-async def test_large_files_leave_room(store, remote, clock):
+async def test_claim_limits_large_files(store, remote, clock):
     for number in range(5):
         await observe(store, remote, seen(f"large {number}", size=LARGE_FILE_BYTES))
         clock.now += 1
@@ -73,7 +73,7 @@ async def test_large_files_leave_room(store, remote, clock):
     assert [job.path for job in await claim(store, remote, 3)] == ["large 1", "large 2", "large 3"]
 
 
-async def test_waiting_jobs_come_when_they_are_due(store, remote, clock):
+async def test_claim_takes_waiting_jobs_when_due(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     assert await store.next_due(remote) is None
@@ -88,7 +88,7 @@ async def test_waiting_jobs_come_when_they_are_due(store, remote, clock):
     assert (await only_job(store, "a")).due_at is None
 
 
-async def test_a_clock_that_is_set_back_keeps_no_job_waiting(store, remote, clock):
+async def test_shift_due_times_after_clock_was_set_back(store, remote, clock):
     await observe(store, remote, seen("queued"), seen("waiting"))
     jobs = {job.path: job for job in await claim(store, remote)}
     await store.defer(jobs["waiting"], due_at=clock.now + 10, failures=1, detail="503")
@@ -150,7 +150,7 @@ async def test_a_result(store, remote, result):
 
 
 @results
-async def test_a_result_for_a_version_that_is_past(store, remote, result):
+async def test_result_for_outdated_version_requeues(store, remote, result):
     call, _ = RESULTS[result]
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
@@ -163,7 +163,7 @@ async def test_a_result_for_a_version_that_is_past(store, remote, result):
 
 
 @results
-async def test_a_result_that_comes_too_late(store, remote, result):
+async def test_result_of_outdated_claim_changes_nothing(store, remote, result):
     call, _ = RESULTS[result]
     await observe(store, remote, seen("a"))
     (stale,) = await claim(store, remote)
@@ -178,7 +178,7 @@ async def test_a_result_that_comes_too_late(store, remote, result):
     assert await store.finish(fresh, key="k", stored=STORED, outcome=Outcome.UPLOADED) is State.DONE
 
 
-async def test_a_file_that_was_renamed_since_the_claim_is_not_gone(store, remote):
+async def test_mark_gone_renamed_file_is_requeued(store, remote):
     await observe(store, remote, seen("a", inode=5))
     (job,) = await claim(store, remote)
     await observe(store, remote, seen("b", inode=5), is_gone=("a",))
@@ -187,7 +187,7 @@ async def test_a_file_that_was_renamed_since_the_claim_is_not_gone(store, remote
     assert [job.path for job in await claim(store, remote)] == ["b"]
 
 
-async def test_a_cancelled_job_takes_no_result(store, remote):
+async def test_result_of_cancelled_job_changes_nothing(store, remote):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     assert await store.cancel([job.id]) == [job.id]
@@ -195,7 +195,7 @@ async def test_a_cancelled_job_takes_no_result(store, remote):
     assert (await only_job(store, "a")).state is State.SKIPPED
 
 
-async def test_a_key_is_of_one_version(store, remote):
+async def test_content_key_belongs_to_one_version(store, remote):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await store.set_content_key(job, "key")
@@ -207,7 +207,7 @@ async def test_a_key_is_of_one_version(store, remote):
     assert (await claim(store, remote))[0].key is None
 
 
-async def test_a_released_job_has_its_old_place(store, remote, clock):
+async def test_release_keeps_place_in_queue(store, remote, clock):
     await observe(store, remote, seen("first"))
     clock.now += 1
     await observe(store, remote, seen("second"))
@@ -217,7 +217,7 @@ async def test_a_released_job_has_its_old_place(store, remote, clock):
     assert [job.path for job in await claim(store, remote, 1)] == ["first"]
 
 
-async def test_recovery_after_a_crash(path, clock):
+async def test_recover_releases_jobs_of_other_owners(path, clock):
     store = await JobStore.open(path, clock=clock)
     remote = (await store.register_remote("drive", "drive")).id
     await observe(store, remote, seen("a"), seen("b"))
@@ -233,7 +233,7 @@ async def test_recovery_after_a_crash(path, clock):
     await store.close()
 
 
-async def test_after_a_crash_a_twin_does_not_wait_to_be_woken(path, clock):
+async def test_recover_makes_jobs_of_same_content_due(path, clock):
     store = await JobStore.open(path, clock=clock)
     remote = (await store.register_remote("drive", "drive")).id
     await observe(store, remote, seen("a"), seen("b"), seen("c"))
@@ -249,7 +249,7 @@ async def test_after_a_crash_a_twin_does_not_wait_to_be_woken(path, clock):
     await store.close()
 
 
-async def test_leases_are_renewed(store, remote, clock):
+async def test_renew_extends_leases(store, remote, clock):
     async def leases() -> set[tuple[str, float]]:
         query = text("SELECT lease_owner, lease_until FROM jobs WHERE lease_owner IS NOT NULL")
         return set(await store.database.read(lambda connection: map(tuple, connection.execute(query).all())))
@@ -265,13 +265,13 @@ async def test_leases_are_renewed(store, remote, clock):
     assert await leases() == {("one", clock.now + 60)}
 
 
-async def test_many_at_once_get_each_job_once(store, remote):
+async def test_concurrent_claims_get_each_job_once(store, remote):
     await observe(store, remote, *(seen(str(number)) for number in range(300)))
     claimed = [job.id for jobs in await asyncio.gather(*(claim(store, remote, 7) for _ in range(60))) for job in jobs]
     assert len(claimed) == len(set(claimed)) == 300
 
 
-async def test_the_clock_is_that_of_the_write(path):
+async def test_write_uses_time_of_its_transaction(path):
     clock = Clock()
     store = await JobStore.open(path, clock=clock)
     remote = (await store.register_remote("drive", "drive")).id

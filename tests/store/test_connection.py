@@ -7,7 +7,7 @@ from syncd.store.connection import engine
 
 
 @pytest.mark.parametrize("writing", [True, False])
-def test_a_connection_that_can_not_be_used_is_closed(tmp_path, monkeypatch, writing):
+def test_engine_closes_unusable_connection(tmp_path, monkeypatch, writing):
     path = tmp_path / "syncd.db"
     path.write_bytes(b"no database" * 1000)
     opened = []

@@ -1,4 +1,4 @@
-"""What is recorded as uploaded."""
+"""Queries over uploaded copies."""
 
 import os
 import sqlite3
@@ -26,13 +26,13 @@ async def copies(store, path):
 
 
 async def upload(store: JobStore, remote: int, **keys: str) -> None:
-    """Bring the files to the remote, each with the content that its keyword names."""
+    """Upload each file as the content key that its keyword argument names."""
     for job in await claim(store, remote):
         key = keys[job.path.rpartition("/")[2]]
         await store.finish(job, key=key, stored=Stored(ref=f"ref-{key}"), outcome=Outcome.UPLOADED)
 
 
-async def test_copies_of_one_content_follow_each_other_over_pages(store, remote, copies):
+async def test_copies_are_sorted_by_content_across_pages(store, remote, copies):
     await observe(store, remote, *(seen(name, size=7) for name in "abcdef"))
     await upload(store, remote, a="k1", b="k2", c="k1", d="k3", e="k2", f="k1")
     found = []
@@ -53,7 +53,7 @@ async def test_copies_of_one_content_follow_each_other_over_pages(store, remote,
     assert (total.count, total.size) == (3, 21)
 
 
-async def test_only_what_is_done_is_recorded(store, remote, copies):
+async def test_copies_only_of_finished_jobs(store, remote, copies):
     other = (await store.register_remote("other", "other")).id
     await observe(store, [remote, other], seen("a"), seen("b"))
     await upload(store, remote, a="k", b="k2")
@@ -64,7 +64,7 @@ async def test_only_what_is_done_is_recorded(store, remote, copies):
     assert (await copies.contents(other, ALL)).size == 0
 
 
-async def test_files_come_with_the_copies_of_their_last_state(store, remote, copies):
+async def test_files_have_copies_of_current_version(store, remote, copies):
     other = (await store.register_remote("other", "other")).id
     odd = "odd \udcff\n"
     await observe(store, [remote, other], seen("a", mtime_ns=10**18 + 1), seen(odd))
@@ -89,7 +89,7 @@ async def test_files_are_paged_by_path(store, remote, copies):
     assert [file.path for file in await copies.files(ALL[0], after="b", limit=9)] == ["c", "d", "e"]
 
 
-async def test_places(store, remote, copies):
+async def test_scopes_select_folder_directory_or_file(store, remote, copies):
     names = ["a", "a/b", "a/c/d", "a0", "a.jpg", "ab"]
     await observe(store, remote, *map(seen, names))
 
@@ -104,12 +104,12 @@ async def test_places(store, remote, copies):
     assert await copies.copies(remote, []) == []
 
 
-async def test_a_remote_is_found_by_its_identity(store, remote, copies):
+async def test_remote_id_finds_identity(store, remote, copies):
     assert await copies.remote_id("multipart http://drive") == remote
     assert await copies.remote_id("another") is None
 
 
-async def test_a_file_that_is_none(tmp_path):
+async def test_open_missing_or_empty_file_raises(tmp_path):
     for data in (b"", b"precious"):
         (tmp_path / "x.db").write_bytes(data)
         with pytest.raises(StoreError):
@@ -120,7 +120,7 @@ async def test_a_file_that_is_none(tmp_path):
     assert os.listdir(tmp_path) == ["x.db"]
 
 
-async def test_repair_forgets_what_is_bad_and_queues_what_is_here(store, remote, clock):
+async def test_repair_forgets_contents_and_queues_present_files(store, remote, clock):
     await observe(store, remote, *(seen(name) for name in "abcd"))
     await upload(store, remote, a="k1", b="k1", c="k2", d="k3")
     await store.mark_files_gone(FOLDER, ["c"])
@@ -139,15 +139,15 @@ async def test_repair_forgets_what_is_bad_and_queues_what_is_here(store, remote,
     assert {job.path for job in await claim(store, remote)} == {"a", "b", "e"}
 
 
-async def test_an_earlier_version_is_not_brought_up_to_date_here(store, path, monkeypatch):
+async def test_open_does_not_migrate(store, path, monkeypatch):
     monkeypatch.setattr(migrations, "REVISIONS", (*migrations.REVISIONS, "9999"))
     monkeypatch.setattr(migrations, "HEAD", "9999")
     with pytest.raises(StoreError, match="syncd once or syncd run updates it"):
         await CopyIndex.open(path)
 
 
-async def test_what_a_remote_named_neither_hash_nor_size_of(store, path, remote):
-    """Not what it has confirmed better since, nor what an earlier version has uploaded, which did not look at that."""
+async def test_unproven_counts_contents_without_hash_or_size(store, path, remote):
+    """Contents with better proof since then, or uploaded by earlier versions, do not count."""
     other = (await store.register_remote("other", "other")).id
     for remote_id, key, proof in (
         (remote, "a", Proof.NONE),

@@ -37,7 +37,7 @@ def keys(connection) -> set[str]:
 
 
 class Told(list):
-    """What on_blocked was called with; all in the loop's thread."""
+    """Return the arguments of all on_blocked calls, which run in the loop's thread."""
 
     def __call__(self, message: str | None) -> None:
         assert threading.current_thread() is threading.main_thread()
@@ -62,7 +62,7 @@ def count_commits(database: Database) -> list[None]:
     return commits
 
 
-async def test_what_waits_goes_in_one_commit(database):
+async def test_waiting_units_share_one_commit(database):
     commits = count_commits(database)
     done = await asyncio.gather(*(database.write(insert(str(number))) for number in range(400)))
     assert done == [str(number) for number in range(400)]
@@ -70,7 +70,7 @@ async def test_what_waits_goes_in_one_commit(database):
     assert await database.read(keys) == set(done)
 
 
-async def test_a_batch_has_its_limit(database, monkeypatch):
+async def test_batch_size_is_limited(database, monkeypatch):
     monkeypatch.setattr(module, "MAX_BATCH_UNITS", 10)
     commits = count_commits(database)
     await asyncio.gather(*(database.write(insert(str(number))) for number in range(100)))
@@ -83,7 +83,7 @@ async def test_there_are_two_threads(database):
     assert sum(thread.name.startswith("store-") for thread in threading.enumerate()) == 2
 
 
-async def test_who_raises_fails_alone(database):
+async def test_failing_unit_rolls_back_alone(database):
     def half_way(connection) -> None:
         insert("half")(connection)
         raise ValueError("half way")
@@ -102,7 +102,7 @@ async def test_who_raises_fails_alone(database):
     assert await database.read(keys) == {"a", "b"}
 
 
-async def test_who_is_cancelled_harms_nobody(database):
+async def test_cancelled_caller_does_not_affect_others(database):
     done: list[str] = []
     hold = threading.Event()
     held = asyncio.create_task(database.write(lambda _: hold.wait(20)))
@@ -118,7 +118,7 @@ async def test_who_is_cancelled_harms_nobody(database):
     assert await database.read(keys) == set(done)
 
 
-async def test_one_who_listens_and_raises_harms_nobody(database):
+async def test_failing_callback_does_not_affect_others(database):
     loud: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: loud.append(context))
     results = await asyncio.gather(
@@ -129,7 +129,7 @@ async def test_one_who_listens_and_raises_harms_nobody(database):
     assert isinstance(loud[0]["exception"], ZeroDivisionError)
 
 
-async def test_then_comes_before_the_caller_goes_on(database):
+async def test_then_runs_before_caller_continues(database):
     order: list[str] = []
     order.append(await database.write(insert("a"), lambda key: order.append(f"then {key}")))
     assert order == ["then a", "a"]
@@ -141,7 +141,7 @@ async def test_a_reader_cannot_write(database):
     assert await database.read(keys) == set()
 
 
-async def test_a_reader_sees_one_state(database):
+async def test_read_sees_one_consistent_state(database):
     seen: list[set[str]] = []
     between, go_on = threading.Event(), threading.Event()
 
@@ -159,8 +159,8 @@ async def test_a_reader_sees_one_state(database):
     assert seen == [set(), set()]
 
 
-async def test_writes_wait_for_room(database, told):
-    """SQLite's own limit stands in for the disk's."""
+async def test_writes_wait_while_disk_is_full(database, told):
+    """SQLite's page limit simulates the full disk."""
     freed = threading.Event()
     tries: list[int] = []
 
@@ -190,7 +190,7 @@ async def test_writes_wait_for_room(database, told):
 
 @pytest.fixture
 def small_disk():
-    """A folder on a file system of 1 MiB; not in tmp_path, whose removal would trip over a mount that was left."""
+    """Mount a file system of 1 MiB; outside tmp_path, whose removal fails on a leftover mount."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
         if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
@@ -206,8 +206,8 @@ def fill(path: str) -> None:
 
 
 @pytest.mark.unix
-async def test_an_error_of_the_disk_is_not_taken_for_a_full_one(tmp_path, told):
-    """Beyond the limit of a file's size a write fails as on a broken disk."""
+async def test_disk_error_is_not_reported_as_full(tmp_path, told):
+    """A write beyond the file size limit fails like one on a broken disk."""
     database = await Database.open(str(tmp_path / "syncd.db"), on_blocked=told, retry_delay=0.02)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
@@ -226,7 +226,7 @@ async def test_an_error_of_the_disk_is_not_taken_for_a_full_one(tmp_path, told):
 
 @pytest.mark.e2e
 @pytest.mark.unix
-async def test_a_disk_that_is_really_full(small_disk, told):
+async def test_full_file_system_blocks_writes(small_disk, told):
     database = await Database.open(str(small_disk / "syncd.db"), on_blocked=told, retry_delay=0.02)
     fill(str(small_disk / "ballast"))
     try:
@@ -242,7 +242,7 @@ async def test_a_disk_that_is_really_full(small_disk, told):
         await database.close()
 
 
-async def test_a_lock_of_another_program_is_waited_out(database, told, path, monkeypatch):
+async def test_write_waits_for_lock_of_other_program(database, told, path, monkeypatch):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         write = asyncio.create_task(database.write(insert("a")))
@@ -253,7 +253,7 @@ async def test_a_lock_of_another_program_is_waited_out(database, told, path, mon
     assert told[1:] == [None]
 
 
-async def test_closing_does_not_wait_for_a_lock(path, told):
+async def test_close_does_not_wait_for_lock(path, told):
     database = await Database.open(path, on_blocked=told, retry_delay=1000.0)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -264,7 +264,7 @@ async def test_closing_does_not_wait_for_a_lock(path, told):
             await write
 
 
-async def test_closing_finishes_what_was_handed_over(path):
+async def test_close_finishes_earlier_writes(path):
     database = await Database.open(path)
     writes = [asyncio.create_task(database.write(insert(str(number)))) for number in range(1000)]
     await asyncio.sleep(0)
@@ -277,7 +277,7 @@ async def test_closing_finishes_what_was_handed_over(path):
     await again.close()
 
 
-async def test_after_closing(path):
+async def test_calls_after_close_raise(path):
     database = await Database.open(path)
     await database.close()
     await database.close()
@@ -287,7 +287,7 @@ async def test_after_closing(path):
         await database.read(keys)
 
 
-async def test_damage_that_is_met_later_is_named(database, path):
+async def test_damage_after_open_raises_damaged(database, path):
     await asyncio.gather(*(database.write(insert(str(number))) for number in range(300)))
     await database.write(lambda _: None)
     with closing(sqlite3.connect(path)) as other:
@@ -303,7 +303,7 @@ async def test_damage_that_is_met_later_is_named(database, path):
         )
 
 
-async def test_a_writer_that_hangs_is_noticed(database, monkeypatch):
+async def test_alive_is_false_while_writer_hangs(database, monkeypatch):
     assert database.alive
     monkeypatch.setattr(module, "WRITER_STUCK_SECONDS", 0.05)
     hang = threading.Event()
@@ -315,7 +315,7 @@ async def test_a_writer_that_hangs_is_noticed(database, monkeypatch):
 
 
 @pytest.mark.e2e
-def test_what_was_acknowledged_survives_a_kill(path):
+def test_acknowledged_writes_survive_kill(path):
     script = """
         import asyncio, sys
         from syncd.core.model import FoundFile, Fingerprint

@@ -1,4 +1,4 @@
-"""Whose records are whose: those of earlier versions, of a server that has another address now, and of a mistake."""
+"""Which records a remote takes over: those of earlier versions and of its former address."""
 
 import sqlite3
 from contextlib import closing
@@ -25,7 +25,7 @@ MOVED = (FormerIdentity(identity=OLD, url="http://old"),)
 
 
 def earlier_store(path: str, *rows: tuple[str, str]) -> None:
-    """Make a store of the version whose identities had neither account nor name."""
+    """Create a store of the version whose identities had neither account nor name."""
     config = Config()
     config.set_main_option("script_location", migrations.FOLDER)
     engine = create_engine(f"sqlite:///{path}")
@@ -54,7 +54,7 @@ async def recorded(store: JobStore, name: str, settings: object) -> int:
         (ImageRemote(type="image", url="http://new", former_url="http://h/x"), "image http://h/x"),
     ],
 )
-async def test_a_record_of_an_earlier_version_is_taken_over_by_its_name_and_once(path, settings, earlier):
+async def test_record_of_earlier_version_is_taken_over_once(path, settings, earlier):
     earlier_store(path, ("drive", earlier))
     store = await JobStore.open(path, clock=Clock())
     assert await recorded(store, "other", settings.model_copy(update={"account": None})) == 2
@@ -67,8 +67,8 @@ async def test_a_record_of_an_earlier_version_is_taken_over_by_its_name_and_once
         assert earlier not in {identity for (identity,) in connection.execute("SELECT identity FROM remotes")}
 
 
-async def test_of_two_accounts_in_one_record_the_one_whose_name_it_has_keeps_it(path):
-    """Earlier versions kept both as one, with the name that came last."""
+async def test_shared_record_goes_to_account_with_its_name(path):
+    """Earlier versions kept both accounts in one record, with the last name."""
     earlier_store(path, ("ben", EARLIER))
     settings = MultipartRemote(**MULTIPART)
     store = await JobStore.open(path, clock=Clock())
@@ -77,7 +77,7 @@ async def test_of_two_accounts_in_one_record_the_one_whose_name_it_has_keeps_it(
     await store.close()
 
 
-async def test_a_server_with_another_address_keeps_its_records(store):
+async def test_former_address_keeps_records(store):
     old = await store.register_remote("drive", OLD)
     await observe(store, old.id, seen("a"))
     (job,) = await claim(store, old.id)
@@ -90,8 +90,8 @@ async def test_a_server_with_another_address_keeps_its_records(store):
     assert (await store.register_remote("drive", OLD)).id != old.id
 
 
-async def test_after_a_move_nothing_counts_as_confirmed_or_learned(store):
-    """In case that the server is not the same after all."""
+async def test_new_address_resets_proofs_and_capabilities(store):
+    """The server at the new address may be another one."""
     old = await store.register_remote("drive", OLD)
     other = await store.register_remote("other", "elsewhere")
     for record in (old, other):
@@ -105,14 +105,14 @@ async def test_after_a_move_nothing_counts_as_confirmed_or_learned(store):
     assert (await store.content(other.id, "k")).confirmed_at > 0
 
 
-async def test_records_of_both_addresses_are_kept_apart(store):
+async def test_records_of_both_addresses_stay_apart(store):
     old, new = await store.register_remote("drive", OLD), await store.register_remote("drive", NEW)
     record = await store.register_remote("drive", NEW, MOVED)
     assert (record.id, record.moved, record.apart) == (new.id, None, MOVED)
     assert (await store.register_remote("drive", OLD)).id == old.id
 
 
-async def test_the_first_of_several_former_addresses_counts(store):
+async def test_first_recorded_former_address_is_taken_over(store):
     older = await store.register_remote("drive", "the oldest")
     old = await store.register_remote("drive", OLD)
     former = (*MOVED, FormerIdentity(identity="the oldest", url="http://oldest"))
@@ -121,7 +121,7 @@ async def test_the_first_of_several_former_addresses_counts(store):
     assert (await store.register_remote("drive", "the oldest")).id == older.id
 
 
-async def test_who_only_reads_finds_the_records_that_will_be_taken_over(store, path):
+async def test_copy_index_finds_former_records(store, path):
     old = await store.register_remote("drive", OLD)
     copies = await CopyIndex.open(path)
     assert await copies.remote_id(NEW) is None

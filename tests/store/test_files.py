@@ -18,7 +18,7 @@ async def finish(store, job, key: str = "key") -> State | None:
     return await store.finish(job, key=key, stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)
 
 
-async def test_a_new_file_has_a_job_for_each_remote(store, remote, clock):
+async def test_observe_new_file_creates_job_for_each_remote(store, remote, clock):
     other = (await store.register_remote("other", "other")).id
     told = []
     store.on_change.append(told.append)
@@ -35,7 +35,7 @@ async def test_a_new_file_has_a_job_for_each_remote(store, remote, clock):
     assert await store.unfinished([remote, other]) == 2
 
 
-async def test_a_remote_that_is_added_later_gets_its_job(store, remote):
+async def test_observe_creates_job_for_added_remote(store, remote):
     await observe(store, remote, seen("a"))
     await observe(store, remote, seen("a", size=5))  # the file's second version
     other = (await store.register_remote("other", "other")).id
@@ -46,7 +46,7 @@ async def test_a_remote_that_is_added_later_gets_its_job(store, remote):
     assert await diff(store, [remote, other], seen("a", size=5)) == []
 
 
-async def test_a_folder_that_no_longer_goes_to_a_remote(store, remote):
+async def test_observe_ends_jobs_of_removed_remote(store, remote):
     other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("open"), seen("done"))
     jobs = {job.path: job for job in await claim(store, remote)}
@@ -60,7 +60,7 @@ async def test_a_folder_that_no_longer_goes_to_a_remote(store, remote):
     assert (await store.counts([remote])).jobs[State.QUEUED] == 1
 
 
-async def test_an_unchanged_file_that_is_done_stays_done(store, remote):
+async def test_observe_unchanged_file_stays_done(store, remote):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     assert await finish(store, job) is State.DONE
@@ -69,7 +69,7 @@ async def test_an_unchanged_file_that_is_done_stays_done(store, remote):
 
 
 @pytest.mark.parametrize("change", [{"size": 7}, {"mtime_ns": 5}, {"inode": 99}])
-async def test_any_part_of_the_stamp_tells_a_change(store, remote, change):
+async def test_observe_changed_fingerprint_queues(store, remote, change):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await finish(store, job)
@@ -81,7 +81,7 @@ async def test_any_part_of_the_stamp_tells_a_change(store, remote, change):
     assert again.key is None
 
 
-async def test_a_change_while_it_is_uploaded_waits_for_the_end(store, remote):
+async def test_observe_change_during_upload_waits_for_its_end(store, remote):
     await observe(store, remote, seen("a", size=10))
     (job,) = await claim(store, remote)
     assert await observe(store, remote, seen("a", size=20)) == 0
@@ -93,7 +93,7 @@ async def test_a_change_while_it_is_uploaded_waits_for_the_end(store, remote):
     assert (again.version, again.size) == (2, 20)
 
 
-async def test_a_file_that_is_unfit(store, remote):
+async def test_observe_unfit_file_is_skipped(store, remote):
     empty = seen("a", size=0, unfit="empty")
     await observe(store, remote, empty)
     job = await only_job(store, "a")
@@ -111,7 +111,7 @@ async def test_a_file_that_is_unfit(store, remote):
     assert (await only_job(store, "a")).state is State.SKIPPED
 
 
-async def test_what_is_done_stays_done_under_new_rules(store, remote):
+async def test_observe_unfit_after_upload_stays_done(store, remote):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await finish(store, job)
@@ -120,7 +120,7 @@ async def test_what_is_done_stays_done_under_new_rules(store, remote):
     assert (await only_job(store, "a")).state is State.SKIPPED
 
 
-async def test_a_file_without_content(store, remote):
+async def test_observe_file_without_content(store, remote):
     pipe = FoundFile(path="pipe", fingerprint=None, unfit="a named pipe")
     await observe(store, remote, pipe)
     another = FoundFile(path="another", fingerprint=None, unfit="a named pipe")
@@ -131,7 +131,7 @@ async def test_a_file_without_content(store, remote):
     assert (await only_job(store, "pipe")).state is State.QUEUED
 
 
-async def test_cancelled_stays_so_until_the_file_changes(store, remote):
+async def test_observe_cancelled_until_file_changes(store, remote):
     await observe(store, remote, seen("a"))
     await store.cancel([(await only_job(store, "a")).id])
     assert await diff(store, remote, seen("a")) == []
@@ -142,7 +142,7 @@ async def test_cancelled_stays_so_until_the_file_changes(store, remote):
     assert (await only_job(store, "a")).state is State.QUEUED
 
 
-async def test_a_file_that_is_gone_and_comes_back(store, remote):
+async def test_gone_file_that_returns_is_queued(store, remote):
     await observe(store, remote, seen("queued"), seen("done"), seen("running"))
     jobs = {job.path: job for job in await claim(store, remote)}
     await finish(store, jobs["done"])
@@ -166,7 +166,7 @@ async def test_a_file_that_is_gone_and_comes_back(store, remote):
     assert await diff(store, remote, *back) == []
 
 
-async def test_a_rename_keeps_the_record(store, remote):
+async def test_rename_keeps_record(store, remote):
     await observe(store, remote, seen("a", 5), seen("b", 6))
     jobs = {job.path: job for job in await claim(store, remote)}
     await finish(store, jobs["a"])
@@ -180,7 +180,7 @@ async def test_a_rename_keeps_the_record(store, remote):
     assert await store.files_count(FOLDER) == 2
 
 
-async def test_a_rename_that_was_seen_as_gone_first(store, remote):
+async def test_rename_seen_as_gone_first_keeps_record(store, remote):
     await observe(store, remote, seen("a", 5))
     await store.mark_files_gone(FOLDER, ["a"])
     await observe(store, remote, seen("b", 5), is_gone=("a",))
@@ -188,7 +188,7 @@ async def test_a_rename_that_was_seen_as_gone_first(store, remote):
     assert await store.jobs_of("a", [FOLDER]) == []
 
 
-async def test_a_rename_between_folders(store, remote):
+async def test_rename_between_folders_keeps_record(store, remote):
     other = (await store.register_remote("other", "other")).id
     await observe(store, remote, seen("a", 5))
     await store.observe("/srv/other", [seen("a", 5)], [other], is_gone=lambda folder, path: folder == FOLDER)
@@ -197,14 +197,14 @@ async def test_a_rename_between_folders(store, remote):
     assert (await store.counts([other])).jobs[State.QUEUED] == 1
 
 
-async def test_a_hard_link_and_a_new_file_with_an_old_inode_are_no_rename(store, remote):
+async def test_hard_link_or_reused_inode_is_no_rename(store, remote):
     await observe(store, remote, seen("a", 5))
     await observe(store, remote, seen("link", 5))
     await observe(store, remote, seen("reused", 5, size=3), is_gone=("a", "link"))
     assert await store.paths(FOLDER) == ["a", "link", "reused"]
 
 
-async def test_of_two_links_the_one_that_vanished_was_renamed(store, remote):
+async def test_rename_of_one_of_two_links(store, remote):
     await observe(store, remote, seen("a", 5))
     await observe(store, remote, seen("b", 5))
     await observe(store, remote, seen("c", 5), seen("d", 5), is_gone=("b",))
@@ -212,7 +212,7 @@ async def test_of_two_links_the_one_that_vanished_was_renamed(store, remote):
 
 
 async def renamed(store, remote, before: FoundFile, after: FoundFile, *, removed: bool = False) -> bool:
-    """Say whether ``after`` is taken for ``before``, where there is nothing any more."""
+    """Return True if ``after`` is recorded as ``before``, renamed, when ``before`` is gone."""
     await observe(store, remote, before)
     (job,) = await claim(store, remote)
     await finish(store, job)
@@ -238,30 +238,30 @@ async def renamed(store, remote, before: FoundFile, after: FoundFile, *, removed
         ({"birth_ns": 3}, {"birth_ns": 3, "moved_from": "a", "mtime_ns": 1}, False),
     ],
 )
-async def test_what_identifies_a_renamed_file(store, remote, before, after, same):
+async def test_rename_needs_birth_time_or_event(store, remote, before, after, same):
     assert await renamed(store, remote, seen("a", 5, **before), seen("b", 5, **after)) is same
 
 
-async def test_what_the_daemon_has_removed_was_not_renamed(store, remote):
+async def test_file_removed_by_daemon_is_no_rename(store, remote):
     assert not await renamed(store, remote, seen("a", 5), seen("b", 5, moved_from="a"), removed=True)
 
 
-async def test_a_file_at_the_place_of_a_removed_one_may_be_renamed(store, remote):
+async def test_file_replacing_removed_one_may_be_renamed(store, remote):
     await observe(store, remote, seen("a", 5))
     await store.mark_files_gone(FOLDER, ["a"], removed=True)
     await observe(store, remote, seen("a", 6))
     assert await renamed(store, remote, seen("a", 6), seen("b", 6))
 
 
-async def test_of_files_moved_from_one_path_in_different_folders(store, remote):
-    """The event speaks of its own folder."""
+async def test_moved_from_belongs_to_its_folder(store, remote):
+    """An event only knows the paths of one folder."""
     await store.observe("/srv/other", [seen("a", 5, birth_ns=None)], [remote], is_gone=lambda *_: False)
     await observe(store, remote, seen("b", 5, birth_ns=None, moved_from="a"), is_gone=("a",))
     assert await store.paths("/srv/other") == ["a"]
 
 
-async def test_another_file_that_has_the_stamp_of_the_first(store, remote):
-    """Deleted and made anew before anybody looked: ext4 gives the inode out again, a camera's card sets the mtime."""
+async def test_other_file_with_equal_fingerprint_is_queued(store, remote):
+    """The file was replaced between two scans: ext4 reused the inode, and the camera set the same mtime."""
     await observe(store, remote, seen("a", birth_ns=3))
     (job,) = await claim(store, remote)
     await finish(store, job)
@@ -280,7 +280,7 @@ async def file_row(store, path: str):
     return await store.database.read(ask)
 
 
-async def test_when_and_how_a_version_was_first_seen(store, remote, clock):
+async def test_observe_saves_closed_and_seen_at(store, remote, clock):
     await observe(store, remote, seen("a"))
     first = clock.now
     clock.now += 10
@@ -296,7 +296,7 @@ async def test_when_and_how_a_version_was_first_seen(store, remote, clock):
     assert (row.seen_at, row.closed, row.birth_ns) == (clock.now, False, None)
 
 
-async def test_a_job_that_waited_for_a_writer_is_queued_when_the_file_is_seen(store, remote, clock):
+async def test_observe_queues_job_that_waited_for_writer(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await store.defer(job, due_at=clock.now + 3600, failures=0, detail=IN_USE)
@@ -308,7 +308,7 @@ async def test_a_job_that_waited_for_a_writer_is_queued_when_the_file_is_seen(st
     assert await diff(store, remote, seen("a")) == []
 
 
-async def test_names_that_are_hard(store, remote):
+async def test_names_with_any_bytes_are_kept(store, remote):
     names = ["new\nline", "not utf-8 \udcff\udcfe", "\u0641\u0627\u0631\u0633\u06cc", "\U0001f431", "x" * 255]
     files = [seen(name, number) for number, name in enumerate(names)]
     await observe(store, remote, *files)
@@ -323,7 +323,7 @@ async def test_names_that_are_hard(store, remote):
     assert await store.files_count(FOLDER) == 0
 
 
-async def test_numbers_that_are_large(store, remote):
+async def test_integers_beyond_63_bits_are_kept(store, remote):
     file = FoundFile(path="a", fingerprint=fingerprint(2**64 - 1, mtime_ns=10**20, size=2**40), birth_ns=2**70)
     await observe(store, remote, file)
     assert await diff(store, remote, file) == []
@@ -336,7 +336,7 @@ async def test_numbers_that_are_large(store, remote):
     assert await diff(store, remote, before_1970) == []
 
 
-async def test_more_than_one_statement_takes(store, remote):
+async def test_more_files_than_one_statement_takes(store, remote):
     files = [seen(f"{number:05}", number, size=LARGE_FILE_BYTES if number % 2 else 1) for number in range(1, 2500)]
     assert await diff(store, remote, *files) == files
     assert await observe(store, remote, *files) == len(files)
@@ -350,12 +350,12 @@ async def test_more_than_one_statement_takes(store, remote):
     assert await store.mark_files_gone(FOLDER, names) == len(files)
 
 
-async def test_more_than_sqlite_takes(store, remote):
+async def test_more_files_than_sqlite_parameters(store, remote):
     files = [seen(str(number)) for number in range(33_000)]
     assert await diff(store, remote, *files) == files
 
 
-async def test_a_changed_file_starts_afresh(store, remote, clock):
+async def test_changed_file_resets_failures(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await store.defer(job, due_at=clock.now + 1000, failures=9, detail="503")
@@ -365,12 +365,12 @@ async def test_a_changed_file_starts_afresh(store, remote, clock):
     assert [(job.path, job.failures) for job in await claim(store, remote)] == [("a", 0), ("b", 0)]
 
 
-async def test_a_path_that_is_named_twice_in_one_call(store, remote):
+async def test_observe_same_path_twice_uses_the_last(store, remote):
     await observe(store, remote, seen("a", size=1), seen("a", size=2))
     assert (await only_job(store, "a")).size == 2
 
 
-async def test_folders_are_apart(store, remote):
+async def test_folders_do_not_share_paths(store, remote):
     await observe(store, remote, seen("a"))
     await store.observe("/srv/other", [seen("a", 77)], [remote], is_gone=lambda *_: True)
     await store.mark_files_gone("/srv/other", ["a"])

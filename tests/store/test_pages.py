@@ -1,4 +1,4 @@
-"""Pages of jobs: whatever is asked for, they are those that a plain look through all of them gives, in order."""
+"""Pages of jobs equal the result of a plain filter and sort over all jobs."""
 
 import itertools
 import os
@@ -25,7 +25,7 @@ KEYS = {
 
 @pytest.fixture
 async def remotes(store, clock) -> list[int]:
-    """Three remotes, and two folders with many jobs in every state, of few sizes, changed at few moments."""
+    """Create three remotes and two folders with jobs in all states and few distinct keys."""
     ids = [(await store.register_remote(name, name)).id for name in ("drive", "ascii", "seldom")]
     for number in range(26):
         clock.now += number % 7 == 0
@@ -42,7 +42,7 @@ async def remotes(store, clock) -> list[int]:
 
 
 async def pages(store: JobStore, wanted: JobFilter) -> list[JobRecord]:
-    """Return what all the pages have, and see that none is longer than asked for."""
+    """Return the jobs of all pages; check the length of each page."""
     found: list[JobRecord] = []
     after = None
     for number in itertools.count():
@@ -78,7 +78,7 @@ def fits(job: JobRecord, wanted: JobFilter) -> bool:
 
 @pytest.mark.parametrize("way", ["gathered", "in order", "out of patience"])
 @pytest.mark.parametrize("sort", Sort)
-async def test_every_combination(store, remotes, monkeypatch, way, sort):
+async def test_page_matches_plain_query(store, remotes, monkeypatch, way, sort):
     everything = await store.jobs(remotes, limit=1000)
     assert {job.state for job in everything} == {*State} - {State.WAITING}
     if way != "gathered":
@@ -102,7 +102,7 @@ async def test_every_combination(store, remotes, monkeypatch, way, sort):
 
 
 @pytest.mark.parametrize("sort", Sort)
-async def test_without_patience_a_page_says_how_far_it_came(store, remotes, monkeypatch, sort):
+async def test_page_out_of_time_is_partial(store, remotes, monkeypatch, sort):
     monkeypatch.setattr(pages_module, "SORT_IN_MEMORY_MAX_JOBS", -1)
     monkeypatch.setattr(pages_module, "BATCH_JOBS", 4)
     monkeypatch.setattr(pages_module, "PAGE_TIME_BUDGET_SECONDS", -1.0)
@@ -112,8 +112,8 @@ async def test_without_patience_a_page_says_how_far_it_came(store, remotes, monk
 
 
 @pytest.mark.parametrize("sort", Sort)
-async def test_the_other_jobs_of_a_page_s_files(store, remotes, sort):
-    """Whatever the page leaves out: other states, other remotes, what stands on other pages."""
+async def test_page_has_siblings_of_its_files(store, remotes, sort):
+    """Siblings may have other states and remotes, or be on other pages."""
     everything = await store.jobs(remotes, limit=1000)
     for asked in ({"state": State.FAILED}, {"remote_ids": remotes[1:2]}, {"search": "b.J", "limit": 3}, {"limit": 3}):
         wanted = {"remote_ids": remotes, "sort": sort, **asked}
@@ -128,7 +128,7 @@ async def test_the_other_jobs_of_a_page_s_files(store, remotes, sort):
     assert {job.remote_id for job in some.siblings} <= {remotes[0]}
 
 
-async def test_a_file_that_moves_to_another_folder_is_listed_there(store, remote):
+async def test_moved_file_is_listed_in_new_folder(store, remote):
     await observe(store, remote, seen("a", 1, size=10), seen("b", 2, size=20))
     await store.observe(OTHER, [seen("c", 1, size=10)], [remote], is_gone=lambda _, path: path == "a")
     for sort in Sort:
@@ -139,8 +139,8 @@ async def test_a_file_that_moves_to_another_folder_is_listed_there(store, remote
     assert (await store.counts([remote])).pending_bytes == 30
 
 
-async def test_no_plan_looks_through_all_jobs(store, remotes):
-    """Of each statement of the cheap ways SQLite says that it searches, with an index."""
+async def test_page_queries_use_indexes(store, remotes):
+    """SQLite's plan of each statement says SEARCH with an index, not SCAN."""
     statements: list[tuple[str, object]] = []
     connection = None
 

@@ -16,13 +16,13 @@ from tests.store.support import Clock
 
 
 def _objects(path: str) -> dict[str, str]:
-    """The statements that made all tables, indices and triggers, without differences in white space."""
+    """Return the SQL of all tables, indices and triggers with normalised white space."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
 
 
-def test_migrations_lead_to_the_schema(tmp_path):
+def test_migrations_create_the_schema(tmp_path):
     migrated, described = tmp_path / "migrated.db", tmp_path / "described.db"
     for path, make in ((migrated, migrations.upgrade), (described, schema.metadata.create_all)):
         engine = create_engine(f"sqlite:///{path}")
@@ -31,14 +31,14 @@ def test_migrations_lead_to_the_schema(tmp_path):
     assert _objects(str(migrated)) == _objects(str(described))
 
 
-def test_the_list_of_revisions_is_that_of_the_scripts():
+def test_revisions_match_scripts():
     config = Config()
     config.set_main_option("script_location", migrations.FOLDER)
     scripts = ScriptDirectory.from_config(config).walk_revisions()
     assert [script.revision for script in scripts] == list(reversed(migrations.REVISIONS))
 
 
-async def test_a_store_of_the_first_version_keeps_all_and_lists_it(tmp_path):
+async def test_store_of_first_version_keeps_all_rows(tmp_path):
     path = str(tmp_path / "syncd.db")
     config = Config()
     config.set_main_option("script_location", migrations.FOLDER)

@@ -21,7 +21,7 @@ async def _make(path: str, files: int = 2000) -> None:
 
 
 async def _refused(path: str, error: type[Exception]) -> str:
-    """Open in vain; return the message."""
+    """Expect that opening fails; return the message."""
     before = None if error is StoreUnavailableError else contents(path)
     beside = set(os.listdir(os.path.dirname(path)))
     with pytest.raises(error) as caught:
@@ -40,7 +40,7 @@ def _mode(path: object) -> int:
 
 
 @pytest.mark.unix
-async def test_a_new_store_is_for_its_owner_alone(tmp_path):
+async def test_new_store_is_private(tmp_path):
     before = os.umask(0)
     try:
         path = tmp_path / "state" / "syncd.db"
@@ -58,7 +58,7 @@ async def test_a_new_store_is_for_its_owner_alone(tmp_path):
 
 
 @pytest.mark.unix
-async def test_names_that_a_uri_would_misread(tmp_path):
+async def test_open_path_with_uri_characters(tmp_path):
     path = tmp_path / "50% ?mode=ro&#" / "sync\udcffd.db"
     store = await JobStore.open(str(path), clock=Clock())
     await store.set_setting("a", "b")
@@ -67,7 +67,7 @@ async def test_names_that_a_uri_would_misread(tmp_path):
 
 
 @pytest.mark.e2e
-async def test_what_was_closed_is_there_again_without_alembic(path):
+async def test_reopen_does_not_import_alembic(path):
     await _make(path, 1)
     script = f"""
         import asyncio, sys
@@ -83,36 +83,36 @@ async def test_what_was_closed_is_there_again_without_alembic(path):
     assert run(script) == "1 False\n"
 
 
-async def test_not_a_database(path):
+async def test_open_other_file_raises_damaged(path):
     create(path, b"\x89PNG\r\n\x1a\n" + bytes(5000))
     assert "not a database" in await _refused(path, StoreDamagedError)
 
 
-async def test_cut_short(path):
+async def test_open_truncated_file_raises_damaged(path):
     await _make(path)
     os.truncate(path, size(path) // 2)
     assert "move it away" in await _refused(path, StoreDamagedError)
 
 
-async def test_a_wrong_page(path):
+async def test_open_file_with_bad_page_raises_damaged(path):
     await _make(path)
     overwrite(path, 4096 * 5, os.urandom(4096))
     await _refused(path, StoreDamagedError)
 
 
-async def test_a_wrong_schema_page(path):
+async def test_open_file_with_bad_schema_page_raises_damaged(path):
     await _make(path)
     overwrite(path, 100, bytes(4000))
     await _refused(path, StoreDamagedError)
 
 
-async def test_a_file_format_from_the_future(path):
+async def test_open_later_file_format_raises_damaged(path):
     await _make(path, 1)
     overwrite(path, 44, (9).to_bytes(4, "big"))  # the schema's format number
     await _refused(path, StoreDamagedError)
 
 
-async def test_a_large_file_is_checked_only_after_a_crash(path, monkeypatch):
+async def test_large_file_is_checked_only_after_crash(path, monkeypatch):
     await _make(path)
     monkeypatch.setattr(startup, "FULL_CHECK_MAX_BYTES", 0)
     overwrite(path, 4096 * 20, os.urandom(4096))
@@ -122,13 +122,13 @@ async def test_a_large_file_is_checked_only_after_a_crash(path, monkeypatch):
     await _refused(path, StoreDamagedError)
 
 
-async def test_another_programs_database(path):
+async def test_open_other_database_raises_damaged(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE bookmarks (url TEXT)")
     assert "another program" in await _refused(path, StoreDamagedError)
 
 
-async def test_of_a_later_version(path):
+async def test_open_later_version_raises_too_new(path):
     await _make(path, 1)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -137,7 +137,7 @@ async def test_of_a_later_version(path):
     assert "update syncd" in message
 
 
-async def test_of_a_later_version_that_was_killed(path):
+async def test_open_later_version_after_kill_raises_too_new(path):
     await _make(path, 1)
     copy = f"{path}.crashed"
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -153,24 +153,24 @@ async def test_of_a_later_version_that_was_killed(path):
     assert contents(f"{copy}-wal") == log
 
 
-async def test_a_version_table_without_a_version(path):
+async def test_open_without_version_raises_damaged(path):
     await _make(path, 1)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM alembic_version")
     await _refused(path, StoreDamagedError)
 
 
-async def test_a_directory(path):
+async def test_open_directory_raises_unavailable(path):
     os.mkdir(path)
     await _refused(path, StoreUnavailableError)
 
 
-async def test_a_device():
+async def test_open_device_raises_unavailable():
     with pytest.raises(StoreUnavailableError, match="regular file"):
         await JobStore.open("/dev/null", clock=Clock())
 
 
-async def test_a_file_where_the_folder_should_be(tmp_path):
+async def test_open_below_file_raises_unavailable(tmp_path):
     (tmp_path / "state").touch()
     with pytest.raises(StoreUnavailableError):
         await JobStore.open(str(tmp_path / "state" / "syncd.db"), clock=Clock())
@@ -178,12 +178,12 @@ async def test_a_file_where_the_folder_should_be(tmp_path):
 
 @pytest.mark.unix
 @pytest.mark.parametrize("mode", [0o000, 0o400])
-async def test_no_permission(mode):
+async def test_open_without_permission_raises_unavailable(mode):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "syncd.db")
         await _make(path, 1)
         os.chmod(path, mode)
-        if os.geteuid() == 0:  # who may do all
+        if os.geteuid() == 0:  # root ignores permissions
             os.chmod(folder, 0o777)
             os.seteuid(65534)
         try:
@@ -193,7 +193,7 @@ async def test_no_permission(mode):
             os.seteuid(os.getuid())
 
 
-async def test_killed_between_making_the_file_and_filling_it(path):
+async def test_open_empty_file_creates_tables(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
     assert size(path) > 0
@@ -202,7 +202,7 @@ async def test_killed_between_making_the_file_and_filling_it(path):
     await store.close()
 
 
-async def test_a_hot_log_is_read(path):
+async def test_open_reads_hot_log(path):
     store = await JobStore.open(path, clock=Clock())
     await store.set_setting("a", "b")
     copy = f"{path}.crashed"
@@ -216,7 +216,7 @@ async def test_a_hot_log_is_read(path):
 
 @pytest.fixture
 def next_version(tmp_path, monkeypatch):
-    """A version of syncd with one more migration."""
+    """Simulate a version of syncd with one more migration."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrations.FOLDER, folder)
     script = folder / "versions" / "9999_more.py"
@@ -240,7 +240,7 @@ async def _with_setting(path: str) -> None:
     await store.close()
 
 
-async def test_an_older_store_is_migrated_and_kept_beside(path, request):
+async def test_migration_keeps_backup(path, request):
     before = migrations.HEAD
     await _with_setting(path)
     request.getfixturevalue("next_version")
@@ -258,7 +258,7 @@ async def test_an_older_store_is_migrated_and_kept_beside(path, request):
     ]
 
 
-async def test_a_migration_that_fails_leaves_the_store_as_it_was(path, request):
+async def test_failed_migration_leaves_store_unchanged(path, request):
     await _with_setting(path)
     script = request.getfixturevalue("next_version")
     script.write_text(script.read_text() + "    raise RuntimeError('half way')\n")

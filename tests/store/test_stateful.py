@@ -1,4 +1,4 @@
-"""Random orders of everything that happens to a store, against a model of a page."""
+"""Compare the store with a small model under random sequences of operations."""
 
 import asyncio
 import os
@@ -26,9 +26,9 @@ REMOTES = [1, 2]
 class ModelJob:
     state: State
     version: int
-    """The version that the state speaks of."""
+    """The file version that the state belongs to."""
     left_out: bool = False
-    """Skipped for what the file was, not because a person said so."""
+    """Skipped because of the file, not because the user cancelled it."""
     claim: int = 0
     due_at: float = 0.0
 
@@ -223,7 +223,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert counts.pending_bytes == sum(size for state, _, size in rows if state in (Q, U, W))
 
 
-def test_any_order_of_events(empty_store):
+def test_random_operations_match_model(empty_store):
     StoreMachine.template = empty_store
     run_state_machine_as_test(
         StoreMachine,

@@ -1,4 +1,4 @@
-"""A store whose file is deleted or replaced while it is open: nothing is answered that is not in it."""
+"""The store's file is deleted or replaced while open: lost writes are never confirmed."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def database(path, told, empty_store, monkeypatch):
 
 
 def stored(path):
-    """Return what another program finds in the file at a path, and in its log."""
+    """Return what another program reads from the file and its log."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         return {key for (key,) in connection.execute("SELECT key FROM settings")}
 
@@ -62,7 +62,7 @@ def kinds(told):
     return [None if message is None else "deleted or replaced" in message for message in told]
 
 
-async def test_what_is_written_waits_until_a_deleted_file_is_back(database, path, told, tmp_path):
+async def test_write_waits_until_deleted_file_is_back(database, path, told, tmp_path):
     os.link(path, tmp_path / "aside")
     os.unlink(path)
     write = asyncio.create_task(database.write(insert("second")))
@@ -80,7 +80,7 @@ async def test_what_is_written_waits_until_a_deleted_file_is_back(database, path
     assert database.blocked is None
 
 
-async def test_it_is_noticed_where_nothing_is_written(database, path, told, tmp_path):
+async def test_idle_writer_detects_deleted_file(database, path, told, tmp_path):
     move(path, tmp_path / "aside")
     await until(lambda: told)
     move(tmp_path / "aside", path)
@@ -90,7 +90,7 @@ async def test_it_is_noticed_where_nothing_is_written(database, path, told, tmp_
     assert stored(path) == {"first", "second"}
 
 
-async def test_a_folder_that_is_moved_away_and_back(database, path, told, tmp_path):
+async def test_write_waits_until_moved_folder_is_back(database, path, told, tmp_path):
     (tmp_path / "state").rename(tmp_path / "elsewhere")
     await until(lambda: told)
     (tmp_path / "elsewhere").rename(tmp_path / "state")
@@ -98,7 +98,7 @@ async def test_a_folder_that_is_moved_away_and_back(database, path, told, tmp_pa
     assert stored(path) == {"first", "second"}
 
 
-async def test_a_folder_that_cannot_be_entered_says_nothing(database, told, monkeypatch):
+async def test_unreadable_folder_does_not_block(database, told, monkeypatch):
     def denied(_path):
         raise PermissionError
 
@@ -108,7 +108,7 @@ async def test_a_folder_that_cannot_be_entered_says_nothing(database, told, monk
 
 
 def meanwhile(key, deed):
-    """Return work in the middle of whose transaction something is done to the file: after it was last looked for."""
+    """Return work that changes the file during the transaction, after the last check of its path."""
     done = []
 
     def work(connection):
@@ -121,7 +121,7 @@ def meanwhile(key, deed):
     return work
 
 
-async def test_what_was_committed_to_a_file_that_is_gone_is_not_answered(database, path, told, tmp_path):
+async def test_commit_to_deleted_file_is_not_answered(database, path, told, tmp_path):
     answered = []
     write = asyncio.create_task(
         database.write(meanwhile("second", lambda: move(path, tmp_path / "aside")), answered.append)
@@ -135,7 +135,7 @@ async def test_what_was_committed_to_a_file_that_is_gone_is_not_answered(databas
     assert stored(path) == {"first", "second"}
 
 
-async def test_what_was_committed_to_a_file_that_is_gone_is_not_answered_at_the_end(database, path, told, tmp_path):
+async def test_close_fails_commit_to_deleted_file(database, path, told, tmp_path):
     write = asyncio.create_task(database.write(meanwhile("second", lambda: move(path, tmp_path / "aside"))))
     await until(lambda: told)
     after = asyncio.create_task(database.write(insert("third")))
@@ -146,7 +146,7 @@ async def test_what_was_committed_to_a_file_that_is_gone_is_not_answered_at_the_
             await task
 
 
-async def test_a_file_that_was_moved_is_whole_without_its_log(database, path, told, tmp_path):
+async def test_moved_file_is_complete_without_its_log(database, path, told, tmp_path):
     await database.write(insert("second"))
     assert in_the_file_alone(path, tmp_path) == set()
     os.rename(path, tmp_path / "aside")
@@ -154,7 +154,7 @@ async def test_a_file_that_was_moved_is_whole_without_its_log(database, path, to
     await until(lambda: in_the_file_alone(tmp_path / "aside", tmp_path) == {"first", "second"})
 
 
-async def test_what_was_committed_to_a_log_that_is_gone_goes_into_the_file(database, path, told, tmp_path):
+async def test_commit_to_deleted_log_goes_into_file(database, path, told, tmp_path):
     assert await database.write(meanwhile("second", lambda: os.unlink(f"{path}-wal"))) == "second"
     assert in_the_file_alone(path, tmp_path) == {"first", "second"}
     write = asyncio.create_task(database.write(insert("third")))
@@ -168,8 +168,8 @@ async def test_what_was_committed_to_a_log_that_is_gone_goes_into_the_file(datab
     await again.close()
 
 
-async def test_a_file_of_somebody_else_stays_as_it_is(database, path, told, tmp_path, empty_store):
-    """So does its log, over the end too."""
+async def test_replacement_file_is_not_written(database, path, told, tmp_path, empty_store):
+    """Its log is not written either, not even at shutdown."""
     move(path, tmp_path / "aside")
     shutil.copy(empty_store, path)
     theirs = sqlite3.connect(path, isolation_level=None)
@@ -188,7 +188,7 @@ async def test_a_file_of_somebody_else_stays_as_it_is(database, path, told, tmp_
     assert in_the_file_alone(tmp_path / "aside", tmp_path) == {"first"}
 
 
-async def test_a_file_of_somebody_else_is_not_read(path, empty_store, tmp_path):
+async def test_replacement_file_is_not_read(path, empty_store, tmp_path):
     shutil.copy(empty_store, path)
     database = await Database.open(path)
     move(path, tmp_path / "aside")
@@ -238,8 +238,8 @@ READ_ONLY = """
 
 
 @pytest.mark.e2e
-def test_no_folder_for_temporary_files_is_needed(tmp_path, empty_store):
-    """As in a container with ``--read-only``."""
+def test_open_without_temporary_directory(tmp_path, empty_store):
+    """This is the case in a container with ``--read-only``."""
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs leave to mount")
     state = tmp_path / "state"

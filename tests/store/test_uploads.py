@@ -6,7 +6,7 @@ from tests.store.support import claim, observe, seen
 SESSION = Session(token="task", chunk_size=36_864, count=5000, received=ChunkSet([0, 4999]))
 
 
-async def test_a_session_is_kept_with_its_chunks(store, remote):
+async def test_save_session_keeps_chunks(store, remote):
     assert await store.session(remote, "key") is None
     await store.save_session(remote, "key", SESSION)
     assert await store.session(remote, "key") == SESSION
@@ -16,7 +16,7 @@ async def test_a_session_is_kept_with_its_chunks(store, remote):
     assert kept.received == ChunkSet([0, 7, 4999])
 
 
-async def test_a_session_is_of_one_remote_and_one_content(store, remote):
+async def test_session_belongs_to_remote_and_content(store, remote):
     other = (await store.register_remote("other", "other")).id
     await store.save_session(remote, "key", SESSION)
     assert await store.session(other, "key") is None
@@ -26,7 +26,7 @@ async def test_a_session_is_of_one_remote_and_one_content(store, remote):
     assert await store.session(remote, "key") == SESSION
 
 
-async def test_a_new_session_replaces_the_old_one(store, remote):
+async def test_save_session_replaces_old_session(store, remote):
     await store.save_session(remote, "key", SESSION)
     new = Session(token="new", chunk_size=1, count=2, needs_verification=True)
     await store.save_session(remote, "key", new)
@@ -34,13 +34,13 @@ async def test_a_new_session_replaces_the_old_one(store, remote):
     assert await store.session(remote, "key") == new
 
 
-async def test_doubt_is_kept(store, remote):
+async def test_require_verification_is_kept(store, remote):
     await store.save_session(remote, "key", SESSION)
     await store.require_verification(remote, "key")
     assert (await store.session(remote, "key")).needs_verification
 
 
-async def test_a_session_that_is_dropped_leaves_no_chunk(store, remote):
+async def test_drop_session_deletes_chunks(store, remote):
     await store.save_session(remote, "key", SESSION)
     await store.drop_session(remote, "key")
     assert await store.session(remote, "key") is None
@@ -48,7 +48,7 @@ async def test_a_session_that_is_dropped_leaves_no_chunk(store, remote):
     assert chunks == []
 
 
-async def test_old_sessions_expire(store, remote, clock):
+async def test_expire_sessions_deletes_old_sessions(store, remote, clock):
     await store.save_session(remote, "old", SESSION)
     clock.now += 10
     await store.save_session(remote, "new", SESSION)
@@ -57,12 +57,12 @@ async def test_old_sessions_expire(store, remote, clock):
     assert await store.session(remote, "new") == SESSION
 
 
-async def test_a_content_can_be_forgotten(store, remote):
+async def test_forget_content_deletes_record(store, remote):
     await store.forget_content(remote, "never known")
     assert await store.content(remote, "key") is None
 
 
-async def test_what_any_remote_has_had_is_known_by_its_bytes_or_by_its_key(store, remote):
+async def test_uploaded_before_finds_sha256_or_key(store, remote):
     other = (await store.register_remote("other", "other")).id
     for remote_id, key, sha256 in ((remote, "md5:1", None), (other, "sha256:2", "2")):
         await observe(store, remote_id, seen(key))
@@ -78,7 +78,7 @@ async def test_what_any_remote_has_had_is_known_by_its_bytes_or_by_its_key(store
     assert await found("sha256:1", None) == set()
 
 
-async def test_uploads_that_were_begun_under_other_terms_are_forgotten(store, remote):
+async def test_apply_terms_drops_sessions_of_other_terms(store, remote):
     other = (await store.register_remote("other", "other")).id
     under_way = Session(token="t", chunk_size=1, count=2)
     for remote_id in (remote, other):

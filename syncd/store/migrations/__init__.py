@@ -1,6 +1,6 @@
-"""The schema's versions, oldest first, and how a store is brought to the newest.
+"""Lists the versions of the schema, oldest first, and migrates a store to the newest.
 
-Alembic is imported only when there is something to migrate: it would double the time that a start takes.
+Alembic is imported only when there is something to migrate: importing it would double the time of each start.
 """
 
 import os
@@ -13,7 +13,7 @@ FOLDER = os.path.dirname(__file__)
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the store to the newest schema, in one transaction."""
+    """Migrate the store to the newest schema, in one transaction."""
     from alembic import command  # noqa: PLC0415 - see above
     from alembic.config import Config  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates on the connection that it is given, in the transaction that is under way."""
+"""Alembic runs this file to migrate on the given connection, in its open transaction."""
 
 from alembic import context
 
