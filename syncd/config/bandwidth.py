@@ -20,7 +20,10 @@ class Span(Section):
 
 
 class Bandwidth(Section):
-    """Bandwidth limits over the day. For each minute the first span that contains it counts; without one, no limit."""
+    """Bandwidth limits over the day.
+
+    For each minute the first span that contains it counts; without one, no limit.
+    """
 
     spans: tuple[Span, ...] = ()
 

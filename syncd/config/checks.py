@@ -1,5 +1,6 @@
-"""Checks sections against each other: remotes must exist, folders and destinations must not overlap.
+"""Checks sections against each other.
 
+Remotes must exist, and folders and destinations must not overlap.
 :func:`across_sections` works on data before validation, so that its problems are reported together with invalid values.
 :func:`across_remotes` compares destinations including their tokens, and needs a valid configuration.
 """
@@ -104,7 +105,7 @@ def _real_path(document: Document, text: Any) -> str | None:
 
 
 def across_remotes(document: Document, config: Config) -> Iterator[Problem]:
-    """Yield remotes that are the same destination, and former addresses that another remote uses."""
+    """Yield remotes with the same destination, and former addresses of other remotes."""
     first: dict[object, str] = {}
     for name, settings in config.remotes.items():
         other = first.setdefault(_destination(settings), name)
@@ -118,9 +119,10 @@ def across_remotes(document: Document, config: Config) -> Iterator[Problem]:
 
 
 def _destination(settings: AnyRemote) -> object:
-    """Return a value that is equal for two remotes with the same destination. It contains secrets: do not show it.
+    """Return a value that is equal for two remotes with the same destination.
 
-    For a remote without an account, the credentials identify the account: token, headers and certificate.
+    The value contains secrets: do not show it. For a remote without an account, the credentials identify the account:
+    token, headers and certificate.
     """
     headers = {name.lower(): value.get_secret_value() for name, value in settings.headers.items()}
     token = settings.token.get_secret_value() if settings.token else None

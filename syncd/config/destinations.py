@@ -1,4 +1,7 @@
-"""Builds the identity of a destination: the place on a server and the account there, without any secret."""
+"""Builds the identity of a destination: its place on a server and its account.
+
+Identities contain no secret.
+"""
 
 import json
 from collections.abc import Iterator
@@ -20,12 +23,12 @@ def canonical(url: str) -> str:
 
 
 def owner(name: str, settings: AnyRemote) -> dict[str, str]:
-    """Return the part that distinguishes accounts at one place: the ``account``, or else the remote's name."""
+    """Return the account part of the identity: ``account``, or else the remote's name."""
     return {"name": name} if settings.account is None else {"account": settings.account}
 
 
 def place(settings: AnyRemote, url: str | None = None) -> dict[str, str]:
-    """Return the part that names the place of the files; ``url`` replaces the remote's own address."""
+    """Return the place part of the identity; ``url`` replaces the remote's own address."""
     url = settings.url if url is None else url
     if not isinstance(settings, MultipartRemote):
         return {"type": settings.type, "url": canonical(url)}
@@ -38,12 +41,15 @@ def place(settings: AnyRemote, url: str | None = None) -> dict[str, str]:
 
 
 def identity(name: str, settings: AnyRemote, url: str | None = None) -> str:
-    """Return the unique text of this destination, as JSON so that no two destinations can have the same text."""
+    """Return the identity of a destination as a text.
+
+    The text is JSON, so no two destinations have the same one.
+    """
     return json.dumps(place(settings, url) | owner(name, settings), sort_keys=True, separators=(",", ":"))
 
 
 def former(name: str, settings: AnyRemote) -> tuple[FormerIdentity, ...]:
-    """Return the identities that earlier records of this destination may have, the most likely first."""
+    """Return the identities of possible earlier records, the most likely first."""
     found = [FormerIdentity(identity=text, name=name) for text in _unnamed(settings, settings.url)]
     own = identity(name, settings)
     for url in settings.former_urls:
@@ -55,7 +61,10 @@ def former(name: str, settings: AnyRemote) -> tuple[FormerIdentity, ...]:
 
 
 def _unnamed(settings: AnyRemote, url: str) -> Iterator[str]:
-    """Yield the identity in the form of earlier versions: the address as written, without the account."""
+    """Yield the identity in the form of earlier versions.
+
+    That form has the address as written, and no account.
+    """
     if not isinstance(settings, MultipartRemote):
         yield f"image {url}"
     elif settings.pool_id is not None:  # earlier versions required a pool_id

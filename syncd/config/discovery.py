@@ -1,7 +1,7 @@
-"""Finds the configuration file, and the socket and state folder that it names, without loading the model.
+"""Finds the configuration file, its control socket and its state folder.
 
-`syncd ctl` uses this module to answer before pydantic is imported. It shares file, expansion and defaults with the
-model, and tests check that both agree.
+`syncd ctl` uses this module instead of the model, because pydantic takes long to import. File, expansion and defaults
+are the same as in the model, and tests check that both agree.
 """
 
 import os
@@ -17,8 +17,9 @@ _SOCKET: KeyPath = ("control", "socket")
 
 
 def find(explicit: str | None) -> Path:
-    """Return the configuration file: `explicit`, else `$SYNCD_CONFIG`, else the first that exists.
+    """Return the path of the configuration file.
 
+    This is `explicit`, else `$SYNCD_CONFIG`, else the first default path that exists.
     Raise ConfigError if no file exists or this user cannot look for it.
     """
     named = explicit or os.environ.get("SYNCD_CONFIG")
@@ -44,7 +45,7 @@ def find(explicit: str | None) -> Path:
 
 
 def _default_paths() -> tuple[list[Path], NoHomeError | None]:
-    """Return the default configuration files, and an error if the user has no home for one of them."""
+    """Return the default paths, and an error if the user has no home for one of them."""
     try:
         return [paths.user_config(), paths.SYSTEM_CONFIG], None
     except NoHomeError as error:
@@ -52,7 +53,10 @@ def _default_paths() -> tuple[list[Path], NoHomeError | None]:
 
 
 def control_socket(path: Path) -> Path:
-    """Return where the daemon of this configuration file listens. Raise ConfigError if the file is unusable."""
+    """Return where the daemon of this configuration file listens.
+
+    Raise ConfigError if the file is unusable.
+    """
     document = read(path)
     control = document.data.get("control", {})
     socket = control.get("socket") if isinstance(control, dict) else None
@@ -62,7 +66,10 @@ def control_socket(path: Path) -> Path:
 
 
 def state_dir(path: Path) -> Path:
-    """Return the state folder of this configuration file's daemon. Raise ConfigError if the file is unusable."""
+    """Return the state folder of this configuration file's daemon.
+
+    Raise ConfigError if the file is unusable.
+    """
     return _explicit_state_dir(read(path)) or paths.state_dir(path)
 
 

@@ -41,12 +41,15 @@ class Document:
     lines: Mapping[KeyPath, int]
 
     def problem(self, path: KeyPath, message: str) -> Problem:
-        """Build a problem with the value at `path`, with the line of the value or of the section that lacks it."""
+        """Build a problem with the value at `path`.
+
+        The line is that of the value, or of the section that lacks it.
+        """
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         return Problem(file=str(self.path), line=self.lines.get(known), key=_dotted(path), message=message)
 
     def expanded(self) -> tuple["Document", list[Problem]]:
-        """Return the document with `${NAME}` replaced in every value, and the problems with variables."""
+        """Return the document with `${NAME}` replaced in every value, and the problems."""
         problems: list[Problem] = []
 
         def walk(value: Any, path: KeyPath) -> Any:
@@ -84,7 +87,10 @@ def expand(text: str) -> str:
 
 
 def read(path: Path) -> Document:
-    """Read a configuration file. Raise ConfigError if it is not a YAML mapping in UTF-8 within the limits."""
+    """Read a configuration file.
+
+    Raise ConfigError if it is not a YAML mapping in UTF-8 within the limits.
+    """
     text = _text(path)
     try:
         return _Reader(path, yaml.parse(text, Loader=_Loader)).document()

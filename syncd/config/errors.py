@@ -39,9 +39,9 @@ class ConfigError(Exception):
 
 
 class NoHomeError(ConfigError):
-    """A path below the home folder is needed, but this user has none, like a bare uid in a container.
+    """A path below the home folder is needed, but this user has no home.
 
-    ``advice`` names the setting that makes HOME unnecessary.
+    A user id without an account, as in a container, has none. ``advice`` names the setting that makes HOME unnecessary.
     """
 
     def __init__(self, advice: str) -> None:

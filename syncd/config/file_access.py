@@ -1,4 +1,4 @@
-"""Checks who can read a file: this user, or others on this machine. Each finding comes with its fix.
+"""Checks who can read a file: this user, or others on this machine.
 
 :mod:`syncd.config.document` and :mod:`syncd.config.discovery` use it for the configuration file,
 :mod:`syncd.config.tokens` for files with secrets.
@@ -17,9 +17,9 @@ if sys.platform == "win32":
     _ACCESS_ALLOWED_ACE_TYPE = 0
 
     def others_can_read(file: Path) -> bool:
-        """Return whether more than single accounts and administrators may read the file. Raise OSError.
+        """Return whether a group of all users may read the file. Raise OSError.
 
-        Judges by the file's access control list.
+        The file's access control list decides.
         """
         import win32con  # noqa: PLC0415 - `syncd ctl` loads this module and does not need these
         import win32security  # noqa: PLC0415 - as above
@@ -65,7 +65,7 @@ else:
         return ["run with sudo", join] if group else ["run with sudo"]
 
     def _group_with_access(path: Path) -> str | None:
-        """Name the group that may pass the file or folder that stops this user; None if only root may."""
+        """Name the group with access to the path that stops this user; None if only root has."""
         for place in (path, *path.parents):
             try:
                 entry = place.stat()
@@ -88,6 +88,9 @@ else:
 
 
 def forbidden_error(path: Path) -> ForbiddenError:
-    """Build the error for a configuration file that this user cannot read, with the ways to gain access."""
+    """Build the error for a configuration file that this user cannot read.
+
+    The message names the ways to gain access.
+    """
     message = f"permission denied — {', '.join(_fixes(path))}, or name another file with -c"
     return ForbiddenError(Problem(file=str(path), message=message))

@@ -20,7 +20,10 @@ def plain(text: str) -> str:
 
 
 def spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    """Parse patterns for names in their :func:`plain` form. Raise ValueError for an invalid one, such as `[Z-a]`."""
+    """Parse patterns for names in their :func:`plain` form.
+
+    Raise ValueError for an invalid one, such as `[Z-a]`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # `[[]` is valid in gitignore, only Python's re warns about it
         # The backend is fixed: the faster ones, if installed, cannot match names that are not valid Unicode.
@@ -31,5 +34,8 @@ def spec(lines: Iterable[str]) -> GitIgnoreSpec:
 
 
 def directory(path: str) -> str:
-    """Return the pattern that matches the directory at ``path`` and everything below; ``/`` separates its parts."""
+    """Return the pattern that matches the directory at ``path`` and everything below.
+
+    ``/`` separates the parts of ``path``.
+    """
     return f"/{GitIgnoreSpecPattern.escape(path)}/"

@@ -236,7 +236,7 @@ class Config(Section):
     logging: Logging = Logging()
 
     def secrets(self) -> frozenset[str]:
-        """Return every secret and the parts of it that could appear alone: the texts that a log must mask."""
+        """Return every secret, and the parts of secrets that a log must mask too."""
         return frozenset(secret for remote in self.remotes.values() for secret in remote.secrets())
 
     @model_validator(mode="before")
@@ -256,7 +256,7 @@ class Config(Section):
 
 
 def _resolved(given: Any, base: Path) -> Path | None:
-    """Return the given folder; None if none is given or it is invalid, which the field itself reports."""
+    """Return the given folder; None without one, or if the field itself reports it as invalid."""
     try:
         return Path(paths.resolve(os.fspath(given), base)) if isinstance(given, str | Path) else None
     except ValueError:

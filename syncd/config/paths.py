@@ -18,7 +18,7 @@ if sys.platform == "win32":
     import winreg
 
     def _program_data() -> str:
-        """Return the ProgramData folder from the registry, because an environment variable may be wrong."""
+        """Return the ProgramData folder from the registry; the environment may be wrong."""
         known = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"
         with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, known) as key:
             return winreg.ExpandEnvironmentStrings(winreg.QueryValueEx(key, "ProgramData")[0])
@@ -34,9 +34,9 @@ MAX_SOCKET_PATH_BYTES = 107
 
 
 def resolve(text: str, base: str | Path) -> str:
-    """Return the absolute, normalised path of `text`: `~` is a home, a relative path starts at `base`.
+    """Return the absolute, normalised path of `text`.
 
-    Raise ValueError if `text` cannot be a path.
+    `~` is a home, and a relative path starts at `base`. Raise ValueError if `text` cannot be a path.
     """
     if not text or "\0" in text:
         raise ValueError("must be a path")
@@ -47,7 +47,10 @@ def resolve(text: str, base: str | Path) -> str:
 
 
 def user_config() -> Path:
-    """Return `syncd/config.yaml` in the user's configuration folder. Raise NoHomeError if the user has none."""
+    """Return `syncd/config.yaml` in the user's configuration folder.
+
+    Raise NoHomeError if the user has none.
+    """
     from platformdirs import user_config_path  # noqa: PLC0415 — the slowest import for ctl
 
     return _at_home(user_config_path, "name the configuration file, as by -c or SYNCD_CONFIG") / "config.yaml"
@@ -89,7 +92,10 @@ def control_socket(explicit_state_dir: Path | None, config: Path | None = None) 
 
 
 def runtime_dir() -> Path:
-    """Return this user's folder for data that need not survive a restart; the state folder if there is none."""
+    """Return this user's folder for data that need not survive a restart.
+
+    Return the state folder if the platform has none.
+    """
     if sys.platform == "win32":
         return state_dir()
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
@@ -97,7 +103,7 @@ def runtime_dir() -> Path:
 
 
 def system_service(config: Path | None) -> str | None:
-    """Return the name of the system service that a configuration file belongs to; None for a user's file.
+    """Return the system service that a configuration file belongs to; None for a user's file.
 
     `/etc/syncd/config.yaml` belongs to `syncd`, `/etc/syncd/photos.yaml` to `syncd-photos`, any other file of root to
     `syncd`. The calling user does not matter for files in `/etc/syncd`.
@@ -108,7 +114,7 @@ def system_service(config: Path | None) -> str | None:
 
 
 def is_system(config: Path | None) -> TypeGuard[Path]:
-    """Return whether a configuration file belongs to a system service, which runs as its own user."""
+    """Return whether a configuration file belongs to a system service with its own user."""
     return config is not None and config.absolute().parent == SYSTEM_CONFIG.parent
 
 

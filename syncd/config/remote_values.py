@@ -1,4 +1,4 @@
-"""Types of single values that only remotes use: addresses, names, ids, headers and secrets.
+"""Types of values that only remotes use: addresses, names, ids, headers and secrets.
 
 They work like the types in :mod:`syncd.config.values`. Secrets are written back masked.
 """

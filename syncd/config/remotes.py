@@ -46,7 +46,10 @@ class Remote(Section):
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
 
     def secrets(self) -> Iterator[str]:
-        """Yield every secret of this remote; of a header, also the part after its scheme, as in `Bearer …`."""
+        """Yield every secret of this remote.
+
+        Of a header, yield also the part after its scheme, as in `Bearer …`.
+        """
         for value in self.headers.values():
             yield value.get_secret_value()
             yield value.get_secret_value().rpartition(" ")[2]

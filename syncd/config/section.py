@@ -1,7 +1,7 @@
-"""The base class of every section of the configuration: frozen, strict about keys, with clear error messages.
+"""The base class of every section of the configuration.
 
-pydantic's messages are for programmers. Each section translates its errors into sentences for the author of the file,
-because only the section knows its keys.
+Sections are frozen, strict about keys, and have clear error messages: pydantic's messages are for programmers. Each
+section translates its errors into sentences for the author of the file, because only the section knows its keys.
 """
 
 import difflib
@@ -35,7 +35,10 @@ _SENTENCES = {
 
 
 class Section(BaseModel):
-    """A mapping of the configuration file. Its ValidationError has one clear sentence for each problem."""
+    """A mapping of the configuration file.
+
+    Its ValidationError has one clear sentence for each problem.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

@@ -1,6 +1,7 @@
-"""Reads each remote's token: from the configuration, a token file, the environment or a systemd credential.
+"""Reads each remote's token.
 
-Each remote gets its token before the model validates the document, so that no other module needs to know the sources.
+A token comes from the configuration, a token file, the environment or a systemd credential. Each remote gets its token
+before the model validates the document, so that no other module needs to know the sources.
 """
 
 import os
@@ -67,7 +68,10 @@ class Tokens:
         return self._read(credential, path) if credential and credential.is_file() else None
 
     def _system_credentials(self) -> Path | None:
-        """Return the folder of a system configuration, from which systemd loads credentials that only root can read."""
+        """Return the folder of a system configuration; None for a user's configuration.
+
+        systemd loads credentials from there that only root can read.
+        """
         path = self._document.path
         return path.absolute().parent if paths.is_system(path) else None
 
@@ -106,7 +110,10 @@ def token_in(file: Path) -> str:
 
 
 def exposed_secrets(raw: Document) -> list[Problem]:
-    """Return a warning for each secret in a configuration file that others can read; `raw` is not expanded yet."""
+    """Return a warning for each secret in a configuration file that others can read.
+
+    `raw` is the document before the expansion of variables.
+    """
     try:
         if not others_can_read(raw.path):
             return []
@@ -132,6 +139,9 @@ def mappings(section: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _credentials_directory() -> Path | None:
-    """Return the folder of the credentials that systemd passed to this service; only the service can read it."""
+    """Return the folder of the credentials that systemd passed to this service.
+
+    Only the service can read the folder.
+    """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(folder) if folder else None

@@ -32,7 +32,10 @@ _RATE_ADVICE = "write a rate as 500KiB/s or 2MiB/s"
 
 
 def parse_size(text: str) -> int:
-    """Parse `5MiB` to 5242880. A number without a unit is bytes; a fraction of a byte is dropped."""
+    """Parse `5MiB` to 5242880.
+
+    A number without a unit is bytes; a fraction of a byte is dropped.
+    """
     return _parse_size(text, _SIZE_ADVICE)
 
 

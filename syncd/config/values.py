@@ -1,4 +1,4 @@
-"""Types of single values: numbers, words, times, paths and patterns, with their form in the file.
+"""Types of single values: numbers, words, times, paths and patterns.
 
 A value comes as the text in the file, or ready-made from a program. Each type turns the value into bytes, seconds or
 absolute paths, or raises ValueError with a message that says what to write. Its serializer writes the value back as it
@@ -64,7 +64,10 @@ def duration(at_least: float, at_most: float) -> BeforeValidator:
 
 
 def word(*, off: str | None = None, on: str | None = None) -> BeforeValidator:
-    """Lower-case a word. The words that YAML reads as false or true mean `off` or `on`, if these are given."""
+    """Lower-case a word.
+
+    The words that YAML reads as false or true mean `off` or `on`, if these are given.
+    """
 
     def check(value: Any) -> Any:
         lower = str(value).lower() if isinstance(value, str | bool) else value
@@ -110,7 +113,7 @@ def is_loopback(host: str) -> bool:
 
 
 def limit(value: Any) -> float | None:
-    """Parse a bandwidth limit to bytes a second; None is unlimited, 0 and `off` stop all sending."""
+    """Parse a limit to bytes a second; None is unlimited, 0 and `off` stop all sending."""
     if value is None or isinstance(value, float):
         return value
     if str(value).lower() == "unlimited":

@@ -1,1 +1,1 @@
-"""What is in the folders: events as hints, scans as the truth, and the wait until a file is quiet."""
+"""Finds the files of the watched folders: by events as hints, and by scans that decide."""

@@ -17,14 +17,12 @@ from syncd.core.model import FoundFile
 from syncd.core.settle import Hint, Settling, racy_for
 from syncd.core.text import printable
 from syncd.watch.hints import MAX_PENDING_FILES
-from syncd.watch.inspection import Unfinished, inspect
+from syncd.watch.inspection import InUseFiles, Unfinished, inspect
 from syncd.watch.scanner import BATCH_SIZE, Identity, WatchedTree
 from syncd.watch.sink import FileSink
 
 SINK_RETRY_SECONDS = 5.0
 """Delay until a file is reported again after the sink failed."""
-IN_USE_FIRST_SECONDS, IN_USE_MAX_SECONDS = 0.5, 5.0
-"""First and longest pause between two checks of a file that is open for writing; each pause doubles the last."""
 T = TypeVar("T")
 
 
@@ -53,7 +51,7 @@ class SettleQueue:
         self._pending: dict[str, Settling] = {}
         self._due_heap: list[tuple[float, str]] = []
         self._reporting: set[str] = set()  # files that are quiet, but that the sink has not confirmed yet
-        self._in_use: dict[str, float] = {}  # files that a program has open for writing, with the pause until the check
+        self._in_use = InUseFiles()
         self._earlier_due = asyncio.Event()
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
@@ -75,7 +73,7 @@ class SettleQueue:
     @property
     def in_use(self) -> Collection[str]:
         """The quiet files that wait because a program has them open for writing."""
-        return self._in_use.keys()
+        return self._in_use.paths
 
     def add_hint(self, path: str, hint: Hint) -> None:
         """Queue ``path`` because of an event; drop the hint if the queue is full."""
@@ -89,9 +87,10 @@ class SettleQueue:
         self._put(path, known.noticed(hint, now) if known else Settling(since=now, hint=hint))
 
     async def add_found(self, batch: Iterable[FoundFile]) -> int:
-        """Report or queue the files that a scan found; return how many of the reported ones were new or changed.
+        """Report or queue the files that a scan found.
 
-        A file with an old mtime is quiet and reported at once, unless an event for the file is already queued.
+        Return how many of the reported files were new or changed. A file with an old mtime is quiet and reported at
+        once, unless an event for the file is already queued.
         """
         await self._has_capacity.wait()
         now, wall = self._clock(), self._wall()
@@ -112,16 +111,16 @@ class SettleQueue:
             await self._process_due()
 
     async def wait_until_empty(self, timeout: float) -> int:
-        """Wait up to ``timeout`` seconds until :meth:`run` has reported all files; return how many are left."""
+        """Wait up to ``timeout`` seconds for an empty queue; return how many files are left."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._empty.wait()
         return len(self)
 
     async def report_missing(self, below: str = "") -> int:
-        """Report the recorded files that no longer exist, in all of the folder or below a directory.
+        """Report the recorded files that no longer exist; return how many they are.
 
-        Return how many they are.
+        ``below`` restricts them to a directory.
         """
         prefix = f"{below}/" if below else ""
         after, count = prefix or None, 0
@@ -168,7 +167,10 @@ class SettleQueue:
                     await self._earlier_due.wait()
 
     def _next_batch(self) -> dict[str, Settling]:
-        """Remove up to a batch of due entries from the heap; they stay pending until their files were looked at."""
+        """Remove up to a batch of due entries from the heap.
+
+        The entries stay pending until their files were looked at.
+        """
         now = self._clock()
         batch: dict[str, Settling] = {}
         while self._due_heap and self._due_heap[0][0] <= now and len(batch) < BATCH_SIZE:
@@ -204,8 +206,7 @@ class SettleQueue:
         if gone:
             await self._try_sink(self._sink.gone(self._tree.root, gone), gone)
         self._reporting.clear()  # not in a finally: after a cancellation, the sink has not recorded these files
-        for path in batch.keys() - self._pending.keys():
-            self._in_use.pop(path, None)
+        self._in_use.discard(batch.keys() - self._pending.keys())
 
     async def _report(self, ready: Sequence[FoundFile]) -> int:
         """Report the new and changed files among ``ready``; return how many they are.
@@ -233,11 +234,9 @@ class SettleQueue:
             if finding is Unfinished.CHANGED:
                 self._put(seen.path, Settling(since=now, hint=hint))
                 continue
-            if seen.path not in self._in_use:
+            if seen.path not in self._in_use.paths:
                 self._log.info("file.in_use", path=printable(seen.path))
-            last = self._in_use.get(seen.path)
-            pause = IN_USE_FIRST_SECONDS if last is None else min(IN_USE_MAX_SECONDS, 2 * last)
-            self._in_use[seen.path] = pause
+            pause = self._in_use.next_pause(seen.path)
             self._put(
                 seen.path,
                 Settling(since=now - self._settle, hint=hint, fingerprint=seen.fingerprint, not_before=now + pause),
@@ -257,18 +256,10 @@ class SettleQueue:
         return None
 
     def _find(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
-        """Return the file at each path, or None; leave out unreadable paths, which the next full scan checks.
-
-        A found file has its path in the case on disk, which may differ from the case of the hint.
-        """
-        found: dict[str, FoundFile | None] = {}
-        known: dict[str, str | None] = {}
-        for path in paths:
-            try:
-                on_disk = self._tree.on_disk_case(path, known)
-                found[path] = None if on_disk is None else self._tree.find_file(on_disk)
-            except OSError as error:
-                self._log.warning("folder.unreadable", path=path, reason=error.strerror)
+        """Return the file at each path, or None; leave out paths that cannot be checked now."""
+        found, unreadable = self._tree.find_files(paths)
+        for path, reason in unreadable.items():
+            self._log.warning("folder.unreadable", path=path, reason=reason)
         if None in found.values() and not self._root_is_unchanged():
             self.hints_dropped = True  # the folder may be back before the folder watch notices its absence
             return {path: seen for path, seen in found.items() if seen}

@@ -1,4 +1,4 @@
-"""Provides a folder's events where the system reports them; elsewhere the folder is polled.
+"""Provides a folder's events where the system reports them, and else polling.
 
 Decides between events and polling, and falls back to polling when the events do not cover the whole folder. The events
 themselves come from :mod:`syncd.watch.observer` and go into the folder's :class:`syncd.watch.hints.HintBuffer`.
@@ -39,12 +39,12 @@ class EventSource:
 
     @property
     def native(self) -> bool:
-        """Whether the system reports events, so that scans are only a safety net."""
+        """True if the system reports events, so that scans are only a safety net."""
         return self._observer is not None
 
     @property
     def healthy(self) -> bool:
-        """Whether events still arrive, if they did at the start."""
+        """False if the events that were started no longer arrive."""
         return self._observer is None or self._observer.is_alive()
 
     async def start(self) -> None:
@@ -74,20 +74,26 @@ class EventSource:
         self._hints.drain()
 
     async def check_coverage(self) -> bool:
-        """Fall back to polling if some directories have no watch; return whether that was necessary."""
+        """Fall back to polling if some directories have no watch; return True if so."""
         reason = self._observer.unwatched_reason() if self._observer is not None else None
         if reason:
             await self._fall_back(reason)
         return reason is not None
 
     async def coverage(self) -> Coverage | None:
-        """Return which directories are watched now; None if the folder is polled or the system does not report it."""
+        """Return which directories are watched now.
+
+        Return None if the folder is polled or the system does not report its watches.
+        """
         if self._observer is None:
             return None
         return await asyncio.to_thread(self._observer.coverage)
 
     async def watch_links(self, links: Iterable[str]) -> bool:
-        """Watch these linked directories too; return True if some are new, so that their earlier events are lost."""
+        """Watch these linked directories too.
+
+        Return True if some are new: files in them may have been missed.
+        """
         if self._observer is None:
             return False
         new = await asyncio.to_thread(self._observer.watch_links, links)

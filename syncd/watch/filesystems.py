@@ -1,4 +1,4 @@
-"""Recognises remote file systems, which do not report the changes that other machines make."""
+"""Recognises remote file systems, which do not report changes by other machines."""
 
 import os
 import re
@@ -18,7 +18,7 @@ _REMOTE_TYPES |= {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "gluste
 
 
 def remote_type(path: str, table: str = _MOUNT_TABLE) -> str | None:
-    """Return the type of the file system at ``path`` if it is remote; None if it is local or unknown."""
+    """Return the type of a remote file system at ``path``; None if local or unknown."""
     if sys.platform == "win32":
         drive, _ = os.path.splitdrive(os.path.realpath(from_long_path(path)))
         is_remote = win32file.GetDriveType(drive + os.sep) == win32con.DRIVE_REMOTE

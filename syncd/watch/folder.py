@@ -1,4 +1,4 @@
-"""Watches one configured folder: receives hints, starts scans where hints may be incomplete, and reports the status.
+"""Watches one configured folder: receives hints, starts scans and reports the status.
 
 Events are only hints; scans and the sink decide. Every failure of the events leads to a scan by the
 :class:`syncd.watch.reconciler.Reconciler`.
@@ -44,9 +44,9 @@ class FolderStatus:
 
 
 class FolderWatch:
-    """Finds new, changed and missing files in one folder and reports them to ``sink``. Belongs to one event loop.
+    """Reports new, changed and gone files of one folder to ``sink``.
 
-    ``clock`` is monotonic, ``wall`` is the clock of the files' mtimes; both in seconds.
+    Belongs to one event loop. ``clock`` is monotonic, ``wall`` is the clock of the files' mtimes; both in seconds.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class FolderWatch:
         return FolderStatus(state="scanning" if self._reconciler.scanning else "watching", watch=watch, detail=detail)
 
     def matches(self, path: str) -> bool:
-        """Return whether a file at ``path`` (relative) would be uploaded, judging by its path alone."""
+        """Return whether a file at the relative ``path`` would be uploaded, by its path alone."""
         return self._tree.matches(path)
 
     def settling(self, path: str) -> bool:
-        """Return whether the file at ``path`` (relative) waits until it is quiet."""
+        """Return whether the file at the relative ``path`` waits until it is quiet."""
         return path in self._queue
 
     def in_use(self, path: str) -> bool:
-        """Return whether the file at ``path`` (relative) waits because a program has it open for writing."""
+        """Return whether the file at the relative ``path`` waits for a program that writes to it."""
         return path in self._queue.in_use
 
     def unsettled(self) -> dict[str, str]:
@@ -94,7 +94,10 @@ class FolderWatch:
         return {path: IN_USE if path in self._queue.in_use else NOT_QUIET for path in self._queue}
 
     def request_rescan(self, path: str | None = None) -> None:
-        """Request a scan of the whole folder, or at and below ``path``, which is relative or absolute."""
+        """Request a scan of the whole folder, or of ``path`` and everything below.
+
+        ``path`` is relative or absolute.
+        """
         if path and not _is_possible_path(path):
             return
         relative = self._tree.relative(os.path.join(self._tree.root, path)) if path else ""
@@ -117,9 +120,9 @@ class FolderWatch:
             await self._events.stop()
 
     async def scan_once(self) -> bool:
-        """Scan the whole folder, wait until its files are quiet and reported; return False if it is offline.
+        """Scan the whole folder and wait until its files are quiet and reported.
 
-        Do not wait forever for a file that keeps changing.
+        The wait for a file that keeps changing is limited. Return False if the folder is offline.
         """
         try:
             self._queue.root = await asyncio.to_thread(self._tree.identity)
@@ -167,7 +170,10 @@ class FolderWatch:
             self._wake.set()
 
     async def _ensure_watching(self) -> bool:
-        """Return whether the folder is present; start watching it if it is new or its events have stopped."""
+        """Return whether the folder is present.
+
+        Start watching the folder if it is new or its events have stopped.
+        """
         known = self._reconciler.root_with_entries
         try:
             identity = await asyncio.to_thread(self._tree.identity)

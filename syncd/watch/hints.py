@@ -43,7 +43,10 @@ class OnEventsLost(Protocol):
 
 
 class HintBuffer:
-    """Passes hints from other threads to the event loop, which calls ``on_hints`` and then :meth:`drain`."""
+    """Passes hints from other threads to the event loop.
+
+    The loop calls ``on_hints``, which calls :meth:`drain`.
+    """
 
     def __init__(self, on_hints: Callable[[], None]) -> None:
         self._on_hints = on_hints
@@ -74,7 +77,7 @@ class HintBuffer:
         self._notify()
 
     def events_lost(self, *, overflow: bool = False) -> None:
-        """Request a full scan; the signature is that of :class:`OnEventsLost`."""
+        """Request a full scan, as an :class:`OnEventsLost`."""
         with self._lock:
             self._hints.rescan_needed = True
             self._hints.overflow |= overflow

@@ -1,6 +1,7 @@
-"""Extends watchdog's inotify observer: reports lost events and a reached limit, and skips excluded directories.
+"""Extends watchdog's inotify observer.
 
-Linux only: :mod:`syncd.watch.observer` imports this module where it applies. It depends on private parts of watchdog 7.
+Reports lost events and a reached limit, and skips excluded directories. Linux only: :mod:`syncd.watch.observer` imports
+this module where it applies. It depends on private parts of watchdog 7.
 """
 
 import errno

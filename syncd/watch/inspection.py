@@ -1,10 +1,11 @@
-"""Checks through an open descriptor that no program still writes to a file, just before the file is reported.
+"""Checks that no program still writes to a file, just before the file is reported.
 
-The scanner works without opening files; this check opens the file. It blocks: call it in a thread.
+The scanner never opens a file; this check does. It blocks: call it in a thread.
 """
 
 import errno
 import os
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from enum import Enum, auto
 
@@ -13,6 +14,9 @@ from syncd.platform.birth_time import birth_ns
 from syncd.platform.openat import open_inside
 from syncd.platform.read_lease import Writer, writer
 from syncd.watch.scanner import WatchedTree, fingerprint_of
+
+FIRST_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 0.5, 5.0
+"""First and longest pause between two checks of a file that is open for writing; each pause doubles the last."""
 
 
 class Unfinished(Enum):
@@ -45,3 +49,27 @@ def inspect(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
         return replace(seen, birth_ns=birth_ns(descriptor))
     finally:
         os.close(descriptor)
+
+
+class InUseFiles:
+    """The files that a program has open for writing, with the pause until the next check of each."""
+
+    def __init__(self) -> None:
+        self._pauses: dict[str, float] = {}
+
+    @property
+    def paths(self) -> Collection[str]:
+        """The paths of the files, the earliest first."""
+        return self._pauses.keys()
+
+    def next_pause(self, path: str) -> float:
+        """Add ``path`` if it is new; return the seconds until its next check."""
+        last = self._pauses.get(path)
+        pause = FIRST_RECHECK_SECONDS if last is None else min(MAX_RECHECK_SECONDS, 2 * last)
+        self._pauses[path] = pause
+        return pause
+
+    def discard(self, paths: Iterable[str]) -> None:
+        """Remove these paths, whose files are reported or gone."""
+        for path in paths:
+            self._pauses.pop(path, None)

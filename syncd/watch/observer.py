@@ -49,7 +49,10 @@ MAX_WATCHED_LINKS = 64
 
 
 class Handler(FileSystemEventHandler):
-    """Turns watchdog's events into hints. Runs in watchdog's thread, which an exception would end."""
+    """Turns watchdog's events into hints.
+
+    Runs in watchdog's thread, which an exception would end.
+    """
 
     def __init__(self, tree: WatchedTree, hints: HintBuffer) -> None:
         self._tree = tree
@@ -83,7 +86,10 @@ class Handler(FileSystemEventHandler):
             self._hints.add_directory(path)  # the deleted path may have been a directory
 
     def _is_directory_link(self, path: str, absolute: str) -> bool:
-        """Return whether ``path`` is or was a link to a directory; the system reports such a link as a file."""
+        """Return whether ``path`` is or was a link to a directory.
+
+        The system reports such a link as a file.
+        """
         return self._tree.follow_symlinks and (
             path in self.linked or (os.path.islink(absolute) and os.path.isdir(absolute))
         )
@@ -100,7 +106,9 @@ def _hint(event: FileSystemEvent, moved_from: str | None) -> Hint:
 
 
 class Observer:
-    """Watches a tree; each observer starts once. Its methods block while they walk directories: use a thread.
+    """Watches a tree; each observer starts once.
+
+    Its methods block while they walk directories: call them in a thread.
 
     :meth:`stop` may be called at any time, even while :meth:`start` runs in another thread.
     """
@@ -149,7 +157,10 @@ class Observer:
         return read()
 
     def watch_links(self, links: Iterable[str]) -> bool:
-        """Watch exactly these linked directories in addition to the tree; return True if some are new."""
+        """Watch exactly these linked directories in addition to the tree.
+
+        Return True if some are new.
+        """
         wanted = set(links)
         with self._lock:
             if self._system is None:
@@ -168,7 +179,10 @@ class Observer:
 
 
 def _platform_observer(tree: WatchedTree, hints: HintBuffer) -> BaseObserver:
-    """Create the platform's observer. Raise OSError with advice if the system grants no further one."""
+    """Create the platform's observer.
+
+    Raise OSError with advice if the system grants no further one.
+    """
     if sys.platform == "win32":
         from syncd.watch.windows import WindowsObserver  # noqa: PLC0415 - the module exists for Windows only
 

@@ -1,4 +1,4 @@
-"""Matches paths against the include and exclude patterns: gitignore syntax, case-insensitive."""
+"""Matches paths against include and exclude patterns in gitignore syntax, ignoring case."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -38,7 +38,7 @@ class Patterns:
         self._descends_into = lru_cache(maxsize=4096)(self._is_included_directory)
 
     def matches(self, path: str) -> bool:
-        """Return whether the file at ``path`` is to be uploaded."""
+        """Return whether the file at ``path`` matches."""
         folder, slash, _ = path.rpartition("/")
         if slash and not self._descends_into(folder):
             return False

@@ -66,7 +66,7 @@ class Reconciler:
 
     @property
     def restart_due(self) -> bool:
-        """Whether events that could not be had at the last start are worth another try."""
+        """True if it is time to try again to start events that were unavailable."""
         return self._clock() >= self._next_restart
 
     @property
@@ -84,7 +84,7 @@ class Reconciler:
         self._requested_directories.update(directories)
 
     def unreadable_summary(self) -> str | None:
-        """Describe the directories that cannot be read and those without events; None if there are none."""
+        """Describe unreadable directories and those without events; None if there are none."""
         parts = []
         if self._unreadable:
             path, reason = next(iter(self._unreadable.items()))
@@ -95,7 +95,10 @@ class Reconciler:
         return "; ".join(parts) or None
 
     async def run_due_scans(self) -> None:
-        """Run every scan that is requested or due. Raise FolderOfflineError if the folder disappears."""
+        """Run every scan that is requested or due.
+
+        Raise FolderOfflineError if the folder disappears.
+        """
         now = self._clock()
         if self._queue.hints_dropped and len(self._queue) < MAX_PENDING_FILES // 2:
             self._queue.hints_dropped = False
@@ -165,7 +168,10 @@ class Reconciler:
                 await self._scan_below(start, coverage=coverage)
 
     async def _watch_again(self, unwatched: Sequence[str], start: str = "") -> None:
-        """Restart the events if directories below ``start`` have no watch; the rest is polled as gaps."""
+        """Restart the events if directories below ``start`` have no watch.
+
+        Directories that still have none are gaps and are polled.
+        """
         coverage = await self._events.coverage()
         if coverage is None:
             self._unwatched = set()

@@ -51,7 +51,10 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WatchedTree:
-    """A configured folder on disk. Paths are relative to ``root``, with ``/`` between the parts."""
+    """A configured folder on disk.
+
+    Paths are relative to ``root``, with ``/`` between the parts.
+    """
 
     root: str
     patterns: Patterns
@@ -75,7 +78,10 @@ class WatchedTree:
         return join_path(self.root, path) if path else to_long_path(self.root)
 
     def relative(self, absolute: str) -> str | None:
-        """Return the path below the root, the inverse of :meth:`absolute`; None for a path outside the tree."""
+        """Return the path below the root; None for a path outside the tree.
+
+        The inverse of :meth:`absolute`.
+        """
         return inside(os.path.normpath(to_long_path(self.root)), os.path.normpath(to_long_path(absolute)))
 
     def on_disk_case(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
@@ -91,7 +97,10 @@ class WatchedTree:
         return not path or (self.recursive and self.patterns.descends_into(path))
 
     def identity(self) -> Identity:
-        """Return which folder is at the root now. Raise OSError if none is there or it cannot be listed."""
+        """Return which folder is at the root now.
+
+        Raise OSError if none is there or it cannot be listed.
+        """
         root = to_long_path(self.root)
         os.scandir(root).close()
         found = os.stat(root)
@@ -107,7 +116,7 @@ class WatchedTree:
         return found
 
     def find_file(self, path: str) -> FoundFile | None:
-        """Return the file at ``path``; None if there is no file. Raise OSError if that is unknown."""
+        """Return the file at ``path``; None without one. Raise OSError if that is unknown."""
         try:
             found = os.stat(self.absolute(path), follow_symlinks=self.follow_symlinks)
         except OSError as error:
@@ -121,6 +130,22 @@ class WatchedTree:
         return FoundFile(
             path=path, fingerprint=fingerprint_of(found), unfit=unfit(found.st_size, max_size=self.max_size)
         )
+
+    def find_files(self, paths: Iterable[str]) -> tuple[dict[str, FoundFile | None], dict[str, str | None]]:
+        """Return the file at each path, or None, and the reason for each unreadable path.
+
+        A found file has its path in the case on disk, which may differ from the case of the given path.
+        """
+        found: dict[str, FoundFile | None] = {}
+        unreadable: dict[str, str | None] = {}
+        known: dict[str, str | None] = {}
+        for path in paths:
+            try:
+                on_disk = self.on_disk_case(path, known)
+                found[path] = None if on_disk is None else self.find_file(on_disk)
+            except OSError as error:
+                unreadable[path] = error.strerror
+        return found, unreadable
 
     def birth_ns(self, path: str) -> int | None:
         """Return when the file at ``path`` was created; None if the system does not report it."""

@@ -1,4 +1,7 @@
-"""Defines the interface through which the watch reports files. The daemon implements it with the job store."""
+"""Defines the interface through which the watch reports files.
+
+The daemon implements it with the job store.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,7 +16,10 @@ class FileSink(Protocol):
     """
 
     async def diff(self, folder: str, seen: Sequence[FoundFile]) -> list[FoundFile]:
-        """Return the files among ``seen`` that are new or differ from the record; :meth:`observe` records them."""
+        """Return the files in ``seen`` that are new or differ from the record.
+
+        Changes nothing; :meth:`observe` records them.
+        """
         ...
 
     async def observe(self, folder: str, seen: FoundFile) -> None:
@@ -25,5 +31,8 @@ class FileSink(Protocol):
         ...
 
     async def paths(self, folder: str, after: str | None, limit: int) -> list[str]:
-        """Return up to ``limit`` recorded paths that follow ``after`` and are not gone, in the order of their bytes."""
+        """Return up to ``limit`` recorded paths of present files that follow ``after``.
+
+        They are in the order of their bytes.
+        """
         ...

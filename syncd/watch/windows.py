@@ -1,7 +1,7 @@
-"""Extends watchdog's Windows observer: reports lost events and failed readers, and returns events in a busy folder.
+"""Extends watchdog's Windows observer.
 
-Windows only: :mod:`syncd.watch.observer` imports this module where it applies. It depends on private parts of watchdog
-7.
+Reports lost events and failed readers, and returns events also while a folder keeps changing. Windows only:
+:mod:`syncd.watch.observer` imports this module where it applies. It depends on private parts of watchdog 7.
 """
 
 import errno
@@ -61,7 +61,7 @@ class Reader(DirectoryChangeReader):
         return _drop_case_only_rename_deletions([WinAPINativeEvent(*change) for change in parse(buffer)])
 
     def _run(self) -> None:
-        """Record the error that ends this thread, so that the thread which waits for events learns of it."""
+        """Record the error that ends this thread, for the thread that waits for events."""
         try:
             super()._run()
         except OSError as error:

@@ -1,4 +1,7 @@
-"""The error for a configuration that a user cannot read. Only root can act as another user for that."""
+"""The error for a configuration that a user cannot read.
+
+Only root can act as another user for that.
+"""
 
 import os
 import shutil

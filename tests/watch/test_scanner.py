@@ -104,7 +104,10 @@ def test_scan_follows_symlinks_without_loops(harness, other):
 
 @pytest.fixture
 def deep(harness):
-    """Create a path of 1,500 folders. Remove them one by one, because rmtree would exceed the stack."""
+    """Create a path of 1,500 folders.
+
+    Remove them one by one, because rmtree would exceed the stack.
+    """
     path = harness.path
     for _ in range(1500):
         path = path / "d"

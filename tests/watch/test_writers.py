@@ -24,8 +24,8 @@ if sys.platform != "linux":
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(debounce, "IN_USE_FIRST_SECONDS", 0.02)
-    monkeypatch.setattr(debounce, "IN_USE_MAX_SECONDS", 0.1)
+    monkeypatch.setattr(inspection, "FIRST_RECHECK_SECONDS", 0.02)
+    monkeypatch.setattr(inspection, "MAX_RECHECK_SECONDS", 0.1)
 
 
 @pytest.fixture
