@@ -18,8 +18,8 @@ from syncd.daemon import cursors, metrics, serializers, settings
 from syncd.daemon.local_files import LocalFiles
 from syncd.daemon.online_verify import verify_jobs
 from syncd.paths import inside
-from syncd.platform.case import on_disk_case
-from syncd.platform.open_flags import join_path
+from syncd.platform.file_info import on_disk_case
+from syncd.platform.files import join_path
 from syncd.store.records import JobFilter, JobRecord
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker

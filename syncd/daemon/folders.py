@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,14 +11,11 @@ from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.daemon.watch_marks import WatchMarks
 from syncd.paths import inside
-from syncd.platform.case import on_disk_case
-from syncd.platform.open_flags import join_path
+from syncd.platform.file_info import has_stable_file_ids, on_disk_case
+from syncd.platform.files import join_path
 from syncd.store.job_store import JobStore
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
-
-if sys.platform == "win32":
-    from syncd.platform.windows.files import has_stable_file_ids
 
 
 class StoreSink:
@@ -51,7 +47,7 @@ def _is_gone(folder: str, path: str) -> bool:
 
     A name that differs in its case is another one.
     """
-    if sys.platform == "win32" and not has_stable_file_ids(folder):
+    if not has_stable_file_ids(folder):
         return False
     if not os.path.lexists(join_path(folder, path)):
         return True

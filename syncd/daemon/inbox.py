@@ -19,7 +19,7 @@ from syncd.control.service import ApiError, DiskFullError, InvalidRequestError, 
 from syncd.core.filenames import numbered
 from syncd.core.text import printable
 from syncd.platform import openat
-from syncd.platform.open_flags import lock_file, to_long_path
+from syncd.platform.files import lock_file, to_long_path
 
 _PART = re.compile(r"\.syncd-drop-[0-9a-f]{16}\.part")
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))

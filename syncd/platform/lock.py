@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from syncd.platform.open_flags import SAFE_OPEN_FLAGS, is_locked, lock_file
+from syncd.platform.files import SAFE_OPEN_FLAGS, is_locked, lock_file
 
 LOCK_NAME = "lock"
 PATIENCE = 0.2

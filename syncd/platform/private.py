@@ -3,7 +3,7 @@
 import os
 import sys
 
-from syncd.platform.open_flags import SAFE_OPEN_FLAGS
+from syncd.platform.files import SAFE_OPEN_FLAGS
 
 if sys.platform == "win32":
     import msvcrt

@@ -10,7 +10,7 @@ from enum import Enum
 from types import TracebackType
 
 if sys.platform == "win32":
-    from syncd.platform.windows.files import open_without_write_sharing
+    from syncd.platform.windows.file_info import open_without_write_sharing
 elif sys.platform == "linux":
     import ctypes
     import errno

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import structlog
 from aiohttp import web
 
-from syncd.platform.open_flags import lock_file
+from syncd.platform.files import lock_file
 from syncd.receiver.bodies import Bodies
 from syncd.receiver.counters import Counters
 from syncd.receiver.disk import opened

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from syncd.platform.open_flags import SAFE_OPEN_FLAGS
+from syncd.platform.files import SAFE_OPEN_FLAGS
 
 ARRIVED = b"\x01"
 _ALGORITHMS = {32: "md5", 64: "sha256"}

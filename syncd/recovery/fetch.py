@@ -19,7 +19,7 @@ from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.text import printable
 from syncd.paths import inside
-from syncd.platform.case import on_disk_case
+from syncd.platform.file_info import on_disk_case
 from syncd.remotes.base import Remote, WriteCallback
 from syncd.remotes.factory import make_remote
 from syncd.store.copies import CopyIndex

@@ -15,7 +15,7 @@ from typing import Self
 
 from syncd.core.filenames import possible_on_windows
 from syncd.platform import openat
-from syncd.platform.open_flags import to_long_path
+from syncd.platform.files import to_long_path
 from syncd.remotes.base import Hasher
 
 READ_BYTES = 1024 * 1024

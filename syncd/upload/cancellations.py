@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from syncd.core.errors import Unwanted
 from syncd.core.model import Content
-from syncd.platform.open_flags import join_path
+from syncd.platform.files import join_path
 from syncd.store.records import CancelledJob, Job
 from syncd.upload.job_queue import JobQueue
 

@@ -8,7 +8,6 @@ import asyncio
 import errno
 import mimetypes
 import os
-import sys
 import threading
 import zlib
 from array import array
@@ -18,14 +17,10 @@ from contextlib import contextmanager
 from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content, Fingerprint
 from syncd.core.states import IN_USE
+from syncd.platform.file_info import read_at
 from syncd.platform.openat import open_inside
 from syncd.platform.read_lease import Writer, writer
 from syncd.remotes.base import Hasher
-
-if sys.platform == "win32":
-    from syncd.platform.windows.files import read_at
-else:
-    from os import pread as read_at
 
 IN_MEMORY_MAX_BYTES = 1024 * 1024
 """Files up to this many bytes are sent from memory."""

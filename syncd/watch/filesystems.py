@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from syncd.platform.open_flags import from_long_path
+from syncd.platform.files import from_long_path
 
 if sys.platform == "win32":
     import win32con

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.core.text import printable
-from syncd.platform.open_flags import from_long_path
+from syncd.platform.files import from_long_path
 from syncd.watch.coverage import Coverage
 from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource

@@ -8,7 +8,6 @@ import errno
 import heapq
 import os
 import stat
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,13 +18,10 @@ from syncd.config.units import format_size
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.paths import inside
 from syncd.platform.birth_time import birth_ns
-from syncd.platform.case import on_disk_case
-from syncd.platform.open_flags import join_path, to_long_path
+from syncd.platform.file_info import is_link, on_disk_case
+from syncd.platform.files import join_path, to_long_path
 from syncd.watch.coverage import Coverage
 from syncd.watch.patterns import Patterns
-
-if sys.platform == "win32":
-    from syncd.platform.windows.files import is_link
 
 EMPTY = "empty"
 NOT_REGULAR = "not a regular file"
@@ -85,7 +81,7 @@ class WatchedTree:
         return inside(os.path.normpath(to_long_path(self.root)), os.path.normpath(to_long_path(absolute)))
 
     def on_disk_case(self, path: str, known: dict[str, str | None] | None = None) -> str | None:
-        """As :func:`syncd.platform.case.on_disk_case`."""
+        """As :func:`syncd.platform.file_info.on_disk_case`."""
         return on_disk_case(self.root, path, known)
 
     def matches(self, path: str) -> bool:
@@ -216,12 +212,12 @@ class Scan:
     def _visit(self, path: str, entry: "os.DirEntry[str]") -> FoundFile | None:
         tree = self._tree
         try:
-            is_link = _is_link(entry)
-            if is_link and not tree.follow_symlinks:
+            linked = is_link(entry)
+            if linked and not tree.follow_symlinks:
                 return None
             if entry.is_dir():
                 if tree.descends_into(path):
-                    if is_link:
+                    if linked:
                         heapq.heappush(self._links_todo, path)
                     else:
                         self._todo.append(path)
@@ -236,10 +232,3 @@ class Scan:
             raise error
         if error.errno not in _GONE_ERRORS:
             self.unreadable[path] = error.strerror or str(error)
-
-
-def _is_link(entry: "os.DirEntry[str]") -> bool:
-    if sys.platform == "win32":
-        found = entry.stat(follow_symlinks=False)
-        return bool(found.st_file_attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT) and is_link(found.st_reparse_tag)
-    return entry.is_symlink()

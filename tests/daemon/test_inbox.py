@@ -12,7 +12,6 @@ import pytest
 from syncd.control.targets import encode
 from syncd.daemon import inbox
 from syncd.daemon.inbox import PartialUpload, save_upload
-from syncd.platform import openat
 from tests.daemon.site import noise, until
 
 
@@ -84,7 +83,7 @@ async def test_nothing_is_overwritten(stopped, http):
 @pytest.mark.parametrize("links", [True, False])
 async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
     if not links:
-        monkeypatch.setattr(openat, "rename_exclusively", refuse_link)
+        monkeypatch.setattr("syncd.platform.posix.openat.rename_exclusively", refuse_link)
         monkeypatch.setattr(os, "link", refuse_link)
     contents = [noise(200_000, seed) for seed in range(8)]
     dropped = await asyncio.gather(*(put(http, stopped.inbox, "a.jpg", data) for data in contents))
@@ -94,7 +93,7 @@ async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
 
 
 async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(openat, "rename_exclusively", refuse_link)
+    monkeypatch.setattr("syncd.platform.posix.openat.rename_exclusively", refuse_link)
     monkeypatch.setattr(os, "link", refuse_link)
     monkeypatch.setattr(os, "replace", refuse_link)
     with pytest.raises(inbox.ApiError, match="no permission"):

@@ -15,6 +15,7 @@ import pytest
 import syncd
 from syncd.core.model import Fingerprint
 from syncd.platform import openat, read_lease, removal
+from syncd.platform.posix import openat as posix_openat
 from syncd.platform.read_lease import Writer
 from syncd.platform.removal import Altered, Kept, Proven, Target
 
@@ -63,7 +64,7 @@ def folder(tmp_path):
 @pytest.fixture(params=["same file system", "another file system", "no exclusive rename", "no hard links"])
 def move_to(request, tmp_path, monkeypatch):
     """Where to move to: real renames, and the ways of file systems that refuse one step or the other."""
-    exclusively, link = openat.rename_exclusively, os.link
+    exclusively, link = posix_openat.rename_exclusively, os.link
     into = tmp_path / "sent"
     into.mkdir()
 
@@ -79,7 +80,7 @@ def move_to(request, tmp_path, monkeypatch):
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         link(source, target, **options)
 
-    monkeypatch.setattr(openat, "rename_exclusively", rename)
+    monkeypatch.setattr(posix_openat, "rename_exclusively", rename)
     monkeypatch.setattr(os, "link", hard_link)
     return into
 
@@ -319,7 +320,7 @@ def test_a_file_that_changes_while_it_is_copied_is_kept(folder, tmp_path, monkey
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     monkeypatch.setattr(read_lease, "_take", lambda _: Writer.UNKNOWN)
-    monkeypatch.setattr(openat, "rename_exclusively", across)
+    monkeypatch.setattr(posix_openat, "rename_exclusively", across)
     real = removal._Entry._copy_status
 
     def copy_status(self, copy):
@@ -335,7 +336,7 @@ def test_a_file_that_changes_while_it_is_copied_is_kept(folder, tmp_path, monkey
     assert os.listdir(tmp_path / "sent") == []
 
 
-real_rename = openat.rename_exclusively
+real_rename = posix_openat.rename_exclusively
 
 
 def across(directory, name, into, wanted):
@@ -347,7 +348,7 @@ def across(directory, name, into, wanted):
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_a_copy_that_fails_leaves_nothing_half(folder, tmp_path, monkeypatch, code):
     (folder / "a.jpg").write_bytes(b"content")
-    monkeypatch.setattr(openat, "rename_exclusively", across)
+    monkeypatch.setattr(posix_openat, "rename_exclusively", across)
 
     def fail(*_):
         raise OSError(code, os.strerror(code))
@@ -363,7 +364,7 @@ def test_a_copy_that_fails_leaves_nothing_half(folder, tmp_path, monkeypatch, co
 def test_a_file_that_can_not_go_leaves_no_copies(folder, tmp_path, monkeypatch, move):
     """Each try would leave another one."""
     (folder / "a.jpg").write_bytes(b"content")
-    monkeypatch.setattr(openat, "rename_exclusively", across)
+    monkeypatch.setattr(posix_openat, "rename_exclusively", across)
     real = openat.remove
 
     def refuse(directory, name):
@@ -463,8 +464,7 @@ OWN_FILES = {
     "daemon/inbox.py",
     "recovery/target.py",
     "dashboard/auth.py",
-    "platform/openat.py",
-    "platform/windows/files.py",
+    "platform/posix/openat.py",
     "logs/file.py",
     "preview/cache.py",
     "receiver/staging.py",

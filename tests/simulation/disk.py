@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from watchdog.events import FileCreatedEvent, FileDeletedEvent, FileMovedEvent, FileSystemEvent
 
-from syncd.platform import openat
 from syncd.platform.birth_time import birth_ns
+from syncd.platform.posix import openat
 from tests.simulation.incarnation_loop import Killed
 from tests.simulation.removals import HIDDEN, Entry
 

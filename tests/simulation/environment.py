@@ -25,8 +25,9 @@ from syncd.daemon import daemon as service_module
 from syncd.daemon import folders as folders_module
 from syncd.daemon import runtime as rooms_module
 from syncd.daemon.daemon import Daemon
-from syncd.platform import openat, read_lease
+from syncd.platform import read_lease
 from syncd.platform import removal as removal_module
+from syncd.platform.posix import openat
 from syncd.remotes.multipart import client as multipart_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module

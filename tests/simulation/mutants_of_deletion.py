@@ -85,7 +85,7 @@ async def _unasked(self: DeletionCheck, lane: Any, content: Any) -> None:
 def _enter_links(directory: int, name: str, *, make: bool = False) -> int:
     if make:
         return _enter(directory, name, make=True)
-    return openat.os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ import yaml
 from syncd.config import discovery
 from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
-from syncd.platform.open_flags import join_path
+from syncd.platform.files import join_path
 from tests.e2e.processes import POOL, until
 
 

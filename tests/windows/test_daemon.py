@@ -12,7 +12,7 @@ import win32con
 import win32file
 import win32security
 
-from syncd.platform.open_flags import join_path
+from syncd.platform.files import join_path
 from tests.e2e.processes import until
 from tests.windows.harness import syncd
 

@@ -17,7 +17,8 @@ import win32file
 from syncd.core.errors import FileUnreadable
 from syncd.platform import openat, removal
 from syncd.platform.removal import Proven, Target
-from syncd.platform.windows import files
+from syncd.platform.windows import file_info
+from syncd.platform.windows import openat as windows_openat
 from syncd.upload.source import FileSource, fingerprint_of
 from tests.e2e.processes import until
 
@@ -64,11 +65,11 @@ async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, mon
     """wine lets a part that is locked be read, so it is only said to be."""
 
     def refuse(*_):
-        raise files.pywintypes.error(33, "ReadFile", "The process cannot access the file")
+        raise file_info.pywintypes.error(33, "ReadFile", "The process cannot access the file")
 
     source = await FileSource.open(str(file.parent), "a.jpg", fingerprint_of(os.lstat(file)), block_size=1024)
     try:
-        monkeypatch.setattr(files.win32file, "ReadFile", refuse)
+        monkeypatch.setattr(file_info.win32file, "ReadFile", refuse)
         with pytest.raises(FileUnreadable, match="another program keeps the file for itself: it is tried again"):
             await source.hash(hashlib.sha256())
     finally:
@@ -101,7 +102,7 @@ def test_what_somebody_writes_to_stays(file):
 @pytest.fixture
 def other_disk(monkeypatch):
     """Have a rename into another folder fail as one to another disk does; under wine all of them may be one."""
-    real = files.rename
+    real = windows_openat.rename
 
     def rename(directory, name, wanted, *, into=None):
         if into is not None and not os.path.sameopenfile(directory, into):

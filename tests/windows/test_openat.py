@@ -14,8 +14,9 @@ import win32con
 import win32file
 
 from syncd.platform import openat
-from syncd.platform.open_flags import join_path
-from syncd.platform.windows import files
+from syncd.platform.files import join_path
+from syncd.platform.windows import file_info
+from syncd.platform.windows import openat as windows_openat
 
 SYMLINK, JUNCTION, IN_THE_CLOUD, DEDUPLICATED = 0xA000000C, 0xA0000003, 0x9000601A, 0x80000013
 
@@ -48,7 +49,7 @@ def test_a_path_may_be_as_long_as_it_likes(directory, tmp_path):
     assert read(at, "a.jpg") == b"content"
     os.close(at)
     path = "/".join(letter * 50 for letter in "abcdefgh") + "/a.jpg"
-    with open(files.open_inside(str(tmp_path), path, follow_symlinks=False), "rb") as file:
+    with open(openat.open_inside(str(tmp_path), path, follow_symlinks=False), "rb") as file:
         assert file.read() == b"content"
     assert len(join_path(str(tmp_path), path)) > 400
 
@@ -73,7 +74,7 @@ def test_a_name_that_means_something_else_is_refused(directory, tmp_path, name):
     with pytest.raises(OSError, match="can't have a file of this name"):
         openat.rename(directory, "a.jpg", name)
     with pytest.raises(FileNotFoundError):
-        files.open_inside(str(tmp_path), f"{name}/a.jpg", follow_symlinks=True)
+        openat.open_inside(str(tmp_path), f"{name}/a.jpg", follow_symlinks=True)
     assert os.listdir(tmp_path) == ["a.jpg"]
 
 
@@ -99,7 +100,7 @@ def test_a_link_is_not_followed(directory, monkeypatch, tag):
     """wine makes none, so it is only said to be one."""
     write(directory, "a.jpg")
     os.close(openat.enter(directory, "folder", make=True))
-    monkeypatch.setattr(files, "_tag", lambda _: tag)
+    monkeypatch.setattr(windows_openat, "_tag", lambda _: tag)
     for enter in (openat.enter, lambda *args: openat.enter(*args, make=True)):
         with pytest.raises(OSError, match="it is a link") as refused:
             enter(directory, "folder")
@@ -113,7 +114,7 @@ def test_a_link_is_not_followed(directory, monkeypatch, tag):
 def test_a_file_that_is_kept_in_another_way_is_a_file(directory, monkeypatch, tag):
     write(directory, "a.jpg")
     os.close(openat.enter(directory, "folder", make=True))
-    monkeypatch.setattr(files, "_tag", lambda _: tag)
+    monkeypatch.setattr(windows_openat, "_tag", lambda _: tag)
     assert read(directory, "a.jpg") == b"content"
     os.close(openat.enter(directory, "folder"))
 
@@ -126,7 +127,7 @@ def test_what_takes_the_place_of_one_meanwhile_is_not_opened(directory, monkeypa
         write(directory, "a.jpg", b"another")
         return IN_THE_CLOUD
 
-    monkeypatch.setattr(files, "_tag", tag)
+    monkeypatch.setattr(windows_openat, "_tag", tag)
     with pytest.raises(OSError, match="taken its place"):
         openat.open_file(directory, "a.jpg")
 
@@ -159,9 +160,9 @@ def test_a_part_that_another_has_for_himself_is_in_use(directory, monkeypatch):
 
     write(directory, "a.jpg")
     with open(openat.open_file(directory, "a.jpg"), "rb") as file:
-        monkeypatch.setattr(files.win32file, "ReadFile", refuse)
+        monkeypatch.setattr(file_info.win32file, "ReadFile", refuse)
         with pytest.raises(OSError, match="another program") as refused:
-            files.read_at(file.fileno(), 4, 0)
+            file_info.read_at(file.fileno(), 4, 0)
         assert refused.value.errno == errno.EBUSY
 
 

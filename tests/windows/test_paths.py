@@ -23,10 +23,10 @@ from syncd.core.model import Fingerprint
 from syncd.daemon.folders import _vanished
 from syncd.daemon.inbox import save_upload, sweep
 from syncd.daemon.local_files import _checked
-from syncd.platform.case import on_disk_case
-from syncd.platform.open_flags import join_path, lock_file, to_long_path
+from syncd.platform.file_info import on_disk_case
+from syncd.platform.files import join_path, lock_file, to_long_path
 from syncd.platform.openat import create, open_directory
-from syncd.platform.windows import files
+from syncd.platform.windows import file_info, openat
 from syncd.watch.hints import HintBuffer
 from syncd.watch.observer import Handler
 from syncd.watch.scanner import Scan, WatchedTree
@@ -183,7 +183,7 @@ def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
 def test_a_number_that_may_be_another_files_does_not_tell_that_one_was_renamed(tmp_path, monkeypatch):
     """Or the next file in its place, of the same size and time, would count as uploaded."""
     assert _vanished(str(tmp_path), "a.jpg")
-    monkeypatch.setattr(files.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
+    monkeypatch.setattr(file_info.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
     assert not _vanished(str(tmp_path), "a.jpg")
 
 
@@ -223,10 +223,10 @@ def test_the_disk_tells_how_a_path_is_spelled(tmp_path):
 
 def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
     def refuse(_):
-        raise files.pywintypes.error(5, "FindFirstFile", "Access is denied.")
+        raise file_info.pywintypes.error(5, "FindFirstFile", "Access is denied.")
 
     (tmp_path / "a.jpg").write_bytes(b"a")
-    monkeypatch.setattr(files.win32file, "FindFilesW", refuse)
+    monkeypatch.setattr(file_info.win32file, "FindFilesW", refuse)
     with pytest.raises(PermissionError):
         on_disk_case(str(tmp_path), "a.jpg")
     assert not _vanished(str(tmp_path), "a.jpg")
@@ -282,6 +282,6 @@ def test_a_file_that_stays_in_use_for_its_whole_life_has_one_stamp(tmp_path):
     """What ``stat`` and an open file tell must be the same, or a file would for ever count as changed."""
     (tmp_path / "a.jpg").write_bytes(b"a")
     seen = tree(tmp_path).find_file("a.jpg")
-    with open(files.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:
+    with open(openat.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:
         found = os.fstat(file.fileno())
     assert seen.fingerprint == Fingerprint(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns)

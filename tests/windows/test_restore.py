@@ -15,7 +15,7 @@ import yaml
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
-from syncd.platform.open_flags import to_long_path
+from syncd.platform.files import to_long_path
 from syncd.recovery.restore import target_prefixes
 from tests.windows.site import Site, running
 
