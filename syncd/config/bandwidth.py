@@ -59,9 +59,9 @@ def parse_bandwidth(value: Any) -> Any:
         return {"spans": value}
     if isinstance(value, Mapping):
         raise ValueError(  # noqa: TRY004 — pydantic collects ValueError
-            "must be unlimited, a rate as 2MiB/s, or a list of {from, to, limit}"
+            "must be unlimited, a rate such as 2MiB/s, or a list of {from, to, limit}"
         )
     rate = limit(value)
     if rate == 0:
-        raise ValueError("would never send anything — write unlimited, or pause with syncd ctl stop")
+        raise ValueError("stops all sending — write unlimited, or pause with syncd ctl stop")
     return {"spans": [{"from": 0, "to": MINUTES_PER_DAY, "limit": rate}] if rate is not None else []}

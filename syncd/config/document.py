@@ -97,10 +97,10 @@ def read(path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        reason = _without_quotes(error.problem or error.context or "can't be read")
+        reason = _without_quotes(error.problem or error.context or "cannot be read")
     except yaml.YAMLError as error:
         line, column = None, None
-        reason = _without_quotes(str(getattr(error, "reason", "can't be read")))
+        reason = _without_quotes(str(getattr(error, "reason", "cannot be read")))
     raise ConfigError(
         Problem(
             file=str(path),
@@ -132,7 +132,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         reason = "is not in UTF-8 — save it in that encoding"
     except (OSError, ValueError) as error:
-        reason = f"can't be read: {getattr(error, 'strerror', None) or error} — check the path"
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error} — check the path"
     raise ConfigError(Problem(file=str(path), message=reason))
 
 
@@ -167,7 +167,7 @@ class _Reader:
         if root.content is None:
             self._fail(root.line, "is empty — start with syncd init")
         if not isinstance(root.content, dict):
-            self._fail(root.line, "must hold keys and values, each as `key: value`")
+            self._fail(root.line, "must contain keys and values, each as `key: value`")
         return Document(path=self._path, data=self._plain(root, ()), lines=self._lines)
 
     def _node(self, event: Event, depth: int) -> _Node:

@@ -157,12 +157,10 @@ def _address(value: Any) -> Any:
         return None
     named, colon, port = str(value).rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or not named or any(c in named for c in "/@ "):
-        raise ValueError("must be host:port as 127.0.0.1:8765, or off")
+        raise ValueError("must be host:port, such as 127.0.0.1:8765, or off")
     host = "127.0.0.1" if named == "localhost" else named.removeprefix("[").removesuffix("]")
     if not is_loopback(host):
-        raise ValueError(
-            "must be an address of this machine alone, as 127.0.0.1 or [::1] — from another machine, use ssh -L"
-        )
+        raise ValueError("must be a local address, such as 127.0.0.1 or [::1] — from another machine, use ssh -L")
     return {"host": host, "port": port}
 
 
@@ -209,7 +207,7 @@ def _store(value: Any) -> Any:
         return value
     scheme, _, path = value.partition(":///")
     if scheme != "sqlite" or not path:
-        raise ValueError("only SQLite is supported yet — write a path or sqlite:///PATH")
+        raise ValueError("only SQLite is supported so far — write a path or sqlite:///PATH")
     return path
 
 

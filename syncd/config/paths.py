@@ -53,7 +53,7 @@ def user_config() -> Path:
     """
     from platformdirs import user_config_path  # noqa: PLC0415 — the slowest import for ctl
 
-    return _at_home(user_config_path, "name the configuration file, as by -c or SYNCD_CONFIG") / "config.yaml"
+    return _below_home(user_config_path, "name the configuration file, as by -c or SYNCD_CONFIG") / "config.yaml"
 
 
 def state_dir(config: Path | None = None) -> Path:
@@ -62,15 +62,15 @@ def state_dir(config: Path | None = None) -> Path:
     The service manager, the place of the configuration file or the platform determines the folder. Raise NoHomeError if
     the folder is below the home and the user has none.
     """
-    granted = _service_directory("STATE_DIRECTORY")
-    if granted is not None:
-        return granted
+    provided = _service_directory("STATE_DIRECTORY")
+    if provided is not None:
+        return provided
     service = system_service(config)
     if service is not None:
         return _SYSTEM_STATE / service
     from platformdirs import user_state_path  # noqa: PLC0415 — as above
 
-    return _at_home(user_state_path, "set state_dir in the configuration")
+    return _below_home(user_state_path, "set state_dir in the configuration")
 
 
 def control_socket(explicit_state_dir: Path | None, config: Path | None = None) -> Path:
@@ -82,9 +82,9 @@ def control_socket(explicit_state_dir: Path | None, config: Path | None = None) 
         return _pipe(explicit_state_dir, config)
     if explicit_state_dir is not None:
         return explicit_state_dir / SOCKET_NAME
-    granted = _service_directory("RUNTIME_DIRECTORY")
-    if granted is not None:
-        return granted / SOCKET_NAME
+    provided = _service_directory("RUNTIME_DIRECTORY")
+    if provided is not None:
+        return provided / SOCKET_NAME
     service = system_service(config)
     if service is not None:
         return Path("/run") / service / SOCKET_NAME
@@ -135,7 +135,7 @@ def _service_directory(variable: str) -> Path | None:
     return Path(first) if first else None
 
 
-def _at_home(folder_of: Callable[..., Path], advice: str) -> Path:
+def _below_home(folder_of: Callable[..., Path], advice: str) -> Path:
     try:
         folder = folder_of("syncd", appauthor=False)
     except RuntimeError:  # the user has neither HOME nor an entry in the user database

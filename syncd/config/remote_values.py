@@ -25,7 +25,7 @@ def _guid(value: Any) -> str:
     try:
         return str(uuid.UUID(text(value)))
     except ValueError:
-        raise ValueError("must be a GUID, as 123e4567-e89b-12d3-a456-426614174000") from None
+        raise ValueError("must be a GUID, such as 123e4567-e89b-12d3-a456-426614174000") from None
 
 
 def _pool_id(value: Any) -> str:
@@ -35,7 +35,8 @@ def _pool_id(value: Any) -> str:
         return _guid(value)
     except ValueError:
         raise ValueError(
-            "must be a GUID, as 123e4567-e89b-12d3-a456-426614174000, or a ULID, as 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+            "must be a GUID, such as 123e4567-e89b-12d3-a456-426614174000, "
+            "or a ULID, such as 01ARZ3NDEKTSV4RRFFQ69G5FAV"
         ) from None
 
 
@@ -46,16 +47,16 @@ def _web_address(value: str) -> SplitResult:
     except ValueError:
         usable = False
     if not usable or re.search(r"\s", value) or _CONTROL_CHARACTERS.search(value):
-        raise ValueError("must be an address as https://host or http://host:port")
+        raise ValueError("must be an address such as https://host or http://host:port")
     return parts
 
 
 def _url(value: Any) -> str:
     parts = _web_address(text(value))
     if "@" in parts.netloc:
-        raise ValueError("must not hold a user or password — give a token by token, token_file or token_env")
+        raise ValueError("must not contain a user or password — give a token by token, token_file or token_env")
     if parts.query or parts.fragment:
-        raise ValueError("must not hold a ? or # part")
+        raise ValueError("must not contain a ? or # part")
     return text(value).rstrip("/")
 
 
@@ -67,7 +68,7 @@ def _proxy(value: Any) -> SecretStr:
 
 def _prefix(value: str) -> str:
     if not re.fullmatch(r"(/[^/?#\s\x00-\x1f]+)*/?", value):
-        raise ValueError("must be a path as /api/files/upload")
+        raise ValueError("must be a path such as /api/files/upload")
     return value.rstrip("/")
 
 
@@ -81,16 +82,16 @@ def _header_safe(value: Any) -> SecretStr:
     if not plain:
         raise ValueError("is empty")
     if _CONTROL_CHARACTERS.search(plain):
-        raise ValueError("holds a line break or another control character")
+        raise ValueError("contains a line break or another control character")
     if any(ord(character) > 0xFF for character in plain):
-        raise ValueError("holds a character that can't be sent in a header")
+        raise ValueError("contains a character that cannot be sent in a header")
     return SecretStr(plain)
 
 
 def token(value: Any) -> SecretStr:
     """Wrap a token that fits into a header. Error messages never contain the token."""
     if re.search(r"[ \xa0]", secret_text(value)):
-        raise ValueError("holds a space")
+        raise ValueError("contains a space")
     return _header_safe(value)
 
 

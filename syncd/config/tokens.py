@@ -87,7 +87,7 @@ class Tokens:
         except PermissionError:
             raise ValueError(f"{file}: permission denied — {self._access_advice(file)}") from None
         except OSError as error:
-            raise ValueError(f"{file} can't be read: {error.strerror} — check the path and its mode") from None
+            raise ValueError(f"{file} cannot be read: {error.strerror} — check the path and its mode") from None
         if exposed:
             warning = f"others on this machine can read {file} — {owner_only_command(file)}"
             self.warnings.append(self._document.problem(path, warning))
@@ -106,7 +106,7 @@ def token_in(file: Path) -> str:
     try:
         return raw.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise ValueError(f"{file} is not a text in UTF-8") from None
+        raise ValueError(f"{file} is not UTF-8 text") from None
 
 
 def exposed_secrets(raw: Document) -> list[Problem]:

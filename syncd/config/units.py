@@ -26,9 +26,9 @@ DURATION_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_
 
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]*)")
 _SIZE_FACTORS = {unit.lower(): factor for unit, factor in SIZE_UNITS.items()}
-_SIZE_ADVICE = "write a size as 512, 48KiB, 5MiB or 10GB"
-_DURATION_ADVICE = "write a duration as 200ms, 30s, 5m, 1h or 30d"
-_RATE_ADVICE = "write a rate as 500KiB/s or 2MiB/s"
+_SIZE_ADVICE = "write a size such as 512, 48KiB, 5MiB or 10GB"
+_DURATION_ADVICE = "write a duration such as 200ms, 30s, 5m, 1h or 30d"
+_RATE_ADVICE = "write a rate such as 500KiB/s or 2MiB/s"
 
 
 def parse_size(text: str) -> int:

@@ -170,7 +170,9 @@ def _instant(value: str) -> datetime:
     try:
         instant = datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError("must be a duration as 30d, or a date as 2030-01-31 or 2030-01-31T12:00:00Z") from None
+        raise ValueError(
+            "must be a duration such as 30d, or a date such as 2030-01-31 or 2030-01-31T12:00:00Z"
+        ) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 

@@ -52,7 +52,7 @@ def test_read_expands_anchors_and_merges(write: Write) -> None:
     [
         ("", "is empty"),
         ("# nothing but this\n", "is empty"),
-        ("- a\n", ":1: must hold keys and values"),
+        ("- a\n", ":1: must contain keys and values"),
         ("a: 1\nb: 2\na: 3\n", ":3: the key a is here twice, first in line 1"),
         ("a: 1\n---\nb: 2\n", ":2: a second document"),
         ("a: [1\nb: 2\n", ":2:"),
@@ -103,7 +103,7 @@ def test_read_unusable_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.unix
 def test_read_path_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: 1")
-    assert "can't be read" in error_of(tmp_path / "config.yaml" / "below")
+    assert "cannot be read" in error_of(tmp_path / "config.yaml" / "below")
 
 
 def test_read_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
