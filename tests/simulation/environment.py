@@ -28,7 +28,7 @@ from syncd.daemon.daemon import Daemon
 from syncd.platform import read_lease
 from syncd.platform import removal as removal_module
 from syncd.platform.posix import openat
-from syncd.remotes.multipart import client as multipart_module
+from syncd.remotes.multipart import chunk_sizes as chunk_sizes_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
@@ -95,7 +95,7 @@ class Environment:
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
             (reader_module, {"engine": self._engine}),
             (source_module, small),
-            (multipart_module, {"LEAST_CHUNK": 700}),
+            (chunk_sizes_module, {"MIN_CHUNK_BYTES": 700}),
             (aiohttp, {"TCPConnector": world.network.connector()}),
             (aiohttp.connector, {"monotonic": incarnation.loop.time}),
             (Breaker, {"failed": _failed(world)}),

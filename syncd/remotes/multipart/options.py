@@ -1,4 +1,4 @@
-"""What a server of the multipart API is told about a file: its hash, and how it is to be kept."""
+"""Compute a file's hash for the multipart API, and the options with which the server stores the file."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from syncd.core.model import Content
 
 
 class MultipartHasher:
-    """Computes the hash that the service knows a file by."""
+    """Hashes a file with the algorithm by which the server identifies it, and with SHA-256."""
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
@@ -18,7 +18,7 @@ class MultipartHasher:
         self._size = 0
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Hash the next bytes."""
         self._sha256.update(data)
         if self._md5 is not None:
             self._md5.update(data)
@@ -32,7 +32,7 @@ class MultipartHasher:
 
 
 class UploadOptions:
-    """How files are to be kept, by the settings. ``clock`` gives seconds since the epoch."""
+    """The storage options of the configuration. ``clock`` returns seconds since the epoch."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
@@ -40,13 +40,13 @@ class UploadOptions:
 
     @property
     def is_plain(self) -> bool:
-        """Whether a file is to be kept as by default: servers heed all else in *create* alone, not in *direct*."""
+        """Whether all options are at their defaults: servers ignore other values in *direct*, not in *create*."""
         settings = self._settings
         pool = (settings.pool_id or "").replace("-", "").strip("0")
         return not (pool or settings.bundle_id or settings.expired_at or settings.encrypt_password)
 
     def fields(self, content: Content) -> dict[str, str]:
-        """Return what *create* and *direct* are both told about a file."""
+        """Return the fields for a file that *create* and *direct* share."""
         settings = self._settings
         fields = {"hash": content.key.partition(":")[2]}
         if settings.pool_id is not None:
@@ -63,3 +63,30 @@ class UploadOptions:
         if isinstance(when, timedelta):
             when = datetime.fromtimestamp(self._clock(), UTC) + when
         return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+_KEPT_HASH_BYTES = 2
+"""Bytes of a password's hash in the terms: enough to notice a change, useless for finding the password, because every
+65,536th guess has the same two bytes."""
+
+
+def terms(settings: Settings, *, salt: bytes) -> str:
+    """Return the storage conditions as a text for the store; equal conditions give equal texts, without secrets."""
+    parts = []
+    if settings.expired_at is not None:
+        parts.append(f"expired_at {_format_expiry(settings.expired_at)}")
+    if settings.encrypt_password is not None:
+        parts.append(f"encrypt_password {_fingerprint(settings.encrypt_password.get_secret_value(), salt)}")
+    return ", ".join(parts)
+
+
+def _format_expiry(expiry: timedelta | datetime) -> str:
+    """Return a lifetime as seconds, because its end differs for each file; return a fixed time in UTC."""
+    if isinstance(expiry, timedelta):
+        return f"{expiry.total_seconds()} s"
+    return expiry.astimezone(UTC).isoformat()
+
+
+def _fingerprint(password: str, salt: bytes) -> str:
+    secret = password.encode("utf-8", "surrogateescape")
+    return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32)[:_KEPT_HASH_BYTES].hex()
