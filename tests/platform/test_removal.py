@@ -14,9 +14,10 @@ import pytest
 
 import syncd
 from syncd.core.model import Fingerprint
-from syncd.platform import openat, read_lease, removal
+from syncd.platform import openat, read_lease, removable_file, removal
 from syncd.platform.posix import openat as posix_openat
 from syncd.platform.read_lease import Writer
+from syncd.platform.removable_file import RemovableFile
 from syncd.platform.removal import Altered, Kept, Proven, Target
 
 HIDDEN = ".syncd-removing-0123456789abcdef.part"
@@ -206,7 +207,7 @@ def test_a_writer_who_comes_meanwhile_gets_the_file(folder, monkeypatch):
     """It waits for the lease, finds the file under its own name, and nothing of what it writes is lost."""
     path = folder / "a.jpg"
     path.write_bytes(b"content" * 100_000)
-    monkeypatch.setattr(removal, "READ_SIZE", 4096)
+    monkeypatch.setattr(removable_file, "READ_BLOCK_BYTES", 4096)
     writers = []
     real = os.read
 
@@ -301,14 +302,14 @@ def test_another_file_that_took_its_place_at_the_last_moment_is_put_back(folder,
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     about = proven(path)
-    real = removal._Entry.hide
+    real = RemovableFile.hide
 
     def hide(self, hidden):
         (folder / "new").write_bytes(b"another")
         os.replace(folder / "new", path)
         real(self, hidden)
 
-    monkeypatch.setattr(removal._Entry, "hide", hide)
+    monkeypatch.setattr(RemovableFile, "hide", hide)
     with pytest.raises(Kept, match="changed since"):
         remove(folder, "a.jpg", about, target=made(tmp_path / "sent") if move else None)
     assert path.read_bytes() == b"another"
@@ -321,14 +322,14 @@ def test_a_file_that_changes_while_it_is_copied_is_kept(folder, tmp_path, monkey
     path.write_bytes(b"content")
     monkeypatch.setattr(read_lease, "_take", lambda _: Writer.UNKNOWN)
     monkeypatch.setattr(posix_openat, "rename_exclusively", across)
-    real = removal._Entry._copy_status
+    real = RemovableFile._copy_status
 
     def copy_status(self, copy):
         with open(folder / HIDDEN, "ab") as file:
             file.write(b", and more")
         real(self, copy)
 
-    monkeypatch.setattr(removal._Entry, "_copy_status", copy_status)
+    monkeypatch.setattr(RemovableFile, "_copy_status", copy_status)
     about = proven(path, quiet=True)
     with pytest.raises(Kept, match="changed since"):
         remove(folder, "a.jpg", about, target=made(tmp_path / "sent"))
@@ -482,4 +483,4 @@ def test_no_other_module_deletes_or_moves_files():
     """One that is new on this list has to be looked at."""
     root = pathlib.Path(syncd.__file__).parent
     found = {str(path.relative_to(root)) for path in root.rglob("*.py") if REMOVES.search(path.read_text("utf-8"))}
-    assert found - OWN_FILES == {"platform/removal.py"}
+    assert found - OWN_FILES == {"platform/removal.py", "platform/removable_file.py"}

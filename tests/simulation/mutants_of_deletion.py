@@ -15,7 +15,7 @@ from syncd.daemon.after_upload import AfterUpload
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.platform import move_target, openat, removal
 from syncd.platform.read_lease import Writer
-from syncd.platform.removal import _Entry
+from syncd.platform.removable_file import RemovableFile
 from syncd.remotes.image.client import ImageRemote
 from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store import files as store_files
@@ -93,7 +93,7 @@ async def _at_once(_: AfterUpload) -> AsyncGenerator[None]:
     yield
 
 
-def _read_nothing(self: _Entry, digests: Any, stop: Any) -> str:
+def _read_nothing(self: RemovableFile, digests: Any, stop: Any) -> str:
     return ""
 
 
@@ -146,13 +146,18 @@ DELETION_MUTANTS = [
         replaced(MultipartRemote, "required_proof", _always(Proof.NONE)),
     ),
     _mutant("P8", "deletion: no lease is asked for", _REMOVAL, replaced(removal, "ReadLease", _NoLease)),
-    _mutant("P8", "deletion: the file is not read again", _REMOVAL, replaced(_Entry, "read", _read_nothing)),
-    _mutant("P8", "deletion: the stamp is not compared", _REMOVAL, replaced(_Entry, "check_unchanged", lambda _: None)),
+    _mutant("P8", "deletion: the file is not read again", _REMOVAL, replaced(RemovableFile, "read", _read_nothing)),
+    _mutant(
+        "P8",
+        "deletion: the stamp is not compared",
+        _REMOVAL,
+        replaced(RemovableFile, "check_unchanged", lambda _: None),
+    ),
     _mutant(
         "P8",
         "deletion: the hidden file is not compared with the open one",
         _REMOVAL,
-        replaced(_Entry, "_is_open", lambda *_: True),
+        replaced(RemovableFile, "_is_open", lambda *_: True),
     ),
     _mutant("P8", "deletion: links are followed on the way", _REMOVAL, replaced(openat, "enter", _enter_links)),
     _mutant(

@@ -15,7 +15,7 @@ import win32con
 import win32file
 
 from syncd.core.errors import FileUnreadable
-from syncd.platform import openat, removal
+from syncd.platform import openat, removable_file, removal
 from syncd.platform.removal import Proven, Target
 from syncd.platform.windows import file_info
 from syncd.platform.windows import openat as windows_openat
@@ -80,9 +80,9 @@ async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, mon
 def test_what_is_open_stays_until_it_is_closed(file, tmp_path, monkeypatch, to):
     move = to and tmp_path / to
     with opened(file), monkeypatch.context() as patch:
-        patch.setattr(removal._Entry, "_copy", lambda *_: pytest.fail("a copy would be in vain"))
+        patch.setattr(removable_file.RemovableFile, "_copy", lambda *_: pytest.fail("a copy would be in vain"))
         for _ in range(2):
-            with pytest.raises(OSError, match="another program has it for itself"):
+            with pytest.raises(OSError, match="another program uses it exclusively"):
                 remove(file, move)
     assert file.read_bytes() == b"content"
     assert not to or os.listdir(move) == []
@@ -114,7 +114,7 @@ def other_disk(monkeypatch):
 
 @pytest.mark.usefixtures("other_disk")
 def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path):
-    with opened(file), pytest.raises(OSError, match="another program has it for itself"):
+    with opened(file), pytest.raises(OSError, match="another program uses it exclusively"):
         remove(file, tmp_path / "sent")
     assert os.listdir(tmp_path / "sent") == []
     remove(file, tmp_path / "sent")
@@ -126,7 +126,7 @@ def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path):
 def test_what_is_marked_read_only_says_so_and_stays(file, tmp_path):
     file.chmod(0o444)
     for move in (None, tmp_path / "sent"):
-        with pytest.raises(PermissionError, match="marked read-only"):
+        with pytest.raises(PermissionError, match="the file is read-only"):
             remove(file, move)
     file.chmod(0o666)
     remove(file, tmp_path / "sent")
