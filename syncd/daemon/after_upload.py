@@ -20,7 +20,7 @@ from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.daemon.kept_files import AGAIN, KeptFiles
-from syncd.daemon.runtime import Runtime
+from syncd.daemon.runtime import ListenerOrder, Runtime
 from syncd.platform import removal
 from syncd.platform.removal import CHANGED, INTERRUPTED, Altered, Kept, Proven, Target
 from syncd.store.records import Change, UploadedFile
@@ -52,7 +52,7 @@ class AfterUpload:
         self._stop = threading.Event()
         self._judging: asyncio.Task[list[str | None]] | None = None
         self._removing: asyncio.Task[None] | None = None
-        runtime.store.on_change.append(self._noticed)
+        runtime.store.changes.subscribe(self._noticed, order=ListenerOrder.AFTER_UPLOAD)
 
     def _noticed(self, change: Change) -> None:
         if change.after is State.DONE:

@@ -10,7 +10,7 @@ import hashlib
 from syncd.core.errors import Failure
 from syncd.core.model import Content
 from syncd.core.states import Cause
-from syncd.daemon.runtime import Runtime
+from syncd.daemon.runtime import ListenerOrder, Runtime
 from syncd.store.records import CancelledJob, Change
 from syncd.upload.source import READ_BYTES, FileSource
 
@@ -23,7 +23,7 @@ class CancelledContents:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._wake = asyncio.Event()
-        runtime.store.on_change.append(self._noticed)
+        runtime.store.changes.subscribe(self._noticed, order=ListenerOrder.CANCELLED_CONTENTS)
 
     def _noticed(self, change: Change) -> None:
         if change.cause is Cause.CANCELLED:

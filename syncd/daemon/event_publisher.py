@@ -15,7 +15,7 @@ import structlog
 from syncd import logs
 from syncd.control.events import Hub
 from syncd.daemon.control_service import DaemonControlService
-from syncd.daemon.runtime import Runtime
+from syncd.daemon.runtime import ListenerOrder, Runtime
 from syncd.daemon.serializers import job_event
 from syncd.logs.buffer import Event
 from syncd.logs.format import document
@@ -44,14 +44,14 @@ class EventPublisher:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Tell what happens as long as the context lasts."""
-        self._runtime.store.on_change.append(self._on_change)
+        self._runtime.store.changes.subscribe(self._on_change, order=ListenerOrder.EVENTS)
         silence = logs.recent.listen(self._on_log)
         looking = asyncio.create_task(self._poll_loop(), name="feed")
         try:
             yield
         finally:
             silence()
-            self._runtime.store.on_change.remove(self._on_change)
+            self._runtime.store.changes.unsubscribe(self._on_change)
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 

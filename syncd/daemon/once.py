@@ -12,7 +12,7 @@ from syncd.config.model import Config
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUpload
-from syncd.daemon.runtime import Runtime, open_runtime
+from syncd.daemon.runtime import ListenerOrder, Runtime, open_runtime
 from syncd.store.records import Change
 from syncd.upload.upload import Progress
 from syncd.upload.worker import RemoteState
@@ -104,7 +104,7 @@ class _Pass:
         self._left: defaultdict[str, set[int]] = defaultdict(set)  # by remote: tried often enough for this pass
         self._unsettled: list[Problem] = []
         self._scanning = True
-        runtime.store.on_change.append(self._count)
+        runtime.store.changes.subscribe(self._count, order=ListenerOrder.ONCE)
 
     def _count(self, change: Change) -> None:
         if change.after is State.DONE:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from enum import IntEnum, auto
 
 import structlog
 
@@ -45,6 +46,17 @@ SESSION_AGE = 30 * 86_400.0
 _TO_CLAIM = (State.QUEUED, State.WAITING)
 
 
+class ListenerOrder(IntEnum):
+    """The listeners of the store's changes, in the order in which they are called."""
+
+    LOG = auto()
+    WORKERS = auto()
+    ONCE = auto()
+    AFTER_UPLOAD = auto()
+    EVENTS = auto()
+    CANCELLED_CONTENTS = auto()
+
+
 class Runtime:
     """What is open. Made by :func:`open_runtime`."""
 
@@ -64,8 +76,8 @@ class Runtime:
         self.limits = config.scheduler
         """What holds now: as configured, unless a person has changed it since."""
         self._gate = ConcurrencyLimiter(self._limit_of_all())
-        store.on_change.append(job_log.log_change)
-        store.on_change.append(self._wake)
+        store.changes.subscribe(job_log.log_change, order=ListenerOrder.LOG)
+        store.changes.subscribe(self._wake, order=ListenerOrder.WORKERS)
 
     def limit(self, limits: Limits) -> list[str]:
         """Go by other limits from now on, with nothing that is under way cut off; return the keys that changed."""

@@ -223,7 +223,7 @@ async def repair(config: Config, job_ids: Sequence[int]) -> int:
     The caller must hold the lock of the state folder. StoreError if the store cannot be used.
     """
     store = await JobStore.open(str(config.store), clock=time.time)
-    store.on_change.append(job_log.log_change)
+    store.changes.subscribe(job_log.log_change)
     try:
         batches = [job_ids[start : start + RETRY_BATCH_JOBS] for start in range(0, len(job_ids), RETRY_BATCH_JOBS)]
         return sum([len(await store.repair(batch)) for batch in batches])

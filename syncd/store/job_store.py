@@ -5,8 +5,10 @@ functions themselves document arguments and results. A write has reached the dis
 call may still be carried out.
 """
 
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
+from operator import itemgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -56,19 +58,38 @@ def _reads(
     return method
 
 
+class ChangeBus:
+    """Calls its listeners with each change, those with a lower ``order`` first."""
+
+    def __init__(self) -> None:
+        self._listeners: list[tuple[int, Callable[[Change], None]]] = []
+
+    def subscribe(self, listener: Callable[[Change], None], *, order: int = sys.maxsize) -> None:
+        """Add a listener; among equal orders the one that was added first is called first."""
+        self._listeners.append((order, listener))
+        self._listeners.sort(key=itemgetter(0))
+
+    def unsubscribe(self, listener: Callable[[Change], None]) -> None:
+        """Remove a listener."""
+        self._listeners = [entry for entry in self._listeners if entry[1] != listener]
+
+    def publish(self, change: Change) -> None:
+        """Call all listeners."""
+        for _, listener in self._listeners:
+            listener(change)
+
+
 class JobStore:
     """Files, jobs, sessions, contents and settings of the daemon.
 
-    Create it with :meth:`open`.
-
-    It belongs to the event loop that opened it. All calls raise ``StoreClosedError`` after :meth:`close`. ``clock``
-    returns seconds since the epoch. The listeners in ``on_change`` are called in the loop's thread with each
-    :class:`Change` after the commit and before the call that caused the change returns.
+    Create it with :meth:`open`. It belongs to the event loop that opened it. All calls raise ``StoreClosedError`` after
+    :meth:`close`. ``clock`` returns seconds since the epoch. The listeners of ``changes`` are called in the loop's
+    thread with each :class:`Change` after the commit and before the call that caused the change returns.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self.database = database
-        self.on_change: list[Callable[[Change], None]] = []
+        self.changes = ChangeBus()
         self._clock = clock
 
     @classmethod
@@ -173,9 +194,7 @@ class JobStore:
     _retry_some_failed = _writes(commands.retry_some_failed)
 
     async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
-        """Queue jobs again that are waiting, failed or skipped, or all failed jobs.
-
-        Return their ids.
+        """Queue jobs again that are waiting, failed or skipped; return their ids.
 
         Their contents no longer count as cancelled. ``None`` means all failed jobs.
         """
@@ -211,5 +230,4 @@ class JobStore:
 
     def _publish(self, committed: tuple[object, list[Change]]) -> None:
         for change in committed[1]:
-            for listener in self.on_change:
-                listener(change)
+            self.changes.publish(change)

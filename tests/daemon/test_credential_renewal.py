@@ -240,7 +240,7 @@ async def test_an_upload_goes_on_where_it_was(site):
     site.settings["scheduler"]["concurrency"] = 1
     await site.start()
     changes = []
-    site.daemon.runtime.store.on_change.append(changes.append)
+    site.daemon.runtime.store.changes.subscribe(changes.append)
     (site.inbox / "a.jpg").write_bytes(noise(100 * 65_536))
     await until(lambda: any(flight.sent for flight in site.daemon.runtime.scheduler.progress()))
     file.write_text(NEW)

@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 def told(site):
     """Collect the changes of all jobs from now on."""
     changes: list[Change] = []
-    site.daemon.runtime.store.on_change.append(changes.append)
+    site.daemon.runtime.store.changes.subscribe(changes.append)
     return changes
 
 

@@ -118,7 +118,7 @@ async def test_finish(store, remote, outcome):
     session = Session(token="t", chunk_size=1, count=1)
     await store.save_session(remote, "key", session)
     told = []
-    store.on_change.append(told.append)
+    store.changes.subscribe(told.append)
     assert await store.finish(job, key="key", stored=STORED, outcome=outcome) is State.DONE
     assert [(change.cause, change.outcome) for change in told] == [(Cause(outcome.value), outcome)]
     record = await only_job(store, "a")

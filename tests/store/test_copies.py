@@ -127,7 +127,7 @@ async def test_repair_forgets_contents_and_queues_present_files(store, remote, c
     await observe(store, remote, seen("e"))
     jobs = [await only_job(store, name) for name in "abce"]
     changes = []
-    store.on_change.append(changes.append)
+    store.changes.subscribe(changes.append)
     clock.now += 5
     assert await store.repair([job.id for job in jobs]) == [jobs[0].id, jobs[1].id]
     assert [(change.path, change.cause, change.after) for change in changes] == [

@@ -21,7 +21,7 @@ async def finish(store, job, key: str = "key") -> State | None:
 async def test_observe_new_file_creates_job_for_each_remote(store, remote, clock):
     other = (await store.register_remote("other", "other")).id
     told = []
-    store.on_change.append(told.append)
+    store.changes.subscribe(told.append)
     file = seen("a.jpg", size=17)
     assert await diff(store, [remote, other], file) == [file]
     assert await observe(store, [remote, other], file) == 2

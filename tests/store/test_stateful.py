@@ -78,7 +78,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.store = self.run(JobStore.open(self.path, clock=self.clock))
-        self.store.on_change.append(self.changed)
+        self.store.changes.subscribe(self.changed)
 
     def changed(self, change: Change) -> None:
         assert TABLE[change.before, change.cause] is change.after

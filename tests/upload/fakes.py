@@ -147,7 +147,8 @@ class Bench:
         self.wall_clock = ClockStepDetector(self.store, clock=self.wall, steady=self.loop.time)
         self.worker = self.make_lane()
         self.changes = []
-        self.store.on_change += [self.changes.append, lambda change: self.worker.wake()]
+        self.store.changes.subscribe(self.changes.append)
+        self.store.changes.subscribe(lambda change: self.worker.wake())
         self.scheduler.start()
         self.scheduler.add(self.worker)
         return self
