@@ -1,6 +1,7 @@
-"""What wires the rooms together; the only place that knows them all.
+"""The daemon, and everything that connects the other packages with each other.
 
-:mod:`~syncd.daemon.runtime` opens store, engine and watches for a configuration; :mod:`~syncd.daemon.daemon` is the
-running daemon around them, :mod:`~syncd.daemon.once` a single pass; :mod:`~syncd.daemon.control_service` answers the
-control API.
+:mod:`~syncd.daemon.runtime` opens the store, the upload workers and the watches of a configuration;
+:mod:`~syncd.daemon.daemon` runs them until a shutdown, :mod:`~syncd.daemon.once` for a single pass;
+:mod:`~syncd.daemon.control_service` answers the control API. Imports go one way: daemon, listeners, control_service,
+runtime.
 """

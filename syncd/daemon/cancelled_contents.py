@@ -1,7 +1,6 @@
-"""Finds out which content a person has cancelled, so that it stays cancelled however its file looks later.
+"""Hashes the files of cancelled jobs, so that the same content stays cancelled under another name or time.
 
-One file at a time, and after the order was answered. A file that can't be read now is tried again at the next cancel
-and at the next start.
+Runs in the background, one file at a time. An unreadable file is tried again at the next cancel and at the next start.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from syncd.daemon.runtime import ListenerOrder, Runtime
 from syncd.store.records import CancelledJob, Change
 from syncd.upload.source import READ_BYTES, FileSource
 
-BATCH = 100
+BATCH_JOBS = 100
 
 
 class CancelledContents:
@@ -23,9 +22,9 @@ class CancelledContents:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._wake = asyncio.Event()
-        runtime.store.changes.subscribe(self._noticed, order=ListenerOrder.CANCELLED_CONTENTS)
+        runtime.store.changes.subscribe(self._on_change, order=ListenerOrder.CANCELLED_CONTENTS)
 
-    def _noticed(self, change: Change) -> None:
+    def _on_change(self, change: Change) -> None:
         if change.cause is Cause.CANCELLED:
             self._wake.set()
 
@@ -37,16 +36,16 @@ class CancelledContents:
             await self._wake.wait()
 
     async def hash_all(self) -> None:
-        """Find out the contents that are not known yet."""
+        """Hash each cancelled file whose content is not recorded yet."""
         after = 0
-        while jobs := await self._runtime.store.cancelled_unhashed(after=after, limit=BATCH):
+        while jobs := await self._runtime.store.cancelled_unhashed(after=after, limit=BATCH_JOBS):
             for job in jobs:
                 if sha256 := await self._sha256(job):
                     await self._runtime.store.save_cancelled_content(job, sha256)
             after = jobs[-1].id
 
     async def _sha256(self, job: CancelledJob) -> str | None:
-        """Return the hash of the file in the state in which it was cancelled; None if it can't be read so."""
+        """Return the hash of the file if it is still as it was at the cancel and readable, else None."""
         follow = self._runtime.folders.follow_symlinks(job.folder)
         try:
             source = await FileSource.open(

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from syncd import __version__, logs
 from syncd.asyncio_tools import run_until
@@ -15,6 +15,7 @@ from syncd.control.targets import Target
 from syncd.core.states import IN_USE, State
 from syncd.core.text import printable
 from syncd.daemon import cursors, metrics, serializers, settings
+from syncd.daemon.lifecycle import Lifecycle
 from syncd.daemon.local_files import LocalFiles
 from syncd.daemon.online_verify import verify_jobs
 from syncd.paths import inside
@@ -24,9 +25,6 @@ from syncd.store.records import JobFilter, JobRecord
 from syncd.upload.throttle import STEP
 from syncd.upload.worker import RemoteWorker
 from syncd.watch.folder import NOT_QUIET
-
-if TYPE_CHECKING:  # the two know each other; only one may import the other
-    from syncd.daemon.daemon import Daemon
 
 
 class _Work(TypedDict):
@@ -40,7 +38,7 @@ class _Work(TypedDict):
 class DaemonControlService(api.ControlService):
     """Puts what store, engine and watches know into the shapes of the API."""
 
-    def __init__(self, daemon: "Daemon") -> None:
+    def __init__(self, daemon: Lifecycle) -> None:
         self._daemon = daemon
 
     @property
@@ -55,7 +53,7 @@ class DaemonControlService(api.ControlService):
 
     async def health(self) -> str | None:
         """Return None, or why the daemon does not do its work."""
-        if self._daemon.ending.is_set():
+        if self._daemon.shutdown_requested.is_set():
             return "the daemon is ending"
         if not self._daemon.runtime.store.alive:
             return "the job store's writer is stuck or dead: see the log, then restart the daemon"
@@ -169,11 +167,11 @@ class DaemonControlService(api.ControlService):
 
     async def start(self) -> None:
         """Upload again."""
-        await self._daemon.start()
+        await self._daemon.resume()
 
     async def stop(self, *, now: bool) -> None:
         """Upload no more."""
-        await self._daemon.stop(now=now)
+        await self._daemon.pause(now=now)
 
     async def rescan(self, path: str | None) -> None:
         """Begin a scan of the folder that holds ``path``, or of all."""
@@ -270,7 +268,7 @@ class DaemonControlService(api.ControlService):
         """Compare the servers' copies of these jobs."""
         records = {record.id: record for target in targets for record in await self._find(target)}
         work = verify_jobs(self._daemon.runtime, list(records.values()), repair=repair)
-        verified = await run_until(self._daemon.ending, work)
+        verified = await run_until(self._daemon.shutdown_requested, work)
         if verified is None:
             raise api.BusyError("the daemon is ending: ask again when it is back")
         return verified
@@ -292,7 +290,7 @@ class DaemonControlService(api.ControlService):
 
     async def shutdown(self) -> None:
         """Begin to end the process."""
-        self._daemon.end()
+        self._daemon.request_shutdown()
 
 
 def _as_on_disk(path: str, folders: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Tokens and certificates that are renewed in their files while the daemon runs."""
+"""Applies tokens and certificates that change in their files while the daemon runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,45 +18,45 @@ from syncd.remotes import tls
 
 log = structlog.get_logger()
 
-INTERVAL = 2.0
-"""Seconds between two looks at the files: a server that refuses what is outdated is not waited for."""
+CHECK_INTERVAL_SECONDS = 2.0
+"""Time between two checks of the files. A server that rejects the old token does not trigger a check."""
 
 Settings = ImageRemote | MultipartRemote
 
 
 class CredentialRenewal:
-    """Has each remote use what its files hold now.
+    """Replaces the client of a remote when its token or certificate file changes.
 
-    ``busy`` is held by whoever changes the remotes; no local file is removed in the context ``suspended``.
+    ``lock`` is held while the remotes change; ``suspended()`` prevents removals of local files during its context.
     """
 
     def __init__(
-        self, runtime: Runtime, *, busy: asyncio.Lock, suspended: Callable[[], AbstractAsyncContextManager[None]]
+        self, runtime: Runtime, *, lock: asyncio.Lock, suspended: Callable[[], AbstractAsyncContextManager[None]]
     ) -> None:
         self._runtime = runtime
-        self._busy = busy
+        self._lock = lock
         self._suspended = suspended
         self.problems: dict[str, str] = {}
-        """Why what a remote's files hold now is not in use."""
+        """For each remote whose files are unusable: the reason. The earlier credentials stay in use."""
 
     async def run(self) -> None:
-        """Look at the files every few seconds."""
+        """Check the files every :data:`CHECK_INTERVAL_SECONDS`."""
         while True:
-            await asyncio.sleep(INTERVAL)
-            async with self._busy:
-                await self.look()
+            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+            async with self._lock:
+                await self.check()
 
-    async def look(self) -> list[str]:
-        """Take up what was renewed; return a line for each remote that has renewed or unusable credentials."""
-        found = [await self._look_at(name, settings) for name, settings in self._runtime.config.remotes.items()]
+    async def check(self) -> list[str]:
+        """Apply changed files; return a line for each remote with renewed or unusable credentials."""
+        found = [await self._check_remote(name, settings) for name, settings in self._runtime.config.remotes.items()]
         self.problems = {name: text for name, text in self.problems.items() if name in self._runtime.config.remotes}
         return [line for line in found if line]
 
-    async def _look_at(self, name: str, settings: Settings) -> str | None:
+    async def _check_remote(self, name: str, settings: Settings) -> str | None:
         if settings.token_file is None and not tls.files(settings):
             return None
         try:
-            renewed, changed = await asyncio.to_thread(_renewed, settings, self._runtime.certificates[name])
+            renewed, changed = await asyncio.to_thread(_read_credentials, settings, self._runtime.certificates[name])
         except Failure as failure:
             return self._refuse(name, failure.problem)
         self.problems.pop(name, None)
@@ -72,13 +72,13 @@ class CredentialRenewal:
         if self.problems.get(name) != reason:
             log.warning("remote.renewal_failed", remote=name, reason=reason)
         self.problems[name] = reason
-        return f"remote {name}: {reason}; what it held before stays in use"
+        return f"remote {name}: {reason}; the earlier credentials stay in use"
 
 
-def _renewed(settings: Settings, before: dict[str, bytes | None]) -> tuple[Settings, list[str]]:
-    """Return the settings with the token that its file holds now, and the keys whose files have changed.
+def _read_credentials(settings: Settings, before: dict[str, bytes | None]) -> tuple[Settings, list[str]]:
+    """Return the settings with the current token, and the keys of the changed files.
 
-    ``before`` is what :func:`syncd.remotes.tls.digests` said. Failure if what has changed can't be used.
+    ``before`` is an earlier result of :func:`syncd.remotes.tls.digests`. Failure if a changed file is unusable.
     """
     changed = [key for key, digest in tls.digests(settings).items() if digest != before.get(key)]
     token = _token(settings)

@@ -1,86 +1,95 @@
-"""The running daemon: rooms, control socket, signals, service manager; started and stopped in order."""
+"""Runs the daemon: starts the runtime, background tasks and listeners, and shuts them down in order.
+
+The configuration is applied by :mod:`~syncd.daemon.reload`; the control API is answered by
+:mod:`~syncd.daemon.control_service`.
+"""
 
 import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncGenerator, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
-from syncd import __version__, logs
-from syncd.asyncio_tools import run_until
-from syncd.config.load import ConfigError, Loaded, load
-from syncd.config.model import Config
+from syncd import __version__
+from syncd.asyncio_tools import background_task, run_until
+from syncd.config.load import Loaded
 from syncd.control.events import Hub
 from syncd.control.service import InvalidConfigError, Limits
 from syncd.daemon import settings
-from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.cancelled_contents import CancelledContents
 from syncd.daemon.credential_renewal import CredentialRenewal
+from syncd.daemon.lifecycle import Lifecycle
 from syncd.daemon.listeners import listening
 from syncd.daemon.local_files import LocalFiles, open_files
+from syncd.daemon.reload import Reload, configure_logging, load_again
 from syncd.daemon.runtime import PAUSED_SETTING, Runtime, open_runtime
 from syncd.dashboard.server import DashboardServer
 from syncd.platform import signals
 from syncd.platform.systemd import notify
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
-HEARTBEAT = 5.0
-"""Seconds between two status lines for the service manager, unless its watchdog wants them sooner."""
+STATUS_INTERVAL_SECONDS = 5.0
+"""Time between two status lines for the service manager; less if its watchdog needs a sign of life sooner."""
 
 
-class Daemon:
+class Daemon(Lifecycle):
     """One run of ``syncd run``."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
         self.started_at = time.monotonic()
         self.ready = asyncio.Event()
-        """Is set when it has come up."""
-        self.ending = asyncio.Event()
+        """Is set when the control API answers and all folders are watched."""
+        self.shutdown_requested = asyncio.Event()
         self.hub = Hub()
+        self.dashboard: DashboardServer | None = None
         self._error: BaseException | None = None
         self._reload_requested = asyncio.Event()
-        self._reloading = asyncio.Lock()
+        self._reload_lock = asyncio.Lock()
+        # Set by run(), once the store is open:
         self.runtime: Runtime
-        self.after_upload: AfterUpload
+        self.after_upload: AfterUploadTask
         self.renewal: CredentialRenewal
         self.files: LocalFiles
-        self.dashboard: DashboardServer | None = None
-        """The dashboard's, where there is to be one."""
+        self._reload: Reload
 
     async def run(self) -> None:
-        """Run until asked to end; raises what killed a side task."""
-        with signals.calling(dict.fromkeys(signals.END, self.end) | dict.fromkeys(signals.RELOAD, self.request_reload)):
+        """Run until a shutdown is requested. Raises the error of a background task that failed."""
+        handlers = dict.fromkeys(signals.END, self.request_shutdown) | dict.fromkeys(
+            signals.RELOAD, self.request_reload
+        )
+        with signals.calling(handlers):
             async with contextlib.AsyncExitStack() as stack:
-                runtime = open_runtime(self.loaded.config, failed=self._fail)
-                # The store may wait for a full disk: that must not hold up the end.
-                if opened := await run_until(self.ending, stack.enter_async_context(runtime)):
-                    await self._run_tasks(opened)
+                opening = stack.enter_async_context(open_runtime(self.loaded.config, failed=self._fail))
+                # Opening the store can wait for a full disk; a shutdown must not wait for that.
+                if runtime := await run_until(self.shutdown_requested, opening):
+                    await self._run_tasks(runtime)
             log.info("daemon.ended")
         if self._error:
             raise self._error
 
     async def _run_tasks(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.after_upload = AfterUpload(runtime, stopped=lambda: self.stopped or self.ending.is_set())
-        self.renewal = CredentialRenewal(runtime, busy=self._reloading, suspended=self.after_upload.suspended)
+        self.after_upload = AfterUploadTask(runtime, paused=lambda: self.paused or self.shutdown_requested.is_set())
+        self.renewal = CredentialRenewal(runtime, lock=self._reload_lock, suspended=self.after_upload.suspended)
+        self._reload = Reload(runtime, self.after_upload, self.renewal)
         await self.after_upload.recover()
-        await self.after_upload.take_over()
+        await self.after_upload.configure()
         async with (
             open_files(runtime) as self.files,
             listening(self),
-            _task(self, self.after_upload.run()),
-            _task(self, CancelledContents(runtime).run()),
-            _task(self, self._heartbeat()),
+            self._task(self.after_upload.run()),
+            self._task(CancelledContents(runtime).run()),
+            self._task(self._heartbeat()),
         ):
-            await self._serve_until_shutdown()
+            await self._run_until_shutdown()
 
-    async def _serve_until_shutdown(self) -> None:
+    async def _run_until_shutdown(self) -> None:
         config = self.loaded.config
         log.info(
             "daemon.started",
@@ -89,94 +98,94 @@ class Daemon:
             config=str(self.loaded.path),
             folders=len(config.folders),
             remotes=len(config.remotes),
-            stopped=self.stopped,
+            stopped=self.paused,
         )
         self.runtime.folders.start()
         self.ready.set()
         notify.ready(self.status_line())
-        async with _task(self, self._reload_loop()), _task(self, self.renewal.run()):
-            await self.ending.wait()
+        async with self._task(self._reload_loop()), self._task(self.renewal.run()):
+            await self.shutdown_requested.wait()
         notify.stopping()
         log.info("daemon.stopping")
-        async with self._reloading, self.after_upload.suspended():
-            pass  # what a reload was working on must not go before it has wound up
+        async with self._reload_lock, self.after_upload.suspended():
+            pass  # wait for a reload in progress: it still works with the folders and the scheduler
         await self.runtime.folders.close()
         await self.runtime.scheduler.close()
 
+    def _task(self, coro: Coroutine[Any, Any, None]) -> contextlib.AbstractAsyncContextManager[None]:
+        """Run ``coro`` as a background task during the context; if it fails, the daemon shuts down."""
+        return background_task(coro, failed=self._fail)
+
     @property
-    def stopped(self) -> bool:
-        """Say whether a person stopped the uploading."""
+    def paused(self) -> bool:
+        """Whether ``syncd ctl stop`` has paused uploading."""
         return self.runtime.scheduler.paused
 
     @property
     def state(self) -> str:
-        """Say what it is doing: running, stopped or stopping."""
-        return "stopping" if self.ending.is_set() else "stopped" if self.stopped else "running"
+        """Return running, stopped or stopping."""
+        return "stopping" if self.shutdown_requested.is_set() else "stopped" if self.paused else "running"
 
     @property
     def uptime(self) -> float:
         """Return the seconds since the start."""
         return time.monotonic() - self.started_at
 
-    def end(self) -> None:
-        """Begin to end; asking twice changes nothing."""
-        self.ending.set()
+    def request_shutdown(self) -> None:
+        """End the process in order; further requests have no effect."""
+        self.shutdown_requested.set()
 
     def _fail(self, error: BaseException) -> None:
-        """End because a side task died: without it the daemon would only seem to work."""
+        """Shut down because a background task failed: without it the daemon would only seem to work."""
         log.error("daemon.failed", exc_info=error)
         self._error = self._error or error
-        self.end()
-
-    def check(self, task: asyncio.Task[None]) -> None:
-        """End if a side task has died."""
-        if not task.cancelled() and (error := task.exception()):
-            self._fail(error)
+        self.request_shutdown()
 
     def request_reload(self) -> None:
-        """Have the configuration read again; asking ten times at once is asking once."""
+        """Reload the configuration soon; requests that arrive before that are one reload."""
         self._reload_requested.set()
 
     async def _reload_loop(self) -> None:
         while True:
             await self._reload_requested.wait()
             self._reload_requested.clear()
-            with contextlib.suppress(InvalidConfigError):  # it is in the log
+            with contextlib.suppress(InvalidConfigError):  # already logged
                 await self.reload()
 
-    # What people ask for.
+    # Commands of the control API.
 
-    async def start(self) -> None:
-        """Upload again, and remember it."""
+    async def resume(self) -> None:
+        """Resume uploading, and store that choice."""
         await self.runtime.store.set_setting(PAUSED_SETTING, "no")
         self.runtime.scheduler.resume()
         self.after_upload.wake()
         log.info("daemon.resumed")
 
-    async def stop(self, *, now: bool) -> None:
-        """Upload no more, delete and move no more, and remember it."""
+    async def pause(self, *, now: bool) -> None:
+        """Pause uploading and the removal of uploaded files, and store that choice."""
         await self.runtime.store.set_setting(PAUSED_SETTING, "yes")
         async with self.after_upload.suspended():
             await self.runtime.scheduler.pause(now=now)
         log.info("daemon.paused", now=now)
 
     async def limit(self, wanted: Limits) -> None:
-        """Go by these limits until the next reload; the configuration file stays as it is."""
-        async with self._reloading:
+        """Apply these limits until the next reload; the configuration file does not change."""
+        async with self._reload_lock:
             limits = settings.adjusted(self.runtime.limits, wanted)
             for key in self.runtime.limit(limits):
                 log.info("daemon.limited", setting=f"scheduler.{key}", value=limits.model_dump(mode="json")[key])
 
     async def reload(self) -> list[str]:
-        """Take over the configuration file as it is now; return what changed and what to beware of."""
-        async with self._reloading:
+        """Apply the configuration file; return one line per change and per warning.
+
+        InvalidConfigError if the file has problems, or if a shutdown interrupts the reload.
+        """
+        async with self._reload_lock:
             notify.reloading()
             try:
-                loaded = await _load_again(self.loaded)
-                _configure_logging(loaded)  # whatever changed: there may be a secret to mask that is new
-                over = self.ending.is_set()
-                async with self.after_upload.suspended():
-                    changes = None if over else await run_until(self.ending, self._apply(loaded.config))
+                loaded = await load_again(self.loaded)
+                configure_logging(loaded)  # always: the configuration may contain new secrets to redact
+                changes = await self._apply(loaded)
                 if changes is None:
                     raise InvalidConfigError(["not taken over: the daemon is ending"])
                 self.loaded = loaded
@@ -185,108 +194,31 @@ class Daemon:
             log.info("daemon.reloaded", changes=changes)
             return [*changes, *loaded.warnings]
 
-    async def _apply(self, new: Config) -> list[str]:
-        runtime, old = self.runtime, self.runtime.config
-        runtime.config = new
-        changes = []
-        if new.logging != old.logging:
-            changes.append("logging")
-        changes += [f"scheduler.{key}" for key in runtime.limit(new.scheduler)]
-        changes += await self._apply_remotes(old, new)
-        changes += await self.renewal.look()
-        changes += await self._apply_folders(old, new)
-        await self.after_upload.take_over()
-        changes += await self._count_affected(old, new)
-        for key in ("state_dir", "store", "control"):
-            if getattr(new, key) != getattr(old, key):
-                changes.append(f"{key}: takes effect at the next restart")
-        return changes
-
-    async def _apply_remotes(self, old: Config, new: Config) -> list[str]:
-        """Replace the lanes whose settings changed; those that stay keep uploading."""
-        runtime = self.runtime
-        going = [name for name in old.remotes if old.remotes[name] != new.remotes.get(name)]
-        for name in going:
-            await runtime.remove_remote(name)
-        coming = [name for name in new.remotes if name not in runtime.remote_ids]
-        for name in coming:
-            await runtime.add_remote(name, new.remotes[name])
-        return [f"remote {name}" for name in dict.fromkeys([*going, *coming])]
-
-    async def _apply_folders(self, old: Config, new: Config) -> list[str]:
-        """Watch anew each folder whose settings changed or whose remotes are others now."""
-        runtime = self.runtime
-        before = {folder.path: folder for folder in old.folders}
-        after = {folder.path: folder for folder in new.folders}
-        moved = {name for name in old.remotes if old.remotes[name] != new.remotes.get(name)}
-        going = [
-            path for path, folder in before.items() if folder != after.get(path) or moved.intersection(folder.remotes)
-        ]
-        for path in going:
-            await runtime.folders.remove(path)
-        coming = [path for path in after if path not in runtime.folders.watches]
-        for path in coming:
-            runtime.folders.add(after[path], runtime.ids_of(after[path].remotes))
-        runtime.folders.start()
-        return [f"folder {path}" for path in dict.fromkeys([*going, *coming])]
-
-    async def _count_affected(self, old: Config, new: Config) -> list[str]:
-        """Return a line for each folder that deletes or moves files from now on, with how many it begins with."""
-        before = {folder.path: folder.after_upload for folder in old.folders}
-        return [
-            f"folder {folder.path}: after_upload is {folder.after_upload.action} now, which affects "
-            f"{await self.after_upload.affected(folder)} files that are uploaded already"
-            for folder in new.folders
-            if folder.after_upload.action != "keep" and folder.after_upload != before.get(folder.path)
-        ]
+    async def _apply(self, loaded: Loaded) -> list[str] | None:
+        """Apply a configuration; return the changes, or None if a shutdown came first."""
+        shutting_down = self.shutdown_requested.is_set()
+        async with self.after_upload.suspended():
+            if shutting_down:
+                return None
+            return await run_until(self.shutdown_requested, self._reload.apply(loaded.config))
 
     # The service manager.
 
     def status_line(self) -> str:
-        """Say in one line what the daemon is doing."""
+        """Return one line about the current work, for ``systemctl status``."""
         runtime = self.runtime
         active = len(runtime.scheduler.progress())
-        doing = "stopped by syncd ctl stop" if self.stopped else f"uploading {active}" if active else "idle"
-        down = [
-            f"{worker.name} {worker.state}" for worker in runtime.scheduler.workers.values() if worker.endpoint.down
-        ]
+        doing = "stopped by syncd ctl stop" if self.paused else f"uploading {active}" if active else "idle"
+        workers = runtime.scheduler.workers.values()
+        down = [f"{worker.name} {worker.state}" for worker in workers if worker.endpoint.down]
         watched = len(runtime.folders.watches)
         return ", ".join([f"watching {watched} folder{'s' if watched != 1 else ''}", doing, *down])
 
     async def _heartbeat(self) -> None:
-        interval = notify.watchdog_interval()
+        watchdog = notify.watchdog_interval()
+        interval = min(STATUS_INTERVAL_SECONDS, watchdog / 3) if watchdog else STATUS_INTERVAL_SECONDS
         while True:
             notify.status(self.status_line())
             if self.runtime.store.alive:
                 notify.watchdog()
-            await asyncio.sleep(min(HEARTBEAT, interval / 3) if interval else HEARTBEAT)
-
-
-@contextlib.asynccontextmanager
-async def _task(daemon: Daemon, work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Do ``work`` beside; without it the daemon does not go on."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(daemon.check)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _load_again(loaded: Loaded) -> Loaded:
-    try:
-        return await asyncio.to_thread(load, loaded.path)
-    except ConfigError as error:
-        problems = [str(problem) for problem in error.problems]
-        log.error("daemon.reload_refused", problems=problems)  # noqa: TRY400 - the problems are the whole story
-        raise InvalidConfigError(problems) from None
-
-
-def _configure_logging(loaded: Loaded) -> None:
-    try:
-        logs.configure_from(loaded.config)
-    except OSError as error:
-        problem = f"{loaded.path}: logging.file: can't be opened: {error.strerror}"
-        log.error("daemon.reload_refused", problems=[problem])  # noqa: TRY400 - the problem is the whole story
-        raise InvalidConfigError([problem]) from None
+            await asyncio.sleep(interval)

@@ -1,4 +1,7 @@
-"""Files that were to be deleted or moved and are kept: why, when each is tried again, and what is told of them."""
+"""Remembers files that are due for deletion or move but kept: the reason, the next attempt, and what was logged.
+
+Used by :mod:`~syncd.daemon.after_upload` alone; nothing is stored.
+"""
 
 import time
 from collections import Counter
@@ -12,17 +15,17 @@ from syncd.store.records import UploadedFile
 
 log = structlog.get_logger()
 
-AGAIN, SELDOM = 60.0, 3600.0
-"""Seconds after which a file that was kept is tried again, at first and at most: each time twice as long."""
-MOST_REMEMBERED = 50_000
-"""Files of which that is remembered; others are tried again at each sweep."""
-TOLD = 60.0
-"""Seconds in which no second ``file.kept`` tells of the same folder and reason."""
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 60.0, 3600.0
+"""The pause before a kept file is tried again: the first, doubled each time, and the longest."""
+MAX_ATTEMPTS_KEPT = 50_000
+"""Files whose last attempt is remembered; further files are tried at each sweep."""
+LOG_INTERVAL_SECONDS = 60.0
+"""Shortest time between two ``file.kept`` events for the same folder and reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Attempt:
-    """The last attempt to remove a file: which version of it, why it stayed, and when the next one is due."""
+    """The last attempt to remove one version of a file; ``due`` is the time of the next one (monotonic)."""
 
     version: int
     reason: str
@@ -31,21 +34,25 @@ class _Attempt:
 
 
 class KeptFiles:
-    """What the last sweep of each folder has left. A sweep calls :meth:`note` for each file, then :meth:`swept`."""
+    """The files that the last sweep has kept.
+
+    A sweep calls :meth:`begin_sweep`; for each folder :meth:`record` for each kept file, then :meth:`set_counts`; and
+    :meth:`end_sweep`.
+    """
 
     def __init__(self) -> None:
         self._attempts: dict[tuple[str, str], _Attempt] = {}
-        self._noted: dict[tuple[str, str], _Attempt] = {}
+        self._recorded: dict[tuple[str, str], _Attempt] = {}
         self._counts: dict[str, Counter[str]] = {}
-        self._told: dict[tuple[str, str], tuple[int, float]] = {}
+        self._logged: dict[tuple[str, str], tuple[int, float]] = {}
 
     @property
     def total(self) -> int:
-        """The files that are kept in all folders."""
+        """The number of kept files in all folders."""
         return sum(counter.total() for counter in self._counts.values())
 
     def detail(self, folder: str) -> str | None:
-        """Return how many files of a folder are kept, and the most frequent reasons; None if none is."""
+        """Return the number of kept files of a folder and the most frequent reasons; None if there are none."""
         counts = self._counts.get(folder)
         if not counts:
             return None
@@ -53,47 +60,47 @@ class KeptFiles:
         return f"{counts.total()} uploaded but kept here ({reasons})"
 
     def reason_to_wait(self, folder: str, file: UploadedFile) -> str | None:
-        """Return why the file was kept if its next attempt is not due yet; None if it may be tried now."""
+        """Return the reason of the last attempt if the next one is not due yet; None if the file may be tried now."""
         attempt = self._last(folder, file)
         return attempt.reason if attempt is not None and attempt.due > time.monotonic() else None
 
-    def note(self, folder: str, file: UploadedFile, reason: str) -> None:
-        """Keep why a file stayed, and when it is tried again."""
-        if len(self._noted) >= MOST_REMEMBERED:
+    def record(self, folder: str, file: UploadedFile, reason: str) -> None:
+        """Record that a file is kept, and schedule its next attempt."""
+        if len(self._recorded) >= MAX_ATTEMPTS_KEPT:
             return
         now, attempt = time.monotonic(), self._last(folder, file)
         if attempt is None or attempt.due <= now:
             repeated = attempt is not None and attempt.reason == reason
-            pause = min(SELDOM, attempt.pause * 2) if attempt is not None and repeated else AGAIN
+            pause = min(MAX_RETRY_SECONDS, attempt.pause * 2) if attempt and repeated else FIRST_RETRY_SECONDS
             attempt = _Attempt(version=file.version, reason=reason, due=now + pause, pause=pause)
-        self._noted[folder, file.path] = attempt
+        self._recorded[folder, file.path] = attempt
 
     def _last(self, folder: str, file: UploadedFile) -> _Attempt | None:
-        """Return the last attempt, if it was of the same version of the file."""
+        """Return the last attempt if it was for the same version of the file."""
         attempt = self._attempts.get((folder, file.path))
         return attempt if attempt is not None and attempt.version == file.version else None
 
-    def swept(self, folder: str, counts: Counter[str]) -> None:
-        """Take the counts of a folder over, and log those that have changed."""
+    def set_counts(self, folder: str, counts: Counter[str]) -> None:
+        """Set the numbers of kept files by reason, and log those that have changed."""
         self._counts[folder] = counts
         now = time.monotonic()
         for reason, count in counts.items():
-            before, at = self._told.get((folder, reason), (0, -TOLD))
-            if count != before and now - at >= TOLD:
-                self._told[folder, reason] = count, now
+            before, at = self._logged.get((folder, reason), (0, -LOG_INTERVAL_SECONDS))
+            if count != before and now - at >= LOG_INTERVAL_SECONDS:
+                self._logged[folder, reason] = count, now
                 log.warning("file.kept", folder=printable(folder), reason=reason, count=count)
-        for key in [key for key in self._told if key[0] == folder and key[1] not in counts]:
-            del self._told[key]
+        for key in [key for key in self._logged if key[0] == folder and key[1] not in counts]:
+            del self._logged[key]
 
     def begin_sweep(self) -> None:
-        """Forget what an unfinished sweep has noted."""
-        self._noted = {}
+        """Discard the records of an unfinished sweep."""
+        self._recorded = {}
 
     def end_sweep(self) -> None:
-        """Take over what the sweep of all folders has noted; files that it did not meet are forgotten."""
-        self._attempts = self._noted
+        """Replace the attempts by those that the sweep has recorded; other files are forgotten."""
+        self._attempts = self._recorded
 
     def reset(self, folders: Container[str]) -> None:
-        """Have all files tried at once, and forget the folders that are not among these."""
+        """Try all files at the next sweep, and forget folders that are not in ``folders``."""
         self._attempts = {}
         self._counts = {path: counts for path, counts in self._counts.items() if path in folders}

@@ -1,16 +1,16 @@
-"""The daemon's doors, opened and closed together: the control socket, and the dashboard's where there is to be one."""
+"""Starts and stops the servers of the control API together: the control socket, and the dashboard unless it is off."""
 
 import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from syncd.config.model import Control
 from syncd.control.service import ControlService
 from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.event_publisher import EventPublisher
+from syncd.daemon.lifecycle import Lifecycle
 from syncd.dashboard.server import DashboardServer
 
 if sys.platform == "win32":
@@ -24,40 +24,37 @@ else:
 
     Server = ControlServer
 
-if TYPE_CHECKING:  # as for the steering
-    from syncd.daemon.daemon import Daemon
-
 
 @asynccontextmanager
-async def listening(daemon: "Daemon") -> AsyncGenerator[None]:
-    """Answer at every door, and tell what happens, as long as the context lasts."""
+async def listening(daemon: Lifecycle) -> AsyncGenerator[None]:
+    """Answer the control API and publish events during the context."""
     service = DaemonControlService(daemon)
     server = _control_server(daemon.loaded.config.control, service)
     publisher = EventPublisher(daemon.hub, daemon.runtime, service)
     async with publisher.running():
-        dashboard = await _dashboard(daemon, service)
+        daemon.dashboard = await _start_dashboard(daemon, service)
         try:
-            await server.start()  # last: who is answered here finds all the rest
+            await server.start()  # last: a client that gets an answer here can use the dashboard too
             yield
         finally:
             publisher.publish_state()
-            await asyncio.gather(server.stop(), *([dashboard.stop()] if dashboard else []))
+            await asyncio.gather(server.stop(), *([daemon.dashboard.stop()] if daemon.dashboard else []))
 
 
 def _control_server(control: Control, service: ControlService) -> "Server":
     path = os.fspath(control.socket)
     if sys.platform == "win32":
         return PipeServer(service, path)
-    else:  # noqa: RET505 - the type checker sees but one of the two
+    else:  # noqa: RET505 - mypy checks only one of the branches
         group = None if control.group is None else grp.getgrnam(control.group).gr_gid
         return ControlServer(service, path, group=group)
 
 
-async def _dashboard(daemon: "Daemon", service: ControlService) -> DashboardServer | None:
+async def _start_dashboard(daemon: Lifecycle, service: ControlService) -> DashboardServer | None:
     config = daemon.loaded.config
-    at = config.control.dashboard
-    if at is None:
+    address = config.control.dashboard
+    if address is None:
         return None
-    daemon.dashboard = DashboardServer(service, host=at.host, port=at.port, state_dir=os.fspath(config.state_dir))
-    await daemon.dashboard.start()
-    return daemon.dashboard
+    server = DashboardServer(service, host=address.host, port=address.port, state_dir=os.fspath(config.state_dir))
+    await server.start()
+    return server

@@ -1,7 +1,7 @@
-"""What Prometheus may ask: computed from the daemon at each scrape, kept nowhere."""
+"""Metrics for Prometheus, computed from the daemon's state at each scrape."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -10,33 +10,31 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from syncd import __version__
 from syncd.core.states import State
 from syncd.core.text import printable
+from syncd.daemon.lifecycle import Lifecycle
 from syncd.store.records import Counts
 from syncd.upload.worker import RemoteState
-
-if TYPE_CHECKING:  # as for the steering
-    from syncd.daemon.daemon import Daemon
 
 FOLDER_STATES = ("watching", "scanning", "offline")
 
 
-async def scrape(daemon: "Daemon") -> tuple[bytes, str]:
+async def scrape(daemon: Lifecycle) -> tuple[bytes, str]:
     """Return all metrics in Prometheus' text format, and its content type."""
     store = daemon.runtime.store
     counts = {name: await store.counts([number]) for name, number in list(daemon.runtime.remote_ids.items())}
-    registry = CollectorRegistry(auto_describe=False)  # one of our own: no other library's metrics get in
-    registry.register(_Scrape(daemon, counts))
+    registry = CollectorRegistry(auto_describe=False)  # not the global registry, which contains metrics of libraries
+    registry.register(_DaemonCollector(daemon, counts))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-class _Scrape(Collector):
-    """The daemon at one moment."""
+class _DaemonCollector(Collector):
+    """Computes the metrics of one scrape."""
 
-    def __init__(self, daemon: "Daemon", counts: Mapping[str, Counts]) -> None:
+    def __init__(self, daemon: Lifecycle, counts: Mapping[str, Counts]) -> None:
         self._daemon = daemon
         self._counts = counts
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand."""
+        """Return nothing: the metrics are known only when they are collected."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -81,9 +79,9 @@ class _Scrape(Collector):
         )
 
 
-def _gauge(name: str, words: str, values: Mapping[Any, float], *labels: str) -> Metric:
-    """Return a gauge; the keys of ``values`` are tuples with as many texts as there are ``labels``."""
-    family = GaugeMetricFamily(f"syncd_{name}", words, labels=labels)
-    for of, value in values.items():
-        family.add_metric(of, value)
+def _gauge(name: str, description: str, values: Mapping[Any, float], *labels: str) -> Metric:
+    """Return a gauge; the keys of ``values`` are tuples of label values, in the order of ``labels``."""
+    family = GaugeMetricFamily(f"syncd_{name}", description, labels=labels)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
     return family

@@ -11,7 +11,7 @@ import structlog
 from syncd.config.model import Config
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.core.text import printable
-from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.runtime import ListenerOrder, Runtime, open_runtime
 from syncd.store.records import Change
 from syncd.upload.upload import Progress
@@ -120,7 +120,7 @@ class _Pass:
 
     async def run(self) -> Summary:
         runtime = self._runtime
-        after_upload = AfterUpload(runtime)
+        after_upload = AfterUploadTask(runtime)
         await after_upload.recover()
         watching = asyncio.create_task(self._report())
         try:
@@ -131,7 +131,7 @@ class _Pass:
             while await self._unfinished():
                 await self._show()
                 await asyncio.sleep(LOOK)
-            await after_upload.take_over()
+            await after_upload.configure()
             await after_upload.sweep()
         finally:
             watching.cancel()

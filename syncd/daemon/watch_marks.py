@@ -1,4 +1,4 @@
-"""What this daemon watches, told to other daemons of this machine; and a warning where one of them watches it too."""
+"""Announces watched folders to other daemons of this machine, and warns if another daemon watches the same folder."""
 
 import asyncio
 import os
@@ -13,21 +13,21 @@ from syncd.platform import watchers
 
 log = structlog.get_logger()
 
-LOOK = 10.0
-"""Seconds between two looks at which directory a folder is, and at who else watches it."""
+CHECK_INTERVAL_SECONDS = 10.0
+"""Time between two checks for a replaced directory and for other daemons."""
 
 
 @dataclass(kw_only=True, slots=True)
 class _WatchMark:
-    """What was told of one folder, and whether somebody was warned."""
+    """The announcement of one folder, and whether a warning was logged."""
 
     directory: tuple[int, int]
-    told: socket.socket | None
+    announcement: socket.socket | None
     warned: bool = False
 
 
 class WatchMarks:
-    """Keeps the marks of the folders; ``folders`` are those that are watched, by their path."""
+    """Keeps one announcement per folder of ``folders``, the watched folders by path."""
 
     def __init__(self, folders: Mapping[str, Folder], *, state_dir: str) -> None:
         self._folders = folders
@@ -41,13 +41,13 @@ class WatchMarks:
                 for path in [path for path in self._marks if path not in self._folders]:
                     self._drop(path)
                 for path, settings in list(self._folders.items()):
-                    await self._look(path, settings)
-                await asyncio.sleep(LOOK)
+                    await self._check(path, settings)
+                await asyncio.sleep(CHECK_INTERVAL_SECONDS)
         finally:
             for path in list(self._marks):
                 self._drop(path)
 
-    async def _look(self, path: str, settings: Folder) -> None:
+    async def _check(self, path: str, settings: Folder) -> None:
         try:
             directory, state = await asyncio.to_thread(lambda: (os.stat(path), os.stat(self._state_dir)))
         except OSError:
@@ -57,7 +57,7 @@ class WatchMarks:
         if path in self._marks and self._marks[path].directory != number:
             self._drop(path)
         if path not in self._marks:
-            self._marks[path] = _WatchMark(directory=number, told=watchers.announce_watch(directory, state))
+            self._marks[path] = _WatchMark(directory=number, announcement=watchers.announce_watch(directory, state))
         pids = await asyncio.to_thread(watchers.other_watchers, directory, state)
         self._warn(path, settings, pids)
 
@@ -74,5 +74,5 @@ class WatchMarks:
 
     def _drop(self, path: str) -> None:
         mark = self._marks.pop(path, None)
-        if mark is not None and mark.told is not None:
-            mark.told.close()
+        if mark is not None and mark.announcement is not None:
+            mark.announcement.close()

@@ -92,7 +92,7 @@ class Site:
     async def end(self):
         if self._task is None:
             return
-        self.daemon.end()
+        self.daemon.request_shutdown()
         task, self._task = self._task, None
         await task
 

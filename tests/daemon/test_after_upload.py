@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from syncd import logs
 from syncd.core.model import Confirmation, Presence, Proof
-from syncd.daemon import after_upload, deletion_check, kept_files
-from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon import deletion_check, kept_files
+from syncd.daemon.after_upload import AfterUploadTask
 from syncd.platform import removal
 from syncd.remotes.image.client import ImageRemote
 from syncd.remotes.multipart.client import MultipartRemote
@@ -27,7 +27,7 @@ def by_hand(monkeypatch):
     async def never(self):
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(AfterUpload, "run", never)
+    monkeypatch.setattr(AfterUploadTask, "run", never)
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep
     assert tried == ["a.jpg"]
     assert "1: Permission denied" in await detail(site)
     now = kept_files.time.monotonic
-    monkeypatch.setattr(kept_files.time, "monotonic", lambda: now() + kept_files.AGAIN)
+    monkeypatch.setattr(kept_files.time, "monotonic", lambda: now() + kept_files.FIRST_RETRY_SECONDS)
     await after.sweep()
     assert left(site) == []
 
@@ -382,7 +382,7 @@ async def test_a_reload_to_delete_says_how_many_files_it_affects_and_begins_at_o
     assert any(
         "after_upload is delete now, which affects 2 files that are uploaded already" in told for told in messages
     )
-    async with asyncio.timeout(after_upload.AGAIN / 2):  # it does not wait for the next sweep
+    async with asyncio.timeout(kept_files.FIRST_RETRY_SECONDS / 2):  # it does not wait for the next sweep
         await until(lambda: left(site) == [])
 
 
@@ -418,7 +418,7 @@ async def test_what_was_confirmed_before_a_crash_is_removed_after_it(site, monke
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:
-        patch.setattr(AfterUpload, "run", never)
+        patch.setattr(AfterUploadTask, "run", never)
         await uploaded(site, "a.jpg")
         await site.end()
     assert left(site) == ["a.jpg"]
@@ -470,7 +470,7 @@ async def test_a_side_task_that_dies_ends_the_daemon(site, monkeypatch, task):
         raise ZeroDivisionError
 
     if task == "run":
-        monkeypatch.setattr(AfterUpload, "run", die)
+        monkeypatch.setattr(AfterUploadTask, "run", die)
     else:
         monkeypatch.setattr("syncd.daemon.daemon.Daemon._heartbeat", die)
     with pytest.raises(ZeroDivisionError):

@@ -161,7 +161,7 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
     assert "the key is not the one of the certificate" in await until(problem)
     (line,) = await site.reload()
     assert line.startswith(f"remote drive: client_cert {site.folder}/client.pem can't be used")
-    assert line.endswith("what it held before stays in use")
+    assert line.endswith("the earlier credentials stay in use")
     (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
     await site.until_counts(done=2)
     await front.use("one", trusts="two")
@@ -173,7 +173,7 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
 
 @pytest.mark.e2e  # openssl makes the certificates
 async def test_a_reload_takes_up_a_renewed_certificate_at_once(site, front, held, monkeypatch):
-    monkeypatch.setattr(credential_renewal, "INTERVAL", 3600)
+    monkeypatch.setattr(credential_renewal, "CHECK_INTERVAL_SECONDS", 3600)
     await front.use("one")
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
     await site.start()
@@ -198,7 +198,7 @@ async def test_a_token_that_is_rotated_is_used_without_a_reload(site, tmp_path):
         await until_state(site, "unauthorized")
         for broken in ("", "two words"):
             file.write_text(broken)
-            (line,) = await site.daemon.renewal.look()
+            (line,) = await site.daemon.renewal.check()
             assert line.startswith(f"remote drive: token_file {file} can't be used")
         file.write_text(NEW + "\n")
         await site.until_counts(done=1)
@@ -216,7 +216,7 @@ async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
     await site.start()
     await site.reload()  # which opens the log file, in a test that starts no process
     file.write_text(NEW)
-    assert await site.daemon.renewal.look() == ["remote drive: token_file renewed"]
+    assert await site.daemon.renewal.check() == ["remote drive: token_file renewed"]
     credential_renewal.log.info("asked", header=f"Bearer {NEW}")
     text = (site.folder / "syncd.log").read_text()
     assert NEW not in text
@@ -227,7 +227,7 @@ async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
 async def test_nothing_is_interrupted_where_nothing_was_renewed(site):
     await site.start()
     workers = dict(site.daemon.runtime.scheduler.workers)
-    assert await site.daemon.renewal.look() == []
+    assert await site.daemon.renewal.check() == []
     assert site.daemon.runtime.scheduler.workers == workers
 
 

@@ -20,7 +20,7 @@ import yaml
 from syncd.config.load import load
 from syncd.control.service import JobQuery
 from syncd.core.model import Presence, Proof
-from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
 from tests.daemon.site import until
@@ -121,7 +121,7 @@ async def outcomes(group, base):
             states = await until(lambda: at_rest(service, len(urls)), "all uploads have come to an end")
             await daemon.after_upload.sweep()
         finally:
-            daemon.end()
+            daemon.request_shutdown()
             await running
     found = []
     for number, case in enumerate(group):
@@ -150,7 +150,7 @@ def by_hand(monkeypatch):
     async def never(self):
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(AfterUpload, "run", never)
+    monkeypatch.setattr(AfterUploadTask, "run", never)
 
 
 @pytest.mark.usefixtures("by_hand")
@@ -205,7 +205,7 @@ def main():
     async def never(self):
         await asyncio.Event().wait()
 
-    AfterUpload.run = never
+    AfterUploadTask.run = never
     found = []
     for number, group in enumerate(GROUPS):
         with tempfile.TemporaryDirectory() as base:

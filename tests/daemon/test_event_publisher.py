@@ -123,7 +123,7 @@ async def test_a_stop_and_a_folder_that_goes_are_told(site, listen):
     await site.start()
     ear = listen("daemon", "folder")
     await until(lambda: ear.of("folder") and ear.of("folder")[-1]["state"] == "watching")
-    await site.daemon.stop(now=False)
+    await site.daemon.pause(now=False)
     await until(lambda: ear.of("daemon")[-1]["state"] == "stopped")
     site.inbox.rename(site.folder / "elsewhere")
     await until(lambda: ear.of("folder")[-1]["state"] == "offline")
@@ -223,7 +223,7 @@ async def test_metrics_count_what_happened(site):
     assert told["syncd_store_writer_alive",] == told["syncd_uploading",] == 1
     assert told["syncd_folder_state", str(site.inbox), "watching"] == 1
     assert told["syncd_folder_state", str(site.inbox), "offline"] == 0
-    await site.daemon.stop(now=False)
+    await site.daemon.pause(now=False)
     assert b"syncd_uploading 0.0" in (await site.service.metrics())[0]
 
 
@@ -233,5 +233,5 @@ async def test_health_is_the_writers(site, monkeypatch):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(site.daemon.runtime.store), "alive", False)
         assert "writer" in await site.service.health()
-    site.daemon.ending.set()
+    site.daemon.shutdown_requested.set()
     assert await site.service.health() == "the daemon is ending"

@@ -86,6 +86,6 @@ async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(site)
     async with gate.slot():
         asking = asyncio.create_task(verdicts(site, "a.jpg"))
         await until(lambda: gate._waiting)
-        site.daemon.ending.set()
+        site.daemon.shutdown_requested.set()
         with pytest.raises(BusyError, match="ending"):
             await asking

@@ -60,7 +60,7 @@ async def test_a_reload_that_is_overtaken_by_the_end_says_so(site):
         remote["timeout"] = "59s"
     reloading = asyncio.create_task(site.reload())
     await until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
-    site.daemon.end()
+    site.daemon.request_shutdown()
     for late in (reloading, site.service.reload()):
         with pytest.raises(InvalidConfigError) as refused:
             await late
@@ -73,7 +73,7 @@ async def test_whoever_handled_signals_before_does_so_again(site):
     await site.start()
     assert all(signal.getsignal(number) is not handler for number, handler in before.items())
     os.kill(os.getpid(), signal.SIGTERM)
-    await until(site.daemon.ending.is_set)
+    await until(site.daemon.shutdown_requested.is_set)
     await site.end()
     assert {number: signal.getsignal(number) for number in before} == before
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="abstract socket
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(watch_marks, "LOOK", 0.02)
+    monkeypatch.setattr(watch_marks, "CHECK_INTERVAL_SECONDS", 0.02)
 
 
 def others(site):

@@ -82,7 +82,7 @@ class Environment:
         small = {"IN_MEMORY_MAX_BYTES": world.plan.memory, "READ_BYTES": 4096, "MIN_BLOCK_BYTES": 512}
         return [
             (rooms_module, {"time": clocks, "random": SimpleNamespace(random=rng.random)}),
-            (service_module, {"time": clocks, "_load_again": self._loaded_again, **_NO_PROCESS}),
+            (service_module, {"time": clocks, "load_again": self._load_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
             (after_upload_module, {"time": clocks}),
             (
@@ -102,7 +102,7 @@ class Environment:
             (JobStore, {name: wrapper(world) for name, wrapper in _WITNESSED.items()}),
         ]
 
-    async def _loaded_again(self, _: Loaded) -> Loaded:
+    async def _load_again(self, _: Loaded) -> Loaded:
         return self._incarnation.configuration()
 
     def let_go(self) -> None:

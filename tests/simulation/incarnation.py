@@ -110,7 +110,7 @@ class Incarnation:
         world = self.world
         working = asyncio.create_task(self.daemon.run())
         await asyncio.wait([working], timeout=max(0.0, world.ends_at - world.now()))
-        judged = not working.done() and not self.daemon.ending.is_set()
+        judged = not working.done() and not self.daemon.shutdown_requested.is_set()
         if judged:
             await self._until(lambda: hasattr(self.daemon, "runtime"))
             world.heal()
@@ -145,11 +145,11 @@ class Incarnation:
     def shut_down(self) -> None:
         """End in order."""
         self._asked_to_end = self.world.now()
-        self.daemon.end()
+        self.daemon.request_shutdown()
 
     def order(self, name: str, *args: Any) -> bool:
         """Do what a person asks the running daemon for; False if it does not run."""
-        if not hasattr(self.daemon, "runtime") or self.daemon.ending.is_set():
+        if not hasattr(self.daemon, "runtime") or self.daemon.shutdown_requested.is_set():
             return False
         task = self.loop.create_task(getattr(self, f"_{name}")(*args))
         self._orders.add(task)

@@ -55,7 +55,7 @@ class Invariants:
         world = self._world
         self._incarnation = incarnation
         await incarnation.orders_done()
-        if incarnation.daemon.stopped:
+        if incarnation.daemon.paused:
             await incarnation._start()
         if world.plan.patient and world.folder()["after_upload"] != "keep":
             await asyncio.sleep(QUIET)

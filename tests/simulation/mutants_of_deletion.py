@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 from syncd.config.model import Folder
 from syncd.core.model import Proof
 from syncd.daemon import deletion_check
-from syncd.daemon.after_upload import AfterUpload
+from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.platform import move_target, openat, removal
 from syncd.platform.read_lease import Writer
@@ -62,13 +62,13 @@ def _all(*patches: Patch) -> Iterator[None]:
         yield
 
 
-_sweep_folder = AfterUpload._sweep_folder
+_sweep_folder = AfterUploadTask._sweep_folder
 _confirm = DeletionCheck._confirm
 _enter = openat.enter
-_recover = AfterUpload.recover
+_recover = AfterUploadTask.recover
 
 
-async def _first_remote_only(self: AfterUpload, folder: Folder, *about: Any) -> Any:
+async def _first_remote_only(self: AfterUploadTask, folder: Folder, *about: Any) -> Any:
     return await _sweep_folder(self, folder.model_copy(update={"remotes": folder.remotes[:1]}), *about)
 
 
@@ -89,7 +89,7 @@ def _enter_links(directory: int, name: str, *, make: bool = False) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _at_once(_: AfterUpload) -> AsyncGenerator[None]:
+async def _at_once(_: AfterUploadTask) -> AsyncGenerator[None]:
     yield
 
 
@@ -97,7 +97,7 @@ def _read_nothing(self: RemovableFile, digests: Any, stop: Any) -> str:
     return ""
 
 
-async def _nothing_recovered(_: AfterUpload) -> None: ...
+async def _nothing_recovered(_: AfterUploadTask) -> None: ...
 
 
 _ANY_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)))
@@ -124,7 +124,7 @@ DELETION_MUTANTS = [
         "P8",
         "deletion: the first remote is enough",
         _DAEMON,
-        replaced(AfterUpload, "_sweep_folder", _first_remote_only),
+        replaced(AfterUploadTask, "_sweep_folder", _first_remote_only),
     ),
     _mutant(
         "P8",
@@ -164,13 +164,13 @@ DELETION_MUTANTS = [
         "P8",
         "deletion: a reload waits for no removal",
         _DAEMON,
-        replaced(AfterUpload, "suspended", _at_once),
+        replaced(AfterUploadTask, "suspended", _at_once),
     ),
     _mutant(
         "P8",
         "deletion: an interrupted removal is not undone",
         _DAEMON,
-        replaced(AfterUpload, "recover", _nothing_recovered),
+        replaced(AfterUploadTask, "recover", _nothing_recovered),
     ),
     _mutant(
         "P8",

@@ -77,7 +77,7 @@ class Service(win32serviceutil.ServiceFramework):
         """Shut the daemon down. Windows calls this only for a running service."""
         self._report_status(win32service.SERVICE_STOP_PENDING, STOP_TIMEOUT_SECONDS)
         with suppress(RuntimeError):  # the daemon has just ended on its own
-            self._loop.call_soon_threadsafe(self._daemon.end)
+            self._loop.call_soon_threadsafe(self._daemon.request_shutdown)
 
     SvcShutdown = SvcStop
 
@@ -111,9 +111,9 @@ class Service(win32serviceutil.ServiceFramework):
         """Report to Windows when the daemon has started, and when its shutdown begins."""
         with suppress(TimeoutError):
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                await run_until(daemon.ending, daemon.ready.wait())
+                await run_until(daemon.shutdown_requested, daemon.ready.wait())
         self._report_status(win32service.SERVICE_RUNNING)
-        await daemon.ending.wait()
+        await daemon.shutdown_requested.wait()
         self._report_status(win32service.SERVICE_STOP_PENDING, STOP_TIMEOUT_SECONDS)
 
     def _fail(self, error: CommandError) -> None:

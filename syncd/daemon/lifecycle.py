@@ -1,0 +1,49 @@
+"""The daemon as its control service, listeners and metrics see it, so that none of them imports the daemon's module."""
+
+import asyncio
+from typing import Protocol
+
+from syncd.config.load import Loaded
+from syncd.control.events import Hub
+from syncd.control.service import Limits
+from syncd.daemon.after_upload import AfterUploadTask
+from syncd.daemon.credential_renewal import CredentialRenewal
+from syncd.daemon.local_files import LocalFiles
+from syncd.daemon.runtime import Runtime
+from syncd.dashboard.server import DashboardServer
+
+
+class Lifecycle(Protocol):
+    """The parts of the running daemon, its state, and the commands that change it."""
+
+    loaded: Loaded
+    hub: Hub
+    runtime: Runtime
+    after_upload: AfterUploadTask
+    renewal: CredentialRenewal
+    files: LocalFiles
+    dashboard: DashboardServer | None
+    shutdown_requested: asyncio.Event
+
+    @property
+    def state(self) -> str:
+        """``running``, ``stopped`` (uploading is paused) or ``stopping`` (the process is ending)."""
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+
+    async def pause(self, *, now: bool) -> None:
+        """Pause uploading, also after a restart; ``now`` interrupts the requests in flight."""
+
+    async def resume(self) -> None:
+        """Resume uploading, also after a restart."""
+
+    async def limit(self, wanted: Limits) -> None:
+        """Apply these limits until the next reload."""
+
+    async def reload(self) -> list[str]:
+        """Apply the configuration file; return one line per change and warning. InvalidConfigError changes nothing."""
+
+    def request_shutdown(self) -> None:
+        """End the process in order; further requests have no effect."""

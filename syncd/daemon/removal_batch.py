@@ -1,0 +1,59 @@
+"""Removes a batch of uploaded files of one folder in a thread, for :mod:`~syncd.daemon.after_upload`."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from syncd.config.model import Folder
+from syncd.platform import removal
+from syncd.platform.removal import CHANGED, Altered, Kept, Proven, Target
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalOrder:
+    """A file to remove, and the hidden name that it has while it is checked once more."""
+
+    path: str
+    proven: Proven
+    hidden: str
+
+
+class RemovalBatch:
+    """Removes files of one folder one after the other; setting ``stop`` ends the batch after the current file."""
+
+    def __init__(self, folder: Folder, target: Target | None, stop: threading.Event) -> None:
+        self._folder = folder
+        self._target = target
+        self._stop = stop
+        self.removed: list[str] = []
+        self.altered: list[str] = []
+        """Kept files whose content is not the uploaded one."""
+        self.kept: dict[str, str] = {}
+        """The reason for each kept file, by path."""
+
+    def remove(self, orders: Sequence[RemovalOrder]) -> None:
+        """Delete or move the files. Blocks."""
+        for order in orders:
+            if self._stop.is_set():
+                return
+            if reason := self._remove(order):
+                self.kept[order.path] = reason
+            else:
+                self.removed.append(order.path)
+
+    def _remove(self, order: RemovalOrder) -> str | None:
+        """Remove one file; return the reason if it is kept."""
+        try:
+            removal.remove(
+                self._folder.path, order.path, order.proven, order.hidden, target=self._target, stop=self._stop
+            )
+        except Altered as kept:
+            self.altered.append(order.path)
+            return str(kept)
+        except Kept as kept:
+            return str(kept)
+        except FileNotFoundError:  # the watch records the disappearance
+            return CHANGED
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
