@@ -228,7 +228,7 @@ class AfterUploadTask:
         await store.requeue_altered(folder.path, batch.altered)
         for path, reason in batch.kept.items():
             if reason == CHANGED:
-                self._runtime.folders.doubt(folder.path, path)
+                self._runtime.folders.recheck(folder.path, path)
         return batch.kept
 
     async def _run_in_thread(self, work: Callable[[], None]) -> None:

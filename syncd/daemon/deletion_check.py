@@ -1,8 +1,8 @@
-"""Whether a local file may be deleted or moved after its upload.
+"""Decides whether a local file may be deleted or moved after its upload.
 
-A file may go only if its folder still selects it, and if every remote of the folder has confirmed its content: at its
-current address and account, with the proof that its kind of server allows for, and within the last hour. That its bytes
-are still those, and that no process has it open for writing, is for :mod:`syncd.platform.removal` to find out.
+A file may go only if its folder still selects it, and if every remote of the folder has confirmed its content within
+the last hour: at its current address and account, with the strongest proof that its API supports.
+:mod:`syncd.platform.removal` then checks that the bytes are unchanged and that no process can still write to the file.
 """
 
 import hashlib
@@ -18,26 +18,26 @@ from syncd.store.records import StoredContent, UploadedFile
 from syncd.upload.worker import RemoteWorker
 from syncd.watch.scanner import unfit
 
-FRESH = 3600.0
-"""Seconds for which a confirmation counts."""
-QUIET_CLOSED, QUIET = 60.0, 300.0
-"""Seconds in which nothing must have happened to a file where no system call tells whether it is open for writing:
-with an event that told of its being closed, and without."""
-LEFT_OUT = "its folder's patterns or recursive leave it out"
+CONFIRMATION_MAX_AGE_SECONDS = 3600.0
+"""A confirmation counts for this time."""
+QUIET_CLOSED_SECONDS, QUIET_SECONDS = 60.0, 300.0
+"""Time without events for a file before its removal, on systems that cannot report whether a file is open for writing:
+after a close event, and without one."""
+NOT_SELECTED = "its folder's patterns or recursive leave it out"
 
 
 class DeletionCheck:
-    """Judges files by the configuration and the records that are in force. ``clock`` is the wall clock."""
+    """Checks files against the current configuration and the store. ``clock`` is the wall clock."""
 
     def __init__(self, runtime: Runtime, *, clock: Callable[[], float]) -> None:
         self._runtime = runtime
         self._clock = clock
 
     async def check(self, folder: Folder, file: UploadedFile) -> None:
-        """Return if the file may go; :class:`~syncd.platform.removal.Kept` says why not."""
+        """Return if the file may go; raise :class:`~syncd.platform.removal.Kept` with the reason if not."""
         watch = self._runtime.folders.watches.get(folder.path)
         if watch is None or not watch.matches(file.path):
-            raise Kept(LEFT_OUT)
+            raise Kept(NOT_SELECTED)
         if reason := unfit(file.fingerprint.size, max_size=folder.max_size):
             raise Kept(reason)
         known = {content.remote_id: content for content in file.contents}
@@ -49,11 +49,11 @@ class DeletionCheck:
             await self._confirm(worker, content)
 
     async def _confirm(self, worker: RemoteWorker, content: StoredContent) -> None:
-        """Ask the server again, unless it has confirmed the content well enough a short while ago."""
+        """Ask the server to confirm the content, unless a recent confirmation is sufficient."""
         remote = worker.endpoint.remote
-        if content.terms != remote.terms:  # the server may drop what is to be kept from now on
+        if content.terms != remote.terms:  # the server may expire a file that must be kept from now on
             raise Kept(f"{worker.name} has it under an earlier expired_at or encrypt_password")
-        fresh = 0 <= self._clock() - content.confirmed_at < FRESH
+        fresh = 0 <= self._clock() - content.confirmed_at < CONFIRMATION_MAX_AGE_SECONDS
         if fresh and content.proof >= remote.required_proof and not content.expires:
             return
         if worker.endpoint.down:
@@ -69,7 +69,7 @@ class DeletionCheck:
         await self._runtime.store.confirm(content.remote_id, content.key, answer.proof)
 
     def proven(self, file: UploadedFile) -> Proven:
-        """Return what is known about a file that :meth:`check` let pass."""
+        """Return the properties that the file must still have when it is removed. Call :meth:`check` first."""
         names = {number: name for name, number in self._runtime.remote_ids.items()}
         hashes = {content.sha256 for content in file.contents if content.sha256 is not None}
         digests: list[Digest] = [_Sha256(sha256) for sha256 in hashes]
@@ -77,37 +77,37 @@ class DeletionCheck:
             if content.sha256 is None:
                 remote = self._runtime.scheduler.workers[names[content.remote_id]].endpoint.remote
                 digests.append(_Key(remote.hasher_of(content.key, content.ref), content.key))
-        quiet = self._clock() - file.seen_at >= (QUIET_CLOSED if file.closed else QUIET)
+        quiet = self._clock() - file.seen_at >= (QUIET_CLOSED_SECONDS if file.closed else QUIET_SECONDS)
         return Proven(fingerprint=file.fingerprint, digests=digests, quiet=quiet)
 
 
 class _Sha256:
-    """The SHA-256 that the file's bytes had when they were uploaded."""
+    """Compares the file with the SHA-256 of its uploaded content."""
 
     def __init__(self, wanted: str) -> None:
         self._wanted = wanted
         self._hash = hashlib.sha256()
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Hash the next bytes."""
         self._hash.update(data)
 
     def matches(self) -> bool:
-        """Say whether all of them have that hash."""
+        """Return whether the hash of all bytes is the expected one."""
         return self._hash.hexdigest() == self._wanted
 
 
 class _Key:
-    """The content key of a remote, for what an earlier version of syncd has uploaded and kept no SHA-256 of."""
+    """Compares the file with a remote's content key, for uploads of an earlier syncd that recorded no SHA-256."""
 
     def __init__(self, hasher: Hasher, wanted: str) -> None:
         self._wanted = wanted
         self._hasher = hasher
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Hash the next bytes."""
         self._hasher.update(data)
 
     def matches(self) -> bool:
-        """Say whether all of them have that key."""
+        """Return whether the key of all bytes is the expected one."""
         return self._hasher.content().key == self._wanted

@@ -1,4 +1,4 @@
-"""The watched folders: a watch for each, and the store behind it."""
+"""Runs a watch for each configured folder, and writes the files that it finds to the store."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from syncd.asyncio_tools import cancel_and_wait, on_failure
 from syncd.config.gitignore import directory
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
@@ -19,33 +20,33 @@ from syncd.watch.scanner import unfit
 
 
 class StoreSink:
-    """What a watch finds becomes files and jobs. ``remote_ids`` are those that the folder's files go to."""
+    """Records found files in the store, with one job for each of ``remote_ids``."""
 
     def __init__(self, store: JobStore, remote_ids: Sequence[int]) -> None:
         self._store = store
         self._remote_ids = tuple(remote_ids)
 
     async def diff(self, folder: str, seen: Sequence[FoundFile]) -> list[FoundFile]:
-        """Return those that the store does not know as they are."""
+        """Return the files that are new or changed compared with the store."""
         return await self._store.diff(folder, seen, self._remote_ids)
 
     async def observe(self, folder: str, seen: FoundFile) -> None:
-        """Record it, with a job for each remote."""
+        """Record a file, with a job for each remote."""
         await self._store.observe(folder, [seen], self._remote_ids, is_gone=_is_gone)
 
     async def gone(self, folder: str, paths: Sequence[str]) -> None:
-        """Record that they are no longer there."""
+        """Record that the files are gone."""
         await self._store.mark_files_gone(folder, paths)
 
     async def paths(self, folder: str, after: str | None, limit: int) -> list[str]:
-        """Return known paths, in order."""
+        """Return recorded paths, in order."""
         return await self._store.paths(folder, after=after, limit=limit)
 
 
 def _is_gone(folder: str, path: str) -> bool:
-    """Say whether a file that was at ``path`` may have another name by now, with the number that it had there.
+    """Return whether the file that was at ``path`` is gone from that name, so that it may have been renamed.
 
-    A name that differs in its case is another one.
+    A name that differs in case is another name. Always False on file systems without stable file numbers.
     """
     if not has_stable_file_ids(folder):
         return False
@@ -57,7 +58,7 @@ def _is_gone(folder: str, path: str) -> bool:
 
 
 class Folders:
-    """Runs the watches; a watch that dies takes the daemon with it, by way of ``failed``."""
+    """Runs the watches. ``failed`` receives the error of a watch that fails."""
 
     def __init__(self, store: JobStore, *, state_dir: Path, failed: Callable[[BaseException], None]) -> None:
         self.watches: dict[str, FolderWatch] = {}
@@ -70,7 +71,7 @@ class Folders:
         self._marking: asyncio.Task[None] | None = None
 
     def add(self, settings: Folder, remote_ids: Sequence[int]) -> FolderWatch:
-        """Know a folder; :meth:`start` watches it, but for the daemon's own state if that lies in it."""
+        """Add a folder, to be watched by :meth:`start`. A state folder inside it is excluded."""
         own = inside(os.path.realpath(settings.path), self._state_dir)
         watched = settings.model_copy(update={"exclude": (*settings.exclude, directory(own))}) if own else settings
         watch = FolderWatch(watched, StoreSink(self._store, remote_ids))
@@ -79,33 +80,31 @@ class Folders:
         return watch
 
     def start(self) -> None:
-        """Watch every folder that is known and not watched yet."""
+        """Watch each added folder that is not watched yet."""
         for path, watch in self.watches.items():
             if path not in self._tasks:
                 self._tasks[path] = task = asyncio.create_task(watch.run(), name=f"watch:{path}")
-                task.add_done_callback(self._check)
+                task.add_done_callback(on_failure(self._failed))
         if self._marking is None:
             self._marking = asyncio.create_task(self._marks.run(), name="marks")
-            self._marking.add_done_callback(self._check)
+            self._marking.add_done_callback(on_failure(self._failed))
 
     async def remove(self, path: str) -> None:
-        """Watch a folder no longer."""
+        """Stop watching a folder."""
         del self.watches[path], self.settings[path]
         if task := self._tasks.pop(path, None):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancel_and_wait(task)
 
     async def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all folders."""
         for path in list(self.watches):
             await self.remove(path)
         if self._marking is not None:
-            self._marking.cancel()
-            await asyncio.gather(self._marking, return_exceptions=True)
+            await cancel_and_wait(self._marking)
             self._marking = None
 
-    def doubt(self, folder: str, path: str) -> None:
-        """Have a file looked at again that is not what the store thinks."""
+    def recheck(self, folder: str, path: str) -> None:
+        """Rescan a file whose state no longer matches the store."""
         if watch := self.watches.get(folder):
             watch.request_rescan(path)
 
@@ -115,20 +114,16 @@ class Folders:
         return settings.settle if settings else 2.0
 
     def follow_symlinks(self, folder: str) -> bool:
-        """Say whether symlinks of a folder are followed."""
+        """Return whether symbolic links in a folder are followed."""
         settings = self.settings.get(folder)
         return bool(settings and settings.follow_symlinks)
 
     def takes(self, folder: str, path: str) -> bool:
-        """Say whether a folder still selects a path; True for a folder that is watched no longer."""
+        """Return whether a folder still selects a path; True for a folder that is no longer watched."""
         watch = self.watches.get(folder)
         return watch is None or watch.matches(path)
 
     def unfit(self, folder: str, size: int) -> str | None:
-        """Say why a file of ``size`` bytes is not to be uploaded, if it is not."""
+        """Return the reason not to upload a file of ``size`` bytes; None if there is none."""
         settings = self.settings.get(folder)
         return unfit(size, max_size=settings.max_size) if settings else None
-
-    def _check(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            self._failed(error)

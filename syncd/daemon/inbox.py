@@ -1,7 +1,7 @@
-"""A file from a page on its way into a watched folder: hidden until it is whole, then under a name that was free.
+"""Saves a file that is uploaded through the dashboard into a watched folder.
 
-Its hidden name is one that a watch leaves out. It is locked as long as it is being written, so whoever finds one that
-is not locked knows that its writer is dead.
+The file has a hidden name, which watches ignore, until it is complete; then it gets the first free name. It is locked
+while it is written, so an unlocked hidden file is a leftover of a process that was killed.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 async def save_upload(
     folder: str, name: str, size: int, content: AsyncIterator[bytes], *, takes: Callable[[str], bool], token: bytes
 ) -> str:
-    """Write ``size`` bytes of ``content`` into ``folder`` as ``name``, or with a number if that is taken; return which.
+    """Write ``content`` into ``folder`` as ``name``, with a number appended if the name is taken; return the name.
 
-    ``takes`` says whether the watch would take a name, ``token`` are 8 bytes that no other file on its way has. Nothing
-    is left behind unless it has its name. ``DiskFullError``; ``NotFoundError`` without a folder; else ``ApiError``.
+    ``takes`` returns whether the watch selects a name; ``token`` is 8 bytes that are unique among concurrent uploads.
+    After an error no file is left behind. ``DiskFullError``; ``NotFoundError`` without a folder; else ``ApiError``.
     """
     upload = PartialUpload(folder, f".syncd-drop-{token.hex()}.part")
     got = 0
@@ -48,7 +48,7 @@ async def save_upload(
 
 
 class PartialUpload:
-    """A file in the making. All methods block; :meth:`close` waits for one that a cancelled task has left running."""
+    """A file that is being written. All methods block; :meth:`close` waits for a call that is still running."""
 
     def __init__(self, folder: str, part: str) -> None:
         self._folder = folder
@@ -59,11 +59,11 @@ class PartialUpload:
         self._lock = threading.Lock()
 
     def begin(self, size: int) -> None:
-        """Open the hidden file, if there is room for ``size`` bytes."""
+        """Create the hidden file, if the disk has room for ``size`` bytes."""
         with self._writing():
             self._directory = openat.open_directory(self._folder)
             space = shutil.disk_usage(to_long_path(self._folder))
-            if space.total and size > space.free:  # some file systems do not tell
+            if space.total and size > space.free:  # some file systems report 0
                 free = format_size(space.free)
                 raise DiskFullError(f"{printable(self._folder)}: {free} are free, and it takes {format_size(size)}")
             self._file = openat.create(self._directory, self._part)
@@ -79,7 +79,7 @@ class PartialUpload:
                 rest = rest[os.write(self._file, rest) :]
 
     def finish(self, name: str, takes: Callable[[str], bool]) -> str:
-        """Have it on the disk and under the first name that is free; return that."""
+        """Flush the file to disk, rename it to the first free name, and return that name."""
         with self._writing():
             assert self._file is not None
             assert self._directory is not None
@@ -97,7 +97,7 @@ class PartialUpload:
             return wanted
 
     def close(self) -> None:
-        """Remove the hidden file, unless it has its name."""
+        """Remove the hidden file, unless :meth:`finish` has renamed it."""
         with self._lock:
             self._closed = True
             if self._file is not None:
@@ -111,7 +111,7 @@ class PartialUpload:
 
     @contextmanager
     def _writing(self) -> Generator[None]:
-        """Have the file for oneself, and translate what the file system says."""
+        """Lock the file against other threads, and translate OSErrors to API errors."""
         with self._lock:
             if self._closed:
                 raise ApiError(f"{printable(self._folder)}: the upload was given up")
@@ -131,20 +131,20 @@ def _translated(error: OSError, folder: str) -> ApiError:
     return ApiError(f"{folder}: can't be written: {error.strerror}")
 
 
-def sweep(folder: str) -> None:
-    """Remove what a process that was killed has left in ``folder``, as far as that can be. Blocks."""
+def remove_leftovers(folder: str) -> None:
+    """Remove hidden files of killed processes from ``folder``; ignores OSErrors. Blocks."""
     with suppress(OSError):
-        left = [name for name in os.listdir(to_long_path(folder)) if _PART.fullmatch(name)]
+        leftovers = [name for name in os.listdir(to_long_path(folder)) if _PART.fullmatch(name)]
         directory = openat.open_directory(folder)
         try:
-            for name in left:
+            for name in leftovers:
                 with suppress(OSError):
-                    _remove_if_dead(directory, name)
+                    _remove_if_unlocked(directory, name)
         finally:
             os.close(directory)
 
 
-def _remove_if_dead(directory: int, name: str) -> None:
+def _remove_if_unlocked(directory: int, name: str) -> None:
     file = openat.open_file(directory, name, write=True)
     try:
         lock_file(file)

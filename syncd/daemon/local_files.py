@@ -1,4 +1,7 @@
-"""The local files behind the jobs, as the control API asks for them: opened as an upload opens them, or not at all."""
+"""Gives the control API access to the local files of jobs: previews, originals and new files.
+
+Files are opened with the same checks as for an upload.
+"""
 
 import asyncio
 import hashlib
@@ -11,6 +14,7 @@ from typing import BinaryIO
 
 import structlog
 
+from syncd.asyncio_tools import cancel_and_wait
 from syncd.config.model import Folder
 from syncd.control.service import (
     SVG,
@@ -38,11 +42,10 @@ from syncd.watch.scanner import unfit
 
 log = structlog.get_logger()
 
-TEXT_SIZE = 64 * 1024
-"""Bytes of a text that are shown."""
-GENERATION = 1
-"""Another number for previews that are made in another way: those that browsers and the cache hold are stale then."""
-SHOWN_BY_BROWSERS = {
+TEXT_PREVIEW_BYTES = 64 * 1024
+PREVIEW_VERSION = 1
+"""Increase this when previews are rendered differently, to invalidate those in browsers and in the cache."""
+BROWSER_MEDIA_TYPES = {
     ".apng": "image/apng",
     ".avif": "image/avif",
     ".bmp": "image/bmp",
@@ -56,34 +59,35 @@ SHOWN_BY_BROWSERS = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""An SVG is a picture within a page, and a program as a page of its own: see :data:`~syncd.control.service.SVG`."""
+"""Media types of the files that browsers display. An SVG can contain scripts: see :data:`~syncd.control.service.SVG`."""
 
 
 @asynccontextmanager
 async def open_files(runtime: Runtime) -> AsyncGenerator["LocalFiles"]:
-    """Have the files at hand as long as the context lasts; what a crash has left of new ones is removed."""
+    """Provide access to the files during the context; remove leftovers of interrupted uploads into the folders."""
     previews = Previews(Cache(os.path.join(runtime.config.state_dir, "previews")), Renderer())
-    # Beside all else: the file system of a folder may take its time, or not answer at all.
-    swept = {folder: asyncio.create_task(asyncio.to_thread(inbox.sweep, folder)) for folder in runtime.folders.settings}
+    # In the background, because a folder's file system can be slow or hang.
+    cleanups = {
+        folder: asyncio.create_task(asyncio.to_thread(inbox.remove_leftovers, folder))
+        for folder in runtime.folders.settings
+    }
     try:
-        yield LocalFiles(runtime, previews, swept)
+        yield LocalFiles(runtime, previews, cleanups)
     finally:
         await previews.close()
-        for task in swept.values():
-            task.cancel()
-        await asyncio.gather(*swept.values(), return_exceptions=True)
+        await cancel_and_wait(*cleanups.values())
 
 
 class LocalFiles(Files):
-    """The files of the folders that are watched now."""
+    """The files of the folders that are currently watched."""
 
-    def __init__(self, runtime: Runtime, previews: Previews, swept: Mapping[str, "asyncio.Task[None]"]) -> None:
+    def __init__(self, runtime: Runtime, previews: Previews, cleanups: Mapping[str, "asyncio.Task[None]"]) -> None:
         self._runtime = runtime
         self._previews = previews
-        self._swept = swept
+        self._cleanups = cleanups
 
     async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
-        """Return a small picture of a job's file, or its text."""
+        """Return a thumbnail of a job's image file, or the beginning of its text file."""
         record, file = await self._open(job)
         with file:
             tag = _tag(file, edge)
@@ -92,7 +96,7 @@ class LocalFiles(Files):
             if tag in known:
                 return Preview(tag=tag, media_type=media_type, body=None)
             if text:
-                body = (await asyncio.to_thread(file.read, TEXT_SIZE)).decode("utf-8", "replace").encode()
+                body = (await asyncio.to_thread(file.read, TEXT_PREVIEW_BYTES)).decode("utf-8", "replace").encode()
             else:
                 body = await self._picture(record, file, tag, edge)
             return Preview(tag=tag, media_type=media_type, body=body)
@@ -109,7 +113,7 @@ class LocalFiles(Files):
         """Open a job's file."""
         record, file = await self._open(job)
         name = valid_unicode(os.path.basename(record.path))
-        media_type = SHOWN_BY_BROWSERS.get(os.path.splitext(name)[1].lower())
+        media_type = BROWSER_MEDIA_TYPES.get(os.path.splitext(name)[1].lower())
         return Original(file=file, size=os.fstat(file.fileno()).st_size, name=name, media_type=media_type)
 
     async def _open(self, job: int) -> tuple[JobRecord, BinaryIO]:
@@ -120,32 +124,32 @@ class LocalFiles(Files):
         if settings is None:
             raise NotFoundError(f"{printable(record.folder)} is not watched any more")
         try:
-            return record, await asyncio.to_thread(_opened, settings, record)
+            return record, await asyncio.to_thread(_open_file, settings, record)
         except Failure as failure:
             raise NotFoundError(f"{printable(record.path)}: {failure}") from None
 
     async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> DroppedFile:
-        """Put a file into a watched folder."""
+        """Save a new file in a watched folder."""
         watch, settings = self._runtime.folders.watches.get(folder), self._runtime.folders.settings.get(folder)
         if watch is None or settings is None:
             raise NotFoundError(f"{printable(folder)} is not watched")
-        if watch.status.state == "offline":  # it may be the place of a file system that is missing
+        if watch.status.state == "offline":  # it may be the empty mount point of a missing file system
             raise NotFoundError(f"{printable(folder)} is offline: {watch.status.detail}")
-        name = _checked(name)
+        name = _safe_name(name)
         if not watch.matches(name):
             raise InvalidRequestError(f"{printable(name)} would not be uploaded: {_patterns(settings)}")
         if reason := unfit(size, max_size=settings.max_size):
             raise (TooLargeError if size else InvalidRequestError)(f"{printable(name)}: {reason}")
-        if sweeping := self._swept.get(folder):
-            await asyncio.shield(sweeping)  # it could take a file that is not locked yet for one of the dead
+        if cleanup := self._cleanups.get(folder):
+            await asyncio.shield(cleanup)  # it could remove a new file that is not locked yet
         token = secrets.token_bytes(8)
         final = await inbox.save_upload(folder, name, size, content, takes=watch.matches, token=token)
-        watch.request_rescan(final)  # where no event tells
+        watch.request_rescan(final)  # for folders without events
         log.info("file.dropped", path=printable(final), folder=printable(folder), size=size)
         return {"path": printable(os.path.join(folder, final)), "name": final}
 
 
-def _checked(name: str) -> str:
+def _safe_name(name: str) -> str:
     try:
         return safe_name(name, windows=sys.platform == "win32")
     except ValueError as reason:
@@ -157,8 +161,8 @@ def _patterns(settings: Folder) -> str:
     return printable(f"the folder takes {' '.join(settings.include)}{left_out}")
 
 
-def _opened(settings: Folder, record: JobRecord) -> BinaryIO:
-    """Open the file where it was, or where it was moved to after its upload."""
+def _open_file(settings: Folder, record: JobRecord) -> BinaryIO:
+    """Open the file at its path, or in the folder to which it was moved after its upload."""
     try:
         descriptor = open_regular(settings.path, record.path, follow_symlinks=settings.follow_symlinks)
     except FileGone:
@@ -174,6 +178,6 @@ def _opened(settings: Folder, record: JobRecord) -> BinaryIO:
 
 
 def _tag(file: BinaryIO, edge: int) -> str:
-    """Return what changes with the file's state and with how it is shown."""
+    """Return an ETag that depends on the file's fingerprint and the size of the preview."""
     fingerprint = fingerprint_of(os.fstat(file.fileno()))
-    return hashlib.sha256(repr((fingerprint, edge, GENERATION)).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr((fingerprint, edge, PREVIEW_VERSION)).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""A single pass: scan the folders, upload all that is due, and stop. What ``syncd once`` runs."""
+"""``syncd once``: scans the folders, uploads all queued jobs, and returns a summary."""
 
 import asyncio
 import time
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from syncd.asyncio_tools import background_task, cancel_and_wait
 from syncd.config.model import Config
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.core.text import printable
@@ -19,16 +20,16 @@ from syncd.upload.worker import RemoteState
 
 log = structlog.get_logger()
 
-PATIENCE = 4
-"""So many tries of a file, or probes of a server, and a single pass leaves it for the next one."""
-MOST_PROBLEMS = 100
-LOOK = 0.2
-"""Seconds between two looks at how far it is."""
+MAX_ATTEMPTS = 4
+"""Attempts per file, and probes per server, before the pass leaves them to the next pass."""
+MAX_PROBLEMS = 100
+"""Problems in the summary, per state."""
+POLL_INTERVAL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """How far a pass is. Sizes in bytes."""
+    """The progress of a pass: numbers of files, and sizes in bytes."""
 
     scanning: bool
     files_done: int
@@ -42,7 +43,7 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """A file that did not arrive."""
+    """A file that was not uploaded."""
 
     path: str
     folder: str
@@ -53,30 +54,30 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """What a pass did. Files are counted once for each remote."""
+    """The result of a pass. Files are counted once per remote."""
 
     uploaded: int
     duplicate: int
     skipped: int
     failed: int
-    """All that are failed now, from earlier passes too: they need a person."""
+    """All failed files, including those of earlier passes; they need ``syncd ctl retry``."""
     left: int
-    """Still to be uploaded; the next pass tries them again."""
+    """Files to upload in the next pass."""
     problems: list[Problem]
-    """The failed and the left ones, so many of each state at most as :data:`MOST_PROBLEMS` says."""
+    """The failed and remaining files, at most :data:`MAX_PROBLEMS` per state."""
     unreachable: list[str]
-    """Remotes that can't be reached, or don't accept the token."""
+    """Remotes that are unreachable or reject the token."""
     sent: int
-    """Bytes."""
+    """Bytes sent."""
     seconds: float
 
 
 async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None = None) -> Summary:
-    """Bring every file of the watched folders to its remotes; StoreError if the store can't be used."""
-    death: list[BaseException] = []
+    """Upload every file of the folders to its remotes once; StoreError if the store cannot be used."""
+    errors: list[BaseException] = []
 
     def failed(error: BaseException) -> None:
-        death.append(error)
+        errors.append(error)
         work.cancel()
 
     async with open_runtime(config, failed=failed, restore_paused=False) as runtime:
@@ -84,37 +85,36 @@ async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None
         try:
             return await work
         except asyncio.CancelledError:
-            if death:
-                raise death[0] from None
+            if errors:
+                raise errors[0] from None
             raise
         finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await cancel_and_wait(work)
 
 
 class _Pass:
-    """One pass, and what it counted."""
+    """One pass and its counts."""
 
     def __init__(self, runtime: Runtime, on_progress: Callable[[Snapshot], None] | None) -> None:
         self._runtime = runtime
         self._on_progress = on_progress or (lambda _: None)
         self._started = time.monotonic()
-        self._ends: Counter[str] = Counter()
+        self._finished: Counter[str] = Counter()
         self._deferred: Counter[int] = Counter()
-        self._left: defaultdict[str, set[int]] = defaultdict(set)  # by remote: tried often enough for this pass
+        self._left: defaultdict[str, set[int]] = defaultdict(set)  # jobs that this pass gives up, by remote
         self._unsettled: list[Problem] = []
         self._scanning = True
         runtime.store.changes.subscribe(self._count, order=ListenerOrder.ONCE)
 
     def _count(self, change: Change) -> None:
         if change.after is State.DONE:
-            self._ends[str(change.outcome)] += 1
+            self._finished[str(change.outcome)] += 1
         elif change.cause in (Cause.UNFIT, Cause.REFUSED):
-            self._ends[change.after] += 1
+            self._finished[change.after] += 1
         if change.cause is Cause.DEFERRED:
             self._deferred[change.job_id] += 1
-        tried_enough = self._deferred[change.job_id] >= PATIENCE or change.detail == IN_USE
-        given_up = change.after is State.WAITING and tried_enough
+        attempts_used_up = self._deferred[change.job_id] >= MAX_ATTEMPTS or change.detail == IN_USE
+        given_up = change.after is State.WAITING and attempts_used_up
         left = self._left[change.remote]
         left.add(change.job_id) if given_up else left.discard(change.job_id)
 
@@ -122,48 +122,44 @@ class _Pass:
         runtime = self._runtime
         after_upload = AfterUploadTask(runtime)
         await after_upload.recover()
-        watching = asyncio.create_task(self._report())
-        try:
+        async with background_task(self._report_loop()):
             for watch in runtime.folders.watches.values():
                 await watch.scan_once()
-            self._unsettled = self._left_by_the_scan()
+            self._unsettled = self._unsettled_files()
             self._scanning = False
             while await self._unfinished():
-                await self._show()
-                await asyncio.sleep(LOOK)
+                await self._report()
+                await asyncio.sleep(POLL_INTERVAL_SECONDS)
             await after_upload.configure()
             await after_upload.sweep()
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-        await self._show()
+        await self._report()
         return await self._summary()
 
     async def _unfinished(self) -> bool:
-        """Say whether waiting longer may bring anything more."""
+        """Return whether some remote still has jobs that this pass may finish."""
         runtime = self._runtime
         for name, worker in runtime.scheduler.workers.items():
-            if worker.endpoint.breaker.failures >= PATIENCE:
+            if worker.endpoint.breaker.failures >= MAX_ATTEMPTS:
                 continue
             if await runtime.store.unfinished([runtime.remote_ids[name]]) > len(self._left[name]):
                 return True
         return False
 
-    async def _report(self) -> None:
-        while True:  # the scan has its own pace, and people look on
-            await self._show()
-            await asyncio.sleep(LOOK)
+    async def _report_loop(self) -> None:
+        while True:
+            await self._report()
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
-    async def _show(self) -> None:
+    async def _report(self) -> None:
         runtime = self._runtime
         counts = await runtime.store.counts(list(runtime.remote_ids.values()))
         in_flight = runtime.scheduler.progress()
         self._on_progress(
             Snapshot(
                 scanning=self._scanning,
-                files_done=self._ends[Outcome.UPLOADED] + self._ends[Outcome.DUPLICATE],
+                files_done=self._finished[Outcome.UPLOADED] + self._finished[Outcome.DUPLICATE],
                 files_left=counts.pending,
-                files_failed=self._ends[State.FAILED],
+                files_failed=self._finished[State.FAILED],
                 sent=runtime.bandwidth_limiter.meter.total,
                 pending=max(0, counts.pending_bytes - sum(progress.sent for progress in in_flight)),
                 per_second=runtime.bandwidth_limiter.meter.rate(),
@@ -183,24 +179,24 @@ class _Pass:
                 detail=job.detail,
             )
             for state in (State.FAILED, State.WAITING, State.QUEUED, State.UPLOADING)
-            for job in await runtime.store.jobs(ids, state=state, limit=MOST_PROBLEMS)
+            for job in await runtime.store.jobs(ids, state=state, limit=MAX_PROBLEMS)
         ]
         counts = await runtime.store.counts(ids)
         workers = runtime.scheduler.workers.values()
         return Summary(
-            uploaded=self._ends[Outcome.UPLOADED],
-            duplicate=self._ends[Outcome.DUPLICATE],
-            skipped=self._ends[State.SKIPPED],
+            uploaded=self._finished[Outcome.UPLOADED],
+            duplicate=self._finished[Outcome.DUPLICATE],
+            skipped=self._finished[State.SKIPPED],
             failed=counts.jobs[State.FAILED],
             left=counts.pending + len(self._unsettled),
-            problems=problems + self._unsettled[:MOST_PROBLEMS],
+            problems=problems + self._unsettled[:MAX_PROBLEMS],
             unreachable=[worker.name for worker in workers if worker.state is not RemoteState.ONLINE],
             sent=runtime.bandwidth_limiter.meter.total,
             seconds=time.monotonic() - self._started,
         )
 
-    def _left_by_the_scan(self) -> list[Problem]:
-        """Return the files that the scan has left, as a program has them open or they keep changing."""
+    def _unsettled_files(self) -> list[Problem]:
+        """Return the files that the scan has skipped because they are in use or still changing."""
         folders = self._runtime.folders
         return [
             Problem(path=printable(path), folder=printable(folder), remote=remote, state="waiting", detail=reason)

@@ -1,6 +1,6 @@
-"""Store, engine and watches for one configuration, opened in order and closed in the opposite one.
+"""The store, upload workers and folder watches of one configuration, opened in order and closed in reverse.
 
-The daemon and a single pass (``syncd once``) both live in these rooms.
+Used by the daemon and by a single pass (:mod:`~syncd.daemon.once`).
 """
 
 import asyncio
@@ -40,10 +40,10 @@ from syncd.upload.worker import RemoteWorker
 log = structlog.get_logger()
 
 PAUSED_SETTING = "stopped"
-"""The setting in the store that keeps ``syncd ctl stop`` over a restart: yes or no."""
-SESSION_AGE = 30 * 86_400.0
-"""Seconds after which an upload that was begun and never ended is forgotten; no server keeps one so long."""
-_TO_CLAIM = (State.QUEUED, State.WAITING)
+"""The key in the store that keeps ``syncd ctl stop`` across restarts; the value is yes or no."""
+SESSION_MAX_AGE_SECONDS = 30 * 86_400.0
+"""Unfinished upload sessions older than this are dropped; no server keeps a session that long."""
+_CLAIMABLE = (State.QUEUED, State.WAITING)
 
 
 class ListenerOrder(IntEnum):
@@ -58,7 +58,7 @@ class ListenerOrder(IntEnum):
 
 
 class Runtime:
-    """What is open. Made by :func:`open_runtime`."""
+    """The open parts of syncd. Made by :func:`open_runtime`."""
 
     def __init__(self, config: Config, store: JobStore, *, failed: Callable[[BaseException], None]) -> None:
         self.config = config
@@ -66,47 +66,47 @@ class Runtime:
         self.owner = f"{os.getpid()}-{time.time_ns()}"
         self.scheduler = Scheduler(store, owner=self.owner, failed=failed)
         self.folders = Folders(store, state_dir=config.state_dir, failed=failed)
-        self.wall = ClockStepDetector(store, clock=time.time, steady=time.monotonic)
+        self.clock_check = ClockStepDetector(store, clock=time.time, steady=time.monotonic)
         self.bandwidth_limiter = BandwidthLimiter(
             timetable(config.scheduler.bandwidth), clock=time.monotonic, local_time=localtime.now
         )
         self.remote_ids: dict[str, int] = {}
         self.certificates: dict[str, dict[str, bytes | None]] = {}
-        """What the TLS files of each remote held before it read them, as :func:`syncd.remotes.tls.digests` has it."""
+        """For each remote, the digests of its TLS files (:func:`syncd.remotes.tls.digests`) before it read them."""
         self.limits = config.scheduler
-        """What holds now: as configured, unless a person has changed it since."""
-        self._gate = ConcurrencyLimiter(self._limit_of_all())
+        """The limits in force: those of the configuration, unless the control API has changed them since."""
+        self._shared_limiter = ConcurrencyLimiter(self._total_limit())
         store.changes.subscribe(job_log.log_change, order=ListenerOrder.LOG)
         store.changes.subscribe(self._wake, order=ListenerOrder.WORKERS)
 
     def limit(self, limits: Limits) -> list[str]:
-        """Go by other limits from now on, with nothing that is under way cut off; return the keys that changed."""
+        """Apply other limits without interrupting requests in flight; return the keys that changed."""
         before, self.limits = self.limits, limits
         changed = [key for key in Limits.model_fields if getattr(limits, key) != getattr(before, key)]
         if "bandwidth" in changed:
             self.bandwidth_limiter.change(timetable(limits.bandwidth))
         if "concurrency" in changed:
-            self._gate.change(self._limit_of_all())  # the first, as no lane's gate is wider
+            self._shared_limiter.change(self._total_limit())  # first, because a remote's limit never exceeds it
         for worker in self.scheduler.workers.values():
             worker.endpoint.breaker.policy = self._policy()
             if "concurrency" in changed:
-                worker.endpoint.limiter.change(self._limit_of_one())
+                worker.endpoint.limiter.change(self._remote_limit())
         self.scheduler.wake()
         return changed
 
     def _policy(self) -> retry.Policy:
         return retry.Policy(initial=self.limits.retry.initial, maximum=self.limits.retry.max)
 
-    def _limit_of_all(self) -> ConcurrencyLimit:
-        """Return the limit of the gate that all lanes share: the number that a person chose, if any."""
+    def _total_limit(self) -> ConcurrencyLimit:
+        """Return the limit for all remotes together: the configured number, else none."""
         return FixedLimit(self.limits.concurrency or sys.maxsize)
 
-    def _limit_of_one(self) -> ConcurrencyLimit:
-        """Return the limit of one lane: it finds its own where nobody chose one."""
+    def _remote_limit(self) -> ConcurrencyLimit:
+        """Return the limit of one remote: the configured number, else one that adapts to the server."""
         return FixedLimit(self.limits.concurrency) if self.limits.concurrency else AdaptiveLimit()
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
-        """Open the way to a server and run its lane."""
+        """Create the client of a remote and start its worker."""
         self.certificates[name] = await asyncio.to_thread(tls.digests, settings) if tls.files(settings) else {}
         remote = make_remote(
             name, settings, throttle=self.bandwidth_limiter, clock=time.time, user_agent=f"syncd/{__version__}"
@@ -115,41 +115,41 @@ class Runtime:
         _log_former(record, settings)
         await self.store.apply_terms(record.id, remote.terms)
         remote.restore_capabilities(record.capabilities)
-        gate = ConcurrencyLimiter(self._limit_of_one(), self._gate)
-        line = Endpoint(remote, gate, Breaker(self._policy(), random.random), clock=time.monotonic)
-        around = WorkerContext(
+        limiter = ConcurrencyLimiter(self._remote_limit(), self._shared_limiter)
+        endpoint = Endpoint(remote, limiter, Breaker(self._policy(), random.random), clock=time.monotonic)
+        context = WorkerContext(
             store=self.store,
             owner=self.owner,
             clock=time.time,
-            check_clock=self.wall.check,
+            check_clock=self.clock_check.check,
             random=random.random,
-            doubt=self.folders.doubt,
+            doubt=self.folders.recheck,
             settle=self.folders.settle,
             follow_symlinks=self.folders.follow_symlinks,
             unfit=self.folders.unfit,
             takes=self.folders.takes,
         )
         self.remote_ids[name] = record.id
-        self.scheduler.add(RemoteWorker(name, record.id, line, around))
+        self.scheduler.add(RemoteWorker(name, record.id, endpoint, context))
 
     async def remove_remote(self, name: str) -> None:
-        """Stop uploading to a server; what is queued for it stays in the store."""
+        """Stop the worker of a remote; its queued jobs stay in the store."""
         del self.remote_ids[name], self.certificates[name]
         await self.scheduler.remove(name)
 
     async def renew_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
-        """Go on with other credentials for the same server; what is being sent is resumed with them."""
+        """Restart a remote with new credentials; interrupted uploads are resumed with them."""
         self.config = self.config.model_copy(update={"remotes": {**self.config.remotes, name: settings}})
         await self.remove_remote(name)
         await self.add_remote(name, settings)
 
     def ids_of(self, names: tuple[str, ...]) -> list[int]:
-        """Return the store's numbers of these remotes."""
+        """Return the store's ids of these remotes."""
         return [self.remote_ids[name] for name in names]
 
     def _wake(self, change: Change) -> None:
         worker = self.scheduler.workers.get(change.remote)
-        if worker and change.after in _TO_CLAIM:
+        if worker and change.after in _CLAIMABLE:
             worker.wake()
 
 
@@ -157,16 +157,16 @@ class Runtime:
 async def open_runtime(
     config: Config, *, failed: Callable[[BaseException], None], restore_paused: bool = True
 ) -> AsyncGenerator[Runtime]:
-    """Open all for ``config``, and upload what is queued, unless a person stopped that; nothing is watched yet.
+    """Open the parts for ``config`` and start uploading queued jobs; folders are not watched yet.
 
-    ``restore_paused`` says whether to ask for that. ``failed`` is told when a side task dies.
-    :class:`~syncd.store.errors.StoreError` if the store can't be used.
+    ``restore_paused``: do not upload if ``syncd ctl stop`` paused an earlier run. ``failed`` receives the error of a
+    background task. :class:`~syncd.store.errors.StoreError` if the store cannot be used.
     """
     store = await JobStore.open(str(config.store), clock=time.time, on_blocked=_log_blocked)
     try:
         runtime = Runtime(config, store, failed=failed)
         await store.recover(runtime.owner)
-        await store.expire_sessions(time.time() - SESSION_AGE)
+        await store.expire_sessions(time.time() - SESSION_MAX_AGE_SECONDS)
         runtime.scheduler.paused = restore_paused and await store.get_setting(PAUSED_SETTING) == "yes"
         try:
             runtime.scheduler.start()
@@ -183,7 +183,7 @@ async def open_runtime(
 
 
 def timetable(bandwidth: Bandwidth) -> tuple[Span, ...]:
-    """Return the configured bandwidth as the rules know it."""
+    """Convert the configured bandwidth to the spans of :mod:`syncd.core.bandwidth`."""
     return tuple(Span(start=span.start_minute, end=span.end_minute, limit=span.limit) for span in bandwidth.spans)
 
 
@@ -202,5 +202,5 @@ def _log_former(record: RemoteRecord, settings: ImageRemote | MultipartRemote) -
             "remote.apart",
             remote=record.name,
             former_url=former.url,
-            reason="there are records for both addresses; those of the former one are not used: take former_url out",
+            reason="there are records for both addresses, and those of former_url are not used; remove former_url",
         )

@@ -478,4 +478,8 @@ async def test_a_side_task_that_dies_ends_the_daemon(site, monkeypatch, task):
 
 
 def test_the_limits_are_those_that_the_documentation_names():
-    assert (deletion_check.FRESH, deletion_check.QUIET_CLOSED, deletion_check.QUIET) == (3600, 60, 300)
+    assert (
+        deletion_check.CONFIRMATION_MAX_AGE_SECONDS,
+        deletion_check.QUIET_CLOSED_SECONDS,
+        deletion_check.QUIET_SECONDS,
+    ) == (3600, 60, 300)

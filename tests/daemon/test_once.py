@@ -8,7 +8,7 @@ from aiohttp import web
 
 from syncd.config.model import Config
 from syncd.daemon import once as module
-from syncd.daemon.once import PATIENCE, once
+from syncd.daemon.once import MAX_ATTEMPTS, once
 from tests.daemon.site import Site, noise
 from tests.remotes.helpers import serving
 
@@ -104,7 +104,7 @@ async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
 
 
 async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing):
-    refusing.status, refusing.slow_after = 503, PATIENCE
+    refusing.status, refusing.slow_after = 503, MAX_ATTEMPTS
     (refusing.inbox / "a.jpg").write_bytes(noise(1000))
     summary = await run(refusing)
     assert (summary.left, [problem.path for problem in summary.problems]) == (1, ["a.jpg"])
@@ -136,7 +136,7 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkey
     monkeypatch.setattr(module, "open_runtime", opened)
     summary = await run(site)
     assert (summary.uploaded, summary.failed, summary.left) == (1, 0, 1)
-    assert len(tries) <= 2 * PATIENCE
+    assert len(tries) <= 2 * MAX_ATTEMPTS
     assert "changed" in summary.problems[0].detail
 
 

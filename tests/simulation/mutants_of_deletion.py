@@ -182,8 +182,8 @@ DELETION_MUTANTS = [
         "P8",
         "deletion: a quiet file needs no minute of rest",
         _DAEMON,
-        replaced(deletion_check, "QUIET", 0.0),
-        replaced(deletion_check, "QUIET_CLOSED", 0.0),
+        replaced(deletion_check, "QUIET_SECONDS", 0.0),
+        replaced(deletion_check, "QUIET_CLOSED_SECONDS", 0.0),
     ),
     _mutant(
         "P1",

@@ -21,8 +21,8 @@ from syncd.config.model import Folder
 from syncd.control.service import InvalidRequestError
 from syncd.core.model import Fingerprint
 from syncd.daemon.folders import _vanished
-from syncd.daemon.inbox import save_upload, sweep
-from syncd.daemon.local_files import _checked
+from syncd.daemon.inbox import remove_leftovers, save_upload
+from syncd.daemon.local_files import _safe_name
 from syncd.platform.file_info import on_disk_case
 from syncd.platform.files import join_path, lock_file, to_long_path
 from syncd.platform.openat import create, open_directory
@@ -145,10 +145,10 @@ def test_what_a_dead_process_has_left_of_a_dropped_file_is_swept(tmp_path):
     folder = deep(tmp_path)
     directory, part = open_directory(folder), f".syncd-drop-{'0' * 16}.part"
     with open(create(directory, part), "wb") as writer:
-        lock_file(writer.fileno())
-        sweep(folder)
+        hold(writer.fileno())
+        remove_leftovers(folder)
         assert os.listdir(to_long_path(folder)) == [part]
-    sweep(folder)
+    remove_leftovers(folder)
     os.close(directory)
     assert os.listdir(to_long_path(folder)) == []
 
@@ -158,9 +158,9 @@ def test_a_name_stays_in_its_folder():
     for name in ("0:", "C:x", "C:/x"):
         assert join_path(r"C:\inbox", name).startswith("\\\\?\\C:\\inbox\\")
     with pytest.raises(InvalidRequestError, match="on Windows"):
-        _checked("0:")
+        _safe_name("0:")
     with pytest.raises(InvalidRequestError, match="on Windows"):
-        _checked("a.jpg:b.jpg")
+        _safe_name("a.jpg:b.jpg")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_the_watched_folder_itself_may_go_and_come_back(watched):
     assert watched.arrived("back.jpg")
 
 
-def test_the_disk_tells_how_a_path_is_spelled(tmp_path):
+def test_the_disk_tells_how_a_path_is_on_disk_case(tmp_path):
     folder = str(tmp_path)
     (tmp_path / "Sub" / "In").mkdir(parents=True)
     (tmp_path / "Sub" / "In" / "a.JPG").write_bytes(b"a")
