@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from syncd.core.model import FoundFile
 from syncd.daemon.once import once
 from syncd.upload.source import fingerprint_of
-from tests.daemon.site import Site, noise, running_receiver, until
+from tests.daemon.site import Site, running_receiver
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 TIB = 1024**4
 
@@ -33,7 +35,7 @@ def fill(inbox, found, folders):
         below = os.path.join(inbox, folders[number % len(folders)][:-4] or b"d") if number % 3 == 0 else inbox
         os.makedirs(below, exist_ok=True)
         path = os.path.join(below, name)
-        content[os.fsdecode(path)] = noise(50 + number, number)
+        content[os.fsdecode(path)] = random_bytes(50 + number, number)
         with open(path, "wb") as file:
             file.write(content[os.fsdecode(path)])
     return content
@@ -75,7 +77,7 @@ async def test_a_file_of_five_tebibytes_is_skipped_unread(site):
             pytest.skip("the file system has no such files")
     began, read = time.monotonic(), bytes_read()
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(skipped=1, done=1)
     (job,) = await site.show("sparse.tif")
     assert "larger than max_size" in job["detail"]
@@ -144,7 +146,7 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     await site.steering.stop(now=False)
     (site.inbox / "sub").mkdir()
     path = site.inbox / "sub" / "a.jpg"
-    path.write_bytes(noise(3000))
+    path.write_bytes(random_bytes(3000))
     await site.until_counts(queued=1)
     runtime = site.daemon.runtime
     await runtime.folders.close()  # so that nothing tells the daemon
@@ -163,19 +165,19 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
         (record,) = await runtime.store.jobs([runtime.remote_ids["drive"]])
         return record.state not in ("queued", "uploading") and record
 
-    record = await until(settled)
+    record = await wait_until(settled)
     assert record.state in ("skipped", "waiting", "done", "failed")
     assert record.outcome is None
     assert not [name for name in opened if str(name).endswith("a.jpg")]
     counters = await site.counters()
     assert (counters["files"], counters["chunks_received"], counters["unfinished"]) == (0, 0, 0)
-    (other := site.inbox / "b.jpg").write_bytes(noise(500))
+    (other := site.inbox / "b.jpg").write_bytes(random_bytes(500))
     await runtime.store.observe(str(site.inbox), [seen(other)], [runtime.remote_ids["drive"]], is_gone=lambda *_: False)
 
     async def other_is_done():
         return (await site.counters())["files"] == 1
 
-    await until(other_is_done)
+    await wait_until(other_is_done)
 
 
 def seen(path):

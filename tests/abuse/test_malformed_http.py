@@ -17,7 +17,8 @@ from yarl import URL
 
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
 TOKEN = "the-right-token"
@@ -278,7 +279,7 @@ async def test_a_slow_but_steady_body_is_waited_for(tmp_path):
 
 async def test_a_reader_that_rests_is_let_go(tmp_path):
     """A download that is not taken must not hold a connection for ever."""
-    data = noise(19 * MIB)
+    data = random_bytes(19 * MIB)
     async with receiver_at(tmp_path / "r", idle_timeout=1, max_connections=2) as url:
         async with aiohttp.ClientSession() as session:
             form = aiohttp.FormData({"file": io.BytesIO(data)})
@@ -298,7 +299,7 @@ async def test_a_reader_that_rests_is_let_go(tmp_path):
                 first[1].close()
                 second[1].close()
 
-        await until(let_go)
+        await wait_until(let_go)
         writer.transport.abort()
 
 
@@ -342,7 +343,7 @@ except OSError:
 async def test_another_user_gets_nothing_of_a_running_daemon(site):
     """Not even where the folders above are open to everybody."""
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(done=1)
     for folder in (site.folder, site.folder.parent, site.folder.parent.parent):  # those that pytest made
         folder.chmod(0o755)

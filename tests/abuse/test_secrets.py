@@ -18,7 +18,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from tests.e2e.processes import POOL, Daemon, until
+from tests.e2e.processes import Daemon
+from tests.support.data import POOL
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -185,11 +187,11 @@ def test_no_secret_is_seen_anywhere(tmp_path, daemon, echo):
     search.command("check", "--json", "-c", daemon.config, codes={1})
     search.command("once", "-c", daemon.config, codes={1})
     daemon.spawn("--debug", "run", "-c", daemon.config, env={"DRIVE_PASSWORD": ENCRYPT_PASSWORD})
-    until(daemon.answers, "it is up")
+    wait_until_sync(daemon.answers, "it is up")
     for number in range(4):
         (daemon.inbox / f"new {number}.jpg").write_bytes(os.urandom(3000))
     before = echo.count
-    until(lambda: echo.count > before + 60, "much has been answered")
+    wait_until_sync(lambda: echo.count > before + 60, "much has been answered")
     search.processes(own={daemon.child.pid})
     for arguments in (["status"], ["status", "--json"], ["jobs", "--limit", "200"], ["jobs", "--json"]):
         search.command("ctl", "-c", daemon.config, *arguments, codes={0})

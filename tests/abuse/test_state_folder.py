@@ -13,8 +13,9 @@ import yaml
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.store.job_store import JobStore
-from tests.daemon.site import noise
-from tests.e2e.processes import Daemon, until
+from tests.e2e.processes import Daemon
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +41,7 @@ def test_a_second_daemon_is_turned_away_and_the_first_goes_on(daemon):
         assert ended.returncode == 75
         assert f"pid {daemon.child.pid}" in ended.stderr
         assert ended.stderr.count("\n") == 1
-    (daemon.inbox / "a.jpg").write_bytes(noise(1000))
+    (daemon.inbox / "a.jpg").write_bytes(random_bytes(1000))
     daemon.until_counts(queued=2)
     assert daemon.end() == 0
     assert run("once", "-c", daemon.config).returncode == 1  # its turn has come; the server is still not there
@@ -93,4 +94,4 @@ def test_a_store_that_can_not_be_used_is_told_and_left_as_it_is(syncd, daemon, s
     assert str(store) in checked.out
     assert checked.err == ""
     assert store.read_bytes() == before
-    assert until(lambda: not (daemon.state / "syncd.db-wal").exists(), "no log is left")
+    assert wait_until_sync(lambda: not (daemon.state / "syncd.db-wal").exists(), "no log is left")

@@ -1,7 +1,6 @@
 """A daemon and a receiver in the test's own process, on real folders and sockets, and what a person asks of them."""
 
 import asyncio
-import hashlib
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -13,10 +12,8 @@ from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
-
-POOL = "00000000-0000-0000-0000-000000000000"
-"""The default pool: only what goes there may go in one request."""
-PATIENCE = 30.0
+from tests.support.data import POOL
+from tests.support.wait import wait_until
 
 
 @asynccontextmanager
@@ -29,26 +26,6 @@ async def running_receiver(folder, **settings):
     finally:
         stop.set()
         await task
-
-
-def noise(size, seed=1):
-    return hashlib.shake_128(str(seed).encode()).digest(size)
-
-
-async def until(condition, what=""):
-    """Wait until ``condition()``, maybe a coroutine function, is true; return what it returned."""
-    seen = None
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not seen:
-                seen = condition()
-                if asyncio.iscoroutine(seen):
-                    seen = await seen
-                if not seen:
-                    await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"waited in vain until {what or condition}") from None
-    return seen
 
 
 class Site:
@@ -81,7 +58,7 @@ class Site:
     async def start(self):
         self.daemon = Daemon(self.write())
         self._task = asyncio.create_task(self.daemon.run())
-        await until(lambda: self._task.done() or (self.folder / "state" / "control.sock").exists())
+        await wait_until(lambda: self._task.done() or (self.folder / "state" / "control.sock").exists())
         if self._task.done():
             await self._task
         return self
@@ -121,7 +98,7 @@ class Site:
             return all(seen[state] == number for state, number in wanted.items())
 
         try:
-            await until(reached)
+            await wait_until(reached)
         except AssertionError:
             raise AssertionError(f"wanted {wanted}, there are {seen}") from None
 
@@ -133,7 +110,7 @@ class Site:
                 return None
             return jobs if {job["state"] for job in jobs} <= set(states) else None
 
-        return await until(shown, f"{name} is {states}")
+        return await wait_until(shown, f"{name} is {states}")
 
     async def received(self, path="/v1/receiver"):
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as answer:

@@ -17,7 +17,8 @@ from syncd.platform import removal
 from syncd.remotes.image.client import ImageRemote
 from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store.schema import contents
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def uploaded(site, *names, after="delete", **folder):
     await site.start()
     for name in names:
         (site.inbox / name).parent.mkdir(exist_ok=True)
-        (site.inbox / name).write_bytes(noise(1000, name))
+        (site.inbox / name).write_bytes(random_bytes(1000, name))
     await site.until_counts(done=len(names))
     return site.daemon.after_upload
 
@@ -98,13 +99,13 @@ async def test_a_file_is_deleted_once_every_server_has_it(site, by_hand):
 
 async def test_the_daemon_deletes_by_itself(site):
     await uploaded(site, "a.jpg", "sub/b.jpg")
-    await until(lambda: left(site) == [])
+    await wait_until(lambda: left(site) == [])
 
 
 async def test_files_are_moved_with_their_folders(site, tmp_path):
     await uploaded(site, "a.jpg", "sub/b.jpg", after={"move": str(tmp_path / "sent")})
-    await until(lambda: left(site) == [])
-    assert (tmp_path / "sent" / "sub" / "b.jpg").read_bytes() == noise(1000, "sub/b.jpg")
+    await wait_until(lambda: left(site) == [])
+    assert (tmp_path / "sent" / "sub" / "b.jpg").read_bytes() == random_bytes(1000, "sub/b.jpg")
 
 
 # The folder still selects it.
@@ -211,7 +212,7 @@ async def test_what_an_earlier_version_has_uploaded_is_compared_by_its_key(site,
     after = await uploaded(site, "a.jpg", "b.jpg")
     await set_content(site, "sha256", None)
     found = os.stat(site.inbox / "a.jpg")
-    (site.inbox / "a.jpg").write_bytes(noise(1000, "other"))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "other"))
     os.utime(site.inbox / "a.jpg", ns=(found.st_atime_ns, found.st_mtime_ns))
     await after.sweep()
     assert left(site) == ["a.jpg"]
@@ -223,14 +224,14 @@ async def test_what_an_earlier_version_has_uploaded_is_compared_by_its_key(site,
 async def test_other_bytes_behind_the_same_stamp_are_uploaded_and_not_deleted(site, by_hand):
     """As after a memory map, or where a time stamp has two seconds: nothing else would ever notice."""
     after = await uploaded(site, "a.jpg")
-    path, new = site.inbox / "a.jpg", noise(1000, "other")
+    path, new = site.inbox / "a.jpg", random_bytes(1000, "other")
     found = path.stat()
     with path.open("r+b") as file:
         file.write(new)
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
     await after.sweep()
     assert path.read_bytes() == new
-    await until(lambda: has(site, new))
+    await wait_until(lambda: has(site, new))
     await site.until_counts(done=1)
     await after.sweep()
     assert left(site) == []
@@ -247,7 +248,7 @@ async def test_a_file_that_changed_is_uploaded_again_and_then_moved(site, tmp_pa
     (site.inbox / "a.jpg").write_bytes(b"after!")
     await after.sweep()
     assert left(site) == ["a.jpg"]
-    await until(lambda: has(site, b"after!"))
+    await wait_until(lambda: has(site, b"after!"))
     await site.until_counts(done=1)
     await after.sweep()
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"after!"
@@ -306,10 +307,10 @@ async def test_nothing_is_deleted_after_a_reload_has_said_keep(site, by_hand, mo
 
     monkeypatch.setattr(removal, "remove", slowly)
     sweeping = asyncio.create_task(after.sweep())
-    await until(begun.is_set)
+    await wait_until(begun.is_set)
     site.settings["folders"][0]["after_upload"] = "keep"
     reloading = asyncio.create_task(site.reload())
-    await until(lambda: after._suspensions)
+    await wait_until(lambda: after._suspensions)
     assert not reloading.done()
     go_on.set()
     await reloading
@@ -318,7 +319,7 @@ async def test_nothing_is_deleted_after_a_reload_has_said_keep(site, by_hand, mo
     await sweeping
     await after.sweep()
     assert len(left(site)) == count
-    await until(lambda: recorded(site, count))
+    await wait_until(lambda: recorded(site, count))
 
 
 async def recorded(site, files):
@@ -356,9 +357,9 @@ async def test_nothing_is_deleted_after_a_stop(site, by_hand, monkeypatch, how):
 
     monkeypatch.setattr(removal, "remove", slowly)
     sweeping = asyncio.create_task(after.sweep())
-    await until(begun.is_set)
+    await wait_until(begun.is_set)
     ending = asyncio.create_task(site.service.stop(now=False) if how == "stop" else site.end())
-    await until(lambda: after._suspensions)
+    await wait_until(lambda: after._suspensions)
     assert not ending.done()
     go_on.set()
     await ending
@@ -383,7 +384,7 @@ async def test_a_reload_to_delete_says_how_many_files_it_affects_and_begins_at_o
         "after_upload is delete now, which affects 2 files that are uploaded already" in told for told in messages
     )
     async with asyncio.timeout(kept_files.FIRST_RETRY_SECONDS / 2):  # it does not wait for the next sweep
-        await until(lambda: left(site) == [])
+        await wait_until(lambda: left(site) == [])
 
 
 async def test_a_sweep_may_fall_into_the_moment_in_which_a_remote_is_not_there(site, by_hand):
@@ -423,7 +424,7 @@ async def test_what_was_confirmed_before_a_crash_is_removed_after_it(site, monke
         await site.end()
     assert left(site) == ["a.jpg"]
     await site.start()
-    await until(lambda: left(site) == [])
+    await wait_until(lambda: left(site) == [])
 
 
 async def test_a_removal_that_was_interrupted_is_undone_and_done_again(site, by_hand):
@@ -435,7 +436,7 @@ async def test_a_removal_that_was_interrupted_is_undone_and_done_again(site, by_
     await after.recover()
     assert left(site) == ["a.jpg"]
     assert await store.pending_removals() == []
-    await until(lambda: known(site, "a.jpg"))
+    await wait_until(lambda: known(site, "a.jpg"))
     await site.until_counts(done=1)
     await after.sweep()
     assert left(site) == []

@@ -6,7 +6,8 @@ import pytest
 
 from syncd.control.service import InvalidRequestError, JobQuery, NotFoundError
 from syncd.core.states import State
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
 
@@ -22,7 +23,7 @@ async def stopped(site):
 async def test_the_pages_have_every_job_once(stopped):
     names = {f"{number:02}.jpg" for number in range(23)}
     for name in names:
-        (stopped.inbox / name).write_bytes(noise(100, name))
+        (stopped.inbox / name).write_bytes(random_bytes(100, name))
     await stopped.until_counts(queued=23)
     seen, cursor, pages = [], None, 0
     while pages == 0 or cursor:
@@ -41,7 +42,7 @@ async def test_the_jobs_of_a_file_come_together(site):
     await site.start()
     await site.service.stop(now=False)
     for name in ("a.jpg", "b.jpg"):
-        (site.inbox / name).write_bytes(noise(100, name))
+        (site.inbox / name).write_bytes(random_bytes(100, name))
     await site.until_counts(queued=4)
     await site.service.cancel([job["id"] for job in await site.jobs(search="a.jpg", remote="drive")])
     alone = await site.service.jobs(JobQuery(state=State.SKIPPED))
@@ -54,7 +55,7 @@ async def test_the_jobs_of_a_file_come_together(site):
 
 async def test_jobs_by_state_and_by_name(stopped):
     for name in ("a 100%_sure.jpg", "b.jpg"):
-        (stopped.inbox / name).write_bytes(noise(100, name))
+        (stopped.inbox / name).write_bytes(random_bytes(100, name))
     await stopped.until_counts(queued=2)
     assert await stopped.jobs(state=State.DONE) == []
     assert len(await stopped.jobs(state=State.QUEUED)) == 2
@@ -78,7 +79,7 @@ NAME = "escaped \udcff\n\x1b[2J \u202e.jpg"
 
 async def test_an_odd_name_is_shown_escaped_and_found_exactly(site):
     await site.start()
-    data = noise(1000)
+    data = random_bytes(1000)
     (site.inbox / NAME).write_bytes(data)
     (job,) = await site.until_shown(NAME, "done")
     assert job["path"].startswith(str(site.inbox))
@@ -113,9 +114,9 @@ async def test_what_is_not_there_is_told_apart(site):
 async def test_a_running_job_is_cancelled_and_tried_again(site):
     site.settings["scheduler"]["bandwidth"] = "500KiB/s"
     await site.start()
-    data = noise(4 * MIB)
+    data = random_bytes(4 * MIB)
     (site.inbox / "giant.tif").write_bytes(data)
-    await until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
+    await wait_until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
     (job,) = await site.show("giant.tif")
     assert job["state"] == "uploading"
     assert await site.service.cancel([str(site.inbox / "giant.tif")]) == 1
@@ -133,10 +134,10 @@ async def test_a_running_job_is_cancelled_and_tried_again(site):
 
 async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(site):
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(100, 1))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(100, 1))
     await site.until_counts(done=1)
     await site.service.stop(now=False)
-    (site.inbox / "b.jpg").write_bytes(noise(100, 2))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(100, 2))
     await site.until_counts(queued=1)
     assert await site.service.cancel([str(site.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
     assert await site.counts() == {"queued": 0, "uploading": 0, "waiting": 0, "done": 1, "failed": 0, "skipped": 1}
@@ -149,8 +150,8 @@ async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(site):
 async def test_stop_now_cuts_off_and_start_goes_on(site):
     site.settings["scheduler"]["bandwidth"] = "500KiB/s"
     await site.start()
-    (site.inbox / "giant.tif").write_bytes(noise(2 * MIB))
-    await until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
+    (site.inbox / "giant.tif").write_bytes(random_bytes(2 * MIB))
+    await wait_until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
     await site.service.stop(now=True)
     assert site.daemon.runtime.scheduler.progress() == []
     assert (await site.service.status())["state"] == "stopped"
@@ -165,7 +166,7 @@ async def test_the_status_of_a_server_that_is_down(site):
     site.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
     site.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(100))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(100))
 
     async def drive():
         status = await site.service.status()
@@ -174,7 +175,7 @@ async def test_the_status_of_a_server_that_is_down(site):
     async def down():
         return (await drive())["state"] == "offline" and (await site.counts())["queued"] == 1
 
-    await until(down)
+    await wait_until(down)
     remote = await drive()
     assert "can't connect" in remote["detail"]
     assert 0 <= remote["retry_in_seconds"] <= 300
@@ -185,7 +186,7 @@ async def test_the_status_of_a_server_that_is_down(site):
 
 async def test_the_chart_has_what_was_sent(site):
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(100_000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(100_000))
     await site.until_counts(done=1)
     chart = await site.service.throughput()
     assert chart["step_seconds"] == 5

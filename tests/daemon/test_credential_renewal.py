@@ -11,7 +11,9 @@ import pytest
 
 from syncd.core.redact import MASKED
 from syncd.daemon import credential_renewal
-from tests.daemon.site import noise, running_receiver, until
+from tests.daemon.site import running_receiver
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 OLD, NEW = "token-of-last-year", "token-of-this-year"
 
@@ -113,7 +115,7 @@ async def until_state(site, state):
     async def reached():
         return (await drive(site))["state"] == state
 
-    await until(reached, state)
+    await wait_until(reached, state)
 
 
 @pytest.mark.e2e  # openssl makes the certificates
@@ -121,10 +123,10 @@ async def test_a_renewed_client_certificate_is_used_without_a_reload(site, front
     await front.use("one", trusts="one")
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await site.until_counts(done=1)
     await front.use("one", trusts="two")
-    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await until_state(site, "offline")
     held("client.pem", "two")
     await site.until_counts(done=2)
@@ -136,10 +138,10 @@ async def test_a_renewed_ca_file_is_used_without_a_reload(site, front, held):
     await front.use("one")
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await site.until_counts(done=1)
     await front.use("two")
-    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await until_state(site, "offline")
     held("ca.pem", "two.crt")
     await site.until_counts(done=2)
@@ -151,22 +153,22 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
     files = {"client_cert": held("client.pem", "one.crt"), "client_key": held("client.key", "one.key")}
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), **files)
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await site.until_counts(done=1)
     held("client.pem", "two.crt")
 
     async def problem():
         return (await drive(site))["credentials_problem"]
 
-    assert "the key is not the one of the certificate" in await until(problem)
+    assert "the key is not the one of the certificate" in await wait_until(problem)
     (line,) = await site.reload()
     assert line.startswith(f"remote drive: client_cert {site.folder}/client.pem can't be used")
     assert line.endswith("the earlier credentials stay in use")
-    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await site.until_counts(done=2)
     await front.use("one", trusts="two")
     held("client.key", "two.key")
-    (site.inbox / "c.jpg").write_bytes(noise(1000, "c"))
+    (site.inbox / "c.jpg").write_bytes(random_bytes(1000, "c"))
     await site.until_counts(done=3)
     assert await problem() is None
 
@@ -177,12 +179,12 @@ async def test_a_reload_takes_up_a_renewed_certificate_at_once(site, front, held
     await front.use("one")
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await site.until_counts(done=1)
     await front.use("two")
     held("ca.pem", "two.crt")
     assert await site.reload() == ["remote drive: ca_file renewed"]
-    (site.inbox / "b.jpg").write_bytes(noise(1000, "b"))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await site.until_counts(done=2)
     assert await site.reload() == []
 
@@ -194,7 +196,7 @@ async def test_a_token_that_is_rotated_is_used_without_a_reload(site, tmp_path):
     async with running_receiver(tmp_path / "another", token=NEW) as url:
         talks_to(site, url, token_file="drive.token")
         await site.start()
-        (site.inbox / "a.jpg").write_bytes(noise(1000, "a"))
+        (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
         await until_state(site, "unauthorized")
         for broken in ("", "two words"):
             file.write_text(broken)
@@ -241,9 +243,9 @@ async def test_an_upload_goes_on_where_it_was(site):
     await site.start()
     changes = []
     site.daemon.runtime.store.changes.subscribe(changes.append)
-    (site.inbox / "a.jpg").write_bytes(noise(100 * 65_536))
-    await until(lambda: any(flight.sent for flight in site.daemon.runtime.scheduler.progress()))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(100 * 65_536))
+    await wait_until(lambda: any(flight.sent for flight in site.daemon.runtime.scheduler.progress()))
     file.write_text(NEW)
-    await until(lambda: site.daemon.runtime.config.remotes["drive"].token.get_secret_value() == NEW)
+    await wait_until(lambda: site.daemon.runtime.config.remotes["drive"].token.get_secret_value() == NEW)
     await site.until_counts(done=1)
     assert (await site.counters())["chunks_repeated"] == 0

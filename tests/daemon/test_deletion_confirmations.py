@@ -23,9 +23,9 @@ from syncd.core.model import Presence, Proof
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
-from tests.daemon.site import until
 from tests.remotes.confirmations import READS, UPLOADS, Double, Upload
 from tests.remotes.helpers import serving
+from tests.support.wait import wait_until
 
 DATA = b"ascii art " * 1000
 ACTIONS = ("keep", "delete", "move")
@@ -116,9 +116,9 @@ async def outcomes(group, base):
         daemon = Daemon(load(path))
         running = asyncio.create_task(daemon.run())
         try:
-            await until(lambda: daemon.ready.is_set() or running.done())
+            await wait_until(lambda: daemon.ready.is_set() or running.done())
             service = DaemonControlService(daemon)
-            states = await until(lambda: at_rest(service, len(urls)), "all uploads have come to an end")
+            states = await wait_until(lambda: at_rest(service, len(urls)), "all uploads have come to an end")
             await daemon.after_upload.sweep()
         finally:
             daemon.request_shutdown()

@@ -13,7 +13,8 @@ from syncd.control.service import JobQuery, NotFoundError
 from syncd.core.model import Sort
 from syncd.daemon import event_publisher
 from syncd.daemon.control_service import DaemonControlService
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 log = structlog.get_logger()
 
@@ -56,9 +57,9 @@ async def listen(site):
 async def test_who_comes_is_told_how_all_is(site, listen):
     await site.start()
     first = listen()
-    await until(lambda: first.of("progress"))
+    await wait_until(lambda: first.of("progress"))
     second = listen()
-    await until(lambda: second.of("progress"))
+    await wait_until(lambda: second.of("progress"))
     for ear in (first, second):
         assert ear.of("daemon")[-1] == {
             "state": "running",
@@ -74,7 +75,7 @@ async def test_who_comes_is_told_how_all_is(site, listen):
 async def test_nothing_is_said_twice(site, listen):
     await site.start()
     ear = listen("daemon", "remote", "progress")
-    await until(lambda: ear.of("progress"))
+    await wait_until(lambda: ear.of("progress"))
     before = len(ear.events)
     looks = 0
     work = DaemonControlService.progress
@@ -86,7 +87,7 @@ async def test_nothing_is_said_twice(site, listen):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DaemonControlService, "progress", counted)
-        await until(lambda: looks >= 3)
+        await wait_until(lambda: looks >= 3)
     assert len(ear.events) == before
 
 
@@ -99,7 +100,7 @@ async def test_nobody_costs_nothing(site, monkeypatch):
     monkeypatch.setattr(event_publisher.EventPublisher, "_poll", look)
     monkeypatch.setattr(event_publisher, "job_event", looks.append)
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(done=1)
     await asyncio.sleep(2 * event_publisher.POLL_INTERVAL_SECONDS)
     assert looks == []
@@ -110,7 +111,7 @@ async def test_progress_comes_at_most_four_times_a_second(site, listen):
     await site.start()
     ear = listen("progress")
     began = asyncio.get_running_loop().time()
-    (site.inbox / "a.jpg").write_bytes(noise(400_000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(400_000))
     await site.until_counts(done=1)
     seconds = asyncio.get_running_loop().time() - began
     flights = [flight for document in ear.of("progress") for flight in document["flights"]]
@@ -122,11 +123,11 @@ async def test_progress_comes_at_most_four_times_a_second(site, listen):
 async def test_a_stop_and_a_folder_that_goes_are_told(site, listen):
     await site.start()
     ear = listen("daemon", "folder")
-    await until(lambda: ear.of("folder") and ear.of("folder")[-1]["state"] == "watching")
+    await wait_until(lambda: ear.of("folder") and ear.of("folder")[-1]["state"] == "watching")
     await site.daemon.pause(now=False)
-    await until(lambda: ear.of("daemon")[-1]["state"] == "stopped")
+    await wait_until(lambda: ear.of("daemon")[-1]["state"] == "stopped")
     site.inbox.rename(site.folder / "elsewhere")
-    await until(lambda: ear.of("folder")[-1]["state"] == "offline")
+    await wait_until(lambda: ear.of("folder")[-1]["state"] == "offline")
 
 
 async def test_log_lines_come_from_any_thread(site, listen):
@@ -140,7 +141,7 @@ async def test_log_lines_come_from_any_thread(site, listen):
     def changes():  # other lines may come between
         return [document["changes"] for document in ear.of("log") if document["event"] == "daemon.reloaded"]
 
-    await until(lambda: len(changes()) == 2)
+    await wait_until(lambda: len(changes()) == 2)
     assert changes() == [["here"], ["there"]]
 
 
@@ -150,8 +151,8 @@ async def test_a_look_that_fails_is_logged_and_not_the_last(site, listen, monkey
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DaemonControlService, "daemon_event", lambda self: 1 / 0)
         ear = listen()
-        await until(lambda: any(document["event"] == "events.failed" for document in ear.of("log")))
-    await until(lambda: ear.of("daemon"))
+        await wait_until(lambda: any(document["event"] == "events.failed" for document in ear.of("log")))
+    await wait_until(lambda: ear.of("daemon"))
 
 
 async def test_jobs_by_folder_remote_and_age(site):
@@ -159,8 +160,8 @@ async def test_jobs_by_folder_remote_and_age(site):
     site.settings["folders"].append({"path": "other", "remote": ["ascii"], "settle": "50ms"})
     await site.start()
     for folder, name in (("inbox", "a.jpg"), ("inbox", "b.jpg"), ("other", "c.jpg")):
-        (site.folder / folder / name).write_bytes(noise(100, name))
-        await until(lambda: _done(site, name))  # noqa: B023 - awaited here
+        (site.folder / folder / name).write_bytes(random_bytes(100, name))
+        await wait_until(lambda: _done(site, name))  # noqa: B023 - awaited here
     names = {}
     for what, query in {
         "latest": {},
@@ -188,7 +189,7 @@ async def _done(site, name):
 async def test_pages_of_the_oldest_first(site):
     await site.start()
     for number in range(7):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(100, number))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
     await site.until_counts(done=7)
     seen, cursor = [], None
     while True:
@@ -203,7 +204,7 @@ async def test_pages_of_the_oldest_first(site):
 
 async def test_metrics_count_what_happened(site):
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(5000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(5000))
     (site.inbox / "b.jpg").write_bytes(b"")
     await site.until_counts(done=1, skipped=1)
     body, content_type = await site.service.metrics()

@@ -10,7 +10,8 @@ import pytest
 from syncd.control.service import NotFoundError
 from syncd.daemon.once import once
 from syncd.platform.read_lease import Writer
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux' own")
 
@@ -21,13 +22,13 @@ async def hashed(site):
     async def none_left():
         return not await site.daemon.runtime.store.cancelled_unhashed()
 
-    await until(none_left)
+    await wait_until(none_left)
 
 
 async def cancelled(site, name="private.jpg", data=None):
     """Have the daemon know a file that a person has cancelled."""
     await site.service.stop(now=False)
-    (site.inbox / name).write_bytes(data or noise(1000))
+    (site.inbox / name).write_bytes(data or random_bytes(1000))
     await site.until_counts(queued=1)
     await site.service.cancel([str(site.inbox / name)])
     await hashed(site)
@@ -58,7 +59,7 @@ async def test_cancelled_survives_a_change_of_all_but_the_content(site, change):
     (job,) = await site.show("private.jpg")
     change(site)
     await site.service.rescan(None)
-    await until(lambda: changes(site) > 2)
+    await wait_until(lambda: changes(site) > 2)
     await stays_cancelled(site)
     assert len((await site.show("private.jpg"))[0]["history"]) > len(job["history"])
 
@@ -75,7 +76,7 @@ async def test_cancelled_survives_a_restart_and_a_change_meanwhile(site):
     await site.end()
     touch(site)
     await site.start()
-    await until(lambda: changes(site) > 2)
+    await wait_until(lambda: changes(site) > 2)
     await stays_cancelled(site)
 
 
@@ -106,18 +107,18 @@ async def test_cancelled_survives_that_the_file_goes_and_comes_back(site):
     async def gone():
         return not (await site.show("private.jpg"))[0]["present"]
 
-    await until(gone)
+    await wait_until(gone)
     (site.inbox / "private.jpg").write_bytes(data)
-    await until(lambda: changes(site) > 2)
+    await wait_until(lambda: changes(site) > 2)
     await stays_cancelled(site)
 
 
 async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_all(site):
     await site.start()
     await cancelled(site)
-    (site.inbox / "private.jpg").write_bytes(noise(1000, "public"))
+    (site.inbox / "private.jpg").write_bytes(random_bytes(1000, "public"))
     await site.until_shown("private.jpg", "done")
-    await cancelled(site, "b.jpg", noise(500))
+    await cancelled(site, "b.jpg", random_bytes(500))
     await site.service.retry([str(site.inbox / "b.jpg")])
     await site.until_shown("b.jpg", "done")
 
@@ -131,7 +132,7 @@ async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(site):
             (folder,) = await site.service.folders()
             return folder["detail"]
 
-        assert "1 open for writing by another program, such as a.jpg" in await until(waits)
+        assert "1 open for writing by another program, such as a.jpg" in await wait_until(waits)
         with pytest.raises(
             NotFoundError, match="is open for writing by another program, and is uploaded when that closes"
         ):
@@ -156,7 +157,7 @@ async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer
 
 async def test_a_single_pass_tells_which_files_are_open(site, monkeypatch):
     monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
-    (site.inbox / "b.jpg").write_bytes(noise(100))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(100))
     with (site.inbox / "a.jpg").open("wb", buffering=0) as file:
         file.write(b"half")
         summary = await once(site.write().config)
@@ -169,7 +170,7 @@ async def test_a_single_pass_tells_which_files_are_open(site, monkeypatch):
 
 async def test_a_single_pass_does_not_wait_for_a_file_that_was_opened_after_the_scan(site, monkeypatch):
     monkeypatch.setattr("syncd.upload.source.writer", lambda _: Writer.OPEN)
-    (site.inbox / "a.jpg").write_bytes(noise(100))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(100))
     summary = await once(site.write().config)
     assert (summary.uploaded, summary.left) == (0, 1)
     assert [problem.detail for problem in summary.problems] == ["open for writing by another program"]

@@ -12,7 +12,8 @@ import pytest
 from syncd.control.targets import encode
 from syncd.daemon import inbox
 from syncd.daemon.inbox import PartialUpload, save_upload
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def there(site):
 
 async def test_a_dropped_file_goes_up(site, http):
     await site.start()
-    data = noise(3 * 1024 * 1024)
+    data = random_bytes(3 * 1024 * 1024)
     before = os.umask(0o022)
     try:
         dropped = await put(http, site.inbox, "a b é.jpg", io.BytesIO(data))
@@ -66,8 +67,8 @@ async def test_where_no_event_tells_it_goes_up_at_once_too(site, http, monkeypat
     site.settings["folders"][0]["watch"] = "poll"
     await site.start()
     (watch,) = site.daemon.runtime.folders.watches.values()
-    await until(lambda: watch._reconciler._next_full_scan)
-    await put(http, site.inbox, "a.jpg", noise(100))
+    await wait_until(lambda: watch._reconciler._next_full_scan)
+    await put(http, site.inbox, "a.jpg", random_bytes(100))
     await site.until_shown("a.jpg", "done")
 
 
@@ -85,7 +86,7 @@ async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
     if not links:
         monkeypatch.setattr("syncd.platform.posix.openat.rename_exclusively", refuse_link)
         monkeypatch.setattr(os, "link", refuse_link)
-    contents = [noise(200_000, seed) for seed in range(8)]
+    contents = [random_bytes(200_000, seed) for seed in range(8)]
     dropped = await asyncio.gather(*(put(http, stopped.inbox, "a.jpg", data) for data in contents))
     assert sorted(one["name"] for one in dropped) == [*(f"a ({number}).jpg" for number in range(2, 9)), "a.jpg"]
     assert [(stopped.inbox / one["name"]).read_bytes() for one in dropped] == contents
@@ -142,7 +143,7 @@ async def test_a_folder_that_is_away_is_not_written_to(stopped, http):
     def offline():
         return stopped.daemon.runtime.folders.watches[str(stopped.inbox)].status.state == "offline"
 
-    await until(offline)
+    await wait_until(offline)
     assert "offline" in await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
     assert not stopped.inbox.exists()
 
@@ -165,12 +166,12 @@ async def test_what_is_broken_off_leaves_nothing(stopped):
     def begun():
         return any(path.stat().st_size > 100_000 for path in stopped.inbox.iterdir())
 
-    await until(begun)
+    await wait_until(begun)
     (part,) = there(stopped)
     assert part.startswith(".")
     writer.close()
     await writer.wait_closed()
-    await until(lambda: there(stopped) == [])
+    await wait_until(lambda: there(stopped) == [])
 
 
 async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
@@ -197,7 +198,7 @@ async def test_what_a_crash_left_is_removed_at_the_start_and_nothing_else(site):
     held = PartialUpload(str(site.inbox), ".syncd-drop-00000000000000ff.part")
     held.begin(5)  # another daemon's, on its way
     await site.start()
-    await until(lambda: not left.exists())
+    await wait_until(lambda: not left.exists())
     assert there(site) == [".syncd-drop-00000000000000ff.part", other.name]
     held.close()
     assert there(site) == [other.name]

@@ -8,8 +8,9 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from tests.daemon.site import noise, until
 from tests.preview.images import HARMFUL, KINDS
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -177,8 +178,8 @@ async def test_what_was_moved_after_its_upload_is_found(site, http):
     site.settings["folders"][0]["after_upload"] = {"move": "sent"}
     await site.start()
     job = await job_of(site, "below/a.jpg", KINDS["jpg"], states=("done",))
-    await until((site.folder / "sent" / "below" / "a.jpg").exists)
-    await until(lambda: not (site.inbox / "below" / "a.jpg").exists())
+    await wait_until((site.folder / "sent" / "below" / "a.jpg").exists)
+    await wait_until(lambda: not (site.inbox / "below" / "a.jpg").exists())
     assert (await get(http, "original", job=job["id"]))[1] == KINDS["jpg"]
     assert (await get(http, "preview", job=job["id"]))[0]["Content-Type"] == "image/webp"
     (site.folder / "sent" / "below" / "a.jpg").write_bytes(KINDS["png"])
@@ -193,7 +194,7 @@ async def test_what_was_deleted_after_its_upload_says_so(site, http):
     async def known_as_gone():
         return not (await site.show("a.jpg"))[0]["present"]
 
-    await until(known_as_gone)
+    await wait_until(known_as_gone)
     assert "after_upload deletes" in await why_not(http, "preview", job)
 
 
@@ -214,7 +215,7 @@ async def test_what_is_wrong_is_refused(stopped, http, what, status):
 
 
 async def test_a_large_original_is_sent_whole_or_not_at_all(stopped, http):
-    data = noise(8 * 1024 * 1024)
+    data = random_bytes(8 * 1024 * 1024)
     job = await job_of(stopped, "a.tif", data)
     assert (await get(http, "original", job=job["id"]))[1] == data
     async with http.get("/v1/original", params={"job": job["id"]}) as answer:

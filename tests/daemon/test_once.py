@@ -9,8 +9,9 @@ from aiohttp import web
 from syncd.config.model import Config
 from syncd.daemon import once as module
 from syncd.daemon.once import MAX_ATTEMPTS, once
-from tests.daemon.site import Site, noise
+from tests.daemon.site import Site
 from tests.remotes.helpers import serving
+from tests.support.data import random_bytes
 
 
 async def run(site, **options):
@@ -26,8 +27,8 @@ async def test_nothing_to_do(site):
 async def test_each_file_is_counted_once_for_each_remote(site):
     site.settings["folders"][0]["remote"] = ["drive", "ascii"]
     for number in range(5):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
-    (site.inbox / "copy.jpg").write_bytes(noise(1000, 0))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
+    (site.inbox / "copy.jpg").write_bytes(random_bytes(1000, 0))
     (site.inbox / "empty.jpg").touch()
     snapshots = []
     summary = await run(site, on_progress=snapshots.append)
@@ -45,7 +46,7 @@ async def test_each_file_is_counted_once_for_each_remote(site):
 async def test_a_server_that_is_not_there_is_given_up(site):
     site.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
     for number in range(20):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(100, number))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
     summary = await run(site)
     assert (summary.uploaded, summary.failed, summary.left) == (0, 0, 20)
     assert summary.unreachable == ["drive"]
@@ -58,7 +59,7 @@ async def test_a_server_that_is_not_there_is_given_up(site):
 async def test_one_server_that_is_not_there_holds_up_no_other(site):
     site.settings["folders"][0]["remote"] = ["drive", "ascii"]
     site.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     summary = await run(site)
     assert (summary.uploaded, summary.left, summary.unreachable) == (1, 1, ["ascii"])
 
@@ -83,7 +84,7 @@ async def refusing(tmp_path):
 
 
 async def test_a_file_that_is_refused_has_failed_and_stays_so(refusing):
-    (refusing.inbox / "bad\n\udcff.jpg").write_bytes(noise(1000))
+    (refusing.inbox / "bad\n\udcff.jpg").write_bytes(random_bytes(1000))
     summary = await run(refusing)
     assert (summary.uploaded, summary.failed, summary.left) == (0, 1, 0)
     (problem,) = summary.problems
@@ -96,7 +97,7 @@ async def test_a_file_that_is_refused_has_failed_and_stays_so(refusing):
 
 async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
     refusing.status = 500
-    (refusing.inbox / "a.jpg").write_bytes(noise(1000))
+    (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
     summary = await run(refusing)
     assert (summary.uploaded, summary.failed, summary.left) == (0, 0, 1)
     # The pass may give the server up during the last attempt.
@@ -105,7 +106,7 @@ async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
 
 async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing):
     refusing.status, refusing.slow_after = 503, MAX_ATTEMPTS
-    (refusing.inbox / "a.jpg").write_bytes(noise(1000))
+    (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
     summary = await run(refusing)
     assert (summary.left, [problem.path for problem in summary.problems]) == (1, ["a.jpg"])
 
@@ -113,8 +114,8 @@ async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing
 async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkeypatch):
     """Each time it is hashed it is another one."""
     path = site.inbox / "busy.jpg"
-    path.write_bytes(noise(1000))
-    (site.inbox / "calm.jpg").write_bytes(noise(2000))
+    path.write_bytes(random_bytes(1000))
+    (site.inbox / "calm.jpg").write_bytes(random_bytes(2000))
     real = module.open_runtime
     tries = []
 
@@ -144,7 +145,7 @@ async def test_it_goes_on_though_the_daemon_was_stopped(site):
     """Who asks for a pass wants one."""
     await site.start()
     await site.service.stop(now=False)
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(queued=1)
     await site.end()
     assert (await run(site)).uploaded == 1
@@ -155,7 +156,7 @@ async def test_it_goes_on_though_the_daemon_was_stopped(site):
 async def test_what_was_uploaded_is_put_away(site):
     site.settings["folders"][0]["after_upload"] = "delete"
     for number in range(3):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
     assert (await run(site)).uploaded == 3
     assert os.listdir(site.inbox) == []
 
@@ -165,6 +166,6 @@ async def test_the_death_of_a_side_task_ends_it(site, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr("syncd.upload.worker.RemoteWorker._poll", die)
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     with pytest.raises(ZeroDivisionError):
         await run(site)

@@ -8,7 +8,8 @@ import pytest
 
 from syncd.control.service import BusyError, NotFoundError
 from syncd.core.errors import Unauthorized
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
 
@@ -31,15 +32,15 @@ async def verdicts(site, *names, repair=False):
 async def uploaded(site, *names):
     await site.start()
     for name in names:
-        (site.inbox / name).write_bytes(noise(2 * MIB, name))
+        (site.inbox / name).write_bytes(random_bytes(2 * MIB, name))
     await site.until_counts(done=len(names))
 
 
 async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
     await uploaded(site, "intact.jpg", "damaged.jpg", "gone.jpg", "gone here too.jpg")
-    damage(stored(site, noise(2 * MIB, "damaged.jpg")))
+    damage(stored(site, random_bytes(2 * MIB, "damaged.jpg")))
     for name in ("gone.jpg", "gone here too.jpg"):
-        shutil.rmtree(stored(site, noise(2 * MIB, name)))
+        shutil.rmtree(stored(site, random_bytes(2 * MIB, name)))
     (site.inbox / "gone here too.jpg").unlink()
     names = ("gone here too.jpg", "damaged.jpg", "intact.jpg", "gone.jpg")
     bad = ["missing", "different", "intact", "missing"]
@@ -49,7 +50,7 @@ async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
     async def noticed():
         return not (await site.show("gone here too.jpg"))[0]["present"]
 
-    await until(noticed)
+    await wait_until(noticed)
     assert await verdicts(site, *names, repair=True) == (bad, 2)
     await site.until_counts(done=4)
     assert await verdicts(site, *names) == (["missing", "intact", "intact", "intact"], 0)
@@ -58,7 +59,7 @@ async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
 async def test_what_is_not_uploaded_is_unknown(site):
     await site.start()
     await site.service.stop(now=False)
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(queued=1)
     (finding,) = (await site.service.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
     assert (finding["verdict"], finding["detail"]) == ("unknown", "not uploaded: it is queued")
@@ -80,12 +81,12 @@ async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(site)
     gate = site.daemon.runtime.scheduler.workers["drive"].endpoint.limiter
     async with gate.slot():
         asking = asyncio.create_task(verdicts(site, "a.jpg"))
-        await until(lambda: gate._waiting)
+        await wait_until(lambda: gate._waiting)
         assert not asking.done()
     assert await asking == (["intact"], 0)
     async with gate.slot():
         asking = asyncio.create_task(verdicts(site, "a.jpg"))
-        await until(lambda: gate._waiting)
+        await wait_until(lambda: gate._waiting)
         site.daemon.shutdown_requested.set()
         with pytest.raises(BusyError, match="ending"):
             await asking

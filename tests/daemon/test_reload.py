@@ -9,7 +9,9 @@ from aiohttp import web
 
 from syncd.control.service import InvalidConfigError
 from syncd.store.records import Change
-from tests.daemon.site import noise, running_receiver, until
+from tests.daemon.site import running_receiver
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
 
@@ -28,30 +30,30 @@ async def test_nothing_changed(site):
 
 async def test_a_new_folder_and_a_new_remote(site):
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(done=1)
     other = site.folder / "other"
     other.mkdir()
-    (other / "b.jpg").write_bytes(noise(2000))
+    (other / "b.jpg").write_bytes(random_bytes(2000))
     site.settings["folders"] += [{"path": "other", "remote": ["more"], "settle": "50ms"}]
     site.settings["remotes"]["more"] = site.multipart(pool_id="00000000-0000-0000-0000-000000000001")
     assert await site.reload() == ["remote more", f"folder {other}"]
     await site.until_counts(done=2)
-    (other / "c.jpg").write_bytes(noise(3000))
+    (other / "c.jpg").write_bytes(random_bytes(3000))
     await site.until_counts(done=3)
 
 
 async def test_a_folder_that_goes_is_watched_no_longer_and_comes_back_with_nothing_sent_twice(site):
     other = site.folder / "other"
     other.mkdir()
-    (other / "b.jpg").write_bytes(noise(2000))
+    (other / "b.jpg").write_bytes(random_bytes(2000))
     site.settings["folders"] += [{"path": "other", "remote": "drive", "settle": "50ms"}]
     await site.start()
     await site.until_counts(done=1)
     away = site.settings["folders"].pop()
     assert await site.reload() == [f"folder {other}"]
-    (other / "c.jpg").write_bytes(noise(3000))
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (other / "c.jpg").write_bytes(random_bytes(3000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(done=2)
     assert [folder["path"] for folder in (await site.service.status())["folders"]] == [str(site.inbox)]
     before = await site.counters()
@@ -67,15 +69,15 @@ async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
     site.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await site.start()
     changes = told(site)
-    data = noise(4 * MIB)
+    data = random_bytes(4 * MIB)
     (site.inbox / "giant.tif").write_bytes(data)
     workers = site.daemon.runtime.scheduler.workers
-    await until(lambda: all(worker.progress() for worker in workers.values()))
+    await wait_until(lambda: all(worker.progress() for worker in workers.values()))
 
     async def under_way():
         return (await site.counters())["chunks_received"] > 4
 
-    await until(under_way)
+    await wait_until(under_way)
     site.settings["remotes"]["ascii"]["timeout"] = "59s"
     site.settings["folders"][0]["settle"] = "60ms"
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
@@ -118,13 +120,13 @@ async def test_whatever_changes_the_bytes_of_an_upload_under_way_go_on(site, cha
     site.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await site.start()
     changes = told(site)
-    data = noise(4 * MIB)
+    data = random_bytes(4 * MIB)
     (site.inbox / "giant.tif").write_bytes(data)
 
     async def under_way():
         return (await site.counters())["chunks_received"] > 4
 
-    await until(under_way)
+    await wait_until(under_way)
     expected = change(site.settings, site)
     assert sorted(await site.reload()) == expected
     assert (await site.counters())["chunks_received"] < 64
@@ -142,7 +144,7 @@ async def test_other_logging_holds_from_then_on(site):
     await site.start()
     site.settings["logging"] = {"level": "debug", "file": "syncd.log"}
     assert await site.reload() == ["logging"]
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(done=1)
     assert '"event": "job.done"' in (site.folder / "syncd.log").read_text()
 
@@ -150,12 +152,12 @@ async def test_other_logging_holds_from_then_on(site):
 async def test_a_remote_that_changes_keeps_what_was_acknowledged(site):
     site.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await site.start()
-    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
+    (site.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
 
     async def under_way():
         return (await site.counters())["chunks_received"] > 4
 
-    await until(under_way)
+    await wait_until(under_way)
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
     assert "remote drive" in await site.reload()
@@ -168,7 +170,7 @@ async def test_what_waits_for_a_remote_that_goes_is_there_when_it_comes_back(sit
     await site.start()
     await site.service.stop(now=False)
     for number in range(5):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
     await site.until_counts(queued=5)
     drive = site.settings["remotes"].pop("drive")
     site.settings["folders"][0]["remote"] = ["ascii"]
@@ -187,8 +189,8 @@ async def test_status_answers_while_a_remote_goes(site):
     site.settings["scheduler"]["bandwidth"] = "100KiB/s"
     site.settings["remotes"]["more"] = site.multipart(pool_id="00000000-0000-0000-0000-000000000001")
     await site.start()
-    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
-    await until(lambda: any(progress.stage == "sending" for progress in site.daemon.runtime.scheduler.progress()))
+    (site.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
+    await wait_until(lambda: any(progress.stage == "sending" for progress in site.daemon.runtime.scheduler.progress()))
     site.settings["folders"][0]["remote"] = ["ascii"]
     del site.settings["remotes"]["drive"], site.settings["remotes"]["more"]
     reloading = asyncio.create_task(site.reload())
@@ -221,7 +223,7 @@ async def test_other_limits_hold_from_then_on(site):
     site.settings["scheduler"]["concurrency"] = "auto"
     await site.reload()
     assert {worker.endpoint.limiter.capacity for worker in workers.values()} == {4}
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(done=1)
 
 
@@ -230,7 +232,7 @@ async def test_a_stop_outlasts_a_reload(site):
     await site.service.stop(now=False)
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     await site.reload()
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(queued=1)
     assert (await site.service.status())["state"] == "stopped"
     await site.service.start()
@@ -252,7 +254,7 @@ async def test_a_configuration_that_can_not_be_used_changes_nothing(site, broken
     assert len(caught.value.problems) == 1
     assert str(site.path) in caught.value.problems[0]
     assert site.daemon.runtime.config is before
-    (site.inbox / "a.jpg").write_bytes(noise(1000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await site.until_counts(done=1)
     if broken == "log file":  # mended, it is taken over as a whole
         del site.settings["logging"]
@@ -302,7 +304,7 @@ async def test_a_server_at_another_address_is_asked_before_anything_is_sent(site
     drive = site.image() if kind == "image" else site.multipart(**options[kind])
     site.settings["remotes"] = {"drive": drive}
     for number in range(20):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(100_000, number))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(100_000, number))
     await site.start()
     await site.until_counts(done=20)
     async with elsewhere(site) as (url, requests):
@@ -324,7 +326,7 @@ async def test_a_server_that_is_told_to_be_the_same_keeps_its_records(site, kind
     drive = getattr(site, kind)()
     site.settings["remotes"] = {"drive": drive}
     for number in range(20):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(10_000, number))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(10_000, number))
     await site.start()
     await site.until_counts(done=20)
     before = [(job["id"], job["updated_at"]) for job in await site.jobs()]
@@ -335,7 +337,7 @@ async def test_a_server_that_is_told_to_be_the_same_keeps_its_records(site, kind
         else:
             await site.end()
             await site.start()
-        (site.inbox / "new.jpg").write_bytes(noise(10_000, "new"))
+        (site.inbox / "new.jpg").write_bytes(random_bytes(10_000, "new"))
         await site.until_counts(done=21)
         jobs = await site.jobs(search="new.jpg")
         assert [(job["id"], job["updated_at"]) for job in await site.jobs() if job not in jobs] == before
@@ -347,12 +349,12 @@ async def test_an_address_that_was_never_the_same_servers_does_no_harm(site):
     """What is queued goes to the new server whole, and the old one keeps what it has."""
     site.settings["remotes"] = {"drive": (drive := site.multipart())}
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(10_000, "a"))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(10_000, "a"))
     await site.until_counts(done=1)
     async with running_receiver(site.folder / "another") as url:
         drive["former_url"], drive["url"] = drive["url"], url
         await site.reload()
-        (site.inbox / "b.jpg").write_bytes(noise(10_000, "a"))
+        (site.inbox / "b.jpg").write_bytes(random_bytes(10_000, "a"))
         await site.until_counts(done=2)
         (job,) = await site.show("b.jpg")
         assert job["outcome"] == "uploaded"
@@ -363,7 +365,7 @@ async def test_an_address_that_was_never_the_same_servers_deletes_nothing(site):
     """Not even what the old server has confirmed a moment ago."""
     site.settings["remotes"] = {"drive": (drive := site.multipart())}
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(10_000, "a"))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(10_000, "a"))
     await site.until_counts(done=1)
     async with running_receiver(site.folder / "another") as url:
         drive["former_url"], drive["url"] = drive["url"], url
@@ -373,7 +375,7 @@ async def test_an_address_that_was_never_the_same_servers_deletes_nothing(site):
         async def detail():
             return (await site.service.status())["folders"][0]["detail"]
 
-        assert "drive does not confirm it" in await until(detail)
+        assert "drive does not confirm it" in await wait_until(detail)
         assert (site.inbox / "a.jpg").exists()
         await site.end()
 
@@ -384,7 +386,7 @@ async def test_two_remotes_that_differ_by_their_token_are_two_destinations(site)
     site.settings["folders"][0]["remote"] = ["anna", "ben"]
     await site.start()
     for number in range(6):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(1000, number))
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
     await site.until_counts(done=12)
     assert {job["remote"] for job in await site.show("0.jpg")} == {"anna", "ben"}
 
@@ -394,11 +396,11 @@ async def test_a_queued_file_that_changes_and_is_left_out_meanwhile_is_skipped(s
     await site.start()
     await site.service.stop(now=True)
     path = site.inbox / "a.jpg"
-    path.write_bytes(noise(1000))
+    path.write_bytes(random_bytes(1000))
     await site.until_counts(queued=1)
     site.settings["folders"][0]["exclude"] = ["a.jpg"]
     await site.reload()
-    path.write_bytes(noise(2000))
+    path.write_bytes(random_bytes(2000))
     await site.service.start()
     (job,) = await site.until_shown("a.jpg", "skipped")
     assert "leave it out now" in job["detail"]

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 
 class Manager:
@@ -24,13 +25,13 @@ class Manager:
                 return self.told
             self.told.append(dict(line.split("=", 1) for line in raw.decode().splitlines()))
 
-    async def until(self, *turns):
+    async def wait_until(self, *turns):
         """Wait until it was told of these turns, in this order, and return the last; its state goes on beside."""
 
         def turned():
             return [message for message in self.hear() if set(message) - {"STATUS", "WATCHDOG"}]
 
-        await until(lambda: len(turned()) >= len(turns), f"{turns} came: {self.told}")
+        await wait_until(lambda: len(turned()) >= len(turns), f"{turns} came: {self.told}")
         seen = turned()
         assert all(turn in message for turn, message in zip(turns, seen, strict=True)), seen
         self.told.clear()
@@ -48,27 +49,27 @@ def manager(tmp_path, monkeypatch):
 
 async def test_it_is_told_of_start_reload_and_end(site, manager):
     await site.start()
-    assert (await manager.until("READY"))["STATUS"] == "watching 1 folder, idle"
+    assert (await manager.wait_until("READY"))["STATUS"] == "watching 1 folder, idle"
     (site.folder / "more").mkdir()
     site.settings["folders"] += [{"path": "more", "remote": "drive"}]
     await site.reload()
-    assert (await manager.until("RELOADING", "READY"))["STATUS"].startswith("watching 2 folders")
+    assert (await manager.wait_until("RELOADING", "READY"))["STATUS"].startswith("watching 2 folders")
     await site.end()
-    await manager.until("STOPPING")
+    await manager.wait_until("STOPPING")
 
 
 async def test_the_words_say_what_it_does(site, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "60000")
     site.settings["scheduler"]["bandwidth"] = "100KiB/s"
     await site.start()
-    (site.inbox / "a.tif").write_bytes(noise(1024 * 1024))
+    (site.inbox / "a.tif").write_bytes(random_bytes(1024 * 1024))
 
     def said(words):
         return lambda: any(words in message.get("STATUS", "") for message in manager.hear())
 
-    await until(said("uploading 1"))
+    await wait_until(said("uploading 1"))
     await site.service.stop(now=True)
-    await until(said("stopped by syncd ctl stop"))
+    await wait_until(said("stopped by syncd ctl stop"))
 
 
 async def test_the_watchdog_is_fed_only_while_the_store_does_its_work(site, manager, monkeypatch):
@@ -78,13 +79,13 @@ async def test_the_watchdog_is_fed_only_while_the_store_does_its_work(site, mana
     def fed():
         return any("WATCHDOG" in message for message in manager.hear())
 
-    await until(fed)
+    await wait_until(fed)
     store, alive = site.daemon.runtime.store, False
     monkeypatch.setattr(type(store), "alive", property(lambda _store: alive))
     await asyncio.sleep(0)
     manager.hear()
     manager.told.clear()
-    await until(lambda: sum("STATUS" in message for message in manager.hear()) >= 5)
+    await wait_until(lambda: sum("STATUS" in message for message in manager.hear()) >= 5)
     assert not fed()
     alive = True
-    await until(fed)
+    await wait_until(fed)

@@ -9,8 +9,9 @@ import pytest
 
 from syncd.control.service import InvalidRequestError, Limits
 from syncd.core.states import State
-from tests.daemon.site import noise, until
 from tests.daemon.test_reload import told
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
 
@@ -78,15 +79,15 @@ async def test_a_change_cuts_off_nothing_and_helps_at_once(site, by):
     await site.start()
     changes = told(site)
     for number in range(3):
-        (site.inbox / f"{number}.jpg").write_bytes(noise(3 * MIB, number))
-    await until(lambda: site.daemon.runtime.bandwidth_limiter.meter.total > 0)
+        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(3 * MIB, number))
+    await wait_until(lambda: site.daemon.runtime.bandwidth_limiter.meter.total > 0)
     async with asyncio.timeout(20):  # at the old pace it would take a minute and a half
         if by == "hand":
             await site.service.limit(Limits(concurrency=8, bandwidth="unlimited"))
         else:
             site.settings["scheduler"] |= {"concurrency": "auto", "bandwidth": "unlimited"}
             assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
-        await until(lambda: sum(change.after is State.DONE for change in changes) == 3)
+        await wait_until(lambda: sum(change.after is State.DONE for change in changes) == 3)
     for number in range(3):
         steps = [change.after.value for change in changes if change.path == f"{number}.jpg"]
         assert steps == ["queued", "uploading", "done"]
@@ -117,7 +118,7 @@ async def test_the_timetable_goes_by_the_time_zone_that_holds_now(site, monkeypa
         assert bandwidth_limiter._limit() == 0
         monkeypatch.setenv("TZ", "XYZ-8")
         assert bandwidth_limiter._limit() is None
-        (site.inbox / "a.jpg").write_bytes(noise(1000))
+        (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
         await site.until_counts(done=1)
     finally:
         monkeypatch.undo()

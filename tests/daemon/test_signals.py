@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from syncd.control.service import InvalidConfigError
 from syncd.daemon.daemon import Daemon
 from syncd.store.job_store import JobStore
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
 
@@ -22,29 +23,29 @@ async def test_a_hundred_hang_ups_at_once_are_few_reloads_and_the_last_change_co
             site.settings["folders"][0]["rescan"] = f"{60 + number}s"
             site.write()
             os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: site.daemon.loaded.config.folders[0].rescan == 159)
+        await wait_until(lambda: site.daemon.loaded.config.folders[0].rescan == 159)
     assert 1 <= [line["event"] for line in logs].count("daemon.reloaded") <= 10
 
 
 async def test_a_hang_up_before_it_is_ready_is_heeded_then(site):
     starting = asyncio.create_task(site.start())
-    await until(lambda: site.daemon and signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL)
+    await wait_until(lambda: site.daemon and signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL)
     site.settings["folders"][0]["rescan"] = "99s"
     site.write()
     os.kill(os.getpid(), signal.SIGHUP)
     await starting
-    await until(lambda: site.daemon.loaded.config.folders[0].rescan == 99)
+    await wait_until(lambda: site.daemon.loaded.config.folders[0].rescan == 99)
 
 
 async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(site, caplog):
     site.settings["scheduler"]["bandwidth"] = "20KiB/s"
     await site.start()
-    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
-    await until(lambda: [one for one in site.daemon.runtime.scheduler.progress() if one.stage == "sending"])
+    (site.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
+    await wait_until(lambda: [one for one in site.daemon.runtime.scheduler.progress() if one.stage == "sending"])
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     site.write()
     os.kill(os.getpid(), signal.SIGHUP)
-    await until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
+    await wait_until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(3):
         await site.end()
@@ -54,12 +55,12 @@ async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(site, 
 async def test_a_reload_that_is_overtaken_by_the_end_says_so(site):
     site.settings["scheduler"]["bandwidth"] = "20KiB/s"
     await site.start()
-    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
-    await until(lambda: [one for one in site.daemon.runtime.scheduler.progress() if one.stage == "sending"])
+    (site.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
+    await wait_until(lambda: [one for one in site.daemon.runtime.scheduler.progress() if one.stage == "sending"])
     for remote in site.settings["remotes"].values():
         remote["timeout"] = "59s"
     reloading = asyncio.create_task(site.reload())
-    await until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
+    await wait_until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
     site.daemon.request_shutdown()
     for late in (reloading, site.service.reload()):
         with pytest.raises(InvalidConfigError) as refused:
@@ -73,7 +74,7 @@ async def test_whoever_handled_signals_before_does_so_again(site):
     await site.start()
     assert all(signal.getsignal(number) is not handler for number, handler in before.items())
     os.kill(os.getpid(), signal.SIGTERM)
-    await until(site.daemon.shutdown_requested.is_set)
+    await wait_until(site.daemon.shutdown_requested.is_set)
     await site.end()
     assert {number: signal.getsignal(number) for number in before} == before
 

@@ -3,7 +3,8 @@
 import pytest
 
 from syncd.core.states import State
-from tests.daemon.site import noise, until
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
 
@@ -32,20 +33,20 @@ def drive(site):
 async def test_the_same_bytes_are_stored_anew_under_new_terms(site, drive, before):
     drive["expired_at"] = before
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(10_000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(10_000))
     await site.until_counts(done=1)
     (job,) = await site.show("a.jpg")
     assert {expires for _, expires in await known(site)} == {True}
     del drive["expired_at"]
     await site.reload()
-    (site.inbox / "b.jpg").write_bytes(noise(10_000))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(10_000))
     await site.until_counts(done=2)
     (again,) = await site.show("b.jpg")
     assert again["outcome"] == "uploaded"
     assert await known(site) == {("", False)}
     (as_before,) = await site.show("a.jpg")
     assert as_before["updated_at"] == job["updated_at"]
-    (site.inbox / "c.jpg").write_bytes(noise(10_000))
+    (site.inbox / "c.jpg").write_bytes(random_bytes(10_000))
     await site.until_counts(done=3)
     assert (await site.show("c.jpg"))[0]["outcome"] == "duplicate"
 
@@ -54,12 +55,12 @@ async def test_a_copy_that_the_server_does_not_replace_keeps_its_terms_on_record
     """Nothing can be stored anew in chunks where *create* says that the file is there."""
     drive |= {"direct": "never", "expired_at": "1d"}
     await site.start()
-    (site.inbox / "a.jpg").write_bytes(noise(10_000))
+    (site.inbox / "a.jpg").write_bytes(random_bytes(10_000))
     await site.until_counts(done=1)
     stored = await known(site)
     del drive["expired_at"]
     await site.reload()
-    (site.inbox / "b.jpg").write_bytes(noise(10_000))
+    (site.inbox / "b.jpg").write_bytes(random_bytes(10_000))
     await site.until_counts(done=2)
     assert (await site.show("b.jpg"))[0]["outcome"] == "duplicate"
     assert await known(site) == stored
@@ -70,12 +71,12 @@ async def test_an_upload_that_was_begun_under_other_terms_is_begun_anew(site, dr
     site.settings["scheduler"]["bandwidth"] = "2MiB/s"
     drive |= {"direct": "never", "expired_at": "1d"}
     await site.start()
-    (site.inbox / "giant.tif").write_bytes(noise(4 * MIB))
+    (site.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
 
     async def under_way():
         return (await site.counters())["chunks_received"] > 4
 
-    await until(under_way)
+    await wait_until(under_way)
     drive["expired_at"] = "2d"
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
     await site.reload()

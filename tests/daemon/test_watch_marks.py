@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from syncd.daemon import watch_marks
 from syncd.platform import watchers
-from tests.daemon.site import until
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux' own")
 
@@ -32,15 +32,15 @@ async def test_a_second_daemon_is_warned_of_once(site, tmp_path):
     other = os.stat(tmp_path)
     with capture_logs() as logs:
         await site.start()
-        await until(lambda: others(site))
+        await wait_until(lambda: others(site))
         assert told(logs) == []
         with watchers.announce_watch(os.stat(site.inbox), other):
-            await until(lambda: told(logs))
+            await wait_until(lambda: told(logs))
             looks = []
             original = watchers.other_watchers
             watchers.other_watchers = lambda *about: looks.append(about) or original(*about)
             try:
-                await until(lambda: len(looks) > 3)
+                await wait_until(lambda: len(looks) > 3)
             finally:
                 watchers.other_watchers = original
         assert told(logs) == [(str(site.inbox), [os.getpid()])]
@@ -49,11 +49,11 @@ async def test_a_second_daemon_is_warned_of_once(site, tmp_path):
 async def test_with_keep_nobody_is_warned(site, tmp_path):
     with capture_logs() as logs, watchers.announce_watch(os.stat(site.inbox), os.stat(tmp_path)):
         await site.start()
-        await until(lambda: len(watchers.LISTED.read_text().split(_number(site.inbox))) > 2)
+        await wait_until(lambda: len(watchers.LISTED.read_text().split(_number(site.inbox))) > 2)
         site.settings["folders"][0]["after_upload"] = "delete"
         assert told(logs) == []
         await site.reload()
-        await until(lambda: told(logs))
+        await wait_until(lambda: told(logs))
 
 
 def _number(path):
@@ -69,20 +69,20 @@ async def test_another_directory_in_its_place_is_told_and_the_first_one_no_more(
         (site.folder / f"to-{name}").symlink_to(name)
     (site.folder / "to-one").rename(site.inbox)
     await site.start()
-    await until(lambda: others(site))
+    await wait_until(lambda: others(site))
     (site.folder / "to-two").rename(site.inbox)
-    await until(lambda: others(site))
-    await until(lambda: not watchers.other_watchers(os.stat(site.folder / "one"), None))
+    await wait_until(lambda: others(site))
+    await wait_until(lambda: not watchers.other_watchers(os.stat(site.folder / "one"), None))
 
 
 async def test_a_folder_that_is_away_is_told_again_when_it_is_back(site):
     await site.start()
-    await until(lambda: others(site))
+    await wait_until(lambda: others(site))
     first = os.stat(site.inbox)
     site.inbox.rename(site.folder / "away")
-    await until(lambda: not watchers.other_watchers(first, None))
+    await wait_until(lambda: not watchers.other_watchers(first, None))
     site.inbox.mkdir()
-    await until(lambda: others(site))
+    await wait_until(lambda: others(site))
     await site.end()
     assert others(site) == []
 
@@ -91,8 +91,8 @@ async def test_a_folder_that_goes_is_told_no_more(site):
     (site.folder / "other").mkdir()
     site.settings["folders"].append({"path": "other", "remote": "drive"})
     await site.start()
-    await until(lambda: others(site) and watchers.other_watchers(os.stat(site.folder / "other"), None))
+    await wait_until(lambda: others(site) and watchers.other_watchers(os.stat(site.folder / "other"), None))
     site.settings["folders"].pop()
     await site.reload()
-    await until(lambda: not watchers.other_watchers(os.stat(site.folder / "other"), None))
+    await wait_until(lambda: not watchers.other_watchers(os.stat(site.folder / "other"), None))
     assert others(site)

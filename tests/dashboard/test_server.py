@@ -18,8 +18,8 @@ from syncd.dashboard import server as server_module
 from syncd.dashboard.auth import MAX_TICKETS, TICKET_LIFETIME_SECONDS, Credentials
 from syncd.dashboard.server import TOKEN_FILE
 from syncd.dashboard.static_files import Page
-from tests.daemon.site import until
 from tests.dashboard.conftest import opened
+from tests.support.wait import wait_until
 
 # The way in.
 
@@ -311,12 +311,12 @@ async def test_unread_connection_is_closed(daemon, tmp_path, monkeypatch):
         _, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port, limit=1024)
         writer.transport.pause_reading()
         writer.write(raw.encode() * 20_000)
-        await until(lambda: dashboard._runner.server.requests_count > 100)
+        await wait_until(lambda: dashboard._runner.server.requests_count > 100)
 
         async def let_go():
             return status_of(await say(dashboard, raw)) == 200
 
-        await until(let_go)
+        await wait_until(let_go)
         writer.transport.abort()
 
 

@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,20 +16,12 @@ import yaml
 
 from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
+from tests.support.data import POOL
+from tests.support.wait import wait_until_sync
 
-POOL = "00000000-0000-0000-0000-000000000000"
-PATIENCE = 120.0
-
-
-def until(condition, what, patience=PATIENCE):
-    """Wait until ``condition()`` is true, and return what it returned."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, (
-            f"waited {patience:.0f} s in vain until {what() if callable(what) else what}"
-        )
-        time.sleep(0.02)
-    return value
+TIMEOUT_SECONDS = 120.0
+until = wait_until_sync
+"""Alias for the tests of Windows and systemd."""
 
 
 class Process:
@@ -60,10 +51,10 @@ class Process:
             self.child.send_signal(signal.SIGKILL)
         self._reap()
 
-    def end(self, patience=5.0):
+    def end(self, timeout=5.0):
         """Ask it to end; returns its exit code."""
         self.child.send_signal(signal.SIGTERM)
-        code = self.child.wait(patience)
+        code = self.child.wait(timeout)
         self._reap()
         return code
 
@@ -153,7 +144,7 @@ class Daemon(Process):
 
     def start(self):
         self.launch()
-        until(self.answers, self.log.read_text)
+        wait_until_sync(self.answers, self.log.read_text)
 
     def answers(self):
         assert self.running(), self.log.read_text()
@@ -176,7 +167,7 @@ class Daemon(Process):
             if cursor is None:
                 return found
 
-    def until_counts(self, patience=PATIENCE, **wanted):
+    def until_counts(self, timeout=TIMEOUT_SECONDS, **wanted):
         """Wait until the status counts so many jobs."""
         seen = {}
 
@@ -184,9 +175,9 @@ class Daemon(Process):
             seen.update(self.ctl.status()["jobs"])
             return all(seen[state] == number for state, number in wanted.items())
 
-        until(reached, lambda: f"{wanted}; there are {seen}", patience)
+        wait_until_sync(reached, lambda: f"{wanted}; there are {seen}", timeout)
 
-    def until_shown(self, path, states, patience=PATIENCE):
+    def until_shown(self, path, states, timeout=TIMEOUT_SECONDS):
         """Wait until all jobs of a file are in one of these states, after its last change; returns them."""
 
         def shown():
@@ -196,7 +187,7 @@ class Daemon(Process):
                 return False
             return jobs if all(job["state"] in states for job in jobs) else False
 
-        return until(shown, lambda: f"{path} is {states}", patience)
+        return wait_until_sync(shown, lambda: f"{path} is {states}", timeout)
 
     def acknowledged(self):
         """Return how many chunks the store holds as acknowledged; for when the daemon is not running."""

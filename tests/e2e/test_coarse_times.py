@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.e2e.processes import until
-from tests.e2e.test_promises import noise
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -37,11 +37,11 @@ def test_a_rewrite_within_the_same_tick_of_the_file_system(daemon, receiver, gra
     path = daemon.inbox / "a.jpg"
     for round_ in range(2):
         time.sleep(granularity - time.time() % granularity)  # the beginning of a tick
-        path.write_bytes(noise(50_000, f"{round_} first"))
+        path.write_bytes(random_bytes(50_000, f"{round_} first"))
         time.sleep(0.5)  # long enough for it to be hashed, if nobody waits for the tick to be over
         with path.open("r+b") as file:
-            file.write(noise(50_000, f"{round_} second"))
-        until(lambda: all_are(daemon, receiver, path.read_bytes()), "the second content is on both servers")
+            file.write(random_bytes(50_000, f"{round_} second"))
+        wait_until_sync(lambda: all_are(daemon, receiver, path.read_bytes()), "the second content is on both servers")
 
 
 def all_are(daemon, receiver, data):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +36,7 @@ def test_a_socket_that_is_removed_comes_back_and_no_advice_contradicts_another(d
     assert f"end process {pid}" in said
 
     os.kill(pid, signal.SIGCONT)
-    until(lambda: command(daemon, "ctl", "status")[0] == 0, daemon.log.read_text)
+    wait_until_sync(lambda: command(daemon, "ctl", "status")[0] == 0, daemon.log.read_text)
     (event,) = daemon.events("control.socket_recreated")
     assert event["path"] == str(path)
     assert command(daemon, "ctl", "shutdown") == (0, "ended\n")

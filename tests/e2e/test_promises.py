@@ -9,15 +9,13 @@ import time
 import pytest
 import yaml
 
-from tests.e2e.processes import Receiver, until
+from tests.e2e.processes import Receiver
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
 MIB = 1024 * 1024
-
-
-def noise(size, seed):
-    return random.Random(seed).randbytes(size)
 
 
 def _sizes():
@@ -43,25 +41,29 @@ class Dropper(threading.Thread):
             self.dropped[str(path)] = data
 
     def write(self, number, size):
-        data, path = noise(size, number), self.inbox / f"photo {number} گل 🌷.jpg"
+        data, path = random_bytes(size, number), self.inbox / f"photo {number} گل 🌷.jpg"
         path.write_bytes(data)
         return path, data
 
     def rename_into_place(self, number, size):
-        data, path = noise(size, number), self.inbox / f"renamed-{number}.png"
+        data, path = random_bytes(size, number), self.inbox / f"renamed-{number}.png"
         part = self.inbox / f"renamed-{number}.png.part"
         part.write_bytes(data)
         part.rename(path)
         return path, data
 
     def copy(self, number, size):
-        data, source, path = noise(size, number), self.elsewhere / str(number), self.inbox / f"copied-{number}.webp"
+        data, source, path = (
+            random_bytes(size, number),
+            self.elsewhere / str(number),
+            self.inbox / f"copied-{number}.webp",
+        )
         source.write_bytes(data)
         shutil.copy2(source, path)
         return path, data
 
     def write_slowly(self, number, size):
-        data, path = noise(size, number), self.inbox / f"slow-{number}.jpeg"
+        data, path = random_bytes(size, number), self.inbox / f"slow-{number}.jpeg"
         with path.open("wb") as file:
             for start in range(0, size, max(1, size // 3)):
                 file.write(data[start : start + max(1, size // 3)])
@@ -72,7 +74,7 @@ class Dropper(threading.Thread):
     def into_new_folder(self, number, size):
         folder = self.inbox / f"album {number}" / "deeper"
         folder.mkdir(parents=True)
-        data, path = noise(size, number), folder / f"{number}.JPG"
+        data, path = random_bytes(size, number), folder / f"{number}.JPG"
         path.write_bytes(data)
         return path, data
 
@@ -92,11 +94,11 @@ def test_everything_dropped_arrives_whole_and_once(tmp_path, daemon, receiver):
         (daemon.inbox / name).touch()
     odd_name = os.path.join(os.fsencode(daemon.inbox), b"not utf-8 \xff and\nnewline.jpg")
     with open(odd_name, "wb") as file:
-        file.write(noise(5000, "odd"))
+        file.write(random_bytes(5000, "odd"))
     (daemon.inbox / "left out.doc").write_bytes(b"not an image")
     os.mkfifo(daemon.inbox / "pipe.jpg")
     dropper.join()
-    dropper.dropped[os.fsdecode(odd_name)] = noise(5000, "odd")
+    dropper.dropped[os.fsdecode(odd_name)] = random_bytes(5000, "odd")
 
     files = len(dropper.dropped)
     assert files + 3 == 300
@@ -141,7 +143,7 @@ def _renames_and_copies_cost_no_chunk(daemon, receiver, dropped):
 def _a_change_uploads_the_new_content(daemon, receiver, dropped):
     path = next(path for path in dropped if "renamed-" in path and len(dropped[path]) < MIB)
     before = {job["ref"] for job in daemon.ctl.show(path)}
-    data = noise(70_000, "changed")
+    data = random_bytes(70_000, "changed")
     with open(path, "wb") as file:
         file.write(data)
 
@@ -149,16 +151,16 @@ def _a_change_uploads_the_new_content(daemon, receiver, dropped):
         jobs = daemon.ctl.show(path)
         return jobs if not before & {job["ref"] for job in jobs} and all(j["state"] == "done" for j in jobs) else None
 
-    for job in until(changed, "the new content is there"):
+    for job in wait_until_sync(changed, "the new content is there"):
         assert receiver.content(job) == data
 
 
 def test_after_kill_9_only_chunks_that_were_not_acknowledged_are_sent(daemon, receiver):
-    data = noise(60 * MIB, "giant")
+    data = random_bytes(60 * MIB, "giant")
     daemon.settings["scheduler"] = {"bandwidth": "24MiB/s", "concurrency": 4}
     daemon.start()
     (daemon.inbox / "giant.tif").write_bytes(data)
-    until(lambda: receiver.chunk_requests() > 60, "some chunks are there")
+    wait_until_sync(lambda: receiver.chunk_requests() > 60, "some chunks are there")
     daemon.kill()
     acknowledged = daemon.acknowledged()
     assert acknowledged["drive"] > 5
@@ -180,12 +182,12 @@ def test_a_file_that_is_rewritten_while_it_is_uploading_arrives_in_one_state_tha
     daemon.settings["scheduler"] = {"bandwidth": "30MiB/s"}
     daemon.start()
     path = daemon.inbox / "busy.tif"
-    states = [noise(30 * MIB, number) for number in range(3)]
+    states = [random_bytes(30 * MIB, number) for number in range(3)]
     with path.open("wb") as file:
         file.write(states[0])
     for state in states[1:]:
         sent = receiver.counters()["bytes"]
-        until(lambda sent=sent: receiver.counters()["bytes"] > sent + 5 * MIB, "the upload is under way")
+        wait_until_sync(lambda sent=sent: receiver.counters()["bytes"] > sent + 5 * MIB, "the upload is under way")
         with path.open("r+b") as file:  # in place, as an editor does that has no mercy
             for start in range(0, len(state), MIB):
                 file.write(state[start : start + MIB])
@@ -195,7 +197,7 @@ def test_a_file_that_is_rewritten_while_it_is_uploading_arrives_in_one_state_tha
         jobs = daemon.ctl.show(str(path))
         return all(job["state"] == "done" and receiver.content(job) == states[-1] for job in jobs)
 
-    until(last_state_arrived, "the last state is there")
+    wait_until_sync(last_state_arrived, "the last state is there")
     # Whatever else the server took in on the way must be a state that the file had, too.
     _only_real_states(receiver, states)
     assert daemon.end() == 0
@@ -211,16 +213,16 @@ def _only_real_states(receiver, states):
 def test_a_stop_survives_a_restart_and_what_was_dropped_meanwhile_arrives(daemon, receiver):
     daemon.settings["scheduler"] = {"bandwidth": "10MiB/s"}
     daemon.start()
-    first = {daemon.inbox / f"first-{number}.jpg": noise(2 * MIB, number) for number in range(8)}
+    first = {daemon.inbox / f"first-{number}.jpg": random_bytes(2 * MIB, number) for number in range(8)}
     for path, data in first.items():
         path.write_bytes(data)
-    until(lambda: receiver.counters()["bytes"] > 3 * MIB, "uploading is under way")
+    wait_until_sync(lambda: receiver.counters()["bytes"] > 3 * MIB, "uploading is under way")
     daemon.ctl.stop()
     assert daemon.ctl.status()["state"] == "stopped"
-    later = {daemon.inbox / f"later-{number}.jpg": noise(50_000, -number) for number in range(1, 11)}
+    later = {daemon.inbox / f"later-{number}.jpg": random_bytes(50_000, -number) for number in range(1, 11)}
     for path, data in later.items():
         path.write_bytes(data)
-    until(lambda: sum(daemon.ctl.status()["jobs"].values()) == 2 * 18, "all are queued")
+    wait_until_sync(lambda: sum(daemon.ctl.status()["jobs"].values()) == 2 * 18, "all are queued")
     quiet = receiver.counters()["requests"]
     assert daemon.end() == 0
 
@@ -241,14 +243,16 @@ def test_a_stop_survives_a_restart_and_what_was_dropped_meanwhile_arrives(daemon
 def test_a_receiver_that_is_killed_loses_nothing_either(daemon, receiver):
     daemon.settings["scheduler"] = {"bandwidth": "40MiB/s", "retry": {"initial": "100ms", "max": "500ms"}}
     daemon.start()
-    dropped = {daemon.inbox / f"{number}.jpg": noise(3 * MIB, number) for number in range(20)}
+    dropped = {daemon.inbox / f"{number}.jpg": random_bytes(3 * MIB, number) for number in range(20)}
     for path, data in dropped.items():
         path.write_bytes(data)
     for _ in range(3):
         before = receiver.counters()["bytes"]
-        until(lambda before=before: receiver.counters()["bytes"] > before + 5 * MIB, "uploading is under way")
+        wait_until_sync(lambda before=before: receiver.counters()["bytes"] > before + 5 * MIB, "uploading is under way")
         receiver.kill()
-        until(lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed")
+        wait_until_sync(
+            lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed"
+        )
         receiver.start()
     daemon.until_counts(done=40)
     for job in daemon.jobs("done"):
@@ -266,12 +270,12 @@ def test_with_a_token(tmp_path, daemon):
             remote["token"] = "wrong-token"
         daemon.settings["scheduler"] = {"retry": {"initial": "50ms", "max": "200ms"}}
         daemon.start()
-        (daemon.inbox / "a.jpg").write_bytes(noise(1000, 1))
+        (daemon.inbox / "a.jpg").write_bytes(random_bytes(1000, 1))
 
         def unauthorized():
             return {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"unauthorized"}
 
-        until(unauthorized, "the token is refused")
+        wait_until_sync(unauthorized, "the token is refused")
         for remote in daemon.settings["remotes"].values():
             del remote["token"]
             remote["token_file"] = str(tmp_path / "token")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -20,7 +20,7 @@ def fill(daemon, receiver, prefix):
 
 
 def until_blocked(daemon):
-    until(lambda: daemon.events("store.blocked"), daemon.log.read_text)
+    wait_until_sync(lambda: daemon.events("store.blocked"), daemon.log.read_text)
     (event,) = daemon.events("store.blocked")
     assert event["level"] == "error"
     return event["reason"]
@@ -79,7 +79,7 @@ def test_a_folder_that_is_deleted_is_told_and_a_new_start_uploads_nothing_twice(
     fill(daemon, receiver, "a")
     shutil.rmtree(daemon.state)
     until_blocked(daemon)
-    until(daemon.answers, daemon.log.read_text)  # at a socket that was made anew
+    wait_until_sync(daemon.answers, daemon.log.read_text)  # at a socket that was made anew
     assert "deleted or replaced" in daemon.ctl.status()["store_blocked"]
     assert daemon.end() == 0
     before = receiver.counters()["chunks_received"]

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tests.e2e.processes import until
 from tests.faults import procfs
 from tests.faults.test_shutdown import end
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -33,9 +33,11 @@ def test_a_flood_of_files(daemon, receiver, scale):
     began = time.monotonic()
     flood(daemon.inbox, files)
     made = time.monotonic() - began
-    until(lambda: sum(daemon.ctl.status()["jobs"].values()) == files, lambda: daemon.ctl.status()["jobs"], 300)
+    wait_until_sync(
+        lambda: sum(daemon.ctl.status()["jobs"].values()) == files, lambda: daemon.ctl.status()["jobs"], 300
+    )
     known = time.monotonic() - began
-    daemon.until_counts(done=files, patience=900)
+    daemon.until_counts(done=files, timeout=900)
     seconds = time.monotonic() - began
     highest = procfs.kib(daemon, "VmHWM")
     print(

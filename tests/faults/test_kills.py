@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from tests.e2e.processes import until
 from tests.faults import ledger
 from tests.faults.churn import MIB, Churn
 from tests.faults.proxy import BAD_LINE
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +30,7 @@ class Killer:
         if self.rng.random() < 0.25:  # before it has come up
             self.starting += 1
         else:
-            until(self.daemon.answers, self.daemon.log.read_text)
+            wait_until_sync(self.daemon.answers, self.daemon.log.read_text)
         self._later(1.5)
         self.daemon.kill()
         self.pages.append(ledger.read(self.daemon, self.proxy))
@@ -70,8 +70,8 @@ def test_whatever_is_killed_when_every_file_arrives_whole(daemon, receiver, prox
     churn.permit(files)
     churn.join()
     proxy.odds, proxy.rate = {}, None
-    until(daemon.answers, daemon.log.read_text)
-    until(lambda: settled(daemon, churn), lambda: unsettled(daemon, churn)[:5], 300)
+    wait_until_sync(daemon.answers, daemon.log.read_text)
+    wait_until_sync(lambda: settled(daemon, churn), lambda: unsettled(daemon, churn)[:5], 300)
     seconds = time.monotonic() - began
 
     arrived_whole(daemon, receiver, churn)

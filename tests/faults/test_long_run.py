@@ -8,12 +8,12 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.processes import until
 from tests.faults import procfs
 from tests.faults.churn import KIB, Text
 from tests.faults.conftest import FULL
 from tests.faults.proxy import BAD_LINE
 from tests.faults.test_shutdown import end
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +35,7 @@ def test_light_load_leaves_nothing_behind(daemon, proxy):
     while time.monotonic() < deadline or len(memory) < 8:
         number = a_round(daemon, proxy, number)
         if len(memory) >= WARM:
-            until(partial(nothing_more_is_open, daemon, opened), partial(procfs.descriptors, daemon), 30)
+            wait_until_sync(partial(nothing_more_is_open, daemon, opened), partial(procfs.descriptors, daemon), 30)
         elif len(memory) == WARM - 1:
             opened = at_rest(daemon)
         memory.append(procfs.kib(daemon, "VmRSS"))
@@ -62,7 +62,7 @@ def a_round(daemon, proxy, number):
     for path in album.iterdir():
         path.unlink()
     album.rmdir()
-    until(lambda: daemon.ctl.status()["folders"][0]["files"] == 1, "they are gone")
+    wait_until_sync(lambda: daemon.ctl.status()["folders"][0]["files"] == 1, "they are gone")
     proxy.hang_up()
     return number
 
@@ -73,7 +73,7 @@ def settled(daemon):
         jobs = status["jobs"]
         return status["folders"][0]["files"] == 11 and not (jobs["queued"] or jobs["uploading"] or jobs["waiting"])
 
-    until(done, lambda: f"all are done; {daemon.ctl.status()}")
+    wait_until_sync(done, lambda: f"all are done; {daemon.ctl.status()}")
 
 
 def nothing_more_is_open(daemon, than):

@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from tests.e2e.processes import Receiver, until
+from tests.e2e.processes import Receiver
 from tests.faults.churn import Text
 from tests.faults.conftest import full_only
 from tests.faults.proxy import Fate
 from tests.faults.test_shutdown import end
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -38,7 +39,9 @@ def test_no_network_and_then_there_is(daemon, place):
         remote["url"] = f"http://127.0.0.1:{port}"
     drop(daemon, 50)
     daemon.start()
-    until(lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed")
+    wait_until_sync(
+        lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed"
+    )
     daemon.until_counts(uploading=0, done=0, failed=0)
     assert "can't connect" in daemon.ctl.status()["remotes"][0]["detail"]
     with Receiver(place / "late", port=port) as late:
@@ -78,8 +81,10 @@ def away(daemon, waiting):
         assert jobs["waiting"] <= MOST_TRIED
         return jobs["queued"] + jobs["waiting"] == 2 * waiting and not jobs["uploading"]
 
-    until(piled_up, lambda: f"all wait; {daemon.ctl.status()}")
-    until(lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed")
+    wait_until_sync(piled_up, lambda: f"all wait; {daemon.ctl.status()}")
+    wait_until_sync(
+        lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed"
+    )
 
 
 @pytest.mark.parametrize("fate", [Fate.CUT_BEFORE, pytest.param(Fate.RESET_ANSWER, marks=full_only), Fate.BUSY])
@@ -94,7 +99,7 @@ def test_one_probe_in_each_backoff_period_however_many_jobs_wait(daemon, receive
     watchman = Watchman(daemon)
     watchman.start()
     proxy.at_once = 0
-    until(lambda: len(proxy.asked) >= start + scale(6, 30), "some probes have gone")
+    wait_until_sync(lambda: len(proxy.asked) >= start + scale(6, 30), "some probes have gone")
     watchman.over.set()
     watchman.join()
     probes, seconds = proxy.asked[start:], time.monotonic() - at
@@ -108,7 +113,7 @@ def test_one_probe_in_each_backoff_period_however_many_jobs_wait(daemon, receive
     proxy.odds = {}
     if fate is Fate.RESET_ANSWER:
         receiver.start()
-    daemon.until_counts(done=2 * waiting, patience=300)
+    daemon.until_counts(done=2 * waiting, timeout=300)
     end(daemon)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.processes import until
 from tests.faults.churn import KIB, MIB
 from tests.faults.conftest import full_only
 from tests.faults.proxy import Fate
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -50,9 +50,9 @@ def test_at_any_moment_of_the_start(daemon, scale):
     drop(daemon, 100)
     for number in range(scale(4, 60)):
         daemon.launch()
-        until(lambda: importing(daemon), "the start is under way")
+        wait_until_sync(lambda: importing(daemon), "the start is under way")
         if number % 2:
-            until(daemon.answers, "it is up")
+            wait_until_sync(daemon.answers, "it is up")
         if number:
             time.sleep(rng.uniform(0, 0.6))  # the moment is the matter
         end(daemon, signals=1 + number % 3)
@@ -73,7 +73,7 @@ def test_in_the_middle_of_an_upload_at_a_slow_pace(daemon):
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)
     daemon.start()
-    until(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
+    wait_until_sync(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
     end(daemon, signals=2)
 
 
@@ -84,7 +84,7 @@ def test_while_the_server_lets_nothing_move(daemon, proxy, fate):
         remote["timeout"] = "60s"
     drop(daemon, 20, 200 * KIB)
     daemon.start()
-    until(lambda: len(proxy.injected()) and len(proxy.asked) >= 2, "requests hang")
+    wait_until_sync(lambda: len(proxy.injected()) and len(proxy.asked) >= 2, "requests hang")
     end(daemon)
     proxy.odds = {}
     daemon.start()
@@ -111,16 +111,16 @@ def test_a_storm_of_hang_ups(daemon, scale):
     drop(daemon, 40, 200 * KIB)
     daemon.settings["scheduler"]["bandwidth"] = "8MiB/s"
     daemon.launch()
-    until(lambda: importing(daemon), "the start is under way")
+    wait_until_sync(lambda: importing(daemon), "the start is under way")
     for number in range(scale(100, 2000)):
         hang_up(daemon, number)
         time.sleep(0.005)
     (daemon.inbox.parent / "later").mkdir()
-    until(daemon.answers, "it is up")
+    wait_until_sync(daemon.answers, "it is up")
     daemon.settings["folders"][0]["rescan"] = "2h"
     daemon.settings["folders"].append({"path": "later", "remote": "drive"})
     hang_up(daemon, 0)
-    until(lambda: len(daemon.ctl.status()["folders"]) == 2, "the last change is heeded")
+    wait_until_sync(lambda: len(daemon.ctl.status()["folders"]) == 2, "the last change is heeded")
     daemon.until_counts(done=80)
     for number in range(20):
         hang_up(daemon, number)
@@ -142,7 +142,9 @@ def test_in_the_middle_of_a_reload(daemon):
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)
     daemon.start()
-    until(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
+    wait_until_sync(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
     hang_up(daemon, 1)
-    until(lambda: "ascii" not in {remote["name"] for remote in daemon.ctl.status()["remotes"]}, "it is being replaced")
+    wait_until_sync(
+        lambda: "ascii" not in {remote["name"] for remote in daemon.ctl.status()["remotes"]}, "it is being replaced"
+    )
     end(daemon)

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import pytest
 
-from tests.e2e.processes import until
 from tests.faults.churn import KIB, Text
 from tests.faults.conftest import full_only
 from tests.faults.test_shutdown import end
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -66,7 +66,9 @@ def arrive(daemon, receiver, contents):
         found = [jobs.get((str(path), remote)) for path in contents for remote in ("drive", "ascii")]
         return found if all(found) else None
 
-    for job in until(done, lambda: f"all are done; {[job for job in daemon.jobs() if job['state'] != 'done'][:5]}"):
+    for job in wait_until_sync(
+        done, lambda: f"all are done; {[job for job in daemon.jobs() if job['state'] != 'done'][:5]}"
+    ):
         data = next(data for path, data in contents.items() if str(path) == job["path"])
         assert receiver.content(job) == data
 
@@ -111,11 +113,11 @@ def test_the_folder_is_unmounted_in_the_middle_of_uploads_and_mounted_again(daem
     daemon.settings["scheduler"]["bandwidth"] = "800KiB/s"
     contents = drop(daemon.inbox, names(25), 40 * KIB)
     daemon.start()
-    until(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
+    wait_until_sync(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
     mounts.unmount(daemon.inbox)
-    until(lambda: folder(daemon)["state"] == "offline", "it is missed")
+    wait_until_sync(lambda: folder(daemon)["state"] == "offline", "it is missed")
     assert "mounted" in folder(daemon)["detail"]
-    until(lambda: not daemon.ctl.status()["jobs"]["uploading"], "nothing of it is uploaded")
+    wait_until_sync(lambda: not daemon.ctl.status()["jobs"]["uploading"], "nothing of it is uploaded")
     drop(place / "disk", names(5, "meanwhile"))
     mounts.mount(daemon.inbox, "--bind", place / "disk")
     contents |= {daemon.inbox / name: (place / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
@@ -154,7 +156,7 @@ def test_another_file_system_takes_the_place_of_the_folder(daemon, receiver, mou
     daemon.start()
     arrive(daemon, receiver, contents)
     mounts.unmount(daemon.inbox)
-    until(lambda: folder(daemon)["state"] == "offline", "it is missed")
+    wait_until_sync(lambda: folder(daemon)["state"] == "offline", "it is missed")
     mounts.mount(daemon.inbox)
     other = drop(daemon.inbox, names(5, "other"))
     arrive(daemon, receiver, other)
@@ -170,7 +172,7 @@ def test_a_folder_that_can_only_be_read(daemon, receiver, mounts):
     daemon.settings["folders"][0]["after_upload"] = "delete"
     daemon.start()
     arrive(daemon, receiver, contents)
-    kept = until(lambda: daemon.events("file.kept"), "it says that it could not delete them")
+    kept = wait_until_sync(lambda: daemon.events("file.kept"), "it says that it could not delete them")
     assert "Read-only file system" in kept[0]["reason"]
     assert len(os.listdir(daemon.inbox)) == 10
     end(daemon)
@@ -199,7 +201,7 @@ def test_the_disk_of_the_store_is_full_and_freed_again(daemon, receiver, small_d
     arrive(daemon, receiver, contents)
     fill()
     contents |= drop(daemon.inbox, names(100, "b"))
-    until(lambda: daemon.events("store.blocked"), "it says that it is blocked")
+    wait_until_sync(lambda: daemon.events("store.blocked"), "it says that it is blocked")
     for _ in range(20):
         assert daemon.ctl.status()["state"] == "running"
     assert "full" in daemon.events("store.blocked")[0]["reason"]
@@ -217,9 +219,9 @@ def test_it_ends_in_order_while_the_disk_of_the_store_is_full(daemon, receiver, 
     daemon.settings["scheduler"]["bandwidth"] = "500KiB/s"
     contents = drop(daemon.inbox, names(25), 50 * KIB)
     daemon.start()
-    until(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
+    wait_until_sync(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
     fill()
-    until(lambda: daemon.events("store.blocked"), "it says that it is blocked")
+    wait_until_sync(lambda: daemon.events("store.blocked"), "it says that it is blocked")
     end(daemon)
     contents |= drop(daemon.inbox, names(5, "b"))
     waited = 0
@@ -227,7 +229,9 @@ def test_it_ends_in_order_while_the_disk_of_the_store_is_full(daemon, receiver, 
         fill(pages * 4096)
         daemon.log.unlink()
         daemon.launch()
-        until(lambda: not daemon.running() or '"store.blocked"' in daemon.log.read_text(), "it meets the full disk")
+        wait_until_sync(
+            lambda: not daemon.running() or '"store.blocked"' in daemon.log.read_text(), "it meets the full disk"
+        )
         if daemon.running():
             waited += 1
             end(daemon)
@@ -286,11 +290,13 @@ def test_what_nobody_may_read_and_then_everybody(daemon, receiver):
     daemon.start()
     (job, _) = daemon.until_shown(closed, {"waiting"})
     assert "no permission to read the file" in job["detail"]
-    until(lambda: "folder: Permission denied" in (folder(daemon)["detail"] or ""), "it says what it can't look into")
+    wait_until_sync(
+        lambda: "folder: Permission denied" in (folder(daemon)["detail"] or ""), "it says what it can't look into"
+    )
     daemon.until_counts(done=2, waiting=2)
     closed.chmod(0o600)
     shut.chmod(0o700)
     arrive(daemon, receiver, contents)
-    until(lambda: folder(daemon)["detail"] is None, "all is well again")
+    wait_until_sync(lambda: folder(daemon)["detail"] is None, "all is well again")
     assert daemon.ctl.status()["jobs"]["failed"] == 0
     end(daemon)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from syncd.preview.protocol import NoPreviewError
 from syncd.preview.renderer import Renderer
-from tests.daemon.site import until
 from tests.preview.images import KINDS, bomb, png
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.unix, pytest.mark.e2e]  # on Windows: tests/windows/test_previews.py
 
@@ -62,7 +62,7 @@ async def test_one_worker_makes_many_pictures(renderer, tmp_path):
 async def test_it_ends_when_idle_and_another_is_started(tmp_path):
     renderer = Renderer(idle=0.01)
     await shown(renderer, tmp_path / "a", KINDS["jpg"])
-    await until(lambda: renderer.pid is None)
+    await wait_until(lambda: renderer.pid is None)
     assert await shown(renderer, tmp_path / "a") == (100, 50)
     await renderer.close()
 
@@ -108,7 +108,7 @@ async def test_one_that_took_its_time_of_computing_is_not_tried_again(renderer, 
 async def test_who_gives_up_waiting_spoils_nothing_for_the_next(renderer, tmp_path):
     (tmp_path / "large").write_bytes(png(4000, 4000, rows=bytes(4001 * 4000)))
     asking = asyncio.create_task(shown(renderer, tmp_path / "large", edge=1600))
-    await until(lambda: renderer.pid)
+    await wait_until(lambda: renderer.pid)
     asking.cancel()
     with suppress(asyncio.CancelledError):
         await asking

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import random
 import shutil
 import sqlite3
 import sys
@@ -16,14 +15,10 @@ import pytest
 import yaml
 
 from syncd.cli import main
-from tests.e2e.processes import POOL
+from tests.support.data import POOL
 
 TIME = 1_600_000_000_123_456_700
 """Nanoseconds since the epoch, finer than a float can hold."""
-
-
-def noise(size, seed):
-    return b"\xff" + random.Random(seed).randbytes(size - 1)
 
 
 @dataclass

@@ -11,20 +11,22 @@ import subprocess
 import pytest
 import yaml
 
-from tests.e2e.processes import Receiver, until
-from tests.recovery.site import TIME, noise
+from tests.e2e.processes import Receiver
+from tests.recovery.site import TIME
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
 ODD = b"not utf-8 \xff and\nnewline.jpg"
 FILES = {
-    b"a.jpg": noise(300_000, 1),
+    b"a.jpg": random_bytes(300_000, 1),
     b"one.png": b"\xff",
     b"art.txt": b"  .oO@#  \n" * 50,
-    ODD: noise(5_001, 2),
-    b"deep/er/" + ODD: noise(5_002, 3),
-    "deep/گل 🌷.jpg".encode(): noise(300_000, 1),
-    b"n" * 251 + b".jpg": noise(10, 4),
+    ODD: random_bytes(5_001, 2),
+    b"deep/er/" + ODD: random_bytes(5_002, 3),
+    "deep/گل 🌷.jpg".encode(): random_bytes(300_000, 1),
+    b"n" * 251 + b".jpg": random_bytes(10, 4),
 }
 
 
@@ -71,24 +73,24 @@ def test_bytes_names_and_times_come_back(site, remote):
 
 def test_what_was_deleted_after_its_upload_comes_back(site):
     site.settings["folders"][0]["after_upload"] = "delete"
-    site.write("a.jpg", noise(1_000, 1))
+    site.write("a.jpg", random_bytes(1_000, 1))
     site.upload()
     assert site.tree(site.inbox) == {}
     assert site.syncd("restore", "--to", site.inbox).code == 0
-    assert site.tree(site.inbox) == {b"a.jpg": (noise(1_000, 1), TIME)}
+    assert site.tree(site.inbox) == {b"a.jpg": (random_bytes(1_000, 1), TIME)}
 
 
 def test_each_of_several_folders_gets_its_own(site):
     (site.folder / "x" / "inbox").mkdir(parents=True)
-    (site.folder / "x" / "inbox" / "a.jpg").write_bytes(noise(100, 2))
+    (site.folder / "x" / "inbox" / "a.jpg").write_bytes(random_bytes(100, 2))
     site.settings["folders"].append({"path": "x/inbox", "remote": "drive"})
-    site.write("a.jpg", noise(100, 1))
+    site.write("a.jpg", random_bytes(100, 1))
     site.upload()
     back = site.folder / "back"
     site.syncd("restore", "--to", back)
     assert {name: data for name, (data, _) in site.tree(back).items()} == {
-        b"inbox/a.jpg": noise(100, 1),
-        b"inbox-2/a.jpg": noise(100, 2),
+        b"inbox/a.jpg": random_bytes(100, 1),
+        b"inbox-2/a.jpg": random_bytes(100, 2),
     }
 
 
@@ -123,15 +125,17 @@ def test_an_interrupted_one_is_gone_on_with(site, tmp_path):
     with Receiver(tmp_path / "own") as receiver:
         site.settings["remotes"]["drive"]["url"] = receiver.url
         site.settings["folders"][0]["remote"] = "drive"
-        files = {f"{number}.jpg".encode(): noise(4_000_000, number) for number in range(25)}
+        files = {f"{number}.jpg".encode(): random_bytes(4_000_000, number) for number in range(25)}
         for name, data in files.items():
             site.write(name, data)
         site.upload()
         back = site.folder / "back"
         running = subprocess.Popen(site.command("restore", "--to", back), stdout=subprocess.DEVNULL)
-        until(lambda: back.exists() and any(name.suffix == ".jpg" for name in back.iterdir()), "one file is there")
+        wait_until_sync(
+            lambda: back.exists() and any(name.suffix == ".jpg" for name in back.iterdir()), "one file is there"
+        )
         receiver.child.send_signal(signal.SIGSTOP)  # so that some are half there
-        until(lambda: list(back.glob(".*.part")), "another one is on its way")
+        wait_until_sync(lambda: list(back.glob(".*.part")), "another one is on its way")
         running.kill()
         assert running.wait(10) == -signal.SIGKILL
         receiver.child.send_signal(signal.SIGCONT)
@@ -144,7 +148,7 @@ def test_an_interrupted_one_is_gone_on_with(site, tmp_path):
 
 @pytest.mark.parametrize("name", [b"../evil.jpg", b"sub/../../evil.jpg", b"/evil.jpg", b"..", b"sub//evil.jpg", b"."])
 def test_a_recorded_name_does_not_lead_out(site, name):
-    site.write("a.jpg", noise(100, 1))
+    site.write("a.jpg", random_bytes(100, 1))
     site.upload()
     site.sql("UPDATE files SET path = ?", name)
     back = site.folder / "nest" / "back"
@@ -192,9 +196,9 @@ def test_a_file_that_no_server_has_whole_is_told_and_not_left(filled):
 
 
 def test_what_was_never_uploaded_is_counted(site):
-    site.write("a.jpg", noise(100, 1))
+    site.write("a.jpg", random_bytes(100, 1))
     site.upload()
-    site.write("b.jpg", noise(100, 2))
+    site.write("b.jpg", random_bytes(100, 2))
     site.sql("UPDATE files SET version = version + 1")  # as if it had changed since
     done = site.syncd("restore", "--to", site.folder / "back")
     assert (done.code, done.out) == (
@@ -207,8 +211,8 @@ def test_a_server_that_is_down(site, tmp_path):
     with Receiver(tmp_path / "own") as receiver:
         for remote in ("drive", "ascii"):
             site.settings["remotes"][remote]["url"] = receiver.url
-        site.write("a.jpg", noise(100, 1))
-        site.write("b.jpg", noise(100, 2))
+        site.write("a.jpg", random_bytes(100, 1))
+        site.write("b.jpg", random_bytes(100, 2))
         site.upload()
         back = site.folder / "back"
         assert site.syncd("restore", "--to", back, site.inbox / "a.jpg").code == 0

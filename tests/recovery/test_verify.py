@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from syncd.platform.lock import StateLock
-from tests.e2e.processes import Daemon, Receiver, until
-from tests.recovery.site import noise
+from tests.e2e.processes import Daemon, Receiver
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
@@ -20,8 +21,8 @@ ART = b"  .oO@#  \n" * 50
 
 
 def test_all_whole(site):
-    site.write("a.jpg", noise(300_000, 1))
-    site.write("sub/copy.jpg", noise(300_000, 1))
+    site.write("a.jpg", random_bytes(300_000, 1))
+    site.write("sub/copy.jpg", random_bytes(300_000, 1))
     site.write("art.txt", ART)
     site.upload()
     done = site.syncd("verify", "--json")
@@ -44,10 +45,10 @@ def test_all_whole(site):
 
 @pytest.mark.parametrize("remote", ["drive", "ascii"])
 @pytest.mark.parametrize("harm", ["damage", "remove"])
-@pytest.mark.parametrize("data", [noise(100_000, 2), ART], ids=["image", "text"])
+@pytest.mark.parametrize("data", [random_bytes(100_000, 2), ART], ids=["image", "text"])
 def test_a_bad_copy_is_found_and_brought_back(site, remote, harm, data):
     site.write("bad.jpg", data)
-    site.write("good.jpg", noise(50_000, 3))
+    site.write("good.jpg", random_bytes(50_000, 3))
     site.upload()
     getattr(site, harm)(remote, data)
     done = site.syncd("verify", "--json")
@@ -70,7 +71,7 @@ def test_a_bad_copy_is_found_and_brought_back(site, remote, harm, data):
 
 
 def test_all_files_of_a_bad_content_are_told_and_mended(site):
-    data = noise(20_000, 4)
+    data = random_bytes(20_000, 4)
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         site.write(name, data)
     site.upload()
@@ -83,7 +84,7 @@ def test_all_files_of_a_bad_content_are_told_and_mended(site):
 
 
 def test_a_text_that_is_no_base64_any_more_is_different(site):
-    data = noise(9_000, 5)
+    data = random_bytes(9_000, 5)
     site.write("a.jpg", data)
     site.upload()
     path = site.stored("ascii", data) / "data"
@@ -95,11 +96,11 @@ def test_a_text_that_is_no_base64_any_more_is_different(site):
 
 
 def test_what_is_here_no_more_can_not_be_queued(site):
-    data = noise(5_000, 6)
+    data = random_bytes(5_000, 6)
     site.write("a.jpg", data)
     site.upload()
     (site.inbox / "a.jpg").unlink()
-    site.write("b.jpg", noise(6_000, 7))  # not of the same size: it might be taken for the other, renamed
+    site.write("b.jpg", random_bytes(6_000, 7))  # not of the same size: it might be taken for the other, renamed
     site.upload()
     site.remove("drive", data)
     done = site.syncd("verify", "--repair")
@@ -111,7 +112,7 @@ def test_what_is_here_no_more_can_not_be_queued(site):
 
 def test_a_sample(site):
     for number in range(20):
-        site.write(f"{number}.jpg", noise(100 + number, number))
+        site.write(f"{number}.jpg", random_bytes(100 + number, number))
     site.upload()
     assert site.syncd("verify", "--sample", "25%", "--json").json["intact"] == 10
     assert site.syncd("verify", "--sample", "0.1%", "--json").json["intact"] == 1
@@ -121,12 +122,12 @@ def test_a_sample(site):
 
 
 def test_every_content_may_be_in_the_sample(site):
-    site.write("a.jpg", noise(100, 1))
-    site.write("b.jpg", noise(100, 2))
+    site.write("a.jpg", random_bytes(100, 1))
+    site.write("b.jpg", random_bytes(100, 2))
     del site.settings["remotes"]["ascii"]
     site.settings["folders"][0]["remote"] = "drive"
     site.upload()
-    site.remove("drive", noise(100, 1))
+    site.remove("drive", random_bytes(100, 1))
     codes = [site.syncd("verify", "--sample", "50%").code]
     while len(set(codes)) < 2 and len(codes) < 40:
         codes.append(site.syncd("verify", "--sample", "50%").code)
@@ -134,10 +135,10 @@ def test_every_content_may_be_in_the_sample(site):
 
 
 def test_paths(site):
-    site.write("a.jpg", noise(1_000, 1))
-    site.write("sub/b.jpg", noise(1_000, 2))
-    site.write("sub/c.jpg", noise(1_000, 3))
-    site.write("sub2/d.jpg", noise(1_000, 4))
+    site.write("a.jpg", random_bytes(1_000, 1))
+    site.write("sub/b.jpg", random_bytes(1_000, 2))
+    site.write("sub/c.jpg", random_bytes(1_000, 3))
+    site.write("sub2/d.jpg", random_bytes(1_000, 4))
     site.upload()
 
     def intact(*paths):
@@ -153,14 +154,14 @@ def test_paths(site):
 
 
 def test_a_server_that_is_down_is_told_apart(site, tmp_path):
-    site.write("a.jpg", noise(1_000, 1))
+    site.write("a.jpg", random_bytes(1_000, 1))
     with Receiver(tmp_path / "other") as other:
         site.settings["remotes"]["ascii"]["url"] = other.url
         site.upload()
     done = site.syncd("verify", "--json")
     assert (done.code, done.json["intact"], done.json["unreachable"]) == (69, 1, 1)
     assert "refused" in done.json["down"]["ascii"]
-    site.remove("drive", noise(1_000, 1))
+    site.remove("drive", random_bytes(1_000, 1))
     done = site.syncd("verify", "--repair")
     assert done.code == 1
     assert "remote ascii is unreachable: can't connect" in done.out
@@ -171,7 +172,7 @@ def test_a_refused_token_is_not_asked_with_twice(site, tmp_path):
     with Receiver(tmp_path / "closed", "--token-file", _file(tmp_path / "token", "s3cret")) as closed:
         site.settings["remotes"]["drive"] |= {"url": closed.url, "token_file": str(tmp_path / "token")}
         for number in range(30):
-            site.write(f"{number}.jpg", noise(100, number))
+            site.write(f"{number}.jpg", random_bytes(100, number))
         site.upload()
         (tmp_path / "token").write_text("another")
         done = site.syncd("verify", "--json")
@@ -190,16 +191,16 @@ def test_beside_a_daemon(tmp_path, receiver):
     daemon = Daemon(tmp_path, receiver.url)
     daemon.start()
     try:
-        (daemon.inbox / "a.jpg").write_bytes(noise(1_000, 1))
+        (daemon.inbox / "a.jpg").write_bytes(random_bytes(1_000, 1))
         daemon.until_counts(done=2)
         command = [sys.executable, "-m", "syncd", "verify", "-c", str(daemon.config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 intact")
-        receiver_copy = _stored(receiver, noise(1_000, 1))
+        receiver_copy = _stored(receiver, random_bytes(1_000, 1))
         shutil.rmtree(receiver_copy)
         done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
         assert (done.returncode, "1 job queued again" in done.stdout) == (1, True), done
-        until(receiver_copy.exists, lambda: "it is uploaded again")
+        wait_until_sync(receiver_copy.exists, lambda: "it is uploaded again")
         daemon.until_counts(done=2)
         done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 intact")
@@ -221,12 +222,12 @@ def test_repair_beside_another_who_holds_the_state_folder(site):
 
 
 def test_nothing_is_written(site):
-    site.write("a.jpg", noise(1_000, 1))
+    site.write("a.jpg", random_bytes(1_000, 1))
     site.settings["logging"] = {"file": "log"}
     site.upload()
     (site.folder / "log").unlink()
     state = site.sql("SELECT * FROM jobs")
-    site.remove("drive", noise(1_000, 1))
+    site.remove("drive", random_bytes(1_000, 1))
     assert site.syncd("verify").code == 1
     assert not (site.folder / "log").exists()
     assert site.sql("SELECT * FROM jobs") == state
@@ -253,7 +254,7 @@ def test_a_store_of_another_version_is_left_alone(site, revision, advice):
 
 
 def test_bars_on_a_terminal(site):
-    site.write("a.jpg", noise(1_000, 1))
+    site.write("a.jpg", random_bytes(1_000, 1))
     site.upload()
     site.config.write_text(yaml.safe_dump(site.settings))
     ours, theirs = pty.openpty()

@@ -145,7 +145,7 @@ def test_what_a_dead_process_has_left_of_a_dropped_file_is_swept(tmp_path):
     folder = deep(tmp_path)
     directory, part = open_directory(folder), f".syncd-drop-{'0' * 16}.part"
     with open(create(directory, part), "wb") as writer:
-        hold(writer.fileno())
+        lock_file(writer.fileno())
         remove_leftovers(folder)
         assert os.listdir(to_long_path(folder)) == [part]
     remove_leftovers(folder)
