@@ -1,4 +1,4 @@
-"""Helpers for tasks that must end with something else: an event, a context, or the first failed sibling."""
+"""Helpers for asyncio tasks that must end with an event, a context or a failed sibling."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
@@ -9,14 +9,14 @@ T = TypeVar("T")
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel ``tasks`` and return when all of them have ended. Their results and errors are ignored."""
+    """Cancel ``tasks`` and wait for their end; their results and errors are ignored."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run_until(event: asyncio.Event, coro: Coroutine[Any, Any, T]) -> T | None:
-    """Return the result of ``coro``. If ``event`` is set first, cancel ``coro`` and return None."""
+    """Return the result of ``coro``; None, after cancelling it, if ``event`` is set first."""
     work, waiter = asyncio.create_task(coro), asyncio.create_task(event.wait())
     try:
         await asyncio.wait((work, waiter), return_when=asyncio.FIRST_COMPLETED)
@@ -46,7 +46,7 @@ async def background_task(
 
 
 def on_failure(failed: Callable[[BaseException], None]) -> Callable[[asyncio.Task[Any]], None]:
-    """Return a done callback that passes a task's exception to ``failed``. A cancellation is not a failure."""
+    """Return a done callback that passes a task's exception, if any, to ``failed``."""
 
     def check(task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()):
@@ -63,7 +63,10 @@ async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
 
 
 async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], *, limit: int) -> None:
-    """Await ``work`` for each of ``items``, up to ``limit`` at a time. The first error cancels the rest."""
+    """Await ``work(item)`` for all ``items``, up to ``limit`` at a time.
+
+    The first error cancels the rest and is raised.
+    """
     slots = asyncio.Semaphore(limit)
 
     async def run(item: T) -> None:

@@ -1,4 +1,4 @@
-"""Deletes or moves local files after their upload: ``after_upload: keep | delete | {move: DIR}``.
+"""Deletes or moves local files after their upload, as the key ``after_upload`` says.
 
 The store alone decides which files are due, so a crash between upload and removal loses nothing. Each removal is
 recorded before the file is touched; after a crash the file gets its name back. :mod:`~syncd.daemon.deletion_check`
@@ -38,7 +38,7 @@ PAUSE_FACTOR = 10
 
 
 class AfterUploadTask:
-    """Sweeps the folders that delete or move uploaded files. Does not begin a removal while ``paused()``."""
+    """Sweeps the folders that delete or move uploaded files, unless ``paused()``."""
 
     def __init__(self, runtime: Runtime, *, paused: Callable[[], bool] = lambda: False) -> None:
         self._runtime = runtime
@@ -61,7 +61,7 @@ class AfterUploadTask:
             self._wake.set()
 
     def detail(self, folder: str) -> str | None:
-        """Return the number of files of a folder that are due but kept, with reasons; None if there are none."""
+        """Describe the files of a folder that are due but kept; None if there are none."""
         return self._kept.detail(folder)
 
     def wake(self) -> None:
@@ -71,7 +71,7 @@ class AfterUploadTask:
 
     @asynccontextmanager
     async def suspended(self) -> AsyncGenerator[None]:
-        """Prevent removals during the context, which begins when the removal in progress has ended."""
+        """Prevent removals during the context, after the removal in progress has ended."""
         self._suspensions += 1
         self._generation += 1
         self._stop.set()
@@ -88,7 +88,10 @@ class AfterUploadTask:
             self.wake()
 
     async def configure(self) -> None:
-        """Apply the current configuration: create the target directories, and try all kept files again."""
+        """Apply the current configuration.
+
+        Creates the target directories, and lets the next sweep try all kept files again.
+        """
         folders = self._runtime.folders.settings.values()
         wanted = {
             folder.path: str(folder.after_upload.directory) for folder in folders if folder.after_upload.directory
@@ -111,9 +114,9 @@ class AfterUploadTask:
         return await self._runtime.store.uploaded_count(folder.path, self._runtime.ids_of(folder.remotes))
 
     async def recover(self) -> None:
-        """Give files their names back that an interrupted removal has hidden. Call this before the first sweep.
+        """Rename files back that an interrupted removal has hidden.
 
-        A file in an unavailable folder is recovered by a later sweep.
+        Call this before the first sweep. A file in an unavailable folder is recovered by a later sweep.
         """
         before, self._pending = self._pending, set()
         for begun in await self._runtime.store.pending_removals():
@@ -232,7 +235,7 @@ class AfterUploadTask:
         return batch.kept
 
     async def _run_in_thread(self, work: Callable[[], None]) -> None:
-        """Run ``work`` in a thread. On cancellation, stop it after the current file and wait for its end."""
+        """Run ``work`` in a thread; on cancellation, stop it after the current file."""
         self._removing = removing = asyncio.create_task(asyncio.to_thread(work))
         try:
             await asyncio.shield(removing)

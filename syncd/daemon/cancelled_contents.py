@@ -1,6 +1,7 @@
-"""Hashes the files of cancelled jobs, so that the same content stays cancelled under another name or time.
+"""Hashes the files of cancelled jobs.
 
-Runs in the background, one file at a time. An unreadable file is tried again at the next cancel and at the next start.
+The same content then stays cancelled under another name or modification time. Runs in the background, one file at a
+time. An unreadable file is tried again at the next cancel and at the next start.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ class CancelledContents:
             after = jobs[-1].id
 
     async def _sha256(self, job: CancelledJob) -> str | None:
-        """Return the hash of the file if it is still as it was at the cancel and readable, else None."""
+        """Return the hash of the file; None if it is unreadable or has changed."""
         follow = self._runtime.folders.follow_symlinks(job.folder)
         try:
             source = await FileSource.open(

@@ -1,4 +1,4 @@
-"""Runs the daemon: starts the runtime, background tasks and listeners, and shuts them down in order.
+"""Runs the daemon: starts its parts and shuts them down in order.
 
 The configuration is applied by :mod:`~syncd.daemon.reload`; the control API is answered by
 :mod:`~syncd.daemon.control_service`.
@@ -113,12 +113,12 @@ class Daemon(Lifecycle):
         await self.runtime.scheduler.close()
 
     def _task(self, coro: Coroutine[Any, Any, None]) -> contextlib.AbstractAsyncContextManager[None]:
-        """Run ``coro`` as a background task during the context; if it fails, the daemon shuts down."""
+        """Run ``coro`` in the background during the context; its failure ends the daemon."""
         return background_task(coro, failed=self._fail)
 
     @property
     def paused(self) -> bool:
-        """Whether ``syncd ctl stop`` has paused uploading."""
+        """True after ``syncd ctl stop``."""
         return self.runtime.scheduler.paused
 
     @property
@@ -136,7 +136,7 @@ class Daemon(Lifecycle):
         self.shutdown_requested.set()
 
     def _fail(self, error: BaseException) -> None:
-        """Shut down because a background task failed: without it the daemon would only seem to work."""
+        """Shut down because a background task failed and its work is no longer done."""
         log.error("daemon.failed", exc_info=error)
         self._error = self._error or error
         self.request_shutdown()

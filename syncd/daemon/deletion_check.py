@@ -27,14 +27,14 @@ NOT_SELECTED = "its folder's patterns or recursive leave it out"
 
 
 class DeletionCheck:
-    """Checks files against the current configuration and the store. ``clock`` is the wall clock."""
+    """Checks files against the configuration and the store; ``clock`` is the wall clock."""
 
     def __init__(self, runtime: Runtime, *, clock: Callable[[], float]) -> None:
         self._runtime = runtime
         self._clock = clock
 
     async def check(self, folder: Folder, file: UploadedFile) -> None:
-        """Return if the file may go; raise :class:`~syncd.platform.removal.Kept` with the reason if not."""
+        """Raise :class:`~syncd.platform.removal.Kept` with the reason if the file must stay."""
         watch = self._runtime.folders.watches.get(folder.path)
         if watch is None or not watch.matches(file.path):
             raise Kept(NOT_SELECTED)
@@ -69,7 +69,7 @@ class DeletionCheck:
         await self._runtime.store.confirm(content.remote_id, content.key, answer.proof)
 
     def proven(self, file: UploadedFile) -> Proven:
-        """Return the properties that the file must still have when it is removed. Call :meth:`check` first."""
+        """Return the properties that a checked file must still have when it is removed."""
         names = {number: name for name, number in self._runtime.remote_ids.items()}
         hashes = {content.sha256 for content in file.contents if content.sha256 is not None}
         digests: list[Digest] = [_Sha256(sha256) for sha256 in hashes]
@@ -98,7 +98,10 @@ class _Sha256:
 
 
 class _Key:
-    """Compares the file with a remote's content key, for uploads of an earlier syncd that recorded no SHA-256."""
+    """Compares the file with a remote's content key.
+
+    For uploads by an earlier version of syncd, which did not record the SHA-256.
+    """
 
     def __init__(self, hasher: Hasher, wanted: str) -> None:
         self._wanted = wanted

@@ -1,4 +1,4 @@
-"""Runs a watch for each configured folder, and writes the files that it finds to the store."""
+"""Runs a watch for each configured folder, and records the found files in the store."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ class StoreSink:
 
 
 def _is_gone(folder: str, path: str) -> bool:
-    """Return whether the file that was at ``path`` is gone from that name, so that it may have been renamed.
+    """Return whether no file is at ``path`` any more, so that it may have been renamed.
 
     A name that differs in case is another name. Always False on file systems without stable file numbers.
     """
@@ -119,7 +119,7 @@ class Folders:
         return bool(settings and settings.follow_symlinks)
 
     def takes(self, folder: str, path: str) -> bool:
-        """Return whether a folder still selects a path; True for a folder that is no longer watched."""
+        """Return whether a folder selects a path; True for a folder that is not watched."""
         watch = self.watches.get(folder)
         return watch is None or watch.matches(path)
 

@@ -28,10 +28,11 @@ _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 async def save_upload(
     folder: str, name: str, size: int, content: AsyncIterator[bytes], *, takes: Callable[[str], bool], token: bytes
 ) -> str:
-    """Write ``content`` into ``folder`` as ``name``, with a number appended if the name is taken; return the name.
+    """Write ``content`` into ``folder`` under the first free variant of ``name``; return it.
 
-    ``takes`` returns whether the watch selects a name; ``token`` is 8 bytes that are unique among concurrent uploads.
-    After an error no file is left behind. ``DiskFullError``; ``NotFoundError`` without a folder; else ``ApiError``.
+    A variant has a number appended. ``takes`` returns whether the watch selects a name; ``token`` is 8 bytes that
+    are unique among concurrent uploads. An error leaves no file behind. ``DiskFullError``; ``NotFoundError``
+    without a folder; else ``ApiError``.
     """
     upload = PartialUpload(folder, f".syncd-drop-{token.hex()}.part")
     got = 0
@@ -48,7 +49,10 @@ async def save_upload(
 
 
 class PartialUpload:
-    """A file that is being written. All methods block; :meth:`close` waits for a call that is still running."""
+    """A file that is being written.
+
+    All methods block; :meth:`close` waits for a call that is still running in another thread.
+    """
 
     def __init__(self, folder: str, part: str) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Remembers files that are due for deletion or move but kept: the reason, the next attempt, and what was logged.
+"""Remembers why files that are due for removal were kept, and when to try them again.
 
 Used by :mod:`~syncd.daemon.after_upload` alone; nothing is stored.
 """
@@ -25,7 +25,7 @@ LOG_INTERVAL_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Attempt:
-    """The last attempt to remove one version of a file; ``due`` is the time of the next one (monotonic)."""
+    """The last attempt to remove a version of a file; the next is at ``due`` (monotonic)."""
 
     version: int
     reason: str
@@ -52,7 +52,7 @@ class KeptFiles:
         return sum(counter.total() for counter in self._counts.values())
 
     def detail(self, folder: str) -> str | None:
-        """Return the number of kept files of a folder and the most frequent reasons; None if there are none."""
+        """Describe the number of kept files and the main reasons; None if there are none."""
         counts = self._counts.get(folder)
         if not counts:
             return None
@@ -60,7 +60,7 @@ class KeptFiles:
         return f"{counts.total()} uploaded but kept here ({reasons})"
 
     def reason_to_wait(self, folder: str, file: UploadedFile) -> str | None:
-        """Return the reason of the last attempt if the next one is not due yet; None if the file may be tried now."""
+        """Return the last attempt's reason if the next one is not due yet, else None."""
         attempt = self._last(folder, file)
         return attempt.reason if attempt is not None and attempt.due > time.monotonic() else None
 

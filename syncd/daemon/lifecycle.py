@@ -1,4 +1,7 @@
-"""The daemon as its control service, listeners and metrics see it, so that none of them imports the daemon's module."""
+"""The interface of the daemon for its control service, listeners and metrics.
+
+They depend on this protocol and not on the daemon's module, so imports go one way.
+"""
 
 import asyncio
 from typing import Protocol
@@ -43,7 +46,10 @@ class Lifecycle(Protocol):
         """Apply these limits until the next reload."""
 
     async def reload(self) -> list[str]:
-        """Apply the configuration file; return one line per change and warning. InvalidConfigError changes nothing."""
+        """Apply the configuration file; return one line per change and warning.
+
+        InvalidConfigError means that nothing has changed, or that a shutdown interrupted the reload.
+        """
 
     def request_shutdown(self) -> None:
         """End the process in order; further requests have no effect."""

@@ -1,4 +1,4 @@
-"""Starts and stops the servers of the control API together: the control socket, and the dashboard unless it is off."""
+"""Starts and stops the servers of the control API: control socket and dashboard."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Gives the control API access to the local files of jobs: previews, originals and new files.
+"""Gives the control API access to local files: previews, originals and new files.
 
 Files are opened with the same checks as for an upload.
 """
@@ -59,12 +59,15 @@ BROWSER_MEDIA_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""Media types of the files that browsers display. An SVG can contain scripts: see :data:`~syncd.control.service.SVG`."""
+"""Media types of the files that browsers display. SVG can contain scripts, see :data:`~syncd.control.service.SVG`."""
 
 
 @asynccontextmanager
 async def open_files(runtime: Runtime) -> AsyncGenerator["LocalFiles"]:
-    """Provide access to the files during the context; remove leftovers of interrupted uploads into the folders."""
+    """Provide access to the files during the context.
+
+    At the start, remove leftovers of interrupted uploads from the folders.
+    """
     previews = Previews(Cache(os.path.join(runtime.config.state_dir, "previews")), Renderer())
     # In the background, because a folder's file system can be slow or hang.
     cleanups = {

@@ -80,7 +80,7 @@ class _DaemonCollector(Collector):
 
 
 def _gauge(name: str, description: str, values: Mapping[Any, float], *labels: str) -> Metric:
-    """Return a gauge; the keys of ``values`` are tuples of label values, in the order of ``labels``."""
+    """Return a gauge; the keys of ``values`` are the label values, in the order of ``labels``."""
     family = GaugeMetricFamily(f"syncd_{name}", description, labels=labels)
     for label_values, value in values.items():
         family.add_metric(label_values, value)

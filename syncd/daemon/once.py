@@ -73,7 +73,7 @@ class Summary:
 
 
 async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None = None) -> Summary:
-    """Upload every file of the folders to its remotes once; StoreError if the store cannot be used."""
+    """Run a single pass. StoreError if the store cannot be used."""
     errors: list[BaseException] = []
 
     def failed(error: BaseException) -> None:

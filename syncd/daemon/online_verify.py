@@ -1,4 +1,4 @@
-"""Verifies copies inside the running daemon, using the upload connections and their limits.
+"""Verifies copies inside the running daemon, within the limits of the uploads.
 
 ``syncd verify`` without a daemon is :mod:`syncd.recovery.verify`; both share its ``compare``.
 """

@@ -1,4 +1,7 @@
-"""Applies a changed configuration to the running daemon: only what differs is stopped and started again."""
+"""Applies a changed configuration to the running daemon.
+
+Only changed remotes and folders are restarted; everything else continues.
+"""
 
 import asyncio
 
@@ -27,7 +30,7 @@ async def load_again(loaded: Loaded) -> Loaded:
 
 
 def configure_logging(loaded: Loaded) -> None:
-    """Apply the logging settings, and redact the secrets of the new configuration; see :func:`load_again`."""
+    """Apply the logging settings, and redact the new secrets; raise InvalidConfigError."""
     try:
         logs.configure_from(loaded.config)
     except OSError as error:
@@ -96,7 +99,7 @@ class Reload:
         return [f"folder {path}" for path in dict.fromkeys([*removed, *added])]
 
     async def _describe_removals(self, old: Config, new: Config) -> list[str]:
-        """Return a line for each folder that deletes or moves files from now on, with the number of files affected."""
+        """Return a line for each folder that now begins to delete or move files."""
         before = {folder.path: folder.after_upload for folder in old.folders}
         return [
             f"folder {folder.path}: after_upload is {folder.after_upload.action} now, which affects "

@@ -1,4 +1,4 @@
-"""Removes a batch of uploaded files of one folder in a thread, for :mod:`~syncd.daemon.after_upload`."""
+"""Removes a batch of uploaded files, in a thread of :mod:`~syncd.daemon.after_upload`."""
 
 import threading
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class RemovalOrder:
 
 
 class RemovalBatch:
-    """Removes files of one folder one after the other; setting ``stop`` ends the batch after the current file."""
+    """Removes files of one folder; setting ``stop`` ends the batch after the current file."""
 
     def __init__(self, folder: Folder, target: Target | None, stop: threading.Event) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The store, upload workers and folder watches of one configuration, opened in order and closed in reverse.
+"""Opens and closes the store, upload workers and folder watches of one configuration.
 
 Used by the daemon and by a single pass (:mod:`~syncd.daemon.once`).
 """
@@ -80,7 +80,7 @@ class Runtime:
         store.changes.subscribe(self._wake, order=ListenerOrder.WORKERS)
 
     def limit(self, limits: Limits) -> list[str]:
-        """Apply other limits without interrupting requests in flight; return the keys that changed."""
+        """Apply other limits without interrupting requests; return the changed keys."""
         before, self.limits = self.limits, limits
         changed = [key for key in Limits.model_fields if getattr(limits, key) != getattr(before, key)]
         if "bandwidth" in changed:
@@ -102,7 +102,7 @@ class Runtime:
         return FixedLimit(self.limits.concurrency or sys.maxsize)
 
     def _remote_limit(self) -> ConcurrencyLimit:
-        """Return the limit of one remote: the configured number, else one that adapts to the server."""
+        """Return the limit of one remote: the configured number, else an adaptive limit."""
         return FixedLimit(self.limits.concurrency) if self.limits.concurrency else AdaptiveLimit()
 
     async def add_remote(self, name: str, settings: ImageRemote | MultipartRemote) -> None:
@@ -157,7 +157,7 @@ class Runtime:
 async def open_runtime(
     config: Config, *, failed: Callable[[BaseException], None], restore_paused: bool = True
 ) -> AsyncGenerator[Runtime]:
-    """Open the parts for ``config`` and start uploading queued jobs; folders are not watched yet.
+    """Open the parts for ``config`` and start to upload; folders are not watched yet.
 
     ``restore_paused``: do not upload if ``syncd ctl stop`` paused an earlier run. ``failed`` receives the error of a
     background task. :class:`~syncd.store.errors.StoreError` if the store cannot be used.

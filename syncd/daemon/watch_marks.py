@@ -1,4 +1,7 @@
-"""Announces watched folders to other daemons of this machine, and warns if another daemon watches the same folder."""
+"""Warns if another daemon of this machine watches the same folder.
+
+Each daemon announces its folders to the others.
+"""
 
 import asyncio
 import os

@@ -1,1 +1,1 @@
-"""``syncd verify`` and ``syncd restore``: compare or download what the remotes store, without the daemon."""
+"""``syncd verify`` and ``syncd restore``: compare or download uploaded files."""

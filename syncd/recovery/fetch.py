@@ -1,6 +1,7 @@
-"""Downloads uploaded files again, with retries, for :mod:`~syncd.recovery.verify` and :mod:`~syncd.recovery.restore`.
+"""Downloads uploaded files again, with retries.
 
-:func:`open_fetch_session` opens the store and the servers; :class:`FetchProgress` counts the downloads.
+Used by :mod:`~syncd.recovery.verify` and :mod:`~syncd.recovery.restore`. :func:`open_fetch_session` opens the store and
+the servers; :class:`FetchProgress` counts the downloads.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ class NotWatchedError(Exception):
 
 
 class FetchServer:
-    """A remote to download from. ``down`` is the failure after which no more requests are sent."""
+    """A remote to download from; ``down`` is the failure that ended its use."""
 
     def __init__(self, name: str, remote: Remote) -> None:
         self.name = name
@@ -93,7 +94,10 @@ class FetchSession:
 
 @asynccontextmanager
 async def open_fetch_session(config: Config) -> AsyncGenerator[FetchSession]:
-    """Open the store read-only, and a client for each remote; StoreError if the store cannot be read."""
+    """Open the store read-only, and a client for each remote.
+
+    StoreError if the store cannot be read.
+    """
     copy_index = await CopyIndex.open(str(config.store))
     # Required by make_remote, but nothing is uploaded: no limit applies.
     bandwidth_limiter = BandwidthLimiter((), clock=time.monotonic, local_time=localtime.now)
@@ -116,7 +120,7 @@ async def open_fetch_session(config: Config) -> AsyncGenerator[FetchSession]:
 
 
 def find_scopes(config: Config, paths: Sequence[str]) -> list[PathScope]:
-    """Return the parts of the watched folders that the absolute ``paths`` select, without overlaps.
+    """Return the parts of the folders that the absolute ``paths`` select, without overlaps.
 
     Without ``paths``: all folders. Raises :class:`NotWatchedError`.
     """
@@ -165,7 +169,7 @@ class Snapshot:
 
 
 class FetchProgress:
-    """Counts downloads of ``count`` files with ``size`` bytes in total, for progress bars and the report."""
+    """Counts the downloads of ``count`` files with ``size`` bytes in total."""
 
     def __init__(self, count: int, size: int) -> None:
         self.started = time.monotonic()
@@ -209,7 +213,10 @@ class FetchProgress:
 
     @asynccontextmanager
     async def reporting(self, report: Callable[[Snapshot], None] | None) -> AsyncGenerator[None]:
-        """Call ``report`` with a snapshot every :data:`PROGRESS_INTERVAL_SECONDS` in the context, and at its end."""
+        """Call ``report`` with snapshots during the context and at its end.
+
+        The interval is :data:`PROGRESS_INTERVAL_SECONDS`.
+        """
         if report is None:
             yield
             return

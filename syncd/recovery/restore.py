@@ -1,6 +1,7 @@
-"""``syncd restore``: downloads uploaded files under their own names and times. Existing files are never overwritten.
+"""``syncd restore``: downloads uploaded files under their own names and times.
 
-:mod:`~syncd.recovery.fetch` downloads the copies, :mod:`~syncd.recovery.target` writes the files.
+Existing files are never overwritten. :mod:`~syncd.recovery.fetch` downloads the copies, :mod:`~syncd.recovery.target`
+writes the files.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """The result of a restore, in numbers of files. Its fields are those of ``syncd restore --json``."""
+    """The result of a restore, in numbers of files; the fields of ``syncd restore --json``."""
 
     restored: int
     there: int
@@ -80,7 +81,10 @@ async def _files(session: FetchSession, scopes: Sequence[PathScope]) -> AsyncIte
 
 
 def target_prefixes(config: Config) -> dict[str, str]:
-    """Return each folder's prefix below the target: empty for a single folder, else a unique name and ``/``."""
+    """Return each folder's prefix below the target.
+
+    The prefix is empty for a single folder, else a unique name and ``/``.
+    """
     folders = [os.fspath(folder.path) for folder in config.folders]
     if len(folders) == 1:
         return {folders[0]: ""}
@@ -150,7 +154,7 @@ class _Restore:
             self._fail_to_write(file, error)
 
     def _matches(self, target: TargetFile, file: RecordedFile, copy: Copy) -> bool | None:
-        """Return whether the existing file is the uploaded one; None if there is no file."""
+        """Return whether the existing file is the uploaded one; None if the name is free."""
         remote = self._session.servers[copy.remote_id].remote
         try:
             return target.matches(file.size, remote.hasher_of(copy.key, copy.ref), copy.key, copy.sha256)
@@ -158,7 +162,10 @@ class _Restore:
             return False
 
     async def _download_any(self, part: PartialFile, file: RecordedFile, copies: Sequence[Copy]) -> bool:
-        """Download the file into ``part`` from the first server that has an intact copy; return whether one has."""
+        """Download the file from the first server that has an intact copy.
+
+        Return False, after recording the problem, if no server has one.
+        """
         failures: list[Failure] = []
         for copy in copies:
             server = self._session.servers[copy.remote_id]

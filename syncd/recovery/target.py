@@ -1,7 +1,8 @@
-"""Writes restored files below one folder, and never outside it, whatever the recorded paths and existing files are.
+"""Writes restored files below one folder.
 
-Each step goes down one level from an open directory and does not follow symbolic links. A file is written under a
-hidden name next to its final one, and renamed only when it is complete and the final name is free.
+No recorded path and no existing link can make it write outside that folder. Each step goes down one level from an open
+directory and does not follow symbolic links. A file is written under a hidden name next to its final one, and renamed
+only when it is complete and the final name is free.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ READ_BYTES = 1024 * 1024
 
 
 class UnsafeNameError(Exception):
-    """A recorded path leads out of the target, or is impossible on this system; ``str()`` says which."""
+    """A recorded path leads out of the target, or is impossible on this system."""
 
 
 class TargetInUseError(Exception):
@@ -30,7 +31,7 @@ class TargetInUseError(Exception):
 
 
 class RestoreTarget:
-    """The folder ``root``: created if missing, and locked against a second restore during the context."""
+    """The folder ``root``, created and locked against other processes in the context."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -88,7 +89,7 @@ class TargetFile:
         os.close(self._fd)
 
     def matches(self, size: int, hasher: Hasher, key: str, sha256: str | None = None) -> bool | None:
-        """Return whether the existing file has this size, key and SHA-256; None if the name is free."""
+        """Return whether the existing file has this content; None if the name is free."""
         try:
             fd = openat.open_file(self._fd, self._name)
         except FileNotFoundError:
@@ -102,7 +103,10 @@ class TargetFile:
 
     @contextmanager
     def partial_file(self) -> Generator["PartialFile"]:
-        """Create the hidden file, in place of one that an interrupted restore left; remove it after the context."""
+        """Create the hidden file, and remove it after the context.
+
+        Replaces one that an interrupted restore left.
+        """
         self.remove_partial()
         fd = openat.create(self._fd, self._part_name)
         try:
@@ -117,7 +121,7 @@ class TargetFile:
             openat.remove(self._fd, self._part_name)
 
     def finish(self, part: "PartialFile", mtime_ns: int) -> None:
-        """Give the hidden file its modification time and final name; FileExistsError if the name is taken."""
+        """Set the modification time and final name; FileExistsError if the name is taken."""
         with suppress(OverflowError):  # no file system of this machine can hold that time
             openat.set_times(part.fd, mtime_ns)
         os.fsync(part.fd)
@@ -137,7 +141,10 @@ class PartialFile:
         os.lseek(self.fd, 0, os.SEEK_SET)
 
     def write(self, data: bytes) -> bool:
-        """Append ``data``; return False after an error. Fast enough for the event loop: a few KiB to the page cache."""
+        """Append ``data``; return False after an error.
+
+        Writes a few KiB to the page cache, so it may run in the event loop.
+        """
         rest = memoryview(data)
         try:
             while rest:

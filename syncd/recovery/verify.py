@@ -40,7 +40,7 @@ REPAIRABLE = (Verdict.MISSING, Verdict.DIFFERENT)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """A copy that is not known to be intact. ``present``: the local file exists and can be uploaded again."""
+    """A copy that is not known to be intact; ``present``: the local file still exists."""
 
     path: str
     folder: str
@@ -52,7 +52,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """The result of a verify, in numbers of files, counted once per remote. See ``syncd verify --json``."""
+    """The result of a verify, in numbers of files, counted once per remote."""
 
     intact: int
     missing: int
