@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 
 import click
@@ -11,11 +10,10 @@ import click
 from syncd.cli import formatting
 from syncd.cli.errors import ExitCode
 from syncd.cli.options import config_option, examples, json_option
-from syncd.cli.progress import FileProgress, ProgressView, progress_display
+from syncd.cli.progress import progress_display
 from syncd.cli.session import load_config
 from syncd.config.load import Loaded
-from syncd.core.text import printable
-from syncd.daemon.once import Snapshot, Summary, once
+from syncd.daemon.once import Summary, once
 from syncd.paths import full
 
 
@@ -40,28 +38,7 @@ def command(config: str | None, *, as_json: bool) -> int:
 
 def _run(loaded: Loaded) -> Summary:
     with progress_display(loaded, lock=True) as show:
-        on_progress = None if show is None else lambda snapshot: show(_view(snapshot))
-        return asyncio.run(once(loaded.config, on_progress=on_progress))
-
-
-def _view(snapshot: Snapshot) -> ProgressView:
-    return ProgressView(
-        done=snapshot.files_done,
-        left=snapshot.files_left,
-        failed=snapshot.files_failed,
-        pending=snapshot.pending,
-        per_second=snapshot.per_second,
-        scanning=snapshot.scanning,
-        flights=[
-            FileProgress(
-                name=printable(os.path.basename(progress.job.path)),
-                remote=progress.stage,
-                size=progress.job.size,
-                sent=progress.sent,
-            )
-            for progress in snapshot.in_flight
-        ],
-    )
+        return asyncio.run(once(loaded.config, on_progress=show))
 
 
 def _is_fine(summary: Summary) -> bool:

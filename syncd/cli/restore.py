@@ -11,7 +11,7 @@ import click
 from syncd.cli import formatting
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option, paths_argument
-from syncd.cli.progress import progress_display, recovery_progress
+from syncd.cli.progress import progress_display
 from syncd.cli.session import load_config, watched_paths
 from syncd.paths import full
 from syncd.recovery.restore import Report, restore
@@ -35,9 +35,7 @@ def command(config: str | None, paths: Sequence[str], target: str, *, as_json: b
     places = watched_paths(loaded, paths)
     try:
         with progress_display(loaded, lock=False) as show:
-            report = asyncio.run(
-                restore(loaded.config, places, os.path.abspath(target), on_progress=recovery_progress(show))
-            )
+            report = asyncio.run(restore(loaded.config, places, os.path.abspath(target), on_progress=show))
     except TargetInUseError as error:
         raise CommandError(str(error), code=ExitCode.BUSY) from None
     if as_json:

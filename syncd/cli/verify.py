@@ -10,7 +10,7 @@ import click
 from syncd.cli import formatting
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option, paths_argument
-from syncd.cli.progress import progress_display, recovery_progress
+from syncd.cli.progress import progress_display
 from syncd.cli.session import load_config, watched_paths
 from syncd.config.load import Loaded
 from syncd.control.client import ControlClient, ControlError
@@ -63,7 +63,7 @@ def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: 
     queued = 0
     daemon = _running(loaded) if mend else None
     with progress_display(loaded, lock=mend and daemon is None) as show:
-        report = asyncio.run(verify(loaded.config, places, sample=sample, on_progress=recovery_progress(show)))
+        report = asyncio.run(verify(loaded.config, places, sample=sample, on_progress=show))
         if mend and report.bad:
             queued = _hand_over(daemon, report.bad) if daemon else asyncio.run(repair(loaded.config, report.bad))
     if as_json:

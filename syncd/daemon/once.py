@@ -1,6 +1,7 @@
 """``syncd once``: scans the folders, uploads all queued jobs, and returns a summary."""
 
 import asyncio
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import structlog
 
 from syncd.asyncio_tools import background_task, cancel_and_wait
 from syncd.config.model import Config
+from syncd.core.progress import FileProgress, WorkProgress
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUploadTask
@@ -25,20 +27,6 @@ MAX_ATTEMPTS = 4
 MAX_PROBLEMS = 100
 """Problems in the summary, per state."""
 POLL_INTERVAL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
-    """The progress of a pass: numbers of files, and sizes in bytes."""
-
-    scanning: bool
-    files_done: int
-    files_left: int
-    files_failed: int
-    sent: int
-    pending: int
-    per_second: float
-    in_flight: list[Progress]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +60,7 @@ class Summary:
     seconds: float
 
 
-async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None = None) -> Summary:
+async def once(config: Config, *, on_progress: Callable[[WorkProgress], None] | None = None) -> Summary:
     """Run a single pass. StoreError if the store cannot be used."""
     errors: list[BaseException] = []
 
@@ -95,7 +83,7 @@ async def once(config: Config, *, on_progress: Callable[[Snapshot], None] | None
 class _Pass:
     """One pass and its counts."""
 
-    def __init__(self, runtime: Runtime, on_progress: Callable[[Snapshot], None] | None) -> None:
+    def __init__(self, runtime: Runtime, on_progress: Callable[[WorkProgress], None] | None) -> None:
         self._runtime = runtime
         self._on_progress = on_progress or (lambda _: None)
         self._started = time.monotonic()
@@ -155,15 +143,14 @@ class _Pass:
         counts = await runtime.store.counts(list(runtime.remote_ids.values()))
         in_flight = runtime.scheduler.progress()
         self._on_progress(
-            Snapshot(
-                scanning=self._scanning,
-                files_done=self._finished[Outcome.UPLOADED] + self._finished[Outcome.DUPLICATE],
-                files_left=counts.pending,
-                files_failed=self._finished[State.FAILED],
-                sent=runtime.bandwidth_limiter.meter.total,
+            WorkProgress(
+                done=self._finished[Outcome.UPLOADED] + self._finished[Outcome.DUPLICATE],
+                left=counts.pending,
+                failed=self._finished[State.FAILED],
                 pending=max(0, counts.pending_bytes - sum(progress.sent for progress in in_flight)),
                 per_second=runtime.bandwidth_limiter.meter.rate(),
-                in_flight=in_flight,
+                scanning=self._scanning,
+                files=[_file_progress(progress) for progress in in_flight],
             )
         )
 
@@ -204,3 +191,12 @@ class _Pass:
             for path, reason in watch.unsettled().items()
             for remote in folders.settings[folder].remotes
         ]
+
+
+def _file_progress(progress: Progress) -> FileProgress:
+    return FileProgress(
+        name=printable(os.path.basename(progress.job.path)),
+        label=progress.stage,
+        size=progress.job.size,
+        sent=progress.sent,
+    )

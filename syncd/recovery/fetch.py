@@ -18,6 +18,7 @@ from syncd.config import destinations
 from syncd.config.model import Config
 from syncd.core import retry
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
+from syncd.core.progress import FileProgress, WorkProgress
 from syncd.core.text import printable
 from syncd.paths import inside
 from syncd.platform.file_info import on_disk_case
@@ -156,18 +157,6 @@ class Download:
     received: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
-    """The progress at one moment: numbers of files, and ``pending`` in bytes."""
-
-    done: int
-    left: int
-    bad: int
-    pending: int
-    per_second: float
-    downloads: list[Download]
-
-
 class FetchProgress:
     """Counts the downloads of ``count`` files with ``size`` bytes in total."""
 
@@ -199,20 +188,28 @@ class FetchProgress:
         self._left -= 1
         self._pending -= size
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> WorkProgress:
         """Return the progress so far."""
         downloads = list(self._downloads)
-        return Snapshot(
+        return WorkProgress(
             done=self.done,
             left=max(0, self._left),
-            bad=self.bad,
+            failed=self.bad,
             pending=max(0, self._pending - sum(download.received for download in downloads)),
             per_second=self.meter.rate(),
-            downloads=downloads,
+            files=[
+                FileProgress(
+                    name=printable(os.path.basename(download.path)),
+                    label=download.remote,
+                    size=download.size,
+                    sent=download.received,
+                )
+                for download in downloads
+            ],
         )
 
     @asynccontextmanager
-    async def reporting(self, report: Callable[[Snapshot], None] | None) -> AsyncGenerator[None]:
+    async def reporting(self, report: Callable[[WorkProgress], None] | None) -> AsyncGenerator[None]:
         """Call ``report`` with snapshots during the context and at its end.
 
         The interval is :data:`PROGRESS_INTERVAL_SECONDS`.
@@ -224,7 +221,7 @@ class FetchProgress:
             yield
         report(self.snapshot())
 
-    async def _report_loop(self, report: Callable[[Snapshot], None]) -> None:
+    async def _report_loop(self, report: Callable[[WorkProgress], None]) -> None:
         while True:
             report(self.snapshot())
             await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from syncd.asyncio_tools import for_each
 from syncd.config.model import Config
 from syncd.core.errors import Failure, Permanent, Transient, Unauthorized
+from syncd.core.progress import WorkProgress
 from syncd.core.text import printable
-from syncd.recovery.fetch import Download, FetchProgress, FetchSession, Snapshot, open_fetch_session
+from syncd.recovery.fetch import Download, FetchProgress, FetchSession, open_fetch_session
 from syncd.recovery.target import PartialFile, RestoreTarget, TargetFile, UnsafeNameError
 from syncd.remotes.base import WriteCallback
 from syncd.store.records import Copy, PathScope, RecordedFile
@@ -54,7 +55,11 @@ class Report:
 
 
 async def restore(
-    config: Config, scopes: Sequence[PathScope], target: str, *, on_progress: Callable[[Snapshot], None] | None = None
+    config: Config,
+    scopes: Sequence[PathScope],
+    target: str,
+    *,
+    on_progress: Callable[[WorkProgress], None] | None = None,
 ) -> Report:
     """Restore the files of ``scopes`` below the folder ``target``.
 

@@ -15,8 +15,9 @@ from functools import partial
 from syncd.asyncio_tools import for_each
 from syncd.config.model import Config
 from syncd.core.errors import Failure, NotStored
+from syncd.core.progress import WorkProgress
 from syncd.core.text import printable
-from syncd.recovery.fetch import Download, FetchProgress, FetchSession, Snapshot, open_fetch_session
+from syncd.recovery.fetch import Download, FetchProgress, FetchSession, open_fetch_session
 from syncd.remotes.base import WriteCallback
 from syncd.store import job_log
 from syncd.store.commands import RETRY_BATCH_JOBS
@@ -74,7 +75,7 @@ async def verify(
     scopes: Sequence[PathScope],
     *,
     sample: float = 1.0,
-    on_progress: Callable[[Snapshot], None] | None = None,
+    on_progress: Callable[[WorkProgress], None] | None = None,
 ) -> Report:
     """Compare the copies of all files in ``scopes``, or of a random sample of their contents.
 

@@ -5,11 +5,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from syncd.cli.progress import FileProgress, Progress, ProgressView
+from syncd.cli.progress import Progress
+from syncd.core.progress import FileProgress, WorkProgress
 
 
 def view(**other):
-    return ProgressView(**{"done": 1, "left": 2, "failed": 0, "pending": 3 * 2**20, "per_second": 2.0**20, **other})
+    return WorkProgress(**{"done": 1, "left": 2, "failed": 0, "pending": 3 * 2**20, "per_second": 2.0**20, **other})
 
 
 @pytest.fixture
@@ -45,12 +46,11 @@ def test_what_is_found_later_adds_to_the_whole(terminal):
 
 def test_the_largest_in_flight_are_named_and_fit(terminal):
     long = "سلام 🏔️ " * 30
-    flights = [
-        FileProgress(name=f"{number} {long}", remote="drive", size=2**20 * number, sent=2**19)
-        for number in range(1, 10)
+    files = [
+        FileProgress(name=f"{number} {long}", label="drive", size=2**20 * number, sent=2**19) for number in range(1, 10)
     ]
     with Progress(terminal) as progress:
-        progress.show(view(flights=flights))
+        progress.show(view(files=files))
     shown = lines(terminal)
     assert [line.split()[1] for line in shown if line.startswith("drive")][:6] == [
         "9.0",

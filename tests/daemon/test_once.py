@@ -37,7 +37,7 @@ async def test_each_file_is_counted_once_for_each_remote(site):
     assert summary.sent > 10 * 1000
     assert snapshots[0].scanning
     assert not snapshots[-1].scanning
-    assert (snapshots[-1].files_done, snapshots[-1].files_left, snapshots[-1].pending) == (12, 0, 0)
+    assert (snapshots[-1].done, snapshots[-1].left, snapshots[-1].pending) == (12, 0, 0)
 
     again = await run(site)
     assert (again.uploaded, again.duplicate, again.sent) == (0, 0, 0)

@@ -22,10 +22,11 @@ from syncd.cli.demo.environment import DemoEnvironment, set_up
 from syncd.cli.demo.samples import write_all
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
-from syncd.cli.progress import FileProgress, Progress, ProgressView
+from syncd.cli.progress import Progress
 from syncd.control.client import ControlError, RequestRefusedError
 from syncd.control.service import JobQuery
 from syncd.control.shapes import Job, Status
+from syncd.core.progress import FileProgress, WorkProgress
 from syncd.core.states import State
 from syncd.platform import signals
 
@@ -127,20 +128,20 @@ def _all_finished(status: Status, jobs: int) -> bool:
     return not any(counts[state] for state in _UNFINISHED) and sum(counts[state] for state in _FINISHED) >= jobs
 
 
-def _view(status: Status, environment: DemoEnvironment) -> ProgressView:
+def _view(status: Status, environment: DemoEnvironment) -> WorkProgress:
     counts = status["jobs"]
-    flights = environment.client.jobs(JobQuery(state=State.UPLOADING, limit=100))["jobs"] if counts["uploading"] else []
-    return ProgressView(
+    uploads = environment.client.jobs(JobQuery(state=State.UPLOADING, limit=100))["jobs"] if counts["uploading"] else []
+    return WorkProgress(
         done=counts["done"],
         left=sum(counts[state] for state in _UNFINISHED),
         failed=counts["failed"],
         pending=status["bytes"]["pending"],
         per_second=status["bytes"]["per_second"],
-        flights=[
+        files=[
             FileProgress(
-                name=os.path.basename(job["path"]), remote=job["remote"], size=job["size"] or 0, sent=job.get("sent")
+                name=os.path.basename(job["path"]), label=job["remote"], size=job["size"] or 0, sent=job.get("sent")
             )
-            for job in flights
+            for job in uploads
         ],
     )
 
