@@ -1,4 +1,4 @@
-"""Whatever stands in a configuration, it can be used or every problem is one clear line; patterns judge any name."""
+"""Random configurations: each is usable, or each problem is one clear line; patterns match as in git."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Odd names, odd sizes, and files that become something else between the scan and the read."""
+"""Odd names, odd sizes, and files that are replaced by something else between scan and upload."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Both doors, knocked at with raw bytes: the receiver's and the daemon's. What has no business there gets nothing."""
+"""Malformed HTTP requests to the receiver and to the daemon get an error answer and have no effect."""
 
 import asyncio
 import contextlib
@@ -197,7 +197,7 @@ def test_any_bytes_get_a_documented_answer(runner, ungated, caplog, raws):
         assert b"Traceback" not in answer
     assert status_of(alive) == 200
     assert not [event for event in events if event["event"] == "receiver.failed"]
-    assert caplog.records == []  # whoever can connect must not be able to fill the log
+    assert caplog.records == []  # a client must not be able to fill the log
 
 
 HUGE = {

@@ -1,4 +1,4 @@
-"""No secret is seen: real processes go the typical ways with marked secrets, and then all that they left is searched.
+"""Real processes with marked secrets: no secret appears in outputs, logs, command lines or stored files.
 
 The server is the worst one: it answers every request with all of it, in every kind of error, and so does the proxy.
 """
@@ -134,7 +134,7 @@ def daemon(tmp_path, echo):
 
 
 class Search:
-    """All that the processes said and left."""
+    """Collects the output of the processes and the files that they wrote."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Whatever a server answers, a remote returns what the store can keep or raises a failure of the core: soon, and small.
+"""For any answer of a server, a remote returns a storable result or raises a failure of the core.
 
 Real remotes on real sockets; the other end is made up, from the status line to the fields of the JSON.
 """

@@ -1,4 +1,4 @@
-"""Two daemons for one state folder, and stores that can't be used: real commands, one line, nothing touched."""
+"""Two daemons for one state folder, and unusable stores: one error line, and no change to the store."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A daemon and a receiver in the test's own process, on real folders and sockets, and what a person asks of them."""
+"""A daemon and a receiver inside the test process, on real folders and sockets, with helpers for the control API."""
 
 import asyncio
 from contextlib import asynccontextmanager

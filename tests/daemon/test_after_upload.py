@@ -1,4 +1,4 @@
-"""What becomes of local files after their upload: which go, which stay, and what is told of those that stay."""
+"""The removal of local files after their upload: which are deleted or moved, which are kept, and the logged reasons."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ from tests.support.wait import wait_until
 
 @pytest.fixture
 def by_hand(monkeypatch):
-    """Have the daemon sweep only when a test says so."""
+    """Disable the daemon's own sweeps; the test calls ``sweep()``."""
 
     async def never(self):
         await asyncio.Event().wait()

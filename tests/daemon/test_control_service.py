@@ -1,4 +1,4 @@
-"""What people ask of a running daemon, answered by the real one."""
+"""The control service of a running daemon: listing, retry, cancel, pause, rescan and errors."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the daemon tells those who listen, and that it does nothing for nobody."""
+"""The events that the daemon publishes to listeners, and that it does not poll without listeners."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the daemon makes of files that are written to, touched, renamed, deleted and made anew, on a real folder."""
+"""Files that are written, touched, renamed, deleted and created again in the folder of a real daemon."""
 
 import os
 import sqlite3
@@ -26,7 +26,7 @@ async def hashed(site):
 
 
 async def cancelled(site, name="private.jpg", data=None):
-    """Have the daemon know a file that a person has cancelled."""
+    """Let the daemon find a file, and cancel its job."""
     await site.service.stop(now=False)
     (site.inbox / name).write_bytes(data or random_bytes(1000))
     await site.until_counts(queued=1)
@@ -36,7 +36,7 @@ async def cancelled(site, name="private.jpg", data=None):
 
 
 async def stays_cancelled(site, name="private.jpg"):
-    """Wait until nothing is left to do, and see that the file was not sent."""
+    """Wait until no job is open, and check that the file was not sent."""
     (job,) = await site.until_shown(name, "skipped")
     assert job["detail"] == "cancelled by a person"
     assert (await site.counters())["chunks_received"] == 0

@@ -1,4 +1,4 @@
-"""What is watched, and what is not."""
+"""The watched folders exclude the daemon's own files."""
 
 from tests.support.data import random_bytes
 

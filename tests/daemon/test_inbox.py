@@ -1,4 +1,4 @@
-"""Dropping files into a folder of a real daemon: whole or not at all, never over another, and on to the server."""
+"""Saving uploaded files in the folder of a real daemon: completely or not at all, and never over another file."""
 
 import asyncio
 import io

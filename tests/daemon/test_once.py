@@ -1,4 +1,4 @@
-"""A single pass: what it brings over, what it leaves, and that it comes to an end whatever happens."""
+"""A single pass: what it uploads, what it leaves to the next pass, and that it always ends."""
 
 import asyncio
 import os
@@ -142,7 +142,7 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkey
 
 
 async def test_it_goes_on_though_the_daemon_was_stopped(site):
-    """Who asks for a pass wants one."""
+    """A pass uploads although ``syncd ctl stop`` has paused the daemon."""
     await site.start()
     await site.service.stop(now=False)
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))

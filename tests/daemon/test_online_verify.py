@@ -1,4 +1,4 @@
-"""Verify, asked of a running daemon: it finds what is bad, mends it if told to, and ends with the daemon."""
+"""Verify inside a running daemon: it finds bad copies, repairs them on request, and ends with the daemon."""
 
 import asyncio
 import hashlib

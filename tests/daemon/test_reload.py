@@ -1,4 +1,4 @@
-"""A changed configuration is taken over while the work goes on: nothing is lost, and what stays is left alone."""
+"""A reload during uploads loses nothing, and does not restart unchanged remotes and folders."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -346,7 +346,7 @@ async def test_a_server_that_is_told_to_be_the_same_keeps_its_records(site, kind
 
 
 async def test_an_address_that_was_never_the_same_servers_does_no_harm(site):
-    """What is queued goes to the new server whole, and the old one keeps what it has."""
+    """Queued files go to the new server completely, and the old server keeps its copies."""
     site.settings["remotes"] = {"drive": (drive := site.multipart())}
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(10_000, "a"))

@@ -1,4 +1,4 @@
-"""What the daemon tells systemd: that it is ready, reads its configuration, ends; what it does; that it is alive."""
+"""The messages to systemd: ready, reloading, stopping, the status line and the watchdog."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ class Manager:
             self.told.append(dict(line.split("=", 1) for line in raw.decode().splitlines()))
 
     async def wait_until(self, *turns):
-        """Wait until it was told of these turns, in this order, and return the last; its state goes on beside."""
+        """Wait for messages of these kinds in this order, and return the last one; ignores status messages."""
 
         def turned():
             return [message for message in self.hear() if set(message) - {"STATUS", "WATCHDOG"}]

@@ -1,4 +1,4 @@
-"""What holds may be seen without a secret, and changed while files go up."""
+"""The settings in the control API contain no secrets, and limits can be changed during uploads."""
 
 import asyncio
 import json

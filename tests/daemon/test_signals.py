@@ -1,4 +1,4 @@
-"""What a signal does to the daemon, and that it leaves no trace of its own handlers."""
+"""Signals end or reload the daemon, and its signal handlers are removed at the end."""
 
 import asyncio
 import os

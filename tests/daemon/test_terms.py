@@ -1,4 +1,4 @@
-"""Another ``expired_at`` or ``encrypt_password`` holds for later uploads; what was stored before is no duplicate."""
+"""A changed ``expired_at`` or ``encrypt_password`` applies to later uploads; earlier copies are no duplicates."""
 
 import pytest
 

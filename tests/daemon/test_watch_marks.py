@@ -1,4 +1,4 @@
-"""Two daemons that watch one folder are told of each other, where files are deleted or moved."""
+"""Two daemons that watch one folder warn of each other if files are deleted or moved."""
 
 import os
 import sys

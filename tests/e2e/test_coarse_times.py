@@ -1,4 +1,4 @@
-"""File systems that keep whole seconds, or two: what is rewritten within one of them is uploaded all the same."""
+"""Rewritten files are uploaded also on file systems with time stamps of one or two seconds."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The promises, kept by real processes: real files in a folder, the daemon, the receiver, and ``kill -9``."""
+"""The guarantees, checked with real processes: files in a folder, the daemon, the receiver, and ``kill -9``."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Files that come, change, move and go as people's do, and a record of what must be on the server in the end."""
+"""Creates, changes, moves and deletes files as users do, and records what must be on the server in the end."""
 
 import base64
 import hashlib

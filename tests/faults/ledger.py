@@ -1,4 +1,4 @@
-"""What was promised not to be sent again, read from the store of a daemon that was killed, against what was sent."""
+"""Checks after a kill that no acknowledged chunk is sent again, from the store and the requests of the proxy."""
 
 import sqlite3
 import time

@@ -1,4 +1,4 @@
-"""What the kernel knows of a process: memory, threads, open files."""
+"""Reads the memory, threads and open files of a process from /proc."""
 
 import os
 from pathlib import Path

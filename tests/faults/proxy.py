@@ -1,4 +1,4 @@
-"""A bad line between daemon and receiver: a proxy that delays, cuts, resets and stalls, and corrupts nothing.
+"""A proxy between daemon and receiver that delays, cuts, resets and stalls connections, but never corrupts data.
 
 It knows just enough HTTP to harm a request at a chosen point, and keeps a list of what was asked, so that a test can
 say which chunk was sent when, and whether its answer got through.

@@ -1,4 +1,4 @@
-"""``kill -9`` at random moments, of the daemon and of the receiver, over a bad line while files come, change and go."""
+"""``kill -9`` of the daemon and the receiver at random moments, over a bad connection while files change."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""The server is not there for a while: nothing is lost, and nobody knocks at its door more often than was said."""
+"""The server is unreachable for a while: nothing is lost, and no request comes before its announced time."""
 
 import socket
 import statistics

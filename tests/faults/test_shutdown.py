@@ -1,4 +1,4 @@
-"""SIGTERM ends the daemon within 5 s and with exit code 0, whatever it is doing; SIGHUP never ends it."""
+"""SIGTERM ends the daemon within 5 s with exit code 0 at any moment; SIGHUP never ends it."""
 
 import os
 import random

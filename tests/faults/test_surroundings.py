@@ -1,4 +1,4 @@
-"""The machine around the daemon: watches run out, file systems go, come back, fill up or refuse, files refuse."""
+"""Failures of the machine: inotify limits, file systems that disappear, fill up or refuse, and replaced files."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A folder that was uploaded to both services, and what a person does with it."""
+"""A folder that was uploaded to both APIs, and helpers to run commands and damage copies."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What a copy proves by its bytes, whatever hash its server knows it by."""
+"""The verdict on a copy from its bytes, for each kind of content key."""
 
 import hashlib
 
