@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from syncd.core.model import FoundFile
 from syncd.daemon.once import once
 from syncd.upload.source import fingerprint_of
-from tests.daemon.site import Site, running_receiver
+from tests.daemon.harness import DaemonHarness, running_receiver
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
 
@@ -52,7 +52,7 @@ def test_any_name_goes_up_and_its_bytes_come_back(tmp_path_factory, found, folde
         folder = tmp_path_factory.mktemp("names")
         inbox = os.fsencode(folder / "inbox")
         async with running_receiver(folder / "received") as url:
-            site = Site(folder, url)
+            site = DaemonHarness(folder, url)
             site.settings["folders"][0] |= {"remote": ["drive", "ascii"], "exclude": ["!.*", "!*~", "!~*"]}
             content = fill(inbox, found, folders)
             summary = await once(site.write().config)

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from tests.daemon.site import Site, running_receiver
+from tests.daemon.harness import DaemonHarness, running_receiver
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ async def receiver(tmp_path):
 @pytest.fixture
 async def site(tmp_path, receiver):
     """A daemon in this process for the folder ``inbox``, to the receiver; not started yet."""
-    made = Site(tmp_path, receiver)
+    made = DaemonHarness(tmp_path, receiver)
     yield made
     async with asyncio.timeout(20):
         await made.end()

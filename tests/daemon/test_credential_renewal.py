@@ -11,7 +11,7 @@ import pytest
 
 from syncd.core.redact import MASKED
 from syncd.daemon import credential_renewal
-from tests.daemon.site import running_receiver
+from tests.daemon.harness import running_receiver
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
 

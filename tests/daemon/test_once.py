@@ -9,7 +9,7 @@ from aiohttp import web
 from syncd.config.model import Config
 from syncd.daemon import once as module
 from syncd.daemon.once import MAX_ATTEMPTS, once
-from tests.daemon.site import Site
+from tests.daemon.harness import DaemonHarness
 from tests.remotes.helpers import serving
 from tests.support.data import random_bytes
 
@@ -78,7 +78,7 @@ async def refusing(tmp_path):
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     async with serving(app) as url:
-        site = Site(tmp_path, url)
+        site = DaemonHarness(tmp_path, url)
         site.status, site.posts, site.slow_after = 403, 0, 1000
         yield site
 

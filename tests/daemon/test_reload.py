@@ -9,7 +9,7 @@ from aiohttp import web
 
 from syncd.control.service import InvalidConfigError
 from syncd.store.records import Change
-from tests.daemon.site import running_receiver
+from tests.daemon.harness import running_receiver
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.e2e.processes import Receiver
-from tests.recovery.site import Site
+from tests.recovery.harness import RecoveryHarness
 
 
 @pytest.fixture(scope="module")
@@ -12,4 +12,4 @@ def receiver(tmp_path_factory):
 
 @pytest.fixture
 def site(tmp_path, receiver):
-    return Site(tmp_path, receiver)
+    return RecoveryHarness(tmp_path, receiver)

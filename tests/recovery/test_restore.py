@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.e2e.processes import Receiver
-from tests.recovery.site import TIME
+from tests.recovery.harness import TIME
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until_sync
 

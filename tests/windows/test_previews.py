@@ -18,7 +18,7 @@ from PIL import Image
 
 from syncd.preview.protocol import MAX_MEMORY_BYTES, NoPreviewError
 from syncd.preview.renderer import Renderer
-from tests.daemon.site import until
+from tests.daemon.harness import until
 from tests.preview.images import KINDS, bomb, png
 from tests.preview.test_renderer import ORPHANS
 

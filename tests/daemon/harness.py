@@ -28,7 +28,7 @@ async def running_receiver(folder, **settings):
         await task
 
 
-class Site:
+class DaemonHarness:
     def __init__(self, folder, url):
         self.folder = folder
         self.url = url

@@ -32,7 +32,7 @@ class Ended:
         return json.loads(self.out)
 
 
-class Site:
+class RecoveryHarness:
     """The folder ``inbox``, its configuration, and the receiver's own folder behind it."""
 
     def __init__(self, folder, receiver):
