@@ -74,7 +74,7 @@ class Database:
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
-        self._reader = Reader(path, self._moved)
+        self._reader = Reader(path, self._location_error)
 
     @classmethod
     async def open(
@@ -190,10 +190,10 @@ class Database:
 
         Return False if the database is closed before.
         """
-        while moved := self._moved():
-            if _checkpoint(connection) and not self._moved_file():
+        while error := self._location_error():
+            if _checkpoint(connection) and not self._file_error():
                 return True  # only the log is gone, and its content is in the file
-            if not self._wait_to_retry(str(moved)):
+            if not self._wait_to_retry(str(error)):
                 return False
         self._set_blocked(None)
         return True
@@ -204,16 +204,16 @@ class Database:
         In this case the log is written into the open file, wherever that is now, so the file is complete when the user
         puts it back without the log.
         """
-        moved = self._moved()
-        if moved:
+        error = self._location_error()
+        if error:
             _checkpoint(connection)
-        return moved
+        return error
 
-    def _moved(self) -> StoreMovedError | None:
-        return self._moved_file() or (self._file.log_moved() if self._file else None)
+    def _location_error(self) -> StoreMovedError | None:
+        return self._file_error() or (self._file.log_error() if self._file else None)
 
-    def _moved_file(self) -> StoreMovedError | None:
-        return self._file.moved() if self._file else None
+    def _file_error(self) -> StoreMovedError | None:
+        return self._file.file_error() if self._file else None
 
     def _wait_to_retry(self, message: str) -> bool:
         """Wait for the retry delay; return False if the database is being closed."""
@@ -230,8 +230,8 @@ class Database:
             self._report(self.blocked)
 
     def _transact(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
-        if moved := self._check_location(connection):
-            raise moved
+        if error := self._check_location(connection):
+            raise error
         with connection.begin():
             return [self._run(connection, unit) for unit in batch]
 

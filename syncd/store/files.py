@@ -37,62 +37,59 @@ _OPEN = (State.QUEUED, State.WAITING, State.FAILED)
 
 
 def diff(connection: Connection, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
-    """Return the files in ``seen`` for which :func:`observe` would change anything.
-
-    Writes nothing.
-    """
-    return [one for batch in batched(seen) for one in _diff(connection, folder, batch, frozenset(remote_ids))]
+    """Return the files in ``seen`` for which :func:`observe` would change anything."""
+    return [file for batch in batched(seen) for file in _diff(connection, folder, batch, frozenset(remote_ids))]
 
 
-def _diff(connection: Connection, folder: str, seen: list[FoundFile], wanted: frozenset[int]) -> Iterator[FoundFile]:
+def _diff(
+    connection: Connection, folder: str, seen: list[FoundFile], wanted_remotes: frozenset[int]
+) -> Iterator[FoundFile]:
     known = _known(connection, folder, seen)
     jobs_of = _jobs_of(connection, [row.id for row in known.values()])
-    for one in seen:
-        row = known.get(one.path)
+    for file in seen:
+        row = known.get(file.path)
         if (
             row is None
-            or _is_new_version(row, one)
-            or (one.closed and not row.closed)
-            or wanted - {job.remote_id for job in jobs_of[row.id]}
-            or any(_transition_for(job, one.unfit, wanted) for job in jobs_of[row.id])
+            or _is_new_version(row, file)
+            or (file.closed and not row.closed)
+            or wanted_remotes - {job.remote_id for job in jobs_of[row.id]}
+            or any(_transition_for(job, file.unfit, wanted_remotes) for job in jobs_of[row.id])
         ):
-            yield one
+            yield file
 
 
 def observe(
     work: UnitOfWork, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int], *, is_gone: IsGone
 ) -> int:
-    """Record settled files.
-
-    Return the number of jobs that were created or changed their state.
+    """Record settled files; return the number of jobs that were created or changed.
 
     Each file has one job for each remote. A new fingerprint or birth time queues it again, and so does a file that
     replaces one that was gone. A job that is uploading continues and is queued again at its end. A new path with the
     fingerprint of a gone file is that file, renamed, if the birth times or ``moved_from`` confirm it.
     """
     before = len(work.changes)
-    for batch in batched({one.path: one for one in seen}.values()):
+    for batch in batched({file.path: file for file in seen}.values()):
         placed = _store_files(work, folder, batch, is_gone)
-        _update_jobs(work, folder, [(one, *placed[one.path]) for one in batch], frozenset(remote_ids))
+        _update_jobs(work, folder, [(file, *placed[file.path]) for file in batch], frozenset(remote_ids))
     return len(work.changes) - before
 
 
 def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, tuple[int, int]]:
     """Update or insert the rows of the files; return their ids and versions by path."""
     known = _known(work.connection, folder, seen)
-    known |= _renamed(work.connection, folder, [one for one in seen if one.path not in known], is_gone)
+    known |= _renamed(work.connection, folder, [file for file in seen if file.path not in known], is_gone)
     placed = {}
     changed, new, resized = [], [], []
-    for one in seen:
-        if (row := known.get(one.path)) is None:
-            new.append({"version": 1, **_columns(folder, one), **_first_seen(one, work.now)})
+    for file in seen:
+        if (row := known.get(file.path)) is None:
+            new.append({"version": 1, **_columns(folder, file), **_first_seen(file, work.now)})
             continue
-        fingerprint = _fingerprint(one)
-        is_new = row.path == one.path and row.folder == folder and _is_new_version(row, one)
+        fingerprint = _fingerprint(file)
+        is_new = row.path == file.path and row.folder == folder and _is_new_version(row, file)
         version = row.version + is_new
-        placed[one.path] = row.id, version
-        kept = _first_seen(one, work.now) if is_new else _seen_before(row, one)
-        changed.append({"file": row.id, "version": version, **_columns(folder, one), **kept})
+        placed[file.path] = row.id, version
+        kept = _first_seen(file, work.now) if is_new else _seen_before(row, file)
+        changed.append({"file": row.id, "version": version, **_columns(folder, file), **kept})
         if fingerprint.size != row.size:
             resized.append({"file": row.id, "size": fingerprint.size, "large": fingerprint.size >= LARGE_FILE_BYTES})
     for statement, rows in (_UPDATE_FILE, changed), (_UPDATE_SIZE, resized):
@@ -103,51 +100,51 @@ def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: 
     return placed
 
 
-def _is_new_version(row: Row[Any], one: FoundFile) -> bool:
+def _is_new_version(row: Row[Any], file: FoundFile) -> bool:
     """Return True if the file at the path of ``row`` may have changed or been replaced."""
-    return not row.present or fingerprint_of(row) != _fingerprint(one) or _has_other_birth_time(row, one)
+    return not row.present or fingerprint_of(row) != _fingerprint(file) or _has_other_birth_time(row, file)
 
 
-def _has_other_birth_time(row: Row[Any], one: FoundFile) -> bool:
-    return row.birth_ns != one.birth_ns and None not in (row.birth_ns, one.birth_ns)
+def _has_other_birth_time(row: Row[Any], file: FoundFile) -> bool:
+    return row.birth_ns != file.birth_ns and None not in (row.birth_ns, file.birth_ns)
 
 
 def _renamed(connection: Connection, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, Row[Any]]:
     """Find renamed files: those recorded at a path where no file is any more."""
-    inodes = {one.fingerprint.inode for one in seen if one.fingerprint is not None}
+    inodes = {file.fingerprint.inode for file in seen if file.fingerprint is not None}
     candidates: dict[Fingerprint, list[Row[Any]]] = {}
     for row in connection.execute(_WITH_INODE, {"inodes": inodes}) if inodes else ():
         candidates.setdefault(fingerprint_of(row), []).append(row)
     found = {}
-    for one in seen:
-        rows = candidates.get(_fingerprint(one), [])
-        same = [row for row in rows if one.fingerprint is not None and _is_same_file(row, folder, one)]
+    for file in seen:
+        rows = candidates.get(_fingerprint(file), [])
+        same = [row for row in rows if file.fingerprint is not None and _is_same_file(row, folder, file)]
         if moved := next((row for row in same if is_gone(row.folder, row.path)), None):
             rows.remove(moved)
-            found[one.path] = moved
+            found[file.path] = moved
     return found
 
 
-def _is_same_file(row: Row[Any], folder: str, one: FoundFile) -> bool:
-    """Return True if ``one``, which has the fingerprint of ``row``, is the same file.
+def _is_same_file(row: Row[Any], folder: str, file: FoundFile) -> bool:
+    """Return True if ``file``, which has the fingerprint of ``row``, is the same file.
 
     The fingerprint alone does not prove that, because the file system may have reused the inode.
     """
-    if row.birth_ns is None or one.birth_ns is None:
-        return (row.folder, row.path) == (folder, one.moved_from)
-    return bool(row.birth_ns == one.birth_ns)
+    if row.birth_ns is None or file.birth_ns is None:
+        return (row.folder, row.path) == (folder, file.moved_from)
+    return bool(row.birth_ns == file.birth_ns)
 
 
 def _update_jobs(
-    work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int]], wanted: frozenset[int]
+    work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int]], wanted_remotes: frozenset[int]
 ) -> None:
     """Create or update the jobs of the found files, each given with its id and version."""
     jobs_of = _jobs_of(work.connection, [file_id for _, file_id, _ in placed])
     names = {row.id: row.name for row in work.connection.execute(_NAMES)}
     effects = defaultdict(list)
-    for one, file_id, _ in placed:
+    for file, file_id, _ in placed:
         for job in jobs_of[file_id]:
-            if effect := _transition_for(job, one.unfit, wanted):
+            if effect := _transition_for(job, file.unfit, wanted_remotes):
                 effects[effect].append(job)
     for (cause, detail), affected in effects.items():
         apply_transition(work, cause, affected, detail=detail, failures=0, due_at=work.now)
@@ -159,20 +156,22 @@ def _update_jobs(
                 file_id=file_id,
                 remote_id=remote_id,
                 folder=folder,
-                path=one.path,
+                path=file.path,
                 remote=names[remote_id],
-                size=_fingerprint(one).size,
+                size=_fingerprint(file).size,
                 version=version,
                 folder_id=folder_id,
-                unfit=one.unfit,
+                unfit=file.unfit,
             )
-            for one, file_id, version in placed
-            for remote_id in sorted(wanted - {job.remote_id for job in jobs_of[file_id]})
+            for file, file_id, version in placed
+            for remote_id in sorted(wanted_remotes - {job.remote_id for job in jobs_of[file_id]})
         ],
     )
 
 
-def _transition_for(job: Row[Any], unfit: str | None, wanted: frozenset[int]) -> tuple[Cause, str | None] | None:
+def _transition_for(
+    job: Row[Any], unfit: str | None, wanted_remotes: frozenset[int]
+) -> tuple[Cause, str | None] | None:
     """Return cause and detail of the transition that a found file triggers.
 
     Return None if the job keeps its state.
@@ -181,7 +180,7 @@ def _transition_for(job: Row[Any], unfit: str | None, wanted: frozenset[int]) ->
     """
     if job.state is State.UPLOADING:
         return None
-    if job.remote_id not in wanted:
+    if job.remote_id not in wanted_remotes:
         return (Cause.GONE, FOLDER_REASSIGNED) if job.state in _OPEN else None
     if unfit is None and job.state is State.WAITING and job.detail == IN_USE:
         return Cause.CHANGED, None  # a file is only reported when it is not open for writing
@@ -194,9 +193,7 @@ def _transition_for(job: Row[Any], unfit: str | None, wanted: frozenset[int]) ->
 
 
 def mark_files_gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, removed: bool = False) -> int:
-    """Record that the files at ``paths`` are gone.
-
-    Return the number of jobs that this ended.
+    """Record that the files at ``paths`` are gone; return the number of ended jobs.
 
     Finished jobs stay finished, and running uploads detect the loss themselves. ``removed`` says that the daemon itself
     has deleted or moved the files, so a file found elsewhere is never one of them, renamed.
@@ -240,7 +237,7 @@ def paths(connection: Connection, folder: str, *, after: str | None = None, limi
 
 
 def _known(connection: Connection, folder: str, seen: list[FoundFile]) -> dict[str, Row[Any]]:
-    rows = connection.execute(_AT, {"folder": folder, "paths": [one.path for one in seen]})
+    rows = connection.execute(_AT, {"folder": folder, "paths": [file.path for file in seen]})
     return {row.path: row for row in rows}
 
 
@@ -268,10 +265,10 @@ def _columns(folder: str, seen: FoundFile) -> dict[str, object]:
     }
 
 
-def _first_seen(one: FoundFile, now: float) -> dict[str, object]:
-    return {"birth_ns": one.birth_ns, "closed": one.closed, "seen_at": now}
+def _first_seen(file: FoundFile, now: float) -> dict[str, object]:
+    return {"birth_ns": file.birth_ns, "closed": file.closed, "seen_at": now}
 
 
-def _seen_before(row: Row[Any], one: FoundFile) -> dict[str, object]:
-    birth_ns = row.birth_ns if one.birth_ns is None else one.birth_ns
-    return {"birth_ns": birth_ns, "closed": row.closed or one.closed, "seen_at": row.seen_at}
+def _seen_before(row: Row[Any], file: FoundFile) -> dict[str, object]:
+    birth_ns = row.birth_ns if file.birth_ns is None else file.birth_ns
+    return {"birth_ns": birth_ns, "closed": row.closed or file.closed, "seen_at": row.seen_at}

@@ -82,12 +82,9 @@ def page(connection: Connection, query: JobFilter, clock: Callable[[], float] = 
 
 
 def _siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Sequence[int]) -> list[JobRecord]:
-    """Return the other jobs of the same files.
-
-    Each file costs one search in the index of its jobs.
-    """
+    """Return the other jobs of the same files; each file costs one index search."""
     ids = {job.id for job in found}
-    of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(_is_one_in_partition(jobs.c.id, list(ids))))
+    of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(_is_any_of(jobs.c.id, list(ids))))
     statement = JOBS.where(of_files, (jobs.c.remote_id + 0).in_(remote_ids))
     return [job_record(row) for row in connection.execute(statement) if row.id not in ids]
 
@@ -140,29 +137,21 @@ def _few_candidates(
 ) -> ColumnElement[bool] | None:
     """Return the condition for all candidates, None if they are too many to sort."""
     if query.search:
-        names = select(files.c.id).where(
-            files.c.folder.in_({partition.folder for partition in partitions}), _path_contains(query.search)
-        )
+        in_folders = files.c.folder.in_({partition.folder for partition in partitions})
+        names = select(files.c.id).where(in_folders, _path_contains(query.search))
         found = connection.execute(names.limit(SORT_IN_MEMORY_MAX_JOBS + 1)).scalars().all()
-        return _is_one_in_partition(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
+        return _is_any_of(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
     if query.sort is Sort.NAME and sum(partition.jobs for partition in partitions) <= SORT_IN_MEMORY_MAX_JOBS:
-        ids = [
-            id_
-            for partition in partitions
-            for id_ in connection.execute(select(jobs.c.id).where(*_in_partition(partition))).scalars()
-        ]
-        return _is_one_in_partition(jobs.c.id, ids)
+        selects = (select(jobs.c.id).where(*_in_partition(partition)) for partition in partitions)
+        ids = [id_ for statement in selects for id_ in connection.execute(statement).scalars()]
+        return _is_any_of(jobs.c.id, ids)
     return None
 
 
 def _sorted_by_database(connection: Connection, query: JobFilter, candidates: ColumnElement[bool]) -> list[Row[Any]]:
-    """Return the matching candidates of one page.
-
-    SQLite sorts them, so only these rows are read.
-    """
-    by = [
-        literal_column(f"+{key}", key.type) for key in _SORT_KEYS[query.sort]
-    ]  # keeps SQLite from using another index than that of the candidates
+    """Return the matching candidates of one page, sorted by SQLite."""
+    # The + keeps SQLite from using another index than that of the candidates.
+    by = [literal_column(f"+{key}", key.type) for key in _SORT_KEYS[query.sort]]
     statement = JOBS.where(candidates, *_filters(query)).order_by(
         *(key.desc() if _is_descending(query) else key for key in by)
     )
@@ -181,7 +170,7 @@ def _by_index(connection: Connection, query: JobFilter, partitions: Sequence[_Pa
         reverse=_is_descending(query),
     )
     while batch := list(islice(merged, batch_size)):
-        yield _is_one_in_partition(jobs.c.id, [id_ for _, id_ in batch]), batch[-1]
+        yield _is_any_of(jobs.c.id, [id_ for _, id_ in batch]), batch[-1]
 
 
 def _sorted_keys(
@@ -195,9 +184,7 @@ def _sorted_keys(
     after: Any = query.after or ((_LARGEST, _LARGEST) if _is_descending(query) else (-_LARGEST, 0))
     while True:
         parameters = (partition.folder_id, partition.remote_id, partition.state, *after, batch_size)
-        rows = connection.exec_driver_sql(
-            statement, parameters
-        ).all()  # plain SQL is the fastest way for hundreds of partitions
+        rows = connection.exec_driver_sql(statement, parameters).all()  # plain SQL is fast enough for many partitions
         yield from map(tuple, rows)
         if len(rows) < batch_size:
             return
@@ -216,7 +203,7 @@ def _by_name(connection: Connection, query: JobFilter, partitions: Sequence[_Par
         beyond = files.c.path > path if past_file else files.c.path >= path
         rows = connection.execute(statement.where(beyond) if folder == begin else statement).all()
         while rows:
-            yield _is_one_in_partition(jobs.c.file_id, [row.id for row in rows]), (folder, rows[-1].path, _LARGEST)
+            yield _is_any_of(jobs.c.file_id, [row.id for row in rows]), (folder, rows[-1].path, _LARGEST)
             rows = connection.execute(statement.where(files.c.path > rows[-1].path)).all()
 
 
@@ -273,10 +260,7 @@ def _in_partition(partition: _Partition) -> tuple[ColumnElement[bool], ...]:
 
 
 def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of the filter.
-
-    They are written so that SQLite does not choose an index for them.
-    """
+    """Yield the conditions of the filter, in forms for which SQLite uses no index."""
     yield (jobs.c.remote_id + 0).in_(query.remote_ids)
     if query.state is not None:
         yield func.likely(jobs.c.state == query.state)
@@ -287,16 +271,14 @@ def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def _path_contains(text: str) -> ColumnElement[bool]:
-    """Return the condition that the path contains ``text``, ignoring case.
-
-    LIKE is twice as fast as lower and instr.
-    """
+    """Return the condition that the path contains ``text``, ignoring case."""
+    # LIKE is twice as fast as lower() and instr().
     escaped = _LIKE_WILDCARD.sub(r"\\\g<0>", text)
     pattern = cast(literal(os.fsencode(f"%{escaped}%")), Text)
     return cast(files.c.path, Text).like(pattern, escape="\\")
 
 
-def _is_one_in_partition(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
+def _is_any_of(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
     """Return the condition that ``ids`` is one of ``values``.
 
     There may be more values than a statement can have parameters.

@@ -24,7 +24,7 @@ class OpenedFile:
         self._file = _identity(path)
         self._log = _identity(_log_of(path))
 
-    def moved(self) -> StoreMovedError | None:
+    def file_error(self) -> StoreMovedError | None:
         """Return an error if the file is no longer at its path."""
         if _is_at(self._path, self._file):
             return None
@@ -33,7 +33,7 @@ class OpenedFile:
             "file back, or restart syncd, which goes on with what is there then"
         )
 
-    def log_moved(self) -> StoreMovedError | None:
+    def log_error(self) -> StoreMovedError | None:
         """Return an error if the write-ahead log is no longer at its path.
 
         New rows would be lost at the end of this process.
