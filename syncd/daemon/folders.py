@@ -34,7 +34,7 @@ class StoreSink:
         """Record a file, with a job for each remote."""
         await self._store.observe(folder, [seen], self._remote_ids, is_gone=_is_gone)
 
-    async def gone(self, folder: str, paths: Sequence[str]) -> None:
+    async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:
         """Record that the files are gone."""
         await self._store.mark_files_gone(folder, paths)
 

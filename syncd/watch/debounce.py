@@ -128,7 +128,7 @@ class SettleQueue:
             recorded = [path for path in page if path.startswith(prefix)]
             gone = await asyncio.to_thread(self._missing, recorded)
             if gone:
-                await self._try_sink(self._sink.gone(self._tree.root, gone), gone)
+                await self._try_sink(self._sink.mark_files_gone(self._tree.root, gone), gone)
             count += len(gone)
             if len(recorded) < len(page):
                 break
@@ -204,7 +204,7 @@ class SettleQueue:
                 gone.append(path)
         await self._report(ready)
         if gone:
-            await self._try_sink(self._sink.gone(self._tree.root, gone), gone)
+            await self._try_sink(self._sink.mark_files_gone(self._tree.root, gone), gone)
         self._reporting.clear()  # not in a finally: after a cancellation, the sink has not recorded these files
         self._in_use.discard(batch.keys() - self._pending.keys())
 

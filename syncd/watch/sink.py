@@ -26,7 +26,7 @@ class FileSink(Protocol):
         """Record a quiet file that is new, has changed or is back."""
         ...
 
-    async def gone(self, folder: str, paths: Sequence[str]) -> None:
+    async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:
         """Record that these files no longer exist. Paths without a record are ignored."""
         ...
 

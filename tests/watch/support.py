@@ -17,7 +17,7 @@ class MemorySink:
     def __init__(self):
         self.known: dict[str, FoundFile] = {}
         self.observed: list[FoundFile] = []
-        self.departed: list[str] = []
+        self.gone: list[str] = []
         self.asked = 0
         self.failing: set[str] = set()
 
@@ -38,10 +38,10 @@ class MemorySink:
         self.known[seen.path] = seen
         self.observed.append(seen)
 
-    async def gone(self, folder: str, paths: Sequence[str]) -> None:
+    async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:
         for path in paths:
             if self.known.pop(path, None):
-                self.departed.append(path)
+                self.gone.append(path)
 
     async def paths(self, folder: str, after: str | None, limit: int) -> list[str]:
         def order(path: str) -> bytes:

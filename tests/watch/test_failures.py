@@ -103,7 +103,7 @@ async def test_unmounted_folder_is_offline_not_empty(harness, sink, mounted):
         unmount()
         await wait_until(lambda: watch.status.state == "offline" and not watch.settling("a.jpg"))
         assert "mounted" in watch.status.detail
-        assert not sink.departed
+        assert not sink.gone
         mount()
         (harness.path / "c.jpg").write_bytes(b"x")
         await wait_until(lambda: "c.jpg" in sink.known and watch.status.state == "watching")

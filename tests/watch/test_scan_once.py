@@ -56,7 +56,7 @@ async def test_scan_once_reports_gone_files(harness, sink):
     (harness.path / "a.jpg").unlink()
     shutil.rmtree(harness.path / "d")
     await harness.once().scan_once()
-    assert set(sink.departed) == {"a.jpg", "d/c.jpg"}
+    assert set(sink.gone) == {"a.jpg", "d/c.jpg"}
     assert sink.known.keys() == {"b.jpg"}
 
 
@@ -183,4 +183,4 @@ async def test_scan_once_reports_odd_names(harness, sink, name):
     (harness.path / name).unlink()
     (harness.path / "other.jpg").write_bytes(b"x")
     await harness.once().scan_once()
-    assert sink.departed == [name]
+    assert sink.gone == [name]
