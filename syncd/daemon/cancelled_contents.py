@@ -47,7 +47,7 @@ class CancelledContents:
 
     async def _sha256(self, job: CancelledJob) -> str | None:
         """Return the hash of the file; None if it is unreadable or has changed."""
-        follow = self._runtime.folders.follow_symlinks(job.folder)
+        follow = self._runtime.folders.policy(job.folder).follow_symlinks
         try:
             source = await FileSource.open(
                 job.folder, job.path, job.fingerprint, block_size=READ_BYTES, follow_symlinks=follow

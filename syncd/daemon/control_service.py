@@ -151,17 +151,14 @@ class DaemonControlService(api.ControlService):
         }
 
     def _remote(self, worker: RemoteWorker, settings: ImageRemote | MultipartRemote) -> shapes.RemoteStatus:
-        breaker = worker.endpoint.breaker
-        down = worker.endpoint.down
+        status = worker.status()
         return {
             "name": worker.name,
             "type": settings.type,
             "url": settings.url,
-            "state": worker.state.value,
-            "detail": str(breaker.reason) if down else None,
-            "retry_in_seconds": round(max(0.0, (breaker.probe_at or 0.0) - worker.endpoint.clock()), 1)
-            if down
-            else None,
+            "state": status.state.value,
+            "detail": status.reason,
+            "retry_in_seconds": None if status.retry_in_seconds is None else round(status.retry_in_seconds, 1),
             "credentials_problem": self._daemon.renewal.problems.get(worker.name),
         }
 

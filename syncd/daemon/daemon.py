@@ -30,6 +30,7 @@ from syncd.daemon.runtime import PAUSED_SETTING, Runtime, open_runtime
 from syncd.dashboard.server import DashboardServer
 from syncd.platform import signals
 from syncd.platform.systemd import notify
+from syncd.upload.worker import RemoteState
 
 log = structlog.get_logger()
 
@@ -210,7 +211,7 @@ class Daemon(Lifecycle):
         active = len(runtime.scheduler.progress())
         doing = "stopped by syncd ctl stop" if self.paused else f"uploading {active}" if active else "idle"
         workers = runtime.scheduler.workers.values()
-        down = [f"{worker.name} {worker.state}" for worker in workers if worker.endpoint.down]
+        down = [f"{worker.name} {worker.state}" for worker in workers if worker.state is not RemoteState.ONLINE]
         watched = len(runtime.folders.watches)
         return ", ".join([f"watching {watched} folder{'s' if watched != 1 else ''}", doing, *down])
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from syncd.asyncio_tools import cancel_and_wait, on_failure
@@ -15,6 +16,7 @@ from syncd.paths import inside
 from syncd.platform.file_info import has_stable_file_ids, on_disk_case
 from syncd.platform.files import join_path
 from syncd.store.job_store import JobStore
+from syncd.upload.context import FolderPolicy
 from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
 
@@ -108,22 +110,15 @@ class Folders:
         if watch := self.watches.get(folder):
             watch.request_rescan(path)
 
-    def settle(self, folder: str) -> float:
-        """Return a folder's quiet time in seconds."""
-        settings = self.settings.get(folder)
-        return settings.settle if settings else 2.0
-
-    def follow_symlinks(self, folder: str) -> bool:
-        """Return whether symbolic links in a folder are followed."""
-        settings = self.settings.get(folder)
-        return bool(settings and settings.follow_symlinks)
-
-    def takes(self, folder: str, path: str) -> bool:
-        """Return whether a folder selects a path; True for a folder that is not watched."""
-        watch = self.watches.get(folder)
-        return watch is None or watch.matches(path)
-
-    def unfit(self, folder: str, size: int) -> str | None:
-        """Return the reason not to upload a file of ``size`` bytes; None if there is none."""
-        settings = self.settings.get(folder)
-        return unfit(size, max_size=settings.max_size) if settings else None
+    def policy(self, folder: str) -> FolderPolicy:
+        """Return the present rules of a folder; the defaults if it is no longer watched."""
+        watch, settings = self.watches.get(folder), self.settings.get(folder)
+        if watch is None or settings is None:
+            return FolderPolicy()
+        return FolderPolicy(
+            settle_seconds=settings.settle,
+            follow_symlinks=settings.follow_symlinks,
+            unfit=partial(unfit, max_size=settings.max_size),
+            selects=watch.matches,
+            recheck=partial(self.recheck, folder),
+        )

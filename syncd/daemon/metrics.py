@@ -61,11 +61,12 @@ class _DaemonCollector(Collector):
 
     def _remotes(self) -> Iterable[Metric]:
         workers = self._daemon.runtime.scheduler.workers.values()
-        up = {(worker.name,): worker.state is RemoteState.ONLINE for worker in workers}
+        statuses = {(worker.name,): worker.status() for worker in workers}
+        up = {name: status.state is RemoteState.ONLINE for name, status in statuses.items()}
         yield _gauge("remote_up", "Whether a server answers and takes the token.", up, "remote")
-        in_flight = {(worker.name,): worker.endpoint.limiter.in_flight for worker in workers}
+        in_flight = {name: status.requests_in_flight for name, status in statuses.items()}
         yield _gauge("requests_in_flight", "Requests under way.", in_flight, "remote")
-        limit = {(worker.name,): worker.endpoint.limiter.capacity for worker in workers}
+        limit = {name: status.requests_limit for name, status in statuses.items()}
         yield _gauge("requests_limit", "Requests that may be under way at a time.", limit, "remote")
 
     def _folders(self) -> Metric:

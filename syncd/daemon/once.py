@@ -17,7 +17,7 @@ from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.runtime import ListenerOrder, Runtime, open_runtime
 from syncd.store.records import Change
-from syncd.upload.upload import Progress
+from syncd.upload.transfer import Progress
 from syncd.upload.worker import RemoteState
 
 log = structlog.get_logger()
@@ -127,7 +127,7 @@ class _Pass:
         """Return whether some remote still has jobs that this pass may finish."""
         runtime = self._runtime
         for name, worker in runtime.scheduler.workers.items():
-            if worker.endpoint.breaker.failures >= MAX_ATTEMPTS:
+            if worker.status().failures >= MAX_ATTEMPTS:
                 continue
             if await runtime.store.unfinished([runtime.remote_ids[name]]) > len(self._left[name]):
                 return True

@@ -88,9 +88,7 @@ class Runtime:
         if "concurrency" in changed:
             self._shared_limiter.change(self._total_limit())  # first, because a remote's limit never exceeds it
         for worker in self.scheduler.workers.values():
-            worker.endpoint.breaker.policy = self._policy()
-            if "concurrency" in changed:
-                worker.endpoint.limiter.change(self._remote_limit())
+            worker.apply(self._policy(), self._remote_limit() if "concurrency" in changed else None)
         self.scheduler.wake()
         return changed
 
@@ -123,11 +121,7 @@ class Runtime:
             clock=time.time,
             check_clock=self.clock_check.check,
             random=random.random,
-            doubt=self.folders.recheck,
-            settle=self.folders.settle,
-            follow_symlinks=self.folders.follow_symlinks,
-            unfit=self.folders.unfit,
-            takes=self.folders.takes,
+            folder_policy=self.folders.policy,
         )
         self.remote_ids[name] = record.id
         self.scheduler.add(RemoteWorker(name, record.id, endpoint, context))

@@ -8,7 +8,7 @@ from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.paths import full
 from syncd.store.records import Change, HistoryEntry, JobRecord
-from syncd.upload.upload import Progress
+from syncd.upload.transfer import Progress
 
 
 def job(record: JobRecord, sent: int | None) -> shapes.Job:

@@ -1,4 +1,4 @@
-"""What the daemon gives to the engine: the store, the time, chance, and what only the configuration knows."""
+"""The dependencies of the workers: the store, the clock, randomness, and the rules of each watched folder."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,22 +8,31 @@ from syncd.upload.job_queue import JobQueue
 
 
 @dataclass(frozen=True, kw_only=True)
+class FolderPolicy:
+    """The rules of one watched folder; the defaults are for a folder that is no longer watched."""
+
+    settle_seconds: float = 2.0
+    """How long a file must stay unchanged before it is uploaded."""
+    follow_symlinks: bool = False
+    unfit: Callable[[int], str | None] = lambda _size: None
+    """Returns why a file of this size in bytes must not be uploaded, or None."""
+    selects: Callable[[str], bool] = lambda _path: True
+    """Returns whether the folder's patterns select this path."""
+    recheck: Callable[[str], None] = lambda _path: None
+    """Asks the watch to look at this path again, because the file is not as the store has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerContext:
-    """What a lane is given by the daemon. ``clock`` is the wall clock, in seconds since the epoch."""
+    """The dependencies that all workers share. ``clock`` is the wall clock, in seconds since the epoch."""
 
     store: JobQueue
     owner: str
+    """The name under which this process leases jobs."""
     clock: Callable[[], float]
     check_clock: Callable[[], Awaitable[None]]
-    """Called before each look at the queue: somebody may have set the clock."""
+    """Called before each look at the queue, to detect that the wall clock was set back."""
     random: Callable[[], float]
-    doubt: Callable[[str, str], None]
-    """Told (folder, path) when a file is not what the store thinks: the watch looks again."""
-    settle: Callable[[str], float]
-    """The settle time of a folder, in seconds."""
-    follow_symlinks: Callable[[str], bool]
-    unfit: Callable[[str, int], str | None]
-    """Says why a file of so many bytes is not to be uploaded from a folder, if it is not."""
-    takes: Callable[[str, str], bool] = lambda _folder, _path: True
-    """Says whether a folder still selects a path by its patterns."""
+    folder_policy: Callable[[str], FolderPolicy]
+    """Returns the present rules of a folder; a reload may change them."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

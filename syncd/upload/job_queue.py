@@ -1,28 +1,34 @@
-"""What the engine asks of the job store: no more than stands here, so that any store that can do this will do."""
+"""The job store as the workers use it: a protocol of its calls, and writes that survive their caller."""
 
-from collections.abc import Mapping
-from typing import Protocol
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Outcome, State
 from syncd.store.records import CancelledJob, Job, StoredContent
 
+T = TypeVar("T")
+
+WRITE_DEADLINE_SECONDS = 0.5
+"""How long the end of a job waits for the store when the process may be about to end."""
+
 
 class JobQueue(Protocol):
-    """The store, as the engine sees it. Times are seconds since the epoch.
+    """The job store as the workers use it. Times are in seconds since the epoch.
 
-    A call returns when its change is on the disk. A result returns the state after it, or None where the claim was over
-    and nothing changed. ``StoreClosedError`` after the store was closed.
+    A call returns when its change is on the disk. The calls that end a claim return the job's new state, or None if the
+    claim was over and nothing changed. All raise ``StoreClosedError`` after the store was closed.
     """
 
     async def claim(self, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
-        """Take up to ``limit`` jobs that are due, at most ``large`` of them of large files."""
+        """Claim up to ``limit`` due jobs, at most ``large`` of them for large files (-1: any number)."""
 
     async def next_due(self, remote_id: int) -> float | None:
-        """Return when a job of the remote is due; None if there is none to come."""
+        """Return when the next job of the remote is due, or None if no job waits."""
 
     async def renew(self, owner: str, lease: float) -> None:
-        """Let the leases of ``owner`` end ``lease`` seconds from now."""
+        """Extend the leases of ``owner`` to ``lease`` seconds from now."""
 
     async def finish(
         self,
@@ -35,61 +41,84 @@ class JobQueue(Protocol):
         terms: str = "",
         expires: bool = False,
     ) -> State | None:
-        """End a job whose content the remote has."""
+        """Record that the remote has the job's content."""
 
     async def defer(self, job: Job, *, due_at: float, failures: int, detail: str) -> State | None:
-        """Have a job wait for its next try."""
+        """Let a job wait for its next attempt at ``due_at``."""
 
     async def release(self, job: Job, detail: str) -> State | None:
-        """Put a job back in the queue, at its old place."""
+        """Return a job to its place in the queue."""
 
     async def refuse(self, job: Job, detail: str) -> State | None:
-        """Leave a job to a person."""
+        """Mark a job as failed: it waits for a user."""
 
     async def skip(self, job: Job, detail: str) -> State | None:
-        """End a job whose file can't be uploaded as it is."""
+        """Skip a job whose file cannot be uploaded as it is."""
 
     async def mark_gone(self, job: Job) -> State | None:
-        """End a job whose file is not there any more."""
+        """Skip a job whose file is gone."""
 
     async def cancelled_alike(self, job: Job, sha256: str) -> list[CancelledJob]:
-        """Return the jobs of the same remote that a person cancelled with this content, ``job`` itself among them."""
+        """Return the jobs of the same remote, including ``job``, that a user cancelled with this content."""
 
     async def cancel_again(self, job: Job, sha256: str) -> State | None:
-        """Give a job up whose content a person has cancelled before."""
+        """Cancel a job because a user has cancelled its content before."""
 
     async def set_content_key(self, job: Job, key: str) -> None:
-        """Keep the content key that hashing has found."""
+        """Record the content key of a job's file."""
 
     async def wake(self, remote_id: int, key: str) -> int:
-        """Make the waiting jobs with that content due; return how many."""
+        """Make the waiting jobs with this content due; return their number."""
 
     async def shift_due_times(self, seconds: float) -> None:
-        """Take note that the clock was set back: all waiting jobs are due when they were to be."""
+        """Move all due times back by ``seconds``, because the wall clock was set back."""
 
     async def content(self, remote_id: int, key: str) -> StoredContent | None:
-        """Return a content that the remote is known to have."""
+        """Return the record of a content on the remote, or None."""
 
     async def uploaded_before(self, key: str, sha256: str | None) -> list[StoredContent]:
-        """Return as what any remote has had a file of these bytes; ``key`` finds those without a SHA-256."""
+        """Return the records of this content on all remotes: by ``sha256``, without one by ``key``."""
 
     async def forget_content(self, remote_id: int, key: str) -> None:
-        """Keep that the remote does not have a content after all."""
+        """Record that the remote does not have a content any more."""
 
     async def session(self, remote_id: int, key: str) -> Session | None:
-        """Return the upload of a content that is under way, with the chunks that were acknowledged."""
+        """Return the unfinished upload session of a content with its acknowledged chunks, or None."""
 
     async def save_session(self, remote_id: int, key: str, session: Session) -> None:
-        """Keep a session in place of an earlier one of that content."""
+        """Save a session, in place of an earlier session of the content."""
 
     async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
-        """Keep that a chunk has arrived, if the session is still the one that ``token`` names."""
+        """Record that a chunk has arrived, if the saved session still has this ``token``."""
 
     async def require_verification(self, remote_id: int, key: str) -> None:
         """Record that the server's copy must be compared at the end of the session."""
 
     async def drop_session(self, remote_id: int, key: str) -> None:
-        """Forget the session."""
+        """Delete the session of a content."""
 
     async def save_capabilities(self, remote_id: int, capabilities: Mapping[str, int]) -> None:
-        """Keep what was learned about a server."""
+        """Save what was learned about a server."""
+
+
+class BackgroundWrites:
+    """Writes to the store that are completed even if their caller is cancelled."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, write: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start ``write`` and return its task; its errors are ignored unless the caller awaits the task."""
+        task = asyncio.create_task(write)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def wait_briefly(self, write: Coroutine[Any, Any, object]) -> None:
+        """Start ``write`` and wait for it, but not for long: the disk may be full, and the next start recovers."""
+        await asyncio.wait({self.start(write)}, timeout=WRITE_DEADLINE_SECONDS)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # retrieved, so that asyncio does not report it: the store was closed

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
 from syncd.upload.job_queue import JobQueue
-from syncd.upload.upload import Progress
+from syncd.upload.transfer import Progress
 from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
 
 DRAIN_SECONDS = 2.5

@@ -1,223 +1,221 @@
-"""One job from claim to confirmation: open, hash, agree, send the chunks, have them put together.
+"""One attempt to upload a job's file, from opening the file to recording the result in the store.
 
-Returns what became of the file or raises why it stopped; what follows from that is the lane's to decide.
+:class:`UploadAttempt` opens and hashes the file, asks whether the server has the content, leaves the rest to
+:mod:`~syncd.upload.transfer`, and decides the job's next state. :mod:`~syncd.upload.worker` starts the attempts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 
-from syncd.core import chunks
-from syncd.core.errors import Permanent, SessionLost, Transient
-from syncd.core.model import Content, Pending, Session, Stored
-from syncd.store.records import Job, StoredContent
+import structlog
+
+from syncd.core import retry
+from syncd.core.errors import (
+    Failure,
+    FileChanged,
+    FileGone,
+    FileInUse,
+    NotUploadable,
+    Permanent,
+    Transient,
+    Unauthorized,
+    Unwanted,
+)
+from syncd.core.model import Content, Presence, Stored
+from syncd.core.states import Outcome, State
+from syncd.store.errors import StoreClosedError
+from syncd.store.records import Job
+from syncd.upload.cancellations import refuse_cancelled
+from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint
-from syncd.upload.job_queue import JobQueue
+from syncd.upload.job_queue import BackgroundWrites
+from syncd.upload.singleflight import AlreadyInFlightError, InFlightUploads
 from syncd.upload.source import FileSource
+from syncd.upload.transfer import Done, InterruptedUploadError, Progress, Transfer
 
-MAX_SESSIONS = 2
-"""So often is a lost upload begun again at once; after that it waits its turn."""
-MAX_UNRECORDED_CHUNKS = 16
-"""Chunks beyond those in flight that may still wait for the store to record them."""
-POLL_FIRST, POLL_MOST, POLL_TOTAL = 0.5, 10.0, 900.0
-"""Seconds between questions to a server that is putting chunks together, and for how long it is asked."""
+log = structlog.get_logger()
 
-
-class InterruptedUploadError(Exception):
-    """The engine is stopping; all chunks that were under way have been acknowledged."""
+IN_USE_RETRY_SECONDS = 3600.0
+"""Pause before a file that was open for writing is tried again, if the watch does not queue it earlier."""
+NOT_SELECTED = "changed, and its folder's patterns leave it out now"
+USE_SHA256 = "set hash: sha256 for this remote"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
-    """The server has the whole content.
-
-    ``terms`` are those that it is stored under; ``expires`` says that they end.
-    """
-
-    content: Content
-    stored: Stored
-    terms: str
-    expires: bool
-
-
-@dataclass(kw_only=True, slots=True)
-class Progress:
-    """How far a job is, for people who look on. Sizes in bytes of the file."""
-
-    job: Job
-    sent: int = 0
-    stage: str = "hashing"
-
-
-class Upload:
-    """Runs one job over one line."""
+class UploadAttempt:
+    """Uploads the file of one claimed job. ``stopping`` is asked before each step and at each chunk boundary."""
 
     def __init__(
         self,
         job: Job,
         *,
+        remote_name: str,
         endpoint: Endpoint,
-        store: JobQueue,
+        context: WorkerContext,
+        in_flight: InFlightUploads,
+        writes: BackgroundWrites,
         stopping: Callable[[], bool],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.job = job
         self.progress = Progress(job=job)
-        self.key: str | None = None
-        """The content's key, once it is known."""
-        self.advanced = False
-        """Whether the server has acknowledged a chunk."""
-        self._resumed = False
-        """Whether the session is one that an earlier try left."""
-        self.endpoint = endpoint
-        self._remote = endpoint.remote
-        self.store = store
-        self.stopping = stopping
-        self._sleep = sleep
+        self._remote_name = remote_name
+        self._endpoint = endpoint
+        self._context = context
+        self._store = context.store
+        self._in_flight = in_flight
+        self._writes = writes
+        self._stopping = stopping
+        self._transfer: Transfer | None = None
 
-    async def run(self, source: FileSource, content: Content) -> Done:
-        """Bring ``content`` to the server."""
-        self.key = content.key
-        before = await self.store.uploaded_before(content.key, content.sha256)
-        other_terms = next((each for each in before if self._under_other_terms(each)), None)
-        # A direct upload would send what the server has, as when its address has changed. But what this very remote has
-        # under other terms is to be stored anew, and a look-up would find it.
-        look_up = bool(before) and other_terms is None
-        lost = 0
-        while True:
-            if self.stopping():
-                raise InterruptedUploadError
-            capabilities = dict(self._remote.capabilities)
-            try:
-                stored = await self._transfer(content, source, look_up=look_up)
-                if stored.trouble is not None:
-                    self.endpoint.learn(stored.trouble, self.job.id)
-            except SessionLost:
-                await self.store.drop_session(self.job.remote_id, content.key)
-                lost += (
-                    capabilities == self._remote.capabilities
-                )  # where something was learned, the next try is another one
-                if lost >= MAX_SESSIONS:
-                    raise
-            except Permanent:
-                await self.store.drop_session(self.job.remote_id, content.key)
-                # A server may report a session that it has forgotten as a bad request.
-                if not self._resumed or lost >= MAX_SESSIONS:
-                    raise
-                lost += 1
-            else:
-                kept = other_terms if stored.already and other_terms else self._remote
-                return Done(content=content, stored=stored, terms=kept.terms, expires=kept.expires)
+    async def run(self) -> None:
+        """Upload the file and record the result.
 
-    def _under_other_terms(self, stored: StoredContent) -> bool:
-        return stored.remote_id == self.job.remote_id and stored.terms != self._remote.terms
-
-    async def _transfer(self, content: Content, source: FileSource, *, look_up: bool) -> Stored:
-        remembered = await self.store.session(self.job.remote_id, content.key)
-        self._resumed = remembered is not None
-        self.progress.stage = "starting"
-        async with self.endpoint.request(self.job.id) as observation:
-            begun = await self._remote.begin(content, source, remembered, failures=self.job.failures, look_up=look_up)
-            # To go on, or to send all in one request, needs no asking: then the chunks will tell.
-            observation.inconclusive = isinstance(begun, Session)
-        if isinstance(begun, Stored):
-            return begun
-        if not begun.single_request and begun != remembered:
-            await self.store.save_session(self.job.remote_id, content.key, begun)
-        self.progress.stage = "sending"
-        sending = _Sending(self, begun, content, source)
-        stored = await sending.run()
-        if stored:
-            return stored
-        await source.verify()
-        self.progress.stage = "finishing"
-        return await self._finish(sending.session, content, source)
-
-    async def _finish(self, session: Session, content: Content, source: FileSource) -> Stored:
-        async with self.endpoint.request(self.job.id):
-            result = await self._remote.finish(session, content, source)
-        pause, waited = POLL_FIRST, 0.0
-        while isinstance(result, Pending):
-            if self.stopping():
-                raise InterruptedUploadError
-            if waited >= POLL_TOTAL:
-                raise Transient(f"the server was still putting the file together after {waited:.0f} s")
-            await self._sleep(pause)
-            waited += pause
-            pause = min(pause * 2, POLL_MOST)
-            async with self.endpoint.request(self.job.id):
-                result = await self._remote.poll(result, content)
-        return result
-
-
-class _Sending:
-    """The chunks of one session, several of them in flight."""
-
-    def __init__(self, upload: Upload, session: Session, content: Content, source: FileSource) -> None:
-        self.session = session
-        self._upload = upload
-        self._content = content
-        self._source = source
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failure: BaseException | None = None
-        self._stored: Stored | None = None
-
-    async def run(self) -> Stored | None:
-        """Send what is missing. If one chunk fails no other is begun, but those in flight are brought to their end."""
-        self._note_progress()
+        ``StoreClosedError`` if the store was closed: the next start recovers the job.
+        """
+        job = self.job
         try:
-            await self._launch()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+            done = await self._upload()
+        except Failure as failure:
+            await self._record_failure(failure)
+        except InterruptedUploadError:
+            reason = str(self._endpoint.breaker.reason) if self._endpoint.down else "stopped"
+            await self._store.release(job, reason)
+        except AlreadyInFlightError as already:
+            await self._in_flight.wait_for_leader(job, already)
+        except asyncio.CancelledError:
+            await self._writes.wait_briefly(self._store.release(job, "stopped"))
+            raise
+        except StoreClosedError:
+            raise
+        except Exception as error:  # a bug that one file reveals must not end the other uploads
+            log.exception("job.crashed", job=job.id, path=job.path, remote=self._remote_name)
+            await self._record_failure(Transient(f"internal error: {type(error).__name__}; the log has more"))
+        else:
+            await self._record_success(done)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._failure:
-            raise self._failure
-        if not self._stored and len(self.session.received) < self.session.count:
+            for key in self._in_flight.stop_leading(job):
+                await self._writes.wait_briefly(self._store.wake(job.remote_id, key))
+
+    # From the file to the server.
+
+    async def _upload(self) -> Done:
+        job, remote = self.job, self._endpoint.remote
+        if self._stopping():
             raise InterruptedUploadError
-        return self._stored
+        policy = self._context.folder_policy(job.folder)
+        source = await FileSource.open(
+            job.folder,
+            job.path,
+            job.fingerprint,
+            block_size=remote.block_size,
+            follow_symlinks=policy.follow_symlinks,
+        )
+        try:
+            if reason := policy.unfit(source.size):
+                raise NotUploadable(reason)
+            content = await source.hash(remote.hasher())
+            await refuse_cancelled(self._store, job, content)
+            known = await self._find_known(content)
+            if not known:
+                self._in_flight.lead(job, content.key)
+                known = await self._find_known(content)  # again: the previous leader may have ended just now
+            return known or await self._send(source, content)
+        finally:
+            source.close()
 
-    async def _launch(self) -> None:
-        limiter = self._upload.endpoint.limiter
-        for index in self.session.received.missing(self.session.count):
-            # The last chunk may be short. Alone it would bind an image to chunks that are too large for the line.
-            while index and index == self.session.count - 1 and not self.session.received and self._tasks:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            slot = AsyncExitStack()
-            await slot.enter_async_context(limiter.slot())
-            if self._failure or self._stored or self._upload.stopping():
-                await slot.aclose()
-                return
-            task = asyncio.create_task(self._send(index, slot))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-            if len(self._tasks) > 2 * limiter.capacity + MAX_UNRECORDED_CHUNKS:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+    async def _find_known(self, content: Content) -> Done | None:
+        """Return the result of an earlier upload if the server confirms that it still has the content."""
+        job, remote = self.job, self._endpoint.remote
+        stored = await self._store.content(job.remote_id, content.key)
+        if stored is None:
+            return None
+        if content.sha256 and stored.sha256 not in (None, content.sha256):
+            algorithm = content.key.partition(":")[0]
+            raise Permanent(f"the server has another file with the same {algorithm}", advice=USE_SHA256)
+        if stored.terms != remote.terms:
+            return None
+        async with self._endpoint.request(job.id):
+            answer = await remote.confirm(stored.ref, content)
+        if answer.presence is Presence.YES:
+            proof = max(answer.proof, stored.proof)
+            known = Stored(ref=stored.ref, already=True, proof=proof)
+            return Done(content=content, stored=known, terms=stored.terms, expires=stored.expires)
+        if answer.presence is Presence.NO:
+            await self._store.forget_content(job.remote_id, content.key)
+        return None
 
-    async def _send(self, index: int, slot: AsyncExitStack) -> None:
-        upload, session = self._upload, self.session
-        size = chunks.span(index, self._content.size, session.chunk_size)[1]
-        async with slot, upload.endpoint.observed(upload.job.id, size):
-            receipt = await upload.endpoint.remote.send(session, index, self._content, self._source)
-        if receipt.stored:
-            self._stored = receipt.stored
-        elif not session.single_request:
-            job = upload.job
-            if receipt.needs_verification and not session.needs_verification:
-                self.session = replace(session, needs_verification=True)
-                await upload.store.require_verification(job.remote_id, self._content.key)
-            await upload.store.acknowledge(job.remote_id, self._content.key, session.token, index)
-            upload.advanced = True
-        session.received.add(index)
-        self._note_progress()
+    async def _send(self, source: FileSource, content: Content) -> Done:
+        self._transfer = Transfer(
+            self.job,
+            content,
+            source,
+            endpoint=self._endpoint,
+            store=self._store,
+            progress=self.progress,
+            stopping=self._stopping,
+            sleep=self._context.sleep,
+        )
+        return await self._transfer.run()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() and not self._failure:
-            self._failure = task.exception()
+    # From the result to the job's next state.
 
-    def _note_progress(self) -> None:
-        self._upload.progress.sent = self._source.size * len(self.session.received) // self.session.count
+    async def _record_success(self, done: Done) -> None:
+        await self._store.finish(
+            self.job,
+            key=done.content.key,
+            stored=done.stored,
+            outcome=Outcome.DUPLICATE if done.stored.already else Outcome.UPLOADED,
+            sha256=done.content.sha256,
+            terms=done.terms,
+            expires=done.expires,
+        )
+
+    async def _record_failure(self, failure: Failure) -> None:
+        state = await self._apply_failure(failure)
+        if isinstance(failure, FileGone | FileChanged | FileInUse):
+            self._context.folder_policy(self.job.folder).recheck(self.job.path)
+        if state is State.FAILED and self._transfer is not None:  # a retry must not resume the same session
+            await self._store.drop_session(self.job.remote_id, self._transfer.content.key)
+
+    async def _apply_failure(self, failure: Failure) -> State | None:
+        """Return the job's state after ``failure``, or None if the claim was over."""
+        job, store = self.job, self._store
+        match failure:
+            case Permanent():
+                return await store.refuse(job, str(failure))
+            case Unwanted():
+                return await store.cancel_again(job, failure.sha256)
+            case NotUploadable():
+                return await store.skip(job, str(failure))
+            case FileGone():
+                return await store.mark_gone(job)
+            case FileChanged() | FileInUse():
+                return await self._wait_for_watch(failure)
+            case Transient() | Unauthorized() if self._endpoint.down:
+                return await store.release(job, str(failure))
+            case Transient() if self._transfer and self._transfer.advanced:  # a large file gets there chunk by chunk
+                return await self._retry_later(failure, failures=0)
+            case _:
+                return await self._retry_later(failure, failures=job.failures)
+
+    async def _wait_for_watch(self, failure: Failure) -> State | None:
+        """Defer the job of a file that has changed, until the watch has seen the file again."""
+        job = self.job
+        policy = self._context.folder_policy(job.folder)  # the present one: a reload may have changed the patterns
+        if not policy.selects(job.path):  # the watch ignores the file
+            return await self._store.skip(job, NOT_SELECTED)
+        pause = IN_USE_RETRY_SECONDS if isinstance(failure, FileInUse) else policy.settle_seconds
+        due_at = self._context.clock() + pause
+        return await self._store.defer(job, due_at=due_at, failures=job.failures, detail=str(failure))
+
+    async def _retry_later(self, failure: Failure, *, failures: int) -> State | None:
+        """Defer the job by the backoff, or give the job up after too many ``failures``."""
+        decision = retry.decide(
+            failure,
+            failures=failures,
+            now=self._context.clock(),
+            random=self._context.random,
+            policy=self._endpoint.breaker.policy,
+        )
+        if isinstance(decision, retry.GiveUp):
+            return await self._store.refuse(self.job, decision.reason)
+        return await self._store.defer(self.job, due_at=decision.at, failures=decision.failures, detail=str(failure))

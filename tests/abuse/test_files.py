@@ -138,7 +138,7 @@ def parent_link_to_itself(path, secret):
 )
 async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, tmp_path, monkeypatch, become):
     """Between the scan and the read; and no FIFO holds up the files behind it."""
-    monkeypatch.setattr("syncd.daemon.folders.Folders.doubt", lambda *_: None)  # the watch would look again too soon
+    monkeypatch.setattr("syncd.daemon.folders.Folders.recheck", lambda *_: None)  # the watch would look again too soon
     secret = tmp_path / "secret"
     secret.write_bytes(b"not for the server " * 50)
     site.settings["scheduler"]["concurrency"] = 1

@@ -28,7 +28,7 @@ from syncd.upload import source, worker
 from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.singleflight import InFlightUploads
 from syncd.upload.source import FileSource
-from syncd.upload.upload import Upload
+from syncd.upload.transfer import Transfer
 from syncd.watch import folder
 from syncd.watch.hints import HintBuffer, Hints
 from syncd.watch.reconciler import Reconciler
@@ -41,12 +41,8 @@ from tests.simulation.runner import environment
 SCHEDULES = 1000
 
 
-async def _taken_as_done(_: Upload, content: Any, *about: Any) -> Stored:
-    return Stored(ref=f"{content.key}:text")
-
-
-def _finish(upload: Upload, session: Any, content: Any, source: Any) -> Any:
-    return _taken_as_done(upload, content)
+async def _finish(transfer: Transfer, session: Any) -> Stored:
+    return Stored(ref=f"{transfer.content.key}:text")
 
 
 def _unwoken(self: HintBuffer, *, overflow: bool = False) -> None:
@@ -103,7 +99,7 @@ async def _unknown_content(*_: Any) -> None:
 
 
 MUTANTS = [
-    Mutant(name="done before complete", promise="P1", applied=replaced(Upload, "_finish", _finish)),
+    Mutant(name="done before complete", promise="P1", applied=replaced(Transfer, "_finish", _finish)),
     Mutant(
         name="409 on register is done, without comparing",
         promise="P1",

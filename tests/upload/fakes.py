@@ -15,7 +15,7 @@ from syncd.core.retry import Policy
 from syncd.core.states import State
 from syncd.store.job_store import JobStore
 from syncd.upload.clock import ClockStepDetector
-from syncd.upload.context import WorkerContext
+from syncd.upload.context import FolderPolicy, WorkerContext
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.scheduler import Scheduler
@@ -130,8 +130,11 @@ class Bench:
         self.path = str(tmp_path / "syncd.db")
         self.remote = remote or FakeRemote()
         self.concurrency = concurrency
-        self.policy = policy or Policy()
-        self.doubts = []
+        self.retry_policy = policy or Policy()
+        self.rechecked = []
+        self.folder_policy = FolderPolicy(
+            unfit=lambda size: "empty" if size == 0 else None, recheck=self.rechecked.append
+        )
         self.died = []
         self.jumped = 0.0
 
@@ -160,7 +163,7 @@ class Bench:
 
     def make_lane(self):
         rng = random.Random(1)
-        breaker = Breaker(self.policy, rng.random)
+        breaker = Breaker(self.retry_policy, rng.random)
         endpoint = Endpoint(
             self.remote, ConcurrencyLimiter(FixedLimit(self.concurrency)), breaker, clock=self.loop.time
         )
@@ -170,10 +173,7 @@ class Bench:
             clock=self.wall,
             check_clock=self.wall_clock.check,
             random=rng.random,
-            doubt=lambda folder, path: self.doubts.append(path),
-            settle=lambda folder: 2.0,
-            follow_symlinks=lambda folder: False,
-            unfit=lambda folder, size: "empty" if size == 0 else None,
+            folder_policy=lambda folder: self.folder_policy,
         )
         return RemoteWorker("fake", self.remote_id, endpoint, context)
 

@@ -12,7 +12,7 @@ from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthor
 from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
 from syncd.core.states import IN_USE, Cause, Outcome, State
-from syncd.upload.failure import IN_USE_RETRY_SECONDS
+from syncd.upload.upload import IN_USE_RETRY_SECONDS
 from tests.simulation.event_loop import simulated
 from tests.upload.fakes import Bench, FakeRemote
 
@@ -337,7 +337,7 @@ async def test_a_file_that_changes_under_way_is_started_again_when_it_is_quiet(t
         new = os.urandom(size)
         bench.write("a.jpg", new)
         await bench.settle(waiting=1)
-        assert bench.doubts == ["a.jpg"]
+        assert bench.rechecked == ["a.jpg"]
         await bench.queue("a.jpg")  # what the watch does about it
         await bench.settle(done=1)
         assert list(bench.remote.whole.values()) == [new]
@@ -427,7 +427,7 @@ async def test_a_file_that_is_open_for_writing_waits_without_a_try_and_is_looked
             await bench.settle(waiting=1)
             job = await bench.job("a.jpg")
             assert (job.detail, job.failures) == (IN_USE, 0)
-            assert bench.doubts == ["a.jpg"]
+            assert bench.rechecked == ["a.jpg"]
             await asyncio.sleep(600)
             assert [step.cause for step in await bench.store.history(job.id)] == [
                 Cause.FOUND,

@@ -4,7 +4,7 @@ import os
 
 from syncd.core.model import ChunkResult, Pending, Stored
 from syncd.core.states import Cause, State
-from syncd.upload.upload import POLL_MOST, POLL_TOTAL
+from syncd.upload.transfer import ASSEMBLY_TIMEOUT_SECONDS, MAX_POLL_SECONDS
 from tests.upload.fakes import Bench, FakeRemote
 from tests.upload.test_worker import in_simulation
 
@@ -31,7 +31,7 @@ async def test_it_is_asked_ever_more_seldom_until_it_has_the_file(tmp_path):
         await bench.drop("a.jpg", os.urandom(2500))
         await bench.settle(done=1)
         assert bench.remote.count("poll") == 10
-        assert 5 * POLL_MOST < bench.loop.now - began < 10 * POLL_MOST
+        assert 5 * MAX_POLL_SECONDS < bench.loop.now - began < 10 * MAX_POLL_SECONDS
         assert bench.worker.endpoint.limiter.in_flight == 0
 
 
@@ -43,7 +43,11 @@ async def test_a_server_that_never_ends_is_given_up_for_this_try(tmp_path):
         await bench.settle(waiting=1)
         job = await bench.job("a.jpg")
         assert "still putting the file together" in job.detail
-        assert POLL_TOTAL / POLL_MOST <= bench.remote.count("poll") <= POLL_TOTAL / POLL_MOST + 10
+        assert (
+            ASSEMBLY_TIMEOUT_SECONDS / MAX_POLL_SECONDS
+            <= bench.remote.count("poll")
+            <= ASSEMBLY_TIMEOUT_SECONDS / MAX_POLL_SECONDS + 10
+        )
 
 
 @in_simulation
@@ -55,7 +59,7 @@ async def test_a_stop_does_not_wait_for_it(tmp_path):
         bench.worker.pause()
         began = bench.loop.now
         await bench.worker.drain()
-        assert bench.loop.now - began <= POLL_MOST + 1
+        assert bench.loop.now - began <= MAX_POLL_SECONDS + 1
         job = await bench.job("a.jpg")
         assert (job.state, job.cause) == (State.QUEUED, Cause.RELEASED)
 

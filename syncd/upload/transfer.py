@@ -1,0 +1,237 @@
+"""Transfers one content to a server: agrees on a session, sends the chunks, and has the server put them together.
+
+:class:`Transfer` resumes the session that an earlier attempt left, and begins a new one if the server has lost it.
+:class:`_ChunkSender` sends the chunks of one session. :mod:`~syncd.upload.upload` decides whether a transfer is needed,
+and handles its failures.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from syncd.core import chunks
+from syncd.core.errors import Permanent, SessionLost, Transient
+from syncd.core.model import Content, Pending, Session, Stored
+from syncd.store.records import Job, StoredContent
+from syncd.upload.endpoint import Endpoint
+from syncd.upload.job_queue import JobQueue
+from syncd.upload.source import FileSource
+
+MAX_SESSIONS = 2
+"""Sessions that one attempt may lose before it fails."""
+MAX_UNRECORDED_CHUNKS = 16
+"""Chunks, beyond those in flight, that may wait for the store to record them."""
+FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
+"""Pause before a server that is putting the chunks together is asked again; the pause doubles each time."""
+ASSEMBLY_TIMEOUT_SECONDS = 900.0
+"""How long a server may take to put the chunks together."""
+
+
+class InterruptedUploadError(Exception):
+    """The worker is stopping. All chunks that were in flight have been acknowledged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """The server has the complete content.
+
+    ``terms`` are the terms under which the server stores it; ``expires`` says whether they end.
+    """
+
+    content: Content
+    stored: Stored
+    terms: str
+    expires: bool
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """The progress of a job, for status displays. ``sent`` is in bytes of the file."""
+
+    job: Job
+    sent: int = 0
+    stage: str = "hashing"
+
+
+class Transfer:
+    """Brings one content of a job to the job's remote. ``stopping`` is asked at each chunk boundary."""
+
+    def __init__(
+        self,
+        job: Job,
+        content: Content,
+        source: FileSource,
+        *,
+        endpoint: Endpoint,
+        store: JobQueue,
+        progress: Progress,
+        stopping: Callable[[], bool],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.job = job
+        self.content = content
+        self.source = source
+        self.endpoint = endpoint
+        self.store = store
+        self.progress = progress
+        self.stopping = stopping
+        self.advanced = False
+        """Whether the server has acknowledged a chunk."""
+        self._resumed = False
+        """Whether an earlier attempt has begun the present session."""
+        self._remote = endpoint.remote
+        self._sleep = sleep
+
+    async def run(self) -> Done:
+        """Return when the server has the content; raise a :class:`~syncd.core.errors.Failure` otherwise.
+
+        ``InterruptedUploadError`` if ``stopping`` returned true.
+        """
+        before = await self.store.uploaded_before(self.content.key, self.content.sha256)
+        other_terms = next((each for each in before if self._under_other_terms(each)), None)
+        # A direct upload would send a content that the server has, for example after a change of its address. But a
+        # content that this remote has under other terms must be stored again, and a look-up would find it.
+        look_up = bool(before) and other_terms is None
+        lost = 0
+        while True:
+            if self.stopping():
+                raise InterruptedUploadError
+            capabilities = dict(self._remote.capabilities)
+            try:
+                stored = await self._transfer(look_up=look_up)
+                if stored.trouble is not None:
+                    self.endpoint.learn(stored.trouble, self.job.id)
+            except SessionLost:
+                await self.store.drop_session(self.job.remote_id, self.content.key)
+                lost += capabilities == self._remote.capabilities  # new capabilities make the next session different
+                if lost >= MAX_SESSIONS:
+                    raise
+            except Permanent:
+                await self.store.drop_session(self.job.remote_id, self.content.key)
+                # A server may report a session that it has forgotten as a bad request.
+                if not self._resumed or lost >= MAX_SESSIONS:
+                    raise
+                lost += 1
+            else:
+                kept = other_terms if stored.already and other_terms else self._remote
+                return Done(content=self.content, stored=stored, terms=kept.terms, expires=kept.expires)
+
+    def _under_other_terms(self, stored: StoredContent) -> bool:
+        return stored.remote_id == self.job.remote_id and stored.terms != self._remote.terms
+
+    async def _transfer(self, *, look_up: bool) -> Stored:
+        """Run one session from its begin to its end."""
+        remembered = await self.store.session(self.job.remote_id, self.content.key)
+        self._resumed = remembered is not None
+        self.progress.stage = "starting"
+        async with self.endpoint.request(self.job.id) as observation:
+            begun = await self._remote.begin(
+                self.content, self.source, remembered, failures=self.job.failures, look_up=look_up
+            )
+            # A resumed session, or an upload in a single request, needs no request to begin. The chunks will tell.
+            observation.inconclusive = isinstance(begun, Session)
+        if isinstance(begun, Stored):
+            return begun
+        if not begun.single_request and begun != remembered:
+            await self.store.save_session(self.job.remote_id, self.content.key, begun)
+        self.progress.stage = "sending"
+        sender = _ChunkSender(self, begun)
+        stored = await sender.run()
+        if stored:
+            return stored
+        await self.source.verify()
+        self.progress.stage = "finishing"
+        return await self._finish(sender.session)
+
+    async def _finish(self, session: Session) -> Stored:
+        """Have the server put the chunks together, and wait until the server has done so."""
+        async with self.endpoint.request(self.job.id):
+            result = await self._remote.finish(session, self.content, self.source)
+        pause, waited = FIRST_POLL_SECONDS, 0.0
+        while isinstance(result, Pending):
+            if self.stopping():
+                raise InterruptedUploadError
+            if waited >= ASSEMBLY_TIMEOUT_SECONDS:
+                raise Transient(f"the server was still putting the file together after {waited:.0f} s")
+            await self._sleep(pause)
+            waited += pause
+            pause = min(pause * 2, MAX_POLL_SECONDS)
+            async with self.endpoint.request(self.job.id):
+                result = await self._remote.poll(result, self.content)
+        return result
+
+
+class _ChunkSender:
+    """Sends the chunks of one session, several at a time."""
+
+    def __init__(self, transfer: Transfer, session: Session) -> None:
+        self.session = session
+        self._transfer = transfer
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        self._stored: Stored | None = None
+
+    async def run(self) -> Stored | None:
+        """Send the missing chunks; return the stored content if the server has put it together already.
+
+        After the failure of a chunk no further chunk is started, but the chunks in flight are completed.
+        """
+        self._update_progress()
+        try:
+            await self._start_chunks()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure:
+            raise self._failure
+        if not self._stored and len(self.session.received) < self.session.count:
+            raise InterruptedUploadError
+        return self._stored
+
+    async def _start_chunks(self) -> None:
+        limiter = self._transfer.endpoint.limiter
+        for index in self.session.received.missing(self.session.count):
+            # The last chunk may be short. If only that chunk arrived, it would bind an image to a chunk size that may
+            # be too large for a slow connection.
+            while index and index == self.session.count - 1 and not self.session.received and self._tasks:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            slot = AsyncExitStack()
+            await slot.enter_async_context(limiter.slot())
+            if self._failure or self._stored or self._transfer.stopping():
+                await slot.aclose()
+                return
+            task = asyncio.create_task(self._send(index, slot))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+            if len(self._tasks) > 2 * limiter.capacity + MAX_UNRECORDED_CHUNKS:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _send(self, index: int, slot: AsyncExitStack) -> None:
+        transfer, session = self._transfer, self.session
+        content, job = transfer.content, transfer.job
+        size = chunks.span(index, content.size, session.chunk_size)[1]
+        async with slot, transfer.endpoint.observed(job.id, size):
+            receipt = await transfer.endpoint.remote.send(session, index, content, transfer.source)
+        if receipt.stored:
+            self._stored = receipt.stored
+        elif not session.single_request:
+            if receipt.needs_verification and not session.needs_verification:
+                self.session = replace(session, needs_verification=True)
+                await transfer.store.require_verification(job.remote_id, content.key)
+            await transfer.store.acknowledge(job.remote_id, content.key, session.token, index)
+            transfer.advanced = True
+        session.received.add(index)
+        self._update_progress()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() and not self._failure:
+            self._failure = task.exception()
+
+    def _update_progress(self) -> None:
+        size, session = self._transfer.source.size, self.session
+        self._transfer.progress.sent = size * len(session.received) // session.count
