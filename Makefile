@@ -6,7 +6,7 @@ LOCK := requirements/dev.txt
 RUN_LOCK := requirements/run.txt
 MUTATION_LOCK := requirements/mutation.txt
 READY := $(VENV)/.ready
-ROOMS := core upload store remotes watch
+UPLOAD_PACKAGES := core upload store remotes watch
 WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
@@ -34,11 +34,11 @@ check: lint ## lint, types and every test that starts no process: what to run af
 test: lint ## lint, types and every test
 	$(BIN)/pytest $(PARALLEL)
 
-coverage: $(READY) ## lines and branches that the tests of the rooms of an upload take: 95 % of each room
-	$(BIN)/coverage run -m pytest $(ROOMS:%=tests/%)
+coverage: $(READY) ## lines and branches that the tests of the upload packages cover: 95 % of each package
+	$(BIN)/coverage run -m pytest $(UPLOAD_PACKAGES:%=tests/%)
 	$(BIN)/coverage report
-	@for room in $(ROOMS); do printf '%s ' $$room; \
-		$(BIN)/coverage report --include="syncd/$$room/*" --format=total --fail-under=95 || exit; done
+	@for package in $(UPLOAD_PACKAGES); do printf '%s ' $$package; \
+		$(BIN)/coverage report --include="syncd/$$package/*" --format=total --fail-under=95 || exit; done
 
 chaos: $(READY) ## kills, bursts, full disks and bad connections at full length (FAULTS_MINUTES=20: the long run)
 	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 3600

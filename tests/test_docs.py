@@ -412,7 +412,7 @@ def test_how_jobs_are_sorted() -> None:
 
 
 def test_metrics(tmp_path: Path) -> None:
-    """Ask a daemon that has but opened its rooms for its metrics."""
+    """Return the metrics of a daemon that has opened its runtime."""
     folder = tmp_path / "in"
     folder.mkdir()
 

@@ -20,8 +20,6 @@ from tests.support.data import POOL
 from tests.support.wait import wait_until_sync
 
 TIMEOUT_SECONDS = 120.0
-until = wait_until_sync
-"""Alias for the tests of Windows and systemd."""
 
 
 class Process:

@@ -23,7 +23,7 @@ from syncd.core.breaker import Breaker, BreakerState
 from syncd.daemon import after_upload as after_upload_module
 from syncd.daemon import daemon as service_module
 from syncd.daemon import folders as folders_module
-from syncd.daemon import runtime as rooms_module
+from syncd.daemon import runtime as runtime_module
 from syncd.daemon.daemon import Daemon
 from syncd.platform import read_lease
 from syncd.platform import removal as removal_module
@@ -81,7 +81,7 @@ class Environment:
         watch = partial(FolderWatch, clock=incarnation.loop.time, wall=world.wall)
         small = {"IN_MEMORY_MAX_BYTES": world.plan.memory, "READ_BYTES": 4096, "MIN_BLOCK_BYTES": 512}
         return [
-            (rooms_module, {"time": clocks, "random": SimpleNamespace(random=rng.random)}),
+            (runtime_module, {"time": clocks, "random": SimpleNamespace(random=rng.random)}),
             (service_module, {"time": clocks, "load_again": self._load_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
             (after_upload_module, {"time": clocks}),

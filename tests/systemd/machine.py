@@ -7,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT = (
@@ -36,7 +36,9 @@ class Machine:
                 stdout=log,
                 stderr=log,
             )
-        until(lambda: self._leader() and self.run("test", "-S", "/run/systemd/private").returncode == 0, "it boots", 60)
+        wait_until_sync(
+            lambda: self._leader() and self.run("test", "-S", "/run/systemd/private").returncode == 0, "it boots", 60
+        )
         state = self.run("systemctl", "is-system-running", "--wait").stdout.strip()
         assert state == "running", self.run("systemctl", "--failed").stdout
 
@@ -114,7 +116,7 @@ class Machine:
             jobs = self.jobs(*options)
             return all(jobs.get(name, {}).get("state") == "done" for name in names)
 
-        until(done, lambda: f"{names} are done: {self.jobs(*options)}\n{self.journal('-n', '30')}", 60)
+        wait_until_sync(done, lambda: f"{names} are done: {self.jobs(*options)}\n{self.journal('-n', '30')}", 60)
 
     def journal(self, *options: str) -> str:
         """Return what the journal has of the daemon."""

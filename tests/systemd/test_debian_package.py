@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from syncd import __version__
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 from tests.systemd import packages
 from tests.systemd.harness import CREDENTIAL, config, drop, set_up
 
@@ -32,7 +32,7 @@ def pid(machine, unit="syncd"):
 
 def until_back(machine, old, unit="syncd"):
     """Wait until another process is ready in the place of ``old``."""
-    until(
+    wait_until_sync(
         lambda: machine.shown(unit, "ActiveState") == "active" and pid(machine, unit) not in (0, old),
         lambda: f"it is back:\n{machine.journal('-n', '30')}",
         90,

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from syncd import __version__
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 from tests.systemd import packages
 from tests.systemd.harness import CREDENTIAL, POOL, TOKEN, config, drop, set_up
 
@@ -131,7 +131,9 @@ def test_a_service_of_a_user(machine, ports):
     machine.do("loginctl", "enable-linger", "anna")
     number = machine.do("id", "-u", "anna").strip()
     own = {"user": "anna", "XDG_RUNTIME_DIR": f"/run/user/{number}"}
-    until(lambda: machine.run("systemctl", "--user", "is-system-running", **own).stdout == "running\n", "anna's is up")
+    wait_until_sync(
+        lambda: machine.run("systemctl", "--user", "is-system-running", **own).stdout == "running\n", "anna's is up"
+    )
     refused = machine.run(SYNCD, "service", "install", "--user", "--now", **own)
     assert (refused.returncode, "write it with syncd init" in refused.stderr) == (78, True)
     machine.do("sh", "-c", f"mkdir ~/inbox; umask 077; echo {TOKEN} > ~/token", **own)
@@ -141,7 +143,7 @@ def test_a_service_of_a_user(machine, ports):
     machine.do("sed", "-i", f"s/dashboard: .*/dashboard: 127.0.0.1:{ports[1]}/", "/home/anna/.config/syncd/config.yaml")
     assert "enable-linger" not in machine.do(SYNCD, "service", "install", "--user", "--now", **own)
     drop(machine, "mine.jpg", folder="/home/anna/inbox")
-    until(lambda: "1 done" in machine.run(SYNCD, "ctl", "status", **own).stdout, "it is done", 60)
+    wait_until_sync(lambda: "1 done" in machine.run(SYNCD, "ctl", "status", **own).stdout, "it is done", 60)
     assert "active (running), pid" in machine.do(SYNCD, "service", "status", **own)
     machine.do(SYNCD, "service", "uninstall", "--purge", **own)
     assert machine.run("test", "-e", "/home/anna/.config/syncd").returncode == 1

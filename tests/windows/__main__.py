@@ -13,17 +13,20 @@ from typing import TextIO
 from tests.systemd.packages import Unreachable
 from tests.windows.prepare import PREFIX, prepare, windows
 
-SHOWN = [f"tests/windows/test_{name}.py" for name in ("console", "dashboard", "demo", "previews", "screen", "service")]
+SHOWN = [
+    f"tests/windows/test_{name}.py"
+    for name in ("console", "console_output", "dashboard", "demo", "previews", "service")
+]
 SAME_EVERYWHERE = ("chunk_limit", "confirmations", "dialects", "dialects_multipart", "many_chunks")
 """Tests of what servers answer: many, slow under wine, and the same on every system."""
 OTHERS = [
     *(f"--ignore={name}" for name in SHOWN),
     *(f"--ignore=tests/remotes/test_{name}.py" for name in SAME_EVERYWHERE),
-    *(f"tests/{room}" for room in ("windows", "core", "config", "remote", "preview")),
-    *(f"tests/upload/test_{name}.py" for name in ("gate", "line", "scheduler", "source", "throttle", "upload")),
-    *(f"tests/store/test_{name}.py" for name in ("claims", "intake", "listing", "people", "uploads")),
+    *(f"tests/{package}" for package in ("windows", "core", "config", "remotes", "preview")),
+    *(f"tests/upload/test_{name}.py" for name in ("endpoint", "limiter", "scheduler", "source", "throttle", "upload")),
+    *(f"tests/store/test_{name}.py" for name in ("claims", "commands", "files", "pages", "queries", "uploads")),
 ]
-"""Tests of Windows, and of the rooms that files pass; what asks for more than Windows has is marked ``unix``."""
+"""The tests of Windows, and of the packages that process files; tests that need Unix are marked ``unix``."""
 _NO_TESTS = 5
 """pytest's exit code where nothing was left to try again."""
 

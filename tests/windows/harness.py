@@ -11,7 +11,8 @@ from syncd.config import discovery
 from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
 from syncd.platform.files import join_path
-from tests.e2e.processes import POOL, until
+from tests.support.data import POOL
+from tests.support.wait import wait_until_sync
 
 
 def syncd(log, *arguments):
@@ -52,7 +53,7 @@ class Site:
     def start(self):
         self.write()
         self.daemon = syncd(self.base / "log", "run", "-c", self.config)
-        until(self.answers, "the daemon answers")
+        wait_until_sync(self.answers, "the daemon answers")
 
     def answers(self):
         assert self.daemon.poll() is None, (self.base / "log").read_text()
@@ -74,7 +75,9 @@ class Site:
         return {job["path"].replace("\\", "/").split("/inbox/")[-1]: job["state"] for job in jobs}
 
     def arrived(self, *names):
-        until(lambda: all(self.states().get(name) == "done" for name in names), lambda: f"{names}: {self.states()}", 60)
+        wait_until_sync(
+            lambda: all(self.states().get(name) == "done" for name in names), lambda: f"{names}: {self.states()}", 60
+        )
         kept = [path.read_bytes() for path in self.received.rglob("data")]
         return all(Path(join_path(str(self.inbox), name)).read_bytes() in kept for name in names)
 

@@ -11,7 +11,7 @@ if sys.platform != "win32":
 import win32api
 import win32console
 
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 
 
 @pytest.mark.skipif(not win32console.GetConsoleProcessList(), reason="there is no console")
@@ -22,7 +22,7 @@ def test_ctrl_c_ends_the_daemon_in_order(site):
     try:
         win32api.GenerateConsoleCtrlEvent(signal.CTRL_C_EVENT, 0)
         assert site.daemon.wait(30) == 0, (site.base / "log").read_text()
-        until(lambda: met, "it came here too")
+        wait_until_sync(lambda: met, "it came here too")
     finally:
         signal.signal(signal.SIGINT, before)
     assert '"daemon.ended"' in (site.base / "log").read_text().splitlines()[-1]

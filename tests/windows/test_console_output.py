@@ -14,8 +14,8 @@ if sys.platform != "win32":
 import win32security
 
 from syncd.cli import COMMANDS, cli
-from tests.e2e.processes import until
 from tests.preview.images import KINDS
+from tests.support.wait import wait_until_sync
 from tests.windows.console import Console
 from tests.windows.harness import running, syncd
 
@@ -40,9 +40,9 @@ def dropped(site, name=NAME, data=KINDS["jpg"]):
 def test_the_live_view_until_q(home):
     done = home.client.status()["jobs"]["done"]
     with Console("ctl", "-c", home.config, "watch") as console:
-        until(lambda: console.shows("syncd running"), lambda: console.raw)
+        wait_until_sync(lambda: console.shows("syncd running"), lambda: console.raw)
         dropped(home, "new.jpg")
-        until(lambda: console.shows(f"{done + 1} done"), lambda: console.raw)
+        wait_until_sync(lambda: console.shows(f"{done + 1} done"), lambda: console.raw)
         assert b"\x1b[32m" in console.raw  # it has colours
         console.press(b"q")
         assert console.wait(30) == 0
@@ -56,13 +56,13 @@ def test_in_a_pipe_it_is_a_line_for_each_change_over_a_restart(site):
             [sys.executable, "-m", "syncd", "ctl", "-c", site.config, "watch"], stdin=-3, stdout=stdout
         )
     try:
-        until(lambda: "syncd is running" in out.read_text("utf-8"), out.read_text)
+        wait_until_sync(lambda: "syncd is running" in out.read_text("utf-8"), out.read_text)
         dropped(site)
-        until(lambda: f"done      drive {site.inbox}\\{NAME}" in out.read_text("utf-8"), out.read_text)
+        wait_until_sync(lambda: f"done      drive {site.inbox}\\{NAME}" in out.read_text("utf-8"), out.read_text)
         site.stop()
-        until(lambda: "the daemon is not reachable; waiting for it" in out.read_text("utf-8"), out.read_text)
+        wait_until_sync(lambda: "the daemon is not reachable; waiting for it" in out.read_text("utf-8"), out.read_text)
         site.start()
-        until(lambda: out.read_text("utf-8").count("syncd is running") == 2, out.read_text)
+        wait_until_sync(lambda: out.read_text("utf-8").count("syncd is running") == 2, out.read_text)
     finally:
         watching.kill()
         watching.wait()
@@ -85,7 +85,7 @@ def test_a_file_is_named_by_its_path(home):
     assert f"{path}\n" in home.ctl("show", str(path).replace("inbox", "INBOX")).stdout
     assert home.ctl("stop").returncode == 0
     (home.inbox / "b.jpg").write_bytes(b"later")
-    until(lambda: home.states().get("b.jpg") == "queued", home.states)
+    wait_until_sync(lambda: home.states().get("b.jpg") == "queued", home.states)
     assert home.ctl("cancel", str(home.inbox / "b.jpg")).stdout == "1 job cancelled\n"
     assert home.ctl("retry", str(home.inbox / "b.jpg")).stdout == "1 job queued again\n"
     assert home.ctl("rescan", str(home.inbox)).stdout == "looking\n"
@@ -97,7 +97,7 @@ def test_the_log_is_followed_until_the_daemon_ends(site):
     site.start()
     with syncd(site.base / "followed", "ctl", "-c", site.config, "logs", "-f", "--event", "job.") as following:
         dropped(site, "a.jpg")
-        until(lambda: "job.done" in following.stdout.readline(), "the event")
+        wait_until_sync(lambda: "job.done" in following.stdout.readline(), "the event")
         site.stop()
         assert following.wait(30) == 3
     assert "the daemon has ended" in (site.base / "followed").read_text()
@@ -107,7 +107,7 @@ def test_one_pass_with_bars_on_a_console(site):
     (site.inbox / NAME).write_bytes(os.urandom(3_000_000))
     with Console("once", "-c", site.config) as console:
         assert console.wait(60) == 0
-        until(lambda: console.shows("1 uploaded; 2.9 MiB sent"), lambda: console.raw)
+        wait_until_sync(lambda: console.shows("1 uploaded; 2.9 MiB sent"), lambda: console.raw)
     assert console.shows("%")  # of more than that a console may write but the figures that change
 
 

@@ -13,7 +13,7 @@ import win32file
 import win32security
 
 from syncd.platform.files import join_path
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 from tests.windows.harness import syncd
 
 
@@ -41,7 +41,7 @@ def test_a_file_that_its_writer_keeps_for_himself_is_waited_for(site):
     full = str(site.inbox / "busy.jpg")
     handle = win32file.CreateFile(full, win32con.GENERIC_WRITE, 0, None, win32con.CREATE_NEW, 0, None)
     win32file.WriteFile(handle, b"content")
-    until(lambda: "file.in_use" in (site.base / "log").read_text(), "it says so")
+    wait_until_sync(lambda: "file.in_use" in (site.base / "log").read_text(), "it says so")
     assert site.states() == {}
     handle.Close()
     assert site.arrived("busy.jpg")

@@ -17,8 +17,8 @@ from PIL import Image
 
 from syncd.control.client import RequestRefusedError
 from syncd.control.targets import encode
-from tests.e2e.processes import until
 from tests.preview.images import KINDS
+from tests.support.wait import wait_until_sync
 
 
 class Browser:
@@ -85,7 +85,7 @@ def test_a_file_can_be_moved_while_it_is_looked_at(site):
         begun = answer.read(1)
         (site.inbox / "a.jpg").rename(site.inbox / "b.jpg")
         assert begun + answer.read() == large
-    until(lambda: site.states().get("b.jpg") == "done", site.states)
+    wait_until_sync(lambda: site.states().get("b.jpg") == "done", site.states)
 
 
 def test_a_port_that_is_taken_does_not_end_the_daemon(site):

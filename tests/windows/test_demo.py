@@ -13,7 +13,7 @@ if sys.platform != "win32":
 
 from syncd.cli.demo.environment import DemoEnvironment, set_up
 from syncd.control.client import ControlError
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 from tests.windows.harness import syncd
 
 
@@ -55,12 +55,12 @@ def test_the_children_end_with_one_that_is_killed(folder, tmp_path):
         assert answers(client)
         assert listens(url)
         demo.kill()
-    until(lambda: not answers(client), "the daemon has ended")
-    until(lambda: not listens(url), "the receiver has ended")
+    wait_until_sync(lambda: not answers(client), "the daemon has ended")
+    wait_until_sync(lambda: not listens(url), "the receiver has ended")
 
 
 def test_a_shutdown_is_noticed(folder):
     with set_up(str(folder)) as environment, environment.services(0):
         assert not environment.ended()
         environment.client.shutdown()
-        until(environment.ended, "it is noticed")
+        wait_until_sync(environment.ended, "it is noticed")

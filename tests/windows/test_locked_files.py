@@ -20,7 +20,7 @@ from syncd.platform.removal import Proven, Target
 from syncd.platform.windows import file_info
 from syncd.platform.windows import openat as windows_openat
 from syncd.upload.source import FileSource, fingerprint_of
-from tests.e2e.processes import until
+from tests.support.wait import wait_until_sync
 
 
 @contextmanager
@@ -148,11 +148,11 @@ def test_the_daemon_says_what_it_could_not_delete(site):
     path = site.put("a.jpg", b"content")
     with opened(path):
         site.start()
-        until(lambda: "file.kept" in (site.base / "log").read_text(), "it says so")
+        wait_until_sync(lambda: "file.kept" in (site.base / "log").read_text(), "it says so")
         assert path.exists()
         assert site.states() == {"a.jpg": "done"}
     path.with_name("b.jpg").write_bytes(b"more")
-    until(lambda: not path.with_name("b.jpg").exists(), "another one is deleted")
+    wait_until_sync(lambda: not path.with_name("b.jpg").exists(), "another one is deleted")
     assert path.exists()  # it has its turn a minute later
     log = (site.base / "log").read_text()
     assert log.count("file.kept") == 1, log

@@ -30,7 +30,8 @@ from syncd.platform.windows import file_info, openat
 from syncd.watch.hints import HintBuffer
 from syncd.watch.observer import Handler
 from syncd.watch.scanner import Scan, WatchedTree
-from tests.e2e.processes import POOL, until
+from tests.support.data import POOL
+from tests.support.wait import wait_until_sync
 from tests.windows.site import running
 
 LONG = "/".join(letter * 60 for letter in "abcdef")
@@ -91,7 +92,7 @@ def test_one_that_is_renamed_in_its_case_alone_stays_the_same_file(watched):
     before = watched.client.show(str(watched.inbox / "case.jpg"))[0]["id"]
     os.rename(path, path.with_name("case.tmp"))  # wine leaves a name that is to change in its case alone
     os.rename(path.with_name("case.tmp"), path.with_name("CASE.jpg"))
-    until(lambda: "CASE.jpg" in watched.states(), watched.states)
+    wait_until_sync(lambda: "CASE.jpg" in watched.states(), watched.states)
     assert "case.jpg" not in watched.states()
     assert watched.client.show(str(watched.inbox / "CASE.jpg"))[0]["id"] == before
 
@@ -104,7 +105,7 @@ def test_one_that_changes_with_its_case_is_another_and_the_first_is_gone(watched
     path.with_name("both.tmp").write_bytes(b"both of them")
     os.rename(path.with_name("both.tmp"), path.with_name("BOTH.jpg"))
     assert watched.arrived("BOTH.jpg")
-    until(lambda: not watched.client.show(before)[0]["present"], "the first is gone")
+    wait_until_sync(lambda: not watched.client.show(before)[0]["present"], "the first is gone")
 
 
 def test_one_that_is_told_in_another_spelling_is_the_one_on_the_disk(watched):
@@ -192,7 +193,7 @@ def test_a_folder_that_is_moved_away_takes_its_files_with_it(watched):
     assert watched.arrived("moved/a.jpg")
     number = watched.client.show(str(watched.inbox / "moved" / "a.jpg"))[0]["id"]
     os.rename(watched.inbox / "moved", watched.base / "moved")
-    until(lambda: not watched.client.show(number)[0]["present"], "it is known that the file is gone")
+    wait_until_sync(lambda: not watched.client.show(number)[0]["present"], "it is known that the file is gone")
 
 
 def test_the_watched_folder_itself_may_go_and_come_back(watched):
@@ -200,9 +201,9 @@ def test_the_watched_folder_itself_may_go_and_come_back(watched):
         return watched.client.status()["folders"][0]["state"]
 
     os.rename(watched.inbox, watched.base / "away")
-    until(lambda: state() == "offline", state)
+    wait_until_sync(lambda: state() == "offline", state)
     os.rename(watched.base / "away", watched.inbox)
-    until(lambda: state() == "watching", state)
+    wait_until_sync(lambda: state() == "watching", state)
     watched.put("back.jpg", b"back")
     assert watched.arrived("back.jpg")
 

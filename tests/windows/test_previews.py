@@ -18,9 +18,9 @@ from PIL import Image
 
 from syncd.preview.protocol import MAX_MEMORY_BYTES, NoPreviewError
 from syncd.preview.renderer import Renderer
-from tests.daemon.harness import until
 from tests.preview.images import KINDS, bomb, png
 from tests.preview.test_renderer import ORPHANS
+from tests.support.wait import wait_until
 
 PATIENCE = 30_000
 
@@ -76,7 +76,7 @@ async def test_it_keeps_no_file_open(renderer, image):
 async def test_it_ends_when_idle_and_another_is_started(image):
     renderer = Renderer(idle=0.01)
     await shown(renderer, image)
-    await until(lambda: renderer.pid is None)
+    await wait_until(lambda: renderer.pid is None)
     assert await shown(renderer, image) == (100, 50)
     await renderer.close()
 

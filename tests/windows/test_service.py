@@ -30,7 +30,8 @@ from syncd.control.client import ControlClient
 from syncd.control.service import JobQuery
 from syncd.platform.systemd.install import CommandFailed
 from syncd.platform.windows import install, scm
-from tests.e2e.processes import POOL, until
+from tests.support.data import POOL
+from tests.support.wait import wait_until_sync
 
 FOLDER = Path(paths.SYSTEM_CONFIG).parent
 LOG = FOLDER / "syncd.log"
@@ -129,7 +130,7 @@ class FoundFile:
                 self.hints.add(self.last["WaitHint"])
             return self.last["CurrentState"] != pending
 
-        until(through, lambda: f"the service goes on: {self.last}", 60)
+        wait_until_sync(through, lambda: f"the service goes on: {self.last}", 60)
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ def test_it_runs_under_the_manager_uploads_and_is_stopped_by_it(receiver, receiv
     assert told.stdout.startswith("service syncd: running, pid "), told.stdout
 
     (inbox / "one.jpg").write_bytes(b"one" * 1000)
-    until(lambda: [job["state"] for job in asked().jobs(JobQuery(limit=9))["jobs"]] == ["done"], logged, 60)
+    wait_until_sync(lambda: [job["state"] for job in asked().jobs(JobQuery(limit=9))["jobs"]] == ["done"], logged, 60)
     assert [path.read_bytes() for path in received.rglob("data")] == [b"one" * 1000]
     assert "1 done" in ctl("status")
 
@@ -252,7 +253,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
         win32service.SERVICE_ACCEPT_STOP | win32service.SERVICE_ACCEPT_SHUTDOWN,
     )
 
-    until(lambda: "job.uploading" in logged(), logged)
+    wait_until_sync(lambda: "job.uploading" in logged(), logged)
     win32service.ControlService(handle, win32service.SERVICE_CONTROL_STOP)
     stopping = FoundFile(handle, win32service.SERVICE_STOP_PENDING)
     assert stopping.hints == {1000 * windows_dispatch.STOP_TIMEOUT_SECONDS}
@@ -267,7 +268,7 @@ def test_one_that_is_shut_down_by_a_person_has_not_failed(handle):
     asked().shutdown()
     assert FoundFile(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
     assert FoundFile(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
-    until(lambda: str(scm.show()) == "stopped", scm.show)
+    wait_until_sync(lambda: str(scm.show()) == "stopped", scm.show)
 
 
 def test_all_of_one_that_runs_can_be_removed():
@@ -322,7 +323,7 @@ def test_at_a_shutdown_of_the_machine_it_ends_in_order(hosted, receiver):
     (inbox / "one.jpg").write_bytes(b"one")
     thread = threading.Thread(target=made.SvcRun, daemon=True)
     thread.start()
-    until(lambda: "remote.unauthorized" in logged() and "job.queued" in logged(), logged, 60)
+    wait_until_sync(lambda: "remote.unauthorized" in logged() and "job.queued" in logged(), logged, 60)
     made.ServiceCtrlHandlerEx(win32service.SERVICE_CONTROL_SHUTDOWN, 0, None)
     thread.join(60)
     assert not thread.is_alive()
