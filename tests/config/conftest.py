@@ -10,7 +10,7 @@ from syncd.config.load import ConfigError, load
 from tests.config.permissions import set_permissions
 
 Write = Callable[[str], Path]
-Complaints = Callable[[str], list[str]]
+Problems = Callable[[str], list[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +34,10 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def complaints(write: Write) -> Complaints:
+def problems(write: Write) -> Problems:
     """Load an invalid text; return each problem as `line: key: message`."""
 
-    def complaints(text: str) -> list[str]:
+    def problems(text: str) -> list[str]:
         path = write(text)
         with pytest.raises(ConfigError) as caught:
             load(path)
@@ -45,4 +45,4 @@ def complaints(write: Write) -> Complaints:
         assert all(line.startswith(f"{path}:") for line in lines)
         return [line.removeprefix(f"{path}:") for line in lines]
 
-    return complaints
+    return problems

@@ -8,7 +8,7 @@ import pytest
 from syncd.config.load import load
 
 Write = Callable[[str], Path]
-Complaints = Callable[[str], list[str]]
+Problems = Callable[[str], list[str]]
 
 REMOTES = "remotes: {drive: {type: image, url: 'http://127.0.0.1:4444'}}\n"
 
@@ -18,7 +18,7 @@ def two(first: str, second: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "message"),
     [
         ("path: a", "path: b/../a", "is already watched by folders[0]"),
         ("path: a", "path: a/b", "is in a"),
@@ -30,11 +30,11 @@ def two(first: str, second: str) -> str:
     ],
 )
 def test_across_sections_overlap_is_refused(
-    complaints: Complaints, tmp_path: Path, first: str, second: str, said: str
+    problems: Problems, tmp_path: Path, first: str, second: str, message: str
 ) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a")
-    (complaint,) = complaints(two(first, second))
-    assert said in complaint
+    (problem,) = problems(two(first, second))
+    assert message in problem
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_across_sections_separate_folders_are_allowed(write: Write, first: str, 
     assert len(load(write(two(first, second))).config.folders) == 2
 
 
-def test_problem_with_long_path_is_shortened(complaints: Complaints) -> None:
-    (complaint,) = complaints(two("path: inbox", f"path: {'../' * 2000}"))
-    assert len(complaint) < 1100
-    assert complaint.endswith("set recursive: false for the outer one")
+def test_problem_with_long_path_is_shortened(problems: Problems) -> None:
+    (problem,) = problems(two("path: inbox", f"path: {'../' * 2000}"))
+    assert len(problem) < 1100
+    assert problem.endswith("set recursive: false for the outer one")

@@ -11,7 +11,7 @@ from syncd.config.load import load
 from tests.config.permissions import set_permissions
 
 Write = Callable[[str], Path]
-Complaints = Callable[[str], list[str]]
+Problems = Callable[[str], list[str]]
 
 GUID = "123e4567-e89b-12d3-a456-426614174000"
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -32,10 +32,10 @@ def remotes(*each: str, kind: str = "image") -> str:
         ("http://[::1]", "http://[::1]:80/"),
     ],
 )
-def test_same_address_in_two_spellings_is_one_destination(complaints: Complaints, url: str, other: str) -> None:
-    (complaint,) = complaints(remotes(f'url: "{url}"', f'url: "{other}"'))
-    assert complaint.startswith("4: remotes.r1: r1 is the same destination as r0")
-    assert "account" in complaint.partition("—")[2]
+def test_same_address_in_two_spellings_is_one_destination(problems: Problems, url: str, other: str) -> None:
+    (problem,) = problems(remotes(f'url: "{url}"', f'url: "{other}"'))
+    assert problem.startswith("4: remotes.r1: r1 is the same destination as r0")
+    assert "account" in problem.partition("—")[2]
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def test_same_address_in_two_spellings_is_one_destination(complaints: Complaints
     ],
 )
 def test_same_account_under_two_names_is_refused(
-    complaints: Complaints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
+    problems: Problems, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
 ) -> None:
     monkeypatch.setenv("THE_TOKEN", "s3cret")
     (tmp_path / "token").write_text("s3cret\n")
     set_permissions(tmp_path / "token", 0o600)
     at = "url: 'http://127.0.0.1'"
-    (complaint,) = complaints(remotes(f"{at}, {first}", f"{at}, {second}"))
-    assert "r1 is the same destination as r0" in complaint
-    assert "s3cret" not in complaint
+    (problem,) = problems(remotes(f"{at}, {first}", f"{at}, {second}"))
+    assert "r1 is the same destination as r0" in problem
+    assert "s3cret" not in problem
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_other_place_on_server_is_another_destination(write: Write, second: str)
     assert len(load(write(remotes(at, f"{at}, {second}", kind="multipart"))).config.remotes) == 2
 
 
-def test_identity_joins_url_and_prefix(complaints: Complaints) -> None:
+def test_identity_joins_url_and_prefix(problems: Problems) -> None:
     first, second = "url: 'http://h/a', prefix: /b", "url: 'http://h', prefix: /a/b"
-    assert len(complaints(remotes(first, second, kind="multipart"))) == 1
+    assert len(problems(remotes(first, second, kind="multipart"))) == 1
 
 
 def test_identity_of_any_account_is_unique(write: Write) -> None:
@@ -106,15 +106,15 @@ def test_pool_id_accepts_guid_and_ulid(write: Write, given: str, kept: str) -> N
 
 
 @pytest.mark.parametrize("given", ["pool", f"8{ULID[1:]}", f"{ULID[:-1]}U", f"{ULID}0", "''"])
-def test_pool_id_in_other_form_is_refused(complaints: Complaints, given: str) -> None:
-    (complaint,) = complaints(remotes(f"url: 'http://127.0.0.1', pool_id: {given}", kind="multipart"))
-    assert "must be a GUID" in complaint
-    assert "or a ULID" in complaint
+def test_pool_id_in_other_form_is_refused(problems: Problems, given: str) -> None:
+    (problem,) = problems(remotes(f"url: 'http://127.0.0.1', pool_id: {given}", kind="multipart"))
+    assert "must be a GUID" in problem
+    assert "or a ULID" in problem
 
 
-def test_blank_account_is_refused(complaints: Complaints) -> None:
-    (complaint,) = complaints(remotes("url: 'http://127.0.0.1', account: ' '"))
-    assert complaint.endswith("remotes.r0.account: is empty")
+def test_blank_account_is_refused(problems: Problems) -> None:
+    (problem,) = problems(remotes("url: 'http://127.0.0.1', account: ' '"))
+    assert problem.endswith("remotes.r0.account: is empty")
 
 
 def test_dump_contains_account_and_former_url(write: Write) -> None:
@@ -123,12 +123,10 @@ def test_dump_contains_account_and_former_url(write: Write) -> None:
     assert (shown["account"], shown["former_url"], shown["token"]) == ("anna", ["http://old"], "••••")
 
 
-def test_former_url_of_another_remote_is_refused(complaints: Complaints) -> None:
+def test_former_url_of_another_remote_is_refused(problems: Problems) -> None:
     """Its records would go to the wrong server."""
-    (complaint,) = complaints(
-        remotes("url: 'http://a', account: x", "url: 'http://b', account: x, former_url: 'http://a'")
-    )
-    assert complaint.startswith("4: remotes.r1.former_url: http://a is where r0 has its records")
+    (problem,) = problems(remotes("url: 'http://a', account: x", "url: 'http://b', account: x, former_url: 'http://a'"))
+    assert problem.startswith("4: remotes.r1.former_url: http://a is where r0 has its records")
 
 
 def test_former_identities_belong_to_one_name_or_account(write: Write) -> None:

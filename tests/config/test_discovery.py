@@ -64,12 +64,12 @@ def test_discovery_agrees_with_model(write: Write, place: str) -> None:
 )
 def test_discovery_is_as_strict_as_model(write: Write, place: str) -> None:
     path = write(place + REST)
-    said = []
+    message = []
     for reader in (load, control_socket):
         with pytest.raises(ConfigError) as caught:
             reader(path)
-        said.append(str(caught.value))
-    assert said[0] == said[1]
+        message.append(str(caught.value))
+    assert message[0] == message[1]
 
 
 @pytest.mark.unix

@@ -48,7 +48,7 @@ def test_read_expands_anchors_and_merges(write: Write) -> None:
 
 @pytest.mark.usefixtures("_each_parser")
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("# nothing but this\n", "is empty"),
@@ -67,8 +67,8 @@ def test_read_expands_anchors_and_merges(write: Write) -> None:
         ("a: " + "{a: " * 100_000, "nested too deeply"),
     ],
 )
-def test_read_invalid_text_is_refused(write: Write, text: str, said: str) -> None:
-    assert said in error_of(write(text))
+def test_read_invalid_text_is_refused(write: Write, text: str, message: str) -> None:
+    assert message in error_of(write(text))
 
 
 def test_read_alias_bomb_is_refused(write: Write) -> None:

@@ -52,8 +52,8 @@ def refused_to(name: str, path: Path) -> str:
 
 
 def test_forbidden_error_names_the_group_to_join(system: Path) -> None:
-    said = refused_to("nobody", system)
-    assert said == (
+    message = refused_to("nobody", system)
+    assert message == (
         f"{system}: permission denied — run with sudo, join its group (sudo usermod -aG {GROUP} nobody, "
         "then log in again), or name another file with -c"
     )

@@ -12,7 +12,7 @@ from syncd.config.load import find, load
 from syncd.config.model import Address, Config, ImageRemote, MultipartRemote
 
 Write = Callable[[str], Path]
-Complaints = Callable[[str], list[str]]
+Problems = Callable[[str], list[str]]
 
 REMOTES = """\
 remotes:
@@ -144,8 +144,8 @@ def test_load_key_without_value_counts_as_absent(config: Callable[[str], Config]
     assert found.scheduler.retry.max == 300.0
 
 
-def test_load_reports_every_problem_with_its_line(complaints: Complaints) -> None:
-    assert complaints("""\
+def test_load_reports_every_problem_with_its_line(problems: Problems) -> None:
+    assert problems("""\
         folders:
           - path: inbox
             remote: driv
@@ -194,13 +194,13 @@ def test_load_reports_every_problem_with_its_line(complaints: Complaints) -> Non
     ]
 
 
-def test_load_omits_consequences_of_a_problem(complaints: Complaints) -> None:
-    (complaint,) = complaints(FOLDERS + "remotes: {drive: {type: image, url: '${SYNCD_TEST_UNSET}'}}\n")
-    assert "the environment has no variable" in complaint
+def test_load_omits_consequences_of_a_problem(problems: Problems) -> None:
+    (problem,) = problems(FOLDERS + "remotes: {drive: {type: image, url: '${SYNCD_TEST_UNSET}'}}\n")
+    assert "the environment has no variable" in problem
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("bandwidth: off", "pause with syncd ctl stop"),
         ("bandwidth: {from: 1}", "a list of {from, to, limit}"),
@@ -211,14 +211,14 @@ def test_load_omits_consequences_of_a_problem(complaints: Complaints) -> None:
         ("retry: 5", "must contain keys and values"),
     ],
 )
-def test_load_invalid_scheduler_is_refused(complaints: Complaints, line: str, said: str) -> None:
-    (complaint,) = complaints(f"{FOLDERS}{REMOTES}scheduler:\n  {line}\n")
-    assert said in complaint
-    assert complaint.startswith("5: scheduler.")
+def test_load_invalid_scheduler_is_refused(problems: Problems, line: str, message: str) -> None:
+    (problem,) = problems(f"{FOLDERS}{REMOTES}scheduler:\n  {line}\n")
+    assert message in problem
+    assert problem.startswith("5: scheduler.")
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "message"),
     [
         ("url: http://user:pw@h", "must not contain a user or password"),
         ("url: http://h?x=1", "must not contain a ?"),
@@ -240,16 +240,16 @@ def test_load_invalid_scheduler_is_refused(complaints: Complaints, line: str, sa
         ("url: http://h, prefix: /x", "there is no such key"),
     ],
 )
-def test_load_invalid_remote_is_refused(complaints: Complaints, keys: str, said: str) -> None:
-    (complaint,) = complaints(f"{FOLDERS}remotes:\n  drive: {{type: image, {keys}}}\n")
-    assert said in complaint
-    assert complaint.startswith("3: remotes.drive.")
-    assert "sec" not in complaint.replace("seconds", "")
-    assert "pw" not in complaint
+def test_load_invalid_remote_is_refused(problems: Problems, keys: str, message: str) -> None:
+    (problem,) = problems(f"{FOLDERS}remotes:\n  drive: {{type: image, {keys}}}\n")
+    assert message in problem
+    assert problem.startswith("3: remotes.drive.")
+    assert "sec" not in problem.replace("seconds", "")
+    assert "pw" not in problem
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("store: postgresql://h/db", "only SQLite is supported so far"),
         ("store: sqlite://h/db", "only SQLite is supported so far"),
@@ -268,9 +268,9 @@ def test_load_invalid_remote_is_refused(complaints: Complaints, keys: str, said:
         ("dashboard: x", "there is no such key"),
     ],
 )
-def test_load_other_invalid_key_is_refused(complaints: Complaints, line: str, said: str) -> None:
-    (complaint,) = complaints(f"{FOLDERS}{REMOTES}{line}\n")
-    assert said in complaint
+def test_load_other_invalid_key_is_refused(problems: Problems, line: str, message: str) -> None:
+    (problem,) = problems(f"{FOLDERS}{REMOTES}{line}\n")
+    assert message in problem
 
 
 def test_dump_masks_every_secret(write: Write) -> None:

@@ -11,7 +11,7 @@ from syncd.config.load import Loaded, load
 from tests.config.permissions import set_permissions
 
 Write = Callable[[str], Path]
-Complaints = Callable[[str], list[str]]
+Problems = Callable[[str], list[str]]
 
 
 def text(keys: str, url: str = "http://127.0.0.1:4444") -> str:
@@ -55,7 +55,7 @@ def test_token_from_systemd_credential(write: Write, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("keys", "content", "said"),
+    ("keys", "content", "message"),
     [
         (", token_file: drive.token, token_env: DRIVE", b"x", "token_env: give only one of"),
         (", token: secret, token_file: drive.token", b"x", "token_file: give only one of"),
@@ -72,18 +72,18 @@ def test_token_from_systemd_credential(write: Write, tmp_path: Path, monkeypatch
     ],
 )
 def test_token_from_invalid_source_is_refused(
-    complaints: Complaints, tmp_path: Path, keys: str, content: bytes, said: str
+    problems: Problems, tmp_path: Path, keys: str, content: bytes, message: str
 ) -> None:
     secret_file(tmp_path / "drive.token", content)
-    (complaint,) = complaints(text(keys))
-    assert said in complaint
+    (problem,) = problems(text(keys))
+    assert message in problem
     place = keys.rsplit(":", 1)[0].rsplit(maxsplit=1)[-1]  # the last key given
-    assert complaint.startswith(f"3: remotes.drive.{place}: ")
-    assert "secret" not in complaint
+    assert problem.startswith(f"3: remotes.drive.{place}: ")
+    assert "secret" not in problem
 
 
 def test_token_file_without_permission_is_refused(
-    complaints: Complaints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    problems: Problems, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret_file(tmp_path / "drive.token")
     keys = text(", token_file: drive.token"), text("")
@@ -95,11 +95,11 @@ def test_token_file_without_permission_is_refused(
         return opened(path, *args, **more)
 
     monkeypatch.setattr(Path, "open", kept)
-    (complaint,) = complaints(keys[0])
-    assert complaint.endswith("drive.token: permission denied — make the user that runs the daemon its owner")
+    (problem,) = problems(keys[0])
+    assert problem.endswith("drive.token: permission denied — make the user that runs the daemon its owner")
     monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
-    (complaint,) = complaints(keys[1])
-    assert complaint.endswith("permission denied — run with sudo: systemd passes the file to the service")
+    (problem,) = problems(keys[1])
+    assert problem.endswith("permission denied — run with sudo: systemd passes the file to the service")
 
 
 def test_token_file_that_others_can_read_warns(write: Write, tmp_path: Path) -> None:

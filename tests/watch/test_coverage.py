@@ -12,7 +12,7 @@ from syncd.watch import inotify as inotify_module
 from syncd.watch import reconciler
 from tests.watch.support import WatchHarness, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what it watches")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports its watches")
 
 
 @pytest.fixture(autouse=True)
@@ -103,29 +103,29 @@ async def test_directory_without_watch_is_polled_and_named(harness, sink, monkey
     real = inotify_module.Inotify.add_callback
 
     def add_callback(self, path, *about):
-        if path.rstrip(b"/").endswith(b"deaf"):
+        if path.rstrip(b"/").endswith(b"unwatched"):
             raise PermissionError(errno.EACCES, "Permission denied", path)
         return real(self, path, *about)
 
     monkeypatch.setattr(inotify_module.Inotify, "add_callback", add_callback)
-    (harness.path / "deaf").mkdir()
+    (harness.path / "unwatched").mkdir()
     (harness.path / "fine").mkdir()
     async with harness.running() as watch:
         await wait_until(lambda: watch.status.detail)
-        assert watch.status.detail == "1 without events and therefore polled, such as deaf"
+        assert watch.status.detail == "1 without events and therefore polled, such as unwatched"
         assert watch.status.watch == "native"
-        (harness.path / "deaf" / "a.jpg").write_bytes(b"new")
-        await wait_until(lambda: "deaf/a.jpg" in sink.known)
-        (harness.path / "deaf" / "a.jpg").unlink()
-        await wait_until(lambda: "deaf/a.jpg" not in sink.known)
+        (harness.path / "unwatched" / "a.jpg").write_bytes(b"new")
+        await wait_until(lambda: "unwatched/a.jpg" in sink.known)
+        (harness.path / "unwatched" / "a.jpg").unlink()
+        await wait_until(lambda: "unwatched/a.jpg" not in sink.known)
 
 
 async def test_rescan_of_covered_folder_restarts_no_events(harness, sink, monkeypatch):
     for number in range(5):
         (harness.path / f"sub{number}").mkdir()
     async with harness.running() as watch:
-        armed = []
-        monkeypatch.setattr(watch._events, "start", lambda: armed.append(1))
+        restarts = []
+        monkeypatch.setattr(watch._events, "start", lambda: restarts.append(1))
         (harness.path / "sub1" / "deep").mkdir()
         (harness.path / "sub1" / "deep" / "a.jpg").write_bytes(b"new")
         await wait_until(lambda: "sub1/deep/a.jpg" in sink.known)
@@ -133,4 +133,4 @@ async def test_rescan_of_covered_folder_restarts_no_events(harness, sink, monkey
         await wait_until(lambda: "moved/deep/a.jpg" in sink.known)
         watch.request_rescan()
         await wait_until(lambda: watch.status.state == "watching" and not watch._reconciler.full_scan_requested)
-        assert armed == []
+        assert restarts == []

@@ -174,12 +174,12 @@ async def test_inspection_causes_no_event(harness, sink, looks):
     async with harness.running() as watch:
         (harness.path / "a.jpg").write_bytes(b"x")
         await wait_until(lambda: sink.observed)
-        heard = []
-        watch._hints.add_file = lambda path, hint: heard.append(path)
+        hinted = []
+        watch._hints.add_file = lambda path, hint: hinted.append(path)
         inspect(watch._tree, sink.observed[0])
         (harness.path / "b.jpg").write_bytes(b"x")
-        await wait_until(lambda: "b.jpg" in heard)
-    assert set(heard) == {"b.jpg"}
+        await wait_until(lambda: "b.jpg" in hinted)
+    assert set(hinted) == {"b.jpg"}
 
 
 def look(harness, name="a.jpg") -> tuple[WatchedTree, FoundFile]:
