@@ -127,7 +127,7 @@ class DaemonControlService(api.ControlService):
 
     async def throughput(self) -> shapes.Throughput:
         """Return how much was sent when."""
-        return {"step_seconds": STEP, "bytes": self._daemon.runtime.bandwidth_limiter.meter.chart.sums()}
+        return {"step_seconds": STEP, "bytes": self._daemon.runtime.bandwidth_limiter.meter.history.sums()}
 
     async def settings(self) -> shapes.Settings:
         """Return the configuration that holds."""

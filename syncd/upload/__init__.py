@@ -1,5 +1,5 @@
-"""What drains the queue: jobs are claimed from the store, run, and their end is written back.
+"""Uploads files: claims jobs from the store, runs them, and records their results.
 
-:mod:`~syncd.upload.scheduler` has a lane for each remote; a lane (:mod:`~syncd.upload.worker`) decides when a job may
-run and what becomes of it; :mod:`~syncd.upload.upload` runs one job from claim to confirmation.
+:mod:`~syncd.upload.scheduler` has a worker for each remote. A worker (:mod:`~syncd.upload.worker`) decides when a job
+may run; :mod:`~syncd.upload.upload` runs one attempt of one job.
 """

@@ -1,4 +1,4 @@
-"""A content that a person has cancelled is not uploaded, whatever state, version or name its file has by now."""
+"""Refuses a content that a user has cancelled, whatever name, version or state its file has now."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from syncd.upload.job_queue import JobQueue
 
 
 async def refuse_cancelled(store: JobQueue, job: Job, content: Content) -> None:
-    """Raise :class:`Unwanted` if this content of the job was cancelled, or that of a file which it may be, renamed."""
+    """Raise :class:`Unwanted` if a user has cancelled this content of the job's file, also under a former name."""
     if content.sha256 is None:
         return
     alike = await store.cancelled_alike(job, content.sha256)
@@ -27,7 +27,7 @@ def _was_any(job: Job, alike: Sequence[CancelledJob]) -> bool:
 
 
 def _was(job: Job, cancelled: CancelledJob) -> bool:
-    """Say whether the cancelled job is this one, or its file is gone: of a rename the new name may be seen first."""
+    """Return whether ``cancelled`` is this job, or its file is gone: a rename may show the new name first."""
     if cancelled.id == job.id or not cancelled.present:
         return True
     return cancelled.folder == job.folder and not os.path.lexists(join_path(cancelled.folder, cancelled.path))

@@ -1,17 +1,17 @@
-"""The wall clock: the store goes by it, and anybody may set it."""
+"""Detects that the wall clock was set back: the store's due times follow the wall clock."""
 
 from collections.abc import Callable
 
 from syncd.upload.job_queue import JobQueue
 
 CLOCK_STEP_SECONDS = 5.0
-"""Seconds by which it must have fallen behind for anybody to have set it."""
+"""A smaller difference between the clocks is not a step."""
 
 
 class ClockStepDetector:
-    """Notices that ``clock`` (seconds since the epoch) was set back, by a ``steady`` clock that nobody sets.
+    """Compares the wall ``clock`` (seconds since the epoch) with a monotonic ``steady`` clock.
 
-    There is one for a store: lanes come and go, and what waits for one that is to come must not wait longer either.
+    A store has one detector, not one for each worker: the due times of remotes without a worker must be corrected too.
     """
 
     def __init__(self, store: JobQueue, *, clock: Callable[[], float], steady: Callable[[], float]) -> None:
@@ -21,7 +21,7 @@ class ClockStepDetector:
         self._ahead = clock() - steady()
 
     async def check(self) -> None:
-        """Keep what waits from waiting longer by as much as the clock was set back."""
+        """Move all due times back by as much as the clock was set back."""
         before, self._ahead = self._ahead, self._clock() - self._steady()
         if before - self._ahead > CLOCK_STEP_SECONDS:
             await self._store.shift_due_times(before - self._ahead)

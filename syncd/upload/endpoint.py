@@ -1,4 +1,4 @@
-"""The way to one server: its remote, its gate and its breaker. Every request of every upload goes through here."""
+"""One server with its remote, concurrency limiter and circuit breaker; every request of an upload passes here."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -13,13 +13,13 @@ from syncd.upload.limiter import ConcurrencyLimiter
 
 @dataclass(kw_only=True, slots=True)
 class Observation:
-    """Outcome of a success. ``inconclusive`` if it may not have reached the server: it must not close a breaker."""
+    """A successful request. Set ``inconclusive`` if it may not have reached the server: it closes no breaker."""
 
     inconclusive: bool = False
 
 
 class Endpoint:
-    """Holds what is known about how the server does; ``clock`` is monotonic, in seconds."""
+    """Makes requests and learns from their results. ``clock`` is monotonic, in seconds."""
 
     def __init__(
         self, remote: Remote, limiter: ConcurrencyLimiter, breaker: Breaker, *, clock: Callable[[], float]
@@ -32,23 +32,23 @@ class Endpoint:
         self._checking = asyncio.Lock()
         self._confirming = asyncio.Lock()
         self._confirmed = 0
-        """So many times the server was asked whether a failure is its own."""
+        """How often the server was checked to see whether a failure concerns the whole server."""
         self._trouble: Transient | Unauthorized | None = None
 
     @property
     def down(self) -> bool:
-        """Say whether no request may go now: the server is away, or the probe that asks for it has no answer yet."""
+        """Whether no request may be sent: the server is down, or its probe has no response yet."""
         return self._probing or self.breaker.position is BreakerState.OPEN
 
     @asynccontextmanager
     async def request(self, whose: object) -> AsyncGenerator["Observation"]:
-        """Hold a slot for one small request of the job ``whose``, and learn from how it goes."""
+        """Hold a slot for one small request of the job ``whose``, and learn from its result."""
         async with self.limiter.slot(), self.observed(whose) as observation:
             yield observation
 
     @asynccontextmanager
     async def observed(self, whose: object, size: int = 0) -> AsyncGenerator["Observation"]:
-        """Learn from how a request with a body of ``size`` bytes goes, for a caller who holds a slot."""
+        """Learn from the result of a request with a body of ``size`` bytes. The caller holds a slot."""
         if self.down:
             raise Transient(str(self.breaker.reason), scope=Scope.REMOTE)
         observation = Observation()
@@ -69,9 +69,9 @@ class Endpoint:
             self.limiter.restrict_to_one(False)
 
     async def _concerns_server(self, failure: Transient) -> bool:
-        """Ask the server for what has nothing to do with any file; True if that fails too, or it is down already.
+        """Send a request that concerns no file; return whether that fails too, or the server is down already.
 
-        Failures that are met before the answer is there share it.
+        Failures that occur before its response arrives share the result.
         """
         asked_before = self._confirmed
         async with self._confirming:
@@ -82,13 +82,13 @@ class Endpoint:
                 self._confirmed += 1
             if self._trouble is None:
                 return False
-            # What the server asks for counts, whichever answer it was in.
+            # A Retry-After counts, whichever response had it.
             asks = isinstance(self._trouble, Transient) and self._trouble.retry_after is not None
             self.breaker.failed(self._trouble if asks else failure, self.clock())
             return True
 
     def learn(self, failure: Failure, whose: object) -> None:
-        """Learn from a failure within a call that went well all the same."""
+        """Learn from a failed request inside a call that succeeded nevertheless."""
         self._failed(failure, whose)
 
     def _failed(self, failure: Failure, whose: object = None) -> None:
@@ -98,7 +98,7 @@ class Endpoint:
         self.breaker.failed(failure, now, whose=whose)
 
     async def probe(self) -> None:
-        """Ask the server whether it is back; from then on one request at a time, until one succeeds."""
+        """Check whether the server is back, and allow one request at a time until a request succeeds."""
         self.breaker.probe()
         self.limiter.restrict_to_one(True)
         self._probing = True
@@ -108,13 +108,13 @@ class Endpoint:
             self._probing = False
 
     async def ask(self) -> None:
-        """Ask the server for anything cheap; the breaker learns from a failure."""
+        """Send a cheap request; the breaker learns from a failure."""
         if failure := await self._check():
             self._failed(failure)
 
     async def _check(self) -> Transient | Unauthorized | None:
-        """Return what is wrong with the server as a whole; any other failure is an answer, which is all that counts."""
-        async with self._checking:  # the breaker's probe and a failure's may come at the same moment
+        """Return a failure of the whole server, or None. Any other failure shows that the server responds."""
+        async with self._checking:  # the breaker's probe and the check of a failure may coincide
             try:
                 await self.remote.check()
             except (Transient, Unauthorized) as failure:
@@ -124,6 +124,6 @@ class Endpoint:
             return None
 
     def reset(self) -> None:
-        """Forget past failures and try at once."""
+        """Forget past failures and allow requests at once."""
         self.breaker.reset()
         self.limiter.restrict_to_one(False)

@@ -1,7 +1,7 @@
-"""The bound on requests in flight: slots, given out first come, first served.
+"""Limits the requests in flight: slots, granted first come, first served.
 
-An upload asks for one slot at a time and sends each chunk in a task of its own. So there is at most one waiter for
-each upload, and first come, first served is fair between a giant file and a small one.
+An upload asks for one slot at a time and sends each chunk in a separate task. So each upload has at most one waiter,
+and first come, first served is fair between a large file and a small one.
 """
 
 import asyncio
@@ -13,30 +13,30 @@ from syncd.core.concurrency import ConcurrencyLimit
 
 
 class ConcurrencyLimiter:
-    """Lets as many through as ``limit`` says; one with a ``parent`` takes a slot there too."""
+    """Grants as many slots as ``limit`` allows; each slot takes a slot of ``parent`` too, if given."""
 
     def __init__(self, limit: ConcurrencyLimit, parent: "ConcurrencyLimiter | None" = None) -> None:
         self.limit = limit
         self.in_flight = 0
         self._parent = parent
-        self._narrow = False
+        self._one_only = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def capacity(self) -> int:
         """The requests that may be in flight now."""
-        if self._narrow:
+        if self._one_only:
             return 1
         return min(self.limit.value, self._parent.capacity) if self._parent else self.limit.value
 
     def change(self, limit: ConcurrencyLimit) -> None:
-        """Go by another limit from now on: who waits and fits passes at once, who is inside stays."""
+        """Use another limit; waiters that fit are granted at once, and granted slots stay."""
         self.limit = limit
         self._grant()
 
     def restrict_to_one(self, only_one: bool) -> None:
-        """Let one through at a time, or again as many as the limit says."""
-        self._narrow = only_one
+        """Grant one slot at a time, or again as many as the limit allows."""
+        self._one_only = only_one
         self._grant()
 
     @asynccontextmanager
@@ -58,7 +58,7 @@ class ConcurrencyLimiter:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # given a slot and cancelled in the same moment
+            if turn.done() and not turn.cancelled():  # granted and cancelled at the same moment
                 self._release()
             raise
 

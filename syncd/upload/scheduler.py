@@ -1,4 +1,4 @@
-"""The engine as a whole: a lane for each remote, started and stopped together."""
+"""Starts and stops the workers of all remotes together, and keeps their leases."""
 
 import asyncio
 from collections.abc import Callable, Container, Coroutine
@@ -9,13 +9,13 @@ from syncd.upload.transfer import Progress
 from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
 
 DRAIN_SECONDS = 2.5
-"""Seconds that running uploads get to reach a chunk boundary before they are cut off.
+"""Time for running uploads to reach a chunk boundary before they are cancelled.
 
-A stop may take five: on a busy machine the rest of it, down to the end of the interpreter, needs the other half."""
+A shutdown may take 5 s; on a busy machine the rest of the shutdown needs the other half."""
 
 
 class Scheduler:
-    """Holds the lanes. ``owner`` is the name under which this process leases jobs."""
+    """Holds the workers. ``owner`` is the name under which this process leases jobs."""
 
     def __init__(self, store: JobQueue, *, owner: str, failed: Callable[[BaseException], None]) -> None:
         self.workers: dict[str, RemoteWorker] = {}
@@ -27,18 +27,18 @@ class Scheduler:
         self._renewal: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Keep the leases of running jobs from now on."""
+        """Begin to renew the leases of running jobs."""
         self._renewal = self._supervised(self._renew(), "leases")
 
     def add(self, worker: RemoteWorker) -> None:
-        """Run a lane."""
+        """Run a worker."""
         self.workers[worker.name] = worker
         if self.paused:
             worker.pause()
-        self._tasks[worker.name] = self._supervised(worker.run(), f"lane:{worker.name}")
+        self._tasks[worker.name] = self._supervised(worker.run(), f"worker:{worker.name}")
 
     async def remove(self, name: str) -> None:
-        """Stop a lane at a chunk boundary, or at once when cancelled, and close its remote."""
+        """Stop a worker at a chunk boundary, or at once when cancelled, and close its remote."""
         worker, task = self.workers.pop(name), self._tasks.pop(name)
         try:
             await self._end([worker])
@@ -48,31 +48,31 @@ class Scheduler:
             await worker.endpoint.remote.close()
 
     def wake(self) -> None:
-        """Look again for jobs that are due."""
+        """Let all workers look for due jobs now."""
         for worker in self.workers.values():
             worker.wake()
 
     def resume(self) -> None:
-        """Upload."""
+        """Resume uploading."""
         self.paused = False
         for worker in self.workers.values():
             worker.resume()
 
     async def pause(self, *, now: bool) -> None:
-        """Stop uploading: at the next chunk boundary, or at once."""
+        """Pause uploading, at the next chunk boundary or at once."""
         self.paused = True
         for worker in self.workers.values():
             worker.pause()
-        for worker in list(self.workers.values()):  # a reload may change them meanwhile
+        for worker in list(self.workers.values()):  # a copy: a reload may change the workers
             await (worker.cancel() if now else worker.drain())
 
     async def cancel(self, job_ids: Container[int]) -> None:
-        """End these jobs, wherever they are."""
+        """Cancel these jobs in all workers."""
         for worker in list(self.workers.values()):
             await worker.cancel(job_ids)
 
     def progress(self) -> list[Progress]:
-        """Return how far the running jobs are."""
+        """Return the progress of the running jobs."""
         return [progress for worker in self.workers.values() for progress in worker.progress()]
 
     async def close(self) -> None:
@@ -99,7 +99,7 @@ class Scheduler:
             await self._store.renew(self._owner, LEASE_SECONDS)
 
     def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run ``work``; if it dies, the daemon must not go on as if nothing were."""
+        """Run ``work`` as a task that reports its failure to the daemon."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._check)
         return task

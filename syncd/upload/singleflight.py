@@ -1,4 +1,4 @@
-"""JobQueue of one content: the first uploads it, and the others wait for that; they are then done without a chunk."""
+"""Uploads each content once: the first job leads; the others wait for it, and then need to send no chunk."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from syncd.store.records import Job
 from syncd.upload.job_queue import JobQueue
 
 LEADER_WAIT_SECONDS = 60.0
-"""Seconds after which a job looks again by itself whether its twin has arrived."""
+"""Pause after which a waiting job is tried again even if nothing wakes it."""
 
 
 class AlreadyInFlightError(Exception):
@@ -19,7 +19,7 @@ class AlreadyInFlightError(Exception):
 
 
 class InFlightUploads:
-    """Which job uploads which content to one remote, and whether others wait for it. ``clock`` is the wall clock."""
+    """The contents being uploaded to one remote, with the job that leads each. ``clock`` is the wall clock."""
 
     def __init__(self, remote_id: int, store: JobQueue, clock: Callable[[], float]) -> None:
         self._remote_id = remote_id
@@ -29,13 +29,13 @@ class InFlightUploads:
         self._followed: set[str] = set()
 
     def lead(self, job: Job, key: str) -> None:
-        """Make ``job`` the leader for this content. Raises :class:`AlreadyInFlightError` if it has one."""
+        """Make ``job`` the leader of a content; :class:`AlreadyInFlightError` if the content has a leader."""
         if leader := self._leaders.get(key):
             raise AlreadyInFlightError(key, leader)
         self._leaders[key] = job
 
     def stop_leading(self, job: Job) -> list[str]:
-        """Note that ``job`` has ended, however it did; return the contents whose other jobs are to be woken."""
+        """End the lead of ``job``; return the contents whose waiting jobs must be woken."""
         led = [key for key, leader in self._leaders.items() if leader is job]
         for key in led:
             del self._leaders[key]
@@ -44,10 +44,10 @@ class InFlightUploads:
         return awaited
 
     async def wait_for_leader(self, job: Job, already: AlreadyInFlightError) -> None:
-        """Let ``job`` wait for the other one that uploads the same content."""
+        """Defer ``job`` until the leader of the same content has ended."""
         self._followed.add(already.key)
         await self._store.set_content_key(job, already.key)
         due_at = self._clock() + LEADER_WAIT_SECONDS
         await self._store.defer(job, due_at=due_at, failures=job.failures, detail=str(already))
-        if already.key not in self._leaders:  # it ended in the meantime, before this one could be woken
+        if already.key not in self._leaders:  # the leader has ended before this job was recorded as waiting
             await self._store.wake(self._remote_id, already.key)

@@ -1,7 +1,8 @@
-"""The file being sent: opened without following anybody's trick, hashed once, and checked at each read.
+"""The file being sent: opened without following links, hashed once, and checked at each read.
 
-What is sent is what was hashed. The hash pass notes a checksum for each block, and a block that is read for
-sending must have it still; the stamp is compared before and after. A small file is read once and sent from memory.
+The bytes that are sent are the bytes that were hashed. Hashing records a checksum of each block, and a block that is
+read for sending must have the same checksum; the fingerprint is compared before and after. A small file is read once
+and sent from memory.
 """
 
 import asyncio
@@ -23,10 +24,10 @@ from syncd.platform.read_lease import Writer, writer
 from syncd.remotes.base import Hasher
 
 IN_MEMORY_MAX_BYTES = 1024 * 1024
-"""Files up to this many bytes are sent from memory."""
+"""Files up to this size are sent from memory."""
 READ_BYTES = 1024 * 1024
 MIN_BLOCK_BYTES = 32 * 1024
-"""A checksum stands for at least this many bytes, however small the chunks are."""
+"""Each checksum covers at least this many bytes, however small the chunks are."""
 
 mimetypes.add_type("image/avif", ".avif")
 mimetypes.add_type("image/heic", ".heic")
@@ -36,11 +37,11 @@ mimetypes.add_type("image/webp", ".webp")
 
 
 class FileSource:
-    """One state of one file. Made by :meth:`open`; close it."""
+    """One version of one file. Create with :meth:`open`; the caller closes it."""
 
     def __init__(self, descriptor: int, path: str, fingerprint: Fingerprint, block_size: int) -> None:
         self._descriptor = descriptor
-        self._stamp = fingerprint
+        self._fingerprint = fingerprint
         self._block = block_size * -(-MIN_BLOCK_BYTES // block_size)
         self._sums = array("I")
         self._memory: bytes | None = None
@@ -64,7 +65,7 @@ class FileSource:
             try:
                 if writer(descriptor) is Writer.OPEN:
                     raise FileInUse(IN_USE)
-                if fingerprint_of(os.fstat(descriptor)) != expected:  # also if it was replaced since it was looked at
+                if fingerprint_of(os.fstat(descriptor)) != expected:  # or another file has taken its place
                     raise FileChanged("the file changed since it was queued")
             except Failure:
                 os.close(descriptor)
@@ -75,11 +76,11 @@ class FileSource:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(_abandon)  # the thread can't be stopped, and what it opens is to be closed
+            opening.add_done_callback(_abandon)  # the thread cannot be stopped; the file that it opens must be closed
             raise
 
     async def hash(self, hasher: Hasher) -> Content:
-        """Read the whole file through ``hasher``; ``FileChanged`` if it changes meanwhile."""
+        """Read the complete file through ``hasher``; ``FileChanged`` if the file changes while it is read."""
         try:
             return await asyncio.to_thread(self._hash, hasher)
         except asyncio.CancelledError:
@@ -101,7 +102,7 @@ class FileSource:
         return hasher.content()
 
     def _blocks(self) -> Iterator[bytes]:
-        """Yield the file in blocks of the size that the checksums are for."""
+        """Yield the file in the blocks that the checksums cover."""
         offset = 0
         step = max(1, READ_BYTES // self._block) * self._block
         while offset < self.size:
@@ -113,7 +114,7 @@ class FileSource:
             offset += len(data)
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Return these bytes as they were hashed; ``FileChanged`` if they are others now."""
+        """Return these bytes as they were hashed; ``FileChanged`` if the file has other bytes now."""
         if self._memory is not None:
             return self._memory[offset : offset + length]
         return await asyncio.to_thread(self._read_checked, offset, length)
@@ -139,11 +140,11 @@ class FileSource:
         return bytes(parts)
 
     async def verify(self) -> None:
-        """Return if the open file still has its stamp; ``FileChanged`` else."""
+        """Raise ``FileChanged`` if the open file has another fingerprint now."""
         await asyncio.to_thread(self._compare_stamp)
 
     def _compare_stamp(self) -> None:
-        if fingerprint_of(os.fstat(self._descriptor)) != self._stamp:
+        if fingerprint_of(os.fstat(self._descriptor)) != self._fingerprint:
             raise FileChanged("the file changed while it was being read")
 
     def close(self) -> None:
@@ -155,20 +156,21 @@ class FileSource:
 
 
 def _abandon(opening: "asyncio.Task[FileSource]") -> None:
-    """Close a file that nobody waits for any more."""
+    """Close a file whose caller was cancelled."""
     if not opening.cancelled() and not opening.exception():
         opening.result().close()
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
-    """Return the stamp that ``stat`` shows."""
+    """Return the fingerprint in a ``stat`` result."""
     return Fingerprint(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
-    """Open a regular file for reading, with no symlink on the way below ``folder`` unless asked; return its descriptor.
+    """Open a regular file below ``folder`` for reading; return its descriptor. Blocks.
 
-    ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it can't be. Blocks.
+    Symbolic links on the way are refused unless ``follow_symlinks``. ``FileGone``, ``FileUnreadable`` or
+    ``NotUploadable`` if the file cannot be opened.
     """
     with _reading():
         return open_inside(folder, path, follow_symlinks=follow_symlinks)
@@ -176,7 +178,7 @@ def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Translate what the file system says."""
+    """Map errors of the file system to failures."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""The pace of all uploads together: the bandwidth limit and its timetable, and the meter of what went out."""
+"""Limits and measures the bandwidth of all uploads together."""
 
 import asyncio
 from collections import deque
@@ -9,19 +9,19 @@ from itertools import repeat
 from syncd.core.bandwidth import Span, TokenBucket, limit_at
 
 PIECE_BYTES = 16 * 1024
-"""Bytes drawn at a time, so that a slow limit is smooth."""
+"""Bytes drawn from the bucket at a time, so that a slow limit is smooth."""
 PAUSE = 5.0
-"""Seconds after which one who waits looks again; the longest that the timetable's next limit takes to be noticed."""
+"""Longest pause before a waiting sender checks whether the timetable has another limit now."""
 WINDOW = 5.0
-"""Seconds over which the rate is measured."""
+"""Time over which the rate is measured."""
 STEP = 5
-"""Seconds whose bytes are one number of the chart."""
+"""Time that one number of the history covers."""
 STEPS = 6 * 720
-"""Numbers that the chart keeps: six hours."""
+"""Numbers in the history: six hours."""
 
 
 class ThroughputHistory:
-    """The bytes of each step of the last hours. It moves on when it is used, so that idle time costs nothing."""
+    """The bytes sent in each step of the last hours; it advances only when used, so idle time costs nothing."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,12 +29,12 @@ class ThroughputHistory:
         self._sums = deque([0], maxlen=STEPS)
 
     def count(self, size: int) -> None:
-        """Add ``size`` bytes to the step under way."""
+        """Add ``size`` bytes to the current step."""
         self._move_on()
         self._sums[-1] += size
 
     def sums(self) -> list[int]:
-        """Return the bytes of each step since the start, or of the last ``STEPS``; the last one is under way."""
+        """Return the bytes of each step, at most the last ``STEPS``; the last step is not complete."""
         self._move_on()
         return list(self._sums)
 
@@ -47,7 +47,7 @@ class ThroughputHistory:
 
 
 class Meter:
-    """Counts bytes sent: all, a second's worth over the last few seconds, and step by step."""
+    """Counts the bytes sent: in total, per second over the last seconds, and in a history."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -55,15 +55,15 @@ class Meter:
         self._recent: deque[tuple[float, int]] = deque()
         self._recent_size = 0
         self.total = 0
-        self.chart = ThroughputHistory(clock)
+        self.history = ThroughputHistory(clock)
 
     def count(self, size: int) -> None:
         """Add ``size`` bytes."""
         self.total += size
-        self.chart.count(size)
+        self.history.count(size)
         self._recent_size += size
         now = self._clock()
-        if self._recent and now - self._recent[-1][0] < 0.1:  # a tenth of a second is fine enough
+        if self._recent and now - self._recent[-1][0] < 0.1:  # a resolution of 0.1 s is sufficient
             at, sum_ = self._recent[-1]
             self._recent[-1] = (at, sum_ + size)
         else:
@@ -82,7 +82,7 @@ class Meter:
 
 
 class BandwidthLimiter:
-    """The throttle that every remote sends through."""
+    """Delays the bytes of all remotes so that together they respect the bandwidth limit."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class BandwidthLimiter:
         self.meter = Meter(clock)
 
     def change(self, timetable: Sequence[Span]) -> None:
-        """Go by another timetable from now on; who waits looks again at once."""
+        """Use another timetable; waiting senders apply it at once."""
         self._timetable = tuple(timetable)
         self._changed.set()
         self._changed = asyncio.Event()
@@ -131,7 +131,7 @@ class BandwidthLimiter:
             delay = delay - waited if same else self._bucket.draw(size, self._clock())
 
     async def _pause(self, seconds: float) -> float:
-        """Wait, unless the timetable is changed meanwhile; return the seconds."""
+        """Wait, at most until the timetable changes; return the seconds waited."""
         began = self._clock()
         try:
             async with asyncio.timeout(seconds):

@@ -166,15 +166,15 @@ def test_the_meter_remembers_little():
 def test_the_chart_has_every_step():
     clock = Clock()
     meter = Meter(clock)
-    assert meter.chart.sums() == [0]
+    assert meter.history.sums() == [0]
     meter.count(1)
     meter.count(2)
     clock.now += STEP
     meter.count(4)
     clock.now += 3 * STEP  # nobody looks and nothing is sent meanwhile
-    assert meter.chart.sums() == [3, 4, 0, 0, 0]
+    assert meter.history.sums() == [3, 4, 0, 0, 0]
     meter.count(8)
-    assert meter.chart.sums() == [3, 4, 0, 0, 8]
+    assert meter.history.sums() == [3, 4, 0, 0, 8]
 
 
 def test_the_chart_keeps_six_hours():
@@ -184,11 +184,11 @@ def test_the_chart_keeps_six_hours():
     clock.now += (STEPS - 1) * STEP
     meter.count(2)
     assert STEPS * STEP == 6 * 3600
-    assert meter.chart.sums() == [1, *[0] * (STEPS - 2), 2]
+    assert meter.history.sums() == [1, *[0] * (STEPS - 2), 2]
     clock.now += STEP
-    assert meter.chart.sums() == [*[0] * (STEPS - 2), 2, 0]
+    assert meter.history.sums() == [*[0] * (STEPS - 2), 2, 0]
     clock.now += 365 * 86_400
-    assert meter.chart.sums() == [0] * STEPS
+    assert meter.history.sums() == [0] * STEPS
 
 
 def test_who_waits_goes_by_another_limit_at_once():
