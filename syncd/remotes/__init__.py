@@ -1,1 +1,1 @@
-"""The client side of the upload services, one module a service, behind one protocol (:mod:`syncd.remotes.base`)."""
+"""Upload files to servers of two APIs: ``image`` and ``multipart`` implement the interface in ``base``."""

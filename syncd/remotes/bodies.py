@@ -1,4 +1,4 @@
-"""What a request carries: its length is known before, and it can be produced again for a second attempt."""
+"""Request bodies: their length is known in advance, and they can be produced again for a second attempt."""
 
 import json
 import secrets
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 PIECE_BYTES = 64 * 1024
-"""Bytes handed to the connection at a time; the stall timer and the bandwidth limit work by the piece."""
+"""Size of one write. The idle timeout and the bandwidth limit act between pieces."""
 
 
 class Body(Protocol):
@@ -19,38 +19,38 @@ class Body(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """The total length in bytes."""
 
     def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body from its start, at most ``PIECE_BYTES`` bytes at a time; may be called again."""
+        """Yield the body in pieces of at most ``PIECE_BYTES``; each call starts at the beginning."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BytesBody:
-    """A body that is in memory."""
+    """A body in memory."""
 
     content_type: str
     data: bytes
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """The total length in bytes."""
         return len(self.data)
 
     async def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body from its start."""
-        for piece in _cut(self.data):
+        """Yield the body in pieces."""
+        for piece in _split(self.data):
             yield piece
 
 
 def json_body(value: object) -> BytesBody:
-    """Return ``value`` as JSON in ASCII; the type is ``application/json`` and nothing more, as some servers insist."""
+    """Return ``value`` as ASCII JSON. The type is plain ``application/json``: some servers reject a charset."""
     return BytesBody(content_type="application/json", data=json.dumps(value).encode("ascii"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormFile:
-    """The file of a form: ``size`` bytes, which ``read`` yields from the start each time it is called."""
+    """The file of a form: ``size`` bytes. ``read`` yields them from the start on each call."""
 
     field: str
     filename: str
@@ -61,7 +61,7 @@ class FormFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MultipartForm:
-    """A body as ``multipart/form-data``: plain fields, then one file. Source: RFC 7578."""
+    """A ``multipart/form-data`` body (RFC 7578): text fields, then one file."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
     file: FormFile
@@ -74,17 +74,17 @@ class MultipartForm:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """The total length in bytes."""
         return len(self._head()) + self.file.size + len(self._tail())
 
     async def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body from its start."""
-        for piece in _cut(self._head()):
+        """Yield the body in pieces."""
+        for piece in _split(self._head()):
             yield piece
         async for data in self.file.read():
-            for piece in _cut(data):
+            for piece in _split(data):
                 yield piece
-        for piece in _cut(self._tail()):
+        for piece in _split(self._tail()):
             yield piece
 
     def _head(self) -> bytes:
@@ -102,6 +102,6 @@ class MultipartForm:
         return f"\r\n--{self.boundary}--\r\n".encode()
 
 
-def _cut(data: bytes) -> Iterator[memoryview]:
+def _split(data: bytes) -> Iterator[memoryview]:
     view = memoryview(data)
     return (view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES))

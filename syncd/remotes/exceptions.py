@@ -1,4 +1,4 @@
-"""The one door at which the exceptions of aiohttp and of the operating system are translated."""
+"""Map the exceptions of aiohttp and the operating system to failures of :mod:`syncd.core.errors`."""
 
 import asyncio
 import os
@@ -8,10 +8,10 @@ import ssl
 import aiohttp
 
 from syncd.core.errors import Scope, Transient
-from syncd.remotes.responses import PROXY_LOGIN
+from syncd.remotes.response_failures import PROXY_LOGIN
 
 TRANSPORT_ERRORS = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
-"""What a request may raise beside a cancellation; a time-out is an OSError."""
+"""All exceptions of a request except cancellation; TimeoutError is an OSError."""
 
 _NO_CONNECTION = ("can't connect to {host}: {reason}", Scope.REMOTE)
 _NO_PROXY = ("can't connect to {host} by way of the proxy: {reason}", Scope.REMOTE)
@@ -29,7 +29,7 @@ _CERTIFICATES = {
     62: "set url to a name that it is for",
     64: "set url to an address that it is for",
 }
-"""What to do about a certificate, by OpenSSL's number of what is wrong with it."""
+"""The fix for a certificate problem, by OpenSSL's error number."""
 _OWN_CERTIFICATE = "set ca_file if it is signed by a certificate of your own"
 _ASK_FOR_OURS = "set client_cert if it asks for a certificate of yours"
 _OURS_REFUSED = ("it does not take the certificate of client_cert", "is it the right one, and still valid?")
@@ -44,7 +44,7 @@ _HANDSHAKES = {
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _OURS_REFUSED,
     "TLSV1_ALERT_UNKNOWN_CA": _OURS_REFUSED,
 }
-"""What a failed handshake says to a person, and what to do, by OpenSSL's name of the reason."""
+"""The reason and the fix for a failed handshake, by OpenSSL's name of the reason."""
 
 FAILURES_BY_ERROR: dict[type[BaseException], tuple[str, Scope]] = {
     aiohttp.ClientConnectorError: _NO_CONNECTION,
@@ -73,36 +73,36 @@ FAILURES_BY_ERROR: dict[type[BaseException], tuple[str, Scope]] = {
     aiohttp.ClientError: _LOST,
     OSError: _LOST,
 }
-"""Foreign exception → what it says to a person, and how far it reaches. The nearest base class counts."""
+"""Message template and scope for each exception class. The nearest base class counts."""
 
 
 def map_transport_error(error: BaseException, *, host: str, timeout: float) -> Transient:
-    """Return the failure that a foreign exception stands for. Its own text, which may hold secrets, stays behind."""
+    """Return the failure for an exception of a request. Leave out the exception's text: it may contain secrets."""
     sentence, scope = next(FAILURES_BY_ERROR[base] for base in type(error).__mro__ if base in FAILURES_BY_ERROR)
     if _refused_handshake(error):
         sentence, scope = _TLS
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        host = getattr(error, "host", host)  # the proxy's name, if it is that one
+        host = getattr(error, "host", host)  # it names the proxy if the proxy is the cause
     reason, advice = _reason(error)
     problem = sentence.format(host=host, reason=reason, timeout=timeout)
     return Transient(problem, advice=advice, scope=scope, overload=isinstance(error, TimeoutError))
 
 
 def refused_certificate(host: str) -> Transient:
-    """Return the failure of a server that ends each new connection of ours without an answer."""
+    """Return the failure for a server that closes each connection without an answer."""
     reason, advice = _OURS_REFUSED
     problem = f"{host} ends every connection without an answer: maybe {reason}"
     return Transient(problem, advice=advice, scope=Scope.REMOTE)
 
 
 def _refused_handshake(error: BaseException) -> ssl.SSLError | None:
-    """Return the server's refusal if it came after the handshake, as with TLS 1.3: aiohttp takes it for a lost line."""
+    """Return the server's TLS alert if it came after the handshake (TLS 1.3): aiohttp reports a lost connection."""
     cause = error.__cause__
     return cause if isinstance(cause, ssl.SSLError) and cause.reason in _HANDSHAKES else None
 
 
 def _reason(error: BaseException) -> tuple[str, str]:
-    """Return why it failed, and what to do where that is known."""
+    """Return the reason, and the fix if known."""
     cause = _refused_handshake(error) or getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"it answered {error.status}", PROXY_LOGIN if error.status == 407 else ""
@@ -114,6 +114,7 @@ def _reason(error: BaseException) -> tuple[str, str]:
     if isinstance(cause, socket.gaierror):
         return cause.strerror or "the name is not known", ""
     if isinstance(cause, OSError) and cause.errno:
-        of_windows = cause.strerror if getattr(cause, "winerror", None) else None  # whose numbers errno does not have
-        return (of_windows or os.strerror(cause.errno)).lower(), ""
+        # errno has no Windows error numbers
+        windows_message = cause.strerror if getattr(cause, "winerror", None) else None
+        return (windows_message or os.strerror(cause.errno)).lower(), ""
     return "it broke off", ""

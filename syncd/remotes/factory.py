@@ -1,4 +1,4 @@
-"""From a remote's settings to its client."""
+"""Create the client for a remote's settings. It is not in the package's ``__init__``, which must not load aiohttp."""
 
 from collections.abc import Callable
 
@@ -17,9 +17,9 @@ def make_remote(
     clock: Callable[[], float],
     user_agent: str,
 ) -> ImageRemote | MultipartRemote:
-    """Return the client of the service that ``settings`` describe for the remote ``name``.
+    """Return the client for the remote ``name`` with these settings.
 
-    ``clock`` gives seconds since the epoch.
+    ``clock`` returns seconds since the epoch.
     """
     if isinstance(settings, ImageSettings):
         return ImageRemote(name, settings, throttle=throttle, clock=clock, user_agent=user_agent)

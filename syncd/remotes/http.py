@@ -20,7 +20,8 @@ from syncd.remotes.base import Throttle
 from syncd.remotes.bodies import Body
 from syncd.remotes.exceptions import TRANSPORT_ERRORS, map_transport_error, refused_certificate
 from syncd.remotes.idle_timeout import IdleTimeout
-from syncd.remotes.responses import Response, failure
+from syncd.remotes.response_failures import failure
+from syncd.remotes.responses import Response
 from syncd.remotes.sinks import Sink
 from syncd.remotes.transport import Payload, open_session
 

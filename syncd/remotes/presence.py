@@ -1,7 +1,7 @@
-"""Whether a server has a stored file, judged by its answer to the request for it: yes, no, or not told.
+"""Judge from the response to a download request whether the server has a file: yes, no or unknown.
 
-Only the right length or the right bytes are a yes, and only "not found" or other bytes are a no. A refusal, an error of
-the server and a page in between say nothing about the file.
+Yes requires the right length or the right bytes; no requires "not found" or other bytes. A rejection, a server error
+and an HTML page of a proxy mean unknown.
 """
 
 from collections.abc import Awaitable
@@ -17,33 +17,33 @@ NEVER_NAMED = "the server never said what it calls this file"
 
 
 def unknown(reason: str) -> Confirmation:
-    """Return that the server has not told."""
+    """Return the confirmation that it is unknown whether the server has the file."""
     return Confirmation(presence=Presence.UNKNOWN, reason=reason)
 
 
 def missing(reason: str) -> Confirmation:
-    """Return that the server does not have it."""
+    """Return the confirmation that the server does not have the file."""
     return Confirmation(presence=Presence.NO, reason=reason)
 
 
 def is_server_failure(failure: Failure) -> bool:
-    """Say whether a failure is the server's as a whole, or asks for fewer requests."""
+    """Return whether a failure concerns the server as a whole, or asks for fewer requests."""
     if isinstance(failure, Transient):
         return failure.scope is Scope.REMOTE or failure.overload
     return isinstance(failure, Unauthorized)
 
 
-async def ask(http: Http, request: Awaitable[Response]) -> Confirmation | None:
-    """Await the request for a stored file; return what a refusal says, or None where it is there to be measured.
+async def check_request(http: Http, request: Awaitable[Response]) -> Confirmation | None:
+    """Await the request for a stored file; return None after a 200, otherwise what the response proves.
 
     Failures of the server as a whole are raised.
     """
     try:
         response = await request
-    except (Transient, Permanent) as trouble:  # Permanent: a redirect that must not be followed
-        if is_server_failure(trouble):
+    except (Transient, Permanent) as error:  # Permanent: a redirect that must not be followed
+        if is_server_failure(error):
             raise
-        return unknown(trouble.problem)
+        return unknown(error.problem)
     if response.status == 200:
         return None
     if response.status in (404, 410):
@@ -55,12 +55,12 @@ async def ask(http: Http, request: Awaitable[Response]) -> Confirmation | None:
 
 
 def refusal(response: Response) -> str:
-    """Say what the server answered instead of giving the file."""
+    """Return a text with the status and the message of the response."""
     return ": ".join(filter(None, (f"the server answered {response.status}", response.message())))
 
 
 def judge_length(length: int | None, size: int) -> Confirmation:
-    """Judge by the announced length: another one may be that of a derivative or of a page, and is no answer."""
+    """Judge by the announced length. A wrong length means unknown: it may be that of a thumbnail or of a page."""
     if length is None:
         return unknown("the server does not tell its length")
     if length != size:
@@ -68,7 +68,7 @@ def judge_length(length: int | None, size: int) -> Confirmation:
     return Confirmation(presence=Presence.YES, proof=Proof.SIZE)
 
 
-_COMPARED = {
+_REASONS = {
     CopyState.SHORTER: "the server gives back fewer bytes",
     CopyState.LONGER: "the server gives back more bytes",
     CopyState.ENDLESS: "the server gives back more bytes",
@@ -78,7 +78,7 @@ _COMPARED = {
 
 
 def judge_comparison(copy: CopyState) -> Confirmation:
-    """Judge by a comparison of all bytes; what a difference means is for the caller to say."""
+    """Judge by a comparison of all bytes. A difference means unknown; the caller may know better."""
     if copy is CopyState.INTACT:
         return Confirmation(presence=Presence.YES, proof=Proof.BYTES)
-    return unknown(_COMPARED[copy])
+    return unknown(_REASONS[copy])

@@ -1,4 +1,4 @@
-"""TLS as a remote is talked to: 1.2 or later, with certificates of one's own where the settings name some."""
+"""Create the TLS context of a remote: TLS 1.2 or later, with the certificates that the settings name."""
 
 import hashlib
 import ssl
@@ -17,13 +17,13 @@ _NOT_PEM = "it must hold a certificate and its key, as PEM; the key may be in cl
 
 
 def files(settings: Settings) -> dict[str, Path]:
-    """Return the files that are read when a context is made, and not again, by the settings that name them."""
+    """Return the certificate and key files by their configuration keys. :func:`context` reads them once."""
     named = {"ca_file": settings.ca_file, "client_cert": settings.client_cert, "client_key": settings.client_key}
     return {key: path for key, path in named.items() if path is not None}
 
 
 def digests(settings: Settings) -> dict[str, bytes | None]:
-    """Return what each of the files holds, as a digest; None for one that can't be read."""
+    """Return the digest of each file, by configuration key; None for an unreadable file."""
     return {key: _digest(path) for key, path in files(settings).items()}
 
 
@@ -35,7 +35,7 @@ def _digest(path: Path) -> bytes | None:
 
 
 def context(settings: Settings) -> ssl.SSLContext:
-    """Return what connections are made by; ``Transient`` where a file can't be used, as it may be mended meanwhile."""
+    """Return a TLS context; ``Transient`` if a file can't be used, because the user may repair it."""
     try:
         made = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
@@ -53,7 +53,7 @@ def context(settings: Settings) -> ssl.SSLContext:
 
 
 def _locked() -> NoReturn:
-    """Is asked for the password of a key, which without this would be asked for on the terminal."""
+    """Reject an encrypted key. Without this callback, OpenSSL would ask for the password on the terminal."""
     raise ValueError("it is locked with a password")
 
 

@@ -20,7 +20,8 @@ from syncd.core.errors import Failure, Permanent, SessionLost
 from syncd.core.model import Pending, Session, Stored
 from syncd.remotes.factory import make_remote
 from syncd.remotes.multipart import schema
-from syncd.remotes.responses import Response, failure, retry_after
+from syncd.remotes.response_failures import failure, retry_after
+from syncd.remotes.responses import Response
 from tests.remotes.helpers import NOW, Memory, Meter, content_of, image_settings, multipart_settings
 
 MIB = 1024 * 1024

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from syncd.core.errors import Permanent, Scope, Transient, Unauthorized
 from syncd.core.redact import Redactor
-from syncd.remotes.responses import MAX_MESSAGE_CHARACTERS, Response, failure, retry_after
+from syncd.remotes.response_failures import failure, retry_after
+from syncd.remotes.responses import MAX_MESSAGE_CHARACTERS, Response
 from tests.remotes.helpers import NOW
 
 FILE, JOB, REMOTE = Scope.FILE, Scope.JOB, Scope.REMOTE

@@ -1,6 +1,6 @@
-"""The client of the image API: register a text by its hash, send its chunks in any order, download to make sure.
+"""Upload files over the image API: register a text by its hash, send its chunks in any order, verify by a download.
 
-Register's 409 says only that somebody registered the hash, not that the image is there: the download tells.
+A 409 to the registration means only that the hash is registered, not that the image is complete. A download shows that.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,14 +27,14 @@ _REGISTERED = "the image was registered before, perhaps with chunks of another s
 
 
 class _DifferentContentError(Permanent):
-    """The server has other bytes as this image."""
+    """The server has other bytes under the hash of this image."""
 
     def __init__(self) -> None:
         super().__init__("the server holds different content under this hash, and it can't be replaced")
 
 
 class ImageRemote:
-    """One server of the image API."""
+    """One server of the image API. ``clock`` returns seconds since the epoch."""
 
     def __init__(
         self, name: str, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str
@@ -45,11 +45,11 @@ class ImageRemote:
         self._images = StoredImages(self._http, settings)
         self._sizes = ChunkSizes(settings.chunk_size, self.measure_upload)
         self._registered: set[str] = set()
-        """Images that were registered since the start, and not finished yet."""
+        """Hashes of images that this process has registered and not finished."""
 
     @property
     def identity(self) -> str:
-        """Tell this destination from others; without secrets."""
+        """The text by which the store knows this destination; it contains no secret."""
         return destinations.identity(self._name, self._settings)
 
     @property
@@ -58,27 +58,27 @@ class ImageRemote:
         return self._sizes.capabilities
 
     def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Take up what was learned in an earlier life."""
+        """Restore what an earlier process learned."""
         self._sizes.restore_capabilities(capabilities)
 
     @property
     def terms(self) -> str:
-        """The conditions under which content is stored: none."""
+        """The conditions for storing content: none."""
         return ""
 
     @property
     def expires(self) -> bool:
-        """Whether what is stored is dropped later."""
+        """Whether the server deletes the content after some time: no."""
         return False
 
     @property
     def required_proof(self) -> Proof:
-        """The weakest proof with which a local file may be deleted."""
+        """The weakest proof of upload that allows syncd to delete the local file."""
         return Proof.BYTES
 
     @property
     def block_size(self) -> int:
-        """The bytes of a file that one chunk most likely holds."""
+        """The expected number of the file's bytes in one chunk."""
         return file_bytes_in(
             "base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._sizes.wanted
         )
@@ -87,12 +87,12 @@ class ImageRemote:
         """Return a new hasher for one file."""
         return TextHasher(self._settings.encoding)
 
-    def hasher_of(self, key: str, ref: str) -> TextHasher:  # noqa: ARG002 - the contract's
-        """Return a hasher for the form that the file was sent in."""
+    def hasher_of(self, key: str, ref: str) -> TextHasher:  # noqa: ARG002 - the protocol's
+        """Return a hasher with the encoding in ``ref``."""
         return TextHasher(encoding_of(ref))
 
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
-        """Return the content that a record names."""
+        """Return the content for a record of the store."""
         encoding = encoding_of(ref)
         return Content(key=key, size=text_length(encoding, size), encoding=encoding, sha256=sha256)
 
@@ -102,26 +102,26 @@ class ImageRemote:
         source: Source,
         session: Session | None,
         *,
-        failures: int,  # noqa: ARG002 - the contract's
+        failures: int,  # noqa: ARG002 - the protocol's
         look_up: bool = False,  # noqa: ARG002 - registering is a look-up
     ) -> Session | Stored:
-        """Go on with the session, or register the image.
+        """Resume the session, or register the image.
 
-        Chunks of two sizes make no image: those of a session become smaller only if none of them has arrived.
+        All chunks of an image have one size, so a session gets smaller chunks only if none of its chunks has arrived.
         """
         if session is None or session.count != chunks.count(content.size, session.chunk_size):
             return await self._register(content, source)
         if session.received or self._sizes.limit.allows(min(session.chunk_size, content.size)):
-            # With no chunk left to send, nothing else would tell if the server has forgotten the image since.
+            # If no chunk is left to send, only verification shows whether the server still has the image.
             return replace(
                 session, needs_verification=session.needs_verification or len(session.received) == session.count
             )
         return await self._register(content, source, before=session)
 
     async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
-        """Register the image; where it was registered before, find out whether it is whole.
+        """Register the image; if it was registered before, find out whether it is complete.
 
-        ``before`` is a session with larger chunks, which goes on where the server takes no others.
+        ``before`` is a session with larger chunks, to be resumed if the server accepts no other size.
         """
         size = self._sizes.wanted
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
@@ -143,25 +143,25 @@ class ImageRemote:
     async def _probe_with_chunk(
         self, session: Session, content: Content, source: Source, *, otherwise: Session | Failure
     ) -> Session | Stored:
-        """Find out by a chunk whether the image is registered and takes chunks of this size.
+        """Send a chunk to find out whether the image is registered with chunks of this size.
 
-        If not, raise or return what holds ``otherwise``. Another session does also where the chunk is there already:
-        it may be one of that session, whose answer was lost.
+        If not, raise or return ``otherwise``. Return an ``otherwise`` session also if the chunk had arrived before: it
+        may be a chunk of that session whose response was lost.
         """
         try:
-            receipt = await self.send(session, 0, content, source)
+            result = await self.send(session, 0, content, source)
         except _DifferentContentError:
             raise
         except (SessionLost, Permanent):
             if isinstance(otherwise, Failure):
                 raise otherwise from None
             return otherwise
-        if receipt.needs_verification and isinstance(otherwise, Session):
+        if result.needs_verification and isinstance(otherwise, Session):
             return otherwise
-        return receipt.stored or replace(session, received=ChunkSet([0]))
+        return result.stored or replace(session, received=ChunkSet([0]))
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> ChunkResult:
-        """Send chunk ``index``."""
+        """Send chunk ``index``; on return the server has it."""
         offset, length = chunks.span(index, content.size, session.chunk_size)
         with self._sizes.limit.learning(length):
             return await self._send_chunk(session, index, (offset, length), content, source)
@@ -203,9 +203,9 @@ class ImageRemote:
     async def _after_refusal(
         self, response: Response, session: Session, content: Content, *, length: int
     ) -> ChunkResult:
-        """Judge a 400 to a chunk: some servers answer so where the image is complete, some where a body is too large.
+        """Judge a 400 to a chunk: some servers send it for a complete image, some for a body that is too large.
 
-        The latter only for an image that was registered just now, and a ``length`` of which it has taken none.
+        Assume the latter only for an image that this process registered, and a ``length`` not accepted before.
         """
         refusal = self._http.failure(response)
         if not isinstance(refusal, Permanent):
@@ -226,10 +226,10 @@ class ImageRemote:
             raise self._too_large(response, length)
         raise refusal
 
-    async def finish(self, session: Session, content: Content, source: Source) -> Stored:  # noqa: ARG002 - the contract's
-        """Compare the server's copy, where that is asked for or somebody else had a hand in it.
+    async def finish(self, session: Session, content: Content, source: Source) -> Stored:  # noqa: ARG002 - the protocol's
+        """Compare the server's copy if the settings ask for it, or if another client may have sent chunks.
 
-        Without that the proof is the size, which was agreed on at registration. The hash was too, but most servers
+        Otherwise the proof is the size, which the registration contains. It contains the hash, too, but most servers
         never compute it.
         """
         self._registered.discard(content.key)
@@ -251,29 +251,29 @@ class ImageRemote:
             raise Transient("the server's copy of the image goes on beyond its end")
         raise SessionLost("the server took all chunks, but its copy of the image is not whole")
 
-    async def poll(self, pending: Pending, content: Content) -> Stored:  # noqa: ARG002 - the contract's
-        """Answer at once: this service has nothing to wait for."""
+    async def poll(self, pending: Pending, content: Content) -> Stored:  # noqa: ARG002 - the protocol's
+        """Return at once: this API has nothing to wait for."""
         return stored(content, Proof.NONE)
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
-        """Download the text, and decode it as it comes."""
+        """Download the text, decode it, and return its key."""
         return await self._images.fetch(ref, key, write)
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
-        """Ask for the image; its length tells, or with ``thorough`` all its bytes."""
+        """Compare the length of the stored image, or with ``thorough`` all its bytes."""
         return await self._images.confirm(ref, content, thorough=thorough)
 
     async def check(self) -> None:
-        """Ask for an image that can't be there: who has that, says yes to everything and is no image API."""
+        """Return if the server offers this API and accepts the token."""
         await self._images.check()
 
     async def measure_upload(self, size: int) -> None:
-        """Send a chunk of an image that was never registered."""
+        """Send a chunk of ``size`` characters for an unknown image; the caller times the call."""
         small = _random_chunk(MIN_CHUNK_CHARACTERS) if size > MIN_CHUNK_CHARACTERS else None
         await send_rejected_chunk(self._http, f"/image/{UNKNOWN_IMAGE}/chunks", _random_chunk(size), small=small)
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._http.close()
 
 

@@ -1,6 +1,6 @@
-"""The forms in which a file travels through the image API, which stores texts only.
+"""Encode files as text for the image API, which stores only text, and decode them.
 
-A content's ``size``, its chunks and its hash are all taken over the text, a character being a byte of it.
+The ``size``, the chunks and the hash of a content refer to the text, with one byte for each character.
 """
 
 import base64
@@ -14,7 +14,7 @@ from syncd.core.errors import Permanent
 from syncd.core.model import Content
 
 Encoding = Literal["text", "base64url", "base64"]
-"""``text``: the file's own bytes, all ASCII. The others: base64 with padding and without line breaks."""
+"""``text``: the unchanged bytes of an ASCII file. The others: base64 with padding, without line breaks."""
 
 _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "text": bytes,
@@ -25,7 +25,7 @@ _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slice:
-    """A piece of the text: the bytes of the file to read, and where in their text the piece begins and ends."""
+    """A part of the text: the bytes of the file to read, and the start and end of the part in their encoding."""
 
     encoding: str
     offset: int
@@ -34,14 +34,14 @@ class Slice:
     end: int
 
     def encode(self, data: bytes) -> str:
-        """Return the piece, made of the bytes that were read."""
+        """Return the text of this slice; ``data`` are the bytes at ``offset``."""
         return _ENCODERS[self.encoding](data)[self.start : self.end].decode("ascii")
 
 
 def slice_text(encoding: str, *, offset: int, length: int, file_size: int) -> Slice:
-    """Say where in a file of ``file_size`` bytes these characters of its text come from.
+    """Return the slice for ``length`` characters at ``offset`` of the text of a file of ``file_size`` bytes.
 
-    Four characters stand for three bytes, and a piece may begin and end anywhere between.
+    Four characters of base64 encode three bytes; a slice may begin and end between them.
     """
     if encoding == "text":
         return Slice(encoding=encoding, offset=offset, length=length, start=0, end=length)
@@ -54,9 +54,9 @@ def slice_text(encoding: str, *, offset: int, length: int, file_size: int) -> Sl
 
 
 class Decoder:
-    """Turns a text back into the bytes of the file, piece by piece; four characters of base64 are three bytes.
+    """Decodes a text piece by piece into the bytes of the file.
 
-    ``ValueError`` from what is no such text. Whether it is whole is for its hash to say.
+    ``ValueError`` if the text is malformed. It does not notice a truncated text; the hash shows that.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -66,18 +66,18 @@ class Decoder:
         self._ended = False
 
     def feed(self, text: bytes) -> bytes:
-        """Return the bytes that the text so far has beyond those returned before."""
+        """Return the next bytes that the text so far determines."""
         if self._plain:
             return text
         text = self._rest + text
-        whole = len(text) - len(text) % 4
-        self._rest = text[whole:]
-        if not whole:
+        complete = len(text) - len(text) % 4
+        self._rest = text[complete:]
+        if not complete:
             return b""
         if self._ended:
             raise ValueError("there is more after the padding")
-        self._ended = text[whole - 1 : whole] == b"="
-        block = text[:whole].translate(_FROM_URL) if self._url else text[:whole]
+        self._ended = text[complete - 1 : complete] == b"="
+        block = text[:complete].translate(_FROM_URL) if self._url else text[:complete]
         return binascii.a2b_base64(block, strict_mode=True)
 
 
@@ -85,12 +85,12 @@ _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 def text_length(encoding: str, size: int) -> int:
-    """Return the length of the text that a file of ``size`` bytes travels as."""
+    """Return the length of the text for a file of ``size`` bytes."""
     return size if encoding == "text" else -(-size // 3) * 4
 
 
 def file_bytes_in(encoding: str, characters: int) -> int:
-    """Return how many bytes of a file about so many characters hold; at least one."""
+    """Return about how many bytes of a file fit in ``characters``; at least one."""
     return characters if encoding == "text" else max(1, characters // 4 * 3)
 
 
@@ -108,9 +108,9 @@ class _Digest:
     def update(self, data: bytes) -> None:
         if self._rest:
             data = self._rest + data
-        whole = len(data) - len(data) % self._step
-        self._rest = data[whole:]
-        self._add(data[:whole] if self._rest else data)
+        complete = len(data) - len(data) % self._step
+        self._rest = data[complete:]
+        self._add(data[:complete] if self._rest else data)
 
     def _add(self, data: bytes) -> None:
         text = self._encode(data)
@@ -124,9 +124,9 @@ class _Digest:
 
 
 class TextHasher:
-    """Says what text a file is. ``auto`` takes pure ASCII as it is, and all else as base64url.
+    """Hashes the text of a file. The encoding ``auto`` means text for pure ASCII, otherwise base64url.
 
-    As it can't know before the end, it computes both until the first byte that is not ASCII.
+    With ``auto`` it hashes both encodings until the first byte that is not ASCII.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -137,7 +137,7 @@ class TextHasher:
         self._ascii = encodings[0] == "text"
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes; ``Permanent`` where ``text`` was asked for and they are not ASCII."""
+        """Hash the next bytes; ``Permanent`` if the encoding is ``text`` and they are not ASCII."""
         if self._ascii and not data.isascii():
             if self._forced:
                 raise Permanent("the file is not pure ASCII, so it can't be sent as text: set encoding to auto")

@@ -1,4 +1,4 @@
-"""What a server of the image API has stored: the images themselves, downloaded and compared, and whether it says no."""
+"""Download and compare the stored images of a server, and test whether its answers are reliable."""
 
 import asyncio
 import hashlib
@@ -10,7 +10,8 @@ from syncd.remotes import presence
 from syncd.remotes.base import WriteCallback
 from syncd.remotes.http import Http
 from syncd.remotes.image.encodings import Decoder
-from syncd.remotes.responses import Response, not_an_upload_api
+from syncd.remotes.response_failures import not_an_upload_api
+from syncd.remotes.responses import Response
 from syncd.remotes.sinks import ComparingSink, CopyState, LengthOnlySink
 
 UNKNOWN_IMAGE = "0" * 64
@@ -43,7 +44,7 @@ class DecodingSink:
 
 
 class StoredImages:
-    """The images on one server."""
+    """The stored images of one server of the image API."""
 
     def __init__(self, http: Http, settings: Settings) -> None:
         self._http = http
@@ -51,12 +52,12 @@ class StoredImages:
         self._honesty_lock = asyncio.Lock()
         self._probe_lock = asyncio.Lock()
         self._reports_missing: bool | None = None
-        """Whether it says of an image that can't be there that it is not; None before it was asked."""
+        """Whether the server answers 404 for an unknown image; None before the first test."""
 
     async def confirms(self, response: Response, *, anew: bool = False) -> bool:
-        """Say whether a success is one: 201 is, 200 only from a server that has other answers too.
+        """Return whether a response is a credible success: 201 always, 200 only from a reliable server.
 
-        With ``anew`` a server that has not shown that yet gets another chance.
+        With ``anew``, test a server again that was not reliable before.
         """
         if response.reported_error() is not None:
             return False
@@ -68,7 +69,7 @@ class StoredImages:
             return self._reports_missing is True
 
     async def compare(self, content: Content) -> CopyState:
-        """Compare the server's copy with the image; one that it does not have is a part."""
+        """Compare the server's copy with the image; a missing copy counts as shorter."""
         comparison = _comparison(content)
         response = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
         if response.status != 200:
@@ -78,11 +79,11 @@ class StoredImages:
             raise failure
         copy = comparison.result()
         if copy is not CopyState.INTACT:
-            await self._is_reliable()  # what came may be anything, from somebody who says yes to everything
+            await self._is_reliable()  # an unreliable server may have sent anything
         return copy
 
     async def compare_before_end(self, content: Content) -> CopyState:
-        """Compare the server's copy while chunks may be missing: then a download that fails is no error."""
+        """Compare the server's copy while chunks may be missing: a failed download means shorter."""
         if self._verify == "never":
             return CopyState.SHORTER
         try:
@@ -93,7 +94,7 @@ class StoredImages:
             return CopyState.SHORTER
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
-        """Download the text, and decode it as it comes."""
+        """Download the text, decode it, and return its key."""
         decoding = DecodingSink(encoding_of(ref), write)
         response = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
         if response.status == 404:
@@ -101,17 +102,17 @@ class StoredImages:
         if response.status != 200:
             raise self._http.failure(response)
         if response.is_html and decoding.key() != key and not await self._is_reliable():
-            raise self._http.failure(response)  # a log-in page is no copy that differs
+            raise self._http.failure(response)  # a log-in page is not a copy of the image
         return decoding.key()
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
-        """Ask for the image; its length tells, or with ``thorough`` all its bytes."""
+        """Compare the length of the stored image, or with ``thorough`` all its bytes."""
         if not ref:
             return presence.unknown(presence.NEVER_NAMED)
         glance, comparison = LengthOnlySink(), _comparison(content)
         sink = comparison if thorough else glance
         request = self._http.get(f"/image/{content.key}", accept="text/plain", sink=sink)
-        if refusal := await presence.ask(self._http, request):
+        if refusal := await presence.check_request(self._http, request):
             return refusal
         if thorough:
             found, differs = (
@@ -125,9 +126,9 @@ class StoredImages:
         return found
 
     async def _is_reliable(self) -> bool:
-        """Ask anew whether the server says of an image that can't be there that it is not: no page in between does.
+        """Return whether the server answers 404 for an unknown image, which no log-in page does.
 
-        Failures of the server as a whole are raised, that it says yes to everything among them.
+        Raise failures of the server as a whole, also if it claims to have the unknown image.
         """
         try:
             await self.check()
@@ -137,8 +138,8 @@ class StoredImages:
         return self._reports_missing is True
 
     async def check(self) -> None:
-        """Ask for an image that can't be there: who has that, says yes to everything and is no image API."""
-        async with self._probe_lock:  # several uploads may ask at once, and whoever looks whether a server is back
+        """Request an unknown image; raise a failure if the server claims to have it: then it is not an image API."""
+        async with self._probe_lock:  # several uploads and probes may call this at once
             response = await self._http.get(f"/image/{UNKNOWN_IMAGE}", accept="text/plain")
         self._reports_missing = response.status == 404
         if 200 <= response.status < 300:
@@ -153,10 +154,10 @@ def _comparison(content: Content) -> ComparingSink:
 
 
 def encoding_of(ref: str) -> str:
-    """Return the form that a ``ref`` says the image has."""
+    """Return the encoding in a ``ref``."""
     return ref.partition(":")[2]
 
 
 def stored(content: Content, proof: Proof, *, already: bool = False) -> Stored:
-    """Return the confirmation; its ``ref`` says how to download the image and how to decode it."""
+    """Return the result of an upload; its ``ref`` holds the hash and the encoding of the image."""
     return Stored(ref=f"{content.key}:{content.encoding}", already=already, proof=proof)

@@ -11,7 +11,8 @@ from syncd.remotes.bodies import FormFile, MultipartForm, json_body
 from syncd.remotes.http import Http
 from syncd.remotes.multipart.stored_files import StoredFiles
 from syncd.remotes.presence import is_server_failure
-from syncd.remotes.responses import Response, not_an_upload_api
+from syncd.remotes.response_failures import not_an_upload_api
+from syncd.remotes.responses import Response
 from syncd.remotes.speedtest import incompressible_bytes, send_rejected_chunk
 
 _UNKNOWN_TASK = "0" * 32

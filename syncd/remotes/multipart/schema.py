@@ -1,4 +1,4 @@
-"""Reading the JSON of the multipart API: what *create*, *resume*, *progress* and a CloudFile say."""
+"""Read the JSON of the multipart API: the responses of *create*, *resume* and *progress*, and a CloudFile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,21 +13,21 @@ from syncd.remotes.responses import reported_error
 Json = Mapping[str, object]
 
 MAX_CHUNKS = 1_000_000
-"""Chunks of one file; each is a request, and a row in the store."""
+"""Limit for one file: each chunk is a request, and a row in the store."""
 MAX_ID_CHARACTERS = 1000
-"""Characters of what a server may call a task or a file."""
+"""Limit for the id of a task or a file."""
 
 
 MAX_FULL_MD5_BYTES = 5 * 1024 * 1024
-"""Bytes; of a longer file some servers take the MD5 of the first and the last MiB alone."""
+"""For longer files, some servers hash only the first and the last MiB with MD5."""
 _ENVELOPES = ("file", "file_info", "data")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloudFile:
-    """A file that the server says it has. ``digest`` and ``size`` are None where it does not name them.
+    """A file that the server claims to have. ``digest`` and ``size`` are None if the response lacks them.
 
-    ``reported_error`` is what shows that the answer confirms nothing: an error, a failed status, a size that is none.
+    ``reported_error`` is set if the response confirms nothing: an error, a failed status, an invalid size.
     """
 
     id: str
@@ -36,7 +36,7 @@ class CloudFile:
     reported_error: str | None = None
 
     def contradiction(self, content: Content) -> str | None:
-        """Return what shows that this is another content than the one sent; None if nothing does."""
+        """Return what shows that the server's file differs from ``content``; None if nothing does."""
         if self.size is not None and self.size != content.size:
             return f"the server's file has {self.size} bytes instead of {content.size}"
         if self.same_hash(content) is False:
@@ -44,9 +44,9 @@ class CloudFile:
         return None
 
     def proof(self, content: Content, *, already: bool) -> Proof:
-        """Say what the server's word is worth.
+        """Return how much this response proves.
 
-        That a file was there ``already`` can't rest on its MD5: other content with the same one is easily made.
+        An MD5 does not prove that a file existed ``already``: other content with the same MD5 is easily made.
         """
         if self.reported_error is not None:
             return Proof.NONE
@@ -55,7 +55,7 @@ class CloudFile:
         return Proof.SIZE if self.size == content.size else Proof.NONE
 
     def same_hash(self, content: Content) -> bool | None:
-        """Compare the hash; None if there is none, or one of a kind that we do not have."""
+        """Compare the hash; None if the response has no hash, or one of an unknown kind."""
         if self.digest is None:
             return None
         algorithm, _, sent = content.key.partition(":")
@@ -68,11 +68,11 @@ class CloudFile:
 
 
 _MD5, _SHA256 = 32, 64
-"""Hexadecimal digits of a hash."""
+"""Hexadecimal digits of each hash."""
 
 
 def cloud_file(json: object) -> CloudFile | None:
-    """Read a CloudFile; None if it is none, as without ``id``."""
+    """Read a CloudFile; None if ``json`` is not one, for example without an ``id``."""
     if not isinstance(json, dict):
         return None
     named = text(json.get("id"))
@@ -80,16 +80,16 @@ def cloud_file(json: object) -> CloudFile | None:
         return None
     digest, told = json.get("hash"), json.get("size")
     size = _size(told)
-    wrong = reported_error(json) or ("a size that is none" if size is None and told is not None else None)
+    wrong = reported_error(json) or ("a size that is not a number" if size is None and told is not None else None)
     return CloudFile(
         id=named, digest=digest if isinstance(digest, str) and digest else None, size=size, reported_error=wrong
     )
 
 
 def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
-    """Read the CloudFile of an answer: the answer itself, or what stands in it as ``file``, ``file_info`` or ``data``.
+    """Read the CloudFile in a response: the object itself, or its ``file``, ``file_info`` or ``data``.
 
-    With ``enveloped`` it is not the answer itself, whose ``id`` is that of something else.
+    With ``enveloped``, ignore the object itself: its ``id`` is not that of a file.
     """
     if not isinstance(json, dict):
         return None
@@ -102,12 +102,12 @@ def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
 
 
 def _size(value: object) -> int | None:
-    """Return a length in bytes, which some servers give as a text, or as a float that is a whole number."""
+    """Return a length in bytes, which some servers send as text or as a float with an integral value."""
     return number(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def session_of(json: Json, content: Content) -> Session | None:
-    """Read what *create* agrees to; None if it names no task, ``Permanent`` if its chunks do not add up."""
+    """Read the session from *create*; None without a task id, ``Permanent`` if the chunk numbers do not add up."""
     task, chunk_size = text(json.get("task_id")), number(json.get("chunk_size"))
     if not task or chunk_size is None:
         return None
@@ -124,10 +124,10 @@ def session_of(json: Json, content: Content) -> Session | None:
 
 
 def received(json: Json, session: Session) -> ChunkSet:
-    """Read from *resume* which chunks are there; ``SessionLost`` if the server counts other chunks than we do.
+    """Read the arrived chunks from *resume*; ``SessionLost`` if the server has another number of chunks.
 
-    They are listed, as ranges where they are many; a list with fewer than the server counts is not believed. Where it
-    only says how many, ours are believed if it has at least as many.
+    The response has a list, or ranges if there are many. Ignore a list shorter than the response's own count. With a
+    count alone, trust the acknowledged chunks of ``session`` if the count is at least as high.
     """
     if number(json.get("chunks_count")) not in (None, session.count):
         raise SessionLost("the server has cut this file into other chunks")
@@ -139,7 +139,7 @@ def received(json: Json, session: Session) -> ChunkSet:
 
 
 def _listed(json: Json, count: int) -> ChunkSet | None:
-    """Read ``uploaded_chunks``, or ``uploaded_ranges``: pairs of first and last, in order; None where neither is."""
+    """Read ``uploaded_chunks``, or ``uploaded_ranges`` (ascending pairs of first and last); None without either."""
     listed, ranges = json.get("uploaded_chunks"), json.get("uploaded_ranges")
     if isinstance(listed, list):
         indices = map(number, listed)
@@ -147,7 +147,7 @@ def _listed(json: Json, count: int) -> ChunkSet | None:
     if not isinstance(ranges, list):
         return None
     arrived = ChunkSet()
-    free = 0  # below it nothing may be repeated: a short answer could ask for endless work
+    free = 0  # ranges must not overlap: a short response could cause endless work
     for pair in ranges:
         first, last = map(number, pair) if isinstance(pair, list) and len(pair) == 2 else (None, None)
         if first is None or last is None or not free <= first <= last < count:
@@ -159,7 +159,7 @@ def _listed(json: Json, count: int) -> ChunkSet | None:
 
 
 def progress(json: Json) -> Literal["running", "failed", "done"]:
-    """Read from *progress* how the putting together stands: given as a word, or as an integer."""
+    """Read the state of the assembly from *progress*, which is a word or an integer."""
     status = text(json.get("status")).lower()
     if status in ("failed", "cancelled", "canceled", "expired", "4", "5", "6"):
         return "failed"
@@ -167,18 +167,18 @@ def progress(json: Json) -> Literal["running", "failed", "done"]:
 
 
 def is_processing(json: Json) -> bool:
-    """Say whether *progress* tells that the chunks are being put together."""
+    """Return whether *progress* says that the server is assembling the chunks."""
     return text(json.get("status")).lower() in ("processing", "2")
 
 
 def text(value: object) -> str:
-    """Return an identifier, which some servers give as a number; nothing for what can't be stored or put into a URL."""
+    """Return an id as text, also if the server sends a number; empty if it can't be stored or put into a URL."""
     named = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return named if named.isprintable() and len(named) <= MAX_ID_CHARACTERS else ""
 
 
 def number(value: object) -> int | None:
-    """Return a count, which some servers give as a text; None for anything that is not 0 or more."""
+    """Return a count, also if the server sends it as text; None unless it is 0 or more."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,4 +1,4 @@
-"""What a multipart server says it has stored: what its word is worth, and the file itself, read back."""
+"""Judge a multipart server's claim that it stored a file, and download stored files."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -14,17 +14,18 @@ from syncd.remotes.sinks import ComparingSink, CopyState, FileSink, LengthOnlySi
 
 NOT_ENCRYPTED = "the server ignored encrypt_password: it keeps the file as it was sent"
 _QUERY_UNKNOWN = (400, 404, 405, 422, 500, 501)
-"""Answers that may mean that the server does not know the query."""
+"""Statuses that may mean that the server does not support the query."""
 _MAYBE_LATER = (400, 500)
-"""Those that may as well mean that the original can't be given yet, as while it is being processed."""
+"""Statuses that may also mean that the original is not available yet, for example during processing."""
 _ENCRYPTION_ADVICE = "take encrypt_password out, or use a server that encrypts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _ReadBack:
-    """The answer to a request for a stored file.
+    """The response to a download of a stored file.
 
-    ``refusal`` is that to the request for the original, where it may be given later: then this is maybe a derivative.
+    ``refusal`` is the response to the request for the original, if the server may provide the original later. Then
+    ``response`` may hold a thumbnail.
     """
 
     response: Response
@@ -32,7 +33,7 @@ class _ReadBack:
 
 
 class StoredFiles:
-    """The files on one server of the multipart API."""
+    """The stored files of one server of the multipart API."""
 
     def __init__(self, http: Http, settings: Settings) -> None:
         self._http = http
@@ -41,7 +42,7 @@ class StoredFiles:
         self._by_md5 = settings.hash == "md5"
 
     async def existing(self, response: Response, content: Content) -> Stored:
-        """Judge the answer to *create* that the file is there already."""
+        """Judge a response of *create* that says that the file exists already."""
         file = schema.stored_file(response.json())
         if file is None:
             return Stored(ref="", already=True)
@@ -51,31 +52,31 @@ class StoredFiles:
         return await self._stored(file, response, content, already=True)
 
     async def confirmed(self, file: schema.CloudFile, response: Response, content: Content) -> Stored:
-        """Judge the answer that an upload is complete."""
+        """Judge a response that says that an upload is complete."""
         contradiction = self._contradiction(file, content)
         if contradiction:
             raise SessionLost(_with_reported_error(contradiction, file, response))
         return await self._stored(file, response, content, already=False)
 
     async def _stored(self, file: schema.CloudFile, response: Response, content: Content, *, already: bool) -> Stored:
-        """Say what the server's word is worth; where that is nothing, ask for the file itself."""
-        disputed = file.contradiction(content) is not None  # the file may be encrypted, and what it is told of it too
+        """Return what the response proves; if it proves nothing, request the stored file."""
+        disputed = file.contradiction(content) is not None  # an encrypted file may have another size and hash
         proof = Proof.NONE if disputed else file.proof(content, already=already)
-        told = not disputed and file.reported_error is None
-        if self._encrypted and told and await self._is_plain(file, content):
+        credible = not disputed and file.reported_error is None
+        if self._encrypted and credible and await self._is_plain(file, content):
             raise Permanent(NOT_ENCRYPTED, advice=_ENCRYPTION_ADVICE)
         trouble = None
         if proof is Proof.NONE:
             try:
                 proof = await self._follow_up(file, response, content)
-            except (Transient, Unauthorized) as failure:  # it must not have all of the file sent again
+            except (Transient, Unauthorized) as failure:  # this failure must not cause another upload
                 trouble = failure
         return Stored(ref=file.id, already=already, proof=proof, trouble=trouble)
 
     async def _is_plain(self, file: schema.CloudFile, content: Content) -> bool:
-        """Say whether a file of the right size is stored as it was sent, though a password was given.
+        """Return whether the server stored a file unencrypted although it got a password.
 
-        Its hash tells, or where that can't be compared the file: who asks for it names no password.
+        Compare the hash. If that is not possible, download the file: the download sends no password.
         """
         if file.same_hash(content) is not None or content.sha256 is None:
             return file.same_hash(content) is True
@@ -87,7 +88,7 @@ class StoredFiles:
         return refusal is None and comparison.result() is CopyState.INTACT
 
     async def _follow_up(self, file: schema.CloudFile, response: Response, content: Content) -> Proof:
-        """Return what the file itself proves."""
+        """Request the stored file, and return what it proves."""
         found = await self.confirm(file.id, content)
         if found.presence is Presence.NO:
             raise SessionLost(
@@ -100,7 +101,7 @@ class StoredFiles:
         return None if self._encrypted else file.contradiction(content)
 
     async def fetch(self, ref: str, key: str, download: FileSink) -> str:
-        """Download the file, from where the server keeps it or from where it points to; return its key."""
+        """Download the file, following redirects; return its key."""
         if not ref:
             raise Permanent(f"{presence.NEVER_NAMED}, so it can't be asked for")
         read = await self._read_back(ref, download)
@@ -117,7 +118,7 @@ class StoredFiles:
         return found
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
-        """Ask for the file; its length tells, or with ``thorough`` all its bytes where it was known by its MD5."""
+        """Compare the length of the stored file; with ``thorough`` and MD5, compare all bytes."""
         if not ref:
             return presence.unknown(presence.NEVER_NAMED)
         if thorough and (self._by_md5 or content.key.startswith("md5:")):
@@ -127,11 +128,11 @@ class StoredFiles:
         return refusal or presence.judge_length(glance.length, content.size)
 
     async def has(self, ref: str) -> bool:
-        """Ask whether the server gives anything back as ``ref``; raise what concerns it as a whole."""
+        """Return whether a download of ``ref`` succeeds; raise failures of the server as a whole."""
         return await self._ask(ref, LengthOnlySink()) is None
 
     async def _compare(self, ref: str, content: Content) -> Confirmation:
-        """Read the server's copy. Other bytes of the right length are another content, unless they are encrypted."""
+        """Compare all bytes. Other bytes of the right length mean other content, unless they are encrypted."""
         if content.sha256 is None:
             return presence.unknown("the file's SHA-256 is not known")
         comparison = ComparingSink(size=content.size, sha256=content.sha256)
@@ -144,9 +145,9 @@ class StoredFiles:
         return found
 
     async def _ask(self, ref: str, sink: LengthOnlySink | ComparingSink) -> Confirmation | None:
-        """Ask for a stored file; return what a refusal says, or None where ``sink`` tells.
+        """Download a stored file into ``sink``; return None if ``sink`` has the result, otherwise a confirmation.
 
-        Where the original was refused, other bytes are those of a derivative, so the refusal is what counts.
+        If the server refused the original, other bytes may be those of a thumbnail, so the refusal counts.
         """
         refused: list[Response] = []
 
@@ -155,13 +156,13 @@ class StoredFiles:
             refused.extend([read.refusal] if read.refusal else [])
             return read.response
 
-        refusal = await presence.ask(self._http, request())
+        refusal = await presence.check_request(self._http, request())
         if refusal is None and refused and isinstance(sink, ComparingSink) and sink.result() is not CopyState.INTACT:
             return presence.unknown(presence.refusal(refused[0]))
         return refusal
 
     async def _read_back(self, ref: str, sink: Sink) -> _ReadBack:
-        """Ask for a stored file as it was sent; of a picture some servers else give a smaller one made from it."""
+        """Download the original of a file: without the query, some servers return a smaller version of an image."""
         path = f"{self._prefix}/{quote(ref, safe='')}"
         original = await self._http.get(f"{path}?original=true", accept="*/*", sink=sink)
         if original.status not in _QUERY_UNKNOWN:
@@ -171,6 +172,6 @@ class StoredFiles:
 
 
 def _with_reported_error(problem: str, file: schema.CloudFile, response: Response) -> str:
-    """Add the server's own words where its answer showed an error."""
+    """Append the server's message if its response reported an error."""
     message = (response.message() or response.redact(file.reported_error)) if file.reported_error else None
     return f"{problem}: {message}" if message else problem
