@@ -19,7 +19,7 @@ from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
 from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
 from syncd.core.errors import CutOff, Failure, NotStored, Permanent, Transient
-from syncd.core.model import Content, Presence, Proof, Receipt, Session, Stored
+from syncd.core.model import ChunkResult, Content, Presence, Proof, Session, Stored
 from syncd.core.retry import Policy
 from syncd.remotes import chunk_limit, http
 from syncd.remotes.base import Remote
@@ -106,8 +106,8 @@ class Bench:
     async def patiently(self, data: bytes, limit: ConcurrencyLimit, *, most: int = 12) -> Stored:
         """Upload one file over a line that is slow, and has no time for it; try again as the engine does."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(http, "CUT_OFF_AFTER", 0.0)
-            patch.setattr(chunk_limit, "QUICK", 0.0)
+            patch.setattr(http, "CUT_OFF_AFTER_SECONDS", 0.0)
+            patch.setattr(chunk_limit, "FAST_REQUEST_SECONDS", 0.0)
             for _ in range(most - 1):
                 with suppress(CutOff):
                     return await self.upload(data, limit)
@@ -116,7 +116,7 @@ class Bench:
     async def register(self, data: bytes, *, chunk_size: int, sent: Sequence[int] = ()) -> Session:
         """Register an image and send some of its chunks, as somebody else does."""
         other = self.make(chunk_size=chunk_size)
-        begun = await other.begin(self.content(data), Memory(data), None, tries=0)
+        begun = await other.begin(self.content(data), Memory(data), None, failures=0)
         assert isinstance(begun, Session)
         for index in sent:
             await other.send(begun, index, self.content(data), Memory(data))
@@ -253,7 +253,7 @@ async def after_slow_line(bench: Bench) -> None:
 async def refused_registration(bench: Bench) -> None:
     """show the server's own words"""
     with pytest.raises(Permanent, match="size must be positive"):
-        await bench.remote.begin(Content(key="1" * 64, size=0, encoding="text"), Memory(b"a"), None, tries=0)
+        await bench.remote.begin(Content(key="1" * 64, size=0, encoding="text"), Memory(b"a"), None, failures=0)
 
 
 async def over_4_mib(bench: Bench) -> None:
@@ -280,7 +280,7 @@ async def read_back(bench: Bench) -> None:
 async def checked(bench: Bench) -> None:
     """pass a check, which leaves nothing"""
     await bench.remote.check()
-    await bench.remote.send_in_vain(1024)
+    await bench.remote.measure_upload(1024)
     assert not bench.server.images
 
 
@@ -374,7 +374,7 @@ async def test_fewer_requests_in_flight_come_before_smaller_chunks(
     bench.remote = bench.make(chunk_size=8000)
     send, sent = bench.remote.send, []
 
-    async def recorded(session: Session, *about: Any) -> Receipt:
+    async def recorded(session: Session, *about: Any) -> ChunkResult:
         sent.append((limit.value, session.chunk_size))
         return await send(session, *about)
 
