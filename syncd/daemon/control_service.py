@@ -1,4 +1,7 @@
-"""The daemon's answers to the control API."""
+"""Implements the control API for the running daemon: :class:`~syncd.control.service.ControlService`.
+
+:mod:`syncd.daemon.serializers` converts the values of the store and the uploads to JSON documents.
+"""
 
 import asyncio
 import os
@@ -7,14 +10,13 @@ from typing import TypedDict
 
 from syncd import __version__, logs
 from syncd.asyncio_tools import run_until
-from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.control import service as api
-from syncd.control import shapes, targets
+from syncd.control import shapes
 from syncd.control.events import Hub
 from syncd.control.targets import Target
 from syncd.core.states import IN_USE, State
 from syncd.core.text import printable
-from syncd.daemon import cursors, metrics, serializers, settings
+from syncd.daemon import metrics, serializers
 from syncd.daemon.lifecycle import Lifecycle
 from syncd.daemon.local_files import LocalFiles
 from syncd.daemon.online_verify import verify_jobs
@@ -23,12 +25,11 @@ from syncd.platform.file_info import on_disk_case
 from syncd.platform.files import join_path
 from syncd.store.records import JobFilter, JobRecord
 from syncd.upload.throttle import STEP
-from syncd.upload.worker import RemoteWorker
 from syncd.watch.folder import NOT_QUIET
 
 
-class _Work(TypedDict):
-    """What is left to do, as status and progress tell it."""
+class _RemainingWork(TypedDict):
+    """The remaining work, a part of status and progress."""
 
     jobs: dict[str, int]
     bytes: shapes.Bytes
@@ -36,23 +37,23 @@ class _Work(TypedDict):
 
 
 class DaemonControlService(api.ControlService):
-    """Puts what store, engine and watches know into the shapes of the API."""
+    """Answers with the state of store, uploads and watches, and passes commands to the daemon."""
 
     def __init__(self, daemon: Lifecycle) -> None:
         self._daemon = daemon
 
     @property
     def events(self) -> Hub:
-        """Return where to listen to what happens."""
+        """Return the hub that publishes the daemon's events."""
         return self._daemon.hub
 
     @property
     def files(self) -> LocalFiles:
-        """Return who has the local files."""
+        """Return the access to the files in the watched folders."""
         return self._daemon.files
 
     async def health(self) -> str | None:
-        """Return None, or why the daemon does not do its work."""
+        """Return None if the daemon works, otherwise the reason."""
         if self._daemon.shutdown_requested.is_set():
             return "the daemon is ending"
         if not self._daemon.runtime.store.alive:
@@ -64,7 +65,7 @@ class DaemonControlService(api.ControlService):
         return await metrics.scrape(self._daemon)
 
     async def status(self) -> shapes.Status:
-        """Return how the daemon is."""
+        """Return the state of the daemon."""
         daemon = self._daemon
         return {
             "version": __version__,
@@ -74,11 +75,11 @@ class DaemonControlService(api.ControlService):
             "uptime_seconds": round(daemon.uptime, 3),
             "folders": await self.folders(),
             "remotes": await self.remotes(),
-            **await self._work(),
+            **await self._remaining_work(),
             "dashboard": daemon.dashboard.url if daemon.dashboard else None,
         }
 
-    async def _work(self) -> _Work:
+    async def _remaining_work(self) -> _RemainingWork:
         runtime = self._daemon.runtime
         counts = await runtime.store.counts(list(runtime.remote_ids.values()))
         sent_of_running = sum(progress.sent for progress in runtime.scheduler.progress())
@@ -91,13 +92,13 @@ class DaemonControlService(api.ControlService):
         }
 
     async def progress(self) -> shapes.Progress:
-        """Return what is in flight, and what is left to do."""
+        """Return the uploads in flight and the remaining work."""
         workers = self._daemon.runtime.scheduler.workers.values()
         flights = [serializers.flight(worker.name, progress) for worker in workers for progress in worker.progress()]
-        return {"flights": flights, **await self._work()}
+        return {"flights": flights, **await self._remaining_work()}
 
     def daemon_event(self) -> shapes.DaemonEvent:
-        """Return the daemon's state, and what it has."""
+        """Return the daemon's state and the names of its folders and remotes."""
         config = self._daemon.runtime.config
         return {
             "state": self._daemon.state,
@@ -107,71 +108,56 @@ class DaemonControlService(api.ControlService):
         }
 
     async def folders(self) -> list[shapes.FolderStatus]:
-        """Return how the watched folders are."""
+        """Return the state of each watched folder."""
         runtime = self._daemon.runtime
         files = {path: await runtime.store.files_count(path) for path in list(runtime.folders.watches)}
-        return [self._folder(path, files[path]) for path in runtime.folders.watches if path in files]
+        return [
+            serializers.folder_status(
+                path,
+                watch.status,
+                runtime.folders.settings[path].remotes,
+                files[path],
+                self._daemon.after_upload.detail(path),
+            )
+            for path, watch in runtime.folders.watches.items()
+            if path in files  # a reload can add a folder while the files are counted
+        ]
 
     async def remotes(self) -> list[shapes.RemoteStatus]:
-        """Return how the servers are."""
+        """Return the state of each remote."""
         runtime = self._daemon.runtime
         return [
-            self._remote(worker, runtime.config.remotes[name])
+            serializers.remote_status(worker, runtime.config.remotes[name], self._daemon.renewal.problems.get(name))
             for name, worker in runtime.scheduler.workers.items()
-            if name in runtime.config.remotes  # during a reload, one that goes may still be there
+            if name in runtime.config.remotes  # during a reload, the worker of a removed remote can still exist
         ]
 
     async def log(self, query: api.LogQuery) -> list[shapes.LogEvent]:
-        """Return what was logged last."""
+        """Return the last log events."""
         return logs.recent_events(limit=query.limit, level=query.level, event=query.event, text=query.text)
 
     async def throughput(self) -> shapes.Throughput:
-        """Return how much was sent when."""
+        """Return the bytes sent in each time step."""
         return {"step_seconds": STEP, "bytes": self._daemon.runtime.bandwidth_limiter.meter.history.sums()}
 
     async def settings(self) -> shapes.Settings:
-        """Return the configuration that holds."""
-        return settings.document(self._daemon.loaded, self._daemon.runtime.limits)
+        """Return the configuration and the current limits."""
+        return serializers.settings(self._daemon.loaded, self._daemon.runtime.limits)
 
     async def limit(self, limits: api.Limits) -> None:
-        """Go by these limits until the next reload."""
+        """Apply limits until the next reload."""
         await self._daemon.limit(limits)
 
-    def _folder(self, path: str, files: int) -> shapes.FolderStatus:
-        runtime = self._daemon.runtime
-        status = runtime.folders.watches[path].status
-        return {
-            "path": printable(path),
-            "uri": targets.encode(path),
-            "remotes": list(runtime.folders.settings[path].remotes),
-            "state": status.state,
-            "watch": status.watch,
-            "files": files,
-            "detail": "; ".join(filter(None, (status.detail, self._daemon.after_upload.detail(path)))) or None,
-        }
-
-    def _remote(self, worker: RemoteWorker, settings: ImageRemote | MultipartRemote) -> shapes.RemoteStatus:
-        status = worker.status()
-        return {
-            "name": worker.name,
-            "type": settings.type,
-            "url": settings.url,
-            "state": status.state.value,
-            "detail": status.reason,
-            "retry_in_seconds": None if status.retry_in_seconds is None else round(status.retry_in_seconds, 1),
-            "credentials_problem": self._daemon.renewal.problems.get(worker.name),
-        }
-
     async def start(self) -> None:
-        """Upload again."""
+        """Resume uploading."""
         await self._daemon.resume()
 
     async def stop(self, *, now: bool) -> None:
-        """Upload no more."""
+        """Pause uploading."""
         await self._daemon.pause(now=now)
 
     async def rescan(self, path: str | None) -> None:
-        """Begin a scan of the folder that holds ``path``, or of all."""
+        """Start a scan of the folder that contains ``path``, or of all folders."""
         watches = self._daemon.runtime.folders.watches
         if path is None:
             for watch in watches.values():
@@ -195,29 +181,29 @@ class DaemonControlService(api.ControlService):
                 folder=query.folder,
                 search=query.search,
                 sort=query.sort,
-                after=cursors.decode(query.before, query.sort),
+                after=serializers.decode_cursor(query.before, query.sort),
                 limit=query.limit,
                 sibling_remote_ids=list(runtime.remote_ids.values()) if query.siblings else (),
             )
         )
         return {
-            "jobs": self._described(page.jobs),
-            "siblings": self._described(page.siblings),
-            "next": cursors.encode(page.next, query.sort),
+            "jobs": self._serialize(page.jobs),
+            "siblings": self._serialize(page.siblings),
+            "next": serializers.encode_cursor(page.next, query.sort),
             "partial": page.partial,
         }
 
     async def show(self, target: Target) -> list[shapes.JobDetail]:
-        """Return the jobs of a file, one a remote, or the job of an id."""
+        """Return the jobs of a file, or the job with an id, with their history."""
         store = self._daemon.runtime.store
         records = await self._find(target)
         return [
             {**job, "history": [serializers.step(step) for step in await store.history(job["id"])]}
-            for job in self._described(records)
+            for job in self._serialize(records)
         ]
 
-    def _described(self, records: Sequence[JobRecord]) -> list[shapes.Job]:
-        """Put jobs into the API's shape, those in flight with how much has arrived."""
+    def _serialize(self, records: Sequence[JobRecord]) -> list[shapes.Job]:
+        """Return jobs as documents, with the bytes that have arrived for those in flight."""
         sent = {progress.job.id: progress.sent for progress in self._daemon.runtime.scheduler.progress()}
         return [serializers.job(record, sent.get(record.id)) for record in records]
 
@@ -235,34 +221,34 @@ class DaemonControlService(api.ControlService):
         raise api.NotFoundError(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
 
     def _why_unknown(self, path: str) -> str:
-        """Say why a path has no job, as far as that is plain."""
+        """Return the reason why a path has no job."""
         for folder, watch in self._daemon.runtime.folders.watches.items():
             if relative := inside(folder, path):
                 if not os.path.lexists(join_path(folder, relative)):
                     return "there is no such file"
                 if watch.in_use(relative):
-                    return f"not taken yet: it is {IN_USE}, and is uploaded when that closes it"
+                    return f"not queued yet: it is {IN_USE}, and is uploaded when that closes it"
                 if watch.settling(relative):
-                    return f"not taken yet: the file is {NOT_QUIET}"
+                    return f"not queued yet: the file is {NOT_QUIET}"
                 return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"
         return "it is in none of the watched folders"
 
     async def retry(self, targets: Sequence[Target] | None) -> int:
-        """Queue these jobs again, or all that failed."""
+        """Queue jobs again, or all failed jobs for None."""
         store = self._daemon.runtime.store
         if targets is None:
             return len(await store.retry())
         return len(await store.retry(await self._ids(targets)))
 
     async def cancel(self, targets: Sequence[Target]) -> int:
-        """Give these jobs up, those uploading too."""
+        """Cancel jobs, including those that are uploading."""
         runtime = self._daemon.runtime
         cancelled = await runtime.store.cancel(await self._ids(targets))
         await runtime.scheduler.cancel(set(cancelled))
         return len(cancelled)
 
     async def verify(self, targets: Sequence[Target], *, repair: bool) -> shapes.Verified:
-        """Compare the servers' copies of these jobs."""
+        """Download and compare the copies of these jobs."""
         records = {record.id: record for target in targets for record in await self._find(target)}
         work = verify_jobs(self._daemon.runtime, list(records.values()), repair=repair)
         verified = await run_until(self._daemon.shutdown_requested, work)
@@ -274,11 +260,11 @@ class DaemonControlService(api.ControlService):
         return [record.id for target in targets for record in await self._find(target)]
 
     async def reload(self) -> list[str]:
-        """Take over the configuration as it is now."""
+        """Apply the configuration file."""
         return await self._daemon.reload()
 
     async def dashboard(self) -> str:
-        """Return an address that opens the dashboard."""
+        """Return an address that logs one browser into the dashboard."""
         dashboard = self._daemon.dashboard
         if dashboard is None:
             path = self._daemon.loaded.path
@@ -286,12 +272,12 @@ class DaemonControlService(api.ControlService):
         return dashboard.login_url()
 
     async def shutdown(self) -> None:
-        """Begin to end the process."""
+        """Start the shutdown of the process."""
         self._daemon.request_shutdown()
 
 
 def _as_on_disk(path: str, folders: Sequence[str]) -> str:
-    """Return a path as the store has it, if it is that of a file that is there."""
+    """Return the spelling of an existing file on disk, which the store has."""
     for folder in folders:
         if relative := inside(folder, path):
             return os.path.join(folder, on_disk_case(folder, relative) or relative)

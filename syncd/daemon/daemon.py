@@ -18,7 +18,7 @@ from syncd.asyncio_tools import background_task, run_until
 from syncd.config.load import Loaded
 from syncd.control.events import Hub
 from syncd.control.service import InvalidConfigError, Limits
-from syncd.daemon import settings
+from syncd.daemon import serializers
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.cancelled_contents import CancelledContents
 from syncd.daemon.credential_renewal import CredentialRenewal
@@ -172,7 +172,7 @@ class Daemon(Lifecycle):
     async def limit(self, wanted: Limits) -> None:
         """Apply these limits until the next reload; the configuration file does not change."""
         async with self._reload_lock:
-            limits = settings.adjusted(self.runtime.limits, wanted)
+            limits = serializers.parse_limits(self.runtime.limits, wanted)
             for key in self.runtime.limit(limits):
                 log.info("daemon.limited", setting=f"scheduler.{key}", value=limits.model_dump(mode="json")[key])
 

@@ -1,7 +1,7 @@
-"""What the daemon tells those who listen: each change of a job and each log line as it comes, all else by looking.
+"""Publishes the daemon's events to the hub of the control API.
 
-The looking goes on only while somebody listens, and begins anew for each who comes: so a listener knows the whole state
-after its first quarter of a second.
+Transitions of jobs and log events are published as they happen. The publisher polls the rest of the state and publishes
+what has changed, but only while a client listens. A new listener makes it publish the whole state again.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from syncd.store.records import Change
 log = structlog.get_logger()
 
 POLL_INTERVAL_SECONDS = 0.25
-"""Seconds between two looks."""
+"""The time between two polls of the state."""
 ERROR_BACKOFF_SECONDS = 5.0
-"""Seconds to wait after a look that failed."""
+"""The wait after a poll that failed."""
 
 
 class EventPublisher:
-    """Brings what happens to ``hub``. Made in the loop's thread."""
+    """Publishes events to ``hub``. Create it in the thread of the event loop."""
 
     def __init__(self, hub: Hub, runtime: Runtime, service: DaemonControlService) -> None:
         self._hub = hub
@@ -43,30 +43,30 @@ class EventPublisher:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Tell what happens as long as the context lasts."""
+        """Publish events during the context."""
         self._runtime.store.changes.subscribe(self._on_change, order=ListenerOrder.EVENTS)
-        silence = logs.recent.listen(self._on_log)
-        looking = asyncio.create_task(self._poll_loop(), name="feed")
+        stop_listening = logs.recent.listen(self._on_log)
+        polling = asyncio.create_task(self._poll_loop(), name="event_publisher")
         try:
             yield
         finally:
-            silence()
+            stop_listening()
             self._runtime.store.changes.unsubscribe(self._on_change)
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
 
     def _on_change(self, change: Change) -> None:
         if self._hub.wanted("job"):
             self._hub.publish("job", job_event(change))
 
     def _on_log(self, event: Event) -> None:
-        """Pass a log event on; it may come from any thread."""
+        """Publish a log event; callable from any thread."""
         if not self._hub.wanted("log"):
             return
         if threading.get_ident() == self._thread:
             self._publish_log(event)
         else:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            with contextlib.suppress(RuntimeError):  # the event loop is closed
                 self._loop.call_soon_threadsafe(self._publish_log, event)
 
     def _publish_log(self, event: Event) -> None:
@@ -83,7 +83,7 @@ class EventPublisher:
                 await asyncio.sleep(ERROR_BACKOFF_SECONDS)
 
     async def _poll(self) -> None:
-        """Tell what is not as it was told last."""
+        """Publish each document that has changed since it was last published."""
         if self._hub.subscriptions_made != self._subscriptions_seen:
             self._subscriptions_seen = self._hub.subscriptions_made
             self._published.clear()
@@ -98,11 +98,11 @@ class EventPublisher:
             self._publish_if_changed("progress", "", await self._service.progress())
 
     def publish_state(self) -> None:
-        """Tell the state of the daemon, if it has changed."""
+        """Publish the state of the daemon if it has changed."""
         self._publish_if_changed("daemon", "", self._service.daemon_event())
 
     def _publish_if_changed(self, kind: str, name: str, document: Mapping[str, Any], compared: object = None) -> None:
-        """Publish a document if it has changed; in ``compared`` what counts as a change, if that is not all of it."""
+        """Publish ``document`` if it, or the part of it in ``compared``, has changed."""
         now = document if compared is None else compared
         if self._published.get((kind, name)) != now:
             self._published[kind, name] = now
