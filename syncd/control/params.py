@@ -16,7 +16,7 @@ from syncd.control.targets import Target
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Parameter:
     """A text, and the base class of the other kinds. ``default`` is the value of an absent parameter."""
 
@@ -54,7 +54,7 @@ class Parameter:
         return value
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Number(Parameter):
     """An integer from 1 to ``maximum``."""
 
@@ -70,7 +70,7 @@ class Number(Parameter):
         return int(given)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Choice(Parameter):
     """One of ``choices``, which maps the words on the wire to their values."""
 
@@ -89,7 +89,7 @@ class Choice(Parameter):
         return self.choices[given]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class WordList(Parameter):
     """Some of ``words``, separated by commas."""
 
@@ -105,7 +105,7 @@ class WordList(Parameter):
         return ",".join(value)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Flag(Parameter):
     """True or false in a JSON body."""
 
@@ -125,7 +125,7 @@ class Flag(Parameter):
         return given
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Limit(Parameter):
     """A limit in a JSON body, as the configuration file has it; ``hint`` ends the error message."""
 
@@ -149,7 +149,7 @@ class Limit(Parameter):
         return given  # type: ignore[return-value]  # the schema names its types
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class TargetParameter(Parameter):
     """A job or a file: see :mod:`syncd.control.targets`."""
 
@@ -162,7 +162,7 @@ class TargetParameter(Parameter):
         return targets.encode(value)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class JobId(TargetParameter):
     """A job's id."""
 
@@ -175,7 +175,7 @@ class JobId(TargetParameter):
         return target
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class FileUri(TargetParameter):
     """An absolute path as a ``file://`` URI; the parsed value is the path."""
 
@@ -198,7 +198,7 @@ class FileUri(TargetParameter):
         return target
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class TargetList(Parameter):
     """A list of targets in a JSON body, at most ``maximum``. With ``allow_all`` it can be ``"all"``, parsed to None."""
 

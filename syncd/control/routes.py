@@ -30,7 +30,7 @@ from syncd.core.states import State
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Route(Generic[T]):
     """One route. ``response`` is the type of the response document: a ``TypedDict``, ``dict``, ``str`` or ``bytes``.
 
