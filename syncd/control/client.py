@@ -59,7 +59,10 @@ class NoResponseError(ControlError):
 
 
 class RequestRefusedError(ControlError):
-    """The daemon refused the request; ``problems`` has a line for each mistake in a configuration."""
+    """The daemon refused the request.
+
+    ``problems`` has a line for each mistake in a configuration.
+    """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -67,7 +70,7 @@ class RequestRefusedError(ControlError):
 
 
 class EventStream:
-    """The events of :meth:`ControlClient.listen`; a context manager that closes the connection."""
+    """A context manager with the events of :meth:`ControlClient.listen`."""
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -81,7 +84,7 @@ class EventStream:
         self._connection.close()
 
     def receive(self) -> list[tuple[str, dict[str, Any]]] | None:
-        """Wait for events and return them, each with its kind and document; None at the end of the stream."""
+        """Wait for events; return their kinds and documents, or None at the end."""
         try:
             received = self._connection.recv(READ_BYTES)
         except OSError:
@@ -101,7 +104,10 @@ def _parse_event(block: bytes) -> tuple[str, dict[str, Any]] | None:
 
 
 class ControlClient:
-    """Sends requests to the daemon that listens at ``socket_path``. Every method raises only :class:`ControlError`."""
+    """Sends requests to the daemon that listens at ``socket_path``.
+
+    Every method raises only :class:`ControlError`.
+    """
 
     def __init__(self, socket_path: str | os.PathLike[str], *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._path = os.fspath(socket_path)

@@ -58,7 +58,10 @@ class Connection(web.RequestHandler):
             self._check = None
 
     def _check_progress(self) -> None:
-        """Abort the connection unless the client has read some bytes; nobody writes more in the meantime."""
+        """Abort the connection unless the client has read some bytes.
+
+        Nobody writes more in the meantime.
+        """
         if self.transport is None:
             return
         if self.transport.get_write_buffer_size() < self._waiting:

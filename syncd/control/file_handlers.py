@@ -60,7 +60,10 @@ async def _drop(request: web.Request, folder: str, name: str) -> web.Response:
 
 
 async def _read_body(request: web.Request) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives. Raises ConnectionError if the client closes the connection."""
+    """Yield the body as it arrives.
+
+    Raises ConnectionError if the client closes the connection.
+    """
     while True:
         try:
             async with asyncio.timeout(STALL_TIMEOUT_SECONDS):

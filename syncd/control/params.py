@@ -18,7 +18,10 @@ Json = dict[str, Any]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Parameter:
-    """A text, and the base class of the other kinds. ``default`` is the value of an absent parameter."""
+    """A text, and the base class of the other kinds.
+
+    ``default`` is the value of an absent parameter.
+    """
 
     name: str
     description: str = ""
@@ -44,7 +47,10 @@ class Parameter:
         return "text"
 
     def parse(self, given: Any) -> Any:
-        """Return the value of ``given``: a text of the query, or a JSON value. Raises :class:`InvalidRequestError`."""
+        """Return the value of ``given``: a text of the query, or a JSON value.
+
+        Raises :class:`InvalidRequestError`.
+        """
         if given is None:
             raise InvalidRequestError(f"{self.name} is missing")
         return given
@@ -127,7 +133,10 @@ class Flag(Parameter):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Limit(Parameter):
-    """A limit in a JSON body, as the configuration file has it; ``hint`` ends the error message."""
+    """A limit in a JSON body, as the configuration file has it.
+
+    ``hint`` ends the error message.
+    """
 
     types: tuple[str, ...]
     hint: str
@@ -200,7 +209,10 @@ class FileUri(TargetParameter):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TargetList(Parameter):
-    """A list of targets in a JSON body, at most ``maximum``. With ``allow_all`` it can be ``"all"``, parsed to None."""
+    """A list of targets in a JSON body, at most ``maximum``.
+
+    With ``allow_all`` it can be ``"all"``, parsed to None.
+    """
 
     required: bool = True
     maximum: int | None = None
@@ -231,7 +243,10 @@ class TargetList(Parameter):
 
 
 def parse_all(parameters: Collection[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the value of each parameter by its name. Raises :class:`InvalidRequestError` for an unknown name."""
+    """Return the value of each parameter by its name.
+
+    Raises :class:`InvalidRequestError` for an unknown name.
+    """
     known = {parameter.name for parameter in parameters}
     for name in given:
         if name not in known:

@@ -56,7 +56,10 @@ class DiskFullError(ApiError):
 
 
 class InvalidConfigError(ApiError):
-    """The new configuration is invalid; the daemon keeps its current one. ``problems`` has a line for each mistake."""
+    """The new configuration is invalid; the daemon keeps its current one.
+
+    ``problems`` has a line for each mistake.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("the configuration was not taken over")
@@ -96,7 +99,10 @@ class LogQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """New limits as in the file: ``2MiB/s`` or ``unlimited``; a number or ``auto``. None keeps the current limit."""
+    """New limits as in the file: ``2MiB/s`` or ``unlimited``; a number or ``auto``.
+
+    None keeps the current limit.
+    """
 
     bandwidth: str | None = None
     concurrency: int | str | None = None
@@ -104,7 +110,10 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preview:
-    """A small picture, or the beginning of a text. ``tag`` is its ETag; ``body`` is None if the client has it."""
+    """A small picture, or the beginning of a text.
+
+    ``tag`` is its ETag; ``body`` is None if the client has it.
+    """
 
     tag: str
     media_type: str
@@ -113,7 +122,10 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Original:
-    """An open file of ``size`` bytes, which the caller closes. ``media_type`` is None unless browsers can show it."""
+    """An open file of ``size`` bytes, which the caller closes.
+
+    ``media_type`` is None unless browsers can show it.
+    """
 
     file: BinaryIO
     size: int
@@ -175,7 +187,10 @@ class ControlService(Protocol):
         """Return the current configuration without its secrets, and the current limits."""
 
     async def limit(self, limits: Limits) -> None:
-        """Apply limits at once, until the next reload. Raises :class:`InvalidRequestError` if they are invalid."""
+        """Apply limits at once, until the next reload.
+
+        Raises :class:`InvalidRequestError` if they are invalid.
+        """
 
     async def log(self, query: LogQuery) -> list[LogEvent]:
         """Return recent log events, oldest first."""
@@ -184,7 +199,10 @@ class ControlService(Protocol):
         """Resume uploading. The choice survives a restart."""
 
     async def stop(self, *, now: bool) -> None:
-        """Pause uploading after the chunks in flight, or interrupt them with ``now``. Watching continues."""
+        """Pause uploading after the chunks in flight, or interrupt them with ``now``.
+
+        Watching continues.
+        """
 
     async def rescan(self, path: str | None) -> None:
         """Start a scan of the folder that contains ``path``, or of all folders.
@@ -196,13 +214,22 @@ class ControlService(Protocol):
         """Return a page of jobs. Raises :class:`InvalidRequestError` for an invalid cursor."""
 
     async def show(self, target: Target) -> list[JobDetail]:
-        """Return the job with an id, or the jobs of a file. Raises :class:`NotFoundError` if there are none."""
+        """Return the job with an id, or the jobs of a file.
+
+        Raises :class:`NotFoundError` if there are none.
+        """
 
     async def retry(self, targets: Sequence[Target] | None) -> int:
-        """Queue jobs again, or all failed jobs for None; return their number. Raises :class:`NotFoundError`."""
+        """Queue jobs again, or all failed jobs for None; return their number.
+
+        Raises :class:`NotFoundError`.
+        """
 
     async def cancel(self, targets: Sequence[Target]) -> int:
-        """Cancel jobs, including those that are uploading; return their number. Raises :class:`NotFoundError`."""
+        """Cancel jobs, including those that are uploading; return their number.
+
+        Raises :class:`NotFoundError`.
+        """
 
     async def verify(self, targets: Sequence[Target], *, repair: bool) -> Verified:
         """Download and compare copies; with ``repair`` queue those again that are bad and still exist locally.
@@ -217,7 +244,10 @@ class ControlService(Protocol):
         """
 
     async def dashboard(self) -> str:
-        """Return an address that logs one browser in. Raises :class:`NotFoundError` if there is no dashboard."""
+        """Return an address that logs one browser in.
+
+        Raises :class:`NotFoundError` if there is no dashboard.
+        """
 
     async def shutdown(self) -> None:
         """Start the shutdown of the process, and return at once."""

@@ -15,7 +15,10 @@ WRITE_INTERVAL_SECONDS = 0.25
 
 
 async def send_events(request: web.Request, hub: Hub, kinds: Collection[str]) -> web.StreamResponse:
-    """Send events until the client or the daemon ends. Raises :class:`TooManyListenersError` before any output."""
+    """Send events until the client or the daemon ends.
+
+    Raises :class:`TooManyListenersError` before any output.
+    """
     with hub.subscribe(kinds) as subscription:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}

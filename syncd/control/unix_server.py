@@ -50,7 +50,10 @@ def make_runner(service: ControlService, *middlewares: Middleware) -> web.AppRun
 
 
 def make_connection(runner: web.AppRunner) -> Connection:
-    """Return the protocol of a new connection. Call it in the running loop, after the runner's ``setup``."""
+    """Return the protocol of a new connection.
+
+    Call it in the running loop, after the runner's ``setup``.
+    """
     assert isinstance(runner.server, web.Server)
     return Connection(
         runner.server,

@@ -140,7 +140,10 @@ def settings(loaded: Loaded, limits: Scheduler) -> shapes.Settings:
 
 
 def parse_limits(current: Scheduler, wanted: Limits) -> Scheduler:
-    """Return the ``current`` limits with those that are ``wanted``. Raises :class:`InvalidRequestError`."""
+    """Return the ``current`` limits with those that are ``wanted``.
+
+    Raises :class:`InvalidRequestError`.
+    """
     given = {key: value for key, value in dataclasses.asdict(wanted).items() if value is not None}
     try:
         return Scheduler.model_validate({**dict(iter(current)), **given})
@@ -155,7 +158,10 @@ def encode_cursor(cursor: Cursor | None, sort: Sort) -> str | None:
 
 
 def decode_cursor(text: str | None, sort: Sort) -> Cursor | None:
-    """Return the cursor in a text of :func:`encode_cursor` for the same order. Raises :class:`InvalidRequestError`."""
+    """Return the cursor in a text of :func:`encode_cursor` for the same order.
+
+    Raises :class:`InvalidRequestError`.
+    """
     if text is None:
         return None
     try:
@@ -170,7 +176,10 @@ def decode_cursor(text: str | None, sort: Sort) -> Cursor | None:
 
 
 def _is_storable(part: Any, kind: Any) -> bool:
-    """Return True if ``part`` has this type and SQLite can store it. Raises ValueError for text without bytes."""
+    """Return True if ``part`` has this type and SQLite can store it.
+
+    Raises ValueError for text without bytes.
+    """
     if isinstance(part, str):
         return kind is str and b"\0" not in os.fsencode(part)
     return not isinstance(part, bool) and isinstance(part, kind) and abs(part) <= _MAX_INTEGER

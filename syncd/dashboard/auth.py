@@ -35,7 +35,10 @@ class _UntrustedTokenError(Exception):
 
 
 def load_token(path: str) -> str:
-    """Return the token in the file ``path``, or write a new one if it is missing or untrusted. Raises OSError."""
+    """Return the token in the file ``path``, or write a new one if it is missing or untrusted.
+
+    Raises OSError.
+    """
     try:
         return _read(path)
     except FileNotFoundError:
@@ -85,7 +88,10 @@ def _write(path: str, token: str) -> None:
 
 
 class Credentials:
-    """The token and its cookie. The cookie's name has the ``port``, because browsers share cookies between ports."""
+    """The token and its cookie.
+
+    The cookie's name has the ``port``, because browsers share cookies between ports.
+    """
 
     def __init__(self, token: str, *, port: int) -> None:
         self._token = token.encode()
@@ -102,7 +108,10 @@ class Credentials:
 
 
 class LoginTickets:
-    """Tickets for one login within :data:`TICKET_LIFETIME_SECONDS`. ``clock`` returns seconds."""
+    """Tickets for one login within :data:`TICKET_LIFETIME_SECONDS`.
+
+    ``clock`` returns seconds.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

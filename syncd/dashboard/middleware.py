@@ -43,7 +43,10 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
 
 
 def make_middleware(credentials: Credentials, *, hosts: Collection[str], locked: Page) -> Middleware:
-    """Return the middleware. ``hosts`` are the names of the dashboard; a browser without login gets ``locked``."""
+    """Return the middleware.
+
+    ``hosts`` are the names of the dashboard; a browser without login gets ``locked``.
+    """
 
     @web.middleware
     async def check_access(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -68,7 +71,10 @@ def _is_local(request: web.Request) -> bool:
 
 
 def _is_cross_site(request: web.Request) -> bool:
-    """Return True if the headers show that a page of another site sent this; a link from any site is allowed."""
+    """Return True if the headers show that a page of another site sent this.
+
+    A link from any site is allowed.
+    """
     if any(origin != f"http://{request.host}" for origin in request.headers.getall("Origin", [])):
         return True
     site = request.headers.get("Sec-Fetch-Site", "same-origin")

@@ -98,7 +98,10 @@ class DashboardServer:
             await self._runner.cleanup()
 
     def login_url(self) -> str:
-        """Return an address that logs one browser in, with a new ticket. Raises :class:`NotFoundError`."""
+        """Return an address that logs one browser in, with a new ticket.
+
+        Raises :class:`NotFoundError`.
+        """
         if self.url is None:
             raise NotFoundError(self._unavailable_reason)
         return f"{self.url}{LOGIN}?ticket={self._tickets.issue()}"

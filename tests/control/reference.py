@@ -27,7 +27,7 @@ def parameters(route: Route):
 
 
 def replace_table(page):
-    """Return the page with the current table in place of its own."""
+    """Return ``page`` with its table replaced by the current one."""
     before, rest = page.split(HEAD)
     end = rest.index("\n\n")
     return before + table() + rest[end + 1 :]

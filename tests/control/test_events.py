@@ -68,7 +68,7 @@ class Listener:
         await self._writer.wait_closed()
 
 
-# The hub by itself.
+# The hub without a server.
 
 
 async def test_hub_sends_each_listener_its_kinds():

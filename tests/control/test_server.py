@@ -135,7 +135,7 @@ async def test_start_with_foreign_group_fails(tmp_path):
     command = [sys.executable, "-c", NOT_A_MEMBER, folder / "control.sock"]
     said = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
     assert "can't be given to group 54321 of control.group" in said.stdout
-    os.rmdir(folder)  # and no socket is left in it
+    os.rmdir(folder)  # which fails if it contains a socket
 
 
 async def test_stop_removes_socket(daemon, tmp_path):
