@@ -1,4 +1,4 @@
-"""The bandwidth limit: a timetable of rates, and the bucket that spends the allowance."""
+"""The rules of the bandwidth limit: a timetable of limits, and a token bucket."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ DAY = 24 * 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """A part of the day, in minutes since midnight, and its limit in bytes a second: None is unlimited, 0 is none.
+    """A part of the day, in minutes since midnight, with its limit.
 
-    ``start`` is in it, ``end`` is not; a span whose end is not after its start goes on past midnight.
+    ``limit`` is in bytes per second: None is unlimited, 0 allows nothing. The span includes ``start`` but not ``end``.
+    If ``end`` is not after ``start``, the span continues past midnight.
     """
 
     start: int
@@ -20,7 +21,7 @@ class Span:
     limit: float | None
 
     def covers(self, minute: int) -> bool:
-        """Say whether ``minute`` of the day lies in the span."""
+        """Return whether ``minute`` of the day lies in the span."""
         if self.start < self.end:
             return self.start <= minute < self.end
         return minute >= self.start or minute < self.end
@@ -32,7 +33,7 @@ def limit_at(timetable: Sequence[Span], minute: int) -> float | None:
 
 
 class TokenBucket:
-    """A token bucket: bytes flow in at the rate, and whoever sends draws them out."""
+    """A token bucket: it fills at ``rate``, and senders draw their bytes from it."""
 
     def __init__(self, rate: float | None, now: float) -> None:
         self.rate = rate
@@ -40,14 +41,14 @@ class TokenBucket:
         self._at = now
 
     def set_rate(self, rate: float | None, now: float) -> None:
-        """Go on at another rate: bytes a second, None for unlimited, 0 for none. Who waits is to draw anew then."""
+        """Use another rate in bytes per second (None: unlimited, 0: nothing); waiting senders must draw again."""
         self._refill(now)
         if rate != self.rate:
             self._level = 0.0
         self.rate = rate
 
     def draw(self, size: int, now: float) -> float:
-        """Take ``size`` bytes out; return the seconds to wait before sending them (``inf`` at rate 0)."""
+        """Draw ``size`` bytes; return the seconds to wait before sending them (``inf`` at rate 0)."""
         if self.rate is None:
             return 0.0
         if self.rate <= 0:

@@ -1,7 +1,7 @@
-"""The breaker of a remote: a server that is down is asked by one probe, not by every job.
+"""The circuit breaker of a remote: one probe, not every job, asks a server that is down.
 
-Closed, requests pass. Open, none does until ``probe_at``. Then one probe goes (half-open); where it passes, one
-request at a time may follow, and the first that succeeds closes the breaker.
+A closed breaker lets requests pass. An open breaker lets no request pass until ``probe_at``; then one probe is sent and
+the breaker is half-open. After a successful probe one request at a time may follow, and the first success closes it.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from enum import StrEnum
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.retry import MAX_RETRY_AFTER, Policy, backoff
 
-TROUBLE_LIMIT = 5
-"""So many files that fail, with no success between, are the server's own trouble."""
+MAX_FAILED_JOBS = 5
+"""Jobs that may fail without a success between them before the whole server counts as failing."""
 
 
 class BreakerState(StrEnum):
-    """How the breaker stands."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -23,30 +23,30 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Counts what the server does; the caller brings the time (seconds, any epoch) and the randomness."""
+    """Counts the failures of one server. The caller supplies the time (seconds, any epoch) and randomness."""
 
     def __init__(self, policy: Policy, random: Callable[[], float]) -> None:
         self.policy = policy
         self._random = random
         self.failures = 0
-        self._troubled: set[object] = set()
+        self._failed_jobs: set[object] = set()
         self.position = BreakerState.CLOSED
         self.probe_at: float | None = None
         self.reason: Failure | None = None
 
     def failed(self, failure: Failure, now: float, *, whose: object = None) -> bool:
-        """Take note of a failed request of job ``whose``; True if the whole remote is now taken as failing.
+        """Record a failed request of job ``whose``; return whether the whole remote counts as failing.
 
-        Without ``whose`` it was a probe, which speaks for the remote whatever went wrong with it.
+        Without ``whose`` the request was a probe, and every transient failure concerns the whole remote.
         """
         if not self._concerns_remote(failure, whose):
             return False
         asked_for = now + _asked_for(failure)
-        if self.position is BreakerState.OPEN:  # of a request that was under way when it opened, only this may be news
+        if self.position is BreakerState.OPEN:  # of a request sent before the breaker opened, only Retry-After is new
             self.probe_at = max(self.probe_at or now, asked_for)
             return True
         self.failures += 1
-        self._troubled.clear()
+        self._failed_jobs.clear()
         self.position = BreakerState.OPEN
         self.probe_at = asked_for + backoff(self.failures, self.policy, self._random)
         self.reason = failure
@@ -60,31 +60,31 @@ class Breaker:
         if whose is None or failure.scope is Scope.REMOTE:
             return True
         if failure.scope is Scope.JOB:
-            self._troubled.add(whose)
-        return len(self._troubled) >= TROUBLE_LIMIT
+            self._failed_jobs.add(whose)
+        return len(self._failed_jobs) >= MAX_FAILED_JOBS
 
     def probe(self) -> None:
-        """Let one request through."""
+        """Allow one request: the breaker becomes half-open."""
         self.position = BreakerState.HALF_OPEN
         self.probe_at = None
 
     def succeeded(self) -> bool:
-        """Take note of a request that the server took; True if that closed the breaker."""
-        self._troubled.clear()
+        """Record a successful request; return whether that closed the breaker."""
+        self._failed_jobs.clear()
         if self.position is not BreakerState.HALF_OPEN:
             return False
         self.reset()
         return True
 
     def reset(self) -> None:
-        """Forget all failures: the configuration changed, or a person asked to try now."""
+        """Forget all failures: the configuration changed, or a user asked for an attempt now."""
         self.failures = 0
-        self._troubled.clear()
+        self._failed_jobs.clear()
         self.position = BreakerState.CLOSED
         self.probe_at = self.reason = None
 
 
 def _asked_for(failure: Failure) -> float:
-    """Return the seconds for which the server wants to be left alone."""
+    """Return the seconds of the server's Retry-After, within its bound."""
     asked = failure.retry_after if isinstance(failure, Transient) else None
     return min(asked or 0.0, MAX_RETRY_AFTER)

@@ -1,4 +1,4 @@
-"""Cutting a content into chunks, and remembering which of them have arrived."""
+"""The chunks of a content, and the set of chunks that have arrived."""
 
 from collections.abc import Iterable, Iterator
 
@@ -26,7 +26,7 @@ class ChunkSet:
             self.add(index)
 
     def add(self, index: int) -> None:
-        """Put ``index`` (0 or more) in."""
+        """Add ``index`` (0 or more)."""
         if index in self:
             return
         byte, bit = divmod(index, 8)

@@ -1,33 +1,33 @@
-"""How many requests may be in flight to a server.
+"""Limits of the requests in flight to a server: fixed, or adapted to the server.
 
-:class:`AdaptiveLimit` climbs: it takes a step up, and keeps it only if more work got done by it. A far server gains
-from each step until its line is full; a near or a weak one gains nothing and is left alone. On a sign of
-overload it falls back at once.
+:class:`AdaptiveLimit` climbs a hill: it raises the limit by a step, and keeps the step only if the throughput rose. A
+distant server gains from each step until the connection is full; a near or weak server gains nothing, and the limit
+stays low. A sign of overload halves the limit at once.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 REQUEST_COST = 32 * 1024
-"""What a request weighs beside its bytes, so that small files and large chunks measure alike."""
+"""Bytes added to each request's size, so that small files and large chunks measure alike."""
 
 
 class ConcurrencyLimit(Protocol):
-    """A bound on requests in flight that may learn from how they go."""
+    """A limit of requests in flight that may learn from their results."""
 
     @property
     def value(self) -> int:
         """The requests that may be in flight now, 1 or more."""
 
     def finished(self, *, size: int, in_flight: int, now: float) -> None:
-        """Take note of a request that went well: its ``size`` in bytes, and how many were in flight with it."""
+        """Record a successful request of ``size`` bytes, and the number of requests in flight with it."""
 
     def overloaded(self, now: float) -> None:
-        """Take note that the server has too much to do."""
+        """Record that the server is overloaded."""
 
 
 class FixedLimit:
-    """The number a person chose."""
+    """A limit that a user chose."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -36,7 +36,7 @@ class FixedLimit:
         """Change nothing."""
 
     def overloaded(self, now: float) -> None:
-        """Change nothing: backoff and breaker shield the server."""
+        """Change nothing: backoff and circuit breaker protect the server."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,15 +50,15 @@ class Tuning:
     """A window lasts at least this long, and at least two rounds of the requests in flight."""
     step: float = 1.5
     gain: float = 1 / 3
-    """A step up is kept if it brought at least this part of the gain that a perfect line would give."""
+    """A step is kept if it brought at least this part of the gain of a perfect connection."""
     hold: int = 8
-    """Windows to stay after a step that brought nothing; doubled each time, up to four times."""
+    """Windows without a step after a step that gained nothing; doubled each time, up to four times the value."""
     cooldown: float = 1.0
-    """One overload answers for all requests that were in flight then."""
+    """Time in which further signs of overload count as the same overload."""
 
 
 class AdaptiveLimit:
-    """A limit that looks for the fewest requests in flight that keep the server busy."""
+    """A limit that searches for the fewest requests in flight that keep the server busy."""
 
     def __init__(self, tuning: Tuning | None = None) -> None:
         self._tuning = tuning or Tuning()
@@ -85,7 +85,9 @@ class AdaptiveLimit:
         self._saturated += in_flight >= self.value
         elapsed = now - self._started
         if self._requests >= 2 * self.value and elapsed >= self._tuning.window:
-            if self._saturated * 2 >= self._requests:  # else the work ran short, not the limit
+            if (
+                self._saturated * 2 >= self._requests
+            ):  # otherwise there was too little work, and the limit was not reached
                 self._decide(self._work / elapsed)
             self._open_window(now)
 

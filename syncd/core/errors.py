@@ -1,25 +1,25 @@
-"""Why an upload stopped, in the words of the engine.
+"""Failures of an upload, by their consequence.
 
-A remote and a source raise these and nothing else; the engine decides by the class alone what becomes of
-the job. The text of each is one sentence for a person.
+Remotes and file sources raise only these classes; the class alone decides the job's next state. The message of each is
+one sentence for the user.
 """
 
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """How far a passing failure reaches."""
+    """The scope of a transient failure."""
 
     FILE = "file"
-    """This file's content alone: it says nothing about the server, however many files have the same trouble."""
+    """This file's content only: the failure says nothing about the server, however many files have it."""
     JOB = "job"
-    """This file's upload; others may well succeed."""
+    """This file's upload; other uploads may succeed."""
     REMOTE = "remote"
-    """The server as a whole: every job of it waits together."""
+    """The whole server: all its jobs wait."""
 
 
 class Failure(Exception):  # noqa: N818 - the field's term: a failure is classified, then handled
-    """An upload stopped; ``str()`` says why: the ``problem``, and the ``advice`` where there is some."""
+    """An upload failed. ``str()`` is the ``problem``, followed by the ``advice`` if there is any."""
 
     def __init__(self, problem: str = "", *, advice: str = "") -> None:
         super().__init__(f"{problem}; {advice}" if advice else problem)
@@ -28,12 +28,11 @@ class Failure(Exception):  # noqa: N818 - the field's term: a failure is classif
 
 
 class Transient(Failure):
-    """It may well pass by itself: try again later.
+    """A failure that may pass: the job is tried again later.
 
-    ``retry_after`` is what the server asked for, in seconds. ``overload`` says that it has too much to do
-    (429, 503, a time-out), so fewer requests should be in flight. Scope REMOTE is a guess
-    where ``if_reachable`` is set (a page, 502): a request that has nothing to do with any file decides, and
-    ``if_reachable`` is the scope if the server answers that one.
+    ``retry_after`` is the server's Retry-After, in seconds. ``overload`` means that the server is overloaded (429, 503,
+    a time-out), so fewer requests should be in flight. If ``if_reachable`` is set (a page, 502), scope REMOTE is only a
+    guess: a request that concerns no file decides, and ``if_reachable`` is the scope if that request succeeds.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Transient(Failure):
         self.if_reachable = if_reachable
 
     def reduced(self) -> "Transient":
-        """Return the same failure with the scope that it has if the server is reachable."""
+        """Return the same failure with the scope for a reachable server."""
         return Transient(
             self.problem,
             advice=self.advice,
@@ -64,9 +63,9 @@ class Transient(Failure):
 
 
 class CutOff(Transient):
-    """A request was cut off after seconds, with its body under way: the server may limit the time of a request.
+    """A request was cut off while its body was sent: the server may limit the duration of requests.
 
-    Fewer requests in flight, and then smaller ones, get through on a slow line.
+    Fewer requests in flight, and then smaller requests, succeed on a slow connection.
     """
 
     def __init__(self, problem: str, *, advice: str = "") -> None:
@@ -74,19 +73,19 @@ class CutOff(Transient):
 
 
 class Unauthorized(Failure):
-    """The server does not accept the token; nothing of this remote can go until that is mended."""
+    """The server does not accept the token; the remote cannot upload until that is fixed."""
 
 
 class Permanent(Failure):
-    """The server will never take this file as it is; a person has to look."""
+    """The server will never accept this file as it is; a user must act."""
 
 
 class SessionLost(Failure):
-    """The server no longer knows this upload; it has to be begun again."""
+    """The server no longer knows this upload session; the upload must begin again."""
 
 
 class Unwanted(Failure):
-    """A person has cancelled the upload of this very content, whose SHA-256 is ``sha256``."""
+    """A user has cancelled the upload of this content, whose SHA-256 is ``sha256``."""
 
     def __init__(self, sha256: str) -> None:
         super().__init__("cancelled by a person")
@@ -94,24 +93,24 @@ class Unwanted(Failure):
 
 
 class NotStored(Failure):
-    """The server does not have any more what was uploaded to it."""
+    """The server no longer has the uploaded content."""
 
 
 class FileChanged(Failure):
-    """The file is not the one that was hashed; it has to be read again."""
+    """The file has changed since it was queued or hashed; it must be read again."""
 
 
 class FileInUse(Failure):
-    """Another program has the file open for writing; it has to be waited for."""
+    """Another program has the file open for writing; the upload must wait."""
 
 
 class FileGone(Failure):
-    """There is no such file any more."""
+    """The file is gone."""
 
 
 class FileUnreadable(Failure):
-    """The file is there but can't be read now: permission, or an error of the disk."""
+    """The file exists but cannot be read now: no permission, or a disk error."""
 
 
 class NotUploadable(Failure):
-    """The file is not of a kind that is ever sent: empty, too large, or not a regular file."""
+    """The file must not be sent: it is empty, too large, or not a regular file."""

@@ -1,4 +1,4 @@
-"""Which names a file that comes from elsewhere may have in a watched folder.
+"""Checks the names of files that come from elsewhere into a watched folder.
 
 It comes from a browser, maybe on another system, and is a name and never a path: what could lead elsewhere, hide the
 file, or can't be copied to another system is refused, not mended.

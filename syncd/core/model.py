@@ -9,10 +9,10 @@ from syncd.core.errors import Failure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fingerprint:
-    """What tells two states of a file apart without reading it.
+    """Distinguishes two versions of a file without reading them.
 
     ``size`` in bytes, ``mtime_ns`` in nanoseconds since the epoch, ``inode`` as ``stat`` gives it. The device number is
-    no part of it: NFS, btrfs, FUSE and loop devices have another one after each mount.
+    not part of it: NFS, btrfs, FUSE and loop devices have another one after each mount.
     """
 
     inode: int
@@ -22,7 +22,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundFile:
-    """What the watch found at a path.
+    """A file that the watch found at a path.
 
     ``path`` is relative to its folder, with ``/`` between the parts, in ``os.fsdecode`` form. ``fingerprint`` is None
     where there is no content to tell apart, as with a named pipe. ``unfit`` says why the file can't be uploaded.
@@ -55,7 +55,7 @@ class FormerIdentity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """What is to be stored, in the remote's own terms.
+    """A content to be stored, as the remote sees it.
 
     ``key`` names the content on that remote: equal keys are the same bytes there. ``size`` is the length that the
     server is told: bytes, or characters of the text that an image travels as. ``encoding`` is that text's kind.
@@ -87,7 +87,7 @@ class Session:
 
 
 class Proof(IntEnum):
-    """What a server's confirmation of a content rests on, the weakest first."""
+    """The evidence behind a server's confirmation of a content, weakest first."""
 
     NONE = 0
     """The server named neither hash nor size."""
@@ -114,7 +114,7 @@ class Stored:
 
 
 class Presence(Enum):
-    """Whether a server has a content."""
+    """A server's answer to the question whether it has a content."""
 
     YES = "yes"
     NO = "no"

@@ -1,6 +1,6 @@
-"""Keeping secrets out of texts, in whatever form somebody else quotes them back.
+"""Removes secrets from texts, in every form in which a server may quote them.
 
-A server or a proxy may answer with the request that it was sent: as JSON, in a URL, or as Python shows a dictionary.
+A server or proxy may return parts of the request: as JSON, in a URL, or as a Python dictionary.
 """
 
 import base64
@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 MASKED = "***"
 _SHORTEST = 4
-"""Characters; a shorter secret would blot out half of every text, and protect nothing."""
+"""Length in characters; to redact a shorter secret would damage many texts and protect nothing."""
 
 
 class Redactor:
-    """Blots secrets out of texts: ``Redactor(secrets)(text)``."""
+    """Replaces secrets in texts: ``Redactor(secrets)(text)``."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {secret for secret in secrets if len(secret) >= _SHORTEST}
@@ -24,7 +24,7 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
 
     def __call__(self, text: str) -> str:
-        """Return ``text`` without any of them."""
+        """Return ``text`` with each secret replaced."""
         return self._pattern.sub(MASKED, text) if self._pattern else text
 
 

@@ -1,4 +1,4 @@
-"""When to try again: exponential backoff with full jitter.
+"""Retries: exponential backoff with full jitter.
 
 Source of the jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. A random wait between zero
 and the exponential bound spreads many clients, or many jobs, best.
@@ -15,7 +15,7 @@ about half an hour."""
 MAX_LOST = 4
 """So many times may the server lose an upload; each costs sending it again."""
 MAX_RETRY_AFTER = 3600.0
-"""A server may ask for more seconds than this; it is not believed."""
+"""A longer Retry-After of a server is reduced to this time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,7 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GiveUp:
-    """Leave it to a person."""
+    """Give the job up: a user must act."""
 
     reason: str
 

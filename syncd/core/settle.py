@@ -1,7 +1,7 @@
-"""When a file is quiet enough to be taken.
+"""Decides when a file has settled, so that it can be uploaded.
 
-A close event is the best sign there is; without one, only a size and an mtime that stay the same for a while tell
-that the writer has finished, and even that is a guess which the upload checks again.
+A close event is the best sign. Without a close event, only a size and an mtime that stay the same for a while suggest
+that the writer has finished; this is a guess, and the upload checks the file again.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _SECOND = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hint:
-    """What an event told of the file at a path."""
+    """The information of an event about the file at a path."""
 
     closed: bool = False
     """Nobody seems to be writing to it: its writer closed it, or it appeared or went in one step."""
@@ -52,17 +52,17 @@ class Settling:
     """When it may be taken at the earliest, however quiet it is; an event ends that."""
 
     def noticed(self, hint: Hint, now: float) -> "Settling":
-        """Take note of an event; what earlier looks showed counts no more."""
+        """Return the state after an event, which invalidates earlier observations."""
         return Settling(since=now, hint=hint.after(self.hint))
 
     def seen(self, fingerprint: Fingerprint, now: float) -> "Settling":
-        """Take note of what ``stat`` shows; a change starts the quiet time anew."""
+        """Return the state after ``stat``; a change restarts the quiet time."""
         if self.fingerprint is None or fingerprint == self.fingerprint:
             return replace(self, fingerprint=fingerprint)
         return replace(self, fingerprint=fingerprint, since=now, hint=replace(self.hint, closed=False, told=False))
 
     def due(self, quiet: float) -> float:
-        """Return the moment from which the file may be taken if nothing changes until then."""
+        """Return when the file has settled if nothing changes until then."""
         return max(self.not_before, self.since + (min(GRACE, quiet) if self.hint.closed else quiet))
 
     def look_at(self, quiet: float) -> float:

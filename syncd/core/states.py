@@ -1,6 +1,6 @@
-"""The states of a job and every way from one to another.
+"""The states of a job and all transitions between them.
 
-The store changes a job's state by this table and in no other way, and the history keeps each step.
+The store changes a job's state only by this table, and the history records each transition.
 """
 
 from enum import StrEnum
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 
 class State(StrEnum):
-    """Where a job stands; there is one job for each file and remote."""
+    """The state of a job; each file has one job per remote."""
 
     QUEUED = "queued"
     UPLOADING = "uploading"
@@ -19,39 +19,39 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a job came to be done."""
+    """How a done job got its content to the server."""
 
     UPLOADED = "uploaded"
     DUPLICATE = "duplicate"
 
 
 class Cause(StrEnum):
-    """Why a job changes its state."""
+    """The cause of a transition."""
 
     FOUND = "found"
     """A scan or an event showed the file for the first time."""
     CHANGED = "changed"
     """The file has new content, is back, or is not open for writing any more."""
     CLAIMED = "claimed"
-    """The scheduler took the job up."""
+    """A worker claimed the job."""
     RELEASED = "released"
-    """Put back untried or half done: a stop, a crash, a server that is down."""
+    """Returned to the queue, untried or half done: a stop, a crash, a server that is down."""
     DEFERRED = "deferred"
-    """A try failed; another one is due later."""
+    """An attempt failed; the next is due later."""
     UPLOADED = "uploaded"
     """The server confirmed the whole content."""
     DUPLICATE = "duplicate"
     """The server had the content already."""
     REFUSED = "refused"
-    """It can't succeed as it is; a person has to look."""
+    """The upload cannot succeed as it is; a user must act."""
     UNFIT = "unfit"
     """The file is empty, too large, or not a regular file."""
     GONE = "gone"
-    """The file went away before it was uploaded."""
+    """The file was gone before it was uploaded."""
     RETRIED = "retried"
-    """A person asked for another try."""
+    """A user asked for another attempt."""
     CANCELLED = "cancelled"
-    """A person asked for no further try."""
+    """A user asked for no further attempt."""
     MISSING = "missing"
     """The server's copy was found to be missing or damaged."""
 
@@ -61,7 +61,7 @@ IN_USE = "open for writing by another program"
 
 
 class InvalidTransitionError(Exception):
-    """The table has no such step."""
+    """The table has no such transition."""
 
 
 _Q, _U, _W, _D, _F, _S = State

@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncd.core.breaker import TROUBLE_LIMIT, Breaker, BreakerState
+from syncd.core.breaker import MAX_FAILED_JOBS, Breaker, BreakerState
 from syncd.core.errors import Permanent, Scope, Transient, Unauthorized
 from syncd.core.retry import Policy
 
@@ -28,7 +28,7 @@ def test_a_failing_server_opens_it_and_each_failed_probe_doubles_the_wait(breake
 
 
 def test_a_probe_whose_connection_breaks_opens_it_again(breaker):
-    for job in range(TROUBLE_LIMIT):
+    for job in range(MAX_FAILED_JOBS):
         breaker.failed(ODD, 0, whose=job)
     breaker.probe()
     assert breaker.failed(ODD, 1)
@@ -59,17 +59,17 @@ def test_only_a_success_after_the_probe_closes_it(breaker):
 def test_one_file_in_trouble_is_not_the_server_but_many_with_no_success_between_are(breaker):
     for _ in range(100):
         assert not breaker.failed(ODD, 0, whose="a")
-    for job in range(TROUBLE_LIMIT - 2):
+    for job in range(MAX_FAILED_JOBS - 2):
         assert not breaker.failed(ODD, 0, whose=job)
     breaker.succeeded()
-    for job in range(TROUBLE_LIMIT - 1):
+    for job in range(MAX_FAILED_JOBS - 1):
         assert not breaker.failed(ODD, 0, whose=job)
     assert breaker.failed(ODD, 0, whose="a")
 
 
 def test_trouble_with_the_files_alone_never_opens_it(breaker):
     page = Transient("an HTML page", scope=Scope.FILE)
-    for job in range(TROUBLE_LIMIT * 3):
+    for job in range(MAX_FAILED_JOBS * 3):
         assert not breaker.failed(page, 0, whose=job)
     assert breaker.position is BreakerState.CLOSED
 

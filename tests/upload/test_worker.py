@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from syncd.core.breaker import TROUBLE_LIMIT
+from syncd.core.breaker import MAX_FAILED_JOBS
 from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
@@ -153,7 +153,7 @@ async def test_a_server_that_breaks_every_upload_is_not_tried_with_one_file_afte
         await bench.queue(*(f"{number}.jpg" for number in range(100)))
         await bench.until(lambda: bench.worker.endpoint.down)
         await asyncio.sleep(10)
-        assert remote.count("send") <= (remote.count("check") + 1) * TROUBLE_LIMIT
+        assert remote.count("send") <= (remote.count("check") + 1) * MAX_FAILED_JOBS
 
 
 class Direct(FakeRemote):
