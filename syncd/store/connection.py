@@ -25,12 +25,12 @@ _PASSING = frozenset(
     )
 )
 _ADVICE: dict[int | None, str] = {
-    sqlite3.SQLITE_BUSY: "another program holds the file: end it",
-    sqlite3.SQLITE_LOCKED: "another program holds the file: end it",
-    sqlite3.SQLITE_FULL: "make room on the disk",
-    sqlite3.SQLITE_IOERR: "the disk or its file system fails: see the log of the kernel",
+    sqlite3.SQLITE_BUSY: "another program has locked the file: end that program",
+    sqlite3.SQLITE_LOCKED: "another program has locked the file: end that program",
+    sqlite3.SQLITE_FULL: "free space on the disk",
+    sqlite3.SQLITE_IOERR: "the disk or its file system is failing: see the kernel log",
     sqlite3.SQLITE_NOMEM: "the machine is out of memory",
-    sqlite3.SQLITE_READONLY: "is it mounted read-only, or the file's mode wrong?",
+    sqlite3.SQLITE_READONLY: "mount the file system writable, and check the mode of the file",
 }
 """The advice for each SQLite error code; the default is ``_PERMISSIONS``."""
 _PERMISSIONS = "check the folder and the permissions"
@@ -112,6 +112,6 @@ def _cause_code(error: Exception, path: str) -> int | None:
 def damaged(path: str, how: str) -> StoreError:
     """Return the error for a file that is not a job store, or is a damaged one."""
     return StoreDamagedError(
-        f"{path}: the job store is damaged ({how}): move it away and start again; "
-        "what the servers have already is found there and not sent twice"
+        f"{path}: the job store is damaged ({how}): move it away and start syncd again; "
+        "content that the servers already have is not uploaded twice"
     )

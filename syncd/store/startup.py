@@ -64,10 +64,10 @@ def require_current(path: str) -> None:
     Write nothing.
     """
     if not os.path.lexists(path):
-        raise StoreUnavailableError(f"{path}: there is no job store, so nothing was uploaded from here")
+        raise StoreUnavailableError(f"{path}: there is no job store: nothing was uploaded from here")
     if inspect_revision(path) != migrations.HEAD:
         raise StoreUnavailableError(
-            f"{path}: the job store is of an earlier version: syncd once or syncd run updates it"
+            f"{path}: the job store is of an earlier version: run syncd once or syncd run to update it"
         )
 
 
@@ -108,7 +108,7 @@ def _revision(path: str) -> str | None:
             raise damaged(path, "it is a database of another program")
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     if row is None:
-        raise damaged(path, "it does not say its version")
+        raise damaged(path, "its version table is empty")
     return str(row[0])
 
 

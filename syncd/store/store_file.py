@@ -30,7 +30,7 @@ class OpenedFile:
             return None
         return StoreMovedError(
             f"{self._path}: the job store was deleted or replaced while syncd runs, nothing can be stored: put the "
-            "file back, or restart syncd, which goes on with what is there then"
+            "file back, or restart syncd to use the file that is there then"
         )
 
     def log_error(self) -> StoreMovedError | None:

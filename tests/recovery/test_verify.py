@@ -236,13 +236,13 @@ def test_nothing_is_written(site):
 def test_before_anything_was_uploaded(site):
     done = site.syncd("verify")
     assert done.code == 65
-    assert "there is no job store, so nothing was uploaded from here" in done.err
+    assert "there is no job store: nothing was uploaded from here" in done.err
     site.upload()
     done = site.syncd("verify")
     assert (done.code, done.out) == (0, "nothing was uploaded yet\n")
 
 
-@pytest.mark.parametrize(("revision", "advice"), [("0000", "update syncd"), (None, "it does not say its version")])
+@pytest.mark.parametrize(("revision", "advice"), [("0000", "update syncd"), (None, "its version table is empty")])
 def test_a_store_of_another_version_is_left_alone(site, revision, advice):
     site.upload()
     if revision:

@@ -117,10 +117,10 @@ async def test_finish(store, remote, outcome):
     (job,) = await claim(store, remote)
     session = Session(token="t", chunk_size=1, count=1)
     await store.save_session(remote, "key", session)
-    told = []
-    store.changes.subscribe(told.append)
+    changes = []
+    store.changes.subscribe(changes.append)
     assert await store.finish(job, key="key", stored=STORED, outcome=outcome) is State.DONE
-    assert [(change.cause, change.outcome) for change in told] == [(Cause(outcome.value), outcome)]
+    assert [(change.cause, change.outcome) for change in changes] == [(Cause(outcome.value), outcome)]
     record = await only_job(store, "a")
     assert (record.state, record.outcome, record.key, record.ref) == (State.DONE, outcome, "key", "ref")
     assert (await store.content(remote, "key")).ref == "ref"

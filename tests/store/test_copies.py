@@ -142,7 +142,7 @@ async def test_repair_forgets_contents_and_queues_present_files(store, remote, c
 async def test_open_does_not_migrate(store, path, monkeypatch):
     monkeypatch.setattr(migrations, "REVISIONS", (*migrations.REVISIONS, "9999"))
     monkeypatch.setattr(migrations, "HEAD", "9999")
-    with pytest.raises(StoreError, match="syncd once or syncd run updates it"):
+    with pytest.raises(StoreError, match="run syncd once or syncd run to update it"):
         await CopyIndex.open(path)
 
 

@@ -36,8 +36,8 @@ def keys(connection) -> set[str]:
     return set(connection.execute(text("SELECT key FROM settings")).scalars())
 
 
-class Told(list):
-    """Return the arguments of all on_blocked calls, which run in the loop's thread."""
+class Reports(list):
+    """Collects the arguments of on_blocked, which is called in the thread of the loop."""
 
     def __call__(self, message: str | None) -> None:
         assert threading.current_thread() is threading.main_thread()
@@ -45,13 +45,13 @@ class Told(list):
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def reports() -> Reports:
+    return Reports()
 
 
 @pytest.fixture
-async def database(path, told):
-    database = await Database.open(path, on_blocked=told, retry_delay=0.02)
+async def database(path, reports):
+    database = await Database.open(path, on_blocked=reports, retry_delay=0.02)
     yield database
     await database.close()
 
@@ -159,7 +159,7 @@ async def test_read_sees_one_consistent_state(database):
     assert seen == [set(), set()]
 
 
-async def test_writes_wait_while_disk_is_full(database, told):
+async def test_writes_wait_while_disk_is_full(database, reports):
     """SQLite's page limit simulates the full disk."""
     freed = threading.Event()
     tries: list[int] = []
@@ -174,17 +174,17 @@ async def test_writes_wait_while_disk_is_full(database, told):
             insert(f"much {number}")(connection)
 
     writes = [asyncio.create_task(database.write(work)) for work in (insert("before"), much, insert("after"))]
-    await until(lambda: told)
+    await until(lambda: reports)
     await until(lambda: len(tries) >= 3)
-    assert len(told) == 1
-    assert "full" in told[0]
-    assert "\n" not in told[0]
+    assert len(reports) == 1
+    assert "full" in reports[0]
+    assert "\n" not in reports[0]
     assert not any(write.done() for write in writes)
     assert database.alive
     assert await database.read(keys) == set()
     freed.set()
     await asyncio.gather(*writes)
-    assert told[1:] == [None]
+    assert reports[1:] == [None]
     assert len(await database.read(keys)) == 22
 
 
@@ -206,59 +206,59 @@ def fill(path: str) -> None:
 
 
 @pytest.mark.unix
-async def test_disk_error_is_not_reported_as_full(tmp_path, told):
+async def test_disk_error_is_not_reported_as_full(tmp_path, reports):
     """A write beyond the file size limit fails like one on a broken disk."""
-    database = await Database.open(str(tmp_path / "syncd.db"), on_blocked=told, retry_delay=0.02)
+    database = await Database.open(str(tmp_path / "syncd.db"), on_blocked=reports, retry_delay=0.02)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (128 * 1024, before[1]))
         write = asyncio.create_task(database.write(insert("a" * 1024 * 1024)))
-        await until(lambda: told)
+        await until(lambda: reports)
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         await write
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         await database.close()
-    assert "disk I/O error (SQLITE_IOERR" in told[0]
-    assert told[0].endswith(": the disk or its file system fails: see the log of the kernel")
-    assert told[1:] == [None]
+    assert "disk I/O error (SQLITE_IOERR" in reports[0]
+    assert reports[0].endswith(": the disk or its file system is failing: see the kernel log")
+    assert reports[1:] == [None]
 
 
 @pytest.mark.e2e
 @pytest.mark.unix
-async def test_full_file_system_blocks_writes(small_disk, told):
-    database = await Database.open(str(small_disk / "syncd.db"), on_blocked=told, retry_delay=0.02)
+async def test_full_file_system_blocks_writes(small_disk, reports):
+    database = await Database.open(str(small_disk / "syncd.db"), on_blocked=reports, retry_delay=0.02)
     fill(str(small_disk / "ballast"))
     try:
         write = asyncio.create_task(database.write(insert("a")))
-        await until(lambda: told)
-        assert "full" in told[0] or "disk I/O" in told[0]
-        assert told[0].endswith(": make room on the disk")
+        await until(lambda: reports)
+        assert "full" in reports[0] or "disk I/O" in reports[0]
+        assert reports[0].endswith(": free space on the disk")
         assert not write.done()
         (small_disk / "ballast").unlink()
         assert await write == "a"
-        assert told[1:] == [None]
+        assert reports[1:] == [None]
     finally:
         await database.close()
 
 
-async def test_write_waits_for_lock_of_other_program(database, told, path, monkeypatch):
+async def test_write_waits_for_lock_of_other_program(database, reports, path, monkeypatch):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         write = asyncio.create_task(database.write(insert("a")))
-        await until(lambda: told)
-        assert "locked" in told[0]
+        await until(lambda: reports)
+        assert "locked" in reports[0]
         other.execute("ROLLBACK")
     assert await write == "a"
-    assert told[1:] == [None]
+    assert reports[1:] == [None]
 
 
-async def test_close_does_not_wait_for_lock(path, told):
-    database = await Database.open(path, on_blocked=told, retry_delay=1000.0)
+async def test_close_does_not_wait_for_lock(path, reports):
+    database = await Database.open(path, on_blocked=reports, retry_delay=1000.0)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         write = asyncio.create_task(database.write(insert("a")))
-        await until(lambda: told)
+        await until(lambda: reports)
         await asyncio.wait_for(database.close(), 10)
         with pytest.raises(StoreClosedError):
             await write

@@ -20,17 +20,17 @@ async def finish(store, job, key: str = "key") -> State | None:
 
 async def test_observe_new_file_creates_job_for_each_remote(store, remote, clock):
     other = (await store.register_remote("other", "other")).id
-    told = []
-    store.changes.subscribe(told.append)
+    changes = []
+    store.changes.subscribe(changes.append)
     file = seen("a.jpg", size=17)
     assert await diff(store, [remote, other], file) == [file]
     assert await observe(store, [remote, other], file) == 2
     assert await diff(store, [remote, other], file) == []
-    assert [(change.remote, change.cause, change.before, change.after) for change in told] == [
+    assert [(change.remote, change.cause, change.before, change.after) for change in changes] == [
         ("drive", Cause.FOUND, None, State.QUEUED),
         ("other", Cause.FOUND, None, State.QUEUED),
     ]
-    assert (told[0].folder, told[0].path, told[0].size, told[0].at) == (FOLDER, "a.jpg", 17, clock.now)
+    assert (changes[0].folder, changes[0].path, changes[0].size, changes[0].at) == (FOLDER, "a.jpg", 17, clock.now)
     assert (await store.counts([remote])).pending_bytes == 17
     assert await store.unfinished([remote, other]) == 2
 

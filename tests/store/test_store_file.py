@@ -15,14 +15,14 @@ from syncd.store import database as module
 from syncd.store.database import Database
 from syncd.store.errors import StoreClosedError, StoreUnavailableError
 from tests.store.support import until
-from tests.store.test_database import Told, insert, keys
+from tests.store.test_database import Reports, insert, keys
 
 pytestmark = pytest.mark.unix
 
 
 @pytest.fixture
-def told():
-    return Told()
+def reports():
+    return Reports()
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def path(tmp_path):
 
 
 @pytest.fixture
-async def database(path, told, empty_store, monkeypatch):
+async def database(path, reports, empty_store, monkeypatch):
     monkeypatch.setattr(module, "FILE_CHECK_INTERVAL_SECONDS", 0.02)
     shutil.copy(empty_store, path)
-    database = await Database.open(path, on_blocked=told, retry_delay=0.02)
+    database = await Database.open(path, on_blocked=reports, retry_delay=0.02)
     await database.write(insert("first"))
     assert await database.read(keys) == {"first"}
     yield database
@@ -58,53 +58,53 @@ def move(path, to):
         os.rename(f"{path}{suffix}", f"{to}{suffix}")
 
 
-def kinds(told):
-    return [None if message is None else "deleted or replaced" in message for message in told]
+def kinds(reports):
+    return [None if message is None else "deleted or replaced" in message for message in reports]
 
 
-async def test_write_waits_until_deleted_file_is_back(database, path, told, tmp_path):
+async def test_write_waits_until_deleted_file_is_back(database, path, reports, tmp_path):
     os.link(path, tmp_path / "aside")
     os.unlink(path)
     write = asyncio.create_task(database.write(insert("second")))
-    await until(lambda: told)
-    assert told[0].startswith(f"{path}: the job store was deleted or replaced while syncd runs")
-    assert "\n" not in told[0]
-    assert database.blocked == told[0]
+    await until(lambda: reports)
+    assert reports[0].startswith(f"{path}: the job store was deleted or replaced while syncd runs")
+    assert "\n" not in reports[0]
+    assert database.blocked == reports[0]
     assert database.alive
     assert await database.read(keys) == {"first"}
     assert not write.done()
     os.link(tmp_path / "aside", path)
     await write
     assert stored(path) == {"first", "second"}
-    assert kinds(told) == [True, None]
+    assert kinds(reports) == [True, None]
     assert database.blocked is None
 
 
-async def test_idle_writer_detects_deleted_file(database, path, told, tmp_path):
+async def test_idle_writer_detects_deleted_file(database, path, reports, tmp_path):
     move(path, tmp_path / "aside")
-    await until(lambda: told)
+    await until(lambda: reports)
     move(tmp_path / "aside", path)
-    await until(lambda: len(told) == 2)
-    assert kinds(told) == [True, None]
+    await until(lambda: len(reports) == 2)
+    assert kinds(reports) == [True, None]
     await database.write(insert("second"))
     assert stored(path) == {"first", "second"}
 
 
-async def test_write_waits_until_moved_folder_is_back(database, path, told, tmp_path):
+async def test_write_waits_until_moved_folder_is_back(database, path, reports, tmp_path):
     (tmp_path / "state").rename(tmp_path / "elsewhere")
-    await until(lambda: told)
+    await until(lambda: reports)
     (tmp_path / "elsewhere").rename(tmp_path / "state")
     await database.write(insert("second"))
     assert stored(path) == {"first", "second"}
 
 
-async def test_unreadable_folder_does_not_block(database, told, monkeypatch):
+async def test_unreadable_folder_does_not_block(database, reports, monkeypatch):
     def denied(_path):
         raise PermissionError
 
     monkeypatch.setattr("syncd.store.store_file.os.stat", denied)
     await database.write(insert("second"))
-    assert not told
+    assert not reports
 
 
 def meanwhile(key, deed):
@@ -121,12 +121,12 @@ def meanwhile(key, deed):
     return work
 
 
-async def test_commit_to_deleted_file_is_not_answered(database, path, told, tmp_path):
+async def test_commit_to_deleted_file_is_not_answered(database, path, reports, tmp_path):
     answered = []
     write = asyncio.create_task(
         database.write(meanwhile("second", lambda: move(path, tmp_path / "aside")), answered.append)
     )
-    await until(lambda: told)
+    await until(lambda: reports)
     assert not write.done()
     assert not answered
     move(tmp_path / "aside", path)
@@ -135,9 +135,9 @@ async def test_commit_to_deleted_file_is_not_answered(database, path, told, tmp_
     assert stored(path) == {"first", "second"}
 
 
-async def test_close_fails_commit_to_deleted_file(database, path, told, tmp_path):
+async def test_close_fails_commit_to_deleted_file(database, path, reports, tmp_path):
     write = asyncio.create_task(database.write(meanwhile("second", lambda: move(path, tmp_path / "aside"))))
-    await until(lambda: told)
+    await until(lambda: reports)
     after = asyncio.create_task(database.write(insert("third")))
     await asyncio.sleep(0)
     await database.close()
@@ -146,20 +146,20 @@ async def test_close_fails_commit_to_deleted_file(database, path, told, tmp_path
             await task
 
 
-async def test_moved_file_is_complete_without_its_log(database, path, told, tmp_path):
+async def test_moved_file_is_complete_without_its_log(database, path, reports, tmp_path):
     await database.write(insert("second"))
     assert in_the_file_alone(path, tmp_path) == set()
     os.rename(path, tmp_path / "aside")
-    await until(lambda: told)
+    await until(lambda: reports)
     await until(lambda: in_the_file_alone(tmp_path / "aside", tmp_path) == {"first", "second"})
 
 
-async def test_commit_to_deleted_log_goes_into_file(database, path, told, tmp_path):
+async def test_commit_to_deleted_log_goes_into_file(database, path, reports, tmp_path):
     assert await database.write(meanwhile("second", lambda: os.unlink(f"{path}-wal"))) == "second"
     assert in_the_file_alone(path, tmp_path) == {"first", "second"}
     write = asyncio.create_task(database.write(insert("third")))
-    await until(lambda: told)
-    assert told[0].startswith(f"{path}-wal: the log of the job store was deleted or replaced while syncd runs")
+    await until(lambda: reports)
+    assert reports[0].startswith(f"{path}-wal: the log of the job store was deleted or replaced while syncd runs")
     await database.close()
     with pytest.raises(StoreClosedError):
         await write
@@ -168,7 +168,7 @@ async def test_commit_to_deleted_log_goes_into_file(database, path, told, tmp_pa
     await again.close()
 
 
-async def test_replacement_file_is_not_written(database, path, told, tmp_path, empty_store):
+async def test_replacement_file_is_not_written(database, path, reports, tmp_path, empty_store):
     """Its log is not written either, not even at shutdown."""
     move(path, tmp_path / "aside")
     shutil.copy(empty_store, path)
@@ -178,7 +178,7 @@ async def test_replacement_file_is_not_written(database, path, told, tmp_path, e
     before = {entry.name: entry.read_bytes() for entry in (tmp_path / "state").iterdir()}
     assert len(before) == 3
     write = asyncio.create_task(database.write(insert("second")))
-    await until(lambda: told)
+    await until(lambda: reports)
     await database.close()
     with pytest.raises(StoreClosedError):
         await write
