@@ -17,7 +17,7 @@ from syncd.config import paths
 from syncd.config.load import ConfigError, Loaded, find, load
 from syncd.control.unix_server import SocketUnavailableError
 from syncd.platform import user
-from syncd.platform.lock import AlreadyRunning, StateLock
+from syncd.platform.lock import AlreadyRunningError, StateLock
 from syncd.recovery.fetch import NotWatchedError, find_scopes
 from syncd.store.errors import StoreError
 from syncd.store.records import PathScope
@@ -94,7 +94,7 @@ def _translated_errors() -> Iterator[None]:
     """Raise known errors as :class:`CommandError`, and close the logs at the end."""
     try:
         yield
-    except (AlreadyRunning, SocketUnavailableError) as error:
+    except (AlreadyRunningError, SocketUnavailableError) as error:
         raise CommandError(str(error), code=ExitCode.BUSY) from None
     except StoreError as error:
         raise CommandError(str(error), code=ExitCode.BAD_DATA) from None

@@ -3,7 +3,9 @@
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
+
+from syncd.platform.terminal import enable_escapes
 
 if TYPE_CHECKING:  # slow to import
     from rich.console import Console
@@ -19,7 +21,7 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             encoding = "utf-8" if sys.platform == "win32" and not stream.isatty() else None
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
-            if stream.isatty() and not _takes_escapes(stream):
+            if stream.isatty() and not enable_escapes(stream):
                 os.environ["NO_COLOR"] = "1"
 
 
@@ -29,26 +31,4 @@ def console(*, stderr: bool = False) -> "Console":
 
     stream = sys.stderr if stderr else sys.stdout
     # By default, Rich decides by standard output even for standard error.
-    return Console(stderr=stderr, legacy_windows=not _takes_escapes(stream) if stream.isatty() else None)
-
-
-if sys.platform == "win32":
-    import ctypes
-    import msvcrt
-    from ctypes import wintypes
-
-    _ESCAPES = 0x0004
-    """ENABLE_VIRTUAL_TERMINAL_PROCESSING."""
-
-    def _takes_escapes(stream: TextIO) -> bool:
-        """Have a console understand escape sequences, if it can: from Windows 10 on."""
-        kernel, handle, mode = ctypes.windll.kernel32, wintypes.HANDLE(), wintypes.DWORD()
-        handle.value = msvcrt.get_osfhandle(stream.fileno())
-        return bool(
-            kernel.GetConsoleMode(handle, ctypes.byref(mode)) and kernel.SetConsoleMode(handle, mode.value | _ESCAPES)
-        )
-
-else:
-
-    def _takes_escapes(_stream: TextIO) -> bool:
-        return True
+    return Console(stderr=stderr, legacy_windows=not enable_escapes(stream) if stream.isatty() else None)

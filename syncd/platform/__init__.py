@@ -1,1 +1,5 @@
-"""What the machine gives a daemon beside files and sockets: one instance a state folder, and a service manager."""
+"""Everything that depends on the operating system.
+
+``posix`` and ``windows`` have twin modules with one interface; the module of the same name here picks one of them.
+Other packages import from here and do not test the system themselves.
+"""

@@ -1,6 +1,6 @@
-"""When a file was made, which with its inode tells it from one that got the same inode later.
+"""The creation time of a file, which distinguishes it from a later file with the same inode number.
 
-``os.stat`` does not tell on Linux before Python 3.15, so the system is asked itself.
+``os.stat`` lacks it on Linux before Python 3.15, so this module calls ``statx``.
 """
 
 import os
@@ -18,7 +18,7 @@ if sys.platform == "linux":
     _SIZE, _MASK_AT, _BIRTH_AT = 256, 0, 0x50
 
     def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
-        """Return when the file at a path, or an open one, was made, in nanoseconds; None where that can't be told."""
+        """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
         found = ctypes.create_string_buffer(_SIZE)
         if not hasattr(_libc, "statx"):
             return None
@@ -33,12 +33,12 @@ if sys.platform == "linux":
 else:
 
     def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
-        """Return when the file at a path, or an open one, was made, in nanoseconds; None where that can't be told."""
+        """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
         try:
             found = os.stat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=follow_symlinks)
         except OSError:
             return None
         if sys.platform == "win32":
-            return found.st_ctime_ns  # there it is when the file was made
+            return found.st_ctime_ns  # on Windows, this is the creation time
         birth: float | None = getattr(found, "st_birthtime", None)
         return None if birth is None else round(birth * 1_000_000_000)

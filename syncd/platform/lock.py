@@ -1,4 +1,4 @@
-"""One daemon a state folder: a lock that the kernel lets go of when the process ends, however it ends."""
+"""Locks the state folder for one process; the kernel releases the lock when the process ends, even after a crash."""
 
 import contextlib
 import os
@@ -9,12 +9,12 @@ from typing import Self
 from syncd.platform.files import SAFE_OPEN_FLAGS, is_locked, lock_file
 
 LOCK_NAME = "lock"
-PATIENCE = 0.2
-"""Seconds to wait for the lock: :func:`holder` takes it for a moment, to see whether it is free."""
+LOCK_TIMEOUT_SECONDS = 0.2
+"""Time to wait for the lock, because :func:`holder` takes it for a moment to see whether it is free."""
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - it says what is the case
-    """Another process holds the state folder. ``pid`` is its number, or None where it could not be read."""
+class AlreadyRunningError(Exception):
+    """Another process has locked the state folder. ``pid`` is its number, None if unknown."""
 
     def __init__(self, state_dir: str, pid: int | None) -> None:
         who = f"another syncd (pid {pid})" if pid else "another syncd"
@@ -24,10 +24,10 @@ class AlreadyRunning(Exception):  # noqa: N818 - it says what is the case
 
 
 class StateLock:
-    """Holds ``<state_dir>/lock`` as long as the context lasts; makes the folder, open to its owner alone, if missing.
+    """Locks ``<state_dir>/lock`` during the context; creates the folder, private to its owner, if it is missing.
 
-    The file holds the pid as text and stays behind: removing it would let two processes lock two files of one name.
-    Raises :class:`AlreadyRunning`, or OSError where the folder can't be written.
+    The file contains the pid as text. It is never removed: otherwise two processes could lock two files of that name.
+    Raises :class:`AlreadyRunningError`, or OSError if the folder cannot be written.
     """
 
     def __init__(self, state_dir: str | os.PathLike[str]) -> None:
@@ -45,7 +45,7 @@ class StateLock:
         except BlockingIOError:
             pid = _read_pid(fd)
             os.close(fd)
-            raise AlreadyRunning(self._state_dir, pid) from None
+            raise AlreadyRunningError(self._state_dir, pid) from None
         except OSError as error:
             os.close(fd)
             raise OSError(error.errno, error.strerror, path) from None
@@ -63,9 +63,9 @@ class StateLock:
 
 
 def holder(state_dir: str | os.PathLike[str]) -> int | None:
-    """Return the pid of the process that holds the state folder; None if there is none. Changes nothing.
+    """Return the pid of the process that has locked the state folder; None if there is none. Changes nothing.
 
-    OSError where this user may not look.
+    Raises OSError if this user cannot read the lock.
     """
     try:
         fd = os.open(os.path.join(state_dir, LOCK_NAME), os.O_RDONLY | SAFE_OPEN_FLAGS)
@@ -78,14 +78,14 @@ def holder(state_dir: str | os.PathLike[str]) -> int | None:
 
 
 def _lock_with_retry(fd: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while True:
         try:
             lock_file(fd)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(PATIENCE / 10)
+            time.sleep(LOCK_TIMEOUT_SECONDS / 10)
         else:
             return
 

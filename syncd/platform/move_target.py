@@ -1,4 +1,4 @@
-"""The directory that files are moved to: made once, and never written to if another file system has its place."""
+"""The directory that files are moved to: created once, and not used if another file system is mounted there."""
 
 import os
 import sys
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from syncd.platform import openat
 
 
-class Kept(Exception):  # noqa: N818 - nothing failed
-    """A file was left as it is; ``str()`` says why in a few words."""
+class Kept(Exception):  # noqa: N818 - not an error
+    """A file was not removed; ``str()`` is the reason in a few words."""
 
 
 class Target:
     """The directory that files are moved to, as it was when the configuration was loaded.
 
-    ``problem`` says why nothing can be moved there, if so.
+    ``problem`` is the reason why nothing can be moved there, or None.
     """
 
     def __init__(self, path: str) -> None:
@@ -25,7 +25,7 @@ class Target:
         self._file_system = 0
 
     def make(self) -> None:
-        """Make the directory if it is missing, and remember its file system."""
+        """Create the directory if it is missing, and remember its file system."""
         try:
             os.makedirs(self.path, exist_ok=True)
             self._file_system = file_system(self.path)
@@ -36,7 +36,7 @@ class Target:
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """Yield its descriptor; :class:`Kept` if it is not there any more, or is on another file system."""
+        """Yield its descriptor; raises :class:`Kept` if it is gone or on another file system."""
         if self.problem:
             raise Kept(self.problem)
         try:
@@ -52,7 +52,7 @@ class Target:
 
 
 def file_system(path: int | str) -> int:
-    """Return a number of the file system that stays the same over mounts, where it has one."""
+    """Return a number that identifies the file system, also after a new mount if it has such a number."""
     if sys.platform == "win32":
         return os.stat(path).st_dev
     return os.statvfs(path).f_fsid or os.stat(path).st_dev

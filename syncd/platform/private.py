@@ -1,4 +1,4 @@
-"""What is made for this user alone, and is so from its first moment."""
+"""Creates files and pipes that are private to this user from the moment they exist."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ if sys.platform == "win32":
     import win32security
 
     def access() -> Any:
-        """Return the rights for something new: for this process's user, administrators, and the system."""
+        """Return security attributes for a new object: access for this user, administrators and the system only."""
         token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32con.TOKEN_QUERY)
         user, _ = win32security.GetTokenInformation(token, win32security.TokenUser)
         sid = win32security.ConvertSidToStringSid(user)
@@ -27,7 +27,7 @@ if sys.platform == "win32":
         return attributes
 
     def create(path: str) -> int:
-        """Make a file that was not there, and return its descriptor, for writing. Raises OSError."""
+        """Create a new file and return its descriptor, for writing. Raises OSError."""
         try:
             handle = win32file.CreateFile(path, win32con.GENERIC_WRITE, 0, access(), win32con.CREATE_NEW, 0, None)
         except pywintypes.error as error:
@@ -37,5 +37,5 @@ if sys.platform == "win32":
 else:
 
     def create(path: str) -> int:
-        """Make a file that was not there, and return its descriptor, for writing. Raises OSError."""
+        """Create a new file and return its descriptor, for writing. Raises OSError."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE_OPEN_FLAGS, 0o600)

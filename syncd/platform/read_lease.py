@@ -1,7 +1,7 @@
-"""Whether any process of this machine has a file open for writing: what tells a finished file from a quiet one.
+"""Finds out whether a process on this machine has a file open for writing: a quiet file may not be finished.
 
-Linux grants a read lease only on a file that nobody has open for writing, or mapped into memory for writing. Windows
-opens a file without write sharing only then. Elsewhere it can't be told.
+Linux grants a read lease only on a file that no process has open or mapped for writing. Windows opens a file without
+write sharing only then. Other systems cannot tell.
 """
 
 import os
@@ -28,27 +28,27 @@ elif sys.platform == "linux":
 
 
 class Writer(Enum):
-    """Whether somebody has a file open for writing."""
+    """Whether a process has a file open for writing."""
 
     NONE = "none"
     OPEN = "open"
     UNKNOWN = "unknown"
-    """It can't be told: a network file system, no right to ask (CAP_LEASE, for files of other owners), or macOS."""
+    """Unknown: a network file system, a missing right (CAP_LEASE for files of other owners), or macOS."""
 
 
 class ReadLease:
-    """A look at whether a file has a writer, which lasts as long as the context. For one thread at a time.
+    """Takes a read lease on a file during the context. Not thread-safe.
 
-    ``descriptor`` is open for reading only, and has no other lease. Whoever opens the file for writing meanwhile waits
-    for the end of the context (on Linux for 45 s at most, then :meth:`broken` is true), or is refused (with O_NONBLOCK,
-    and on Windows); so be brief.
+    ``descriptor`` is open for reading only, and has no other lease. A process that opens the file for writing waits for
+    the end of the context (on Linux for up to 45 s, then :meth:`broken` is true), or gets an error (with O_NONBLOCK,
+    and on Windows); so keep the context short.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._unshared: int | None = None
         self.granted = Writer.UNKNOWN
-        """What was found at the start of the context."""
+        """The result at the start of the context."""
 
     def __enter__(self) -> "ReadLease":
         if sys.platform == "win32":
@@ -67,7 +67,7 @@ class ReadLease:
             fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
     def broken(self) -> bool:
-        """Say whether a writer has come since the start; False where none was to be seen then, or can come."""
+        """Return whether a writer has opened the file since the start; False without a lease."""
         if sys.platform == "linux" and self.granted is Writer.NONE:
             return fcntl.fcntl(self._descriptor, fcntl.F_GETLEASE) != fcntl.F_RDLCK
         return False
@@ -84,7 +84,7 @@ class ReadLease:
 
 
 def writer(descriptor: int) -> Writer:
-    """Say whether any process has the file open for writing; ``descriptor`` as for :class:`ReadLease`."""
+    """Return whether a process has the file open for writing; ``descriptor`` as for :class:`ReadLease`."""
     with ReadLease(descriptor) as lease:
         return lease.granted
 
@@ -92,24 +92,24 @@ def writer(descriptor: int) -> Writer:
 if sys.platform == "linux":
 
     def _take(descriptor: int) -> Writer:
-        """Take a lease on an open file, if nobody writes to it."""
+        """Take a lease on an open file if it has no writer."""
         kind = _file_system(descriptor)
         if kind is None or kind in _SHARED:
             return Writer.UNKNOWN
         try:
-            # By default SIGIO tells of a writer, which ends a process; SIGURG is ignored by one that has no use for it.
+            # By default the kernel reports a writer by SIGIO, which ends the process; SIGURG is ignored by default.
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         except OSError as error:
             return Writer.OPEN if error.errno == errno.EAGAIN else Writer.UNKNOWN
         if kind != _FUSE:
             return Writer.NONE
-        # What is behind FUSE may be another machine's.
+        # A FUSE file system may be shared with other machines.
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         return Writer.UNKNOWN
 
     def _file_system(descriptor: int) -> int | None:
-        """Return the kind of the file system that an open file is on; None if that can't be told."""
+        """Return the type number of the file system of an open file; None if it is unknown."""
         status = ctypes.create_string_buffer(_STATFS_SIZE)
         if _libc.fstatfs(descriptor, status) != 0:
             return None

@@ -1,6 +1,6 @@
-"""Signals that call a function in the event loop, for as long as a context lasts.
+"""Calls functions in the event loop for signals, during a context.
 
-The loop's own handlers would leave a moment at which a signal kills, and on Windows it has none.
+asyncio's own handlers would leave a moment in which a signal kills the process, and do not exist on Windows.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 END: tuple[signal.Signals, ...]
-"""What asks a process to end: of the service manager, of Ctrl-C, and of a console of Windows that is being closed."""
+"""Signals that ask the process to end: from the service manager, Ctrl-C, and a Windows console that is closed."""
 if sys.platform == "win32":
     END = signal.SIGTERM, signal.SIGINT, signal.SIGBREAK
     RELOAD: tuple[signal.Signals, ...] = ()
@@ -23,9 +23,9 @@ else:
 
 @contextmanager
 def calling(functions: Mapping[signal.Signals, Callable[[], object]]) -> Generator[None]:
-    """Have each signal call its function; afterwards whoever handled it before does so again.
+    """Call the function of each signal during the context, then restore the former handlers.
 
-    Beside the main thread, as in a service of Windows, there are no signals to handle, and nothing is done.
+    Does nothing outside the main thread, as in a Windows service, because signals arrive in the main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""To look at files with another user's rights, which root may for as long as a question takes."""
+"""The current user and its rights; root can take another user's rights for a while."""
 
 import getpass
 import os
@@ -12,11 +12,11 @@ if sys.platform != "win32":
     import pwd
 
 LINGER = Path("/var/lib/systemd/linger")
-"""Has a file for each user whose services outlast the session."""
+"""Folder with a file for each user whose services run without a session."""
 
 
 def exists(name: str) -> bool:
-    """Whether this machine has such a user whose rights could be had; on Windows there is none."""
+    """Return whether the user exists and root could take its rights; always False on Windows."""
     if sys.platform == "win32":
         return False
     try:
@@ -27,12 +27,12 @@ def exists(name: str) -> bool:
 
 
 def is_root() -> bool:
-    """Whether this process may take another user's rights."""
+    """Return whether this process can take another user's rights."""
     return sys.platform != "win32" and os.geteuid() == 0
 
 
 def own_name() -> str:
-    """Return the name of the user whose rights count now, or the number where it has none."""
+    """Return the name of the effective user, or its number if it has no name."""
     if sys.platform == "win32":
         return getpass.getuser()
     try:
@@ -41,14 +41,24 @@ def own_name() -> str:
         return str(os.geteuid())
 
 
+def owns(info: os.stat_result) -> bool:
+    """Return whether this user owns the file; always True on Windows, where access control lists decide."""
+    return sys.platform == "win32" or info.st_uid == os.geteuid()
+
+
+def suffixed(name: str) -> str:
+    """Return a name in the temporary folder that differs for each user; Windows has a folder per user."""
+    return name if sys.platform == "win32" else f"{name}-{os.geteuid()}"
+
+
 def may(path: str | os.PathLike[str], mode: int) -> bool:
-    """Whether the user whose rights count now may do that to a file, by ``mode`` as for :func:`os.access`."""
-    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)  # Windows has no others
+    """Return whether the effective user has access to a file; ``mode`` as for :func:`os.access`."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)  # Windows has no effective IDs
 
 
 def granting(rights: str, path: str | os.PathLike[str]) -> str:
-    """Return the command that gives the user whose rights count now ``r``, ``rx`` or ``rwx`` on a file."""
-    if os.fspath(path) == os.sep:  # a list of rights on it would hold for one user what must hold for all
+    """Return the command that gives the effective user ``r``, ``rx`` or ``rwx`` rights on a file."""
+    if os.fspath(path) == os.sep:  # an ACL on / would restrict all other users
         return "choose another folder" if "w" in rights else "sudo chmod o+rx /"
     if sys.platform == "win32":
         return f'icacls "{os.fspath(path)}" /grant "{own_name()}:{ {"r": "R", "rx": "RX", "rwx": "M"}[rights] }"'
@@ -56,29 +66,29 @@ def granting(rights: str, path: str | os.PathLike[str]) -> str:
 
 
 def making(path: str | os.PathLike[str]) -> str:
-    """Return the command that makes a folder for the user whose rights count now, whatever is above it."""
+    """Return the command that creates a folder for the effective user, with all folders above."""
     if sys.platform == "win32":
         return f'mkdir "{os.fspath(path)}" as an administrator, then {granting("rwx", path)}'
     return f"sudo install -d -o {own_name()} -m 700 {os.fspath(path)}"
 
 
 def belongs_to(group: str) -> bool:
-    """Whether the user whose rights count now is a member of a group of this machine."""
+    """Return whether the effective user is a member of a group."""
     if sys.platform == "win32":
         return False
     return grp.getgrnam(group).gr_gid in {os.getegid(), *os.getgroups()}
 
 
 def lingers() -> bool:
-    """Whether systemd runs this user's services also while the user is not logged in."""
+    """Return whether systemd runs this user's services without a login session."""
     return (LINGER / own_name()).exists()
 
 
 @contextmanager
 def rights_of(name: str, *more: str) -> Generator[None]:
-    """Have the rights of user ``name`` and its groups, and of ``more`` groups, in all threads. Only root can.
+    """Take the rights of user ``name``, of its groups and of ``more`` groups, in all threads. Requires root.
 
-    KeyError for nobody.
+    Raises KeyError for an unknown user or group.
     """
     wanted, groups, group = pwd.getpwnam(name), os.getgroups(), os.getegid()
     os.setgroups([*os.getgrouplist(name, wanted.pw_gid), *(grp.getgrnam(other).gr_gid for other in more)])

@@ -1,8 +1,9 @@
-"""Which daemons of this machine watch which directory, as they tell each other on Linux; elsewhere nobody does.
+"""Announces which directories a daemon watches, and finds other daemons that watch a directory. Linux only.
 
-Each daemon has, for each directory, an abstract Unix socket that nobody connects to: its name says all, everybody can
-list it, and the kernel removes it with the process. A lock on the directory would need an open descriptor, and that
-would keep a file system from being unmounted. Daemons in other network namespaces, as in most containers, are not seen.
+For each directory, a daemon binds an abstract Unix socket whose name contains the directory. No process connects to the
+socket: every process can list its name, and the kernel removes the socket with the process. A lock on the directory
+would need an open descriptor, which would prevent unmounting. Daemons in other network namespaces, as in most
+containers, are invisible.
 """
 
 import os
@@ -17,9 +18,9 @@ _NAME = re.compile(r"@syncd-watches:(?P<directory>\d+:\d+):(?P<pid>\d+):(?P<stat
 
 
 def announce_watch(directory: os.stat_result, state: os.stat_result) -> socket.socket | None:
-    """Tell that the daemon of a state folder watches a directory, as long as what is returned is open.
+    """Announce that the daemon of a state folder watches a directory, until the returned socket is closed.
 
-    None where that can't be told.
+    Returns None if that is not possible.
     """
     if sys.platform != "linux":
         return None

@@ -215,9 +215,9 @@ def test_serve_keeps_to_its_quota_and_leaves_its_reserve(process, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--quota", "much"], "write a size as"),
+        (["--quota", "much"], "write a size such as"),
         (["--quota", "0"], "leave it out"),
-        (["--reserve", "5%"], "write a size as"),
+        (["--reserve", "5%"], "write a size such as"),
     ],
 )
 def test_serve_says_how_a_size_is_written(syncd, tmp_path, arguments, words):

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from syncd.platform.lock import AlreadyRunning, StateLock
+from syncd.platform.lock import AlreadyRunningError, StateLock
 from syncd.platform.lock import holder as holder_of
 
 HOLDER = """
@@ -46,7 +46,7 @@ def test_the_folder_and_the_lock_are_private_and_hold_the_pid(tmp_path):
 @pytest.mark.e2e
 def test_a_second_process_is_told_who_holds_it(tmp_path, holder):
     with (
-        pytest.raises(AlreadyRunning, match=f"pid {holder.pid}.*uses {tmp_path}") as caught,
+        pytest.raises(AlreadyRunningError, match=f"pid {holder.pid}.*uses {tmp_path}") as caught,
         StateLock(tmp_path / "state"),
     ):
         pass

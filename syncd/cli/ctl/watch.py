@@ -4,7 +4,6 @@ Two threads put the daemon's events and the user's quit key into one queue, beca
 the keyboard at the same time.
 """
 
-import os
 import sys
 import threading
 import time
@@ -22,12 +21,7 @@ from syncd.cli import terminal
 from syncd.cli.ctl.watch_model import WatchModel
 from syncd.cli.ctl.watch_view import view
 from syncd.control.client import ControlClient, EventStream, NoResponseError, NotRunningError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import termios
-    import tty
+from syncd.platform.terminal import unbuffered_keys
 
 KINDS = ("daemon", "folder", "remote", "job", "progress")
 REFRESH_INTERVAL_SECONDS = 1.0
@@ -163,23 +157,5 @@ def _keyboard() -> Generator[Callable[[], str] | None]:
     if not sys.stdin.isatty():
         yield None
     else:
-        with _unbuffered_keys() as read_key:
+        with unbuffered_keys() as read_key:
             yield read_key
-
-
-if sys.platform == "win32":
-
-    def _unbuffered_keys() -> nullcontext[Callable[[], str]]:
-        return nullcontext(msvcrt.getwch)
-
-else:
-
-    @contextmanager
-    def _unbuffered_keys() -> Generator[Callable[[], str]]:
-        keys = sys.stdin.fileno()
-        before = termios.tcgetattr(keys)
-        tty.setcbreak(keys)
-        try:
-            yield lambda: os.read(keys, 64).decode(errors="replace")
-        finally:
-            termios.tcsetattr(keys, termios.TCSADRAIN, before)

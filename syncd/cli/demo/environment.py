@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import stat
-import sys
 import tempfile
 import threading
 import time
@@ -16,7 +15,8 @@ from syncd.cli.demo.process import Child, child
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.config.paths import control_socket
 from syncd.control.client import ControlClient, ControlError
-from syncd.platform.lock import LOCK_NAME, AlreadyRunning, StateLock
+from syncd.platform import user
+from syncd.platform.lock import LOCK_NAME, AlreadyRunningError, StateLock
 
 MARKER = ".syncd-demo"
 """A folder with this file belongs to the demo, which may empty it."""
@@ -35,18 +35,6 @@ state_dir: state
 control: {{dashboard: "127.0.0.1:0"}}
 logging: {{format: console}}
 """
-
-if sys.platform == "win32":
-    _NAME = "syncd-demo"  # the temporary folder is this user's own
-
-    def _is_ours(_info: os.stat_result) -> bool:
-        return True  # who may empty it says its access control list
-
-else:
-    _NAME = f"syncd-demo-{os.geteuid()}"
-
-    def _is_ours(info: os.stat_result) -> bool:
-        return info.st_uid == os.geteuid()
 
 
 class DemoEnvironment:
@@ -123,7 +111,7 @@ def set_up(folder: str | None) -> Iterator[DemoEnvironment]:
 
     Raises :class:`CommandError` for a folder that the demo has not created.
     """
-    chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), _NAME))
+    chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), user.suffixed("syncd-demo")))
     _claim(chosen)
     try:
         with StateLock(chosen):
@@ -133,7 +121,7 @@ def set_up(folder: str | None) -> Iterator[DemoEnvironment]:
             environment = DemoEnvironment(chosen)
             os.mkdir(environment.inbox)
             yield environment
-    except AlreadyRunning as error:
+    except AlreadyRunningError as error:
         text = f"another demo (pid {error.pid}) uses {chosen}; end it, or use another --dir"
         raise CommandError(text, code=ExitCode.BUSY) from None
 
@@ -145,7 +133,7 @@ def _claim(folder: str) -> None:
         os.mkdir(folder, 0o700)
     except FileExistsError:
         info = os.lstat(folder)
-        if not stat.S_ISDIR(info.st_mode) or not _is_ours(info):
+        if not stat.S_ISDIR(info.st_mode) or not user.owns(info):
             raise CommandError(f"{folder} is not your folder; use another --dir", code=ExitCode.FAILED) from None
         if os.listdir(folder) and not os.path.exists(os.path.join(folder, MARKER)):
             raise CommandError(

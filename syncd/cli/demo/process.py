@@ -5,42 +5,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
 
 from syncd.cli.serve import TOKEN
-
-if sys.platform == "win32":
-    from syncd.platform.windows.job_object import JobObject
-
-    _APART: dict[str, Any] = {"creationflags": subprocess.CREATE_NO_WINDOW}
-
-    @contextmanager
-    def _tied(process: "subprocess.Popen[str]") -> Generator[None]:
-        """Have the child end with this process, if that is killed."""
-        job = JobObject()
-        try:
-            job.add(process)
-            yield
-        finally:
-            job.close()
-
-else:
-    import ctypes
-    import signal
-    from contextlib import nullcontext
-
-    _PR_SET_PDEATHSIG = 1
-    _libc = ctypes.CDLL(None)
-
-    def _end_with_parent() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    # No thread runs yet, and it is one system call.
-    _APART: dict[str, Any] = {"start_new_session": True, "preexec_fn": _end_with_parent}
-
-    def _tied(_process: "subprocess.Popen[str]") -> nullcontext[None]:
-        return nullcontext()
-
+from syncd.platform.child_process import DETACHED, ended_with_parent
 
 Child = subprocess.Popen[str]
 STOP_TIMEOUT_SECONDS = 10.0
@@ -60,9 +27,9 @@ def child(log: str, *arguments: str, end: Callable[[Child], object] = Child.term
             encoding="utf-8",
             errors="replace",
             env=environment,
-            **_APART,
+            **DETACHED,
         )
-    with process, _tied(process):
+    with process, ended_with_parent(process):
         try:
             yield process
         finally:

@@ -1,0 +1,27 @@
+"""The Unix twin of :mod:`syncd.platform.windows.child_process`."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+assert sys.platform != "win32"
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+# preexec_fn is safe here: no thread runs yet, and the function makes one system call.
+DETACHED: dict[str, Any] = {"start_new_session": True, "preexec_fn": _end_with_parent}
+"""Arguments of ``Popen`` for a child that ends with its parent and does not receive its Ctrl-C."""
+
+
+def ended_with_parent(_process: "subprocess.Popen[Any]") -> nullcontext[None]:
+    """Do nothing: :data:`DETACHED` already ends the child with its parent."""
+    return nullcontext()

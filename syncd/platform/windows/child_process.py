@@ -1,0 +1,25 @@
+"""The Windows twin of :mod:`syncd.platform.posix.child_process`."""
+
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from syncd.platform.windows import job_object
+
+assert sys.platform == "win32"
+
+DETACHED: dict[str, Any] = {"creationflags": subprocess.CREATE_NO_WINDOW}
+"""Arguments of ``Popen`` for a child that does not receive its parent's Ctrl-C."""
+
+
+@contextmanager
+def ended_with_parent(process: "subprocess.Popen[Any]") -> Generator[None]:
+    """End the process with the context, or with this process if that is killed."""
+    job = job_object.JobObject()
+    try:
+        job.add(process)
+        yield
+    finally:
+        job.close()
