@@ -208,7 +208,7 @@ def test_logs_that_end_with_the_daemon_are_told_so_while_it_holds_the_lock(
 
     monkeypatch.setattr(daemon, "log", log)
     ended = syncd("ctl", "-c", configured, "logs", "-f")
-    assert (ended.code, ended.err) == (3, "syncd: the daemon has ended, or hung up\n")
+    assert (ended.code, ended.err) == (3, "syncd: the daemon has ended or closed the connection\n")
 
 
 @pytest.mark.e2e

@@ -317,7 +317,7 @@ def test_logs_are_followed_each_once_until_the_daemon_ends(daemon, tmp_path):
         until(lambda: len(out.read_text().splitlines()) == 3, out.read_text)
         daemon.loop.call_soon_threadsafe(daemon.hub.close)
         assert following.wait(PATIENCE) == 3
-        assert following.stderr.read() == b"syncd: the daemon has ended, or hung up\n"
+        assert following.stderr.read() == b"syncd: the daemon has ended or closed the connection\n"
         following.stderr.close()
     assert [json.loads(text)["job"] for text in out.read_text().splitlines()] == [1, 2, 4]
 

@@ -114,18 +114,18 @@ def test_run_answers_until_it_is_ended(process, config, receiver, tmp_path):
 
 _ENDED_IN_A_CALLBACK = """
 import os, signal, sys, time
-from syncd.cli import configuration, run
+from syncd.cli import run, session
 
 class Finalized:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
         for _ in range(1000): pass  # an exception of the handler would be raised, and lost, here
 
-def load(path):
+def load_config(path):
     Finalized()
     time.sleep(60)
 
-configuration.load = load
+session.load_config = load_config
 run.command([])
 """
 
@@ -234,7 +234,7 @@ def test_a_name_to_go_by_is_a_name_alone(syncd, tmp_path, name):
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--token", "t0ken"], "shows in the process list"), (["--host", "0.0.0.0"], "whoever can reach this address")],
+    [(["--token", "t0ken"], "the process list shows --token"), (["--host", "0.0.0.0"], "anyone who can reach")],
 )
 def test_serve_warns(process, tmp_path, arguments, words):
     started = process("serve", "--dir", tmp_path / "r", "--port", "0", *arguments)
