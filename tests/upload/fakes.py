@@ -1,4 +1,4 @@
-"""A remote that does what a test tells it to, and a lane over the real store around it."""
+"""Test doubles: a remote that a test controls, and a worker over the real store in simulated time."""
 
 import asyncio
 import hashlib
@@ -122,7 +122,7 @@ class _Hasher:
 
 
 class Bench:
-    """A folder, a store and one lane, in simulated time."""
+    """A folder, a store and one worker, in simulated time."""
 
     def __init__(self, tmp_path, remote=None, concurrency=4, policy=None):
         self.inbox = tmp_path / "inbox"
@@ -148,7 +148,7 @@ class Bench:
         self.remote_id = record.id
         self.scheduler = Scheduler(self.store, owner="bench", failed=self.died.append)
         self.wall_clock = ClockStepDetector(self.store, clock=self.wall, steady=self.loop.time)
-        self.worker = self.make_lane()
+        self.worker = self.make_worker()
         self.changes = []
         self.store.changes.subscribe(self.changes.append)
         self.store.changes.subscribe(lambda change: self.worker.wake())
@@ -161,7 +161,7 @@ class Bench:
         await self.loop.counted(self.store.close)()
         assert not self.died
 
-    def make_lane(self):
+    def make_worker(self):
         rng = random.Random(1)
         breaker = Breaker(self.retry_policy, rng.random)
         endpoint = Endpoint(

@@ -1,4 +1,4 @@
-"""The lanes as a whole, in simulated time."""
+"""The scheduler and its workers, in simulated time."""
 
 import asyncio
 import itertools

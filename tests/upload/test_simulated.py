@@ -85,7 +85,7 @@ async def test_nor_one_whose_lane_is_another_by_then(tmp_path):
         await bench.scheduler.remove("fake")
         bench.jumped = -86_400.0
         asked = bench.loop.now
-        bench.worker = bench.make_lane()  # as after a reload
+        bench.worker = bench.make_worker()  # as after a reload
         bench.scheduler.add(bench.worker)
         await bench.settle(done=1)
         assert bench.loop.now - asked < 120
