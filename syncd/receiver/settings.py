@@ -18,7 +18,7 @@ class Settings:
 
     folder: str
     token: str | None = field(default=None, repr=False)
-    allowed_hosts: tuple[str, ...] = ()  # names beside its own that it answers to without a token
+    allowed_hosts: tuple[str, ...] = ()  # further host names to accept without a token
     fsync: bool = True
 
     max_file_size: int = 10 * GIB

@@ -129,7 +129,7 @@ class ImageRemote:
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
         if response.ok:
             self._registered.add(content.key)
-            return replace(begun, needs_verification=not await self._images.confirms(response, anew=True))
+            return replace(begun, needs_verification=not await self._images.confirms(response, again=True))
         refusal = self._http.failure(response)
         if response.status != 409 and not (response.status == 400 and isinstance(refusal, Permanent)):
             raise refusal

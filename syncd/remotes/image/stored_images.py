@@ -54,17 +54,17 @@ class StoredImages:
         self._reports_missing: bool | None = None
         """Whether the server answers 404 for an unknown image; None before the first test."""
 
-    async def confirms(self, response: Response, *, anew: bool = False) -> bool:
+    async def confirms(self, response: Response, *, again: bool = False) -> bool:
         """Return whether a response is a credible success: 201 always, 200 only from a reliable server.
 
-        With ``anew``, test a server again that was not reliable before.
+        With ``again``, test a server again that was not reliable before.
         """
         if response.reported_error() is not None:
             return False
         if response.status == 201:
             return True
         async with self._honesty_lock:
-            if self._reports_missing is None or (anew and not self._reports_missing):
+            if self._reports_missing is None or (again and not self._reports_missing):
                 await self._is_reliable()
             return self._reports_missing is True
 
