@@ -88,7 +88,7 @@ def test_a_file_is_named_by_its_path(home):
     wait_until_sync(lambda: home.states().get("b.jpg") == "queued", home.states)
     assert home.ctl("cancel", str(home.inbox / "b.jpg")).stdout == "1 job cancelled\n"
     assert home.ctl("retry", str(home.inbox / "b.jpg")).stdout == "1 job queued again\n"
-    assert home.ctl("rescan", str(home.inbox)).stdout == "looking\n"
+    assert home.ctl("rescan", str(home.inbox)).stdout == "scanning\n"
     assert home.ctl("start").returncode == 0
     assert home.arrived("b.jpg")
 

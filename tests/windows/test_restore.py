@@ -54,7 +54,7 @@ def test_bytes_names_and_times_come_back(filled, tmp_path):
     assert json.loads(done.stdout)["restored"] == len(FILES)
     assert found(back) == {name.replace("/", "\\"): (data, TIME) for name, data in FILES.items()}
     again = filled.command("restore", "--to", back)
-    assert (again.returncode, again.stdout) == (0, f"{len(FILES)} there already\n")
+    assert (again.returncode, again.stdout) == (0, f"{len(FILES)} already present\n")
 
 
 def test_only_what_is_named_and_nothing_over_another_file(filled, tmp_path):
