@@ -5,6 +5,7 @@ Each list in the documents is compared with the code in both directions, so that
 
 import ast
 import asyncio
+import importlib
 import io
 import json
 import re
@@ -514,7 +515,7 @@ def test_modules_that_a_page_names_exist(page: str) -> None:
 
 def test_the_source_map_is_whole() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = set(by_name(rows(text, "room")))
+    named = set(by_name(rows(text, "package")))
     package = ROOT / "syncd"
     runtime = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
     modules = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
@@ -523,7 +524,17 @@ def test_the_source_map_is_whole() -> None:
 
 def test_code_that_the_architecture_names_is_there() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    paths = [name for name in code(text) if re.fullmatch(r"[\w/]+\.py", name)]
+    prose = re.sub(r"(?s)```.*?```", "", text)
+    paths = [name for name in code(prose) if re.fullmatch(r"[\w/]+\.py", name)]
     assert len(paths) > 20
     for name in paths:
         assert (ROOT / "syncd" / name).exists() or (ROOT / name).exists(), name
+
+
+def test_names_in_the_diagram_of_the_architecture_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    nodes = re.findall(r'\["([\w.]+)<br>(\w+)', text)
+    assert len(nodes) > 10
+    for module, name in nodes:
+        imported = importlib.import_module(f"syncd.{module}")
+        assert hasattr(imported, name), f"{module}: {name}"

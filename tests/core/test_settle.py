@@ -87,3 +87,10 @@ def test_the_time_in_which_a_change_may_not_show(mtime, granularity):
 
 def test_an_mtime_to_come_is_not_waited_for():
     assert racy_for(1_000_000 * 10**9, 999_999.9) == 0
+
+
+def test_hint_of_rename_keeps_its_origin_if_the_source_has_none():
+    hint = Hint(moved_from="before.jpg")
+    assert hint.behind(None) == hint
+    assert hint.behind(Hint(closed=True)) == hint
+    assert hint.behind(Hint(moved_from="first.jpg")).moved_from == "first.jpg"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -303,6 +304,15 @@ async def test_a_small_file_goes_in_one_request(make, answers):
     assert await begin(remote) == DIRECT
     answers("POST", f"{UP}/direct", payload=FILE)
     assert await send(remote, DIRECT) == ChunkResult(stored=Stored(ref="f-1", proof=Proof.HASH))
+
+
+@pytest.mark.parametrize(("size", "single"), [(20 * 1024**2, True), (20 * 1024**2 + 1, False)])
+async def test_begin_sends_files_up_to_20_mib_in_one_request(make, answers, size, single):
+    remote = make(direct="auto")
+    answers("POST", f"{UP}/create", payload=agreed(chunk_size=1024**2, chunks_count=21))
+    content = replace(content_of(remote, DATA), size=size)
+    begun = await remote.begin(content, Memory(DATA, name="a.jpg"), None, failures=0)
+    assert begun.single_request is single
 
 
 @pytest.mark.parametrize(

@@ -280,3 +280,17 @@ async def test_write_uses_time_of_its_transaction(path):
     (job,) = await claim(store, remote)
     assert [step.at for step in await store.history(job.id)] == [clock.now - 5, clock.now]
     await store.close()
+
+
+async def test_recover_leaves_job_waiting_whose_key_is_of_an_earlier_version(store, remote, clock):
+    await observe(store, remote, seen("a"))
+    (job,) = await claim(store, remote)
+    await store.set_content_key(job, "key")
+    await observe(store, remote, seen("a", size=5))
+    await store.release(job, "changed")
+    (job,) = await claim(store, remote)
+    await store.defer(job, due_at=clock.now + 100, failures=1, detail="503")
+    await store.recover("another")
+    assert await claim(store, remote) == []
+    clock.now += 100
+    assert len(await claim(store, remote)) == 1

@@ -56,3 +56,12 @@ async def test_a_lane_that_dies_is_told(tmp_path):
                 await asyncio.sleep(0.1)
         assert bench.died == [error]
         bench.died.clear()
+
+
+@in_simulation
+async def test_close_ends_the_renewal_of_leases(tmp_path):
+    async with Bench(tmp_path) as bench:
+        renewal = bench.scheduler._renewal
+        assert renewal is not None
+        await bench.scheduler.close()
+        assert renewal.done()
