@@ -60,7 +60,7 @@ def test_any_name_goes_up_and_its_bytes_come_back(tmp_path_factory, found, folde
             assert summary.uploaded == 2 * len(content)
             await site.start()
             for path, data in content.items():
-                jobs = await site.steering.show(path)
+                jobs = await site.service.show(path)
                 assert {job["state"] for job in jobs} == {"done"}
                 assert await site.content(next(job for job in jobs if job["remote"] == "drive")) == data
             await site.end()
@@ -143,7 +143,7 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     secret.write_bytes(b"not for the server " * 50)
     site.settings["scheduler"]["concurrency"] = 1
     await site.start()
-    await site.steering.stop(now=False)
+    await site.service.stop(now=False)
     (site.inbox / "sub").mkdir()
     path = site.inbox / "sub" / "a.jpg"
     path.write_bytes(random_bytes(3000))
@@ -159,7 +159,7 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
 
     become(os.fspath(path), os.fspath(secret))
     monkeypatch.setattr(os, "open", noting)
-    await site.steering.start()
+    await site.service.start()
 
     async def settled():
         (record,) = await runtime.store.jobs([runtime.remote_ids["drive"]])
