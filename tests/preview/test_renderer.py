@@ -82,12 +82,12 @@ async def test_one_that_hangs_is_ended_and_the_next_picture_comes(tmp_path):
     renderer = Renderer(render_timeout=5)
     await shown(renderer, tmp_path / "a", KINDS["jpg"])
     pid = renderer.pid
-    renderer._patience = 0.05
+    renderer._render_timeout = 0.05
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(NoPreviewError, match="too long"):
         await shown(renderer, tmp_path / "a")
     assert gone(pid)
-    renderer._patience = 20
+    renderer._render_timeout = 20
     assert await shown(renderer, tmp_path / "a") == (100, 50)
     await renderer.close()
 

@@ -127,7 +127,7 @@ def test_uninstall(machine):
 def test_a_service_of_a_user(machine, ports):
     machine.do("useradd", "--create-home", "anna")
     without = machine.do(SYNCD, "service", "install", "--user", "--dry-run", user="anna")
-    assert "To have it always: loginctl enable-linger\n" in without
+    assert "The service runs while you are logged in. To run it always: loginctl enable-linger\n" in without
     machine.do("loginctl", "enable-linger", "anna")
     number = machine.do("id", "-u", "anna").strip()
     own = {"user": "anna", "XDG_RUNTIME_DIR": f"/run/user/{number}"}

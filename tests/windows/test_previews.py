@@ -92,11 +92,11 @@ async def test_one_that_is_killed_is_replaced(renderer, image):
 async def test_one_that_takes_too_long_is_ended_and_the_next_picture_comes(renderer, image, tmp_path):
     await shown(renderer, image)
     process = opened(renderer.pid)
-    renderer._patience = 0.05
+    renderer._render_timeout = 0.05
     with pytest.raises(NoPreviewError, match="too long"):
         await shown(renderer, tmp_path / "large", png(4000, 4000, rows=bytes(4001 * 4000)), edge=1600)
     assert gone(process, 0)
-    renderer._patience = 20
+    renderer._render_timeout = 20
     assert await shown(renderer, image) == (100, 50)
 
 
