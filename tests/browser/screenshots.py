@@ -114,7 +114,7 @@ def upload_samples(daemon):
     }.items():
         (drawings / f"{name}.txt").write_text(samples.ascii_art(samples.landscape(rng, SKIES[1]), width))
     daemon.until_counts(done=52, failed=4)
-    daemon.ctl._ask("POST", "/v1/settings", {"bandwidth": "350KiB/s"})
+    daemon.ctl._request("POST", "/v1/settings", json.dumps({"bandwidth": "350KiB/s"}).encode())
     for number in range(5):
         view = samples.landscape(rng, SKIES[number % 3], (3200 + 300 * number, 1900))
         grain = Image.effect_noise(view.size, 60)

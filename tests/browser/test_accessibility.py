@@ -1,5 +1,7 @@
 """Accessibility: any width, keyboard only, light and dark, reduced motion, and axe-core's rules."""
 
+import json
+
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
@@ -41,7 +43,9 @@ TOO_WIDE = """width => [...document.querySelectorAll("main *, header *, nav *")]
 
 @pytest.mark.parametrize("width", [360, 768, 2560])
 async def test_views_any_width_fit_the_page(daemon_with_files, open_page, width):
-    daemon_with_files.ctl._ask("POST", "/v1/settings", {"bandwidth": "3MiB/s"})  # adds a badge to the settings
+    daemon_with_files.ctl._request(
+        "POST", "/v1/settings", json.dumps({"bandwidth": "3MiB/s"}).encode()
+    )  # adds a badge to the settings
     page = await open_page(width=width, height=800)
     for view in VIEWS:
         await show_view(page, view)

@@ -1,6 +1,7 @@
 """Files with several remotes: one entry per file, with a state for each remote."""
 
 import asyncio
+import json
 import os
 
 import pytest
@@ -136,7 +137,7 @@ async def test_overview_two_remotes_show_two_progress_bars(daemon, open_page):
         await expect(panel.get_by_role("progressbar", name=f"sky.jpg to {name}")).to_be_visible()
     await expect(panel.get_by_role("listitem")).to_have_count(1)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Uploading 1 file")
-    daemon.ctl._ask("POST", "/v1/settings", {"bandwidth": "unlimited"})
+    daemon.ctl._request("POST", "/v1/settings", json.dumps({"bandwidth": "unlimited"}).encode())
     await expect(page.get_by_role("heading", level=1)).to_have_text("Everything is uploaded")
     await expect(panel).to_be_hidden()
 

@@ -144,7 +144,7 @@ def test_load_key_without_value_counts_as_absent(config: Callable[[str], Config]
     assert found.scheduler.retry.max == 300.0
 
 
-def test_load_reports_every_problem_with_its_line(problems: Problems) -> None:
+def test_load_names_all_problems(problems: Problems) -> None:
     assert problems("""\
         folders:
           - path: inbox
@@ -167,7 +167,7 @@ def test_load_reports_every_problem_with_its_line(problems: Problems) -> None:
           bandwidth: [{from: 22:00, to: 6, limit: fast}]
           concurrency: 0
           retry: {initial: 10s, max: 1s}
-        state_dir: ${SYNCD_TEST_UNSET}/x
+        state_dir: ${SYNCD_TEST_UNSET}
         logging: {level: loud}
     """) == [
         "3: folders[0].remote: there is no remote driv — did you mean drive?",

@@ -330,7 +330,7 @@ def test_acknowledged_writes_survive_kill(path):
                     fingerprint = Fingerprint(inode=number * 4 + lane, size=1, mtime_ns=1)
                     path = f"{lane}/{number}"
                     found = [FoundFile(path=path, fingerprint=fingerprint)]
-                    await store.observe("/f", found, [remote.id], vanished=lambda *_: False)
+                    await store.observe("/f", found, [remote.id], is_gone=lambda *_: False)
                     print(path, flush=True)
 
             await asyncio.gather(*map(writer, range(4)))

@@ -23,7 +23,10 @@ OTHERS = [
     *(f"--ignore={name}" for name in SHOWN),
     *(f"--ignore=tests/remotes/test_{name}.py" for name in SAME_EVERYWHERE),
     *(f"tests/{package}" for package in ("windows", "core", "config", "remotes", "preview")),
-    *(f"tests/upload/test_{name}.py" for name in ("endpoint", "limiter", "scheduler", "source", "throttle", "transfer", "worker")),
+    *(
+        f"tests/upload/test_{name}.py"
+        for name in ("endpoint", "limiter", "scheduler", "source", "throttle", "transfer", "worker")
+    ),
     *(f"tests/store/test_{name}.py" for name in ("claims", "commands", "files", "pages", "queries", "uploads")),
 ]
 """The tests of Windows, and of the packages that process files; tests that need Unix are marked ``unix``."""
