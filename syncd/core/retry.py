@@ -1,4 +1,7 @@
-"""Retries: exponential backoff with full jitter.
+"""Retries of a job: exponential backoff with full jitter.
+
+A failure of the whole remote, such as 429 or 503, is not a retry of a job: it opens the circuit breaker
+(:mod:`~syncd.core.breaker`), which waits for Retry-After and sends one probe.
 
 Source of the jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. A random wait between zero
 and the exponential bound spreads many clients, or many jobs, best.

@@ -2,7 +2,8 @@
 
 The store alone decides which files are due, so a crash between upload and removal loses nothing. Each removal is
 recorded before the file is touched; after a crash the file gets its name back. :mod:`~syncd.daemon.deletion_check`
-decides whether a file may go, :mod:`~syncd.daemon.kept_files` remembers the files that may not yet.
+decides whether a file may go, :mod:`~syncd.daemon.kept_files` remembers the files that may not yet, and
+:mod:`~syncd.platform.removal` alone deletes or moves a file.
 """
 
 import asyncio

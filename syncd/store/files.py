@@ -1,7 +1,8 @@
-"""Records files that a watch has found, changed or lost, and updates their jobs.
+"""Records files that a watch has found, changed, renamed or lost, and updates their jobs.
 
 :func:`diff` and :func:`observe` apply the same rules. ``diff`` runs in the reader's thread, so the writer never sees
-unchanged files.
+unchanged files. :func:`_renamed` recognises a renamed file: an event names both paths, or the fingerprint and the birth
+time are those of a file that is gone.
 """
 
 from collections import defaultdict
