@@ -35,7 +35,7 @@ async def test_pause_button_pauses_and_resumes_uploads(daemon, open_page, make_p
 async def test_overview_upload_shows_progress_by_chunk(daemon, open_page):
     daemon.settings["folders"][0]["remote"] = "drive"
     daemon.settings["remotes"]["drive"] |= {"chunk_size": "64KiB", "direct": "never"}
-    daemon.settings["scheduler"]["bandwidth"] = "200KiB/s"
+    daemon.settings["scheduler"]["bandwidth"] = "100KiB/s"
     daemon.start()
     page = await open_page()
     (daemon.inbox / "sky.jpg").write_bytes(os.urandom(900 * KIB))
@@ -44,7 +44,7 @@ async def test_overview_upload_shows_progress_by_chunk(daemon, open_page):
     seen = set()
 
     async def moved():
-        seen.add(round(float(await bar.evaluate("bar => bar.value", timeout=500)), 3))
+        seen.add(round(float(await bar.evaluate("bar => bar.value", timeout=5000)), 3))
         return len(seen) > 4
 
     await wait_until(moved)
