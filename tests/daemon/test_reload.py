@@ -84,6 +84,7 @@ async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
     changed = await site.reload()
     assert changed == ["scheduler.bandwidth", "remote ascii", f"folder {site.inbox}"]
     await site.until_counts(done=2)
+    await wait_until(lambda: sum(change.remote == "drive" for change in changes) >= 3)
     drive = [change.after.value for change in changes if change.remote == "drive"]
     assert drive == ["queued", "uploading", "done"]
     counters = await site.counters()
