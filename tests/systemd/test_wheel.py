@@ -135,7 +135,7 @@ def test_a_service_of_a_user(machine, ports):
         lambda: machine.run("systemctl", "--user", "is-system-running", **own).stdout == "running\n", "anna's is up"
     )
     refused = machine.run(SYNCD, "service", "install", "--user", "--now", **own)
-    assert (refused.returncode, "write it with syncd init" in refused.stderr) == (78, True)
+    assert (refused.returncode, "write it with: syncd init" in refused.stderr) == (78, True)
     machine.do("sh", "-c", f"mkdir ~/inbox; umask 077; echo {TOKEN} > ~/token", **own)
     url = f"http://127.0.0.1:{ports[0]}"
     given = ["--type", "multipart", "--url", url, "--pool-id", POOL, "--token-file", "/home/anna/token"]

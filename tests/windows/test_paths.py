@@ -20,7 +20,7 @@ from syncd.config.load import load
 from syncd.config.model import Folder
 from syncd.control.service import InvalidRequestError
 from syncd.core.model import Fingerprint
-from syncd.daemon.folders import _vanished
+from syncd.daemon.folders import _is_gone
 from syncd.daemon.inbox import remove_leftovers, save_upload
 from syncd.daemon.local_files import _safe_name
 from syncd.platform.file_info import on_disk_case
@@ -32,7 +32,7 @@ from syncd.watch.observer import Handler
 from syncd.watch.scanner import Scan, WatchedTree
 from tests.support.data import POOL
 from tests.support.wait import wait_until_sync
-from tests.windows.site import running
+from tests.windows.harness import running
 
 LONG = "/".join(letter * 60 for letter in "abcdef")
 
@@ -183,9 +183,9 @@ def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
 
 def test_a_number_that_may_be_another_files_does_not_tell_that_one_was_renamed(tmp_path, monkeypatch):
     """Or the next file in its place, of the same size and time, would count as uploaded."""
-    assert _vanished(str(tmp_path), "a.jpg")
+    assert _is_gone(str(tmp_path), "a.jpg")
     monkeypatch.setattr(file_info.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
-    assert not _vanished(str(tmp_path), "a.jpg")
+    assert not _is_gone(str(tmp_path), "a.jpg")
 
 
 def test_a_folder_that_is_moved_away_takes_its_files_with_it(watched):
@@ -218,8 +218,8 @@ def test_the_disk_tells_how_a_path_is_on_disk_case(tmp_path):
     assert on_disk_case(folder, "sub/IN/b.jpg", known) is None
     assert on_disk_case(folder, "sub/?n/a.JPG") is None
     assert on_disk_case(folder, "Sub/In/a.JPG:stream") is None
-    assert _vanished(folder, "Sub/In/A.JPG")
-    assert not _vanished(folder, "Sub/In/a.JPG")
+    assert _is_gone(folder, "Sub/In/A.JPG")
+    assert not _is_gone(folder, "Sub/In/a.JPG")
 
 
 def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
@@ -230,7 +230,7 @@ def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(file_info.win32file, "FindFilesW", refuse)
     with pytest.raises(PermissionError):
         on_disk_case(str(tmp_path), "a.jpg")
-    assert not _vanished(str(tmp_path), "a.jpg")
+    assert not _is_gone(str(tmp_path), "a.jpg")
 
 
 def test_patterns_take_upper_and_lower_case_for_one(tmp_path):

@@ -17,7 +17,7 @@ if sys.platform != "win32":
 
 from syncd.platform.files import to_long_path
 from syncd.recovery.restore import target_prefixes
-from tests.windows.site import Site, running
+from tests.windows.harness import Site, running
 
 DEEP = "/".join(letter * 60 for letter in "abcde") + "/deep.jpg"
 FILES = {
