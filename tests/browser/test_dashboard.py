@@ -44,7 +44,7 @@ async def test_overview_upload_shows_progress_by_chunk(daemon, open_page):
     seen = set()
 
     async def moved():
-        seen.add(round(float(await bar.evaluate("bar => bar.value", timeout=5000)), 3))
+        seen.add(round(float(await bar.evaluate("bar => bar.value", timeout=500)), 3))
         return len(seen) > 4
 
     await wait_until(moved)
