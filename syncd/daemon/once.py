@@ -128,6 +128,8 @@ class _Pass:
         runtime = self._runtime
         for name, worker in runtime.scheduler.workers.items():
             if worker.status().failures >= MAX_ATTEMPTS:
+                if worker.progress():
+                    return True  # an attempt that ends now still records its reason
                 continue
             if await runtime.store.unfinished([runtime.remote_ids[name]]) > len(self._left[name]):
                 return True
