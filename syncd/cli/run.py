@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from syncd.cli.options import config_option, examples
+from syncd.platform import signals
 
 if TYPE_CHECKING:
     from syncd.config.load import Loaded
@@ -23,8 +23,8 @@ def command(config: str | None) -> None:
     SIGHUP reloads the configuration. Control the daemon with syncd ctl.
     """
     signal.signal(signal.SIGTERM, _exit_before_start)
-    if sys.platform != "win32":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is read below anyway
+    for number in signals.RELOAD:
+        signal.signal(number, signal.SIG_IGN)  # the configuration is read below anyway
     # These imports take most of the start time; the handlers above must be set before.
     from syncd.cli.session import load_config, locked_session  # noqa: PLC0415 - see above
 

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from syncd.platform.terminal import enable_escapes
+from syncd.platform.terminal import REDIRECTED_ENCODING, enable_escapes
 
 if TYPE_CHECKING:  # slow to import
     from rich.console import Console
@@ -14,12 +14,11 @@ if TYPE_CHECKING:  # slow to import
 def prepare() -> None:
     """Make standard output and error accept every text.
 
-    Characters that a terminal cannot show are escaped. Redirected output is UTF-8 on Windows, where the default code
-    page lacks most characters.
+    Characters that a terminal cannot show are escaped. Redirected output is UTF-8 on Windows.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            encoding = "utf-8" if sys.platform == "win32" and not stream.isatty() else None
+            encoding = None if stream.isatty() else REDIRECTED_ENCODING
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
             if stream.isatty() and not enable_escapes(stream):
                 os.environ["NO_COLOR"] = "1"

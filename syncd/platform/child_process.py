@@ -1,10 +1,10 @@
-"""Child processes that end with their parent and do not receive its Ctrl-C."""
+"""Child processes that end with their parent and do not receive its Ctrl-C; commands in the syntax of the shell."""
 
 import sys
 
 if sys.platform == "win32":
-    from syncd.platform.windows.child_process import DETACHED, ended_with_parent
+    from syncd.platform.windows.child_process import COPY_PICTURES_COMMAND, DETACHED, ended_with_parent, quote_argument
 else:
-    from syncd.platform.posix.child_process import DETACHED, ended_with_parent
+    from syncd.platform.posix.child_process import COPY_PICTURES_COMMAND, DETACHED, ended_with_parent, quote_argument
 
-__all__ = ["DETACHED", "ended_with_parent"]
+__all__ = ["COPY_PICTURES_COMMAND", "DETACHED", "ended_with_parent", "quote_argument"]

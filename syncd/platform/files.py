@@ -13,6 +13,7 @@ if sys.platform == "win32":
         is_locked,
         join_path,
         lock_file,
+        socket_folder,
         to_long_path,
     )
 else:
@@ -22,7 +23,8 @@ else:
         is_locked,
         join_path,
         lock_file,
+        socket_folder,
         to_long_path,
     )
 
-__all__ = ["SAFE_OPEN_FLAGS", "from_long_path", "is_locked", "join_path", "lock_file", "to_long_path"]
+__all__ = ["SAFE_OPEN_FLAGS", "from_long_path", "is_locked", "join_path", "lock_file", "socket_folder", "to_long_path"]

@@ -3,7 +3,6 @@
 On the configuration of the system's service, root runs them with the rights of the service's user.
 """
 
-import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, aclosing, nullcontext
@@ -29,8 +28,7 @@ async def run_checks(config: str | None) -> AsyncGenerator[Finding]:
         yield finding
     if loaded is None:
         return
-    systemd = sys.platform != "win32" and paths.is_system(loaded.path)
-    sandbox = sandbox_of(loaded.path) if systemd else None
+    sandbox = sandbox_of(loaded.path) if paths.is_system(loaded.path) else None
     with _rights_of_the_daemon(sandbox):
         found = [finding async for finding in _check_machine(loaded, sandbox)]
     for finding in found:

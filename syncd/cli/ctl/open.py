@@ -7,12 +7,13 @@ import contextlib
 import html
 import os
 import secrets
-import sys
 import webbrowser
 from pathlib import Path
 
 from syncd.cli.errors import CommandError, ExitCode
-from syncd.config.paths import runtime_dir, state_dir
+from syncd.config.paths import runtime_dir
+from syncd.platform import user
+from syncd.platform.files import socket_folder
 from syncd.platform.private import create
 
 PAGE_NAME = "open.html"
@@ -33,23 +34,14 @@ def show(url: str, socket_path: str) -> None:
     )
 
 
-if sys.platform == "win32":
-
-    def _private_folder(_socket_path: str) -> str:
-        """Return this user's state folder, as a named pipe has no folder."""
-        return _create(state_dir())
-
-else:
-
-    def _private_folder(socket_path: str) -> str:
-        """Return the socket's folder, or this user's runtime folder if another user owns the former."""
-        folder = os.path.dirname(os.path.abspath(socket_path))
-        return folder if os.stat(folder).st_uid == os.geteuid() else _create(runtime_dir())
-
-
-def _create(folder: Path) -> str:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    return os.fspath(folder)
+def _private_folder(socket_path: str) -> str:
+    """Return the socket's folder if this user owns it, otherwise this user's runtime folder."""
+    folder = socket_folder(socket_path)
+    if folder and user.owns(os.stat(folder)):
+        return folder
+    own = runtime_dir()
+    os.makedirs(own, mode=0o700, exist_ok=True)
+    return os.fspath(own)
 
 
 def write_page(path: str, url: str) -> None:

@@ -2,10 +2,8 @@
 
 import os
 import random
-import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -29,6 +27,7 @@ from syncd.control.shapes import Job, Status
 from syncd.core.progress import FileProgress, WorkProgress
 from syncd.core.states import State
 from syncd.platform import signals
+from syncd.platform.child_process import COPY_PICTURES_COMMAND, quote_argument
 
 POLL_INTERVAL_SECONDS = 0.2
 """Time between two requests for the daemon's status."""
@@ -36,16 +35,6 @@ STALL_TIMEOUT_SECONDS = 60.0
 """Time without progress after which the demo gives up."""
 _UNFINISHED = (State.QUEUED, State.UPLOADING, State.WAITING)
 _FINISHED = (State.DONE, State.FAILED, State.SKIPPED)
-
-if sys.platform == "win32":
-    COPY = r"copy %USERPROFILE%\Pictures\*.jpg"
-
-    def quoted(text: str) -> str:
-        """Return a text as one word of a command line."""
-        return subprocess.list2cmdline([text])
-
-else:
-    COPY, quoted = "cp ~/Pictures/*.jpg", shlex.quote
 
 
 @click.command(epilog=examples("syncd demo", "syncd demo --once"))
@@ -172,14 +161,14 @@ def _latest(environment: DemoEnvironment) -> list[Job]:
 
 
 def _commands_to_try(environment: DemoEnvironment, paths: Sequence[str]) -> Iterator[str]:
-    program, config = _program(), quoted(environment.config)
+    program, config = _program(), quote_argument(environment.config)
     art = next((path for path in paths if path.endswith("postcard.txt")), paths[0])
     ref = next((job["ref"] for job in environment.client.show(art) if job["remote"] == "ascii"), None) or ""
     yield ""
     yield "The daemon keeps watching. In another terminal, try:"
     yield ""
-    yield f"  {COPY} {quoted(environment.inbox)}"
-    for rest in ("open", "status", "jobs --limit 10", f"show {quoted(paths[1])}", "stop", "start", "logs -f"):
+    yield f"  {COPY_PICTURES_COMMAND} {quote_argument(environment.inbox)}"
+    for rest in ("open", "status", "jobs --limit 10", f"show {quote_argument(paths[1])}", "stop", "start", "logs -f"):
         yield f"  {program} ctl -c {config} {rest}"
     yield f"  curl {environment.url}/image/{ref.partition(':')[0]}"
     yield ""
@@ -190,8 +179,8 @@ def _program() -> str:
     """Return the command with which the user can run syncd."""
     called = sys.argv[0]
     if os.path.basename(called).removesuffix(".exe") != "syncd":
-        return f"{quoted(sys.executable)} -m syncd"
-    return "syncd" if shutil.which("syncd") == os.path.abspath(called) else quoted(called)
+        return f"{quote_argument(sys.executable)} -m syncd"
+    return "syncd" if shutil.which("syncd") == os.path.abspath(called) else quote_argument(called)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The Unix twin of :mod:`syncd.platform.windows.child_process`."""
 
 import ctypes
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,8 +21,15 @@ def _end_with_parent() -> None:
 # preexec_fn is safe here: no thread runs yet, and the function makes one system call.
 DETACHED: dict[str, Any] = {"start_new_session": True, "preexec_fn": _end_with_parent}
 """Arguments of ``Popen`` for a child that ends with its parent and does not receive its Ctrl-C."""
+COPY_PICTURES_COMMAND = "cp ~/Pictures/*.jpg"
+"""Shell command that copies the user's pictures to the folder named after it."""
 
 
 def ended_with_parent(_process: "subprocess.Popen[Any]") -> nullcontext[None]:
     """Do nothing: :data:`DETACHED` already ends the child with its parent."""
     return nullcontext()
+
+
+def quote_argument(text: str) -> str:
+    """Return a text as one argument of a shell command."""
+    return shlex.quote(text)

@@ -24,6 +24,11 @@ def join_path(folder: str, path: str) -> str:
     return os.path.join(folder, "") + path
 
 
+def socket_folder(address: str) -> str | None:
+    """Return the folder of the socket with this address."""
+    return os.path.dirname(os.path.abspath(address))
+
+
 def lock_file(descriptor: int) -> None:
     """Lock an open file until this process ends or closes it; BlockingIOError if another process has locked it."""
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

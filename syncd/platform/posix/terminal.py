@@ -10,6 +10,9 @@ from typing import TextIO
 
 assert sys.platform != "win32"
 
+REDIRECTED_ENCODING: str | None = None
+"""Encoding of output that is not a terminal; None for that of the locale."""
+
 
 def enable_escapes(_stream: TextIO) -> bool:
     """Return True: terminals interpret escape sequences."""

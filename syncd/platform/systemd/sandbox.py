@@ -1,6 +1,7 @@
 """What the system's service may see and change: its unit, as systemd has it with all drop-ins, or as it is packaged."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,8 +66,13 @@ def unit_of(config: Path) -> str:
     return "syncd" if config.stem == "config" else f"syncd@{config.stem}"
 
 
-def sandbox_of(config: Path) -> Sandbox:
-    """Ask systemd about the unit of a configuration of the system; where it is not there yet, tell it as packaged."""
+def sandbox_of(config: Path) -> Sandbox | None:
+    """Return the sandbox of the service that a system configuration belongs to; None on Windows.
+
+    It has the settings that systemd has loaded, or those of the packaged unit if the service is not installed.
+    """
+    if sys.platform == "win32":
+        return None
     unit = unit_of(config)
     shown = Manager(user=False, run=run).shows(f"{unit}.service", *_ASKED)
     return Sandbox(unit=unit, settings=shown if shown.get("LoadState") == "loaded" else PACKAGED)

@@ -12,6 +12,8 @@ assert sys.platform == "win32"
 
 DETACHED: dict[str, Any] = {"creationflags": subprocess.CREATE_NO_WINDOW}
 """Arguments of ``Popen`` for a child that does not receive its parent's Ctrl-C."""
+COPY_PICTURES_COMMAND = r"copy %USERPROFILE%\Pictures\*.jpg"
+"""Shell command that copies the user's pictures to the folder named after it."""
 
 
 @contextmanager
@@ -23,3 +25,8 @@ def ended_with_parent(process: "subprocess.Popen[Any]") -> Generator[None]:
         yield
     finally:
         job.close()
+
+
+def quote_argument(text: str) -> str:
+    """Return a text as one argument of a shell command."""
+    return subprocess.list2cmdline([text])

@@ -32,6 +32,11 @@ def join_path(folder: str, path: str) -> str:
     return os.path.join(to_long_path(folder), "") + path.replace("/", os.sep)
 
 
+def socket_folder(_address: str) -> str | None:
+    """Return None: a named pipe has no folder."""
+    return None
+
+
 def lock_file(descriptor: int) -> None:
     """Lock an open file until this process ends or closes it; BlockingIOError if another process has locked it."""
     at = os.lseek(descriptor, 0, os.SEEK_CUR)

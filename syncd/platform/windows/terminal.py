@@ -10,6 +10,9 @@ from typing import TextIO
 
 assert sys.platform == "win32"
 
+REDIRECTED_ENCODING: str | None = "utf-8"
+"""Encoding of output that is not a console: the default code page lacks most characters."""
+
 _ENABLE_VIRTUAL_TERMINAL_PROCESSING = 0x0004
 
 
