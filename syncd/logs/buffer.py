@@ -1,4 +1,4 @@
-"""Keeps the latest log events in memory, for the control API: as they were logged, already redacted."""
+"""Keep the latest log events in memory for the control API, redacted like the log lines."""
 
 import threading
 from collections import deque
@@ -12,11 +12,11 @@ Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
 BUFFERED_EVENTS = 2000
-"""Events that the buffer keeps."""
+"""Largest number of events in the buffer."""
 
 
 class RingBuffer:
-    """Keeps the last ``size`` events and passes each new one to its listeners. Thread-safe."""
+    """Keeps the last ``size`` events and passes each new one to listeners. Thread-safe."""
 
     def __init__(self, size: int = BUFFERED_EVENTS) -> None:
         self._events: deque[Event] = deque(maxlen=size)
@@ -24,7 +24,10 @@ class RingBuffer:
         self._listeners: tuple[Listener, ...] = ()
 
     def add(self, event: Event) -> None:
-        """Keep an event. Listeners are called in the logging thread: they must not raise, block or log."""
+        """Keep an event, and call the listeners with it.
+
+        They run in the thread that logs, so they must not raise, block or log.
+        """
         with self._lock:
             self._events.append(event)
             listeners = self._listeners
@@ -37,7 +40,7 @@ class RingBuffer:
             return list(self._events)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` with each new event; return the function that removes it."""
+        """Call ``listener`` with each new event. Return a function that removes the listener."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
         return lambda: self._remove(listener)
@@ -53,13 +56,14 @@ class RingBuffer:
 
 
 recent = RingBuffer()
-"""The latest events of this process."""
+"""The buffer of this process."""
 
 
 def recent_events(*, limit: int, level: str = "debug", event: str = "", text: str = "") -> list[dict[str, Any]]:
-    """Return up to ``limit`` of the latest events, oldest first, as JSON objects.
+    """Return the latest ``limit`` matching events as JSON objects, oldest first.
 
-    They have at least ``level``, names that start with ``event``, and ``text``, in any case, in their console line.
+    An event matches if its level is ``level`` or higher, its name starts with ``event``, and its console line contains
+    ``text``, ignoring case.
     """
     render, wanted = render_console(colours=False), text.lower()
     found = [

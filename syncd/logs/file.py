@@ -1,6 +1,7 @@
-"""A log file that only its owner can read, rotated by size. Errors such as a full disk are ignored.
+"""Write log lines to a file that only its owner can read, and rotate it by size.
 
-Another program may move, delete or truncate the file at any time: each line goes to the file now at the path.
+Another program can move, delete or truncate the file at any time: each line goes to the file that is then at the path.
+Write errors, such as a full disk, are ignored.
 """
 
 import os
@@ -22,16 +23,16 @@ class RotatedFile(Protocol):
 
 
 class LogFile:
-    """An open log file. Opening creates its folder if it is missing; raises OSError if that fails."""
+    """An open log file. The constructor creates missing folders and may raise OSError."""
 
     def __init__(self, settings: RotatedFile) -> None:
         self._path, self._max_size, self._keep = Path(settings.path), settings.max_size, settings.keep
         self._descriptor = self._open()
 
     def write_line(self, line: str) -> None:
-        """Append a line; rotate first if the line would make the file too large."""
+        """Append a line. Rotate first if the line would make the file too large."""
         raw = (line + "\n").encode("utf-8", "backslashreplace")
-        with suppress(OSError):  # the open file is used, and the next line tries again
+        with suppress(OSError):  # this line goes to the open file, and the next line tries again
             size = self._size()
             if size is None:
                 self._reopen()
@@ -45,7 +46,7 @@ class LogFile:
         os.close(self._descriptor)
 
     def _size(self) -> int | None:
-        """Return the size of the file; None if the path is missing or has another file than the open one."""
+        """Return the file's size, or None if the path no longer leads to the open file."""
         try:
             there = os.stat(self._path)
         except FileNotFoundError:
@@ -63,7 +64,7 @@ class LogFile:
         os.close(former)
 
     def _rotate(self) -> None:
-        """Rename the file to .1, .1 to .2 and so on; the oldest one is overwritten."""
+        """Rename the file to .1, .1 to .2 and so on; overwrite the oldest file."""
         names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._keep + 1))]
         for younger, older in reversed(list(pairwise(names))):
             with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Formats a log event: as JSON for programs, or as a console line for people."""
+"""Format a log event as JSON for programs, or as a console line for people."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from syncd import localtime
 from syncd.core.text import escape_line_breaks, escape_unsafe
 
 HEAD = {"timestamp", "level", "event"}
-"""Keys at the start of every event."""
+"""The keys that every event has."""
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _RESET = "\x1b[0m"
 _BARE = re.compile(r"[^\s\"'=\\]+")
@@ -25,12 +25,12 @@ def document(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render_json(event: EventDict) -> str:
-    """Return the event as a JSON object on one line, for every program's definition of a line."""
+    """Return the event as a JSON object on one line. Escapes all Unicode line breaks."""
     return escape_line_breaks(json.dumps(document(event), ensure_ascii=False))
 
 
 def render_console(*, colours: bool) -> Render:
-    """Return a renderer: local time, level, event, then ``key=value``, with unsafe characters escaped."""
+    """Return a renderer of console lines: local time and level, then :func:`words`."""
 
     def render(event: EventDict) -> str:
         level = event["level"]
@@ -42,7 +42,7 @@ def render_console(*, colours: bool) -> Render:
 
 
 def words(event: Mapping[str, Any]) -> str:
-    """Return the event's name, then ``key=value``, on one line with unsafe characters escaped."""
+    """Return the event's name and ``key=value`` pairs as one line without unsafe characters."""
     rest = (f"{key}={_shown(value)}" for key, value in event.items() if key not in HEAD)
     return " ".join([_shown_text(str(event["event"])), *rest])
 

@@ -1,7 +1,8 @@
-"""Writes log events to systemd's journal by its native protocol: each field of an event is a field of the entry.
+"""Write log events to systemd's journal with its native protocol.
 
-An entry is one datagram of ``NAME=value`` lines; a value with several lines is written as name, length and bytes. An
-entry that is too large for a datagram is sent as the descriptor of a sealed memory file.
+Each field of an event becomes a field of the entry. An entry is one datagram of ``NAME=value`` lines; a value with
+several lines is written as name, length and bytes. An entry that is too large for a datagram is sent as the descriptor
+of a sealed memory file. The protocol is specified in systemd's JOURNAL_NATIVE_PROTOCOL document.
 """
 
 import array
@@ -25,7 +26,7 @@ _MAX_NAME_LENGTH = 64
 
 
 class Journald:
-    """A connection to the journal's socket. Raises OSError if nothing listens there."""
+    """A connection to the journal's socket. The constructor raises OSError if it fails."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -37,7 +38,10 @@ class Journald:
 
     @classmethod
     def detect(cls, stream: TextIO | None) -> Self | None:
-        """Connect if ``$JOURNAL_STREAM`` says that ``stream`` is the journal; None otherwise, or if that fails."""
+        """Connect to the journal if ``$JOURNAL_STREAM`` identifies ``stream`` as its stream.
+
+        Return None if it does not, or if the connection fails.
+        """
         try:
             found = os.fstat(stream.fileno()) if stream is not None else None
             if found is None or os.environ.get("JOURNAL_STREAM") != f"{found.st_dev}:{found.st_ino}":
@@ -47,7 +51,7 @@ class Journald:
             return None
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Write an entry; return whether that succeeded."""
+        """Write an entry. Return False if that failed."""
         entry = b"".join(_line(name, value) for name, value in _fields(event))
         try:
             self._socket.send(entry)

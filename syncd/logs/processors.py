@@ -1,6 +1,7 @@
-"""The structlog processors: each event gets its time, its exception as text, and values that are redacted and escaped.
+"""Prepare log events: the structlog processors that run before the router.
 
-After them, an event contains only values that JSON has, except for ``timestamp``, which is a ``datetime``.
+They add the time, describe the exception, redact secrets and escape bytes. Afterwards an event contains only JSON
+values, except for ``timestamp``, which is a ``datetime``.
 """
 
 import os
@@ -18,7 +19,7 @@ from syncd.logs.router import router
 
 
 def _add_head(_logger: Any, method: str, event: EventDict) -> EventDict:
-    """Start the event with its time, level and name."""
+    """Put the time, the level and the name in front of the other fields."""
     return {"timestamp": datetime.now(UTC), "level": method, "event": event.pop("event", None), **event}
 
 
@@ -36,7 +37,7 @@ def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDi
 
 
 def _make_safe(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Redact every secret, and turn every value into a JSON value."""
+    """Redact every secret, and convert every value to a JSON value."""
     return {key: value if key == "timestamp" else _safe(value) for key, value in event.items()}
 
 
@@ -60,7 +61,7 @@ def _safe(value: Any) -> Any:
 
 
 def _safe_text(text: str) -> str:
-    """Redact the secrets, and escape bytes that are not UTF-8."""
+    """Redact the secrets, and escape bytes that are not valid UTF-8."""
     return escape_surrogates(router.redact(text))
 
 

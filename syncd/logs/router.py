@@ -1,6 +1,7 @@
-"""Writes each log event to the sinks: a stream or systemd's journal, a file, a callback and the buffer.
+"""Write each log event to the sinks.
 
-A sink that fails must not stop the program, so its errors are ignored.
+The sinks are a stream or systemd's journal, a file, a callback for warnings, and the buffer. A sink that fails must not
+stop the program, so the router ignores the errors of sinks.
 """
 
 import threading
@@ -17,7 +18,7 @@ from syncd.logs.journald import Journald
 
 
 class Router:
-    """The logger behind all structlog loggers: the sinks, their formats, and the secrets to redact."""
+    """The target of all structlog loggers: has the sinks, their formats and the secrets."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +43,10 @@ class Router:
         tracebacks: bool,
         secrets: Iterable[str],
     ) -> None:
-        """Replace the sinks; the former ones are closed. ``tracebacks`` adds tracebacks to events with exceptions."""
+        """Close the current sinks and use these.
+
+        ``tracebacks`` adds a traceback to each event with an exception.
+        """
         with self._lock:
             self._close_sinks()
             self._stream, self._journal, self._render = stream, journal, render
@@ -52,7 +56,7 @@ class Router:
             self.redact = Redactor(self._secrets)
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
-        """Redact these secrets too from now on."""
+        """Redact these secrets too, in all later events."""
         with self._lock:
             self._secrets.update(secrets)
             self.redact = Redactor(self._secrets)
@@ -66,7 +70,7 @@ class Router:
             self.redact = Redactor()
 
     def write(self, /, **event: Any) -> None:
-        """Write an event to each sink. Never raises for a sink that fails."""
+        """Write an event to each sink. Ignore a sink that fails."""
         with self._lock:
             if self._stream is not None and not (self._journal and self._journal.send(event)):
                 _write_line(self._stream, self._render(event))
