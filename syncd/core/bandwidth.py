@@ -1,10 +1,13 @@
-"""The rules of the bandwidth limit: a timetable of limits, and a token bucket."""
+"""The rules of the bandwidth limit: a timetable of limits, and a token bucket.
+
+:mod:`~syncd.upload.throttle` applies them to the bytes of all uploads.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 BURST = 0.25
-"""Seconds' worth of the rate that may go at once."""
+"""The capacity of the bucket, in seconds at the present rate."""
 DAY = 24 * 60
 
 
@@ -28,12 +31,15 @@ class Span:
 
 
 def limit_at(timetable: Sequence[Span], minute: int) -> float | None:
-    """Return the limit at ``minute`` of the day: the first span that covers it, else unlimited."""
+    """Return the limit of the first span that covers ``minute`` of the day, else None."""
     return next((span.limit for span in timetable if span.covers(minute)), None)
 
 
 class TokenBucket:
-    """A token bucket: it fills at ``rate``, and senders draw their bytes from it."""
+    """A token bucket, filled at ``rate`` bytes per second; senders draw their bytes from it.
+
+    A rate of None is unlimited; a rate of 0 allows nothing.
+    """
 
     def __init__(self, rate: float | None, now: float) -> None:
         self.rate = rate
@@ -41,7 +47,7 @@ class TokenBucket:
         self._at = now
 
     def set_rate(self, rate: float | None, now: float) -> None:
-        """Use another rate in bytes per second (None: unlimited, 0: nothing); waiting senders must draw again."""
+        """Change the rate. Senders that wait must draw again."""
         self._refill(now)
         if rate != self.rate:
             self._level = 0.0

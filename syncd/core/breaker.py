@@ -1,7 +1,10 @@
-"""The circuit breaker of a remote: one probe, not every job, asks a server that is down.
+"""The circuit breaker of a remote: a server that is down gets one probe at a time, no job.
 
-A closed breaker lets requests pass. An open breaker lets no request pass until ``probe_at``; then one probe is sent and
-the breaker is half-open. After a successful probe one request at a time may follow, and the first success closes it.
+A closed breaker allows requests. An open breaker allows none until ``probe_at``; then the worker sends one probe, and
+the breaker is half-open. A half-open breaker allows one request at a time, and the first success closes it.
+
+:mod:`~syncd.remotes.response_failures` gives a response such as 429 its scope and Retry-After;
+:mod:`~syncd.upload.endpoint` passes the failure here.
 """
 
 from collections.abc import Callable
@@ -11,7 +14,7 @@ from syncd.core.errors import Failure, Scope, Transient, Unauthorized
 from syncd.core.retry import MAX_RETRY_AFTER, Policy, backoff
 
 MAX_FAILED_JOBS = 5
-"""Jobs that may fail without a success between them before the whole server counts as failing."""
+"""When this many jobs have failed without a success between them, the whole server counts as failing."""
 
 
 class BreakerState(StrEnum):
@@ -23,31 +26,35 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Counts the failures of one server. The caller supplies the time (seconds, any epoch) and randomness."""
+    """Counts the failures of one server, and decides when the next request may be sent.
+
+    The caller supplies the time, in seconds of any epoch. ``random`` returns a number from 0 to 1, without 1.
+    """
 
     def __init__(self, policy: Policy, random: Callable[[], float]) -> None:
         self.policy = policy
         self._random = random
         self.failures = 0
         self._failed_jobs: set[object] = set()
-        self.position = BreakerState.CLOSED
+        self.state = BreakerState.CLOSED
         self.probe_at: float | None = None
         self.reason: Failure | None = None
 
     def failed(self, failure: Failure, now: float, *, whose: object = None) -> bool:
-        """Record a failed request of job ``whose``; return whether the whole remote counts as failing.
+        """Record a failed request of job ``whose``; return whether it opens the breaker.
 
-        Without ``whose`` the request was a probe, and every transient failure concerns the whole remote.
+        True also if the breaker was open already. Without ``whose`` the request concerned no job, as a probe does, and
+        every transient failure concerns the whole remote.
         """
         if not self._concerns_remote(failure, whose):
             return False
         asked_for = now + _asked_for(failure)
-        if self.position is BreakerState.OPEN:  # of a request sent before the breaker opened, only Retry-After is new
+        if self.state is BreakerState.OPEN:  # a request from before the breaker opened: only its Retry-After counts
             self.probe_at = max(self.probe_at or now, asked_for)
             return True
         self.failures += 1
         self._failed_jobs.clear()
-        self.position = BreakerState.OPEN
+        self.state = BreakerState.OPEN
         self.probe_at = asked_for + backoff(self.failures, self.policy, self._random)
         self.reason = failure
         return True
@@ -63,28 +70,28 @@ class Breaker:
             self._failed_jobs.add(whose)
         return len(self._failed_jobs) >= MAX_FAILED_JOBS
 
-    def probe(self) -> None:
-        """Allow one request: the breaker becomes half-open."""
-        self.position = BreakerState.HALF_OPEN
+    def allow_probe(self) -> None:
+        """Become half-open: the caller sends one probe."""
+        self.state = BreakerState.HALF_OPEN
         self.probe_at = None
 
     def succeeded(self) -> bool:
         """Record a successful request; return whether that closed the breaker."""
         self._failed_jobs.clear()
-        if self.position is not BreakerState.HALF_OPEN:
+        if self.state is not BreakerState.HALF_OPEN:
             return False
         self.reset()
         return True
 
     def reset(self) -> None:
-        """Forget all failures: the configuration changed, or a user asked for an attempt now."""
+        """Forget all failures and close, for example because a user asked for an attempt now."""
         self.failures = 0
         self._failed_jobs.clear()
-        self.position = BreakerState.CLOSED
+        self.state = BreakerState.CLOSED
         self.probe_at = self.reason = None
 
 
 def _asked_for(failure: Failure) -> float:
-    """Return the seconds of the server's Retry-After, within its bound."""
+    """Return the server's Retry-After in seconds, at most ``MAX_RETRY_AFTER``; 0 without one."""
     asked = failure.retry_after if isinstance(failure, Transient) else None
     return min(asked or 0.0, MAX_RETRY_AFTER)

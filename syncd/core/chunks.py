@@ -1,21 +1,24 @@
-"""The chunks of a content, and the set of chunks that have arrived."""
+"""The chunks of a content, and the set of chunks that the server has.
+
+Sizes and offsets have the unit of :attr:`syncd.core.model.Content.size`.
+"""
 
 from collections.abc import Iterable, Iterator
 
 
 def count(size: int, chunk_size: int) -> int:
-    """Return how many chunks of ``chunk_size`` a content of ``size`` has."""
+    """Return the number of chunks of ``chunk_size`` in a content of ``size``."""
     return -(-size // chunk_size)
 
 
 def span(index: int, size: int, chunk_size: int) -> tuple[int, int]:
-    """Return offset and length of chunk ``index``; the last one may be shorter."""
+    """Return the offset and the length of chunk ``index``; the last chunk may be shorter."""
     offset = index * chunk_size
     return offset, min(chunk_size, size - offset)
 
 
 class ChunkSet:
-    """A set of chunk indices, one bit each: 10 GiB in chunks of 36 KiB are 37 kB."""
+    """A set of chunk indices, stored as one bit each: 10 GiB in chunks of 36 KiB take 37 kB."""
 
     __slots__ = ("_bits", "_length")
 
@@ -26,7 +29,7 @@ class ChunkSet:
             self.add(index)
 
     def add(self, index: int) -> None:
-        """Add ``index`` (0 or more)."""
+        """Add ``index``, which is 0 or more."""
         if index in self:
             return
         byte, bit = divmod(index, 8)
@@ -50,11 +53,11 @@ class ChunkSet:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ChunkSet) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         return f"ChunkSet(<{self._length} chunks>)"
 
     def missing(self, count: int) -> Iterator[int]:
-        """Yield, in order, each index below ``count`` that is not in the set."""
+        """Yield the indices below ``count`` that are not in the set, in ascending order."""
         return (index for index in range(count) if index not in self)

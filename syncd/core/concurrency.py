@@ -1,33 +1,38 @@
-"""Limits of the requests in flight to a server: fixed, or adapted to the server.
+"""Limits the requests in flight to a server: by a fixed number, or adaptively.
 
-:class:`AdaptiveLimit` climbs a hill: it raises the limit by a step, and keeps the step only if the throughput rose. A
-distant server gains from each step until the connection is full; a near or weak server gains nothing, and the limit
-stays low. A sign of overload halves the limit at once.
+:class:`AdaptiveLimit` uses hill climbing: it raises the limit by a step, and keeps the step only if the throughput
+rose. With a distant server the throughput rises until the connection is saturated. With a near or weak server it does
+not rise, and the limit stays low. A sign of overload halves the limit at once.
+
+:mod:`~syncd.upload.limiter` grants the requests.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 REQUEST_COST = 32 * 1024
-"""Bytes added to each request's size, so that small files and large chunks measure alike."""
+"""Bytes added to the size of each request, so that requests of different sizes are comparable."""
 
 
 class ConcurrencyLimit(Protocol):
-    """A limit of requests in flight that may learn from their results."""
+    """A limit of the requests in flight, which may adapt to their results."""
 
     @property
     def value(self) -> int:
-        """The requests that may be in flight now, 1 or more."""
+        """The number of requests that may be in flight now, 1 or more."""
 
     def finished(self, *, size: int, in_flight: int, now: float) -> None:
-        """Record a successful request of ``size`` bytes, and the number of requests in flight with it."""
+        """Record a successful request of ``size`` bytes.
+
+        ``in_flight`` is the number of requests in flight, including this one.
+        """
 
     def overloaded(self, now: float) -> None:
         """Record that the server is overloaded."""
 
 
 class FixedLimit:
-    """A limit that a user chose."""
+    """A limit from the configuration."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -36,7 +41,7 @@ class FixedLimit:
         """Change nothing."""
 
     def overloaded(self, now: float) -> None:
-        """Change nothing: backoff and circuit breaker protect the server."""
+        """Change nothing: the backoff and the circuit breaker protect the server."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,23 +52,23 @@ class Tuning:
     least: int = 1
     most: int = 64
     window: float = 0.25
-    """A window lasts at least this long, and at least two rounds of the requests in flight."""
+    """The shortest time for which throughput is measured; a window also has at least two requests per slot."""
     step: float = 1.5
     gain: float = 1 / 3
-    """A step is kept if it brought at least this part of the gain of a perfect connection."""
+    """A step is kept if the throughput rose by at least this fraction of the rise of the limit."""
     hold: int = 8
-    """Windows without a step after a step that gained nothing; doubled each time, up to four times the value."""
+    """Windows without a step after a step that was not kept; doubled each time, up to four times this value."""
     cooldown: float = 1.0
-    """Time in which further signs of overload count as the same overload."""
+    """Further signs of overload within this time count as the same overload."""
 
 
 class AdaptiveLimit:
-    """A limit that searches for the fewest requests in flight that keep the server busy."""
+    """A limit that searches for the fewest requests in flight that reach the full throughput."""
 
     def __init__(self, tuning: Tuning | None = None) -> None:
         self._tuning = tuning or Tuning()
         self.value = self._tuning.first
-        self._before: tuple[int, float] | None = None  # the limit under the last step, and its rate
+        self._before: tuple[int, float] | None = None  # limit and throughput before the last step
         self._hold = 0
         self._patience = self._tuning.hold
         self._last_overload = float("-inf")
@@ -76,7 +81,7 @@ class AdaptiveLimit:
         self._saturated = 0
 
     def finished(self, *, size: int, in_flight: int, now: float) -> None:
-        """Count a request; at the end of a window, decide."""
+        """Count a request; at the end of a window, change the limit or leave it."""
         if self._started is None:
             self._open_window(now)
             return
@@ -85,9 +90,8 @@ class AdaptiveLimit:
         self._saturated += in_flight >= self.value
         elapsed = now - self._started
         if self._requests >= 2 * self.value and elapsed >= self._tuning.window:
-            if (
-                self._saturated * 2 >= self._requests
-            ):  # otherwise there was too little work, and the limit was not reached
+            # If fewer requests met a full limit, there was too little work to judge the limit.
+            if self._saturated * 2 >= self._requests:
                 self._decide(self._work / elapsed)
             self._open_window(now)
 
@@ -110,7 +114,7 @@ class AdaptiveLimit:
         self.value = higher
 
     def overloaded(self, now: float) -> None:
-        """Halve the limit, at most once a cooldown, and stay there a while."""
+        """Halve the limit, at most once per cooldown, and take no step for ``hold`` windows."""
         if now - self._last_overload < self._tuning.cooldown:
             return
         self._last_overload = now

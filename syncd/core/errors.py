@@ -1,25 +1,25 @@
-"""Failures of an upload, by their consequence.
+"""The failures of an upload, classified by their consequence.
 
-Remotes and file sources raise only these classes; the class alone decides the job's next state. The message of each is
-one sentence for the user.
+Remotes and file sources raise only these classes. :mod:`~syncd.upload.upload` derives the job's next state from the
+class. The message of each failure is one sentence for the user.
 """
 
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """The scope of a transient failure."""
+    """The part of the uploads that a transient failure concerns."""
 
     FILE = "file"
-    """This file's content only: the failure says nothing about the server, however many files have it."""
+    """The content of this file. Any number of such failures says nothing about the server."""
     JOB = "job"
-    """This file's upload; other uploads may succeed."""
+    """The upload of this file. Other uploads may succeed, but many such failures count against the server."""
     REMOTE = "remote"
     """The whole server: all its jobs wait."""
 
 
 class Failure(Exception):  # noqa: N818 - the field's term: a failure is classified, then handled
-    """An upload failed. ``str()`` is the ``problem``, followed by the ``advice`` if there is any."""
+    """An upload failed. ``str()`` is the ``problem``, followed by the ``advice`` if any."""
 
     def __init__(self, problem: str = "", *, advice: str = "") -> None:
         super().__init__(f"{problem}; {advice}" if advice else problem)
@@ -28,11 +28,12 @@ class Failure(Exception):  # noqa: N818 - the field's term: a failure is classif
 
 
 class Transient(Failure):
-    """A failure that may pass: the job is tried again later.
+    """A temporary failure: the job is tried again later.
 
     ``retry_after`` is the server's Retry-After, in seconds. ``overload`` means that the server is overloaded (429, 503,
-    a time-out), so fewer requests should be in flight. If ``if_reachable`` is set (a page, 502), scope REMOTE is only a
-    guess: a request that concerns no file decides, and ``if_reachable`` is the scope if that request succeeds.
+    a timeout), and that fewer requests should be in flight. Some responses, such as 502 or an HTML page, do not show
+    whether the whole server fails. They have scope REMOTE and set ``if_reachable``: a request that concerns no file is
+    sent, and if it succeeds, the scope is ``if_reachable``.
     """
 
     def __init__(
@@ -63,9 +64,9 @@ class Transient(Failure):
 
 
 class CutOff(Transient):
-    """A request was cut off while its body was sent: the server may limit the duration of requests.
+    """The connection was closed while the request's body was being sent.
 
-    Fewer requests in flight, and then smaller requests, succeed on a slow connection.
+    The server may limit the duration of requests. Over a slow connection, fewer or smaller requests succeed.
     """
 
     def __init__(self, problem: str, *, advice: str = "") -> None:
@@ -73,7 +74,7 @@ class CutOff(Transient):
 
 
 class Unauthorized(Failure):
-    """The server does not accept the token; the remote cannot upload until that is fixed."""
+    """The server rejects the token; no upload to this remote can succeed until a user acts."""
 
 
 class Permanent(Failure):
@@ -81,7 +82,7 @@ class Permanent(Failure):
 
 
 class SessionLost(Failure):
-    """The server no longer knows this upload session; the upload must begin again."""
+    """The server no longer has this upload session; the upload must begin again."""
 
 
 class Unwanted(Failure):

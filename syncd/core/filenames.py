@@ -1,57 +1,57 @@
-"""Checks the names of files that come from elsewhere into a watched folder.
+"""Checks the names of files that a browser uploads into a watched folder.
 
-It comes from a browser, maybe on another system, and is a name and never a path: what could lead elsewhere, hide the
-file, or can't be copied to another system is refused, not mended.
+The browser may run on another system. A name that is a path, hides the file, or is impossible on another system is
+refused, not corrected.
 """
 
 import re
 import unicodedata
 
-LONGEST = 240
-"""Bytes of a name: file systems take 255, and a number may have to go in."""
+MAX_NAME_BYTES = 240
+"""Most file systems allow 255 bytes; the rest is for the number that :func:`numbered` adds."""
 
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of control characters, lone surrogates, and ends of lines and paragraphs."""
+"""The Unicode categories of control characters, lone surrogates, line and paragraph separators."""
 _NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3])\s*(\..*)?", re.IGNORECASE)
 
 
 def safe_name(name: str, *, windows: bool) -> str:
-    """Return ``name`` as it is to be written: composed, as Unicode has it and macOS has not.
+    """Return ``name`` in Unicode's composed form (NFC); macOS sends the decomposed form.
 
-    ValueError, with what is wrong in words to follow the name, if it is not safe. ``windows`` says whether it is to be
-    written there: what only Windows can't have is refused by no other system.
+    ValueError, with the reason as its message, if the name is not safe. ``windows`` also refuses the characters that
+    are impossible only on Windows.
     """
     name = unicodedata.normalize("NFC", name)
     if not name:
-        raise ValueError("a file needs a name")
+        raise ValueError("a file name must not be empty")
     if "/" in name or "\\" in name:
-        raise ValueError("a name has no slash and no backslash")
+        raise ValueError("a file name must not contain a slash or a backslash")
     if any(unicodedata.category(character) in _UNPRINTABLE for character in name):
-        raise ValueError("a name has no control characters")
+        raise ValueError("a file name must not contain control characters")
     if name.startswith("."):
-        raise ValueError("a name that begins with a dot is that of a hidden file")
+        raise ValueError("a file name must not begin with a dot: the file would be hidden")
     if name.endswith((".", " ")):
-        raise ValueError("a name that ends with a dot or a space can't be used on every system")
+        raise ValueError("a file name must not end with a dot or a space: some systems cannot store it")
     if _DEVICES.fullmatch(name):
-        raise ValueError("Windows has a device of this name")
+        raise ValueError("this is the name of a device on Windows")
     if windows and not possible_on_windows(name):
-        raise ValueError('on Windows a name has none of < > : " | ? *')
-    if len(name.encode()) > LONGEST:
-        raise ValueError(f"a name has at most {LONGEST} bytes")
+        raise ValueError('on Windows, a file name must not contain < > : " | ? *')
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise ValueError(f"a file name must not be longer than {MAX_NAME_BYTES} bytes")
     return name
 
 
 def possible_on_windows(name: str) -> bool:
-    """Say whether Windows' file systems can have a file or a folder of that name, and not something else.
+    """Return whether ``name`` can be the name of a file or a directory on Windows.
 
-    ``a.jpg:b`` would be a stream of ``a.jpg``. What only some programs can't use, as ``aux.jpg``, is possible.
+    ``a.jpg:b`` cannot: it would be a stream of ``a.jpg``. ``aux.jpg`` can, although some programs cannot open it.
     """
     return name not in ("", ".", "..") and not _NOT_ON_WINDOWS.search(name)
 
 
 def numbered(name: str, number: int) -> str:
-    """Return the ``number``-th name for a file whose name is taken: ``a.jpg``, ``a (2).jpg``, ``a (3).jpg``."""
+    """Return ``name`` with ``number`` if it is 2 or more: ``a.jpg``, ``a (2).jpg``."""
     if number == 1:
         return name
     stem, dot, suffix = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""The log levels, for the configuration, the log itself and the clients that filter log events."""
+"""The log levels that the configuration, the log and the clients of the log share."""
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-"""Number of each level, as in the standard library; a higher number is more severe."""
+"""The number of each level, as in the standard library's ``logging``; a higher number is more severe."""

@@ -1,4 +1,7 @@
-"""The values that the rooms hand to each other."""
+"""The values that the packages exchange.
+
+They describe files as :mod:`syncd.watch` finds them, and contents and sessions as :mod:`syncd.remotes` sees them.
+"""
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
@@ -11,8 +14,8 @@ from syncd.core.errors import Failure
 class Fingerprint:
     """Distinguishes two versions of a file without reading them.
 
-    ``size`` in bytes, ``mtime_ns`` in nanoseconds since the epoch, ``inode`` as ``stat`` gives it. The device number is
-    not part of it: NFS, btrfs, FUSE and loop devices have another one after each mount.
+    ``size`` is in bytes, ``mtime_ns`` in nanoseconds since the epoch, and ``inode`` as ``stat`` returns it. The device
+    number is not included: on NFS, btrfs, FUSE and loop devices it changes with each mount.
     """
 
     inode: int
@@ -24,12 +27,12 @@ class Fingerprint:
 class FoundFile:
     """A file that the watch found at a path.
 
-    ``path`` is relative to its folder, with ``/`` between the parts, in ``os.fsdecode`` form. ``fingerprint`` is None
-    where there is no content to tell apart, as with a named pipe. ``unfit`` says why the file can't be uploaded.
+    ``path`` is relative to the folder, with ``/`` between the parts, in ``os.fsdecode`` form. ``fingerprint`` is None
+    for a file without content, such as a named pipe. ``unfit`` is the reason if the file cannot be uploaded.
 
-    ``birth_ns`` is when the file was made, in nanoseconds since the epoch, None where the file system does not tell.
-    ``moved_from`` is the path that it had before, where an event told of a rename. ``closed`` says that an event told
-    that its writer had closed it, and that nothing has changed since.
+    ``birth_ns`` is the creation time in nanoseconds since the epoch, or None if the file system does not record it.
+    ``moved_from`` is the former path if an event reported a rename. ``closed`` is true if an event reported that the
+    writer closed the file, and nothing has changed since.
     """
 
     path: str
@@ -42,10 +45,10 @@ class FoundFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormerIdentity:
-    """An identity that a remote may have been recorded with before.
+    """An identity under which the store may have recorded a remote before.
 
-    With ``name`` the record must have that name too. ``url`` is the server's address at that time, None if it is the
-    present one.
+    If ``name`` is set, the recorded name must match too. ``url`` is the server's address at that time, or None if the
+    address has not changed.
     """
 
     identity: str
@@ -55,11 +58,11 @@ class FormerIdentity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """A content to be stored, as the remote sees it.
+    """The content of a file, in the form in which one remote stores it.
 
-    ``key`` names the content on that remote: equal keys are the same bytes there. ``size`` is the length that the
-    server is told: bytes, or characters of the text that an image travels as. ``encoding`` is that text's kind.
-    ``sha256`` is that of the file's own bytes, in hex: the local identity of a content, whatever hash the remote uses.
+    ``key`` identifies the content on that remote: equal keys mean equal bytes. ``size`` is the length that the server
+    receives: bytes, or characters if the remote stores an image as text in ``encoding``. ``sha256`` is the hash of the
+    file's bytes, in hex; it identifies the content locally, whatever hash the remote uses.
     """
 
     key: str
@@ -70,11 +73,11 @@ class Content:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """An upload that the server has agreed to.
+    """An upload that the server has accepted.
 
-    ``token`` is the server's name for it. Each of the ``count`` chunks is ``chunk_size`` long, in the unit of
+    ``token`` identifies it at the server. Each of the ``count`` chunks is ``chunk_size`` long, in the unit of
     :attr:`Content.size`; the last chunk may be shorter. ``received`` holds the chunks that the server has.
-    ``single_request`` marks an upload in one request, which cannot be resumed. ``needs_verification`` asks for a
+    ``single_request`` marks an upload in one request, which cannot be resumed. ``needs_verification`` requires a
     comparison with the server's copy at the end, because another client may have sent some of the chunks.
     """
 
@@ -90,21 +93,21 @@ class Proof(IntEnum):
     """The evidence behind a server's confirmation of a content, weakest first."""
 
     NONE = 0
-    """The server named neither hash nor size."""
+    """The server reported neither a hash nor a size."""
     SIZE = 1
-    """The server named the right size."""
+    """The server reported the correct size."""
     HASH = 2
-    """The server named the right hash, or refuses content that has another one."""
+    """The server reported the correct hash, or rejects content with another hash."""
     BYTES = 3
-    """The server's copy was fetched and compared."""
+    """The server's copy was downloaded and compared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """The server says that it has the whole content.
+    """The server confirmed that it has the complete content.
 
-    ``ref`` is how to ask for it; ``already`` if it was there before; ``proof`` is what the answer rests on. ``trouble``
-    is why the server could not be asked for the file itself, where its word proved nothing.
+    ``ref`` identifies the content at the server. ``already`` is true if the server had the content before. ``proof`` is
+    the evidence. ``trouble`` is the failure of the request that should have improved the proof, if that request failed.
     """
 
     ref: str
@@ -114,7 +117,7 @@ class Stored:
 
 
 class Presence(Enum):
-    """A server's answer to the question whether it has a content."""
+    """The answer to the question whether a server has a content."""
 
     YES = "yes"
     NO = "no"
@@ -123,9 +126,9 @@ class Presence(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Confirmation:
-    """A server's answer to whether it still has a content.
+    """A server's answer to the question whether it still has a content.
 
-    ``proof`` is what a yes rests on. ``reason`` says in a few words why it is not a yes.
+    ``proof`` is the evidence for ``Presence.YES``. ``reason`` is short and explains any other answer.
     """
 
     presence: Presence
@@ -135,16 +138,16 @@ class Confirmation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pending:
-    """The server has all chunks and is still putting them together."""
+    """The server has all chunks and is still assembling them."""
 
     token: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkResult:
-    """The server's answer to a chunk that has arrived.
+    """The server's answer to a chunk that it has received.
 
-    ``stored`` is set if the server now has the complete content. ``needs_verification`` is true if the server may have
+    ``stored`` is set if the server now has the complete content. ``needs_verification`` is true if the server may hold
     other bytes, for example because another client had sent this chunk before.
     """
 
@@ -153,7 +156,7 @@ class ChunkResult:
 
 
 class Sort(StrEnum):
-    """In which order jobs are listed."""
+    """The order of a list of jobs."""
 
     LATEST = "latest"
     """The latest change first."""
@@ -162,4 +165,4 @@ class Sort(StrEnum):
     LARGEST = "largest"
     SMALLEST = "smallest"
     NAME = "name"
-    """By folder and path, in the order of their bytes."""
+    """By folder and path, in byte order."""

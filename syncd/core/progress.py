@@ -1,4 +1,4 @@
-"""The progress of a command at one moment, as ``once``, ``verify`` and ``restore`` report it."""
+"""The progress of ``once``, ``verify`` and ``restore`` at one moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileProgress:
-    """A file being transferred: printable ``name``, ``label`` (a remote or a stage), and sizes in bytes."""
+    """A file being transferred.
+
+    ``name`` is printable, ``label`` is the remote or the stage, and the sizes are in bytes.
+    """
 
     name: str
     label: str
@@ -17,14 +20,14 @@ class FileProgress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkProgress:
-    """Numbers of files, counted once per remote, and ``pending`` bytes still to be transferred."""
+    """The progress of all files. A file counts once per remote; ``pending`` is in bytes."""
 
     done: int
     left: int
     failed: int
     pending: int
     per_second: float
-    """Bytes per second, recently."""
+    """Bytes per second over the last seconds."""
     scanning: bool = False
     files: Sequence[FileProgress] = ()
     """The files being transferred."""

@@ -1,6 +1,7 @@
-"""Removes secrets from texts, in every form in which a server may quote them.
+"""Removes secrets from texts, in each form in which a server may quote them.
 
-A server or proxy may return parts of the request: as JSON, in a URL, or as a Python dictionary.
+A server or a proxy may return parts of the request: as JSON, in a URL, or as a Python dictionary. The logs and the
+failures of :mod:`syncd.remotes` pass through a :class:`Redactor`.
 """
 
 import base64
@@ -11,15 +12,15 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 MASKED = "***"
-_SHORTEST = 4
-"""Length in characters; to redact a shorter secret would damage many texts and protect nothing."""
+_MIN_CHARACTERS = 4
+"""A shorter secret is not redacted: that would damage many texts and protect nothing."""
 
 
 class Redactor:
     """Replaces secrets in texts: ``Redactor(secrets)(text)``."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {secret for secret in secrets if len(secret) >= _SHORTEST}
+        known = {secret for secret in secrets if len(secret) >= _MIN_CHARACTERS}
         forms = sorted({form for secret in known for form in _forms(secret)}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
 
@@ -29,7 +30,7 @@ class Redactor:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the secret as it may turn up: plain, in a URL, in quotes of Python or JSON, in HTML, in a Basic header."""
+    """Yield the secret as it appears in plain text, URLs, HTML, Python, JSON, Basic headers."""
     yield from (secret, quote(secret), quote(secret, safe=""), html.escape(secret))
     yield from (form[1:-1] for form in (repr(secret), json.dumps(secret), json.dumps(secret, ensure_ascii=False)))
     yield base64.b64encode(secret.encode(errors="surrogateescape")).decode().rstrip("=")

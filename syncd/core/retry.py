@@ -1,10 +1,11 @@
-"""Retries of a job: exponential backoff with full jitter.
+"""Decides when a failed job is tried again: exponential backoff with full jitter.
 
-A failure of the whole remote, such as 429 or 503, is not a retry of a job: it opens the circuit breaker
-(:mod:`~syncd.core.breaker`), which waits for Retry-After and sends one probe.
+:mod:`~syncd.upload.upload` calls :func:`decide` and records the decision. A failure of the whole remote, such as 429 or
+503, is not a retry of a job: it opens the circuit breaker (:mod:`~syncd.core.breaker`), which waits for Retry-After and
+allows one probe.
 
-Source of the jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. A random wait between zero
-and the exponential bound spreads many clients, or many jobs, best.
+The jitter follows "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: a random wait between zero and the
+exponential bound spreads many clients, or many jobs, best.
 """
 
 from collections.abc import Callable
@@ -13,12 +14,11 @@ from dataclasses import dataclass
 from syncd.core.errors import Failure, FileUnreadable, SessionLost, Transient
 
 MAX_TRIES = 12
-"""So many failures of one file, while others succeed, are the file's own; with the default policy that is
-about half an hour."""
+"""Attempts before a job is given up while the server accepts other files; about half an hour by default."""
 MAX_LOST = 4
-"""So many times may the server lose an upload; each costs sending it again."""
+"""Attempts before a job is given up if the server loses the upload; each attempt sends the whole file."""
 MAX_RETRY_AFTER = 3600.0
-"""A longer Retry-After of a server is reduced to this time."""
+"""Seconds; a longer Retry-After is reduced to this time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,10 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
-    """Try again at ``at`` (seconds since the epoch); the try before counts as number ``failures``."""
+    """Try the job again at ``at``, in seconds since the epoch.
+
+    ``failures`` is the number of failures so far, including the latest one.
+    """
 
     at: float
     failures: int
@@ -39,13 +42,16 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GiveUp:
-    """Give the job up: a user must act."""
+    """Give up the job: a user must act."""
 
     reason: str
 
 
 def backoff(failures: int, policy: Policy, random: Callable[[], float]) -> float:
-    """Return the seconds to wait after failure number ``failures`` (1 or more); ``random`` gives [0, 1)."""
+    """Return the seconds to wait after failure number ``failures``, which is 1 or more.
+
+    ``random`` returns a number from 0 to 1, without 1.
+    """
     bound = min(policy.maximum, policy.initial * 2.0 ** min(failures - 1, 60))
     return random() * bound
 
@@ -53,9 +59,9 @@ def backoff(failures: int, policy: Policy, random: Callable[[], float]) -> float
 def decide(
     failure: Failure, *, failures: int, now: float, random: Callable[[], float], policy: Policy
 ) -> Retry | GiveUp:
-    """Say what follows a failed try; ``failures`` counts the failures before this one.
+    """Return what follows a failed attempt. ``failures`` counts the failures before this one.
 
-    A file that can't be read is tried for ever: nobody tells us when its permissions change.
+    A file that cannot be read is never given up: no event reports that its permissions have changed.
     """
     failures += 1
     most = MAX_LOST if isinstance(failure, SessionLost) else MAX_TRIES

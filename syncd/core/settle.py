@@ -1,7 +1,10 @@
 """Decides when a file has settled, so that it can be uploaded.
 
-A close event is the best sign. Without a close event, only a size and an mtime that stay the same for a while suggest
-that the writer has finished; this is a guess, and the upload checks the file again.
+A close event is the best sign. Without a close event, a size and an mtime that stay the same for a while suggest that
+the writer has finished. That is a guess, and the upload checks the file again.
+
+:class:`Hint` also carries a rename from the event to the store: :mod:`syncd.watch.observer` sets ``moved_from``,
+:mod:`syncd.watch.debounce` waits for the file to settle, and :mod:`syncd.store.files` moves the file's record.
 """
 
 from dataclasses import dataclass, replace
@@ -9,10 +12,9 @@ from dataclasses import dataclass, replace
 from syncd.core.model import Fingerprint
 
 GRACE = 0.1
-"""Seconds that a closed file is given for what often follows: another write, or its mtime being set. A file whose
-writer is still at it gets its first look after so long too."""
+"""Seconds from an event to the first check. Programs often write again, or set the mtime, soon after closing."""
 TICK = 0.02
-"""Seconds by which the clock that files are stamped with may be behind: a tick of the kernel, and what exFAT keeps."""
+"""Seconds by which an mtime may be behind the clock: a tick of the kernel, or the resolution of exFAT."""
 _SECOND = 1_000_000_000
 
 
@@ -21,59 +23,67 @@ class Hint:
     """The information of an event about the file at a path."""
 
     closed: bool = False
-    """Nobody seems to be writing to it: its writer closed it, or it appeared or went in one step."""
-    told: bool = False
-    """An event told of the close itself."""
+    """The file is probably complete: its writer closed it, or it appeared or disappeared in one step."""
+    close_event: bool = False
+    """The event reported that a writer closed the file."""
     moved_from: str | None = None
-    """The path that it was renamed from."""
-    same: bool = False
-    """It is the file that was there before, and no other in its place."""
+    """The path from which the file was renamed."""
+    same_file: bool = False
+    """The event shows that the path still has the same file."""
 
-    def after(self, earlier: "Hint | None") -> "Hint":
-        """Return what is known if ``earlier`` was told before: a file that is written to has still been renamed."""
-        return replace(self, moved_from=earlier.moved_from) if self.same and earlier else self
+    def merge(self, earlier: "Hint | None") -> "Hint":
+        """Return this hint with the ``earlier`` one's rename, if the path has the same file."""
+        return replace(self, moved_from=earlier.moved_from) if self.same_file and earlier else self
 
-    def behind(self, source: "Hint | None") -> "Hint":
-        """Return this hint of a rename where ``source`` tells of the path that the file was renamed from."""
+    def trace_back(self, source: "Hint | None") -> "Hint":
+        """Return this hint with the first name of a file that was renamed more than once.
+
+        ``source`` is the hint at ``moved_from``, if any.
+        """
         return replace(self, moved_from=source.moved_from) if source and source.moved_from is not None else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settling:
-    """A file that is being watched until it is quiet. Times in seconds of one monotonic clock."""
+    """A file that has not settled yet. Times are in seconds of one monotonic clock."""
 
     since: float
-    """When it last showed a change."""
+    """The time of the latest event or change."""
     hint: Hint = Hint()
-    """What events told, and nothing has changed since."""
+    """The information of the events, as far as no later change contradicts it."""
     fingerprint: Fingerprint | None = None
-    """What the last look showed, if there was one since the last event."""
+    """The result of the latest check; None if there was no check since the latest event."""
     not_before: float = 0.0
-    """When it may be taken at the earliest, however quiet it is; an event ends that."""
+    """The file does not settle before this time, even if it is quiet. An event resets it."""
 
-    def noticed(self, hint: Hint, now: float) -> "Settling":
-        """Return the state after an event, which invalidates earlier observations."""
-        return Settling(since=now, hint=hint.after(self.hint))
+    def after_event(self, hint: Hint, now: float) -> "Settling":
+        """Return the state after an event, which invalidates earlier checks."""
+        return Settling(since=now, hint=hint.merge(self.hint))
 
-    def seen(self, fingerprint: Fingerprint, now: float) -> "Settling":
-        """Return the state after ``stat``; a change restarts the quiet time."""
+    def after_check(self, fingerprint: Fingerprint, now: float) -> "Settling":
+        """Return the state after a check of the file; a change restarts the quiet time."""
         if self.fingerprint is None or fingerprint == self.fingerprint:
             return replace(self, fingerprint=fingerprint)
-        return replace(self, fingerprint=fingerprint, since=now, hint=replace(self.hint, closed=False, told=False))
+        hint = replace(self.hint, closed=False, close_event=False)
+        return replace(self, fingerprint=fingerprint, since=now, hint=hint)
 
     def due(self, quiet: float) -> float:
-        """Return when the file has settled if nothing changes until then."""
+        """Return the time at which the file has settled if nothing changes before."""
         return max(self.not_before, self.since + (min(GRACE, quiet) if self.hint.closed else quiet))
 
-    def look_at(self, quiet: float) -> float:
-        """Return the moment of the next look: stillness shows only between two of them, unless a close told."""
+    def next_check(self, quiet: float) -> float:
+        """Return the time of the next check.
+
+        The first check records the fingerprint with which the later ones compare.
+        """
         return self.since + min(GRACE, quiet) if self.fingerprint is None else self.due(quiet)
 
 
 def racy_for(mtime_ns: int, wall: float) -> float:
-    """Return for how many seconds from ``wall`` on a change of the file may leave its mtime as it is.
+    """Return the seconds after ``wall`` in which a write may leave the file's mtime unchanged.
 
-    FAT keeps two seconds, others keep whole ones. What is hashed in that time may be changed and look the same.
+    FAT stores mtimes in steps of two seconds, and some other file systems in whole seconds. If a file is hashed within
+    that time, a later write may not show. ``wall`` is in seconds since the epoch.
     """
     granularity = 2.0 if mtime_ns % (2 * _SECOND) == 0 else 1.0 if mtime_ns % _SECOND == 0 else 0.0
     age = wall - mtime_ns / _SECOND

@@ -1,6 +1,6 @@
 """The states of a job and all transitions between them.
 
-The store changes a job's state only by this table, and the history records each transition.
+:mod:`syncd.store.transitions` changes a job's state only by this table, and the history records each transition.
 """
 
 from enum import StrEnum
@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a done job got its content to the server."""
+    """The way in which a done job's content reached the server."""
 
     UPLOADED = "uploaded"
     DUPLICATE = "duplicate"
@@ -31,15 +31,15 @@ class Cause(StrEnum):
     FOUND = "found"
     """A scan or an event showed the file for the first time."""
     CHANGED = "changed"
-    """The file has new content, is back, or is not open for writing any more."""
+    """The file has new content, exists again, or is no longer open for writing."""
     CLAIMED = "claimed"
     """A worker claimed the job."""
     RELEASED = "released"
-    """Returned to the queue, untried or half done: a stop, a crash, a server that is down."""
+    """The job returned to the queue because of a stop, a crash, or a server that is down."""
     DEFERRED = "deferred"
-    """An attempt failed; the next is due later."""
+    """An attempt failed; the next attempt is due later."""
     UPLOADED = "uploaded"
-    """The server confirmed the whole content."""
+    """The server confirmed the complete content."""
     DUPLICATE = "duplicate"
     """The server had the content already."""
     REFUSED = "refused"
@@ -51,13 +51,13 @@ class Cause(StrEnum):
     RETRIED = "retried"
     """A user asked for another attempt."""
     CANCELLED = "cancelled"
-    """A user asked for no further attempt."""
+    """A user cancelled the upload."""
     MISSING = "missing"
-    """The server's copy was found to be missing or damaged."""
+    """The server's copy is missing or damaged."""
 
 
 IN_USE = "open for writing by another program"
-"""The detail of a job that waits for its file to be closed: whoever sees the file closed queues it again."""
+"""The detail of a job that waits for its file to be closed. The watch then queues the job again."""
 
 
 class InvalidTransitionError(Exception):
@@ -81,11 +81,11 @@ _STEPS: dict[Cause, tuple[tuple[State | None, ...], State]] = {
     Cause.MISSING: ((_D,), _Q),
 }
 TABLE = MappingProxyType({(start, cause): end for cause, (starts, end) in _STEPS.items() for start in starts})
-"""(state before, or None for a new job; cause) → state after."""
+"""Maps (state before, cause) to the state after; the state before is None for a new job."""
 
 
 def transition(state: State | None, cause: Cause) -> State:
-    """Return the state after ``cause``; :class:`InvalidTransitionError` where the table has none."""
+    """Return the state after ``cause``; :class:`InvalidTransitionError` if the table has none."""
     try:
         return TABLE[state, cause]
     except KeyError:
@@ -93,5 +93,5 @@ def transition(state: State | None, cause: Cause) -> State:
 
 
 def sources(cause: Cause) -> tuple[State, ...]:
-    """Return the states that ``cause`` may start from, without the new job's None."""
+    """Return the states in which ``cause`` may occur, without None for a new job."""
     return tuple(state for state in _STEPS[cause][0] if state is not None)

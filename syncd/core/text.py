@@ -18,7 +18,10 @@ _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def printable(text: str) -> str:
-    r"""Return ``text`` on one line and in valid Unicode: a byte that is not UTF-8 as ``\xff``, a newline as ``\n``."""
+    r"""Return ``text`` as one line of valid Unicode.
+
+    A newline becomes ``\n``, and a byte that is not UTF-8 becomes ``\xff``.
+    """
     return _UNPRINTABLE.sub(_short_escape, text)
 
 
@@ -28,17 +31,17 @@ def terminal_safe(text: str) -> str:
 
 
 def escape_unsafe(text: str) -> str:
-    r"""Return ``text`` with every character that is unsafe on a terminal as ``\uXXXX``."""
+    r"""Return ``text`` with each character that is unsafe on a terminal as ``\uXXXX``."""
     return _UNSAFE_ON_TERMINAL.sub(_unicode_escape, text)
 
 
 def escape_line_breaks(json_text: str) -> str:
-    r"""Return JSON with the characters that some programs take for a line break as ``\uXXXX``."""
+    r"""Return JSON with each character that some programs treat as a line break as ``\uXXXX``."""
     return json_text if json_text.isascii() else _LINE_BREAK.sub(_unicode_escape, json_text)
 
 
 def escape_surrogates(text: str) -> str:
-    r"""Return ``text`` with a byte that is not UTF-8 as ``\xff``; other characters stay."""
+    r"""Return ``text`` with each byte that is not UTF-8 as ``\xff``; other characters stay."""
     return text if text.isascii() else _SURROGATE.sub(_short_escape, text)
 
 

@@ -24,7 +24,7 @@ from syncd.paths import inside
 from syncd.platform.file_info import on_disk_case
 from syncd.platform.files import join_path
 from syncd.store.records import JobFilter, JobRecord
-from syncd.upload.throttle import STEP
+from syncd.upload.throttle import STEP_SECONDS
 from syncd.watch.folder import NOT_QUIET
 
 
@@ -138,7 +138,7 @@ class DaemonControlService(api.ControlService):
 
     async def throughput(self) -> shapes.Throughput:
         """Return the bytes sent in each time step."""
-        return {"step_seconds": STEP, "bytes": self._daemon.runtime.bandwidth_limiter.meter.history.sums()}
+        return {"step_seconds": STEP_SECONDS, "bytes": self._daemon.runtime.bandwidth_limiter.meter.history.sums()}
 
     async def settings(self) -> shapes.Settings:
         """Return the configuration and the current limits."""

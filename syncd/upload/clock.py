@@ -1,4 +1,7 @@
-"""Detects that the wall clock was set back: the store's due times follow the wall clock."""
+"""Detects that the wall clock was set back, and corrects the due times in the store.
+
+Due times are wall clock times: after such a step, every waiting job would wait too long.
+"""
 
 from collections.abc import Callable
 
@@ -11,7 +14,7 @@ CLOCK_STEP_SECONDS = 5.0
 class ClockStepDetector:
     """Compares the wall ``clock`` (seconds since the epoch) with a monotonic ``steady`` clock.
 
-    A store has one detector, not one for each worker: the due times of remotes without a worker must be corrected too.
+    A store has one detector, not one per worker: the due times of remotes without a worker must be corrected too.
     """
 
     def __init__(self, store: JobQueue, *, clock: Callable[[], float], steady: Callable[[], float]) -> None:

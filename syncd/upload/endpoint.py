@@ -1,4 +1,7 @@
-"""One server with its remote, concurrency limiter and circuit breaker; every request of an upload passes here."""
+"""One server with its concurrency limiter and circuit breaker.
+
+Every request of an upload passes through :class:`Endpoint`, which reports the result to both.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -13,13 +16,17 @@ from syncd.upload.limiter import ConcurrencyLimiter
 
 @dataclass(kw_only=True, slots=True)
 class Observation:
-    """A successful request. Set ``inconclusive`` if it may not have reached the server: it closes no breaker."""
+    """The result of a successful request."""
 
     inconclusive: bool = False
+    """Set by the caller if the request may not have reached the server: it does not close the breaker then."""
 
 
 class Endpoint:
-    """Makes requests and learns from their results. ``clock`` is monotonic, in seconds."""
+    """Permits requests to one server and learns from their results.
+
+    ``clock`` is monotonic, in seconds.
+    """
 
     def __init__(
         self, remote: Remote, limiter: ConcurrencyLimiter, breaker: Breaker, *, clock: Callable[[], float]
@@ -32,23 +39,27 @@ class Endpoint:
         self._checking = asyncio.Lock()
         self._confirming = asyncio.Lock()
         self._confirmed = 0
-        """How often the server was checked to see whether a failure concerns the whole server."""
+        """The number of checks whether a failure concerns the whole server."""
         self._trouble: Transient | Unauthorized | None = None
 
     @property
     def down(self) -> bool:
-        """Whether no request may be sent: the server is down, or its probe has no response yet."""
-        return self._probing or self.breaker.position is BreakerState.OPEN
+        """True while no request may be sent: the server is down, or a probe is in flight."""
+        return self._probing or self.breaker.state is BreakerState.OPEN
 
     @asynccontextmanager
     async def request(self, whose: object) -> AsyncGenerator["Observation"]:
-        """Hold a slot for one small request of the job ``whose``, and learn from its result."""
+        """Hold a slot for one small request of job ``whose``, and learn from its result."""
         async with self.limiter.slot(), self.observed(whose) as observation:
             yield observation
 
     @asynccontextmanager
     async def observed(self, whose: object, size: int = 0) -> AsyncGenerator["Observation"]:
-        """Learn from the result of a request with a body of ``size`` bytes. The caller holds a slot."""
+        """Learn from the result of one request of job ``whose``.
+
+        The caller holds a slot. ``size`` is the length of the body in bytes. Raises :class:`Transient` without sending
+        anything while the server is down.
+        """
         if self.down:
             raise Transient(str(self.breaker.reason), scope=Scope.REMOTE)
         observation = Observation()
@@ -69,9 +80,10 @@ class Endpoint:
             self.limiter.restrict_to_one(False)
 
     async def _concerns_server(self, failure: Transient) -> bool:
-        """Send a request that concerns no file; return whether that fails too, or the server is down already.
+        """Return whether a request that concerns no file fails too.
 
-        Failures that occur before its response arrives share the result.
+        Failures that occur before its response arrives share the result. If the server is down already, nothing is
+        sent, and the result is True.
         """
         asked_before = self._confirmed
         async with self._confirming:
@@ -82,13 +94,13 @@ class Endpoint:
                 self._confirmed += 1
             if self._trouble is None:
                 return False
-            # A Retry-After counts, whichever response had it.
-            asks = isinstance(self._trouble, Transient) and self._trouble.retry_after is not None
-            self.breaker.failed(self._trouble if asks else failure, self.clock())
+            # Prefer the failure with a Retry-After.
+            has_retry_after = isinstance(self._trouble, Transient) and self._trouble.retry_after is not None
+            self.breaker.failed(self._trouble if has_retry_after else failure, self.clock())
             return True
 
     def learn(self, failure: Failure, whose: object) -> None:
-        """Learn from a failed request inside a call that succeeded nevertheless."""
+        """Learn from a request that failed inside a call that succeeded."""
         self._failed(failure, whose)
 
     def _failed(self, failure: Failure, whose: object = None) -> None:
@@ -98,8 +110,8 @@ class Endpoint:
         self.breaker.failed(failure, now, whose=whose)
 
     async def probe(self) -> None:
-        """Check whether the server is back, and allow one request at a time until a request succeeds."""
-        self.breaker.probe()
+        """Check whether the server is up; allow one request at a time until one succeeds."""
+        self.breaker.allow_probe()
         self.limiter.restrict_to_one(True)
         self._probing = True
         try:
@@ -113,7 +125,10 @@ class Endpoint:
             self._failed(failure)
 
     async def _check(self) -> Transient | Unauthorized | None:
-        """Return a failure of the whole server, or None. Any other failure shows that the server responds."""
+        """Send a cheap request; return its failure if that concerns the whole server, or None.
+
+        Any other failure shows that the server responds.
+        """
         async with self._checking:  # the breaker's probe and the check of a failure may coincide
             try:
                 await self.remote.check()

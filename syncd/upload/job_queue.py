@@ -1,4 +1,4 @@
-"""The job store as the workers use it: a protocol of its calls, and writes that survive their caller."""
+"""The job store as the workers use it, and writes that outlive their caller."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -11,21 +11,24 @@ from syncd.store.records import CancelledJob, Job, StoredContent
 T = TypeVar("T")
 
 WRITE_DEADLINE_SECONDS = 0.5
-"""How long the end of a job waits for the store when the process may be about to end."""
+"""Longest wait for the store at the end of a job, because the process may be shutting down."""
 
 
 class JobQueue(Protocol):
     """The job store as the workers use it. Times are in seconds since the epoch.
 
     A call returns when its change is on the disk. The calls that end a claim return the job's new state, or None if the
-    claim was over and nothing changed. All raise ``StoreClosedError`` after the store was closed.
+    claim had ended already and nothing changed. All calls raise ``StoreClosedError`` after the store was closed.
     """
 
     async def claim(self, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
-        """Claim up to ``limit`` due jobs, at most ``large`` of them for large files (-1: any number)."""
+        """Claim up to ``limit`` due jobs for ``lease`` seconds.
+
+        At most ``large`` of them are for large files; -1 means any number.
+        """
 
     async def next_due(self, remote_id: int) -> float | None:
-        """Return when the next job of the remote is due, or None if no job waits."""
+        """Return the time at which the next job of the remote is due, or None if no job waits."""
 
     async def renew(self, owner: str, lease: float) -> None:
         """Extend the leases of ``owner`` to ``lease`` seconds from now."""
@@ -44,13 +47,13 @@ class JobQueue(Protocol):
         """Record that the remote has the job's content."""
 
     async def defer(self, job: Job, *, due_at: float, failures: int, detail: str) -> State | None:
-        """Let a job wait for its next attempt at ``due_at``."""
+        """Make a job wait for its next attempt until ``due_at``."""
 
     async def release(self, job: Job, detail: str) -> State | None:
         """Return a job to its place in the queue."""
 
     async def refuse(self, job: Job, detail: str) -> State | None:
-        """Mark a job as failed: it waits for a user."""
+        """Mark a job as failed until a user acts."""
 
     async def skip(self, job: Job, detail: str) -> State | None:
         """Skip a job whose file cannot be uploaded as it is."""
@@ -59,7 +62,10 @@ class JobQueue(Protocol):
         """Skip a job whose file is gone."""
 
     async def cancelled_alike(self, job: Job, sha256: str) -> list[CancelledJob]:
-        """Return the jobs of the same remote, including ``job``, that a user cancelled with this content."""
+        """Return the jobs of the same remote whose upload of this content a user cancelled.
+
+        ``job`` itself may be among them.
+        """
 
     async def cancel_again(self, job: Job, sha256: str) -> State | None:
         """Cancel a job because a user has cancelled its content before."""
@@ -68,7 +74,7 @@ class JobQueue(Protocol):
         """Record the content key of a job's file."""
 
     async def wake(self, remote_id: int, key: str) -> int:
-        """Make the waiting jobs with this content due; return their number."""
+        """Make the waiting jobs with this content due now; return their number."""
 
     async def shift_due_times(self, seconds: float) -> None:
         """Move all due times back by ``seconds``, because the wall clock was set back."""
@@ -77,19 +83,22 @@ class JobQueue(Protocol):
         """Return the record of a content on the remote, or None."""
 
     async def uploaded_before(self, key: str, sha256: str | None) -> list[StoredContent]:
-        """Return the records of this content on all remotes: by ``sha256``, without one by ``key``."""
+        """Return the records of this content on all remotes.
+
+        The search uses ``sha256``, or ``key`` if ``sha256`` is None.
+        """
 
     async def forget_content(self, remote_id: int, key: str) -> None:
-        """Record that the remote does not have a content any more."""
+        """Record that the remote no longer has a content."""
 
     async def session(self, remote_id: int, key: str) -> Session | None:
         """Return the unfinished upload session of a content with its acknowledged chunks, or None."""
 
     async def save_session(self, remote_id: int, key: str, session: Session) -> None:
-        """Save a session, in place of an earlier session of the content."""
+        """Save a session; it replaces an earlier session of the content."""
 
     async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
-        """Record that a chunk has arrived, if the saved session still has this ``token``."""
+        """Record that the server has a chunk, if the saved session still has this ``token``."""
 
     async def require_verification(self, remote_id: int, key: str) -> None:
         """Record that the server's copy must be compared at the end of the session."""
@@ -98,7 +107,7 @@ class JobQueue(Protocol):
         """Delete the session of a content."""
 
     async def save_capabilities(self, remote_id: int, capabilities: Mapping[str, int]) -> None:
-        """Save what was learned about a server."""
+        """Save the limits that the client has learned about a server."""
 
 
 class BackgroundWrites:
@@ -108,14 +117,20 @@ class BackgroundWrites:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, write: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start ``write`` and return its task; its errors are ignored unless the caller awaits the task."""
+        """Start ``write`` and return its task.
+
+        An error is ignored unless the caller awaits the task.
+        """
         task = asyncio.create_task(write)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def wait_briefly(self, write: Coroutine[Any, Any, object]) -> None:
-        """Start ``write`` and wait for it, but not for long: the disk may be full, and the next start recovers."""
+        """Start ``write`` and wait for it, but at most ``WRITE_DEADLINE_SECONDS``.
+
+        The disk may be full. The next start of the process recovers jobs whose end was not written.
+        """
         await asyncio.wait({self.start(write)}, timeout=WRITE_DEADLINE_SECONDS)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

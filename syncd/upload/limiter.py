@@ -1,7 +1,7 @@
 """Limits the requests in flight: slots, granted first come, first served.
 
-An upload asks for one slot at a time and sends each chunk in a separate task. So each upload has at most one waiter,
-and first come, first served is fair between a large file and a small one.
+An upload acquires the slot of a chunk before it starts the chunk's task. Each upload therefore has at most one waiter,
+and the order of arrival is fair between a large file and a small one.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from syncd.core.concurrency import ConcurrencyLimit
 
 
 class ConcurrencyLimiter:
-    """Grants as many slots as ``limit`` allows; each slot takes a slot of ``parent`` too, if given."""
+    """Grants as many slots as ``limit`` allows; each slot needs a slot of ``parent`` too."""
 
     def __init__(self, limit: ConcurrencyLimit, parent: "ConcurrencyLimiter | None" = None) -> None:
         self.limit = limit
@@ -24,24 +24,24 @@ class ConcurrencyLimiter:
 
     @property
     def capacity(self) -> int:
-        """The requests that may be in flight now."""
+        """The number of requests that may be in flight now."""
         if self._one_only:
             return 1
         return min(self.limit.value, self._parent.capacity) if self._parent else self.limit.value
 
     def change(self, limit: ConcurrencyLimit) -> None:
-        """Use another limit; waiters that fit are granted at once, and granted slots stay."""
+        """Change the limit; slots already granted stay granted."""
         self.limit = limit
         self._grant()
 
     def restrict_to_one(self, only_one: bool) -> None:
-        """Grant one slot at a time, or again as many as the limit allows."""
+        """Grant one slot at a time; if ``only_one`` is false, as many as the limit allows."""
         self._one_only = only_one
         self._grant()
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
-        """Hold a slot."""
+        """Hold a slot during the context; wait until one is free."""
         async with AsyncExitStack() as stack:
             await self._acquire()
             stack.callback(self._release)

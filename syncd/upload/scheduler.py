@@ -1,4 +1,4 @@
-"""Starts and stops the workers of all remotes together, and keeps their leases."""
+"""Starts and stops the workers of all remotes, and renews the leases of their jobs."""
 
 import asyncio
 from collections.abc import Callable, Container, Coroutine
@@ -11,11 +11,15 @@ from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
 DRAIN_SECONDS = 2.5
 """Time for running uploads to reach a chunk boundary before they are cancelled.
 
-A shutdown may take 5 s; on a busy machine the rest of the shutdown needs the other half."""
+A shutdown may take 5 s, and its other steps may need the other half on a busy machine."""
 
 
 class Scheduler:
-    """Holds the workers. ``owner`` is the name under which this process leases jobs."""
+    """Runs the workers.
+
+    ``owner`` is the name under which this process leases jobs. ``failed`` is called with the exception if a worker
+    fails.
+    """
 
     def __init__(self, store: JobQueue, *, owner: str, failed: Callable[[BaseException], None]) -> None:
         self.workers: dict[str, RemoteWorker] = {}
@@ -27,7 +31,7 @@ class Scheduler:
         self._renewal: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to renew the leases of running jobs."""
+        """Start to renew the leases of running jobs."""
         self._renewal = self._supervised(self._renew(), "leases")
 
     def add(self, worker: RemoteWorker) -> None:
@@ -38,7 +42,7 @@ class Scheduler:
         self._tasks[worker.name] = self._supervised(worker.run(), f"worker:{worker.name}")
 
     async def remove(self, name: str) -> None:
-        """Stop a worker at a chunk boundary, or at once when cancelled, and close its remote."""
+        """Stop a worker at a chunk boundary, or at once if cancelled, and close its remote."""
         worker, task = self.workers.pop(name), self._tasks.pop(name)
         try:
             await self._end([worker])
@@ -48,7 +52,7 @@ class Scheduler:
             await worker.endpoint.remote.close()
 
     def wake(self) -> None:
-        """Let all workers look for due jobs now."""
+        """Make all workers look for due jobs now."""
         for worker in self.workers.values():
             worker.wake()
 
@@ -76,7 +80,7 @@ class Scheduler:
         return [progress for worker in self.workers.values() for progress in worker.progress()]
 
     async def close(self) -> None:
-        """Stop in order, within a few seconds."""
+        """Stop all workers within ``DRAIN_SECONDS`` and a little more, and close their remotes."""
         await self._end(list(self.workers.values()))
         for task in [*self._tasks.values(), *([self._renewal] if self._renewal else [])]:
             await _cancelled(task)

@@ -1,4 +1,8 @@
-"""Uploads each content once: the first job leads; the others wait for it, and then need to send no chunk."""
+"""Uploads each content only once (single-flight).
+
+The first job with a content is the leader. Other jobs with the same content wait for it; when they run, the server has
+the content, and they send no chunk.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +11,7 @@ from syncd.store.records import Job
 from syncd.upload.job_queue import JobQueue
 
 LEADER_WAIT_SECONDS = 60.0
-"""Pause after which a waiting job is tried again even if nothing wakes it."""
+"""A waiting job is tried again after this time, even if nothing wakes it."""
 
 
 class AlreadyInFlightError(Exception):
@@ -19,7 +23,10 @@ class AlreadyInFlightError(Exception):
 
 
 class InFlightUploads:
-    """The contents being uploaded to one remote, with the job that leads each. ``clock`` is the wall clock."""
+    """The contents that are being uploaded to one remote, each with its leader.
+
+    ``clock`` is the wall clock, in seconds since the epoch.
+    """
 
     def __init__(self, remote_id: int, store: JobQueue, clock: Callable[[], float]) -> None:
         self._remote_id = remote_id
@@ -29,7 +36,7 @@ class InFlightUploads:
         self._followed: set[str] = set()
 
     def lead(self, job: Job, key: str) -> None:
-        """Make ``job`` the leader of a content; :class:`AlreadyInFlightError` if the content has a leader."""
+        """Make ``job`` the leader of a content; :class:`AlreadyInFlightError` if it has a leader."""
         if leader := self._leaders.get(key):
             raise AlreadyInFlightError(key, leader)
         self._leaders[key] = job

@@ -1,7 +1,7 @@
-"""The file being sent: opened without following links, hashed once, and checked at each read.
+"""Reads the file to upload: opens it safely, hashes it once, and checks each read.
 
 The bytes that are sent are the bytes that were hashed. Hashing records a checksum of each block, and a block that is
-read for sending must have the same checksum; the fingerprint is compared before and after. A small file is read once
+read for sending must have the same checksum. The fingerprint is compared before and after. A small file is read once
 and sent from memory.
 """
 
@@ -56,8 +56,8 @@ class FileSource:
     ) -> "FileSource":
         """Open ``path`` below ``folder`` if it is still in the ``expected`` state.
 
-        ``FileInUse`` if another program has it open for writing; ``FileGone``, ``FileUnreadable``, ``FileChanged`` or
-        ``NotUploadable`` if it can't be opened or is in another state.
+        ``FileInUse`` if another program has it open for writing; ``FileChanged`` if it is in another state;
+        ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it cannot be opened.
         """
 
         def start() -> FileSource:
@@ -65,7 +65,7 @@ class FileSource:
             try:
                 if writer(descriptor) is Writer.OPEN:
                     raise FileInUse(IN_USE)
-                if fingerprint_of(os.fstat(descriptor)) != expected:  # or another file has taken its place
+                if fingerprint_of(os.fstat(descriptor)) != expected:  # it may also be another file
                     raise FileChanged("the file changed since it was queued")
             except Failure:
                 os.close(descriptor)
@@ -80,7 +80,7 @@ class FileSource:
             raise
 
     async def hash(self, hasher: Hasher) -> Content:
-        """Read the complete file through ``hasher``; ``FileChanged`` if the file changes while it is read."""
+        """Read the complete file through ``hasher``; ``FileChanged`` if it changes in between."""
         try:
             return await asyncio.to_thread(self._hash, hasher)
         except asyncio.CancelledError:
@@ -96,7 +96,7 @@ class FileSource:
                     self._sums.append(zlib.crc32(block))
                 else:
                     keep += block
-            self._compare_stamp()
+            self._check_fingerprint()
         if keep is not None:
             self._memory = bytes(keep)
         return hasher.content()
@@ -114,7 +114,7 @@ class FileSource:
             offset += len(data)
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Return these bytes as they were hashed; ``FileChanged`` if the file has other bytes now."""
+        """Return ``length`` bytes from ``offset``; ``FileChanged`` if they were hashed otherwise."""
         if self._memory is not None:
             return self._memory[offset : offset + length]
         return await asyncio.to_thread(self._read_checked, offset, length)
@@ -135,15 +135,15 @@ class FileSource:
         while len(parts) < length:
             part = read_at(self._descriptor, length - len(parts), offset + len(parts))
             if not part:
-                raise FileChanged("the file got shorter while it was being read")
+                raise FileChanged("the file was truncated while it was being read")
             parts += part
         return bytes(parts)
 
     async def verify(self) -> None:
         """Raise ``FileChanged`` if the open file has another fingerprint now."""
-        await asyncio.to_thread(self._compare_stamp)
+        await asyncio.to_thread(self._check_fingerprint)
 
-    def _compare_stamp(self) -> None:
+    def _check_fingerprint(self) -> None:
         if fingerprint_of(os.fstat(self._descriptor)) != self._fingerprint:
             raise FileChanged("the file changed while it was being read")
 
@@ -169,8 +169,8 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
 def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
     """Open a regular file below ``folder`` for reading; return its descriptor. Blocks.
 
-    Symbolic links on the way are refused unless ``follow_symlinks``. ``FileGone``, ``FileUnreadable`` or
-    ``NotUploadable`` if the file cannot be opened.
+    A symbolic link anywhere below ``folder`` is refused unless ``follow_symlinks`` is set. ``FileGone``,
+    ``FileUnreadable`` or ``NotUploadable`` if the file cannot be opened.
     """
     with _reading():
         return open_inside(folder, path, follow_symlinks=follow_symlinks)
@@ -191,8 +191,8 @@ def _reading() -> Iterator[None]:
         if error.errno == errno.ELOOP:
             raise NotUploadable("not a regular file") from None
         if error.errno == errno.EBUSY:
-            raise FileUnreadable("another program keeps the file for itself: it is tried again") from None
-        raise FileUnreadable(f"the file can't be read: {error.strerror}") from None
+            raise FileUnreadable("another program has locked the file; syncd tries again later") from None
+        raise FileUnreadable(f"the file cannot be read: {error.strerror}") from None
 
 
 def valid_unicode(name: str) -> str:

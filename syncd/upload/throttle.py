@@ -1,4 +1,8 @@
-"""Limits and measures the bandwidth of all uploads together."""
+"""Limits and measures the bandwidth of all uploads together.
+
+:mod:`~syncd.core.bandwidth` has the rules; the HTTP clients call :meth:`BandwidthLimiter.acquire` for each piece of a
+body.
+"""
 
 import asyncio
 from collections import deque
@@ -9,19 +13,22 @@ from itertools import repeat
 from syncd.core.bandwidth import Span, TokenBucket, limit_at
 
 PIECE_BYTES = 16 * 1024
-"""Bytes drawn from the bucket at a time, so that a slow limit is smooth."""
-PAUSE = 5.0
-"""Longest pause before a waiting sender checks whether the timetable has another limit now."""
-WINDOW = 5.0
+"""Bytes drawn from the bucket at a time, so that the data flows evenly at a low limit."""
+MAX_PAUSE_SECONDS = 5.0
+"""A waiting sender looks at the timetable at least this often."""
+RATE_WINDOW_SECONDS = 5.0
 """Time over which the rate is measured."""
-STEP = 5
+STEP_SECONDS = 5
 """Time that one number of the history covers."""
 STEPS = 6 * 720
 """Numbers in the history: six hours."""
 
 
 class ThroughputHistory:
-    """The bytes sent in each step of the last hours; it advances only when used, so idle time costs nothing."""
+    """The bytes sent in each step of the last six hours.
+
+    The history advances only when it is used, so idle time costs nothing.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -34,12 +41,12 @@ class ThroughputHistory:
         self._sums[-1] += size
 
     def sums(self) -> list[int]:
-        """Return the bytes of each step, at most the last ``STEPS``; the last step is not complete."""
+        """Return the bytes of each step, oldest first; the last step is incomplete."""
         self._move_on()
         return list(self._sums)
 
     def _now(self) -> int:
-        return int(self._clock()) // STEP
+        return int(self._clock()) // STEP_SECONDS
 
     def _move_on(self) -> None:
         before, self._step = self._step, self._now()
@@ -47,7 +54,7 @@ class ThroughputHistory:
 
 
 class Meter:
-    """Counts the bytes sent: in total, per second over the last seconds, and in a history."""
+    """Counts the bytes sent: in total, as a rate over the last seconds, and in a history."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -71,18 +78,21 @@ class Meter:
         self._forget(now)
 
     def rate(self) -> float:
-        """Return bytes a second over the last few seconds."""
+        """Return the bytes per second over the last seconds."""
         now = self._clock()
         self._forget(now)
-        return self._recent_size / max(0.5, min(WINDOW, now - self._started))
+        return self._recent_size / max(0.5, min(RATE_WINDOW_SECONDS, now - self._started))
 
     def _forget(self, now: float) -> None:
-        while self._recent and self._recent[0][0] < now - WINDOW:
+        while self._recent and self._recent[0][0] < now - RATE_WINDOW_SECONDS:
             self._recent_size -= self._recent.popleft()[1]
 
 
 class BandwidthLimiter:
-    """Delays the bytes of all remotes so that together they respect the bandwidth limit."""
+    """Delays the bytes of all remotes so that their sum stays within the bandwidth limit.
+
+    ``clock`` is monotonic, in seconds; ``local_time`` selects the span of the timetable.
+    """
 
     def __init__(
         self,
@@ -99,7 +109,7 @@ class BandwidthLimiter:
         self.meter = Meter(clock)
 
     def change(self, timetable: Sequence[Span]) -> None:
-        """Use another timetable; waiting senders apply it at once."""
+        """Change the timetable, also for senders that wait now."""
         self._timetable = tuple(timetable)
         self._changed.set()
         self._changed = asyncio.Event()
@@ -124,14 +134,14 @@ class BandwidthLimiter:
         self._bucket.set_rate(self._limit(), self._clock())
         delay = self._bucket.draw(size, self._clock())
         while delay > 0:
-            rate, pause = self._bucket.rate, min(delay, PAUSE)
+            rate, pause = self._bucket.rate, min(delay, MAX_PAUSE_SECONDS)
             waited = await self._pause(pause)
             self._bucket.set_rate(self._limit(), self._clock())
             same = self._bucket.rate == rate
             delay = delay - waited if same else self._bucket.draw(size, self._clock())
 
     async def _pause(self, seconds: float) -> float:
-        """Wait, at most until the timetable changes; return the seconds waited."""
+        """Wait ``seconds``, or until the timetable changes; return the seconds waited."""
         began = self._clock()
         try:
             async with asyncio.timeout(seconds):

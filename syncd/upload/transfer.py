@@ -1,4 +1,4 @@
-"""Transfers one content to a server: agrees on a session, sends the chunks, and has the server put them together.
+"""Transfers one content to a server: begins a session, sends its chunks, and finishes it.
 
 :class:`Transfer` resumes the session that an earlier attempt left, and begins a new one if the server has lost it.
 :class:`_ChunkSender` sends the chunks of one session. :mod:`~syncd.upload.upload` decides whether a transfer is needed,
@@ -19,24 +19,24 @@ from syncd.upload.job_queue import JobQueue
 from syncd.upload.source import FileSource
 
 MAX_SESSIONS = 2
-"""Sessions that one attempt may lose before it fails."""
+"""An attempt fails when it has lost this many sessions."""
 MAX_UNRECORDED_CHUNKS = 16
-"""Chunks, beyond those in flight, that may wait for the store to record them."""
+"""Chunks that may wait for the store to record them, beyond twice the limit of requests in flight."""
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
-"""Pause before a server that is putting the chunks together is asked again; the pause doubles each time."""
+"""Pause between polls of a server that is assembling the chunks; the pause doubles each time."""
 ASSEMBLY_TIMEOUT_SECONDS = 900.0
-"""How long a server may take to put the chunks together."""
+"""Longest time that a server may take to assemble the chunks."""
 
 
 class InterruptedUploadError(Exception):
-    """The worker is stopping. All chunks that were in flight have been acknowledged."""
+    """The upload stopped at a chunk boundary; the store has all acknowledged chunks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
     """The server has the complete content.
 
-    ``terms`` are the terms under which the server stores it; ``expires`` says whether they end.
+    ``terms`` are the terms under which the server stores it; ``expires`` is true if they end.
     """
 
     content: Content
@@ -47,7 +47,7 @@ class Done:
 
 @dataclass(kw_only=True, slots=True)
 class Progress:
-    """The progress of a job, for status displays. ``sent`` is in bytes of the file."""
+    """The progress of a running job, for status displays. ``sent`` is in bytes of the file."""
 
     job: Job
     sent: int = 0
@@ -55,7 +55,10 @@ class Progress:
 
 
 class Transfer:
-    """Brings one content of a job to the job's remote. ``stopping`` is asked at each chunk boundary."""
+    """Transfers the content of one job to its remote.
+
+    ``stopping`` is called at each chunk boundary; the transfer stops if it returns True.
+    """
 
     def __init__(
         self,
@@ -77,21 +80,21 @@ class Transfer:
         self.progress = progress
         self.stopping = stopping
         self.advanced = False
-        """Whether the server has acknowledged a chunk."""
+        """True once the server has acknowledged a chunk."""
         self._resumed = False
-        """Whether an earlier attempt has begun the present session."""
+        """True if an earlier attempt began the current session."""
         self._remote = endpoint.remote
         self._sleep = sleep
 
     async def run(self) -> Done:
-        """Return when the server has the content; raise a :class:`~syncd.core.errors.Failure` otherwise.
+        """Return once the server has the content.
 
-        ``InterruptedUploadError`` if ``stopping`` returned true.
+        Raises a :class:`~syncd.core.errors.Failure`, or ``InterruptedUploadError`` if ``stopping`` returned True.
         """
         before = await self.store.uploaded_before(self.content.key, self.content.sha256)
         other_terms = next((each for each in before if self._under_other_terms(each)), None)
-        # A direct upload would send a content that the server has, for example after a change of its address. But a
-        # content that this remote has under other terms must be stored again, and a look-up would find it.
+        # A direct upload would send a content that the server has already, for example after its address has changed.
+        # But a content that is stored under other terms must be sent again, and a look-up would find the old copy.
         look_up = bool(before) and other_terms is None
         lost = 0
         while True:
@@ -104,12 +107,12 @@ class Transfer:
                     self.endpoint.learn(stored.trouble, self.job.id)
             except SessionLost:
                 await self.store.drop_session(self.job.remote_id, self.content.key)
-                lost += capabilities == self._remote.capabilities  # new capabilities make the next session different
+                lost += capabilities == self._remote.capabilities  # with new capabilities the next session differs
                 if lost >= MAX_SESSIONS:
                     raise
             except Permanent:
                 await self.store.drop_session(self.job.remote_id, self.content.key)
-                # A server may report a session that it has forgotten as a bad request.
+                # A server may report a session that it no longer has as a bad request.
                 if not self._resumed or lost >= MAX_SESSIONS:
                     raise
                 lost += 1
@@ -121,19 +124,19 @@ class Transfer:
         return stored.remote_id == self.job.remote_id and stored.terms != self._remote.terms
 
     async def _transfer(self, *, look_up: bool) -> Stored:
-        """Run one session from its begin to its end."""
-        remembered = await self.store.session(self.job.remote_id, self.content.key)
-        self._resumed = remembered is not None
+        """Run one session from begin to finish."""
+        saved = await self.store.session(self.job.remote_id, self.content.key)
+        self._resumed = saved is not None
         self.progress.stage = "starting"
         async with self.endpoint.request(self.job.id) as observation:
             begun = await self._remote.begin(
-                self.content, self.source, remembered, failures=self.job.failures, look_up=look_up
+                self.content, self.source, saved, failures=self.job.failures, look_up=look_up
             )
-            # A resumed session, or an upload in a single request, needs no request to begin. The chunks will tell.
+            # A resumed session, or an upload in a single request, begins without a request.
             observation.inconclusive = isinstance(begun, Session)
         if isinstance(begun, Stored):
             return begun
-        if not begun.single_request and begun != remembered:
+        if not begun.single_request and begun != saved:
             await self.store.save_session(self.job.remote_id, self.content.key, begun)
         self.progress.stage = "sending"
         sender = _ChunkSender(self, begun)
@@ -145,7 +148,7 @@ class Transfer:
         return await self._finish(sender.session)
 
     async def _finish(self, session: Session) -> Stored:
-        """Have the server put the chunks together, and wait until the server has done so."""
+        """Finish the session, and poll until the server has assembled the chunks."""
         async with self.endpoint.request(self.job.id):
             result = await self._remote.finish(session, self.content, self.source)
         pause, waited = FIRST_POLL_SECONDS, 0.0
@@ -153,7 +156,7 @@ class Transfer:
             if self.stopping():
                 raise InterruptedUploadError
             if waited >= ASSEMBLY_TIMEOUT_SECONDS:
-                raise Transient(f"the server was still putting the file together after {waited:.0f} s")
+                raise Transient(f"the server was still assembling the file after {waited:.0f} s")
             await self._sleep(pause)
             waited += pause
             pause = min(pause * 2, MAX_POLL_SECONDS)
@@ -173,9 +176,9 @@ class _ChunkSender:
         self._stored: Stored | None = None
 
     async def run(self) -> Stored | None:
-        """Send the missing chunks; return the stored content if the server has put it together already.
+        """Send the missing chunks; return the content if the server has stored it already.
 
-        After the failure of a chunk no further chunk is started, but the chunks in flight are completed.
+        After a chunk has failed, no further chunk is started, but the chunks in flight are completed.
         """
         self._update_progress()
         try:
@@ -195,8 +198,8 @@ class _ChunkSender:
     async def _start_chunks(self) -> None:
         limiter = self._transfer.endpoint.limiter
         for index in self.session.received.missing(self.session.count):
-            # The last chunk may be short. If only that chunk arrived, it would bind an image to a chunk size that may
-            # be too large for a slow connection.
+            # The last chunk may be short, so it may arrive while larger chunks fail over a slow connection. A session
+            # with a chunk must keep its chunk size, and would fail again: send the last chunk after another.
             while index and index == self.session.count - 1 and not self.session.received and self._tasks:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             slot = AsyncExitStack()

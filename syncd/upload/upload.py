@@ -1,7 +1,11 @@
-"""One attempt to upload a job's file, from opening the file to recording the result in the store.
+"""Runs one attempt to upload a job's file, and records the result in the store.
 
-:class:`UploadAttempt` opens and hashes the file, asks whether the server has the content, leaves the rest to
-:mod:`~syncd.upload.transfer`, and decides the job's next state. :mod:`~syncd.upload.worker` starts the attempts.
+:class:`UploadAttempt` opens and hashes the file, asks whether the server has the content, calls
+:mod:`~syncd.upload.transfer` if it does not, and decides the job's next state. After a failure of this file,
+:mod:`~syncd.core.retry` decides when the next attempt is due; a failure of the whole server, such as 429, goes to
+:mod:`~syncd.upload.endpoint`. :mod:`~syncd.upload.worker` starts the attempts.
+
+An upload never deletes a file: :mod:`syncd.daemon.after_upload` does, after the job is done.
 """
 
 import asyncio
@@ -36,13 +40,16 @@ from syncd.upload.transfer import Done, InterruptedUploadError, Progress, Transf
 log = structlog.get_logger()
 
 IN_USE_RETRY_SECONDS = 3600.0
-"""Pause before a file that was open for writing is tried again, if the watch does not queue it earlier."""
+"""A file that is open for writing is tried again after this time, unless the watch queues it earlier."""
 NOT_SELECTED = "changed, and its folder's patterns leave it out now"
 USE_SHA256 = "set hash: sha256 for this remote"
 
 
 class UploadAttempt:
-    """Uploads the file of one claimed job. ``stopping`` is asked before each step and at each chunk boundary."""
+    """Uploads the file of one claimed job.
+
+    ``stopping`` is called at the start and at each chunk boundary; the attempt ends if it returns True.
+    """
 
     def __init__(
         self,
@@ -86,9 +93,9 @@ class UploadAttempt:
             raise
         except StoreClosedError:
             raise
-        except Exception as error:  # a bug that one file reveals must not end the other uploads
+        except Exception as error:  # a bug that occurs with one file must not stop the other uploads
             log.exception("job.crashed", job=job.id, path=job.path, remote=self._remote_name)
-            await self._record_failure(Transient(f"internal error: {type(error).__name__}; the log has more"))
+            await self._record_failure(Transient(f"internal error: {type(error).__name__}; see the log"))
         else:
             await self._record_success(done)
         finally:
@@ -123,7 +130,7 @@ class UploadAttempt:
             source.close()
 
     async def _find_known(self, content: Content) -> Done | None:
-        """Return the result of an earlier upload if the server confirms that it still has the content."""
+        """Return the result of an earlier upload if the server still has the content, else None."""
         job, remote = self.job, self._endpoint.remote
         stored = await self._store.content(job.remote_id, content.key)
         if stored is None:
@@ -192,15 +199,15 @@ class UploadAttempt:
                 return await self._wait_for_watch(failure)
             case Transient() | Unauthorized() if self._endpoint.down:
                 return await store.release(job, str(failure))
-            case Transient() if self._transfer and self._transfer.advanced:  # a large file gets there chunk by chunk
+            case Transient() if self._transfer and self._transfer.advanced:  # progress resets the count of failures
                 return await self._retry_later(failure, failures=0)
             case _:
                 return await self._retry_later(failure, failures=job.failures)
 
     async def _wait_for_watch(self, failure: Failure) -> State | None:
-        """Defer the job of a file that has changed, until the watch has seen the file again."""
+        """Defer the job of a changed file; the watch queues it again when the file has settled."""
         job = self.job
-        policy = self._context.folder_policy(job.folder)  # the present one: a reload may have changed the patterns
+        policy = self._context.folder_policy(job.folder)  # read again: a reload may have changed the patterns
         if not policy.selects(job.path):  # the watch ignores the file
             return await self._store.skip(job, NOT_SELECTED)
         pause = IN_USE_RETRY_SECONDS if isinstance(failure, FileInUse) else policy.settle_seconds

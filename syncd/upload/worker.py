@@ -1,8 +1,9 @@
-"""The worker of one remote: claims due jobs from the store and starts an upload attempt for each.
+"""The worker of one remote: claims due jobs and starts an upload attempt for each.
 
-A worker claims only slightly more jobs than it can run, and remembers nothing that the store does not have. While the
-server is down, it claims nothing and sends one probe per backoff period. :mod:`~syncd.upload.upload` runs one attempt;
-:mod:`~syncd.upload.scheduler` starts and stops the workers.
+A worker claims only slightly more jobs than it can run, and keeps no state that is not in the store. While the server
+is down, for example after a 429 or 503, the worker claims nothing: :mod:`~syncd.core.breaker` decides when
+:mod:`~syncd.upload.endpoint` may send a probe. :mod:`~syncd.upload.upload` runs one attempt, and asks
+:mod:`~syncd.core.retry` when a failed job is due again. :mod:`~syncd.upload.scheduler` starts and stops the workers.
 """
 
 import asyncio
@@ -29,13 +30,13 @@ from syncd.upload.upload import UploadAttempt
 log = structlog.get_logger()
 
 CLAIM_AHEAD = 2
-"""Jobs claimed beyond the requests in flight, so that the next file is hashed while others are sent."""
+"""Jobs claimed in addition to the requests in flight: the next files are hashed while others are sent."""
 LEASE_SECONDS = 60.0
 MIN_POLL_SECONDS = 0.05
 
 
 class RemoteState(StrEnum):
-    """Whether a remote accepts uploads."""
+    """The state of a remote: only ``ONLINE`` accepts uploads."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -48,11 +49,11 @@ class WorkerStatus:
 
     state: RemoteState
     reason: str | None
-    """Why the remote is not online."""
+    """The reason why the remote is not online, or None."""
     retry_in_seconds: float | None
     """Time until the next probe, if the remote is not online."""
     failures: int
-    """Failed probes and requests since the remote was last online."""
+    """The number of times that the remote was found to be down since it was last online."""
     requests_in_flight: int
     requests_limit: int
 
@@ -68,7 +69,7 @@ class RemoteWorker:
         self._context = context
         self._store = context.store
         self._wake = asyncio.Event()
-        # A job may have two attempts here: it can be claimed again before the task of its last attempt has ended.
+        # One job may have two attempts here: it may be claimed again before the task of its last attempt has ended.
         self._running: dict[asyncio.Task[None], UploadAttempt] = {}
         self._claiming = asyncio.Lock()
         self._writes = BackgroundWrites()
@@ -79,7 +80,7 @@ class RemoteWorker:
     # The loop.
 
     async def run(self) -> None:
-        """Claim and start jobs until cancelled; first ask whether the server answers at all."""
+        """Claim and start jobs until cancelled. First check whether the server responds."""
         if not self.paused:
             await self.endpoint.ask()
         while True:
@@ -96,24 +97,27 @@ class RemoteWorker:
         self._wake.set()
 
     async def _poll(self) -> float | None:
-        """Start all jobs that can run now; return the seconds until the next look, None to wait for a wake-up."""
+        """Start all jobs that can run now; return the seconds until the next poll.
+
+        None means: wait until the worker is woken.
+        """
         if self.paused:
             return None
         await self._context.check_clock()
         breaker = self.endpoint.breaker
-        if breaker.position is BreakerState.OPEN:
+        if breaker.state is BreakerState.OPEN:
             wait = self._seconds_to_probe()
             if wait > 0:
                 return wait
             await self.endpoint.probe()
             return 0.0
-        target = 1 if breaker.position is BreakerState.HALF_OPEN else self.endpoint.limiter.capacity + CLAIM_AHEAD
+        target = 1 if breaker.state is BreakerState.HALF_OPEN else self.endpoint.limiter.capacity + CLAIM_AHEAD
         free = target - len(self._running)
         if free <= 0:
             return None
         large = sum(attempt.job.size >= LARGE_FILE_BYTES for attempt in self._running.values())
         async with self._claiming:
-            # Large files get at most half of the places.
+            # Large files take at most half of the running jobs, so that small files are not delayed.
             for job in await self._claim(free, large=max(0, max(1, target // 2) - large)):
                 self._start(job)
         due = await self._store.next_due(self.remote_id)
@@ -122,7 +126,7 @@ class RemoteWorker:
         return max(MIN_POLL_SECONDS, due - self._context.clock())
 
     async def _claim(self, limit: int, *, large: int) -> list[Job]:
-        """Claim jobs; if the caller is cancelled meanwhile, return the claimed jobs to the queue."""
+        """Claim jobs; if cancelled before the claim ends, return the jobs to the queue."""
         claiming = self._writes.start(
             self._store.claim(self.remote_id, limit, owner=self._context.owner, lease=LEASE_SECONDS, large=large)
         )
@@ -174,7 +178,7 @@ class RemoteWorker:
 
     @property
     def state(self) -> RemoteState:
-        """Whether the remote accepts uploads now."""
+        """The state of the remote now."""
         if not self.endpoint.down:
             return RemoteState.ONLINE
         if isinstance(self.endpoint.breaker.reason, Unauthorized):
@@ -215,17 +219,17 @@ class RemoteWorker:
     # Control.
 
     def apply(self, policy: retry.Policy, limit: ConcurrencyLimit | None = None) -> None:
-        """Use another retry policy from now on and, if ``limit`` is given, another limit of requests in flight."""
+        """Change the retry policy and, if ``limit`` is given, the limit of requests in flight."""
         self.endpoint.breaker.policy = policy
         if limit is not None:
             self.endpoint.limiter.change(limit)
 
     def pause(self) -> None:
-        """Claim no more jobs; running attempts stop at their next chunk boundary."""
+        """Stop claiming jobs; running attempts stop at their next chunk boundary."""
         self.paused = True
 
     def resume(self) -> None:
-        """Claim jobs again, and try a server that was down at once."""
+        """Claim jobs again, and allow requests at once to a server that was down."""
         self.paused = False
         self.endpoint.reset()
         self.wake()

@@ -82,9 +82,9 @@ class SettleQueue:
             self.hints_dropped = True
             return
         if hint.moved_from is not None and (source := self._pending.get(hint.moved_from)):
-            hint = hint.behind(source.hint)
+            hint = hint.trace_back(source.hint)
         now = self._clock()
-        self._put(path, known.noticed(hint, now) if known else Settling(since=now, hint=hint))
+        self._put(path, known.after_event(hint, now) if known else Settling(since=now, hint=hint))
 
     async def add_found(self, batch: Iterable[FoundFile]) -> int:
         """Report or queue the files that a scan found.
@@ -141,7 +141,7 @@ class SettleQueue:
     def _put(self, path: str, settling: Settling) -> None:
         self._pending[path] = settling
         self._empty.clear()
-        due = settling.look_at(self._settle)
+        due = settling.next_check(self._settle)
         first = not self._due_heap or due < self._due_heap[0][0]
         heapq.heappush(self._due_heap, (due, path))
         if first:
@@ -177,7 +177,7 @@ class SettleQueue:
             due, path = heapq.heappop(self._due_heap)
             settling = self._pending.get(path)
             # A later event postpones the entry: the heap then holds the path again with the later time.
-            if settling is not None and settling.look_at(self._settle) == due:
+            if settling is not None and settling.next_check(self._settle) == due:
                 batch[path] = settling
         return batch
 
@@ -199,7 +199,7 @@ class SettleQueue:
             self._remove(path)
             self._reporting.add(path)
             if seen:
-                ready.append(replace(seen, closed=after.hint.told, moved_from=after.hint.moved_from))
+                ready.append(replace(seen, closed=after.hint.close_event, moved_from=after.hint.moved_from))
             if path in found and not _is_at(path, seen):
                 gone.append(path)
         await self._report(ready)
@@ -287,7 +287,7 @@ def _after(settling: Settling, seen: FoundFile | None, now: float, wall: float) 
     """Return the entry of a file after ``seen`` was found."""
     if seen is None or seen.fingerprint is None:
         return settling
-    after = settling.seen(seen.fingerprint, now)
+    after = settling.after_check(seen.fingerprint, now)
     racy = racy_for(seen.fingerprint.mtime_ns, wall)
     return replace(after, not_before=max(after.not_before, now + racy)) if racy else after
 

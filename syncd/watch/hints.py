@@ -64,8 +64,8 @@ class HintBuffer:
         with self._lock:
             files = self._hints.files
             if hint.moved_from is not None:
-                hint = hint.behind(files.get(hint.moved_from))
-            files[path] = hint.after(files.get(path))
+                hint = hint.trace_back(files.get(hint.moved_from))
+            files[path] = hint.merge(files.get(path))
             if len(files) > MAX_PENDING_FILES:
                 self._hints = Hints(rescan_needed=True, overflow=True)
         self._notify()

@@ -99,8 +99,8 @@ def _hint(event: FileSystemEvent, moved_from: str | None) -> Hint:
     return Hint(
         # A file that was just created is usually still being written; every other change is complete at once.
         closed=not isinstance(event, FileCreatedEvent | FileModifiedEvent),
-        told=isinstance(event, FileClosedEvent),
-        same=isinstance(event, FileClosedEvent | FileModifiedEvent),
+        close_event=isinstance(event, FileClosedEvent),
+        same_file=isinstance(event, FileClosedEvent | FileModifiedEvent),
         moved_from=moved_from,
     )
 

@@ -19,21 +19,21 @@ def test_a_failing_server_opens_it_and_each_failed_probe_doubles_the_wait(breake
     waits, now = [], 0.0
     for _ in range(9):
         assert breaker.failed(DOWN, now)
-        assert breaker.position is BreakerState.OPEN
+        assert breaker.state is BreakerState.OPEN
         waits.append(breaker.probe_at - now)
         now = breaker.probe_at
-        breaker.probe()
-        assert breaker.position is BreakerState.HALF_OPEN
+        breaker.allow_probe()
+        assert breaker.state is BreakerState.HALF_OPEN
     assert waits == pytest.approx([0.999 * bound for bound in (1, 2, 4, 8, 16, 32, 60, 60, 60)])
 
 
 def test_a_probe_whose_connection_breaks_opens_it_again(breaker):
     for job in range(MAX_FAILED_JOBS):
         breaker.failed(ODD, 0, whose=job)
-    breaker.probe()
+    breaker.allow_probe()
     assert breaker.failed(ODD, 1)
-    assert breaker.position is BreakerState.OPEN
-    breaker.probe()
+    assert breaker.state is BreakerState.OPEN
+    breaker.allow_probe()
     assert not breaker.failed(ODD, 2, whose="a job let through after it")
 
 
@@ -48,10 +48,10 @@ def test_requests_that_were_under_way_when_it_opened_do_not_lengthen_the_wait(br
 def test_only_a_success_after_the_probe_closes_it(breaker):
     breaker.failed(DOWN, 0)
     assert not breaker.succeeded()  # an old request that ended well proves nothing about now
-    assert breaker.position is BreakerState.OPEN
-    breaker.probe()
+    assert breaker.state is BreakerState.OPEN
+    breaker.allow_probe()
     assert breaker.succeeded()
-    assert breaker.position is BreakerState.CLOSED
+    assert breaker.state is BreakerState.CLOSED
     breaker.failed(DOWN, 10)
     assert breaker.probe_at == pytest.approx(10.999)  # and it starts from the beginning
 
@@ -71,7 +71,7 @@ def test_trouble_with_the_files_alone_never_opens_it(breaker):
     page = Transient("an HTML page", scope=Scope.FILE)
     for job in range(MAX_FAILED_JOBS * 3):
         assert not breaker.failed(page, 0, whose=job)
-    assert breaker.position is BreakerState.CLOSED
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_a_refused_token_concerns_the_server_and_a_refused_file_does_not(breaker):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.core import filenames
-from syncd.core.filenames import LONGEST, numbered, possible_on_windows
+from syncd.core.filenames import MAX_NAME_BYTES, numbered, possible_on_windows
 from syncd.core.text import printable
 
 WINDOWS = os.name == "nt"
@@ -30,10 +30,10 @@ def test_a_safe_name_stays(name):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("", "needs a name"),
-        ("../a.jpg", "no slash"),
-        ("/etc/a.jpg", "no slash"),
-        ("..\\a.jpg", "no backslash"),
+        ("", "must not be empty"),
+        ("../a.jpg", "a slash or a backslash"),
+        ("/etc/a.jpg", "a slash or a backslash"),
+        ("..\\a.jpg", "a slash or a backslash"),
         ("a\0.jpg", "control"),
         ("a\n.jpg", "control"),
         ("a\x7f.jpg", "control"),
@@ -86,7 +86,7 @@ def test_whatever_passes_is_one_name(name):
     assert os.path.normpath(safe) == safe
     assert not safe.startswith(".")
     assert printable(safe) == safe
-    assert 0 < len(os.fsencode(safe)) <= LONGEST
+    assert 0 < len(os.fsencode(safe)) <= MAX_NAME_BYTES
     assert safe.split(".")[0].strip().lower() not in DEVICES
 
 

@@ -6,7 +6,7 @@ from syncd.core.model import Fingerprint
 from syncd.core.settle import GRACE, TICK, Hint, Settling, racy_for
 
 QUIET = 2.0
-CLOSED = Hint(closed=True, told=True, same=True)
+CLOSED = Hint(closed=True, close_event=True, same_file=True)
 
 
 def fingerprint(size: int) -> Fingerprint:
@@ -15,63 +15,63 @@ def fingerprint(size: int) -> Fingerprint:
 
 def test_a_closed_file_needs_one_look_after_a_moment():
     settling = Settling(since=10.0, hint=CLOSED)
-    assert settling.look_at(QUIET) == 10.0 + GRACE
-    assert settling.seen(fingerprint(5), 10.0 + GRACE).due(QUIET) == 10.0 + GRACE
+    assert settling.next_check(QUIET) == 10.0 + GRACE
+    assert settling.after_check(fingerprint(5), 10.0 + GRACE).due(QUIET) == 10.0 + GRACE
 
 
 def test_an_open_file_needs_two_equal_looks_a_quiet_time_apart():
     settling = Settling(since=10.0)
-    first = settling.look_at(QUIET)
+    first = settling.next_check(QUIET)
     assert first == 10.0 + GRACE
-    settling = settling.seen(fingerprint(5), first)
-    assert settling.due(QUIET) == settling.look_at(QUIET) == 12.0
-    assert settling.seen(fingerprint(5), 12.0).due(QUIET) == 12.0
+    settling = settling.after_check(fingerprint(5), first)
+    assert settling.due(QUIET) == settling.next_check(QUIET) == 12.0
+    assert settling.after_check(fingerprint(5), 12.0).due(QUIET) == 12.0
 
 
 def test_a_change_between_looks_starts_anew():
-    settling = Settling(since=10.0).seen(fingerprint(5), 10.1).seen(fingerprint(6), 12.0)
-    assert settling.due(QUIET) == settling.look_at(QUIET) == 14.0
+    settling = Settling(since=10.0).after_check(fingerprint(5), 10.1).after_check(fingerprint(6), 12.0)
+    assert settling.due(QUIET) == settling.next_check(QUIET) == 14.0
 
 
 def test_a_close_after_a_look_makes_the_earlier_look_worthless():
-    settling = Settling(since=10.0).seen(fingerprint(0), 10.1).noticed(CLOSED, 11.0)
-    assert settling.seen(fingerprint(6), 11.1).due(QUIET) == 11.0 + GRACE
+    settling = Settling(since=10.0).after_check(fingerprint(0), 10.1).after_event(CLOSED, 11.0)
+    assert settling.after_check(fingerprint(6), 11.1).due(QUIET) == 11.0 + GRACE
 
 
 def test_a_change_after_the_close_is_another_write():
-    settling = Settling(since=10.0, hint=CLOSED).seen(fingerprint(5), 10.05).seen(fingerprint(6), 10.1)
+    settling = Settling(since=10.0, hint=CLOSED).after_check(fingerprint(5), 10.05).after_check(fingerprint(6), 10.1)
     assert settling.due(QUIET) == 12.1
 
 
 def test_a_later_event_moves_the_moment():
-    settling = Settling(since=10.0, hint=CLOSED).noticed(Hint(), 10.05)
-    assert settling.look_at(QUIET) == 10.05 + GRACE
-    assert settling.seen(fingerprint(5), 10.2).due(QUIET) == 12.05
+    settling = Settling(since=10.0, hint=CLOSED).after_event(Hint(), 10.05)
+    assert settling.next_check(QUIET) == 10.05 + GRACE
+    assert settling.after_check(fingerprint(5), 10.2).due(QUIET) == 12.05
 
 
 def test_a_quiet_time_shorter_than_the_grace_counts():
     assert Settling(since=10.0, hint=CLOSED).due(0.01) == 10.01
-    assert Settling(since=10.0).look_at(0.0) == 10.0
+    assert Settling(since=10.0).next_check(0.0) == 10.0
 
 
 def test_a_file_that_is_held_back_is_looked_at_when_that_is_over_or_at_an_event():
     settling = Settling(since=10.0, fingerprint=fingerprint(5), not_before=17.0)
-    assert settling.due(QUIET) == settling.look_at(QUIET) == 17.0
-    assert settling.noticed(CLOSED, 13.0).look_at(QUIET) == 13.0 + GRACE
+    assert settling.due(QUIET) == settling.next_check(QUIET) == 17.0
+    assert settling.after_event(CLOSED, 13.0).next_check(QUIET) == 13.0 + GRACE
 
 
 def test_a_close_that_was_told_is_forgotten_at_a_change():
-    settling = Settling(since=10.0, hint=CLOSED).seen(fingerprint(5), 10.1)
-    assert settling.hint.told
-    assert not settling.seen(fingerprint(6), 10.2).hint.told
-    assert not settling.noticed(Hint(), 10.2).hint.told
+    settling = Settling(since=10.0, hint=CLOSED).after_check(fingerprint(5), 10.1)
+    assert settling.hint.close_event
+    assert not settling.after_check(fingerprint(6), 10.2).hint.close_event
+    assert not settling.after_event(Hint(), 10.2).hint.close_event
 
 
 def test_a_renamed_file_stays_renamed_until_another_takes_its_place():
     settling = Settling(since=10.0, hint=Hint(closed=True, moved_from="a"))
-    assert settling.noticed(CLOSED, 11.0).hint.moved_from == "a"
-    assert settling.seen(fingerprint(5), 11.0).seen(fingerprint(6), 12.0).hint.moved_from == "a"
-    assert settling.noticed(Hint(), 11.0).hint.moved_from is None
+    assert settling.after_event(CLOSED, 11.0).hint.moved_from == "a"
+    assert settling.after_check(fingerprint(5), 11.0).after_check(fingerprint(6), 12.0).hint.moved_from == "a"
+    assert settling.after_event(Hint(), 11.0).hint.moved_from is None
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,6 @@ def test_an_mtime_to_come_is_not_waited_for():
 
 def test_hint_of_rename_keeps_its_origin_if_the_source_has_none():
     hint = Hint(moved_from="before.jpg")
-    assert hint.behind(None) == hint
-    assert hint.behind(Hint(closed=True)) == hint
-    assert hint.behind(Hint(moved_from="first.jpg")).moved_from == "first.jpg"
+    assert hint.trace_back(None) == hint
+    assert hint.trace_back(Hint(closed=True)) == hint
+    assert hint.trace_back(Hint(moved_from="first.jpg")).moved_from == "first.jpg"

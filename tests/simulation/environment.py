@@ -189,7 +189,7 @@ def _failed(world: "World") -> Any:
     original = Breaker.failed
 
     def failed(self: Breaker, *args: Any, **values: Any) -> bool:
-        closed = self.position is not BreakerState.OPEN
+        closed = self.state is not BreakerState.OPEN
         result = original(self, *args, **values)
         if result and closed:
             world.request_monitor.taken_as_down(self)

@@ -131,7 +131,11 @@ MUTANTS = [
         applied=_empty_is_empty,
         elsewhere="tests/watch/test_failures.py",
     ),
-    Mutant(name="no stamp is compared", promise="P2", applied=replaced(FileSource, "_compare_stamp", lambda _: None)),
+    Mutant(
+        name="no fingerprint is compared",
+        promise="P2",
+        applied=replaced(FileSource, "_check_fingerprint", lambda _: None),
+    ),
     Mutant(
         name="no block is compared with its checksum",
         promise="P2",

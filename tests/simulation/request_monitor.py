@@ -66,10 +66,10 @@ class RequestMonitor:
             world.blame("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
         breaker = lane and lane.endpoint.breaker
         down_for = world.now() - self._down_since.get(breaker, 0.0)
-        if breaker and breaker.position is BreakerState.OPEN and down_for > ON_THE_WAY and not ending:
+        if breaker and breaker.state is BreakerState.OPEN and down_for > ON_THE_WAY and not ending:
             world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")
         probes = [other for other in world.network.busy if other.host is link.host and other.request.startswith(_PROBE)]
-        down = breaker is not None and breaker.position is not BreakerState.CLOSED and down_for > ON_THE_WAY
+        down = breaker is not None and breaker.state is not BreakerState.CLOSED and down_for > ON_THE_WAY
         if probe and down and len(probes) > 1:
             world.blame("P4", f"{name}: two probes at once")
 

@@ -70,7 +70,7 @@ async def test_a_probe_that_fails_opens_it_again_and_any_other_answer_will_do(en
     assert endpoint.down
     endpoint.remote.fail = lambda call, *about: Permanent("forbidden, but somebody is there")
     await endpoint.probe()
-    assert endpoint.breaker.position is BreakerState.HALF_OPEN
+    assert endpoint.breaker.state is BreakerState.HALF_OPEN
 
 
 async def test_an_overload_lowers_the_limit(endpoint):
@@ -87,7 +87,7 @@ async def test_a_call_that_asked_for_nothing_says_nothing_about_the_server(endpo
     await endpoint.probe()
     async with endpoint.request("job") as lesson:
         lesson.inconclusive = True
-    assert endpoint.breaker.position is BreakerState.HALF_OPEN
+    assert endpoint.breaker.state is BreakerState.HALF_OPEN
 
 
 PAGE = Transient("an HTML page", scope=Scope.REMOTE, if_reachable=Scope.FILE)

@@ -263,7 +263,7 @@ async def test_what_the_system_refuses_is_said(folder, monkeypatch):
     refuse(OSError(5, "Input/output error"))
     failure = await failure_of(opened(folder, "a.jpg", expected=expected))
     assert isinstance(failure, FileUnreadable)
-    assert str(failure) == "the file can't be read: Input/output error"
+    assert str(failure) == "the file cannot be read: Input/output error"
 
 
 def replaced(path):

@@ -6,7 +6,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from syncd.core.bandwidth import BURST, DAY, Span
-from syncd.upload.throttle import PAUSE, PIECE_BYTES, STEP, STEPS, WINDOW, BandwidthLimiter, Meter
+from syncd.upload.throttle import (
+    MAX_PAUSE_SECONDS,
+    PIECE_BYTES,
+    RATE_WINDOW_SECONDS,
+    STEP_SECONDS,
+    STEPS,
+    BandwidthLimiter,
+    Meter,
+)
 from tests.simulation.event_loop import simulated
 
 KIB = 1024
@@ -71,7 +79,7 @@ def test_never_more_than_the_burst_ahead():
 def test_a_closed_line_opens_by_the_timetable():
     async def run():
         bandwidth_limiter = pace_of([Span(start=6 * 60, end=8 * 60, limit=0.0), Span(start=0, end=DAY, limit=None)])
-        assert 3600 <= await seconds(bandwidth_limiter.acquire(10 * KIB)) <= 3600 + PAUSE  # it is seven o'clock
+        assert 3600 <= await seconds(bandwidth_limiter.acquire(10 * KIB)) <= 3600 + MAX_PAUSE_SECONDS
         assert await seconds(bandwidth_limiter.acquire(10**9)) == 0
 
     simulated(run())
@@ -87,7 +95,7 @@ def test_a_change_is_noticed_by_those_who_wait(before):
         await asyncio.sleep(12)
         assert not waiting.done()
         bandwidth_limiter.change([])
-        assert await seconds(waiting) <= PAUSE
+        assert await seconds(waiting) <= MAX_PAUSE_SECONDS
 
     simulated(run())
 
@@ -103,7 +111,7 @@ def test_a_change_to_another_rate_holds_for_those_who_wait():
         bandwidth_limiter.change(always(64 * KIB))
         left = 64 * PIECE_BYTES - sent
         took = await seconds(waiting)
-        assert left / (64 * KIB) - 2 <= took <= left / (64 * KIB) + PAUSE + 1
+        assert left / (64 * KIB) - 2 <= took <= left / (64 * KIB) + MAX_PAUSE_SECONDS + 1
 
     simulated(run())
 
@@ -114,7 +122,7 @@ def test_a_lower_limit_holds_too():
         sending = asyncio.gather(*(bandwidth_limiter.acquire(10 * 1024 * KIB) for _ in range(4)))
         await asyncio.sleep(5)
         bandwidth_limiter.change(always(10 * KIB))
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(MAX_PAUSE_SECONDS)
         before = bandwidth_limiter.meter.total
         await asyncio.sleep(100)
         assert bandwidth_limiter.meter.total - before <= 100 * 10 * KIB * 1.05 + 4 * PIECE_BYTES
@@ -140,9 +148,9 @@ def test_the_meter_tells_the_rate_of_the_last_seconds():
         meter.count(500)
     assert meter.total == 500_000
     assert meter.rate() == pytest.approx(50_000, rel=0.05)
-    clock.now += WINDOW / 2
+    clock.now += RATE_WINDOW_SECONDS / 2
     assert meter.rate() == pytest.approx(25_000, rel=0.1)
-    clock.now += WINDOW
+    clock.now += RATE_WINDOW_SECONDS
     assert meter.rate() == 0
     assert meter.total == 500_000
 
@@ -160,7 +168,7 @@ def test_the_meter_remembers_little():
     for _ in range(100_000):
         clock.now += 0.001
         meter.count(1)
-    assert len(meter._recent) <= WINDOW * 10 + 2
+    assert len(meter._recent) <= RATE_WINDOW_SECONDS * 10 + 2
 
 
 def test_the_chart_has_every_step():
@@ -169,9 +177,9 @@ def test_the_chart_has_every_step():
     assert meter.history.sums() == [0]
     meter.count(1)
     meter.count(2)
-    clock.now += STEP
+    clock.now += STEP_SECONDS
     meter.count(4)
-    clock.now += 3 * STEP  # nobody looks and nothing is sent meanwhile
+    clock.now += 3 * STEP_SECONDS  # nobody looks and nothing is sent meanwhile
     assert meter.history.sums() == [3, 4, 0, 0, 0]
     meter.count(8)
     assert meter.history.sums() == [3, 4, 0, 0, 8]
@@ -181,11 +189,11 @@ def test_the_chart_keeps_six_hours():
     clock = Clock()
     meter = Meter(clock)
     meter.count(1)
-    clock.now += (STEPS - 1) * STEP
+    clock.now += (STEPS - 1) * STEP_SECONDS
     meter.count(2)
-    assert STEPS * STEP == 6 * 3600
+    assert STEPS * STEP_SECONDS == 6 * 3600
     assert meter.history.sums() == [1, *[0] * (STEPS - 2), 2]
-    clock.now += STEP
+    clock.now += STEP_SECONDS
     assert meter.history.sums() == [*[0] * (STEPS - 2), 2, 0]
     clock.now += 365 * 86_400
     assert meter.history.sums() == [0] * STEPS

@@ -42,7 +42,7 @@ async def test_a_server_that_never_ends_is_given_up_for_this_try(tmp_path):
         await bench.drop("a.jpg", os.urandom(2500))
         await bench.settle(waiting=1)
         job = await bench.job("a.jpg")
-        assert "still putting the file together" in job.detail
+        assert "still assembling the file" in job.detail
         assert (
             ASSEMBLY_TIMEOUT_SECONDS / MAX_POLL_SECONDS
             <= bench.remote.count("poll")

@@ -391,7 +391,7 @@ async def test_a_bug_met_by_one_file_does_not_end_the_others(tmp_path):
         await bench.drop("bad.jpg", b"bad")
         await bench.drop("good.jpg", b"good")
         await bench.settle(done=1, waiting=1)
-        assert (await bench.job("bad.jpg")).detail == "internal error: ZeroDivisionError; the log has more"
+        assert (await bench.job("bad.jpg")).detail == "internal error: ZeroDivisionError; see the log"
 
 
 @in_simulation

@@ -70,7 +70,7 @@ async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, mon
     source = await FileSource.open(str(file.parent), "a.jpg", fingerprint_of(os.lstat(file)), block_size=1024)
     try:
         monkeypatch.setattr(file_info.win32file, "ReadFile", refuse)
-        with pytest.raises(FileUnreadable, match="another program keeps the file for itself: it is tried again"):
+        with pytest.raises(FileUnreadable, match="another program has locked the file; syncd tries again later"):
             await source.hash(hashlib.sha256())
     finally:
         source.close()
