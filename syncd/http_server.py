@@ -1,6 +1,6 @@
-"""Protect an aiohttp server that strangers can connect to: limit its connections, its log and its unread answers.
+"""Protect an aiohttp server on TCP against too many connections and slow clients.
 
-The dashboard and the receiver both use these functions. They share no other code.
+The dashboard and the receiver use these functions.
 """
 
 import asyncio
@@ -18,7 +18,10 @@ _SERVICE_UNAVAILABLE = (
 
 
 def http_logger(name: str) -> logging.Logger:
-    """Return the logger ``name`` for an aiohttp server, without malformed requests: they could fill the log."""
+    """Return the logger ``name``, which drops records about malformed requests.
+
+    A client could fill the log with them.
+    """
     logger = logging.getLogger(name)
     logger.addFilter(_is_not_malformed_request)
     return logger
@@ -31,7 +34,7 @@ def _is_not_malformed_request(record: logging.LogRecord) -> bool:
 def limit_connections(
     server: web.Server, limit: int, make_connection: Callable[[], asyncio.BaseProtocol]
 ) -> Callable[[], asyncio.BaseProtocol]:
-    """Return a protocol factory that answers 503 to each connection beyond ``limit`` open ones of ``server``."""
+    """Return a protocol factory that answers 503 while ``server`` has ``limit`` connections."""
 
     def make_protocol() -> asyncio.BaseProtocol:
         return _RejectedConnection() if len(server.connections) >= limit else make_connection()
@@ -40,7 +43,10 @@ def limit_connections(
 
 
 def limit_unread_time(listener: socket.socket, seconds: float) -> None:
-    """Make the kernel close accepted connections whose client reads nothing for ``seconds``, where it supports that."""
+    """Close accepted connections whose client reads nothing for ``seconds``.
+
+    The kernel does this where it has TCP_USER_TIMEOUT; elsewhere the call has no effect.
+    """
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 

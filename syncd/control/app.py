@@ -1,6 +1,6 @@
-"""Build the aiohttp application of the control API, and turn every error into one line of JSON.
+"""Build the aiohttp application of the control API, and render errors as JSON.
 
-The Unix socket, the named pipe and the dashboard each serve such an application, with their own middlewares for access.
+The Unix socket, the named pipe and the dashboard each serve such an application. Each has its own access check.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 def make_app(service: ControlService, *middlewares: Middleware) -> web.Application:
-    """Return the control API of ``service``. The ``middlewares`` decide who has access."""
+    """Return the control API of ``service``; ``middlewares`` decide who has access."""
     app = web.Application(middlewares=[_handle_errors, *middlewares], client_max_size=MAX_BODY_BYTES)
     app[SERVICE] = service
     app.on_shutdown.append(_close_events)
@@ -57,7 +57,7 @@ async def _handle_errors(request: web.Request, handler: Handler) -> web.StreamRe
         raise  # the client has closed the connection
     except Exception:
         log.exception("control.failed", method=request.method, path=request.path)
-        return _error(500, "internal error: the daemon's log has more")
+        return _error(500, "internal error: see the daemon's log")
 
 
 def _error(
@@ -70,5 +70,5 @@ def _error(
 
 
 async def _close_events(app: web.Application) -> None:
-    """End the event streams, which would otherwise last until their clients close them."""
+    """End the event streams, which otherwise last until their clients close them."""
     app[SERVICE].events.close()

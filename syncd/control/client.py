@@ -1,4 +1,4 @@
-"""Send requests to the control socket, for the commands: synchronous, and fast to start.
+"""Send requests to the control socket: synchronous, and fast to start.
 
 The methods of :class:`ControlClient` use the routes of :mod:`syncd.control.routes`. This module speaks HTTP itself,
 because importing :mod:`http.client` would take longer than all its other imports together.
@@ -27,9 +27,9 @@ if sys.platform == "win32":
 else:
     Connection = socket.socket
 
-RESTART_ADVICE = f"this is syncd {__version__}, restart the daemon to have it there too"
+RESTART_ADVICE = f"this command is syncd {__version__}; restart the daemon to run the same version"
 TIMEOUT_SECONDS = 60.0
-"""The time limit for an answer."""
+"""The time limit for each read and write."""
 READ_BYTES = 65_536
 
 _UNKNOWN_ROUTE = (": Not Found", ": Method Not Allowed")
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class ControlError(Exception):
-    """A request that failed; ``str()`` is one line with the problem and the fix."""
+    """The request failed; ``str()`` is one line with the problem and the fix."""
 
 
 class NotRunningError(ControlError):
@@ -51,11 +51,11 @@ class ConnectionClosedError(NotRunningError):
 
 
 class AccessDeniedError(ControlError):
-    """This user may not control the daemon."""
+    """This user has no permission to control the daemon."""
 
 
 class NoResponseError(ControlError):
-    """A process listens at the socket, but gives no valid answer in time."""
+    """A process listens at the socket, but sends no valid response in time."""
 
 
 class RequestRefusedError(ControlError):
@@ -177,7 +177,7 @@ class ControlClient:
         return self._call(routes.RELOAD)["messages"]
 
     def dashboard(self) -> str:
-        """Return an address that logs one browser into the dashboard, once, within a minute."""
+        """Return a URL that logs one browser into the dashboard, once, within a minute."""
         return self._call(routes.DASHBOARD)["url"]
 
     def shutdown(self) -> None:
@@ -185,7 +185,7 @@ class ControlClient:
         self._call(routes.SHUTDOWN)
 
     def listen(self, *kinds: str) -> EventStream:
-        """Return the stream of the events of these kinds, or of all kinds; the caller closes it."""
+        """Return the stream of events of these kinds, or of all; the caller closes it."""
         with ExitStack() as stack:
             connection = stack.enter_context(self._connect())
             with self._translate_errors():
@@ -199,7 +199,7 @@ class ControlClient:
         raise self._not_a_daemon()
 
     def _call(self, route: Route[T], **arguments: Any) -> T:
-        """Send a request and return its document. An argument that is None is left out."""
+        """Send a request with the arguments that are not None; return its document."""
         return cast("T", self._request(*_encode_call(route, arguments)))
 
     def _request(self, method: str, url: str, content: bytes = b"") -> dict[str, Any]:
@@ -231,12 +231,12 @@ class ControlClient:
             raise NotRunningError(f"the daemon is not running (nobody listens at {self._path}): syncd run") from None
         except PermissionError:
             raise AccessDeniedError(
-                f"no permission for {self._path}: ask as root, as its user or from its group"
+                f"no permission for {self._path}: run this as root, as the daemon's user, or as a member of its group"
             ) from None
         except TimeoutError:
-            raise NoResponseError(f"the daemon gave no answer within {self._timeout:g} s: see its log") from None
+            raise NoResponseError(f"the daemon did not respond within {self._timeout:g} s: see its log") from None
         except OSError as error:
-            raise NoResponseError(f"{self._path}: {error.strerror or error}: is it the daemon's socket?") from None
+            raise NoResponseError(f"{self._path}: {error.strerror or error}: check the path of the socket") from None
 
     def _parse_response(self, raw: bytes) -> dict[str, Any]:
         head, _, body = raw.partition(b"\r\n\r\n")
@@ -254,12 +254,12 @@ class ControlClient:
             raise AccessDeniedError(message)
         if message.endswith(_UNKNOWN_ROUTE):
             raise NoResponseError(
-                f"the daemon does not know this request, as it is of another version: {RESTART_ADVICE}"
+                f"the daemon does not support this request, because it has another version: {RESTART_ADVICE}"
             )
         raise RequestRefusedError(message, document.get("problems", ()))
 
     def _not_a_daemon(self) -> NoResponseError:
-        return NoResponseError(f"{self._path} answers, but not as a daemon does: is this the right socket?")
+        return NoResponseError(f"the process at {self._path} is not a syncd daemon: check the path of the socket")
 
 
 def _encode_call(route: Route[Any], arguments: Mapping[str, Any]) -> tuple[str, str, bytes]:
@@ -275,7 +275,7 @@ def _encode_call(route: Route[Any], arguments: Mapping[str, Any]) -> tuple[str, 
 
 
 def _encode_request(method: str, url: str, content: bytes = b"") -> bytes:
-    """Return a request of HTTP 1.0, in which the end of the connection ends the response."""
+    """Return a request of HTTP 1.0, where the end of the connection ends the response."""
     return f"{method} {url} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
 

@@ -1,6 +1,6 @@
-"""Closes a connection of the control API when the client stops reading.
+"""Closes a connection of the control API when its client stops reading.
 
-TCP has TCP_USER_TIMEOUT for this on Linux; Unix sockets and named pipes have no such option. Without a time limit, an
+On Linux, TCP has the option TCP_USER_TIMEOUT for this; Unix sockets and named pipes have none. Without a time limit, an
 unread response would occupy memory, a file descriptor and a subscription until the client ends.
 """
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class Connection(web.RequestHandler):
-    """A connection that aborts when the client reads nothing for :data:`STALL_TIMEOUT_SECONDS`."""
+    """Aborts when the client reads nothing for :data:`STALL_TIMEOUT_SECONDS`."""
 
     __slots__ = ("_check", "_waiting")
 
@@ -27,7 +27,7 @@ class Connection(web.RequestHandler):
         self._waiting = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set the buffer limit to zero, so that any unsent byte causes :meth:`pause_writing`."""
+        """Set the buffer limit to zero: any unsent byte causes :meth:`pause_writing`."""
         super().connection_made(transport)
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=0)
@@ -60,7 +60,7 @@ class Connection(web.RequestHandler):
     def _check_progress(self) -> None:
         """Abort the connection unless the client has read some bytes.
 
-        Nobody writes more in the meantime.
+        The handler writes nothing while the transport is paused, so fewer bytes mean progress.
         """
         if self.transport is None:
             return

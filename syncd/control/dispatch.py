@@ -1,4 +1,4 @@
-"""Connect routes to handlers: parse parameters, call the handler, encode its document.
+"""Connect routes to handlers: parse parameters, call the handler, encode the result.
 
 A handler registers with :func:`json_handler` or :func:`raw_handler`; :mod:`syncd.control.app` serves all handlers.
 """
@@ -17,7 +17,7 @@ from syncd.control.routes import Route
 from syncd.control.service import ControlService, InvalidRequestError
 
 MAX_BODY_BYTES = 1024 * 1024
-"""The maximum size of a JSON body; enough for some ten thousand targets."""
+"""The maximum size of a JSON body; enough for about ten thousand targets."""
 BODY_TIMEOUT_SECONDS = 15.0
 """The time limit for a client to send a JSON body."""
 
@@ -30,7 +30,10 @@ RawFunction = Callable[..., Awaitable[web.StreamResponse]]
 
 
 def json_handler(route: Route[T]) -> Callable[[JsonFunction[T]], JsonFunction[T]]:
-    """Serve ``route`` with a function of the service and the route's parameters that returns the document."""
+    """Register a function that returns the document of ``route``.
+
+    Its arguments are the service and the parameters of the route.
+    """
 
     def register(function: JsonFunction[T]) -> JsonFunction[T]:
         async def handle(request: web.Request) -> web.Response:
@@ -44,7 +47,10 @@ def json_handler(route: Route[T]) -> Callable[[JsonFunction[T]], JsonFunction[T]
 
 
 def raw_handler(route: Route[Any]) -> Callable[[RawFunction], RawFunction]:
-    """Serve ``route`` with a function of the request and the route's parameters that returns the response."""
+    """Register a function that returns the response of ``route``.
+
+    Its arguments are the request and the parameters of the route.
+    """
 
     def register(function: RawFunction) -> RawFunction:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -61,7 +67,7 @@ async def _arguments(request: web.Request, route: Route[Any]) -> dict[str, Any]:
     if route.method == "POST":
         return parse_all(route.body, await _read_object(request))
     if not route.query:
-        return {}  # a query that has no meaning is ignored
+        return {}  # the route ignores a query
     given = {name: request.query[name] for name in request.query}
     known = {parameter.name for parameter in route.query}
     return parse_all(route.query, {name: text for name, text in given.items() if text or name not in known})

@@ -1,7 +1,7 @@
 """Distributes the daemon's events to all listeners, encoded as server-sent events.
 
 :class:`Hub` encodes an event once, and only if a client listens to its kind. Each :class:`Subscription` is a bounded
-queue: a client that reads slowly loses the oldest events and gets their number. Publishing never waits for a listener.
+queue: a slow client loses the oldest events, and gets an event with their number. The publisher never waits.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 from syncd.control.shapes import EVENT_KINDS
 
 LOST = "lost"
-"""The kind of the event with the number of events that a listener has just lost."""
+"""The kind of the event with the number of lost events."""
 MAX_LISTENERS = 100
 """The limit for simultaneous listeners."""
 MAX_PENDING_BYTES = 256 * 1024
@@ -53,11 +53,11 @@ class Subscription:
         self._changed.set()
 
     def end(self) -> None:
-        """Let :meth:`take` return the remaining events, and then nothing."""
+        """Wake :meth:`take`, which returns the remaining events and then empty batches."""
         self._changed.set()
 
     async def take(self) -> bytes:
-        """Wait for events and return a batch; empty if the hub is closed and no event is left."""
+        """Wait for events, and return a batch; empty after the last event of a closed hub."""
         await self._changed.wait()
         taken = bytearray()
         if self._lost:
@@ -79,7 +79,7 @@ class Hub:
         self.max_pending_bytes = max_pending_bytes
         self.closed = False
         self.subscriptions_made = 0
-        """The number of subscriptions ever made; when it grows, the publisher sends the whole state again."""
+        """The number of subscriptions so far; after a new one, the publisher sends the whole state."""
         self._max_listeners = max_listeners
         self._listeners: list[Subscription] = []
         self._has_listener = asyncio.Event()
@@ -104,7 +104,7 @@ class Hub:
         """Return a new subscription. Raises :class:`TooManyListenersError`."""
         if self.closed or len(self._listeners) >= self._max_listeners:
             raise TooManyListenersError(
-                f"{len(self._listeners)} listen already: close one, or ask for the status instead"
+                f"{len(self._listeners)} clients listen already: close one, or request the status instead"
             )
         listener = Subscription(self, kinds)
         self._listeners.append(listener)
@@ -126,5 +126,5 @@ class Hub:
 
 
 def encode_event(kind: str, document: Mapping[str, Any]) -> bytes:
-    """Return an encoded event: in ASCII, so that no character can end the line."""
+    """Encode an event: in ASCII, so that no character of the data can end the line."""
     return f"event: {kind}\ndata: {json.dumps(document)}\n\n".encode("ascii")

@@ -1,7 +1,7 @@
-"""Answer the routes of the control API that carry files: previews, originals and new files.
+"""Answer the routes of the control API for previews, originals and new files.
 
 A file in a watched folder can contain anything. The headers stop a browser from treating it as a page of the dashboard:
-the browser must not guess its type, run its scripts or load what it refers to.
+the browser must not guess its type, run its scripts or load files that it refers to.
 """
 
 import asyncio

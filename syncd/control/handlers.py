@@ -1,4 +1,7 @@
-"""Answer the routes of the control API, except those for files, by calling the daemon."""
+"""Answer the routes of the control API with the results of the daemon.
+
+:mod:`syncd.control.file_handlers` has the routes that carry files.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,7 @@
-"""Describe the control API for programs, as an OpenAPI 3.1 document built from the routes and the shapes.
+"""Describe the control API for programs, as an OpenAPI 3.1 document.
 
-pydantic derives the schemas from the ``TypedDict`` classes. Only this module loads it, at the first request for the
-document, because the client of the control API must start fast.
+The document is built from the routes and the ``TypedDict`` classes, of which pydantic derives the schemas. Only this
+module loads pydantic, at the first request for the document, because the client of the control API must start fast.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _LOG_EVENT: Json = {
         "event": {"type": "string"},
     },
     "required": ["timestamp", "level", "event"],
-    "description": "A log event, which also has its own fields.",
+    "description": "A log event, with further fields that depend on it.",
 }
 _BINARY: Json = {"type": "string", "format": "binary"}
 _TYPES: dict[object, Json] = {str: {"type": "string"}, bytes: _BINARY}
@@ -50,7 +50,9 @@ def document() -> Json:
         "paths": paths,
         "components": {
             "schemas": _schemas(),
-            "responses": {"Error": _response("The request failed; the reason in one line.", _reference("Error"))},
+            "responses": {
+                "Error": _response("The request failed; ``error`` is the reason in one line.", _reference("Error"))
+            },
         },
     }
 
@@ -111,7 +113,7 @@ def _schemas() -> dict[str, Json]:
 
 
 def _simplified(schema: Any) -> Any:
-    """Remove what pydantic adds and OpenAPI does not need: titles, and ``anyOf`` for a union of simple types."""
+    """Remove the titles that pydantic adds, and replace ``anyOf`` by a list of types."""
     if isinstance(schema, list):
         return [_simplified(part) for part in schema]
     if not isinstance(schema, dict):

@@ -1,5 +1,5 @@
 # ruff: noqa: D102 - Parameter documents the methods
-"""Describe the parameters of the control API: each class parses, encodes and documents one kind of value.
+"""Parse, encode and document the parameters of the control API, a class per type.
 
 :mod:`syncd.control.routes` lists the parameters of each route. The daemon calls :meth:`Parameter.parse` and the client
 :meth:`Parameter.encode`. The OpenAPI document uses :attr:`Parameter.schema`, the reference :attr:`Parameter.example`.
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Parameter:
-    """A text, and the base class of the other kinds.
+    """A text, and the base class of the other types.
 
     ``default`` is the value of an absent parameter.
     """
@@ -35,7 +35,7 @@ class Parameter:
 
     @property
     def schema(self) -> Json:
-        """Return the JSON schema of the value on the wire."""
+        """Return the JSON schema of the encoded value."""
         schema = self.type_schema
         if self.default not in (None, ""):
             schema = {**schema, "default": self.default}
@@ -56,7 +56,7 @@ class Parameter:
         return given
 
     def encode(self, value: Any) -> Any:
-        """Return the wire form of ``value``."""
+        """Return ``value`` as a JSON value or a text of the query."""
         return value
 
 
@@ -78,7 +78,7 @@ class Number(Parameter):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Choice(Parameter):
-    """One of ``choices``, which maps the words on the wire to their values."""
+    """One of ``choices``, which maps the words of the API to values."""
 
     choices: Mapping[str, Any]
 
@@ -133,9 +133,9 @@ class Flag(Parameter):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Limit(Parameter):
-    """A limit in a JSON body, as the configuration file has it.
+    """A limit in a JSON body, written as in the configuration file.
 
-    ``hint`` ends the error message.
+    ``hint`` describes a valid value in the error message.
     """
 
     types: tuple[str, ...]
@@ -209,9 +209,9 @@ class FileUri(TargetParameter):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TargetList(Parameter):
-    """A list of targets in a JSON body, at most ``maximum``.
+    """A list of at most ``maximum`` targets in a JSON body.
 
-    With ``allow_all`` it can be ``"all"``, parsed to None.
+    With ``allow_all``, ``"all"`` is valid too, and its value is None.
     """
 
     required: bool = True
@@ -235,7 +235,7 @@ class TargetList(Parameter):
         if not isinstance(given, list) or not given:
             raise InvalidRequestError("targets must be a list with at least one target")
         if self.maximum is not None and len(given) > self.maximum:
-            raise InvalidRequestError(f"targets must be {self.maximum} at most")
+            raise InvalidRequestError(f"targets must be a list with at most {self.maximum} targets")
         return [_target(item) for item in given]
 
     def encode(self, value: Collection[Target] | str) -> list[str] | str:
@@ -263,7 +263,7 @@ def parse_all(parameters: Collection[Parameter], given: Mapping[str, Any]) -> di
 
 def _target(given: object) -> Target:
     if not isinstance(given, str):
-        raise InvalidRequestError("a target is a job's id or a file:// URI, as a text")
+        raise InvalidRequestError("a target must be a text: a job's id or a file:// URI")
     try:
         return targets.decode(given)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Opens a named pipe of Windows, with the socket methods that the client of the control API needs.
+"""Opens a named pipe of Windows, with the socket methods that the client needs.
 
 It uses only the standard library, because pywin32 takes longer to load than the rest of a command.
 """
@@ -17,7 +17,10 @@ _RETRY_INTERVAL_SECONDS = 0.01
 
 
 class Pipe:
-    """An open pipe. Its methods raise TimeoutError after ``timeout`` seconds without progress, and OSError."""
+    """An open pipe with the methods of a socket.
+
+    They raise TimeoutError after ``timeout`` seconds without progress, and OSError.
+    """
 
     def __init__(self, path: str, timeout: float) -> None:
         self._timeout: float | None = timeout
@@ -48,7 +51,7 @@ class Pipe:
             data = data[self._wait(operation) :]
 
     def recv(self, size: int) -> bytes:
-        """Wait for bytes and return at most ``size`` of them; none at the end."""
+        """Wait for bytes, and return at most ``size`` of them; empty at the end."""
         try:
             operation, _ = _winapi.ReadFile(self._handle, size, overlapped=True)
             self._wait(operation)
@@ -57,7 +60,7 @@ class Pipe:
         return bytes(operation.getbuffer() or b"")
 
     def _wait(self, operation: "_winapi.Overlapped") -> int:
-        """Wait for the operation, and return the number of bytes that it moved."""
+        """Wait for the operation, and return the number of transferred bytes."""
         limit_ms = _winapi.INFINITE if self._timeout is None else round(self._timeout * 1000)
         try:
             timed_out = _winapi.WaitForMultipleObjects([operation.event], False, limit_ms) == _winapi.WAIT_TIMEOUT

@@ -1,6 +1,8 @@
-"""Serves the control API on a named pipe of Windows, to the daemon's user, administrators and the system.
+"""Creates the named pipe of the control API on Windows, with its access rules.
 
-The kernel enforces the pipe's access control list, and rejects clients of other machines.
+The daemon's user, administrators and the system may control the daemon. The kernel enforces the pipe's access control
+list, which :func:`syncd.platform.private.access` returns: any other user gets "access denied". The kernel also rejects
+clients of other machines. The setting ``control.socket`` is the name of the pipe; see ``docs/reference/windows.md``.
 """
 
 import asyncio
@@ -50,14 +52,15 @@ class PipeServer:
         await self._runner.cleanup()
 
     async def _accept(self, waiting: windows_utils.PipeHandle) -> None:
-        """Serve each client that opens the pipe. One instance always waits, so that a client finds the pipe.
+        """Serve each client that opens the pipe.
 
-        The pipe server of asyncio would let every user read.
+        One instance always waits, so that a client finds the pipe. The pipe server of asyncio is no alternative: it
+        lets every user read.
         """
         loop: Any = asyncio.get_running_loop()
         try:
             while True:
-                with contextlib.suppress(BrokenPipeError):  # the client is gone already
+                with contextlib.suppress(BrokenPipeError):  # the client has disconnected
                     await loop._proactor.accept_pipe(waiting)  # noqa: SLF001 - asyncio has no public function for this
                 opened, waiting = waiting, self._instance()
                 loop._make_duplex_pipe_transport(opened, make_connection(self._runner))  # noqa: SLF001 - as above

@@ -1,4 +1,4 @@
-"""List the routes of the control API: the one definition of each method, path, parameter and response.
+"""Define the routes of the control API: method, path, parameters and response.
 
 :mod:`syncd.control.app` registers a handler for each route, :class:`syncd.control.client.ControlClient` sends requests
 with them, :mod:`syncd.control.openapi` describes them for programs, and ``python -m tests.control.reference`` writes
@@ -32,10 +32,11 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Route(Generic[T]):
-    """One route. ``response`` is the type of the response document: a ``TypedDict``, ``dict``, ``str`` or ``bytes``.
+    """One route. ``response`` is the type of the response document.
 
-    ``summary`` stands in the OpenAPI document, ``answer`` (Markdown) in the reference. ``query`` and ``body`` are the
-    parameters in the URL and in a JSON body; with ``file_body`` the body is a file.
+    That is a ``TypedDict``, ``dict``, ``str`` or ``bytes``. ``summary`` stands in the OpenAPI document, ``answer``
+    (Markdown) in the reference. ``query`` and ``body`` are the parameters in the URL and in a JSON body; with
+    ``file_body`` the body is a file.
     """
 
     method: str
@@ -57,7 +58,7 @@ HEALTH = Route(
     method="GET",
     path="/healthz",
     response=shapes.Health,
-    summary="Whether the daemon works",
+    summary="Check that the daemon works",
     answer='`{"ok": true}`, or 503 with the reason if the daemon does not work.',
     failure="503",
 )
@@ -223,7 +224,7 @@ LIMIT = Route(
     answer="As `GET`. The body has one field or both, with values as in the file, including `unlimited` and `auto`. "
     "They apply at once, interrupt no upload, and last until the next reload or restart.",
     body=(
-        Limit(name="bandwidth", types=("string",), hint="a text, as 2MiB/s or unlimited", sample='"2MiB/s"'),
+        Limit(name="bandwidth", types=("string",), hint="a text such as 2MiB/s or unlimited", sample='"2MiB/s"'),
         Limit(name="concurrency", types=("integer", "string"), hint="a number, or auto", sample="8"),
     ),
 )
@@ -293,7 +294,7 @@ DASHBOARD = Route(
     "control socket; 404 with the reason if there is no dashboard.",
 )
 SHUTDOWN = Route(
-    method="POST", path="/v1/shutdown", response=shapes.Empty, summary="Shut the process down in order", answer="`{}`"
+    method="POST", path="/v1/shutdown", response=shapes.Empty, summary="Shut the daemon down", answer="`{}`"
 )
 
 ROUTES: Sequence[Route[Any]] = [value for value in globals().values() if isinstance(value, Route)]

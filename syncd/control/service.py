@@ -1,7 +1,7 @@
-"""Define what the control API requires of the daemon: the protocol :class:`ControlService` and its errors.
+"""Define the protocol between the control API and the daemon, and its errors.
 
-The handlers (:mod:`syncd.control.handlers`) call it; :mod:`syncd.daemon.control_service` implements it. The documents
-that it returns are in :mod:`syncd.control.shapes`.
+The handlers (:mod:`syncd.control.handlers`) call :class:`ControlService`, :mod:`syncd.daemon.control_service`
+implements it. The documents that it returns are in :mod:`syncd.control.shapes`.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -32,7 +32,7 @@ SVG = "image/svg+xml"
 
 
 class ApiError(Exception):
-    """A request that the daemon cannot fulfil; ``str()`` is one line with the reason."""
+    """The daemon cannot fulfil the request; ``str()`` is the reason in one line."""
 
 
 class NotFoundError(ApiError):
@@ -62,16 +62,16 @@ class InvalidConfigError(ApiError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("the configuration was not taken over")
+        super().__init__("the configuration is invalid; the daemon keeps its current one")
         self.problems = list(problems)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobQuery:
-    """Select at most ``limit`` jobs, after the cursor ``before``, with ``search`` in their path.
+    """Selects jobs: at most ``limit``, after the cursor ``before``.
 
-    ``folder`` is the path of a watched folder as the operating system has it, ``remote`` a remote's name. With
-    ``siblings``, the page also has the other jobs of the same files.
+    ``search`` is a part of their path. ``folder`` is the path of a watched folder as the operating system has it,
+    ``remote`` a remote's name. With ``siblings``, the page also has the other jobs of the same files.
     """
 
     state: State | None = None
@@ -86,9 +86,9 @@ class JobQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogQuery:
-    """Select the last ``limit`` log events of at least ``level`` whose name begins with ``event``.
+    """Selects log events: the last ``limit`` of at least ``level``.
 
-    ``text`` must appear in the log line, in upper or lower case.
+    ``event`` is the beginning of their name. ``text`` is a part of the log line, in upper or lower case.
     """
 
     limit: int = 100
@@ -110,7 +110,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preview:
-    """A small picture, or the beginning of a text.
+    """A small image, or the beginning of a text.
 
     ``tag`` is its ETag; ``body`` is None if the client has it.
     """
@@ -137,20 +137,24 @@ class Files(Protocol):
     """The files in the watched folders. Every method can raise :class:`ApiError`."""
 
     async def preview(self, job: int, edge: int, known: Collection[str]) -> Preview:
-        """Return a picture of a job's file with at most ``edge`` pixels a side, or its text.
+        """Return an image of a job's file, at most ``edge`` pixels a side, or its text.
 
-        ``known`` are the tags of the previews that the client has. Raises :class:`NotFoundError` if the job, the file
-        or a picture of it does not exist, :class:`BusyError` if too many previews wait.
+        ``known`` are the tags of the previews that the client has. Raises :class:`NotFoundError` if the job or the file
+        does not exist or has no preview, :class:`BusyError` if too many requests wait for previews.
         """
 
     async def original(self, job: int) -> Original:
-        """Open a job's file. Raises :class:`NotFoundError` if the job or the file does not exist."""
+        """Open a job's file.
+
+        Raises :class:`NotFoundError` if the job or the file does not exist.
+        """
 
     async def drop(self, folder: str, name: str, size: int, content: AsyncIterator[bytes]) -> DroppedFile:
-        """Write a file of ``size`` bytes into a watched folder, with a number in its name if ``name`` exists.
+        """Write a file of ``size`` bytes into a watched folder.
 
-        Raises :class:`NotFoundError` if the folder is not watched or offline, :class:`InvalidRequestError` if the name
-        is unsafe, the patterns exclude it or the file is empty, :class:`TooLargeError`, :class:`DiskFullError`.
+        If ``name`` exists, the new file gets a number in its name. Raises :class:`NotFoundError` if the folder is not
+        watched or offline, :class:`InvalidRequestError` if the name is unsafe, the patterns exclude it or the file is
+        empty, :class:`TooLargeError`, :class:`DiskFullError`.
         """
 
 
@@ -163,7 +167,7 @@ class ControlService(Protocol):
 
     @property
     def files(self) -> Files:
-        """Return the access to the files in the watched folders."""
+        """Return the interface to the files in the watched folders."""
 
     async def health(self) -> str | None:
         """Return None if the daemon works, otherwise the reason in one line."""
@@ -211,7 +215,10 @@ class ControlService(Protocol):
         """
 
     async def jobs(self, query: JobQuery) -> JobPage:
-        """Return a page of jobs. Raises :class:`InvalidRequestError` for an invalid cursor."""
+        """Return a page of jobs.
+
+        Raises :class:`InvalidRequestError` for an invalid cursor.
+        """
 
     async def show(self, target: Target) -> list[JobDetail]:
         """Return the job with an id, or the jobs of a file.
@@ -232,9 +239,10 @@ class ControlService(Protocol):
         """
 
     async def verify(self, targets: Sequence[Target], *, repair: bool) -> Verified:
-        """Download and compare copies; with ``repair`` queue those again that are bad and still exist locally.
+        """Download the copies of at most 100 targets, and compare them.
 
-        Raises :class:`NotFoundError` for an unknown target, :class:`BusyError` if the daemon shuts down.
+        With ``repair``, queue files again whose copy is missing or different and that still exist locally. Raises
+        :class:`NotFoundError` for an unknown target, :class:`BusyError` if the daemon shuts down.
         """
 
     async def reload(self) -> list[str]:

@@ -1,7 +1,7 @@
-r"""Define the JSON documents of the control API.
+r"""Define the types of the JSON documents of the control API.
 
-:mod:`syncd.control.routes` says which route returns which document. Every text in a document is valid Unicode
-and safe to display: bytes of a file name that are not UTF-8 appear as ``\xff``, a newline as ``\n``. The docstring of a
+:mod:`syncd.control.routes` lists the document of each route. Every text in a document is valid Unicode and safe to
+display: bytes of a file name that are not UTF-8 appear as ``\xff``, a newline as ``\n``. The docstring of a
 :class:`TypedDict` is its description in the OpenAPI document.
 """
 
@@ -22,7 +22,10 @@ class Empty(TypedDict):
 
 
 class Error(TypedDict):
-    """A request that failed. ``error`` is one line; ``problems`` has a line for each mistake in the configuration."""
+    """The request failed. ``error`` is the reason in one line.
+
+    ``problems`` has a line for each mistake in the configuration.
+    """
 
     error: str
     problems: NotRequired[list[str]]
@@ -35,9 +38,9 @@ class Health(TypedDict):
 
 
 class FolderStatus(TypedDict):
-    """A watched folder. ``state``: ``watching``, ``scanning``, ``offline``; ``watch``: ``native`` or ``poll``.
+    """A watched folder. ``state`` is ``watching``, ``scanning`` or ``offline``.
 
-    ``uri`` is the exact path as a ``file://`` URI; ``path`` is for display.
+    ``watch`` is ``native`` or ``poll``. ``uri`` is the exact path as a ``file://`` URI; ``path`` is for display.
     """
 
     path: str
@@ -56,9 +59,10 @@ class Folders(TypedDict):
 
 
 class RemoteStatus(TypedDict):
-    """A remote. ``state``: ``online``, ``offline``, ``unauthorized``; ``retry_in_seconds``: until the next probe.
+    """A remote. ``state`` is ``online``, ``offline`` or ``unauthorized``.
 
-    ``credentials_problem``: why syncd does not use a renewed token or certificate; the former one stays in use.
+    ``retry_in_seconds`` is the time until the next attempt to reach it. ``credentials_problem`` is the reason why syncd
+    cannot use a new token or certificate, and still uses the old one.
     """
 
     name: str
@@ -77,7 +81,10 @@ class Remotes(TypedDict):
 
 
 class Bytes(TypedDict):
-    """Bytes not yet sent, bytes sent since the start, and the rate over the last five seconds."""
+    """The bytes to send, the bytes sent since the start, and the current rate.
+
+    The rate is the mean of the last five seconds.
+    """
 
     pending: int
     sent: int
@@ -85,10 +92,10 @@ class Bytes(TypedDict):
 
 
 class Status(TypedDict):
-    """The state of the daemon. ``state``: ``running``, ``stopped``, ``stopping``; ``jobs`` has their number by state.
+    """The state of the daemon. ``state`` is ``running``, ``stopped`` or ``stopping``.
 
-    ``dashboard`` is the address of the dashboard, or null; ``store_blocked`` is the reason why the job store cannot be
-    written, or null.
+    ``jobs`` has the number of jobs in each state. ``dashboard`` is the address of the dashboard, or null;
+    ``store_blocked`` is the reason why the job store cannot be written, or null.
     """
 
     version: str
@@ -105,10 +112,11 @@ class Status(TypedDict):
 
 
 class Job(TypedDict):
-    """The upload of one file to one remote. ``size`` and ``sent`` are bytes, ``updated_at`` is ISO 8601 with a zone.
+    """The upload of one file to one remote.
 
-    ``uri`` is the exact path as a ``file://`` URI; ``path`` (absolute), ``folder`` and ``name`` (below the folder) are
-    for display. ``present`` is false if the file did not exist when syncd last looked.
+    ``size`` and ``sent`` are bytes, ``updated_at`` is ISO 8601 with a zone. ``uri`` is the exact path as a ``file://``
+    URI; ``path`` (absolute), ``folder`` and ``name`` (below the folder) are for display. ``present`` is false if
+    the file did not exist at the last check.
 
     ``outcome`` is null unless the job is done. ``detail`` is the reason why the job waits, failed or was skipped.
     ``attempts`` is the number of failures with this content. ``key`` is the hash of the content that was uploaded last,
@@ -136,7 +144,10 @@ class Job(TypedDict):
 
 
 class Step(TypedDict):
-    """One transition of a job: its time (ISO 8601 with a zone), the new state, the cause and its detail."""
+    """One transition of a job: when, to which state, and why.
+
+    ``at`` is ISO 8601 with a zone; ``detail`` describes the cause.
+    """
 
     at: str
     state: str
@@ -171,14 +182,18 @@ class JobPage(TypedDict):
 
 
 class DroppedFile(TypedDict):
-    """A file that was added to a folder: its absolute ``path`` for display, and its ``name``."""
+    """A file that was added to a folder: its ``path`` for display, and its ``name``."""
 
     path: str
     name: str
 
 
 class DaemonEvent(TypedDict):
-    """The event ``daemon``: ``state`` and ``store_blocked`` as in the status, and the names of folders and remotes."""
+    """The event ``daemon``: the state of the daemon changed.
+
+    ``state`` and ``store_blocked`` are as in the status. ``folders`` has the paths of all folders, ``remotes`` the
+    names of all remotes.
+    """
 
     state: str
     store_blocked: str | None
@@ -187,7 +202,10 @@ class DaemonEvent(TypedDict):
 
 
 class JobEvent(TypedDict):
-    """The event ``job``: the state of a job changed. The fields are those of a job and of a transition."""
+    """The event ``job``: the state of a job changed.
+
+    The fields are those of a job and of its last transition.
+    """
 
     id: int
     path: str
@@ -202,7 +220,10 @@ class JobEvent(TypedDict):
 
 
 class Flight(TypedDict):
-    """A job that is uploading: ``sent`` of ``size`` bytes have arrived; ``stage`` is ``hashing`` at first."""
+    """An upload in progress: the server has ``sent`` of ``size`` bytes.
+
+    ``stage`` is ``hashing`` before the first request.
+    """
 
     id: int
     path: str
@@ -213,7 +234,7 @@ class Flight(TypedDict):
 
 
 class Progress(TypedDict):
-    """The event ``progress``: the uploads in flight, and the remaining work as in the status."""
+    """The event ``progress``: the active uploads, and the work left as in the status."""
 
     flights: list[Flight]
     jobs: dict[str, int]
@@ -222,20 +243,23 @@ class Progress(TypedDict):
 
 
 class Lost(TypedDict):
-    """The event ``lost``: the number of events that this listener lost because it reads too slowly."""
+    """The event ``lost``: ``count`` events were dropped, because the client is slow."""
 
     count: int
 
 
 class Throughput(TypedDict):
-    """Bytes sent in each step of ``step_seconds``, for at most six hours; the last step is in progress."""
+    """The bytes sent in each interval of ``step_seconds``, oldest first.
+
+    The intervals span at most six hours; the last one is still in progress.
+    """
 
     step_seconds: int
     bytes: list[int]
 
 
 class LiveSettings(TypedDict):
-    """The current limits; ``changed`` names those that differ from the file until the next reload."""
+    """The current limits; ``changed`` names those that differ from the file."""
 
     bandwidth: str
     concurrency: int | str
@@ -243,7 +267,10 @@ class LiveSettings(TypedDict):
 
 
 class Settings(TypedDict):
-    """The configuration in ``file`` with all defaults and each secret as ``••••``, and the current limits."""
+    """The configuration of ``file`` with all defaults, and the current limits.
+
+    Each secret appears as ``••••``.
+    """
 
     file: str
     settings: dict[str, Any]
@@ -251,7 +278,10 @@ class Settings(TypedDict):
 
 
 class Finding(TypedDict):
-    """A verified copy. ``verdict`` is a result of ``syncd verify``, or ``unknown`` for a job without an upload."""
+    """The result for one copy. ``verdict`` is a result of ``syncd verify``.
+
+    It is ``unknown`` for a job without an upload.
+    """
 
     id: int
     path: str
@@ -261,7 +291,7 @@ class Finding(TypedDict):
 
 
 class Verified(TypedDict):
-    """The verified copies, and the number of jobs that were queued again."""
+    """The results of a verification, and the number of jobs that were queued again."""
 
     results: list[Finding]
     queued: int
@@ -280,7 +310,7 @@ class Messages(TypedDict):
 
 
 class LoginUrl(TypedDict):
-    """An address that logs one browser into the dashboard."""
+    """A URL that logs one browser into the dashboard."""
 
     url: str
 

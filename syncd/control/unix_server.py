@@ -1,6 +1,15 @@
-"""Serves the control API on a Unix socket, to the daemon's user, root and the group ``control.group``.
+"""Binds the Unix socket of the control API, and checks the user of each client.
 
-On Windows, :mod:`syncd.control.pipe_server` serves it on a named pipe.
+Who may use the control socket: the daemon's user, root, and the members of the group that the setting ``control.group``
+names, if any. Other users are rejected twice:
+
+- The file of the socket belongs to the daemon's user and has mode 0600; with ``control.group``, it has mode 0660 and
+  that group. The kernel refuses the connection of any other user with "permission denied".
+- The server asks the kernel for the user and the groups of each client's process, and answers 403 to other users. This
+  check does not depend on the mode of the file.
+
+``docs/reference/configuration.md`` describes the settings ``control.socket`` and ``control.group``. On Windows,
+:mod:`syncd.control.pipe_server` serves the API on a named pipe.
 """
 
 import asyncio
@@ -45,7 +54,7 @@ class SocketUnavailableError(Exception):
 
 
 def make_runner(service: ControlService, *middlewares: Middleware) -> web.AppRunner:
-    """Return the runner of the control API for connections that :func:`make_connection` creates."""
+    """Return the runner of the control API for :func:`make_connection`."""
     return web.AppRunner(make_app(service, *middlewares), shutdown_timeout=1.0)
 
 
@@ -75,7 +84,7 @@ class ControlServer:
     def __init__(
         self, service: ControlService, socket_path: str | os.PathLike[str], *, group: int | None = None
     ) -> None:
-        """Let the members of the group with the number ``group`` control the daemon too."""
+        """Also admit the members of the group with the number ``group``."""
         self.path = os.fspath(socket_path)
         self._group = group
         self._runner = make_runner(service, _check_peer(group))
@@ -85,14 +94,17 @@ class ControlServer:
         self._rebind_problem: str | None = None
 
     async def start(self) -> None:
-        """Listen. Raises :class:`SocketUnavailableError`, or OSError if the folder is not writable."""
+        """Listen.
+
+        Raises :class:`SocketUnavailableError`, or OSError if the folder is not writable.
+        """
         listening = self._bind()
         await self._runner.setup()
         await self._listen(listening)
         self._watching = asyncio.create_task(self._watch_path())
 
     async def stop(self) -> None:
-        """Stop listening, send the pending responses, and remove the socket's file if it is this server's."""
+        """Stop listening, send the pending responses, and remove the own socket file."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -113,14 +125,17 @@ class ControlServer:
         )
 
     async def _watch_path(self) -> None:
-        """Bind again when the path no longer leads to this socket, whose inode stays reserved while it is open."""
+        """Bind again when the file at the path is no longer this socket.
+
+        No other file can get its inode while the socket is open.
+        """
         while True:
             await asyncio.sleep(PATH_CHECK_SECONDS)
             if _identity(self.path) != self._bound:
                 await self._replace()
 
     async def _replace(self) -> None:
-        """Bind again, by the rules of :meth:`start`; log the reason of a failure once."""
+        """Bind again as :meth:`start` does; log each new reason of a failure once."""
         try:
             listening = self._bind()
         except (SocketUnavailableError, OSError) as error:
@@ -137,7 +152,7 @@ class ControlServer:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return the device and the inode of the file at ``path``; None if it cannot be read."""
+    """Return the device and the inode of the file at ``path``; None without access."""
     try:
         info = os.lstat(path)
     except OSError:
@@ -147,11 +162,11 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def _reason(error: OSError, path: str) -> str:
     where = printable(os.fsdecode(error.filename or path))
-    return f"{where}: {error.strerror or error}: make the folder again as it was, or restart the daemon"
+    return f"{where}: {error.strerror or error}: restore the folder, or restart the daemon"
 
 
 def _check_peer(group: int | None) -> Middleware:
-    """Return a middleware that admits the daemon's user, root and the members of the group."""
+    """Return a middleware that admits the daemon's user, root and the group's members."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -160,7 +175,7 @@ def _check_peer(group: int | None) -> Middleware:
         _, uid, gid = _CREDENTIALS.unpack(raw)
         if uid in {0, os.geteuid()} or (group is not None and group in {gid, *_groups(connection)}):
             return await handler(request)
-        refusal = web.json_response({"error": f"user {uid} may not control this daemon"}, status=403)
+        refusal = web.json_response({"error": f"user {uid} has no permission to control this daemon"}, status=403)
         refusal.force_close()
         return refusal
 
@@ -168,9 +183,9 @@ def _check_peer(group: int | None) -> Middleware:
 
 
 def _groups(connection: socket.socket) -> tuple[int, ...]:
-    """Return the groups of the client's process from the kernel; none if there are too many.
+    """Return the groups of the client's process, or nothing if there are too many.
 
-    The kernel maps the daemon's own group correctly even in a user namespace, where most users are unknown.
+    The kernel returns them. It maps the daemon's own group correctly even in a user namespace, which maps few users.
     """
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MAX_OPTION_BYTES)
@@ -180,7 +195,7 @@ def _groups(connection: socket.socket) -> tuple[int, ...]:
 
 
 def _bind(path: str, group: int | None) -> socket.socket:
-    """Return a socket bound to ``path`` that only its owner and the group can ever reach."""
+    """Return a socket bound to ``path``; at no time can other users connect to it."""
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH_BYTES:
         raise SocketUnavailableError(
@@ -196,7 +211,7 @@ def _bind(path: str, group: int | None) -> socket.socket:
         # Linux creates the file with the mode of the socket, so its permissions are never wider.
         os.fchmod(bound.fileno(), 0o600)
         bound.bind(path)
-        bound.listen(BACKLOG)  # at once: until then it looks like the socket of a dead process
+        bound.listen(BACKLOG)  # at once: before that it looks like the socket of a dead process
         _open_to(group, path, 0o660)
         bound.setblocking(False)
     except SocketUnavailableError:
@@ -206,7 +221,9 @@ def _bind(path: str, group: int | None) -> socket.socket:
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
-            raise SocketUnavailableError(f"{path} was taken by another process this very moment") from None
+            raise SocketUnavailableError(
+                f"another process has just bound {path}: stop it, or set control.socket"
+            ) from None
         raise
     return bound
 
@@ -220,13 +237,16 @@ def _open_to(group: int | None, path: str, mode: int) -> None:
         os.chmod(path, mode)
     except OSError as error:
         raise SocketUnavailableError(
-            f"{path} can't be given to group {group} of control.group ({error.strerror}): "
-            "the daemon's user must be one of its members"
+            f"{path} cannot be given to group {group} of control.group ({error.strerror}): "
+            "add the daemon's user to this group"
         ) from None
 
 
 def _clear(path: str) -> None:
-    """Remove the socket of a dead process, but no socket of a live process and no other file."""
+    """Remove the socket of a dead process.
+
+    Raises :class:`SocketUnavailableError` for the socket of a live process and for any other file.
+    """
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -240,6 +260,6 @@ def _clear(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
         except BlockingIOError:
-            raise SocketUnavailableError(f"{path} is held by a process that does not answer: end it first") from None
+            raise SocketUnavailableError(f"a process that does not respond listens at {path}: stop it first") from None
         else:
             raise SocketUnavailableError(f"another daemon answers at {path}: stop it first, or set control.socket")

@@ -1,4 +1,4 @@
-"""Serves the dashboard on loopback TCP: the control API and the files of the page, for a browser on this machine.
+"""Serves the dashboard: a page for a browser on this machine, and the control API.
 
 The page is a client of :mod:`syncd.control`. This package adds the login, the access rules and the static files.
 """

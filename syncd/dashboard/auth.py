@@ -1,7 +1,8 @@
-"""Manages the dashboard's credentials: a token in the state folder, a cookie derived from it, and login tickets.
+"""Manages the dashboard's credentials: a token, a cookie and login tickets.
 
-The token is for scripts, and survives restarts. A browser never gets it: it sends a ticket, which works once, and gets
-the cookie, which does not reveal the token. Removing the file and restarting the daemon revokes all access.
+The token is in a file in the state folder. It is for scripts, and survives restarts. A browser never gets it: it sends
+a ticket, which works once, and gets a cookie, which is derived from the token and does not reveal it. To revoke all
+access, remove the file and restart the daemon.
 """
 
 import contextlib
@@ -20,9 +21,9 @@ import structlog
 from syncd.core.text import printable
 
 TICKET_LIFETIME_SECONDS = 60.0
-"""The time in which a ticket is valid."""
+"""The time for which a ticket is valid."""
 MAX_TICKETS = 16
-"""The number of valid tickets; a further one invalidates the oldest."""
+"""The limit of valid tickets; a further one invalidates the oldest."""
 
 _SAFE_OPEN_FLAGS = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits, as secrets.token_urlsafe writes them
@@ -31,11 +32,11 @@ log = structlog.get_logger()
 
 
 class _UntrustedTokenError(Exception):
-    """The token file may be known to others or is malformed; ``str()`` is the reason."""
+    """Others may know the token, or the file is malformed; ``str()`` is the reason."""
 
 
 def load_token(path: str) -> str:
-    """Return the token in the file ``path``, or write a new one if it is missing or untrusted.
+    """Return the token in the file ``path``; replace a missing or untrusted one.
 
     Raises OSError.
     """

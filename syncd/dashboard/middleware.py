@@ -1,8 +1,10 @@
-"""Checks each request to the dashboard: any local program, and any web page in a browser, can send one.
+"""Decides which requests have access to the dashboard.
 
-In this order: the client is on this machine; ``Host`` is a name of the dashboard, which stops DNS rebinding; no other
-site sent the request; it has the cookie or the token. The files of the page need no login: they are public, and the
-page with the login instructions uses some of them.
+Any program on this machine, and any web page in a browser, can send requests.
+
+It checks, in this order: the client is on this machine; ``Host`` is a name of the dashboard, which stops DNS rebinding;
+no other site sent the request; the request has the cookie or the token. The files of the page need no login: they are
+public, and the page with the login instructions uses some of them.
 """
 
 import ipaddress
@@ -43,9 +45,9 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
 
 
 def make_middleware(credentials: Credentials, *, hosts: Collection[str], locked: Page) -> Middleware:
-    """Return the middleware.
+    """Return the middleware that checks requests.
 
-    ``hosts`` are the names of the dashboard; a browser without login gets ``locked``.
+    ``hosts`` are the names of the dashboard; a browser that is not logged in gets the page ``locked``.
     """
 
     @web.middleware
@@ -53,13 +55,13 @@ def make_middleware(credentials: Credentials, *, hosts: Collection[str], locked:
         if not _is_local(request):
             return _error(403, "only programs on this machine have access")
         if request.host not in hosts:
-            return _error(421, "the dashboard does not go by this name")
+            return _error(421, "the dashboard does not have this host name")
         if _is_cross_site(request):
             return _error(403, "requests from other sites are refused")
         if not _is_open(request) and not is_authenticated(request, credentials):
             return _unauthorized(request, locked)
         if _canonical(request) == SOCKET_ONLY:
-            return _error(404, "only the control socket has this")
+            return _error(404, "only the control socket has this route")
         return await handler(request)
 
     return check_access
@@ -71,9 +73,9 @@ def _is_local(request: web.Request) -> bool:
 
 
 def _is_cross_site(request: web.Request) -> bool:
-    """Return True if the headers show that a page of another site sent this.
+    """Return True if the headers show that a page of another site sent the request.
 
-    A link from any site is allowed.
+    A link on any site is allowed.
     """
     if any(origin != f"http://{request.host}" for origin in request.headers.getall("Origin", [])):
         return True
@@ -102,7 +104,7 @@ def is_authenticated(request: web.Request, credentials: Credentials) -> bool:
 
 def _unauthorized(request: web.Request, locked: Page) -> web.Response:
     if request.path.startswith(_API_PREFIXES):
-        return _error(401, "no cookie and no token that is right: log in with syncd ctl open")
+        return _error(401, "no valid cookie or token: log in with syncd ctl open")
     return locked.to_response(status=401)
 
 

@@ -1,4 +1,4 @@
-"""Listens on loopback TCP and serves the control API, the page and the login with a ticket.
+"""Serves the control API, the page and the login on loopback TCP.
 
 If it cannot listen, it logs the reason, and the daemon continues to upload.
 """
@@ -38,7 +38,7 @@ _http_log = http_logger("syncd.dashboard.http")
 
 
 class _Connection(connection.Connection):
-    """A connection that adds :data:`HEADERS` to the response to malformed HTTP, which no handler sees."""
+    """Adds :data:`HEADERS` to the response to malformed HTTP, which no handler sees."""
 
     __slots__ = ()
 
@@ -51,7 +51,10 @@ class _Connection(connection.Connection):
 
 
 class DashboardServer:
-    """Serves the dashboard at ``host`` and ``port`` (0: any free port) from :meth:`start` to :meth:`stop`."""
+    """Serves the dashboard from :meth:`start` to :meth:`stop`.
+
+    Port 0 is any free port.
+    """
 
     def __init__(
         self,
@@ -74,7 +77,7 @@ class DashboardServer:
         """The address of the dashboard; None if it does not listen."""
 
     async def start(self) -> None:
-        """Listen, or log the reason if that fails."""
+        """Listen, or log the reason of the failure."""
         place = netloc(self._host, self._port)
         try:
             token = await asyncio.to_thread(load_token, os.path.join(self._state_dir, TOKEN_FILE))
@@ -91,16 +94,16 @@ class DashboardServer:
 
     async def stop(self) -> None:
         """Stop listening, and send the pending responses."""
-        self.url, self._unavailable_reason = None, "the daemon is ending"
+        self.url, self._unavailable_reason = None, "the daemon is shutting down"
         if self._server is not None:
             self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     def login_url(self) -> str:
-        """Return an address that logs one browser in, with a new ticket.
+        """Return a URL with a new ticket, which logs one browser in.
 
-        Raises :class:`NotFoundError`.
+        Raises :class:`NotFoundError` if the dashboard does not listen.
         """
         if self.url is None:
             raise NotFoundError(self._unavailable_reason)
@@ -121,9 +124,10 @@ class DashboardServer:
 
     def _login(self, credentials: Credentials, *, welcome: Page, locked: Page) -> web.RouteDef:
         async def login(request: web.Request) -> web.Response:
-            """Set the cookie in exchange for a ticket, with a page that opens the dashboard.
+            """Set the cookie in exchange for a ticket.
 
-            A redirect would not work: with SameSite=Strict, the browser sends no cookie after a link of another site.
+            The page in the response opens the dashboard. A redirect would not work: with SameSite=Strict, the browser
+            sends no cookie after a link on another site.
             """
             if not self._tickets.redeem(request.query.get("ticket", "")) and not is_authenticated(request, credentials):
                 return locked.to_response(status=401)
@@ -142,7 +146,7 @@ class DashboardServer:
 
 
 def netloc(host: str, port: int) -> str:
-    """Return host and port as in a URL and in ``Host``: without port 80."""
+    """Return host and port as in a URL and in ``Host``, which omit port 80."""
     named = f"[{host}]" if ":" in host else host
     return named if port == 80 else f"{named}:{port}"
 
@@ -164,7 +168,7 @@ def _reason(error: OSError) -> str:
 def _advice(error: OSError) -> str:
     if error.filename is not None:
         return f"check {printable(error.filename2 or error.filename)}, then restart the daemon"
-    first = "end the program that has it, or " if error.errno == errno.EADDRINUSE else ""
+    first = "stop the program that uses it, or " if error.errno == errno.EADDRINUSE else ""
     return f"{first}set another address in control.dashboard, then restart the daemon"
 
 

@@ -1,4 +1,7 @@
-"""Serves the files of the page from memory; they are read at the start, so no request can reach another file."""
+"""Serves the files of the page from memory.
+
+The server reads them at its start, so that no request can reach any other file.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -27,7 +30,7 @@ _CONTENT_TYPES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """A file: its bytes, its ``Content-Type``, and an ETag that changes with the bytes."""
+    """A file of the page; ``tag`` is an ETag that changes with the bytes."""
 
     body: bytes
     content_type: str

@@ -1,4 +1,4 @@
-"""Assemble the receiver: both APIs with their stores, and the background task that removes expired uploads."""
+"""Assemble the receiver: both APIs, their stores, and the removal of old uploads."""
 
 import asyncio
 import os
@@ -27,9 +27,10 @@ log = structlog.get_logger()
 
 
 def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[], float] = time.time) -> web.Application:
-    """Return the application of a receiver that listens at `host`; `clock` returns epoch seconds.
+    """Return the application of a receiver that listens at `host`.
 
-    Starting the application raises FolderInUseError, or OSError if the folder can't be used.
+    `clock` returns epoch seconds. The start of the application raises FolderInUseError, or OSError if the folder is not
+    usable.
     """
     counters = Counters()
     bodies = Bodies(
@@ -76,7 +77,7 @@ def _store(settings: Settings, name: str, space: Space, clock: Callable[[], floa
 
 @contextmanager
 def _lock_folder(folder: str) -> Iterator[None]:
-    """Lock the folder. The kernel releases the lock when the process ends, even after a crash."""
+    """Lock the folder; the kernel unlocks it when the process ends, even by a crash."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with opened(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT) as lock:
         try:

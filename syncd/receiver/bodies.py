@@ -1,4 +1,4 @@
-"""Read request bodies, with limits on the size of each, on its speed, and on the memory of all together."""
+"""Read request bodies, with limits of their size, their speed and their memory."""
 
 import asyncio
 import json
@@ -31,7 +31,10 @@ class Part:
 
 
 class Bodies:
-    """Reads bodies. Their bytes count as buffered until :meth:`release`. Times are in seconds, sizes in bytes."""
+    """Reads bodies, and counts their bytes as buffered until :meth:`release`.
+
+    Times are in seconds, sizes in bytes. `max_buffered` limits the bodies of all requests together.
+    """
 
     def __init__(self, *, idle_timeout: float, min_bytes_per_second: int, max_buffered: int) -> None:
         self._idle_timeout = idle_timeout
@@ -40,7 +43,7 @@ class Bodies:
         self._buffered = 0
 
     def release(self, request: web.Request) -> int:
-        """Stop counting the body of a request; return its bytes."""
+        """Stop counting the body of a request, and return its size."""
         held: int = request.get(_HELD, 0)
         self._buffered -= held
         return held
@@ -69,7 +72,10 @@ class Bodies:
         return bytes(body)
 
     async def form(self, request: web.Request, field: str, limit: int) -> Mapping[str, Part]:
-        """Read a multipart form whose `field` has at most `limit` bytes; other fields are small. Raises ApiError."""
+        """Read a multipart form whose `field` has at most `limit` bytes.
+
+        Each other field has at most `FORM_OVERHEAD_BYTES`. Raises ApiError.
+        """
         if request.content_type != "multipart/form-data":
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "The payload must be multipart/form-data.")
         self._check_announced_size(request, limit + FORM_OVERHEAD_BYTES)
@@ -110,7 +116,10 @@ class Bodies:
             raise ApiError(ErrorCode.MALFORMED, "The body's transfer encoding is broken.") from None
 
     def _deadline(self, request: web.Request) -> float:
-        """Return the loop time at which the next bytes are due: after the idle timeout, and at the minimum speed."""
+        """Return the loop time by which the next bytes must arrive.
+
+        That is the idle timeout from now, or earlier if the body so far arrived slower than the minimum speed.
+        """
         now = asyncio.get_running_loop().time()
         began: float = request.setdefault(_BEGAN, now)
         held: int = request.get(_HELD, 0)
@@ -129,4 +138,4 @@ class Bodies:
 
 
 def _too_large(limit: int) -> ApiError:
-    return ApiError(ErrorCode.BODY_TOO_LARGE, f"The body is larger than the {limit} bytes that this call takes.")
+    return ApiError(ErrorCode.BODY_TOO_LARGE, f"The body is larger than {limit} bytes, the limit of this request.")

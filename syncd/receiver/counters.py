@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(kw_only=True)
 class Counters:
-    """Counts since the start. `images` and `files` are complete uploads; `bytes` counts request bodies."""
+    """Counts since the start.
+
+    `images` and `files` count complete uploads, `bytes` the sizes of the request bodies, `expired` the removed uploads.
+    """
 
     requests: int = 0
     bytes: int = 0
@@ -29,7 +32,7 @@ class Counters:
         self.in_flight -= 1
 
     def chunk(self, *, fresh: bool) -> None:
-        """Count a chunk: `fresh` if it was written, otherwise the receiver had it already."""
+        """Count a chunk: as received if `fresh`, otherwise as repeated."""
         if fresh:
             self.chunks_received += 1
         else:

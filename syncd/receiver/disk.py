@@ -34,9 +34,10 @@ def create(path: str, data: bytes | memoryview = b"", *, size: int = 0) -> None:
 
 
 def write_chunk(data_path: str, marks_path: str, *, index: int, offset: int, data: bytes) -> bool:
-    """Write a chunk at its offset, then mark it as arrived; return False if it was marked already.
+    """Write a chunk at its offset, then mark it as arrived.
 
-    The mark is written after the bytes, so wherever the process is killed, no mark exists without its bytes.
+    Return False and write nothing if it was marked before. The mark is written after the bytes, so that a kill at any
+    moment leaves no mark without its bytes.
     """
     with opened(marks_path, os.O_RDWR) as marks:
         os.lseek(marks, index, os.SEEK_SET)

@@ -4,31 +4,34 @@ from enum import Enum
 
 
 class ErrorCode(Enum):
-    """An error: its name is the stable code that the multipart API returns, its value is (status, message)."""
+    """An error of the APIs, as (status, default message).
 
-    MALFORMED = 400, "The body is not what this call takes."
-    INVALID_FIELD = 400, "A field is missing or has a wrong value."
-    CHUNK_OUT_OF_RANGE = 400, "The upload has no chunk of that number."
-    CHUNK_SIZE_WRONG = 400, "The chunk is not as long as its place asks for."
+    The multipart API returns its name as a stable code.
+    """
+
+    MALFORMED = 400, "The body is not valid for this request."
+    INVALID_FIELD = 400, "A field is missing or has an invalid value."
+    CHUNK_OUT_OF_RANGE = 400, "The upload has no chunk with that number."
+    CHUNK_SIZE_WRONG = 400, "The chunk has the wrong length."
     CHUNK_MISSING = 400, "Not all chunks have arrived."
-    HASH_MISMATCH = 400, "The content does not have the promised hash; the upload was dropped."
+    HASH_MISMATCH = 400, "The content does not match its hash; the upload was dropped."
     UNAUTHORIZED = 401, "A valid bearer token is needed."
-    FILE_TOO_LARGE = 403, "The file is larger than this receiver takes."
-    ENCRYPTION_UNSUPPORTED = 403, "This receiver does not encrypt; leave encrypt_password out."
-    HOST_NOT_ALLOWED = 403, "This receiver does not go by that name."
+    FILE_TOO_LARGE = 403, "The file is too large for this receiver."
+    ENCRYPTION_UNSUPPORTED = 403, "This receiver does not encrypt files; omit encrypt_password."
+    HOST_NOT_ALLOWED = 403, "This receiver does not have that host name."
     CROSS_SITE = 403, "Requests from pages of other sites are refused."
-    NOT_FOUND = 404, "There is nothing at this address."
+    NOT_FOUND = 404, "The receiver has no such path."
     IMAGE_NOT_FOUND = 404, "Image not found."
-    TASK_NOT_FOUND = 404, "There is no such upload task; it may have expired."
+    TASK_NOT_FOUND = 404, "Upload task not found; it may have expired."
     FILE_NOT_FOUND = 404, "File not found."
-    METHOD_NOT_ALLOWED = 405, "This address does not take that method."
+    METHOD_NOT_ALLOWED = 405, "This path does not support that method."
     BODY_STALLED = 408, "The body stopped arriving."
     IMAGE_EXISTS = 409, "The image already exists."
     CHUNK_EXISTS = 409, "The chunk already exists."
-    BODY_TOO_LARGE = 413, "The body is larger than this call takes."
+    BODY_TOO_LARGE = 413, "The body is too large for this request."
     UNSUPPORTED_MEDIA_TYPE = 415, "The payload format is not supported."
-    INTERNAL_ERROR = 500, "The receiver failed; its log says why."
-    BUSY = 503, "The receiver has too much to do; try again in a moment."
+    INTERNAL_ERROR = 500, "The receiver failed; see its log."
+    BUSY = 503, "The receiver is overloaded; try again in a moment."
     TOO_MANY_UNFINISHED = 503, "Too many uploads are unfinished; try again later."
     QUOTA_REACHED = 507, "The receiver's quota is used up."
     STORAGE_FULL = 507, "The receiver's disk is full."
@@ -40,7 +43,7 @@ class ErrorCode(Enum):
 
     @property
     def meaning(self) -> str:
-        """One sentence for a person."""
+        """The default message: one sentence for the user."""
         return self.value[1]
 
 
@@ -49,7 +52,10 @@ class ReceiverError(Exception):
 
 
 class ApiError(ReceiverError):
-    """Ends a request with an error response. `message` replaces the default message; `headers` are added."""
+    """Ends a request with an error response.
+
+    `message` replaces the default message of `code`; `headers` are added to the response.
+    """
 
     def __init__(self, code: ErrorCode, message: str | None = None, *, headers: dict[str, str] | None = None) -> None:
         self.code = code
@@ -67,7 +73,7 @@ class TooManyUploadsError(ReceiverError):
 
 
 class StorageFullError(ReceiverError):
-    """The content exceeds the quota or the free disk space; `code` says which."""
+    """The quota or the disk is full; `code` is QUOTA_REACHED or STORAGE_FULL."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         self.code = code

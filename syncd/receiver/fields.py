@@ -1,4 +1,7 @@
-"""Validate the fields of a request: each function returns the value or raises ApiError with the field's name."""
+"""Validate the fields of a request.
+
+The functions that take a payload return the value of a field, or raise ApiError with the field's name.
+"""
 
 import re
 from collections.abc import Mapping
@@ -53,7 +56,7 @@ def sha256(payload: Mapping[str, Any], name: str) -> str:
 
 
 def digest(payload: Mapping[str, Any], name: str) -> str:
-    """Return a required MD5 or SHA-256 in lowercase hex; the field may use either case."""
+    """Return a required MD5 or SHA-256 in lowercase hex; the field can have any case."""
     value = text(payload, name, longest=1000).lower()
     if not is_digest(value):
         raise _invalid(name, "must be an MD5 (32) or SHA-256 (64 hex digits).")

@@ -1,7 +1,7 @@
-"""Store the complete files of one API, each in a folder that is named by its digest and holds its bytes and its plan.
+"""Store the complete files of one API: a folder for each, with its bytes and plan.
 
-Identical content is stored once. It stays until the latest expiry that any of its uploads asked for; no expiry means
-forever. An expiry never becomes earlier, in whatever order the uploads end.
+The digest is the name of the folder, so identical content is stored once. It stays until the latest expiry of all its
+uploads; no expiry means forever. The expiry never becomes earlier, whatever the order in which the uploads end.
 """
 
 import os
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Finished:
-    """The stored files in `folder`. All methods block; `clock` gives epoch seconds.
+    """The stored files in `folder`. All methods block; `clock` returns epoch seconds.
 
     With `fsync`, a method returns only after its changes are on the disk.
     """
@@ -31,7 +31,7 @@ class Finished:
         self._space = space
         self._fsync = fsync
         self._clock = clock
-        self._lock = threading.RLock()  # held during a look-up or a rename, never while reading a file
+        self._lock = threading.RLock()  # held during a lookup or a rename, never while a file is read
 
     def recover(self) -> None:
         """Create the folder if it is missing; with a quota, count the stored files."""
@@ -44,7 +44,7 @@ class Finished:
         return os.path.join(self._folder, digest, "data")
 
     def find(self, digest: str) -> Plan | None:
-        """Return the plan of a stored file; None if there is none. Remove an expired or damaged file."""
+        """Return the plan of a stored file, or None; remove an expired or damaged file."""
         with self._lock:
             if not os.path.exists(os.path.join(self._folder, digest)):
                 return None
@@ -61,17 +61,18 @@ class Finished:
             return None
 
     def renew(self, plan: Plan) -> Plan | None:
-        """Extend a stored file's expiry to that of `plan`, and return its plan; None if the file must be sent.
+        """Extend a stored file's expiry to that of `plan`, and return its plan.
 
-        A client that learns that a file is stored may delete its own copy. So the bytes are verified, and the expiry is
-        extended before that, because the file could expire while it is being read.
+        Return None if the client must send the file. A client may delete its own copy once it knows that the file is
+        stored, so the bytes are verified. The expiry is extended first: the file could expire during the verification.
         """
         return None if self._extend(plan) is None else self._find_verified(plan.digest)
 
     def place(self, folder: str, plan: Plan) -> Plan:
-        """Move the folder of a complete file here, and return its plan: the old plan if the file was stored already.
+        """Move the folder of a complete file here, and return its plan.
 
-        The caller has reserved space for the bytes; it is released if the file was stored already.
+        If the same content was stored before, return its plan with the later of both expiries, and release the space
+        that the caller has reserved.
         """
         if self._fsync:
             for name in ("data", "plan.json", "."):
@@ -102,19 +103,19 @@ class Finished:
             self.find(digest)
 
     def _extend(self, plan: Plan) -> Plan | None:
-        """Give a stored file the later of both expiries; return its plan, or None if there is no such file."""
+        """Give a stored file the later of both expiries, and return its plan, or None."""
         while (stored := self.find(plan.digest)) is not None:
             longer = stored.with_later_expiry_of(plan)
             try:
                 if longer == stored or self._replace(stored, longer):
-                    self._sync(plan.digest)  # another request's change may not be on the disk yet
+                    self._sync(plan.digest)  # the change of another request may not be on the disk yet
                     return longer
             except FileNotFoundError:  # it has just expired
                 continue
         return None
 
     def _replace(self, stored: Plan, plan: Plan) -> bool:
-        """Replace the plan of a stored file; return False if the current plan is not `stored` any more."""
+        """Replace the plan `stored` of a file; return False if it has changed since."""
         path = self._staging.write(plan.dump())
         try:
             if self._fsync:
@@ -164,6 +165,6 @@ class Finished:
 
 
 def _fingerprint(path: str) -> tuple[int, int, int]:
-    """Return values that differ between a file and its replacement, which may get the same inode."""
+    """Return values that identify a file, and differ if another file gets its inode."""
     found = os.stat(path)
     return found.st_ino, found.st_ctime_ns, found.st_mtime_ns

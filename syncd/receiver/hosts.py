@@ -1,10 +1,10 @@
-"""Protect a receiver without a token against web pages: check the `Host` of a request and the site it comes from.
+"""Protect a receiver without a token against web pages, by `Host` and origin.
 
-A web page can make a browser post to any address that the browser can reach, and its owner can point a domain at that
-address (DNS rebinding). Headers that no page can set reveal both: `Host` holds the requested name, `Origin` and
-`Sec-Fetch-Site` the origin of the page.
+A web page can make a browser send requests to any address that the browser can reach, and the owner of the page can
+point a domain at that address (DNS rebinding). Headers that a page cannot set reveal both: `Host` is the requested
+name, `Origin` and `Sec-Fetch-Site` describe the origin of the page.
 
-Names from the network, such as reverse DNS or a search domain, do not count as own names: others control them.
+Names from the network, such as reverse DNS or a search domain, are not own names, because others control them.
 """
 
 import ipaddress
@@ -22,9 +22,9 @@ _MAX_SHOWN_CHARACTERS = 255
 
 
 def own_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
-    """Return the names of a receiver that listens at `host`: loopback, that address, and `allowed`.
+    """Return the names of a receiver: loopback, its address `host`, and `allowed`.
 
-    If others can reach the address, also the host name of this machine, plain and with `.local`.
+    If other machines can reach `host`, add the host name of this machine, plain and with `.local`.
     """
     names = {*_LOOPBACK, _normalized(host), *map(_normalized, allowed)}
     if not is_loopback(host):
@@ -43,12 +43,15 @@ def is_loopback(host: str) -> bool:
 
 
 def check_host(request: web.Request, names: Collection[str]) -> None:
-    """Raise ApiError for a request from another site, or for a host other than `names` and the local address."""
+    """Raise ApiError for a request from another site or to a foreign host name.
+
+    Valid host names are `names` and the local address of the connection.
+    """
     hosts = request.headers.getall("Host", [])
     if len(hosts) != 1 or not _is_own(request, hosts[0], names):
         shown = ascii(", ".join(map(_name, hosts))[:_MAX_SHOWN_CHARACTERS])
-        advice = "call it by its own address, or have it started with --allow-host and this name, or with a token"
-        raise ApiError(ErrorCode.HOST_NOT_ALLOWED, f"This receiver does not go by the name {shown}; {advice}.")
+        advice = "use its own address, or start it with --allow-host and this name, or with a token"
+        raise ApiError(ErrorCode.HOST_NOT_ALLOWED, f"This receiver does not have the host name {shown}; {advice}.")
     origins = request.headers.getall("Origin", [])
     sites = request.headers.getall("Sec-Fetch-Site", [])
     if any(origin.lower() != f"http://{hosts[0]}".lower() for origin in origins):
@@ -66,13 +69,13 @@ def _is_own(request: web.Request, host: str, names: Collection[str]) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return the part of a `Host` before the port; all of it if it is malformed."""
+    """Return a `Host` without its port, or unchanged if it is malformed."""
     match = _HOST.fullmatch(host)
     return match[1] if match else host
 
 
 def _normalized(host: str) -> str:
-    """Return a name or an address in the form in which names are compared."""
+    """Return the canonical form of a host name or an address, for comparison."""
     host = host.lower().removeprefix("[").removesuffix("]").partition("%")[0]  # a Host never has a zone
     try:
         address = ipaddress.ip_address(host)

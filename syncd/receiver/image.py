@@ -1,8 +1,9 @@
-"""Implement the image API: ASCII texts, identified by their SHA-256 and uploaded in chunks.
+"""Implement the image API: ASCII texts, named by SHA-256, uploaded in chunks.
 
-`size`, `chunk_size` and a chunk's `size` count characters, each of which is one byte; other `data` than ASCII gets 400.
-When the last chunk arrives, the receiver verifies the hash of the whole text before it answers: 201 if it matches,
-otherwise 400, and the registration is dropped with its chunks, so that the image can be registered again.
+`size`, `chunk_size` and a chunk's `size` count characters, each of which is one byte; `data` that is not ASCII gets
+400. After the last chunk, the receiver verifies the hash of the whole text. If it matches, the chunk gets 201.
+Otherwise the chunk gets 400, and the receiver drops the registration and the chunks, so that the client can register
+the image again.
 """
 
 import structlog
@@ -22,7 +23,7 @@ log = structlog.get_logger()
 
 
 class ImageApi:
-    """The handlers of the image API. The keys of their store are the digests of the images."""
+    """The handlers of the image API. The keys of their store are image digests."""
 
     def __init__(self, *, store: Store, bodies: Bodies, counters: Counters, settings: Settings) -> None:
         self._store = store
@@ -39,7 +40,7 @@ class ImageApi:
         ]
 
     async def recover(self) -> None:
-        """Load the uploads of an earlier process, and finish those that are complete."""
+        """Load the uploads of an earlier process, and finish the complete ones."""
         for upload in await self._store.recover():
             if upload.complete:
                 try:
@@ -56,10 +57,10 @@ class ImageApi:
         plan = Plan(digest=digest, size=size, chunk_size=chunk_size)
         if plan.length(0) > self._settings.image_body_limit:
             high = self._settings.image_body_limit
-            raise ApiError(ErrorCode.INVALID_FIELD, f"chunk_size: a chunk may have {high} characters at most.")
+            raise ApiError(ErrorCode.INVALID_FIELD, f"chunk_size: a chunk can have at most {high} characters.")
         if plan.chunks_count > self._settings.max_chunks:
             high = self._settings.max_chunks
-            raise ApiError(ErrorCode.INVALID_FIELD, f"chunk_size: an image may have {high} chunks at most.")
+            raise ApiError(ErrorCode.INVALID_FIELD, f"chunk_size: an image can have at most {high} chunks.")
         if not isinstance(await self._store.start(digest, plan), Upload):
             raise ApiError(ErrorCode.IMAGE_EXISTS)
         return _created("Image registered.")

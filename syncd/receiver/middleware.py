@@ -1,4 +1,4 @@
-"""Check every request, limit the requests in progress, and turn exceptions into error responses."""
+"""Check each request, limit the requests in progress, and render errors."""
 
 import errno
 import hmac
@@ -22,10 +22,10 @@ _SCHEME = "bearer "
 
 
 def make_middleware(settings: Settings, bodies: Bodies, counters: Counters, *, names: Collection[str]) -> Middleware:
-    """Return the middleware: it checks and counts requests, renders errors, and logs one line for each request.
+    """Return the middleware: it checks, counts and logs requests, and renders errors.
 
-    With a token, a request needs only the token, which a web page can't know. Without a token, the request must be for
-    one of the receiver's own `names`, and must not come from another site.
+    With a token, a request needs only the token, which a web page cannot know. Without a token, the `Host` of a request
+    must be one of the receiver's own `names`, and the request must not come from another site.
     """
 
     @web.middleware

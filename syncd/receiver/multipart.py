@@ -1,11 +1,11 @@
-"""Implement the multipart API: create, chunk, complete, progress, resume, direct, and the stored files.
+"""Implement the multipart API: create, chunk, complete, progress, resume, direct.
 
-`hash` is an MD5 or a SHA-256, by its length; other lengths get 400, because the receiver could not verify them.
-`pool_id` may be a GUID, a ULID, null or absent; the receiver returns it and does not use it. The id of a stored file is
-its hash. A task stays if *complete* finds missing chunks. A finished task is remembered for as long as an unfinished
-one is kept, so a client that missed a response gets the same response again. A file is deleted at its `expired_at`.
-Content that is uploaded again, or that *create* finds, keeps the later expiry; without `expired_at` it stays forever.
-`encrypt_password` is rejected, not ignored.
+`hash` is an MD5 or a SHA-256, by its length; other lengths get 400, because the receiver cannot verify them. `pool_id`
+is a GUID, a ULID, null or absent; the receiver returns it and does not use it. The id of a stored file is its hash. A
+task stays if *complete* finds missing chunks. The receiver remembers a finished task as long as it keeps an unfinished
+one, so that a client that missed a response gets the same response again. It deletes a file at its `expired_at`, and
+keeps a file without `expired_at` forever. Content that is uploaded again, or that *create* finds, gets the later expiry
+of both. `encrypt_password` is rejected, not ignored.
 """
 
 import asyncio
@@ -29,13 +29,16 @@ from syncd.receiver.storage import Store
 from syncd.receiver.upload import Plan, Upload, list_chunks
 
 MAX_CREATE_BYTES = 64 * KIB
-PREFIXES = ("/api/files", "/drive/files")  # the second is the path behind the public gateway
+PREFIXES = ("/api/files", "/drive/files")  # the second is the path at the public gateway
 
 log = structlog.get_logger()
 
 
 class MultipartApi:
-    """The handlers of the multipart API. The keys of their store are task ids. `clock` returns epoch seconds."""
+    """The handlers of the multipart API. The keys of their store are task ids.
+
+    `clock` returns epoch seconds.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class MultipartApi:
         await self._store.recover()
 
     async def create(self, request: web.Request) -> web.Response:
-        """Answer 200 with the file if it is stored already, otherwise with a new task."""
+        """Answer 200 with the stored file, or with a new task if it is not stored."""
         payload = await self._bodies.json(request, MAX_CREATE_BYTES)
         plan = self._plan(payload)
         task = uuid.uuid4().hex
@@ -130,7 +133,10 @@ class MultipartApi:
         return outcome
 
     async def progress(self, request: web.Request) -> web.Response:
-        """Answer 200 with the progress of the task; `status` is Uploading, Processing or Completed."""
+        """Answer 200 with the progress of the task.
+
+        `status` is Uploading, Processing or Completed.
+        """
         task = _task(request)
         upload = self._store.get(task)
         plan = upload.plan if upload else (await self._outcome(task))[0]
@@ -147,7 +153,7 @@ class MultipartApi:
         )
 
     async def resume(self, request: web.Request) -> web.Response:
-        """Answer 200 with the plan and the arrived chunks: as a list, as ranges, or as a number only."""
+        """Answer 200 with the plan, and the arrived chunks in the form of `list_chunks`."""
         task = _task(request)
         upload = self._store.get(task)
         try:
@@ -185,7 +191,10 @@ class MultipartApi:
         return web.json_response(_cloud_file(stored))
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Answer 200 with the bytes of a stored file; the headers keep a browser from executing them."""
+        """Answer 200 with the bytes of a stored file.
+
+        The headers stop a browser from running scripts in it.
+        """
         digest = request.match_info["id"]
         stored = await self._store.stored(digest) if fields.is_digest(digest) else None
         if stored is None:
@@ -205,7 +214,7 @@ class MultipartApi:
         size = fields.integer(given, "file_size", low=1, high=2**63)
         if size > self._settings.max_file_size:
             high = self._settings.max_file_size
-            raise ApiError(ErrorCode.FILE_TOO_LARGE, f"A file may have {high} bytes at most.")
+            raise ApiError(ErrorCode.FILE_TOO_LARGE, f"A file can have at most {high} bytes.")
         return Plan(
             digest=fields.digest(given, "hash"),
             size=size,
@@ -232,7 +241,7 @@ class MultipartApi:
             return None
         expires = fields.timestamp(given, "expired_at")
         if expires <= self._clock():
-            raise ApiError(ErrorCode.INVALID_FIELD, "expired_at: is in the past.")
+            raise ApiError(ErrorCode.INVALID_FIELD, "expired_at: must be in the future.")
         return expires
 
 
@@ -254,12 +263,12 @@ def _chunk(plan: Plan, index: str, data: bytes) -> tuple[int, bytes]:
 
 
 def _texts(form: Mapping[str, Part]) -> dict[str, Any]:
-    """Return the text fields of the form. Leave out empty fields, and a `pool_id` of null."""
+    """Return the texts of the form, without empty fields and a `pool_id` of null."""
     try:
         texts = {name: part.data.decode() for name, part in form.items() if name != "file" and part.data}
     except UnicodeDecodeError:
         raise ApiError(ErrorCode.MALFORMED, "A field of the form is not UTF-8.") from None
-    if texts.get("pool_id") == "null":  # a form can't express null, so browsers send the word
+    if texts.get("pool_id") == "null":  # a form cannot express null, so browsers send the word
         del texts["pool_id"]
     return texts
 

@@ -1,4 +1,4 @@
-"""Run a receiver until it is told to stop: ``syncd serve`` and ``syncd demo`` call :func:`serve`."""
+"""Run a receiver on a TCP port, for ``syncd serve`` and ``syncd demo``."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from syncd.receiver.settings import Settings
 log = structlog.get_logger()
 
 _SHUTDOWN_TIMEOUT_SECONDS = 5.0
-"""Time that the requests in progress have to end."""
+"""The time limit for the requests in progress to end."""
 
 
 async def serve(
@@ -27,10 +27,10 @@ async def serve(
     stop: asyncio.Event,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Serve until `stop` is set; call `ready` with the URL once requests are accepted. Port 0: any free port.
+    """Serve until `stop` is set; call `ready` with the URL once it accepts requests.
 
-    Raises FolderInUseError if another receiver uses the folder, and OSError if the folder can't be used or the address
-    can't be bound.
+    Port 0 is any free port. Raises FolderInUseError if another receiver uses the folder, and OSError if the folder is
+    not usable or the address cannot be bound.
     """
     runner = web.AppRunner(
         make_app(settings, host=host, clock=clock),

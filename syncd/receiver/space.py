@@ -1,7 +1,8 @@
-"""Limit what a receiver stores: a quota for all its content, and a reserve of free disk space.
+"""Limit the content of a receiver: by a quota, and by a reserve of disk space.
 
-The whole size of an upload counts from its beginning, so an accepted upload can always finish, and concurrent uploads
-can't exceed the quota together. The free disk space is checked then and before each write: other programs use it, too.
+An upload counts in full from its start, so that an accepted upload can always finish, and concurrent uploads cannot
+exceed the quota together. The free disk space is checked at the start and before each write, because other programs use
+the disk too.
 """
 
 import os
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from syncd.receiver.errors import ErrorCode, StorageFullError
 from syncd.receiver.settings import GIB
 
-_USUAL_SHARE = 20  # a twentieth of the disk is 5 %, what ext4 keeps for root
+_USUAL_SHARE = 20  # one twentieth of the disk: the 5 % that ext4 reserves for root
 
 
 def usual_reserve(folder: str) -> int:
@@ -27,7 +28,10 @@ def usual_reserve(folder: str) -> int:
 
 
 class Space:
-    """The space that both stores share. Sizes are in bytes. Thread-safe. `quota` None and `reserve` 0: no limit."""
+    """The limits that both stores share. Thread-safe; sizes are in bytes.
+
+    `quota` None and `reserve` 0 mean no limit.
+    """
 
     def __init__(self, folder: str, *, quota: int | None, reserve: int) -> None:
         self.quota = quota
@@ -39,7 +43,7 @@ class Space:
 
     @property
     def used(self) -> int:
-        """Bytes of the stored files and of the unfinished uploads, which count in full."""
+        """The bytes of the stored files and of the unfinished uploads, in full."""
         return self._used
 
     def count(self, size: int) -> None:
@@ -48,13 +52,13 @@ class Space:
             self._used += size
 
     def claim(self, size: int) -> None:
-        """Reserve `size` bytes for an upload. Raises StorageFullError and then reserves nothing."""
+        """Count an upload of `size` bytes, or raise StorageFullError and count nothing."""
         with self._lock:
             if self.quota is not None and self._used + size > self.quota:
                 raise StorageFullError(
                     ErrorCode.QUOTA_REACHED,
-                    f"This receiver stores {self.quota} bytes at most (--quota): with {self._used} bytes used there is "
-                    f"no room for {size} more. Remove some, or raise the quota, and start it again.",
+                    f"{size} bytes exceed the quota of {self.quota} bytes (--quota), of which {self._used} are used. "
+                    "Remove stored files, or raise the quota; then restart the receiver.",
                 )
             self._leave_reserve(size)
             self._used += size
@@ -66,7 +70,10 @@ class Space:
 
     @contextmanager
     def writing(self, size: int) -> Iterator[None]:
-        """Announce a write of `size` bytes in the block. Raises StorageFullError if it would use the reserve."""
+        """Permit a write of `size` bytes in the block.
+
+        Raises StorageFullError if it would use the reserve.
+        """
         with self._lock:
             self._leave_reserve(size)
             self._being_written += size
@@ -84,6 +91,6 @@ class Space:
         if disk.total and free - size < self._reserve:  # some network file systems report only zeros
             raise StorageFullError(
                 ErrorCode.STORAGE_FULL,
-                f"This receiver leaves {self._reserve} bytes of its disk free (--reserve): with {max(0, free)} bytes "
-                f"free there is no room for {size} more. Make room on that disk.",
+                f"{size} bytes would use the reserve of {self._reserve} bytes of disk space (--reserve): "
+                f"{max(0, free)} bytes are free. Free space on the receiver's disk.",
             )

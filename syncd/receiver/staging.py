@@ -1,4 +1,7 @@
-"""Create and delete a store's folders in a staging folder, so that one rename changes the state of an upload."""
+"""Create and delete a store's folders in a staging folder.
+
+A complete folder then moves to its place with one rename, which a killed process cannot leave half done.
+"""
 
 import os
 import shutil

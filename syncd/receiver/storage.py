@@ -1,4 +1,4 @@
-"""Store the uploads of one API on disk: start an upload, write its chunks at their offsets, and finish it.
+"""Store the uploads of one API: start an upload, write its chunks, finish it.
 
 The folder of a store contains
 
@@ -7,12 +7,12 @@ The folder of a store contains
     finished/<digest>/    a complete file: plan.json, data
     notes/<key>.json      the plan of a finished upload, for a client that missed the response
 
-Keys and digests are validated hex, so no text from the network becomes a path. Each change of state renames one folder,
-and each change of an expiry replaces one plan. A killed process leaves either the old state or the new one.
+Keys and digests are validated hex, so no text from the network becomes a path. A new state of an upload is one rename
+of its folder, and a new expiry is one replaced plan. A killed process leaves either the old state or the new one.
 
-`arrived` holds one byte for each chunk. The receiver writes the chunk, then its byte in `arrived`, then answers. By
-then the kernel has both, so they survive the end of the process. A power cut may lose some of either. The receiver
-compares the digest of the complete file before the folder moves to finished/; if it differs, the upload starts again.
+`arrived` holds one byte for each chunk. The receiver writes the chunk, then its byte in `arrived`, then answers. The
+kernel has both before the answer, so they survive the end of the process. A power cut may lose either. The receiver
+verifies the digest of the complete file before it moves the folder to finished/; if it differs, the upload is dropped.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class Store:
         return Upload(key=key, plan=plan, folder=folder, space=self._space, arrived=arrived, touched=touched)
 
     def get(self, key: str) -> Upload | None:
-        """Return the unfinished upload with this key; None if there is none or it has expired."""
+        """Return the unfinished upload with this key; None if it is unknown or expired."""
         upload = self._uploads.get(key)
         return None if upload is None or self._is_expired(upload) else upload
 
@@ -109,9 +109,10 @@ class Store:
         return self._finished.path(digest)
 
     async def start(self, key: str, plan: Plan) -> Upload | Plan | None:
-        """Start an upload. If its content is stored already, extend the expiry and return the stored plan instead.
+        """Start an upload, and return it.
 
-        None if an upload with that key is in progress. Raises TooManyUploadsError and StorageFullError.
+        If its content is stored already, extend the expiry and return the stored plan. If an upload with that key is in
+        progress, return None. Raises TooManyUploadsError and StorageFullError.
         """
         async with self._lock(key):
             if (known := self._uploads.get(key)) is not None:
@@ -137,7 +138,7 @@ class Store:
 
     @contextmanager
     def _reserved(self, plan: Plan) -> Iterator[None]:
-        """Reserve space for a plan; release it if the block fails. Raises StorageFullError."""
+        """Claim space for a plan; release it if the block fails. Raises StorageFullError."""
         self._space.claim(plan.size)
         try:
             yield
@@ -151,9 +152,9 @@ class Store:
         return await upload.write(index, data)
 
     async def finish(self, upload: Upload) -> Plan:
-        """Move a complete upload to the finished files; return the plan that is stored under its digest.
+        """Move a complete upload to the stored files, and return the stored plan.
 
-        If the same content was stored before, that is the earlier upload's plan, with the later expiry of both. Raises
+        If the same content was stored before, that is the earlier plan with the later of both expiries. Raises
         DigestMismatchError and UploadEndedError.
         """
         async with self._lock(upload.key):
@@ -177,7 +178,7 @@ class Store:
         if not disk.has_digest(os.path.join(upload.folder, "data"), upload.plan.digest):
             self._discard(upload)
             raise DigestMismatchError
-        if upload.key != upload.plan.digest:  # otherwise the digest itself leads to the result
+        if upload.key != upload.plan.digest:  # otherwise the digest in the key leads to the result
             self._write_note(upload)
         return self._finished.place(upload.folder, upload.plan)
 
@@ -186,7 +187,10 @@ class Store:
         os.replace(note, os.path.join(self._notes, f"{upload.key}.json"))
 
     async def put(self, plan: Plan, data: bytes) -> Plan:
-        """Store a complete file as `finish` does. Raises DigestMismatchError and StorageFullError."""
+        """Store a complete file as `finish` does.
+
+        Raises DigestMismatchError and StorageFullError.
+        """
         return await asyncio.to_thread(self._put, plan, data)
 
     def _put(self, plan: Plan, data: bytes) -> Plan:
@@ -212,7 +216,7 @@ class Store:
         return await asyncio.to_thread(self._finished.find, digest)
 
     async def outcome(self, key: str) -> tuple[Plan, Plan] | None:
-        """Return a finished upload's own plan and the plan stored under its digest; None if unknown."""
+        """Return a finished upload's own plan and the stored plan of its content, or None."""
         return await asyncio.to_thread(self._outcome, key)
 
     def _outcome(self, key: str) -> tuple[Plan, Plan] | None:

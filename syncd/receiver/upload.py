@@ -15,16 +15,16 @@ from syncd.receiver.errors import UploadEndedError
 from syncd.receiver.space import Space
 
 MAX_LISTED_CHUNKS = 10_000
-"""Entries of a list. A range of chunk numbers below a million takes 16 bytes at most."""
+"""The limit of entries in a list. A range of chunk numbers below a million takes up to 16 bytes."""
 _RUN = re.compile(re.escape(disk.ARRIVED) + b"+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The parameters of one upload: sizes in bytes, `digest` in lowercase hex, `expires` in epoch seconds.
+    """The parameters of one upload. Sizes are in bytes, `digest` is lowercase hex.
 
-    No `expires` means forever. `details` holds further fields of the API for its responses; `expires` is the value of
-    its `expired_at`.
+    `expires` is in epoch seconds; None means forever. `details` holds further fields for the responses of the API,
+    among them `expired_at`, the text of which `expires` is the value.
     """
 
     digest: str
@@ -39,7 +39,7 @@ class Plan:
         return -(-self.size // self.chunk_size)
 
     def length(self, index: int) -> int:
-        """Return the length of chunk `index`, counted from 0: `chunk_size`, or less for the last chunk."""
+        """Return the length of chunk `index` (from 0); the last one can be shorter."""
         return min(self.chunk_size, self.size - index * self.chunk_size)
 
     def with_later_expiry_of(self, other: "Plan") -> "Plan":
@@ -55,12 +55,15 @@ class Plan:
 
     @classmethod
     def load(cls, text: bytes) -> "Plan":
-        """Return the plan in a JSON text. Raises ValueError or TypeError if it is not a plan."""
+        """Parse a plan from JSON. Raises ValueError or TypeError if it is not a plan."""
         return cls(**json.loads(text))
 
 
 class Upload:
-    """An upload in its own folder. `arrived` counts its chunks; `touched` is the time of the last one."""
+    """An unfinished upload in `folder`.
+
+    `arrived` is the number of its chunks that have arrived, `touched` the epoch time of the latest one.
+    """
 
     def __init__(self, *, key: str, plan: Plan, folder: str, space: Space, arrived: int, touched: float) -> None:
         self._space = space
@@ -75,18 +78,18 @@ class Upload:
 
     @property
     def complete(self) -> bool:
-        """Whether every chunk has arrived."""
+        """True if all chunks have arrived."""
         return self.arrived == self.plan.chunks_count
 
     @property
     def busy(self) -> bool:
-        """Whether a chunk is being written."""
+        """True while a chunk is being written."""
         return len(self._writing) > 0
 
     async def write(self, index: int, data: bytes) -> bool:
-        """Write a chunk of the right length; return False if it had arrived before.
+        """Write a chunk of the right length; return False if it arrived before.
 
-        If the same chunk arrives twice at once, the second call waits for the first. Raises UploadEndedError and
+        If two requests carry the same chunk, the second waits for the first. Raises UploadEndedError and
         StorageFullError.
         """
         async with self._writing.setdefault(index, asyncio.Lock()):
@@ -110,7 +113,10 @@ class Upload:
             )
 
     async def marks(self) -> bytes:
-        """Return one byte for each chunk, up to the last arrived one: `ARRIVED` or 0. May raise UploadEndedError."""
+        """Return one byte for each chunk up to the last arrived one: `ARRIVED` or 0.
+
+        Raises UploadEndedError.
+        """
         try:
             return await asyncio.to_thread(disk.read, os.path.join(self.folder, "arrived"))
         except FileNotFoundError:
@@ -120,8 +126,8 @@ class Upload:
 def list_chunks(marks: bytes) -> dict[str, Any]:
     """Return the fields of *resume* for `marks`, which has one byte for each chunk.
 
-    The response stays small, because clients read at most 1 MiB: up to `MAX_LISTED_CHUNKS` chunks are listed, otherwise
-    up to as many ranges (first and last chunk), otherwise only the number of chunks is given.
+    The fields list the arrived chunks if there are at most `MAX_LISTED_CHUNKS` of them, or their ranges (first and last
+    chunk) if there are at most that many ranges; otherwise only their number. Clients read at most 1 MiB.
     """
     count = marks.count(disk.ARRIVED)
     fields: dict[str, Any] = {"chunks_uploaded": count}

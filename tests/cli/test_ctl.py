@@ -67,7 +67,7 @@ def test_status_in_words(ctl):
 
 
 def test_a_daemon_of_another_version_is_told_apart(ctl, daemon):
-    other = "this is syncd " + __version__ + ", restart the daemon to have it there too"
+    other = "this command is syncd " + __version__ + "; restart the daemon to run the same version"
     assert f"\n  {other}\n" in ctl("status").out
     daemon.status_document = {key: value for key, value in STATUS.items() if key != "bytes"}
     ended = ctl("status")

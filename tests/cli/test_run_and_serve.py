@@ -204,12 +204,12 @@ def test_serve_keeps_to_its_quota_and_leaves_its_reserve(process, tmp_path):
         url = started.stdout.readline().split()[0]
         assert register(url, 2000)[0] in (201, 409)
         status, message = register(url, 100)
-        assert (status, "2048 bytes at most (--quota)" in message) == (507, True)
+        assert (status, "quota of 2048 bytes (--quota)" in message) == (507, True)
         started.terminate()
         started.wait(30)
     started = process("serve", "--dir", tmp_path / "r", "--port", "0", "--reserve", "1000TiB")
     status, message = register(started.stdout.readline().split()[0], 100)
-    assert (status, "bytes of its disk free (--reserve)" in message) == (507, True)
+    assert (status, "bytes of disk space (--reserve)" in message) == (507, True)
 
 
 @pytest.mark.parametrize(

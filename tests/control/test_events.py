@@ -120,7 +120,7 @@ async def test_publish_without_listener_encodes_nothing():
 
 async def test_subscribe_over_limit_raises():
     hub = Hub(max_listeners=2)
-    with hub.subscribe(), hub.subscribe(), pytest.raises(TooManyListenersError, match="2 listen already"):
+    with hub.subscribe(), hub.subscribe(), pytest.raises(TooManyListenersError, match="2 clients listen already"):
         hub.subscribe()
     with hub.subscribe():
         assert hub.subscriptions_made == 3
@@ -192,7 +192,7 @@ async def test_stream_closed_client_is_unsubscribed_without_log(server, daemon, 
 async def test_stream_over_listener_limit_returns_503(server, daemon, ask):
     daemon.hub = Hub(max_listeners=1)
     listener = await Listener.connect(server)
-    with pytest.raises(RequestRefusedError, match="1 listen already"):
+    with pytest.raises(RequestRefusedError, match="1 clients listen already"):
         await ask("listen")
     async with (
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(server))) as http,

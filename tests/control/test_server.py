@@ -71,7 +71,7 @@ async def test_other_user_is_rejected_despite_open_mode(daemon):
     finally:
         await server.stop()
         os.rmdir(folder)
-    assert answer == "user 65534 may not control this daemon\n"
+    assert answer == "user 65534 has no permission to control this daemon\n"
     assert daemon.asked == []
 
 
@@ -111,7 +111,7 @@ async def test_other_group_is_rejected_despite_open_mode(shared):
     shared.parent.chmod(0o755)
     shared.chmod(0o666)
     answer = await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP, OTHER_GROUP)
-    assert answer == "user 65534 may not control this daemon\n"
+    assert answer == "user 65534 has no permission to control this daemon\n"
 
 
 NOT_A_MEMBER = """
@@ -134,7 +134,7 @@ async def test_start_with_foreign_group_fails(tmp_path):
     os.chown(folder, 65534, 65534)
     command = [sys.executable, "-c", NOT_A_MEMBER, folder / "control.sock"]
     said = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
-    assert "can't be given to group 54321 of control.group" in said.stdout
+    assert "cannot be given to group 54321 of control.group" in said.stdout
     os.rmdir(folder)  # which fails if it contains a socket
 
 
@@ -195,7 +195,9 @@ async def test_client_without_server_raises_not_running(tmp_path):
 
 
 async def test_client_unknown_route_advises_restart(server):
-    with pytest.raises(NoResponseError, match="does not know this request, as it is of another version: this is syncd"):
+    with pytest.raises(
+        NoResponseError, match="does not support this request, because it has another version: this command"
+    ):
         await asyncio.to_thread(ControlClient(server)._request, "GET", "/v1/of-tomorrow")
 
 

@@ -134,7 +134,7 @@ async def test_failed_recreation_is_logged_once_and_retried(path):
         path.parent.write_text("in the way")
         await until(lambda: named(logged, "control.socket_failed"))
     (event,) = named(logged, "control.socket_failed")
-    assert event["reason"] == (f"{path.parent}: File exists: make the folder again as it was, or restart the daemon")
+    assert event["reason"] == (f"{path.parent}: File exists: restore the folder, or restart the daemon")
     path.parent.unlink()
     await until(path.is_socket)
     assert await answers(path)

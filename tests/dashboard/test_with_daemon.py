@@ -52,7 +52,7 @@ async def test_daemon_port_in_use_runs_without_dashboard(site, ctl):
     with socket.create_server(("127.0.0.1", 0)) as other:
         site.settings["control"] = {"dashboard": f"127.0.0.1:{other.getsockname()[1]}"}
         await site.start()
-        with pytest.raises(RequestRefusedError, match="Address already in use: end the program that has it"):
+        with pytest.raises(RequestRefusedError, match="Address already in use: stop the program that uses it"):
             await ctl("dashboard")
         assert (await ctl("status"))["dashboard"] is None
 

@@ -191,6 +191,6 @@ async def test_a_client_is_told_what_is_wrong(caller: Caller) -> None:
         headers={"Host": "nas.home:4444"},
     )
     assert (await answer.json())["message"] == (
-        "This receiver does not go by the name 'nas.home'; "
-        "call it by its own address, or have it started with --allow-host and this name, or with a token."
+        "This receiver does not have the host name 'nas.home'; "
+        "use its own address, or start it with --allow-host and this name, or with a token."
     )

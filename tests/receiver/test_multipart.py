@@ -245,7 +245,7 @@ async def test_resume_and_progress_tell_what_has_arrived(start: Start) -> None:
         ({"chunk_size": 0}, "chunk_size"),
         ({"chunk_size": "5MiB"}, "chunk_size"),
         ({"expired_at": "tomorrow"}, "expired_at"),
-        ({"expired_at": "2001-01-01T00:00:00Z"}, "in the past"),
+        ({"expired_at": "2001-01-01T00:00:00Z"}, "in the future"),
         ({"expired_at": "0001-01-01T00:00:00+14:00"}, "expired_at"),
     ],
 )

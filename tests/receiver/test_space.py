@@ -72,7 +72,7 @@ async def test_finished_and_unfinished_content_of_both_apis_count_together(start
             await send_direct(caller, b"x"),
             await send_image(caller, "x"),
         ):
-            assert "4000 bytes at most (--quota): with 4000 bytes used" in await refusal(answer)
+            assert "quota of 4000 bytes (--quota), of which 4000 are used" in await refusal(answer)
         caller = await start(quota=4 * KB)
     caller = await start(quota=4 * KB + 1)
     assert (await send_direct(caller, b"x")).status == 200
@@ -234,9 +234,7 @@ async def test_the_reserve_is_left_free_by_both_apis(start: Start, free, folder:
         await caller.image_chunk(sha, 0, text[:KB]),
     ):
         message = await refusal(answer)
-        assert message.startswith(
-            f"This receiver leaves {GIB} bytes of its disk free (--reserve): with {free[0]} bytes"
-        )
+        assert f"the reserve of {GIB} bytes of disk space (--reserve): {free[0]} bytes are free." in message
     assert stored(folder) == 4 * KB  # only what had begun
     free[0] += 1
     for index, piece in enumerate(cut(data, KB)):

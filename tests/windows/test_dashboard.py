@@ -91,6 +91,6 @@ def test_a_file_can_be_moved_while_it_is_looked_at(site):
 def test_a_port_that_is_taken_does_not_end_the_daemon(site):
     with socket.create_server(("127.0.0.1", 0)) as other:
         with_dashboard(site, other.getsockname()[1])
-        with pytest.raises(RequestRefusedError, match="end the program that has it") as refused:
+        with pytest.raises(RequestRefusedError, match="stop the program that uses it") as refused:
             site.client.dashboard()
     assert not re.search("[Uu]nknown", str(refused.value))

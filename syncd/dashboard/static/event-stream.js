@@ -1,5 +1,5 @@
 /**
- * A connection to the daemon's event stream that reconnects by itself and remembers the current state.
+ * A connection to the daemon's event stream that reconnects automatically and remembers the current state.
  *
  * It runs in a shared worker, so that all open pages use one connection. Browsers without shared workers run it in
  * each page.

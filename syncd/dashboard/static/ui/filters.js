@@ -52,7 +52,7 @@ class FilterMenu {
     this.render();
   }
 
-  /** Select a value. It is listed even if no folder or remote has it (any more). */
+  /** Select a value. The menu lists it even if no folder or remote has it. */
   select(value) {
     this.selected = value;
     this.render();

@@ -16,7 +16,7 @@ const JOBS_PER_PAGE = 100;
 const NARROW_WIDTH_PX = 640; // below it, a row has two lines
 const ROW_HEIGHT_PX = { narrow: 96, wide: 64 };
 const REFRESH_INTERVAL_MS = 1000;
-const TOP_OF_PAGE_PX = 100; // scrolled less than this, the list refreshes by itself
+const TOP_OF_PAGE_PX = 100; // scrolled less than this, the list refreshes automatically
 const DEFAULT_ORDER = "latest";
 const FILTERS = ["state", "search", "folder", "remote", "sort"];
 

@@ -13,7 +13,7 @@ const MAX_HISTORY_LINES = 2000; // loaded when the view opens
 const NARROW_WIDTH_PX = 640; // below it, a line wraps once
 const LINE_HEIGHT_PX = { narrow: 46, wide: 28 };
 const END_TOLERANCE_PX = 40;
-const SEPARATE_FIELDS = new Set(["timestamp", "level", "event"]); // shown in columns of their own
+const SEPARATE_FIELDS = new Set(["timestamp", "level", "event"]); // shown in separate columns
 
 export const logView = params => new LogView(params);
 
