@@ -1,8 +1,10 @@
 """Local time that follows a change of the system's time zone while the process runs."""
 
-import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+_reread_time_zone: Callable[[], None] = getattr(time, "tzset", lambda: None)  # Windows has none
 
 
 def now() -> datetime:
@@ -12,6 +14,5 @@ def now() -> datetime:
 
 def at(moment: datetime) -> datetime:
     """Convert an aware datetime to local time."""
-    if sys.platform != "win32":
-        time.tzset()  # takes microseconds: the C library reads the zone again only if TZ or /etc/localtime changed
+    _reread_time_zone()  # takes microseconds: the C library reads the zone again only if TZ or /etc/localtime changed
     return moment.astimezone()

@@ -10,8 +10,7 @@ from typing import Any
 
 from syncd.config import paths
 from syncd.config.document import Document, KeyPath, expand, read
-from syncd.config.errors import ConfigError, NoHomeError, Problem
-from syncd.config.file_access import forbidden_error
+from syncd.config.errors import ConfigError, ForbiddenError, NoHomeError, Problem
 
 _SOCKET: KeyPath = ("control", "socket")
 
@@ -31,7 +30,7 @@ def find(explicit: str | None) -> Path:
             path.stat()
         except PermissionError:
             if path == paths.SYSTEM_CONFIG:  # an inaccessible home belongs to another user
-                raise forbidden_error(path) from None
+                raise ForbiddenError(path) from None
         except OSError:
             continue
         else:

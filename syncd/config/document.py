@@ -17,8 +17,7 @@ from typing import Any, NoReturn
 import yaml
 from yaml.events import AliasEvent, Event, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
-from syncd.config.errors import ConfigError, Problem
-from syncd.config.file_access import forbidden_error
+from syncd.config.errors import ConfigError, ForbiddenError, Problem
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_VALUES = 20_000
@@ -127,7 +126,7 @@ def _text(path: Path) -> str:
         reason = "there is no such file — write one with syncd init"
     except (IsADirectoryError, PermissionError):  # Windows raises PermissionError for a folder
         if not os.path.isdir(path):
-            raise forbidden_error(path) from None
+            raise ForbiddenError(path) from None
         reason = "is a folder — name the file in it"
     except UnicodeDecodeError:
         reason = "is not in UTF-8 — save it in that encoding"

@@ -1,10 +1,10 @@
 """The problems of a configuration, and the exceptions that report them."""
 
-import os
-import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from syncd.core.text import escape_unsafe
+from syncd.platform import private, user
 
 _MAX_HEAD_CHARACTERS, _MAX_TAIL_CHARACTERS = 800, 200
 """A long message is cut to its beginning and its end; the end has the fix."""
@@ -45,14 +45,14 @@ class NoHomeError(ConfigError):
     """
 
     def __init__(self, advice: str) -> None:
-        super().__init__(Problem(message=f"this user{_uid()} has no home folder — {advice}, or set HOME"))
+        number = user.uid()
+        who = "this user" if number is None else f"this user (uid {number})"
+        super().__init__(Problem(message=f"{who} has no home folder — {advice}, or set HOME"))
 
 
 class ForbiddenError(ConfigError):
-    """This user has no permission to read the configuration file."""
+    """This user has no permission to read the configuration file; the message names the ways to gain access."""
 
-
-def _uid() -> str:
-    if sys.platform == "win32":
-        return ""
-    return f" (uid {os.geteuid()})"
+    def __init__(self, path: Path) -> None:
+        message = f"permission denied — {', '.join(private.access_advice(path))}, or name another file with -c"
+        super().__init__(Problem(file=str(path), message=message))

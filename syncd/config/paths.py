@@ -4,33 +4,18 @@ Depends only on the environment and the platform, not on pydantic or the model. 
 by the same rules as the daemon, in a few milliseconds.
 """
 
-import getpass
 import os
-import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard
 
 from syncd.config.errors import NoHomeError
+from syncd.platform import folders, user
+from syncd.platform.sockets import MAX_SOCKET_PATH_BYTES, default_pipe
 
-if sys.platform == "win32":
-    import winreg
-
-    def _program_data() -> str:
-        """Return the ProgramData folder from the registry; the environment may be wrong."""
-        known = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, known) as key:
-            return winreg.ExpandEnvironmentStrings(winreg.QueryValueEx(key, "ProgramData")[0])
-
-    _PROGRAM_DATA = Path(_program_data()) / "syncd"
-    SYSTEM_CONFIG, _SYSTEM_STATE = _PROGRAM_DATA / "config.yaml", _PROGRAM_DATA / "state"
-else:
-    SYSTEM_CONFIG, _SYSTEM_STATE = Path("/etc/syncd/config.yaml"), Path("/var/lib")
-
+SYSTEM_CONFIG = folders.SYSTEM_CONFIG
+"""Configuration file of the system service."""
 SOCKET_NAME = "control.sock"
-MAX_SOCKET_PATH_BYTES = 107
-"""Largest length in bytes of a Unix socket's path on Linux."""
 
 
 def resolve(text: str, base: str | Path) -> str:
@@ -67,7 +52,7 @@ def state_dir(config: Path | None = None) -> Path:
         return provided
     service = system_service(config)
     if service is not None:
-        return _SYSTEM_STATE / service
+        return folders.SYSTEM_STATE / service
     from platformdirs import user_state_path  # noqa: PLC0415 — as above
 
     return _below_home(user_state_path, "set state_dir in the configuration")
@@ -78,8 +63,9 @@ def control_socket(explicit_state_dir: Path | None, config: Path | None = None) 
 
     A configuration that sets `state_dir` has its socket there, so two such configurations never share one.
     """
-    if sys.platform == "win32":
-        return _pipe(explicit_state_dir, config)
+    pipe = default_pipe(system_service(config), explicit_state_dir)
+    if pipe is not None:
+        return pipe
     if explicit_state_dir is not None:
         return explicit_state_dir / SOCKET_NAME
     provided = _service_directory("RUNTIME_DIRECTORY")
@@ -96,10 +82,7 @@ def runtime_dir() -> Path:
 
     Return the state folder if the platform has none.
     """
-    if sys.platform == "win32":
-        return state_dir()
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    return runtime / "syncd" if runtime.is_dir() else state_dir()
+    return folders.user_runtime_dir() or state_dir()
 
 
 def system_service(config: Path | None) -> str | None:
@@ -110,7 +93,7 @@ def system_service(config: Path | None) -> str | None:
     """
     if is_system(config) and config.name != SYSTEM_CONFIG.name:
         return f"syncd-{config.stem}"
-    return "syncd" if is_system(config) or _is_root() else None
+    return "syncd" if is_system(config) or user.is_root() else None
 
 
 def is_system(config: Path | None) -> TypeGuard[Path]:
@@ -121,7 +104,7 @@ def is_system(config: Path | None) -> TypeGuard[Path]:
 def check_socket(path: Path) -> Path:
     """Return the path unchanged. Raise ValueError if it is too long for a socket's address."""
     length = len(os.fsencode(path))
-    if sys.platform != "win32" and length > MAX_SOCKET_PATH_BYTES:
+    if MAX_SOCKET_PATH_BYTES is not None and length > MAX_SOCKET_PATH_BYTES:
         raise ValueError(
             f"{path} is {length} bytes long, a socket's path can have {MAX_SOCKET_PATH_BYTES} — "
             "set control.socket to a shorter path"
@@ -143,15 +126,3 @@ def _below_home(folder_of: Callable[..., Path], advice: str) -> Path:
     if not folder.is_absolute():  # older versions of platformdirs return a relative path then
         raise NoHomeError(advice)
     return folder
-
-
-def _is_root() -> bool:
-    return sys.platform != "win32" and os.geteuid() == 0
-
-
-def _pipe(explicit_state_dir: Path | None, config: Path | None) -> Path:
-    service = system_service(config)
-    name = f"{service}-service" if service else f"syncd-{getpass.getuser()}"
-    if explicit_state_dir is not None:
-        name += f"-{zlib.crc32(os.fsencode(explicit_state_dir)):08x}"
-    return Path(rf"\\.\pipe\{name}")

@@ -12,7 +12,7 @@ from typing import Any
 from syncd.config import paths, remote_values, values
 from syncd.config.document import Document, KeyPath
 from syncd.config.errors import Problem
-from syncd.config.file_access import others_can_read, owner_only_command
+from syncd.platform.private import others_can_read, owner_only_command
 
 _SOURCES = ("token", "token_file", "token_env")
 _MAX_TOKEN_BYTES = 64 * 1024

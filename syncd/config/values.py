@@ -9,7 +9,6 @@ would stand in the file: a section's `model_dump(mode="json", by_alias=True)` is
 import ipaddress
 import os
 import re
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from syncd.config.units import (
     parse_size,
 )
 from syncd.core.text import printable
+from syncd.platform import user
 
 MINUTES_PER_DAY = 24 * 60
 _MAX_LIFETIME = timedelta(days=36_525)
@@ -178,14 +178,12 @@ def _instant(value: str) -> datetime:
 
 def _group(value: Any) -> str:
     name = text(value)
-    if sys.platform == "win32":
-        raise ValueError("is not for Windows — leave it out")
-    import grp  # noqa: PLC0415 — the module exists on Unix only
-
     try:
-        grp.getgrnam(name)
+        number = user.group_id(name)
     except KeyError:
         raise ValueError(f"there is no group {name} on this machine — make it with: groupadd --system {name}") from None
+    if number is None:
+        raise ValueError("is not for Windows — leave it out")
     return name
 
 

@@ -6,8 +6,6 @@ because importing :mod:`http.client` would take longer than all its other import
 
 import json
 import os
-import socket
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar, cast
@@ -19,13 +17,7 @@ from syncd.control.routes import Route
 from syncd.control.service import JobQuery, LogQuery
 from syncd.control.shapes import JobDetail, JobPage, LogEvent, Status, Verified
 from syncd.control.targets import Target
-
-if sys.platform == "win32":
-    from syncd.control.pipe_client import Pipe
-
-    Connection = Pipe
-else:
-    Connection = socket.socket
+from syncd.platform.sockets import Connection, connect
 
 RESTART_ADVICE = f"this command is syncd {__version__}; restart the daemon to run the same version"
 TIMEOUT_SECONDS = 60.0
@@ -72,7 +64,7 @@ class RequestRefusedError(ControlError):
 class EventStream:
     """A context manager with the events of :meth:`ControlClient.listen`."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._raw = b""
         connection.settimeout(None)
@@ -208,19 +200,9 @@ class ControlClient:
             raw = _receive_all(connection)
         return self._parse_response(raw)
 
-    def _connect(self) -> "Connection":
-        if sys.platform == "win32":
-            with self._translate_errors():
-                return Pipe(self._path, self._timeout)
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(self._timeout)
-        try:
-            with self._translate_errors():
-                connection.connect(self._path)
-        except ControlError:
-            connection.close()
-            raise
-        return connection
+    def _connect(self) -> Connection:
+        with self._translate_errors():
+            return connect(self._path, self._timeout)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -279,11 +261,11 @@ def _encode_request(method: str, url: str, content: bytes = b"") -> bytes:
     return f"{method} {url} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def _receive_all(connection: "Connection") -> bytes:
+def _receive_all(connection: Connection) -> bytes:
     return b"".join(iter(lambda: connection.recv(READ_BYTES), b""))
 
 
-def _receive_head(connection: "Connection") -> bytes:
+def _receive_head(connection: Connection) -> bytes:
     """Receive the head of a response, and no byte after it."""
     raw = b""
     while not raw.endswith(b"\r\n\r\n") and (more := connection.recv(1)):

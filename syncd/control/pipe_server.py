@@ -17,7 +17,7 @@ import win32pipe
 
 from syncd.control.service import ControlService
 from syncd.control.unix_server import SocketUnavailableError, make_connection, make_runner
-from syncd.platform import private
+from syncd.platform.windows import private
 
 assert sys.platform == "win32"
 
@@ -77,7 +77,7 @@ class PipeServer:
                 _BUFFER,
                 _BUFFER,
                 0,
-                private.access(),
+                private.private_attributes(),
             )
         except pywintypes.error as error:
             if error.winerror in _TAKEN:

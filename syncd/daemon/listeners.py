@@ -12,17 +12,19 @@ from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.event_publisher import EventPublisher
 from syncd.daemon.lifecycle import Lifecycle
 from syncd.dashboard.server import DashboardServer
+from syncd.platform import user
 
 if sys.platform == "win32":
     from syncd.control.pipe_server import PipeServer
 
-    Server = PipeServer
+    def _control_server(control: Control, service: ControlService) -> PipeServer:
+        return PipeServer(service, os.fspath(control.socket))
 else:
-    import grp
-
     from syncd.control.unix_server import ControlServer
 
-    Server = ControlServer
+    def _control_server(control: Control, service: ControlService) -> ControlServer:
+        group = None if control.group is None else user.group_id(control.group)
+        return ControlServer(service, os.fspath(control.socket), group=group)
 
 
 @asynccontextmanager
@@ -39,15 +41,6 @@ async def listening(daemon: Lifecycle) -> AsyncGenerator[None]:
         finally:
             publisher.publish_state()
             await asyncio.gather(server.stop(), *([daemon.dashboard.stop()] if daemon.dashboard else []))
-
-
-def _control_server(control: Control, service: ControlService) -> "Server":
-    path = os.fspath(control.socket)
-    if sys.platform == "win32":
-        return PipeServer(service, path)
-    else:  # noqa: RET505 - mypy checks only one of the branches
-        group = None if control.group is None else grp.getgrnam(control.group).gr_gid
-        return ControlServer(service, path, group=group)
 
 
 async def _start_dashboard(daemon: Lifecycle, service: ControlService) -> DashboardServer | None:

@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import os
 import secrets
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import BinaryIO
@@ -32,6 +31,7 @@ from syncd.core.filenames import safe_name
 from syncd.core.text import printable
 from syncd.daemon import inbox
 from syncd.daemon.runtime import Runtime
+from syncd.platform.files import WINDOWS_NAMES
 from syncd.preview.cache import Cache
 from syncd.preview.previews import PreviewQueueFullError, Previews
 from syncd.preview.protocol import NoPreviewError
@@ -154,7 +154,7 @@ class LocalFiles(Files):
 
 def _safe_name(name: str) -> str:
     try:
-        return safe_name(name, windows=sys.platform == "win32")
+        return safe_name(name, windows=WINDOWS_NAMES)
     except ValueError as reason:
         raise InvalidRequestError(f"{printable(name)}: {reason}") from None
 

@@ -13,19 +13,20 @@ import os
 import re
 import secrets
 import stat
-import sys
 from collections.abc import Callable
 
 import structlog
 
 from syncd.core.text import printable
+from syncd.platform import user
+from syncd.platform.files import SAFE_OPEN_FLAGS
+from syncd.platform.private import mode_allows_others
 
 TICKET_LIFETIME_SECONDS = 60.0
 """The time for which a ticket is valid."""
 MAX_TICKETS = 16
 """The limit of valid tickets; a further one invalidates the oldest."""
 
-_SAFE_OPEN_FLAGS = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits, as secrets.token_urlsafe writes them
 
 log = structlog.get_logger()
@@ -53,7 +54,7 @@ def load_token(path: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | _SAFE_OPEN_FLAGS)
+        fd = os.open(path, os.O_RDONLY | SAFE_OPEN_FLAGS)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _UntrustedTokenError("it was a symbolic link") from None
@@ -62,11 +63,10 @@ def _read(path: str) -> str:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
             raise _UntrustedTokenError("it was not a regular file")
-        if sys.platform != "win32":  # on Windows, the permissions of the state folder exclude others
-            if info.st_uid != os.geteuid():
-                raise _UntrustedTokenError(f"it belonged to user {info.st_uid}")
-            if info.st_mode & 0o077:
-                raise _UntrustedTokenError(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
+        if not user.owns(info):
+            raise _UntrustedTokenError(f"it belonged to user {info.st_uid}")
+        if mode_allows_others(info):
+            raise _UntrustedTokenError(f"others had access to it (mode {stat.S_IMODE(info.st_mode):03o})")
         token = os.read(fd, 100).decode("ascii", errors="replace").strip()
     finally:
         os.close(fd)
@@ -80,7 +80,7 @@ def _write(path: str, token: str) -> None:
     new = f"{path}.new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(new)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE_OPEN_FLAGS, 0o600)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE_OPEN_FLAGS, 0o600)
     with open(fd, "w", encoding="ascii") as file:
         file.write(f"{token}\n")
         file.flush()

@@ -1,10 +1,27 @@
-"""Facts about files for which Windows needs its own calls: case on disk, links, stable IDs, reads at an offset."""
+"""Facts about files: creation time, file system, links, case on disk, stable IDs and reads at an offset.
+
+The creation time distinguishes a file from a later file with the same inode number.
+"""
 
 import sys
 
 if sys.platform == "win32":
-    from syncd.platform.windows.file_info import has_stable_file_ids, is_link, on_disk_case, read_at
+    from syncd.platform.windows.file_info import (
+        birth_ns,
+        file_system_id,
+        has_stable_file_ids,
+        is_link,
+        on_disk_case,
+        read_at,
+    )
 else:
-    from syncd.platform.posix.file_info import has_stable_file_ids, is_link, on_disk_case, read_at
+    from syncd.platform.posix.file_info import (
+        birth_ns,
+        file_system_id,
+        has_stable_file_ids,
+        is_link,
+        on_disk_case,
+        read_at,
+    )
 
-__all__ = ["has_stable_file_ids", "is_link", "on_disk_case", "read_at"]
+__all__ = ["birth_ns", "file_system_id", "has_stable_file_ids", "is_link", "on_disk_case", "read_at"]

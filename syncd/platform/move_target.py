@@ -1,11 +1,11 @@
 """The directory that files are moved to: created once, and not used if another file system is mounted there."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from syncd.platform import openat
+from syncd.platform.file_info import file_system_id
 
 
 class Kept(Exception):  # noqa: N818 - not an error
@@ -28,7 +28,7 @@ class Target:
         """Create the directory if it is missing, and remember its file system."""
         try:
             os.makedirs(self.path, exist_ok=True)
-            self._file_system = file_system(self.path)
+            self._file_system = file_system_id(self.path)
         except OSError as error:
             self.problem = f"{self.path} can't be used: {error.strerror}"
         else:
@@ -44,15 +44,8 @@ class Target:
         except FileNotFoundError:
             raise Kept(f"{self.path} is gone: is its file system mounted?") from None
         try:
-            if file_system(directory if sys.platform != "win32" else self.path) != self._file_system:
+            if file_system_id(self.path, directory) != self._file_system:
                 raise Kept(f"{self.path} is on another file system than before: is its own one mounted?")
             yield directory
         finally:
             os.close(directory)
-
-
-def file_system(path: int | str) -> int:
-    """Return a number that identifies the file system, also after a new mount if it has such a number."""
-    if sys.platform == "win32":
-        return os.stat(path).st_dev
-    return os.statvfs(path).f_fsid or os.stat(path).st_dev

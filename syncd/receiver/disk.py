@@ -5,7 +5,6 @@ Each function opens and closes its files, so unfinished uploads hold no descript
 
 import hashlib
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -73,12 +72,3 @@ def has_digest(path: str, digest: str) -> bool:
 def is_digest_of(digest: str, data: bytes) -> bool:
     """Return whether these bytes have this MD5 or SHA-256, as lowercase hex."""
     return hashlib.new(_ALGORITHMS[len(digest)], data, usedforsecurity=False).hexdigest() == digest
-
-
-def sync(path: str) -> None:
-    """Flush a file or a folder to the disk. Windows needs no flush for folders."""
-    windows = sys.platform == "win32"
-    if windows and os.path.isdir(path):
-        return
-    with opened(path, os.O_RDWR if windows else os.O_RDONLY) as descriptor:
-        os.fsync(descriptor)

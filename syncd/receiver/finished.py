@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import structlog
 
+from syncd.platform.files import sync_path
 from syncd.receiver import disk
 from syncd.receiver.space import Space
 from syncd.receiver.staging import Staging
@@ -76,7 +77,7 @@ class Finished:
         """
         if self._fsync:
             for name in ("data", "plan.json", "."):
-                disk.sync(os.path.join(folder, name))
+                sync_path(os.path.join(folder, name))
         self._find_verified(plan.digest)
         while True:
             if (stored := self._extend(plan)) is not None:
@@ -94,7 +95,7 @@ class Finished:
         if os.path.exists(marks):
             os.unlink(marks)
         if self._fsync:
-            disk.sync(self._folder)
+            sync_path(self._folder)
         return plan
 
     def sweep(self) -> None:
@@ -119,7 +120,7 @@ class Finished:
         path = self._staging.write(plan.dump())
         try:
             if self._fsync:
-                disk.sync(path)
+                sync_path(path)
             with self._lock:
                 if unchanged := self.find(plan.digest) == stored:
                     os.replace(path, self._plan_path(plan.digest))
@@ -130,8 +131,8 @@ class Finished:
 
     def _sync(self, digest: str) -> None:
         if self._fsync:
-            disk.sync(os.path.join(self._folder, digest))
-            disk.sync(self._folder)
+            sync_path(os.path.join(self._folder, digest))
+            sync_path(self._folder)
 
     def _find_verified(self, digest: str) -> Plan | None:
         """Return the plan of a stored file whose digest matches; remove a damaged file."""

@@ -8,7 +8,6 @@ only when it is complete and the final name is free.
 import hashlib
 import os
 import stat
-import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -16,7 +15,7 @@ from typing import Self
 
 from syncd.core.filenames import possible_on_windows
 from syncd.platform import openat
-from syncd.platform.files import to_long_path
+from syncd.platform.files import WINDOWS_NAMES, to_long_path
 from syncd.remotes.base import Hasher
 
 READ_BYTES = 1024 * 1024
@@ -64,7 +63,7 @@ class RestoreTarget:
         names = path.split("/")
         if any(name in ("", ".", "..") or "\0" in name for name in names):
             raise UnsafeNameError("its recorded name would lead out of the folder")
-        if sys.platform == "win32" and not all(map(possible_on_windows, names)):
+        if WINDOWS_NAMES and not all(map(possible_on_windows, names)):
             raise UnsafeNameError("its recorded name is not possible on Windows")
         fd = os.dup(self._fd)
         for name in names[:-1]:

@@ -6,7 +6,6 @@ aiohttp.
 
 import socket
 import ssl
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 from syncd.core.errors import Failure
+from syncd.platform.sockets import limit_unsent_bytes
 from syncd.remotes.base import Throttle
 from syncd.remotes.bodies import Body
 from syncd.remotes.idle_timeout import IdleTimeout
@@ -54,8 +54,7 @@ def open_session(*, timeout: float, tls: ssl.SSLContext | None) -> aiohttp.Clien
 
 def _create_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     made = socket.socket(*address[:3])
-    if sys.platform == "linux":
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
+    limit_unsent_bytes(made, MAX_UNSENT_BYTES)
     return made
 
 

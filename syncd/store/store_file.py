@@ -6,9 +6,8 @@ does not let anybody delete or replace an open file.
 
 import os
 
+from syncd.platform.files import OPEN_FILES_REPLACEABLE
 from syncd.store.errors import StoreMovedError
-
-_CAN_BE_REPLACED = os.name == "posix"
 
 
 class OpenedFile:
@@ -65,6 +64,6 @@ def _is_at(path: str, identity: tuple[int, int] | None) -> bool:
     True if that can't be determined.
     """
     try:
-        return not _CAN_BE_REPLACED or (identity is not None and identity == _identity(path))
+        return not OPEN_FILES_REPLACEABLE or (identity is not None and identity == _identity(path))
     except OSError:
         return True

@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from syncd.core.model import FoundFile
-from syncd.platform.birth_time import birth_ns
+from syncd.platform.file_info import birth_ns
 from syncd.platform.openat import open_inside
 from syncd.platform.read_lease import Writer, writer
 from syncd.watch.scanner import WatchedTree, fingerprint_of

@@ -17,8 +17,7 @@ from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.paths import inside
-from syncd.platform.birth_time import birth_ns
-from syncd.platform.file_info import is_link, on_disk_case
+from syncd.platform.file_info import birth_ns, is_link, on_disk_case
 from syncd.platform.files import join_path, to_long_path
 from syncd.watch.coverage import Coverage
 from syncd.watch.patterns import Patterns

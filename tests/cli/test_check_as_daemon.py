@@ -12,7 +12,7 @@ import pytest
 
 from syncd.cli.check import runner
 from syncd.config import paths
-from syncd.platform import user
+from syncd.platform import folders, user
 from syncd.platform.systemd import sandbox as unit
 from syncd.platform.systemd.sandbox import Sandbox
 
@@ -170,7 +170,7 @@ def test_a_store_that_root_has_made(found, site):
 
 
 def test_the_state_folder_that_systemd_will_make(found, monkeypatch):
-    monkeypatch.setattr(paths, "_SYSTEM_STATE", Path("/var/lib/no-such-folder-here"))
+    monkeypatch.setattr(folders, "SYSTEM_STATE", Path("/var/lib/no-such-folder-here"))
     seen = found(state="", name="photos")
     assert levels(seen) == {}
     assert seen["state"]["where"] == "state folder /var/lib/no-such-folder-here/syncd-photos"

@@ -90,7 +90,7 @@ def test_a_home_that_is_none_ends_with_what_to_set(nobody, home):
 
 @pytest.mark.parametrize("home", ["/", "/nonexistent"])
 def test_nobody_is_told_to_open_the_root_folder(nobody, home, monkeypatch):
-    monkeypatch.setattr(user, "may", lambda path, mode: str(path) != "/" or not mode & os.W_OK)
+    monkeypatch.setattr(user, "has_access", lambda path, mode: str(path) != "/" or not mode & os.W_OK)
     ended = nobody(home, "check", "-c", "config.yaml")
     assert ended.code == 1
     assert "setfacl" not in ended.out

@@ -52,7 +52,7 @@ def test_a_dry_run_says_it_all_and_does_nothing(syncd, tmp_path, monkeypatch):
 def test_yours_says_how_it_outlasts_your_session(syncd, tmp_path, monkeypatch, lingers):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(install, "run", lambda _command: DONE_NOT)
-    monkeypatch.setattr(user, "LINGER", tmp_path)
+    monkeypatch.setattr("syncd.platform.posix.user.LINGER", tmp_path)
     if lingers:
         (tmp_path / user.own_name()).touch()
     ended = syncd("service", "install", "--user", "--dry-run")

@@ -11,6 +11,7 @@ from syncd.config import paths
 from syncd.config.discovery import control_socket, find, state_dir
 from syncd.config.errors import ConfigError
 from syncd.config.load import load
+from syncd.platform import user
 
 Write = Callable[[str], Path]
 
@@ -38,7 +39,7 @@ PLACES = [
 def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLACE", "/somewhere")
     monkeypatch.setenv("HOME", "/home/somebody")  # tmp_path is too long for a socket
-    monkeypatch.setattr(paths, "_is_root", lambda: request.param == "root")
+    monkeypatch.setattr(user, "is_root", lambda: request.param == "root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path if request.param == "user" else tmp_path / "none"))
     if request.param == "service":
         monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/granted:{tmp_path}/second")
@@ -74,11 +75,11 @@ def test_discovery_is_as_strict_as_model(write: Write, place: str) -> None:
 
 @pytest.mark.unix
 def test_default_paths_agree_with_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(paths, "_is_root", lambda: True)
+    monkeypatch.setattr(user, "is_root", lambda: True)
     assert paths.state_dir() == Path("/var/lib/syncd")
     assert paths.control_socket(None) == Path("/run/syncd/control.sock")
     assert paths.control_socket(Path("/srv/state")) == Path("/srv/state/control.sock")
-    monkeypatch.setattr(paths, "_is_root", lambda: False)
+    monkeypatch.setattr(user, "is_root", lambda: False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert paths.state_dir() == tmp_path / "state/syncd"
@@ -101,7 +102,7 @@ def test_system_service_is_only_for_root(monkeypatch: pytest.MonkeyPatch, uid: i
 @pytest.mark.unix
 def test_system_config_has_same_paths_for_every_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "SYSTEM_CONFIG", tmp_path / "config.yaml")
-    monkeypatch.setattr(paths, "_is_root", lambda: False)
+    monkeypatch.setattr(user, "is_root", lambda: False)
     for name, service in ("config", "syncd"), ("photos", "syncd-photos"):
         path = tmp_path / f"{name}.yaml"
         path.write_text(REST)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from syncd.platform import read_lease
+from syncd.platform.posix import read_lease
 from syncd.platform.read_lease import ReadLease, Writer, writer
 
 if sys.platform != "linux":
@@ -108,14 +108,14 @@ def test_signals_are_left_as_they_were(descriptor):
 
 @pytest.mark.parametrize("kind", [0x6969, 0xFF534D42, None])
 def test_a_network_file_system_can_not_tell(descriptor, path, monkeypatch, kind):
-    monkeypatch.setattr(read_lease, "_file_system", lambda _: kind)
+    monkeypatch.setattr(read_lease, "file_system_type", lambda _: kind)
     assert writer(descriptor) is Writer.UNKNOWN
     with path.open("r+b"):
         assert writer(descriptor) is Writer.UNKNOWN
 
 
 def test_behind_fuse_only_a_writer_of_this_machine_is_seen(descriptor, path, monkeypatch):
-    monkeypatch.setattr(read_lease, "_file_system", lambda _: read_lease._FUSE)
+    monkeypatch.setattr(read_lease, "file_system_type", lambda _: read_lease.FUSE)
     assert writer(descriptor) is Writer.UNKNOWN
     os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
     with path.open("r+b"):
@@ -124,7 +124,7 @@ def test_behind_fuse_only_a_writer_of_this_machine_is_seen(descriptor, path, mon
 
 def test_the_kind_of_a_file_system_is_told(descriptor):
     with open("/proc/self/status", "rb") as file:
-        assert read_lease._file_system(file.fileno()) == 0x9FA0
+        assert read_lease.file_system_type(file.fileno()) == 0x9FA0
     assert writer(descriptor) is Writer.NONE
 
 

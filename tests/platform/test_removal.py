@@ -14,9 +14,9 @@ import pytest
 
 import syncd
 from syncd.core.model import Fingerprint
-from syncd.platform import openat, read_lease, removable_file, removal
+from syncd.platform import openat, removable_file, removal
 from syncd.platform.posix import openat as posix_openat
-from syncd.platform.read_lease import Writer
+from syncd.platform.posix import read_lease as posix_read_lease
 from syncd.platform.removable_file import RemovableFile
 from syncd.platform.removal import Altered, Kept, Proven, Target
 
@@ -233,7 +233,7 @@ def test_a_writer_who_comes_meanwhile_gets_the_file(folder, monkeypatch):
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_where_no_lease_can_be_had_quiet_has_to_do(folder, monkeypatch, quiet):
-    monkeypatch.setattr(read_lease, "_take", lambda _: Writer.UNKNOWN)
+    monkeypatch.setattr(posix_read_lease, "file_system_type", lambda _: None)
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     if quiet:
@@ -320,7 +320,7 @@ def test_a_file_that_changes_while_it_is_copied_is_kept(folder, tmp_path, monkey
     """To another file system a move is a copy, which takes its time. No lease keeps this writer out."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
-    monkeypatch.setattr(read_lease, "_take", lambda _: Writer.UNKNOWN)
+    monkeypatch.setattr(posix_read_lease, "file_system_type", lambda _: None)
     monkeypatch.setattr(posix_openat, "rename_exclusively", across)
     real = RemovableFile._copy_status
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from syncd.receiver import disk
+from syncd.receiver import disk, finished
 from tests.receiver.conftest import Answer, Caller, Clock, Start, cut, sha256, tree
 
 DATA = b"0123456789" * 30
@@ -110,7 +110,7 @@ async def test_it_is_on_the_disk_before_it_is_confirmed(start: Start, clock: Clo
     caller = await start(fsync=fsync)
     await send_direct(caller, until(clock, 1))
     steps: list[str] = []
-    sync, replace = disk.sync, os.replace
+    sync, replace = finished.sync_path, os.replace
     plans: list[str] = []
 
     def noting_sync(path: str) -> None:
@@ -126,7 +126,7 @@ async def test_it_is_on_the_disk_before_it_is_confirmed(start: Start, clock: Clo
         steps.append(f"replace {os.path.basename(target)}")
         replace(source, target)
 
-    monkeypatch.setattr(disk, "sync", noting_sync)
+    monkeypatch.setattr(finished, "sync_path", noting_sync)
     monkeypatch.setattr(os, "replace", noting_replace)
     assert (await again(caller, {})).status == 200
     synced = ["sync the new plan", "replace plan.json", f"sync {SHA}", "sync finished"]

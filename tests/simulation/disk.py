@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchdog.events import FileCreatedEvent, FileDeletedEvent, FileMovedEvent, FileSystemEvent
 
-from syncd.platform.birth_time import birth_ns
+from syncd.platform.file_info import birth_ns
 from syncd.platform.posix import openat
 from tests.simulation.incarnation_loop import Killed
 from tests.simulation.removals import HIDDEN, Entry

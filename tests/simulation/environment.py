@@ -25,9 +25,8 @@ from syncd.daemon import daemon as service_module
 from syncd.daemon import folders as folders_module
 from syncd.daemon import runtime as runtime_module
 from syncd.daemon.daemon import Daemon
-from syncd.platform import read_lease
 from syncd.platform import removal as removal_module
-from syncd.platform.posix import openat
+from syncd.platform.posix import openat, read_lease
 from syncd.remotes.multipart import chunk_sizes as chunk_sizes_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
@@ -90,7 +89,7 @@ class Environment:
                 {"secrets": SimpleNamespace(token_hex=lambda size: incarnation.rng.randbytes(size).hex())},
             ),
             (openat, {"rename_exclusively": self._disk.rename_exclusively}),
-            *([] if world.plan.habits.leases else [(read_lease, {"_file_system": lambda _: NFS})]),
+            *([] if world.plan.habits.leases else [(read_lease, {"file_system_type": lambda _: NFS})]),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
             (reader_module, {"engine": self._engine}),

@@ -176,7 +176,7 @@ DELETION_MUTANTS = [
         "P8",
         "deletion: the target's file system is not looked at",
         _REMOVAL,
-        replaced(move_target, "file_system", lambda _: 1),
+        replaced(move_target, "file_system_id", lambda *_: 1),
     ),
     _mutant(
         "P8",

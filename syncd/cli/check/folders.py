@@ -72,11 +72,11 @@ def _unreadable(folder: Folder) -> Finding | None:
 def _first_denied(path: str) -> str:
     """Return the first folder on the way to ``path`` that this user cannot enter."""
     steps = [str(step) for step in reversed(Path(path).parents)]
-    return next((step for step in steps if not user.may(step, os.X_OK)), path)
+    return next((step for step in steps if not user.has_access(step, os.X_OK)), path)
 
 
 def _grant_read(path: str) -> str:
-    return f"give user {user.own_name()} access: {user.granting('rx', printable(path))}"
+    return f"give user {user.own_name()} access: {user.grant_command('rx', printable(path))}"
 
 
 def _tree(folder: Folder) -> _Tree:
@@ -113,8 +113,8 @@ def _check_change(folder: Folder, sandbox: Sandbox | None) -> Iterator[Finding]:
         if sandbox and not sandbox.writes(path):
             advice = f"run systemctl edit {sandbox.unit} and add: [Service] ReadWritePaths={shown}"
             yield Finding(level="error", where=where, what=f"{what} in the service's sandbox", advice=advice)
-        elif not user.may(there, os.W_OK | os.X_OK):
-            how = user.granting("rwx", shown) if there == path else user.making(printable(path))
+        elif not user.has_access(there, os.W_OK | os.X_OK):
+            how = user.grant_command("rwx", shown) if there == path else user.mkdir_command(printable(path))
             advice = f"{how}, or set after_upload: keep"
             yield Finding(level="error", where=where, what=what, advice=advice)
 

@@ -45,11 +45,11 @@ def check_files(loaded: Loaded) -> Iterator[Finding]:
         keys = "token_file", "ca_file", "client_cert", "client_key"
         named += [(f"{key} of {name}", path) for key in keys if (path := getattr(remote, key)) is not None]
     for what, path in named:
-        if not user.may(path, os.R_OK):
-            advice = f"{user.granting('r', path)}; the user must also be able to enter the folders above"
+        if not user.has_access(path, os.R_OK):
+            advice = f"{user.grant_command('r', path)}; the user must also be able to enter the folders above"
             yield Finding(level="error", where=f"{what} {path}", what=_denied("read it"), advice=advice)
     file = loaded.config.logging.file
-    if file is not None and not user.may(_existing(file.path.parent), os.W_OK | os.X_OK):
+    if file is not None and not user.has_access(_existing(file.path.parent), os.W_OK | os.X_OK):
         folder = _existing(file.path.parent)
         yield Finding(
             level="error",
@@ -71,8 +71,8 @@ def check_state(loaded: Loaded) -> Iterator[Finding]:
         yield Finding(level="error", where=where, what=f"{existing} is not a folder", advice="set another state_dir")
         return
     made_by_systemd = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
-    if not made_by_systemd and not user.may(existing, os.W_OK | os.X_OK):
-        how = user.granting("rwx", folder) if existing == folder else user.making(folder)
+    if not made_by_systemd and not user.has_access(existing, os.W_OK | os.X_OK):
+        how = user.grant_command("rwx", folder) if existing == folder else user.mkdir_command(folder)
         advice = f"{how}, or set state_dir to a folder that user {user.own_name()} may write to"
         yield Finding(level="error", where=where, what=_denied(f"write to {existing}"), advice=advice)
         return

@@ -18,7 +18,7 @@ from syncd.store.startup import inspect_revision
 async def check_store(config: Config) -> AsyncGenerator[Finding]:
     """Yield findings about the store, if it exists, and about what it records for each remote."""
     beside = [Path(f"{config.store}{suffix}") for suffix in ("", "-wal", "-shm")]
-    foreign = next((path for path in beside if path.exists() and not user.may(path, os.R_OK | os.W_OK)), None)
+    foreign = next((path for path in beside if path.exists() and not user.has_access(path, os.R_OK | os.W_OK)), None)
     if foreign is not None:
         what = f"user {user.own_name()} has no permission to write to {foreign}"
         advice = f"sudo chown {user.own_name()}: {config.store}* (another user may have run a command)"

@@ -13,8 +13,8 @@ from pathlib import Path
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.config.paths import runtime_dir
 from syncd.platform import user
-from syncd.platform.files import socket_folder
-from syncd.platform.private import create
+from syncd.platform.private import create_private
+from syncd.platform.sockets import socket_folder
 
 PAGE_NAME = "open.html"
 """The redirecting file. It stays; the next call replaces it, and its login address expires after a minute."""
@@ -47,7 +47,7 @@ def _private_folder(socket_path: str) -> str:
 def write_page(path: str, url: str) -> None:
     """Write a page that redirects to ``url``. It is readable by this user only from the moment it exists."""
     new = os.path.join(os.path.dirname(path), f".{PAGE_NAME}.{secrets.token_hex(8)}")
-    with open(create(new), "w", encoding="utf-8") as file:
+    with open(create_private(new), "w", encoding="utf-8") as file:
         file.write(
             '<!doctype html><meta charset="utf-8"><title>syncd</title>'
             f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">\n'

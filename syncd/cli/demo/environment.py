@@ -111,7 +111,7 @@ def set_up(folder: str | None) -> Iterator[DemoEnvironment]:
 
     Raises :class:`CommandError` for a folder that the demo has not created.
     """
-    chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), user.suffixed("syncd-demo")))
+    chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), user.per_user_name("syncd-demo")))
     _claim(chosen)
     try:
         with StateLock(chosen):

@@ -1,11 +1,59 @@
-"""The Unix twin of :mod:`syncd.platform.windows.file_info`, where most of it is trivial."""
+"""The Unix twin of :mod:`syncd.platform.windows.file_info`.
 
+``os.stat`` lacks the creation time on Linux before Python 3.15, so this module calls ``statx``.
+"""
+
+import ctypes
 import os
+import struct
 import sys
 
 assert sys.platform != "win32"
 
+_libc = ctypes.CDLL(None, use_errno=True)
+_AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
+_STATX_BTIME = 0x800
+_STATX_SIZE, _MASK_OFFSET, _BTIME_OFFSET = 256, 0, 0x50
+
 read_at = os.pread
+
+
+if sys.platform == "linux":
+
+    def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
+        """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
+        found = ctypes.create_string_buffer(_STATX_SIZE)
+        if not hasattr(_libc, "statx"):
+            return None
+        if isinstance(file, int):
+            failed = _libc.statx(file, b"", _AT_EMPTY_PATH, _STATX_BTIME, found)
+        else:
+            flags = 0 if follow_symlinks else _AT_SYMLINK_NOFOLLOW
+            failed = _libc.statx(_AT_FDCWD, os.fsencode(file), flags, _STATX_BTIME, found)
+        if failed or not struct.unpack_from("=I", found, _MASK_OFFSET)[0] & _STATX_BTIME:
+            return None
+        seconds, nanoseconds = struct.unpack_from("=qI", found, _BTIME_OFFSET)
+        return int(seconds * 1_000_000_000 + nanoseconds)
+
+else:
+
+    def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
+        """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
+        try:
+            found = os.stat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=follow_symlinks)
+        except OSError:
+            return None
+        birth: float | None = getattr(found, "st_birthtime", None)
+        return None if birth is None else round(birth * 1_000_000_000)
+
+
+def file_system_id(path: str, directory: int | None = None) -> int:
+    """Return a number that identifies the file system at ``path``, or that of the open ``directory`` there.
+
+    The number stays the same after a new mount, if the file system has such a number.
+    """
+    place = path if directory is None else directory
+    return os.statvfs(place).f_fsid or os.stat(place).st_dev
 
 
 def is_link(entry: "os.DirEntry[str]") -> bool:

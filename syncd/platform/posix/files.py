@@ -7,6 +7,8 @@ import sys
 assert sys.platform != "win32"
 
 SAFE_OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+WINDOWS_NAMES = False
+OPEN_FILES_REPLACEABLE = True
 
 
 def to_long_path(path: str) -> str:
@@ -24,9 +26,23 @@ def join_path(folder: str, path: str) -> str:
     return os.path.join(folder, "") + path
 
 
-def socket_folder(address: str) -> str | None:
-    """Return the folder of the socket with this address."""
-    return os.path.dirname(os.path.abspath(address))
+def to_uri_path(path: str) -> str:
+    """Return ``path``: an absolute path is the path of its ``file://`` URI."""
+    return path
+
+
+def from_uri_path(path: str) -> str:
+    """Return the absolute path of what follows ``file://`` in a URI."""
+    return path
+
+
+def sync_path(path: str) -> None:
+    """Flush a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | SAFE_OPEN_FLAGS)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lock_file(descriptor: int) -> None:

@@ -1,16 +1,12 @@
 """The Windows twin of :mod:`syncd.platform.posix.file_info`: facts about files that only Windows can tell."""
 
-import ctypes
-import errno
 import msvcrt
 import os
 import stat
 import sys
-from ctypes import wintypes
 
 import pywintypes
 import win32api
-import win32con
 import win32file
 
 from syncd.core.filenames import possible_on_windows
@@ -19,12 +15,20 @@ from syncd.platform.windows import files, nt, openat
 assert sys.platform == "win32"
 
 _ERROR_HANDLE_EOF = 38
-_SHARING_ERRORS = (32, 33)
-"""ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION."""
 
-_kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-_kernel.ReOpenFile.argtypes = (wintypes.HANDLE, wintypes.DWORD, wintypes.DWORD, wintypes.DWORD)
-_kernel.ReOpenFile.restype = wintypes.HANDLE
+
+def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
+    """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
+    try:
+        found = os.stat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=follow_symlinks)
+    except OSError:
+        return None
+    return found.st_ctime_ns  # on Windows, this is the creation time
+
+
+def file_system_id(path: str, directory: int | None = None) -> int:  # noqa: ARG001 - twin
+    """Return a number that identifies the file system at ``path``."""
+    return os.stat(path).st_dev
 
 
 def read_at(descriptor: int, length: int, offset: int) -> bytes:
@@ -88,19 +92,3 @@ def has_stable_file_ids(path: str) -> bool:
         return win32api.GetVolumeInformation(volume)[4] in ("NTFS", "ReFS")
     except pywintypes.error:
         return False
-
-
-def open_without_write_sharing(descriptor: int) -> int:
-    """Reopen an open file so that no other program can open it for writing; return the new descriptor.
-
-    Raises BlockingIOError if a program has it open for writing or exclusively; OSError if that is unknown.
-    """
-    share = win32con.FILE_SHARE_READ | win32con.FILE_SHARE_DELETE
-    ctypes.set_last_error(0)  # wine fails without setting an error
-    handle = _kernel.ReOpenFile(msvcrt.get_osfhandle(descriptor), win32con.GENERIC_READ, share, 0)
-    if handle == ctypes.c_void_p(-1).value:
-        code = ctypes.get_last_error()
-        if code in _SHARING_ERRORS:
-            raise BlockingIOError(errno.EWOULDBLOCK, "another program has it open for writing")
-        raise nt.windows_error(code, None)
-    return msvcrt.open_osfhandle(handle, os.O_RDONLY | os.O_BINARY)

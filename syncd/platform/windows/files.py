@@ -8,6 +8,8 @@ import sys
 assert sys.platform == "win32"
 
 SAFE_OPEN_FLAGS = os.O_BINARY
+WINDOWS_NAMES = True
+OPEN_FILES_REPLACEABLE = False
 
 _LOCKED_OFFSET = 2**31 - 2
 """Offset of the locked byte, beyond the content: other processes cannot read a locked byte."""
@@ -32,9 +34,26 @@ def join_path(folder: str, path: str) -> str:
     return os.path.join(to_long_path(folder), "") + path.replace("/", os.sep)
 
 
-def socket_folder(_address: str) -> str | None:
-    """Return None: a named pipe has no folder."""
-    return None
+def to_uri_path(path: str) -> str:
+    r"""Return ``/C:/photos`` for ``C:\photos``, and ``server/share`` for ``\\server\share``."""
+    slashed = path.replace("\\", "/")
+    return slashed[2:] if slashed.startswith("//") else f"/{slashed}"
+
+
+def from_uri_path(path: str) -> str:
+    """Return the absolute path of what follows ``file://`` in a URI."""
+    return (path[1:] if path.startswith("/") else f"//{path}").replace("/", "\\")
+
+
+def sync_path(path: str) -> None:
+    """Flush a file to the disk. A folder needs no flush."""
+    if os.path.isdir(path):
+        return
+    descriptor = os.open(path, os.O_RDWR | SAFE_OPEN_FLAGS)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lock_file(descriptor: int) -> None:

@@ -20,8 +20,8 @@ import win32evtlogutil
 import win32file
 import win32security
 
-from syncd.config import paths
 from syncd.platform.systemd.install import CommandFailed, Step
+from syncd.platform.windows import folders
 from syncd.platform.windows import scm as manager
 
 assert sys.platform == "win32"
@@ -50,12 +50,12 @@ logging:
 
 def install(*, now: bool) -> Iterator[Step]:
     """Put the service in place, have it started with the machine, and ``now`` if so wished."""
-    folder = paths.SYSTEM_CONFIG.parent
+    folder = folders.SYSTEM_CONFIG.parent
     yield Step(what=str(folder), done="made", due=lambda: not _is_there(folder), act=partial(_make_folder, folder))
     yield Step(
-        what=str(paths.SYSTEM_CONFIG),
+        what=str(folders.SYSTEM_CONFIG),
         done="written; path, url, pool_id and token are yours to set there",
-        due=lambda: not paths.SYSTEM_CONFIG.exists(),
+        due=lambda: not folders.SYSTEM_CONFIG.exists(),
         act=_write_config,
     )
     yield Step(
@@ -76,7 +76,7 @@ def install(*, now: bool) -> Iterator[Step]:
 
 def uninstall(*, purge: bool) -> Iterator[Step]:
     """Stop the service and take it away; with ``purge`` what it knows and its configuration too."""
-    folder = paths.SYSTEM_CONFIG.parent
+    folder = folders.SYSTEM_CONFIG.parent
     yield Step(what=f"service {manager.NAME}", done="stopped", due=manager.active, act=manager.stop)
     yield Step(
         what=f"service {manager.NAME}", done="removed", due=lambda: manager.show() is not None, act=manager.remove
@@ -126,12 +126,12 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_config() -> None:
-    folder = paths.SYSTEM_CONFIG.parent
+    folder = folders.SYSTEM_CONFIG.parent
     (folder / "inbox").mkdir(exist_ok=True)
     text = CONFIG.format(
-        config=paths.SYSTEM_CONFIG, inbox=folder / "inbox", token=folder / "drive.token", log=folder / "syncd.log"
+        config=folders.SYSTEM_CONFIG, inbox=folder / "inbox", token=folder / "drive.token", log=folder / "syncd.log"
     )
-    paths.SYSTEM_CONFIG.write_text(text, encoding="utf-8")
+    folders.SYSTEM_CONFIG.write_text(text, encoding="utf-8")
 
 
 def _source() -> str | None:

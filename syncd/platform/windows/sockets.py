@@ -1,11 +1,16 @@
-"""Opens a named pipe of Windows, with the socket methods that the client needs.
+"""The Windows twin of :mod:`syncd.platform.posix.sockets`: named pipes with the methods of a socket.
 
 It uses only the standard library, because pywin32 takes longer to load than the rest of a command.
 """
 
 import _winapi
+import getpass
+import os
+import socket
 import sys
 import time
+import zlib
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,9 +20,11 @@ _IDENTIFY = 0x0011_0000
 """SECURITY_SQOS_PRESENT and SECURITY_IDENTIFICATION: the server can identify the client, but not impersonate it."""
 _RETRY_INTERVAL_SECONDS = 0.01
 
+MAX_SOCKET_PATH_BYTES: int | None = None
 
-class Pipe:
-    """An open pipe with the methods of a socket.
+
+class Connection:
+    """An open named pipe with the methods of a socket.
 
     They raise TimeoutError after ``timeout`` seconds without progress, and OSError.
     """
@@ -88,3 +95,25 @@ def _open(path: str, timeout: float) -> int:
             if time.monotonic() > deadline:
                 raise TimeoutError from None
         time.sleep(_RETRY_INTERVAL_SECONDS)
+
+
+def connect(path: str, timeout: float) -> Connection:
+    """Open the pipe at ``path``. Raises OSError, TimeoutError after ``timeout`` seconds."""
+    return Connection(path, timeout)
+
+
+def default_pipe(service: str | None, state_dir: Path | None) -> Path | None:
+    """Return the pipe of a service, or of this user for None; each ``state_dir`` that is set has its own."""
+    name = f"{service}-service" if service else f"syncd-{getpass.getuser()}"
+    if state_dir is not None:
+        name += f"-{zlib.crc32(os.fsencode(state_dir)):08x}"
+    return Path(rf"\\.\pipe\{name}")
+
+
+def socket_folder(_address: str) -> str | None:
+    """Return None: a named pipe has no folder."""
+    return None
+
+
+def limit_unsent_bytes(_connection: socket.socket, _size: int) -> None:
+    """Do nothing: Windows has no such limit."""

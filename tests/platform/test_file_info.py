@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from syncd.platform.birth_time import birth_ns
+from syncd.platform.file_info import birth_ns
 
 if sys.platform != "linux":
     pytest.skip("os.stat tells elsewhere", allow_module_level=True)
