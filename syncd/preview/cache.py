@@ -1,8 +1,8 @@
 """Store rendered previews on disk.
 
-Rendering a preview takes up to a second and a gallery shows many at once; a browser's own cache serves that browser
-only. Each file holds a checksum and the preview. A file that a crash or a disk has damaged is rendered again, so the
-cache never needs fsync.
+Rendering a preview takes up to a second, a gallery shows many, and the cache of a browser serves only that browser.
+Each file has a checksum and a preview. A file that a crash or a disk error has damaged is rendered again, so the cache
+needs no fsync.
 """
 
 import os
@@ -11,14 +11,17 @@ import zlib
 from contextlib import suppress
 
 MAX_CACHE_BYTES = 256 * 1024 * 1024
-"""Size at which the oldest previews are removed."""
+"""Size above which the cache removes its oldest previews."""
 KEPT_FRACTION = 0.9
-"""Fraction of the limit that is left after the oldest previews were removed."""
+"""Fraction of the limit to which the cache shrinks then."""
 _CHECKSUM_BYTES = 4
 
 
 class Cache:
-    """Previews by key in ``directory``, which is created on demand. All methods block and are thread-safe."""
+    """Previews by key in ``directory``, which is created on demand.
+
+    All methods block and are thread-safe.
+    """
 
     def __init__(self, directory: str, *, limit: int = MAX_CACHE_BYTES) -> None:
         self._directory = directory
@@ -27,7 +30,7 @@ class Cache:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
-        """Return the preview stored under ``key`` (letters and digits); None if it is missing or damaged."""
+        """Return the preview of ``key`` (letters and digits), or None if it is missing or damaged."""
         try:
             with open(self._path(key), "rb") as file:
                 data = file.read()
@@ -37,7 +40,7 @@ class Cache:
         return body if body and data[:_CHECKSUM_BYTES] == _checksum(body) else None
 
     def put(self, key: str, body: bytes) -> None:
-        """Store a preview. Ignore write errors: the preview is rendered again next time."""
+        """Store a preview. Ignore write errors, because the preview can be rendered again."""
         path = self._path(key)
         part = f"{path}.{threading.get_ident()}.part"
         with self._lock, suppress(OSError):
@@ -57,7 +60,7 @@ class Cache:
                 self._size = self._sweep(int(self._limit * KEPT_FRACTION))
 
     def _sweep(self, max_bytes: int) -> int:
-        """Remove the oldest previews until at most ``max_bytes`` are left; return the remaining bytes."""
+        """Remove the oldest previews until at most ``max_bytes`` are left. Return the bytes left."""
         with os.scandir(self._directory) as entries:
             found = [(entry.stat().st_mtime_ns, entry.path, entry.stat().st_size) for entry in entries]
         size = sum(of for _, _, of in found)

@@ -1,4 +1,4 @@
-"""Call Linux system calls that Python has no function for.
+"""Make Linux system calls for which Python has no function.
 
 Each function raises OSError if the kernel, or a sandbox that already confines this process, rejects the call.
 """
@@ -11,29 +11,29 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = struct.Struct("=6I")
-"""The effective, permitted and inheritable sets: the lower 32 bits of each, then the upper 32 bits of each."""
+"""The lower 32 bits of the effective, permitted and inheritable sets, then the upper 32 bits of each."""
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Call prctl with up to four further arguments, which are integers or addresses."""
+    """Call prctl with up to four arguments after the option: integers or addresses."""
     padded = (*arguments, 0, 0, 0, 0)[:4]
     return _checked(_libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, padded)))
 
 
 def syscall(number: int, *arguments: int) -> int:
-    """Call a system call by its number. The arguments are integers or addresses."""
+    """Make a system call by its number. The arguments are integers or addresses."""
     return _checked(_libc.syscall(ctypes.c_long(number), *map(ctypes.c_ulong, arguments)))
 
 
 def capabilities() -> tuple[int, ...]:
-    """Return the capabilities of this thread as six 32-bit words; all are 0 if it has none."""
+    """Return the capabilities of this thread as six 32-bit words. All are 0 if it has none."""
     found = ctypes.create_string_buffer(_CAPABILITIES.size)
     _checked(_libc.capget(_capability_header(), found))
     return _CAPABILITIES.unpack(found.raw)
 
 
 def clear_capabilities() -> None:
-    """Drop every capability of this thread, irrevocably."""
+    """Drop every capability of this thread for good."""
     _checked(_libc.capset(_capability_header(), bytes(_CAPABILITIES.size)))
 
 

@@ -1,7 +1,7 @@
-"""Apply a Landlock domain without any rule: deny opening files, TCP, and signals to other processes.
+"""Deny access to files, TCP and other processes with a Landlock domain that has no rule.
 
-Open files stay usable. Kernels support files since 5.13, TCP since 6.7, signals and abstract Unix sockets since 6.12;
-the domain denies whatever the running kernel supports.
+Open files stay usable. Landlock controls files since Linux 5.13, TCP since 6.7, and signals and abstract Unix sockets
+since 6.12. The domain denies all that the running kernel can deny.
 """
 
 import ctypes
@@ -12,16 +12,19 @@ from syncd.preview import kernel
 
 _CREATE_RULESET = 444
 _RESTRICT_SELF = 446
-"""The system call numbers on every architecture but Alpha and MIPS, where these numbers are unused."""
+"""The system call numbers on every architecture except Alpha and MIPS, where these numbers are unused."""
 _ASK_VERSION = 1
 _RULESET = struct.Struct("=QQQ")
-"""Bit sets of the denied kinds of access: to files, to the network, to processes outside the domain."""
+"""Bit sets of the denied kinds of access to files, to the network, and to processes outside the domain."""
 _TCP = 0b11
 _SCOPES = 0b11
 
 
 def restrict() -> None:
-    """Deny this thread, and the threads that it starts later, all that Landlock can deny. Needs no_new_privs."""
+    """Apply the domain to this thread and to the threads that it starts later.
+
+    Needs no_new_privs. Raises OSError if the kernel has no Landlock or rejects the domain.
+    """
     denied = ctypes.create_string_buffer(denials(kernel.syscall(_CREATE_RULESET, 0, 0, _ASK_VERSION)))
     ruleset = kernel.syscall(_CREATE_RULESET, ctypes.addressof(denied), _RULESET.size, 0)
     try:
@@ -31,8 +34,6 @@ def restrict() -> None:
 
 
 def denials(version: int) -> bytes:
-    """Return the ruleset attributes that deny every kind of access that this Landlock version knows."""
-    files = (
-        13 + (version >= 2) + (version >= 3) + (version >= 5)
-    )  # version 2 adds links between folders, 3 truncation, 5 ioctl
+    """Return ruleset attributes that deny every kind of access of this Landlock version."""
+    files = 13 + (version >= 2) + (version >= 3) + (version >= 5)  # 2 adds links between folders, 3 truncation, 5 ioctl
     return _RULESET.pack((1 << files) - 1, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)

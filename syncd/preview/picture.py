@@ -1,7 +1,8 @@
-"""Render a small WebP preview of an image file. Only this module uses Pillow, and only the worker imports it.
+"""Render a small WebP preview of an image file.
 
-It enables only formats whose decoders run in this process; for some others, Pillow would start Ghostscript. Pillow
-imports many of its modules on demand. :func:`load` imports them in advance, because the sandbox forbids opening files.
+Only this module uses Pillow, and only the worker imports it. It enables only formats whose decoders run in this
+process; for some others, Pillow would start Ghostscript. Pillow imports many of its modules on demand. :func:`load`
+imports them in advance, because the sandbox forbids opening files.
 """
 
 import importlib
@@ -20,14 +21,14 @@ MAX_PIXELS = 128_000_000
 """The largest cameras produce 102 million pixels."""
 QUALITY = 80
 EFFORT = 2
-"""WebP's compression effort, 0 to 6: 2 takes half the time of the default and makes hardly larger files."""
+"""WebP's compression effort, 0 to 6. 2 takes half the time of the default, and the files are hardly larger."""
 MAX_PROFILE_BYTES = 16 * 1024
-"""Larger colour profiles are left out of the preview."""
+"""The preview omits a larger colour profile."""
 _LAZY = ("copy", "PIL.ImageCms", "PIL.ImageColor", "PIL.ImagePalette", "PIL.TiffImagePlugin")
-"""Modules that Pillow imports inside its functions, besides the plugins of its formats."""
+"""Modules that Pillow imports inside its functions, in addition to the plugins of its formats."""
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow checks it before decoding, also for images inside an ICO file
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the stack and heap of each thread would count against the memory limit
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the memory limit counts the stack and heap of each thread
 
 
 def load() -> None:
@@ -38,9 +39,10 @@ def load() -> None:
 
 
 def render(file: BinaryIO, edge: int) -> bytes:
-    """Return the first image in ``file`` as WebP, upright, with no edge longer than ``edge`` pixels.
+    """Return the first image in ``file`` as an upright WebP.
 
-    Smaller images are not enlarged. :class:`NoPreviewError` if the file has no image that can be decoded.
+    No edge is longer than ``edge`` pixels; small images are not enlarged. Raises :class:`NoPreviewError` if the file
+    has no image that can be decoded.
     """
     try:
         with _strict(), Image.open(file, formats=FORMATS) as picture:
@@ -48,16 +50,16 @@ def render(file: BinaryIO, edge: int) -> bytes:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise NoPreviewError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
     except MemoryError:
-        raise NoPreviewError("too large to be shown") from None
+        raise NoPreviewError("too large for a preview") from None
     except UnidentifiedImageError:
-        raise NoPreviewError("not an image of a kind that can be shown") from None
+        raise NoPreviewError("not an image in a supported format") from None
     except Exception:  # noqa: BLE001 - a broken image can raise anything in a decoder
         raise NoPreviewError("the image is broken") from None
 
 
 @contextmanager
 def _strict() -> Generator[None]:
-    """Turn Pillow's warning about too many pixels into an error, and ignore its other warnings."""
+    """Turn Pillow's warning about too many pixels into an error. Ignore its other warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -65,8 +67,8 @@ def _strict() -> Generator[None]:
 
 
 def _small(picture: Image.Image, edge: int) -> Image.Image:
-    """Scale down before converting, as far as the mode allows: conversions of the small image are cheap."""
-    if picture.mode in ("1", "P", "PA"):  # palette indexes can't be averaged
+    """Scale the image down, then convert it: conversions of a small image are cheap."""
+    if picture.mode in ("1", "P", "PA"):  # convert first, because palette indexes can't be averaged
         picture = _in_colours(picture)
     deep = picture.mode.startswith("I;16")
     if deep:
@@ -78,7 +80,7 @@ def _small(picture: Image.Image, edge: int) -> Image.Image:
 
 
 def _in_grey(picture: Image.Image, span: object) -> Image.Image:
-    """Map the values from low to high to 8-bit grey."""
+    """Map the values in ``span`` (lowest, highest) to 8-bit grey."""
     assert isinstance(span, tuple)
     low, high = span
     scale = 255 / ((high - low) or 1)
@@ -88,7 +90,7 @@ def _in_grey(picture: Image.Image, span: object) -> Image.Image:
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # noqa: BLE001 - broken EXIF can raise anything, too, and the image may be fine
+    except Exception:  # noqa: BLE001 - broken EXIF can raise anything, and the image may be intact
         return picture
 
 

@@ -1,4 +1,4 @@
-"""Serve previews to the daemon: from the cache at once, otherwise rendered one at a time."""
+"""Serve previews to the daemon, from the cache or rendered one at a time."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,20 +8,23 @@ from syncd.preview.protocol import NoPreviewError
 from syncd.preview.renderer import Renderer
 
 SMALL_EDGE_PIXELS = 320
-"""Longest edge in a gallery. Only these previews are cached; users open large ones too rarely."""
+"""Longest edge in a gallery. Only these previews are cached, because users rarely open large ones."""
 LARGE_EDGE_PIXELS = 1600
 MAX_WAITING = 320
-"""Requests that may wait, each with its file open: 50 browsers with 6 requests each, and some reserve."""
+"""Requests that may wait, each with its file open. Enough for 50 browsers with 6 requests each."""
 MAX_REMEMBERED_FAILURES = 4096
-"""Files without a preview that are remembered, because each attempt may kill the worker."""
+"""Files without a preview to remember, because each attempt to render one may kill the worker."""
 
 
 class PreviewQueueFullError(Exception):
-    """Too many previews are being requested at once."""
+    """Too many previews are requested at the same time."""
 
 
 class Previews:
-    """Returns previews of open files. Use it in one event loop, and :meth:`close` it at the end."""
+    """Returns previews of open files.
+
+    Use it in one event loop, and call :meth:`close` at the end.
+    """
 
     def __init__(self, cache: Cache, renderer: Renderer) -> None:
         self._cache = cache
@@ -31,15 +34,15 @@ class Previews:
         self._without_preview: OrderedDict[str, str] = OrderedDict()
 
     async def get(self, descriptor: int, key: str, edge: int) -> bytes:
-        """Return the preview of an open file as WebP, with no edge longer than ``edge`` pixels.
+        """Return a WebP preview of an open file, with no edge longer than ``edge`` pixels.
 
-        ``key``, letters and digits, identifies this state of the file and this edge. :class:`NoPreviewError` if the
-        file has no preview, :class:`PreviewQueueFullError` if too many requests wait.
+        ``key`` (letters and digits) identifies this state of the file and this edge. Raises :class:`NoPreviewError` if
+        the file has no preview, and :class:`PreviewQueueFullError` if too many requests wait.
         """
         if body := await self._cached(key, edge):
             return body
         if self._waiting >= MAX_WAITING:
-            raise PreviewQueueFullError("too many previews are asked for: try again later")
+            raise PreviewQueueFullError("too many previews are being rendered; try again later")
         self._waiting += 1
         try:
             async with self._lock:

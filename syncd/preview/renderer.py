@@ -1,17 +1,17 @@
-"""Start the worker on demand, send it requests, and end it when it is idle, hangs or dies.
+"""Start the worker on demand, send it requests, and end it when it is idle or hangs.
 
-The worker inherits its end of one socket and nothing else: no open file of the daemon, no environment variable that may
-hold a token, no terminal whose Ctrl-C is meant for the daemon. Its answers are not trusted: a hostile image may have
-taken it over.
+The worker inherits only its end of one socket: no open file of the daemon, no environment variable that may contain a
+token, and no terminal, so that Ctrl-C reaches only the daemon. The renderer does not trust the worker's answers,
+because a hostile image may have taken the worker over.
 """
 
 import asyncio
 import os
 import socket
-import sys
 
 import structlog
 
+from syncd.preview import system
 from syncd.preview.protocol import (
     ANSWER,
     GREETING,
@@ -22,31 +22,29 @@ from syncd.preview.protocol import (
     NoPreviewError,
 )
 
-if sys.platform == "win32":
-    from syncd.preview import windows as system
-else:
-    from syncd.preview import unix as system
-
 IDLE_TIMEOUT_SECONDS = 60.0
-"""Time after the last preview until the worker is ended."""
+"""Time from the last preview to the end of the worker."""
 RENDER_TIMEOUT_SECONDS = 20.0
-"""Elapsed time for one preview. CPU time has a separate, lower limit; a slow disk adds waiting."""
+"""Elapsed time for one preview. The limit for CPU time is lower, because a slow disk adds waiting time."""
 MAX_ATTEMPTS = 2
-"""Something else may have killed the first worker; if the second dies too, the image is the reason."""
+"""Workers that may die before an image has no preview: another cause may have killed the first one."""
 READ_SIZE_BYTES = 256 * 1024
 _ARGUMENTS = ("-P", "-m", "syncd.preview.worker")
 _KEPT = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT")
-"""Environment variables that an interpreter may need to start."""
+"""Environment variables that the interpreter may need to start."""
 
 log = structlog.get_logger()
 
 
 class _WorkerDiedError(Exception):
-    """The worker has ended, or sent an invalid message."""
+    """The worker ended or sent an invalid message."""
 
 
 class Renderer:
-    """Renders one preview at a time. Use it in one event loop, and :meth:`close` it. Times are in seconds."""
+    """Renders one preview at a time. Times are in seconds.
+
+    Use it in one event loop, and call :meth:`close` at the end.
+    """
 
     def __init__(self, *, idle: float = IDLE_TIMEOUT_SECONDS, render_timeout: float = RENDER_TIMEOUT_SECONDS) -> None:
         self._idle = idle
@@ -62,20 +60,23 @@ class Renderer:
         return self._worker.process.pid if self._worker else None
 
     async def render(self, descriptor: int, edge: int) -> bytes:
-        """Return the open file as WebP, no edge longer than ``edge`` pixels. May raise :class:`NoPreviewError`."""
+        """Return a WebP preview of an open file, with no edge longer than ``edge`` pixels.
+
+        Raises :class:`NoPreviewError` if the file has none.
+        """
         async with self._lock:
             self._cancel_retirement()
             try:
                 return await self._render_with_retry(descriptor, edge)
             except BaseException as error:
                 if not isinstance(error, NoPreviewError):
-                    await self._end()  # the worker may have sent part of an answer
+                    await self._end()  # a part of its answer may be in the socket
                 raise
             finally:
                 self._retiring = asyncio.get_running_loop().call_later(self._idle, self._retire)
 
     async def close(self) -> None:
-        """End the worker, after the preview in progress."""
+        """End the worker after the preview in progress."""
         async with self._lock:
             self._cancel_retirement()
             await self._end()
@@ -89,23 +90,23 @@ class Renderer:
                     return await worker.ask(descriptor, edge)
             except TimeoutError:
                 await self._end()
-                raise NoPreviewError("it takes too long to be shown") from None
+                raise NoPreviewError("rendering the preview takes too long") from None
             except _WorkerDiedError:
                 code = await self._end()
                 log.warning("preview.worker_died", code=code)
                 if code == system.EXHAUSTED:
                     break
-        raise NoPreviewError("it takes too much to be shown")
+        raise NoPreviewError("rendering the preview takes too much time or memory")
 
     async def _available_worker(self) -> "_Worker":
-        """Return a worker that may render one more preview; start one if necessary."""
+        """Return a worker that may render another preview. Start one if necessary."""
         if self._worker and self._worker.asked == PREVIEWS_PER_WORKER:
             await self._end()
         self._worker = self._worker or _Worker()
         return self._worker
 
     def _report(self, layers: tuple[str, ...]) -> None:
-        """Log the layers of the worker's sandbox at the first worker and at every change."""
+        """Log the layers of the worker's sandbox, for the first worker and after every change."""
         if layers != self._layers:
             self._layers = layers
             missing = [layer for layer in system.LAYERS if layer not in layers]
@@ -117,7 +118,7 @@ class Renderer:
             self._retiring = None
 
     def _retire(self) -> None:
-        """End the idle worker; a request that arrives now starts another one."""
+        """End the idle worker. A request that arrives now starts another one."""
         self._retiring = None
         worker, self._worker = self._worker, None
         if worker:
@@ -146,7 +147,7 @@ class _Worker:
             theirs.close()
 
     async def sandbox(self) -> tuple[str, ...]:
-        """Return the active sandbox layers that the worker reported before its first image."""
+        """Return the sandbox layers in force, which the worker reports before its first image."""
         if self._sandbox is None:
             (length,) = GREETING.unpack(await self._receive(GREETING.size))
             self._sandbox = tuple((await self._receive(length)).decode().split())
@@ -184,6 +185,6 @@ class _Worker:
         return bytes(parts)
 
     def end(self) -> int:
-        """Kill the process and return its exit code. Blocks until the kernel has removed the process."""
+        """Kill the process, block until the kernel has removed it, and return its exit code."""
         self._channel.close()
         return self.process.end()

@@ -1,8 +1,8 @@
-"""Install a seccomp filter that allows only the system calls needed to decode an open file.
+"""Allow only the system calls that decoding an open file needs, with a seccomp filter.
 
-A forbidden call returns EPERM, so a library that does not depend on the call continues. A call newer than this list
-returns ENOSYS, as on an older kernel, so a C library falls back on an older call: instead of clone3 it uses clone,
-whose flags a filter can check. A call with the numbers of another architecture ends the process.
+A forbidden call fails with EPERM, so a library that does not depend on the call continues. A call newer than this list
+fails with ENOSYS, as on an older kernel, so a C library uses an older call instead: not clone3 but clone, whose flags a
+filter can check. A call with a number of another architecture ends the process.
 """
 
 import ctypes
@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncd.preview import kernel
-
-assert sys.platform == "linux"
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CALLS: Mapping[str, tuple[int, int]] = {
@@ -66,12 +64,12 @@ CALLS: Mapping[str, tuple[int, int]] = {
     "write": (1, 64),
     "writev": (20, 66),
 }
-"""The allowed calls, each with its number on every architecture of :data:`AUDIT_ARCH`, in that order."""
+"""The allowed calls and their numbers on the architectures of :data:`AUDIT_ARCH`, in that order."""
 NEWER = 424
-"""From this number on, calls have the same number on all architectures. The filter allows none of them."""
+"""The first number from which calls have the same numbers on all architectures. None of them is allowed."""
 
 _STEP = struct.Struct("=HBBI")
-"""One BPF instruction: operation, instructions to skip if true, instructions to skip if false, operand."""
+"""A BPF instruction: operation, instructions to skip if true, instructions to skip if false, operand."""
 _SET_SECCOMP, _MODE_FILTER = 22, 2
 _KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -83,7 +81,10 @@ _F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 3, 1030
 
 @dataclass(frozen=True, kw_only=True)
 class _Condition:
-    """A condition on the lower 32 bits of one argument, under which a call is allowed."""
+    """A condition for allowing a call, on the lower 32 bits of one argument.
+
+    The argument must equal one of ``values``, have a bit of ``some``, or have no bit of ``none``.
+    """
 
     argument: int
     values: tuple[int, ...] = ()
@@ -92,24 +93,25 @@ class _Condition:
 
 
 def restrict() -> None:
-    """Install the filter for this thread and those that it starts. Needs no_new_privs. May raise OSError."""
+    """Install the filter for this thread and the threads that it starts later.
+
+    Needs no_new_privs. Raises OSError on other architectures, or if the kernel rejects the filter.
+    """
     machine = platform.machine()
-    if (
-        machine not in AUDIT_ARCH or sys.maxsize < 2**32
-    ):  # a 32-bit program, too, sees the machine name of a 64-bit kernel
+    if machine not in AUDIT_ARCH or sys.maxsize < 2**32:  # a 32-bit program sees the name of the 64-bit kernel
         raise OSError(errno.ENOSYS, f"no filter for {machine}")
     install(program(machine, os.getpid()))
 
 
 def install(code: bytes) -> None:
-    """Install a filter, given in the kernel's format, for this thread and those that it starts."""
+    """Install a filter in the kernel's format. It applies like that of :func:`restrict`."""
     instructions = ctypes.create_string_buffer(code, len(code))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(code) // _STEP.size, ctypes.addressof(instructions)))
     kernel.prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))
 
 
 def program(machine: str, pid: int) -> bytes:
-    """Return the filter for the architecture ``machine`` and the process ``pid``, in the kernel's format."""
+    """Return the filter for an architecture and this process id, in the kernel's format."""
     column = list(AUDIT_ARCH).index(machine)
     conditions = _conditions(pid)
     code = [
@@ -127,19 +129,19 @@ def program(machine: str, pid: int) -> bytes:
 
 def _conditions(pid: int) -> dict[str, _Condition]:
     return {
-        # Only threads, not processes.
+        # Threads, but no processes.
         "clone": _Condition(argument=0, some=_CLONE_THREAD),
-        # No commands that send signals or set a lock or a lease on the file.
+        # No command that sends signals, or sets a lock or a lease on the file.
         "fcntl": _Condition(argument=1, values=(_F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC)),
         # No executable memory.
         "mmap": _Condition(argument=2, none=mmap.PROT_EXEC),
         "mprotect": _Condition(argument=2, none=mmap.PROT_EXEC),
-        # fstat uses this call in glibc 2.33 to 2.38. The filter can't see the path, so a program that sets this flag
-        # can read the size and times of any file, but can't open it.
+        # glibc 2.33 to 2.38 use this call for fstat. The filter can't see the path, so a program that sets this flag
+        # can read the size and times of any file, but can't open the file.
         "newfstatat": _Condition(argument=3, some=_AT_EMPTY_PATH),
-        # Only the limits of this process, whose hard limits are already as low as its soft ones.
+        # Only the limits of this process, which can't raise its hard limits.
         "prlimit64": _Condition(argument=0, values=(0,)),
-        # abort() uses it when the heap is damaged.
+        # Only signals to this process: abort() sends one when the heap is damaged.
         "tgkill": _Condition(argument=0, values=(pid,)),
     }
 
@@ -160,5 +162,5 @@ def _refused(code: int) -> bytes:
 
 
 def _step(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """Return one instruction; skips are counted from the next instruction."""
+    """Return one instruction. Skips count from the next instruction."""
     return _STEP.pack(operation, if_true, if_false, operand)

@@ -1,6 +1,7 @@
-"""Start the worker on Unix, and receive requests there: the counterpart of :mod:`syncd.preview.windows`.
+"""Start the worker on Unix, and receive requests in it: the twin of ``windows``.
 
-The daemon sends the descriptor of each file over the socket. The worker applies its sandbox itself.
+The daemon sends the descriptor of each file over the socket. The worker applies its sandbox itself;
+:mod:`syncd.preview.linux` adds layers.
 """
 
 import resource
@@ -13,23 +14,16 @@ from collections.abc import Mapping, Sequence
 
 from syncd.preview.protocol import CPU_SECONDS, MAX_MEMORY_BYTES, PREVIEWS_PER_WORKER
 
-assert sys.platform != "win32"
-if sys.platform == "linux":
-    from syncd.preview.confine import LAYERS as FURTHER
-    from syncd.preview.confine import confine
-else:
-    FURTHER = {}
-
 EXHAUSTED = -signal.SIGXCPU
 """The exit code of a worker that has used up its CPU time."""
-LAYERS = ("limits", *FURTHER)
-"""The sandbox layers that this system supports."""
+LAYERS = ("limits",)
+"""The sandbox layers that every Unix supports."""
 MAX_DESCRIPTORS = 16
 """The three standard descriptors, the socket, and the image, which some decoders duplicate."""
 
 
 class Process:
-    """The worker process, as the daemon sees it."""
+    """The worker process. Used in the daemon."""
 
     def __init__(self, arguments: Sequence[str], channel: socket.socket, environment: Mapping[str, str]) -> None:
         self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -50,22 +44,23 @@ class Process:
         socket.send_fds(channel, [request], [descriptor])
 
     def end(self) -> int:
-        """Kill the process and return its exit code. Blocks until the kernel has removed the process."""
+        """Kill the process, block until the kernel has removed it, and return its exit code."""
         self._popen.kill()
         return self._popen.wait()
 
 
 def begin() -> tuple[socket.socket, tuple[str, ...]]:
-    """Apply the sandbox to this process, the worker; return its end of the socket and the active :data:`LAYERS`.
+    """Apply the sandbox to the worker, which is this process.
 
-    Afterwards the process can't open any file, so all modules must have been imported.
+    Return the worker's end of the socket and the :data:`LAYERS` in force. Afterwards the process can't open any file,
+    so import all modules before.
     """
     channel = socket.socket(fileno=int(sys.argv[1]))
-    return channel, (*(("limits",) if _limit() else ()), *(confine() if sys.platform == "linux" else ()))
+    return channel, LAYERS if _limit() else ()
 
 
 def receive(channel: socket.socket, length: int) -> tuple[bytes, int] | None:
-    """Return a request and its open file; None once the daemon has closed the socket.
+    """Return the next request and its open file; None after the daemon closed the socket.
 
     Each request gets a new CPU time limit. From the first request on, the worker can't start threads.
     """
@@ -78,7 +73,7 @@ def receive(channel: socket.socket, length: int) -> tuple[bytes, int] | None:
 
 
 def _limit() -> bool:
-    """Set all limits that apply from the start; return whether all of them are in force."""
+    """Set all limits that apply from the start. Return True if all of them are in force."""
     limits = {
         resource.RLIMIT_AS: MAX_MEMORY_BYTES,
         resource.RLIMIT_FSIZE: 0,
@@ -90,7 +85,10 @@ def _limit() -> bool:
 
 
 def _set(kind: int, soft: int, hard: int | None = None) -> bool:
-    """Lower a limit, never raise it; ``hard`` defaults to ``soft``. Return False if a sandbox forbids the change."""
+    """Lower a resource limit, never raise it. ``hard`` defaults to ``soft``.
+
+    Return False if an outer sandbox forbids the change.
+    """
     try:
         lowest = _lower(soft if hard is None else hard, resource.getrlimit(kind)[1])
         resource.setrlimit(kind, (_lower(soft, lowest), lowest))

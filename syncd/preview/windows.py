@@ -1,7 +1,7 @@
-"""Start the worker on Windows, and receive requests there: the counterpart of :mod:`syncd.preview.unix`.
+"""Start the worker on Windows, and receive requests in it: the twin of ``unix``.
 
-The daemon duplicates the handle of each file into the worker. A job object limits the worker. The worker inherits
-nothing: it receives its end of the socket over its standard input, after it was added to the job.
+The daemon duplicates the handle of each file into the worker. A job object limits the worker. The worker inherits no
+handle but its standard input, over which it receives its end of the socket after it was added to the job object.
 """
 
 import _winapi
@@ -16,21 +16,19 @@ from collections.abc import Mapping, Sequence
 from syncd.platform.windows import job_object
 from syncd.preview.protocol import CPU_SECONDS, MAX_MEMORY_BYTES
 
-assert sys.platform == "win32"
-
 EXHAUSTED = 1816
 """ERROR_NOT_ENOUGH_QUOTA: the exit code of a worker that has used up its CPU time."""
 LAYERS = ("limits",)
-"""The sandbox layers that this system supports."""
+"""The sandbox layers that Windows supports."""
 _HANDLE = struct.Struct(">Q")
 """Follows a request: the handle of the open file in the worker process."""
 
 
 class Process:
-    """The worker process, as the daemon sees it."""
+    """The worker process. Used in the daemon."""
 
     def __init__(self, arguments: Sequence[str], channel: socket.socket, environment: Mapping[str, str]) -> None:
-        # The interpreter of a virtual environment only starts this one: limits and handles must go to this one.
+        # python.exe of a virtual environment only starts the base interpreter, which must get the limits and handles.
         interpreter: str = getattr(sys, "_base_executable", sys.executable)
         self._job = job_object.JobObject(alone=True, memory=MAX_MEMORY_BYTES)
         try:
@@ -66,7 +64,7 @@ class Process:
         channel.send(request + _HANDLE.pack(number))
 
     def end(self) -> int:
-        """Kill the process and return its exit code. Blocks until the kernel has removed the process."""
+        """Kill the process, block until the kernel has removed it, and return its exit code."""
         self._popen.kill()
         code = self._popen.wait()
         self._job.close()
@@ -74,12 +72,15 @@ class Process:
 
 
 def begin() -> tuple[socket.socket, tuple[str, ...]]:
-    """Return the worker's end of the socket, and :data:`LAYERS`: the worker never starts without them."""
+    """Return the worker's end of the socket, and :data:`LAYERS`.
+
+    They are always in force: without the job object, the daemon starts no worker.
+    """
     return socket.fromshare(sys.stdin.buffer.read()), LAYERS
 
 
 def receive(channel: socket.socket, length: int) -> tuple[bytes, int] | None:
-    """Return a request and its open file; None once the daemon has closed the socket."""
+    """Return the next request and its open file; None after the daemon closed the socket."""
     data = channel.recv(length + _HANDLE.size, socket.MSG_WAITALL)
     if len(data) < length + _HANDLE.size:
         return None

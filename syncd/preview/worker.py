@@ -1,27 +1,23 @@
-"""Run the worker process that decodes images, with ``python -m syncd.preview.worker``.
+"""Run the worker process that decodes images: ``python -m syncd.preview.worker``.
 
-The worker ends as soon as the daemon closes its end of the socket. The sandbox is the second defence after the limits
-of :mod:`syncd.preview.picture`: a decoder that a hostile image has taken over can reach only this image and the socket.
+The worker ends as soon as the daemon closes its end of the socket. The first defence against hostile images is the
+limits in :mod:`syncd.preview.picture`, the second is the sandbox: a decoder that an image has taken over can reach only
+this image and the socket.
 """
 
 import os
 import socket
-import sys
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
 
+from syncd.preview import system
 from syncd.preview.picture import load, render
 from syncd.preview.protocol import ANSWER, GREETING, REQUEST, NoPreviewError
 
-if sys.platform == "win32":
-    from syncd.preview import windows as system
-else:
-    from syncd.preview import unix as system
-
 
 def main() -> None:
-    """Answer one request after the other until the daemon closes the socket."""
+    """Answer the requests, one at a time, until the daemon closes the socket."""
     load()
     channel, layers = system.begin()
     greeting = " ".join(layers).encode()
@@ -35,7 +31,7 @@ def main() -> None:
 
 
 def _listen(channel: socket.socket, requests: "SimpleQueue[tuple[bytes, int]]") -> None:
-    """Queue requests; end the process as soon as the daemon closes the socket, even during rendering."""
+    """Queue requests. When the daemon closes the socket, end the process at once."""
     with suppress(OSError):
         while (got := system.receive(channel, REQUEST.size)) is not None:
             requests.put(got)

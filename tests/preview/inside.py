@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from syncd.preview import confine, kernel, protocol, unix
+from syncd.preview import kernel, linux, protocol, unix
 from syncd.preview.picture import load
 
 ENV = os.environ
@@ -248,7 +248,7 @@ def compute_in_spite_of_the_signal():
 
 def only(layers):
     """Leave out the layers that are not wanted, as if the system did not have them."""
-    confine.LAYERS = {name: layer for name, layer in confine.LAYERS.items() if name in layers}
+    linux.FURTHER_LAYERS = {name: layer for name, layer in linux.FURTHER_LAYERS.items() if name in layers}
     if "limits" not in layers:
         unix._set = lambda *_: False
 
@@ -273,7 +273,7 @@ def main():
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-    channel, _ = unix.begin()
+    channel, _ = linux.begin()
     unix.receive(channel, protocol.REQUEST.size)
     channel.sendall(tried(ATTEMPTS[ENV["TRY"]]).encode())
     os._exit(0)

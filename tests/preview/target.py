@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from syncd.preview import kernel, seccomp, unix
+from syncd.preview import kernel, linux, seccomp
 from syncd.preview.protocol import CPU_SECONDS, PREVIEWS_PER_WORKER, REQUEST
 
 ROOT = Path(__file__).parents[2]
-ALL = " ".join(unix.LAYERS)
+ALL = " ".join(linux.LAYERS)
 IS_ROOT = os.geteuid() == 0
 
 
@@ -73,7 +73,7 @@ class Target:
         ours, theirs = socket.socketpair()
         with ours, self.file.open("rb") as image:
             with theirs:
-                process = unix.Process(
+                process = linux.Process(
                     ("-P", "-c", "from tests.preview import inside; inside.main()"), theirs, environment
                 )
             try:

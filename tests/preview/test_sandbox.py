@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.unix, pytest.mark.e2e]  # on Windows: tests/windows/te
 if sys.platform != "linux":
     pytest.skip("the layers beyond limits are Linux' own", allow_module_level=True)
 
-from syncd.preview import unix  # noqa: E402 - there are no such modules elsewhere
+from syncd.preview import linux  # noqa: E402 - there are no such modules elsewhere
 from tests.preview.target import ALL, IS_ROOT, Target, lacking, need  # noqa: E402
 
 NOBODY = 65534
@@ -143,7 +143,7 @@ def test_a_set_uid_program_gives_none(target):
 
 
 def test_an_image_has_its_time_of_computing(target):
-    assert target.tries("compute_for_long", "limits", seconds=1) == unix.EXHAUSTED
+    assert target.tries("compute_for_long", "limits", seconds=1) == linux.EXHAUSTED
 
 
 def test_who_ignores_the_end_of_that_time_is_killed_at_the_hard_limit(target):
