@@ -63,7 +63,7 @@ def test_any_name_goes_up_and_its_bytes_come_back(tmp_path_factory, found, folde
                 jobs = await site.service.show(path)
                 assert {job["state"] for job in jobs} == {"done"}
                 assert await site.content(next(job for job in jobs if job["remote"] == "drive")) == data
-            await site.end()
+            await site.stop()
 
     asyncio.run(run())
 
@@ -78,7 +78,7 @@ async def test_a_file_of_five_tebibytes_is_skipped_unread(site):
     began, read = time.monotonic(), bytes_read()
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(skipped=1, done=1)
+    await site.wait_for_counts(skipped=1, done=1)
     (job,) = await site.show("sparse.tif")
     assert "larger than max_size" in job["detail"]
     assert time.monotonic() - began < 20
@@ -147,7 +147,7 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     (site.inbox / "sub").mkdir()
     path = site.inbox / "sub" / "a.jpg"
     path.write_bytes(random_bytes(3000))
-    await site.until_counts(queued=1)
+    await site.wait_for_counts(queued=1)
     runtime = site.daemon.runtime
     await runtime.folders.close()  # so that nothing tells the daemon
     opened = []

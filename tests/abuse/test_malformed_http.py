@@ -344,7 +344,7 @@ async def test_another_user_gets_nothing_of_a_running_daemon(site):
     """Not even where the folders above are open to everybody."""
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     for folder in (site.folder, site.folder.parent, site.folder.parent.parent):  # those that pytest made
         folder.chmod(0o755)
     state = site.folder / "state"

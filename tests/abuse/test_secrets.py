@@ -16,10 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
-import yaml
 
-from tests.e2e.processes import Daemon
 from tests.support.data import POOL
+from tests.support.processes import DaemonProcess
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
@@ -111,7 +110,7 @@ def daemon(tmp_path, echo):
     url = f"http://127.0.0.1:{echo.server_port}"
     (tmp_path / "token").write_text(f"{TOKEN_IN_FILE}\n")
     (tmp_path / "token").chmod(0o600)
-    made = Daemon(tmp_path, url, retry={"initial": "10ms", "max": "30ms"})
+    made = DaemonProcess(tmp_path, url, retry={"initial": "10ms", "max": "30ms"})
     headers = {"X-Secret": HEADER}
     proxied = {"proxy": f"http://user:{quote(PROXY_PASSWORD, safe='')}@127.0.0.1:{echo.server_port}"}
     drive = {"type": "multipart", "pool_id": POOL, "headers": headers, "encrypt_password": "${DRIVE_PASSWORD}"}
@@ -180,14 +179,14 @@ def test_no_secret_is_seen_anywhere(tmp_path, daemon, echo):
     for number in range(6):
         (daemon.inbox / f"{number}.jpg").write_bytes(os.urandom(2000))
         (daemon.inbox / f"{number}.txt").write_bytes(b"ascii %d" % number * 300)
-    daemon.config.write_text(yaml.safe_dump(daemon.settings))
+    daemon.write_settings()
     daemon.config.chmod(0o644)  # so that there is something to warn of
 
     search.command("check", "-c", daemon.config, codes={1})
     search.command("check", "--json", "-c", daemon.config, codes={1})
     search.command("once", "-c", daemon.config, codes={1})
     daemon.spawn("--debug", "run", "-c", daemon.config, env={"DRIVE_PASSWORD": ENCRYPT_PASSWORD})
-    wait_until_sync(daemon.answers, "it is up")
+    wait_until_sync(daemon.is_ready, "it is up")
     for number in range(4):
         (daemon.inbox / f"new {number}.jpg").write_bytes(os.urandom(3000))
     before = echo.count
@@ -198,13 +197,13 @@ def test_no_secret_is_seen_anywhere(tmp_path, daemon, echo):
     search.command("ctl", "-c", daemon.config, "show", "--json", daemon.inbox / "1.jpg", codes={0})
     search.note("a job", json.dumps(daemon.jobs(), ensure_ascii=False).encode())
     assert any(job["detail"] and "***" in job["detail"] for job in daemon.jobs()), "nothing was masked"
-    search.note("a status", json.dumps(daemon.ctl.status()).encode())
+    search.note("a status", json.dumps(daemon.client.status()).encode())
 
     daemon.settings["remotes"]["drive"]["tokken"] = TOKEN_IN_FILE
-    daemon.config.write_text(yaml.safe_dump(daemon.settings))
+    daemon.write_settings()
     assert b"tokken" in search.command("ctl", "-c", daemon.config, "reload", codes={1, 78}).stderr
     search.files(daemon.state)  # as it is while the daemon runs, with its journal
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
     assert search.files(daemon.state, daemon.log, tmp_path / "logs") >= 4
     events = {event["event"] for event in daemon.events()}
     assert {"job.failed", "job.waiting", "daemon.reload_refused"} <= events
@@ -232,7 +231,7 @@ def test_a_wrong_configuration_quotes_no_secret(tmp_path, monkeypatch, syncd, da
     if "token" in BROKEN[broken] and broken != "two tokens":
         del daemon.settings["remotes"]["drive"]["token_file"]
     daemon.settings["folders"][0]["remote"] = "drive"
-    daemon.config.write_text(yaml.safe_dump(daemon.settings, allow_unicode=True))
+    daemon.write_settings()
     search = Search(tmp_path)
     monkeypatch.setenv("SYNCD_DEBUG", "1")
     monkeypatch.setenv("DRIVE_PASSWORD", ENCRYPT_PASSWORD)
@@ -247,7 +246,7 @@ def test_the_traceback_of_a_crash_has_no_secret(tmp_path, daemon):
     """With --debug and the level debug, where a bug met by one file is told in full, and its text has the token."""
     daemon.settings["remotes"] = {"drive": daemon.settings["remotes"]["drive"]}
     daemon.settings["folders"][0]["remote"] = "drive"
-    daemon.config.write_text(yaml.safe_dump(daemon.settings))
+    daemon.write_settings()
     (daemon.inbox / "a.jpg").write_bytes(b"content")
     script = tmp_path / "crash.py"
     script.write_text(

@@ -9,12 +9,11 @@ import time
 from contextlib import closing
 
 import pytest
-import yaml
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.store.job_store import JobStore
-from tests.e2e.processes import Daemon
 from tests.support.data import random_bytes
+from tests.support.processes import DaemonProcess
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
@@ -28,8 +27,8 @@ def run(*arguments):
 @pytest.fixture
 def daemon(tmp_path):
     """A daemon whose server is not there."""
-    made = Daemon(tmp_path, "http://127.0.0.1:1", retry={"initial": "10ms", "max": "30ms"})
-    made.config.write_text(yaml.safe_dump(made.settings))
+    made = DaemonProcess(tmp_path, "http://127.0.0.1:1", retry={"initial": "10ms", "max": "30ms"})
+    made.write_settings()
     yield made
     made.kill()
 
@@ -42,8 +41,8 @@ def test_a_second_daemon_is_turned_away_and_the_first_goes_on(daemon):
         assert f"pid {daemon.child.pid}" in ended.stderr
         assert ended.stderr.count("\n") == 1
     (daemon.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    daemon.until_counts(queued=2)
-    assert daemon.end() == 0
+    daemon.wait_for_counts(queued=2)
+    assert daemon.terminate() == 0
     assert run("once", "-c", daemon.config).returncode == 1  # its turn has come; the server is still not there
 
 

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from PIL import Image
 from playwright.async_api import async_playwright, expect
 
-from tests.e2e.processes import Daemon, Receiver
+from tests.support.processes import DaemonProcess, ReceiverProcess
 
 expect.set_options(timeout=30_000)  # milliseconds; the machine may be busy
 
@@ -70,14 +70,14 @@ async def page():
 
 @pytest.fixture
 def receiver(tmp_path):
-    with Receiver(tmp_path / "server") as running:
+    with ReceiverProcess(tmp_path / "server") as running:
         yield running
 
 
 @pytest.fixture
 def daemon(tmp_path, receiver):
     """A daemon with a dashboard on any free port; not started yet."""
-    daemon = Daemon(tmp_path, receiver.url)
+    daemon = DaemonProcess(tmp_path, receiver.url)
     daemon.settings["control"] = {"dashboard": "127.0.0.1:0"}
     yield daemon
     daemon.kill()

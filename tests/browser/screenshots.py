@@ -20,7 +20,7 @@ from playwright.async_api import async_playwright
 
 from syncd.cli.demo import samples
 from tests.browser.conftest import CHROMIUM, FLAGS, wait_until
-from tests.e2e.processes import Daemon, Receiver
+from tests.support.processes import DaemonProcess, ReceiverProcess
 
 VIEWS = {"now": "", "gallery": "gallery", "files": "files?state=failed", "log": "log", "settings": "settings"}
 SCREENS = {
@@ -35,7 +35,7 @@ SKIES = [((70, 130, 200), (225, 238, 250)), ((45, 30, 90), (250, 150, 80)), ((8,
 async def main(folder):
     async with AsyncExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="screenshots-")))
-        receiver = stack.enter_context(Receiver(root / "received"))
+        receiver = stack.enter_context(ReceiverProcess(root / "received"))
         archive = await stack.enter_async_context(rejecting_proxy(receiver.url))
         daemon = create_daemon(root, receiver.url, archive)
         stack.callback(daemon.kill)
@@ -50,7 +50,7 @@ async def main(folder):
 
 
 def create_daemon(root, url, archive):
-    daemon = Daemon(root, url)
+    daemon = DaemonProcess(root, url)
     (root / "drawings").mkdir()
     daemon.settings["folders"] = [
         {"path": "inbox", "remote": "drive", "settle": "300ms"},
@@ -113,8 +113,8 @@ def upload_samples(daemon):
         "banner": 220,
     }.items():
         (drawings / f"{name}.txt").write_text(samples.ascii_art(samples.landscape(rng, SKIES[1]), width))
-    daemon.until_counts(done=52, failed=4)
-    daemon.ctl._request("POST", "/v1/settings", json.dumps({"bandwidth": "350KiB/s"}).encode())
+    daemon.wait_for_counts(done=52, failed=4)
+    daemon.client._request("POST", "/v1/settings", json.dumps({"bandwidth": "350KiB/s"}).encode())
     for number in range(5):
         view = samples.landscape(rng, SKIES[number % 3], (3200 + 300 * number, 1900))
         grain = Image.effect_noise(view.size, 60)
@@ -123,7 +123,7 @@ def upload_samples(daemon):
 
 
 async def take_screenshots(daemon, page, folder, screen):
-    await page.goto(await asyncio.to_thread(daemon.ctl.dashboard))
+    await page.goto(await asyncio.to_thread(daemon.client.dashboard))
     await page.wait_for_selector(".figure")
     home = page.url.split("#")[0]
     for name, address in VIEWS.items():

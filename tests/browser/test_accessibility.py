@@ -21,7 +21,7 @@ def daemon_with_files(daemon, make_photo):
     (daemon.inbox / "cat.txt").write_text(" /\\_/\\\n( o.o )\n > ^ <\n")
     (daemon.inbox / "empty.png").touch()
     daemon.start()
-    daemon.until_counts(done=26, skipped=2)
+    daemon.wait_for_counts(done=26, skipped=2)
     return daemon
 
 
@@ -43,7 +43,7 @@ TOO_WIDE = """width => [...document.querySelectorAll("main *, header *, nav *")]
 
 @pytest.mark.parametrize("width", [360, 768, 2560])
 async def test_views_any_width_fit_the_page(daemon_with_files, open_page, width):
-    daemon_with_files.ctl._request(
+    daemon_with_files.client._request(
         "POST", "/v1/settings", json.dumps({"bandwidth": "3MiB/s"}).encode()
     )  # adds a badge to the settings
     page = await open_page(width=width, height=800)

@@ -53,13 +53,13 @@ async def test_request_from_other_origin_is_rejected(daemon, open_page, other_or
     await other_page.goto(other_origin)
     results = await other_page.evaluate(SEND_REQUESTS, home)
     assert results == {"cors": "blocked", "no-cors": "blocked", "read": "blocked", "script": "blocked"}
-    assert daemon.ctl.status()["state"] == "running"
+    assert daemon.client.status()["state"] == "running"
     await other_page.evaluate(
         "form => { document.body.innerHTML = form; document.forms[0].submit() }",
         f"<form method=post action={home}v1/stop></form>",
     )
     await other_page.wait_for_url(f"{home}v1/stop")
-    assert daemon.ctl.status()["state"] == "running"
+    assert daemon.client.status()["state"] == "running"
     await page.get_by_role("button", name="Pause uploads").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Uploads paused")
 

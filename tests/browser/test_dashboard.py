@@ -23,13 +23,13 @@ async def test_pause_button_pauses_and_resumes_uploads(daemon, open_page, make_p
     await expect(headline(page)).to_have_text("Waiting for files")
     await page.get_by_role("button", name="Pause uploads").click()
     await expect(headline(page)).to_have_text("Uploads paused")
-    assert daemon.ctl.status()["state"] == "stopped"
+    assert daemon.client.status()["state"] == "stopped"
     make_photo(daemon.inbox / "late.jpg")
     await expect(page.get_by_text("2 uploads pending (", exact=False)).to_be_visible()
-    assert daemon.ctl.status()["jobs"]["done"] == 0
+    assert daemon.client.status()["jobs"]["done"] == 0
     await page.get_by_role("button", name="Resume uploads").click()
     await expect(headline(page)).to_have_text("Everything is uploaded")
-    assert daemon.ctl.status()["jobs"]["done"] == 2
+    assert daemon.client.status()["jobs"]["done"] == 2
 
 
 async def test_overview_upload_shows_progress_by_chunk(daemon, open_page):
@@ -73,7 +73,7 @@ async def test_drop_adds_files_to_folder(daemon, open_page):
     await expect(page.get_by_role("region", name="Files being added")).to_contain_text("2 files added")
     assert (daemon.inbox / "cat.txt").read_text() == "was here before"
     assert sorted(path.read_text() for path in daemon.inbox.iterdir()) == ["=^.^=0", "=^.^=1", "was here before"]
-    daemon.until_counts(done=6)
+    daemon.wait_for_counts(done=6)
     await page.evaluate(DROP, ["notes.docx", "no picture", 1])
     await expect(page.locator(".transfer-panel li[data-tone=error]")).to_contain_text("notes.docx")
     assert len(list(daemon.inbox.iterdir())) == 3
@@ -85,7 +85,7 @@ async def test_add_files_button_adds_chosen_files(daemon, open_page, make_photo,
     async with page.expect_file_chooser() as chooser:
         await page.get_by_role("button", name="Add files").click()
     await (await chooser.value).set_files([make_photo(tmp_path / "one.png", 1), make_photo(tmp_path / "two.png", 2)])
-    daemon.until_counts(done=4)
+    daemon.wait_for_counts(done=4)
     assert (daemon.inbox / "one.png").read_bytes() == (tmp_path / "one.png").read_bytes()
     await expect(page.get_by_role("link", name="two.png, PNG").locator("img")).to_have_js_property("naturalWidth", 320)
 
@@ -103,7 +103,7 @@ async def test_files_failed_upload_can_be_retried(daemon, open_page, make_photo,
     await expect(page.get_by_text("this image is not allowed").first).to_be_visible()
     rejecting_proxy.rejects = False
     await page.get_by_role("button", name="Retry 1.jpg").click()
-    await wait_until(lambda: daemon.ctl.status()["jobs"]["done"] == 1)
+    await wait_until(lambda: daemon.client.status()["jobs"]["done"] == 1)
     await page.get_by_role("button", name="Retry all failed (2)").click()
     await expect(page.get_by_text("2 uploads queued again.")).to_be_visible()
     await expect(page.get_by_role("heading", name="No failed uploads")).to_be_visible()
@@ -114,16 +114,16 @@ async def test_files_selected_uploads_can_be_cancelled(daemon, open_page, make_p
         make_photo(daemon.inbox / f"{number}.jpg", number)
     daemon.settings["folders"][0]["remote"] = "drive"
     daemon.start()
-    daemon.ctl.stop(now=True)
+    daemon.client.stop(now=True)
     (daemon.inbox / "late.jpg").write_bytes(b"x")
     page = await open_page(at="files?state=queued")
-    await wait_until(lambda: daemon.ctl.status()["jobs"]["queued"] >= 1)
-    queued = daemon.ctl.status()["jobs"]["queued"]
+    await wait_until(lambda: daemon.client.status()["jobs"]["queued"] >= 1)
+    queued = daemon.client.status()["jobs"]["queued"]
     await page.reload()
     await page.get_by_role("checkbox", name="Select all files shown").check()
     await expect(page.get_by_text(f"{queued} selected")).to_be_visible()
     await page.get_by_role("button", name="Cancel", exact=True).click()
-    daemon.until_counts(skipped=queued, queued=0)
+    daemon.wait_for_counts(skipped=queued, queued=0)
 
 
 async def test_log_filters_pauses_and_downloads_lines(daemon, open_page, make_photo):
@@ -144,7 +144,7 @@ async def test_log_filters_pauses_and_downloads_lines(daemon, open_page, make_ph
     await page.get_by_role("combobox", name="Minimum level").select_option("debug")
     await page.get_by_role("button", name="Pause log").click()
     make_photo(daemon.inbox / "paused.jpg", 2)
-    daemon.until_counts(done=4)
+    daemon.wait_for_counts(done=4)
     await expect(page.get_by_text("Paused.", exact=False)).to_contain_text("new line")
     await expect(lines.filter(has_text="paused.jpg")).to_have_count(0)
     await page.get_by_role("button", name="Resume log").click()
@@ -161,7 +161,7 @@ async def test_file_dialog_damaged_copy_is_uploaded_again(daemon, receiver, open
     daemon.settings["folders"][0]["remote"] = "drive"
     make_photo(daemon.inbox / "precious.jpg")
     daemon.start()
-    daemon.until_counts(done=1)
+    daemon.wait_for_counts(done=1)
     page = await open_page(at="gallery")
     await page.get_by_role("link", name="precious.jpg, JPG").click()
     dialog = page.get_by_role("dialog", name="precious.jpg")
@@ -176,7 +176,7 @@ async def test_file_dialog_damaged_copy_is_uploaded_again(daemon, receiver, open
     await expect(dialog.locator(".verify-result[data-tone=error]")).to_be_visible()
     await dialog.get_by_role("button", name="Upload again").click()
     await wait_until(lambda: stored.exists() and stored.read_bytes() == content)
-    daemon.until_counts(done=1)
+    daemon.wait_for_counts(done=1)
     await verify.click()
     await expect(dialog.get_by_text("The server's copy is intact", exact=False)).to_be_visible()
 
@@ -199,7 +199,7 @@ async def test_gallery_many_images_keeps_few_elements(daemon, open_page):
     for number in range(700):
         (daemon.inbox / f"{number:04}.txt").write_text(f"({number})")
     daemon.start()
-    daemon.until_counts(done=700)
+    daemon.wait_for_counts(done=700)
     page = await open_page(at="gallery")
     tiles = page.get_by_role("list", name="Uploaded images").get_by_role("listitem")
     await expect(tiles.first).to_be_visible()
@@ -219,7 +219,7 @@ async def test_files_slow_search_shows_busy_list(daemon, open_page, make_photo):
     make_photo(daemon.inbox / "sea.jpg", 1)
     make_photo(daemon.inbox / "hill.jpg", 2)
     daemon.start()
-    daemon.until_counts(done=4)
+    daemon.wait_for_counts(done=4)
     page = await open_page(at="files")
     files = page.get_by_role("list", name="Files")
     await expect(files.get_by_role("listitem")).to_have_count(2)

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 async def test_banner_missing_job_store_blocks_uploads(daemon, open_page, make_photo):
     make_photo(daemon.inbox / "a.jpg")
     daemon.start()
-    daemon.until_counts(done=2)
+    daemon.wait_for_counts(done=2)
     page = await open_page(at="files")
     banner = page.locator("#banner")
     await expect(page.get_by_role("list", name="Files").get_by_role("listitem")).to_have_count(1)
@@ -34,11 +34,11 @@ async def test_folder_hint_long_reason_is_not_cut_off(daemon, open_page, make_ph
     daemon.start()
     archive.rmdir()
     make_photo(daemon.inbox / "a.jpg")
-    daemon.until_counts(done=1)
+    daemon.wait_for_counts(done=1)
     page = await open_page(width=360)
     hint = page.locator(".status-list li .status-hint").first
     await expect(hint).to_contain_text("1 uploaded but kept here (1: ")
-    detail = daemon.ctl.status()["folders"][0]["detail"]
+    detail = daemon.client.status()["folders"][0]["detail"]
     assert len(detail) > 50
     await expect(hint).to_have_text(detail + ".", ignore_case=True)
     assert await hint.evaluate(CUT_OFF) is False

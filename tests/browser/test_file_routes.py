@@ -42,7 +42,7 @@ async def test_drop_request_uploads_file(logged_in, page):
     name = "u\u0308 a&b=%41.jpg"
     status, reply = await page.evaluate(DROP, [encode(str(logged_in.inbox)), name, 5_000_000])
     assert (status, reply["name"]) == (201, "ü a&b=%41.jpg")
-    (job,) = await logged_in.until_shown(reply["name"], "done")
+    (job,) = await logged_in.wait_for_states(reply["name"], "done")
     assert await logged_in.content(job) == bytes([7]) * 5_000_000
     status, reply = await page.evaluate(DROP, [encode(str(logged_in.inbox)), "../a.jpg", 5])
     assert (status, set(reply)) == (400, {"error"})
@@ -52,7 +52,7 @@ async def test_preview_and_original_images_decode(logged_in, page):
     (logged_in.inbox / "a.tif").write_bytes(KINDS["tif"])
     (logged_in.inbox / "b.jpg").write_bytes(KINDS["jpg"])
     for name, size in (("a.tif", [200, 100]), ("b.jpg", [200, 100])):
-        (job,) = await logged_in.until_shown(name, "done")
+        (job,) = await logged_in.wait_for_states(name, "done")
         assert await page.evaluate(DECODED_SIZE, f"/v1/preview?job={job['id']}") == size
     assert await page.evaluate(DECODED_SIZE, f"/v1/original?job={job['id']}") == [200, 100]
 
@@ -63,10 +63,10 @@ async def test_original_html_and_svg_are_not_rendered(logged_in, page):
     (logged_in.inbox / "drawing.svg").write_bytes(
         b'<svg xmlns="http://www.w3.org/2000/svg"><script>document.title = "mine"</script></svg>'
     )
-    (job,) = await logged_in.until_shown("page.jpg", "done")
+    (job,) = await logged_in.wait_for_states("page.jpg", "done")
     await page.goto(f"{logged_in.daemon.dashboard.url}/v1/original?job={job['id']}")
     assert await page.title() != "mine"
-    (job,) = await logged_in.until_shown("drawing.svg", "done")
+    (job,) = await logged_in.wait_for_states("drawing.svg", "done")
     await page.goto(logged_in.daemon.dashboard.url)
     async with page.expect_download() as download:
         await page.evaluate(f"location.href = '/v1/original?job={job['id']}'")

@@ -27,7 +27,7 @@ async def half_rejected(daemon, make_photo, rejecting_proxy):
 
 async def wait_for_counts(daemon, **counts):
     """Wait in a thread, because the rejecting proxy runs in this event loop."""
-    await asyncio.to_thread(daemon.until_counts, **counts)
+    await asyncio.to_thread(daemon.wait_for_counts, **counts)
 
 
 def rows(page):
@@ -88,7 +88,7 @@ async def test_files_across_pages_make_one_row_per_file(daemon, open_page):
     for number in range(130):
         (daemon.inbox / f"{number:03}.txt").write_text(f"({number})")
     daemon.start()
-    daemon.until_counts(done=260)
+    daemon.wait_for_counts(done=260)
     page = await open_page(at="files")
     await expect(rows(page).first).to_be_visible()
     seen = set()
@@ -113,7 +113,7 @@ async def test_gallery_tile_names_failed_remote(half_rejected, open_page, reject
     await expect(tile).to_have_accessible_name("1.jpg, JPG, ascii: failed")
     await expect(tile.locator(".tile-state svg")).to_be_visible()
     rejecting_proxy.rejects = False
-    await asyncio.to_thread(half_rejected.ctl.retry, None)
+    await asyncio.to_thread(half_rejected.client.retry, None)
     await expect(tile).to_have_accessible_name("1.jpg, JPG")
     await expect(tile.locator(".tile-state")).to_be_hidden()
 
@@ -137,7 +137,7 @@ async def test_overview_two_remotes_show_two_progress_bars(daemon, open_page):
         await expect(panel.get_by_role("progressbar", name=f"sky.jpg to {name}")).to_be_visible()
     await expect(panel.get_by_role("listitem")).to_have_count(1)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Uploading 1 file")
-    daemon.ctl._request("POST", "/v1/settings", json.dumps({"bandwidth": "unlimited"}).encode())
+    daemon.client._request("POST", "/v1/settings", json.dumps({"bandwidth": "unlimited"}).encode())
     await expect(page.get_by_role("heading", level=1)).to_have_text("Everything is uploaded")
     await expect(panel).to_be_hidden()
 

@@ -18,4 +18,4 @@ async def site(tmp_path, receiver):
     made = DaemonHarness(tmp_path, receiver)
     yield made
     async with asyncio.timeout(20):
-        await made.end()
+        await made.stop()

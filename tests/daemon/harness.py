@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import aiohttp
-import yaml
 
 from syncd.config.load import load
 from syncd.control.service import JobQuery, NotFoundError
@@ -12,7 +11,7 @@ from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
-from tests.support.data import POOL
+from tests.support.config import base_settings, image_remote, multipart_remote, write_settings
 from tests.support.wait import wait_until
 
 
@@ -37,23 +36,21 @@ class DaemonHarness:
         self.path = folder / "config.yaml"
         self.daemon = None
         self._task = None
-        self.settings = {
-            "folders": [{"path": "inbox", "remote": ["drive"], "settle": "50ms"}],
-            "remotes": {"drive": self.multipart(), "ascii": self.image()},
-            "scheduler": {"retry": {"initial": "20ms", "max": "50ms"}},
-            "state_dir": "state",
-            "control": {"dashboard": "off"},
-        }
+        self.settings = base_settings(
+            url,
+            folders=[{"path": "inbox", "remote": ["drive"], "settle": "50ms"}],
+            remotes={"ascii": self.image(), "drive": self.multipart()},
+            scheduler={"retry": {"initial": "20ms", "max": "50ms"}},
+        )
 
-    def multipart(self, **more):
-        return {"type": "multipart", "url": self.url, "pool_id": POOL, "chunk_size": "64KiB", "direct": "never", **more}
+    def multipart(self, **changes):
+        return multipart_remote(self.url, **{"chunk_size": "64KiB", "direct": "never"} | changes)
 
-    def image(self, **more):
-        return {"type": "image", "url": self.url, **more}
+    def image(self, **changes):
+        return image_remote(self.url, **changes)
 
     def write(self):
-        self.path.write_text(yaml.safe_dump(self.settings))
-        return load(self.path)
+        return load(write_settings(self.path, self.settings))
 
     async def start(self):
         self.daemon = Daemon(self.write())
@@ -66,7 +63,7 @@ class DaemonHarness:
     async def run_to_the_end(self):
         await Daemon(self.write()).run()
 
-    async def end(self):
+    async def stop(self):
         if self._task is None:
             return
         self.daemon.request_shutdown()
@@ -90,7 +87,7 @@ class DaemonHarness:
     async def counts(self):
         return (await self.service.status())["jobs"]
 
-    async def until_counts(self, **wanted):
+    async def wait_for_counts(self, **wanted):
         seen = {}
 
         async def reached():
@@ -102,7 +99,7 @@ class DaemonHarness:
         except AssertionError:
             raise AssertionError(f"wanted {wanted}, there are {seen}") from None
 
-    async def until_shown(self, name, *states):
+    async def wait_for_states(self, name, *states):
         async def shown():
             try:
                 jobs = await self.show(name)

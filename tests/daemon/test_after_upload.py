@@ -63,7 +63,7 @@ async def uploaded(site, *names, after="delete", **folder):
     for name in names:
         (site.inbox / name).parent.mkdir(exist_ok=True)
         (site.inbox / name).write_bytes(random_bytes(1000, name))
-    await site.until_counts(done=len(names))
+    await site.wait_for_counts(done=len(names))
     return site.daemon.after_upload
 
 
@@ -91,7 +91,7 @@ async def test_a_file_is_deleted_once_every_server_has_it(site, by_hand):
     assert left(site) == ["a.jpg"]
     site.settings["remotes"]["ascii"]["url"] = ascii_url
     await site.reload()
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     await after.sweep()
     assert left(site) == []
     assert await detail(site) is None
@@ -232,7 +232,7 @@ async def test_other_bytes_behind_the_same_stamp_are_uploaded_and_not_deleted(si
     await after.sweep()
     assert path.read_bytes() == new
     await wait_until(lambda: has(site, new))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await after.sweep()
     assert left(site) == []
 
@@ -249,7 +249,7 @@ async def test_a_file_that_changed_is_uploaded_again_and_then_moved(site, tmp_pa
     await after.sweep()
     assert left(site) == ["a.jpg"]
     await wait_until(lambda: has(site, b"after!"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await after.sweep()
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"after!"
 
@@ -339,7 +339,7 @@ async def test_a_question_to_a_server_does_not_outlive_its_client(site, by_hand,
     monkeypatch.setattr(MultipartRemote, "confirm", confirm)
     sweeping = asyncio.create_task(after.sweep())
     await asked.wait()
-    await site.end()
+    await site.stop()
     await sweeping
     assert left(site) == ["a.jpg"]
 
@@ -358,7 +358,7 @@ async def test_nothing_is_deleted_after_a_stop(site, by_hand, monkeypatch, how):
     monkeypatch.setattr(removal, "remove", slowly)
     sweeping = asyncio.create_task(after.sweep())
     await wait_until(begun.is_set)
-    ending = asyncio.create_task(site.service.stop(now=False) if how == "stop" else site.end())
+    ending = asyncio.create_task(site.service.stop(now=False) if how == "stop" else site.stop())
     await wait_until(lambda: after._suspensions)
     assert not ending.done()
     go_on.set()
@@ -421,7 +421,7 @@ async def test_what_was_confirmed_before_a_crash_is_removed_after_it(site, monke
     with monkeypatch.context() as patch:
         patch.setattr(AfterUploadTask, "run", never)
         await uploaded(site, "a.jpg")
-        await site.end()
+        await site.stop()
     assert left(site) == ["a.jpg"]
     await site.start()
     await wait_until(lambda: left(site) == [])
@@ -437,7 +437,7 @@ async def test_a_removal_that_was_interrupted_is_undone_and_done_again(site, by_
     assert left(site) == ["a.jpg"]
     assert await store.pending_removals() == []
     await wait_until(lambda: known(site, "a.jpg"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await after.sweep()
     assert left(site) == []
 

@@ -24,7 +24,7 @@ async def test_the_pages_have_every_job_once(stopped):
     names = {f"{number:02}.jpg" for number in range(23)}
     for name in names:
         (stopped.inbox / name).write_bytes(random_bytes(100, name))
-    await stopped.until_counts(queued=23)
+    await stopped.wait_for_counts(queued=23)
     seen, cursor, pages = [], None, 0
     while pages == 0 or cursor:
         page = await stopped.service.jobs(JobQuery(limit=5, before=cursor))
@@ -43,7 +43,7 @@ async def test_the_jobs_of_a_file_come_together(site):
     await site.service.stop(now=False)
     for name in ("a.jpg", "b.jpg"):
         (site.inbox / name).write_bytes(random_bytes(100, name))
-    await site.until_counts(queued=4)
+    await site.wait_for_counts(queued=4)
     await site.service.cancel([job["id"] for job in await site.jobs(search="a.jpg", remote="drive")])
     alone = await site.service.jobs(JobQuery(state=State.SKIPPED))
     assert (len(alone["jobs"]), alone["siblings"]) == (1, [])
@@ -56,7 +56,7 @@ async def test_the_jobs_of_a_file_come_together(site):
 async def test_jobs_by_state_and_by_name(stopped):
     for name in ("a 100%_sure.jpg", "b.jpg"):
         (stopped.inbox / name).write_bytes(random_bytes(100, name))
-    await stopped.until_counts(queued=2)
+    await stopped.wait_for_counts(queued=2)
     assert await stopped.jobs(state=State.DONE) == []
     assert len(await stopped.jobs(state=State.QUEUED)) == 2
     assert [job["path"][-6:] for job in await stopped.jobs(search="100%_s")] == ["re.jpg"]
@@ -81,7 +81,7 @@ async def test_an_odd_name_is_shown_escaped_and_found_exactly(site):
     await site.start()
     data = random_bytes(1000)
     (site.inbox / NAME).write_bytes(data)
-    (job,) = await site.until_shown(NAME, "done")
+    (job,) = await site.wait_for_states(NAME, "done")
     assert job["path"].startswith(str(site.inbox))
     assert "\\xff\\n\\x1b[2J" in job["path"]
     job["path"].encode()
@@ -127,7 +127,7 @@ async def test_a_running_job_is_cancelled_and_tried_again(site):
     site.settings["scheduler"]["bandwidth"] = "unlimited"
     await site.reload()
     assert await site.service.retry([job["id"]]) == 1
-    (job,) = await site.until_shown("giant.tif", "done")
+    (job,) = await site.wait_for_states("giant.tif", "done")
     assert await site.content(job) == data
     assert (await site.counters())["chunks_repeated"] == 0
 
@@ -135,16 +135,16 @@ async def test_a_running_job_is_cancelled_and_tried_again(site):
 async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(site):
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(100, 1))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await site.service.stop(now=False)
     (site.inbox / "b.jpg").write_bytes(random_bytes(100, 2))
-    await site.until_counts(queued=1)
+    await site.wait_for_counts(queued=1)
     assert await site.service.cancel([str(site.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
     assert await site.counts() == {"queued": 0, "uploading": 0, "waiting": 0, "done": 1, "failed": 0, "skipped": 1}
     assert await site.service.retry(None) == 0  # all that failed; this one was somebody's wish
     assert await site.service.retry([str(site.inbox / "b.jpg")]) == 1
     await site.service.start()
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
 
 
 async def test_stop_now_cuts_off_and_start_goes_on(site):
@@ -158,7 +158,7 @@ async def test_stop_now_cuts_off_and_start_goes_on(site):
     site.settings["scheduler"]["bandwidth"] = "unlimited"
     await site.reload()
     await site.service.start()
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     assert (await site.counters())["chunks_repeated"] == 0
 
 
@@ -187,7 +187,7 @@ async def test_the_status_of_a_server_that_is_down(site):
 async def test_the_chart_has_what_was_sent(site):
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(100_000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     chart = await site.service.throughput()
     assert chart["step_seconds"] == 5
     assert sum(chart["bytes"]) == (await site.service.status())["bytes"]["sent"] >= 100_000

@@ -124,12 +124,12 @@ async def test_a_renewed_client_certificate_is_used_without_a_reload(site, front
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await front.use("one", trusts="two")
     (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await until_state(site, "offline")
     held("client.pem", "two")
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     assert (await drive(site))["state"] == "online"
 
 
@@ -139,12 +139,12 @@ async def test_a_renewed_ca_file_is_used_without_a_reload(site, front, held):
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await front.use("two")
     (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await until_state(site, "offline")
     held("ca.pem", "two.crt")
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
 
 
 @pytest.mark.e2e  # openssl makes the certificates
@@ -154,7 +154,7 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), **files)
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     held("client.pem", "two.crt")
 
     async def problem():
@@ -165,11 +165,11 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
     assert line.startswith(f"remote drive: client_cert {site.folder}/client.pem can't be used")
     assert line.endswith("the earlier credentials stay in use")
     (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     await front.use("one", trusts="two")
     held("client.key", "two.key")
     (site.inbox / "c.jpg").write_bytes(random_bytes(1000, "c"))
-    await site.until_counts(done=3)
+    await site.wait_for_counts(done=3)
     assert await problem() is None
 
 
@@ -180,12 +180,12 @@ async def test_a_reload_takes_up_a_renewed_certificate_at_once(site, front, held
     talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await front.use("two")
     held("ca.pem", "two.crt")
     assert await site.reload() == ["remote drive: ca_file renewed"]
     (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     assert await site.reload() == []
 
 
@@ -203,10 +203,10 @@ async def test_a_token_that_is_rotated_is_used_without_a_reload(site, tmp_path):
             (line,) = await site.daemon.renewal.check()
             assert line.startswith(f"remote drive: token_file {file} can't be used")
         file.write_text(NEW + "\n")
-        await site.until_counts(done=1)
+        await site.wait_for_counts(done=1)
         assert (await drive(site))["credentials_problem"] is None
         assert await site.reload() == []
-        await site.end()
+        await site.stop()
 
 
 async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
@@ -247,5 +247,5 @@ async def test_an_upload_goes_on_where_it_was(site):
     await wait_until(lambda: any(flight.sent for flight in site.daemon.runtime.scheduler.progress()))
     file.write_text(NEW)
     await wait_until(lambda: site.daemon.runtime.config.remotes["drive"].token.get_secret_value() == NEW)
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     assert (await site.counters())["chunks_repeated"] == 0

@@ -101,7 +101,7 @@ async def test_nobody_costs_nothing(site, monkeypatch):
     monkeypatch.setattr(event_publisher, "job_event", looks.append)
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await asyncio.sleep(2 * event_publisher.POLL_INTERVAL_SECONDS)
     assert looks == []
 
@@ -112,7 +112,7 @@ async def test_progress_comes_at_most_four_times_a_second(site, listen):
     ear = listen("progress")
     began = asyncio.get_running_loop().time()
     (site.inbox / "a.jpg").write_bytes(random_bytes(400_000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     seconds = asyncio.get_running_loop().time() - began
     flights = [flight for document in ear.of("progress") for flight in document["flights"]]
     assert len({flight["sent"] for flight in flights}) > 2
@@ -190,7 +190,7 @@ async def test_pages_of_the_oldest_first(site):
     await site.start()
     for number in range(7):
         (site.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
-    await site.until_counts(done=7)
+    await site.wait_for_counts(done=7)
     seen, cursor = [], None
     while True:
         page = await site.service.jobs(JobQuery(limit=3, before=cursor, sort=Sort.OLDEST))
@@ -206,7 +206,7 @@ async def test_metrics_count_what_happened(site):
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(5000))
     (site.inbox / "b.jpg").write_bytes(b"")
-    await site.until_counts(done=1, skipped=1)
+    await site.wait_for_counts(done=1, skipped=1)
     body, content_type = await site.service.metrics()
     assert content_type.startswith("text/plain")
     told = {

@@ -29,7 +29,7 @@ async def cancelled(site, name="private.jpg", data=None):
     """Let the daemon find a file, and cancel its job."""
     await site.service.stop(now=False)
     (site.inbox / name).write_bytes(data or random_bytes(1000))
-    await site.until_counts(queued=1)
+    await site.wait_for_counts(queued=1)
     await site.service.cancel([str(site.inbox / name)])
     await hashed(site)
     await site.service.start()
@@ -37,7 +37,7 @@ async def cancelled(site, name="private.jpg", data=None):
 
 async def stays_cancelled(site, name="private.jpg"):
     """Wait until no job is open, and check that the file was not sent."""
-    (job,) = await site.until_shown(name, "skipped")
+    (job,) = await site.wait_for_states(name, "skipped")
     assert job["detail"] == "cancelled by a person"
     assert (await site.counters())["chunks_received"] == 0
 
@@ -73,7 +73,7 @@ def changes(site) -> int:
 async def test_cancelled_survives_a_restart_and_a_change_meanwhile(site):
     await site.start()
     await cancelled(site)
-    await site.end()
+    await site.stop()
     touch(site)
     await site.start()
     await wait_until(lambda: changes(site) > 2)
@@ -84,7 +84,7 @@ async def test_cancelled_survives_a_rename(site):
     await site.start()
     await cancelled(site)
     (site.inbox / "private.jpg").rename(site.inbox / "other.jpg")
-    (job,) = await site.until_shown("other.jpg", "skipped")
+    (job,) = await site.wait_for_states("other.jpg", "skipped")
     assert len(job["history"]) == 2  # it is the same job: nothing was read or asked
     await stays_cancelled(site, "other.jpg")
 
@@ -117,10 +117,10 @@ async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_a
     await site.start()
     await cancelled(site)
     (site.inbox / "private.jpg").write_bytes(random_bytes(1000, "public"))
-    await site.until_shown("private.jpg", "done")
+    await site.wait_for_states("private.jpg", "done")
     await cancelled(site, "b.jpg", random_bytes(500))
     await site.service.retry([str(site.inbox / "b.jpg")])
-    await site.until_shown("b.jpg", "done")
+    await site.wait_for_states("b.jpg", "done")
 
 
 async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(site):
@@ -138,7 +138,7 @@ async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(site):
         ):
             await site.show("a.jpg")
         file.write(b" and half")
-    (job,) = await site.until_shown("a.jpg", "done")
+    (job,) = await site.wait_for_states("a.jpg", "done")
     assert await site.content(job) == b"half and half"
     (folder,) = await site.service.folders()
     assert folder["detail"] is None
@@ -151,7 +151,7 @@ async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer
         yield b"dropped"
 
     await site.daemon.files.drop(str(site.inbox), "a.jpg", 7, content())
-    (job,) = await site.until_shown("a.jpg", "done")
+    (job,) = await site.wait_for_states("a.jpg", "done")
     assert await site.content(job) == b"dropped"
 
 

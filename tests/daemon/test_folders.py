@@ -12,5 +12,5 @@ async def test_what_the_daemon_writes_for_itself_is_not_uploaded(site):
     (previews / "b.webp").write_bytes(random_bytes(2000))
     (site.inbox / "state").mkdir()
     (site.inbox / "state" / "c.webp").write_bytes(random_bytes(3000))  # another of that name is a folder like any
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     assert [job["path"] for job in await site.jobs()] == [str(site.inbox / "state" / "c.webp")]

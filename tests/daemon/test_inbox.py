@@ -57,7 +57,7 @@ async def test_a_dropped_file_goes_up(site, http):
         os.umask(before)
     assert dropped == {"path": str(site.inbox / "a b é.jpg"), "name": "a b é.jpg"}
     assert (site.inbox / "a b é.jpg").stat().st_mode & 0o777 == 0o644
-    (job,) = await site.until_shown("a b é.jpg", "done")
+    (job,) = await site.wait_for_states("a b é.jpg", "done")
     assert await site.content(job) == data
     assert there(site) == ["a b é.jpg"]
 
@@ -69,7 +69,7 @@ async def test_where_no_event_tells_it_goes_up_at_once_too(site, http, monkeypat
     (watch,) = site.daemon.runtime.folders.watches.values()
     await wait_until(lambda: watch._reconciler._next_full_scan)
     await put(http, site.inbox, "a.jpg", random_bytes(100))
-    await site.until_shown("a.jpg", "done")
+    await site.wait_for_states("a.jpg", "done")
 
 
 async def test_nothing_is_overwritten(stopped, http):

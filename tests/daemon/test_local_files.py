@@ -32,7 +32,7 @@ async def job_of(site, name, data=None, states=("queued", "skipped")):
     if data is not None:
         (site.inbox / name).parent.mkdir(exist_ok=True)
         (site.inbox / name).write_bytes(data)
-    return (await site.until_shown(name, *states))[0]
+    return (await site.wait_for_states(name, *states))[0]
 
 
 async def get(http, what, status=200, headers=None, **query):
@@ -94,7 +94,7 @@ async def test_a_preview_outlives_the_daemon(site, http):
     job = await job_of(site, "a.jpg", KINDS["jpg"], states=("done",))
     _, body = await get(http, "preview", job=job["id"])
     assert site.daemon.files._previews._renderer.pid
-    await site.end()
+    await site.stop()
     await site.start()
     assert (await get(http, "preview", job=job["id"]))[1] == body
     assert site.daemon.files._previews._renderer.pid is None

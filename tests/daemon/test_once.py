@@ -145,8 +145,8 @@ async def test_it_goes_on_though_the_daemon_was_stopped(site):
     await site.start()
     await site.service.stop(now=False)
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(queued=1)
-    await site.end()
+    await site.wait_for_counts(queued=1)
+    await site.stop()
     assert (await run(site)).uploaded == 1
     await site.start()
     assert (await site.service.status())["state"] == "stopped"

@@ -33,7 +33,7 @@ async def uploaded(site, *names):
     await site.start()
     for name in names:
         (site.inbox / name).write_bytes(random_bytes(2 * MIB, name))
-    await site.until_counts(done=len(names))
+    await site.wait_for_counts(done=len(names))
 
 
 async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
@@ -52,7 +52,7 @@ async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
 
     await wait_until(noticed)
     assert await verdicts(site, *names, repair=True) == (bad, 2)
-    await site.until_counts(done=4)
+    await site.wait_for_counts(done=4)
     assert await verdicts(site, *names) == (["missing", "intact", "intact", "intact"], 0)
 
 
@@ -60,7 +60,7 @@ async def test_what_is_not_uploaded_is_unknown(site):
     await site.start()
     await site.service.stop(now=False)
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(queued=1)
+    await site.wait_for_counts(queued=1)
     (finding,) = (await site.service.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
     assert (finding["verdict"], finding["detail"]) == ("unknown", "not uploaded: it is queued")
     with pytest.raises(NotFoundError):

@@ -31,16 +31,16 @@ async def test_nothing_changed(site):
 async def test_a_new_folder_and_a_new_remote(site):
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     other = site.folder / "other"
     other.mkdir()
     (other / "b.jpg").write_bytes(random_bytes(2000))
     site.settings["folders"] += [{"path": "other", "remote": ["more"], "settle": "50ms"}]
     site.settings["remotes"]["more"] = site.multipart(pool_id="00000000-0000-0000-0000-000000000001")
     assert await site.reload() == ["remote more", f"folder {other}"]
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     (other / "c.jpg").write_bytes(random_bytes(3000))
-    await site.until_counts(done=3)
+    await site.wait_for_counts(done=3)
 
 
 async def test_a_folder_that_goes_is_watched_no_longer_and_comes_back_with_nothing_sent_twice(site):
@@ -49,17 +49,17 @@ async def test_a_folder_that_goes_is_watched_no_longer_and_comes_back_with_nothi
     (other / "b.jpg").write_bytes(random_bytes(2000))
     site.settings["folders"] += [{"path": "other", "remote": "drive", "settle": "50ms"}]
     await site.start()
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     away = site.settings["folders"].pop()
     assert await site.reload() == [f"folder {other}"]
     (other / "c.jpg").write_bytes(random_bytes(3000))
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     assert [folder["path"] for folder in (await site.service.status())["folders"]] == [str(site.inbox)]
     before = await site.counters()
     site.settings["folders"].append(away)
     await site.reload()
-    await site.until_counts(done=3)
+    await site.wait_for_counts(done=3)
     assert (await site.counters())["files"] == before["files"] + 1  # c, and not b again
 
 
@@ -83,7 +83,7 @@ async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(site):
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
     changed = await site.reload()
     assert changed == ["scheduler.bandwidth", "remote ascii", f"folder {site.inbox}"]
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     await wait_until(lambda: sum(change.remote == "drive" for change in changes) >= 3)
     drive = [change.after.value for change in changes if change.remote == "drive"]
     assert drive == ["queued", "uploading", "done"]
@@ -133,7 +133,7 @@ async def test_whatever_changes_the_bytes_of_an_upload_under_way_go_on(site, cha
     assert (await site.counters())["chunks_received"] < 64
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
     await site.reload()
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     await wait_until(lambda: len(changes) >= 3)  # the store publishes a change just after it commits it
     assert [change.after.value for change in changes] == ["queued", "uploading", "done"]
     counters = await site.counters()
@@ -162,7 +162,7 @@ async def test_a_remote_that_changes_keeps_what_was_acknowledged(site):
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
     assert "remote drive" in await site.reload()
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     counters = await site.counters()
     assert (counters["chunks_received"], counters["chunks_repeated"]) == (64, 0)
 
@@ -172,17 +172,17 @@ async def test_what_waits_for_a_remote_that_goes_is_there_when_it_comes_back(sit
     await site.service.stop(now=False)
     for number in range(5):
         (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
-    await site.until_counts(queued=5)
+    await site.wait_for_counts(queued=5)
     drive = site.settings["remotes"].pop("drive")
     site.settings["folders"][0]["remote"] = ["ascii"]
     await site.reload()
-    await site.until_counts(queued=5)  # those for the other remote
+    await site.wait_for_counts(queued=5)  # those for the other remote
     site.settings["remotes"]["drive"] = drive
     site.settings["folders"][0]["remote"] = ["ascii", "drive"]
     await site.reload()
-    await site.until_counts(queued=10)
+    await site.wait_for_counts(queued=10)
     await site.service.start()
-    await site.until_counts(done=10)
+    await site.wait_for_counts(done=10)
 
 
 async def test_status_answers_while_a_remote_goes(site):
@@ -225,7 +225,7 @@ async def test_other_limits_hold_from_then_on(site):
     await site.reload()
     assert {worker.endpoint.limiter.capacity for worker in workers.values()} == {4}
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
 
 
 async def test_a_stop_outlasts_a_reload(site):
@@ -234,10 +234,10 @@ async def test_a_stop_outlasts_a_reload(site):
     site.settings["remotes"]["drive"]["timeout"] = "59s"
     await site.reload()
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(queued=1)
+    await site.wait_for_counts(queued=1)
     assert (await site.service.status())["state"] == "stopped"
     await site.service.start()
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
 
 
 @pytest.mark.parametrize("broken", ["document", "log file"])
@@ -256,7 +256,7 @@ async def test_a_configuration_that_can_not_be_used_changes_nothing(site, broken
     assert str(site.path) in caught.value.problems[0]
     assert site.daemon.runtime.config is before
     (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     if broken == "log file":  # mended, it is taken over as a whole
         del site.settings["logging"]
         assert await site.reload() == [f"folder {site.inbox}"]
@@ -289,7 +289,7 @@ async def elsewhere(site):
     async with aiohttp.ClientSession() as session:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield f"http://127.0.0.1:{runner.addresses[0][1]}", requests
-        await site.end()
+        await site.stop()
         await runner.cleanup()
 
 
@@ -307,15 +307,15 @@ async def test_a_server_at_another_address_is_asked_before_anything_is_sent(site
     for number in range(20):
         (site.inbox / f"{number}.jpg").write_bytes(random_bytes(100_000, number))
     await site.start()
-    await site.until_counts(done=20)
+    await site.wait_for_counts(done=20)
     async with elsewhere(site) as (url, requests):
         drive["url"] = url
         if how == "reload":
             assert await site.reload() == ["remote drive", f"folder {site.inbox}"]
         else:
-            await site.end()
+            await site.stop()
             await site.start()
-        await site.until_counts(done=20)
+        await site.wait_for_counts(done=20)
         assert {job["outcome"] for job in await site.jobs()} == {"duplicate"}
         assert requests
         assert sent(requests) == []
@@ -329,17 +329,17 @@ async def test_a_server_that_is_told_to_be_the_same_keeps_its_records(site, kind
     for number in range(20):
         (site.inbox / f"{number}.jpg").write_bytes(random_bytes(10_000, number))
     await site.start()
-    await site.until_counts(done=20)
+    await site.wait_for_counts(done=20)
     before = [(job["id"], job["updated_at"]) for job in await site.jobs()]
     async with elsewhere(site) as (url, requests):
         drive["former_url"], drive["url"] = drive["url"], url
         if how == "reload":
             await site.reload()
         else:
-            await site.end()
+            await site.stop()
             await site.start()
         (site.inbox / "new.jpg").write_bytes(random_bytes(10_000, "new"))
-        await site.until_counts(done=21)
+        await site.wait_for_counts(done=21)
         jobs = await site.jobs(search="new.jpg")
         assert [(job["id"], job["updated_at"]) for job in await site.jobs() if job not in jobs] == before
         assert {job["outcome"] for job in jobs} == {"uploaded"}
@@ -351,15 +351,15 @@ async def test_an_address_that_was_never_the_same_servers_does_no_harm(site):
     site.settings["remotes"] = {"drive": (drive := site.multipart())}
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(10_000, "a"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     async with running_receiver(site.folder / "another") as url:
         drive["former_url"], drive["url"] = drive["url"], url
         await site.reload()
         (site.inbox / "b.jpg").write_bytes(random_bytes(10_000, "a"))
-        await site.until_counts(done=2)
+        await site.wait_for_counts(done=2)
         (job,) = await site.show("b.jpg")
         assert job["outcome"] == "uploaded"
-        await site.end()
+        await site.stop()
 
 
 async def test_an_address_that_was_never_the_same_servers_deletes_nothing(site):
@@ -367,7 +367,7 @@ async def test_an_address_that_was_never_the_same_servers_deletes_nothing(site):
     site.settings["remotes"] = {"drive": (drive := site.multipart())}
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(10_000, "a"))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     async with running_receiver(site.folder / "another") as url:
         drive["former_url"], drive["url"] = drive["url"], url
         site.settings["folders"][0]["after_upload"] = "delete"
@@ -378,7 +378,7 @@ async def test_an_address_that_was_never_the_same_servers_deletes_nothing(site):
 
         assert "drive does not confirm it" in await wait_until(detail)
         assert (site.inbox / "a.jpg").exists()
-        await site.end()
+        await site.stop()
 
 
 async def test_two_remotes_that_differ_by_their_token_are_two_destinations(site):
@@ -388,7 +388,7 @@ async def test_two_remotes_that_differ_by_their_token_are_two_destinations(site)
     await site.start()
     for number in range(6):
         (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
-    await site.until_counts(done=12)
+    await site.wait_for_counts(done=12)
     assert {job["remote"] for job in await site.show("0.jpg")} == {"anna", "ben"}
 
 
@@ -398,13 +398,13 @@ async def test_a_queued_file_that_changes_and_is_left_out_meanwhile_is_skipped(s
     await site.service.stop(now=True)
     path = site.inbox / "a.jpg"
     path.write_bytes(random_bytes(1000))
-    await site.until_counts(queued=1)
+    await site.wait_for_counts(queued=1)
     site.settings["folders"][0]["exclude"] = ["a.jpg"]
     await site.reload()
     path.write_bytes(random_bytes(2000))
     await site.service.start()
-    (job,) = await site.until_shown("a.jpg", "skipped")
+    (job,) = await site.wait_for_states("a.jpg", "skipped")
     assert "leave it out now" in job["detail"]
     site.settings["folders"][0]["exclude"] = []
     await site.reload()
-    await site.until_shown("a.jpg", "done")
+    await site.wait_for_states("a.jpg", "done")

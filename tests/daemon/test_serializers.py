@@ -119,7 +119,7 @@ async def test_the_timetable_goes_by_the_time_zone_that_holds_now(site, monkeypa
         monkeypatch.setenv("TZ", "XYZ-8")
         assert bandwidth_limiter._limit() is None
         (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-        await site.until_counts(done=1)
+        await site.wait_for_counts(done=1)
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -54,7 +54,7 @@ async def test_it_is_told_of_start_reload_and_end(site, manager):
     site.settings["folders"] += [{"path": "more", "remote": "drive"}]
     await site.reload()
     assert (await manager.wait_until("RELOADING", "READY"))["STATUS"].startswith("watching 2 folders")
-    await site.end()
+    await site.stop()
     await manager.wait_until("STOPPING")
 
 

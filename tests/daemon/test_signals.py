@@ -48,7 +48,7 @@ async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(site, 
     await wait_until(lambda: "drive" not in site.daemon.runtime.scheduler.workers)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(3):
-        await site.end()
+        await site.stop()
     assert "Unclosed" not in caplog.text
 
 
@@ -66,7 +66,7 @@ async def test_a_reload_that_is_overtaken_by_the_end_says_so(site):
         with pytest.raises(InvalidConfigError) as refused:
             await late
         assert "ending" in refused.value.problems[0]
-    await site.end()
+    await site.stop()
 
 
 async def test_whoever_handled_signals_before_does_so_again(site):
@@ -75,7 +75,7 @@ async def test_whoever_handled_signals_before_does_so_again(site):
     assert all(signal.getsignal(number) is not handler for number, handler in before.items())
     os.kill(os.getpid(), signal.SIGTERM)
     await wait_until(site.daemon.shutdown_requested.is_set)
-    await site.end()
+    await site.stop()
     assert {number: signal.getsignal(number) for number in before} == before
 
 

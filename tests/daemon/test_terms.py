@@ -34,20 +34,20 @@ async def test_the_same_bytes_are_stored_anew_under_new_terms(site, drive, befor
     drive["expired_at"] = before
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(10_000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     (job,) = await site.show("a.jpg")
     assert {expires for _, expires in await known(site)} == {True}
     del drive["expired_at"]
     await site.reload()
     (site.inbox / "b.jpg").write_bytes(random_bytes(10_000))
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     (again,) = await site.show("b.jpg")
     assert again["outcome"] == "uploaded"
     assert await known(site) == {("", False)}
     (as_before,) = await site.show("a.jpg")
     assert as_before["updated_at"] == job["updated_at"]
     (site.inbox / "c.jpg").write_bytes(random_bytes(10_000))
-    await site.until_counts(done=3)
+    await site.wait_for_counts(done=3)
     assert (await site.show("c.jpg"))[0]["outcome"] == "duplicate"
 
 
@@ -56,12 +56,12 @@ async def test_a_copy_that_the_server_does_not_replace_keeps_its_terms_on_record
     drive |= {"direct": "never", "expired_at": "1d"}
     await site.start()
     (site.inbox / "a.jpg").write_bytes(random_bytes(10_000))
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     stored = await known(site)
     del drive["expired_at"]
     await site.reload()
     (site.inbox / "b.jpg").write_bytes(random_bytes(10_000))
-    await site.until_counts(done=2)
+    await site.wait_for_counts(done=2)
     assert (await site.show("b.jpg"))[0]["outcome"] == "duplicate"
     assert await known(site) == stored
     assert {expires for _, expires in stored} == {True}
@@ -80,6 +80,6 @@ async def test_an_upload_that_was_begun_under_other_terms_is_begun_anew(site, dr
     drive["expired_at"] = "2d"
     site.settings["scheduler"]["bandwidth"] = "100MiB/s"
     await site.reload()
-    await site.until_counts(done=1)
+    await site.wait_for_counts(done=1)
     assert (await site.counters())["chunks_received"] > 64 + 4
     assert await known(site) == {("expired_at 172800.0 s", True)}

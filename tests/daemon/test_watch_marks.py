@@ -83,7 +83,7 @@ async def test_a_folder_that_is_away_is_told_again_when_it_is_back(site):
     await wait_until(lambda: not watchers.other_watchers(first, None))
     site.inbox.mkdir()
     await wait_until(lambda: others(site))
-    await site.end()
+    await site.stop()
     assert others(site) == []
 
 

@@ -1,17 +1,17 @@
 import pytest
 
-from tests.e2e.processes import Daemon, Receiver
+from tests.support.processes import DaemonProcess, ReceiverProcess
 
 
 @pytest.fixture
 def receiver(tmp_path):
-    with Receiver(tmp_path / "server") as running:
+    with ReceiverProcess(tmp_path / "server") as running:
         yield running
 
 
 @pytest.fixture
 def daemon(tmp_path, receiver):
     """A daemon for the folder ``inbox`` and both services; not started yet."""
-    made = Daemon(tmp_path, receiver.url)
+    made = DaemonProcess(tmp_path, receiver.url)
     yield made
     made.kill()

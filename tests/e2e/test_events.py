@@ -22,7 +22,7 @@ def ask(daemon, path):
 
 def test_an_upload_is_told_from_queued_to_done(daemon):
     daemon.start()
-    with daemon.ctl.listen("job", "log", "daemon") as events:
+    with daemon.client.listen("job", "log", "daemon") as events:
         (daemon.inbox / "a.jpg").write_bytes(b"x" * 3_000_000)
         seen = []
 
@@ -42,7 +42,7 @@ def test_an_upload_is_told_from_queued_to_done(daemon):
         (kept,) = json.loads(ask(daemon, "/v1/log?event=daemon.started")[1])["events"]
         assert kept["pid"] == daemon.child.pid
 
-        assert daemon.end() == 0
+        assert daemon.terminate() == 0
         while (more := events.receive()) is not None:
             seen.extend(more)
     assert [event["state"] for kind, event in seen if kind == "daemon"][-1] == "stopping"

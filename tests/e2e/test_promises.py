@@ -7,10 +7,9 @@ import threading
 import time
 
 import pytest
-import yaml
 
-from tests.e2e.processes import Receiver
 from tests.support.data import random_bytes
+from tests.support.processes import ReceiverProcess
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
@@ -102,7 +101,7 @@ def test_everything_dropped_arrives_whole_and_once(tmp_path, daemon, receiver):
 
     files = len(dropper.dropped)
     assert files + 3 == 300
-    daemon.until_counts(done=2 * files, skipped=2 * 4, queued=0, uploading=0, waiting=0)
+    daemon.wait_for_counts(done=2 * files, skipped=2 * 4, queued=0, uploading=0, waiting=0)
 
     jobs = {(job["path"], job["remote"]): job for job in daemon.jobs("done")}
     for path, data in dropper.dropped.items():
@@ -116,7 +115,7 @@ def test_everything_dropped_arrives_whole_and_once(tmp_path, daemon, receiver):
 
     _renames_and_copies_cost_no_chunk(daemon, receiver, dropper.dropped)
     _a_change_uploads_the_new_content(daemon, receiver, dropper.dropped)
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
 
 
 def _escaped(path):
@@ -133,7 +132,7 @@ def _renames_and_copies_cost_no_chunk(daemon, receiver, dropped):
     folder = os.path.dirname(os.path.dirname(album))
     os.rename(folder, f"{folder} renamed")
     for path in (moved, copied, album.replace(folder, f"{folder} renamed")):
-        for job in daemon.until_shown(path, {"done"}):
+        for job in daemon.wait_for_states(path, {"done"}):
             assert receiver.content(job) == dropped[giant if "webp" in str(path) else album]
     after = receiver.counters()
     for kind in ("chunks_received", "chunks_repeated", "images", "files"):
@@ -142,13 +141,13 @@ def _renames_and_copies_cost_no_chunk(daemon, receiver, dropped):
 
 def _a_change_uploads_the_new_content(daemon, receiver, dropped):
     path = next(path for path in dropped if "renamed-" in path and len(dropped[path]) < MIB)
-    before = {job["ref"] for job in daemon.ctl.show(path)}
+    before = {job["ref"] for job in daemon.client.show(path)}
     data = random_bytes(70_000, "changed")
     with open(path, "wb") as file:
         file.write(data)
 
     def changed():
-        jobs = daemon.ctl.show(path)
+        jobs = daemon.client.show(path)
         return jobs if not before & {job["ref"] for job in jobs} and all(j["state"] == "done" for j in jobs) else None
 
     for job in wait_until_sync(changed, "the new content is there"):
@@ -162,20 +161,20 @@ def test_after_kill_9_only_chunks_that_were_not_acknowledged_are_sent(daemon, re
     (daemon.inbox / "giant.tif").write_bytes(data)
     wait_until_sync(lambda: receiver.chunk_requests() > 60, "some chunks are there")
     daemon.kill()
-    acknowledged = daemon.acknowledged()
+    acknowledged = daemon.acknowledged_chunks()
     assert acknowledged["drive"] > 5
     assert acknowledged["ascii"] > 5
     before = receiver.chunk_requests()
 
     daemon.start()
-    daemon.until_counts(done=2)
+    daemon.wait_for_counts(done=2)
     whole = 60 + -(-60 * MIB * 4 // 3 // (256 * 1024))  # chunks of both remotes
     sent_again = receiver.chunk_requests() - before
     # The multipart server tells on its own what it has, so those that it took and could not acknowledge are saved too.
     assert whole - before <= sent_again <= whole - sum(acknowledged.values())
     for job in daemon.jobs("done"):
         assert receiver.content(job) == data
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
 
 
 def test_a_file_that_is_rewritten_while_it_is_uploading_arrives_in_one_state_that_it_had(daemon, receiver):
@@ -194,13 +193,13 @@ def test_a_file_that_is_rewritten_while_it_is_uploading_arrives_in_one_state_tha
                 file.flush()
 
     def last_state_arrived():
-        jobs = daemon.ctl.show(str(path))
+        jobs = daemon.client.show(str(path))
         return all(job["state"] == "done" and receiver.content(job) == states[-1] for job in jobs)
 
     wait_until_sync(last_state_arrived, "the last state is there")
     # Whatever else the server took in on the way must be a state that the file had, too.
     _only_real_states(receiver, states)
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
 
 
 def _only_real_states(receiver, states):
@@ -217,27 +216,27 @@ def test_a_stop_survives_a_restart_and_what_was_dropped_meanwhile_arrives(daemon
     for path, data in first.items():
         path.write_bytes(data)
     wait_until_sync(lambda: receiver.counters()["bytes"] > 3 * MIB, "uploading is under way")
-    daemon.ctl.stop()
-    assert daemon.ctl.status()["state"] == "stopped"
+    daemon.client.stop()
+    assert daemon.client.status()["state"] == "stopped"
     later = {daemon.inbox / f"later-{number}.jpg": random_bytes(50_000, -number) for number in range(1, 11)}
     for path, data in later.items():
         path.write_bytes(data)
-    wait_until_sync(lambda: sum(daemon.ctl.status()["jobs"].values()) == 2 * 18, "all are queued")
+    wait_until_sync(lambda: sum(daemon.client.status()["jobs"].values()) == 2 * 18, "all are queued")
     quiet = receiver.counters()["requests"]
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
 
     daemon.settings["scheduler"] = {}
     daemon.start()
-    status = daemon.ctl.status()
+    status = daemon.client.status()
     assert status["state"] == "stopped"
     assert status["jobs"]["uploading"] == 0
     assert receiver.counters()["requests"] <= quiet + 2  # only these questions
-    daemon.ctl.start()
-    daemon.until_counts(done=2 * 18)
+    daemon.client.start()
+    daemon.wait_for_counts(done=2 * 18)
     for job in daemon.jobs("done"):
         data = next(data for path, data in {**first, **later}.items() if str(path) == job["path"])
         assert receiver.content(job) == data
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
 
 
 def test_a_receiver_that_is_killed_loses_nothing_either(daemon, receiver):
@@ -251,20 +250,20 @@ def test_a_receiver_that_is_killed_loses_nothing_either(daemon, receiver):
         wait_until_sync(lambda before=before: receiver.counters()["bytes"] > before + 5 * MIB, "uploading is under way")
         receiver.kill()
         wait_until_sync(
-            lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed"
+            lambda: {remote["state"] for remote in daemon.client.status()["remotes"]} == {"offline"}, "it is missed"
         )
         receiver.start()
-    daemon.until_counts(done=40)
+    daemon.wait_for_counts(done=40)
     for job in daemon.jobs("done"):
         assert receiver.content(job) == next(data for path, data in dropped.items() if str(path) == job["path"])
-    assert daemon.ctl.status()["jobs"]["failed"] == 0
-    assert daemon.end() == 0
+    assert daemon.client.status()["jobs"]["failed"] == 0
+    assert daemon.terminate() == 0
 
 
 def test_with_a_token(tmp_path, daemon):
     (tmp_path / "token").write_text("right-token\n")
     (tmp_path / "token").chmod(0o600)
-    with Receiver(tmp_path / "guarded", "--token-file", tmp_path / "token") as guarded:
+    with ReceiverProcess(tmp_path / "guarded", "--token-file", tmp_path / "token") as guarded:
         for remote in daemon.settings["remotes"].values():
             remote["url"] = guarded.url
             remote["token"] = "wrong-token"
@@ -273,15 +272,15 @@ def test_with_a_token(tmp_path, daemon):
         (daemon.inbox / "a.jpg").write_bytes(random_bytes(1000, 1))
 
         def unauthorized():
-            return {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"unauthorized"}
+            return {remote["state"] for remote in daemon.client.status()["remotes"]} == {"unauthorized"}
 
         wait_until_sync(unauthorized, "the token is refused")
         for remote in daemon.settings["remotes"].values():
             del remote["token"]
             remote["token_file"] = str(tmp_path / "token")
-        daemon.config.write_text(yaml.safe_dump(daemon.settings))
-        assert daemon.ctl.reload()
-        daemon.until_counts(done=2)
+        daemon.write_settings()
+        assert daemon.client.reload()
+        daemon.wait_for_counts(done=2)
         assert "right-token" not in daemon.log.read_text()
         assert "wrong-token" not in daemon.log.read_text()
-        assert daemon.end() == 0
+        assert daemon.terminate() == 0

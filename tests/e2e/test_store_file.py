@@ -16,7 +16,7 @@ def fill(daemon, receiver, prefix):
     """Drop some files and wait until all that were ever dropped are done."""
     for number in range(5):
         (daemon.inbox / f"{prefix}{number}.jpg").write_bytes(f"{prefix} {number} ".encode() * 1000)
-    daemon.until_counts(done=2 * len(list(daemon.inbox.iterdir())))
+    daemon.wait_for_counts(done=2 * len(list(daemon.inbox.iterdir())))
 
 
 def until_blocked(daemon):
@@ -35,7 +35,7 @@ def test_nothing_is_done_while_the_store_is_away_and_all_when_it_is_back(daemon,
     (daemon.inbox / "b.jpg").write_bytes(b"b" * 1000)
     reason = until_blocked(daemon)
     assert reason.startswith(f"{store}: the job store was deleted or replaced while syncd runs")
-    status = daemon.ctl.status()
+    status = daemon.client.status()
     assert (status["state"], status["store_blocked"], status["jobs"]["done"]) == ("running", reason, 10)
     command = [sys.executable, "-m", "syncd", "ctl", "-c", daemon.config, "status"]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -43,21 +43,21 @@ def test_nothing_is_done_while_the_store_is_away_and_all_when_it_is_back(daemon,
     assert len(daemon.events("job.done")) == done
 
     os.rename(aside, store)
-    daemon.until_counts(done=12)
-    assert daemon.ctl.status()["store_blocked"] is None
+    daemon.wait_for_counts(done=12)
+    assert daemon.client.status()["store_blocked"] is None
     assert len(daemon.events("store.unblocked")) == 1
     before = receiver.chunk_requests()
     daemon.kill()
     daemon.start()
     fill(daemon, receiver, "a")
-    assert daemon.ctl.status()["jobs"]["done"] == 12
+    assert daemon.client.status()["jobs"]["done"] == 12
     assert receiver.chunk_requests() == before
 
 
 def test_it_ends_in_order_and_leaves_a_file_of_somebody_else_alone(daemon, receiver, tmp_path):
     daemon.start()
     fill(daemon, receiver, "a")
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
     theirs = tmp_path / "theirs.db"
     shutil.copy(daemon.state / "syncd.db", theirs)
     daemon.start()
@@ -67,11 +67,11 @@ def test_it_ends_in_order_and_leaves_a_file_of_somebody_else_alone(daemon, recei
     before = store.read_bytes()
     (daemon.inbox / "c.jpg").write_bytes(b"c" * 1000)
     until_blocked(daemon)
-    assert daemon.end() == 0
+    assert daemon.terminate() == 0
     assert store.read_bytes() == before
     daemon.start()  # goes on with what is there now, and finds out what the server has
-    daemon.until_counts(done=22)
-    daemon.end()
+    daemon.wait_for_counts(done=22)
+    daemon.terminate()
 
 
 def test_a_folder_that_is_deleted_is_told_and_a_new_start_uploads_nothing_twice(daemon, receiver):
@@ -79,14 +79,14 @@ def test_a_folder_that_is_deleted_is_told_and_a_new_start_uploads_nothing_twice(
     fill(daemon, receiver, "a")
     shutil.rmtree(daemon.state)
     until_blocked(daemon)
-    wait_until_sync(daemon.answers, daemon.log.read_text)  # at a socket that was made anew
-    assert "deleted or replaced" in daemon.ctl.status()["store_blocked"]
-    assert daemon.end() == 0
+    wait_until_sync(daemon.is_ready, daemon.log.read_text)  # at a socket that was made anew
+    assert "deleted or replaced" in daemon.client.status()["store_blocked"]
+    assert daemon.terminate() == 0
     before = receiver.counters()["chunks_received"]
     daemon.start()
-    daemon.until_counts(done=10)
+    daemon.wait_for_counts(done=10)
     assert receiver.counters()["chunks_received"] == before
-    daemon.end()
+    daemon.terminate()
 
 
 def test_a_log_that_is_deleted_takes_nothing_with_it(daemon, receiver):
@@ -98,7 +98,7 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(daemon, receiver):
     before = receiver.chunk_requests()
     daemon.kill()
     daemon.start()
-    daemon.until_counts(done=10)
+    daemon.wait_for_counts(done=10)
     assert receiver.chunk_requests() == before
     assert len(daemon.events("job.done")) == 10
-    daemon.end()
+    daemon.terminate()

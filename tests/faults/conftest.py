@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Daemon, Receiver
 from tests.faults.proxy import Proxy
+from tests.support.processes import DaemonProcess, ReceiverProcess
 
 FULL = os.environ.get("FAULTS") == "full"
 full_only = pytest.mark.skipif(not FULL, reason="takes long: make chaos")
@@ -32,7 +32,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def receiver(place):
-    with Receiver(place / "server") as running:
+    with ReceiverProcess(place / "server") as running:
         yield running
 
 
@@ -45,7 +45,7 @@ def proxy(receiver):
 @pytest.fixture
 def daemon(place, proxy):
     """A daemon that reaches both services through the proxy; not started yet. It knows no patience."""
-    made = Daemon(place, proxy.url, retry={"initial": "50ms", "max": "500ms"})
+    made = DaemonProcess(place, proxy.url, retry={"initial": "50ms", "max": "500ms"})
     for remote in made.settings["remotes"].values():
         remote["timeout"] = "2s"
     yield made

@@ -34,10 +34,10 @@ def test_a_flood_of_files(daemon, receiver, scale):
     flood(daemon.inbox, files)
     made = time.monotonic() - began
     wait_until_sync(
-        lambda: sum(daemon.ctl.status()["jobs"].values()) == files, lambda: daemon.ctl.status()["jobs"], 300
+        lambda: sum(daemon.client.status()["jobs"].values()) == files, lambda: daemon.client.status()["jobs"], 300
     )
     known = time.monotonic() - began
-    daemon.until_counts(done=files, timeout=900)
+    daemon.wait_for_counts(done=files, timeout=900)
     seconds = time.monotonic() - began
     highest = procfs.kib(daemon, "VmHWM")
     print(

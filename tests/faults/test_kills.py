@@ -30,13 +30,13 @@ class Killer:
         if self.rng.random() < 0.25:  # before it has come up
             self.starting += 1
         else:
-            wait_until_sync(self.daemon.answers, self.daemon.log.read_text)
+            wait_until_sync(self.daemon.is_ready, self.daemon.log.read_text)
         self._later(1.5)
         self.daemon.kill()
         self.pages.append(ledger.read(self.daemon, self.proxy))
         drive = self.daemon.settings["remotes"]["drive"]
         drive["direct"] = self.rng.choice(["auto", "never", "never"])  # small files in one request, or in chunks
-        self.daemon.launch()
+        self.daemon.start(wait=False)
 
     def kill_receiver(self):
         self._later(1.0)
@@ -60,7 +60,7 @@ def test_whatever_is_killed_when_every_file_arrives_whole(daemon, receiver, prox
     proxy.odds, proxy.rate = BAD_LINE, 2 * MIB
     proxy._rng.seed(seed)
     began = time.monotonic()
-    daemon.launch()
+    daemon.start(wait=False)
     churn.start()
     ends = [killer.kill_daemon] * kills + [killer.kill_receiver] * crashes
     rng.shuffle(ends)
@@ -70,7 +70,7 @@ def test_whatever_is_killed_when_every_file_arrives_whole(daemon, receiver, prox
     churn.permit(files)
     churn.join()
     proxy.odds, proxy.rate = {}, None
-    wait_until_sync(daemon.answers, daemon.log.read_text)
+    wait_until_sync(daemon.is_ready, daemon.log.read_text)
     wait_until_sync(lambda: settled(daemon, churn), lambda: unsettled(daemon, churn)[:5], 300)
     seconds = time.monotonic() - began
 
@@ -80,15 +80,15 @@ def test_whatever_is_killed_when_every_file_arrives_whole(daemon, receiver, prox
     assert not ledger.sent_in_vain(killer.pages, asked)
     assert not ledger.sent_twice_in_a_life(killer.pages, asked)
     assert max(ledger.repeated(killer.pages, asked), default=0.0) < RECORDED
-    assert daemon.ctl.status()["jobs"]["failed"] == 0
-    assert daemon.end() == 0
+    assert daemon.client.status()["jobs"]["failed"] == 0
+    assert daemon.terminate() == 0
     assert not daemon.events("job.crashed")
     with capsys.disabled():
         report(seed, seconds, churn, killer, proxy, crashes)
 
 
 def settled(daemon, churn):
-    counts = daemon.ctl.status()["jobs"]
+    counts = daemon.client.status()["jobs"]
     return not (counts["queued"] or counts["uploading"] or counts["waiting"]) and not unsettled(daemon, churn)
 
 

@@ -46,7 +46,7 @@ def test_light_load_leaves_nothing_behind(daemon, proxy):
     )
     part = max(1, len(memory[WARM:]) // 3)
     assert statistics.mean(memory[-part:]) - statistics.mean(memory[WARM : WARM + part]) < GROWTH
-    assert daemon.ctl.status()["jobs"]["failed"] == 0
+    assert daemon.client.status()["jobs"]["failed"] == 0
     end(daemon)
 
 
@@ -62,18 +62,18 @@ def a_round(daemon, proxy, number):
     for path in album.iterdir():
         path.unlink()
     album.rmdir()
-    wait_until_sync(lambda: daemon.ctl.status()["folders"][0]["files"] == 1, "they are gone")
+    wait_until_sync(lambda: daemon.client.status()["folders"][0]["files"] == 1, "they are gone")
     proxy.hang_up()
     return number
 
 
 def settled(daemon):
     def done():
-        status = daemon.ctl.status()
+        status = daemon.client.status()
         jobs = status["jobs"]
         return status["folders"][0]["files"] == 11 and not (jobs["queued"] or jobs["uploading"] or jobs["waiting"])
 
-    wait_until_sync(done, lambda: f"all are done; {daemon.ctl.status()}")
+    wait_until_sync(done, lambda: f"all are done; {daemon.client.status()}")
 
 
 def nothing_more_is_open(daemon, than):

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from tests.e2e.processes import Receiver
 from tests.faults.churn import Text
 from tests.faults.conftest import full_only
 from tests.faults.proxy import Fate
 from tests.faults.test_shutdown import end
+from tests.support.processes import ReceiverProcess
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
@@ -40,12 +40,12 @@ def test_no_network_and_then_there_is(daemon, place):
     drop(daemon, 50)
     daemon.start()
     wait_until_sync(
-        lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed"
+        lambda: {remote["state"] for remote in daemon.client.status()["remotes"]} == {"offline"}, "it is missed"
     )
-    daemon.until_counts(uploading=0, done=0, failed=0)
-    assert "can't connect" in daemon.ctl.status()["remotes"][0]["detail"]
-    with Receiver(place / "late", port=port) as late:
-        daemon.until_counts(done=100)
+    daemon.wait_for_counts(uploading=0, done=0, failed=0)
+    assert "can't connect" in daemon.client.status()["remotes"][0]["detail"]
+    with ReceiverProcess(place / "late", port=port) as late:
+        daemon.wait_for_counts(done=100)
         assert late.counters()["files"] == late.counters()["images"] == 50
     assert len(daemon.events("remote.online")) == 2
     end(daemon)
@@ -56,7 +56,7 @@ class Watchman(threading.Thread):
 
     def __init__(self, daemon):
         super().__init__(daemon=True)
-        self._ctl = daemon.ctl
+        self._ctl = daemon.client
         self.said = []
         self.over = threading.Event()
 
@@ -77,13 +77,13 @@ def away(daemon, waiting):
     daemon.start()
 
     def piled_up():
-        jobs = daemon.ctl.status()["jobs"]
+        jobs = daemon.client.status()["jobs"]
         assert jobs["waiting"] <= MOST_TRIED
         return jobs["queued"] + jobs["waiting"] == 2 * waiting and not jobs["uploading"]
 
-    wait_until_sync(piled_up, lambda: f"all wait; {daemon.ctl.status()}")
+    wait_until_sync(piled_up, lambda: f"all wait; {daemon.client.status()}")
     wait_until_sync(
-        lambda: {remote["state"] for remote in daemon.ctl.status()["remotes"]} == {"offline"}, "it is missed"
+        lambda: {remote["state"] for remote in daemon.client.status()["remotes"]} == {"offline"}, "it is missed"
     )
 
 
@@ -113,7 +113,7 @@ def test_one_probe_in_each_backoff_period_however_many_jobs_wait(daemon, receive
     proxy.odds = {}
     if fate is Fate.RESET_ANSWER:
         receiver.start()
-    daemon.until_counts(done=2 * waiting, timeout=300)
+    daemon.wait_for_counts(done=2 * waiting, timeout=300)
     end(daemon)
 
 

@@ -36,7 +36,7 @@ def end(daemon, *, signals=1):
 
 def importing(daemon):
     """Say whether the daemon's own modules are being loaded: most of a start's time is that."""
-    assert daemon.running(), daemon.log.read_text()
+    assert daemon.is_running(), daemon.log.read_text()
     return "pydantic_core" in Path(f"/proc/{daemon.child.pid}/maps").read_text()
 
 
@@ -49,15 +49,15 @@ def test_at_any_moment_of_the_start(daemon, scale):
     rng = random.Random(5)
     drop(daemon, 100)
     for number in range(scale(4, 60)):
-        daemon.launch()
+        daemon.start(wait=False)
         wait_until_sync(lambda: importing(daemon), "the start is under way")
         if number % 2:
-            wait_until_sync(daemon.answers, "it is up")
+            wait_until_sync(daemon.is_ready, "it is up")
         if number:
             time.sleep(rng.uniform(0, 0.6))  # the moment is the matter
         end(daemon, signals=1 + number % 3)
     daemon.start()
-    daemon.until_counts(done=200)
+    daemon.wait_for_counts(done=200)
     assert end(daemon) < PATIENCE
 
 
@@ -65,7 +65,7 @@ def test_while_a_giant_is_hashed(daemon):
     with (daemon.inbox / "giant.tif").open("wb") as file:
         file.truncate(9 * 1024 * MIB)
     daemon.start()
-    daemon.until_counts(uploading=2)
+    daemon.wait_for_counts(uploading=2)
     end(daemon)
 
 
@@ -73,7 +73,7 @@ def test_in_the_middle_of_an_upload_at_a_slow_pace(daemon):
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)
     daemon.start()
-    wait_until_sync(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
+    wait_until_sync(lambda: daemon.client.status()["bytes"]["sent"] > 0, "it is sending")
     end(daemon, signals=2)
 
 
@@ -88,7 +88,7 @@ def test_while_the_server_lets_nothing_move(daemon, proxy, fate):
     end(daemon)
     proxy.odds = {}
     daemon.start()
-    daemon.until_counts(done=40)
+    daemon.wait_for_counts(done=40)
 
 
 def test_again_and_again_while_it_ends(daemon):
@@ -98,7 +98,7 @@ def test_again_and_again_while_it_ends(daemon):
     daemon.start()
     daemon.child.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE
-    while daemon.running():
+    while daemon.is_running():
         assert time.monotonic() < deadline
         daemon.child.send_signal(signal.SIGTERM)
         daemon.child.send_signal(signal.SIGHUP)
@@ -110,18 +110,18 @@ def test_a_storm_of_hang_ups(daemon, scale):
     """The configuration changes all the while, so that lanes and folders come and go in the middle of uploads."""
     drop(daemon, 40, 200 * KIB)
     daemon.settings["scheduler"]["bandwidth"] = "8MiB/s"
-    daemon.launch()
+    daemon.start(wait=False)
     wait_until_sync(lambda: importing(daemon), "the start is under way")
     for number in range(scale(100, 2000)):
         hang_up(daemon, number)
         time.sleep(0.005)
     (daemon.inbox.parent / "later").mkdir()
-    wait_until_sync(daemon.answers, "it is up")
+    wait_until_sync(daemon.is_ready, "it is up")
     daemon.settings["folders"][0]["rescan"] = "2h"
     daemon.settings["folders"].append({"path": "later", "remote": "drive"})
     hang_up(daemon, 0)
-    wait_until_sync(lambda: len(daemon.ctl.status()["folders"]) == 2, "the last change is heeded")
-    daemon.until_counts(done=80)
+    wait_until_sync(lambda: len(daemon.client.status()["folders"]) == 2, "the last change is heeded")
+    daemon.wait_for_counts(done=80)
     for number in range(20):
         hang_up(daemon, number)
     end(daemon)
@@ -142,9 +142,9 @@ def test_in_the_middle_of_a_reload(daemon):
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)
     daemon.start()
-    wait_until_sync(lambda: daemon.ctl.status()["bytes"]["sent"] > 0, "it is sending")
+    wait_until_sync(lambda: daemon.client.status()["bytes"]["sent"] > 0, "it is sending")
     hang_up(daemon, 1)
     wait_until_sync(
-        lambda: "ascii" not in {remote["name"] for remote in daemon.ctl.status()["remotes"]}, "it is being replaced"
+        lambda: "ascii" not in {remote["name"] for remote in daemon.client.status()["remotes"]}, "it is being replaced"
     )
     end(daemon)

@@ -74,7 +74,7 @@ def arrive(daemon, receiver, contents):
 
 
 def folder(daemon):
-    return daemon.ctl.status()["folders"][0]
+    return daemon.client.status()["folders"][0]
 
 
 def names(count, prefix="a"):
@@ -87,7 +87,7 @@ def test_the_limit_of_watches_is_reached(daemon, receiver):
     lower += ['echo 30 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
     if not shutil.which("unshare") or subprocess.run([*lower, "true"], capture_output=True, check=False).returncode:
         pytest.skip("user namespaces are not allowed here")
-    daemon.around = lower
+    daemon.prefix = lower
     contents = {}
     for number in range(10):
         contents |= drop(daemon.inbox / f"early {number}", [f"{number}.jpg"])
@@ -113,11 +113,11 @@ def test_the_folder_is_unmounted_in_the_middle_of_uploads_and_mounted_again(daem
     daemon.settings["scheduler"]["bandwidth"] = "800KiB/s"
     contents = drop(daemon.inbox, names(25), 40 * KIB)
     daemon.start()
-    wait_until_sync(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
+    wait_until_sync(lambda: daemon.client.status()["jobs"]["done"] > 5, "some are done")
     mounts.unmount(daemon.inbox)
     wait_until_sync(lambda: folder(daemon)["state"] == "offline", "it is missed")
     assert "mounted" in folder(daemon)["detail"]
-    wait_until_sync(lambda: not daemon.ctl.status()["jobs"]["uploading"], "nothing of it is uploaded")
+    wait_until_sync(lambda: not daemon.client.status()["jobs"]["uploading"], "nothing of it is uploaded")
     drop(place / "disk", names(5, "meanwhile"))
     mounts.mount(daemon.inbox, "--bind", place / "disk")
     contents |= {daemon.inbox / name: (place / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
@@ -203,7 +203,7 @@ def test_the_disk_of_the_store_is_full_and_freed_again(daemon, receiver, small_d
     contents |= drop(daemon.inbox, names(100, "b"))
     wait_until_sync(lambda: daemon.events("store.blocked"), "it says that it is blocked")
     for _ in range(20):
-        assert daemon.ctl.status()["state"] == "running"
+        assert daemon.client.status()["state"] == "running"
     assert "full" in daemon.events("store.blocked")[0]["reason"]
     assert not daemon.events("store.unblocked")
     free()
@@ -219,7 +219,7 @@ def test_it_ends_in_order_while_the_disk_of_the_store_is_full(daemon, receiver, 
     daemon.settings["scheduler"]["bandwidth"] = "500KiB/s"
     contents = drop(daemon.inbox, names(25), 50 * KIB)
     daemon.start()
-    wait_until_sync(lambda: daemon.ctl.status()["jobs"]["done"] > 5, "some are done")
+    wait_until_sync(lambda: daemon.client.status()["jobs"]["done"] > 5, "some are done")
     fill()
     wait_until_sync(lambda: daemon.events("store.blocked"), "it says that it is blocked")
     end(daemon)
@@ -228,11 +228,11 @@ def test_it_ends_in_order_while_the_disk_of_the_store_is_full(daemon, receiver, 
     for pages in scale((0, 12), (0, 1, 2, 4, 9, 12, 16, 20, 24)):
         fill(pages * 4096)
         daemon.log.unlink()
-        daemon.launch()
+        daemon.start(wait=False)
         wait_until_sync(
-            lambda: not daemon.running() or '"store.blocked"' in daemon.log.read_text(), "it meets the full disk"
+            lambda: not daemon.is_running() or '"store.blocked"' in daemon.log.read_text(), "it meets the full disk"
         )
-        if daemon.running():
+        if daemon.is_running():
             waited += 1
             end(daemon)
         else:
@@ -250,7 +250,7 @@ def test_the_store_is_made_on_a_full_disk(daemon, receiver, small_disk):
     fill, free = small_disk
     fill()
     contents = drop(daemon.inbox, names(5))
-    daemon.launch()
+    daemon.start(wait=False)
     daemon.child.wait(20)
     says_that_the_disk_is_full(daemon)
     free()
@@ -275,8 +275,8 @@ def says_that_the_disk_is_full(daemon):
 def without_privileges(daemon):
     """Root reads every file; without two of its capabilities it is a user like others."""
     if os.geteuid() == 0:
-        daemon.around = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
-        if not shutil.which("setpriv") or subprocess.run([*daemon.around, "true"], check=False).returncode:
+        daemon.prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+        if not shutil.which("setpriv") or subprocess.run([*daemon.prefix, "true"], check=False).returncode:
             pytest.skip("capabilities can't be dropped here")
 
 
@@ -288,15 +288,15 @@ def test_what_nobody_may_read_and_then_everybody(daemon, receiver):
     closed.chmod(0)
     shut.chmod(0)
     daemon.start()
-    (job, _) = daemon.until_shown(closed, {"waiting"})
+    (job, _) = daemon.wait_for_states(closed, {"waiting"})
     assert "no permission to read the file" in job["detail"]
     wait_until_sync(
         lambda: "folder: Permission denied" in (folder(daemon)["detail"] or ""), "it says what it can't look into"
     )
-    daemon.until_counts(done=2, waiting=2)
+    daemon.wait_for_counts(done=2, waiting=2)
     closed.chmod(0o600)
     shut.chmod(0o700)
     arrive(daemon, receiver, contents)
     wait_until_sync(lambda: folder(daemon)["detail"] is None, "all is well again")
-    assert daemon.ctl.status()["jobs"]["failed"] == 0
+    assert daemon.client.status()["jobs"]["failed"] == 0
     end(daemon)

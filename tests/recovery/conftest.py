@@ -1,12 +1,12 @@
 import pytest
 
-from tests.e2e.processes import Receiver
 from tests.recovery.harness import RecoveryHarness
+from tests.support.processes import ReceiverProcess
 
 
 @pytest.fixture(scope="module")
 def receiver(tmp_path_factory):
-    with Receiver(tmp_path_factory.mktemp("receiver") / "server") as running:
+    with ReceiverProcess(tmp_path_factory.mktemp("receiver") / "server") as running:
         yield running
 
 

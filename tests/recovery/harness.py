@@ -2,34 +2,16 @@
 
 import base64
 import hashlib
-import io
-import json
 import os
 import shutil
 import sqlite3
-import sys
-from contextlib import closing, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import closing
 
-import pytest
-import yaml
-
-from syncd.cli import main
-from tests.support.data import POOL
+from tests.support.config import base_settings, write_settings
+from tests.support.processes import run_main
 
 TIME = 1_600_000_000_123_456_700
 """Nanoseconds since the epoch, finer than a float can hold."""
-
-
-@dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        return json.loads(self.out)
 
 
 class RecoveryHarness:
@@ -41,16 +23,7 @@ class RecoveryHarness:
         self.inbox = folder / "inbox"
         self.inbox.mkdir()
         self.config = folder / "config.yaml"
-        self.settings = {
-            "folders": [{"path": "inbox", "remote": ["drive", "ascii"]}],
-            "remotes": {
-                "drive": {"type": "multipart", "url": receiver.url, "pool_id": POOL},
-                "ascii": {"type": "image", "url": receiver.url},
-            },
-            "scheduler": {"retry": {"initial": "10ms", "max": "20ms"}},
-            "state_dir": "state",
-            "control": {"dashboard": "off"},
-        }
+        self.settings = base_settings(receiver.url)
 
     def write(self, name, data, at=TIME):
         """Put a file into the folder; ``name`` may be bytes."""
@@ -60,21 +33,13 @@ class RecoveryHarness:
             file.write(data)
         os.utime(path, ns=(at, at))
 
-    def command(self, *arguments):
-        return [sys.executable, "-m", "syncd", *map(str, arguments), "-c", str(self.config)]
+    def write_settings(self):
+        write_settings(self.config, self.settings)
 
     def syncd(self, *arguments):
-        """Run a command, in this process for speed; the servers are others."""
-        self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))
-        out, err = io.StringIO(), io.StringIO()
-        argv, sys.argv = sys.argv, ["syncd", *self.command(*arguments)[3:]]
-        try:
-            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            sys.argv = argv
-        assert "Traceback" not in err.getvalue()
-        return Ended(ended.value.code, out.getvalue(), err.getvalue())
+        """Run a command on the configuration in this process."""
+        self.write_settings()
+        return run_main(*arguments, "-c", self.config)
 
     def upload(self):
         done = self.syncd("once")

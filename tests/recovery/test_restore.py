@@ -9,11 +9,10 @@ import signal
 import subprocess
 
 import pytest
-import yaml
 
-from tests.e2e.processes import Receiver
 from tests.recovery.harness import TIME
 from tests.support.data import random_bytes
+from tests.support.processes import ReceiverProcess, command_line
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
@@ -122,7 +121,7 @@ def test_nothing_is_ever_overwritten(filled):
 
 
 def test_an_interrupted_one_is_gone_on_with(site, tmp_path):
-    with Receiver(tmp_path / "own") as receiver:
+    with ReceiverProcess(tmp_path / "own") as receiver:
         site.settings["remotes"]["drive"]["url"] = receiver.url
         site.settings["folders"][0]["remote"] = "drive"
         files = {f"{number}.jpg".encode(): random_bytes(4_000_000, number) for number in range(25)}
@@ -130,7 +129,7 @@ def test_an_interrupted_one_is_gone_on_with(site, tmp_path):
             site.write(name, data)
         site.upload()
         back = site.folder / "back"
-        running = subprocess.Popen(site.command("restore", "--to", back), stdout=subprocess.DEVNULL)
+        running = subprocess.Popen(command_line("restore", "--to", back, "-c", site.config), stdout=subprocess.DEVNULL)
         wait_until_sync(
             lambda: back.exists() and any(name.suffix == ".jpg" for name in back.iterdir()), "one file is there"
         )
@@ -208,7 +207,7 @@ def test_what_was_never_uploaded_is_counted(site):
 
 
 def test_a_server_that_is_down(site, tmp_path):
-    with Receiver(tmp_path / "own") as receiver:
+    with ReceiverProcess(tmp_path / "own") as receiver:
         for remote in ("drive", "ascii"):
             site.settings["remotes"][remote]["url"] = receiver.url
         site.write("a.jpg", random_bytes(100, 1))
@@ -241,8 +240,8 @@ def test_a_file_that_can_not_be_written_is_told(filled):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     back = filled.folder / "back"
-    filled.config.write_text(yaml.safe_dump(filled.settings))
-    command = filled.command("restore", "--to", back)
+    filled.write_settings()
+    command = command_line("restore", "--to", back, "-c", filled.config)
     done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"{filled.inbox}/a.jpg failed: cannot write it: File too large" in done.stdout

@@ -8,11 +8,10 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from syncd.platform.lock import StateLock
-from tests.e2e.processes import Daemon, Receiver
 from tests.support.data import random_bytes
+from tests.support.processes import DaemonProcess, ReceiverProcess, command_line
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
@@ -155,7 +154,7 @@ def test_paths(site):
 
 def test_a_server_that_is_down_is_told_apart(site, tmp_path):
     site.write("a.jpg", random_bytes(1_000, 1))
-    with Receiver(tmp_path / "other") as other:
+    with ReceiverProcess(tmp_path / "other") as other:
         site.settings["remotes"]["ascii"]["url"] = other.url
         site.upload()
     done = site.syncd("verify", "--json")
@@ -169,7 +168,7 @@ def test_a_server_that_is_down_is_told_apart(site, tmp_path):
 
 
 def test_a_refused_token_is_not_asked_with_twice(site, tmp_path):
-    with Receiver(tmp_path / "closed", "--token-file", _file(tmp_path / "token", "s3cret")) as closed:
+    with ReceiverProcess(tmp_path / "closed", "--token-file", _file(tmp_path / "token", "s3cret")) as closed:
         site.settings["remotes"]["drive"] |= {"url": closed.url, "token_file": str(tmp_path / "token")}
         for number in range(30):
             site.write(f"{number}.jpg", random_bytes(100, number))
@@ -188,11 +187,11 @@ def _file(path, text):
 
 
 def test_beside_a_daemon(tmp_path, receiver):
-    daemon = Daemon(tmp_path, receiver.url)
+    daemon = DaemonProcess(tmp_path, receiver.url)
     daemon.start()
     try:
         (daemon.inbox / "a.jpg").write_bytes(random_bytes(1_000, 1))
-        daemon.until_counts(done=2)
+        daemon.wait_for_counts(done=2)
         command = [sys.executable, "-m", "syncd", "verify", "-c", str(daemon.config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 intact")
@@ -201,10 +200,10 @@ def test_beside_a_daemon(tmp_path, receiver):
         done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
         assert (done.returncode, "1 job queued again" in done.stdout) == (1, True), done
         wait_until_sync(receiver_copy.exists, lambda: "it is uploaded again")
-        daemon.until_counts(done=2)
+        daemon.wait_for_counts(done=2)
         done = subprocess.run([*command, "--repair"], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.split(";")[0]) == (0, "2 intact")
-        assert daemon.end() == 0
+        assert daemon.terminate() == 0
     finally:
         daemon.kill()
 
@@ -256,9 +255,9 @@ def test_a_store_of_another_version_is_left_alone(site, revision, advice):
 def test_bars_on_a_terminal(site):
     site.write("a.jpg", random_bytes(1_000, 1))
     site.upload()
-    site.config.write_text(yaml.safe_dump(site.settings))
+    site.write_settings()
     ours, theirs = pty.openpty()
-    done = subprocess.run(site.command("verify"), stdout=subprocess.PIPE, stderr=theirs, check=True)
+    done = subprocess.run(command_line("verify", "-c", site.config), stdout=subprocess.PIPE, stderr=theirs, check=True)
     shown = os.read(ours, 65_536)
     os.close(ours)
     os.close(theirs)

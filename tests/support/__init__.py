@@ -1,1 +1,5 @@
-"""Helpers that tests of several packages share: waiting for a condition, and test data."""
+"""Helpers that the tests of several packages share.
+
+``wait`` waits for a condition, ``clock`` replaces the clock, ``data`` makes contents, ``config`` makes settings, and
+``processes`` runs syncd commands, receivers and daemons.
+"""
