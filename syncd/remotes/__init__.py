@@ -1,1 +1,4 @@
-"""Upload files to servers of two APIs: ``image`` and ``multipart`` implement the interface in ``base``."""
+"""Clients of the two upload APIs.
+
+``base`` defines the interface, and the packages ``image`` and ``multipart`` implement it. ``http`` sends the requests.
+"""

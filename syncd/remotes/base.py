@@ -1,18 +1,27 @@
-"""Define the interface of an upload API's client, which :mod:`syncd.upload` and :mod:`syncd.recovery` use.
+"""Define the interface of a client for one upload server.
 
-All methods raise only the failures of :mod:`syncd.core.errors`:
+:mod:`syncd.upload`, :mod:`syncd.recovery` and ``syncd check`` call a :class:`Remote`. The packages ``image`` and
+``multipart`` implement it for one API each; both pass the contract tests (``tests/remotes/test_contract.py``).
 
-* ``Transient``: refused connections, resets, idle timeouts, 408, 429, 5xx. ``scope`` is REMOTE if the failure concerns
-  the server as a whole (no connection, TLS, 429, 502, 503, 504), else JOB. ``overload``
+Failures. The methods that send requests raise only these classes of :mod:`syncd.core.errors`:
+
+* ``Transient``: a later attempt may succeed. Causes are refused connections, resets, idle timeouts, 408, 429 and 5xx.
+  ``scope`` is REMOTE if the whole server is affected (no connection, TLS, 429, 502, 503, 504), else JOB. ``overload``
   is set for 429, 503 and timeouts.
-* ``Unauthorized``: 401.
-* ``Permanent``: the server would reject the same request again. The text has the server's message.
-* ``SessionLost``: begin the upload again, without the session.
-* ``NotStored``: only from :meth:`Remote.fetch`.
-* ``FileChanged`` and other failures of a file come from the :class:`Source` and pass through unchanged.
+* ``Unauthorized``: the server rejected the token (401).
+* ``Permanent``: the server would reject the same request again. The text contains the server's message.
+* ``SessionLost``: the server no longer has the upload. Call :meth:`Remote.begin` without the session.
+* ``NotStored``: the server no longer has the file; only from :meth:`Remote.fetch`.
+* Failures of the file, such as ``FileChanged``. They come from :meth:`Source.read` and pass through unchanged.
 
-A remote keeps no state of an upload. The store keeps that state in the ``Session``, and the ``capabilities`` learned
-about the server.
+Retries. The client repeats a request only if a kept-alive connection was closed as the request was sent. All other
+retries are up to the caller: see :mod:`syncd.core.retry` for a job, and :mod:`syncd.core.breaker` for a server.
+
+State. An upload can continue in another process: the store keeps its ``Session``, and the ``capabilities`` that the
+client learned about the server.
+
+Concurrency. All methods run in one event loop, and calls may overlap. A call that fails or is cancelled may have taken
+effect on the server; every call can be repeated.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -62,29 +71,34 @@ WriteCallback = Callable[[bytes], bool]
 
 
 class Remote(Protocol):
-    """The client of one server of an upload API."""
+    """The client of one server."""
 
     @property
     def identity(self) -> str:
-        """The text by which the store knows this destination; it contains no secret."""
+        """The text by which the store identifies this destination. It contains no secret."""
 
     @property
     def capabilities(self) -> Mapping[str, int]:
-        """Limits learned about the server, such as the largest chunk it accepts. The store keeps them."""
+        """The limits learned about the server, such as its largest chunk.
+
+        The store keeps them and passes them to :meth:`restore_capabilities` after a restart. A change of the
+        capabilities means that the next session may succeed where the last one failed.
+        """
 
     def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Restore the capabilities that an earlier process learned."""
+        """Restore the capabilities that an earlier process learned; call before the first request."""
 
     @property
     def terms(self) -> str:
-        """The conditions for storing content now, such as an expiry; an empty text if there are none.
+        """The storage conditions of the settings, such as an expiry.
 
-        Content that was stored under other terms does not count as a duplicate. The text contains no secret.
+        It is an empty text without conditions, and contains no secret. Content that was stored under other terms does
+        not count as a duplicate.
         """
 
     @property
     def expires(self) -> bool:
-        """Whether the server deletes the content after some time."""
+        """True if the server deletes the content after some time."""
 
     @property
     def required_proof(self) -> Proof:
@@ -95,65 +109,82 @@ class Remote(Protocol):
         """The expected number of the file's bytes in one chunk."""
 
     def hasher(self) -> Hasher:
-        """Return a new hasher for one file."""
+        """Return a new hasher for one file, according to the present settings."""
 
     def hasher_of(self, key: str, ref: str) -> Hasher:
-        """Return a hasher that yields ``key`` for the same bytes, even if the settings have changed since."""
+        """Return a hasher that yields ``key`` for the uploaded bytes.
+
+        ``key`` and ``ref`` come from the record of an upload. The settings may have changed since.
+        """
 
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
-        """Return the content for a record of the store; ``size`` is the size of the file in bytes."""
+        """Return the content for a record of the store. ``size`` is the size of the file in bytes."""
 
     async def begin(
         self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
     ) -> Session | Stored:
-        """Begin or resume an upload, or learn that the server has the content already.
+        """Begin or resume an upload, or find that the server has the content already.
 
-        ``session`` is the session of the previous attempt, with the acknowledged chunks; ``failures`` counts the failed
-        attempts. ``look_up`` means that the server probably has the content, so it is asked before anything is sent.
-        The returned session's ``received`` holds every chunk that need not be sent.
+        ``content`` is the result of :meth:`hasher` for the bytes of ``source``. ``session`` is the session of the
+        previous attempt, with the acknowledged chunks; the client may replace it by a new session. ``failures`` is the
+        number of failed attempts. Set ``look_up`` if the server probably has the content: the client then asks before
+        it sends anything. The returned session's ``received`` holds every chunk that need not be sent.
         """
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> ChunkResult:
-        """Send chunk ``index``; on return the server has it. Calls may run concurrently."""
+        """Send chunk ``index`` of ``session``; on return the server has it.
+
+        ``session`` comes from :meth:`begin`, for the same content. Chunks may be sent in any order, concurrently, and
+        more than once. If the result has ``stored``, the upload is complete without :meth:`finish`. Raises
+        ``CutOff``, a ``Transient``, if the connection is too slow for the chunk; the next session may then have
+        smaller chunks (:mod:`syncd.remotes.chunk_limit`).
+        """
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
-        """Make the server assemble the file from its chunks. If it returns ``Pending``, call :meth:`poll` later.
+        """Make the server assemble the file from its chunks.
 
-        A response that names neither hash nor size, or that reports an error, proves nothing: then the client requests
-        the stored file. ``SessionLost`` if the server does not have it; ``Proof.NONE`` if the server does not tell.
+        The server has all chunks of ``session``. If the result is ``Pending``, call :meth:`poll` later. A response that
+        names neither hash nor size, or that reports an error, proves nothing: the client then requests the stored file.
+        Raises ``SessionLost`` if the server does not have the file. Without any evidence, ``Stored.proof`` is
+        ``Proof.NONE``.
         """
 
     async def poll(self, pending: Pending, content: Content) -> Stored | Pending:
-        """Ask whether the server has assembled the file."""
+        """Ask whether the server has assembled the file.
+
+        Raises ``SessionLost`` if the assembly failed.
+        """
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
         """Download the file stored as ``ref``, pass its bytes to ``write``, and return their key.
 
-        The copy is intact if the result equals ``key``, the key at upload, and ``write`` has not returned False.
-        ``NotStored`` if the server does not have the file any more.
+        ``key`` is the key of the uploaded content. The copy is intact if the result equals ``key`` and ``write`` never
+        returned False. Raises ``NotStored`` if the server no longer has the file.
         """
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Ask whether the server still has the file stored as ``ref``; return yes, no or unknown.
 
-        Yes requires the right length or the right bytes: at least ``Proof.SIZE``, and with ``thorough`` at least
-        :attr:`required_proof`, for which the client may download the whole file. No requires 404 or 410, or other bytes
-        from a server that answers reliably. The result is unknown after a rejection, an error of this request, an
-        unusable redirect, a 200 without a length, and for an empty ``ref``. Failures of the whole server are raised.
+        Yes requires the right length or the right bytes: at least ``Proof.SIZE``. With ``thorough`` it requires at
+        least :attr:`required_proof`, for which the client may download the whole file. No requires 404 or 410, or other
+        bytes from a server that answers reliably. Everything else is unknown: a rejection, an error of this request, an
+        unusable redirect, a 200 without a length, an empty ``ref``. Raises only failures of the whole server.
         """
 
     async def check(self) -> None:
-        """Request an object that can't exist; return if the server is reachable and accepts the token.
+        """Check that the server is reachable and accepts the token.
 
-        ``Transient`` with scope REMOTE if the server claims to have the object: then it is not an upload API.
+        The client requests an object that cannot exist. Raises ``Transient`` with scope REMOTE if the server claims to
+        have that object: it is not an upload API.
         """
 
     async def measure_upload(self, size: int) -> None:
         """Send a chunk of ``size`` bytes for an unknown upload; the caller times the call.
 
-        Returns once the server has read the whole chunk and rejected it, so nothing of it is stored. Raises
-        :class:`syncd.remotes.speedtest.ChunkTooLargeError` if the server accepts no chunk of that size.
+        Returns when the server has read the whole chunk and rejected it, so nothing of it is stored. Raises
+        :class:`syncd.remotes.speedtest.ChunkTooLargeError` if the server accepts no chunk of that size, and
+        :class:`syncd.remotes.speedtest.ChunkAcceptedError` if the server may have stored it.
         """
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. The next request would open new ones."""

@@ -1,4 +1,7 @@
-"""Request bodies: their length is known in advance, and they can be produced again for a second attempt."""
+"""Define request bodies of known length.
+
+A body can be produced several times, because a request may be repeated.
+"""
 
 import json
 import secrets
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 PIECE_BYTES = 64 * 1024
-"""Size of one write. The idle timeout and the bandwidth limit act between pieces."""
+"""Size of one write. The idle timeout and the bandwidth limit take effect between pieces."""
 
 
 class Body(Protocol):
@@ -44,13 +47,16 @@ class BytesBody:
 
 
 def json_body(value: object) -> BytesBody:
-    """Return ``value`` as ASCII JSON. The type is plain ``application/json``: some servers reject a charset."""
+    """Return ``value`` as ASCII JSON.
+
+    The type is ``application/json`` without a charset, which some servers reject.
+    """
     return BytesBody(content_type="application/json", data=json.dumps(value).encode("ascii"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormFile:
-    """The file of a form: ``size`` bytes. ``read`` yields them from the start on each call."""
+    """The file of a form. Each call of ``read`` yields its ``size`` bytes from the start."""
 
     field: str
     filename: str

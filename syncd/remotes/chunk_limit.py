@@ -13,17 +13,17 @@ from syncd.core.errors import CutOff
 SLOW_LIMIT_KEY = "slow"
 """The key in ``capabilities`` under which the limit is stored."""
 CUT_OFF_ROUNDS = 3
-"""Consecutive rounds of requests that may be cut off before the size is halved: fewer requests at once may suffice."""
+"""Consecutive rounds of cut-off requests before the size is halved. Until then, fewer concurrent requests may help."""
 FAST_REQUEST_SECONDS = 1.0
-"""A request of the largest allowed size that takes less time shows that larger ones would succeed."""
+"""If a request of the largest allowed size takes less time, larger requests are allowed."""
 
 
 class ChunkLimit:
-    """Learns the largest request size from requests that were cut off. ``clock`` is monotonic, in seconds.
+    """Learns the largest request size from requests that were cut off.
 
     The limit, in bytes or characters, is stored in ``capabilities`` as ``slow``. It is at least ``minimum``, and is
     removed once it reaches ``maximum``. It is a multiple of 4, like the chunks of base64, so that a chunk can be as
-    large as the limit and show whether the limit can grow.
+    large as the limit and show whether the limit can grow. ``clock`` is monotonic, in seconds.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ChunkLimit:
         try:
             yield
         except CutOff:
-            if began > self._last_cut:  # requests in flight together count once
+            if began > self._last_cut:  # requests that were in flight at the same time count once
                 self._record_cut_off(size)
             raise
         self._rounds = 0
@@ -57,7 +57,7 @@ class ChunkLimit:
     def _record_cut_off(self, size: int) -> None:
         self._last_cut = self._clock()
         self._rounds += 1
-        if self._rounds >= CUT_OFF_ROUNDS and self.allows(size):  # a larger request began before the limit was set
+        if self._rounds >= CUT_OFF_ROUNDS and self.allows(size):  # a request above the limit began before it was set
             self._capabilities[SLOW_LIMIT_KEY] = max(self._minimum, size // 8 * 4)
 
     def _grow(self) -> None:

@@ -1,4 +1,7 @@
-"""Create the client for a remote's settings. It is not in the package's ``__init__``, which must not load aiohttp."""
+"""Create the client for a remote's settings.
+
+The function is not in the package's ``__init__``, because importing the package must not load aiohttp.
+"""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""Send HTTP requests to one remote, and return a :class:`Response` or raise a failure of :mod:`syncd.core.errors`.
+"""Send HTTP requests to one remote.
 
-No exception of aiohttp passes this module: :mod:`syncd.remotes.exceptions` maps them. :mod:`syncd.remotes.transport`
-sets up the connections.
+A request returns a :class:`Response` or raises a failure of :mod:`syncd.core.errors`; no exception of aiohttp passes
+this module (:mod:`syncd.remotes.exceptions`). :mod:`syncd.remotes.transport` sets up the connections.
 """
 
 import asyncio
@@ -26,22 +26,24 @@ from syncd.remotes.sinks import Sink
 from syncd.remotes.transport import Payload, open_session
 
 MAX_RESPONSE_BYTES = 1024 * 1024
-"""Bytes of a response body to read; the rest is discarded."""
+"""Maximum bytes of a response body; the rest is discarded."""
 MAX_REDIRECTS = 5
+"""Redirects that one download may follow."""
 CUT_OFF_AFTER_SECONDS = 3.0
-"""A request with a body that fails later than this may have been cut off by a time limit of the server."""
+"""A request with a body that fails after this time counts as :class:`CutOff` by the server's time limit."""
 _MAX_REUSE_ATTEMPTS = 3
+"""Attempts of one request on kept-alive connections that turn out to be closed."""
 _STALE_CONNECTION_SECONDS = 0.5
-"""Time in which the client learns, on all but the slowest connections, that the server had closed a connection before.
+"""A kept-alive connection that the server had closed fails within this time, except on very slow networks.
 
-A later failure counts as a failure: the server may be down, and the scheduler has to know."""
+A later failure is reported to the caller, because the server may be down."""
 
 _CONNECTION_CLOSED_ERRORS = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError)
 """Errors of a request on a connection that the server has just closed."""
 
 
 class _StaleConnectionError(Exception):
-    """A kept-alive connection was closed as the request was sent; the server has not answered."""
+    """A kept-alive connection was closed as the request was sent; the server sent no response."""
 
 
 class Http:
@@ -84,11 +86,17 @@ class Http:
         raise Permanent(f"{response.host} answered GET {path} with more than {MAX_REDIRECTS} redirects")
 
     async def post(self, path: str, body: Body | None = None) -> Response:
-        """Send ``body`` to ``path`` (quoted, below the remote's url). Redirects are returned, not followed."""
+        """Send a POST for ``path`` (quoted, below the remote's url).
+
+        A redirect is returned, not followed.
+        """
         return await self._request("POST", self._url(path), body=body)
 
     def failure(self, response: Response) -> Failure:
-        """Return the failure for an unexpected response. A permanent redirect is a failure of the whole remote."""
+        """Return the failure for an unexpected response.
+
+        A permanent redirect is a failure of the whole remote.
+        """
         found = failure(response, now=self._clock())
         if response.status in (301, 308) and "location" in response.headers:
             return Transient(found.problem, advice=found.advice, scope=Scope.REMOTE)
@@ -112,7 +120,10 @@ class Http:
         accept: str = "application/json",
         sink: Sink | None = None,
     ) -> Response:
-        """Send a request, and repeat it if its connection was stale: all calls of both APIs may be repeated."""
+        """Send a request; repeat it if its connection was stale.
+
+        All calls of both APIs may be repeated.
+        """
         headers = {**self._plain_headers, "Accept": accept}
         if url.origin() == self._base.origin():
             headers |= self._secret_headers
@@ -176,9 +187,10 @@ class Http:
             raise mapped from None
 
     async def _refuses_certificate(self, url: URL) -> bool:
-        """Return whether the server ends every connection that uses the client certificate.
+        """Send a request without a body; return whether the server closes that connection, too.
 
-        The server sends a TLS alert with the reason. If the alert crosses the request, the client gets only a reset.
+        A server that rejects the client certificate sends a TLS alert. If the alert arrives while the client is
+        sending, the client sees only a reset.
         """
         if self._settings.client_cert is None or url.scheme != "https":
             return False
@@ -202,12 +214,15 @@ class Http:
     async def _read(
         self, raw: aiohttp.ClientResponse, request_line: str, idle_timeout: IdleTimeout, sink: Sink | None
     ) -> Response:
-        """Read a response. Only a download restarts the idle timeout; any other body must arrive within one timeout."""
+        """Read a response.
+
+        Data of a download restarts the idle timeout. Any other body must arrive within one timeout.
+        """
         body = bytearray()
         wanted = True
         if sink is not None and raw.status == 200:
-            whole = raw.content_length if "Content-Encoding" not in raw.headers else None
-            wanted = sink.expect(whole)
+            length = raw.content_length if "Content-Encoding" not in raw.headers else None
+            wanted = sink.expect(length)
         while wanted and (data := await raw.content.readany()):
             if sink is not None and raw.status == 200:
                 idle_timeout.restart()
@@ -217,7 +232,7 @@ class Http:
                 wanted = len(body) < MAX_RESPONSE_BYTES
         return Response(
             host=raw.url.host_port_subcomponent or "",
-            request_line=self._redact(request_line),  # a redirect may have put a secret into the path
+            request_line=self._redact(request_line),  # the target of a redirect may contain a secret
             status=raw.status,
             headers={name.lower(): value for name, value in raw.headers.items()},
             body=bytes(body),
@@ -237,14 +252,19 @@ class Http:
 
 
 def redirect_target(url: URL, response: Response) -> URL:
-    """Return where the redirect ``response`` to a GET of ``url`` points; ``Permanent`` if it must not be followed."""
+    """Return the target of the redirect ``response`` to a GET of ``url``.
+
+    Raises ``Permanent`` if the redirect must not be followed.
+    """
     try:
         target = url.join(URL(response.headers["location"])).with_user(None)
         host = target.host
     except ValueError:
         host = None
     if not host or target.scheme not in ("http", "https"):
-        raise Permanent(f"{response.host} answered {response.request_line} with a redirect that leads nowhere")
+        raise Permanent(f"{response.host} answered {response.request_line} with a redirect to an invalid URL")
     if (url.scheme, target.scheme) == ("https", "http"):
-        raise Permanent(f"{response.host} answered {response.request_line} with a redirect to http, which is not safe")
+        raise Permanent(
+            f"{response.host} answered {response.request_line} with a redirect to http, which is not secure"
+        )
     return target

@@ -1,11 +1,14 @@
-"""A timeout that ends a request only when it makes no progress, however long the whole request takes."""
+"""End a request that makes no progress, however long the whole request may take."""
 
 import asyncio
 from types import TracebackType
 
 
 class IdleTimeout:
-    """Async context manager: raises ``TimeoutError`` after ``timeout`` seconds without a call of :meth:`restart`."""
+    """An async context manager with a deadline that progress extends.
+
+    Raises ``TimeoutError`` ``timeout`` seconds after the last call of :meth:`restart`.
+    """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -17,7 +20,7 @@ class IdleTimeout:
         self._set(asyncio.get_running_loop().time() + self._timeout)
 
     def pause(self) -> None:
-        """Suspend the countdown until :meth:`restart`, while the client itself causes the delay."""
+        """Suspend the countdown until :meth:`restart`, because the client itself causes the delay."""
         self._set(None)
 
     def _set(self, when: float | None) -> None:

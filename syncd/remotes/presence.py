@@ -1,4 +1,4 @@
-"""Judge from the response to a download request whether the server has a file: yes, no or unknown.
+"""Judge whether a server has a file, by its response to a download request.
 
 Yes requires the right length or the right bytes; no requires "not found" or other bytes. A rejection, a server error
 and an HTML page of a proxy mean unknown.
@@ -12,8 +12,8 @@ from syncd.remotes.http import Http
 from syncd.remotes.responses import Response
 from syncd.remotes.sinks import CopyState
 
-GONE = "the server does not have it any more"
-NEVER_NAMED = "the server never said what it calls this file"
+GONE = "the server no longer has it"
+NEVER_NAMED = "the server never named an id for this file"
 
 
 def unknown(reason: str) -> Confirmation:
@@ -27,16 +27,19 @@ def missing(reason: str) -> Confirmation:
 
 
 def is_server_failure(failure: Failure) -> bool:
-    """Return whether a failure concerns the server as a whole, or asks for fewer requests."""
+    """Return whether a failure concerns the whole server.
+
+    The server is unreachable, overloaded, or rejects the token.
+    """
     if isinstance(failure, Transient):
         return failure.scope is Scope.REMOTE or failure.overload
     return isinstance(failure, Unauthorized)
 
 
 async def check_request(http: Http, request: Awaitable[Response]) -> Confirmation | None:
-    """Await the request for a stored file; return None after a 200, otherwise what the response proves.
+    """Await the request for a stored file; return None after a 200.
 
-    Failures of the server as a whole are raised.
+    After any other response, return what it proves. Failures of the whole server are raised.
     """
     try:
         response = await request
@@ -60,25 +63,31 @@ def refusal(response: Response) -> str:
 
 
 def judge_length(length: int | None, size: int) -> Confirmation:
-    """Judge by the announced length. A wrong length means unknown: it may be that of a thumbnail or of a page."""
+    """Judge by the announced length.
+
+    A wrong length means unknown: the response may be a thumbnail or an HTML page.
+    """
     if length is None:
-        return unknown("the server does not tell its length")
+        return unknown("the server does not send its length")
     if length != size:
-        return unknown(f"the server gives back {length} bytes instead of {size}")
+        return unknown(f"the server returns {length} bytes instead of {size}")
     return Confirmation(presence=Presence.YES, proof=Proof.SIZE)
 
 
 _REASONS = {
-    CopyState.SHORTER: "the server gives back fewer bytes",
-    CopyState.LONGER: "the server gives back more bytes",
-    CopyState.ENDLESS: "the server gives back more bytes",
-    CopyState.GAPS: "the server gives back a copy with gaps",
-    CopyState.DIFFERENT: "the server gives back other bytes",
+    CopyState.SHORTER: "the server returns fewer bytes",
+    CopyState.LONGER: "the server returns more bytes",
+    CopyState.ENDLESS: "the server returns more bytes",
+    CopyState.GAPS: "the server returns a copy with gaps",
+    CopyState.DIFFERENT: "the server returns other bytes",
 }
 
 
 def judge_comparison(copy: CopyState) -> Confirmation:
-    """Judge by a comparison of all bytes. A difference means unknown; the caller may know better."""
+    """Judge by a comparison of all bytes.
+
+    A difference means unknown: only the caller knows whether the server answers reliably.
+    """
     if copy is CopyState.INTACT:
         return Confirmation(presence=Presence.YES, proof=Proof.BYTES)
     return unknown(_REASONS[copy])

@@ -7,7 +7,10 @@ from yarl import URL
 
 
 def environment_proxy(url: URL) -> str | None:
-    """Return the proxy that the environment names for ``url``; None for an address of this machine, as in Go."""
+    """Return the URL of the proxy for ``url``; None without a proxy.
+
+    Requests to this machine use no proxy, as in Go.
+    """
     host = url.host or ""
     if host == "localhost" or _is_loopback(host) or urllib.request.proxy_bypass(host):
         return None

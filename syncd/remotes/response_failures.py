@@ -1,4 +1,10 @@
-"""Map an HTTP response to the failure that it means for the upload: permanent or transient, and its scope."""
+"""Map an unexpected HTTP response to a failure of :mod:`syncd.core.errors`.
+
+A 429 or 503 becomes a ``Transient`` with the seconds of Retry-After: :mod:`syncd.core.breaker` then pauses the server.
+:mod:`syncd.core.retry` decides when a job is tried again.
+
+A 401 becomes ``Unauthorized``, the rejection of the token: the breaker pauses the server until a probe is accepted.
+"""
 
 import re
 from datetime import UTC
@@ -9,14 +15,14 @@ from urllib.parse import urlsplit
 from syncd.core.errors import Failure, Permanent, Scope, Transient, Unauthorized
 from syncd.remotes.responses import Response, single_line
 
-PROXY_LOGIN = "put the right user and password into proxy"
+PROXY_LOGIN = "set the right user and password in proxy"
 
 
 def failure(response: Response, *, now: float) -> Failure:
     """Return the failure for an unexpected response; ``now`` is in seconds since the epoch."""
     status, message = response.status, _describe(response)
     if status == 401:
-        return Unauthorized(message, advice="look at the remote's token")
+        return Unauthorized(message, advice="check the remote's token")
     if status == 407:
         return Transient(message, advice=PROXY_LOGIN, scope=Scope.REMOTE)
     if status == 400 and response.is_html and (advice := _nginx_advice(message)):
@@ -24,7 +30,7 @@ def failure(response: Response, *, now: float) -> Failure:
     if 300 <= status < 400:
         return _redirect_failure(response, message)
     if status < 300:
-        message = f"{response.host} answered {response.request_line} with something that is not understood"
+        message = f"the response of {response.host} to {response.request_line} was not understood"
         message = _append(message, response.message())
         if response.is_html:
             return Transient(message, scope=Scope.REMOTE, if_reachable=Scope.FILE)
@@ -38,9 +44,12 @@ def failure(response: Response, *, now: float) -> Failure:
 
 
 def not_an_upload_api(response: Response, *, kind: str, asked: str) -> Transient:
-    """Return the failure for a server that answers every request with success, as a log-in portal does."""
-    problem = f"{response.host} is not {kind} API: it answered {response.status} for {asked} that can't be there"
-    advice = "look at url and type; a log-in page may be in between"
+    """Return the failure for a server that accepts every request, as a login portal does.
+
+    ``kind`` and ``asked`` are nouns with articles: the API, and the object that the server claims to have.
+    """
+    problem = f"{response.host} is not {kind} API: it answered {response.status} for {asked} that can't exist"
+    advice = "check url and type; a login page may intercept the requests"
     return Transient(_append(problem, response.message()), advice=advice, scope=Scope.REMOTE)
 
 
@@ -58,16 +67,16 @@ _TRANSIENT_STATUSES = {
     523: (Scope.REMOTE, False),
     524: (Scope.JOB, True),
 }
-"""The scope of each transient status, and whether the server is overloaded. Other 5xx have the scope JOB."""
+"""Scope, and whether the server is overloaded, by transient status. Other 5xx have the scope JOB."""
 _GATEWAY_STATUSES = (502, 504, 521, 522, 523)
-"""Statuses of a gateway: the server behind it may have failed at this request only."""
+"""Statuses of a gateway. The server behind it may have failed at this request only."""
 
 
 _NGINX_ADVICE = {
-    "ssl certificate": "it asks for a certificate of yours: set client_cert, or another one",
+    "ssl certificate": "the server requires a client certificate: set client_cert, or another one",
     "sent to https port": "set url to https",
 }
-"""Messages of nginx with status 400 about the connection, not about a file; and the fix for each."""
+"""The fix for a 400 of nginx that concerns the connection, not the file; by a phrase of its message."""
 
 
 def _nginx_advice(message: str) -> str | None:
@@ -93,7 +102,10 @@ def _phrase(status: int) -> str:
 
 
 def _redirect_failure(response: Response, message: str) -> Failure:
-    """Return the failure for a redirect: permanent ones need another ``url``, temporary ones may be log-in pages."""
+    """Return the failure for a redirect.
+
+    A permanent redirect needs another ``url``; a temporary one may lead to a login page.
+    """
     try:
         target = urlsplit(response.headers.get("location", ""))
         origin = single_line(f"{target.scheme}://{target.hostname}" + (f":{target.port}" if target.port else ""))
@@ -102,7 +114,7 @@ def _redirect_failure(response: Response, message: str) -> Failure:
         known = False
     advice = ""
     if known:
-        message = f"{response.host} answered {response.status} to {response.request_line} and points to {origin}"
+        message = f"{response.host} answered {response.status} to {response.request_line} and redirects to {origin}"
         advice = "set url to that"
     if response.status in (301, 308):
         return Permanent(message, advice=advice)
@@ -110,7 +122,10 @@ def _redirect_failure(response: Response, message: str) -> Failure:
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for, given as seconds or as a date; None for anything else."""
+    """Return the seconds of a Retry-After header; None if it is invalid.
+
+    The header has seconds or an HTTP date. ``now`` is in seconds since the epoch.
+    """
     if re.fullmatch(r"[0-9]{1,9}", value.strip()):
         return float(value)
     try:

@@ -1,5 +1,6 @@
-"""Represent a server's response, and extract its error message leniently: proxies and other programs answer, too.
+"""Represent a server's response, and extract its error message.
 
+The response may come from a proxy or any other program, so every format is tolerated.
 :mod:`syncd.remotes.response_failures` maps a response to a failure.
 """
 
@@ -41,12 +42,12 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether the request succeeded. An HTML page never means success: it may be a log-in page."""
+        """True if the request succeeded. An HTML page never means success: it may be a login page."""
         return self.status in (200, 201) and not self.is_html
 
     @property
     def too_large(self) -> bool:
-        """Whether the body of the request was too large."""
+        """True if the server rejected the request because its body is too large."""
         return self.status == 413 or (self.status == 400 and _TOO_LARGE.search(self.message()) is not None)
 
     def json(self) -> dict[str, object] | None:
@@ -55,7 +56,7 @@ class Response:
         return value if isinstance(value, dict) else None
 
     def reported_error(self) -> str | None:
-        """Return the error that the JSON of a 200 reports; None if it reports none."""
+        """Return the result of :func:`reported_error` for the JSON object in the body."""
         json = self.json()
         return None if json is None else reported_error(json)
 
@@ -72,7 +73,7 @@ class Response:
 
     @property
     def is_html(self) -> bool:
-        """Whether the body is an HTML page, such as an error of a proxy or a log-in page."""
+        """True if the body is an HTML page, such as a proxy's error or a login page."""
         start = self.body[:_MAX_EXAMINED_CHARACTERS].removeprefix(codecs.BOM_UTF8).lstrip()
         return "html" in self.headers.get("content-type", "") or start.startswith(b"<")
 
@@ -94,21 +95,22 @@ def single_line(text: str) -> str:
 
 
 def _error_messages(value: object) -> Iterator[str]:
-    """Yield the messages of an error with the keys ``message``, ``error``, or ``title``, ``detail`` and ``errors``.
+    """Yield the messages in a JSON error.
 
-    The keys may have any case. ``error`` is a text, an object with a message, or an object of texts by field.
+    The keys are ``message``, ``error``, ``title``, ``detail`` and ``errors``, in any case. ``error`` is a text, an
+    object with a message, or an object of texts by field.
     """
     if isinstance(value, str):
         yield value
     if not isinstance(value, dict):
         return
-    value = {name.lower(): told for name, told in reversed(value.items())}
+    value = {name.lower(): item for name, item in reversed(value.items())}
     inner = value.get("error")
     if isinstance(inner, dict):
         inner = inner.get("message") or _join_fields(inner)
-    told = [value.get("message"), inner]
-    told += [value.get("title"), value.get("detail"), _join_fields(value.get("errors"))]
-    messages = [message for message in told if isinstance(message, str) and message]
+    candidates = [value.get("message"), inner]
+    candidates += [value.get("title"), value.get("detail"), _join_fields(value.get("errors"))]
+    messages = [message for message in candidates if isinstance(message, str) and message]
     yield from messages or [_join(value.get("code", ""))]
 
 
@@ -116,13 +118,16 @@ _FAILED = re.compile(
     r"fail|error|reject|denied|refus|cancel|abort|expired|invalid|incomplete|missing|delet|corrupt|infect|quarantin"
 )
 _MAX_STATE_CHARACTERS = 40
-"""Characters; a longer state is not shown: truncated, it might contain half a secret, which escapes redaction."""
+"""Longer states are not shown: a truncated state might end with half a secret, which would not be redacted."""
 _FAILED_STATES = range(4, 7)
 """Failed, Cancelled and Expired, as the multipart API numbers them."""
 
 
 def reported_error(json: Mapping[str, object]) -> str | None:
-    """Return the error that a JSON object reports, whatever the HTTP status; None if it reports none."""
+    """Return the error that a JSON object reports; None without one.
+
+    Some servers report an error with the status 200.
+    """
     if json.get("error") or json.get("errors"):
         return "an error"
     for name in ("success", "ok"):
@@ -149,11 +154,11 @@ def _to_integer(value: object) -> int | None:
 
 def _join_fields(errors: object) -> str:
     if isinstance(errors, dict):
-        texts = ((name, _join(told)) for name, told in errors.items())
+        texts = ((name, _join(messages)) for name, messages in errors.items())
         return "; ".join(f"{name}: {text}" for name, text in texts if text)
     return _join(errors) if isinstance(errors, list) else ""
 
 
-def _join(told: object) -> str:
-    parts = told if isinstance(told, list) else [told]
+def _join(value: object) -> str:
+    parts = value if isinstance(value, list) else [value]
     return ", ".join(str(part) for part in parts if isinstance(part, str | int | float))

@@ -1,4 +1,4 @@
-"""Sinks receive the body of a download: they hash it, compare it or take only its length.
+"""Receive the body of a download: hash it, compare it, or record its length.
 
 :meth:`syncd.remotes.http.Http.get` writes the body of a 200 to a :class:`Sink`.
 """
@@ -21,7 +21,10 @@ class Sink(Protocol):
 
 
 class LengthOnlySink:
-    """Records the announced length and discards the body. ``length`` is None if the server announced none."""
+    """Records the announced length, and ends the download.
+
+    ``length`` is None if the server announced none.
+    """
 
     def __init__(self) -> None:
         self.length: int | None = None
@@ -58,13 +61,13 @@ class FileSink:
 
 
 class CopyState(Enum):
-    """How the server's copy compares with the content."""
+    """The result of a comparison of the server's copy with the content."""
 
     INTACT = "intact"
     SHORTER = "shorter"
     LONGER = "longer"
     ENDLESS = "endless"
-    """Longer than the content, without an announced length: the server may be failing."""
+    """Longer than the content, without an announced length: the server may do this for any file."""
     GAPS = "gaps"
     """The right length, with NULs where chunks may be missing."""
     DIFFERENT = "different"
@@ -103,7 +106,7 @@ class ComparingSink:
         return self._size <= self._expected_size
 
     def result(self) -> CopyState:
-        """Return how the downloaded copy compares."""
+        """Return the result, after the download."""
         if self._size < self._expected_size:
             return CopyState.SHORTER
         if self._size > self._expected_size:

@@ -1,7 +1,7 @@
-"""Send a chunk that the server must reject: the answer shows whether the API is there, its duration the upload speed.
+"""Measure the upload speed with a chunk that the server must reject.
 
-Neither API can withdraw an upload once it has begun. But a server answers 404 to a chunk of an unknown upload, as both
-API documents say, and stores nothing of it.
+Neither API can delete an upload that has begun. But a server answers 404 to a chunk of an unknown upload and stores
+nothing of it, as both API documents say. The response also shows whether the server offers the API.
 """
 
 import base64
@@ -15,7 +15,10 @@ from syncd.remotes.responses import Response
 
 
 class ChunkAcceptedError(Permanent):
-    """The server accepted a chunk of an unknown upload. It may store the chunk, so do not send more."""
+    """The server accepted a chunk of an unknown upload.
+
+    The server may have stored the chunk, so send no other one.
+    """
 
 
 class ChunkTooLargeError(Permanent):
@@ -26,10 +29,11 @@ class ChunkTooLargeError(Permanent):
 
 
 _REJECTION_STATUSES = (400, 404, 409, 410, 422)
+"""Statuses of an upload API for a chunk of an unknown upload."""
 
 
 def incompressible_bytes(size: int) -> bytes:
-    """Return random bytes, which no proxy on the way can compress."""
+    """Return random bytes, which a proxy cannot compress."""
     return os.urandom(size)
 
 
@@ -39,14 +43,14 @@ def incompressible_text(size: int) -> str:
 
 
 async def send_rejected_chunk(http: Http, path: str, chunk: Body, *, small: Body | None = None) -> None:
-    """Send ``chunk`` and return once the server has read all of it and rejected it. Anything else raises.
+    """Send ``chunk``; return when the server has read and rejected it, raise otherwise.
 
-    ``ChunkTooLargeError`` if the server says that the chunk is too large, or answers 400 to it and something else to
-    the chunk ``small``: that is how a parser answers if a proxy cuts the body off.
+    Raises ``ChunkTooLargeError`` if the response names the size as the reason, or if a 400 to ``chunk`` differs from
+    the response to ``small``: if a proxy truncates the body, the server's JSON parser fails.
     """
     response = await http.post(path, chunk)
     if response.ok:
-        raise ChunkAcceptedError(f"{response.host} took a chunk of an upload that there is not")
+        raise ChunkAcceptedError(f"{response.host} accepted a chunk of an unknown upload")
     failure = http.failure(response)
     if response.too_large or (
         response.status == 400 and small is not None and _differ(response, await http.post(path, small))
@@ -55,11 +59,14 @@ async def send_rejected_chunk(http: Http, path: str, chunk: Body, *, small: Body
     if response.status not in _REJECTION_STATUSES or response.is_html:
         raise failure
     if response.before_body_sent:
-        raise Permanent(f"{response.host} refuses a chunk before it has all of it")
+        raise Permanent(f"{response.host} rejects a chunk before it has received all of it")
 
 
 def _differ(large: Response, small: Response) -> bool:
-    """Return whether the small chunk was rejected for another reason. Ignore numbers: they may be sizes or times."""
+    """Return whether the two chunks were rejected for different reasons.
+
+    Numbers in the messages do not count: they may be sizes or times.
+    """
     if small.status not in _REJECTION_STATUSES or small.is_html:
         return False
     return (large.status, _without_numbers(large)) != (small.status, _without_numbers(small))

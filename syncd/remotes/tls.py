@@ -1,4 +1,4 @@
-"""Create the TLS context of a remote: TLS 1.2 or later, with the certificates that the settings name."""
+"""Create the TLS context of a remote: TLS 1.2 or later, with the configured certificates."""
 
 import hashlib
 import ssl
@@ -9,21 +9,24 @@ from syncd.config.remotes import Remote as Settings
 from syncd.core.errors import Scope, Transient
 
 _REASONS = {
-    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it, as PEM",
-    "KEY_VALUES_MISMATCH": "the key is not the one of the certificate",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "the file contains no PEM certificate",
+    "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
 }
-_UNLOCK = "take it off, as by openssl pkey -in KEY -out KEY.open, and chmod 600 that file"
-_NOT_PEM = "it must hold a certificate and its key, as PEM; the key may be in client_key"
+_UNLOCK = "remove the password with openssl pkey -in KEY -out KEY.open, and chmod 600 that file"
+_NOT_PEM = "the file must contain a certificate and its key, as PEM; the key may be in client_key"
 
 
 def files(settings: Settings) -> dict[str, Path]:
-    """Return the certificate and key files by their configuration keys. :func:`context` reads them once."""
+    """Return the certificate and key files, by configuration key.
+
+    :func:`context` reads them only once, so a renewal needs a new context.
+    """
     named = {"ca_file": settings.ca_file, "client_cert": settings.client_cert, "client_key": settings.client_key}
     return {key: path for key, path in named.items() if path is not None}
 
 
 def digests(settings: Settings) -> dict[str, bytes | None]:
-    """Return the digest of each file, by configuration key; None for an unreadable file."""
+    """Return the SHA-256 of each file, by configuration key; None for an unreadable file."""
     return {key: _digest(path) for key, path in files(settings).items()}
 
 
@@ -35,11 +38,14 @@ def _digest(path: Path) -> bytes | None:
 
 
 def context(settings: Settings) -> ssl.SSLContext:
-    """Return a TLS context; ``Transient`` if a file can't be used, because the user may repair it."""
+    """Return a TLS context.
+
+    Raises ``Transient`` if a file is unusable: uploads resume once the user has repaired it.
+    """
     try:
         made = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
-        raise _unusable("ca_file", settings.ca_file, _why(error, "it holds no certificate, as PEM")) from None
+        raise _unusable("ca_file", settings.ca_file, _why(error, "the file contains no PEM certificate")) from None
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.client_cert is not None:
         try:
@@ -53,8 +59,11 @@ def context(settings: Settings) -> ssl.SSLContext:
 
 
 def _locked() -> NoReturn:
-    """Reject an encrypted key. Without this callback, OpenSSL would ask for the password on the terminal."""
-    raise ValueError("it is locked with a password")
+    """Reject an encrypted key.
+
+    Without this callback, OpenSSL would ask for the password on the terminal.
+    """
+    raise ValueError("the key is encrypted with a password")
 
 
 def _why(error: OSError, otherwise: str) -> str:
@@ -64,4 +73,4 @@ def _why(error: OSError, otherwise: str) -> str:
 
 
 def _unusable(key: str, path: object, reason: str, *, advice: str = "") -> Transient:
-    return Transient(f"{key} {path} can't be used: {reason}", advice=advice or f"look at {key}", scope=Scope.REMOTE)
+    return Transient(f"{key} {path} can't be used: {reason}", advice=advice or f"check {key}", scope=Scope.REMOTE)

@@ -1,7 +1,7 @@
-"""Set up aiohttp for one remote: the connection pool, and request bodies with bandwidth limit and idle timeout.
+"""Adapt aiohttp to one remote: the connection pool, and the sending of request bodies.
 
-:mod:`syncd.remotes.http` sends requests through it. Only these two modules and :mod:`syncd.remotes.exceptions` use
-aiohttp.
+A body is sent within the bandwidth limit and under an idle timeout. :mod:`syncd.remotes.http` uses this module; only
+these two and :mod:`syncd.remotes.exceptions` use aiohttp.
 """
 
 import socket
@@ -20,18 +20,19 @@ from syncd.remotes.bodies import Body
 from syncd.remotes.idle_timeout import IdleTimeout
 
 CONNECT_TIMEOUT_SECONDS = 20.0
-"""Time that one address of a server has to accept a connection."""
+"""Maximum time for a connection attempt to one address of a server."""
 KEEPALIVE_SECONDS = 4.0
-"""Time that an idle connection is kept: some servers close theirs after 5 seconds."""
+"""Time after which an idle connection is closed. Some servers close theirs after 5 seconds."""
 MAX_UNSENT_BYTES = 128 * 1024
-"""Bytes that the kernel may buffer unsent. A larger buffer would hide a stalled connection from the idle timeout."""
+"""Unsent bytes that the kernel may buffer. A larger buffer would hide a stalled connection from the idle timeout."""
 
 
 def open_session(*, timeout: float, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
-    """Return a connection pool; ``timeout`` in seconds bounds a connection attempt, as does a constant here.
+    """Return a connection pool.
 
-    The caller limits the number of requests. With ``trace_request_ctx``, a request's namespace has ``reused`` set to
-    True if the request uses a connection that was kept alive.
+    Its size has no limit; the caller limits the number of requests. A connection attempt takes at most ``timeout``
+    seconds, and at most ``CONNECT_TIMEOUT_SECONDS``. A request's ``trace_request_ctx`` gets ``reused`` set to True if
+    the request uses a kept-alive connection.
     """
     connector = aiohttp.TCPConnector(
         limit=0,
@@ -47,7 +48,7 @@ def open_session(*, timeout: float, tls: ssl.SSLContext | None) -> aiohttp.Clien
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_SECONDS, timeout)),
         trace_configs=[trace],
     )
-    # aiohttp would repeat each request that a server does not answer. Http decides which requests may be repeated.
+    # aiohttp would repeat each request on a closed connection. Http decides which requests may be repeated.
     session._retry_connection = False  # noqa: SLF001 - aiohttp has no public setting for this
     return session
 
@@ -63,7 +64,10 @@ async def _record_reuse(_session: object, context: SimpleNamespace, _params: obj
 
 
 class Payload(aiohttp.Payload):
-    """Adapts a :class:`Body` to aiohttp. Waits for the throttle do not count towards the idle timeout."""
+    """Adapts a :class:`Body` to aiohttp.
+
+    Time spent waiting for the throttle or for the file does not count towards the idle timeout.
+    """
 
     def __init__(self, body: Body, idle_timeout: IdleTimeout, throttle: Throttle) -> None:
         super().__init__(body, content_type=body.content_type)
@@ -72,8 +76,9 @@ class Payload(aiohttp.Payload):
         self._idle_timeout = idle_timeout
         self._throttle = throttle
         self.failure: Failure | None = None
-        """The failure of the file that the body is read from. aiohttp would replace it with an exception of its own."""
+        """The failure of the file from which the body is read. aiohttp would replace it with its own exception."""
         self.sent = False
+        """True once the whole body has been sent."""
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the whole body."""
@@ -99,4 +104,4 @@ class Payload(aiohttp.Payload):
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - aiohttp's signature
         """Raise TypeError: a body is only sent."""
-        raise TypeError("a body can't be decoded")
+        raise TypeError("a body cannot be decoded")

@@ -165,7 +165,7 @@ def test_a_server_that_says_yes_to_everything(found, config):
         thread.join()
     assert (code, seen["remote"]["level"]) == (1, "error")
     assert "API: it answered 200 for" in seen["remote"]["what"]
-    assert "look at url and type" in seen["remote"]["advice"]
+    assert "check url and type" in seen["remote"]["advice"]
     assert "speed" not in seen  # which would be another word on the same
 
 
@@ -249,14 +249,14 @@ def drive(path):
 @pytest.mark.parametrize(
     ("failure", "advice"),
     [
-        (Transient("it has expired", advice="is this machine's clock right?"), r"clock right\? \(now .* UTC\)"),
+        (Transient("it has expired", advice="correct this machine's clock"), r"clock \(now .* UTC\)"),
         (Transient("the proxy answered 407", advice="put the password into proxy"), "^put the password into proxy$"),
         (Unauthorized("401"), "the server requires a token: set token_file"),
         (Permanent("403"), "that the token may upload there"),
         (Transient("drive closed the connection without an answer"), "may require https"),
         (Transient("connection refused"), "check the address, and that the server is up"),
         (Transient("drive answered 503 to GET /"), "try again later"),
-        (Transient("drive answered GET / with something that is not understood"), "check url, type, prefix"),
+        (Transient("the response of drive to GET / was not understood"), "check url, type, prefix"),
     ],
 )
 def test_advice_about_a_server(config, failure, advice):

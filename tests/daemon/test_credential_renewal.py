@@ -160,7 +160,7 @@ async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
     async def problem():
         return (await drive(site))["credentials_problem"]
 
-    assert "the key is not the one of the certificate" in await wait_until(problem)
+    assert "the key does not belong to the certificate" in await wait_until(problem)
     (line,) = await site.reload()
     assert line.startswith(f"remote drive: client_cert {site.folder}/client.pem can't be used")
     assert line.endswith("the earlier credentials stay in use")

@@ -189,7 +189,7 @@ def test_a_file_that_no_server_has_whole_is_told_and_not_left(filled):
     assert {problem["path"]: problem["detail"] for problem in done.json["problems"]} == {
         "one.png": "the copy on drive is not the file that was uploaded; the copy on ascii is not the file that was"
         " uploaded",
-        "art.txt": "the server does not have it any more",
+        "art.txt": "the server no longer has it",
     }
     assert set(filled.tree(back)) == set(FILES) - {b"one.png", b"art.txt"}
 

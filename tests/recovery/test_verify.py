@@ -104,7 +104,7 @@ def test_what_is_here_no_more_can_not_be_queued(site):
     site.remove("drive", data)
     done = site.syncd("verify", "--repair")
     assert done.code == 1
-    assert "missing: the server does not have it any more; cannot be uploaded again" in done.out
+    assert "missing: the server no longer has it; cannot be uploaded again" in done.out
     assert "queued again" not in done.out
     assert site.syncd("verify").code == 1
 

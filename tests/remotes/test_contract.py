@@ -228,9 +228,12 @@ async def test_a_chunk_in_vain_leaves_nothing_on_the_server(make, tmp_path, kind
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        (reply("201 Created"), "took a chunk of an upload that there is not"),
+        (reply("201 Created"), "accepted a chunk of an unknown upload"),
         (reply("404 Not Found", b"<html><title>No such page</title>"), "No such page"),
-        (reply("301 Moved", b"", "Location: https://new.example/x"), "points to https://new.example; set url to that"),
+        (
+            reply("301 Moved", b"", "Location: https://new.example/x"),
+            "redirects to https://new.example; set url to that",
+        ),
         (reply("500 Sorry", b'{"error": "a bug"}'), "a bug"),
     ],
 )
@@ -251,5 +254,5 @@ async def test_a_chunk_that_is_refused_early_was_not_sent(remote_to, rogue, kind
         await writer.drain()
         await reader.read(-1)
 
-    with pytest.raises(Permanent, match="before it has all of it"):
+    with pytest.raises(Permanent, match="before it has received all of it"):
         await remote_to(kind, (await rogue(handle)).url).measure_upload(16 * 1024 * 1024)

@@ -61,7 +61,7 @@ def test_each_becomes_one_sentence_about_the_host(kind):
     ("number", "message", "advice"),
     [
         (18, "self-signed certificate", "ca_file"),
-        (10, "certificate has expired", "needs a new one"),
+        (10, "certificate has expired", "renew the server's certificate"),
         (9, "certificate is not yet valid", "clock"),
     ],
 )

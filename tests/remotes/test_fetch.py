@@ -77,7 +77,7 @@ async def test_what_is_not_there(make, kind):
     remote = make(kind)
     key = content_of(remote, noise(100, kind)).key
     ref = key.partition(":")[2] or f"{key}:base64url"
-    with pytest.raises(NotStored, match="the server does not have it any more"):
+    with pytest.raises(NotStored, match="the server no longer has it"):
         await remote.fetch(ref, key, Received())
 
 
@@ -175,7 +175,7 @@ async def test_another_prefix(remote_to, answers):
 
 async def test_a_file_that_the_server_never_named(offline):
     remote, _, key, _ = offline("multipart")
-    with pytest.raises(Permanent, match="never said what it calls this file"):
+    with pytest.raises(Permanent, match="never named an id for this file"):
         await remote.fetch("", key, Received())
 
 
@@ -222,7 +222,7 @@ async def test_a_download_that_breaks_off_is_no_whole_one(remote_to, rogue):
 
     server = await rogue(handle)
     remote = remote_to("multipart", server.url, throttle=Meter())
-    with pytest.raises(Transient, match="not whole"):
+    with pytest.raises(Transient, match="is incomplete"):
         await remote.fetch("f-1", content_of(remote, DATA).key, Received())
 
 

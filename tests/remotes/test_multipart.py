@@ -386,7 +386,7 @@ async def test_check(make, answers, status, failure: type[Failure] | None, tasks
 async def test_a_server_that_has_moved(make, answers, moved):
     answers("GET", f"{UP}/tasks", **(MOVED if moved == "tasks" else {"status": 404}))
     answers("GET", PROBE, **MOVED)
-    with pytest.raises(Transient, match=r"points to https://new\.test; set url to that") as caught:
+    with pytest.raises(Transient, match=r"redirects to https://new\.test; set url to that") as caught:
         await make().check()
     assert caught.value.scope is Scope.REMOTE
 

@@ -73,7 +73,9 @@ async def test_a_certificate_of_ones_own_needs_ca_file(http_to, secure, certific
 
 @pytest.mark.e2e
 async def test_a_certificate_for_another_name(http_to, secure, certificate):
-    with pytest.raises(Transient, match=r"not trusted .*localhost.*; set url to a name that it is for"):
+    with pytest.raises(
+        Transient, match=r"not trusted .*localhost.*; set url to a host name that the certificate contains"
+    ):
         await http_to(secure.replace("127.0.0.1", "localhost"), ca_file=certificate).post("/image", BODY)
 
 
@@ -122,7 +124,7 @@ async def test_a_server_that_asks_for_a_certificate_and_gets_none(http_to, stric
 async def test_a_server_of_yesterday(http_to, strict, context, certificate):
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(Transient, match=r"can't be reached over TLS: it speaks no TLS 1\.2 or later"):
+    with pytest.raises(Transient, match=r"can't connect to .* over TLS: the server supports no TLS 1\.2 or later"):
         await http_to(strict, ca_file=certificate).post("/image", BODY)
 
 
@@ -132,7 +134,9 @@ async def test_tls_where_the_server_has_none(http_to, rogue):
         writer.write(reply("400 No"))
 
     server = await rogue(handle)
-    with pytest.raises(Transient, match="can't be reached over TLS: it speaks no TLS at this port") as caught:
+    with pytest.raises(
+        Transient, match=r"can't connect to .* over TLS: the server offers no TLS at this port"
+    ) as caught:
         await http_to(server.url.replace("http", "https")).post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
 
@@ -153,16 +157,20 @@ def files(certificate: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("named", "blamed", "message"),
     [
-        ({"ca_file": "nothing.pem"}, "ca_file", "there is no certificate in it, as PEM"),
+        ({"ca_file": "nothing.pem"}, "ca_file", "the file contains no PEM certificate"),
         ({"ca_file": "gone.pem"}, "ca_file", "no such file or directory"),
-        ({"client_cert": "nothing.pem"}, "client_cert", "it must hold a certificate and its key"),
+        ({"client_cert": "nothing.pem"}, "client_cert", "the file must contain a certificate and its key"),
         ({"client_cert": "gone.pem"}, "client_cert", "no such file or directory"),
         (
             {"client_cert": "whole.pem", "client_key": "other.key"},
             "client_cert",
-            "the key is not the one of the certificate",
+            "the key does not belong to the certificate",
         ),
-        ({"client_cert": "whole.pem", "client_key": "locked.key"}, "client_key", "it is locked with a password"),
+        (
+            {"client_cert": "whole.pem", "client_key": "locked.key"},
+            "client_key",
+            "the key is encrypted with a password",
+        ),
     ],
 )
 @pytest.mark.e2e
@@ -217,14 +225,14 @@ async def test_a_proxy_that_refuses(http_to, rogue):
     assert isinstance(failure, Transient)
     assert failure.scope is Scope.REMOTE
     assert "not ***" in str(failure)
-    with pytest.raises(Transient, match="by way of the proxy: it answered 407; put the right user") as caught:
+    with pytest.raises(Transient, match="through the proxy: the proxy answered 407; set the right user") as caught:
         await http_to("https://host.test", proxy=address).post("/image", BODY)
     assert "pa55word" not in str(caught.value)
 
 
 async def test_a_proxy_that_is_not_there(http_to, unused_tcp_port):
     address = f"http://me:pa55word@127.0.0.1:{unused_tcp_port}"
-    with pytest.raises(Transient, match=r"host\.test by way of the proxy: connection refused") as caught:
+    with pytest.raises(Transient, match=r"host\.test through the proxy: connection refused") as caught:
         await http_to("http://host.test", proxy=address).post("/image", BODY)
     assert "pa55word" not in str(caught.value)
 

@@ -178,7 +178,7 @@ def test_without_words_the_status_is_explained():
 
 def test_a_redirect_names_the_place_but_nothing_more():
     moved = failure(answer(301, location="https://me:pw@other.example:8443/x?key=1"), now=NOW)
-    assert str(moved).endswith("points to https://other.example:8443; set url to that")
+    assert str(moved).endswith("redirects to https://other.example:8443; set url to that")
 
 
 @pytest.mark.parametrize(

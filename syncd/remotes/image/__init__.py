@@ -1,1 +1,1 @@
-"""Client of the image API: an image is registered, then sent as text chunks."""
+"""The client of the image API, which stores images as text."""

@@ -1,7 +1,7 @@
-"""Choose the chunk size for a server of the image API, and learn the largest size that the server accepts.
+"""Choose the chunk size for a server of the image API.
 
-Two limits are learned: ``refused`` from chunks that the server rejected as too large, and ``slow`` from requests that a
-slow connection did not finish in time (:mod:`syncd.remotes.chunk_limit`).
+Two limits are learned. ``refused`` comes from chunks that the server rejected as too large. ``slow`` comes from
+requests that a slow connection did not finish in time (:mod:`syncd.remotes.chunk_limit`).
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from syncd.remotes.speedtest import ChunkTooLargeError
 MIN_CHUNK_CHARACTERS = 256
 """A server that rejects a chunk of this size accepts none at all."""
 _MIN_SLOW_CHUNK_CHARACTERS = 1024
-"""Smaller chunks would hardly be faster, as the headers of each request have some 300 bytes."""
+"""Smaller chunks would hardly be faster, because the headers of each request have about 300 bytes."""
 
 
 class ChunkSizes:
     """The chunk sizes of one server, in characters.
 
-    ``configured`` is the size to use while nothing else is known. ``measure_upload`` sends a chunk of the given size
-    for an unknown image, as :meth:`syncd.remotes.base.Remote.measure_upload` does.
+    ``configured`` is the size to use until a limit is known. ``measure_upload`` is that of
+    :class:`syncd.remotes.base.Remote`: it sends a chunk of a given size for an unknown image.
     """
 
     def __init__(self, configured: int, measure_upload: Callable[[int], Awaitable[None]]) -> None:
@@ -51,7 +51,10 @@ class ChunkSizes:
 
     @property
     def wanted(self) -> int:
-        """The chunk size for the next image: a multiple of 4, so that chunks of base64 begin at whole bytes."""
+        """The chunk size for the next image.
+
+        It is a multiple of 4, so that each chunk of base64 begins at a whole byte.
+        """
         size = min(self._configured, self._capabilities.get(SLOW_LIMIT_KEY, self._configured))
         if "refused" in self._capabilities:
             size = min(size, max(MIN_CHUNK_CHARACTERS, self._capabilities["refused"] // 2))
@@ -62,12 +65,13 @@ class ChunkSizes:
         self.largest_accepted = max(self.largest_accepted, length)
 
     async def learn_refused(self, length: int, *, certain: bool) -> bool:
-        """Record that a chunk of ``length`` was too large; find a size that is not, by sending chunks of no image.
+        """Record that a chunk of ``length`` was too large, and find an accepted size.
 
-        Measuring first matters because an image that was registered with chunks that are too large may be lost.
-        Unless ``certain``, check that the size is the reason; return False if it is not.
+        The size is found with chunks for an unknown image. An image that is registered with too large chunks can never
+        be completed, so the size must be known before the next registration. Unless ``certain``, first test that the
+        size is the reason; return False if it is not.
         """
-        async with self._learning:  # the server rejects the other chunks in flight as well
+        async with self._learning:  # other chunks in flight are rejected at the same time
             if length >= self._capabilities.get("refused", length + 1):
                 return True
             if not certain and await self._rejects(length) is False:
@@ -79,7 +83,7 @@ class ChunkSizes:
             return True
 
     async def _rejects(self, length: int) -> bool | None:
-        """Return whether any chunk of ``length`` is too large; None if the server's answer does not show it."""
+        """Return whether the server rejects any chunk of ``length``; None if unclear."""
         try:
             await self._measure_upload(length)
         except ChunkTooLargeError:

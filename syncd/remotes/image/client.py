@@ -1,6 +1,10 @@
-"""Upload files over the image API: register a text by its hash, send its chunks in any order, verify by a download.
+"""Upload files over the image API.
 
-A 409 to the registration means only that the hash is registered, not that the image is complete. A download shows that.
+The client registers an image by its hash, sends its chunks in any order, and verifies the image by a download. A 409 to
+the registration shows only that the hash is registered; only the download shows whether the image is complete.
+
+:mod:`syncd.remotes.image.encodings` converts files to text, ``chunk_sizes`` chooses the size of the chunks, and
+``stored_images`` downloads and compares images.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +34,7 @@ class _DifferentContentError(Permanent):
     """The server has other bytes under the hash of this image."""
 
     def __init__(self) -> None:
-        super().__init__("the server holds different content under this hash, and it can't be replaced")
+        super().__init__("the server has different content under this hash, and does not replace it")
 
 
 class ImageRemote:
@@ -45,7 +49,7 @@ class ImageRemote:
         self._images = StoredImages(self._http, settings)
         self._sizes = ChunkSizes(settings.chunk_size, self.measure_upload)
         self._registered: set[str] = set()
-        """Hashes of images that this process has registered and not finished."""
+        """Hashes of the images that this process has registered, until they are finished."""
 
     @property
     def identity(self) -> str:
@@ -54,11 +58,11 @@ class ImageRemote:
 
     @property
     def capabilities(self) -> Mapping[str, int]:
-        """``refused``: characters of the smallest chunk that was too large; ``slow``: of the largest on a slow line."""
+        """The limits learned about the server; see :attr:`ChunkSizes.capabilities`."""
         return self._sizes.capabilities
 
     def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Restore what an earlier process learned."""
+        """Restore the capabilities that an earlier process learned."""
         self._sizes.restore_capabilities(capabilities)
 
     @property
@@ -68,7 +72,7 @@ class ImageRemote:
 
     @property
     def expires(self) -> bool:
-        """Whether the server deletes the content after some time: no."""
+        """False: the server keeps the content."""
         return False
 
     @property
@@ -112,16 +116,16 @@ class ImageRemote:
         if session is None or session.count != chunks.count(content.size, session.chunk_size):
             return await self._register(content, source)
         if session.received or self._sizes.limit.allows(min(session.chunk_size, content.size)):
-            # If no chunk is left to send, only verification shows whether the server still has the image.
+            # If all chunks have arrived, only verification shows whether the server still has the image.
             return replace(
                 session, needs_verification=session.needs_verification or len(session.received) == session.count
             )
         return await self._register(content, source, before=session)
 
     async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
-        """Register the image; if it was registered before, find out whether it is complete.
+        """Register the image. If it was registered before, compare the server's copy.
 
-        ``before`` is a session with larger chunks, to be resumed if the server accepts no other size.
+        ``before`` is a session with larger chunks; resume it if the server accepts no other chunk size.
         """
         size = self._sizes.wanted
         order = {"sha256": content.key, "size": content.size, "chunk_size": size}
@@ -145,8 +149,8 @@ class ImageRemote:
     ) -> Session | Stored:
         """Send a chunk to find out whether the image is registered with chunks of this size.
 
-        If not, raise or return ``otherwise``. Return an ``otherwise`` session also if the chunk had arrived before: it
-        may be a chunk of that session whose response was lost.
+        If it is not, raise or return ``otherwise``. A session ``otherwise`` is also returned if the chunk had arrived
+        before: the chunk may belong to that session, and its response may have been lost.
         """
         try:
             result = await self.send(session, 0, content, source)
@@ -194,18 +198,19 @@ class ImageRemote:
     def _too_large(self, response: Response, length: int) -> Permanent:
         refusal = self._http.failure(response)
         if length <= MIN_CHUNK_CHARACTERS:
-            return Permanent(f"{refusal}; the server does not even take a chunk of {length} characters")
+            return Permanent(f"{refusal}; the server does not even accept a chunk of {length} characters")
         return Permanent(
-            f"{refusal}; the server takes no chunk of {length} characters, and the chunks of an image can't be "
-            f"changed once it is registered; the files that follow go in chunks of {self._sizes.wanted}"
+            f"{refusal}; the server accepts no chunk of {length} characters, and the chunk size of a registered image "
+            f"can't change; the next files use chunks of {self._sizes.wanted} characters"
         )
 
     async def _after_refusal(
         self, response: Response, session: Session, content: Content, *, length: int
     ) -> ChunkResult:
-        """Judge a 400 to a chunk: some servers send it for a complete image, some for a body that is too large.
+        """Find the reason of a 400 to a chunk.
 
-        Assume the latter only for an image that this process registered, and a ``length`` not accepted before.
+        Some servers send a 400 for a complete image, some for a body that is too large. The latter is possible only if
+        this process registered the image, and if no chunk of ``length`` was accepted before.
         """
         refusal = self._http.failure(response)
         if not isinstance(refusal, Permanent):
@@ -217,9 +222,8 @@ class ImageRemote:
             raise _DifferentContentError
         if session.needs_verification:
             raise Permanent(f"{_REGISTERED} ({refusal})")
-        new = session.token in self._registered
         if (
-            new
+            session.token in self._registered
             and length > max(self._sizes.largest_accepted, MIN_CHUNK_CHARACTERS)
             and await self._sizes.learn_refused(length, certain=False)
         ):
@@ -227,10 +231,10 @@ class ImageRemote:
         raise refusal
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored:  # noqa: ARG002 - the protocol's
-        """Compare the server's copy if the settings ask for it, or if another client may have sent chunks.
+        """Compare the server's copy with the image, according to the setting ``verify``.
 
-        Otherwise the proof is the size, which the registration contains. It contains the hash, too, but most servers
-        never compute it.
+        Without a comparison the proof is the size in the registration. The hash in the registration proves nothing,
+        because most servers never compute it.
         """
         self._registered.discard(content.key)
         verify = self._settings.verify
@@ -241,18 +245,18 @@ class ImageRemote:
         except Transient as failure:
             if presence.is_server_failure(failure):
                 raise
-            problem = f"the server took all chunks, but its copy can't be compared: {failure.problem}"
-            raise Transient(problem, advice="verify: never does without") from None
+            problem = f"the server has all chunks, but its copy can't be compared: {failure.problem}"
+            raise Transient(problem, advice="set verify to never to skip the comparison") from None
         if copy is CopyState.INTACT:
             return stored(content, Proof.BYTES)
         if copy in (CopyState.DIFFERENT, CopyState.LONGER):
             raise _DifferentContentError
         if copy is CopyState.ENDLESS:
-            raise Transient("the server's copy of the image goes on beyond its end")
-        raise SessionLost("the server took all chunks, but its copy of the image is not whole")
+            raise Transient("the server's copy of the image is longer than the image")
+        raise SessionLost("the server has all chunks, but its copy of the image is not complete")
 
     async def poll(self, pending: Pending, content: Content) -> Stored:  # noqa: ARG002 - the protocol's
-        """Return at once: this API has nothing to wait for."""
+        """Return at once: the server of this API assembles nothing."""
         return stored(content, Proof.NONE)
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:

@@ -1,6 +1,6 @@
-"""Encode files as text for the image API, which stores only text, and decode them.
+"""Encode files as text and decode them: the image API stores only text.
 
-The ``size``, the chunks and the hash of a content refer to the text, with one byte for each character.
+The size, the chunks and the hash of a content refer to the text, which has one byte for each character.
 """
 
 import base64
@@ -25,7 +25,10 @@ _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slice:
-    """A part of the text: the bytes of the file to read, and the start and end of the part in their encoding."""
+    """A part of the text, in terms of the file.
+
+    Read ``length`` bytes at ``offset`` of the file; the part is ``[start:end]`` of their encoding.
+    """
 
     encoding: str
     offset: int
@@ -39,9 +42,10 @@ class Slice:
 
 
 def slice_text(encoding: str, *, offset: int, length: int, file_size: int) -> Slice:
-    """Return the slice for ``length`` characters at ``offset`` of the text of a file of ``file_size`` bytes.
+    """Return the slice for ``length`` characters at ``offset`` of a file's text.
 
-    Four characters of base64 encode three bytes; a slice may begin and end between them.
+    Four characters of base64 encode three bytes; a slice may begin and end within such a group. ``file_size`` is in
+    bytes.
     """
     if encoding == "text":
         return Slice(encoding=encoding, offset=offset, length=length, start=0, end=length)
@@ -56,7 +60,7 @@ def slice_text(encoding: str, *, offset: int, length: int, file_size: int) -> Sl
 class Decoder:
     """Decodes a text piece by piece into the bytes of the file.
 
-    ``ValueError`` if the text is malformed. It does not notice a truncated text; the hash shows that.
+    :meth:`feed` raises ``ValueError`` if the text is malformed. A truncated text is not an error: its hash differs.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -66,7 +70,7 @@ class Decoder:
         self._ended = False
 
     def feed(self, text: bytes) -> bytes:
-        """Return the next bytes that the text so far determines."""
+        """Return the bytes that ``text`` completes."""
         if self._plain:
             return text
         text = self._rest + text
@@ -75,7 +79,7 @@ class Decoder:
         if not complete:
             return b""
         if self._ended:
-            raise ValueError("there is more after the padding")
+            raise ValueError("text after the padding")
         self._ended = text[complete - 1 : complete] == b"="
         block = text[:complete].translate(_FROM_URL) if self._url else text[:complete]
         return binascii.a2b_base64(block, strict_mode=True)
@@ -90,12 +94,12 @@ def text_length(encoding: str, size: int) -> int:
 
 
 def file_bytes_in(encoding: str, characters: int) -> int:
-    """Return about how many bytes of a file fit in ``characters``; at least one."""
+    """Return approximately how many bytes of a file ``characters`` encode; at least one."""
     return characters if encoding == "text" else max(1, characters // 4 * 3)
 
 
 class _Digest:
-    """The SHA-256 and the length of a file's text in one form, computed as the file is read."""
+    """Hashes and counts the text of a file in one encoding."""
 
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
@@ -124,9 +128,10 @@ class _Digest:
 
 
 class TextHasher:
-    """Hashes the text of a file. The encoding ``auto`` means text for pure ASCII, otherwise base64url.
+    """Hashes the text of a file, and its bytes.
 
-    With ``auto`` it hashes both encodings until the first byte that is not ASCII.
+    The encoding ``auto`` is ``text`` for a pure ASCII file and ``base64url`` for any other: both are hashed until the
+    first byte that is not ASCII.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -137,7 +142,10 @@ class TextHasher:
         self._ascii = encodings[0] == "text"
 
     def update(self, data: bytes) -> None:
-        """Hash the next bytes; ``Permanent`` if the encoding is ``text`` and they are not ASCII."""
+        """Hash the next bytes.
+
+        Raises ``Permanent`` if they are not ASCII and the encoding is ``text``.
+        """
         if self._ascii and not data.isascii():
             if self._forced:
                 raise Permanent("the file is not pure ASCII, so it can't be sent as text: set encoding to auto")

@@ -1,4 +1,8 @@
-"""Download and compare the stored images of a server, and test whether its answers are reliable."""
+"""Download and compare the stored images of a server.
+
+An image API answers 404 for an unknown image. A server that does not is called unreliable here: a login page, for
+example, answers 200 to everything, so a success or a copy from such a server proves nothing.
+"""
 
 import asyncio
 import hashlib
@@ -15,11 +19,11 @@ from syncd.remotes.responses import Response
 from syncd.remotes.sinks import ComparingSink, CopyState, LengthOnlySink
 
 UNKNOWN_IMAGE = "0" * 64
-"""A hash that no image has."""
+"""A hash for which no image is known."""
 
 
 class DecodingSink:
-    """Decodes the downloaded text of a file, and passes the file's bytes on to ``write``."""
+    """Decodes the downloaded text of a file, and passes the file's bytes to ``write``."""
 
     def __init__(self, encoding: str, write: WriteCallback) -> None:
         self._decoder = Decoder(encoding)
@@ -31,11 +35,11 @@ class DecodingSink:
         return True
 
     def write(self, data: bytes) -> bool:
-        """Decode the next characters, and pass their bytes on."""
+        """Decode the next characters; end the download if they are malformed."""
         self._hash.update(data)
         try:
             return self._write(self._decoder.feed(data))
-        except ValueError:  # the hash will differ, too
+        except ValueError:  # the hash differs, too
             return False
 
     def key(self) -> str:
@@ -55,9 +59,10 @@ class StoredImages:
         """Whether the server answers 404 for an unknown image; None before the first test."""
 
     async def confirms(self, response: Response, *, again: bool = False) -> bool:
-        """Return whether a response is a credible success: 201 always, 200 only from a reliable server.
+        """Return whether a successful response can be trusted.
 
-        With ``again``, test a server again that was not reliable before.
+        A 201 always can, a 200 only from a reliable server. With ``again``, repeat the test of a server that was
+        unreliable before.
         """
         if response.reported_error() is not None:
             return False
@@ -94,7 +99,7 @@ class StoredImages:
             return CopyState.SHORTER
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
-        """Download the text, decode it, and return its key."""
+        """Download the text, decode it, and return its key; ``NotStored`` after a 404."""
         decoding = DecodingSink(encoding_of(ref), write)
         response = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
         if response.status == 404:
@@ -102,7 +107,7 @@ class StoredImages:
         if response.status != 200:
             raise self._http.failure(response)
         if response.is_html and decoding.key() != key and not await self._is_reliable():
-            raise self._http.failure(response)  # a log-in page is not a copy of the image
+            raise self._http.failure(response)  # a login page is not a copy of the image
         return decoding.key()
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
@@ -126,9 +131,9 @@ class StoredImages:
         return found
 
     async def _is_reliable(self) -> bool:
-        """Return whether the server answers 404 for an unknown image, which no log-in page does.
+        """Return whether the server answers 404 for an unknown image, which no login page does.
 
-        Raise failures of the server as a whole, also if it claims to have the unknown image.
+        Failures of the whole server are raised, also if the server claims to have the unknown image.
         """
         try:
             await self.check()
@@ -138,7 +143,10 @@ class StoredImages:
         return self._reports_missing is True
 
     async def check(self) -> None:
-        """Request an unknown image; raise a failure if the server claims to have it: then it is not an image API."""
+        """Request an unknown image, to check the server and the token.
+
+        Raises ``Transient`` with scope REMOTE if the server claims to have the image: it is not an image API.
+        """
         async with self._probe_lock:  # several uploads and probes may call this at once
             response = await self._http.get(f"/image/{UNKNOWN_IMAGE}", accept="text/plain")
         self._reports_missing = response.status == 404
@@ -154,10 +162,10 @@ def _comparison(content: Content) -> ComparingSink:
 
 
 def encoding_of(ref: str) -> str:
-    """Return the encoding in a ``ref``."""
+    """Return the encoding that a ``ref`` of :func:`stored` contains."""
     return ref.partition(":")[2]
 
 
 def stored(content: Content, proof: Proof, *, already: bool = False) -> Stored:
-    """Return the result of an upload; its ``ref`` holds the hash and the encoding of the image."""
+    """Return the result of an upload. Its ``ref`` is the image's hash and encoding."""
     return Stored(ref=f"{content.key}:{content.encoding}", already=already, proof=proof)

@@ -1,1 +1,1 @@
-"""Client of the multipart API (DysonNetwork Drive and DysonFS): create, send chunks, complete."""
+"""The client of the multipart API, which DysonNetwork Drive and DysonFS offer."""

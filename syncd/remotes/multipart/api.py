@@ -1,6 +1,6 @@
-"""Send the calls of the multipart API, check whether a server offers it, and map unexpected responses to failures.
+"""Send the calls of the multipart API, and check whether a server offers it.
 
-:class:`syncd.remotes.multipart.client.MultipartRemote` decides which calls to send and reads the responses.
+:class:`syncd.remotes.multipart.client.MultipartRemote` decides which calls to send, and interprets the responses.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,14 +16,14 @@ from syncd.remotes.responses import Response
 from syncd.remotes.speedtest import incompressible_bytes, send_rejected_chunk
 
 _UNKNOWN_TASK = "0" * 32
-"""An id that no task and no file has."""
+"""An id for which no task and no file is known."""
 
 ReadBytes = Callable[[], AsyncIterator[bytes]]
-"""Reads a part of a file from its start, each time it is called."""
+"""Each call reads the same part of a file from its start."""
 
 
 class MultipartApi:
-    """The calls below ``prefix`` on one server. ``files`` requests stored files."""
+    """The calls of one server, below the path ``prefix``. ``files`` requests stored files."""
 
     def __init__(self, http: Http, prefix: str, files: StoredFiles) -> None:
         self._http = http
@@ -57,7 +57,7 @@ class MultipartApi:
     async def check(self) -> None:
         """Return if the server offers this API and accepts the token.
 
-        Request the list of tasks, then a task and a file that can't exist, until a response shows that the server has
+        Requests the list of tasks, then a task and a file that cannot exist, until a response shows that the server has
         checked the token. A server that answers 200 to all of them is not an upload API.
         """
         tasks = await self._get_from_working_server("tasks")
@@ -86,7 +86,10 @@ class MultipartApi:
         return SessionLost(str(self.failure(response)))
 
     async def unexpected(self, response: Response) -> Failure:
-        """Return the failure for an unreadable response. After a 200, check whether the server offers this API."""
+        """Return the failure for a response that cannot be interpreted.
+
+        After a 200, check whether the server offers this API at all.
+        """
         if response.ok:
             try:
                 await self.check()
@@ -99,7 +102,7 @@ class MultipartApi:
         return await self._http.get(f"{self._prefix}/{call}")
 
     async def _get_from_working_server(self, call: str) -> Response:
-        """Send a GET; raise a failure that concerns the server as a whole."""
+        """Send a GET. Raises only failures of the whole server."""
         response = await self._get(call)
         failure = self.failure(response)
         if is_server_failure(failure):

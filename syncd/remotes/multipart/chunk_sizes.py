@@ -1,4 +1,8 @@
-"""Choose the chunk size for a server of the multipart API, and learn which requests are too large for it."""
+"""Choose the chunk size for a server of the multipart API.
+
+Three limits are learned. ``refused`` and ``direct_refused`` come from requests that the server rejected as too large.
+``slow`` comes from requests that a slow connection did not finish in time (:mod:`syncd.remotes.chunk_limit`).
+"""
 
 import time
 from collections.abc import Mapping
@@ -14,7 +18,10 @@ MIN_CHUNK_BYTES = 64 * 1024
 
 
 class ChunkSizes:
-    """The request sizes of one server, in bytes. ``configured`` is the chunk size while nothing else is known."""
+    """The request sizes of one server, in bytes.
+
+    ``configured`` is the chunk size to use until a limit is known.
+    """
 
     def __init__(self, configured: int) -> None:
         self._configured = configured
@@ -48,11 +55,17 @@ class ChunkSizes:
         return size < self._capabilities.get("direct_refused", MAX_DIRECT_BYTES + 1) and self.limit.allows(size)
 
     def record_direct_refused(self, size: int) -> None:
-        """Record that a file of ``size`` was too large for a single request; 0: there are no single requests."""
+        """Record that a file of ``size`` was too large for a single request.
+
+        The size 0 means that the server offers no single requests.
+        """
         self._record("direct_refused", size)
 
     def record_refused(self, length: int) -> bool:
-        """Record that a chunk of ``length`` was too large; return False if there is no smaller chunk to try."""
+        """Record that a chunk of ``length`` was too large.
+
+        Returns False if ``length`` is the minimum, so that no smaller chunk can be tried.
+        """
         if length <= MIN_CHUNK_BYTES:
             return False
         self._record("refused", length)
@@ -62,10 +75,10 @@ class ChunkSizes:
         """Raise ``Permanent`` if the server asks for chunks of a size that it has rejected before."""
         refused = self._capabilities.get("refused")
         if refused is not None and min(session.chunk_size, content.size) >= refused:
-            del self._capabilities["refused"]  # useless with this server, which may accept the next file's chunks
+            del self._capabilities["refused"]  # the server ignores it, and may accept the next file's chunks
             raise Permanent(
-                f"the server wants chunks of {session.chunk_size} bytes, though it refused one of {refused}: "
-                "a proxy in between may have to allow larger requests"
+                f"the server requires chunks of {session.chunk_size} bytes, though it refused one of {refused} bytes: "
+                "allow larger requests in the server, or in a proxy before it"
             )
 
     def _record(self, name: str, size: int) -> None:

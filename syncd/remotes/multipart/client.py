@@ -1,7 +1,9 @@
-"""Upload files over the multipart API: create a task, send its chunks, complete it; or send all in a single request.
+"""Upload files over the multipart API.
+
+The client creates a task, sends its chunks and completes it. A small file is sent in a single request.
 
 :mod:`syncd.remotes.multipart.api` sends the calls, ``schema`` reads the responses, ``chunk_sizes`` learns the limits of
-the server, and ``stored_files`` judges what the server has stored.
+the server, and ``stored_files`` verifies stored files.
 """
 
 import re
@@ -26,7 +28,7 @@ from syncd.remotes.responses import Response
 from syncd.remotes.sinks import FileSink
 
 _PLAIN_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]+')
-"""File names that need no quoting in the header of a form: servers disagree about the quoting."""
+"""File names that need no quoting in a form's header. Servers disagree about the quoting."""
 
 
 class MultipartRemote:
@@ -50,27 +52,30 @@ class MultipartRemote:
 
     @property
     def capabilities(self) -> Mapping[str, int]:
-        """Limits learned about the server, in bytes; see :attr:`ChunkSizes.capabilities`."""
+        """The limits learned about the server; see :attr:`ChunkSizes.capabilities`."""
         return self._sizes.capabilities
 
     def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Restore what an earlier process learned."""
+        """Restore the capabilities that an earlier process learned."""
         self._sizes.restore_capabilities(capabilities)
 
     @cached_property
     def terms(self) -> str:
         """The expiry, and a fingerprint of the password that does not reveal it."""
-        owner = destinations.owner(self._name, self._settings)  # not the address, which may change
+        owner = destinations.owner(self._name, self._settings)  # without the address, which may change
         return terms(self._settings, salt=str(owner).encode("utf-8", "backslashreplace"))
 
     @property
     def expires(self) -> bool:
-        """Whether the server deletes the content after some time."""
+        """True if the settings contain an expiry."""
         return self._settings.expired_at is not None
 
     @property
     def required_proof(self) -> Proof:
-        """The weakest proof for deleting a local file. With MD5 it is the bytes: two contents can have one MD5."""
+        """The weakest proof of upload that allows syncd to delete the local file.
+
+        An MD5 is not enough, because different contents can have the same MD5: then the bytes must be compared.
+        """
         return Proof.BYTES if self._settings.hash == "md5" else Proof.SIZE
 
     @property
@@ -93,7 +98,7 @@ class MultipartRemote:
     async def begin(
         self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
     ) -> Session | Stored:
-        """Resume a task, choose the single request for a small file, or create a task."""
+        """Resume the session, choose a single request for a small file, or create a task."""
         fits = session is not None and session.count == chunks.count(content.size, session.chunk_size)
         if session is not None and session.token and fits and self._sizes.limit.allows(session.chunk_size):
             return await self._resume(session)
@@ -126,12 +131,17 @@ class MultipartRemote:
         return session
 
     async def _resume(self, session: Session) -> Session:
-        """Ask which chunks have arrived. If the server's answer is unusable, the acknowledged chunks count."""
+        """Return the session with the chunks that the server has.
+
+        If the response is unusable, return the session with the acknowledged chunks.
+        """
         response = await self._api.resume(session.token)
         json = response.json() if response.ok else None
         if json is None:
             failure = self._api.failure(response)
-            unreadable = response.status < 300 and not response.is_html  # such as a truncated list: no retry helps
+            unreadable = (
+                response.status < 300 and not response.is_html
+            )  # such as a truncated list; a retry would not help
             if isinstance(failure, Unauthorized | Transient) and not unreadable:
                 raise failure
             return session
@@ -139,7 +149,7 @@ class MultipartRemote:
         return Session(token=session.token, chunk_size=session.chunk_size, count=session.count, received=arrived)
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> ChunkResult:
-        """Send chunk ``index``, or the whole file."""
+        """Send chunk ``index``; in a session of a single request, send the whole file."""
         offset, length = chunks.span(index, content.size, session.chunk_size)
         with self._sizes.limit.learning(length):
             if session.single_request:
@@ -162,7 +172,10 @@ class MultipartRemote:
         raise self._api.failure(response)
 
     def _reader(self, source: Source, offset: int, length: int) -> ReadBytes:
-        """Return a function that reads a part of the file in blocks: the server may ask for very long chunks."""
+        """Return a function that reads a part of the file.
+
+        It reads block by block, because the server may require very long chunks.
+        """
         block = self.block_size
 
         async def read() -> AsyncIterator[bytes]:
@@ -188,7 +201,10 @@ class MultipartRemote:
         raise await self._api.unexpected(response)
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:
-        """Make the server assemble the file. After any rejection the task may be gone, so the upload begins again."""
+        """Make the server assemble the file.
+
+        After a rejection the task may no longer exist, so the upload must begin again.
+        """
         try:
             response = await self._api.complete(session.token)
         except Transient as failure:
@@ -208,16 +224,16 @@ class MultipartRemote:
     async def _find_outcome(
         self, session: Session, content: Content, source: Source, failure: Transient
     ) -> Stored | Pending:
-        """Find the result of a *complete* without a response: the server may take longer than the timeout.
+        """Find the result of a *complete* without a response.
 
-        Ask *progress*. If it does not know the task and *resume* says that the task is gone, the file was either
-        completed or lost: then *create* shows whether the server has the content.
+        The assembly may take longer than the timeout, so ask *progress*. If *progress* and *resume* do not know the
+        task, the file was either completed or lost: *create* then shows whether the server has the content.
         """
         progress = await self._api.progress(session.token)
         json = progress.json() if progress.ok else None
         if json is not None:
             if schema.progress(json) == "running" and not schema.is_processing(json):
-                raise failure  # the request has not arrived
+                raise failure  # *complete* has not arrived
             return await self._assembly_result(json, progress, session.token, content)
         if (await self._api.resume(session.token)).status != 404:
             raise failure
@@ -239,10 +255,10 @@ class MultipartRemote:
     async def _assembly_result(
         self, json: Mapping[str, object], response: Response, token: str, content: Content
     ) -> Stored | Pending:
-        """Return the result that a response of *progress* shows."""
+        """Return the result that a response to *progress* contains."""
         state = schema.progress(json)
         if state == "failed":
-            problem = "the server failed to put the file together"
+            problem = "the server failed to assemble the file"
             raise SessionLost(": ".join(filter(None, (problem, response.message()))))
         if state == "running":
             return Pending(token=token)
@@ -250,7 +266,7 @@ class MultipartRemote:
         return await self._files.confirmed(file, response, content) if file else Stored(ref="")
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
-        """Download the file; follow redirects to where the server keeps it."""
+        """Download the file, following redirects; return its key."""
         return await self._files.fetch(ref, key, FileSink(self.hasher_of(key, ref), write))
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:

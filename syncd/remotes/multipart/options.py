@@ -1,4 +1,4 @@
-"""Compute a file's hash for the multipart API, and the options with which the server stores the file."""
+"""Hash a file for the multipart API, and compute its storage options."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from syncd.core.model import Content
 
 
 class MultipartHasher:
-    """Hashes a file with the algorithm by which the server identifies it, and with SHA-256."""
+    """Hashes a file with SHA-256, and with the ``algorithm`` of the server."""
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
@@ -40,13 +40,16 @@ class UploadOptions:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all options are at their defaults: servers ignore other values in *direct*, not in *create*."""
+        """True if all options have their defaults.
+
+        Servers ignore other values in *direct*, but not in *create*.
+        """
         settings = self._settings
         pool = (settings.pool_id or "").replace("-", "").strip("0")
         return not (pool or settings.bundle_id or settings.expired_at or settings.encrypt_password)
 
     def fields(self, content: Content) -> dict[str, str]:
-        """Return the fields for a file that *create* and *direct* share."""
+        """Return the fields that *create* and *direct* share."""
         settings = self._settings
         fields = {"hash": content.key.partition(":")[2]}
         if settings.pool_id is not None:
@@ -66,12 +69,15 @@ class UploadOptions:
 
 
 _KEPT_HASH_BYTES = 2
-"""Bytes of a password's hash in the terms: enough to notice a change, useless for finding the password, because every
-65,536th guess has the same two bytes."""
+"""Bytes of a password's hash in the terms: enough to detect a change, but useless for finding the password, because
+one guess in 65,536 has the same two bytes."""
 
 
 def terms(settings: Settings, *, salt: bytes) -> str:
-    """Return the storage conditions as a text for the store; equal conditions give equal texts, without secrets."""
+    """Return the storage conditions as a text for the store.
+
+    Equal conditions give equal texts. The text contains no secret.
+    """
     parts = []
     if settings.expired_at is not None:
         parts.append(f"expired_at {_format_expiry(settings.expired_at)}")
@@ -81,7 +87,10 @@ def terms(settings: Settings, *, salt: bytes) -> str:
 
 
 def _format_expiry(expiry: timedelta | datetime) -> str:
-    """Return a lifetime as seconds, because its end differs for each file; return a fixed time in UTC."""
+    """Return the expiry as text: a lifetime in seconds, or a fixed time in UTC.
+
+    The end of a lifetime differs for each file, so it would give no equal texts.
+    """
     if isinstance(expiry, timedelta):
         return f"{expiry.total_seconds()} s"
     return expiry.astimezone(UTC).isoformat()

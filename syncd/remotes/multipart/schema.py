@@ -1,4 +1,8 @@
-"""Read the JSON of the multipart API: the responses of *create*, *resume* and *progress*, and a CloudFile."""
+"""Read the JSON responses of the multipart API.
+
+They are those of *create*, *resume* and *progress*, and the CloudFile, the API's name for a stored file. Servers differ
+in names and types, so the reading is lenient.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,21 +17,20 @@ from syncd.remotes.responses import reported_error
 Json = Mapping[str, object]
 
 MAX_CHUNKS = 1_000_000
-"""Limit for one file: each chunk is a request, and a row in the store."""
+"""Limit for one file. Each chunk costs a request, and a row in the store."""
 MAX_ID_CHARACTERS = 1000
 """Limit for the id of a task or a file."""
-
-
 MAX_FULL_MD5_BYTES = 5 * 1024 * 1024
-"""For longer files, some servers hash only the first and the last MiB with MD5."""
+"""Of longer files, some servers hash only the first and the last MiB with MD5."""
 _ENVELOPES = ("file", "file_info", "data")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloudFile:
-    """A file that the server claims to have. ``digest`` and ``size`` are None if the response lacks them.
+    """A file that the server claims to have.
 
-    ``reported_error`` is set if the response confirms nothing: an error, a failed status, an invalid size.
+    ``digest`` and ``size`` are None if the response lacks them. ``reported_error`` is set if the response confirms
+    nothing: it contains an error, a failed status or an invalid size.
     """
 
     id: str
@@ -36,7 +39,7 @@ class CloudFile:
     reported_error: str | None = None
 
     def contradiction(self, content: Content) -> str | None:
-        """Return what shows that the server's file differs from ``content``; None if nothing does."""
+        """Return how the server's file differs from ``content``; None without a known difference."""
         if self.size is not None and self.size != content.size:
             return f"the server's file has {self.size} bytes instead of {content.size}"
         if self.same_hash(content) is False:
@@ -46,7 +49,7 @@ class CloudFile:
     def proof(self, content: Content, *, already: bool) -> Proof:
         """Return how much this response proves.
 
-        An MD5 does not prove that a file existed ``already``: other content with the same MD5 is easily made.
+        An MD5 does not prove that a file existed ``already``, because other content with the same MD5 is easy to make.
         """
         if self.reported_error is not None:
             return Proof.NONE
@@ -55,7 +58,7 @@ class CloudFile:
         return Proof.SIZE if self.size == content.size else Proof.NONE
 
     def same_hash(self, content: Content) -> bool | None:
-        """Compare the hash; None if the response has no hash, or one of an unknown kind."""
+        """Return whether the hash is that of ``content``; None without a comparable hash."""
         if self.digest is None:
             return None
         algorithm, _, sent = content.key.partition(":")
@@ -72,65 +75,71 @@ _MD5, _SHA256 = 32, 64
 
 
 def cloud_file(json: object) -> CloudFile | None:
-    """Read a CloudFile; None if ``json`` is not one, for example without an ``id``."""
+    """Read a CloudFile; None if ``json`` is not one, such as an object without an ``id``."""
     if not isinstance(json, dict):
         return None
-    named = text(json.get("id"))
-    if not named:
+    file_id = text(json.get("id"))
+    if not file_id:
         return None
-    digest, told = json.get("hash"), json.get("size")
-    size = _size(told)
-    wrong = reported_error(json) or ("a size that is not a number" if size is None and told is not None else None)
+    digest, raw_size = json.get("hash"), json.get("size")
+    size = _size(raw_size)
+    error = reported_error(json) or ("a size that is not a number" if size is None and raw_size is not None else None)
     return CloudFile(
-        id=named, digest=digest if isinstance(digest, str) and digest else None, size=size, reported_error=wrong
+        id=file_id, digest=digest if isinstance(digest, str) and digest else None, size=size, reported_error=error
     )
 
 
 def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
-    """Read the CloudFile in a response: the object itself, or its ``file``, ``file_info`` or ``data``.
+    """Read the CloudFile in a response; prefer one with a hash or a size.
 
-    With ``enveloped``, ignore the object itself: its ``id`` is not that of a file.
+    It is the object itself, or its ``file``, ``file_info`` or ``data``. With ``enveloped``, ignore the object itself,
+    whose ``id`` is not that of a file.
     """
     if not isinstance(json, dict):
         return None
     inner = [file for name in _ENVELOPES if (file := cloud_file(json.get(name)))]
     outer = [file for file in (cloud_file(json),) if file and not enveloped]
-    telling = [file for file in (*outer, *inner) if file.digest is not None or file.size is not None]
-    found = next(iter(telling or inner or outer), None)
-    wrong = reported_error(json)
-    return replace(found, reported_error=wrong) if found and wrong else found
+    verifiable = [file for file in (*outer, *inner) if file.digest is not None or file.size is not None]
+    found = next(iter(verifiable or inner or outer), None)
+    error = reported_error(json)
+    return replace(found, reported_error=error) if found and error else found
 
 
 def _size(value: object) -> int | None:
-    """Return a length in bytes, which some servers send as text or as a float with an integral value."""
+    """Read a length in bytes, which may be text or a float with an integral value."""
     return number(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def session_of(json: Json, content: Content) -> Session | None:
-    """Read the session from *create*; None without a task id, ``Permanent`` if the chunk numbers do not add up."""
+    """Read the session from a response to *create*.
+
+    Returns None if the response lacks the task's id or the chunk size. Raises ``Permanent`` if the chunk size and the
+    number of chunks do not match the size of ``content``.
+    """
     task, chunk_size = text(json.get("task_id")), number(json.get("chunk_size"))
     if not task or chunk_size is None:
         return None
     count = chunks.count(content.size, chunk_size) if chunk_size > 0 else 0
-    told = number(json.get("chunks_count"))
-    if count < 1 or told not in (None, count):
+    announced = number(json.get("chunks_count"))
+    if count < 1 or announced not in (None, count):
         raise Permanent(
-            f"the server wants {told} chunks of {chunk_size} bytes for a file of {content.size} bytes, "
+            f"the server requires {announced} chunks of {chunk_size} bytes for a file of {content.size} bytes, "
             "which do not add up"
         )
     if count > MAX_CHUNKS:
-        raise Permanent(f"the server wants {count} chunks of {chunk_size} bytes, more than {MAX_CHUNKS}")
+        raise Permanent(f"the server requires {count} chunks of {chunk_size} bytes, more than {MAX_CHUNKS}")
     return Session(token=task, chunk_size=min(chunk_size, content.size), count=count)
 
 
 def received(json: Json, session: Session) -> ChunkSet:
-    """Read the arrived chunks from *resume*; ``SessionLost`` if the server has another number of chunks.
+    """Read the chunks that have arrived from a response to *resume*.
 
-    The response has a list, or ranges if there are many. Ignore a list shorter than the response's own count. With a
-    count alone, trust the acknowledged chunks of ``session`` if the count is at least as high.
+    The response has a list, or ranges if there are many chunks. A list that is shorter than the response's own count is
+    ignored. If there is only a count, trust the acknowledged chunks of ``session`` unless the count is lower. Raises
+    ``SessionLost`` if the server has another number of chunks.
     """
     if number(json.get("chunks_count")) not in (None, session.count):
-        raise SessionLost("the server has cut this file into other chunks")
+        raise SessionLost("the server has divided this file into other chunks")
     counted = number(json.get("chunks_uploaded"))
     listed = _listed(json, session.count)
     if listed is not None and (counted is None or len(listed) >= counted):
@@ -139,7 +148,10 @@ def received(json: Json, session: Session) -> ChunkSet:
 
 
 def _listed(json: Json, count: int) -> ChunkSet | None:
-    """Read ``uploaded_chunks``, or ``uploaded_ranges`` (ascending pairs of first and last); None without either."""
+    """Read ``uploaded_chunks``, or ``uploaded_ranges``; None if both are missing or invalid.
+
+    Ranges are pairs of the first and the last chunk, in ascending order.
+    """
     listed, ranges = json.get("uploaded_chunks"), json.get("uploaded_ranges")
     if isinstance(listed, list):
         indices = map(number, listed)
@@ -147,7 +159,7 @@ def _listed(json: Json, count: int) -> ChunkSet | None:
     if not isinstance(ranges, list):
         return None
     arrived = ChunkSet()
-    free = 0  # ranges must not overlap: a short response could cause endless work
+    free = 0  # ranges must not overlap: otherwise a short response could cause endless work
     for pair in ranges:
         first, last = map(number, pair) if isinstance(pair, list) and len(pair) == 2 else (None, None)
         if first is None or last is None or not free <= first <= last < count:
@@ -159,7 +171,7 @@ def _listed(json: Json, count: int) -> ChunkSet | None:
 
 
 def progress(json: Json) -> Literal["running", "failed", "done"]:
-    """Read the state of the assembly from *progress*, which is a word or an integer."""
+    """Read the state of the assembly, a word or an integer, from a response to *progress*."""
     status = text(json.get("status")).lower()
     if status in ("failed", "cancelled", "canceled", "expired", "4", "5", "6"):
         return "failed"
@@ -167,18 +179,18 @@ def progress(json: Json) -> Literal["running", "failed", "done"]:
 
 
 def is_processing(json: Json) -> bool:
-    """Return whether *progress* says that the server is assembling the chunks."""
+    """Return whether a response to *progress* says that the server is assembling the chunks."""
     return text(json.get("status")).lower() in ("processing", "2")
 
 
 def text(value: object) -> str:
-    """Return an id as text, also if the server sends a number; empty if it can't be stored or put into a URL."""
-    named = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return named if named.isprintable() and len(named) <= MAX_ID_CHARACTERS else ""
+    """Read an id, which may be a number; an empty text if it is unusable in a URL."""
+    found = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return found if found.isprintable() and len(found) <= MAX_ID_CHARACTERS else ""
 
 
 def number(value: object) -> int | None:
-    """Return a count, also if the server sends it as text; None unless it is 0 or more."""
+    """Read a count, which may be text; None unless it is 0 or more."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,4 +1,4 @@
-"""Judge a multipart server's claim that it stored a file, and download stored files."""
+"""Verify the files that a server of the multipart API claims to have, and download them."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -12,20 +12,20 @@ from syncd.remotes.multipart import schema
 from syncd.remotes.responses import Response
 from syncd.remotes.sinks import ComparingSink, CopyState, FileSink, LengthOnlySink, Sink
 
-NOT_ENCRYPTED = "the server ignored encrypt_password: it keeps the file as it was sent"
+NOT_ENCRYPTED = "the server ignored encrypt_password: it stored the file unencrypted"
 _QUERY_UNKNOWN = (400, 404, 405, 422, 500, 501)
-"""Statuses that may mean that the server does not support the query."""
-_MAYBE_LATER = (400, 500)
+"""Statuses that may mean that the server does not support the query ``original``."""
+_ORIGINAL_NOT_READY = (400, 500)
 """Statuses that may also mean that the original is not available yet, for example during processing."""
-_ENCRYPTION_ADVICE = "take encrypt_password out, or use a server that encrypts"
+_ENCRYPTION_ADVICE = "remove encrypt_password, or use a server that encrypts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _ReadBack:
     """The response to a download of a stored file.
 
-    ``refusal`` is the response to the request for the original, if the server may provide the original later. Then
-    ``response`` may hold a thumbnail.
+    ``refusal`` is set if the server rejected the request for the original and may accept it later; then ``response``
+    may contain a thumbnail.
     """
 
     response: Response
@@ -42,13 +42,13 @@ class StoredFiles:
         self._by_md5 = settings.hash == "md5"
 
     async def existing(self, response: Response, content: Content) -> Stored:
-        """Judge a response of *create* that says that the file exists already."""
+        """Judge a response to *create* that says that the file exists already."""
         file = schema.stored_file(response.json())
         if file is None:
             return Stored(ref="", already=True)
         contradiction = self._contradiction(file, content)
         if contradiction:
-            raise Permanent(f"the server says that it has this file, but {contradiction}")
+            raise Permanent(f"the server claims to have this file, but {contradiction}")
         return await self._stored(file, response, content, already=True)
 
     async def confirmed(self, file: schema.CloudFile, response: Response, content: Content) -> Stored:
@@ -59,7 +59,7 @@ class StoredFiles:
         return await self._stored(file, response, content, already=False)
 
     async def _stored(self, file: schema.CloudFile, response: Response, content: Content, *, already: bool) -> Stored:
-        """Return what the response proves; if it proves nothing, request the stored file."""
+        """Return the result; if the response proves nothing, request the stored file."""
         disputed = file.contradiction(content) is not None  # an encrypted file may have another size and hash
         proof = Proof.NONE if disputed else file.proof(content, already=already)
         credible = not disputed and file.reported_error is None
@@ -69,14 +69,14 @@ class StoredFiles:
         if proof is Proof.NONE:
             try:
                 proof = await self._follow_up(file, response, content)
-            except (Transient, Unauthorized) as failure:  # this failure must not cause another upload
+            except (Transient, Unauthorized) as failure:  # the upload itself succeeded, so it must not be repeated
                 trouble = failure
         return Stored(ref=file.id, already=already, proof=proof, trouble=trouble)
 
     async def _is_plain(self, file: schema.CloudFile, content: Content) -> bool:
-        """Return whether the server stored a file unencrypted although it got a password.
+        """Return whether the server stored a file unencrypted although it received a password.
 
-        Compare the hash. If that is not possible, download the file: the download sends no password.
+        Compares the hash. Without a comparable hash it downloads the file, without sending the password.
         """
         if file.same_hash(content) is not None or content.sha256 is None:
             return file.same_hash(content) is True
@@ -88,22 +88,23 @@ class StoredFiles:
         return refusal is None and comparison.result() is CopyState.INTACT
 
     async def _follow_up(self, file: schema.CloudFile, response: Response, content: Content) -> Proof:
-        """Request the stored file, and return what it proves."""
+        """Request the stored file, and return the proof.
+
+        Raises ``SessionLost`` if the server does not have the file.
+        """
         found = await self.confirm(file.id, content)
         if found.presence is Presence.NO:
-            raise SessionLost(
-                _with_reported_error("the server said that it has the file, and does not", file, response)
-            )
+            raise SessionLost(_with_reported_error("the server claimed to have the file, but does not", file, response))
         return found.proof
 
     def _contradiction(self, file: schema.CloudFile, content: Content) -> str | None:
-        """Compare hash and size, unless the server may have encrypted the file."""
+        """Return how hash or size differ; None if the server may have encrypted the file."""
         return None if self._encrypted else file.contradiction(content)
 
     async def fetch(self, ref: str, key: str, download: FileSink) -> str:
         """Download the file, following redirects; return its key."""
         if not ref:
-            raise Permanent(f"{presence.NEVER_NAMED}, so it can't be asked for")
+            raise Permanent(f"{presence.NEVER_NAMED}, so it can't be downloaded")
         read = await self._read_back(ref, download)
         response = read.response
         if response.status in (404, 410):
@@ -114,7 +115,7 @@ class StoredFiles:
         if found != key and read.refusal:
             raise self._http.failure(read.refusal)
         if found != key and self._encrypted:
-            raise Permanent("the server gave it back encrypted, so it can't be compared")
+            raise Permanent("the server returned an encrypted file, which can't be compared")
         return found
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
@@ -128,13 +129,16 @@ class StoredFiles:
         return refusal or presence.judge_length(glance.length, content.size)
 
     async def has(self, ref: str) -> bool:
-        """Return whether a download of ``ref`` succeeds; raise failures of the server as a whole."""
+        """Return whether a download of ``ref`` succeeds. Raises failures of the whole server."""
         return await self._ask(ref, LengthOnlySink()) is None
 
     async def _compare(self, ref: str, content: Content) -> Confirmation:
-        """Compare all bytes. Other bytes of the right length mean other content, unless they are encrypted."""
+        """Compare all bytes.
+
+        Other bytes of the right length mean other content, unless the server may have encrypted the file.
+        """
         if content.sha256 is None:
-            return presence.unknown("the file's SHA-256 is not known")
+            return presence.unknown("the SHA-256 of the file is unknown")
         comparison = ComparingSink(size=content.size, sha256=content.sha256)
         refusal = await self._ask(ref, comparison)
         if refusal:
@@ -145,9 +149,10 @@ class StoredFiles:
         return found
 
     async def _ask(self, ref: str, sink: LengthOnlySink | ComparingSink) -> Confirmation | None:
-        """Download a stored file into ``sink``; return None if ``sink`` has the result, otherwise a confirmation.
+        """Download a stored file into ``sink``.
 
-        If the server refused the original, other bytes may be those of a thumbnail, so the refusal counts.
+        Returns None if ``sink`` has the result, else what the response proves. If the server rejected the request for
+        the original, other bytes may be those of a thumbnail, so the result is unknown.
         """
         refused: list[Response] = []
 
@@ -162,16 +167,19 @@ class StoredFiles:
         return refusal
 
     async def _read_back(self, ref: str, sink: Sink) -> _ReadBack:
-        """Download the original of a file: without the query, some servers return a smaller version of an image."""
+        """Download the original of a file.
+
+        Without the query, some servers return a smaller version of an image.
+        """
         path = f"{self._prefix}/{quote(ref, safe='')}"
         original = await self._http.get(f"{path}?original=true", accept="*/*", sink=sink)
         if original.status not in _QUERY_UNKNOWN:
             return _ReadBack(response=original)
         response = await self._http.get(path, accept="*/*", sink=sink)
-        return _ReadBack(response=response, refusal=original if original.status in _MAYBE_LATER else None)
+        return _ReadBack(response=response, refusal=original if original.status in _ORIGINAL_NOT_READY else None)
 
 
 def _with_reported_error(problem: str, file: schema.CloudFile, response: Response) -> str:
-    """Append the server's message if its response reported an error."""
+    """Return ``problem``, followed by the server's message if its response reported an error."""
     message = (response.message() or response.redact(file.reported_error)) if file.reported_error else None
     return f"{problem}: {message}" if message else problem
