@@ -18,8 +18,8 @@ import aiohttp
 from pages import daemon, until
 from PIL import Image
 
+from syncd.control.job_targets import encode_target
 from syncd.control.service import JobQuery
-from syncd.control.targets import encode
 
 GIB = 1024**3
 
@@ -66,7 +66,7 @@ async def measure(socket, inbox, jobs, pid, connections):
         await gallery(session, jobs, tags, "known to the browser")
         print(f"daemon: {peak(pid):.0f} MiB at most", flush=True)
         began = time.perf_counter()
-        query = {"folder": encode(str(inbox)), "name": "large.tif"}
+        query = {"folder": encode_target(str(inbox)), "name": "large.tif"}
         async with session.put("/v1/drop", params=query, data=large(), headers={"Content-Length": str(GIB)}) as answer:
             answer.raise_for_status()
         print(f"{'dropped':20} {1024 / (time.perf_counter() - began):6.0f} MiB/s", flush=True)

@@ -27,7 +27,7 @@ from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
-from syncd.control import routes, shapes
+from syncd.control import routes, schemas
 from syncd.control.events import LOST
 from syncd.core.model import Sort
 from syncd.core.states import TABLE, Cause, Outcome, State
@@ -402,10 +402,10 @@ def test_routes() -> None:
 
 def test_events_of_the_control_api() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## The event stream"), "event"))
-    assert set(documented) == {*shapes.EVENT_KINDS, LOST}
-    for name, shape in ("job", shapes.JobEvent), ("daemon", shapes.DaemonEvent), ("progress", shapes.Progress):
+    assert set(documented) == {*schemas.EVENT_KINDS, LOST}
+    for name, shape in ("job", schemas.JobEvent), ("daemon", schemas.DaemonEvent), ("progress", schemas.Progress):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(shapes.Flight)) <= set(code(documented["progress"][1]))
+    assert set(get_type_hints(schemas.ActiveUpload)) <= set(code(documented["progress"][1]))
 
 
 def test_how_jobs_are_sorted() -> None:
@@ -435,16 +435,16 @@ def test_metrics(tmp_path: Path) -> None:
 
 def test_status_document() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## The status document"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(shapes.Status))
-    for name, shape in ("folders[]", shapes.FolderStatus), ("remotes[]", shapes.RemoteStatus):
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(schemas.Status))
+    for name, shape in ("folders[]", schemas.FolderStatus), ("remotes[]", schemas.RemoteStatus):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(shapes.Bytes)) == set(code(documented["bytes"][1]))
+    assert set(get_type_hints(schemas.ByteCounts)) == set(code(documented["bytes"][1]))
 
 
 def test_job_document() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## A job"), "field"))
-    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(shapes.JobDetail))
-    assert set(get_type_hints(shapes.Step)) <= set(code(documented["history[]"][1]))
+    assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(schemas.JobDetail))
+    assert set(get_type_hints(schemas.HistoryEntry)) <= set(code(documented["history[]"][1]))
 
 
 # All documents.

@@ -19,7 +19,7 @@ from syncd.receiver.errors import FolderInUseError
 from syncd.receiver.hosts import is_loopback
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
-from syncd.receiver.space import usual_reserve
+from syncd.receiver.storage_limits import default_reserve
 
 TOKEN = "SYNCD_SERVE_TOKEN"  # noqa: S105 - a variable's name
 _HOST = re.compile(r"[^\s:/\[\]]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
@@ -94,7 +94,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         click.echo(f"syncd: {host}: anyone who can reach this address can store files; set --token-file", err=True)
     folder = os.path.abspath(folder or _default_folder())
     try:
-        reserve = usual_reserve(folder) if reserve is None else reserve
+        reserve = default_reserve(folder) if reserve is None else reserve
         settings = Settings(folder=folder, token=secret, allowed_hosts=allow_host, quota=quota, reserve=reserve)
         asyncio.run(_serve(settings, host, port))
     except FolderInUseError as error:

@@ -13,6 +13,7 @@ from syncd.control import file_handlers, handlers  # noqa: F401 - their import f
 from syncd.control.dispatch import HANDLERS, MAX_BODY_BYTES, SERVICE
 from syncd.control.events import TooManyListenersError
 from syncd.control.routes import ROUTES
+from syncd.control.schemas import Error
 from syncd.control.service import (
     ApiError,
     BusyError,
@@ -22,7 +23,6 @@ from syncd.control.service import (
     NotFoundError,
     TooLargeError,
 )
-from syncd.control.shapes import Error
 
 _STATUS = {NotFoundError: 404, TooLargeError: 413, InvalidConfigError: 422, BusyError: 503, DiskFullError: 507}
 """The HTTP status of each error class; 400 for the others."""

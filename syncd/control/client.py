@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 from syncd import __version__
 from syncd.control import routes
+from syncd.control.job_targets import Target
 from syncd.control.routes import Route
+from syncd.control.schemas import JobDetail, JobPage, LogEvent, Status, VerifyResults
 from syncd.control.service import JobQuery, LogQuery
-from syncd.control.shapes import JobDetail, JobPage, LogEvent, Status, Verified
-from syncd.control.targets import Target
 from syncd.platform.sockets import Connection, connect
 
 RESTART_ADVICE = f"this command is syncd {__version__}; restart the daemon to run the same version"
@@ -128,25 +128,24 @@ class ControlClient:
 
     def jobs(self, query: JobQuery | None = None) -> JobPage:
         """Return a page of jobs."""
-        wanted = query or JobQuery()
+        query = query or JobQuery()
         return self._call(
             routes.JOBS,
-            state=wanted.state,
-            limit=wanted.limit,
-            before=wanted.before,
-            search=wanted.search,
-            folder=wanted.folder,
-            remote=wanted.remote,
-            sort=wanted.sort,
-            group="file" if wanted.siblings else None,
+            state=query.state,
+            limit=query.limit,
+            before=query.before,
+            search=query.search,
+            folder=query.folder,
+            remote=query.remote,
+            sort=query.sort,
+            group="file" if query.siblings else None,
         )
 
     def log(self, query: LogQuery | None = None) -> list[LogEvent]:
         """Return the last log events, oldest first."""
-        wanted = query or LogQuery()
-        return self._call(routes.LOG, limit=wanted.limit, level=wanted.level, event=wanted.event, text=wanted.text)[
-            "events"
-        ]
+        query = query or LogQuery()
+        page = self._call(routes.LOG, limit=query.limit, level=query.level, event=query.event, text=query.text)
+        return page["events"]
 
     def show(self, target: Target) -> list[JobDetail]:
         """Return the jobs of a file, or the job with an id, with their history."""
@@ -160,7 +159,7 @@ class ControlClient:
         """Cancel jobs; return their number."""
         return self._call(routes.CANCEL, targets=chosen)["count"]
 
-    def verify(self, chosen: Sequence[Target], *, repair: bool) -> Verified:
+    def verify(self, chosen: Sequence[Target], *, repair: bool) -> VerifyResults:
         """Download and compare the copies of at most 100 targets."""
         return self._call(routes.VERIFY, targets=chosen, repair=repair)
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from syncd.control.shapes import EVENT_KINDS
+from syncd.control.schemas import EVENT_KINDS
 
 LOST = "lost"
 """The kind of the event with the number of lost events."""
@@ -53,10 +53,10 @@ class Subscription:
         self._changed.set()
 
     def end(self) -> None:
-        """Wake :meth:`take`, which returns the remaining events and then empty batches."""
+        """Wake :meth:`next_batch`, which returns the remaining events and then empty batches."""
         self._changed.set()
 
-    async def take(self) -> bytes:
+    async def next_batch(self) -> bytes:
         """Wait for events, and return a batch; empty after the last event of a closed hub."""
         await self._changed.wait()
         taken = bytearray()

@@ -8,10 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
-from syncd.control import openapi, routes, shapes, sse
+from syncd.control import openapi, routes, schemas, sse
 from syncd.control.dispatch import SERVICE, json_handler, raw_handler
+from syncd.control.job_targets import Target
 from syncd.control.service import ControlService, InvalidRequestError, JobQuery, Limits, LogQuery
-from syncd.control.targets import Target
 
 
 @raw_handler(routes.HEALTH)
@@ -30,7 +30,7 @@ async def _metrics(request: web.Request) -> web.Response:
 
 @raw_handler(routes.EVENTS)
 async def _events(request: web.Request, only: Sequence[str] | None) -> web.StreamResponse:
-    return await sse.send_events(request, request.app[SERVICE].events, only or shapes.EVENT_KINDS)
+    return await sse.send_events(request, request.app[SERVICE].events, only or schemas.EVENT_KINDS)
 
 
 @json_handler(routes.OPENAPI)
@@ -39,47 +39,47 @@ async def _openapi(_service: ControlService) -> dict[str, Any]:
 
 
 @json_handler(routes.STATUS)
-async def _status(service: ControlService) -> shapes.Status:
+async def _status(service: ControlService) -> schemas.Status:
     return await service.status()
 
 
 @json_handler(routes.FOLDERS)
-async def _folders(service: ControlService) -> shapes.Folders:
+async def _folders(service: ControlService) -> schemas.Folders:
     return {"folders": await service.folders()}
 
 
 @json_handler(routes.REMOTES)
-async def _remotes(service: ControlService) -> shapes.Remotes:
+async def _remotes(service: ControlService) -> schemas.Remotes:
     return {"remotes": await service.remotes()}
 
 
 @json_handler(routes.JOBS)
-async def _jobs(service: ControlService, group: str, **query: Any) -> shapes.JobPage:
+async def _jobs(service: ControlService, group: str, **query: Any) -> schemas.JobPage:
     return await service.jobs(JobQuery(**query, siblings=group == "file"))
 
 
 @json_handler(routes.JOB)
-async def _job(service: ControlService, target: Target) -> shapes.JobDetails:
+async def _job(service: ControlService, target: Target) -> schemas.JobDetails:
     return {"jobs": await service.show(target)}
 
 
 @json_handler(routes.LOG)
-async def _log(service: ControlService, **query: Any) -> shapes.LogEvents:
+async def _log(service: ControlService, **query: Any) -> schemas.LogEvents:
     return {"events": await service.log(LogQuery(**query))}
 
 
 @json_handler(routes.THROUGHPUT)
-async def _throughput(service: ControlService) -> shapes.Throughput:
+async def _throughput(service: ControlService) -> schemas.Throughput:
     return await service.throughput()
 
 
 @json_handler(routes.SETTINGS)
-async def _settings(service: ControlService) -> shapes.Settings:
+async def _settings(service: ControlService) -> schemas.Settings:
     return await service.settings()
 
 
 @json_handler(routes.LIMIT)
-async def _limit(service: ControlService, **given: Any) -> shapes.Settings:
+async def _limit(service: ControlService, **given: Any) -> schemas.Settings:
     limits = Limits(**given)
     if limits == Limits():
         raise InvalidRequestError("give bandwidth or concurrency, or both")
@@ -88,49 +88,49 @@ async def _limit(service: ControlService, **given: Any) -> shapes.Settings:
 
 
 @json_handler(routes.START)
-async def _start(service: ControlService) -> shapes.Empty:
+async def _start(service: ControlService) -> schemas.Empty:
     await service.start()
     return {}
 
 
 @json_handler(routes.STOP)
-async def _stop(service: ControlService, now: bool) -> shapes.Empty:
+async def _stop(service: ControlService, now: bool) -> schemas.Empty:
     await service.stop(now=now)
     return {}
 
 
 @json_handler(routes.RESCAN)
-async def _rescan(service: ControlService, path: str | None) -> shapes.Empty:
+async def _rescan(service: ControlService, path: str | None) -> schemas.Empty:
     await service.rescan(path)
     return {}
 
 
 @json_handler(routes.RETRY)
-async def _retry(service: ControlService, targets: Sequence[Target] | None) -> shapes.Count:
+async def _retry(service: ControlService, targets: Sequence[Target] | None) -> schemas.JobCount:
     return {"count": await service.retry(targets)}
 
 
 @json_handler(routes.CANCEL)
-async def _cancel(service: ControlService, targets: Sequence[Target]) -> shapes.Count:
+async def _cancel(service: ControlService, targets: Sequence[Target]) -> schemas.JobCount:
     return {"count": await service.cancel(targets)}
 
 
 @json_handler(routes.VERIFY)
-async def _verify(service: ControlService, targets: Sequence[Target], repair: bool) -> shapes.Verified:
+async def _verify(service: ControlService, targets: Sequence[Target], repair: bool) -> schemas.VerifyResults:
     return await service.verify(targets, repair=repair)
 
 
 @json_handler(routes.RELOAD)
-async def _reload(service: ControlService) -> shapes.Messages:
+async def _reload(service: ControlService) -> schemas.Messages:
     return {"messages": await service.reload()}
 
 
 @json_handler(routes.DASHBOARD)
-async def _dashboard(service: ControlService) -> shapes.LoginUrl:
+async def _dashboard(service: ControlService) -> schemas.LoginUrl:
     return {"url": await service.dashboard()}
 
 
 @json_handler(routes.SHUTDOWN)
-async def _shutdown(service: ControlService) -> shapes.Empty:
+async def _shutdown(service: ControlService) -> schemas.Empty:
     await service.shutdown()
     return {}

@@ -11,18 +11,18 @@ from typing import Any
 from typing_extensions import is_typeddict
 
 from syncd import __version__
-from syncd.control import shapes
+from syncd.control import schemas
 from syncd.control.params import Json, Parameter
 from syncd.control.routes import ROUTES, Route
 from syncd.core.log_levels import LEVELS
 
-_EVENT_SHAPES = (
-    shapes.DaemonEvent,
-    shapes.FolderStatus,
-    shapes.RemoteStatus,
-    shapes.JobEvent,
-    shapes.Progress,
-    shapes.Lost,
+_EVENT_DOCUMENTS = (
+    schemas.DaemonEvent,
+    schemas.FolderStatus,
+    schemas.RemoteStatus,
+    schemas.JobEvent,
+    schemas.Progress,
+    schemas.LostEvents,
 )
 _LOG_EVENT: Json = {
     "type": "object",
@@ -97,19 +97,21 @@ def _reference(name: str) -> Json:
 
 
 def _schemas() -> dict[str, Json]:
-    """Return the schemas of all shapes by their names."""
+    """Return the schemas of all documents by the names of their types."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - see the module's docstring
 
-    schemas: dict[str, Json] = {}
+    result: dict[str, Json] = {}
     responses = [route.response for route in ROUTES if is_typeddict(route.response)]
-    for shape in (*_EVENT_SHAPES, shapes.Error, *responses):
-        schema = TypeAdapter(shape).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {})
-        schemas[shape.__name__] = schema
-    schemas = _simplified(schemas)
-    schemas["LogEvent"] = _LOG_EVENT
-    schemas["LogEvents"]["properties"]["events"]["items"] = _reference("LogEvent")
-    return schemas
+    for document_type in (*_EVENT_DOCUMENTS, schemas.Error, *responses):
+        schema = TypeAdapter(document_type).json_schema(
+            mode="serialization", ref_template="#/components/schemas/{model}"
+        )
+        result |= schema.pop("$defs", {})
+        result[document_type.__name__] = schema
+    result = _simplified(result)
+    result["LogEvent"] = _LOG_EVENT
+    result["LogEvents"]["properties"]["events"]["items"] = _reference("LogEvent")
+    return result
 
 
 def _simplified(schema: Any) -> Any:

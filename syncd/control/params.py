@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.control import targets
+from syncd.control import job_targets
+from syncd.control.job_targets import Target
 from syncd.control.service import InvalidRequestError
-from syncd.control.targets import Target
 
 Json = dict[str, Any]
 
@@ -160,7 +160,7 @@ class Limit(Parameter):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TargetParameter(Parameter):
-    """A job or a file: see :mod:`syncd.control.targets`."""
+    """A job or a file: see :mod:`syncd.control.job_targets`."""
 
     description: str = "A job's id in digits, or a file:// URI with an absolute path."
 
@@ -168,7 +168,7 @@ class TargetParameter(Parameter):
         return _target(given)
 
     def encode(self, value: Target) -> str:
-        return targets.encode(value)
+        return job_targets.encode_target(value)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -239,7 +239,7 @@ class TargetList(Parameter):
         return [_target(item) for item in given]
 
     def encode(self, value: Collection[Target] | str) -> list[str] | str:
-        return value if isinstance(value, str) else [targets.encode(target) for target in value]
+        return value if isinstance(value, str) else [job_targets.encode_target(target) for target in value]
 
 
 def parse_all(parameters: Collection[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,6 +265,6 @@ def _target(given: object) -> Target:
     if not isinstance(given, str):
         raise InvalidRequestError("a target must be a text: a job's id or a file:// URI")
     try:
-        return targets.decode(given)
+        return job_targets.decode_target(given)
     except ValueError as error:
         raise InvalidRequestError(str(error)) from None

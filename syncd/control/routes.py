@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from syncd.control import shapes
+from syncd.control import schemas
 from syncd.control.params import (
     Choice,
     FileUri,
@@ -57,7 +57,7 @@ class Route(Generic[T]):
 HEALTH = Route(
     method="GET",
     path="/healthz",
-    response=shapes.Health,
+    response=schemas.Health,
     summary="Check that the daemon works",
     answer='`{"ok": true}`, or 503 with the reason if the daemon does not work.',
     failure="503",
@@ -80,28 +80,28 @@ OPENAPI = Route(
 STATUS = Route(
     method="GET",
     path="/v1/status",
-    response=shapes.Status,
+    response=schemas.Status,
     summary="The state of the daemon",
     answer="[The status document](#the-status-document).",
 )
 FOLDERS = Route(
     method="GET",
     path="/v1/folders",
-    response=shapes.Folders,
+    response=schemas.Folders,
     summary="The watched folders",
     answer='`{"folders": […]}`, as in the status document.',
 )
 REMOTES = Route(
     method="GET",
     path="/v1/remotes",
-    response=shapes.Remotes,
+    response=schemas.Remotes,
     summary="The remotes",
     answer='`{"remotes": […]}`, as in the status document.',
 )
 JOBS = Route(
     method="GET",
     path="/v1/jobs",
-    response=shapes.JobPage,
+    response=schemas.JobPage,
     summary="Jobs, page by page",
     answer='`{"jobs": […], "siblings": […], "next": cursor, "partial": bool}`. At most 1000 jobs a page; see '
     "[selecting jobs](#selecting-jobs).",
@@ -124,7 +124,7 @@ JOBS = Route(
 JOB = Route(
     method="GET",
     path="/v1/job",
-    response=shapes.JobDetails,
+    response=schemas.JobDetails,
     summary="The jobs of a file, or one job, with history",
     answer='`{"jobs": […]}`, each with its `history`.',
     query=(TargetParameter(name="target", required=True),),
@@ -161,7 +161,7 @@ ORIGINAL = Route(
 DROP = Route(
     method="PUT",
     path="/v1/drop",
-    response=shapes.DroppedFile,
+    response=schemas.DroppedFile,
     summary="Put a file into a watched folder",
     answer='201 and `{"path": …, "name": …}`: the file is in the watched folder (a file URI), and the daemon will '
     "upload it.",
@@ -172,7 +172,7 @@ DROP = Route(
 LOG = Route(
     method="GET",
     path="/v1/log",
-    response=shapes.LogEvents,
+    response=schemas.LogEvents,
     summary="The last log events, oldest first",
     answer='`{"events": […]}`: from the last 2000 [log events](events.md), those with at least `level`, a name that '
     "begins with `event`, and `text` in the line. Oldest first; 100 without `limit`.",
@@ -194,16 +194,16 @@ EVENTS = Route(
     response=str,
     summary="Events as they happen, as server-sent events",
     answer="A stream of server-sent events; see [the event stream](#the-event-stream).",
-    query=(WordList(name="only", words=shapes.EVENT_KINDS, description="Kinds of events, separated by commas."),),
+    query=(WordList(name="only", words=schemas.EVENT_KINDS, description="Kinds of events, separated by commas."),),
     media_type="text/event-stream",
     description="Events named daemon, folder, remote, job, progress, log and lost; their data are DaemonEvent, "
-    "FolderStatus, RemoteStatus, JobEvent, Progress, LogEvent and Lost.",
+    "FolderStatus, RemoteStatus, JobEvent, Progress, LogEvent and LostEvents.",
     failure="503",
 )
 THROUGHPUT = Route(
     method="GET",
     path="/v1/throughput",
-    response=shapes.Throughput,
+    response=schemas.Throughput,
     summary="The bytes sent in each time step",
     answer='`{"step_seconds": 5, "bytes": [n, …]}`: the bytes sent in each step of the last six hours, oldest first. '
     "The last step is still in progress.",
@@ -211,7 +211,7 @@ THROUGHPUT = Route(
 SETTINGS = Route(
     method="GET",
     path="/v1/settings",
-    response=shapes.Settings,
+    response=schemas.Settings,
     summary="The configuration and the current limits",
     answer="`file`; in `settings` the complete configuration with its defaults and each secret as `••••`; in `live` "
     "the current `bandwidth` and `concurrency`; in `changed` the names of those that differ from the file.",
@@ -219,7 +219,7 @@ SETTINGS = Route(
 LIMIT = Route(
     method="POST",
     path="/v1/settings",
-    response=shapes.Settings,
+    response=schemas.Settings,
     summary="Change limits until the next reload",
     answer="As `GET`. The body has one field or both, with values as in the file, including `unlimited` and `auto`. "
     "They apply at once, interrupt no upload, and last until the next reload or restart.",
@@ -231,14 +231,14 @@ LIMIT = Route(
 START = Route(
     method="POST",
     path="/v1/start",
-    response=shapes.Empty,
+    response=schemas.Empty,
     summary="Resume uploading",
     answer="`{}`. Resumes uploading.",
 )
 STOP = Route(
     method="POST",
     path="/v1/stop",
-    response=shapes.Empty,
+    response=schemas.Empty,
     summary="Pause uploading",
     answer="`{}`. Pauses uploading.",
     body=(Flag(name="now"),),
@@ -246,7 +246,7 @@ STOP = Route(
 RESCAN = Route(
     method="POST",
     path="/v1/rescan",
-    response=shapes.Empty,
+    response=schemas.Empty,
     summary="Scan the folder that contains a path, or all folders",
     answer="`{}`",
     body=(FileUri(name="path"),),
@@ -254,7 +254,7 @@ RESCAN = Route(
 RETRY = Route(
     method="POST",
     path="/v1/retry",
-    response=shapes.Count,
+    response=schemas.JobCount,
     summary="Queue jobs again",
     answer='`{"count": n}`',
     body=(TargetList(name="targets", allow_all=True),),
@@ -262,7 +262,7 @@ RETRY = Route(
 CANCEL = Route(
     method="POST",
     path="/v1/cancel",
-    response=shapes.Count,
+    response=schemas.JobCount,
     summary="Cancel jobs",
     answer='`{"count": n}`',
     body=(TargetList(name="targets"),),
@@ -270,7 +270,7 @@ CANCEL = Route(
 VERIFY = Route(
     method="POST",
     path="/v1/verify",
-    response=shapes.Verified,
+    response=schemas.VerifyResults,
     summary="Download and compare copies",
     answer='`{"results": [{"id", "path", "remote", "verdict", "detail"}, …], "queued": n}`. The daemon downloads and '
     "compares each copy, within the limits of the uploads. `verdict` is a result of "
@@ -281,20 +281,20 @@ VERIFY = Route(
 RELOAD = Route(
     method="POST",
     path="/v1/reload",
-    response=shapes.Messages,
+    response=schemas.Messages,
     summary="Apply the configuration file",
     answer='`{"messages": […]}`, or 422 with `problems`.',
 )
 DASHBOARD = Route(
     method="POST",
     path="/v1/dashboard",
-    response=shapes.LoginUrl,
+    response=schemas.LoginUrl,
     summary="An address that logs one browser into the dashboard within a minute; only on the control socket",
     answer='`{"url": …}`: an address that logs one browser into the dashboard, once, within a minute. Only on the '
     "control socket; 404 with the reason if there is no dashboard.",
 )
 SHUTDOWN = Route(
-    method="POST", path="/v1/shutdown", response=shapes.Empty, summary="Shut the daemon down", answer="`{}`"
+    method="POST", path="/v1/shutdown", response=schemas.Empty, summary="Shut the daemon down", answer="`{}`"
 )
 
 ROUTES: Sequence[Route[Any]] = [value for value in globals().values() if isinstance(value, Route)]

@@ -1,14 +1,15 @@
 """Define the protocol between the control API and the daemon, and its errors.
 
 The handlers (:mod:`syncd.control.handlers`) call :class:`ControlService`, :mod:`syncd.daemon.control_service`
-implements it. The documents that it returns are in :mod:`syncd.control.shapes`.
+implements it. The documents that it returns are in :mod:`syncd.control.schemas`.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from syncd.control.shapes import (
+from syncd.control.job_targets import Target
+from syncd.control.schemas import (
     DroppedFile,
     FolderStatus,
     JobDetail,
@@ -18,9 +19,8 @@ from syncd.control.shapes import (
     Settings,
     Status,
     Throughput,
-    Verified,
+    VerifyResults,
 )
-from syncd.control.targets import Target
 from syncd.core.model import Sort
 from syncd.core.states import State
 
@@ -238,7 +238,7 @@ class ControlService(Protocol):
         Raises :class:`NotFoundError`.
         """
 
-    async def verify(self, targets: Sequence[Target], *, repair: bool) -> Verified:
+    async def verify(self, targets: Sequence[Target], *, repair: bool) -> VerifyResults:
         """Download the copies of at most 100 targets, and compare them.
 
         With ``repair``, queue files again whose copy is missing or different and that still exist locally. Raises

@@ -37,6 +37,6 @@ async def _next_block(subscription: Subscription) -> bytes:
     """Return the next events, or a comment if none arrive, or empty at the end."""
     try:
         async with asyncio.timeout(HEARTBEAT_SECONDS):
-            return await subscription.take()
+            return await subscription.next_batch()
     except TimeoutError:
         return b":\n\n"

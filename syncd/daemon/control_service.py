@@ -10,10 +10,10 @@ from typing import TypedDict
 
 from syncd import __version__, logs
 from syncd.asyncio_tools import run_until
+from syncd.control import schemas
 from syncd.control import service as api
-from syncd.control import shapes
 from syncd.control.events import Hub
-from syncd.control.targets import Target
+from syncd.control.job_targets import Target
 from syncd.core.states import IN_USE, State
 from syncd.core.text import printable
 from syncd.daemon import metrics, serializers
@@ -32,7 +32,7 @@ class _RemainingWork(TypedDict):
     """The remaining work, a part of status and progress."""
 
     jobs: dict[str, int]
-    bytes: shapes.Bytes
+    bytes: schemas.ByteCounts
     eta_seconds: float | None
 
 
@@ -64,7 +64,7 @@ class DaemonControlService(api.ControlService):
         """Return the metrics for Prometheus."""
         return await metrics.scrape(self._daemon)
 
-    async def status(self) -> shapes.Status:
+    async def status(self) -> schemas.Status:
         """Return the state of the daemon."""
         daemon = self._daemon
         return {
@@ -91,13 +91,13 @@ class DaemonControlService(api.ControlService):
             "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
         }
 
-    async def progress(self) -> shapes.Progress:
+    async def progress(self) -> schemas.Progress:
         """Return the uploads in flight and the remaining work."""
         workers = self._daemon.runtime.scheduler.workers.values()
         flights = [serializers.flight(worker.name, progress) for worker in workers for progress in worker.progress()]
         return {"flights": flights, **await self._remaining_work()}
 
-    def daemon_event(self) -> shapes.DaemonEvent:
+    def daemon_event(self) -> schemas.DaemonEvent:
         """Return the daemon's state and the names of its folders and remotes."""
         config = self._daemon.runtime.config
         return {
@@ -107,7 +107,7 @@ class DaemonControlService(api.ControlService):
             "remotes": list(config.remotes),
         }
 
-    async def folders(self) -> list[shapes.FolderStatus]:
+    async def folders(self) -> list[schemas.FolderStatus]:
         """Return the state of each watched folder."""
         runtime = self._daemon.runtime
         files = {path: await runtime.store.files_count(path) for path in list(runtime.folders.watches)}
@@ -123,7 +123,7 @@ class DaemonControlService(api.ControlService):
             if path in files  # a reload can add a folder while the files are counted
         ]
 
-    async def remotes(self) -> list[shapes.RemoteStatus]:
+    async def remotes(self) -> list[schemas.RemoteStatus]:
         """Return the state of each remote."""
         runtime = self._daemon.runtime
         return [
@@ -132,15 +132,15 @@ class DaemonControlService(api.ControlService):
             if name in runtime.config.remotes  # during a reload, the worker of a removed remote can still exist
         ]
 
-    async def log(self, query: api.LogQuery) -> list[shapes.LogEvent]:
+    async def log(self, query: api.LogQuery) -> list[schemas.LogEvent]:
         """Return the last log events."""
         return logs.recent_events(limit=query.limit, level=query.level, event=query.event, text=query.text)
 
-    async def throughput(self) -> shapes.Throughput:
+    async def throughput(self) -> schemas.Throughput:
         """Return the bytes sent in each time step."""
         return {"step_seconds": STEP_SECONDS, "bytes": self._daemon.runtime.bandwidth_limiter.meter.history.sums()}
 
-    async def settings(self) -> shapes.Settings:
+    async def settings(self) -> schemas.Settings:
         """Return the configuration and the current limits."""
         return serializers.settings(self._daemon.loaded, self._daemon.runtime.limits)
 
@@ -169,7 +169,7 @@ class DaemonControlService(api.ControlService):
                 return
         raise api.NotFoundError(f"{printable(path)} is in none of the watched folders")
 
-    async def jobs(self, query: api.JobQuery) -> shapes.JobPage:
+    async def jobs(self, query: api.JobQuery) -> schemas.JobPage:
         """Return a page of jobs."""
         runtime = self._daemon.runtime
         if query.remote is not None and query.remote not in runtime.remote_ids:
@@ -193,7 +193,7 @@ class DaemonControlService(api.ControlService):
             "partial": page.partial,
         }
 
-    async def show(self, target: Target) -> list[shapes.JobDetail]:
+    async def show(self, target: Target) -> list[schemas.JobDetail]:
         """Return the jobs of a file, or the job with an id, with their history."""
         store = self._daemon.runtime.store
         records = await self._find(target)
@@ -202,7 +202,7 @@ class DaemonControlService(api.ControlService):
             for job in self._serialize(records)
         ]
 
-    def _serialize(self, records: Sequence[JobRecord]) -> list[shapes.Job]:
+    def _serialize(self, records: Sequence[JobRecord]) -> list[schemas.Job]:
         """Return jobs as documents, with the bytes that have arrived for those in flight."""
         sent = {progress.job.id: progress.sent for progress in self._daemon.runtime.scheduler.progress()}
         return [serializers.job(record, sent.get(record.id)) for record in records]
@@ -247,7 +247,7 @@ class DaemonControlService(api.ControlService):
         await runtime.scheduler.cancel(set(cancelled))
         return len(cancelled)
 
-    async def verify(self, targets: Sequence[Target], *, repair: bool) -> shapes.Verified:
+    async def verify(self, targets: Sequence[Target], *, repair: bool) -> schemas.VerifyResults:
         """Download and compare the copies of these jobs."""
         records = {record.id: record for target in targets for record in await self._find(target)}
         work = verify_jobs(self._daemon.runtime, list(records.values()), repair=repair)

@@ -15,6 +15,7 @@ import structlog
 
 from syncd.asyncio_tools import cancel_and_wait
 from syncd.config.model import Folder
+from syncd.control.schemas import DroppedFile
 from syncd.control.service import (
     SVG,
     BusyError,
@@ -25,7 +26,6 @@ from syncd.control.service import (
     Preview,
     TooLargeError,
 )
-from syncd.control.shapes import DroppedFile
 from syncd.core.errors import Failure, FileGone
 from syncd.core.filenames import safe_name
 from syncd.core.text import printable

@@ -6,7 +6,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncd.asyncio_tools import for_each
-from syncd.control import shapes
+from syncd.control import schemas
 from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.daemon.runtime import Runtime
@@ -20,13 +20,13 @@ MAX_DOWNLOADS = 2
 """Concurrent downloads per request, so that uploads keep most of the bandwidth."""
 
 
-async def verify_jobs(runtime: Runtime, records: Sequence[JobRecord], *, repair: bool) -> shapes.Verified:
+async def verify_jobs(runtime: Runtime, records: Sequence[JobRecord], *, repair: bool) -> schemas.VerifyResults:
     """Compare the servers' copies of these jobs; return findings in the same order.
 
     ``repair`` queues the jobs again whose copy is missing or different.
     """
     copies = {copy.job_id: copy for copy in await runtime.store.copies_of([record.id for record in records])}
-    findings: dict[int, shapes.Finding] = {}
+    findings: dict[int, schemas.VerifyResult] = {}
 
     async def verify(record: JobRecord) -> None:
         verdict, detail = await _compare_job(runtime, record, copies.get(record.id))

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from syncd.config.load import Loaded
 from syncd.config.model import ImageRemote, MultipartRemote, Scheduler
-from syncd.control import shapes, targets
+from syncd.control import job_targets, schemas
 from syncd.control.service import InvalidRequestError, Limits
 from syncd.core.model import Sort
 from syncd.core.states import State
@@ -32,14 +32,14 @@ _MAX_CURSOR_BYTES = 32 * 1024
 _MAX_INTEGER = 2**63 - 1
 
 
-def job(record: JobRecord, sent: int | None) -> shapes.Job:
+def job(record: JobRecord, sent: int | None) -> schemas.Job:
     """Return a job; ``sent`` is the number of its bytes that have arrived, None unless it is in flight."""
     due = max(0.0, record.due_at - time.time()) if record.due_at is not None else None
     path = full(record.folder, record.path)
-    found: shapes.Job = {
+    found: schemas.Job = {
         "id": record.id,
         "path": printable(path),
-        "uri": targets.encode(path),
+        "uri": job_targets.encode_target(path),
         "folder": printable(record.folder),
         "name": printable(record.path),
         "present": record.present,
@@ -59,7 +59,7 @@ def job(record: JobRecord, sent: int | None) -> shapes.Job:
     return found
 
 
-def job_event(change: Change) -> shapes.JobEvent:
+def job_event(change: Change) -> schemas.JobEvent:
     """Return the event of a job's transition."""
     return {
         "id": change.job_id,
@@ -75,7 +75,7 @@ def job_event(change: Change) -> shapes.JobEvent:
     }
 
 
-def flight(remote: str, progress: Progress) -> shapes.Flight:
+def flight(remote: str, progress: Progress) -> schemas.ActiveUpload:
     """Return the progress of an upload."""
     job = progress.job
     return {
@@ -88,18 +88,18 @@ def flight(remote: str, progress: Progress) -> shapes.Flight:
     }
 
 
-def step(entry: HistoryEntry) -> shapes.Step:
+def step(entry: HistoryEntry) -> schemas.HistoryEntry:
     """Return a transition of a job."""
     return {"at": _iso(entry.at), "state": entry.after.value, "cause": entry.cause.value, "detail": entry.detail}
 
 
 def folder_status(
     path: str, status: FolderStatus, remotes: Sequence[str], files: int, problem: str | None
-) -> shapes.FolderStatus:
+) -> schemas.FolderStatus:
     """Return the state of a folder; ``problem`` is that of its ``after_upload`` action."""
     return {
         "path": printable(path),
-        "uri": targets.encode(path),
+        "uri": job_targets.encode_target(path),
         "remotes": list(remotes),
         "state": status.state,
         "watch": status.watch,
@@ -110,7 +110,7 @@ def folder_status(
 
 def remote_status(
     worker: RemoteWorker, remote: ImageRemote | MultipartRemote, credentials_problem: str | None
-) -> shapes.RemoteStatus:
+) -> schemas.RemoteStatus:
     """Return the state of a remote."""
     status = worker.status()
     return {
@@ -124,7 +124,7 @@ def remote_status(
     }
 
 
-def settings(loaded: Loaded, limits: Scheduler) -> shapes.Settings:
+def settings(loaded: Loaded, limits: Scheduler) -> schemas.Settings:
     """Return the configuration without its secrets, and the current ``limits``."""
     written = limits.model_dump(mode="json", by_alias=True)
     timetable = isinstance(written["bandwidth"], list)

@@ -11,17 +11,17 @@ import structlog
 from aiohttp import web
 
 from syncd.platform.files import lock_file
-from syncd.receiver.bodies import Bodies
+from syncd.receiver.body_reader import BodyReader
 from syncd.receiver.counters import Counters
-from syncd.receiver.disk import opened
 from syncd.receiver.errors import FolderInUseError
+from syncd.receiver.file_io import open_fd
 from syncd.receiver.hosts import own_names
 from syncd.receiver.image import ImageApi
 from syncd.receiver.middleware import make_middleware
 from syncd.receiver.multipart import MultipartApi
 from syncd.receiver.settings import Settings
-from syncd.receiver.space import Space
 from syncd.receiver.storage import Store
+from syncd.receiver.storage_limits import StorageLimits
 
 log = structlog.get_logger()
 
@@ -33,18 +33,18 @@ def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[],
     usable.
     """
     counters = Counters()
-    bodies = Bodies(
+    body_reader = BodyReader(
         idle_timeout=settings.idle_timeout,
         min_bytes_per_second=settings.min_bytes_per_second,
         max_buffered=settings.max_buffered,
     )
-    space = Space(settings.folder, quota=settings.quota, reserve=settings.reserve)
-    images, files = (_store(settings, name, space, clock) for name in ("images", "files"))
-    image = ImageApi(store=images, bodies=bodies, counters=counters, settings=settings)
-    multipart = MultipartApi(store=files, bodies=bodies, counters=counters, settings=settings, clock=clock)
+    limits = StorageLimits(settings.folder, quota=settings.quota, reserve=settings.reserve)
+    images, files = (_store(settings, name, limits, clock) for name in ("images", "files"))
+    image = ImageApi(store=images, body_reader=body_reader, counters=counters, settings=settings)
+    multipart = MultipartApi(store=files, body_reader=body_reader, counters=counters, settings=settings, clock=clock)
 
     async def show_counters(_: web.Request) -> web.Response:
-        stored = {} if space.quota is None else {"stored_bytes": space.used, "quota_bytes": space.quota}
+        stored = {} if limits.quota is None else {"stored_bytes": limits.used, "quota_bytes": limits.quota}
         return web.json_response({**asdict(counters), "unfinished": images.unfinished + files.unfinished, **stored})
 
     async def run(_: web.Application) -> AsyncIterator[None]:
@@ -58,16 +58,16 @@ def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[],
                 await sweeping
 
     names = own_names(host, settings.allowed_hosts)
-    app = web.Application(middlewares=[make_middleware(settings, bodies, counters, names=names)])
+    app = web.Application(middlewares=[make_middleware(settings, body_reader, counters, names=names)])
     app.add_routes([*image.routes(), *multipart.routes(), web.get("/v1/receiver", show_counters)])
     app.cleanup_ctx.append(run)
     return app
 
 
-def _store(settings: Settings, name: str, space: Space, clock: Callable[[], float]) -> Store:
+def _store(settings: Settings, name: str, limits: StorageLimits, clock: Callable[[], float]) -> Store:
     return Store(
         os.path.join(settings.folder, name),
-        space=space,
+        limits=limits,
         fsync=settings.fsync,
         max_unfinished=settings.max_unfinished,
         unfinished_age=settings.unfinished_age,
@@ -79,7 +79,7 @@ def _store(settings: Settings, name: str, space: Space, clock: Callable[[], floa
 def _lock_folder(folder: str) -> Iterator[None]:
     """Lock the folder; the kernel unlocks it when the process ends, even by a crash."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    with opened(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT) as lock:
+    with open_fd(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT) as lock:
         try:
             lock_file(lock)
         except BlockingIOError:

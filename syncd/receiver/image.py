@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from syncd.receiver import fields
-from syncd.receiver.bodies import Bodies
+from syncd.receiver.body_reader import BodyReader
 from syncd.receiver.counters import Counters
 from syncd.receiver.errors import ApiError, DigestMismatchError, ErrorCode, UploadEndedError
 from syncd.receiver.settings import KIB, Settings
@@ -25,9 +25,9 @@ log = structlog.get_logger()
 class ImageApi:
     """The handlers of the image API. The keys of their store are image digests."""
 
-    def __init__(self, *, store: Store, bodies: Bodies, counters: Counters, settings: Settings) -> None:
+    def __init__(self, *, store: Store, body_reader: BodyReader, counters: Counters, settings: Settings) -> None:
         self._store = store
-        self._bodies = bodies
+        self._body_reader = body_reader
         self._counters = counters
         self._settings = settings
 
@@ -50,7 +50,7 @@ class ImageApi:
 
     async def register(self, request: web.Request) -> web.Response:
         """Answer 201, or 409 if the image is registered, complete or not."""
-        payload = await self._bodies.json(request, MAX_REGISTER_BYTES)
+        payload = await self._body_reader.read_json(request, MAX_REGISTER_BYTES)
         digest = fields.sha256(payload, "sha256")
         size = fields.integer(payload, "size", low=1, high=self._settings.max_file_size)
         chunk_size = fields.integer(payload, "chunk_size", low=1, high=self._settings.max_file_size)
@@ -68,7 +68,7 @@ class ImageApi:
     async def chunk(self, request: web.Request) -> web.Response:
         """Answer 201, or 409 if the chunk or the complete image is stored already."""
         digest = _digest(request)
-        payload = await self._bodies.json(request, self._settings.image_body_limit)
+        payload = await self._body_reader.read_json(request, self._settings.image_body_limit)
         upload = self._store.get(digest)
         if upload is None:
             raise await self._no_upload(digest)

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from syncd.receiver.bodies import Bodies
+from syncd.receiver.body_reader import BodyReader
 from syncd.receiver.counters import Counters
 from syncd.receiver.errors import ApiError, ErrorCode, StorageFullError, TooManyUploadsError
 from syncd.receiver.hosts import check_host
@@ -21,7 +21,9 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SCHEME = "bearer "
 
 
-def make_middleware(settings: Settings, bodies: Bodies, counters: Counters, *, names: Collection[str]) -> Middleware:
+def make_middleware(
+    settings: Settings, body_reader: BodyReader, counters: Counters, *, names: Collection[str]
+) -> Middleware:
     """Return the middleware: it checks, counts and logs requests, and renders errors.
 
     With a token, a request needs only the token, which a web page cannot know. Without a token, the `Host` of a request
@@ -32,7 +34,7 @@ def make_middleware(settings: Settings, bodies: Bodies, counters: Counters, *, n
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.monotonic()
         counters.enter()
-        held = 0
+        body_size = 0
         try:
             _admit(request, settings, counters, names)
             response = await handler(request)
@@ -47,15 +49,15 @@ def make_middleware(settings: Settings, bodies: Bodies, counters: Counters, *, n
             )
             response = _render(request.path, rejection)
         finally:
-            held = bodies.release(request)
-            counters.bytes += held
+            body_size = body_reader.release(request)
+            counters.bytes += body_size
             counters.leave()
         log.debug(
             "receiver.request",
             method=request.method,
             path=request.rel_url.raw_path,
             status=response.status,
-            bytes=held,
+            bytes=body_size,
             seconds=round(time.monotonic() - began, 6),
         )
         return response

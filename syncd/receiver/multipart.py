@@ -20,10 +20,10 @@ import structlog
 from aiohttp import web
 
 from syncd.receiver import fields
-from syncd.receiver.bodies import Bodies, Part
+from syncd.receiver.body_reader import BodyReader, Part
 from syncd.receiver.counters import Counters
-from syncd.receiver.disk import ARRIVED
 from syncd.receiver.errors import ApiError, DigestMismatchError, ErrorCode, UploadEndedError
+from syncd.receiver.file_io import ARRIVED
 from syncd.receiver.settings import KIB, Settings
 from syncd.receiver.storage import Store
 from syncd.receiver.upload import Plan, Upload, list_chunks
@@ -44,14 +44,14 @@ class MultipartApi:
         self,
         *,
         store: Store,
-        bodies: Bodies,
+        body_reader: BodyReader,
         counters: Counters,
         settings: Settings,
         clock: Callable[[], float],
     ) -> None:
         self._clock = clock
         self._store = store
-        self._bodies = bodies
+        self._body_reader = body_reader
         self._counters = counters
         self._settings = settings
 
@@ -76,7 +76,7 @@ class MultipartApi:
 
     async def create(self, request: web.Request) -> web.Response:
         """Answer 200 with the stored file, or with a new task if it is not stored."""
-        payload = await self._bodies.json(request, MAX_CREATE_BYTES)
+        payload = await self._body_reader.read_json(request, MAX_CREATE_BYTES)
         plan = self._plan(payload)
         task = uuid.uuid4().hex
         started = await self._store.start(task, plan)
@@ -88,7 +88,7 @@ class MultipartApi:
     async def chunk(self, request: web.Request) -> web.Response:
         """Answer 200 with an empty body, also for a chunk that arrived before."""
         task, index = _task(request), request.match_info["index"]
-        form = await self._bodies.form(request, "chunk", self._settings.chunk_limit)
+        form = await self._body_reader.read_form(request, "chunk", self._settings.chunk_limit)
         upload = self._store.get(task)
         plan = upload.plan if upload else (await self._outcome(task))[0]
         number, data = _chunk(plan, index, form["chunk"].data)
@@ -174,7 +174,7 @@ class MultipartApi:
 
     async def direct(self, request: web.Request) -> web.Response:
         """Store a file sent in a single request; answer 200 with its CloudFile."""
-        form = await self._bodies.form(request, "file", self._settings.direct_limit)
+        form = await self._body_reader.read_form(request, "file", self._settings.direct_limit)
         file = form["file"]
         payload = _texts(form)
         payload.setdefault("file_name", file.filename)

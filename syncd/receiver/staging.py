@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from syncd.receiver.errors import ReceiverError
 from syncd.receiver.upload import Plan
 
@@ -31,7 +31,7 @@ class Staging:
         folder = self._new_path()
         os.mkdir(folder, 0o700)
         try:
-            disk.create(os.path.join(folder, "plan.json"), plan.dump())
+            file_io.create(os.path.join(folder, "plan.json"), plan.dump())
             yield folder
         except (OSError, ReceiverError):
             shutil.rmtree(folder, ignore_errors=True)
@@ -41,7 +41,7 @@ class Staging:
         """Write a small file, and return its path for the caller to rename."""
         path = self._new_path()
         try:
-            disk.create(path, data)
+            file_io.create(path, data)
         except OSError:
             with suppress(FileNotFoundError):
                 os.unlink(path)

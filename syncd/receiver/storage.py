@@ -23,11 +23,11 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from syncd.receiver.errors import DigestMismatchError, StorageFullError, TooManyUploadsError, UploadEndedError
-from syncd.receiver.finished import Finished
-from syncd.receiver.space import Space
 from syncd.receiver.staging import Staging
+from syncd.receiver.storage_limits import StorageLimits
+from syncd.receiver.stored_files import StoredFiles
 from syncd.receiver.upload import Plan, Upload
 
 log = structlog.get_logger()
@@ -43,18 +43,18 @@ class Store:
         self,
         folder: str,
         *,
-        space: Space,
+        limits: StorageLimits,
         fsync: bool,
         max_unfinished: int,
         unfinished_age: float,
         clock: Callable[[], float],
     ) -> None:
         self._folder = folder
-        self._space = space
+        self._limits = limits
         self._staging = Staging(os.path.join(folder, "building"))
         self._unfinished = os.path.join(folder, "unfinished")
-        self._finished = Finished(
-            os.path.join(folder, "finished"), self._staging, space=space, fsync=fsync, clock=clock
+        self._stored_files = StoredFiles(
+            os.path.join(folder, "finished"), self._staging, limits=limits, fsync=fsync, clock=clock
         )
         self._notes = os.path.join(folder, "notes")
         self._max_unfinished = max_unfinished
@@ -78,26 +78,28 @@ class Store:
         for folder in (self._folder, self._unfinished, self._notes):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         self._staging.empty()
-        self._finished.recover()
+        self._stored_files.recover()
         return [upload for key in os.listdir(self._unfinished) if (upload := self._load(key))]
 
     def _load(self, key: str) -> Upload | None:
         folder = os.path.join(self._unfinished, key)
         marks = os.path.join(folder, "arrived")
         try:
-            plan = Plan.load(disk.read(os.path.join(folder, "plan.json")))
-            arrived = disk.read(marks).count(disk.ARRIVED)
-            touched = os.stat(marks).st_mtime
+            plan = Plan.load(file_io.read(os.path.join(folder, "plan.json")))
+            arrived = file_io.read(marks).count(file_io.ARRIVED)
+            last_chunk_at = os.stat(marks).st_mtime
         except (FileNotFoundError, ValueError, TypeError):  # possible after a power cut
             log.warning("receiver.damaged", upload=key)
             self._staging.discard(folder)
             return None
-        self._space.count(plan.size)
-        return self._upload(key, plan, arrived=arrived, touched=touched)
+        self._limits.add_existing(plan.size)
+        return self._upload(key, plan, arrived=arrived, last_chunk_at=last_chunk_at)
 
-    def _upload(self, key: str, plan: Plan, *, arrived: int, touched: float) -> Upload:
+    def _upload(self, key: str, plan: Plan, *, arrived: int, last_chunk_at: float) -> Upload:
         folder = os.path.join(self._unfinished, key)
-        return Upload(key=key, plan=plan, folder=folder, space=self._space, arrived=arrived, touched=touched)
+        return Upload(
+            key=key, plan=plan, folder=folder, limits=self._limits, arrived=arrived, last_chunk_at=last_chunk_at
+        )
 
     def get(self, key: str) -> Upload | None:
         """Return the unfinished upload with this key; None if it is unknown or expired."""
@@ -106,7 +108,7 @@ class Store:
 
     def path(self, digest: str) -> str:
         """Return the path of a stored file's bytes."""
-        return self._finished.path(digest)
+        return self._stored_files.path(digest)
 
     async def start(self, key: str, plan: Plan) -> Upload | Plan | None:
         """Start an upload, and return it.
@@ -124,31 +126,31 @@ class Store:
             stored = await asyncio.to_thread(self._start, key, plan)
             if stored is not None:
                 return stored
-            self._uploads[key] = upload = self._upload(key, plan, arrived=0, touched=self._clock())
+            self._uploads[key] = upload = self._upload(key, plan, arrived=0, last_chunk_at=self._clock())
             return upload
 
     def _start(self, key: str, plan: Plan) -> Plan | None:
-        stored = self._finished.renew(plan)
+        stored = self._stored_files.renew(plan)
         if stored is None:
             with self._reserved(plan), self._staging.begin(plan) as folder:
-                disk.create(os.path.join(folder, "data"), size=plan.size)
-                disk.create(os.path.join(folder, "arrived"))
+                file_io.create(os.path.join(folder, "data"), size=plan.size)
+                file_io.create(os.path.join(folder, "arrived"))
                 os.rename(folder, os.path.join(self._unfinished, key))
         return stored
 
     @contextmanager
     def _reserved(self, plan: Plan) -> Iterator[None]:
         """Claim space for a plan; release it if the block fails. Raises StorageFullError."""
-        self._space.claim(plan.size)
+        self._limits.claim(plan.size)
         try:
             yield
         except BaseException:
-            self._space.release(plan.size)
+            self._limits.release(plan.size)
             raise
 
     async def write(self, upload: Upload, index: int, data: bytes) -> bool:
         """Write a chunk as `Upload.write` does, and postpone the expiry of the upload."""
-        upload.touched = self._clock()
+        upload.last_chunk_at = self._clock()
         return await upload.write(index, data)
 
     async def finish(self, upload: Upload) -> Plan:
@@ -175,12 +177,12 @@ class Store:
             return stored
 
     def _finish(self, upload: Upload) -> Plan:
-        if not disk.has_digest(os.path.join(upload.folder, "data"), upload.plan.digest):
+        if not file_io.has_digest(os.path.join(upload.folder, "data"), upload.plan.digest):
             self._discard(upload)
             raise DigestMismatchError
         if upload.key != upload.plan.digest:  # otherwise the digest in the key leads to the result
             self._write_note(upload)
-        return self._finished.place(upload.folder, upload.plan)
+        return self._stored_files.add(upload.folder, upload.plan)
 
     def _write_note(self, upload: Upload) -> None:
         note = self._staging.write(upload.plan.dump())
@@ -197,7 +199,7 @@ class Store:
         try:
             return self._put_new(plan, data)
         except StorageFullError:  # content that is stored already needs no space
-            stored = self._finished.renew(plan) if disk.is_digest_of(plan.digest, data) else None
+            stored = self._stored_files.renew(plan) if file_io.is_digest_of(plan.digest, data) else None
             if stored is None:
                 raise
             return stored
@@ -205,15 +207,15 @@ class Store:
     def _put_new(self, plan: Plan, data: bytes) -> Plan:
         with self._reserved(plan), self._staging.begin(plan) as folder:
             path = os.path.join(folder, "data")
-            with self._space.writing(plan.size):
-                disk.create(path, data)
-            if not disk.has_digest(path, plan.digest):
+            with self._limits.permit_write(plan.size):
+                file_io.create(path, data)
+            if not file_io.has_digest(path, plan.digest):
                 raise DigestMismatchError
-            return self._finished.place(folder, plan)
+            return self._stored_files.add(folder, plan)
 
     async def stored(self, digest: str) -> Plan | None:
         """Return the plan of a stored file; None if there is none."""
-        return await asyncio.to_thread(self._finished.find, digest)
+        return await asyncio.to_thread(self._stored_files.find, digest)
 
     async def outcome(self, key: str) -> tuple[Plan, Plan] | None:
         """Return a finished upload's own plan and the stored plan of its content, or None."""
@@ -221,10 +223,10 @@ class Store:
 
     def _outcome(self, key: str) -> tuple[Plan, Plan] | None:
         try:
-            plan = Plan.load(disk.read(os.path.join(self._notes, f"{key}.json")))
+            plan = Plan.load(file_io.read(os.path.join(self._notes, f"{key}.json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        stored = self._finished.find(plan.digest)
+        stored = self._stored_files.find(plan.digest)
         return None if stored is None else (plan, stored)
 
     async def sweep(self) -> list[Upload]:
@@ -239,14 +241,14 @@ class Store:
         return dropped
 
     def _sweep(self) -> None:
-        self._finished.sweep()
+        self._stored_files.sweep()
         with os.scandir(self._notes) as notes:
             for note in notes:
                 if self._clock() - note.stat().st_mtime > self._age:
                     os.unlink(note.path)
 
     def _is_expired(self, upload: Upload) -> bool:
-        return self._clock() - upload.touched > self._age
+        return self._clock() - upload.last_chunk_at > self._age
 
     def _lock(self, key: str) -> asyncio.Lock:
         return self._key_locks.setdefault(key, asyncio.Lock())
@@ -259,7 +261,7 @@ class Store:
         try:
             self._staging.discard(upload.folder)
         finally:
-            self._space.release(upload.plan.size)
+            self._limits.release(upload.plan.size)
 
     def _forget(self, upload: Upload) -> None:
         upload.ended = True

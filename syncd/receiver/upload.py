@@ -10,13 +10,13 @@ from itertools import islice
 from typing import Any
 from weakref import WeakValueDictionary
 
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from syncd.receiver.errors import UploadEndedError
-from syncd.receiver.space import Space
+from syncd.receiver.storage_limits import StorageLimits
 
 MAX_LISTED_CHUNKS = 10_000
 """The limit of entries in a list. A range of chunk numbers below a million takes up to 16 bytes."""
-_RUN = re.compile(re.escape(disk.ARRIVED) + b"+")
+_RUN = re.compile(re.escape(file_io.ARRIVED) + b"+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +62,18 @@ class Plan:
 class Upload:
     """An unfinished upload in `folder`.
 
-    `arrived` is the number of its chunks that have arrived, `touched` the epoch time of the latest one.
+    `arrived` is the number of its chunks that have arrived, `last_chunk_at` the epoch time of the latest one.
     """
 
-    def __init__(self, *, key: str, plan: Plan, folder: str, space: Space, arrived: int, touched: float) -> None:
-        self._space = space
+    def __init__(
+        self, *, key: str, plan: Plan, folder: str, limits: StorageLimits, arrived: int, last_chunk_at: float
+    ) -> None:
+        self._limits = limits
         self.key = key
         self.plan = plan
         self.folder = folder
         self.arrived = arrived
-        self.touched = touched
+        self.last_chunk_at = last_chunk_at
         self.finishing = False
         self.ended = False
         self._writing: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -103,8 +105,8 @@ class Upload:
             return fresh
 
     def _write(self, index: int, data: bytes) -> bool:
-        with self._space.writing(len(data)):
-            return disk.write_chunk(
+        with self._limits.permit_write(len(data)):
+            return file_io.write_chunk(
                 os.path.join(self.folder, "data"),
                 os.path.join(self.folder, "arrived"),
                 index=index,
@@ -118,7 +120,7 @@ class Upload:
         Raises UploadEndedError.
         """
         try:
-            return await asyncio.to_thread(disk.read, os.path.join(self.folder, "arrived"))
+            return await asyncio.to_thread(file_io.read, os.path.join(self.folder, "arrived"))
         except FileNotFoundError:
             raise UploadEndedError from None
 
@@ -129,7 +131,7 @@ def list_chunks(marks: bytes) -> dict[str, Any]:
     The fields list the arrived chunks if there are at most `MAX_LISTED_CHUNKS` of them, or their ranges (first and last
     chunk) if there are at most that many ranges; otherwise only their number. Clients read at most 1 MiB.
     """
-    count = marks.count(disk.ARRIVED)
+    count = marks.count(file_io.ARRIVED)
     fields: dict[str, Any] = {"chunks_uploaded": count}
     runs = [run.span() for run in islice(_RUN.finditer(marks), MAX_LISTED_CHUNKS + 1)]
     if count <= MAX_LISTED_CHUNKS:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from syncd.control.client import ControlClient
-from syncd.control.targets import encode
+from syncd.control.job_targets import encode_target
 from tests.daemon.conftest import receiver, site
 from tests.preview.images import KINDS
 
@@ -40,11 +40,11 @@ async def logged_in(site, page):
 
 async def test_drop_request_uploads_file(logged_in, page):
     name = "u\u0308 a&b=%41.jpg"
-    status, reply = await page.evaluate(DROP, [encode(str(logged_in.inbox)), name, 5_000_000])
+    status, reply = await page.evaluate(DROP, [encode_target(str(logged_in.inbox)), name, 5_000_000])
     assert (status, reply["name"]) == (201, "ü a&b=%41.jpg")
     (job,) = await logged_in.wait_for_states(reply["name"], "done")
     assert await logged_in.content(job) == bytes([7]) * 5_000_000
-    status, reply = await page.evaluate(DROP, [encode(str(logged_in.inbox)), "../a.jpg", 5])
+    status, reply = await page.evaluate(DROP, [encode_target(str(logged_in.inbox)), "../a.jpg", 5])
     assert (status, set(reply)) == (400, {"error"})
 
 

@@ -76,8 +76,8 @@ async def test_hub_sends_each_listener_its_kinds():
     with hub.subscribe(["job"]) as some, hub.subscribe() as all_:
         hub.publish("log", {"event": "x\n\u2028"})
         hub.publish("job", {"id": 1})
-        assert told(await some.take()) == [("job", {"id": 1})]
-        assert told(await all_.take()) == [("log", {"event": "x\n\u2028"}), ("job", {"id": 1})]
+        assert told(await some.next_batch()) == [("job", {"id": 1})]
+        assert told(await all_.next_batch()) == [("log", {"event": "x\n\u2028"}), ("job", {"id": 1})]
     assert not hub.wanted("job")
 
 
@@ -86,19 +86,19 @@ async def test_full_queue_drops_oldest_and_counts_them():
     with hub.subscribe() as slow:
         for number in range(100):
             hub.publish("job", {"id": number})
-        (kind, lost), *kept = told(await slow.take())
+        (kind, lost), *kept = told(await slow.next_batch())
         assert kind == "lost"
         assert [event["id"] for _, event in kept] == list(range(lost["count"], 100))
         assert 0 < len(kept) < 40
         hub.publish("job", {"id": 100})
-        assert told(await slow.take()) == [("job", {"id": 100})]
+        assert told(await slow.next_batch()) == [("job", {"id": 100})]
 
 
 async def test_event_larger_than_queue_is_lost():
     hub = Hub(max_pending_bytes=100)
     with hub.subscribe() as listener:
         hub.publish("log", {"event": "x" * 200})
-        assert told(await listener.take()) == [("lost", {"count": 1})]
+        assert told(await listener.next_batch()) == [("lost", {"count": 1})]
 
 
 async def test_take_returns_bounded_batches():
@@ -106,7 +106,7 @@ async def test_take_returns_bounded_batches():
     with hub.subscribe() as listener:
         for number in range(5):
             hub.publish("log", {"event": "x" * (BATCH_BYTES // 2), "number": number})
-        parts = [told(await listener.take()) for _ in range(3)]
+        parts = [told(await listener.next_batch()) for _ in range(3)]
     assert [len(part) for part in parts] == [2, 2, 1]
 
 
@@ -143,8 +143,8 @@ async def test_closed_hub_delivers_remaining_events():
     with hub.subscribe() as listener:
         hub.publish("job", {"id": 1})
         hub.close()
-        assert told(await listener.take()) == [("job", {"id": 1})]
-        assert await listener.take() == b""
+        assert told(await listener.next_batch()) == [("job", {"id": 1})]
+        assert await listener.next_batch() == b""
 
 
 # Over the socket.

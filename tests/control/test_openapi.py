@@ -5,7 +5,7 @@ import pytest
 
 from syncd.control.app import make_app
 from syncd.control.openapi import document
-from syncd.control.shapes import EVENT_KINDS
+from syncd.control.schemas import EVENT_KINDS
 from tests.control.fake import FakeDaemon, job
 
 SIMPLE = {

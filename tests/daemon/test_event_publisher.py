@@ -28,7 +28,7 @@ class Ear:
         self._task = asyncio.create_task(self._listen())
 
     async def _listen(self):
-        while block := await self._listener.take():
+        while block := await self._listener.next_batch():
             found = re.findall(rb"event: (\w+)\ndata: (.*)\n\n", block)
             self.events += [(kind.decode(), json.loads(data)) for kind, data in found]
 

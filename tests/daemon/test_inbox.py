@@ -9,7 +9,7 @@ import subprocess
 import aiohttp
 import pytest
 
-from syncd.control.targets import encode
+from syncd.control.job_targets import encode_target
 from syncd.daemon import inbox
 from syncd.daemon.inbox import PartialUpload, save_upload
 from tests.support.data import random_bytes
@@ -32,7 +32,7 @@ async def stopped(site):
 
 
 async def put(http, folder, name, data, status=201):
-    async with http.put("/v1/drop", params={"folder": encode(str(folder)), "name": name}, data=data) as answer:
+    async with http.put("/v1/drop", params={"folder": encode_target(str(folder)), "name": name}, data=data) as answer:
         assert answer.status == status, await answer.text()
         return await answer.json()
 
@@ -159,7 +159,7 @@ async def test_the_length_has_to_be_known(stopped, http):
 async def test_what_is_broken_off_leaves_nothing(stopped):
     path = str(stopped.folder / "state" / "control.sock")
     _, writer = await asyncio.open_unix_connection(path)
-    target = f"/v1/drop?folder={encode(str(stopped.inbox))}&name=a.jpg"
+    target = f"/v1/drop?folder={encode_target(str(stopped.inbox))}&name=a.jpg"
     writer.write(f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode() + bytes(300_000))
     await writer.drain()
 
@@ -183,7 +183,7 @@ async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
         await go_on.wait()
 
     headers = {"Content-Length": "2000"}
-    query = {"folder": encode(str(stopped.inbox)), "name": "a.jpg"}
+    query = {"folder": encode_target(str(stopped.inbox)), "name": "a.jpg"}
     async with http.put("/v1/drop", params=query, data=slow(), headers=headers) as answer:
         assert answer.status == 408
     go_on.set()

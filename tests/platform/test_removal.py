@@ -469,7 +469,7 @@ OWN_FILES = {
     "logs/file.py",
     "preview/cache.py",
     "receiver/staging.py",
-    "receiver/finished.py",
+    "receiver/stored_files.py",
     "receiver/storage.py",
     "receiver/upload.py",
     "store/startup.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from syncd.receiver import disk, finished
+from syncd.receiver import file_io, stored_files
 from tests.receiver.conftest import Answer, Caller, Clock, Start, cut, sha256, tree
 
 DATA = b"0123456789" * 30
@@ -110,7 +110,7 @@ async def test_it_is_on_the_disk_before_it_is_confirmed(start: Start, clock: Clo
     caller = await start(fsync=fsync)
     await send_direct(caller, until(clock, 1))
     steps: list[str] = []
-    sync, replace = finished.sync_path, os.replace
+    sync, replace = stored_files.sync_path, os.replace
     plans: list[str] = []
 
     def noting_sync(path: str) -> None:
@@ -126,7 +126,7 @@ async def test_it_is_on_the_disk_before_it_is_confirmed(start: Start, clock: Clo
         steps.append(f"replace {os.path.basename(target)}")
         replace(source, target)
 
-    monkeypatch.setattr(finished, "sync_path", noting_sync)
+    monkeypatch.setattr(stored_files, "sync_path", noting_sync)
     monkeypatch.setattr(os, "replace", noting_replace)
     assert (await again(caller, {})).status == 200
     synced = ["sync the new plan", "replace plan.json", f"sync {SHA}", "sync finished"]
@@ -155,13 +155,13 @@ async def test_no_room_for_the_expiry_is_no_confirmation(
 async def test_what_would_expire_while_it_is_read_is_kept_first(caller: Caller, clock: Clock, monkeypatch) -> None:
     """A large file takes its time to be read before *create* says that it is here."""
     await send_direct(caller, until(clock, 1))
-    has_digest = disk.has_digest
+    has_digest = file_io.has_digest
 
     def slow(path: str, digest: str) -> bool:
         clock.ahead = 2 * HOUR
         return has_digest(path, digest)
 
-    monkeypatch.setattr(disk, "has_digest", slow)
+    monkeypatch.setattr(file_io, "has_digest", slow)
     await find(caller, {})
     assert await is_here(caller)
 
@@ -172,14 +172,14 @@ async def test_what_expires_just_before_it_is_kept_is_sent_again(
 ) -> None:
     """The file goes after it was looked up, and before its new expiry is in place."""
     await send_direct(caller, until(clock, 1))
-    create = disk.create
+    create = file_io.create
 
     def late(path: str, data: bytes = b"", *, size: int = 0) -> None:
         if b"expired_at" in bytes(data) and os.path.basename(path) != "plan.json":
             clock.ahead = 2 * HOUR
         create(path, data, size=size)
 
-    monkeypatch.setattr(disk, "create", late)
+    monkeypatch.setattr(file_io, "create", late)
     answer = await again(caller, {})
     assert answer.status == 200
     assert (await answer.json())["expired_at"] is None
@@ -194,7 +194,7 @@ async def test_a_slow_upload_does_not_undo_what_another_one_asked_for(
 ) -> None:
     """The first is held up between its look at the expiry and its change of it; the second asks for longer."""
     await send_direct(caller, until(clock, 1))
-    create, entered, go_on = disk.create, threading.Event(), threading.Event()
+    create, entered, go_on = file_io.create, threading.Event(), threading.Event()
 
     def held_up(path: str, data: bytes = b"", *, size: int = 0) -> None:
         create(path, data, size=size)
@@ -202,7 +202,7 @@ async def test_a_slow_upload_does_not_undo_what_another_one_asked_for(
             entered.set()
             assert go_on.wait(10)
 
-    monkeypatch.setattr(disk, "create", held_up)
+    monkeypatch.setattr(file_io, "create", held_up)
     slow = asyncio.create_task(again(caller, until(clock, 2)))
     assert await asyncio.to_thread(entered.wait, 10)
     await find(caller, {})

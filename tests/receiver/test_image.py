@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from tests.receiver.conftest import Caller, Clock, Start, cut, sha256
 
 ART = "  8   888   ,\n" * 100
@@ -74,7 +74,7 @@ async def test_a_chunk_sent_twice_gets_409_and_changes_nothing(caller: Caller) -
 
 
 async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller, monkeypatch) -> None:
-    write_chunk, writing, most = disk.write_chunk, [], []
+    write_chunk, writing, most = file_io.write_chunk, [], []
 
     def slowly(*paths: str, **chunk) -> bool:
         writing.append(chunk)
@@ -85,7 +85,7 @@ async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller, monke
         finally:
             writing.pop()
 
-    monkeypatch.setattr(disk, "write_chunk", slowly)
+    monkeypatch.setattr(file_io, "write_chunk", slowly)
     await caller.register(ART, 1000)
     answers = await asyncio.gather(*(caller.image_chunk(SHA, 0, ART[:1000]) for _ in range(20)))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 19
@@ -93,13 +93,13 @@ async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller, monke
 
 
 async def test_the_last_chunk_repeated_while_the_image_is_finished_gets_409(caller: Caller, monkeypatch) -> None:
-    has_digest = disk.has_digest
+    has_digest = file_io.has_digest
 
     def slowly(path: str, digest: str) -> bool:
         time.sleep(0.05)  # so that the repeats come meanwhile
         return has_digest(path, digest)
 
-    monkeypatch.setattr(disk, "has_digest", slowly)
+    monkeypatch.setattr(file_io, "has_digest", slowly)
     await caller.register(ART, len(ART))
     answers = await asyncio.gather(*(caller.image_chunk(SHA, 0, ART) for _ in range(20)))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 19

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from syncd import logs
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from syncd.receiver.errors import FolderInUseError
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
@@ -294,7 +294,7 @@ async def test_a_failure_gets_500_in_json_and_the_traceback_goes_to_the_log(call
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr(disk, "create", fail)
+    monkeypatch.setattr(file_io, "create", fail)
     with capture_logs() as lines:
         for path, answer in (("/image", await caller.register("text", 4)), ("/api", await caller.create(b"data"))):
             await assert_error(answer, path, 500)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.receiver import finished
+from syncd.receiver import stored_files
 from tests.receiver.conftest import Caller, Start, cut, sha256
 
 DATA = b"0123456789" * 100
@@ -30,7 +30,7 @@ async def test_a_file_is_forced_to_disk_before_it_moves_into_place(start: Start,
     caller = await start(fsync=fsync)
     task = await send(caller)
     steps: list[str] = []
-    sync, rename = finished.sync_path, os.rename
+    sync, rename = stored_files.sync_path, os.rename
 
     def noting_sync(path: str) -> None:
         steps.append(f"sync {Path(path).name}")
@@ -40,7 +40,7 @@ async def test_a_file_is_forced_to_disk_before_it_moves_into_place(start: Start,
         steps.append("rename")
         rename(source, target)
 
-    monkeypatch.setattr(finished, "sync_path", noting_sync)
+    monkeypatch.setattr(stored_files, "sync_path", noting_sync)
     monkeypatch.setattr(os, "rename", noting_rename)
     assert (await caller.complete(task)).status == 200
     synced = ["sync data", "sync plan.json", f"sync {task}", "rename", "sync finished"]

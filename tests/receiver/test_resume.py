@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.receiver.disk import ARRIVED
+from syncd.receiver.file_io import ARRIVED
 from syncd.receiver.upload import MAX_LISTED_CHUNKS, list_chunks
 from tests.receiver.conftest import Start, sha256
 

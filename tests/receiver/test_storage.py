@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from syncd.receiver.errors import DigestMismatchError, UploadEndedError
-from syncd.receiver.space import Space
 from syncd.receiver.storage import Store
+from syncd.receiver.storage_limits import StorageLimits
 from syncd.receiver.upload import Plan
 from tests.receiver.conftest import Clock, sha256
 
@@ -19,8 +19,8 @@ PLAN = Plan(digest=sha256(DATA), size=4, chunk_size=2)
 
 @pytest.fixture
 async def store(folder: Path, clock: Clock) -> Store:
-    space = Space(str(folder), quota=None, reserve=0)
-    store = Store(str(folder), space=space, fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock)
+    limits = StorageLimits(str(folder), quota=None, reserve=0)
+    store = Store(str(folder), limits=limits, fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock)
     await store.recover()
     return store
 
@@ -41,18 +41,18 @@ async def test_an_upload_that_ended_does_not_touch_the_next_one_of_its_key(store
         await store.finish(old)
     await store.write(new, 1, b"ta")
     assert await store.finish(new) == PLAN
-    assert disk.read(store.path(PLAN.digest)) == DATA
+    assert file_io.read(store.path(PLAN.digest)) == DATA
 
 
 async def test_an_upload_is_not_swept_while_a_chunk_of_it_is_written(store: Store, clock: Clock, monkeypatch) -> None:
-    write_chunk, entered, go_on = disk.write_chunk, threading.Event(), threading.Event()
+    write_chunk, entered, go_on = file_io.write_chunk, threading.Event(), threading.Event()
 
     def held_up(*paths: str, **chunk) -> bool:
         entered.set()
         assert go_on.wait(10)
         return write_chunk(*paths, **chunk)
 
-    monkeypatch.setattr(disk, "write_chunk", held_up)
+    monkeypatch.setattr(file_io, "write_chunk", held_up)
     upload = await store.start(PLAN.digest, PLAN)
     assert upload is not None
     writing = asyncio.create_task(store.write(upload, 0, b"da"))

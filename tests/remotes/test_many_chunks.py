@@ -9,7 +9,7 @@ from syncd.core.chunks import ChunkSet
 from syncd.core.model import Session, Stored
 from syncd.receiver import upload as upload_module
 from syncd.receiver.app import make_app
-from syncd.receiver.disk import ARRIVED
+from syncd.receiver.file_io import ARRIVED
 from syncd.receiver.settings import Settings
 from tests.remotes.helpers import Memory, content_of, serving
 

@@ -16,7 +16,7 @@ if sys.platform != "win32":
 from PIL import Image
 
 from syncd.control.client import RequestRefusedError
-from syncd.control.targets import encode
+from syncd.control.job_targets import encode_target
 from tests.preview.images import KINDS
 from tests.support.wait import wait_until_sync
 
@@ -53,7 +53,7 @@ def test_who_was_invited_drops_a_file_and_sees_it(site):
     invitation = site.client.dashboard()
     browser = Browser(invitation)
     assert browser.ask("GET", "/")[0] == 200
-    where = urlencode({"folder": encode(str(site.inbox)), "name": "Ж猫 📟.tif"})
+    where = urlencode({"folder": encode_target(str(site.inbox)), "name": "Ж猫 📟.tif"})
     assert browser.ask("PUT", f"/v1/drop?{where}", KINDS["tif"])[0] == 201
     assert site.arrived("Ж猫 📟.tif")
     status, picture, _ = browser.ask("GET", f"/v1/preview?job={job(site, 'Ж猫 📟.tif')}")

@@ -7,7 +7,7 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
-from syncd.control import targets
+from syncd.control import job_targets
 from syncd.paths import full, inside
 
 
@@ -20,14 +20,14 @@ from syncd.paths import full, inside
     ],
 )
 def test_a_path_goes_over_the_wire_as_others_write_it(path, wire):
-    assert targets.encode(path) == wire
-    assert targets.decode(wire) == path
+    assert job_targets.encode_target(path) == wire
+    assert job_targets.decode_target(wire) == path
 
 
 @pytest.mark.parametrize("text", ["file:///photos", "file:///C:photos", "file:C:/photos", "C:\\photos"])
 def test_what_is_not_absolute_is_refused(text):
     with pytest.raises(ValueError, match="absolute"):
-        targets.decode(text)
+        job_targets.decode_target(text)
 
 
 def test_a_place_is_a_folder_and_a_path_below_it():

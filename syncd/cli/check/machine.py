@@ -14,7 +14,7 @@ from syncd.config.load import Loaded
 from syncd.config.model import Address, Config, Control
 from syncd.config.remotes import Remote
 from syncd.control.client import ControlClient, ControlError, NotRunningError
-from syncd.control.shapes import RemoteStatus
+from syncd.control.schemas import RemoteStatus
 from syncd.dashboard.server import bind, netloc
 from syncd.platform import user
 from syncd.platform.systemd.sandbox import Sandbox

@@ -28,9 +28,9 @@ from syncd.control.client import (
     NotRunningError,
     RequestRefusedError,
 )
+from syncd.control.job_targets import Target
+from syncd.control.schemas import Job
 from syncd.control.service import JobQuery, LogQuery
-from syncd.control.shapes import Job
-from syncd.control.targets import Target
 from syncd.core.log_levels import LEVELS
 from syncd.core.states import State
 from syncd.platform.lock import holder

@@ -6,8 +6,8 @@ from datetime import datetime
 import click
 
 from syncd.control.client import ConnectionClosedError, ControlClient
+from syncd.control.schemas import LogEvent
 from syncd.control.service import LogQuery
-from syncd.control.shapes import LogEvent
 from syncd.core.log_levels import LEVELS
 from syncd.logs.format import render_console, render_json
 

@@ -13,7 +13,7 @@ from syncd import __version__
 from syncd.cli import formatting
 from syncd.cli.formatting import clean
 from syncd.control.client import RESTART_ADVICE
-from syncd.control.shapes import FolderStatus, Job, JobDetail, RemoteStatus, Status
+from syncd.control.schemas import FolderStatus, Job, JobDetail, RemoteStatus, Status
 
 _COLOURS = {
     "running": "green",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from syncd.control.client import ControlClient
-from syncd.control.shapes import Job
+from syncd.control.schemas import Job
 from syncd.core.text import printable
 
 _BLOCK_BYTES = 1024 * 1024

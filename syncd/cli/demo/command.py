@@ -22,8 +22,8 @@ from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
 from syncd.cli.progress import Progress
 from syncd.control.client import ControlError, RequestRefusedError
+from syncd.control.schemas import Job, Status
 from syncd.control.service import JobQuery
-from syncd.control.shapes import Job, Status
 from syncd.core.progress import FileProgress, WorkProgress
 from syncd.core.states import State
 from syncd.platform import signals

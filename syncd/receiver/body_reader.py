@@ -16,7 +16,7 @@ from syncd.receiver.settings import KIB
 FORM_OVERHEAD_BYTES = 64 * KIB  # for boundaries, part headers and the small fields next to the file
 _PIECE = 64 * KIB
 _MAX_PARTS = 32
-_HELD = web.RequestKey("held", int)
+_BUFFERED = web.RequestKey("buffered", int)
 _BEGAN = web.RequestKey("began", float)
 _T = TypeVar("_T")
 
@@ -30,7 +30,7 @@ class Part:
     content_type: str | None
 
 
-class Bodies:
+class BodyReader:
     """Reads bodies, and counts their bytes as buffered until :meth:`release`.
 
     Times are in seconds, sizes in bytes. `max_buffered` limits the bodies of all requests together.
@@ -44,11 +44,11 @@ class Bodies:
 
     def release(self, request: web.Request) -> int:
         """Stop counting the body of a request, and return its size."""
-        held: int = request.get(_HELD, 0)
-        self._buffered -= held
-        return held
+        buffered: int = request.get(_BUFFERED, 0)
+        self._buffered -= buffered
+        return buffered
 
-    async def json(self, request: web.Request, limit: int) -> dict[str, Any]:
+    async def read_json(self, request: web.Request, limit: int) -> dict[str, Any]:
         """Read a JSON object. Raises ApiError."""
         if request.content_type != "application/json":
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "The payload must be application/json.")
@@ -65,13 +65,13 @@ class Bodies:
         self._check_announced_size(request, limit)
         body = bytearray()
         while piece := await self._next(request, request.content.readany()):
-            self._hold(request, piece)
+            self._count_buffered(request, piece)
             body += piece
             if len(body) > limit:
                 raise _too_large(limit)
         return bytes(body)
 
-    async def form(self, request: web.Request, field: str, limit: int) -> Mapping[str, Part]:
+    async def read_form(self, request: web.Request, field: str, limit: int) -> Mapping[str, Part]:
         """Read a multipart form whose `field` has at most `limit` bytes.
 
         Each other field has at most `FORM_OVERHEAD_BYTES`. Raises ApiError.
@@ -98,7 +98,7 @@ class Bodies:
             data = bytearray()
             allowed = limit if part.name == field else FORM_OVERHEAD_BYTES
             while piece := await self._next(request, part.read_chunk(_PIECE)):
-                self._hold(request, piece)
+                self._count_buffered(request, piece)
                 data += piece
                 if len(data) > allowed:
                     raise _too_large(allowed)
@@ -122,12 +122,12 @@ class Bodies:
         """
         now = asyncio.get_running_loop().time()
         began: float = request.setdefault(_BEGAN, now)
-        held: int = request.get(_HELD, 0)
-        return min(now, began + held / self._slowest) + self._idle_timeout
+        buffered: int = request.get(_BUFFERED, 0)
+        return min(now, began + buffered / self._slowest) + self._idle_timeout
 
-    def _hold(self, request: web.Request, piece: bytes) -> None:
+    def _count_buffered(self, request: web.Request, piece: bytes) -> None:
         self._buffered += len(piece)
-        request[_HELD] = request.get(_HELD, 0) + len(piece)
+        request[_BUFFERED] = request.get(_BUFFERED, 0) + len(piece)
         if self._buffered > self._max_buffered:
             raise ApiError(ErrorCode.BUSY, headers={"Retry-After": "1"})
 

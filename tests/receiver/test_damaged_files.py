@@ -7,7 +7,7 @@ import random
 import pytest
 from aiohttp import ClientSession, FormData, web
 
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from syncd.receiver.app import make_app
 from syncd.receiver.settings import Settings
 
@@ -75,7 +75,7 @@ async def test_a_damaged_file_that_was_replaced_meanwhile_is_not_removed(post, t
     """File systems give an inode number that was freed to the next file: it alone does not tell two files apart."""
     await direct(post)
     path = harm(tmp_path, "files", DIGEST)
-    has_digest = disk.has_digest
+    has_digest = file_io.has_digest
 
     def replaced_after(read, digest):
         right = has_digest(read, digest)
@@ -83,7 +83,7 @@ async def test_a_damaged_file_that_was_replaced_meanwhile_is_not_removed(post, t
         return right
 
     with monkeypatch.context() as patched:
-        patched.setattr(disk, "has_digest", replaced_after)
+        patched.setattr(file_io, "has_digest", replaced_after)
         assert (await post("/api/files/upload/create", order()))[0] == 200
     assert path.read_bytes() == DATA
 

@@ -1,7 +1,8 @@
-"""Encodes jobs and files for the control API, exactly, for any bytes in a file name.
+"""Encodes and decodes the targets of commands in the control API: jobs and files.
 
-The wire form of a job is its id in digits: ``17``. The wire form of a file is a ``file://`` URI with the
-percent-encoded bytes of its absolute path: ``file:///srv/inbox/a%20b.jpg``. Paths for display cannot be decoded.
+A target is the parameter ``target`` or ``targets`` of a request such as *retry*. Its encoded form is a job's id in
+digits, ``17``, or a ``file://`` URI with the percent-encoded bytes of an absolute path,
+``file:///srv/inbox/a%20b.jpg``. Unlike the paths for display, it is exact for file names that are not valid Unicode.
 """
 
 import os
@@ -17,13 +18,16 @@ _MAX_ID = 2**63 - 1
 _MAX_PATH_BYTES = 4096
 
 
-def encode(target: Target) -> str:
-    """Return the wire form of a target."""
+def encode_target(target: Target) -> str:
+    """Return the encoded form of a target."""
     return str(target) if isinstance(target, int) else _SCHEME + quote(os.fsencode(to_uri_path(target)))
 
 
-def decode(text: str) -> Target:
-    """Return the id or path of a wire form. Raises ValueError with a message of one line."""
+def decode_target(text: str) -> Target:
+    """Return the id or path in an encoded target.
+
+    Raises ValueError with a message of one line.
+    """
     if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= _MAX_ID:
         return int(text)
     raw = unquote_to_bytes(text.removeprefix(_SCHEME))

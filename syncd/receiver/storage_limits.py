@@ -14,20 +14,20 @@ from contextlib import contextmanager
 from syncd.receiver.errors import ErrorCode, StorageFullError
 from syncd.receiver.settings import GIB
 
-_USUAL_SHARE = 20  # one twentieth of the disk: the 5 % that ext4 reserves for root
+_DEFAULT_DIVISOR = 20  # one twentieth of the disk: the 5 % that ext4 reserves for root
 
 
-def usual_reserve(folder: str) -> int:
+def default_reserve(folder: str) -> int:
     """Return the default reserve in bytes: 1 GiB, or 5 % of the disk if that is less.
 
     `folder` is absolute and need not exist. Raises OSError if the disk does not exist.
     """
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
-    return min(GIB, shutil.disk_usage(folder).total // _USUAL_SHARE)
+    return min(GIB, shutil.disk_usage(folder).total // _DEFAULT_DIVISOR)
 
 
-class Space:
+class StorageLimits:
     """The limits that both stores share. Thread-safe; sizes are in bytes.
 
     `quota` None and `reserve` 0 mean no limit.
@@ -46,7 +46,7 @@ class Space:
         """The bytes of the stored files and of the unfinished uploads, in full."""
         return self._used
 
-    def count(self, size: int) -> None:
+    def add_existing(self, size: int) -> None:
         """Count content of an earlier process, without checking the quota."""
         with self._lock:
             self._used += size
@@ -69,7 +69,7 @@ class Space:
             self._used = max(0, self._used - size)
 
     @contextmanager
-    def writing(self, size: int) -> Iterator[None]:
+    def permit_write(self, size: int) -> Iterator[None]:
         """Permit a write of `size` bytes in the block.
 
         Raises StorageFullError if it would use the reserve.

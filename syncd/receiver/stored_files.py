@@ -12,24 +12,26 @@ from contextlib import suppress
 import structlog
 
 from syncd.platform.files import sync_path
-from syncd.receiver import disk
-from syncd.receiver.space import Space
+from syncd.receiver import file_io
 from syncd.receiver.staging import Staging
+from syncd.receiver.storage_limits import StorageLimits
 from syncd.receiver.upload import Plan
 
 log = structlog.get_logger()
 
 
-class Finished:
+class StoredFiles:
     """The stored files in `folder`. All methods block; `clock` returns epoch seconds.
 
     With `fsync`, a method returns only after its changes are on the disk.
     """
 
-    def __init__(self, folder: str, staging: Staging, *, space: Space, fsync: bool, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, folder: str, staging: Staging, *, limits: StorageLimits, fsync: bool, clock: Callable[[], float]
+    ) -> None:
         self._folder = folder
         self._staging = staging
-        self._space = space
+        self._limits = limits
         self._fsync = fsync
         self._clock = clock
         self._lock = threading.RLock()  # held during a lookup or a rename, never while a file is read
@@ -37,8 +39,8 @@ class Finished:
     def recover(self) -> None:
         """Create the folder if it is missing; with a quota, count the stored files."""
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        if self._space.quota is not None:
-            self._space.count(sum(map(self._size, os.listdir(self._folder))))
+        if self._limits.quota is not None:
+            self._limits.add_existing(sum(map(self._size, os.listdir(self._folder))))
 
     def path(self, digest: str) -> str:
         """Return the path of a stored file's bytes."""
@@ -50,7 +52,7 @@ class Finished:
             if not os.path.exists(os.path.join(self._folder, digest)):
                 return None
             try:
-                plan = Plan.load(disk.read(self._plan_path(digest)))
+                plan = Plan.load(file_io.read(self._plan_path(digest)))
                 intact = os.stat(self.path(digest)).st_size == plan.size
             except (FileNotFoundError, ValueError, TypeError):
                 intact = False
@@ -69,7 +71,7 @@ class Finished:
         """
         return None if self._extend(plan) is None else self._find_verified(plan.digest)
 
-    def place(self, folder: str, plan: Plan) -> Plan:
+    def add(self, folder: str, plan: Plan) -> Plan:
         """Move the folder of a complete file here, and return its plan.
 
         If the same content was stored before, return its plan with the later of both expiries, and release the space
@@ -82,15 +84,15 @@ class Finished:
         while True:
             if (stored := self._extend(plan)) is not None:
                 self._staging.discard(folder)
-                self._space.release(plan.size)
+                self._limits.release(plan.size)
                 return stored
             with self._lock:
-                if placed := self.find(plan.digest) is None:
+                if added := self.find(plan.digest) is None:
                     os.rename(folder, os.path.join(self._folder, plan.digest))
-            if placed:
-                return self._placed(plan)
+            if added:
+                return self._clean_up_added(plan)
 
-    def _placed(self, plan: Plan) -> Plan:
+    def _clean_up_added(self, plan: Plan) -> Plan:
         marks = os.path.join(self._folder, plan.digest, "arrived")
         if os.path.exists(marks):
             os.unlink(marks)
@@ -140,7 +142,7 @@ class Finished:
         path = self.path(digest)
         try:
             before = _fingerprint(path)
-            if plan is None or disk.has_digest(path, digest):
+            if plan is None or file_io.has_digest(path, digest):
                 return plan
             with self._lock:
                 if _fingerprint(path) == before:
@@ -156,7 +158,7 @@ class Finished:
     def _remove(self, digest: str) -> None:
         size = self._size(digest)
         self._staging.discard(os.path.join(self._folder, digest))
-        self._space.release(size)
+        self._limits.release(size)
 
     def _size(self, digest: str) -> int:
         try:

@@ -13,9 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from syncd.receiver import disk
+from syncd.receiver import file_io
 from syncd.receiver.settings import GIB, MIB
-from syncd.receiver.space import usual_reserve
+from syncd.receiver.storage_limits import default_reserve
 from tests.receiver.conftest import Answer, Caller, Clock, Start, cut, sha256, tree, until
 
 Disk = namedtuple("Disk", "total used free")
@@ -250,14 +250,14 @@ async def test_what_is_being_written_is_not_free(start: Start, free, monkeypatch
     caller = await start(reserve=GIB)
     tasks = [await caller.task(data_of(number), KB) for number in range(2)]
     free[0] = GIB + KB
-    write_chunk, entered, go_on = disk.write_chunk, threading.Event(), threading.Event()
+    write_chunk, entered, go_on = file_io.write_chunk, threading.Event(), threading.Event()
 
     def held_up(*paths: str, **chunk) -> bool:
         entered.set()
         assert go_on.wait(10)
         return write_chunk(*paths, **chunk)
 
-    monkeypatch.setattr(disk, "write_chunk", held_up)
+    monkeypatch.setattr(file_io, "write_chunk", held_up)
     first = asyncio.create_task(caller.chunk(tasks[0], 0, data_of(0)))
     assert await asyncio.to_thread(entered.wait, 10)
     await refusal(await caller.chunk(tasks[1], 0, data_of(1)))
@@ -276,7 +276,7 @@ async def test_a_disk_that_tells_nothing_is_not_full(start: Start, monkeypatch) 
 def test_the_usual_reserve_is_one_gib_or_a_twentieth(monkeypatch, tmp_path, total: int, reserve: int) -> None:
     asked = []
     monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or Disk(total, 0, 0))
-    assert usual_reserve(str(tmp_path / "still/to be made")) == reserve
+    assert default_reserve(str(tmp_path / "still/to be made")) == reserve
     assert asked == [str(tmp_path)]
 
 

@@ -80,7 +80,7 @@ class Remotes(TypedDict):
     remotes: list[RemoteStatus]
 
 
-class Bytes(TypedDict):
+class ByteCounts(TypedDict):
     """The bytes to send, the bytes sent since the start, and the current rate.
 
     The rate is the mean of the last five seconds.
@@ -106,7 +106,7 @@ class Status(TypedDict):
     folders: list[FolderStatus]
     remotes: list[RemoteStatus]
     jobs: dict[str, int]
-    bytes: Bytes
+    bytes: ByteCounts
     eta_seconds: float | None
     dashboard: str | None
 
@@ -143,7 +143,7 @@ class Job(TypedDict):
     sent: NotRequired[int]
 
 
-class Step(TypedDict):
+class HistoryEntry(TypedDict):
     """One transition of a job: when, to which state, and why.
 
     ``at`` is ISO 8601 with a zone; ``detail`` describes the cause.
@@ -158,7 +158,7 @@ class Step(TypedDict):
 class JobDetail(Job):
     """A job with its transitions, oldest first."""
 
-    history: list[Step]
+    history: list[HistoryEntry]
 
 
 class JobDetails(TypedDict):
@@ -219,7 +219,7 @@ class JobEvent(TypedDict):
     updated_at: str
 
 
-class Flight(TypedDict):
+class ActiveUpload(TypedDict):
     """An upload in progress: the server has ``sent`` of ``size`` bytes.
 
     ``stage`` is ``hashing`` before the first request.
@@ -236,13 +236,13 @@ class Flight(TypedDict):
 class Progress(TypedDict):
     """The event ``progress``: the active uploads, and the work left as in the status."""
 
-    flights: list[Flight]
+    flights: list[ActiveUpload]
     jobs: dict[str, int]
-    bytes: Bytes
+    bytes: ByteCounts
     eta_seconds: float | None
 
 
-class Lost(TypedDict):
+class LostEvents(TypedDict):
     """The event ``lost``: ``count`` events were dropped, because the client is slow."""
 
     count: int
@@ -277,7 +277,7 @@ class Settings(TypedDict):
     live: LiveSettings
 
 
-class Finding(TypedDict):
+class VerifyResult(TypedDict):
     """The result for one copy. ``verdict`` is a result of ``syncd verify``.
 
     It is ``unknown`` for a job without an upload.
@@ -290,14 +290,14 @@ class Finding(TypedDict):
     detail: str | None
 
 
-class Verified(TypedDict):
+class VerifyResults(TypedDict):
     """The results of a verification, and the number of jobs that were queued again."""
 
-    results: list[Finding]
+    results: list[VerifyResult]
     queued: int
 
 
-class Count(TypedDict):
+class JobCount(TypedDict):
     """The number of changed jobs."""
 
     count: int

@@ -15,7 +15,7 @@ _ALGORITHMS = {32: "md5", 64: "sha256"}
 
 
 @contextmanager
-def opened(path: str, flags: int) -> Iterator[int]:
+def open_fd(path: str, flags: int) -> Iterator[int]:
     """Yield a descriptor of `path`; only the owner can access a new file."""
     descriptor = os.open(path, flags | SAFE_OPEN_FLAGS, 0o600)
     try:
@@ -26,7 +26,7 @@ def opened(path: str, flags: int) -> Iterator[int]:
 
 def create(path: str, data: bytes | memoryview = b"", *, size: int = 0) -> None:
     """Create `path` with `data`, or as a sparse file of `size` bytes."""
-    with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+    with open_fd(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
         if size:
             os.ftruncate(descriptor, size)
         _write_at(descriptor, data, 0)
@@ -38,11 +38,11 @@ def write_chunk(data_path: str, marks_path: str, *, index: int, offset: int, dat
     Return False and write nothing if it was marked before. The mark is written after the bytes, so that a kill at any
     moment leaves no mark without its bytes.
     """
-    with opened(marks_path, os.O_RDWR) as marks:
+    with open_fd(marks_path, os.O_RDWR) as marks:
         os.lseek(marks, index, os.SEEK_SET)
         if os.read(marks, 1) == ARRIVED:
             return False
-        with opened(data_path, os.O_WRONLY) as descriptor:
+        with open_fd(data_path, os.O_WRONLY) as descriptor:
             _write_at(descriptor, data, offset)
         _write_at(marks, ARRIVED, index)
         return True

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.control import targets
+from syncd.control import job_targets
 
 paths = (
     st.binary(min_size=1, max_size=255).filter(lambda raw: b"\0" not in raw).map(lambda raw: os.fsdecode(b"/" + raw))
@@ -13,14 +13,14 @@ paths = (
 
 @given(paths)
 def test_decode_inverts_encode_for_paths(path):
-    wire = targets.encode(path)
+    wire = job_targets.encode_target(path)
     assert wire.isascii()
-    assert targets.decode(wire) == path
+    assert job_targets.decode_target(wire) == path
 
 
 @given(st.integers(0, 2**63 - 1))
 def test_decode_inverts_encode_for_ids(number):
-    assert targets.decode(targets.encode(number)) == number
+    assert job_targets.decode_target(job_targets.encode_target(number)) == number
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_decode_inverts_encode_for_ids(number):
 )
 def test_decode_invalid_text_raises(text):
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
-        targets.decode(text)
+        job_targets.decode_target(text)
