@@ -51,7 +51,7 @@ class NoHomeError(ConfigError):
 
 
 class ForbiddenError(ConfigError):
-    """This user has no permission to read the configuration file; the message names the ways to gain access."""
+    """This user may not read the configuration file. The message names ways to gain access."""
 
     def __init__(self, path: Path) -> None:
         message = f"permission denied — {', '.join(private.access_advice(path))}, or name another file with -c"

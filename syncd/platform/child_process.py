@@ -1,4 +1,4 @@
-"""Child processes that end with their parent and do not receive its Ctrl-C; commands in the syntax of the shell."""
+"""Starts child processes that end with their parent, and quotes shell commands."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Facts about files: creation time, file system, links, case on disk, stable IDs and reads at an offset.
+"""Reads file properties for which each system has other calls.
 
 The creation time distinguishes a file from a later file with the same inode number.
 """

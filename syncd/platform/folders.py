@@ -1,4 +1,4 @@
-"""Folders of the system service, and the user's folder for data that need not survive a restart."""
+"""Names the folders of the system service, and the user's runtime folder."""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Locks the state folder for one process; the kernel releases the lock when the process ends, even after a crash."""
+"""Locks the state folder for one process.
+
+The kernel releases the lock when the process ends, even after a crash.
+"""
 
 import contextlib
 import os
@@ -24,10 +27,11 @@ class AlreadyRunningError(Exception):
 
 
 class StateLock:
-    """Locks ``<state_dir>/lock`` during the context; creates the folder, private to its owner, if it is missing.
+    """Locks ``<state_dir>/lock`` during the context.
 
-    The file contains the pid as text. It is never removed: otherwise two processes could lock two files of that name.
-    Raises :class:`AlreadyRunningError`, or OSError if the folder cannot be written.
+    Creates the folder, which only its owner can access, if it is missing. The file contains the pid as text. It is
+    never removed: otherwise two processes could lock two files of that name. Raises :class:`AlreadyRunningError`, or
+    OSError if the folder cannot be written.
     """
 
     def __init__(self, state_dir: str | os.PathLike[str]) -> None:
@@ -63,9 +67,9 @@ class StateLock:
 
 
 def holder(state_dir: str | os.PathLike[str]) -> int | None:
-    """Return the pid of the process that has locked the state folder; None if there is none. Changes nothing.
+    """Return the pid of the process that has locked the state folder.
 
-    Raises OSError if this user cannot read the lock.
+    None if there is none. Changes nothing. Raises OSError if this user cannot read the lock.
     """
     try:
         fd = os.open(os.path.join(state_dir, LOCK_NAME), os.O_RDONLY | SAFE_OPEN_FLAGS)

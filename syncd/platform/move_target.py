@@ -1,4 +1,7 @@
-"""The directory that files are moved to: created once, and not used if another file system is mounted there."""
+"""Opens the directory that uploaded files are moved to.
+
+The directory is created once, and refused later if another file system is mounted there.
+"""
 
 import os
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Files by their names in an open directory: links are not followed, and a name cannot lead elsewhere.
+"""Opens, renames and removes files by their names in an open directory.
 
-Whatever happens to its path, an open directory stays the same. Directories and files are descriptors; close them with
-``os.close``. All functions block and raise OSError.
+Links are not followed, and a name cannot lead elsewhere. Whatever happens to its path, an open directory stays the
+same. Directories and files are descriptors; close them with ``os.close``. All functions block and raise OSError.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Finds out whether a process on this machine has a file open for writing: a quiet file may not be finished.
+"""Finds out whether a process on this machine has a file open for writing.
 
-Linux grants a read lease only on a file that no process has open or mapped for writing. Windows opens a file without
-write sharing only then. Other systems cannot tell.
+A file that does not change may still be unfinished. Linux grants a read lease only on a file that no process has open
+or mapped for writing. Windows opens a file without write sharing only then. Other systems cannot tell.
 """
 
 import sys
@@ -15,7 +15,7 @@ else:
 
 
 class Writer(Enum):
-    """Whether a process has a file open for writing."""
+    """The answer to the question whether a process has a file open for writing."""
 
     NONE = "none"
     OPEN = "open"
@@ -60,6 +60,9 @@ class ReadLease:
 
 
 def writer(descriptor: int) -> Writer:
-    """Return whether a process has the file open for writing; ``descriptor`` as for :class:`ReadLease`."""
+    """Return whether a process has the file open for writing.
+
+    ``descriptor`` is as for :class:`ReadLease`.
+    """
     with ReadLease(descriptor) as lease:
         return lease.granted

@@ -1,6 +1,6 @@
-"""A file of the user that may be removed: opened by its directory, read, hidden, and moved or copied away.
+"""Opens, reads, hides, moves and copies a file that syncd removes after its upload.
 
-:mod:`syncd.platform.removal` decides in which order these steps happen. Links are never followed. All of it blocks.
+:mod:`syncd.platform.removal` decides the order of these steps. Links are never followed. All functions block.
 """
 
 import errno
@@ -35,7 +35,7 @@ class Altered(Kept):
 
 
 class Digest(Protocol):
-    """Checks the content of a file, passed once in order, against the content that the servers confirmed."""
+    """Compares the content of a file, passed once in order, with what the servers confirmed."""
 
     def update(self, data: bytes) -> None:
         """Add the next bytes."""
@@ -46,7 +46,10 @@ class Digest(Protocol):
 
 @contextmanager
 def open_removable(root: str, path: str) -> Iterator["RemovableFile"]:
-    """Open the file ``path`` below ``root`` directory by directory; raises :class:`Kept` for a link on the path."""
+    """Open the file ``path`` below ``root`` directory by directory.
+
+    Raises :class:`Kept` for a link on the path.
+    """
     with open_parent(root, path) as (directory, name):
         found = os.stat(name, dir_fd=directory, follow_symlinks=False) if sys.platform != "win32" else None
         if found and stat.S_ISLNK(found.st_mode):
@@ -62,7 +65,10 @@ def open_removable(root: str, path: str) -> Iterator["RemovableFile"]:
 
 @contextmanager
 def open_parent(root: str, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """Open the parent directory of ``path`` below ``root``; yield it and the last part of the path."""
+    """Open the parent directory of ``path`` below ``root``.
+
+    Yield it and the last part of the path.
+    """
     directory = openat.open_directory(root)
     try:
         with _open_parents(directory, path, make=make) as (above, name):
@@ -102,7 +108,7 @@ class RemovableFile:
         """Fingerprint that the file must have."""
 
     def check_removable(self) -> None:
-        """Raise PermissionError for a file that is read-only on Windows, which cannot remove such a file."""
+        """Raise PermissionError if Windows cannot remove the file because it is read-only."""
         if sys.platform == "win32" and os.fstat(self.file).st_file_attributes & stat.FILE_ATTRIBUTE_READONLY:
             raise PermissionError(errno.EACCES, "the file is read-only; clear the attribute", self.name)
 
@@ -115,7 +121,10 @@ class RemovableFile:
             raise Kept(CHANGED)
 
     def read(self, digests: Sequence[Digest], stop: threading.Event) -> str:
-        """Pass the content to ``digests`` and return its SHA-256; raises :class:`Altered` if one does not match."""
+        """Pass the content to ``digests`` and return its SHA-256.
+
+        Raises :class:`Altered` if one does not match.
+        """
         whole = hashlib.sha256()
         for data in self._blocks(stop):
             whole.update(data)
@@ -135,7 +144,10 @@ class RemovableFile:
             yield data
 
     def hide(self, hidden: str) -> None:
-        """Rename the file to ``hidden``; if another file has taken its name, put that back and raise :class:`Kept`."""
+        """Rename the file to ``hidden``.
+
+        If another file has taken its name, put that back and raise :class:`Kept`.
+        """
         # One step: a link and an unlink could remove a file that gets the name in between.
         openat.rename_private(self.directory, self.name, hidden)
         if not self._is_open(hidden):
@@ -154,7 +166,7 @@ class RemovableFile:
         return os.path.samestat(os.stat(name, dir_fd=self.directory, follow_symlinks=False), os.fstat(self.file))
 
     def move(self, hidden: str, into: int, path: str, sha256: str, stop: threading.Event) -> None:
-        """Move the hidden file to ``path`` below ``into``, with a number if that name is taken; overwrites nothing."""
+        """Move the hidden file to ``path`` below ``into``, with a number if the name is taken."""
         with _open_parents(into, path, make=True) as (above, name):
             stem, suffix = os.path.splitext(name)
             for number in count():
@@ -228,7 +240,10 @@ def _has_content(directory: int, name: str, sha256: str) -> bool:
 
 
 def put_back(directory: int, hidden: str, name: str) -> str:
-    """Rename a hidden file back to ``name``, with a number if the name is taken; return the new name."""
+    """Rename a hidden file back to ``name``, with a number if the name is taken.
+
+    Return the new name.
+    """
     stem, suffix = os.path.splitext(name)
     for number in count():
         wanted = f"{stem}-{number}{suffix}" if number else name

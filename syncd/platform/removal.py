@@ -64,9 +64,10 @@ def hidden_name() -> str:
 
 
 def remove(root: str, path: str, proven: Proven, hidden: str, *, target: Target | None, stop: threading.Event) -> None:
-    """Delete the file ``path`` below ``root``, or move it to ``target``. Raises :class:`Kept` or OSError if it stays.
+    """Delete the file ``path`` below ``root``, or move it to ``target``.
 
-    ``hidden``, from :func:`hidden_name`, is the temporary name of the file. Setting ``stop`` ends the reading.
+    Raises :class:`Kept` or OSError if it stays. ``hidden``, from :func:`hidden_name`, is the temporary name of the
+    file. Setting ``stop`` ends the reading.
     """
     with open_removable(root, path) as entry, target.opened() if target is not None else nullcontext() as into:
         entry.fingerprint = proven.fingerprint
@@ -94,9 +95,10 @@ def remove(root: str, path: str, proven: Proven, hidden: str, *, target: Target 
 
 
 def recover(root: str, path: str, hidden: str) -> str | None:
-    """Restore a file that an interrupted removal has hidden; return its new name, None if there is none.
+    """Restore a file that an interrupted removal has hidden.
 
-    Raises OSError if that is unknown, such as for an empty ``root`` that may be an unmounted mount point.
+    Return its new name, None if there is none. Raises OSError if that is unknown, such as for an empty ``root`` that
+    may be an unmounted mount point.
     """
     if not os.listdir(root):
         raise FileNotFoundError(errno.ENOENT, "it is empty; is its file system mounted?", root)

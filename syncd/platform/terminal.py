@@ -1,4 +1,4 @@
-"""Terminal features that differ between systems: escape sequences, unbuffered keys, redirected output."""
+"""Handles escape sequences, unbuffered keys and redirected output of terminals."""
 
 import sys
 

@@ -52,5 +52,8 @@ __all__ = [
 
 
 def has_access(path: str | os.PathLike[str], mode: int) -> bool:
-    """Return whether the effective user has access to a file; ``mode`` as for :func:`os.access`."""
+    """Return whether the effective user has access to a file.
+
+    ``mode`` as for :func:`os.access`.
+    """
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)  # Windows has no effective IDs

@@ -1,4 +1,4 @@
-"""Announces which directories a daemon watches, and finds other daemons that watch a directory. Linux only.
+"""Announces watched directories, and finds other daemons that watch a directory, on Linux.
 
 For each directory, a daemon binds an abstract Unix socket whose name contains the directory. No process connects to the
 socket: every process can list its name, and the kernel removes the socket with the process. A lock on the directory
@@ -18,9 +18,9 @@ _NAME = re.compile(r"@syncd-watches:(?P<directory>\d+:\d+):(?P<pid>\d+):(?P<stat
 
 
 def announce_watch(directory: os.stat_result, state: os.stat_result) -> socket.socket | None:
-    """Announce that the daemon of a state folder watches a directory, until the returned socket is closed.
+    """Announce that the daemon of a state folder watches a directory.
 
-    Returns None if that is not possible.
+    The announcement ends when the returned socket is closed. Returns None if that is not possible.
     """
     if sys.platform != "linux":
         return None

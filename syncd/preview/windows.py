@@ -60,7 +60,7 @@ class Process:
             False,
             _winapi.DUPLICATE_SAME_ACCESS,
         )
-        self._job.limit_computing(self._popen, CPU_SECONDS)
+        self._job.limit_cpu_time(self._popen, CPU_SECONDS)
         channel.send(request + _HANDLE.pack(number))
 
     def end(self) -> int:

@@ -28,7 +28,7 @@ def test_what_is_packaged_is_what_the_units_say() -> None:
         ("/home/anna/Pictures", {"ProtectHome": "tmpfs", "BindReadOnlyPaths": "/home/anna"}, None),
         ("/home/anna", {"ProtectHome": "tmpfs", "BindReadOnlyPaths": "/home/anna/Pictures"}, "ProtectHome"),
         ("/home/anna/in", {"BindPaths": "-/data:/home/anna/in:rbind"}, None),
-        ("/var/tmp/in", {}, "not among the temporary ones"),
+        ("/var/tmp/in", {}, "outside /tmp and /var/tmp"),
         ("/tmp/in", {"PrivateTmp": "no"}, None),
     ],
 )

@@ -151,5 +151,5 @@ def test_what_a_tool_says_of_its_failure_is_told_on_one_line(tmp_path: Path, mac
 
 @pytest.mark.e2e
 def test_a_tool_that_is_not_there_has_failed() -> None:
-    with pytest.raises(CommandFailed, match="no-such-tool: is not on this machine"):
+    with pytest.raises(CommandFailed, match="no-such-tool: is not installed"):
         Manager(user=False, run=installation.run).call("no-such-tool")

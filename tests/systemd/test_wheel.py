@@ -52,7 +52,7 @@ def test_a_dry_run_says_what_the_installation_does(machine):
     assert machine.shown("syncd", "LoadState") == "not-found"
     assert tree(machine) == before
     did = machine.do(SYNCD, "service", "install", "--system", "--now")
-    assert did == would.replace("would be ", "").replace(" told of the new units", " nothing to do")
+    assert did == would.replace("would be ", "").replace(" reloaded", " nothing to do")
     assert "syncd.service: enabled\nsyncd.service: started\n" in did
     assert "nothing to do" not in did.replace("service manager: nothing to do", "")
     again = machine.do(SYNCD, "service", "install", "--system", "--now")

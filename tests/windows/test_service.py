@@ -152,7 +152,7 @@ def hosted(monkeypatch):
 def test_the_account_has_the_number_that_windows_gives_it():
     """As `sc showsid` shows it: that of TrustedInstaller is the same on every Windows."""
     known = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
-    assert install.account("TrustedInstaller") == known
+    assert install.account_sid("TrustedInstaller") == known
 
 
 def test_installed_and_removed():
@@ -187,8 +187,8 @@ def test_one_that_is_there_is_brought_up_to_date(handle):
     win32evtlogutil.AddSourceToRegistry("syncd", r"C:\Python310\servicemanager.pyd")
 
     said = service("install")
-    assert "service syncd: brought up to date" in said.stdout, said.stderr
-    assert "event log: told of the source" in said.stdout
+    assert "service syncd: updated" in said.stdout, said.stderr
+    assert "event log source syncd: registered" in said.stdout
     _, start, _, program, _, _, _, account, _ = win32service.QueryServiceConfig(handle)
     assert (start, program) == (win32service.SERVICE_AUTO_START, scm.PROGRAM)
     assert account == r"NT SERVICE\syncd"
@@ -213,7 +213,7 @@ def test_a_folder_that_somebody_else_has_made_is_not_taken(monkeypatch):
     FOLDER.mkdir()
     folder, *_ = install.install(now=False)
     assert not folder.due()
-    monkeypatch.setattr(install, "_makers", lambda: {"S-1-5-18"})
+    monkeypatch.setattr(install, "_trusted_owners", lambda: {"S-1-5-18"})
     with pytest.raises(CommandFailed, match=r"belongs to S-1-5-.*: move it away"):
         folder.due()
 
@@ -288,7 +288,7 @@ def test_what_can_not_start_has_failed_and_says_where_to_look():
     configure("nonsense")
     said = service("install", "--now")
     assert said.returncode == 69
-    assert "syncd: service syncd: stopped, it failed with 78: the event log says why (Get-WinEvent" in said.stderr
+    assert "syncd: service syncd: stopped, it failed with 78: see the event log (Get-WinEvent" in said.stderr
     told = service("status")
     assert (told.returncode, "failed with 78" in told.stdout) == (3, True)
     assert "service syncd: removed" in service("uninstall").stdout
@@ -302,7 +302,7 @@ def test_what_keeps_it_from_starting_is_in_the_event_log(hosted):
     assert level == "error"
     assert text.startswith(f"{paths.SYSTEM_CONFIG}:4: remotes.drive.url: ")
     assert len(text.splitlines()) == 1
-    assert stopped == (win32service.SERVICE_STOPPED, 1066, scm.OWN_CODE | 78)
+    assert stopped == (win32service.SERVICE_STOPPED, 1066, scm.OWN_EXIT_CODE | 78)
     assert ended == ("exit", 78)
 
 

@@ -15,7 +15,7 @@ from syncd.platform import user
 from syncd.platform.systemd import install as installation
 from syncd.platform.systemd import unit_files
 from syncd.platform.systemd.install import CommandFailed, Manager, Step
-from syncd.platform.systemd.unit_files import Places
+from syncd.platform.systemd.unit_files import InstallPaths
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,7 +91,7 @@ def status(*, system: bool | None) -> int:
     """Show whether the service is installed, enabled and running. Exit code 3: it is not running."""
     places, manager = _select(system, dry_run=True)
     _check_systemd()
-    running = [_print_status(unit, manager.shows(unit, *_SHOWN)) for unit in places.units()]
+    running = [_print_status(unit, manager.properties(unit, *_SHOWN)) for unit in places.units()]
     return ExitCode.OK if any(running) else ExitCode.NOT_RUNNING
 
 
@@ -125,7 +125,7 @@ def apply_steps(steps: Iterable[Step], *, dry_run: bool) -> None:
         raise CommandError(formatting.clean(error), code=ExitCode.UNAVAILABLE) from None
 
 
-def _select(system: bool | None, *, dry_run: bool) -> tuple[Places, Manager]:
+def _select(system: bool | None, *, dry_run: bool) -> tuple[InstallPaths, Manager]:
     """Return the files and the manager of the service; unless ``dry_run``, check systemd and the user's rights."""
     if system is None:
         system = user.is_root()

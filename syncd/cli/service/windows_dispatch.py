@@ -122,7 +122,7 @@ class Service(win32serviceutil.ServiceFramework):
         self.ReportServiceStatus(
             win32service.SERVICE_STOPPED,
             win32ExitCode=_ERROR_SERVICE_SPECIFIC_ERROR,
-            svcExitCode=scm.OWN_CODE | error.code,
+            svcExitCode=scm.OWN_EXIT_CODE | error.code,
         )
         os._exit(error.code)
 

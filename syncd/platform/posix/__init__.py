@@ -1,1 +1,1 @@
-"""Implementations for Unix, each with a twin of the same name in :mod:`syncd.platform.windows`."""
+"""Code for Unix. Each module has a twin of the same name in :mod:`syncd.platform.windows`."""

@@ -21,7 +21,10 @@ read_at = os.pread
 if sys.platform == "linux":
 
     def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
-        """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
+        """Return the creation time of a path or an open file in nanoseconds.
+
+        None if it is unknown.
+        """
         found = ctypes.create_string_buffer(_STATX_SIZE)
         if not hasattr(_libc, "statx"):
             return None
@@ -38,7 +41,10 @@ if sys.platform == "linux":
 else:
 
     def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
-        """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
+        """Return the creation time of a path or an open file in nanoseconds.
+
+        None if it is unknown.
+        """
         try:
             found = os.stat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=follow_symlinks)
         except OSError:
@@ -48,9 +54,10 @@ else:
 
 
 def file_system_id(path: str, directory: int | None = None) -> int:
-    """Return a number that identifies the file system at ``path``, or that of the open ``directory`` there.
+    """Return a number that identifies the file system at ``path``.
 
-    The number stays the same after a new mount, if the file system has such a number.
+    ``directory`` is the descriptor of the directory there, if it is open. The number stays the same after a new mount,
+    if the file system has such a number.
     """
     place = path if directory is None else directory
     return os.statvfs(place).f_fsid or os.stat(place).st_dev

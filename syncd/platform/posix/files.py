@@ -46,7 +46,10 @@ def sync_path(path: str) -> None:
 
 
 def lock_file(descriptor: int) -> None:
-    """Lock an open file until this process ends or closes it; BlockingIOError if another process has locked it."""
+    """Lock an open file until this process ends or closes it.
+
+    Raises BlockingIOError if another process has locked it.
+    """
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -1,4 +1,4 @@
-"""The Unix twin of :mod:`syncd.platform.windows.openat`: files by their names in an open directory."""
+"""The Unix twin of :mod:`syncd.platform.windows.openat`."""
 
 import ctypes
 import errno
@@ -20,7 +20,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def rename_exclusively(directory: int, name: str, into: int, wanted: str) -> None:
-    """Rename in one step if the name is free; OSError with one of ``_NOT_OFFERED`` if that is not supported."""
+    """Rename in one step if the name is free.
+
+    Raises OSError with one of ``_NOT_OFFERED`` if that is not supported.
+    """
     call = getattr(_libc, "renameat2", None)
     if call is None:  # only Linux has it
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -34,7 +37,10 @@ def open_directory(path: str) -> int:
 
 
 def enter(directory: int, name: str, *, make: bool = False) -> int:
-    """Open the directory ``name``, creating it first if ``make``; OSError if it is a link or a file."""
+    """Open the directory ``name``, creating it first if ``make``.
+
+    Raises OSError if it is a link or a file.
+    """
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, dir_fd=directory)
@@ -75,7 +81,10 @@ def _open_regular(name: str, above: int | None, *, follow_symlinks: bool) -> int
 
 
 def create(directory: int, name: str) -> int:
-    """Create and open the file ``name`` for reading and writing; FileExistsError if the name is taken."""
+    """Create and open the file ``name`` for reading and writing.
+
+    Raises FileExistsError if the name is taken.
+    """
     return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | files.SAFE_OPEN_FLAGS, 0o666, dir_fd=directory)
 
 
@@ -85,14 +94,17 @@ def remove(directory: int, name: str) -> None:
 
 
 def rename_private(directory: int, name: str, wanted: str) -> None:
-    """Rename a file in one step to a name that no other file can have; an existing file would be replaced."""
+    """Rename a file in one step to a name that no other file can have.
+
+    It would replace an existing file.
+    """
     os.rename(name, wanted, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def rename(directory: int, name: str, wanted: str, *, into: int | None = None) -> None:
-    """Rename a file in its directory or into the directory ``into``, on any kind of file system.
+    """Rename a file in its directory or into ``into``, on any kind of file system.
 
-    FileExistsError if the name is taken. OSError with ``EXDEV`` if ``into`` is on another file system.
+    Raises FileExistsError if the name is taken, OSError with ``EXDEV`` if ``into`` is on another file system.
     """
     target = directory if into is None else into
     try:
@@ -129,7 +141,10 @@ def set_times(descriptor: int, ns: int) -> None:
 
 
 def lock_directory(directory: int) -> int:
-    """Lock a directory while the returned descriptor is open; BlockingIOError if another process has locked it."""
+    """Lock a directory while the returned descriptor is open.
+
+    Raises BlockingIOError if another process has locked it.
+    """
     held = os.open(".", _DIRECTORY, dir_fd=directory)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

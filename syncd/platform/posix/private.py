@@ -1,4 +1,7 @@
-"""The Unix twin of :mod:`syncd.platform.windows.private`: the mode of a file decides who can read it."""
+"""The Unix twin of :mod:`syncd.platform.windows.private`.
+
+The mode of a file decides who can read it.
+"""
 
 import grp
 import os
@@ -12,7 +15,7 @@ assert sys.platform != "win32"
 
 
 def create_private(path: str) -> int:
-    """Create a file that only its owner can access; return its descriptor, for writing. Raises OSError."""
+    """Create a file that only its owner can access; return its descriptor, for writing."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | files.SAFE_OPEN_FLAGS, 0o600)
 
 
@@ -39,7 +42,10 @@ def access_advice(path: Path) -> list[str]:
 
 
 def _group_with_access(path: Path) -> str | None:
-    """Return the group that has access to a file that this user cannot read; None if only root has access."""
+    """Return the group that has access to a file that this user cannot read.
+
+    None if only root has access.
+    """
     for place in (path, *path.parents):
         try:
             entry = place.stat()

@@ -1,4 +1,7 @@
-"""The Unix twin of :mod:`syncd.platform.windows.read_lease`: read leases of Linux. Other systems have none."""
+"""The Unix twin of :mod:`syncd.platform.windows.read_lease`.
+
+Only Linux has read leases.
+"""
 
 import ctypes
 import errno
@@ -59,7 +62,10 @@ else:
 
 
 def file_system_type(descriptor: int) -> int | None:
-    """Return the type number of the file system of an open file on Linux; None if it is unknown."""
+    """Return the type number of the file system of an open file on Linux.
+
+    None if it is unknown.
+    """
     status = ctypes.create_string_buffer(_STATFS_SIZE)
     if _libc.fstatfs(descriptor, status) != 0:
         return None

@@ -14,7 +14,10 @@ MAX_SOCKET_PATH_BYTES: int | None = 107
 
 
 def connect(path: str, timeout: float) -> Connection:
-    """Connect to the socket at ``path``. Raises OSError, TimeoutError after ``timeout`` seconds."""
+    """Connect to the socket at ``path``.
+
+    Raises OSError, TimeoutError after ``timeout`` seconds.
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout)
     try:

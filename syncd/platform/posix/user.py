@@ -52,7 +52,7 @@ def per_user_name(name: str) -> str:
 
 
 def grant_command(rights: str, path: str | os.PathLike[str]) -> str:
-    """Return the command that gives the effective user ``r``, ``rx`` or ``rwx`` rights on a file."""
+    """Return the command that gives the effective user rights (``r``, ``rx`` or ``rwx``)."""
     if os.fspath(path) == os.sep:  # an ACL on / would restrict all other users
         return "choose another folder" if "w" in rights else "sudo chmod o+rx /"
     return f"sudo setfacl -m u:{own_name()}:{rights} {os.fspath(path)}"
@@ -69,7 +69,10 @@ def group_id(name: str) -> int | None:
 
 
 def belongs_to(group: str) -> bool:
-    """Return whether the effective user is a member of a group. Raises KeyError if there is no such group."""
+    """Return whether the effective user is a member of a group.
+
+    Raises KeyError if there is no such group.
+    """
     return grp.getgrnam(group).gr_gid in {os.getegid(), *os.getgroups()}
 
 
@@ -80,9 +83,9 @@ def lingers() -> bool:
 
 @contextmanager
 def rights_of(name: str, *more: str) -> Generator[None]:
-    """Take the rights of user ``name``, of its groups and of ``more`` groups, in all threads. Requires root.
+    """Take the rights of user ``name``, its groups and ``more`` groups, in all threads.
 
-    Raises KeyError for an unknown user or group.
+    Requires root. Raises KeyError for an unknown user or group.
     """
     wanted, groups, group = pwd.getpwnam(name), os.getgroups(), os.getegid()
     os.setgroups([*os.getgrouplist(name, wanted.pw_gid), *(grp.getgrnam(other).gr_gid for other in more)])

@@ -1,6 +1,6 @@
-"""Tells the service manager how the daemon is (the protocol of ``sd_notify``).
+"""Reports the state of the daemon to systemd, with the protocol of ``sd_notify``.
 
-Does nothing where ``$NOTIFY_SOCKET`` is not set, and never raises: a daemon must not end because nobody listens.
+The functions do nothing if ``$NOTIFY_SOCKET`` is not set, and never raise: the daemon must run without systemd too.
 """
 
 import contextlib
@@ -11,17 +11,17 @@ import time
 
 
 def ready(status: str) -> None:
-    """Say that starting up, or reloading, is done; ``status`` is one line for ``systemctl status``."""
+    """Report the end of the start or of a reload; ``status`` is for ``systemctl status``."""
     _send(f"READY=1\nSTATUS={_line(status)}")
 
 
 def reloading() -> None:
-    """Say that the configuration is being read again; :func:`ready` ends it."""
+    """Report the start of a reload; :func:`ready` reports its end."""
     _send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def stopping() -> None:
-    """Say that the daemon is on its way out."""
+    """Report that the daemon is shutting down."""
     _send("STOPPING=1")
 
 
@@ -31,12 +31,15 @@ def status(text: str) -> None:
 
 
 def watchdog() -> None:
-    """Say that the daemon is alive; due every :func:`watchdog_interval` at least."""
+    """Report that the daemon is alive, more often than :func:`watchdog_interval`."""
     _send("WATCHDOG=1")
 
 
 def watchdog_interval() -> float | None:
-    """Return the seconds after which the manager takes silence for death, or None where it does not listen."""
+    """Return the seconds without a report after which systemd restarts the daemon.
+
+    None if systemd does not watch this process.
+    """
     pid = os.environ.get("WATCHDOG_PID", "")
     if pid and pid != str(os.getpid()):
         return None
@@ -55,7 +58,7 @@ def _send(message: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if sys.platform == "win32" or not address.startswith(("/", "@")):
         return
-    if address.startswith("@"):  # a name in the abstract namespace
+    if address.startswith("@"):  # abstract namespace
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
         out.setblocking(False)

@@ -1,4 +1,7 @@
-"""What the system's service may see and change: its unit, as systemd has it with all drop-ins, or as it is packaged."""
+"""Finds out which files the sandbox of the system service lets it read and change.
+
+The settings come from systemd, with all drop-ins, or from the packaged unit if the service is not installed.
+"""
 
 import os
 import sys
@@ -14,67 +17,67 @@ PACKAGED = {
     "ProtectSystem": "strict",
     "ReadWritePaths": "-/var/spool/syncd",
 }
-"""What the units of `packaging/systemd` say."""
-_ASKED = ("LoadState", *PACKAGED, "BindPaths", "BindReadOnlyPaths", "SupplementaryGroups", "Environment")
+"""The settings in the units of `packaging/systemd`."""
+_PROPERTIES = ("LoadState", *PACKAGED, "BindPaths", "BindReadOnlyPaths", "SupplementaryGroups", "Environment")
 _HOMES = ("/home", "/root", "/run/user")
-_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - told apart, not used
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - compared, not used
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
-    """The part of a unit that decides about files and the environment; ``unit`` is its name."""
+    """The settings of the unit named ``unit`` for files and the environment."""
 
     unit: str
     settings: Mapping[str, str] = field(default_factory=lambda: PACKAGED)
 
     @property
     def groups(self) -> list[str]:
-        """The groups that the unit gives its process beside those of the user."""
+        """The groups that the unit adds to those of the user."""
         return self.settings.get("SupplementaryGroups", "").split()
 
     @property
     def has_proxy(self) -> bool:
-        """Whether the unit sets a variable that names a proxy."""
+        """True if the unit sets an environment variable for a proxy."""
         names = (word.partition("=")[0].lower() for word in self.settings.get("Environment", "").split())
         return not {"http_proxy", "https_proxy"}.isdisjoint(names)
 
     def hides(self, path: str) -> str | None:
-        """Say what to do about a path that the service does not see; None for one that it does."""
+        """Return the fix for a path that the service cannot see; None if it can see the path."""
         if any(_lies_in(path, place) for place in (*self._bound("BindPaths"), *self._bound("BindReadOnlyPaths"))):
             return None
         if self.settings.get("ProtectHome") in ("yes", "tmpfs") and any(_lies_in(path, home) for home in _HOMES):
             return f"run systemctl edit {self.unit} and add: [Service] ProtectHome=read-only"
         if self.settings.get("PrivateTmp") == "yes" and any(_lies_in(path, place) for place in _TEMPORARY):
-            return "choose a folder that is not among the temporary ones"
+            return "choose a folder outside /tmp and /var/tmp"
         return None
 
     def writes(self, path: str) -> bool:
-        """Whether the service may change something below a path that it sees, if the mode allows it."""
+        """Return whether the sandbox lets the service change files below a visible path."""
         if self.settings.get("ProtectSystem") != "strict":
             return True
         writable = (word.lstrip("-+") for word in self.settings.get("ReadWritePaths", "").split())
         return any(_lies_in(path, place) for place in (*writable, *self._bound("BindPaths")))
 
     def _bound(self, key: str) -> list[str]:
-        """Return where something is mounted into the service's view."""
+        """Return the mount points that ``key`` adds to what the service sees."""
         mounts = (word.lstrip("-").split(":") for word in self.settings.get(key, "").split())
         return [mount[1] if len(mount) > 1 else mount[0] for mount in mounts]
 
 
 def unit_of(config: Path) -> str:
-    """Name the unit of a configuration file of the system."""
+    """Return the name of the unit for a system configuration file."""
     return "syncd" if config.stem == "config" else f"syncd@{config.stem}"
 
 
 def sandbox_of(config: Path) -> Sandbox | None:
-    """Return the sandbox of the service that a system configuration belongs to; None on Windows.
+    """Return the sandbox of the service for a system configuration; None on Windows.
 
     It has the settings that systemd has loaded, or those of the packaged unit if the service is not installed.
     """
     if sys.platform == "win32":
         return None
     unit = unit_of(config)
-    shown = Manager(user=False, run=run).shows(f"{unit}.service", *_ASKED)
+    shown = Manager(user=False, run=run).properties(f"{unit}.service", *_PROPERTIES)
     return Sandbox(unit=unit, settings=shown if shown.get("LoadState") == "loaded" else PACKAGED)
 
 

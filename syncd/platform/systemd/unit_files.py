@@ -1,6 +1,6 @@
-"""The systemd units and what goes with them: their texts, and where they belong on a machine.
+"""Reads the texts of the systemd units, and names the paths where they are installed.
 
-The files of `packaging/systemd` are the one source; a wheel has a copy of them beside this module.
+The source is `packaging/systemd`; a wheel has a copy of it next to this module.
 """
 
 import os
@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 PROGRAM = "/usr/bin/syncd"
-"""The program that the units start as they are in the source."""
+"""The program that the units in the source start."""
 
 
 def text(name: str) -> str:
@@ -21,14 +21,14 @@ def text(name: str) -> str:
 
 
 def unit(name: str, program: str) -> str:
-    """Return the text of a unit that starts ``program``, words as they would stand in ``ExecStart``."""
+    """Return the text of a unit that starts ``program``, quoted as in ``ExecStart``."""
     return re.sub(rf"(?m)^(Exec\w+)={PROGRAM} ", lambda match: f"{match[1]}={program} ", text(name))
 
 
 def own_program() -> str:
-    """Return what starts this very syncd, as `ExecStart` needs it."""
-    beside = os.path.join(os.path.dirname(sys.executable), "syncd")
-    return quoted(beside) if os.access(beside, os.X_OK) else f"{quoted(sys.executable)} -m syncd"
+    """Return the command that starts this installation of syncd, for `ExecStart`."""
+    script = os.path.join(os.path.dirname(sys.executable), "syncd")
+    return quoted(script) if os.access(script, os.X_OK) else f"{quoted(sys.executable)} -m syncd"
 
 
 def quoted(path: str) -> str:
@@ -38,34 +38,34 @@ def quoted(path: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
-    """Where things belong, for the whole machine or for one user."""
+class InstallPaths:
+    """The paths of an installation, for the whole machine or for one user."""
 
     files: dict[Path, str]
-    """What is put there: the file of the source by its place."""
+    """The installed files, each with its name in the source."""
     packaged: tuple[Path, ...]
-    """Where a package of the distribution has the unit."""
+    """Paths at which a package of the distribution installs the unit."""
     config: Path
     kept: tuple[Path, ...]
     """Folders of state, logs and configuration that stay until a purge."""
     user: bool
 
     def units(self) -> list[str]:
-        """Return the units of each configuration that there is, as the service manager names them."""
+        """Return the names of the units for all existing configurations."""
         others = [] if self.user else sorted(self.config.parent.glob("*.yaml"))
         return ["syncd.service", *(f"syncd@{path.stem}.service" for path in others if path != self.config)]
 
     def packaged_unit(self) -> Path | None:
-        """Return the unit that a package has put there, if one has."""
+        """Return the unit that a package has installed, if any."""
         return next((path for path in self.packaged if path.exists()), None)
 
 
-def for_system(root: Path = Path("/")) -> Places:
-    """Return the places of the machine whose file system begins at ``root``."""
+def for_system(root: Path = Path("/")) -> InstallPaths:
+    """Return the paths for the machine whose file system has its root at ``root``."""
     etc, var = root / "etc", root / "var"
     instances = [path.stem for path in sorted((etc / "syncd").glob("*.yaml")) if path.stem != "config"]
     names = ["syncd", *(f"syncd-{name}" for name in instances)]
-    return Places(
+    return InstallPaths(
         files={
             etc / "sysusers.d/syncd.conf": "sysusers.conf",
             etc / "tmpfiles.d/syncd.conf": "tmpfiles.conf",
@@ -79,9 +79,9 @@ def for_system(root: Path = Path("/")) -> Places:
     )
 
 
-def for_user(*, config: Path, state: Path, root: Path = Path("/")) -> Places:
-    """Return the places of the user whose syncd has its configuration and state there."""
-    return Places(
+def for_user(*, config: Path, state: Path, root: Path = Path("/")) -> InstallPaths:
+    """Return the paths for a user with this configuration file and state folder."""
+    return InstallPaths(
         files={config.parent.parent / "systemd/user/syncd.service": "user/syncd.service"},
         packaged=(root / "usr/lib/systemd/user/syncd.service",),
         config=config,

@@ -1,1 +1,1 @@
-"""Windows: files, service control manager, service installation and job objects."""
+"""Code for Windows: twins of :mod:`syncd.platform.posix`, the service, job objects."""

@@ -1,4 +1,7 @@
-"""The Windows twin of :mod:`syncd.platform.posix.file_info`: facts about files that only Windows can tell."""
+"""The Windows twin of :mod:`syncd.platform.posix.file_info`.
+
+Windows finds files by names in any case, and FAT has no stable file IDs.
+"""
 
 import msvcrt
 import os
@@ -18,7 +21,10 @@ _ERROR_HANDLE_EOF = 38
 
 
 def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
-    """Return the creation time of a path or an open file in nanoseconds; None if it is unknown."""
+    """Return the creation time of a path or an open file in nanoseconds.
+
+    None if it is unknown.
+    """
     try:
         found = os.stat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=follow_symlinks)
     except OSError:
@@ -53,9 +59,10 @@ def is_link(entry: "os.DirEntry[str]") -> bool:
 
 
 def on_disk_case(folder: str, path: str, known: dict[str, str | None] | None = None) -> str | None:
-    """Return ``path``, relative to ``folder``, in the case of the disk; None if nothing is there. Blocks.
+    """Return ``path``, relative to ``folder``, in the case of the disk.
 
-    ``known`` caches the results of a batch. Raises OSError if the disk cannot be asked.
+    None if nothing is there. Blocks. ``known`` caches the results of a batch. Raises OSError if the disk cannot be
+    asked.
     """
     known = {} if known is None else known
     at = ""
@@ -86,7 +93,10 @@ def name_on_disk(full: str) -> str | None:
 
 
 def has_stable_file_ids(path: str) -> bool:
-    """Return whether the file system at ``path`` has stable file IDs; FAT gives the ID of a file to its successor."""
+    """Return whether the file system at ``path`` has stable file IDs.
+
+    FAT gives the ID of a file to its successor.
+    """
     try:
         volume = win32file.GetVolumePathName(path)
         return win32api.GetVolumeInformation(volume)[4] in ("NTFS", "ReFS")

@@ -1,4 +1,4 @@
-r"""The Windows twin of :mod:`syncd.platform.posix.files`: open flags, long paths and file locks. Imports no pywin32."""
+"""The Windows twin of :mod:`syncd.platform.posix.files`. Imports no pywin32."""
 
 import errno
 import msvcrt
@@ -16,7 +16,7 @@ _LOCKED_OFFSET = 2**31 - 2
 
 
 def to_long_path(path: str) -> str:
-    r"""Return an absolute path in the form ``\\?\C:\photos``, which has no length limit and no device names."""
+    r"""Return an absolute path as ``\\?\C:\photos``, without a length limit or device names."""
     if path.startswith("\\\\?\\"):
         return path
     path = os.path.abspath(path)
@@ -30,7 +30,10 @@ def from_long_path(path: str) -> str:
 
 
 def join_path(folder: str, path: str) -> str:
-    """Return the long path of ``path``, with ``/`` between its parts, below ``folder``; ``C:x`` stays below it."""
+    """Return the long path of ``path``, with ``/`` between its parts, below ``folder``.
+
+    ``C:x`` stays below it.
+    """
     return os.path.join(to_long_path(folder), "") + path.replace("/", os.sep)
 
 
@@ -57,7 +60,10 @@ def sync_path(path: str) -> None:
 
 
 def lock_file(descriptor: int) -> None:
-    """Lock an open file until this process ends or closes it; BlockingIOError if another process has locked it."""
+    """Lock an open file until this process ends or closes it.
+
+    Raises BlockingIOError if another process has locked it.
+    """
     at = os.lseek(descriptor, 0, os.SEEK_CUR)
     os.lseek(descriptor, _LOCKED_OFFSET, os.SEEK_SET)
     try:

@@ -1,6 +1,8 @@
-"""Puts the Windows service in place and takes it away, in the steps of :mod:`syncd.platform.systemd.install`.
+"""Installs and removes the Windows service, as a list of steps.
 
-All that is the service's own is in one folder, open to its account, administrators and the system.
+:mod:`syncd.platform.systemd.install` does the same with systemd. One folder has the configuration, the state and the
+log. Only the service's account, administrators and the system can access it. :mod:`syncd.platform.windows.scm` talks to
+the service control manager.
 """
 
 import hashlib
@@ -27,10 +29,10 @@ from syncd.platform.windows import scm as manager
 assert sys.platform == "win32"
 
 CONFIG = """\
-# The configuration of the service syncd: at least path, url, pool_id and the token are yours to set. Then:
+# Configuration of the syncd service. Set at least path, url, pool_id and the token. Then run:
 #   syncd check -c "{config}"
 #   syncd service install --now
-# Every key with a comment is in config.example.yaml, which `syncd init FILE` writes too.
+# config.example.yaml, which `syncd init FILE` writes too, explains all keys.
 
 folders:
   - path: '{inbox}'
@@ -49,24 +51,29 @@ logging:
 
 
 def install(*, now: bool) -> Iterator[Step]:
-    """Put the service in place, have it started with the machine, and ``now`` if so wished."""
+    """Return the steps that install the service and start it with the machine.
+
+    ``now`` starts it at once too.
+    """
     folder = folders.SYSTEM_CONFIG.parent
-    yield Step(what=str(folder), done="made", due=lambda: not _is_there(folder), act=partial(_make_folder, folder))
+    yield Step(
+        what=str(folder), done="created", due=lambda: not _folder_exists(folder), act=partial(_make_folder, folder)
+    )
     yield Step(
         what=str(folders.SYSTEM_CONFIG),
-        done="written; path, url, pool_id and token are yours to set there",
+        done="written; set path, url, pool_id and token in it",
         due=lambda: not folders.SYSTEM_CONFIG.exists(),
         act=_write_config,
     )
     yield Step(
-        what="event log",
-        done="told of the source syncd",
-        due=lambda: _source() != servicemanager.__file__,
+        what=f"event log source {manager.NAME}",
+        done="registered",
+        due=lambda: _message_file() != servicemanager.__file__,
         act=lambda: win32evtlogutil.AddSourceToRegistry(manager.NAME, servicemanager.__file__),
     )
     yield Step(
         what=f"service {manager.NAME}",
-        done="brought up to date, which takes effect at its next start" if manager.show() else "installed",
+        done="updated; the change takes effect at its next start" if manager.show() else "installed",
         due=lambda: not manager.current(),
         act=manager.place,
     )
@@ -75,43 +82,50 @@ def install(*, now: bool) -> Iterator[Step]:
 
 
 def uninstall(*, purge: bool) -> Iterator[Step]:
-    """Stop the service and take it away; with ``purge`` what it knows and its configuration too."""
+    """Return the steps that stop and remove the service.
+
+    ``purge`` removes its state, log and configuration too.
+    """
     folder = folders.SYSTEM_CONFIG.parent
     yield Step(what=f"service {manager.NAME}", done="stopped", due=manager.active, act=manager.stop)
     yield Step(
         what=f"service {manager.NAME}", done="removed", due=lambda: manager.show() is not None, act=manager.remove
     )
     yield Step(
-        what="event log",
-        done="told to forget the source",
-        due=lambda: _source() is not None,
+        what=f"event log source {manager.NAME}",
+        done="removed",
+        due=lambda: _message_file() is not None,
         act=lambda: win32evtlogutil.RemoveSourceFromRegistry(manager.NAME),
     )
     if purge:
         yield Step(what=str(folder), done="removed", due=folder.exists, act=partial(shutil.rmtree, folder))
 
 
-def account(name: str) -> str:
-    """Return the number of a service's account, which Windows makes from the service's name."""
+def account_sid(name: str) -> str:
+    """Return the SID of a service's account, which Windows derives from the service's name."""
     parts = struct.unpack("<5I", hashlib.sha1(name.upper().encode("utf-16-le"), usedforsecurity=False).digest())
     return "S-1-5-80-" + "-".join(map(str, parts))
 
 
-def _is_there(folder: Path) -> bool:
-    """Whether the folder is there. :class:`CommandFailed` where anybody may have made it, to have it his own way."""
+def _folder_exists(folder: Path) -> bool:
+    """Return whether the folder exists.
+
+    Raises :class:`CommandFailed` if its owner is not an administrator: another user may have created it to control the
+    service.
+    """
     if not folder.is_dir():
         return False
     found = win32security.GetNamedSecurityInfo(
         str(folder), win32security.SE_FILE_OBJECT, win32security.OWNER_SECURITY_INFORMATION
     )
     owner = win32security.ConvertSidToStringSid(found.GetSecurityDescriptorOwner())
-    if owner not in _makers():
-        raise CommandFailed(f"{folder} belongs to {owner}, who is no administrator: move it away")
+    if owner not in _trusted_owners():
+        raise CommandFailed(f"{folder} belongs to {owner}, not to an administrator: move it away")
     return True
 
 
-def _makers() -> set[str]:
-    """Return the numbers of the system, of administrators, and of who does this."""
+def _trusted_owners() -> set[str]:
+    """Return the SIDs of the system, of administrators and of the current user."""
     token = win32security.OpenProcessToken(win32api.GetCurrentProcess(), win32security.TOKEN_QUERY)
     me, _ = win32security.GetTokenInformation(token, win32security.TokenUser)
     return {"S-1-5-18", "S-1-5-32-544", win32security.ConvertSidToStringSid(me)}
@@ -120,7 +134,8 @@ def _makers() -> set[str]:
 def _make_folder(folder: Path) -> None:
     attributes = pywintypes.SECURITY_ATTRIBUTES()
     attributes.SECURITY_DESCRIPTOR = win32security.ConvertStringSecurityDescriptorToSecurityDescriptor(
-        f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;{account(manager.NAME)})", win32security.SDDL_REVISION_1
+        f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;{account_sid(manager.NAME)})",
+        win32security.SDDL_REVISION_1,
     )
     win32file.CreateDirectory(str(folder), attributes)
 
@@ -134,8 +149,8 @@ def _write_config() -> None:
     folders.SYSTEM_CONFIG.write_text(text, encoding="utf-8")
 
 
-def _source() -> str | None:
-    """Return the file that has the event log's words for the source, None where it does not know the source."""
+def _message_file() -> str | None:
+    """Return the file with the messages of the event log source; None if it is not registered."""
     with (
         suppress(FileNotFoundError),
         winreg.OpenKey(

@@ -1,4 +1,4 @@
-"""A job object of Windows: processes that end with this one, however it ends, and that are kept within limits."""
+"""Limits child processes on Windows, and ends them when this process ends or crashes."""
 
 import subprocess
 import sys
@@ -9,18 +9,18 @@ import win32process
 
 assert sys.platform == "win32"
 
-_TICKS = 10_000_000
-"""Of Windows in a second of computing."""
+_TICKS_PER_SECOND = 10_000_000
+"""Windows counts CPU time in units of 100 ns."""
 
 
 class JobObject:
-    """A job whose processes end when it is closed, or this process ends.
+    """A job whose processes end when it is closed or when this process ends.
 
-    ``alone`` says that there may be one alone in it, which starts no other; ``memory`` is in bytes, for each.
+    ``alone`` limits the job to one process, which cannot start others. ``memory`` limits each process, in bytes.
     """
 
     def __init__(self, *, alone: bool = False, memory: int | None = None) -> None:
-        create: Any = win32job.CreateJobObject  # which returns nothing, as its types have it
+        create: Any = win32job.CreateJobObject  # its type stub declares no result
         self._job = create(None, "")
         self._limits: dict[str, Any] = win32job.QueryInformationJobObject(
             self._job, win32job.JobObjectExtendedLimitInformation
@@ -35,18 +35,18 @@ class JobObject:
         self._set()
 
     def add(self, process: "subprocess.Popen[Any]") -> None:
-        """Take a process in, and all that it will start."""
+        """Add a process, and all processes that it will start."""
         win32job.AssignProcessToJobObject(self._job, _handle(process))
 
-    def limit_computing(self, process: "subprocess.Popen[Any]", seconds: float) -> None:
-        """End ``process``, the only one, when it has computed for so many seconds more."""
+    def limit_cpu_time(self, process: "subprocess.Popen[Any]", seconds: float) -> None:
+        """End ``process``, the only one in the job, after this many more seconds of CPU time."""
         so_far = win32process.GetProcessTimes(_handle(process))["UserTime"]
         self._basic["LimitFlags"] |= win32job.JOB_OBJECT_LIMIT_PROCESS_TIME
-        self._basic["PerProcessUserTimeLimit"] = so_far + round(seconds * _TICKS)
+        self._basic["PerProcessUserTimeLimit"] = so_far + round(seconds * _TICKS_PER_SECOND)
         self._set()
 
     def close(self) -> None:
-        """End the processes that are left in it."""
+        """End the remaining processes."""
         self._job.Close()
 
     @property
@@ -59,4 +59,4 @@ class JobObject:
 
 
 def _handle(process: "subprocess.Popen[Any]") -> int:
-    return int(process._handle)  # type: ignore[attr-defined] # noqa: SLF001 - what Popen itself works with
+    return int(process._handle)  # type: ignore[attr-defined] # noqa: SLF001 - Popen has no public handle

@@ -1,10 +1,11 @@
-"""Opens, renames and removes files relative to an open directory, by the native calls below Win32.
+"""Opens, renames and removes files relative to an open directory, with native calls.
 
 Threat model. The daemon runs as a service account, and other local users can write to the folders that it watches. Such
 a user could replace a folder on the path by a junction between a check and the use of the path; the daemon would then
-delete, move or overwrite a file elsewhere with its own rights. Win32 calls take full paths only and follow junctions.
-``NtCreateFile`` takes an open directory and one name, so each step of a path is opened and checked exactly once.
-It also accepts paths of any length, and does not treat names such as ``NUL`` as devices.
+delete, move or overwrite a file elsewhere with its own rights. Win32 calls, which are built on the native ones, take
+full paths only and follow junctions. ``NtCreateFile`` takes an open directory and one name, so each step of a path is
+opened and checked exactly once. It also accepts paths of any length, and does not treat names such as ``NUL`` as
+devices.
 """
 
 import ctypes
@@ -54,7 +55,10 @@ class _Result(ctypes.Structure):
 
 
 class BasicInformation(ctypes.Structure):
-    """FILE_BASIC_INFORMATION: times in ticks of 100 ns since 1601, where 0 leaves a time unchanged."""
+    """The structure FILE_BASIC_INFORMATION.
+
+    Times are in ticks of 100 ns since 1601, where 0 leaves a time unchanged.
+    """
 
     _fields_ = (
         ("created", ctypes.c_int64),
@@ -70,7 +74,10 @@ _nt.NtCreateFile.restype = _nt.NtSetInformationFile.restype = _nt.RtlNtStatusToD
 
 
 def open_at(directory: int, name: str, access: int, disposition: int, options: int, *, share: int = SHARE_ALL) -> int:
-    """Open or create ``name`` in an open directory; return its descriptor. See ``NtCreateFile`` for the arguments."""
+    """Open or create ``name`` in an open directory; return its descriptor.
+
+    See ``NtCreateFile`` for the arguments.
+    """
     check_name(name)
     raw = encoded(name)
     text = ctypes.create_string_buffer(raw, len(raw))
@@ -123,7 +130,10 @@ def encoded(name: str) -> bytes:
 
 
 def windows_error(code: int, path: str | None) -> OSError:
-    """Return a Win32 error code as OSError; ``EBUSY`` if another program has opened the file exclusively."""
+    """Return a Win32 error code as OSError.
+
+    ``EBUSY`` if another program has opened the file exclusively.
+    """
     if code in _IN_USE:
         return OSError(errno.EBUSY, "another program uses it exclusively", path)
     return OSError(None, ctypes.FormatError(code).strip(), path, code)

@@ -1,4 +1,4 @@
-"""The Windows twin of :mod:`syncd.platform.posix.openat`: files by their names in an open directory.
+"""The Windows twin of :mod:`syncd.platform.posix.openat`.
 
 :mod:`syncd.platform.windows.nt` has the native calls, and the reason for them. Opening a file does not keep other
 programs from using it.
@@ -35,10 +35,10 @@ _LOCK_NAME = ".syncd-in-use.part"
 
 
 def open_inside(folder: str, path: str, *, follow_symlinks: bool) -> int:
-    """Open the file ``path``, parts separated by ``/``, below ``folder`` for reading; return its descriptor.
+    """Open the file ``path``, parts separated by ``/``, below ``folder`` for reading.
 
-    Raises OSError: ``ELOOP`` for a link or a junction that must not be followed, or if it is not a file; ``EBUSY`` if
-    another program has opened the file exclusively.
+    Return its descriptor. Raises OSError: ``ELOOP`` for a link or a junction that must not be followed, or if it is not
+    a file; ``EBUSY`` if another program has opened the file exclusively.
     """
     *parents, name = path.split("/")
     if not all(map(possible_on_windows, (*parents, name))):
@@ -84,7 +84,10 @@ def open_directory(path: str) -> int:
 
 
 def enter(directory: int, name: str, *, make: bool = False) -> int:
-    """Open the directory ``name``, creating it first if ``make``; OSError if it is a link or a file."""
+    """Open the directory ``name``, creating it first if ``make``.
+
+    Raises OSError if it is a link or a file.
+    """
     try:
         return _open_itself(directory, name, _LISTING, nt.OPEN_IF if make else nt.OPEN, nt.DIRECTORY)
     except FileExistsError:
@@ -92,15 +95,19 @@ def enter(directory: int, name: str, *, make: bool = False) -> int:
 
 
 def open_file(directory: int, name: str, *, write: bool = False) -> int:
-    """Open the file ``name`` for reading, with ``write`` for writing too; return its descriptor.
+    """Open the file ``name`` for reading, with ``write`` for writing too.
 
-    Raises OSError: ``ELOOP`` for a link or if it is not a file, ``EBUSY`` if another program uses it exclusively.
+    Return its descriptor. Raises OSError: ``ELOOP`` for a link or if it is not a file, ``EBUSY`` if another program
+    uses it exclusively.
     """
     return _open_itself(directory, name, _WRITING if write else _READING, nt.OPEN, nt.FILE)
 
 
 def create(directory: int, name: str) -> int:
-    """Create and open the file ``name`` for reading and writing; FileExistsError if the name is taken."""
+    """Create and open the file ``name`` for reading and writing.
+
+    Raises FileExistsError if the name is taken.
+    """
     return nt.open_at(directory, name, _WRITING, nt.CREATE, nt.FILE | nt.OPEN_REPARSE_POINT)
 
 
@@ -110,7 +117,10 @@ def remove(directory: int, name: str) -> None:
 
 
 def rename(directory: int, name: str, wanted: str, *, into: int | None = None) -> None:
-    """Rename a file in its directory or into the directory ``into``; FileExistsError if the name is taken."""
+    """Rename a file in its directory or into the directory ``into``.
+
+    Raises FileExistsError if the name is taken.
+    """
     nt.check_name(wanted)
     encoded = nt.encoded(wanted)
 
@@ -140,7 +150,10 @@ def sync(directory: int) -> None:
 
 
 def set_times(descriptor: int, ns: int) -> None:
-    """Set access and modification time of a file open for writing; OverflowError for an impossible time."""
+    """Set access and modification time of a file open for writing.
+
+    Raises OverflowError for an impossible time.
+    """
     time = ns // 100 + _EPOCH_TICKS
     if not 0 < time < 2**63:
         raise OverflowError
@@ -148,9 +161,10 @@ def set_times(descriptor: int, ns: int) -> None:
 
 
 def lock_directory(directory: int) -> int:
-    """Lock a directory while the returned descriptor is open; BlockingIOError if another process has locked it.
+    """Lock a directory while the returned descriptor is open.
 
-    Windows cannot lock a directory, so it gets a file that is removed with its descriptor, even after a crash.
+    Raises BlockingIOError if another process has locked it. Windows cannot lock a directory, so it gets a file that is
+    removed with its descriptor, even after a crash.
     """
     try:
         return nt.open_at(

@@ -1,6 +1,7 @@
-"""The Windows twin of :mod:`syncd.platform.posix.private`: the access control list decides who can read a file.
+"""The Windows twin of :mod:`syncd.platform.posix.private`.
 
-The functions import pywin32 when they are called, because `syncd ctl` loads this module and must start fast.
+The access control list of a file decides who can read it. The functions import pywin32 when they are called, because
+`syncd ctl` loads this module and must start fast.
 """
 
 import msvcrt
@@ -20,7 +21,7 @@ _FILE_READ_DATA = 0x0001
 
 
 def private_attributes() -> Any:
-    """Return security attributes for a new object: access for this user, administrators and the system only."""
+    """Return security attributes that give access to this user, administrators and the system."""
     import pywintypes  # noqa: PLC0415 - see the head of the module
     import win32api  # noqa: PLC0415
     import win32con  # noqa: PLC0415
@@ -37,7 +38,7 @@ def private_attributes() -> Any:
 
 
 def create_private(path: str) -> int:
-    """Create a file that only its owner can access; return its descriptor, for writing. Raises OSError."""
+    """Create a file that only its owner can access; return its descriptor, for writing."""
     import pywintypes  # noqa: PLC0415
     import win32con  # noqa: PLC0415
     import win32file  # noqa: PLC0415
@@ -57,7 +58,10 @@ def mode_allows_others(_info: os.stat_result) -> bool:
 
 
 def others_can_read(file: Path) -> bool:
-    """Return whether the access control list lets a group of all users read the file. Raises OSError."""
+    """Return whether the access control list lets a group of all users read the file.
+
+    Raises OSError.
+    """
     import win32con  # noqa: PLC0415
     import win32security  # noqa: PLC0415
 

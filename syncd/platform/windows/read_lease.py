@@ -1,4 +1,7 @@
-"""The Windows twin of :mod:`syncd.platform.posix.read_lease`: opens the file again without write sharing."""
+"""The Windows twin of :mod:`syncd.platform.posix.read_lease`.
+
+The lease is a second descriptor of the file, opened without write sharing.
+"""
 
 import ctypes
 import errno
@@ -22,9 +25,10 @@ _kernel.ReOpenFile.restype = wintypes.HANDLE
 
 
 def acquire(descriptor: int) -> int:
-    """Open an open file again so that no other program can open it for writing; return the new descriptor.
+    """Open an open file again so that no other program can open it for writing.
 
-    Raises BlockingIOError if a program has it open for writing or exclusively, another OSError if that is unknown.
+    Return the new descriptor. Raises BlockingIOError if a program has it open for writing or exclusively, another
+    OSError if that is unknown.
     """
     share = win32con.FILE_SHARE_READ | win32con.FILE_SHARE_DELETE
     ctypes.set_last_error(0)  # wine fails without setting an error

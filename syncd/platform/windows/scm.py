@@ -1,6 +1,7 @@
-r"""The service as the service manager of Windows has it: asked about, put in place, started, stopped and taken away.
+r"""Installs, starts, stops and removes the service with the service control manager.
 
-It has an account of its own that nobody can log in with, ``NT SERVICE\syncd``, which Windows makes for it.
+The manager is called SCM below. The service runs as ``NT SERVICE\syncd``, an account that Windows creates for it and
+that nobody can log in with.
 """
 
 import sys
@@ -27,19 +28,16 @@ T = TypeVar("T")
 NAME = "syncd"
 ACCOUNT = rf"NT SERVICE\{NAME}"
 PROGRAM = f'"{sys.executable}" -I -m syncd service dispatch'
-"""What the service manager starts; ``-I``: nothing in the machine's environment decides what is loaded."""
-RESTARTS = (5_000, 30_000, 300_000)
-"""Milliseconds after which Windows starts it again when it failed for the first, the second and each later time."""
-FORGET = 86_400
-"""Seconds without a failure after which the next one is the first again."""
-STARTING = 60.0
-"""Seconds that a start is waited for."""
-STOPPING = 30.0
-"""Seconds that a stop is waited for."""
-REMOVING = 5.0
-"""Seconds that the removal is waited for."""
-OWN_CODE = 0x2000_0000
-"""Is in an exit code that the service reports: without it Windows would read the number as an error of its own."""
+"""The command that the SCM starts. ``-I`` keeps the machine's environment from changing what Python loads."""
+RESTART_DELAYS_MS = (5_000, 30_000, 300_000)
+"""Delay of the restart after the first, the second and each later failure."""
+FAILURE_RESET_SECONDS = 86_400
+"""Time without a failure after which Windows counts failures from zero."""
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30.0
+REMOVAL_TIMEOUT_SECONDS = 5.0
+OWN_EXIT_CODE = 0x2000_0000
+"""Bit in the exit codes of the service; without it, Windows would take them for its own error codes."""
 
 _SETTINGS: tuple[tuple[int, Any], ...] = (
     (win32service.SERVICE_CONFIG_DESCRIPTION, "Uploads the images that are dropped into its folders."),
@@ -47,15 +45,15 @@ _SETTINGS: tuple[tuple[int, Any], ...] = (
     (
         win32service.SERVICE_CONFIG_FAILURE_ACTIONS,
         {
-            "ResetPeriod": FORGET,
+            "ResetPeriod": FAILURE_RESET_SECONDS,
             "RebootMsg": "",
             "Command": "",
-            "Actions": tuple((win32service.SC_ACTION_RESTART, pause) for pause in RESTARTS),
+            "Actions": tuple((win32service.SC_ACTION_RESTART, pause) for pause in RESTART_DELAYS_MS),
         },
     ),
     (win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, True),
 )
-"""What it is for, that it lets the machine come up first, and what happens when it fails, by itself or not."""
+"""Description, delayed start, and restarts after a crash or an exit code other than 0."""
 _BASICS = (
     win32service.SERVICE_WIN32_OWN_PROCESS,
     win32service.SERVICE_AUTO_START,
@@ -67,27 +65,27 @@ _BASICS = (
     ACCOUNT,
     None,
 )
-"""What it is and when it is started, its program, group, tag, dependencies, account and password."""
+"""Type, start, error control, program, group, tag, dependencies, account and password."""
 _STATES = {
     win32service.SERVICE_STOPPED: "stopped",
     win32service.SERVICE_START_PENDING: "starting",
     win32service.SERVICE_STOP_PENDING: "stopping",
     win32service.SERVICE_RUNNING: "running",
 }
-# Errors of Windows by their numbers there.
+# Error codes of Windows, from winerror.h.
 _SERVICE_CANNOT_ACCEPT_CTRL = 1061
 _SERVICE_DOES_NOT_EXIST = 1060
 _SERVICE_NOT_ACTIVE = 1062
 _SERVICE_SPECIFIC_ERROR = 1066
 _SERVICE_NEVER_STARTED = 1077
 _INVALID_LEVEL = 124
-"""wine has not all of the settings, and goes without."""
+"""wine does not know all settings."""
 _ALL = win32service.SERVICE_ALL_ACCESS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """What the service manager says of the service: its state, and the code with which it failed, or 0."""
+    """The state of the service, and the exit code of its failure, or 0."""
 
     state: str
     pid: int
@@ -99,13 +97,13 @@ class Shown:
         if not self.code:
             return "stopped"
         return (
-            f"stopped, it failed with {self.code}: the event log says why "
+            f"stopped, it failed with {self.code}: see the event log "
             f"(Get-WinEvent -ProviderName {NAME} -MaxEvents 1 | Format-List)"
         )
 
 
-def _in_words(function: Callable[P, T]) -> Callable[P, T]:
-    """Have what the service manager refuses raised as :class:`CommandFailed`."""
+def _translate_errors(function: Callable[P, T]) -> Callable[P, T]:
+    """Raise errors of the SCM as :class:`CommandFailed`."""
 
     @wraps(function)
     def tried(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -117,30 +115,30 @@ def _in_words(function: Callable[P, T]) -> Callable[P, T]:
     return tried
 
 
-@_in_words
+@_translate_errors
 def show() -> Shown | None:
-    """Return how the service is, None if there is none."""
+    """Return the state of the service; None if it is not installed."""
     with _service(win32service.SERVICE_QUERY_STATUS) as service:
         if service is None:
             return None
         status: Any = win32service.QueryServiceStatusEx(service)
     code = status["Win32ExitCode"]
     if code == _SERVICE_SPECIFIC_ERROR:
-        code = status["ServiceSpecificExitCode"] & ~OWN_CODE
+        code = status["ServiceSpecificExitCode"] & ~OWN_EXIT_CODE
     elif code == _SERVICE_NEVER_STARTED:
         code = 0
     return Shown(state=_STATES.get(status["CurrentState"], "pausing"), pid=status["ProcessId"], code=code)
 
 
 def active() -> bool:
-    """Say whether it runs, or is about to, or has not ended yet."""
+    """Return whether the service is in any state but stopped."""
     shown = show()
     return shown is not None and shown.state != "stopped"
 
 
-@_in_words
+@_translate_errors
 def current() -> bool:
-    """Say whether it is in place just as :func:`place` would have it."""
+    """Return whether the service is installed with the settings of :func:`place`."""
     with _service(win32service.SERVICE_QUERY_CONFIG) as service:
         if service is None:
             return False
@@ -149,9 +147,9 @@ def current() -> bool:
         return placed and all(_is_set(service, level, value) for level, value in _SETTINGS)
 
 
-@_in_words
+@_translate_errors
 def place() -> None:
-    """Put it in place, or bring it up to date; one that runs goes on as it is until its next start."""
+    """Install the service or update its settings, which take effect at its next start."""
     with _service(_ALL) as service:
         if service is None:
             with _manager(win32service.SC_MANAGER_CREATE_SERVICE) as manager:
@@ -163,20 +161,27 @@ def place() -> None:
             _set(service, level, value)
 
 
-@_in_words
+@_translate_errors
 def start() -> None:
-    """Start it and wait until it works. :class:`CommandFailed` if it ends before."""
+    """Start the service and wait until it runs.
+
+    Raises :class:`CommandFailed` if it ends first.
+    """
     with _service(win32service.SERVICE_START) as service:
         win32service.StartService(service, None)
-    _until(lambda: _state() != "starting", f"is still starting after {STARTING:g} s", STARTING)
+    _until(
+        lambda: _state() != "starting", f"is still starting after {START_TIMEOUT_SECONDS:g} s", START_TIMEOUT_SECONDS
+    )
     if (shown := show()) and shown.state == "stopped":
         raise CommandFailed(f"service {NAME}: {shown}")
 
 
-@_in_words
+@_translate_errors
 def stop() -> None:
-    """Stop it and wait until its process has ended, which until then has files open."""
-    _until(lambda: _state() != "starting", "is still starting, and can't be stopped until it has", STARTING)
+    """Stop the service and wait until its process, which has files open, has ended."""
+    _until(
+        lambda: _state() != "starting", "is still starting and can't be stopped: try again later", START_TIMEOUT_SECONDS
+    )
     shown = show()
     if not shown or not shown.pid:
         return
@@ -189,17 +194,21 @@ def stop() -> None:
                 raise
     _until(
         lambda: win32event.WaitForSingleObject(process, 0) == win32event.WAIT_OBJECT_0 and _state() == "stopped",
-        f"has not stopped within {STOPPING:g} s",
-        STOPPING,
+        f"has not stopped within {STOP_TIMEOUT_SECONDS:g} s",
+        STOP_TIMEOUT_SECONDS,
     )
 
 
-@_in_words
+@_translate_errors
 def remove() -> None:
-    """Take it away, and wait until it is gone, which takes until nobody looks at it any more."""
+    """Remove the service. Windows completes this when no program has the service open."""
     with _service(win32con.DELETE) as service:
         win32service.DeleteService(service)
-    _until(lambda: show() is None, "goes once the programs that show it, such as Services, are closed", REMOVING)
+    _until(
+        lambda: show() is None,
+        "is still in use: close the programs that show it, such as Services",
+        REMOVAL_TIMEOUT_SECONDS,
+    )
 
 
 def _state() -> str | None:
@@ -207,11 +216,11 @@ def _state() -> str | None:
     return shown.state if shown else None
 
 
-def _until(reached: Callable[[], bool], otherwise: str, seconds: float) -> None:
+def _until(reached: Callable[[], bool], failure: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not reached():
         if time.monotonic() > deadline:
-            raise CommandFailed(f"service {NAME} {otherwise}")
+            raise CommandFailed(f"service {NAME} {failure}")
         time.sleep(0.1)
 
 
@@ -223,7 +232,7 @@ def _is_set(service: Any, level: int, wanted: Any) -> bool:
             return True
         raise
     if isinstance(found, dict):
-        found = {key: value or "" for key, value in found.items()}  # an empty text comes back as None
+        found = {key: value or "" for key, value in found.items()}  # Windows returns None for an empty text
     return bool(found == wanted)
 
 
@@ -246,7 +255,7 @@ def _manager(access: int) -> Iterator[Any]:
 
 @contextmanager
 def _service(access: int) -> Iterator[Any]:
-    """Give the service as the manager has it, None if there is none."""
+    """Yield a handle of the service; None if it is not installed."""
     with _manager(win32service.SC_MANAGER_CONNECT) as manager:
         try:
             service = win32service.OpenService(manager, NAME, access)

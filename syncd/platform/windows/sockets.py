@@ -1,6 +1,7 @@
-"""The Windows twin of :mod:`syncd.platform.posix.sockets`: named pipes with the methods of a socket.
+"""The Windows twin of :mod:`syncd.platform.posix.sockets`.
 
-It uses only the standard library, because pywin32 takes longer to load than the rest of a command.
+Named pipes with the methods of a socket replace Unix sockets. The module uses only the standard library, because
+pywin32 takes longer to load than the rest of a command.
 """
 
 import _winapi
@@ -103,7 +104,10 @@ def connect(path: str, timeout: float) -> Connection:
 
 
 def default_pipe(service: str | None, state_dir: Path | None) -> Path | None:
-    """Return the pipe of a service, or of this user for None; each ``state_dir`` that is set has its own."""
+    """Return the pipe of a service, or of this user for None.
+
+    Each ``state_dir`` that is set has its own.
+    """
     name = f"{service}-service" if service else f"syncd-{getpass.getuser()}"
     if state_dir is not None:
         name += f"-{zlib.crc32(os.fsencode(state_dir)):08x}"

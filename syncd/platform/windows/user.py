@@ -1,4 +1,7 @@
-"""The Windows twin of :mod:`syncd.platform.posix.user`: access control lists decide, not user and group numbers."""
+"""The Windows twin of :mod:`syncd.platform.posix.user`.
+
+Windows has access control lists instead of user and group numbers.
+"""
 
 import getpass
 import os
