@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
+from syncd.asyncio_tools import cancel_and_wait, on_failure
 from syncd.upload.job_queue import JobQueue
 from syncd.upload.transfer import Progress
 from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
@@ -48,7 +49,7 @@ class Scheduler:
             await self._end([worker])
         finally:
             await worker.cancel()
-            await _cancelled(task)
+            await cancel_and_wait(task)
             await worker.endpoint.remote.close()
 
     def wake(self) -> None:
@@ -82,8 +83,7 @@ class Scheduler:
     async def close(self) -> None:
         """Stop all workers within ``DRAIN_SECONDS`` and a little more, and close their remotes."""
         await self._end(list(self.workers.values()))
-        for task in [*self._tasks.values(), *([self._renewal] if self._renewal else [])]:
-            await _cancelled(task)
+        await cancel_and_wait(*self._tasks.values(), *([self._renewal] if self._renewal else []))
         self._tasks.clear()
         for worker in self.workers.values():
             await worker.endpoint.remote.close()
@@ -105,14 +105,5 @@ class Scheduler:
     def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run ``work`` as a task that reports its failure to the daemon."""
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._check)
+        task.add_done_callback(on_failure(self._failed))
         return task
-
-    def _check(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            self._failed(error)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from syncd.asyncio_tools import cancel_and_wait
 from syncd.core import chunks
 from syncd.core.errors import Permanent, SessionLost, Transient
 from syncd.core.model import Content, Pending, Session, Stored
@@ -186,9 +187,7 @@ class _ChunkSender:
             if self._tasks:
                 await asyncio.wait(self._tasks)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await cancel_and_wait(*self._tasks)
         if self._failure:
             raise self._failure
         if not self._stored and len(self.session.received) < self.session.count:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import structlog
 
-from syncd.asyncio_tools import wait_for_event
+from syncd.asyncio_tools import cancel_and_wait, wait_for_event
 from syncd.core import retry
 from syncd.core.breaker import BreakerState
 from syncd.core.concurrency import ConcurrencyLimit
@@ -245,6 +245,4 @@ class RemoteWorker:
         """Cancel the running attempts of these jobs, or of all jobs, and wait for their end."""
         await asyncio.sleep(0)  # a task that is cancelled before its first step would not release its job
         tasks = [task for task, attempt in self._running.items() if job_ids is None or attempt.job.id in job_ids]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)

@@ -16,7 +16,7 @@ import win32service
 import win32serviceutil
 
 from syncd import logs
-from syncd.asyncio_tools import run_until
+from syncd.asyncio_tools import background_task, run_until
 from syncd.cli.errors import CommandError, ExitCode, internal_error
 from syncd.config import paths
 from syncd.logs.format import words
@@ -100,12 +100,8 @@ class Service(win32serviceutil.ServiceFramework):
 
     async def _run(self, daemon: "Daemon") -> None:
         self._daemon, self._loop = daemon, asyncio.get_running_loop()
-        reporter = asyncio.create_task(self._report_daemon(daemon))
-        try:
+        async with background_task(self._report_daemon(daemon)):
             await daemon.run()
-        finally:
-            reporter.cancel()
-            await asyncio.gather(reporter, return_exceptions=True)
 
     async def _report_daemon(self, daemon: "Daemon") -> None:
         """Report to Windows when the daemon has started, and when its shutdown begins."""
