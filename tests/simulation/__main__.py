@@ -14,10 +14,10 @@ from tests.simulation.runner import environment, run_all, work
 def main() -> int:
     """Return 0 if every promise held, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, help="replay this one; without it, run fresh ones until told to stop")
-    parser.add_argument("--shorten", action="store_true", help="leave steps out that the failure does not need")
-    parser.add_argument("-v", "--verbose", action="store_true", help="tell all that happens")
-    parser.add_argument("--count", type=int, help="run so many, from --seed on")
+    parser.add_argument("--seed", type=int, help="replay this seed; without it, run new schedules until Ctrl-C")
+    parser.add_argument("--shorten", action="store_true", help="remove the steps that the failure does not need")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print every event with its simulated time")
+    parser.add_argument("--count", type=int, help="run this many schedules, from --seed on")
     parser.add_argument("--worker", type=int, nargs="+", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of a schedule
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def replay(seed: int, *, shortened: bool, verbose: bool) -> int:
-    """Run one schedule and tell how it went."""
+    """Run one schedule and print its steps and its result."""
     plan = draw(seed)
     result = run(plan, print if verbose and not shortened else None)
     if shortened and result.broken:
@@ -49,8 +49,8 @@ def replay(seed: int, *, shortened: bool, verbose: bool) -> int:
 
 
 def soak(first: int, count: int | None) -> int:
-    """Run schedules and tell the rate now and then, the failures at once, and in the end what was injected."""
-    started, runs, failed, told_at = time.monotonic(), 0, 0, 0.0
+    """Run schedules; print the failures at once, the rate every ten seconds, and a report at the end."""
+    started, runs, failed, reported_at = time.monotonic(), 0, 0, 0.0
     simulated = 0.0
     table = Report()
     try:
@@ -60,10 +60,10 @@ def soak(first: int, count: int | None) -> int:
             table.add(outcome.tally, survived=not outcome.blames)
             if outcome.blames:
                 failed += 1
-                print(outcome.told(), flush=True)
+                print(outcome.summary(), flush=True)
             elapsed = time.monotonic() - started
-            if elapsed - told_at >= 10:
-                told_at = elapsed
+            if elapsed - reported_at >= 10:
+                reported_at = elapsed
                 print(f"{runs} schedules, {runs / elapsed:.1f}/s, {failed} failed", flush=True)
     except KeyboardInterrupt:
         pass

@@ -173,10 +173,10 @@ class _Log:
 
     def _hear(self, event: dict[str, Any]) -> None:
         name = event.pop("event")
-        told = {key: value for key, value in event.items() if key not in ("timestamp", "level", "pid")}
-        self._world.trace(" ".join([f"    {name}", *(f"{key}={value}" for key, value in told.items())]))
+        fields = {key: value for key, value in event.items() if key not in ("timestamp", "level", "pid")}
+        self._world.trace(" ".join([f"    {name}", *(f"{key}={value}" for key, value in fields.items())]))
         if name in FATAL:
-            self._world.blame("crash", f"{name}: {told}")
+            self._world.blame("crash", f"{name}: {fields}")
 
     def flush(self) -> None: ...
 
@@ -224,10 +224,10 @@ def _claim(world: "World") -> Any:
     original = JobStore.claim
 
     async def claim(self: JobStore, remote_id: int, limit: int, **values: Any) -> list[Job]:
-        lane = world.lane(world.remote_names[remote_id])
+        worker = world.worker(world.remote_names[remote_id])
         jobs = await original(self, remote_id, limit, **values)
-        if lane is not None and len(lane.progress()) + len(jobs) > world.most_jobs:
-            world.blame("P5", f"{len(lane.progress())} jobs run and {len(jobs)} were claimed")
+        if worker is not None and len(worker.progress()) + len(jobs) > world.most_jobs:
+            world.blame("P5", f"{len(worker.progress())} jobs run and {len(jobs)} were claimed")
         return jobs
 
     return claim

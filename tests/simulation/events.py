@@ -109,7 +109,7 @@ class Events:
                     self._clock.tally[f"event lost {'in an overflow' if self.overflowing else 'without a word'}"] += 1
                     continue
                 twice = self._rng.random() < self.manners.twice
-                self._clock.tally["event told twice"] += twice
+                self._clock.tally["event delivered twice"] += twice
                 for _ in range(1 + twice):
                     self._send(observer, event)
 
@@ -122,9 +122,9 @@ class Events:
         def arrive() -> None:
             if observer not in self.observers:
                 return
-            self._clock.tally["event told"] += 1
+            self._clock.tally["event delivered"] += 1
             self._clock.tally["event late by half a second or more"] += delay >= LATE
-            self._clock.tally["event told after a later one"] += number < observer.heard
+            self._clock.tally["event delivered after a later one"] += number < observer.heard
             observer.heard = max(observer.heard, number)
             if isinstance(event, DirCreatedEvent | DirMovedEvent):
                 observer.watch(os.fsdecode(event.dest_path or event.src_path))

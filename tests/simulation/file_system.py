@@ -59,7 +59,7 @@ class FileSystem:
         return self.shown(os.lstat(path), path)
 
     def birth_ns(self, status: os.stat_result) -> int | None:
-        """Return when a file was made, by its real status; None where that is not told."""
+        """Return the birth time of a file, from its real status; None if the system does not report it."""
         self.made(status)
         return self._births[status.st_ino] if self.habits.births else None
 

@@ -28,7 +28,7 @@ FOLDERS = ("sub", "sub/deep", "other")
 
 
 class Files:
-    """Real files, whose changes happen at the world's time and are told as the system tells them."""
+    """Real files, whose changes happen at the world's time and emit the events of the real system."""
 
     def __init__(self, world: "World", roots: list[str]) -> None:
         self.world = world

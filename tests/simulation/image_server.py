@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.simulation.server import Answer, Request, Server, told
+from tests.simulation.server import Answer, Request, Server, json_answer
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -87,7 +87,7 @@ class ImageServer(Server):
         return self._no(404, "no such call")
 
     def _no(self, status: int, message: str) -> Answer:
-        return told(status, {"code": status if self.number_codes else str(status), "message": message})
+        return json_answer(status, {"code": status if self.number_codes else str(status), "message": message})
 
     def _register(self, request: Request) -> Answer:
         order = request.json()
@@ -96,7 +96,7 @@ class ImageServer(Server):
         if order["sha256"] in self.images:
             return self._no(409, "Image already exists")
         self.images[order["sha256"]] = Image(size=order["size"], chunk_size=order["chunk_size"])
-        return told(self.created)
+        return json_answer(self.created)
 
     def _chunk(self, key: str, request: Request) -> Answer:
         chunk = request.json()
@@ -125,7 +125,7 @@ class ImageServer(Server):
             self._confirms(image)
         if image.complete and not image.foreign and not image.spoiled:
             self.world.request_monitor.stored_text(key, image)
-        return told(self.created)
+        return json_answer(self.created)
 
     def _download(self, key: str) -> Answer:
         image = self.images.get(key)

@@ -135,10 +135,10 @@ class Incarnation:
         error = context.get("exception")
         self.world.blame("crash", f"{context.get('message')}: {error!r}")
 
-    # What others ask of it.
+    # Used by the world and the checks.
 
-    def lane(self, name: str) -> "RemoteWorker | None":
-        """Return the lane to a server."""
+    def worker(self, name: str) -> "RemoteWorker | None":
+        """Return the worker of a remote, or None if the daemon has none."""
         runtime = getattr(self.daemon, "runtime", None)
         return runtime.scheduler.workers.get(name) if runtime else None
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.server import Answer, Connection, Request, told
+from tests.simulation.server import Answer, Connection, Request, json_answer
 
 if TYPE_CHECKING:
     from tests.simulation.faults import Fault
@@ -51,7 +51,7 @@ def _error_in_200(world: "World", fault: "Fault") -> None:
             {"file": {"id": "x", "status": 4}},
         ]
     )
-    _lies(fault, lambda request: told(200, body))
+    _lies(fault, lambda request: json_answer(200, body))
 
 
 def _bare_id(world: "World", fault: "Fault") -> None:
@@ -61,7 +61,7 @@ def _bare_id(world: "World", fault: "Fault") -> None:
 
     def reply(connection: Connection, request: Request, answer: Answer | None) -> None:
         assert answer is not None
-        connection.reply(told(answer.status, _bare(json.loads(answer.body))) if answer.body else answer)
+        connection.reply(json_answer(answer.status, _bare(json.loads(answer.body))) if answer.body else answer)
 
     fault.after = reply
 
@@ -76,7 +76,7 @@ def _exists_without_file(world: "World", fault: "Fault") -> None:
     fault.concerns = _uploads("create")
     file = fault.rng.choice([None, {"id": "x", "size": "many"}, {"id": "x", "size": -1}, {"id": "x", "size": True}, {}])
     body = {"file_exists": True, **fault.rng.choice([{}, {"file": file}])}
-    _lies(fault, lambda request: told(200, body))
+    _lies(fault, lambda request: json_answer(200, body))
 
 
 def _completed_without_file(world: "World", fault: "Fault") -> None:
@@ -86,8 +86,8 @@ def _completed_without_file(world: "World", fault: "Fault") -> None:
 
     def answer(request: Request) -> Answer:
         if request.path.startswith(f"{_UPLOAD}complete"):
-            return told(202, {"taskId": request.path.rpartition("/")[2], "status": "processing"})
-        return told(200, {"status": status})
+            return json_answer(202, {"taskId": request.path.rpartition("/")[2], "status": "processing"})
+        return json_answer(200, {"status": status})
 
     _lies(fault, answer)
 
@@ -104,7 +104,7 @@ def _yes_without_effect(world: "World", fault: "Fault") -> None:
     """An image server takes what it is sent, and forgets it."""
     fault.concerns = lambda request: request.method == "POST" and request.path.startswith("/image")
     status = fault.rng.choice([200, 201])
-    _lies(fault, lambda request: told(status))
+    _lies(fault, lambda request: json_answer(status))
 
 
 def _confirm(status: int) -> Callable[["World", "Fault"], None]:

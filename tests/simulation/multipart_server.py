@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.server import Answer, Request, Server, told
+from tests.simulation.server import Answer, Request, Server, json_answer
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -83,15 +83,15 @@ class MultipartServer(Server):
                 return self._resume(task)
             case "GET", "progress", [task]:
                 return self._progress(task)
-        return told(404, {"error": "no such call"})
+        return json_answer(404, {"error": "no such call"})
 
     def _create(self, request: Request) -> Answer:
         order = request.json()
         digest, size = order["hash"], order["file_size"]
         if file := self._stored(digest):
-            return told(200, {"file_exists": True, "file": self.told(file)})
+            return json_answer(200, {"file_exists": True, "file": self.file_json(file)})
         if size <= 0:
-            return told(400, {"error": "file_size"})
+            return json_answer(400, {"error": "file_size"})
         task = Task(
             id=f"task-{next(self._numbers)}",
             digest=digest,
@@ -104,7 +104,7 @@ class MultipartServer(Server):
         answer: dict[str, Any] = {"task_id": task.id, "chunk_size": task.chunk_size, "chunks_count": task.count}
         if self.says_exists:
             answer["file_exists"] = False
-        return told(200, answer)
+        return json_answer(200, answer)
 
     def _stored(self, digest: str) -> File | None:
         return next((file for file in self.files.values() if file.digest == digest), None)
@@ -112,27 +112,27 @@ class MultipartServer(Server):
     def _chunk(self, task_id: str, number: int, request: Request) -> Answer:
         task = self.tasks.get(task_id)
         if task is None:
-            return told(404, {"code": "NOT_FOUND", "message": "Task not found", "status": 404})
+            return json_answer(404, {"code": "NOT_FOUND", "message": "Task not found", "status": 404})
         data = _parts(request)["chunk"]
         expected = min(task.chunk_size, task.size - number * task.chunk_size)
         if not 0 <= number < task.count or len(data) != expected:
-            return told(400, {"error": "chunk"})
+            return json_answer(400, {"error": "chunk"})
         self.world.request_monitor.chunk(
             self.name, task.digest, task_id, number, len(data), new=number not in task.chunks
         )
         task.chunks[number] = data
-        return told(200)
+        return json_answer(200)
 
     def _direct(self, request: Request) -> Answer:
         if not self.takes_direct:
-            return told(self.rng.choice([404, 405]))
+            return json_answer(self.rng.choice([404, 405]))
         parts = _parts(request)
         data = parts["file"]
         digest = parts["hash"].decode()
         if len(data) > self.takes_direct:
-            return told(413, {"error": "too large"})
+            return json_answer(413, {"error": "too large"})
         self.world.request_monitor.chunk(self.name, digest, "", 0, len(data), new=True)
-        return told(200, self.told(self._stored(digest) or self._keep(digest, "direct", data)))
+        return json_answer(200, self.file_json(self._stored(digest) or self._keep(digest, "direct", data)))
 
     def _keep(self, digest: str, name: str, data: bytes) -> File:
         file = File(id=f"file-{next(self._numbers)}", digest=digest, name=name, data=data)
@@ -143,30 +143,30 @@ class MultipartServer(Server):
     def _complete(self, task_id: str) -> Answer:
         task = self.tasks.get(task_id)
         if task is None:
-            return told(404, {"error": "Task not found"})
+            return json_answer(404, {"error": "Task not found"})
         if task.state == "done":
-            return told(200, self.told(self.files[task.file_id]))
+            return json_answer(200, self.file_json(self.files[task.file_id]))
         if len(task.chunks) < task.count:
             return self._missing(task)
         if task.state == "processing":
-            return told(202, {"taskId": task_id, "status": "processing"})
+            return json_answer(202, {"taskId": task_id, "status": "processing"})
         if self.processes:
             task.state = "processing"
             self.world.after(self.processes, lambda: self._merge(task))
-            return told(202, {"taskId": task_id, "status": "processing"})
+            return json_answer(202, {"taskId": task_id, "status": "processing"})
         self._merge(task)
         if task.state == "done":
-            return told(200, self.told(self.files[task.file_id]))
-        return told(400, {"error": "the merge failed"})
+            return json_answer(200, self.file_json(self.files[task.file_id]))
+        return json_answer(400, {"error": "the merge failed"})
 
     def _missing(self, task: Task) -> Answer:
         if self.on_missing == "throws away":
             del self.tasks[task.id]
-            return told(400, {"code": "CHUNK_MISSING", "message": "chunks are missing", "status": 400})
+            return json_answer(400, {"code": "CHUNK_MISSING", "message": "chunks are missing", "status": 400})
         if self.on_missing == "keeps":
-            return told(400, {"error": "upload is incomplete"})
+            return json_answer(400, {"error": "upload is incomplete"})
         task.state = "failed"
-        return told(500, {"error": "failed"})
+        return json_answer(500, {"error": "failed"})
 
     def _merge(self, task: Task) -> None:
         data = b"".join(task.chunks[number] for number in range(task.count))
@@ -184,34 +184,34 @@ class MultipartServer(Server):
     def _resume(self, task_id: str) -> Answer:
         task = self.tasks.get(task_id)
         if task is None or self.tells_resume == "nothing":
-            return told(404, {"error": "not found"})
+            return json_answer(404, {"error": "not found"})
         answer: dict[str, Any] = {"chunks_count": task.count, "chunks_uploaded": len(task.chunks)}
         if self.tells_resume == "chunks":
             answer["uploaded_chunks"] = sorted(task.chunks)
-        return told(200, answer)
+        return json_answer(200, answer)
 
     def _download(self, file_id: str) -> Answer:
         file = self.files.get(file_id)
         if file is None:
             if file_id in self._lost:
                 self.denied.add(self._lost[file_id])
-            return told(404, {"error": "not found"})
+            return json_answer(404, {"error": "not found"})
         self.confirms(file.data, gives=True)
         return Answer(status=200, body=file.data, kind="image/jpeg")
 
     def _progress(self, task_id: str) -> Answer:
         task = self.tasks.get(task_id)
         if task is None:
-            return told(404, {"error": "not found"})
+            return json_answer(404, {"error": "not found"})
         words = {"open": ("Uploading", 1), "processing": ("Processing", 2), "done": ("Completed", 3)}
         word, number = words.get(task.state, ("Failed", 4))
         answer: dict[str, Any] = {"status": number if self.status_as_number else word}
         if task.state == "done" and self.says_exists:
-            answer["file"] = self.told(self.files[task.file_id])
-        return told(200, answer)
+            answer["file"] = self.file_json(self.files[task.file_id])
+        return json_answer(200, answer)
 
-    def told(self, file: File) -> dict[str, Any]:
-        """Return the CloudFile, as far as this server tells it."""
+    def file_json(self, file: File) -> dict[str, Any]:
+        """Return the fields of the CloudFile that this server reports."""
         self.confirms(file.data)
         about = {"id": file.id, "name": file.name, "mime_type": "x/y"}
         if self.tells_hash in ("all", "hash"):

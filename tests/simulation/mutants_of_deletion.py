@@ -1,9 +1,6 @@
-"""Mutants without one condition of a deletion, or of a file's identity."""
+"""The mutants without one condition of a deletion, or of a file's identity."""
 
-import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -24,28 +21,28 @@ from syncd.store.schema import files
 from syncd.upload import source
 from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
-from tests.simulation.mutant import Mutant, replaced
+from tests.simulation.mutant import mutant, replaced, returning, returning_async, without_effect
 
-Patch = Callable[[], AbstractContextManager[object]]
 _REMOVAL, _DAEMON, _STORE = (
     "tests/platform/test_removal.py",
     "tests/daemon/test_after_upload.py",
     "tests/store/test_files.py",
 )
+_WRITERS = "tests/watch/test_writers.py"
+
+_sweep_folder = AfterUploadTask._sweep_folder
+_confirm = DeletionCheck._confirm
+_enter = openat.enter
 
 
-def _mutant(promise: str, name: str, elsewhere: str, *patches: Patch) -> Mutant:
-    return Mutant(name=name, promise=promise, applied=lambda: _all(*patches), elsewhere=elsewhere)
-
-
-class _NoLease:
+class _GrantedLease:
     """A lease that every file seems to have."""
 
     granted = Writer.NONE
 
     def __init__(self, descriptor: int) -> None: ...
 
-    def __enter__(self) -> "_NoLease":
+    def __enter__(self) -> "_GrantedLease":
         return self
 
     def __exit__(self, *about: object) -> None: ...
@@ -54,32 +51,14 @@ class _NoLease:
         return False
 
 
-@contextlib.contextmanager
-def _all(*patches: Patch) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        for one in patches:
-            stack.enter_context(one())
-        yield
-
-
-_sweep_folder = AfterUploadTask._sweep_folder
-_confirm = DeletionCheck._confirm
-_enter = openat.enter
-_recover = AfterUploadTask.recover
-
-
-async def _first_remote_only(self: AfterUploadTask, folder: Folder, *about: Any) -> Any:
+async def _sweep_for_first_remote(self: AfterUploadTask, folder: Folder, *about: Any) -> Any:
     return await _sweep_folder(self, folder.model_copy(update={"remotes": folder.remotes[:1]}), *about)
 
 
-async def _believed(self: DeletionCheck, lane: Any, content: Any) -> None:
-    """Believe whatever was once confirmed."""
-    if content.proof < lane.endpoint.remote.required_proof:
-        await _confirm(self, lane, content)
-
-
-async def _unasked(self: DeletionCheck, lane: Any, content: Any) -> None:
-    """Believe whatever is done."""
+async def _confirm_if_unproven(self: DeletionCheck, worker: Any, content: Any) -> None:
+    """Ask the server only if no earlier confirmation was sufficient."""
+    if content.proof < worker.endpoint.remote.required_proof:
+        await _confirm(self, worker, content)
 
 
 def _enter_links(directory: int, name: str, *, make: bool = False) -> int:
@@ -88,138 +67,125 @@ def _enter_links(directory: int, name: str, *, make: bool = False) -> int:
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
 
 
-@contextlib.asynccontextmanager
-async def _at_once(_: AfterUploadTask) -> AsyncGenerator[None]:
-    yield
-
-
-def _read_nothing(self: RemovableFile, digests: Any, stop: Any) -> str:
-    return ""
-
-
-async def _nothing_recovered(_: AfterUploadTask) -> None: ...
-
-
 _ANY_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)))
 
 
-def _looks_new(row: Any, one: Any) -> bool:
-    """Say whether a file is new, but not for its having been absent."""
-    return bool(fingerprint_of(row) != store_files._fingerprint(one) or store_files._has_other_birth_time(row, one))
+def _is_new_version(row: Any, file: Any) -> bool:
+    """Return whether a file is new, but ignore that it was gone."""
+    return bool(fingerprint_of(row) != store_files._fingerprint(file) or store_files._has_other_birth_time(row, file))
 
 
-def _always(value: Any) -> Any:
-    return property(lambda _: value)
-
+_NO_PROOF = property(lambda _: Proof.NONE)
 
 DELETION_MUTANTS = [
-    _mutant(
+    mutant(
         "P8",
         "deletion: files that the folder no longer selects go too",
-        _DAEMON,
-        replaced(FolderWatch, "matches", lambda *_: True),
-        replaced(deletion_check, "unfit", lambda *_, **__: None),
+        replaced(FolderWatch, "matches", returning(True)),
+        replaced(deletion_check, "unfit", returning(None)),
+        elsewhere=_DAEMON,
     ),
-    _mutant(
+    mutant(
         "P8",
         "deletion: the first remote is enough",
-        _DAEMON,
-        replaced(AfterUploadTask, "_sweep_folder", _first_remote_only),
+        replaced(AfterUploadTask, "_sweep_folder", _sweep_for_first_remote),
+        elsewhere=_DAEMON,
     ),
-    _mutant(
+    mutant(
         "P8",
         "deletion: an old confirmation counts, and one that expires",
-        _DAEMON,
-        replaced(DeletionCheck, "_confirm", _believed),
+        replaced(DeletionCheck, "_confirm", _confirm_if_unproven),
+        elsewhere=_DAEMON,
     ),
-    _mutant(
+    mutant(
         "P8",
-        "deletion: what is done needs no confirmation",
-        _DAEMON,
-        replaced(DeletionCheck, "_confirm", _unasked),
+        "deletion: a done job needs no confirmation",
+        replaced(DeletionCheck, "_confirm", returning_async(None)),
+        elsewhere=_DAEMON,
     ),
-    _mutant(
+    mutant(
         "P8",
         "deletion: no proof is needed",
-        _DAEMON,
-        replaced(ImageRemote, "required_proof", _always(Proof.NONE)),
-        replaced(MultipartRemote, "required_proof", _always(Proof.NONE)),
+        replaced(ImageRemote, "required_proof", _NO_PROOF),
+        replaced(MultipartRemote, "required_proof", _NO_PROOF),
+        elsewhere=_DAEMON,
     ),
-    _mutant("P8", "deletion: no lease is asked for", _REMOVAL, replaced(removal, "ReadLease", _NoLease)),
-    _mutant("P8", "deletion: the file is not read again", _REMOVAL, replaced(RemovableFile, "read", _read_nothing)),
-    _mutant(
+    mutant("P8", "deletion: no lease is asked for", replaced(removal, "ReadLease", _GrantedLease), elsewhere=_REMOVAL),
+    mutant(
+        "P8", "deletion: the file is not read again", replaced(RemovableFile, "read", returning("")), elsewhere=_REMOVAL
+    ),
+    mutant(
         "P8",
-        "deletion: the stamp is not compared",
-        _REMOVAL,
-        replaced(RemovableFile, "check_unchanged", lambda _: None),
+        "deletion: no fingerprint is compared",
+        replaced(RemovableFile, "check_unchanged", returning(None)),
+        elsewhere=_REMOVAL,
     ),
-    _mutant(
+    mutant(
         "P8",
         "deletion: the hidden file is not compared with the open one",
-        _REMOVAL,
-        replaced(RemovableFile, "_is_open", lambda *_: True),
+        replaced(RemovableFile, "_is_open", returning(True)),
+        elsewhere=_REMOVAL,
     ),
-    _mutant("P8", "deletion: links are followed on the way", _REMOVAL, replaced(openat, "enter", _enter_links)),
-    _mutant(
+    mutant(
+        "P8", "deletion: links are followed on the way", replaced(openat, "enter", _enter_links), elsewhere=_REMOVAL
+    ),
+    mutant(
         "P8",
         "deletion: a reload waits for no removal",
-        _DAEMON,
-        replaced(AfterUploadTask, "suspended", _at_once),
+        replaced(AfterUploadTask, "suspended", without_effect),
+        elsewhere=_DAEMON,
     ),
-    _mutant(
+    mutant(
         "P8",
         "deletion: an interrupted removal is not undone",
-        _DAEMON,
-        replaced(AfterUploadTask, "recover", _nothing_recovered),
+        replaced(AfterUploadTask, "recover", returning_async(None)),
+        elsewhere=_DAEMON,
     ),
-    _mutant(
+    mutant(
         "P8",
-        "deletion: the target's file system is not looked at",
-        _REMOVAL,
-        replaced(move_target, "file_system_id", lambda *_: 1),
+        "deletion: the target's file system is not checked",
+        replaced(move_target, "file_system_id", returning(1)),
+        elsewhere=_REMOVAL,
     ),
-    _mutant(
+    mutant(
         "P8",
         "deletion: a quiet file needs no minute of rest",
-        _DAEMON,
         replaced(deletion_check, "QUIET_SECONDS", 0.0),
         replaced(deletion_check, "QUIET_CLOSED_SECONDS", 0.0),
+        elsewhere=_DAEMON,
     ),
-    _mutant(
+    mutant(
         "P1",
-        "identity: what the daemon has removed may have been renamed",
-        _STORE,
+        "identity: a file that the daemon removed may have been renamed",
         replaced(store_files, "_WITH_INODE", _ANY_WITH_INODE),
+        elsewhere=_STORE,
     ),
-    _mutant(
+    mutant(
         "P1",
-        "identity: what was absent keeps its version",
-        _STORE,
-        replaced(store_files, "_is_new_version", _looks_new),
+        "identity: a file that was gone keeps its version",
+        replaced(store_files, "_is_new_version", _is_new_version),
+        elsewhere=_STORE,
     ),
-    _mutant(
+    mutant(
         "P1",
         "identity: no birth time is compared",
-        _STORE,
-        replaced(store_files, "_has_other_birth_time", lambda *_: False),
+        replaced(store_files, "_has_other_birth_time", returning(False)),
+        elsewhere=_STORE,
     ),
-    _mutant(
+    mutant(
         "P1",
-        "identity: an equal stamp is a rename",
-        _STORE,
-        replaced(store_files, "_is_same_file", lambda *_: True),
+        "identity: an equal fingerprint is a rename",
+        replaced(store_files, "_is_same_file", returning(True)),
+        elsewhere=_STORE,
     ),
-    _mutant(
-        "P1",
-        "identity: timestamps are never racy",
-        "tests/watch/test_writers.py",
-        replaced(debounce, "racy_for", lambda *_: 0.0),
+    mutant(
+        "P1", "identity: timestamps are never racy", replaced(debounce, "racy_for", returning(0.0)), elsewhere=_WRITERS
     ),
-    _mutant(
+    mutant(
         "P2",
-        "identity: files that are open for writing are taken",
-        "tests/watch/test_writers.py",
-        replaced(inspection, "writer", lambda _: Writer.NONE),
-        replaced(source, "writer", lambda _: Writer.NONE),
+        "identity: files that are open for writing are uploaded",
+        replaced(inspection, "writer", returning(Writer.NONE)),
+        replaced(source, "writer", returning(Writer.NONE)),
+        elsewhere=_WRITERS,
     ),
 ]

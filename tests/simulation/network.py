@@ -168,7 +168,7 @@ class Link(asyncio.Transport):
 
 
 class Network:
-    """All connections. ``on_request`` is told of each request as it begins, the others of each way to a server."""
+    """All connections. The callbacks report each request, attempt, answer and refused connection."""
 
     def __init__(self, schedule: Schedule, now: Callable[[], float], rng: random.Random) -> None:
         self.hosts: dict[int, Host] = {}

@@ -15,6 +15,7 @@ from watchdog.events import (
     DirMovedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
+    FileSystemEvent,
 )
 
 from tests.simulation.careless import CARELESS
@@ -23,18 +24,18 @@ from tests.simulation.writers import Writer
 
 
 def create(files: Files, rng: random.Random) -> str | None:
-    """Write a file in one go, over what was there."""
+    """Write a complete file, over an earlier one if there is any."""
     return files.write(files.any_place(rng), files.data(rng))
 
 
 def duplicate(files: Files, rng: random.Random) -> str | None:
-    """Write what another file holds, as a file of its own."""
+    """Write the content of another file as a new file."""
     source = files.any_file(rng)
     return source and files.write(files.any_place(rng), contents(source))
 
 
 def write_in_parts(files: Files, rng: random.Random) -> str | None:
-    """Open a file, write at it for a while, close it."""
+    """Open a file, write to it for a while, and close it."""
     path = files.any_place(rng)
     if path is None or is_odd(path):
         return None
@@ -45,7 +46,7 @@ def write_in_parts(files: Files, rng: random.Random) -> str | None:
 
 
 def replace(files: Files, rng: random.Random) -> str | None:
-    """Write beside the file, then rename into its place."""
+    """Write a temporary file, and rename it over the file."""
     path = files.any_place(rng)
     if path is None:
         return None
@@ -55,13 +56,13 @@ def replace(files: Files, rng: random.Random) -> str | None:
 
 
 def rename(files: Files, rng: random.Random) -> str | None:
-    """Give a file another name or place, maybe over another file."""
+    """Rename or move a file, possibly over another file."""
     source, target = files.any_file(rng), files.any_place(rng)
     return source and target and files.move(source, target)
 
 
 def copy(files: Files, rng: random.Random) -> str | None:
-    """Copy a file, maybe with its mtime."""
+    """Copy a file, sometimes with its mtime."""
     source, target = files.any_file(rng), files.any_place(rng)
     if source is None or target is None or source == target or os.path.isdir(target):
         return None
@@ -85,7 +86,7 @@ def link(files: Files, rng: random.Random) -> str | None:
 
 
 def odd(files: Files, rng: random.Random) -> str | None:
-    """Make something that has a file's name and is none."""
+    """Make a pipe or a dangling link with the name of a file."""
     path = files.any_place(rng)
     if path is None or os.path.lexists(path):
         return None
@@ -96,25 +97,21 @@ def odd(files: Files, rng: random.Random) -> str | None:
 
 def delete(files: Files, rng: random.Random) -> str | None:
     """Delete a file."""
-    path = files.any_file(rng)
-    if path is not None:
-        os.unlink(path)
-        files.emit(FileDeletedEvent(path))
-    return path
+    return _remove(files, files.any_file(rng), os.unlink, FileDeletedEvent)
 
 
 def truncate(files: Files, rng: random.Random) -> str | None:
-    """Cut a file short."""
+    """Truncate a file."""
     return files.change(rng, lambda fd, size: os.ftruncate(fd, rng.randint(0, size)))
 
 
 def append(files: Files, rng: random.Random) -> str | None:
-    """Write at the end of a file."""
+    """Append to a file."""
     return files.change(rng, lambda fd, size: os.pwrite(fd, rng.randbytes(rng.randint(1, 3000)), size))
 
 
 def overwrite(files: Files, rng: random.Random) -> str | None:
-    """Change bytes in the midst of a file; its size stays."""
+    """Overwrite bytes within a file; its size stays."""
 
     def change(fd: int, size: int) -> None:
         if size:
@@ -125,12 +122,12 @@ def overwrite(files: Files, rng: random.Random) -> str | None:
 
 
 def touch(files: Files, rng: random.Random) -> str | None:
-    """Give a file a new mtime."""
+    """Change a file's mtime."""
     return files.change(rng, lambda fd, size: None)
 
 
 def forbid(files: Files, rng: random.Random) -> str | None:
-    """Take all permissions away, for a while or until the end."""
+    """Remove all permissions, for a while or until the end."""
     path = files.any_file(rng)
     if path is None:
         return None
@@ -140,12 +137,9 @@ def forbid(files: Files, rng: random.Random) -> str | None:
 
 
 def make_folder(files: Files, rng: random.Random) -> str | None:
-    """Make a folder, and files in it at once."""
-    root = files.any_folder(rng)
-    if root is None:
-        return None
-    path = os.path.join(root, rng.choice(["sub", "other"]))
-    if os.path.lexists(path):
+    """Make a folder with files in it."""
+    path = _new_folder(files, rng)
+    if path is None:
         return None
     os.mkdir(path)
     files.emit(DirCreatedEvent(path))
@@ -156,11 +150,8 @@ def make_folder(files: Files, rng: random.Random) -> str | None:
 
 def bring_folder(files: Files, rng: random.Random) -> str | None:
     """Move a folder in from outside."""
-    root = files.any_folder(rng)
-    if root is None:
-        return None
-    path = os.path.join(root, rng.choice(["sub", "other"]))
-    if os.path.lexists(path):
+    path = _new_folder(files, rng)
+    if path is None:
         return None
     outside = os.path.join(files.world.directory, "brought")
     os.makedirs(os.path.join(outside, "deep"))
@@ -174,7 +165,7 @@ def bring_folder(files: Files, rng: random.Random) -> str | None:
 
 
 def move_folder(files: Files, rng: random.Random) -> str | None:
-    """Rename a folder or move it elsewhere."""
+    """Rename or move a folder."""
     source, parent = files.any_subfolder(rng), files.any_folder(rng)
     if source is None or parent is None:
         return None
@@ -187,16 +178,12 @@ def move_folder(files: Files, rng: random.Random) -> str | None:
 
 
 def delete_folder(files: Files, rng: random.Random) -> str | None:
-    """Delete a folder with all that is in it."""
-    path = files.any_subfolder(rng)
-    if path is not None:
-        shutil.rmtree(path)
-        files.emit(DirDeletedEvent(path))
-    return path
+    """Delete a folder with all files in it."""
+    return _remove(files, files.any_subfolder(rng), shutil.rmtree, DirDeletedEvent)
 
 
 def lose(files: Files, rng: random.Random) -> str | None:
-    """Have a watched folder disappear, as an unmount or a rename does; it comes back."""
+    """Make a watched folder disappear for a while, as an unmount or a rename does."""
     root = rng.choice(files.roots)
     if root in files.lost:
         return None
@@ -209,6 +196,25 @@ def lose(files: Files, rng: random.Random) -> str | None:
     files.lost[root] = away
     files.world.after(rng.choice([0.5, 5, 30]), lambda: files.bring_back(root))
     return root
+
+
+def _remove(
+    files: Files,
+    path: str | None,
+    remove: Callable[[str], object],
+    event: Callable[[str], FileSystemEvent],
+) -> str | None:
+    if path is not None:
+        remove(path)
+        files.emit(event(path))
+    return path
+
+
+def _new_folder(files: Files, rng: random.Random) -> str | None:
+    """Return the path of a folder that can be made, or None."""
+    parent = files.any_folder(rng)
+    path = parent and os.path.join(parent, rng.choice(["sub", "other"]))
+    return None if path is None or os.path.lexists(path) else path
 
 
 OPERATIONS: dict[str, tuple[Callable[[Files, random.Random], str | None], int]] = {
@@ -236,4 +242,4 @@ OPERATIONS: dict[str, tuple[Callable[[Files, random.Random], str | None], int]] 
         **CARELESS,
     }.items()
 }
-"""What may happen to files, and how often in relation to each other."""
+"""Each operation by its name, with its frequency relative to the others."""

@@ -57,14 +57,14 @@ class RequestMonitor:
         in_flight = sum(not other.request.startswith(_PROBE) for other in world.network.busy)
         if in_flight > (world.concurrency or MOST):
             world.blame("P4", f"{in_flight} requests in flight, {world.concurrency or MOST} are allowed")
-        lane = world.lane(name)
+        worker = world.worker(name)
         # An upload that has compared an image may end with the question for one that can't be there.
-        ending = probe and lane is not None and bool(lane.progress())
+        ending = probe and worker is not None and bool(worker.progress())
         since, until = self._quiet.get(name, (0.0, 0.0))
         if since + ON_THE_WAY < world.now() < until - 0.001:
             wait = until - world.now()
             world.blame("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
-        breaker = lane and lane.endpoint.breaker
+        breaker = worker and worker.endpoint.breaker
         down_for = world.now() - self._down_since.get(breaker, 0.0)
         if breaker and breaker.state is BreakerState.OPEN and down_for > ON_THE_WAY and not ending:
             world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")

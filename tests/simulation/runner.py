@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a process tells of one schedule. ``seconds`` of simulated time."""
+    """The result of one schedule, as a worker process reports it. ``seconds`` is simulated time."""
 
     seed: int
     blames: list[list[str]]
@@ -28,24 +28,24 @@ class Outcome:
     incarnations: int
     seconds: float
 
-    def told(self) -> str:
-        """Return what went wrong, and how to see it again."""
+    def summary(self) -> str:
+        """Return the broken promises, and the command that replays the schedule."""
         lines = [f"seed {self.seed}: {promise} broken: {how}" for promise, how in self.blames]
         return "\n".join([*lines, f"  see it again: {command(self.seed)}"])
 
 
 def command(seed: int) -> str:
-    """Return what a person types to replay a schedule, shortened."""
+    """Return the command that replays a schedule with as few steps as possible."""
     return f".venv/bin/python -m tests.simulation --seed {seed} --shorten"
 
 
 def environment() -> dict[str, str]:
-    """Return what a process needs that is to replay a seed exactly."""
+    """Return the environment in which a process replays a seed exactly."""
     return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
 
 
 def work(first: int, stride: int, count: int | None) -> None:
-    """Run schedules, as one of several processes, and tell each outcome as a line of JSON."""
+    """Run schedules, as one of several processes, and print each outcome as a line of JSON."""
     for seed in itertools.islice(itertools.count(first, stride), count):
         result = run(draw(seed))
         outcome = Outcome(
@@ -59,15 +59,15 @@ def work(first: int, stride: int, count: int | None) -> None:
 
 
 def run_all(first: int, count: int | None = None, *, processes: int | None = None) -> Iterator[Outcome]:
-    """Run ``count`` schedules from seed ``first`` on, without an end if it is None; yield outcomes as they come."""
+    """Yield the outcomes of ``count`` schedules, or of endless ones if it is None, from seed ``first`` on."""
     processes = processes or os.cpu_count() or 1
-    told: Queue[Outcome | None] = Queue()
+    outcomes: Queue[Outcome | None] = Queue()
 
     def listen(process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            told.put(Outcome(**json.loads(line)))
-        told.put(None)
+            outcomes.put(Outcome(**json.loads(line)))
+        outcomes.put(None)
 
     with ExitStack() as stack:
         for number in range(processes):
@@ -85,5 +85,5 @@ def run_all(first: int, count: int | None = None, *, processes: int | None = Non
             stack.callback(process.kill)
             threading.Thread(target=listen, args=(process,), daemon=True).start()
         for _ in range(processes):
-            while (outcome := told.get()) is not None:
+            while (outcome := outcomes.get()) is not None:
                 yield outcome

@@ -57,7 +57,7 @@ class Answer:
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + (self.body if whole else b"")
 
 
-def told(status: int, value: object = None) -> Answer:
+def json_answer(status: int, value: object = None) -> Answer:
     """Return an answer with a JSON body, or none."""
     return Answer(status=status, body=b"" if value is None else json.dumps(value).encode())
 
@@ -150,7 +150,7 @@ class Server:
         """Do what is asked for, with the token checked."""
         if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
             self.world.tally[f"{self.name}: token refused"] += 1
-            return told(401, {"message": f"no good: {request.headers.get('authorization')}"})
+            return json_answer(401, {"message": f"no good: {request.headers.get('authorization')}"})
         return self.act(request)
 
     def act(self, request: Request) -> Answer:

@@ -17,7 +17,7 @@ SIMULATION = [sys.executable, "-m", "tests.simulation"]
 
 
 def test_schedules_keep_every_promise():
-    failed = [outcome.told() for outcome in run_all(0, SCHEDULES) if outcome.blames]
+    failed = [outcome.summary() for outcome in run_all(0, SCHEDULES) if outcome.blames]
     assert not failed, "\n".join(failed)
 
 
@@ -44,7 +44,7 @@ QUICK = {
     "no block is compared with its checksum",
     "no breaker: every job probes",
     "a file that was read stays open",
-    "nothing is masked",
+    "nothing is redacted",
     "deletion: the first remote is enough",
     "deletion: an old confirmation counts, and one that expires",
     "deletion: the file is not read again",

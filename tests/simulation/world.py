@@ -48,7 +48,7 @@ _DEATHS = {
 
 
 class World:
-    """Everything but the daemon. ``trace`` is told what happens."""
+    """Everything but the daemon. ``trace`` is called with each line of the trace."""
 
     def __init__(self, plan: Plan, trace: Callable[[str], None] | None = None) -> None:
         self.plan = plan
@@ -155,7 +155,7 @@ class World:
         """When the steps are over."""
         return START + self.plan.end
 
-    # What is told, and who is to blame.
+    # Trace and blames.
 
     def trace(self, what: str) -> None:
         """Tell those who look on."""
@@ -178,9 +178,9 @@ class World:
         folder: Folder = self.settings()["folders"][0]
         return folder
 
-    def lane(self, name: str) -> "RemoteWorker | None":
-        """Return the daemon's lane to a server."""
-        return self.incarnation.lane(name) if self.incarnation else None
+    def worker(self, name: str) -> "RemoteWorker | None":
+        """Return the daemon's worker of a remote, or None if it has none."""
+        return self.incarnation.worker(name) if self.incarnation else None
 
     # The points at which a process can die.
 
