@@ -14,7 +14,8 @@ from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.upload.upload import IN_USE_RETRY_SECONDS
 from tests.simulation.event_loop import simulated
-from tests.upload.fakes import Bench, FakeRemote
+from tests.upload.fakes import FakeRemote
+from tests.upload.harness import UploadHarness
 
 DOWN = Transient("connection refused", scope=Scope.REMOTE)
 
@@ -37,13 +38,13 @@ def in_simulation(test):
 
 @in_simulation
 async def test_a_file_goes_up_chunk_by_chunk(tmp_path):
-    async with Bench(tmp_path) as bench:
-        await bench.drop("a.jpg", os.urandom(4500))
-        await bench.settle(done=1)
-        assert [call[0] for call in bench.remote.calls] == ["check", "begin", *["send"] * 5, "finish"]
-        job = await bench.job("a.jpg")
+    async with UploadHarness(tmp_path) as harness:
+        await harness.add_file("a.jpg", os.urandom(4500))
+        await harness.wait_for_states(done=1)
+        assert [call[0] for call in harness.remote.calls] == ["check", "begin", *["send"] * 5, "finish"]
+        job = await harness.job("a.jpg")
         assert (job.outcome, job.ref) == (Outcome.UPLOADED, job.key)
-        assert [step.cause for step in await bench.store.history(job.id)] == [
+        assert [step.cause for step in await harness.store.history(job.id)] == [
             Cause.FOUND,
             Cause.CLAIMED,
             Cause.UPLOADED,
@@ -52,93 +53,93 @@ async def test_a_file_goes_up_chunk_by_chunk(tmp_path):
 
 @in_simulation
 async def test_requests_in_flight_are_bounded(tmp_path):
-    async with Bench(tmp_path, concurrency=3) as bench:
+    async with UploadHarness(tmp_path, concurrency=3) as harness:
         for number in range(20):
-            bench.write(f"{number}.jpg", os.urandom(5000))
-        await bench.queue(*(f"{number}.jpg" for number in range(20)))
-        await bench.settle(done=20)
-        assert bench.remote.most_in_flight == 3
+            harness.write(f"{number}.jpg", os.urandom(5000))
+        await harness.queue(*(f"{number}.jpg" for number in range(20)))
+        await harness.wait_for_states(done=20)
+        assert harness.remote.most_in_flight == 3
 
 
 @in_simulation
 async def test_no_file_starves_behind_a_giant(tmp_path):
-    async with Bench(tmp_path, concurrency=1) as bench:
-        bench.write("giant.tif", os.urandom(500_000))
-        await bench.queue("giant.tif")
-        await bench.until(lambda: bench.remote.count("send") > 10)
-        await bench.drop("small.jpg", b"small")
-        await bench.until(lambda: b"small" in bench.remote.whole.values())
-        assert bench.remote.count("send") < 40
-        await bench.settle(done=2)
+    async with UploadHarness(tmp_path, concurrency=1) as harness:
+        harness.write("giant.tif", os.urandom(500_000))
+        await harness.queue("giant.tif")
+        await harness.wait_until(lambda: harness.remote.count("send") > 10)
+        await harness.add_file("small.jpg", b"small")
+        await harness.wait_until(lambda: b"small" in harness.remote.complete.values())
+        assert harness.remote.count("send") < 40
+        await harness.wait_for_states(done=2)
 
 
 @in_simulation
 async def test_the_same_content_is_sent_once(tmp_path):
     """At the same time, and later."""
     data = os.urandom(50_000)
-    async with Bench(tmp_path) as bench:
-        names = [bench.write(f"{number}.jpg", data) for number in range(5)]
-        await bench.queue(*names)
-        await bench.settle(done=5)
-        await bench.drop("later.jpg", data)
-        await bench.settle(done=6)
-        assert bench.remote.count("send") == 50
-        assert bench.remote.count("begin") == 1
-        outcomes = [(await bench.job(name)).outcome for name in [*names, "later.jpg"]]
+    async with UploadHarness(tmp_path) as harness:
+        names = [harness.write(f"{number}.jpg", data) for number in range(5)]
+        await harness.queue(*names)
+        await harness.wait_for_states(done=5)
+        await harness.add_file("later.jpg", data)
+        await harness.wait_for_states(done=6)
+        assert harness.remote.count("send") == 50
+        assert harness.remote.count("begin") == 1
+        outcomes = [(await harness.job(name)).outcome for name in [*names, "later.jpg"]]
         assert sorted(outcomes) == [Outcome.DUPLICATE] * 5 + [Outcome.UPLOADED]
-        assert bench.loop.now < 1000 + 30  # twins are woken, they do not wait out their time
+        assert harness.loop.now < 1000 + 30  # twins are woken, they do not wait out their time
 
 
 @in_simulation
 async def test_what_the_server_lost_is_sent_again(tmp_path):
     """As when it expired there: what was stored once proves nothing about now."""
     data = os.urandom(5000)
-    async with Bench(tmp_path) as bench:
-        await bench.drop("a.jpg", data)
-        await bench.settle(done=1)
-        bench.remote.whole.clear()
-        await bench.drop("copy.jpg", data)
-        await bench.settle(done=2)
-        assert list(bench.remote.whole.values()) == [data]
-        assert (await bench.job("copy.jpg")).outcome is Outcome.UPLOADED
+    async with UploadHarness(tmp_path) as harness:
+        await harness.add_file("a.jpg", data)
+        await harness.wait_for_states(done=1)
+        harness.remote.complete.clear()
+        await harness.add_file("copy.jpg", data)
+        await harness.wait_for_states(done=2)
+        assert list(harness.remote.complete.values()) == [data]
+        assert (await harness.job("copy.jpg")).outcome is Outcome.UPLOADED
 
 
 @in_simulation
 async def test_a_question_that_fails_after_an_upload_closes_the_line_and_costs_no_upload(tmp_path):
-    async with Bench(tmp_path) as bench:
-        real = bench.remote.finish
+    async with UploadHarness(tmp_path) as harness:
+        real = harness.remote.finish
 
         async def finish(session, content, source):
             return replace(await real(session, content, source), trouble=DOWN)
 
-        bench.remote.finish = finish
-        await bench.drop("a.jpg", os.urandom(100))
-        await bench.settle(done=1)
-        assert bench.worker.endpoint.breaker.reason is DOWN
-        assert bench.remote.count("finish") == 1
+        harness.remote.finish = finish
+        await harness.add_file("a.jpg", os.urandom(100))
+        await harness.wait_for_states(done=1)
+        assert harness.worker.endpoint.breaker.reason is DOWN
+        assert harness.remote.count("finish") == 1
 
 
 @in_simulation
 async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_path):
-    async with Bench(tmp_path, policy=Policy(initial=1, maximum=60)) as bench:
-        names = [bench.write(f"{number}.jpg", os.urandom(100)) for number in range(200)]
-        bench.remote.fail = lambda call, *about: DOWN
-        await bench.queue(*names)
-        await bench.until(lambda: bench.worker.endpoint.down)
-        started, asked = bench.loop.now, len(bench.remote.calls)
+    async with UploadHarness(tmp_path, policy=Policy(initial=1, maximum=60)) as harness:
+        names = [harness.write(f"{number}.jpg", os.urandom(100)) for number in range(200)]
+        harness.remote.fail = lambda call, *about: DOWN
+        await harness.queue(*names)
+        await harness.wait_until(lambda: harness.worker.endpoint.down)
+        started, asked = harness.loop.now, len(harness.remote.calls)
         assert asked == 1
         await asyncio.sleep(1800)
-        probes = bench.remote.calls[asked:]
+        probes = harness.remote.calls[asked:]
         assert {call[0] for call in probes} == {"check"}
         # Full jitter: a period is 30 s in the mean once the bound is reached; never two probes at once.
         assert 1800 / 60 <= len(probes) <= 1800 / 30 * 1.5 + 10
-        assert bench.worker.state == "offline"
-        assert (await bench.store.counts([bench.remote_id])).jobs[State.QUEUED] == 200
+        assert harness.worker.state == "offline"
+        assert (await harness.store.counts([harness.remote_id])).jobs[State.QUEUED] == 200
 
-        bench.remote.fail = lambda call, *about: None
-        await bench.settle(done=200)
-        assert bench.loop.now - started < 1800 + 60 + 120
-        jobs = await bench.store.jobs([bench.remote_id], limit=500)
+        harness.remote.fail = lambda call, *about: None
+        await harness.wait_for_states(done=200)
+        assert harness.loop.now - started < 1800 + 60 + 120
+        jobs = await harness.store.jobs([harness.remote_id], limit=500)
         assert {job.failures for job in jobs} == {0}  # it was not their fault
 
 
@@ -147,11 +148,11 @@ async def test_a_server_that_breaks_every_upload_is_not_tried_with_one_file_afte
     """Though nothing is asked before a small file is sent, which might look like a success."""
     remote = Direct()
     remote.fail = lambda call, *about: Transient("the connection was lost") if call == "send" else None
-    async with Bench(tmp_path, remote) as bench:
+    async with UploadHarness(tmp_path, remote) as harness:
         for number in range(100):
-            bench.write(f"{number}.jpg", b"%d" % number)
-        await bench.queue(*(f"{number}.jpg" for number in range(100)))
-        await bench.until(lambda: bench.worker.endpoint.down)
+            harness.write(f"{number}.jpg", b"%d" % number)
+        await harness.queue(*(f"{number}.jpg" for number in range(100)))
+        await harness.wait_until(lambda: harness.worker.endpoint.down)
         await asyncio.sleep(10)
         assert remote.count("send") <= (remote.count("check") + 1) * MAX_FAILED_JOBS
 
@@ -165,95 +166,95 @@ class Direct(FakeRemote):
 
 @in_simulation
 async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(tmp_path):
-    async with Bench(tmp_path, concurrency=8) as bench:
-        names = [bench.write(f"{number}.jpg", os.urandom(5000)) for number in range(30)]
-        bench.remote.fail = lambda call, *about: DOWN if call != "check" else None
-        await bench.queue(*names)
-        await bench.until(lambda: bench.worker.endpoint.down)
-        asked = len(bench.remote.calls)
-        bench.remote.most_in_flight = 0
+    async with UploadHarness(tmp_path, concurrency=8) as harness:
+        names = [harness.write(f"{number}.jpg", os.urandom(5000)) for number in range(30)]
+        harness.remote.fail = lambda call, *about: DOWN if call != "check" else None
+        await harness.queue(*names)
+        await harness.wait_until(lambda: harness.worker.endpoint.down)
+        asked = len(harness.remote.calls)
+        harness.remote.most_in_flight = 0
         await asyncio.sleep(600)
-        assert bench.remote.most_in_flight == 1
-        assert len(bench.remote.calls) > asked
-        bench.remote.fail = lambda call, *about: None
-        await bench.settle(done=30)
-        assert bench.remote.most_in_flight == 8
+        assert harness.remote.most_in_flight == 1
+        assert len(harness.remote.calls) > asked
+        harness.remote.fail = lambda call, *about: None
+        await harness.wait_for_states(done=30)
+        assert harness.remote.most_in_flight == 8
 
 
 @in_simulation
 async def test_retry_after_is_obeyed(tmp_path):
-    async with Bench(tmp_path) as bench:
+    async with UploadHarness(tmp_path) as harness:
         busy = Transient("busy", scope=Scope.REMOTE, retry_after=300, overload=True)
-        bench.remote.fail = lambda call, *about: busy
-        await bench.drop("a.jpg", b"a")
-        await bench.until(lambda: bench.worker.endpoint.down)
-        bench.remote.fail = lambda call, *about: None
-        asked = len(bench.remote.calls)
+        harness.remote.fail = lambda call, *about: busy
+        await harness.add_file("a.jpg", b"a")
+        await harness.wait_until(lambda: harness.worker.endpoint.down)
+        harness.remote.fail = lambda call, *about: None
+        asked = len(harness.remote.calls)
         await asyncio.sleep(298)
-        assert len(bench.remote.calls) == asked
-        await bench.settle(done=1)
+        assert len(harness.remote.calls) == asked
+        await harness.wait_for_states(done=1)
 
 
 @in_simulation
 async def test_a_refused_file_fails_with_the_servers_words_and_the_others_go_on(tmp_path):
-    async with Bench(tmp_path) as bench:
-        bench.remote.fail = only("bad.jpg", Permanent("quota exceeded"))
+    async with UploadHarness(tmp_path) as harness:
+        harness.remote.fail = only("bad.jpg", Permanent("quota exceeded"))
         for name in ("a.jpg", "bad.jpg", "b.jpg"):
-            await bench.drop(name, name.encode())
-        await bench.settle(done=2, failed=1)
-        assert (await bench.job("bad.jpg")).detail == "quota exceeded"
-        bench.remote.fail = lambda call, *about: None
-        await bench.store.retry()
-        await bench.settle(done=3)
+            await harness.add_file(name, name.encode())
+        await harness.wait_for_states(done=2, failed=1)
+        assert (await harness.job("bad.jpg")).detail == "quota exceeded"
+        harness.remote.fail = lambda call, *about: None
+        await harness.store.retry()
+        await harness.wait_for_states(done=3)
 
 
 @in_simulation
 async def test_a_giant_is_not_given_up_as_long_as_each_try_brings_it_on(tmp_path):
     """A line that breaks at every third chunk: many more tries than a file gets that does not move."""
     sent = itertools.count()
-    async with Bench(tmp_path, concurrency=1) as bench:
-        bench.remote.fail = lambda call, *_: Transient("reset") if call == "send" and next(sent) % 3 == 2 else None
-        await bench.drop("giant.tif", os.urandom(100_000))
-        await bench.settle(done=1)
-        assert bench.remote.count("begin") > 3 * MAX_TRIES
+    async with UploadHarness(tmp_path, concurrency=1) as harness:
+        harness.remote.fail = lambda call, *_: Transient("reset") if call == "send" and next(sent) % 3 == 2 else None
+        await harness.add_file("giant.tif", os.urandom(100_000))
+        await harness.wait_for_states(done=1)
+        assert harness.remote.count("begin") > 3 * MAX_TRIES
 
 
 @in_simulation
 async def test_a_file_that_fails_again_and_again_is_left_to_a_person(tmp_path):
-    async with Bench(tmp_path) as bench:
-        bench.remote.fail = only("bad.jpg", Transient("500"))
-        await bench.drop("bad.jpg", b"bad")
+    async with UploadHarness(tmp_path) as harness:
+        harness.remote.fail = only("bad.jpg", Transient("500"))
+        await harness.add_file("bad.jpg", b"bad")
         number = 0
-        while (await bench.job("bad.jpg")).state is not State.FAILED:
-            await bench.drop(f"{number}.jpg", os.urandom(10))  # the server is well
+        while (await harness.job("bad.jpg")).state is not State.FAILED:
+            await harness.add_file(f"{number}.jpg", os.urandom(10))  # the server is well
             number += 1
             await asyncio.sleep(50)
-        assert bench.remote.calls.count(("begin", "bad.jpg")) == MAX_TRIES
-        job = await bench.job("bad.jpg")
+        assert harness.remote.calls.count(("begin", "bad.jpg")) == MAX_TRIES
+        job = await harness.job("bad.jpg")
         assert job.detail == f"500 (tried {MAX_TRIES} times)"
 
 
 @in_simulation
 async def test_a_refused_token_waits_for_a_person_and_fails_no_file(tmp_path):
-    async with Bench(tmp_path) as bench:
-        bench.remote.fail = lambda call, *about: Unauthorized("the token is not accepted")
-        await bench.drop("a.jpg", b"a")
+    async with UploadHarness(tmp_path) as harness:
+        harness.remote.fail = lambda call, *about: Unauthorized("the token is not accepted")
+        await harness.add_file("a.jpg", b"a")
         await asyncio.sleep(7200)
-        assert bench.worker.state == "unauthorized"
-        assert (await bench.job("a.jpg")).state is State.QUEUED
-        bench.remote.fail = lambda call, *about: None
-        bench.worker.resume()
-        await bench.settle(done=1)
+        assert harness.worker.state == "unauthorized"
+        assert (await harness.job("a.jpg")).state is State.QUEUED
+        harness.remote.fail = lambda call, *about: None
+        harness.worker.resume()
+        await harness.wait_for_states(done=1)
 
 
 @in_simulation
 async def test_a_lost_session_is_begun_again_and_not_for_ever(tmp_path):
-    async with Bench(tmp_path) as bench:
-        bench.remote.fail = lambda call, *about: SessionLost("who?") if call == "finish" else None
-        await bench.drop("a.jpg", os.urandom(3000))
-        await bench.settle(failed=1)
-        assert bench.remote.count("begin") == 2 * MAX_LOST
-        assert await bench.store.session(bench.remote_id, (await bench.job("a.jpg")).key or "") is None
+    async with UploadHarness(tmp_path) as harness:
+        harness.remote.fail = lambda call, *about: SessionLost("who?") if call == "finish" else None
+        await harness.add_file("a.jpg", os.urandom(3000))
+        await harness.wait_for_states(failed=1)
+        assert harness.remote.count("begin") == 2 * MAX_LOST
+        assert await harness.store.session(harness.remote_id, (await harness.job("a.jpg")).key or "") is None
 
 
 @in_simulation
@@ -268,130 +269,130 @@ async def test_what_a_remote_learns_is_kept_and_no_reason_to_give_up(tmp_path):
         return None
 
     remote.fail = too_large
-    async with Bench(tmp_path, remote) as bench:
-        await bench.drop("a.jpg", os.urandom(100_000))
-        await bench.settle(done=1)
-        record = await bench.store.register_remote("fake", remote.identity)
+    async with UploadHarness(tmp_path, remote) as harness:
+        await harness.add_file("a.jpg", os.urandom(100_000))
+        await harness.wait_for_states(done=1)
+        record = await harness.store.register_remote("fake", remote.identity)
         assert record.capabilities == {"largest": remote.block_size}
 
 
 @in_simulation
 async def test_a_failed_chunk_leaves_the_others_their_way_and_only_it_is_sent_again(tmp_path):
     failures = [Transient("reset"), Transient("reset")]
-    async with Bench(tmp_path) as bench:
-        bench.remote.fail = lambda call, *about: failures.pop() if about[1:] == (3,) and failures else None
-        await bench.drop("a.jpg", os.urandom(10_000))
-        await bench.settle(done=1)
-        sent = [about[1] for call, *about in bench.remote.calls if call == "send"]
+    async with UploadHarness(tmp_path) as harness:
+        harness.remote.fail = lambda call, *about: failures.pop() if about[1:] == (3,) and failures else None
+        await harness.add_file("a.jpg", os.urandom(10_000))
+        await harness.wait_for_states(done=1)
+        sent = [about[1] for call, *about in harness.remote.calls if call == "send"]
         assert sorted(sent) == sorted([*range(10), 3, 3])
 
 
 @in_simulation
 async def test_a_stop_ends_at_the_chunk_boundary_and_the_rest_follows_later(tmp_path):
-    async with Bench(tmp_path, concurrency=2) as bench:
-        await bench.drop("a.jpg", os.urandom(30_000))
-        await bench.until(lambda: bench.remote.count("send") > 10)
-        await bench.scheduler.pause(now=False)
-        sent = bench.remote.count("send")
-        assert bench.remote.in_flight == 0
-        assert (await bench.job("a.jpg")).state is State.QUEUED
+    async with UploadHarness(tmp_path, concurrency=2) as harness:
+        await harness.add_file("a.jpg", os.urandom(30_000))
+        await harness.wait_until(lambda: harness.remote.count("send") > 10)
+        await harness.scheduler.pause(now=False)
+        sent = harness.remote.count("send")
+        assert harness.remote.in_flight == 0
+        assert (await harness.job("a.jpg")).state is State.QUEUED
         await asyncio.sleep(1000)
-        assert bench.remote.count("send") == sent
-        bench.scheduler.resume()
-        await bench.settle(done=1)
-        assert bench.remote.count("send") == 30
+        assert harness.remote.count("send") == sent
+        harness.scheduler.resume()
+        await harness.wait_for_states(done=1)
+        assert harness.remote.count("send") == 30
 
 
 @in_simulation
 async def test_stop_now_cuts_off(tmp_path):
-    async with Bench(tmp_path, FakeRemote(latency=5)) as bench:
-        await bench.drop("a.jpg", os.urandom(30_000))
-        await bench.until(lambda: bench.remote.count("send") > 1)
-        before = bench.loop.now
-        await bench.scheduler.pause(now=True)
-        assert bench.loop.now - before < 1
-        assert bench.remote.in_flight == 0
-        assert (await bench.job("a.jpg")).state is State.QUEUED
+    async with UploadHarness(tmp_path, FakeRemote(latency=5)) as harness:
+        await harness.add_file("a.jpg", os.urandom(30_000))
+        await harness.wait_until(lambda: harness.remote.count("send") > 1)
+        before = harness.loop.now
+        await harness.scheduler.pause(now=True)
+        assert harness.loop.now - before < 1
+        assert harness.remote.in_flight == 0
+        assert (await harness.job("a.jpg")).state is State.QUEUED
 
 
 @in_simulation
 async def test_a_restart_sends_only_what_was_not_acknowledged(tmp_path):
     remote = FakeRemote()
     data = os.urandom(50_000)
-    async with Bench(tmp_path, remote) as bench:
-        await bench.drop("a.jpg", data)
-        await bench.until(lambda: remote.count("send") > 20)
-    async with Bench(tmp_path, remote) as bench:
-        await bench.settle(done=1)
+    async with UploadHarness(tmp_path, remote) as harness:
+        await harness.add_file("a.jpg", data)
+        await harness.wait_until(lambda: remote.count("send") > 20)
+    async with UploadHarness(tmp_path, remote) as harness:
+        await harness.wait_for_states(done=1)
         assert remote.count("send") == 50
-        assert list(remote.whole.values()) == [data]
+        assert list(remote.complete.values()) == [data]
 
 
 @in_simulation
 async def test_a_file_that_changes_under_way_is_started_again_when_it_is_quiet(tmp_path):
-    async with Bench(tmp_path) as bench:
+    async with UploadHarness(tmp_path) as harness:
         size = 3 * 1024 * 1024
-        bench.remote.block_size = 64 * 1024
-        await bench.drop("a.jpg", os.urandom(size))
-        await bench.until(lambda: bench.remote.count("send") > 10)
+        harness.remote.block_size = 64 * 1024
+        await harness.add_file("a.jpg", os.urandom(size))
+        await harness.wait_until(lambda: harness.remote.count("send") > 10)
         new = os.urandom(size)
-        bench.write("a.jpg", new)
-        await bench.settle(waiting=1)
-        assert bench.rechecked == ["a.jpg"]
-        await bench.queue("a.jpg")  # what the watch does about it
-        await bench.settle(done=1)
-        assert list(bench.remote.whole.values()) == [new]
+        harness.write("a.jpg", new)
+        await harness.wait_for_states(waiting=1)
+        assert harness.rechecked == ["a.jpg"]
+        await harness.queue("a.jpg")  # what the watch does about it
+        await harness.wait_for_states(done=1)
+        assert list(harness.remote.complete.values()) == [new]
 
 
 @pytest.mark.unix
 @in_simulation
 async def test_a_file_that_was_changed_after_it_was_read_is_uploaded_in_both_states(tmp_path):
-    async with Bench(tmp_path) as bench:
+    async with UploadHarness(tmp_path) as harness:
         old, new = os.urandom(30_000), os.urandom(30_000)
-        await bench.drop("a.jpg", old)  # small enough to be sent from memory
-        await bench.until(lambda: bench.remote.count("send") > 5)
+        await harness.add_file("a.jpg", old)  # small enough to be sent from memory
+        await harness.wait_until(lambda: harness.remote.count("send") > 5)
         (tmp_path / "new").write_bytes(new)
-        (tmp_path / "new").replace(bench.inbox / "a.jpg")
-        await bench.queue("a.jpg")
-        await bench.settle(done=1)
-        assert list(bench.remote.whole.values()) == [old, new]
+        (tmp_path / "new").replace(harness.inbox / "a.jpg")
+        await harness.queue("a.jpg")
+        await harness.wait_for_states(done=1)
+        assert list(harness.remote.complete.values()) == [old, new]
 
 
 @in_simulation
 async def test_a_file_that_went_away_is_skipped(tmp_path):
-    async with Bench(tmp_path) as bench:
-        await bench.scheduler.pause(now=True)
-        await bench.drop("a.jpg", b"a")
-        (bench.inbox / "a.jpg").unlink()
-        bench.scheduler.resume()
-        await bench.settle(skipped=1)
-        assert "removed" in (await bench.job("a.jpg")).detail
+    async with UploadHarness(tmp_path) as harness:
+        await harness.scheduler.pause(now=True)
+        await harness.add_file("a.jpg", b"a")
+        (harness.inbox / "a.jpg").unlink()
+        harness.scheduler.resume()
+        await harness.wait_for_states(skipped=1)
+        assert "removed" in (await harness.job("a.jpg")).detail
 
 
 @in_simulation
 async def test_a_cancelled_job_stops_and_stays_away(tmp_path):
-    async with Bench(tmp_path) as bench:
-        await bench.drop("a.jpg", os.urandom(100_000))
-        await bench.until(lambda: bench.remote.count("send") > 5)
-        job = await bench.job("a.jpg")
-        assert await bench.store.cancel([job.id]) == [job.id]
-        await bench.scheduler.cancel({job.id})
-        sent = bench.remote.count("send")
+    async with UploadHarness(tmp_path) as harness:
+        await harness.add_file("a.jpg", os.urandom(100_000))
+        await harness.wait_until(lambda: harness.remote.count("send") > 5)
+        job = await harness.job("a.jpg")
+        assert await harness.store.cancel([job.id]) == [job.id]
+        await harness.scheduler.cancel({job.id})
+        sent = harness.remote.count("send")
         await asyncio.sleep(1000)
-        assert bench.remote.count("send") == sent
-        assert (await bench.job("a.jpg")).state is State.SKIPPED
-        await bench.store.retry([job.id])
-        await bench.settle(done=1)
+        assert harness.remote.count("send") == sent
+        assert (await harness.job("a.jpg")).state is State.SKIPPED
+        await harness.store.retry([job.id])
+        await harness.wait_for_states(done=1)
 
 
 @in_simulation
 async def test_a_bug_met_by_one_file_does_not_end_the_others(tmp_path):
-    async with Bench(tmp_path) as bench:
-        bench.remote.fail = only("bad.jpg", ZeroDivisionError("oops"))
-        await bench.drop("bad.jpg", b"bad")
-        await bench.drop("good.jpg", b"good")
-        await bench.settle(done=1, waiting=1)
-        assert (await bench.job("bad.jpg")).detail == "internal error: ZeroDivisionError; see the log"
+    async with UploadHarness(tmp_path) as harness:
+        harness.remote.fail = only("bad.jpg", ZeroDivisionError("oops"))
+        await harness.add_file("bad.jpg", b"bad")
+        await harness.add_file("good.jpg", b"good")
+        await harness.wait_for_states(done=1, waiting=1)
+        assert (await harness.job("bad.jpg")).detail == "internal error: ZeroDivisionError; see the log"
 
 
 @in_simulation
@@ -400,51 +401,51 @@ async def test_a_server_that_knows_the_content_is_believed(tmp_path):
         async def begin(self, content, source, session, *, failures, look_up=False):
             return Stored(ref="there", already=True)
 
-    async with Bench(tmp_path, Knows()) as bench:
-        await bench.drop("a.jpg", b"a")
-        await bench.settle(done=1)
-        assert (await bench.job("a.jpg")).outcome is Outcome.DUPLICATE
+    async with UploadHarness(tmp_path, Knows()) as harness:
+        await harness.add_file("a.jpg", b"a")
+        await harness.wait_for_states(done=1)
+        assert (await harness.job("a.jpg")).outcome is Outcome.DUPLICATE
 
 
 @pytest.mark.parametrize("size", [1, 999, 1000, 1001])
 def test_odd_sizes(tmp_path, size):
     async def run():
-        async with Bench(tmp_path) as bench:
+        async with UploadHarness(tmp_path) as harness:
             data = os.urandom(size)
-            await bench.drop("a.jpg", data)
-            await bench.settle(done=1)
-            assert list(bench.remote.whole.values()) == [data]
+            await harness.add_file("a.jpg", data)
+            await harness.wait_for_states(done=1)
+            assert list(harness.remote.complete.values()) == [data]
 
     simulated(run())
 
 
 @in_simulation
 async def test_a_file_that_is_open_for_writing_waits_without_a_try_and_is_looked_after(tmp_path):
-    async with Bench(tmp_path) as bench:
-        bench.write("a.jpg", b"content")
-        with (bench.inbox / "a.jpg").open("r+b"):
-            await bench.queue("a.jpg")
-            await bench.settle(waiting=1)
-            job = await bench.job("a.jpg")
+    async with UploadHarness(tmp_path) as harness:
+        harness.write("a.jpg", b"content")
+        with (harness.inbox / "a.jpg").open("r+b"):
+            await harness.queue("a.jpg")
+            await harness.wait_for_states(waiting=1)
+            job = await harness.job("a.jpg")
             assert (job.detail, job.failures) == (IN_USE, 0)
-            assert bench.rechecked == ["a.jpg"]
+            assert harness.rechecked == ["a.jpg"]
             await asyncio.sleep(600)
-            assert [step.cause for step in await bench.store.history(job.id)] == [
+            assert [step.cause for step in await harness.store.history(job.id)] == [
                 Cause.FOUND,
                 Cause.CLAIMED,
                 Cause.DEFERRED,
             ]
-        await bench.queue("a.jpg")  # as the watch does when it sees that nobody writes to it any more
-        await bench.settle(done=1)
-        assert (await bench.job("a.jpg")).failures == 0
+        await harness.queue("a.jpg")  # as the watch does when it sees that nobody writes to it any more
+        await harness.wait_for_states(done=1)
+        assert (await harness.job("a.jpg")).failures == 0
 
 
 @in_simulation
 async def test_a_file_that_is_open_for_writing_is_tried_again_though_nobody_looks_after_it(tmp_path):
-    async with Bench(tmp_path) as bench:
-        bench.write("a.jpg", b"content")
-        with (bench.inbox / "a.jpg").open("r+b"):
-            await bench.queue("a.jpg")
-            await bench.settle(waiting=1)
+    async with UploadHarness(tmp_path) as harness:
+        harness.write("a.jpg", b"content")
+        with (harness.inbox / "a.jpg").open("r+b"):
+            await harness.queue("a.jpg")
+            await harness.wait_for_states(waiting=1)
         await asyncio.sleep(IN_USE_RETRY_SECONDS)
-        await bench.settle(done=1)
+        await harness.wait_for_states(done=1)

@@ -1,0 +1,115 @@
+"""Runs a worker over the real store in simulated time, with a remote that the test controls."""
+
+import asyncio
+import random
+
+from syncd.core.breaker import Breaker
+from syncd.core.concurrency import FixedLimit
+from syncd.core.model import FoundFile
+from syncd.core.retry import Policy
+from syncd.core.states import State
+from syncd.store.job_store import JobStore
+from syncd.upload.clock import ClockStepDetector
+from syncd.upload.context import FolderPolicy, WorkerContext
+from syncd.upload.endpoint import Endpoint
+from syncd.upload.limiter import ConcurrencyLimiter
+from syncd.upload.scheduler import Scheduler
+from syncd.upload.source import fingerprint_of
+from syncd.upload.worker import RemoteWorker
+from tests.support.wait import wait_until
+from tests.upload.fakes import FakeRemote
+
+DEADLINE_SECONDS = 1e6
+"""Simulated seconds."""
+
+
+class UploadHarness:
+    """A folder, a store and one worker, in simulated time."""
+
+    def __init__(self, tmp_path, remote=None, concurrency=4, policy=None):
+        self.inbox = tmp_path / "inbox"
+        self.inbox.mkdir(exist_ok=True)
+        self.path = str(tmp_path / "syncd.db")
+        self.remote = remote or FakeRemote()
+        self.concurrency = concurrency
+        self.retry_policy = policy or Policy()
+        self.rechecked = []
+        self.folder_policy = FolderPolicy(
+            unfit=lambda size: "empty" if size == 0 else None, recheck=self.rechecked.append
+        )
+        self.failures = []
+        self.clock_step = 0.0
+
+    async def __aenter__(self):
+        self.loop = asyncio.get_running_loop()
+        self.store = await self.loop.counted(JobStore.open)(self.path, clock=self.wall)
+        self.store.database.write = self.loop.counted(self.store.database.write)
+        await self.store.recover("harness")
+        record = await self.store.register_remote("fake", self.remote.identity)
+        self.remote.restore_capabilities(record.capabilities)
+        self.remote_id = record.id
+        self.scheduler = Scheduler(self.store, owner="harness", failed=self.failures.append)
+        self.wall_clock = ClockStepDetector(self.store, clock=self.wall, steady=self.loop.time)
+        self.worker = self.make_worker()
+        self.changes = []
+        self.store.changes.subscribe(self.changes.append)
+        self.store.changes.subscribe(lambda change: self.worker.wake())
+        self.scheduler.start()
+        self.scheduler.add(self.worker)
+        return self
+
+    async def __aexit__(self, *_):
+        await self.scheduler.close()
+        await self.loop.counted(self.store.close)()
+        assert not self.failures
+
+    def make_worker(self):
+        rng = random.Random(1)
+        breaker = Breaker(self.retry_policy, rng.random)
+        endpoint = Endpoint(
+            self.remote, ConcurrencyLimiter(FixedLimit(self.concurrency)), breaker, clock=self.loop.time
+        )
+        context = WorkerContext(
+            store=self.store,
+            owner="harness",
+            clock=self.wall,
+            check_clock=self.wall_clock.check,
+            random=rng.random,
+            folder_policy=lambda folder: self.folder_policy,
+        )
+        return RemoteWorker("fake", self.remote_id, endpoint, context)
+
+    def wall(self):
+        return self.loop.time() + self.clock_step
+
+    def write(self, name, data):
+        (self.inbox / name).write_bytes(data)
+        return name
+
+    async def queue(self, *names):
+        seen = [
+            FoundFile(path=name, fingerprint=fingerprint_of((self.inbox / name).stat()), unfit=None) for name in names
+        ]
+        await self.store.observe(
+            str(self.inbox), seen, [self.remote_id], is_gone=lambda folder, path: not (self.inbox / path).exists()
+        )
+
+    async def add_file(self, name, data):
+        await self.queue(self.write(name, data))
+
+    async def job(self, name):
+        (record,) = await self.store.jobs_of(name, [str(self.inbox)])
+        return record
+
+    async def wait_until(self, condition):
+        await wait_until(lambda: self.failures or condition(), timeout=DEADLINE_SECONDS)
+        assert not self.failures
+
+    async def wait_for_states(self, **wanted):
+        """Wait until the store has these numbers of jobs in these states."""
+        while True:
+            counts = (await self.store.counts([self.remote_id])).jobs
+            if all(counts[State(state)] == number for state, number in wanted.items()):
+                return
+            assert not self.failures
+            await asyncio.sleep(0.5)
