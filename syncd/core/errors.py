@@ -66,7 +66,8 @@ class Transient(Failure):
 class CutOff(Transient):
     """The connection was closed while the request's body was being sent.
 
-    The server may limit the duration of requests. Over a slow connection, fewer or smaller requests succeed.
+    The server may limit the duration of requests. Over a slow connection, fewer or smaller requests succeed
+    (:mod:`~syncd.core.concurrency`, :mod:`~syncd.remotes.chunk_sizes`).
     """
 
     def __init__(self, problem: str, *, advice: str = "") -> None:
@@ -74,7 +75,10 @@ class CutOff(Transient):
 
 
 class Unauthorized(Failure):
-    """The server rejects the token; no upload to this remote can succeed until a user acts."""
+    """The server rejects the token; no upload to this remote can succeed until a user acts.
+
+    :mod:`~syncd.remotes.response_failures` returns it for a 401, and :mod:`~syncd.core.breaker` stops the remote.
+    """
 
 
 class Permanent(Failure):

@@ -2,7 +2,7 @@
 
 :mod:`~syncd.upload.upload` calls :func:`decide` and records the decision. A failure of the whole remote, such as 429 or
 503, is not a retry of a job: it opens the circuit breaker (:mod:`~syncd.core.breaker`), which waits for Retry-After and
-allows one probe.
+allows one probe. :mod:`~syncd.remotes.response_failures` reads the Retry-After header.
 
 The jitter follows "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: a random wait between zero and the
 exponential bound spreads many clients, or many jobs, best.

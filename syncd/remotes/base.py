@@ -1,7 +1,8 @@
 """Define the interface of a client for one upload server.
 
 :mod:`syncd.upload`, :mod:`syncd.recovery` and ``syncd check`` call a :class:`Remote`. The packages ``image`` and
-``multipart`` implement it for one API each; both pass the contract tests (``tests/remotes/test_contract.py``).
+``multipart`` implement it for one API each, on the common base in :mod:`syncd.remotes.client`; both pass the contract
+tests (``tests/remotes/test_contract.py``).
 
 Failures. The methods that send requests raise only these classes of :mod:`syncd.core.errors`:
 
@@ -137,7 +138,7 @@ class Remote(Protocol):
         ``session`` comes from :meth:`begin`, for the same content. Chunks may be sent in any order, concurrently, and
         more than once. If the result has ``stored``, the upload is complete without :meth:`finish`. Raises
         ``CutOff``, a ``Transient``, if the connection is too slow for the chunk; the next session may then have
-        smaller chunks (:mod:`syncd.remotes.chunk_limit`).
+        smaller chunks (:mod:`syncd.remotes.chunk_sizes`).
         """
 
     async def finish(self, session: Session, content: Content, source: Source) -> Stored | Pending:

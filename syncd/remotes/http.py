@@ -18,11 +18,11 @@ from syncd.core.redact import Redactor
 from syncd.remotes import proxy, tls
 from syncd.remotes.base import Throttle
 from syncd.remotes.bodies import Body
+from syncd.remotes.downloads import DownloadWriter
 from syncd.remotes.exceptions import TRANSPORT_ERRORS, map_transport_error, refused_certificate
 from syncd.remotes.idle_timeout import IdleTimeout
 from syncd.remotes.response_failures import failure
 from syncd.remotes.responses import Response
-from syncd.remotes.sinks import Sink
 from syncd.remotes.transport import Payload, open_session
 
 MAX_RESPONSE_BYTES = 1024 * 1024
@@ -71,16 +71,18 @@ class Http:
             self._secret_headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
         self._redact = Redactor(settings.secrets())
 
-    async def get(self, path: str, *, accept: str = "application/json", sink: Sink | None = None) -> Response:
+    async def get(
+        self, path: str, *, accept: str = "application/json", writer: DownloadWriter | None = None
+    ) -> Response:
         """Send a GET for ``path`` (quoted, below the remote's url).
 
-        ``sink`` receives the body of a 200. Redirects are followed only with a ``sink``: the server may store a file
+        ``writer`` receives the body of a 200. Redirects are followed only with a ``writer``: a stored file may be
         elsewhere, but a redirect of an API call means that the API has moved.
         """
         url = self._url(path)
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._request("GET", url, accept=accept, sink=sink)
-            if sink is None or response.status not in (301, 302, 303, 307, 308) or "location" not in response.headers:
+            response = await self._request("GET", url, accept=accept, writer=writer)
+            if writer is None or response.status not in (301, 302, 303, 307, 308) or "location" not in response.headers:
                 return response
             url = redirect_target(url, response)
         raise Permanent(f"{response.host} answered GET {path} with more than {MAX_REDIRECTS} redirects")
@@ -118,7 +120,7 @@ class Http:
         *,
         body: Body | None = None,
         accept: str = "application/json",
-        sink: Sink | None = None,
+        writer: DownloadWriter | None = None,
     ) -> Response:
         """Send a request; repeat it if its connection was stale.
 
@@ -129,7 +131,7 @@ class Http:
             headers |= self._secret_headers
         for last in (False,) * (_MAX_REUSE_ATTEMPTS - 1) + (True,):
             try:
-                return await self._request_once(method, url, body, headers, sink, may_repeat=not last)
+                return await self._request_once(method, url, body, headers, writer, may_repeat=not last)
             except _StaleConnectionError:
                 continue
         raise AssertionError  # the last attempt never raises _StaleConnectionError
@@ -140,7 +142,7 @@ class Http:
         url: URL,
         body: Body | None,
         headers: Mapping[str, str],
-        sink: Sink | None,
+        writer: DownloadWriter | None,
         *,
         may_repeat: bool,
     ) -> Response:
@@ -164,7 +166,7 @@ class Http:
                 trace.answered = True
                 before_body_sent = payload is not None and not payload.sent
                 try:
-                    response = await self._read(raw, f"{method} {url.raw_path}", idle_timeout, sink)
+                    response = await self._read(raw, f"{method} {url.raw_path}", idle_timeout, writer)
                     return replace(response, before_body_sent=before_body_sent)
                 finally:
                     raw.close()
@@ -212,7 +214,7 @@ class Http:
             return False
 
     async def _read(
-        self, raw: aiohttp.ClientResponse, request_line: str, idle_timeout: IdleTimeout, sink: Sink | None
+        self, raw: aiohttp.ClientResponse, request_line: str, idle_timeout: IdleTimeout, writer: DownloadWriter | None
     ) -> Response:
         """Read a response.
 
@@ -220,13 +222,13 @@ class Http:
         """
         body = bytearray()
         wanted = True
-        if sink is not None and raw.status == 200:
+        if writer is not None and raw.status == 200:
             length = raw.content_length if "Content-Encoding" not in raw.headers else None
-            wanted = sink.expect(length)
+            wanted = writer.expect(length)
         while wanted and (data := await raw.content.readany()):
-            if sink is not None and raw.status == 200:
+            if writer is not None and raw.status == 200:
                 idle_timeout.restart()
-                wanted = sink.write(data)
+                wanted = writer.write(data)
             else:
                 body += data[: MAX_RESPONSE_BYTES - len(body)]
                 wanted = len(body) < MAX_RESPONSE_BYTES

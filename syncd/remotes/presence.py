@@ -8,9 +8,9 @@ from collections.abc import Awaitable
 
 from syncd.core.errors import Failure, Permanent, Scope, Transient, Unauthorized
 from syncd.core.model import Confirmation, Presence, Proof
+from syncd.remotes.downloads import CopyState
 from syncd.remotes.http import Http
 from syncd.remotes.responses import Response
-from syncd.remotes.sinks import CopyState
 
 GONE = "the server no longer has it"
 NEVER_NAMED = "the server never named an id for this file"

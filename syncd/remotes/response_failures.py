@@ -1,9 +1,11 @@
 """Map an unexpected HTTP response to a failure of :mod:`syncd.core.errors`.
 
-A 429 or 503 becomes a ``Transient`` with the seconds of Retry-After: :mod:`syncd.core.breaker` then pauses the server.
-:mod:`syncd.core.retry` decides when a job is tried again.
+A 429 or 503 becomes a ``Transient`` with the seconds of Retry-After. :mod:`syncd.core.breaker` then allows no request
+to the server until a probe succeeds, and :mod:`syncd.core.retry` decides when a failed job is tried again.
 
-A 401 becomes ``Unauthorized``, the rejection of the token: the breaker pauses the server until a probe is accepted.
+A 401 becomes ``Unauthorized``: the server rejected the token. :mod:`syncd.core.breaker` handles it in the same way.
+
+The clients treat a 413 or 408 to a chunk differently: :mod:`syncd.remotes.chunk_sizes` makes the chunks smaller.
 """
 
 import re

@@ -45,20 +45,20 @@ def context(settings: Settings) -> ssl.SSLContext:
     try:
         made = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
-        raise _unusable("ca_file", settings.ca_file, _why(error, "the file contains no PEM certificate")) from None
+        raise _unusable("ca_file", settings.ca_file, _reason(error, "the file contains no PEM certificate")) from None
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.client_cert is not None:
         try:
-            made.load_cert_chain(settings.client_cert, settings.client_key, password=_locked)
+            made.load_cert_chain(settings.client_cert, settings.client_key, password=_reject_encrypted_key)
         except OSError as error:
-            raise _unusable("client_cert", settings.client_cert, _why(error, _NOT_PEM)) from None
+            raise _unusable("client_cert", settings.client_cert, _reason(error, _NOT_PEM)) from None
         except ValueError as error:
             locked = settings.client_key or settings.client_cert
             raise _unusable("client_key", locked, str(error), advice=_UNLOCK) from None
     return made
 
 
-def _locked() -> NoReturn:
+def _reject_encrypted_key() -> NoReturn:
     """Reject an encrypted key.
 
     Without this callback, OpenSSL would ask for the password on the terminal.
@@ -66,7 +66,7 @@ def _locked() -> NoReturn:
     raise ValueError("the key is encrypted with a password")
 
 
-def _why(error: OSError, otherwise: str) -> str:
+def _reason(error: OSError, otherwise: str) -> str:
     if isinstance(error, ssl.SSLError):
         return _REASONS.get(error.reason or "", otherwise)
     return (error.strerror or otherwise).lower()

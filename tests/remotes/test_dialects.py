@@ -21,7 +21,7 @@ from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
 from syncd.core.errors import CutOff, Failure, NotStored, Permanent, Transient
 from syncd.core.model import ChunkResult, Content, Presence, Proof, Session, Stored
 from syncd.core.retry import Policy
-from syncd.remotes import chunk_limit, http
+from syncd.remotes import chunk_sizes, http
 from syncd.remotes.base import Remote
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.limiter import ConcurrencyLimiter
@@ -107,7 +107,7 @@ class Bench:
         """Upload one file over a line that is slow, and has no time for it; try again as the engine does."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(http, "CUT_OFF_AFTER_SECONDS", 0.0)
-            patch.setattr(chunk_limit, "FAST_REQUEST_SECONDS", 0.0)
+            patch.setattr(chunk_sizes, "FAST_REQUEST_SECONDS", 0.0)
             for _ in range(most - 1):
                 with suppress(CutOff):
                     return await self.upload(data, limit)

@@ -9,7 +9,7 @@ import pytest
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import CutOff, Failure, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Pending, Presence, Proof, Session, Stored
-from syncd.remotes import chunk_limit, http
+from syncd.remotes import chunk_sizes, http
 from tests.remotes.dialects_multipart import DIALECTS, MIB, Documented, Drive
 from tests.remotes.helpers import TOKEN, Memory, Meter, content_of, serving, upload
 
@@ -311,7 +311,7 @@ async def test_a_complete_that_did_not_arrive_is_tried_again(remote_to, answers,
 def at_once(monkeypatch):
     """A line that is slow, and has no time for it."""
     monkeypatch.setattr(http, "CUT_OFF_AFTER_SECONDS", 0.0)
-    monkeypatch.setattr(chunk_limit, "FAST_REQUEST_SECONDS", 0.0)
+    monkeypatch.setattr(chunk_sizes, "FAST_REQUEST_SECONDS", 0.0)
 
 
 async def attempt(remote: Any, source: Memory, kept: list[Session], failures: int) -> Stored:

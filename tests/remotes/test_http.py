@@ -351,8 +351,8 @@ async def test_a_redirect_takes_the_secrets_to_no_other_place(http_to):
     seen: list[web.BaseRequest] = []
     async with serving(noting(seen)) as other, serving(pointing(f"{other}/there?sig=1")) as first:
         http = http_to(first, token=TOKEN, headers={"X-Key": "key-secret"})
-        await http.get("/image/1", sink=(sink := RecordingSink(99)))
-    assert sink.taken == len(b"here")
+        await http.get("/image/1", writer=(writer := RecordingWriter(99)))
+    assert writer.taken == len(b"here")
     assert seen[0].path_qs == "/there?sig=1"
     assert not {"Authorization", "X-Key"} & set(seen[0].headers)
     assert TOKEN not in str(seen[0].headers)
@@ -369,8 +369,8 @@ async def test_a_redirect_within_the_server_takes_them_along(http_to):
     inner.router.add_get("/image/1", redirect)
     inner.router.add_get("/new/1", next(iter(app.router.routes())).handler)
     async with serving(inner) as url:
-        await http_to(url, token=TOKEN).get("/image/1", sink=(sink := RecordingSink(99)))
-    assert sink.taken == len(b"here")
+        await http_to(url, token=TOKEN).get("/image/1", writer=(writer := RecordingWriter(99)))
+    assert writer.taken == len(b"here")
     assert seen[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
@@ -378,7 +378,7 @@ async def test_redirects_come_to_an_end(http_to):
     seen: list[str] = []
     async with serving(pointing("/round", seen=seen)) as url:
         with pytest.raises(Permanent, match="more than 5 redirects"):
-            await http_to(url).get("/image/1", sink=RecordingSink(99))
+            await http_to(url).get("/image/1", writer=RecordingWriter(99))
     assert seen == ["/image/1", *["/round"] * 5]
 
 
@@ -397,8 +397,8 @@ async def test_a_call_is_not_redirected(http_to, status, call):
     assert str(failure).endswith(f"redirects to {other}; set url to that")
 
 
-class RecordingSink:
-    """A sink that takes so many bytes."""
+class RecordingWriter:
+    """A writer that takes so many bytes."""
 
     def __init__(self, limit: int, *, length_wanted: bool = True) -> None:
         self.limit = limit
@@ -423,10 +423,10 @@ async def test_a_download_goes_to_the_sink_until_it_has_enough(http_to, rogue):
             writer.write(b"y" * PIECE_BYTES)
             await writer.drain()
 
-    server, sink = await rogue(handle), RecordingSink(3 * MIB)
-    answer = await http_to(server.url).get("/image/1", accept="text/plain", sink=sink)
-    assert (answer.status, answer.body, sink.length) == (200, b"", None)
-    assert 3 * MIB <= sink.taken < 4 * MIB
+    server, writer = await rogue(handle), RecordingWriter(3 * MIB)
+    answer = await http_to(server.url).get("/image/1", accept="text/plain", writer=writer)
+    assert (answer.status, answer.body, writer.length) == (200, b"", None)
+    assert 3 * MIB <= writer.taken < 4 * MIB
 
 
 async def test_a_download_of_the_wrong_length_is_not_read(http_to, rogue):
@@ -435,9 +435,9 @@ async def test_a_download_of_the_wrong_length_is_not_read(http_to, rogue):
         writer.write(reply("200 OK", b"12345"))
         await writer.drain()
 
-    server, sink = await rogue(handle), RecordingSink(99, length_wanted=False)
-    await http_to(server.url).get("/image/1", sink=sink)
-    assert (sink.length, sink.taken) == (5, 0)
+    server, writer = await rogue(handle), RecordingWriter(99, length_wanted=False)
+    await http_to(server.url).get("/image/1", writer=writer)
+    assert (writer.length, writer.taken) == (5, 0)
 
 
 async def test_an_error_does_not_go_to_the_sink(http_to, rogue):
@@ -445,6 +445,6 @@ async def test_an_error_does_not_go_to_the_sink(http_to, rogue):
         await read_request(reader)
         writer.write(reply("404 No", b"gone"))
 
-    server, sink = await rogue(handle), RecordingSink(99)
-    answer = await http_to(server.url).get("/image/1", sink=sink)
-    assert (answer.body, sink.taken) == (b"gone", 0)
+    server, writer = await rogue(handle), RecordingWriter(99)
+    answer = await http_to(server.url).get("/image/1", writer=writer)
+    assert (answer.body, writer.taken) == (b"gone", 0)

@@ -19,8 +19,8 @@ from syncd.core import breaker, redact
 from syncd.core.breaker import Breaker
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Stored
+from syncd.remotes.downloads import CopyState
 from syncd.remotes.image.stored_images import StoredImages
-from syncd.remotes.sinks import CopyState
 from syncd.store import claims, job_rows, uploads
 from syncd.store.job_store import JobStore
 from syncd.upload import source, worker

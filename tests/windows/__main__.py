@@ -17,7 +17,7 @@ SHOWN = [
     f"tests/windows/test_{name}.py"
     for name in ("console", "console_output", "dashboard", "demo", "previews", "service")
 ]
-SAME_EVERYWHERE = ("chunk_limit", "confirmations", "dialects", "dialects_multipart", "many_chunks")
+SAME_EVERYWHERE = ("chunk_sizes", "confirmations", "dialects", "dialects_multipart", "many_chunks")
 """Tests of what servers answer: many, slow under wine, and the same on every system."""
 OTHERS = [
     *(f"--ignore={name}" for name in SHOWN),

@@ -1,15 +1,14 @@
 """Choose the chunk size for a server of the image API.
 
-Two limits are learned. ``refused`` comes from chunks that the server rejected as too large. ``slow`` comes from
-requests that a slow connection did not finish in time (:mod:`syncd.remotes.chunk_limit`).
+All chunks of an image have one size, so the size must be known before the image is registered: after a rejection, the
+client finds an accepted size with chunks for an unknown image.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from syncd.core.errors import Failure
-from syncd.remotes.chunk_limit import SLOW_LIMIT_KEY, ChunkLimit
+from syncd.remotes.chunk_sizes import REFUSED_KEY, ChunkSizes
 from syncd.remotes.speedtest import ChunkTooLargeError
 
 MIN_CHUNK_CHARACTERS = 256
@@ -18,36 +17,19 @@ _MIN_SLOW_CHUNK_CHARACTERS = 1024
 """Smaller chunks would hardly be faster, because the headers of each request have about 300 bytes."""
 
 
-class ChunkSizes:
+class ImageChunkSizes(ChunkSizes):
     """The chunk sizes of one server, in characters.
 
-    ``configured`` is the size to use until a limit is known. ``measure_upload`` is that of
-    :class:`syncd.remotes.base.Remote`: it sends a chunk of a given size for an unknown image.
+    ``measure_upload`` is that of :class:`syncd.remotes.base.Remote`: it sends a chunk of a given size for an unknown
+    image.
     """
 
     def __init__(self, configured: int, measure_upload: Callable[[int], Awaitable[None]]) -> None:
-        self._configured = configured
+        super().__init__(configured, minimum=MIN_CHUNK_CHARACTERS, slow_minimum=_MIN_SLOW_CHUNK_CHARACTERS)
         self._measure_upload = measure_upload
-        self._capabilities: dict[str, int] = {}
-        self.limit = ChunkLimit(
-            self._capabilities, minimum=_MIN_SLOW_CHUNK_CHARACTERS, maximum=configured, clock=time.monotonic
-        )
-        """The size that a slow connection allows."""
         self._learning = asyncio.Lock()
         self.largest_accepted = 0
         """The largest chunk that the server has accepted since the start."""
-
-    @property
-    def capabilities(self) -> Mapping[str, int]:
-        """``refused``: the smallest chunk that was too large.
-
-        ``slow``: the largest chunk to send over a connection that was too slow for larger ones.
-        """
-        return dict(self._capabilities)
-
-    def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Restore what an earlier process learned."""
-        self._capabilities.update(capabilities)
 
     @property
     def wanted(self) -> int:
@@ -55,9 +37,7 @@ class ChunkSizes:
 
         It is a multiple of 4, so that each chunk of base64 begins at a whole byte.
         """
-        size = min(self._configured, self._capabilities.get(SLOW_LIMIT_KEY, self._configured))
-        if "refused" in self._capabilities:
-            size = min(size, max(MIN_CHUNK_CHARACTERS, self._capabilities["refused"] // 2))
+        size = super().wanted
         return size - size % 4 or size
 
     def record_accepted(self, length: int) -> None:
@@ -72,14 +52,14 @@ class ChunkSizes:
         size is the reason; return False if it is not.
         """
         async with self._learning:  # other chunks in flight are rejected at the same time
-            if length >= self._capabilities.get("refused", length + 1):
+            if length >= self._capabilities.get(REFUSED_KEY, length + 1):
                 return True
             if not certain and await self._rejects(length) is False:
                 return False
-            self._capabilities["refused"] = length
+            self._record(REFUSED_KEY, length)
             while length // 2 > MIN_CHUNK_CHARACTERS and await self._rejects(length // 2):
                 length //= 2
-                self._capabilities["refused"] = length
+                self._record(REFUSED_KEY, length)
             return True
 
     async def _rejects(self, length: int) -> bool | None:

@@ -7,10 +7,9 @@ the registration shows only that the hash is registered; only the download shows
 ``stored_images`` downloads and compares images.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from syncd.config import destinations
 from syncd.config.remotes import ImageRemote as Settings
 from syncd.core import chunks
 from syncd.core.chunks import ChunkSet
@@ -19,12 +18,12 @@ from syncd.core.model import ChunkResult, Confirmation, Content, Pending, Proof,
 from syncd.remotes import presence
 from syncd.remotes.base import Source, Throttle, WriteCallback
 from syncd.remotes.bodies import Body, json_body
-from syncd.remotes.http import Http
-from syncd.remotes.image.chunk_sizes import MIN_CHUNK_CHARACTERS, ChunkSizes
+from syncd.remotes.client import RemoteClient
+from syncd.remotes.downloads import CopyState
+from syncd.remotes.image.chunk_sizes import MIN_CHUNK_CHARACTERS, ImageChunkSizes
 from syncd.remotes.image.encodings import TextHasher, file_bytes_in, slice_text, text_length
 from syncd.remotes.image.stored_images import UNKNOWN_IMAGE, StoredImages, encoding_of, stored
 from syncd.remotes.responses import Response
-from syncd.remotes.sinks import CopyState
 from syncd.remotes.speedtest import incompressible_text, send_rejected_chunk
 
 _REGISTERED = "the image was registered before, perhaps with chunks of another size, and can't be completed"
@@ -37,33 +36,20 @@ class _DifferentContentError(Permanent):
         super().__init__("the server has different content under this hash, and does not replace it")
 
 
-class ImageRemote:
-    """One server of the image API. ``clock`` returns seconds since the epoch."""
+class ImageRemote(RemoteClient):
+    """The client of one server of the image API."""
+
+    _settings: Settings
+    _sizes: ImageChunkSizes
 
     def __init__(
         self, name: str, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str
     ) -> None:
-        self._name = name
-        self._settings = settings
-        self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
+        super().__init__(name, settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._images = StoredImages(self._http, settings)
-        self._sizes = ChunkSizes(settings.chunk_size, self.measure_upload)
+        self._sizes = ImageChunkSizes(settings.chunk_size, self.measure_upload)
         self._registered: set[str] = set()
         """Hashes of the images that this process has registered, until they are finished."""
-
-    @property
-    def identity(self) -> str:
-        """The text by which the store knows this destination; it contains no secret."""
-        return destinations.identity(self._name, self._settings)
-
-    @property
-    def capabilities(self) -> Mapping[str, int]:
-        """The limits learned about the server; see :attr:`ChunkSizes.capabilities`."""
-        return self._sizes.capabilities
-
-    def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Restore the capabilities that an earlier process learned."""
-        self._sizes.restore_capabilities(capabilities)
 
     @property
     def terms(self) -> str:
@@ -133,11 +119,11 @@ class ImageRemote:
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
         if response.ok:
             self._registered.add(content.key)
-            return replace(begun, needs_verification=not await self._images.confirms(response, again=True))
+            return replace(begun, needs_verification=not await self._images.is_credible(response, again=True))
         refusal = self._http.failure(response)
         if response.status != 409 and not (response.status == 400 and isinstance(refusal, Permanent)):
             raise refusal
-        if await self._images.compare_before_end(content) is CopyState.INTACT:
+        if await self._images.compare_incomplete(content) is CopyState.INTACT:
             return stored(content, Proof.BYTES, already=True)
         begun = replace(begun, needs_verification=True)
         if response.status == 409 and before is None:
@@ -180,7 +166,7 @@ class ImageRemote:
         response = await self._http.post(f"/image/{session.token}/chunks", body)
         if response.ok:
             self._sizes.record_accepted(length)
-            return ChunkResult(needs_verification=not await self._images.confirms(response))
+            return ChunkResult(needs_verification=not await self._images.is_credible(response))
         if response.status == 409:
             return ChunkResult(needs_verification=True)
         if response.status == 404:
@@ -215,7 +201,7 @@ class ImageRemote:
         refusal = self._http.failure(response)
         if not isinstance(refusal, Permanent):
             raise refusal
-        copy = await self._images.compare_before_end(content)
+        copy = await self._images.compare_incomplete(content)
         if copy is CopyState.INTACT:
             return ChunkResult(stored=stored(content, Proof.BYTES))
         if copy in (CopyState.DIFFERENT, CopyState.LONGER):
@@ -275,10 +261,6 @@ class ImageRemote:
         """Send a chunk of ``size`` characters for an unknown image; the caller times the call."""
         small = _random_chunk(MIN_CHUNK_CHARACTERS) if size > MIN_CHUNK_CHARACTERS else None
         await send_rejected_chunk(self._http, f"/image/{UNKNOWN_IMAGE}/chunks", _random_chunk(size), small=small)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._http.close()
 
 
 def _random_chunk(size: int) -> Body:

@@ -12,17 +12,17 @@ from syncd.core.errors import Failure, NotStored, Permanent, Scope, Transient
 from syncd.core.model import Confirmation, Content, Presence, Proof, Stored
 from syncd.remotes import presence
 from syncd.remotes.base import WriteCallback
+from syncd.remotes.downloads import ComparingWriter, CopyState, LengthRecorder
 from syncd.remotes.http import Http
 from syncd.remotes.image.encodings import Decoder
 from syncd.remotes.response_failures import not_an_upload_api
 from syncd.remotes.responses import Response
-from syncd.remotes.sinks import ComparingSink, CopyState, LengthOnlySink
 
 UNKNOWN_IMAGE = "0" * 64
 """A hash for which no image is known."""
 
 
-class DecodingSink:
+class DecodingWriter:
     """Decodes the downloaded text of a file, and passes the file's bytes to ``write``."""
 
     def __init__(self, encoding: str, write: WriteCallback) -> None:
@@ -58,7 +58,7 @@ class StoredImages:
         self._reports_missing: bool | None = None
         """Whether the server answers 404 for an unknown image; None before the first test."""
 
-    async def confirms(self, response: Response, *, again: bool = False) -> bool:
+    async def is_credible(self, response: Response, *, again: bool = False) -> bool:
         """Return whether a successful response can be trusted.
 
         A 201 always can, a 200 only from a reliable server. With ``again``, repeat the test of a server that was
@@ -76,7 +76,7 @@ class StoredImages:
     async def compare(self, content: Content) -> CopyState:
         """Compare the server's copy with the image; a missing copy counts as shorter."""
         comparison = _comparison(content)
-        response = await self._http.get(f"/image/{content.key}", accept="text/plain", sink=comparison)
+        response = await self._http.get(f"/image/{content.key}", accept="text/plain", writer=comparison)
         if response.status != 200:
             failure = self._http.failure(response)
             if response.status == 404 or (response.status == 400 and isinstance(failure, Permanent)):
@@ -87,7 +87,7 @@ class StoredImages:
             await self._is_reliable()  # an unreliable server may have sent anything
         return copy
 
-    async def compare_before_end(self, content: Content) -> CopyState:
+    async def compare_incomplete(self, content: Content) -> CopyState:
         """Compare the server's copy while chunks may be missing: a failed download means shorter."""
         if self._verify == "never":
             return CopyState.SHORTER
@@ -100,8 +100,8 @@ class StoredImages:
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
         """Download the text, decode it, and return its key; ``NotStored`` after a 404."""
-        decoding = DecodingSink(encoding_of(ref), write)
-        response = await self._http.get(f"/image/{key}", accept="text/plain", sink=decoding)
+        decoding = DecodingWriter(encoding_of(ref), write)
+        response = await self._http.get(f"/image/{key}", accept="text/plain", writer=decoding)
         if response.status == 404:
             raise NotStored(presence.GONE)
         if response.status != 200:
@@ -114,9 +114,9 @@ class StoredImages:
         """Compare the length of the stored image, or with ``thorough`` all its bytes."""
         if not ref:
             return presence.unknown(presence.NEVER_NAMED)
-        glance, comparison = LengthOnlySink(), _comparison(content)
-        sink = comparison if thorough else glance
-        request = self._http.get(f"/image/{content.key}", accept="text/plain", sink=sink)
+        recorder, comparison = LengthRecorder(), _comparison(content)
+        writer = comparison if thorough else recorder
+        request = self._http.get(f"/image/{content.key}", accept="text/plain", writer=writer)
         if refusal := await presence.check_request(self._http, request):
             return refusal
         if thorough:
@@ -125,7 +125,7 @@ class StoredImages:
                 comparison.result() is not CopyState.ENDLESS,
             )
         else:
-            found, differs = presence.judge_length(glance.length, content.size), glance.length is not None
+            found, differs = presence.judge_length(recorder.length, content.size), recorder.length is not None
         if found.presence is Presence.UNKNOWN and differs and await self._is_reliable():
             return presence.missing(found.reason)
         return found
@@ -157,8 +157,8 @@ class StoredImages:
             raise failure
 
 
-def _comparison(content: Content) -> ComparingSink:
-    return ComparingSink(size=content.size, sha256=content.key, text=True)
+def _comparison(content: Content) -> ComparingWriter:
+    return ComparingWriter(size=content.size, sha256=content.key, text=True)
 
 
 def encoding_of(ref: str) -> str:

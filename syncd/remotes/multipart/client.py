@@ -18,46 +18,33 @@ from syncd.core.errors import CutOff, Permanent, Scope, SessionLost, Transient, 
 from syncd.core.model import ChunkResult, Confirmation, Content, Pending, Proof, Session, Stored
 from syncd.remotes.base import Source, Throttle, WriteCallback
 from syncd.remotes.bodies import FormFile, MultipartForm
-from syncd.remotes.http import Http
+from syncd.remotes.client import RemoteClient
+from syncd.remotes.downloads import HashingWriter
 from syncd.remotes.multipart import schema
 from syncd.remotes.multipart.api import MultipartApi, ReadBytes
-from syncd.remotes.multipart.chunk_sizes import ChunkSizes
+from syncd.remotes.multipart.chunk_sizes import MultipartChunkSizes
 from syncd.remotes.multipart.options import MultipartHasher, UploadOptions, terms
 from syncd.remotes.multipart.stored_files import StoredFiles
 from syncd.remotes.responses import Response
-from syncd.remotes.sinks import FileSink
 
 _PLAIN_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]+')
 """File names that need no quoting in a form's header. Servers disagree about the quoting."""
 
 
-class MultipartRemote:
-    """One server of the multipart API. ``clock`` returns seconds since the epoch."""
+class MultipartRemote(RemoteClient):
+    """The client of one server of the multipart API."""
+
+    _settings: Settings
+    _sizes: MultipartChunkSizes
 
     def __init__(
         self, name: str, settings: Settings, *, throttle: Throttle, clock: Callable[[], float], user_agent: str
     ) -> None:
-        self._name = name
-        self._settings = settings
-        self._http = Http(settings, throttle=throttle, clock=clock, user_agent=user_agent)
+        super().__init__(name, settings, throttle=throttle, clock=clock, user_agent=user_agent)
         self._files = StoredFiles(self._http, settings)
         self._api = MultipartApi(self._http, settings.prefix, self._files)
         self._options = UploadOptions(settings, clock)
-        self._sizes = ChunkSizes(settings.chunk_size)
-
-    @property
-    def identity(self) -> str:
-        """The text by which the store knows this destination; it contains no secret."""
-        return destinations.identity(self._name, self._settings)
-
-    @property
-    def capabilities(self) -> Mapping[str, int]:
-        """The limits learned about the server; see :attr:`ChunkSizes.capabilities`."""
-        return self._sizes.capabilities
-
-    def restore_capabilities(self, capabilities: Mapping[str, int]) -> None:
-        """Restore the capabilities that an earlier process learned."""
-        self._sizes.restore_capabilities(capabilities)
+        self._sizes = MultipartChunkSizes(settings.chunk_size)
 
     @cached_property
     def terms(self) -> str:
@@ -77,11 +64,6 @@ class MultipartRemote:
         An MD5 is not enough, because different contents can have the same MD5: then the bytes must be compared.
         """
         return Proof.BYTES if self._settings.hash == "md5" else Proof.SIZE
-
-    @property
-    def block_size(self) -> int:
-        """The expected number of the file's bytes in one chunk."""
-        return self._sizes.wanted
 
     def hasher(self) -> MultipartHasher:
         """Return a new hasher for one file."""
@@ -108,7 +90,7 @@ class MultipartRemote:
 
     def _may_send_directly(self, content: Content, source: Source) -> bool:
         allowed = self._settings.direct == "auto" and self._sizes.allows_direct(content.size)
-        return allowed and self._options.is_plain and _PLAIN_NAME.fullmatch(source.name) is not None
+        return allowed and self._options.are_default and _PLAIN_NAME.fullmatch(source.name) is not None
 
     async def _create(self, content: Content, source: Source) -> Session | Stored:
         fields = {
@@ -123,8 +105,8 @@ class MultipartRemote:
         if json is None:
             raise await self._api.unexpected(response)
         if json.get("file_exists") is True:
-            return await self._files.existing(response, content)
-        session = schema.session_of(json, content)
+            return await self._files.verify_existing(response, content)
+        session = schema.read_session(json, content)
         if session is None:
             raise await self._api.unexpected(response)
         self._sizes.check(session, content)
@@ -145,7 +127,7 @@ class MultipartRemote:
             if isinstance(failure, Unauthorized | Transient) and not unreadable:
                 raise failure
             return session
-        arrived = schema.received(json, session)
+        arrived = schema.received_chunks(json, session)
         return Session(token=session.token, chunk_size=session.chunk_size, count=session.count, received=arrived)
 
     async def send(self, session: Session, index: int, content: Content, source: Source) -> ChunkResult:
@@ -189,9 +171,9 @@ class MultipartRemote:
         read = self._reader(source, 0, source.size)
         upload = FormFile(field="file", filename=source.name, media_type=source.media_type, size=source.size, read=read)
         response = await self._api.direct(MultipartForm(fields=self._options.fields(content), file=upload))
-        file = schema.stored_file(response.json()) if response.ok else None
+        file = schema.read_stored_file(response.json()) if response.ok else None
         if file is not None:
-            return ChunkResult(stored=await self._files.confirmed(file, response, content))
+            return ChunkResult(stored=await self._files.verify_upload(file, response, content))
         if response.status in (404, 405, 501):
             self._sizes.record_direct_refused(0)
             raise self._api.session_lost(response)
@@ -213,10 +195,12 @@ class MultipartRemote:
             return await self._find_outcome(session, content, source, failure)
         json = response.json() or {}
         if response.status == 202 and not response.is_html:
-            return Pending(token=schema.text(json.get("taskId")) or schema.text(json.get("task_id")) or session.token)
-        file = schema.stored_file(json) if response.ok else None
+            return Pending(
+                token=schema.read_id(json.get("taskId")) or schema.read_id(json.get("task_id")) or session.token
+            )
+        file = schema.read_stored_file(json) if response.ok else None
         if file is not None:
-            return await self._files.confirmed(file, response, content)
+            return await self._files.verify_upload(file, response, content)
         if response.status in (400, 404, 409, 410, 500):
             raise self._api.session_lost(response)
         raise await self._api.unexpected(response)
@@ -232,7 +216,7 @@ class MultipartRemote:
         progress = await self._api.progress(session.token)
         json = progress.json() if progress.ok else None
         if json is not None:
-            if schema.progress(json) == "running" and not schema.is_processing(json):
+            if schema.assembly_state(json) == "running" and not schema.is_processing(json):
                 raise failure  # *complete* has not arrived
             return await self._assembly_result(json, progress, session.token, content)
         if (await self._api.resume(session.token)).status != 404:
@@ -256,18 +240,20 @@ class MultipartRemote:
         self, json: Mapping[str, object], response: Response, token: str, content: Content
     ) -> Stored | Pending:
         """Return the result that a response to *progress* contains."""
-        state = schema.progress(json)
+        state = schema.assembly_state(json)
         if state == "failed":
             problem = "the server failed to assemble the file"
             raise SessionLost(": ".join(filter(None, (problem, response.message()))))
         if state == "running":
             return Pending(token=token)
-        file = schema.stored_file(json, enveloped=True) or schema.cloud_file({**json, "id": json.get("file_id")})
-        return await self._files.confirmed(file, response, content) if file else Stored(ref="")
+        file = schema.read_stored_file(json, enveloped=True) or schema.read_cloud_file(
+            {**json, "id": json.get("file_id")}
+        )
+        return await self._files.verify_upload(file, response, content) if file else Stored(ref="")
 
     async def fetch(self, ref: str, key: str, write: WriteCallback) -> str:
         """Download the file, following redirects; return its key."""
-        return await self._files.fetch(ref, key, FileSink(self.hasher_of(key, ref), write))
+        return await self._files.fetch(ref, key, HashingWriter(self.hasher_of(key, ref), write))
 
     async def confirm(self, ref: str, content: Content, *, thorough: bool = False) -> Confirmation:
         """Compare the length of the stored file; with ``thorough`` and MD5, compare all bytes."""
@@ -280,7 +266,3 @@ class MultipartRemote:
     async def measure_upload(self, size: int) -> None:
         """Send a chunk of ``size`` bytes for an unknown task; the caller times the call."""
         await self._api.measure_upload(size)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._http.close()

@@ -39,7 +39,7 @@ class UploadOptions:
         self._clock = clock
 
     @property
-    def is_plain(self) -> bool:
+    def are_default(self) -> bool:
         """True if all options have their defaults.
 
         Servers ignore other values in *direct*, but not in *create*.

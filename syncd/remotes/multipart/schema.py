@@ -74,22 +74,22 @@ _MD5, _SHA256 = 32, 64
 """Hexadecimal digits of each hash."""
 
 
-def cloud_file(json: object) -> CloudFile | None:
+def read_cloud_file(json: object) -> CloudFile | None:
     """Read a CloudFile; None if ``json`` is not one, such as an object without an ``id``."""
     if not isinstance(json, dict):
         return None
-    file_id = text(json.get("id"))
+    file_id = read_id(json.get("id"))
     if not file_id:
         return None
     digest, raw_size = json.get("hash"), json.get("size")
-    size = _size(raw_size)
+    size = _read_size(raw_size)
     error = reported_error(json) or ("a size that is not a number" if size is None and raw_size is not None else None)
     return CloudFile(
         id=file_id, digest=digest if isinstance(digest, str) and digest else None, size=size, reported_error=error
     )
 
 
-def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
+def read_stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
     """Read the CloudFile in a response; prefer one with a hash or a size.
 
     It is the object itself, or its ``file``, ``file_info`` or ``data``. With ``enveloped``, ignore the object itself,
@@ -97,30 +97,30 @@ def stored_file(json: object, *, enveloped: bool = False) -> CloudFile | None:
     """
     if not isinstance(json, dict):
         return None
-    inner = [file for name in _ENVELOPES if (file := cloud_file(json.get(name)))]
-    outer = [file for file in (cloud_file(json),) if file and not enveloped]
+    inner = [file for name in _ENVELOPES if (file := read_cloud_file(json.get(name)))]
+    outer = [file for file in (read_cloud_file(json),) if file and not enveloped]
     verifiable = [file for file in (*outer, *inner) if file.digest is not None or file.size is not None]
     found = next(iter(verifiable or inner or outer), None)
     error = reported_error(json)
     return replace(found, reported_error=error) if found and error else found
 
 
-def _size(value: object) -> int | None:
+def _read_size(value: object) -> int | None:
     """Read a length in bytes, which may be text or a float with an integral value."""
-    return number(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return read_count(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def session_of(json: Json, content: Content) -> Session | None:
+def read_session(json: Json, content: Content) -> Session | None:
     """Read the session from a response to *create*.
 
     Returns None if the response lacks the task's id or the chunk size. Raises ``Permanent`` if the chunk size and the
     number of chunks do not match the size of ``content``.
     """
-    task, chunk_size = text(json.get("task_id")), number(json.get("chunk_size"))
+    task, chunk_size = read_id(json.get("task_id")), read_count(json.get("chunk_size"))
     if not task or chunk_size is None:
         return None
     count = chunks.count(content.size, chunk_size) if chunk_size > 0 else 0
-    announced = number(json.get("chunks_count"))
+    announced = read_count(json.get("chunks_count"))
     if count < 1 or announced not in (None, count):
         raise Permanent(
             f"the server requires {announced} chunks of {chunk_size} bytes for a file of {content.size} bytes, "
@@ -131,37 +131,37 @@ def session_of(json: Json, content: Content) -> Session | None:
     return Session(token=task, chunk_size=min(chunk_size, content.size), count=count)
 
 
-def received(json: Json, session: Session) -> ChunkSet:
+def received_chunks(json: Json, session: Session) -> ChunkSet:
     """Read the chunks that have arrived from a response to *resume*.
 
     The response has a list, or ranges if there are many chunks. A list that is shorter than the response's own count is
     ignored. If there is only a count, trust the acknowledged chunks of ``session`` unless the count is lower. Raises
     ``SessionLost`` if the server has another number of chunks.
     """
-    if number(json.get("chunks_count")) not in (None, session.count):
+    if read_count(json.get("chunks_count")) not in (None, session.count):
         raise SessionLost("the server has divided this file into other chunks")
-    counted = number(json.get("chunks_uploaded"))
-    listed = _listed(json, session.count)
+    counted = read_count(json.get("chunks_uploaded"))
+    listed = _listed_chunks(json, session.count)
     if listed is not None and (counted is None or len(listed) >= counted):
         return listed
     return session.received if counted is None or counted >= len(session.received) else ChunkSet()
 
 
-def _listed(json: Json, count: int) -> ChunkSet | None:
+def _listed_chunks(json: Json, count: int) -> ChunkSet | None:
     """Read ``uploaded_chunks``, or ``uploaded_ranges``; None if both are missing or invalid.
 
     Ranges are pairs of the first and the last chunk, in ascending order.
     """
     listed, ranges = json.get("uploaded_chunks"), json.get("uploaded_ranges")
     if isinstance(listed, list):
-        indices = map(number, listed)
+        indices = map(read_count, listed)
         return ChunkSet(index for index in indices if index is not None and index < count)
     if not isinstance(ranges, list):
         return None
     arrived = ChunkSet()
     free = 0  # ranges must not overlap: otherwise a short response could cause endless work
     for pair in ranges:
-        first, last = map(number, pair) if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        first, last = map(read_count, pair) if isinstance(pair, list) and len(pair) == 2 else (None, None)
         if first is None or last is None or not free <= first <= last < count:
             return None
         free = last + 1
@@ -170,9 +170,9 @@ def _listed(json: Json, count: int) -> ChunkSet | None:
     return arrived
 
 
-def progress(json: Json) -> Literal["running", "failed", "done"]:
+def assembly_state(json: Json) -> Literal["running", "failed", "done"]:
     """Read the state of the assembly, a word or an integer, from a response to *progress*."""
-    status = text(json.get("status")).lower()
+    status = read_id(json.get("status")).lower()
     if status in ("failed", "cancelled", "canceled", "expired", "4", "5", "6"):
         return "failed"
     return "done" if status in ("completed", "3") else "running"
@@ -180,16 +180,16 @@ def progress(json: Json) -> Literal["running", "failed", "done"]:
 
 def is_processing(json: Json) -> bool:
     """Return whether a response to *progress* says that the server is assembling the chunks."""
-    return text(json.get("status")).lower() in ("processing", "2")
+    return read_id(json.get("status")).lower() in ("processing", "2")
 
 
-def text(value: object) -> str:
+def read_id(value: object) -> str:
     """Read an id, which may be a number; an empty text if it is unusable in a URL."""
     found = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return found if found.isprintable() and len(found) <= MAX_ID_CHARACTERS else ""
 
 
-def number(value: object) -> int | None:
+def read_count(value: object) -> int | None:
     """Read a count, which may be text; None unless it is 0 or more."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)

@@ -7,10 +7,10 @@ from syncd.config.remotes import MultipartRemote as Settings
 from syncd.core.errors import NotStored, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Confirmation, Content, Presence, Proof, Stored
 from syncd.remotes import presence
+from syncd.remotes.downloads import ComparingWriter, CopyState, DownloadWriter, HashingWriter, LengthRecorder
 from syncd.remotes.http import Http
 from syncd.remotes.multipart import schema
 from syncd.remotes.responses import Response
-from syncd.remotes.sinks import ComparingSink, CopyState, FileSink, LengthOnlySink, Sink
 
 NOT_ENCRYPTED = "the server ignored encrypt_password: it stored the file unencrypted"
 _QUERY_UNKNOWN = (400, 404, 405, 422, 500, 501)
@@ -21,7 +21,7 @@ _ENCRYPTION_ADVICE = "remove encrypt_password, or use a server that encrypts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _ReadBack:
+class _Download:
     """The response to a download of a stored file.
 
     ``refusal`` is set if the server rejected the request for the original and may accept it later; then ``response``
@@ -41,9 +41,9 @@ class StoredFiles:
         self._encrypted = settings.encrypt_password is not None
         self._by_md5 = settings.hash == "md5"
 
-    async def existing(self, response: Response, content: Content) -> Stored:
+    async def verify_existing(self, response: Response, content: Content) -> Stored:
         """Judge a response to *create* that says that the file exists already."""
-        file = schema.stored_file(response.json())
+        file = schema.read_stored_file(response.json())
         if file is None:
             return Stored(ref="", already=True)
         contradiction = self._contradiction(file, content)
@@ -51,7 +51,7 @@ class StoredFiles:
             raise Permanent(f"the server claims to have this file, but {contradiction}")
         return await self._stored(file, response, content, already=True)
 
-    async def confirmed(self, file: schema.CloudFile, response: Response, content: Content) -> Stored:
+    async def verify_upload(self, file: schema.CloudFile, response: Response, content: Content) -> Stored:
         """Judge a response that says that an upload is complete."""
         contradiction = self._contradiction(file, content)
         if contradiction:
@@ -63,31 +63,31 @@ class StoredFiles:
         disputed = file.contradiction(content) is not None  # an encrypted file may have another size and hash
         proof = Proof.NONE if disputed else file.proof(content, already=already)
         credible = not disputed and file.reported_error is None
-        if self._encrypted and credible and await self._is_plain(file, content):
+        if self._encrypted and credible and await self._stored_unencrypted(file, content):
             raise Permanent(NOT_ENCRYPTED, advice=_ENCRYPTION_ADVICE)
         trouble = None
         if proof is Proof.NONE:
             try:
-                proof = await self._follow_up(file, response, content)
+                proof = await self._request_proof(file, response, content)
             except (Transient, Unauthorized) as failure:  # the upload itself succeeded, so it must not be repeated
                 trouble = failure
         return Stored(ref=file.id, already=already, proof=proof, trouble=trouble)
 
-    async def _is_plain(self, file: schema.CloudFile, content: Content) -> bool:
+    async def _stored_unencrypted(self, file: schema.CloudFile, content: Content) -> bool:
         """Return whether the server stored a file unencrypted although it received a password.
 
         Compares the hash. Without a comparable hash it downloads the file, without sending the password.
         """
         if file.same_hash(content) is not None or content.sha256 is None:
             return file.same_hash(content) is True
-        comparison = ComparingSink(size=content.size, sha256=content.sha256)
+        comparison = ComparingWriter(size=content.size, sha256=content.sha256)
         try:
-            refusal = await self._ask(file.id, comparison)
+            refusal = await self._request(file.id, comparison)
         except (Transient, Unauthorized):
             return False
         return refusal is None and comparison.result() is CopyState.INTACT
 
-    async def _follow_up(self, file: schema.CloudFile, response: Response, content: Content) -> Proof:
+    async def _request_proof(self, file: schema.CloudFile, response: Response, content: Content) -> Proof:
         """Request the stored file, and return the proof.
 
         Raises ``SessionLost`` if the server does not have the file.
@@ -101,19 +101,19 @@ class StoredFiles:
         """Return how hash or size differ; None if the server may have encrypted the file."""
         return None if self._encrypted else file.contradiction(content)
 
-    async def fetch(self, ref: str, key: str, download: FileSink) -> str:
+    async def fetch(self, ref: str, key: str, writer: HashingWriter) -> str:
         """Download the file, following redirects; return its key."""
         if not ref:
             raise Permanent(f"{presence.NEVER_NAMED}, so it can't be downloaded")
-        read = await self._read_back(ref, download)
-        response = read.response
+        download = await self._download(ref, writer)
+        response = download.response
         if response.status in (404, 410):
             raise NotStored(presence.GONE)
-        found = download.key()
+        found = writer.key()
         if response.status != 200 or (response.is_html and found != key):
             raise self._http.failure(response)
-        if found != key and read.refusal:
-            raise self._http.failure(read.refusal)
+        if found != key and download.refusal:
+            raise self._http.failure(download.refusal)
         if found != key and self._encrypted:
             raise Permanent("the server returned an encrypted file, which can't be compared")
         return found
@@ -124,13 +124,13 @@ class StoredFiles:
             return presence.unknown(presence.NEVER_NAMED)
         if thorough and (self._by_md5 or content.key.startswith("md5:")):
             return await self._compare(ref, content)
-        glance = LengthOnlySink()
-        refusal = await self._ask(ref, glance)
-        return refusal or presence.judge_length(glance.length, content.size)
+        recorder = LengthRecorder()
+        refusal = await self._request(ref, recorder)
+        return refusal or presence.judge_length(recorder.length, content.size)
 
     async def has(self, ref: str) -> bool:
         """Return whether a download of ``ref`` succeeds. Raises failures of the whole server."""
-        return await self._ask(ref, LengthOnlySink()) is None
+        return await self._request(ref, LengthRecorder()) is None
 
     async def _compare(self, ref: str, content: Content) -> Confirmation:
         """Compare all bytes.
@@ -139,8 +139,8 @@ class StoredFiles:
         """
         if content.sha256 is None:
             return presence.unknown("the SHA-256 of the file is unknown")
-        comparison = ComparingSink(size=content.size, sha256=content.sha256)
-        refusal = await self._ask(ref, comparison)
+        comparison = ComparingWriter(size=content.size, sha256=content.sha256)
+        refusal = await self._request(ref, comparison)
         if refusal:
             return refusal
         found = presence.judge_comparison(comparison.result())
@@ -148,35 +148,40 @@ class StoredFiles:
             return presence.missing(found.reason)
         return found
 
-    async def _ask(self, ref: str, sink: LengthOnlySink | ComparingSink) -> Confirmation | None:
-        """Download a stored file into ``sink``.
+    async def _request(self, ref: str, writer: LengthRecorder | ComparingWriter) -> Confirmation | None:
+        """Download a stored file into ``writer``.
 
-        Returns None if ``sink`` has the result, else what the response proves. If the server rejected the request for
+        Returns None if ``writer`` has the result, else what the response proves. If the server rejected the request for
         the original, other bytes may be those of a thumbnail, so the result is unknown.
         """
         refused: list[Response] = []
 
         async def request() -> Response:
-            read = await self._read_back(ref, sink)
-            refused.extend([read.refusal] if read.refusal else [])
-            return read.response
+            download = await self._download(ref, writer)
+            refused.extend([download.refusal] if download.refusal else [])
+            return download.response
 
         refusal = await presence.check_request(self._http, request())
-        if refusal is None and refused and isinstance(sink, ComparingSink) and sink.result() is not CopyState.INTACT:
+        if (
+            refusal is None
+            and refused
+            and isinstance(writer, ComparingWriter)
+            and writer.result() is not CopyState.INTACT
+        ):
             return presence.unknown(presence.refusal(refused[0]))
         return refusal
 
-    async def _read_back(self, ref: str, sink: Sink) -> _ReadBack:
+    async def _download(self, ref: str, writer: DownloadWriter) -> _Download:
         """Download the original of a file.
 
         Without the query, some servers return a smaller version of an image.
         """
         path = f"{self._prefix}/{quote(ref, safe='')}"
-        original = await self._http.get(f"{path}?original=true", accept="*/*", sink=sink)
+        original = await self._http.get(f"{path}?original=true", accept="*/*", writer=writer)
         if original.status not in _QUERY_UNKNOWN:
-            return _ReadBack(response=original)
-        response = await self._http.get(path, accept="*/*", sink=sink)
-        return _ReadBack(response=response, refusal=original if original.status in _ORIGINAL_NOT_READY else None)
+            return _Download(response=original)
+        response = await self._http.get(path, accept="*/*", writer=writer)
+        return _Download(response=response, refusal=original if original.status in _ORIGINAL_NOT_READY else None)
 
 
 def _with_reported_error(problem: str, file: schema.CloudFile, response: Response) -> str:

@@ -1,7 +1,7 @@
 """What is learned from requests that a server cuts off."""
 
 from syncd.core.errors import CutOff, Permanent
-from syncd.remotes.chunk_limit import CUT_OFF_ROUNDS, ChunkLimit
+from syncd.remotes.chunk_sizes import CUT_OFF_ROUNDS, ChunkLimit
 
 MIB = 1024 * 1024
 

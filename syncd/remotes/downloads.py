@@ -1,6 +1,6 @@
-"""Receive the body of a download: hash it, compare it, or record its length.
+"""Process the body of a download: hash it, compare it, or record its length.
 
-:meth:`syncd.remotes.http.Http.get` writes the body of a 200 to a :class:`Sink`.
+:meth:`syncd.remotes.http.Http.get` writes the body of a 200 to a :class:`DownloadWriter`.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from typing import Protocol
 from syncd.remotes.base import Hasher, WriteCallback
 
 
-class Sink(Protocol):
+class DownloadWriter(Protocol):
     """Receives the body of a download. Both methods return False to end the download."""
 
     def expect(self, length: int | None) -> bool:
@@ -20,7 +20,7 @@ class Sink(Protocol):
         """Receive the next bytes."""
 
 
-class LengthOnlySink:
+class LengthRecorder:
     """Records the announced length, and ends the download.
 
     ``length`` is None if the server announced none.
@@ -39,7 +39,7 @@ class LengthOnlySink:
         return False
 
 
-class FileSink:
+class HashingWriter:
     """Passes a downloaded file on to ``write``, and hashes it."""
 
     def __init__(self, hasher: Hasher, write: WriteCallback) -> None:
@@ -74,7 +74,7 @@ class CopyState(Enum):
     """The right length, with other bytes."""
 
 
-class ComparingSink:
+class ComparingWriter:
     """Compares a download with a content of ``size`` bytes whose SHA-256 is ``sha256``.
 
     The bytes are not kept, and the download ends as soon as the copy is too long. ``text`` means that the content is
