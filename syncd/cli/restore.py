@@ -15,7 +15,7 @@ from syncd.cli.progress import progress_display
 from syncd.cli.session import load_config, watched_paths
 from syncd.paths import full
 from syncd.recovery.restore import Report, restore
-from syncd.recovery.target import TargetInUseError
+from syncd.recovery.restore_folder import FolderInUseError
 
 
 @click.command(epilog=examples("syncd restore --to back", "syncd restore --to back inbox/2026"))
@@ -36,7 +36,7 @@ def command(config: str | None, paths: Sequence[str], target: str, *, as_json: b
     try:
         with progress_display(loaded, lock=False) as show:
             report = asyncio.run(restore(loaded.config, places, os.path.abspath(target), on_progress=show))
-    except TargetInUseError as error:
+    except FolderInUseError as error:
         raise CommandError(str(error), code=ExitCode.BUSY) from None
     if as_json:
         ok = not (report.failed or report.unreachable)

@@ -25,7 +25,7 @@ from syncd.daemon.kept_files import FIRST_RETRY_SECONDS, KeptFiles
 from syncd.daemon.removal_batch import RemovalBatch, RemovalOrder
 from syncd.daemon.runtime import ListenerOrder, Runtime
 from syncd.platform import removal
-from syncd.platform.removal import CHANGED, INTERRUPTED, Kept, Target
+from syncd.platform.removal import CHANGED, INTERRUPTED, ArchiveDirectory, NotRemovedError
 from syncd.store.records import Change, UploadedFile
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class AfterUploadTask:
         self._check = DeletionCheck(runtime, clock=time.time)
         self._wake = asyncio.Event()  # ends the pause for kept files
         self._immediate = asyncio.Event()  # ends every pause
-        self._targets: dict[str, Target] = {}
+        self._archives: dict[str, ArchiveDirectory] = {}
         self._kept = KeptFiles()
         self._pending: set[str] = set()  # folders with an interrupted removal that cannot be undone yet
         self._suspensions = 0
@@ -91,21 +91,21 @@ class AfterUploadTask:
     async def configure(self) -> None:
         """Apply the current configuration.
 
-        Creates the target directories, and lets the next sweep try all kept files again.
+        Creates the archive directories, and lets the next sweep try all kept files again.
         """
         folders = self._runtime.folders.settings.values()
         wanted = {
             folder.path: str(folder.after_upload.directory) for folder in folders if folder.after_upload.directory
         }
-        self._targets = {
-            path: self._targets[path]
-            if path in self._targets and self._targets[path].path == directory
-            else Target(directory)
+        self._archives = {
+            path: self._archives[path]
+            if path in self._archives and self._archives[path].path == directory
+            else ArchiveDirectory(directory)
             for path, directory in wanted.items()
         }
-        for target in self._targets.values():
-            if not target.made:
-                await asyncio.to_thread(target.make)
+        for archive in self._archives.values():
+            if not archive.created:
+                await asyncio.to_thread(archive.create)
         self._kept.reset({folder.path for folder in folders if folder.after_upload.action != "keep"})
 
     async def removable_count(self, folder: Folder) -> int:
@@ -197,7 +197,7 @@ class AfterUploadTask:
                 return earlier
             try:
                 await self._check.check(folder, file)
-            except Kept as kept:
+            except NotRemovedError as kept:
                 return str(kept)
             return None
 
@@ -222,7 +222,7 @@ class AfterUploadTask:
         store = self._runtime.store
         orders = [RemovalOrder(file.path, self._check.proven(file), removal.hidden_name()) for file in files]
         ids = await store.begin_removals(folder.path, [(order.path, order.hidden) for order in orders])
-        batch = RemovalBatch(folder, self._targets.get(folder.path), self._stop)
+        batch = RemovalBatch(folder, self._archives.get(folder.path), self._stop)
         if generation == self._generation and not self._paused():
             await self._run_in_thread(partial(batch.remove, orders))
         await store.end_removals(folder.path, ids, batch.removed)

@@ -12,7 +12,7 @@ from syncd.config.model import Folder
 from syncd.core.errors import Failure
 from syncd.core.model import Presence
 from syncd.daemon.runtime import Runtime
-from syncd.platform.removal import Digest, Kept, Proven
+from syncd.platform.removal import Digest, NotRemovedError, RemovalProof
 from syncd.remotes.base import Hasher
 from syncd.store.records import StoredContent, UploadedFile
 from syncd.upload.worker import RemoteWorker
@@ -34,41 +34,41 @@ class DeletionCheck:
         self._clock = clock
 
     async def check(self, folder: Folder, file: UploadedFile) -> None:
-        """Raise :class:`~syncd.platform.removal.Kept` with the reason if the file must stay."""
+        """Raise :class:`~syncd.platform.removal.NotRemovedError` with the reason if the file must stay."""
         watch = self._runtime.folders.watches.get(folder.path)
         if watch is None or not watch.matches(file.path):
-            raise Kept(NOT_SELECTED)
+            raise NotRemovedError(NOT_SELECTED)
         if reason := unfit(file.fingerprint.size, max_size=folder.max_size):
-            raise Kept(reason)
+            raise NotRemovedError(reason)
         known = {content.remote_id: content for content in file.contents}
         for name in folder.remotes:
             worker = self._runtime.scheduler.workers.get(name)
             content = known.get(self._runtime.remote_ids.get(name, -1))
             if worker is None or content is None:
-                raise Kept(f"{name} is not known to have it any more")
+                raise NotRemovedError(f"{name} is not known to have it any more")
             await self._confirm(worker, content)
 
     async def _confirm(self, worker: RemoteWorker, content: StoredContent) -> None:
         """Ask the server to confirm the content, unless a recent confirmation is sufficient."""
         remote = worker.endpoint.remote
         if content.terms != remote.terms:  # the server may expire a file that must be kept from now on
-            raise Kept(f"{worker.name} has it under an earlier expired_at or encrypt_password")
+            raise NotRemovedError(f"{worker.name} has it under an earlier expired_at or encrypt_password")
         fresh = 0 <= self._clock() - content.confirmed_at < CONFIRMATION_MAX_AGE_SECONDS
         if fresh and content.proof >= remote.required_proof and not content.expires:
             return
         if worker.endpoint.down:
-            raise Kept(f"{worker.name} is {worker.state} and can't confirm it")
+            raise NotRemovedError(f"{worker.name} is {worker.state} and can't confirm it")
         recorded = remote.recorded(key=content.key, ref=content.ref, size=content.size, sha256=content.sha256)
         try:
             async with worker.endpoint.request(content.key):
                 answer = await remote.confirm(content.ref, recorded, thorough=True)
         except Failure:
-            raise Kept(f"{worker.name} could not be asked to confirm it") from None
+            raise NotRemovedError(f"{worker.name} could not be asked to confirm it") from None
         if answer.presence is not Presence.YES or answer.proof < remote.required_proof:
-            raise Kept(f"{worker.name} does not confirm it: {answer.reason or 'it does not say enough'}")
+            raise NotRemovedError(f"{worker.name} does not confirm it: {answer.reason or 'it does not say enough'}")
         await self._runtime.store.confirm(content.remote_id, content.key, answer.proof)
 
-    def proven(self, file: UploadedFile) -> Proven:
+    def proven(self, file: UploadedFile) -> RemovalProof:
         """Return the properties that a checked file must still have when it is removed."""
         names = {number: name for name, number in self._runtime.remote_ids.items()}
         hashes = {content.sha256 for content in file.contents if content.sha256 is not None}
@@ -78,7 +78,7 @@ class DeletionCheck:
                 remote = self._runtime.scheduler.workers[names[content.remote_id]].endpoint.remote
                 digests.append(_Key(remote.hasher_of(content.key, content.ref), content.key))
         quiet = self._clock() - file.seen_at >= (QUIET_CLOSED_SECONDS if file.closed else QUIET_SECONDS)
-        return Proven(fingerprint=file.fingerprint, digests=digests, quiet=quiet)
+        return RemovalProof(fingerprint=file.fingerprint, digests=digests, quiet=quiet)
 
 
 class _Sha256:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from syncd.config.model import Folder
 from syncd.platform import removal
-from syncd.platform.removal import CHANGED, Altered, Kept, Proven, Target
+from syncd.platform.removal import CHANGED, ArchiveDirectory, ContentMismatchError, NotRemovedError, RemovalProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,20 +14,20 @@ class RemovalOrder:
     """A file to remove, and the hidden name that it has while it is checked once more."""
 
     path: str
-    proven: Proven
+    proven: RemovalProof
     hidden: str
 
 
 class RemovalBatch:
     """Removes files of one folder; setting ``stop`` ends the batch after the current file."""
 
-    def __init__(self, folder: Folder, target: Target | None, stop: threading.Event) -> None:
+    def __init__(self, folder: Folder, archive: ArchiveDirectory | None, stop: threading.Event) -> None:
         self._folder = folder
-        self._target = target
+        self._archive = archive
         self._stop = stop
         self.removed: list[str] = []
         self.altered: list[str] = []
-        """Kept files whose content is not the uploaded one."""
+        """Files that were not removed because their content is not the uploaded one."""
         self.kept: dict[str, str] = {}
         """The reason for each kept file, by path."""
 
@@ -45,12 +45,12 @@ class RemovalBatch:
         """Remove one file; return the reason if it is kept."""
         try:
             removal.remove(
-                self._folder.path, order.path, order.proven, order.hidden, target=self._target, stop=self._stop
+                self._folder.path, order.path, order.proven, order.hidden, archive=self._archive, stop=self._stop
             )
-        except Altered as kept:
+        except ContentMismatchError as kept:
             self.altered.append(order.path)
             return str(kept)
-        except Kept as kept:
+        except NotRemovedError as kept:
             return str(kept)
         except FileNotFoundError:  # the watch records the disappearance
             return CHANGED

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from syncd.core.model import Fingerprint
 from syncd.platform import openat
-from syncd.platform.move_target import Kept
+from syncd.platform.archive_directory import NotRemovedError
 from syncd.platform.read_lease import ReadLease
 
 READ_BLOCK_BYTES = 1024 * 1024
@@ -30,7 +30,7 @@ INTERRUPTED = "interrupted"
 _COPY_NAME = ".syncd-moving-{}.part"
 
 
-class Altered(Kept):
+class ContentMismatchError(NotRemovedError):
     """The content is not what was uploaded, although size and modification time are the same."""
 
 
@@ -48,14 +48,14 @@ class Digest(Protocol):
 def open_removable(root: str, path: str) -> Iterator["RemovableFile"]:
     """Open the file ``path`` below ``root`` directory by directory.
 
-    Raises :class:`Kept` for a link on the path.
+    Raises :class:`NotRemovedError` for a link on the path.
     """
     with open_parent(root, path) as (directory, name):
         found = os.stat(name, dir_fd=directory, follow_symlinks=False) if sys.platform != "win32" else None
         if found and stat.S_ISLNK(found.st_mode):
-            raise Kept(LINKED)
+            raise NotRemovedError(LINKED)
         if found and not stat.S_ISREG(found.st_mode):  # check first: opening a device may have effects
-            raise Kept(CHANGED)
+            raise NotRemovedError(CHANGED)
         file = openat.open_file(directory, name)
         try:
             yield RemovableFile(directory, name, file)
@@ -87,7 +87,7 @@ def _open_parents(directory: int, path: str, *, make: bool) -> Iterator[tuple[in
                 directory = openat.enter(directory, parent, make=make)
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                    raise Kept(LINKED) from None
+                    raise NotRemovedError(LINKED) from None
                 raise
             opened.append(directory)
         yield directory, name
@@ -113,17 +113,17 @@ class RemovableFile:
             raise PermissionError(errno.EACCES, "the file is read-only; clear the attribute", self.name)
 
     def check_unchanged(self) -> None:
-        """Raise :class:`Kept` if the file has changed, or another program is about to write to it."""
+        """Raise :class:`NotRemovedError` if the file has changed, or another program is about to write to it."""
         if self.lease is not None and self.lease.broken():
-            raise Kept(OPEN)
+            raise NotRemovedError(OPEN)
         found = os.fstat(self.file)
         if Fingerprint(inode=found.st_ino, size=found.st_size, mtime_ns=found.st_mtime_ns) != self.fingerprint:
-            raise Kept(CHANGED)
+            raise NotRemovedError(CHANGED)
 
     def read(self, digests: Sequence[Digest], stop: threading.Event) -> str:
         """Pass the content to ``digests`` and return its SHA-256.
 
-        Raises :class:`Altered` if one does not match.
+        Raises :class:`ContentMismatchError` if one does not match.
         """
         whole = hashlib.sha256()
         for data in self._blocks(stop):
@@ -131,28 +131,28 @@ class RemovableFile:
             for digest in digests:
                 digest.update(data)
         if not all(digest.matches() for digest in digests):
-            raise Altered("the content is not what was uploaded, so the file is uploaded again")
+            raise ContentMismatchError("the content is not what was uploaded, so the file is uploaded again")
         return whole.hexdigest()
 
     def _blocks(self, stop: threading.Event) -> Iterator[bytes]:
         os.lseek(self.file, 0, os.SEEK_SET)
         while data := os.read(self.file, READ_BLOCK_BYTES):
             if self.lease is not None and self.lease.broken():
-                raise Kept(OPEN)
+                raise NotRemovedError(OPEN)
             if stop.is_set():
-                raise Kept(INTERRUPTED)
+                raise NotRemovedError(INTERRUPTED)
             yield data
 
     def hide(self, hidden: str) -> None:
         """Rename the file to ``hidden``.
 
-        If another file has taken its name, put that back and raise :class:`Kept`.
+        If another file has taken its name, put that back and raise :class:`NotRemovedError`.
         """
         # One step: a link and an unlink could remove a file that gets the name in between.
         openat.rename_private(self.directory, self.name, hidden)
         if not self._is_open(hidden):
             put_back(self.directory, hidden, self.name)
-            raise Kept(CHANGED)
+            raise NotRemovedError(CHANGED)
 
     def _is_open(self, name: str) -> bool:
         """Return whether ``name`` is the open file."""
@@ -190,7 +190,7 @@ class RemovableFile:
             try:
                 self.check_unchanged()
                 openat.remove(self.directory, hidden)
-            except (Kept, OSError):
+            except (NotRemovedError, OSError):
                 openat.remove(into, wanted)  # otherwise each attempt would leave another copy
                 raise
 
@@ -206,7 +206,7 @@ class RemovableFile:
                 while rest:
                     rest = rest[os.write(copy, rest) :]
             if digest.hexdigest() != sha256:
-                raise Kept(CHANGED)
+                raise NotRemovedError(CHANGED)
             self._copy_status(copy)
             os.fsync(copy)
             openat.rename(into, part, wanted)

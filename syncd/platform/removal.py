@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 from syncd.core.model import Fingerprint
 from syncd.platform import openat
-from syncd.platform.move_target import Kept, Target
+from syncd.platform.archive_directory import ArchiveDirectory, NotRemovedError
 from syncd.platform.read_lease import ReadLease, Writer
 from syncd.platform.removable_file import (
     CHANGED,
     INTERRUPTED,
     OPEN,
-    Altered,
+    ContentMismatchError,
     Digest,
     open_parent,
     open_removable,
@@ -31,22 +31,23 @@ from syncd.platform.removable_file import (
 __all__ = [
     "CHANGED",
     "INTERRUPTED",
-    "Altered",
+    "ArchiveDirectory",
+    "ContentMismatchError",
     "Digest",
-    "Kept",
-    "Proven",
-    "Target",
+    "NotRemovedError",
+    "RemovalProof",
     "hidden_name",
     "put_back",
     "recover",
     "remove",
 ]
 
+MAYBE_OPEN = "not quiet for long enough, and its file system can't tell whether it is open for writing"
 _HIDDEN_NAME = ".syncd-removing-{}.part"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Proven:
+class RemovalProof:
     """The proof that a file may be removed.
 
     ``digests`` check its content. ``quiet`` means that the file has not changed for long enough to be removed even
@@ -63,22 +64,24 @@ def hidden_name() -> str:
     return _HIDDEN_NAME.format(secrets.token_hex(8))
 
 
-def remove(root: str, path: str, proven: Proven, hidden: str, *, target: Target | None, stop: threading.Event) -> None:
-    """Delete the file ``path`` below ``root``, or move it to ``target``.
+def remove(
+    root: str, path: str, proven: RemovalProof, hidden: str, *, archive: ArchiveDirectory | None, stop: threading.Event
+) -> None:
+    """Delete the file ``path`` below ``root``, or move it to ``archive``.
 
-    Raises :class:`Kept` or OSError if it stays. ``hidden``, from :func:`hidden_name`, is the temporary name of the
-    file. Setting ``stop`` ends the reading.
+    Raises :class:`NotRemovedError` or OSError if it stays. ``hidden``, from :func:`hidden_name`, is the temporary name
+    of the file. Setting ``stop`` ends the reading.
     """
-    with open_removable(root, path) as entry, target.opened() if target is not None else nullcontext() as into:
+    with open_removable(root, path) as entry, archive.opened() if archive is not None else nullcontext() as into:
         entry.fingerprint = proven.fingerprint
         entry.check_unchanged()
         entry.check_removable()
         with ReadLease(entry.file) as lease:
             entry.lease = lease
             if lease.granted is Writer.OPEN:
-                raise Kept(OPEN)
+                raise NotRemovedError(OPEN)
             if lease.granted is Writer.UNKNOWN and not proven.quiet:
-                raise Kept("not quiet for long enough, and its file system can't tell whether it is open for writing")
+                raise NotRemovedError(MAYBE_OPEN)
             sha256 = entry.read(proven.digests, stop)
             entry.check_unchanged()
             entry.hide(hidden)
@@ -105,5 +108,5 @@ def recover(root: str, path: str, hidden: str) -> str | None:
     try:
         with open_parent(root, path) as (directory, name):
             return put_back(directory, hidden, name)
-    except (FileNotFoundError, Kept):
+    except (FileNotFoundError, NotRemovedError):
         return None

@@ -1,7 +1,7 @@
 """``syncd restore``: downloads uploaded files under their own names and times.
 
-Existing files are never overwritten. :mod:`~syncd.recovery.fetch` downloads the copies, :mod:`~syncd.recovery.target`
-writes the files.
+Existing files are never overwritten. :mod:`~syncd.recovery.fetch` downloads the copies,
+:mod:`~syncd.recovery.restore_folder` writes the files.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from syncd.core.errors import Failure, Permanent, Transient, Unauthorized
 from syncd.core.progress import WorkProgress
 from syncd.core.text import printable
 from syncd.recovery.fetch import Download, FetchProgress, FetchSession, open_fetch_session
-from syncd.recovery.target import PartialFile, RestoreTarget, TargetFile, UnsafeNameError
+from syncd.recovery.restore_folder import PartialFile, RestoredFile, RestoreFolder, UnsafeNameError
 from syncd.remotes.base import WriteCallback
 from syncd.store.records import Copy, PathScope, RecordedFile
 
@@ -64,12 +64,12 @@ async def restore(
     """Restore the files of ``scopes`` below the folder ``target``.
 
     StoreError if the store cannot be read; OSError if ``target`` cannot be written;
-    :class:`~syncd.recovery.target.TargetInUseError` if another process restores into it.
+    :class:`~syncd.recovery.restore_folder.FolderInUseError` if another process restores into it.
     """
     async with open_fetch_session(config) as session:
         totals = [await session.copy_index.files_total(scope) for scope in scopes]
         progress = FetchProgress(sum(total.count for total in totals), sum(total.size for total in totals))
-        with RestoreTarget(target) as directory:
+        with RestoreFolder(target) as directory:
             work = _Restore(session, progress, directory)
             async with progress.reporting(on_progress):
                 await for_each(_files(session, scopes), work.restore, limit=session.concurrency)
@@ -109,7 +109,7 @@ def target_prefixes(config: Config) -> dict[str, str]:
 class _Restore:
     """Restores files one by one, and counts the results."""
 
-    def __init__(self, session: FetchSession, progress: FetchProgress, target: RestoreTarget) -> None:
+    def __init__(self, session: FetchSession, progress: FetchProgress, target: RestoreFolder) -> None:
         self._session = session
         self._progress = progress
         self._target = target
@@ -140,7 +140,7 @@ class _Restore:
                 target.close()
         self._progress.count(file.size, good=len(self._problems) == problems_before)
 
-    async def _restore_to(self, target: TargetFile, file: RecordedFile, copies: Sequence[Copy]) -> None:
+    async def _restore_to(self, target: RestoredFile, file: RecordedFile, copies: Sequence[Copy]) -> None:
         matches = await asyncio.to_thread(self._matches, target, file, copies[0])
         if matches is not None:
             target.remove_partial()
@@ -158,7 +158,7 @@ class _Restore:
         except OSError as error:
             self._fail_to_write(file, error)
 
-    def _matches(self, target: TargetFile, file: RecordedFile, copy: Copy) -> bool | None:
+    def _matches(self, target: RestoredFile, file: RecordedFile, copy: Copy) -> bool | None:
         """Return whether the existing file is the uploaded one; None if the name is free."""
         remote = self._session.servers[copy.remote_id].remote
         try:

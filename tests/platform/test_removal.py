@@ -18,7 +18,7 @@ from syncd.platform import openat, removable_file, removal
 from syncd.platform.posix import openat as posix_openat
 from syncd.platform.posix import read_lease as posix_read_lease
 from syncd.platform.removable_file import RemovableFile
-from syncd.platform.removal import Altered, Kept, Proven, Target
+from syncd.platform.removal import ArchiveDirectory, ContentMismatchError, NotRemovedError, RemovalProof
 
 HIDDEN = ".syncd-removing-0123456789abcdef.part"
 
@@ -42,17 +42,17 @@ def fingerprint_of(path):
 
 def proven(path, data=None, *, quiet=False):
     content = path.read_bytes() if data is None else data
-    return Proven(fingerprint=fingerprint_of(path), digests=[Sha256(content)], quiet=quiet)
+    return RemovalProof(fingerprint=fingerprint_of(path), digests=[Sha256(content)], quiet=quiet)
 
 
-def remove(folder, name, about=None, *, target=None, stop=None):
+def remove(folder, name, about=None, *, archive=None, stop=None):
     about = about or proven(folder / name)
-    removal.remove(str(folder), name, about, HIDDEN, target=target, stop=stop or threading.Event())
+    removal.remove(str(folder), name, about, HIDDEN, archive=archive, stop=stop or threading.Event())
 
 
 def made(path):
-    target = Target(str(path))
-    target.make()
+    target = ArchiveDirectory(str(path))
+    target.create()
     return target
 
 
@@ -114,7 +114,7 @@ def test_move_keeps_name_content_and_times(folder, move_to):
     path.write_bytes(b"content")
     os.utime(path, ns=(1, 1_600_000_000_123_456_789))
     os.chmod(path, 0o640)
-    remove(folder, "sub/not utf-8 \udcff.jpg", target=made(move_to))
+    remove(folder, "sub/not utf-8 \udcff.jpg", archive=made(move_to))
     moved = move_to / "sub" / path.name
     assert moved.read_bytes() == b"content"
     assert moved.stat().st_mtime_ns == 1_600_000_000_123_456_789
@@ -127,7 +127,7 @@ def test_move_keeps_name_content_and_times(folder, move_to):
 def test_a_move_to_another_disk(folder, other_disk):
     (folder / "a.jpg").write_bytes(b"content" * 500_000)
     data = (folder / "a.jpg").read_bytes()
-    remove(folder, "a.jpg", target=made(other_disk / "sent"))
+    remove(folder, "a.jpg", archive=made(other_disk / "sent"))
     assert (other_disk / "sent" / "a.jpg").read_bytes() == data
     assert os.listdir(folder) == []
     assert os.listdir(other_disk / "sent") == ["a.jpg"]
@@ -139,7 +139,7 @@ def test_a_name_that_is_taken_stays_as_it_is(folder, move_to):
     (move_to / "b.jpg").symlink_to("nowhere")
     for name in ("a.jpg", "b.jpg"):
         (folder / name).write_bytes(b"new")
-        remove(folder, name, target=made(move_to))
+        remove(folder, name, archive=made(move_to))
     assert {name: (move_to / name).read_bytes() for name in os.listdir(move_to) if name != "b.jpg"} == {
         "a.jpg": b"first",
         "a-1.jpg": b"second",
@@ -152,7 +152,7 @@ def test_a_name_that_is_taken_stays_as_it_is(folder, move_to):
 def test_a_crash_between_copy_and_removal_leaves_one_file_in_the_end(folder, move_to):
     (folder / "a.jpg").write_bytes(b"content")
     (move_to / "a.jpg").write_bytes(b"content")
-    remove(folder, "a.jpg", target=made(move_to))
+    remove(folder, "a.jpg", archive=made(move_to))
     assert os.listdir(folder) == []
     assert os.listdir(move_to) == ["a.jpg"]
 
@@ -165,8 +165,8 @@ def test_a_file_that_changed_is_kept(folder, tmp_path, move):
     path.write_bytes(b"changed")
     os.utime(path, ns=(0, about.fingerprint.mtime_ns + 1))
     target = made(tmp_path / "sent") if move else None
-    with pytest.raises(Kept, match="changed since"):
-        remove(folder, "a.jpg", about, target=target)
+    with pytest.raises(NotRemovedError, match="changed since"):
+        remove(folder, "a.jpg", about, archive=target)
     assert path.read_bytes() == b"changed"
     assert not move or os.listdir(tmp_path / "sent") == []
 
@@ -178,15 +178,15 @@ def test_other_bytes_behind_the_same_stamp_are_kept(folder, tmp_path, move):
     path.write_bytes(b"content")
     about = proven(path, b"another")
     target = made(tmp_path / "sent") if move else None
-    with pytest.raises(Altered, match="uploaded again"):
-        remove(folder, "a.jpg", about, target=target)
+    with pytest.raises(ContentMismatchError, match="uploaded again"):
+        remove(folder, "a.jpg", about, archive=target)
     assert os.listdir(folder) == ["a.jpg"]
 
 
 def test_a_file_that_is_open_for_writing_is_kept(folder):
     path = folder / "a.jpg"
     path.write_bytes(b"content")
-    with path.open("r+b"), pytest.raises(Kept, match="open for writing"):
+    with path.open("r+b"), pytest.raises(NotRemovedError, match="open for writing"):
         remove(folder, "a.jpg")
     assert path.read_bytes() == b"content"
     remove(folder, "a.jpg")
@@ -197,7 +197,7 @@ def test_a_file_that_is_mapped_for_writing_is_kept(folder):
     path.write_bytes(b"content")
     with path.open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
-    with pytest.raises(Kept, match="open for writing"):
+    with pytest.raises(NotRemovedError, match="open for writing"):
         remove(folder, "a.jpg")
     mapped.close()
     remove(folder, "a.jpg")
@@ -224,7 +224,7 @@ def test_a_writer_who_comes_meanwhile_gets_the_file(folder, monkeypatch):
         return real(descriptor, size)
 
     monkeypatch.setattr(os, "read", read)
-    with pytest.raises(Kept, match="open for writing"):
+    with pytest.raises(NotRemovedError, match="open for writing"):
         remove(folder, "a.jpg")
     writers[0].join()
     assert path.read_bytes() == b"content" * 100_000 + b", and more"
@@ -240,7 +240,7 @@ def test_where_no_lease_can_be_had_quiet_has_to_do(folder, monkeypatch, quiet):
         remove(folder, "a.jpg", proven(path, quiet=True))
         assert os.listdir(folder) == []
     else:
-        with pytest.raises(Kept, match="not quiet for long enough"):
+        with pytest.raises(NotRemovedError, match="not quiet for long enough"):
             remove(folder, "a.jpg", proven(path, quiet=False))
         assert os.listdir(folder) == ["a.jpg"]
 
@@ -253,7 +253,7 @@ def test_a_folder_that_became_a_link_leads_nowhere(folder, tmp_path):
     about = proven(path)
     os.rename(folder / "sub", tmp_path / "outside")
     (folder / "sub").symlink_to(tmp_path / "outside")
-    with pytest.raises(Kept, match="symbolic link"):
+    with pytest.raises(NotRemovedError, match="symbolic link"):
         remove(folder, "sub/a.jpg", about)
     assert (tmp_path / "outside" / "a.jpg").read_bytes() == b"content"
 
@@ -263,7 +263,7 @@ def test_a_link_that_took_its_place_is_kept(folder, tmp_path):
     about = proven(folder / "a.jpg")
     os.rename(folder / "a.jpg", tmp_path / "moved away.jpg")
     (folder / "a.jpg").symlink_to(tmp_path / "moved away.jpg")
-    with pytest.raises(Kept, match="symbolic link"):
+    with pytest.raises(NotRemovedError, match="symbolic link"):
         remove(folder, "a.jpg", about)
     assert (tmp_path / "moved away.jpg").read_bytes() == b"content"
     assert (folder / "a.jpg").is_symlink()
@@ -274,7 +274,7 @@ def test_a_fifo_that_took_its_place_is_not_opened(folder):
     about = proven(folder / "a.jpg")
     os.unlink(folder / "a.jpg")
     os.mkfifo(folder / "a.jpg")
-    with pytest.raises(Kept, match="changed since"):
+    with pytest.raises(NotRemovedError, match="changed since"):
         remove(folder, "a.jpg", about)
 
 
@@ -310,8 +310,8 @@ def test_another_file_that_took_its_place_at_the_last_moment_is_put_back(folder,
         real(self, hidden)
 
     monkeypatch.setattr(RemovableFile, "hide", hide)
-    with pytest.raises(Kept, match="changed since"):
-        remove(folder, "a.jpg", about, target=made(tmp_path / "sent") if move else None)
+    with pytest.raises(NotRemovedError, match="changed since"):
+        remove(folder, "a.jpg", about, archive=made(tmp_path / "sent") if move else None)
     assert path.read_bytes() == b"another"
     assert os.listdir(folder) == ["a.jpg"]
 
@@ -331,8 +331,8 @@ def test_a_file_that_changes_while_it_is_copied_is_kept(folder, tmp_path, monkey
 
     monkeypatch.setattr(RemovableFile, "_copy_status", copy_status)
     about = proven(path, quiet=True)
-    with pytest.raises(Kept, match="changed since"):
-        remove(folder, "a.jpg", about, target=made(tmp_path / "sent"))
+    with pytest.raises(NotRemovedError, match="changed since"):
+        remove(folder, "a.jpg", about, archive=made(tmp_path / "sent"))
     assert path.read_bytes() == b"content, and more"
     assert os.listdir(tmp_path / "sent") == []
 
@@ -356,7 +356,7 @@ def test_a_copy_that_fails_leaves_nothing_half(folder, tmp_path, monkeypatch, co
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=os.strerror(code)):
-        remove(folder, "a.jpg", target=made(tmp_path / "sent"))
+        remove(folder, "a.jpg", archive=made(tmp_path / "sent"))
     assert os.listdir(folder) == ["a.jpg"]
     assert os.listdir(tmp_path / "sent") == []
 
@@ -375,7 +375,7 @@ def test_a_file_that_can_not_go_leaves_no_copies(folder, tmp_path, monkeypatch, 
 
     monkeypatch.setattr(openat, "remove", refuse)
     with pytest.raises(PermissionError):
-        remove(folder, "a.jpg", target=made(tmp_path / "sent") if move else None)
+        remove(folder, "a.jpg", archive=made(tmp_path / "sent") if move else None)
     assert os.listdir(folder) == ["a.jpg"]
     assert not move or os.listdir(tmp_path / "sent") == []
 
@@ -384,7 +384,7 @@ def test_a_stop_ends_the_reading(folder):
     (folder / "a.jpg").write_bytes(b"content")
     stop = threading.Event()
     stop.set()
-    with pytest.raises(Kept, match="interrupted"):
+    with pytest.raises(NotRemovedError, match="interrupted"):
         remove(folder, "a.jpg", stop=stop)
     assert os.listdir(folder) == ["a.jpg"]
 
@@ -397,11 +397,11 @@ def test_a_target_that_is_no_longer_mounted_gets_nothing(folder, other_disk):
     target = made(other_disk / "sent")
     (folder / "a.jpg").write_bytes(b"content")
     subprocess.run(["umount", str(other_disk)], check=True)
-    with pytest.raises(Kept, match="is its file system mounted"):
-        remove(folder, "a.jpg", target=target)
+    with pytest.raises(NotRemovedError, match="is its file system mounted"):
+        remove(folder, "a.jpg", archive=target)
     (other_disk / "sent").mkdir()
-    with pytest.raises(Kept, match="on another file system than before"):
-        remove(folder, "a.jpg", target=target)
+    with pytest.raises(NotRemovedError, match="on another file system than before"):
+        remove(folder, "a.jpg", archive=target)
     assert os.listdir(folder) == ["a.jpg"]
     assert os.listdir(other_disk / "sent") == []
 
@@ -410,8 +410,8 @@ def test_a_target_that_can_not_be_made_says_why(folder, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     (folder / "a.jpg").write_bytes(b"content")
     target = made(tmp_path / "file" / "sent")
-    with pytest.raises(Kept, match="can't be used: Not a directory"):
-        remove(folder, "a.jpg", target=target)
+    with pytest.raises(NotRemovedError, match="can't be used: Not a directory"):
+        remove(folder, "a.jpg", archive=target)
 
 
 def test_a_link_below_the_target_leads_nowhere(folder, tmp_path):
@@ -420,8 +420,8 @@ def test_a_link_below_the_target_leads_nowhere(folder, tmp_path):
     target = made(tmp_path / "sent")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "sent" / "sub").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Kept, match="symbolic link"):
-        remove(folder, "sub/a.jpg", target=target)
+    with pytest.raises(NotRemovedError, match="symbolic link"):
+        remove(folder, "sub/a.jpg", archive=target)
     assert os.listdir(tmp_path / "elsewhere") == []
     assert os.listdir(folder / "sub") == ["a.jpg"]
 
@@ -463,7 +463,7 @@ OWN_FILES = {
     "cli/demo/environment.py",
     "control/unix_server.py",
     "daemon/inbox.py",
-    "recovery/target.py",
+    "recovery/restore_folder.py",
     "dashboard/auth.py",
     "platform/posix/openat.py",
     "logs/file.py",

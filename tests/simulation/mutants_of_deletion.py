@@ -10,7 +10,7 @@ from syncd.core.model import Proof
 from syncd.daemon import deletion_check
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.deletion_check import DeletionCheck
-from syncd.platform import move_target, openat, removal
+from syncd.platform import archive_directory, openat, removal
 from syncd.platform.read_lease import Writer
 from syncd.platform.removable_file import RemovableFile
 from syncd.remotes.image.client import ImageRemote
@@ -144,7 +144,7 @@ DELETION_MUTANTS = [
     mutant(
         "P8",
         "deletion: the target's file system is not checked",
-        replaced(move_target, "file_system_id", returning(1)),
+        replaced(archive_directory, "file_system_id", returning(1)),
         elsewhere=_REMOVAL,
     ),
     mutant(

@@ -16,7 +16,7 @@ import win32file
 
 from syncd.core.errors import FileUnreadable
 from syncd.platform import openat, removable_file, removal
-from syncd.platform.removal import Proven, Target
+from syncd.platform.removal import ArchiveDirectory, RemovalProof
 from syncd.platform.windows import file_info
 from syncd.platform.windows import openat as windows_openat
 from syncd.upload.source import FileSource, fingerprint_of
@@ -44,13 +44,13 @@ class AnyBytes:
 
 
 def remove(path, move=None):
-    target = None
+    archive = None
     if move:
-        target = Target(str(move))
-        target.make()
-    proven = Proven(fingerprint=fingerprint_of(os.lstat(path)), digests=[AnyBytes()], quiet=False)
+        archive = ArchiveDirectory(str(move))
+        archive.create()
+    proven = RemovalProof(fingerprint=fingerprint_of(os.lstat(path)), digests=[AnyBytes()], quiet=False)
     hidden = removal.hidden_name()
-    removal.remove(str(path.parent), path.name, proven, hidden, target=target, stop=threading.Event())
+    removal.remove(str(path.parent), path.name, proven, hidden, archive=archive, stop=threading.Event())
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_what_is_open_stays_until_it_is_closed(file, tmp_path, monkeypatch, to):
 
 
 def test_what_somebody_writes_to_stays(file):
-    with file.open("r+b"), pytest.raises(removal.Kept, match="open for writing"):
+    with file.open("r+b"), pytest.raises(removal.NotRemovedError, match="open for writing"):
         remove(file)
     assert file.read_bytes() == b"content"
     remove(file)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from syncd.core.model import Content
-from syncd.recovery.target import RestoreTarget, UnsafeNameError
+from syncd.recovery.restore_folder import RestoreFolder, UnsafeNameError
 
 DATA = b"some bytes"
 KEY = hashlib.sha256(DATA).hexdigest()
@@ -25,7 +25,7 @@ class Hasher:
 
 @pytest.fixture
 def target(tmp_path):
-    with RestoreTarget(str(tmp_path / "root")) as target:
+    with RestoreFolder(str(tmp_path / "root")) as target:
         yield target
 
 

@@ -11,11 +11,11 @@ from syncd.platform import openat
 from syncd.platform.file_info import file_system_id
 
 
-class Kept(Exception):  # noqa: N818 - not an error
+class NotRemovedError(Exception):
     """A file was not removed; ``str()`` is the reason in a few words."""
 
 
-class Target:
+class ArchiveDirectory:
     """The directory that files are moved to, as it was when the configuration was loaded.
 
     ``problem`` is the reason why nothing can be moved there, or None.
@@ -23,11 +23,11 @@ class Target:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.made = False
+        self.created = False
         self.problem: str | None = None
         self._file_system = 0
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Create the directory if it is missing, and remember its file system."""
         try:
             os.makedirs(self.path, exist_ok=True)
@@ -35,20 +35,20 @@ class Target:
         except OSError as error:
             self.problem = f"{self.path} can't be used: {error.strerror}"
         else:
-            self.made, self.problem = True, None
+            self.created, self.problem = True, None
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """Yield its descriptor; raises :class:`Kept` if it is gone or on another file system."""
+        """Yield its descriptor; raises :class:`NotRemovedError` if it is gone or on another file system."""
         if self.problem:
-            raise Kept(self.problem)
+            raise NotRemovedError(self.problem)
         try:
             directory = openat.open_directory(self.path)
         except FileNotFoundError:
-            raise Kept(f"{self.path} is gone: is its file system mounted?") from None
+            raise NotRemovedError(f"{self.path} is gone: is its file system mounted?") from None
         try:
             if file_system_id(self.path, directory) != self._file_system:
-                raise Kept(f"{self.path} is on another file system than before: is its own one mounted?")
+                raise NotRemovedError(f"{self.path} is on another file system than before: is the right one mounted?")
             yield directory
         finally:
             os.close(directory)

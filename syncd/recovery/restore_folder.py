@@ -25,11 +25,11 @@ class UnsafeNameError(Exception):
     """A recorded path leads out of the target, or is impossible on this system."""
 
 
-class TargetInUseError(Exception):
+class FolderInUseError(Exception):
     """Another process restores into the same folder."""
 
 
-class RestoreTarget:
+class RestoreFolder:
     """The folder ``root``, created and locked against other processes in the context."""
 
     def __init__(self, root: str) -> None:
@@ -46,7 +46,7 @@ class RestoreTarget:
             if not isinstance(error, BlockingIOError):
                 raise
             message = f"{self.root}: another syncd restores into this folder; wait for it, or choose another --to"
-            raise TargetInUseError(message) from None
+            raise FolderInUseError(message) from None
         return self
 
     def __exit__(
@@ -55,7 +55,7 @@ class RestoreTarget:
         os.close(self._lock_fd)
         os.close(self._fd)
 
-    def file(self, path: str) -> "TargetFile":
+    def file(self, path: str) -> "RestoredFile":
         """Return the target of the relative ``path``, and create its directories.
 
         Raises :class:`UnsafeNameError`, or OSError.
@@ -72,10 +72,10 @@ class RestoreTarget:
             finally:
                 os.close(fd)
             fd = below
-        return TargetFile(fd, names[-1])
+        return RestoredFile(fd, names[-1])
 
 
-class TargetFile:
+class RestoredFile:
     """A name in an open directory, free or taken. All methods block."""
 
     def __init__(self, fd: int, name: str) -> None:
