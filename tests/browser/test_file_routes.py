@@ -7,7 +7,7 @@ import pytest
 from syncd.control.client import ControlClient
 from syncd.control.job_targets import encode_target
 from tests.daemon.conftest import receiver, site
-from tests.preview.images import KINDS
+from tests.support.images import KINDS
 
 pytestmark = pytest.mark.e2e
 

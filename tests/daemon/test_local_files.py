@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from tests.preview.images import HARMFUL, KINDS
 from tests.support.data import random_bytes
+from tests.support.images import HARMFUL, KINDS
 from tests.support.wait import wait_until
 
 

@@ -1,4 +1,4 @@
-"""The last log events are at hand for people who look on: as they went out, never unmasked, never too many."""
+"""Tests the buffer of log events: its bound, filters, listeners and redaction."""
 
 import io
 
@@ -19,14 +19,14 @@ def names(**query):
     return [event["event"] for event in logs.recent_events(**{"limit": 100, **query})]
 
 
-def test_it_keeps_the_last_ones():
+def test_ring_buffer_full_keeps_latest_events():
     ring = RingBuffer(size=3)
     for number in range(5):
         ring.add({"event": number})
     assert [event["event"] for event in ring.events()] == [2, 3, 4]
 
 
-def test_what_is_kept_is_masked_and_fit_for_json():
+def test_recent_events_are_redacted_json_objects():
     begin(secrets=["open-sesame"])
     log.info("remote.offline", reason="bad token open-sesame", path=b"\xff.jpg")
     (event,) = logs.recent_events(limit=1)
@@ -35,7 +35,7 @@ def test_what_is_kept_is_masked_and_fit_for_json():
     assert event["timestamp"].endswith("Z")
 
 
-def test_it_can_be_asked_for_what_matters():
+def test_recent_events_filter_by_level_name_and_text():
     begin()
     log.debug("job.queued", path="a.jpg")
     log.info("job.done", path="B.jpg")
@@ -49,14 +49,14 @@ def test_it_can_be_asked_for_what_matters():
     assert names(text="b.jpg", level="warning", event="job.f") == ["job.failed"]
 
 
-def test_what_is_filtered_out_is_not_kept():
+def test_recent_events_exclude_disabled_levels():
     logs.close()
     logs.configure(level="warning", format="json", stream=io.StringIO())
     log.info("job.done")
     assert names() == []
 
 
-def test_listeners_hear_each_event_until_they_leave():
+def test_ring_buffer_calls_listener_until_removed():
     begin()
     heard = []
     leave = logs.recent.listen(heard.append)
@@ -66,7 +66,7 @@ def test_listeners_hear_each_event_until_they_leave():
     assert [event["event"] for event in heard] == ["job.done"]
 
 
-def test_it_forgets_at_the_end():
+def test_close_clears_recent_events():
     begin()
     log.info("job.done")
     logs.close()

@@ -1,4 +1,4 @@
-"""What the journal is sent, on a socket of its kind."""
+"""Tests the entries for systemd's journal, with a socket in place of the journal's."""
 
 import array
 import io
@@ -16,7 +16,7 @@ from syncd.logs import journald
 
 @pytest.fixture
 def journal(tmp_path, monkeypatch):
-    """Listen where the journal would; standard error, so says the environment, leads there."""
+    """Listen in place of the journal."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "socket"))
         listening.settimeout(5)
@@ -37,7 +37,7 @@ def written(stream):
 
 
 def parsed(raw):
-    """Read an entry as the journal does."""
+    """Parse an entry as the journal does."""
     fields = {}
     while raw:
         line, _, raw = raw.partition(b"\n")
@@ -60,7 +60,7 @@ def received(journal):
         return parsed(file.read())
 
 
-def test_an_event_is_an_entry_with_its_fields(journal, stream):
+def test_journal_entry_has_a_field_per_event_field(journal, stream):
     logs.configure(stream=stream)
     structlog.get_logger().warning("job.failed", job=7, path="a b.jpg", detail=None, parts=["x", 1])
     assert received(journal) == {
@@ -75,7 +75,7 @@ def test_an_event_is_an_entry_with_its_fields(journal, stream):
     assert written(stream) == ""
 
 
-def test_a_value_with_lines_of_its_own_can_bring_in_no_field(journal, stream):
+def test_journal_multiline_value_adds_no_field(journal, stream):
     logs.configure(stream=stream, level="debug")
     structlog.get_logger().error("x", path="a\nPRIORITY=0\n", exc_info=ValueError("why"), **{"odd key=\n": "v"})
     entry = received(journal)
@@ -85,27 +85,27 @@ def test_a_value_with_lines_of_its_own_can_bring_in_no_field(journal, stream):
     assert "Traceback" not in entry["MESSAGE"]
 
 
-def test_secrets_are_masked(journal, stream):
+def test_journal_entry_redacts_secrets(journal, stream):
     logs.configure(stream=stream, secrets=["hunter2"])
     structlog.get_logger().info("x", path="hunter2")
     assert "hunter2" not in str(received(journal))
 
 
-def test_what_is_too_large_for_a_datagram_comes_whole(journal, stream):
+def test_journal_large_entry_is_sent_complete(journal, stream):
     logs.configure(stream=stream)
     structlog.get_logger().info("x", path="ü" * 1_000_000)
     assert received(journal)["SYNCD_PATH"] == "ü" * 1_000_000
     assert written(stream) == ""
 
 
-def test_without_the_journal_it_is_json_on_the_stream(stream, monkeypatch):
+def test_journal_missing_socket_falls_back_to_json_stream(stream, monkeypatch):
     monkeypatch.setattr(journald, "SOCKET", "/no/such/socket")
     logs.configure(stream=stream)
     structlog.get_logger().info("x", path="y")
     assert json.loads(written(stream))["path"] == "y"
 
 
-def test_a_journal_that_has_gone_away_is_replaced_by_the_stream(journal, stream):
+def test_journal_send_failure_falls_back_to_stream(journal, stream):
     logs.configure(stream=stream)
     journal.close()
     structlog.get_logger().info("x", path="y")
@@ -113,13 +113,13 @@ def test_a_journal_that_has_gone_away_is_replaced_by_the_stream(journal, stream)
 
 
 @pytest.mark.parametrize("chosen", ["json", "console"])
-def test_another_format_is_not_for_the_journal(journal, stream, chosen):
+def test_explicit_format_bypasses_journal(journal, stream, chosen):
     logs.configure(stream=stream, format=chosen)
     structlog.get_logger().info("x", path="y")
     assert "y" in written(stream)
 
 
-def test_a_stream_that_leads_elsewhere_stays(journal, stream, tmp_path):
+def test_other_stream_bypasses_journal(journal, stream, tmp_path):
     with (tmp_path / "other").open("w+") as other:
         logs.configure(stream=other)
         structlog.get_logger().info("x", path="y")

@@ -1,4 +1,4 @@
-"""Both formats, masking, rotation, reload, and libraries that log by the standard library."""
+"""Tests the log: formats, redaction, rotation, reload, and the warnings of libraries."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def _closed_afterwards() -> Iterator[None]:
 
 @pytest.fixture
 def log() -> structlog.typing.FilteringBoundLogger:
-    """A logger of its own, as each module has."""
+    """Return a new logger, as each module has one."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
 
@@ -69,7 +69,7 @@ def events(out: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def test_json_is_one_object_a_line_with_stable_keys_first(log: Any, out: io.StringIO) -> None:
+def test_json_line_is_an_object_with_stable_first_keys(log: Any, out: io.StringIO) -> None:
     logs.configure(stream=out)
     log.info("upload_done", path="/srv/عکس.jpg", bytes=3, parts=(1, None, True), ratio=float("nan"))
     line = out.getvalue()
@@ -85,7 +85,7 @@ def test_json_is_one_object_a_line_with_stable_keys_first(log: Any, out: io.Stri
     assert line.split('"')[3][-5] == "."  # milliseconds, Z
 
 
-def test_console_is_for_a_terminal(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_format_auto_on_terminal_is_console(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
@@ -98,7 +98,7 @@ def test_console_is_for_a_terminal(log: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert out.getvalue().endswith(" warning again\n")
 
 
-def test_the_format_can_be_chosen(log: Any) -> None:
+def test_format_explicit_overrides_terminal_detection(log: Any) -> None:
     out = Terminal()
     logs.configure(stream=out, format="json")
     log.info("one")
@@ -110,7 +110,7 @@ def test_the_format_can_be_chosen(log: Any) -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_one_line_an_event_whatever_the_values(log: Any, out: io.StringIO, style: str) -> None:
+def test_event_with_unsafe_values_is_one_line(log: Any, out: io.StringIO, style: str) -> None:
     logs.configure(stream=out, format=style)
     nasty = "a\nb\r\x1b[2J\u2028\u0085\u202e" + os.fsdecode(b"\xff.jpg") + "\ud800"
     log.info("found\n", path=nasty, nested={"k\n": [nasty]}, name=Path(nasty), raw=b"\xfe\n")
@@ -123,16 +123,16 @@ def test_one_line_an_event_whatever_the_values(log: Any, out: io.StringIO, style
         assert json.loads(text)["path"].startswith("a\nb\r\x1b[2J\u2028\u0085")
 
 
-def test_persian_and_emoji_names_are_readable_on_a_terminal(log: Any, out: io.StringIO) -> None:
+def test_console_persian_and_emoji_names_stay_readable(log: Any, out: io.StringIO) -> None:
     logs.configure(stream=out, format="console")
-    name = "می\u200cخواهم👩\u200d🚀.jpg"  # noqa: RUF001 — these letters are meant
+    name = "می\u200cخواهم👩\u200d🚀.jpg"  # noqa: RUF001 - these letters are intended
     log.info("found", path=name)
     assert f"path={name}\n" in out.getvalue()
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
 @pytest.mark.parametrize("level", ["info", "debug"])
-def test_secrets_are_masked_everywhere(log: Any, out: io.StringIO, tmp_path: Path, style: str, level: str) -> None:
+def test_secrets_in_any_field_are_redacted(log: Any, out: io.StringIO, tmp_path: Path, style: str, level: str) -> None:
     file = LogFile(path=tmp_path / "syncd.log")
     logs.configure(stream=out, format=style, level=level, secrets=[SECRET, "", "a"], file=file)
     try:
@@ -147,10 +147,10 @@ def test_secrets_are_masked_everywhere(log: Any, out: io.StringIO, tmp_path: Pat
     text = out.getvalue() + file.path.read_text()
     assert "s3" not in text
     assert text.count(MASKED) >= 12
-    assert "nested" in text  # a secret of one letter is none
+    assert "nested" in text  # a single letter is not redacted
 
 
-def test_a_configuration_says_how_to_log_and_what_to_mask(log: Any, out: io.StringIO, tmp_path: Path) -> None:
+def test_configure_from_applies_level_file_and_secrets(log: Any, out: io.StringIO, tmp_path: Path) -> None:
     config = Config.model_validate(
         {
             "folders": [{"path": "in", "remote": "drive"}],
@@ -166,14 +166,14 @@ def test_a_configuration_says_how_to_log_and_what_to_mask(log: Any, out: io.Stri
     assert (tmp_path / "syncd.log").read_text() == out.getvalue()
 
 
-def test_secrets_of_an_earlier_configuration_stay_masked(log: Any, out: io.StringIO) -> None:
+def test_configure_again_keeps_redacting_earlier_secrets(log: Any, out: io.StringIO) -> None:
     logs.configure(stream=out, secrets=["old-token"])
     logs.configure(stream=out, secrets=["new-token"])
     log.info("asked", tokens=["old-token", "new-token"])
     assert events(out)[0]["tokens"] == [MASKED, MASKED]
 
 
-def test_an_exception_is_one_field_and_its_traceback_only_for_debugging(log: Any, out: io.StringIO) -> None:
+def test_exception_traceback_is_logged_only_at_debug(log: Any, out: io.StringIO) -> None:
     logs.configure(stream=out)
     try:
         int("x")
@@ -182,7 +182,7 @@ def test_an_exception_is_one_field_and_its_traceback_only_for_debugging(log: Any
         log.warning("oops", exc_info=error)
         logs.configure(stream=out, level="debug")
         log.exception("oops")
-    log.error("nothing is on its way", exc_info=True)  # noqa: LOG014 — that is the case
+    log.error("no exception is handled", exc_info=True)  # noqa: LOG014 - the test's subject
     first, second, third, fourth = events(out)
     assert (
         first["error"] == second["error"] == third["error"] == "ValueError: invalid literal for int() with base 10: 'x'"
@@ -192,7 +192,7 @@ def test_an_exception_is_one_field_and_its_traceback_only_for_debugging(log: Any
     assert not {"error", "exc_info"} & set(fourth)
 
 
-def test_a_reload_reaches_loggers_that_are_in_use(log: Any, out: io.StringIO) -> None:
+def test_configure_again_changes_level_of_cached_loggers(log: Any, out: io.StringIO) -> None:
     bound = log.bind(job=7)
     logs.configure(stream=out, level="warning")
     bound = log.bind(job=7)
@@ -209,7 +209,7 @@ def test_a_reload_reaches_loggers_that_are_in_use(log: Any, out: io.StringIO) ->
     assert [(event["event"], event["job"]) for event in events(other)] == [("yes", 7)]
 
 
-def test_the_file_is_private_and_gets_json_beside_a_console(log: Any, tmp_path: Path) -> None:
+def test_log_file_is_private_and_json(log: Any, tmp_path: Path) -> None:
     out, file = Terminal(), LogFile(path=tmp_path / "logs/syncd.log")
     logs.configure(stream=out, file=file)
     log.info("done", path="x")
@@ -219,12 +219,12 @@ def test_the_file_is_private_and_gets_json_beside_a_console(log: Any, tmp_path: 
 
 
 @pytest.mark.parametrize("keep", [0, 1, 3])
-def test_rotation_keeps_the_newest(log: Any, tmp_path: Path, keep: int) -> None:
+def test_log_file_rotation_keeps_newest_lines(log: Any, tmp_path: Path, keep: int) -> None:
     file = LogFile(path=tmp_path / "syncd.log", max_size=1000, keep=keep)
     logs.configure(stream=io.StringIO(), file=file)
     for number in range(100):
         log.info("line", number=number)
-    logs.configure(stream=io.StringIO(), file=file)  # a reload goes on with the same file
+    logs.configure(stream=io.StringIO(), file=file)  # a reload continues with the same file
     log.info("line", number=100)
     names = [file.path, *(Path(f"{file.path}.{number}") for number in range(1, keep + 1))]
     assert sorted(tmp_path.iterdir()) == sorted(names)
@@ -235,7 +235,7 @@ def test_rotation_keeps_the_newest(log: Any, tmp_path: Path, keep: int) -> None:
     assert lines[0] > 0
 
 
-def test_a_file_that_can_not_be_put_aside_goes_on(log: Any, tmp_path: Path) -> None:
+def test_log_file_rotation_failure_continues_in_same_file(log: Any, tmp_path: Path) -> None:
     file = LogFile(path=tmp_path / "syncd.log", max_size=300, keep=1)
     logs.configure(stream=io.StringIO(), file=file)
     (tmp_path / "syncd.log.1").mkdir()
@@ -244,8 +244,8 @@ def test_a_file_that_can_not_be_put_aside_goes_on(log: Any, tmp_path: Path) -> N
     assert len(file.path.read_text().splitlines()) == 20
 
 
-@pytest.mark.unix  # elsewhere an open file stays where it is
-def test_a_file_that_was_moved_or_deleted_is_opened_anew_without_a_signal(log: Any, tmp_path: Path) -> None:
+@pytest.mark.unix  # Windows does not move an open file
+def test_log_file_moved_or_deleted_is_reopened(log: Any, tmp_path: Path) -> None:
     file = LogFile(path=tmp_path / "logs" / "syncd.log")
     logs.configure(stream=io.StringIO(), file=file)
     log.info("first")
@@ -266,7 +266,7 @@ def test_a_file_that_was_moved_or_deleted_is_opened_anew_without_a_signal(log: A
     assert not any(os.path.samestat(os.stat(f"/proc/self/fd/{fd}"), moved.stat()) for fd in open_descriptors())
 
 
-def test_a_truncated_file_counts_with_the_size_that_it_has(log: Any, tmp_path: Path) -> None:
+def test_log_file_truncated_is_not_rotated(log: Any, tmp_path: Path) -> None:
     file = LogFile(path=tmp_path / "syncd.log", max_size=1000, keep=1)
     logs.configure(stream=io.StringIO(), file=file)
     log.info("line", text="x" * 800)
@@ -276,7 +276,7 @@ def test_a_truncated_file_counts_with_the_size_that_it_has(log: Any, tmp_path: P
 
 
 @pytest.mark.unix
-def test_lines_go_on_to_the_open_file_where_no_new_one_can_be_made(log: Any, tmp_path: Path) -> None:
+def test_log_file_reopen_failure_keeps_open_file(log: Any, tmp_path: Path) -> None:
     file = LogFile(path=tmp_path / "logs" / "syncd.log")
     logs.configure(stream=io.StringIO(), file=file)
     file.path.rename(moved := tmp_path / "moved.log")
@@ -286,7 +286,7 @@ def test_lines_go_on_to_the_open_file_where_no_new_one_can_be_made(log: Any, tmp
     assert '"kept"' in moved.read_text()
 
 
-def test_a_file_that_can_not_be_opened_changes_nothing(log: Any, out: io.StringIO, tmp_path: Path) -> None:
+def test_configure_unopenable_file_changes_nothing(log: Any, out: io.StringIO, tmp_path: Path) -> None:
     logs.configure(stream=out)
     with pytest.raises(OSError, match="directory"):
         logs.configure(stream=out, level="error", file=LogFile(path=tmp_path))
@@ -295,7 +295,7 @@ def test_a_file_that_can_not_be_opened_changes_nothing(log: Any, out: io.StringI
 
 
 @pytest.mark.parametrize("stream", [Broken(), None])
-def test_a_broken_stream_is_nobodys_problem(log: Any, stream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_stream_raises_no_error(log: Any, stream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     logs.configure(stream=stream)
     log.info("into the void")
@@ -305,14 +305,14 @@ def test_a_broken_stream_is_nobodys_problem(log: Any, stream: Any, monkeypatch: 
     log.info("into the void")
 
 
-def test_a_stream_that_knows_only_ascii_gets_the_line_escaped(log: Any) -> None:
+def test_ascii_stream_gets_escaped_line(log: Any) -> None:
     raw = io.BytesIO()
     logs.configure(stream=io.TextIOWrapper(raw, encoding="ascii"))
     log.info("found", path="é")
     assert b"\\xe9" in raw.getvalue()
 
 
-def test_libraries_come_out_of_the_same_door_from_warnings_on(out: io.StringIO) -> None:
+def test_library_warnings_and_errors_are_logged(out: io.StringIO) -> None:
     logs.configure(stream=out, level="debug")
     library = logging.getLogger("aiohttp.server")
     library.setLevel(logging.INFO)
@@ -334,7 +334,7 @@ def test_libraries_come_out_of_the_same_door_from_warnings_on(out: io.StringIO) 
     assert "old ways" in fourth["message"]
 
 
-def test_threads_do_not_mix_their_lines(log: Any, out: io.StringIO, tmp_path: Path) -> None:
+def test_threads_write_complete_lines(log: Any, out: io.StringIO, tmp_path: Path) -> None:
     file = LogFile(path=tmp_path / "syncd.log", max_size=5000, keep=50)
     logs.configure(stream=out, file=file)
 
@@ -353,7 +353,7 @@ def test_threads_do_not_mix_their_lines(log: Any, out: io.StringIO, tmp_path: Pa
     assert {(event["thread"], event["number"]) for event in stored} == wanted
 
 
-def test_warnings_and_errors_alert_over_a_reload_and_without_secrets(log: Any, out: io.StringIO) -> None:
+def test_on_warning_survives_reload_and_gets_redacted_events(log: Any, out: io.StringIO) -> None:
     alerts: list[Any] = []
     logs.configure(stream=out, secrets=["hunter2"])
     logs.on_warning(alerts.append)
@@ -367,7 +367,7 @@ def test_warnings_and_errors_alert_over_a_reload_and_without_secrets(log: Any, o
     assert [(event["event"], event.get("detail")) for event in alerts] == [("error", "is ***"), ("again", None)]
 
 
-def test_events_can_be_captured_in_tests_once_configured(log: Any, out: io.StringIO) -> None:
+def test_capture_logs_works_after_configure(log: Any, out: io.StringIO) -> None:
     logs.configure(stream=out)
     with structlog.testing.capture_logs() as captured:
         log.info("done", path="x")

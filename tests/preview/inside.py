@@ -1,9 +1,8 @@
-"""What a decoder that an image has taken over would try: run in a process that confines itself as the worker does.
+"""Makes one attempt to leave the worker's sandbox, as a hijacked decoder would.
 
-The parent starts it by the worker's own ``system.Process``, and sends it one request. The environment says which layers
-are put in force (LAYERS; the others are left out as if the system did not have them), what is tried (TRY), with which
-file, addresses and user (FILE, PORT, ABSTRACT, USER), and the limits (CPU_SECONDS, PREVIEWS_PER_WORKER). It prints one
-word: the result of the attempt.
+The parent starts it with the worker's own ``Process``, and sends it one request. The environment sets the layers to
+apply (LAYERS; the others are omitted as if the system lacked them), the attempt (TRY), its file, addresses and user
+(FILE, PORT, ABSTRACT, USER), and the limits (CPU_SECONDS, PREVIEWS_PER_WORKER). The answer is one word: the result.
 """
 
 import ctypes
@@ -23,9 +22,9 @@ from syncd.preview.picture import load
 
 ENV = os.environ
 PARENT = os.getppid()
-"""Asked before: each attempt is to make no call but the one that should be refused."""
+"""Determined in advance, because an attempt must make no other call than the one to be denied."""
 opened: list[int] = []
-"""A file that was open before, for writing."""
+"""A file that was opened for writing before."""
 ATTEMPTS: dict[str, Callable[[], object]] = {}
 GIB = 1024**3
 PTRACE_SEIZE = 0x4206
@@ -75,7 +74,7 @@ def list_a_folder():
 
 @attempt
 def open_by_proc():
-    """The open file once more, by its name in /proc, and for writing."""
+    """Open the standard output again for writing, by its name in /proc."""
     os.open("/proc/self/fd/1", os.O_WRONLY)
 
 
@@ -131,13 +130,13 @@ def connect_to_a_unix_socket():
 
 @attempt
 def execute():
-    """The parent sees the code of ``true``, and no answer."""
+    """The parent gets the exit code of ``true``, and no answer."""
     os.execv("/bin/true", ["true"])
 
 
 @attempt
 def execute_as_root():
-    """A set-uid program makes a folder where only root can: its code says whether it could."""
+    """A set-uid program creates a folder where only root can. Its exit code is the result."""
     os.execv(ENV["FILE"], ["mkdir", ENV["FILE"] + ".folder"])
 
 
@@ -161,7 +160,7 @@ def start_a_thread():
 
 @attempt
 def signal_the_parent():
-    os.kill(PARENT, signal.SIGURG)  # ignored, unless somebody has asked for it
+    os.kill(PARENT, signal.SIGURG)  # ignored by default
 
 
 @attempt
@@ -222,14 +221,14 @@ def run_what_it_wrote():
 
 @attempt
 def gain_privileges():
-    """What the kernel itself says of new privileges: 1 is that there are none."""
+    """Read no_new_privs: 1 means that no program can gain privileges."""
     if kernel.prctl(GET_NO_NEW_PRIVS):
         raise PermissionError(errno.EPERM, "")
 
 
 @attempt
 def have_the_parent_signalled():
-    """By the kernel, when something comes to the open file."""
+    """Make the parent the process that the kernel signals about the open file."""
     fcntl.fcntl(opened[0], fcntl.F_SETOWN, PARENT)
 
 
@@ -247,7 +246,7 @@ def compute_in_spite_of_the_signal():
 
 
 def only(layers):
-    """Leave out the layers that are not wanted, as if the system did not have them."""
+    """Omit all other layers, as if the system lacked them."""
     linux.FURTHER_LAYERS = {name: layer for name, layer in linux.FURTHER_LAYERS.items() if name in layers}
     if "limits" not in layers:
         unix._set = lambda *_: False

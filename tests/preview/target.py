@@ -1,4 +1,4 @@
-"""What ``inside.py`` has its attempts on, and what starts it."""
+"""The target of the attempts in ``inside.py``, and the parent process that makes them."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ def landlock_version():
 
 
 def lacking(layer, version=1):
-    """Return why this kernel can't be tried with a layer; None if it can."""
+    """Return why this kernel can't be tested with a layer, or None."""
     if layer == "landlock" and landlock_version() < version:
         return f"the kernel has version {landlock_version()} of Landlock, this takes {version}"
     if layer == "seccomp" and "Seccomp:" not in Path("/proc/self/status").read_text():
@@ -39,7 +39,7 @@ def need(layers):
 
 
 class Target:
-    """What an attempt is made on: a file, sockets that somebody listens at, and a process that starts it."""
+    """A file and listening sockets that an attempt tries to reach."""
 
     def __init__(self, folder):
         self.file = folder / "file"
@@ -58,7 +58,7 @@ class Target:
             listener.close()
 
     def tries(self, what, layers, *, file=None, user=0, seconds=CPU_SECONDS, pictures=PREVIEWS_PER_WORKER):
-        """Return what came of an attempt: the answer, and if there was none the process's code."""
+        """Make an attempt. Return its answer, or the exit code of the process if it gave none."""
         environment = {
             "TRY": what,
             "LAYERS": layers,

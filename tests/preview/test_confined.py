@@ -1,4 +1,4 @@
-"""The worker as it is confined: its threads and limits, what it still shows, and which layers it can do without."""
+"""Tests the confined worker from the outside: threads, limits, formats, missing layers."""
 
 import os
 import re
@@ -12,17 +12,17 @@ from structlog.testing import capture_logs
 from syncd.preview import renderer as renderer_module
 from syncd.preview.protocol import ANSWER, CPU_SECONDS, PREVIEWS_PER_WORKER, NoPreviewError
 from syncd.preview.renderer import Renderer
-from tests.preview.images import KINDS, halves, saved
+from tests.support.images import KINDS, halves, saved
 
 pytestmark = [pytest.mark.unix, pytest.mark.e2e]  # on Windows: tests/windows/test_previews.py
 if sys.platform != "linux":
-    pytest.skip("the layers beyond limits are Linux' own", allow_module_level=True)
+    pytest.skip("only Linux has more layers than limits", allow_module_level=True)
 
-from syncd.preview import kernel  # noqa: E402 - there is no such module elsewhere
+from syncd.preview import kernel  # noqa: E402 - only Linux can import it
 from tests.preview.target import ALL, IS_ROOT, need  # noqa: E402
 
 CAP_SETPCAP = 1 << 8
-"""Who has it may shorten the list of capabilities that a program can bring back."""
+"""The capability to remove capabilities from the bounding set."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def proc(pid, name):
     return Path(f"/proc/{pid}/{name}").read_text()
 
 
-async def test_the_worker_is_confined_in_all_of_its_threads(renderer, tmp_path):
+async def test_worker_threads_all_have_sandbox_and_limits(renderer, tmp_path):
     need(ALL)
     await shown(renderer, tmp_path / "a")
     threads = os.listdir(f"/proc/{renderer.pid}/task")
@@ -61,7 +61,7 @@ async def test_the_worker_is_confined_in_all_of_its_threads(renderer, tmp_path):
 
 
 def compressed():
-    """TIFF images by what they are compressed with, and images that say much of themselves."""
+    """Return TIFF images with each compression, and images with EXIF data in each format."""
     ways = ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "zstd", "lzma")
     made = {way: saved(halves(), format="TIFF", compression=way) for way in ways}
     made["group4"] = saved(halves(mode="1"), format="TIFF", compression="group4")
@@ -76,7 +76,7 @@ def compressed():
     return made
 
 
-async def test_every_kind_is_shown_from_within(renderer, tmp_path):
+async def test_worker_in_sandbox_renders_every_format(renderer, tmp_path):
     need(ALL)
     with capture_logs() as logs:
         for data in (KINDS | compressed()).values():
@@ -97,14 +97,14 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_nothing_is_loaded_once_an_image_is_there(tmp_path):
+def test_render_after_load_imports_no_module(tmp_path):
     for name, data in (KINDS | compressed()).items():
         (tmp_path / name).write_bytes(data)
     ended = subprocess.run([sys.executable, "-c", LOADED, tmp_path], stdout=subprocess.PIPE, text=True, check=True)
     assert ended.stdout.split() == []
 
 
-async def test_a_worker_makes_so_many_pictures_and_no_more(renderer, tmp_path, monkeypatch):
+async def test_worker_is_replaced_after_preview_limit(renderer, tmp_path, monkeypatch):
     monkeypatch.setattr(renderer_module, "PREVIEWS_PER_WORKER", 3)
     pids = []
     with capture_logs() as logs:
@@ -132,15 +132,15 @@ channel.recv(100)
         f"{ANSWER.pack(False, 4)!r} + b'ok\\x1b\\n'",
         f"{ANSWER.pack(False, 2**20)!r} + b'x' * 2**20",
     ],
-    ids=["a picture without end", "a reason of more than a line", "a reason without end"],
+    ids=["endless image", "unprintable reason", "endless reason"],
 )
-async def test_what_a_worker_that_was_taken_over_answers_is_bounded(renderer, tmp_path, monkeypatch, answer):
+async def test_renderer_rejects_invalid_worker_answer(renderer, tmp_path, monkeypatch, answer):
     monkeypatch.setattr(renderer_module, "_ARGUMENTS", ("-c", TAKEN_OVER.format(answer)))
     with pytest.raises(NoPreviewError, match="too much"):
         await shown(renderer, tmp_path / "a")
 
 
-# Where the system does not have a layer, or a sandbox around it forbids one.
+# The system lacks a layer, or an outer sandbox forbids it.
 
 OUTER = """
 import asyncio, errno, json, os, sys, structlog
@@ -181,7 +181,7 @@ NUMBERS = {
         ("prctl", ["no_new_privs", "seccomp"]),
     ],
 )
-def test_what_a_sandbox_around_it_forbids_is_done_without(tmp_path, call, missing):
+def test_worker_skips_layer_that_outer_sandbox_forbids(tmp_path, call, missing):
     need(ALL)
     number = {"landlock_create_ruleset": 444, "landlock_restrict_self": 446} | NUMBERS[os.uname().machine]
     (tmp_path / "a").write_bytes(KINDS["jpg"])

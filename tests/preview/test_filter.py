@@ -1,4 +1,4 @@
-"""What Landlock is asked for, and the filter of system calls for each architecture, as the kernel reads them."""
+"""Tests Landlock rulesets and seccomp filters of all versions, without the kernel."""
 
 import struct
 import sys
@@ -7,22 +7,19 @@ from pathlib import Path
 import pytest
 
 if sys.platform != "linux":
-    pytest.skip("Linux' own", allow_module_level=True)
+    pytest.skip("only Linux has these modules", allow_module_level=True)
 
 from syncd.preview import landlock, seccomp
 
 
-def test_landlock_is_asked_for_what_its_version_knows():
-    """More bits than a kernel knows are refused as a whole, fewer are a door."""
+def test_landlock_denials_match_version():
+    """A kernel rejects a ruleset with unknown bits, and a missing bit permits access."""
     asked = {version: struct.unpack("=QQQ", landlock.denials(version)) for version in range(1, 9)}
     assert {version: files.bit_length() for version, (files, _, _) in asked.items()} == {
         1: 13, 2: 14, 3: 15, 4: 15, 5: 16, 6: 16, 7: 16, 8: 16
     }  # fmt: skip
     assert [network for _, network, _ in asked.values()] == [0, 0, 0, 3, 3, 3, 3, 3]
     assert [scopes for _, _, scopes in asked.values()] == [0, 0, 0, 0, 0, 3, 3, 3]
-
-
-# The filter for each architecture, as the kernel would read it.
 
 
 def verdict(machine, number, *arguments, architecture=None):
@@ -71,7 +68,7 @@ NEWER = {
     "later": 999,
 }
 ARGUMENTS = [
-    ("clone", (0x3D0F00,), ALLOW),  # what glibc starts a thread with
+    ("clone", (0x3D0F00,), ALLOW),  # glibc starts a thread with these flags
     ("clone", (17,), EPERM),  # fork
     ("clone", (0x4111,), EPERM),  # vfork
     ("fcntl", (3, 3), ALLOW),
@@ -91,7 +88,7 @@ ARGUMENTS = [
 
 
 @pytest.mark.parametrize("machine", seccomp.AUDIT_ARCH)
-def test_the_filter_of_each_architecture(machine):
+def test_seccomp_filter_decides_calls_per_architecture(machine):
     column = list(seccomp.AUDIT_ARCH).index(machine)
     for name, arguments, wanted in ARGUMENTS:
         assert verdict(machine, seccomp.CALLS[name][column], *arguments) == wanted, (name, arguments)
@@ -100,12 +97,12 @@ def test_the_filter_of_each_architecture(machine):
     assert verdict(machine, seccomp.CALLS["read"][column], architecture=0x40000003) == KILL  # i386
 
 
-def test_the_documents_count_the_calls():
+def test_seccomp_calls_match_documented_count():
     told = (Path(__file__).parents[2] / "docs/reference/preview-sandbox.md").read_text(encoding="utf-8")
     assert f"Every system call but {len(seccomp.CALLS)}," in told
 
 
-def test_there_is_no_filter_for_another_architecture(monkeypatch):
+def test_seccomp_other_architecture_raises_error(monkeypatch):
     monkeypatch.setattr(seccomp.platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="riscv64"):
         seccomp.restrict()

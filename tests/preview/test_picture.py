@@ -1,4 +1,4 @@
-"""What the worker does with the bytes of a file: a small, upright picture, or one line that says why not."""
+"""Tests rendering of one file: a small, upright image, or a reason on one line."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from syncd.preview.picture import render
 from syncd.preview.protocol import NoPreviewError
-from tests.preview.images import BLUE, HARMFUL, KINDS, RED, halves, png, saved
+from tests.support.images import BLUE, HARMFUL, KINDS, RED, halves, png, saved
 
 
 def shown(data, edge=320):
@@ -27,7 +27,7 @@ def is_halves(picture):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind(kind):
+def test_render_every_format(kind):
     picture = shown(KINDS[kind], 100)
     assert picture.size == (100, 50)
     assert is_halves(picture)
@@ -43,12 +43,12 @@ def test_every_kind(kind):
         ("YCbCr", {"format": "TIFF"}),
     ],
 )
-def test_colours_of_every_mode(mode, how):
+def test_render_colour_modes_keep_colours(mode, how):
     assert is_halves(shown(saved(halves(mode=mode), **how), 100))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "I", "F"])
-def test_greys_of_every_mode(mode):
+def test_render_grey_modes_keep_brightness(mode):
     wide = Image.linear_gradient("L").rotate(-90)  # dark on the right
     deep = {"I;16": 256.0, "I": 70_000.0, "F": 0.001}
     if mode in deep:
@@ -63,7 +63,7 @@ def test_greys_of_every_mode(mode):
     assert right < 35
 
 
-def test_what_is_transparent_stays_so():
+def test_render_keeps_transparency():
     half = Image.new("RGBA", (100, 100), (*RED, 255))
     half.paste((0, 0, 0, 0), (50, 0, 100, 100))
     for picture, how in [(half, {}), (half.quantize(), {}), (halves(), {"transparency": BLUE})]:
@@ -75,7 +75,7 @@ def test_what_is_transparent_stays_so():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_stand_upright(kind, orientation):
+def test_render_applies_exif_orientation(kind, orientation):
     back = [
         None,
         Image.Transpose.FLIP_LEFT_RIGHT,
@@ -97,17 +97,17 @@ def test_pictures_stand_upright(kind, orientation):
     assert max(of for _, of in ImageChops.difference(got.convert("RGB"), small).resize((20, 10)).getextrema()) < 60
 
 
-def test_broken_exif_does_not_matter():
+def test_render_ignores_broken_exif():
     data = saved(halves(), format="JPEG", quality=95, exif=b"Exif\0\0II*\0\xff\xff\xff\x7fbroken")
     assert is_halves(shown(data))
 
 
-def test_a_small_one_is_not_made_larger_and_a_thin_one_not_made_nothing():
+def test_render_never_upscales_and_keeps_thin_images():
     assert shown(KINDS["png"]).size == (200, 100)
     assert shown(saved(Image.new("RGB", (5000, 2)), format="PNG")).size == (320, 1)
 
 
-def test_the_first_frame_is_shown():
+def test_render_animation_shows_first_frame():
     frames = [halves(), Image.new("RGB", (200, 100), "green")]
     for kind in ("GIF", "WEBP"):
         got = shown(saved(frames[0], format=kind, save_all=True, append_images=frames[1:]))
@@ -115,7 +115,7 @@ def test_the_first_frame_is_shown():
         assert not getattr(got, "is_animated", False)
 
 
-def test_a_picture_tells_nothing_of_where_it_was_taken():
+def test_render_drops_exif():
     exif = Image.Exif()
     exif.get_ifd(0x8825)[1] = "N"
     exif[0x010F] = "a camera"
@@ -124,13 +124,13 @@ def test_a_picture_tells_nothing_of_where_it_was_taken():
 
 
 @pytest.mark.parametrize("name", HARMFUL)
-def test_what_has_no_picture_says_so_on_one_line(name):
+def test_render_harmful_file_gives_one_line_reason(name):
     with pytest.raises(NoPreviewError) as caught:
         render(io.BytesIO(HARMFUL[name]), 320)
     assert str(caught.value).isprintable()
 
 
-def test_the_limit_is_on_pixels():
+def test_render_too_many_pixels_is_rejected():
     with pytest.raises(NoPreviewError, match="more than 128 megapixels"):
         render(io.BytesIO(png(12_800, 10_001)), 320)
     with pytest.raises(NoPreviewError, match="broken"):  # it is within the limit, and its pixels are missing
@@ -138,6 +138,6 @@ def test_the_limit_is_on_pixels():
 
 
 @pytest.mark.parametrize("data", [HARMFUL["a program"], saved(halves(), format="PPM"), saved(halves(), format="EPS")])
-def test_no_other_kind_is_tried(data):
+def test_render_unsupported_format_is_rejected(data):
     with pytest.raises(NoPreviewError, match="not an image in a supported format"):
         render(io.BytesIO(data), 320)

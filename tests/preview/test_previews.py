@@ -1,4 +1,4 @@
-"""Pictures that were made before: kept within a size, never trusted when broken; and files that have none."""
+"""Tests the preview cache, its size limit and damaged files, and the queue of requests."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from syncd.preview.protocol import NoPreviewError
 
 
 class Counting:
-    """A renderer that counts."""
+    """A renderer that records its calls, waits for ``go`` and fails with ``fails``."""
 
     def __init__(self):
         self.made = []
@@ -31,7 +31,7 @@ class Counting:
         pass
 
 
-def test_what_was_put_is_got(tmp_path):
+def test_cache_get_returns_stored_preview(tmp_path):
     cache = Cache(str(tmp_path / "previews"))
     assert cache.get("a") is None
     cache.put("a", b"picture")
@@ -40,13 +40,13 @@ def test_what_was_put_is_got(tmp_path):
 
 
 @pytest.mark.unix
-def test_others_do_not_see_what_is_kept(tmp_path):
+def test_cache_directory_is_private(tmp_path):
     Cache(str(tmp_path / "previews")).put("a", b"picture")
     assert (tmp_path / "previews").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:-1], lambda data: data[:-1] + b"!"])
-def test_a_damaged_one_is_not_shown(tmp_path, harm):
+def test_cache_get_damaged_file_returns_none(tmp_path, harm):
     cache = Cache(str(tmp_path))
     cache.put("a", b"picture")
     (file,) = tmp_path.iterdir()
@@ -57,7 +57,7 @@ def test_a_damaged_one_is_not_shown(tmp_path, harm):
 
 
 @pytest.mark.parametrize("anew", [True, False])
-def test_the_oldest_make_room(tmp_path, anew):
+def test_cache_over_limit_removes_oldest(tmp_path, anew):
     cache = Cache(str(tmp_path), limit=10_000)
     for number in range(25):
         cache.put(str(number), bytes(1000))
@@ -69,14 +69,14 @@ def test_the_oldest_make_room(tmp_path, anew):
     assert cache.get("23")
 
 
-def test_a_disk_that_takes_nothing_is_no_trouble(tmp_path):
+def test_cache_put_ignores_write_error(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     cache = Cache(str(tmp_path / "file" / "previews"))
     cache.put("a", b"picture")
     assert cache.get("a") is None
 
 
-async def test_a_small_one_is_made_once(tmp_path):
+async def test_previews_small_is_rendered_once(tmp_path):
     made = Counting()
     previews = Previews(Cache(str(tmp_path)), made)
     assert await asyncio.gather(*(previews.get(7, "a", SMALL_EDGE_PIXELS) for _ in range(20))) == [b"picture 7"] * 20
@@ -84,13 +84,13 @@ async def test_a_small_one_is_made_once(tmp_path):
     assert await Previews(Cache(str(tmp_path)), made).get(8, "a", SMALL_EDGE_PIXELS) == b"picture 7"
 
 
-async def test_a_large_one_takes_no_room(tmp_path):
+async def test_previews_large_is_not_cached(tmp_path):
     previews = Previews(Cache(str(tmp_path)), Counting())
     assert await previews.get(7, "a", LARGE_EDGE_PIXELS) == b"picture 7"
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_what_has_none_is_asked_once(tmp_path):
+async def test_previews_failed_file_is_rendered_once(tmp_path):
     made = Counting()
     made.fails = "broken"
     previews = Previews(Cache(str(tmp_path)), made)
@@ -100,7 +100,7 @@ async def test_what_has_none_is_asked_once(tmp_path):
     assert made.made == [7]
 
 
-async def test_only_so_many_wait(tmp_path, monkeypatch):
+async def test_previews_full_queue_raises_error(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 3)
     made = Counting()
     made.go.clear()

@@ -1,4 +1,4 @@
-"""The worker as a real process: started when needed, ended when idle, hanging, dead or orphaned; what it may touch."""
+"""Tests the renderer with a real worker process: start, reuse, failure, end."""
 
 import asyncio
 import io
@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from PIL import Image
 
 from syncd.preview.protocol import NoPreviewError
 from syncd.preview.renderer import Renderer
-from tests.preview.images import KINDS, bomb, png
-from tests.support.wait import wait_until
+from tests.support.images import KINDS, bomb, png
+from tests.support.wait import wait_until, wait_until_sync
 
 pytestmark = [pytest.mark.unix, pytest.mark.e2e]  # on Windows: tests/windows/test_previews.py
 
@@ -46,7 +45,7 @@ def gone(pid):
         return True
 
 
-async def test_one_worker_makes_many_pictures(renderer, tmp_path):
+async def test_renderer_reuses_worker(renderer, tmp_path):
     assert renderer.pid is None
     assert await shown(renderer, tmp_path / "a", KINDS["jpg"]) == (100, 50)
     pid = renderer.pid
@@ -59,7 +58,7 @@ async def test_one_worker_makes_many_pictures(renderer, tmp_path):
     assert gone(pid)
 
 
-async def test_it_ends_when_idle_and_another_is_started(tmp_path):
+async def test_renderer_idle_worker_ends_and_is_replaced(tmp_path):
     renderer = Renderer(idle=0.01)
     await shown(renderer, tmp_path / "a", KINDS["jpg"])
     await wait_until(lambda: renderer.pid is None)
@@ -67,7 +66,7 @@ async def test_it_ends_when_idle_and_another_is_started(tmp_path):
     await renderer.close()
 
 
-async def test_one_that_is_killed_at_work_is_replaced(renderer, tmp_path):
+async def test_renderer_killed_worker_is_replaced(renderer, tmp_path):
     await shown(renderer, tmp_path / "a", KINDS["jpg"])
     pid = renderer.pid
     os.kill(pid, signal.SIGSTOP)
@@ -78,7 +77,7 @@ async def test_one_that_is_killed_at_work_is_replaced(renderer, tmp_path):
     assert renderer.pid not in (None, pid)
 
 
-async def test_one_that_hangs_is_ended_and_the_next_picture_comes(tmp_path):
+async def test_renderer_hanging_worker_is_ended_and_replaced(tmp_path):
     renderer = Renderer(render_timeout=5)
     await shown(renderer, tmp_path / "a", KINDS["jpg"])
     pid = renderer.pid
@@ -92,7 +91,7 @@ async def test_one_that_hangs_is_ended_and_the_next_picture_comes(tmp_path):
     await renderer.close()
 
 
-async def test_one_that_took_its_time_of_computing_is_not_tried_again(renderer, tmp_path):
+async def test_renderer_cpu_limit_is_not_retried(renderer, tmp_path):
     await shown(renderer, tmp_path / "a", KINDS["jpg"])
     pid = renderer.pid
     os.kill(pid, signal.SIGSTOP)
@@ -105,7 +104,7 @@ async def test_one_that_took_its_time_of_computing_is_not_tried_again(renderer, 
     assert renderer.pid is None
 
 
-async def test_who_gives_up_waiting_spoils_nothing_for_the_next(renderer, tmp_path):
+async def test_renderer_cancelled_request_keeps_next_intact(renderer, tmp_path):
     (tmp_path / "large").write_bytes(png(4000, 4000, rows=bytes(4001 * 4000)))
     asking = asyncio.create_task(shown(renderer, tmp_path / "large", edge=1600))
     await wait_until(lambda: renderer.pid)
@@ -115,8 +114,8 @@ async def test_who_gives_up_waiting_spoils_nothing_for_the_next(renderer, tmp_pa
     assert await shown(renderer, tmp_path / "a", KINDS["jpg"]) == (100, 50)
 
 
-async def test_memory_is_limited(renderer, tmp_path):
-    """A file with few pixels, that has to be read as a whole."""
+async def test_renderer_memory_limit_rejects_large_file(renderer, tmp_path):
+    """The file has few pixels, but the decoder reads all of it."""
     with (tmp_path / "large").open("wb") as file:
         file.write(KINDS["webp"][:16])
         file.truncate(2 * 1024**3)
@@ -125,7 +124,7 @@ async def test_memory_is_limited(renderer, tmp_path):
     assert await shown(renderer, tmp_path / "a", KINDS["jpg"]) == (100, 50)
 
 
-async def test_it_has_nothing_of_ours(renderer, tmp_path, monkeypatch):
+async def test_worker_inherits_no_file_token_or_terminal(renderer, tmp_path, monkeypatch):
     monkeypatch.setenv("DRIVE_TOKEN", "the secret of the house")
     with (tmp_path / "store").open("wb") as store:
         os.set_inheritable(store.fileno(), True)
@@ -135,7 +134,7 @@ async def test_it_has_nothing_of_ours(renderer, tmp_path, monkeypatch):
     assert len([name for name in open_files if name.startswith("socket:")]) == 1
     assert [name for name in open_files if str(tmp_path) in name] == []
     assert all("secret" not in told(pid, name) for name in ("environ", "cmdline"))
-    assert os.getsid(pid) == pid  # Ctrl-C on our terminal is not for it
+    assert os.getsid(pid) == pid  # Ctrl-C on the daemon's terminal does not reach it
     assert str(1024**3) in told(pid, "limits")
     assert "Max file size             0" in told(pid, "limits")
 
@@ -160,14 +159,11 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("at_work", [True, False])
-def test_it_dies_with_a_daemon_that_is_killed(tmp_path, at_work):
+def test_worker_ends_when_daemon_is_killed(tmp_path, at_work):
     (tmp_path / "a").write_bytes(KINDS["jpg"])
     (tmp_path / "b").write_bytes(png(9000, 9000, rows=bytes(9001 * 9000)) if at_work else b"")
     command = [sys.executable, "-c", ORPHANS, tmp_path / "a", tmp_path / "b"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         pid = int(child.stdout.readline())
         child.kill()
-    deadline = time.monotonic() + 30
-    while not gone(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until_sync(lambda: gone(pid), "the worker has ended", timeout=30)

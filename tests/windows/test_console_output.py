@@ -14,7 +14,7 @@ if sys.platform != "win32":
 import win32security
 
 from syncd.cli import COMMANDS, cli
-from tests.preview.images import KINDS
+from tests.support.images import KINDS
 from tests.support.wait import wait_until_sync
 from tests.windows.console import Console
 from tests.windows.harness import running, syncd

@@ -17,7 +17,7 @@ from PIL import Image
 
 from syncd.control.client import RequestRefusedError
 from syncd.control.job_targets import encode_target
-from tests.preview.images import KINDS
+from tests.support.images import KINDS
 from tests.support.wait import wait_until_sync
 
 

@@ -18,8 +18,8 @@ from PIL import Image
 
 from syncd.preview.protocol import MAX_MEMORY_BYTES, NoPreviewError
 from syncd.preview.renderer import Renderer
-from tests.preview.images import KINDS, bomb, png
 from tests.preview.test_renderer import ORPHANS
+from tests.support.images import KINDS, bomb, png
 from tests.support.wait import wait_until
 
 PATIENCE = 30_000

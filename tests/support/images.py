@@ -1,4 +1,4 @@
-"""Images of every kind that has a preview, and some that are meant to do harm."""
+"""Image data: small images in every supported format, and harmful or invalid files."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ FORMATS = {
 
 
 def halves(size=(200, 100), mode="RGB"):
-    """An image that is red on the left and blue on the right."""
+    """Return an image that is red on the left and blue on the right."""
     made = Image.new("RGB", size, BLUE)
     made.paste(RED, (0, 0, size[0] // 2, size[1]))
     return made if mode == "RGB" else made.convert(mode)
@@ -34,14 +34,14 @@ def saved(picture, **how):
 
 
 def psd(size=(200, 100)):
-    """A flat Photoshop file; Pillow reads them and writes none."""
+    """Return a flat Photoshop file. Pillow can read but not write them."""
     width, height = size
     planes = b"".join(halves(size).getchannel(channel).tobytes() for channel in "RGB")
     return b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, height, width, 8, 3) + struct.pack(">IIIH", 0, 0, 0, 0) + planes
 
 
 def png(width, height, *, depth=8, kind=0, rows=b""):
-    """A PNG with a header that says so, whatever follows."""
+    """Return a PNG with these header fields and any pixel data."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -51,7 +51,7 @@ def png(width, height, *, depth=8, kind=0, rows=b""):
 
 
 def bomb():
-    """30,000 by 30,000 pixels in a few kilobytes."""
+    """Return a decompression bomb: 30,000 by 30,000 pixels in a few kilobytes."""
     return png(30_000, 30_000, rows=bytes(4 * 1024 * 1024))
 
 
