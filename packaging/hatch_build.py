@@ -1,4 +1,4 @@
-"""Puts the man page and the completions into the wheel, if `make dist` has written them."""
+"""Adds the man page and the shell completions from `make dist` to the wheel."""
 
 import os
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class ShareHook(BuildHookInterface):  # type: ignore[type-arg] # its parameter is the builder's own configuration
-    """Adds `build/share` to the wheel as data of the installation."""
+class ShareHook(BuildHookInterface):  # type: ignore[type-arg] # the parameter is the builder's configuration
+    """Adds `build/share` to the wheel, so that pip installs it below `share`."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
-        """Do it before the build."""
+        """Add the folder if it exists; called before the build."""
         share = os.path.join(self.root, "build", "share")
         if os.path.isdir(share):
             build_data["shared_data"][share] = "share"

@@ -1,4 +1,4 @@
-"""Write the man page and the shell completions, both generated from the commands.
+"""Generates the man page and the shell completions from the commands.
 
 Usage: python packaging/share.py DIR
 """
@@ -46,8 +46,8 @@ def man_page() -> str:
             ".SH ENVIRONMENT",
             *_table("variable"),
             ".SH FILES",
-            *_entry("/etc/syncd/config.yaml", "The configuration of the system's daemon."),
-            *_entry("~/.config/syncd/config.yaml", "Yours."),
+            *_entry("/etc/syncd/config.yaml", "The configuration of the system service."),
+            *_entry("~/.config/syncd/config.yaml", "The configuration of your own daemon."),
             *_entry("/var/lib/syncd, ~/.local/state/syncd", "The job store."),
             *_entry("/run/syncd, $XDG_RUNTIME_DIR/syncd", "The control socket."),
             ".SH SEE ALSO",
@@ -78,10 +78,10 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
             yield from _entry(*record)
 
 
-def _table(first: str) -> Iterator[str]:
-    """Return the rows of the table of the documents whose first column is headed so."""
+def _table(heading: str) -> Iterator[str]:
+    """Yield the rows of the reference's table whose first column has this heading."""
     text = DOCS.read_text(encoding="utf-8")
-    rows = text.split(f"| {first} | meaning |\n|---|---|\n")[1].split("\n\n")[0]
+    rows = text.split(f"| {heading} | meaning |\n|---|---|\n")[1].split("\n\n")[0]
     for row in rows.splitlines():
         name, meaning = (cell.strip().replace("`", "") for cell in row.strip("|").split("|"))
         yield from _entry(name, meaning)
@@ -98,13 +98,13 @@ def _paragraphs(text: str | None) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Return text as roff has it: no escapes, no requests, and hyphens that can be copied."""
+    """Return text escaped for roff, with hyphens that can be copied."""
     safe = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
     return re.sub(r"^([.'])", r"\\&\1", safe)
 
 
 def main(folder: Path) -> None:
-    """Write all below ``folder``."""
+    """Write all files below ``folder``."""
     texts = {"man/man1/syncd.1": man_page()}
     for shell, name in COMPLETIONS.items():
         complete = get_completion_class(shell)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds dist/syncd_VERSION_ARCH.deb from the wheel in dist/ and the locked libraries, for the Python of this Debian.
-# Needs dpkg-deb and Debian's python3. Usage: packaging/debian/build.sh PIP, where PIP runs pip.
+# Builds dist/syncd_VERSION_ARCH.deb from the wheel in dist/ and the locked libraries, for this Debian release's Python.
+# Needs dpkg-deb and Debian's python3. Usage: packaging/debian/build.sh PIP, where PIP is a command that runs pip.
 set -eu
 umask 022
 cd "$(dirname "$0")/../.."
@@ -18,7 +18,7 @@ site=$home/lib/python$python/site-packages
 rm -rf "$root"
 mkdir -p "$home/bin" "$site"
 
-# A virtual environment in its final place: Debian's Python, and libraries of its own that no other package sees.
+# A virtual environment with the paths of the installed package: Debian's Python and private copies of the libraries.
 ln -s /usr/bin/python3 "$home/bin/python3"
 printf 'home = /usr/bin\ninclude-system-site-packages = false\nversion = %s\n' "$python" > "$home/pyvenv.cfg"
 install_into() {
@@ -28,7 +28,7 @@ install_into() {
 install_into --require-hashes --requirement requirements/run.txt
 install_into "$wheel"
 rm -rf "$site/bin" "$site/share"
-# Nobody can write compiled files there later, and each start would compile again.
+# Compile now: the service cannot write to this folder, so each start would compile again.
 /usr/bin/python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" -p / "$site"
 
 install -D -m 0755 packaging/debian/syncd "$root/usr/bin/syncd"

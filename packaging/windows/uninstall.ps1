@@ -1,6 +1,6 @@
 <#
 .SYNOPSIS
-Removes the service and syncd itself. What it knows and its configuration stay unless -Purge is given.
+Removes the service and syncd. State, logs and configuration stay unless -Purge is given.
 .PARAMETER Python
 The python.exe that syncd was installed into.
 .PARAMETER Purge
