@@ -103,7 +103,7 @@ JOBS = Route(
     path="/v1/jobs",
     response=schemas.JobPage,
     summary="Jobs, page by page",
-    answer='`{"jobs": […], "siblings": […], "next": cursor, "partial": bool}`. At most 1000 jobs a page; see '
+    answer='`{"jobs": […], "siblings": […], "next": cursor}`. At most 1000 jobs a page; see '
     "[selecting jobs](#selecting-jobs).",
     query=(
         Choice(name="state", choices={state.value: state for state in State}),

@@ -170,15 +170,13 @@ class JobDetails(TypedDict):
 class JobPage(TypedDict):
     """A page of jobs. ``next`` is the cursor of the next page, null on the last page.
 
-    A ``partial`` page has fewer jobs than the limit, possibly none, because the search took too long; ``next``
-    continues it. ``siblings`` are the other jobs of the same files, for any remote and in any state; it is empty unless
-    the query has ``group=file``.
+    ``siblings`` are the other jobs of the same files, for any remote and in any state; it is empty unless the query has
+    ``group=file``.
     """
 
     jobs: list[Job]
     siblings: list[Job]
     next: str | None
-    partial: bool
 
 
 class DroppedFile(TypedDict):

@@ -190,7 +190,6 @@ class DaemonControlService(api.ControlService):
             "jobs": self._serialize(page.jobs),
             "siblings": self._serialize(page.siblings),
             "next": serializers.encode_cursor(page.next, query.sort),
-            "partial": page.partial,
         }
 
     async def show(self, target: Target) -> list[schemas.JobDetail]:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.store import startup
+from syncd.store import search, startup
 from syncd.store.connection import engine, is_passing, translated
 from syncd.store.errors import StoreClosedError, StoreMovedError
 from syncd.store.reader import Reader
@@ -147,6 +147,7 @@ class Database:
             startup.prepare(self.path)
             with self.engine.connect() as connection:
                 self._file = OpenedFile(self.path)
+                search.prepare(connection)
                 self._call(_resolve, self._opened, None)
                 while batch := self._next_batch(connection):
                     self._call(_answer, self._loop, batch, self._write_batch(connection, batch))

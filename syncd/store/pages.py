@@ -1,27 +1,28 @@
 """Lists jobs page by page, in any order and with any filter.
 
-A page takes the same time with a million jobs as with ten.
+A page takes the same time with a million jobs as with ten, and so does a search that few files match.
 
 All jobs of one folder, remote and state form a partition. The tallies name the partitions that are not empty. An index
 sorts each partition by change time and by size, so a page is a merge of partitions that ends when the page is full.
-Sorting by name uses the index of the files. If there are few candidates, they are sorted in memory instead. A search
-has no index: it scans names, and returns a partial page when its time budget is used up.
+Sorting by name uses the index of the files. :mod:`~syncd.store.search` finds the files of a search. If there are few
+candidates, they are sorted in memory instead. If there are many and the page is not full after a time limit, because
+those that come first do not match, all candidates are sorted.
 """
 
 import heapq
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, cast, column, func, literal, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, column, func, literal, literal_column, or_, select, tuple_
 
 from syncd.core.model import Sort
 from syncd.core.states import State
+from syncd.store import search
 from syncd.store.job_rows import JOBS, job_record
 from syncd.store.records import Cursor, JobFilter, JobRecord, Page
 from syncd.store.schema import files, folders, job_tallies, jobs
@@ -30,13 +31,9 @@ SORT_IN_MEMORY_MAX_JOBS = 10_000
 """Up to this many candidates are sorted in memory instead of being read from an index in order."""
 BATCH_JOBS = 500
 """The number of candidates that are read and filtered together."""
-PAGE_TIME_BUDGET_SECONDS = 0.15
-"""After this time a search returns the page as it is."""
+READ_IN_ORDER_MAX_SECONDS = 0.15
+"""If the page is not full after this time, all candidates are sorted."""
 _LARGEST = 2**63 - 1
-_LIKE_WILDCARD = re.compile(r"[\\%_]")
-
-_Batch = tuple[ColumnElement[bool], Cursor]
-"""The condition that selects the next candidates in order, and the cursor behind all of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,20 +89,28 @@ def _siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Se
 def _page(connection: Connection, query: JobFilter, clock: Callable[[], float]) -> Page:
     partitions = _partitions(connection, query)
     candidates = _few_candidates(connection, query, partitions)
-    if candidates is not None:
-        return _limited(_sorted_by_database(connection, query, candidates), query)
+    if candidates is None:
+        found = _first_in_order(connection, query, partitions, clock)
+        if found is not None:
+            return _limited(found, query)
+        candidates = _all_candidates(connection, query, partitions)
+    return _limited(_sorted_by_database(connection, query, candidates), query)
+
+
+def _first_in_order(
+    connection: Connection, query: JobFilter, partitions: Sequence[_Partition], clock: Callable[[], float]
+) -> list[Row[Any]] | None:
+    """Read the jobs in order until the page is full; return None if that takes too long."""
     batches = _by_name if query.sort is Sort.NAME else _by_index
     found: list[Row[Any]] = []
-    last: Cursor | None = None
-    deadline = clock() + PAGE_TIME_BUDGET_SECONDS
-    for candidates, end in batches(connection, query, partitions):
-        if last is not None and clock() > deadline:
-            return Page(jobs=[job_record(row) for row in found], next=last, partial=True)
+    deadline = clock() + READ_IN_ORDER_MAX_SECONDS
+    for candidates in batches(connection, query, partitions):
         found += _sorted(connection, query, candidates)
         if len(found) > query.limit:
             break
-        last = end
-    return _limited(found, query)
+        if clock() > deadline:
+            return None
+    return found
 
 
 def _limited(found: list[Row[Any]], query: JobFilter) -> Page:
@@ -137,8 +142,7 @@ def _few_candidates(
 ) -> ColumnElement[bool] | None:
     """Return the condition for all candidates, None if they are too many to sort."""
     if query.search:
-        in_folders = files.c.folder.in_({partition.folder for partition in partitions})
-        names = select(files.c.id).where(in_folders, _path_contains(query.search))
+        names = search.matching_files(connection, query.search, {partition.folder for partition in partitions})
         found = connection.execute(names.limit(SORT_IN_MEMORY_MAX_JOBS + 1)).scalars().all()
         return _is_any_of(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
     if query.sort is Sort.NAME and sum(partition.jobs for partition in partitions) <= SORT_IN_MEMORY_MAX_JOBS:
@@ -146,6 +150,14 @@ def _few_candidates(
         ids = [id_ for statement in selects for id_ in connection.execute(statement).scalars()]
         return _is_any_of(jobs.c.id, ids)
     return None
+
+
+def _all_candidates(connection: Connection, query: JobFilter, partitions: Sequence[_Partition]) -> ColumnElement[bool]:
+    """Return the condition for all candidates, however many they are."""
+    if query.search:
+        names = search.matching_files(connection, query.search, {partition.folder for partition in partitions})
+        return jobs.c.file_id.in_(names)
+    return or_(*(and_(*_in_partition(partition)) for partition in partitions))
 
 
 def _sorted_by_database(connection: Connection, query: JobFilter, candidates: ColumnElement[bool]) -> list[Row[Any]]:
@@ -161,8 +173,10 @@ def _sorted_by_database(connection: Connection, query: JobFilter, candidates: Co
     return list(connection.execute(statement.limit(query.limit + 1)))
 
 
-def _by_index(connection: Connection, query: JobFilter, partitions: Sequence[_Partition]) -> Iterator[_Batch]:
-    """Yield jobs by change time or size: a merge of the sorted partitions."""
+def _by_index(
+    connection: Connection, query: JobFilter, partitions: Sequence[_Partition]
+) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that select the next jobs by change time or size: a merge of the sorted partitions."""
     batch_size = BATCH_JOBS if query.search else query.limit + 1
     first = max(8, 2 * batch_size // max(1, len(partitions)))  # with many partitions each contributes few jobs
     merged = heapq.merge(
@@ -170,7 +184,7 @@ def _by_index(connection: Connection, query: JobFilter, partitions: Sequence[_Pa
         reverse=_is_descending(query),
     )
     while batch := list(islice(merged, batch_size)):
-        yield _is_any_of(jobs.c.id, [id_ for _, id_ in batch]), batch[-1]
+        yield _is_any_of(jobs.c.id, [id_ for _, id_ in batch])
 
 
 def _sorted_keys(
@@ -191,31 +205,32 @@ def _sorted_keys(
         after, batch_size = rows[-1], min(2 * batch_size, BATCH_JOBS)
 
 
-def _by_name(connection: Connection, query: JobFilter, partitions: Sequence[_Partition]) -> Iterator[_Batch]:
-    """Yield jobs in the order of their files' names."""
-    begin, path, past_file = _cursor_file(query.after)
+def _by_name(
+    connection: Connection, query: JobFilter, partitions: Sequence[_Partition]
+) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that select the next jobs in the order of their files' names."""
+    begin, path = _cursor_file(query.after)
     for folder in dict.fromkeys(partition.folder for partition in partitions):
         if os.fsencode(folder) < os.fsencode(begin):
             continue
         statement = (
             select(files.c.id, files.c.path).where(files.c.folder == folder).order_by(files.c.path).limit(BATCH_JOBS)
         )
-        beyond = files.c.path > path if past_file else files.c.path >= path
-        rows = connection.execute(statement.where(beyond) if folder == begin else statement).all()
+        if query.search:
+            statement = statement.where(search.path_contains(query.search))
+        first = statement.where(files.c.path >= path) if folder == begin else statement
+        rows = connection.execute(first).all()
         while rows:
-            yield _is_any_of(jobs.c.file_id, [row.id for row in rows]), (folder, rows[-1].path, _LARGEST)
+            yield _is_any_of(jobs.c.file_id, [row.id for row in rows])
             rows = connection.execute(statement.where(files.c.path > rows[-1].path)).all()
 
 
-def _cursor_file(after: Cursor | None) -> tuple[str, str, bool]:
-    """Return the folder and path of a cursor by name.
-
-    The third value says whether the cursor follows all jobs of that file.
-    """
+def _cursor_file(after: Cursor | None) -> tuple[str, str]:
+    """Return the folder and path of a cursor by name."""
     match after:
-        case (str(folder), str(path), remote_id):
-            return folder, path, remote_id == _LARGEST
-    return "", "", False
+        case (str(folder), str(path), _):
+            return folder, path
+    return "", ""
 
 
 def _is_descending(query: JobFilter) -> bool:
@@ -267,15 +282,7 @@ def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
     if query.folder is not None:
         yield func.likely(files.c.folder == query.folder)
     if query.search:
-        yield _path_contains(query.search)
-
-
-def _path_contains(text: str) -> ColumnElement[bool]:
-    """Return the condition that the path contains ``text``, ignoring case."""
-    # LIKE is twice as fast as lower() and instr().
-    escaped = _LIKE_WILDCARD.sub(r"\\\g<0>", text)
-    pattern = cast(literal(os.fsencode(f"%{escaped}%")), Text)
-    return cast(files.c.path, Text).like(pattern, escape="\\")
+        yield search.path_contains(query.search)
 
 
 def _is_any_of(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:

@@ -213,14 +213,12 @@ class JobFilter:
 class Page:
     """A page of jobs. ``next`` is the cursor of the following page, None on the last page.
 
-    ``siblings`` are the other jobs of the same files, unordered. ``partial`` says that a search ran out of time, so
-    this page may be incomplete although more jobs match.
+    ``siblings`` are the other jobs of the same files, unordered.
     """
 
     jobs: list[JobRecord]
     siblings: list[JobRecord] = field(default_factory=list)
     next: Cursor | None
-    partial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

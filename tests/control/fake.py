@@ -121,7 +121,7 @@ class FakeDaemon:
 
     async def jobs(self, query):
         self.asked.append(("jobs", query))
-        return {"jobs": self.listed, "siblings": [], "next": "c2", "partial": False}
+        return {"jobs": self.listed, "siblings": [], "next": "c2"}
 
     async def show(self, target):
         self.asked.append(("show", target))

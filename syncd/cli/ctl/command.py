@@ -185,7 +185,7 @@ def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | 
         )
         found += page["jobs"]
         cursor = page["next"]
-        if cursor is None or not (page["jobs"] or page["partial"]):
+        if cursor is None or not page["jobs"]:
             break
     _print({"jobs": found, "next": cursor}, as_json=as_json, lines=view.jobs(found, more=cursor is not None))
 

@@ -49,7 +49,6 @@ export class PageLoader {
       this.loaded = true;
       this.setIdle();
       this.onPage(page);
-      if (page.partial) this.loadNext(); // the daemon interrupted a slow search; continue it
     } catch (error) {
       if (signal.aborted) return;
       this.setIdle();
