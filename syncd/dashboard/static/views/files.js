@@ -5,14 +5,11 @@ import { appState, subscribe } from "../app-state.js";
 import { createFileRow, updateFileRow, updateRowProgress } from "../files/file-row.js";
 import { JobsByFile } from "../files/jobs-by-file.js";
 import { Selection } from "../files/selection.js";
-import { currentHrefWith, replaceRoute } from "../router.js";
 import { h, icon, setText } from "../ui/dom.js";
-import { createFolderFilter, createRemoteFilter, createSearchField, folderUri } from "../ui/filters.js";
 import { formatCount, pluralize } from "../ui/format.js";
-import { PageLoader } from "../ui/page-loader.js";
 import { VirtualList } from "../ui/virtual-list.js";
+import { JobListView, setFilter } from "./job-list-view.js";
 
-const JOBS_PER_PAGE = 100;
 const NARROW_WIDTH_PX = 640; // below it, a row has two lines
 const ROW_HEIGHT_PX = { narrow: 96, wide: 64 };
 const REFRESH_INTERVAL_MS = 1000;
@@ -39,35 +36,19 @@ const ORDERS = {
 
 export const filesView = params => new FilesView(params);
 
-class FilesView {
+class FilesView extends JobListView {
   constructor(params) {
-    this.countText = h("p", { class: "item-count", role: "status" });
-    this.refreshButton = h(
-      "button",
-      { class: "new-items-button", hidden: true, onclick: () => this.load() },
-      "Show changes",
-    );
-    this.empty = h("div", { class: "empty-view", hidden: true });
+    super({ filterNames: FILTERS });
+    setText(this.newItemsButton, "Show changes");
     this.createFilters();
-    this.createList();
-    this.unsubscribers = [
-      subscribe("job", event => this.onJobEvent(event)),
-      subscribe("progress", () => this.updateProgress()),
-      subscribe("connection", connection => connection === "open" && !this.loader.loaded && this.load()),
-    ];
+    this.unsubscribers.push(subscribe("progress", () => this.updateProgress()));
+    const tabs = h("div", { class: "button-group tabs", role: "group", "aria-label": "State" }, this.tabs);
     this.element = h(
       "div",
       { class: "files" },
-      h(
-        "div",
-        { class: "view-head" },
-        h("h1", {}, "Files"),
-        this.countText,
-        h("div", { class: "button-group tabs", role: "group", "aria-label": "State" }, this.tabs),
-        h("div", { class: "filters" }, this.search, this.folderFilter.element, this.remoteFilter.element, this.order),
-      ),
+      this.createHead("Files", { tabs, order: this.order }),
       this.selection.element,
-      this.refreshButton,
+      this.newItemsButton,
       this.list.element,
       this.empty,
     );
@@ -76,7 +57,6 @@ class FilesView {
   }
 
   createFilters() {
-    const setFilter = changes => replaceRoute(currentHrefWith(changes));
     this.tabs = Object.entries(STATE_TABS).map(([state, { title }]) =>
       h(
         "button",
@@ -85,9 +65,6 @@ class FilesView {
         h("span", { class: "tab-count" }),
       ),
     );
-    this.search = createSearchField("Search names", search => setFilter({ search }));
-    this.folderFilter = createFolderFilter(folder => setFilter({ folder }));
-    this.remoteFilter = createRemoteFilter(remote => setFilter({ remote }));
     this.order = h(
       "select",
       { "aria-label": "Sort order", onchange: () => setFilter({ sort: this.order.value }) },
@@ -97,17 +74,13 @@ class FilesView {
 
   createList() {
     this.selection = new Selection(this);
-    this.list = new VirtualList({
+    return new VirtualList({
       label: "Files",
       keyOf: file => file.key,
       layout: width => ({ columns: 1, height: ROW_HEIGHT_PX[width < NARROW_WIDTH_PX ? "narrow" : "wide"] }),
       createItem: file => createFileRow(file, this.selection),
       updateItem: (row, file) => updateFileRow(row, file, this.selection.has(file)),
       onEnd: () => this.loader.loadNext(),
-    });
-    this.loader = new PageLoader(this.list, {
-      onPage: page => this.addPage(page),
-      onError: error => setText(this.countText, error.message),
     });
   }
 
@@ -119,36 +92,20 @@ class FilesView {
     tab?.scrollIntoView({ inline: "center", block: "nearest" });
   }
 
-  destroy() {
-    this.list.destroy();
-    this.folderFilter.destroy();
-    this.remoteFilter.destroy();
-    this.unsubscribers.forEach(unsubscribe => unsubscribe());
-    this.loader.destroy();
-  }
-
-  setParams(params) {
-    const filters = Object.fromEntries(FILTERS.map(name => [name, params.get(name) ?? ""]));
-    if (JSON.stringify(filters) === JSON.stringify(this.filters)) return;
-    this.filters = filters;
-    this.query = { ...filters, group: "file", limit: JOBS_PER_PAGE, folder: folderUri(filters.folder) };
-    const input = this.search.querySelector("input");
-    if (input.value.trim() !== filters.search) input.value = filters.search;
-    this.folderFilter.select(filters.folder);
-    this.remoteFilter.select(filters.remote);
+  showFilters(filters) {
+    super.showFilters(filters);
     this.order.value = filters.sort || DEFAULT_ORDER;
     for (const tab of this.tabs) {
       const selected = tab.dataset.state === filters.state;
       tab.setAttribute("aria-pressed", String(selected));
       if (selected) this.scrollToTab(tab);
     }
-    this.load();
   }
 
   async load() {
     this.jobsByFile = new JobsByFile();
     this.files = [];
-    this.refreshButton.hidden = true;
+    this.newItemsButton.hidden = true;
     this.selection.select([]);
     await this.loader.start(this.query);
   }
@@ -210,7 +167,7 @@ class FilesView {
     } else if (this.loader.loaded && (!this.filters.state || this.filters.state === event.state)) {
       const newestFirst = (this.filters.sort || DEFAULT_ORDER) === "latest";
       if (scrollY < TOP_OF_PAGE_PX && !this.selection.size && newestFirst) this.scheduleRefresh();
-      else this.refreshButton.hidden = false;
+      else this.newItemsButton.hidden = false;
     }
   }
 

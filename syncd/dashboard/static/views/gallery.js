@@ -1,16 +1,13 @@
 /** The Gallery: thumbnails of uploaded files, newest first. */
 
-import { subscribe } from "../app-state.js";
-import { currentHrefWith, replaceRoute } from "../router.js";
+import { currentHrefWith } from "../router.js";
 import { h, icon, setAttributes, setText } from "../ui/dom.js";
-import { createFolderFilter, createRemoteFilter, createSearchField, folderUri } from "../ui/filters.js";
 import { baseName, extensionLabel, formatCount, formatDay } from "../ui/format.js";
-import { PageLoader } from "../ui/page-loader.js";
 import { bySeverity, remoteStateText, stateIcon } from "../ui/remote-states.js";
 import { thumbnail } from "../ui/thumbnail.js";
 import { VirtualList } from "../ui/virtual-list.js";
+import { JobListView } from "./job-list-view.js";
 
-const JOBS_PER_PAGE = 100;
 const NARROW_WIDTH_PX = 700;
 const MIN_TILE_WIDTH_PX = { narrow: 104, wide: 168 };
 const MIN_COLUMNS = 2;
@@ -19,34 +16,17 @@ const FILTERS = ["search", "folder", "remote"];
 
 export const galleryView = params => new GalleryView(params);
 
-class GalleryView {
+class GalleryView extends JobListView {
   constructor(params) {
-    this.countText = h("p", { class: "item-count", role: "status" });
+    super({ filterNames: FILTERS, fixedQuery: { state: "done" } });
     this.dayLabel = h("p", { class: "gallery-day", "aria-hidden": "true" });
-    this.newItemsButton = h("button", { class: "new-items-button", hidden: true, onclick: () => this.load() });
-    this.empty = h("div", { class: "empty-view", hidden: true });
-    const setFilter = changes => replaceRoute(currentHrefWith(changes));
-    this.search = createSearchField("Search names", search => setFilter({ search }));
-    this.folderFilter = createFolderFilter(folder => setFilter({ folder }));
-    this.remoteFilter = createRemoteFilter(remote => setFilter({ remote }));
-    this.createList();
     const onScroll = () => this.updateDayLabel();
     addEventListener("scroll", onScroll, { passive: true });
-    this.unsubscribers = [
-      subscribe("job", event => this.onJobEvent(event)),
-      subscribe("connection", connection => connection === "open" && !this.loader.loaded && this.load()),
-      () => removeEventListener("scroll", onScroll),
-    ];
+    this.unsubscribers.push(() => removeEventListener("scroll", onScroll));
     this.element = h(
       "div",
       { class: "gallery" },
-      h(
-        "div",
-        { class: "view-head" },
-        h("h1", {}, "Gallery"),
-        this.countText,
-        h("div", { class: "filters" }, this.search, this.folderFilter.element, this.remoteFilter.element),
-      ),
+      this.createHead("Gallery"),
       this.newItemsButton,
       this.dayLabel,
       this.list.element,
@@ -56,7 +36,7 @@ class GalleryView {
   }
 
   createList() {
-    this.list = new VirtualList({
+    const list = new VirtualList({
       label: "Uploaded images",
       keyOf: entry => entry.path,
       layout: width => {
@@ -68,31 +48,8 @@ class GalleryView {
       updateItem: updateTile,
       onEnd: () => this.loader.loadNext(),
     });
-    this.list.element.addEventListener("keydown", event => this.onKeyDown(event));
-    this.loader = new PageLoader(this.list, {
-      onPage: page => this.addPage(page),
-      onError: error => setText(this.countText, error.message),
-    });
-  }
-
-  destroy() {
-    this.list.destroy();
-    this.folderFilter.destroy();
-    this.remoteFilter.destroy();
-    this.unsubscribers.forEach(unsubscribe => unsubscribe());
-    this.loader.destroy();
-  }
-
-  setParams(params) {
-    const filters = Object.fromEntries(FILTERS.map(name => [name, params.get(name) ?? ""]));
-    if (JSON.stringify(filters) === JSON.stringify(this.filters)) return;
-    this.filters = filters;
-    this.query = { ...filters, state: "done", group: "file", limit: JOBS_PER_PAGE, folder: folderUri(filters.folder) };
-    const input = this.search.querySelector("input");
-    if (input.value.trim() !== filters.search) input.value = filters.search;
-    this.folderFilter.select(filters.folder);
-    this.remoteFilter.select(filters.remote);
-    this.load();
+    list.element.addEventListener("keydown", event => this.onKeyDown(event));
+    return list;
   }
 
   get filtered() {
