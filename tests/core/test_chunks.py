@@ -1,4 +1,4 @@
-"""Chunks and the set of those that arrived."""
+"""Tests of the spans of chunks, and of the set of chunks."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ sizes = st.integers(1, 10_000)
 
 
 @given(size=sizes, chunk_size=st.integers(1, 3_000))
-def test_chunks_cover_the_content_without_gap_or_overlap(size, chunk_size):
+def test_chunks_span_covers_content_without_gap_or_overlap(size, chunk_size):
     spans = [span(index, size, chunk_size) for index in range(count(size, chunk_size))]
     assert [offset for offset, _ in spans] == [index * chunk_size for index in range(len(spans))]
     assert sum(length for _, length in spans) == size
@@ -18,7 +18,7 @@ def test_chunks_cover_the_content_without_gap_or_overlap(size, chunk_size):
 
 
 @given(indices=st.lists(st.integers(0, 500)), total=st.integers(0, 600))
-def test_a_chunk_set_is_a_set(indices, total):
+def test_chunk_set_behaves_as_a_set(indices, total):
     chunk_set = ChunkSet(indices)
     assert list(chunk_set) == sorted(set(indices))
     assert len(chunk_set) == len(set(indices))
@@ -26,5 +26,5 @@ def test_a_chunk_set_is_a_set(indices, total):
     assert chunk_set == ChunkSet(reversed(indices))
 
 
-def test_it_is_small():
+def test_chunk_set_takes_one_bit_per_chunk():
     assert len(ChunkSet(range(300_000))._bits) <= 37_500

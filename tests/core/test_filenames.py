@@ -1,4 +1,4 @@
-"""Names from elsewhere: a safe one is one name in one folder, on any system."""
+"""Tests of the names of uploaded files: a safe name is one name on every system."""
 
 import os
 import unicodedata
@@ -23,7 +23,7 @@ def safe_name(name, windows=WINDOWS):
     "name",
     ["a.jpg", "a b (2).JPG", "Ünïcode \U0001f600.png", "a..b.jpg", "con artist.jpg", "console.jpg", "a" * 236 + ".jpg"],
 )
-def test_a_safe_name_stays(name):
+def test_safe_name_keeps_safe_names(name):
     assert safe_name(name) == name
 
 
@@ -52,14 +52,14 @@ def test_a_safe_name_stays(name):
         ("ü" * 119 + ".jpg", "240 bytes"),
     ],
 )
-def test_what_is_not_safe_says_why(name, why):
+def test_safe_name_unsafe_name_reports_reason(name, why):
     with pytest.raises(ValueError, match=why) as caught:
         safe_name(name)
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["0:", "0:.jpg", "a.jpg:b.jpg", "?.png", "a*", 'a"b', "<a>.png", "a|b.jpg"])
-def test_what_means_something_else_on_windows_is_a_name_elsewhere(name):
+def test_safe_name_windows_characters_refused_only_there(name):
     assert safe_name(name, windows=False) == name
     assert not possible_on_windows(name)
     with pytest.raises(ValueError, match="on Windows"):
@@ -67,16 +67,16 @@ def test_what_means_something_else_on_windows_is_a_name_elsewhere(name):
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b", "a\nb"])
-def test_what_is_no_name_is_impossible_on_windows_too(name):
+def test_possible_on_windows_path_or_control_is_false(name):
     assert not possible_on_windows(name)
 
 
-def test_a_name_from_a_mac_is_composed():
+def test_safe_name_decomposed_name_is_composed():
     assert safe_name("u\u0308.jpg") == "ü.jpg"
 
 
 @given(st.text(max_size=20) | st.text(alphabet="./\\\0aCONPRLT1 \n", max_size=8))
-def test_whatever_passes_is_one_name(name):
+def test_safe_name_result_is_one_printable_name(name):
     try:
         safe = safe_name(name)
     except ValueError:
@@ -90,13 +90,13 @@ def test_whatever_passes_is_one_name(name):
     assert safe.split(".")[0].strip().lower() not in DEVICES
 
 
-def test_numbers_go_before_the_suffix():
+def test_numbered_puts_number_before_suffix():
     assert [numbered("a.b.jpg", number) for number in (1, 2, 10)] == ["a.b.jpg", "a.b (2).jpg", "a.b (10).jpg"]
     assert numbered("README", 2) == "README (2)"
 
 
 @given(st.text(min_size=1, max_size=20), st.integers(2, 99), st.integers(2, 99))
-def test_each_number_is_another_safe_name(name, one, other):
+def test_numbered_names_are_safe_and_distinct(name, one, other):
     try:
         name = safe_name(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Secrets are blotted out in every form in which a server is likely to quote them back."""
+"""Tests that secrets are redacted in each form in which a server may quote them."""
 
 import base64
 import html
@@ -10,7 +10,7 @@ import pytest
 from syncd.core.redact import MASKED, Redactor
 
 SECRET = "p\"ä'ss w\\rd/+=<&>"
-WAYS = {
+ENCODERS = {
     "plain": str,
     "URL": quote,
     "URL's path": lambda text: quote(text, safe=""),
@@ -22,9 +22,9 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_each_form_is_blotted_out(way):
-    quoted = WAYS[way](SECRET)
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_redactor_redacts_each_form(encoding):
+    quoted = ENCODERS[encoding](SECRET)
     masked = Redactor([SECRET])(f"before {quoted} after")
     assert MASKED in masked
     assert masked.startswith("before ")
@@ -34,13 +34,13 @@ def test_each_form_is_blotted_out(way):
     )
 
 
-def test_one_secret_that_begins_like_another_leaves_no_rest():
+def test_redactor_secret_with_common_prefix_leaves_no_rest():
     assert Redactor(["token", "token-and-more"])("token-and-more token") == f"{MASKED} {MASKED}"
 
 
-def test_what_is_too_short_protects_nothing():
+def test_redactor_ignores_short_secrets():
     assert Redactor(["", "a", "abc"])("abc a") == "abc a"
 
 
-def test_without_secrets_a_text_stays():
+def test_redactor_without_secrets_keeps_text():
     assert Redactor()("text") == "text"

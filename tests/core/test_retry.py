@@ -1,4 +1,4 @@
-"""What follows a failed try."""
+"""Tests of the decision after a failed attempt."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ POLICY = Policy(initial=1, maximum=300)
 
 
 @given(failures=st.integers(1, 10_000), random=st.floats(0, 1, exclude_max=True))
-def test_backoff_is_full_jitter_below_a_doubling_bound(failures, random):
+def test_backoff_has_full_jitter_below_doubling_bound(failures, random):
     bound = min(300, 2 ** min(failures - 1, 60))
     assert 0 <= backoff(failures, POLICY, lambda: random) < bound
     assert backoff(failures, POLICY, lambda: random) == random * bound
@@ -20,24 +20,24 @@ def _decide(failure, failures, random=0.5):
     return decide(failure, failures=failures, now=1000.0, random=lambda: random, policy=POLICY)
 
 
-def test_each_failure_counts_and_waits_longer():
+def test_decide_each_failure_doubles_the_delay():
     assert _decide(Transient("no"), 0) == Retry(at=1000.5, failures=1)
     assert _decide(Transient("no"), 3) == Retry(at=1004.0, failures=4)
 
 
-def test_retry_after_is_a_floor_and_is_not_believed_without_end():
+def test_decide_adds_retry_after_up_to_an_hour():
     assert _decide(Transient("no", retry_after=30), 0).at == 1030.5
     assert _decide(Transient("no", retry_after=10**9), 0).at == 1000.5 + 3600
 
 
-def test_a_file_that_fails_again_and_again_is_left_to_a_person():
+def test_decide_gives_up_after_max_tries():
     assert isinstance(_decide(Transient("no"), MAX_TRIES - 2), Retry)
     assert _decide(Transient("no"), MAX_TRIES - 1) == GiveUp(reason=f"no (tried {MAX_TRIES} times)")
 
 
-def test_an_upload_that_the_server_loses_is_not_sent_for_ever():
+def test_decide_lost_session_gives_up_after_max_lost():
     assert isinstance(_decide(SessionLost("lost"), MAX_LOST - 1), GiveUp)
 
 
-def test_a_file_that_cannot_be_read_is_tried_for_ever():
+def test_decide_unreadable_file_never_gives_up():
     assert isinstance(_decide(FileUnreadable("no permission"), 10_000), Retry)

@@ -11,7 +11,7 @@ from syncd.core.model import ChunkResult, Confirmation, Content, Presence, Proof
 
 
 class FakeRemote:
-    """Keeps uploads in memory. ``fail(call, ...)`` returns the failure to raise for a call, or None."""
+    """Keeps uploads in memory. ``fail(call, ...)`` returns the failure of a call, or None."""
 
     identity = "fake"
     terms = ""

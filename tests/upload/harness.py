@@ -1,4 +1,4 @@
-"""Runs a worker over the real store in simulated time, with a remote that the test controls."""
+"""Runs a worker with the real store and a fake remote, in simulated time."""
 
 import asyncio
 import random
@@ -16,6 +16,8 @@ from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.scheduler import Scheduler
 from syncd.upload.source import fingerprint_of
 from syncd.upload.worker import RemoteWorker
+from tests.simulation.event_loop import simulated
+from tests.support.clock import OffsetClock
 from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
 
@@ -23,8 +25,19 @@ DEADLINE_SECONDS = 1e6
 """Simulated seconds."""
 
 
+def in_simulation(test):
+    """Run an asynchronous test in simulated time."""
+
+    def run(tmp_path):
+        simulated(test(tmp_path))
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run
+
+
 class UploadHarness:
-    """A folder, a store and one worker, in simulated time."""
+    """A folder, a store and one worker. ``clock`` is the wall clock."""
 
     def __init__(self, tmp_path, remote=None, concurrency=4, policy=None):
         self.inbox = tmp_path / "inbox"
@@ -38,18 +51,18 @@ class UploadHarness:
             unfit=lambda size: "empty" if size == 0 else None, recheck=self.rechecked.append
         )
         self.failures = []
-        self.clock_step = 0.0
 
     async def __aenter__(self):
         self.loop = asyncio.get_running_loop()
-        self.store = await self.loop.counted(JobStore.open)(self.path, clock=self.wall)
+        self.clock = OffsetClock(clock=self.loop.time)
+        self.store = await self.loop.counted(JobStore.open)(self.path, clock=self.clock)
         self.store.database.write = self.loop.counted(self.store.database.write)
         await self.store.recover("harness")
         record = await self.store.register_remote("fake", self.remote.identity)
         self.remote.restore_capabilities(record.capabilities)
         self.remote_id = record.id
         self.scheduler = Scheduler(self.store, owner="harness", failed=self.failures.append)
-        self.wall_clock = ClockStepDetector(self.store, clock=self.wall, steady=self.loop.time)
+        self.clock_step_detector = ClockStepDetector(self.store, clock=self.clock, steady=self.loop.time)
         self.worker = self.make_worker()
         self.changes = []
         self.store.changes.subscribe(self.changes.append)
@@ -72,15 +85,12 @@ class UploadHarness:
         context = WorkerContext(
             store=self.store,
             owner="harness",
-            clock=self.wall,
-            check_clock=self.wall_clock.check,
+            clock=self.clock,
+            check_clock=self.clock_step_detector.check,
             random=rng.random,
             folder_policy=lambda folder: self.folder_policy,
         )
         return RemoteWorker("fake", self.remote_id, endpoint, context)
-
-    def wall(self):
-        return self.loop.time() + self.clock_step
 
     def write(self, name, data):
         (self.inbox / name).write_bytes(data)

@@ -1,4 +1,4 @@
-"""A content that a person has cancelled is not uploaded, under whatever name or stamp."""
+"""Tests that a cancelled content is not uploaded after a rename or a new mtime."""
 
 import hashlib
 import os
@@ -6,8 +6,7 @@ import os
 import pytest
 
 from syncd.core.states import Cause
-from tests.upload.harness import UploadHarness
-from tests.upload.test_worker import in_simulation
+from tests.upload.harness import UploadHarness, in_simulation
 
 DATA = b"private"
 
@@ -25,7 +24,7 @@ async def cancelled(harness, name="a.jpg"):
 
 
 @in_simulation
-async def test_a_touched_file_stays_cancelled(tmp_path):
+async def test_cancelled_file_with_new_mtime_stays_cancelled(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         job = await cancelled(harness)
         os.utime(harness.inbox / "a.jpg", (1, 1))
@@ -40,7 +39,7 @@ async def test_a_touched_file_stays_cancelled(tmp_path):
 
 
 @in_simulation
-async def test_another_content_is_uploaded(tmp_path):
+async def test_cancelled_file_with_new_content_is_uploaded(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         await cancelled(harness)
         await harness.add_file("a.jpg", b"public!")
@@ -48,8 +47,8 @@ async def test_another_content_is_uploaded(tmp_path):
 
 
 @pytest.mark.parametrize("first", ["new name", "old name"])
-def test_a_file_with_another_name_stays_cancelled(tmp_path, first):
-    """Whichever of the two names the watch looks at first."""
+def test_cancelled_file_renamed_stays_cancelled(tmp_path, first):
+    """The watch may check either name first."""
 
     @in_simulation
     async def test(tmp_path):
@@ -67,7 +66,7 @@ def test_a_file_with_another_name_stays_cancelled(tmp_path, first):
 
 
 @in_simulation
-async def test_a_copy_of_a_cancelled_file_is_a_file_of_its_own(tmp_path):
+async def test_copy_of_cancelled_file_is_uploaded(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         await cancelled(harness)
         await harness.add_file("b.jpg", DATA)
@@ -75,7 +74,7 @@ async def test_a_copy_of_a_cancelled_file_is_a_file_of_its_own(tmp_path):
 
 
 @in_simulation
-async def test_a_person_tries_it_again(tmp_path):
+async def test_cancelled_file_retried_is_uploaded(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         job = await cancelled(harness)
         await harness.store.retry([job.id])

@@ -1,4 +1,4 @@
-"""The way to a server: what its failures and successes do to the requests that follow."""
+"""Tests of an endpoint: how results of requests affect the requests that follow."""
 
 import asyncio
 
@@ -10,6 +10,7 @@ from syncd.core.errors import Permanent, Scope, Transient
 from syncd.core.retry import Policy
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.limiter import ConcurrencyLimiter
+from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
 
 DOWN = Transient("connection refused", scope=Scope.REMOTE)
@@ -28,7 +29,7 @@ async def fail(endpoint, failure):
             raise failure
 
 
-async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(endpoint):
+async def test_endpoint_half_open_permits_one_request_at_a_time(endpoint):
     await fail(endpoint, DOWN)
     assert endpoint.down
     await endpoint.probe()
@@ -38,19 +39,19 @@ async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(endpoint):
     assert endpoint.limiter.capacity == 8
 
 
-async def test_while_the_probe_has_no_answer_nothing_else_is_asked(endpoint):
+async def test_endpoint_probe_in_flight_blocks_requests(endpoint):
     await fail(endpoint, DOWN)
     endpoint.remote.latency = 0.01
     probing = asyncio.create_task(endpoint.probe())
     await asyncio.sleep(0)
     with pytest.raises(Transient):
         async with endpoint.request("job"):
-            pytest.fail("the server is still taken as down")
+            pytest.fail("the server still counts as down")
     await probing
     assert not endpoint.down
 
 
-async def test_a_request_that_waited_while_the_server_went_down_is_not_made(endpoint):
+async def test_endpoint_down_blocks_waiting_requests(endpoint):
     made = []
 
     async def ask(number):
@@ -63,17 +64,17 @@ async def test_a_request_that_waited_while_the_server_went_down_is_not_made(endp
     assert made == list(range(8))
 
 
-async def test_a_probe_that_fails_opens_it_again_and_any_other_answer_will_do(endpoint):
+async def test_endpoint_probe_failure_opens_other_response_does_not(endpoint):
     await fail(endpoint, DOWN)
     endpoint.remote.fail = lambda call, *about: DOWN
     await endpoint.probe()
     assert endpoint.down
-    endpoint.remote.fail = lambda call, *about: Permanent("forbidden, but somebody is there")
+    endpoint.remote.fail = lambda call, *about: Permanent("forbidden, but the server responds")
     await endpoint.probe()
     assert endpoint.breaker.state is BreakerState.HALF_OPEN
 
 
-async def test_an_overload_lowers_the_limit(endpoint):
+async def test_endpoint_overload_halves_the_limit(endpoint):
     endpoint.limiter.limit = AdaptiveLimit()
     before = endpoint.limiter.capacity
     await fail(endpoint, Transient("too busy", overload=True))
@@ -82,11 +83,11 @@ async def test_an_overload_lowers_the_limit(endpoint):
     assert endpoint.limiter.capacity == before // 2
 
 
-async def test_a_call_that_asked_for_nothing_says_nothing_about_the_server(endpoint):
+async def test_endpoint_inconclusive_success_keeps_breaker_half_open(endpoint):
     await fail(endpoint, DOWN)
     await endpoint.probe()
-    async with endpoint.request("job") as lesson:
-        lesson.inconclusive = True
+    async with endpoint.request("job") as observation:
+        observation.inconclusive = True
     assert endpoint.breaker.state is BreakerState.HALF_OPEN
 
 
@@ -94,7 +95,7 @@ PAGE = Transient("an HTML page", scope=Scope.REMOTE, if_reachable=Scope.FILE)
 
 
 @pytest.mark.parametrize(("probe", "down"), [(None, False), (DOWN, True), (Permanent("forbidden"), False)])
-async def test_what_one_file_meets_is_the_servers_trouble_only_if_the_probe_fails_too(endpoint, probe, down):
+async def test_endpoint_uncertain_scope_is_decided_by_check(endpoint, probe, down):
     endpoint.remote.fail = lambda call, *about: probe
     with pytest.raises(Transient) as caught:
         async with endpoint.request("job"):
@@ -104,7 +105,7 @@ async def test_what_one_file_meets_is_the_servers_trouble_only_if_the_probe_fail
     assert str(endpoint.breaker.reason) == (str(PAGE) if down else "None")
 
 
-async def test_failures_of_the_same_moment_share_one_probe(endpoint):
+async def test_endpoint_concurrent_failures_share_one_check(endpoint):
     async def ask(number):
         async with endpoint.request(number):
             raise PAGE
@@ -115,18 +116,16 @@ async def test_failures_of_the_same_moment_share_one_probe(endpoint):
     assert not endpoint.down
 
 
-async def test_there_is_one_probe_at_a_time(endpoint):
-    """A failure asks for one, and the server is taken as down for another reason and probed meanwhile."""
-    endpoint.remote.latency = 0.01
+async def test_endpoint_sends_one_check_at_a_time(endpoint):
+    """While a failure is being checked, the server goes down for another reason and is probed."""
+    endpoint.remote.latency = 0.2
 
     async def ask():
         async with endpoint.request("job"):
             raise PAGE
 
     asking = asyncio.create_task(ask())
-    async with asyncio.timeout(5):
-        while not endpoint.remote.in_flight:
-            await asyncio.sleep(0)
+    await wait_until(lambda: endpoint.remote.in_flight)
     await fail(endpoint, DOWN)
     await endpoint.probe()
     await asyncio.gather(asking, return_exceptions=True)

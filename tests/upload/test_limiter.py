@@ -1,4 +1,4 @@
-"""The bound on requests in flight: never exceeded, never lost, first come, first served."""
+"""Tests of the concurrency limiter: its bound, its order, and cancelled tasks."""
 
 import asyncio
 import random
@@ -8,164 +8,164 @@ from syncd.upload.limiter import ConcurrencyLimiter
 from tests.simulation.event_loop import simulated
 
 
-class Visitors:
-    """Tasks that hold a slot until told to leave."""
+class SlotHolders:
+    """Tasks that hold a slot until they are released; ``inside`` has their names in order."""
 
     def __init__(self):
         self.inside = []
         self.most = 0
-        self._leave = {}
+        self._released = {}
         self._tasks = {}
 
-    def send(self, limiter, *names):
+    def start(self, limiter, *names):
         for name in names:
-            self._leave[name] = asyncio.Event()
-            self._tasks[name] = asyncio.create_task(self._visit(limiter, name))
+            self._released[name] = asyncio.Event()
+            self._tasks[name] = asyncio.create_task(self._hold(limiter, name))
 
-    async def _visit(self, limiter, name):
+    async def _hold(self, limiter, name):
         async with limiter.slot():
             self.inside.append(name)
             self.most = max(self.most, len(self.inside))
             try:
-                await self._leave[name].wait()
+                await self._released[name].wait()
             finally:
                 self.inside.remove(name)
 
-    async def leave(self, *names):
+    async def release(self, *names):
         for name in names:
-            self._leave[name].set()
+            self._released[name].set()
         await asyncio.gather(*(self._tasks[name] for name in names))
-        await settled()
+        await run_ready_tasks()
 
     async def cancel(self, *names):
         for name in names:
             self._tasks[name].cancel()
         await asyncio.gather(*(self._tasks[name] for name in names), return_exceptions=True)
-        await settled()
+        await run_ready_tasks()
 
 
-async def settled():
+async def run_ready_tasks():
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-async def test_so_many_pass_and_the_others_wait_in_line():
-    limiter, visitors = ConcurrencyLimiter(FixedLimit(2)), Visitors()
-    visitors.send(limiter, *"abcd")
-    await settled()
-    assert visitors.inside == ["a", "b"]
-    await visitors.leave("b")
-    assert visitors.inside == ["a", "c"]
-    await visitors.leave("a", "c")
-    assert visitors.inside == ["d"]
-    await visitors.leave("d")
+async def test_limiter_grants_slots_in_order_of_arrival():
+    limiter, holders = ConcurrencyLimiter(FixedLimit(2)), SlotHolders()
+    holders.start(limiter, *"abcd")
+    await run_ready_tasks()
+    assert holders.inside == ["a", "b"]
+    await holders.release("b")
+    assert holders.inside == ["a", "c"]
+    await holders.release("a", "c")
+    assert holders.inside == ["d"]
+    await holders.release("d")
     assert limiter.in_flight == 0
 
 
-async def test_nobody_passes_those_who_wait():
+async def test_limiter_newcomer_does_not_overtake_waiters():
     limit = FixedLimit(1)
-    limiter, visitors = ConcurrencyLimiter(limit), Visitors()
-    visitors.send(limiter, "a", "b")
-    await settled()
+    limiter, holders = ConcurrencyLimiter(limit), SlotHolders()
+    holders.start(limiter, "a", "b")
+    await run_ready_tasks()
     limit.value = 2
-    visitors.send(limiter, "c")  # there is room, and b was here before
-    await settled()
-    assert visitors.inside == ["a"]
-    await visitors.leave("a")
-    assert visitors.inside == ["b", "c"]
-    await visitors.leave("b", "c")
+    holders.start(limiter, "c")  # a slot is free, but b came first
+    await run_ready_tasks()
+    assert holders.inside == ["a"]
+    await holders.release("a")
+    assert holders.inside == ["b", "c"]
+    await holders.release("b", "c")
 
 
-async def test_one_who_gives_up_waiting_takes_no_slot_along():
-    limiter, visitors = ConcurrencyLimiter(FixedLimit(1)), Visitors()
-    visitors.send(limiter, *"abc")
-    await settled()
-    await visitors.cancel("b")
-    await visitors.leave("a")
-    assert visitors.inside == ["c"]
-    await visitors.leave("c")
+async def test_limiter_cancelled_waiter_takes_no_slot():
+    limiter, holders = ConcurrencyLimiter(FixedLimit(1)), SlotHolders()
+    holders.start(limiter, *"abc")
+    await run_ready_tasks()
+    await holders.cancel("b")
+    await holders.release("a")
+    assert holders.inside == ["c"]
+    await holders.release("c")
     assert limiter.in_flight == 0
 
 
-async def test_one_who_gives_up_as_the_slot_is_given_passes_it_on():
-    limiter, visitors = ConcurrencyLimiter(FixedLimit(1)), Visitors()
-    visitors.send(limiter, "a", "b", "c")
-    await settled()
-    visitors._leave["a"].set()
-    await asyncio.sleep(0)  # a leaves, and b's turn has come, but b has not run yet
-    assert visitors.inside == []
-    await visitors.cancel("b")
-    assert visitors.inside == ["c"]
-    await visitors.leave("c")
+async def test_limiter_waiter_cancelled_at_grant_passes_slot_on():
+    limiter, holders = ConcurrencyLimiter(FixedLimit(1)), SlotHolders()
+    holders.start(limiter, "a", "b", "c")
+    await run_ready_tasks()
+    holders._released["a"].set()
+    await asyncio.sleep(0)  # b has the slot of a, but has not run yet
+    assert holders.inside == []
+    await holders.cancel("b")
+    assert holders.inside == ["c"]
+    await holders.release("c")
     assert limiter.in_flight == 0
 
 
-async def test_one_who_fails_inside_leaves():
-    limiter, visitors = ConcurrencyLimiter(FixedLimit(1)), Visitors()
-    visitors.send(limiter, "a", "b")
-    await settled()
-    await visitors.cancel("a")
-    assert visitors.inside == ["b"]
-    await visitors.leave("b")
+async def test_limiter_cancelled_holder_releases_slot():
+    limiter, holders = ConcurrencyLimiter(FixedLimit(1)), SlotHolders()
+    holders.start(limiter, "a", "b")
+    await run_ready_tasks()
+    await holders.cancel("a")
+    assert holders.inside == ["b"]
+    await holders.release("b")
 
 
-async def test_narrow_lets_one_through_at_a_time():
-    limiter, visitors = ConcurrencyLimiter(FixedLimit(4)), Visitors()
+async def test_limiter_restricted_grants_one_slot():
+    limiter, holders = ConcurrencyLimiter(FixedLimit(4)), SlotHolders()
     limiter.restrict_to_one(True)
-    visitors.send(limiter, *"abc")
-    await settled()
-    assert (limiter.capacity, visitors.inside) == (1, ["a"])
+    holders.start(limiter, *"abc")
+    await run_ready_tasks()
+    assert (limiter.capacity, holders.inside) == (1, ["a"])
     limiter.restrict_to_one(False)
-    await settled()
-    assert (limiter.capacity, visitors.inside) == (4, ["a", "b", "c"])
-    await visitors.leave(*"abc")
+    await run_ready_tasks()
+    assert (limiter.capacity, holders.inside) == (4, ["a", "b", "c"])
+    await holders.release(*"abc")
 
 
-async def test_a_smaller_limit_holds_as_soon_as_enough_have_left():
+async def test_limiter_lower_limit_applies_as_slots_are_released():
     limit = FixedLimit(3)
-    limiter, visitors = ConcurrencyLimiter(limit), Visitors()
-    visitors.send(limiter, *"abcde")
-    await settled()
+    limiter, holders = ConcurrencyLimiter(limit), SlotHolders()
+    holders.start(limiter, *"abcde")
+    await run_ready_tasks()
     limit.value = 1
-    await visitors.leave("a", "b")
-    assert visitors.inside == ["c"]
-    await visitors.leave("c")
-    assert visitors.inside == ["d"]
-    await visitors.leave("d", "e")
+    await holders.release("a", "b")
+    assert holders.inside == ["c"]
+    await holders.release("c")
+    assert holders.inside == ["d"]
+    await holders.release("d", "e")
 
 
-async def test_a_parent_bounds_all_its_children_together():
+async def test_limiter_parent_bounds_all_children():
     parent = ConcurrencyLimiter(FixedLimit(2))
     left, right = ConcurrencyLimiter(FixedLimit(2), parent), ConcurrencyLimiter(FixedLimit(2), parent)
     assert left.capacity == 2
-    visitors = Visitors()
-    visitors.send(left, "a", "b")
-    visitors.send(right, "c", "d")
-    await settled()
-    assert visitors.inside == ["a", "b"]
-    await visitors.cancel("c")  # in its own gate, and waiting at the parent
+    holders = SlotHolders()
+    holders.start(left, "a", "b")
+    holders.start(right, "c", "d")
+    await run_ready_tasks()
+    assert holders.inside == ["a", "b"]
+    await holders.cancel("c")  # it has a slot of its limiter and waits for one of the parent
     assert (right.in_flight, parent.in_flight) == (1, 2)
-    await visitors.leave("a")
-    assert visitors.inside == ["b", "d"]
-    await visitors.leave("b", "d")
+    await holders.release("a")
+    assert holders.inside == ["b", "d"]
+    await holders.release("b", "d")
     assert (left.in_flight, right.in_flight, parent.in_flight) == (0, 0, 0)
 
 
-def test_whatever_happens_no_slot_is_lost_and_none_is_given_twice():
-    """A thousand visitors who come, stay, give up and fail at random, while the limit changes."""
+def test_limiter_random_use_loses_no_slot_and_grants_none_twice():
+    """A thousand holders who come, stay, give up and fail at random, while the limit changes."""
 
-    async def crowd(seed):
+    async def use_randomly(seed):
         rng = random.Random(seed)
         limit = FixedLimit(3)
         parent = ConcurrencyLimiter(FixedLimit(4))
-        gates = [ConcurrencyLimiter(limit, parent), ConcurrencyLimiter(FixedLimit(2), parent)]
-        inside = {id(limiter): 0 for limiter in [*gates, parent]}
+        limiters = [ConcurrencyLimiter(limit, parent), ConcurrencyLimiter(FixedLimit(2), parent)]
+        inside = {id(limiter): 0 for limiter in [*limiters, parent]}
 
-        async def visit(limiter):
+        async def hold(limiter):
             async with limiter.slot():
                 for one in (limiter, parent):
                     inside[id(one)] += 1
-                assert inside[id(gates[1])] <= 2
+                assert inside[id(limiters[1])] <= 2
                 assert inside[id(parent)] <= 4
                 try:
                     await asyncio.sleep(rng.choice([0, 0.1, 1]))
@@ -173,38 +173,38 @@ def test_whatever_happens_no_slot_is_lost_and_none_is_given_twice():
                     for one in (limiter, parent):
                         inside[id(one)] -= 1
 
-        visits = []
+        tasks = []
         for _ in range(100):
-            visits.append(asyncio.create_task(visit(rng.choice(gates))))
+            tasks.append(asyncio.create_task(hold(rng.choice(limiters))))
             limit.value = rng.randint(1, 4)
-            rng.choice(gates).restrict_to_one(rng.random() < 0.2)
+            rng.choice(limiters).restrict_to_one(rng.random() < 0.2)
             if rng.random() < 0.4:
-                rng.choice(visits).cancel()
+                rng.choice(tasks).cancel()
             await asyncio.sleep(rng.choice([0, 0, 0.05]))
-        for limiter in gates:
+        for limiter in limiters:
             limiter.restrict_to_one(False)
-        ended = await asyncio.gather(*visits, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert not [end for end in ended if end and not isinstance(end, asyncio.CancelledError)]
-        assert [limiter.in_flight for limiter in [*gates, parent]] == [0, 0, 0]
+        assert [limiter.in_flight for limiter in [*limiters, parent]] == [0, 0, 0]
 
     for seed in range(10):
-        simulated(crowd(seed))
+        simulated(use_randomly(seed))
 
 
-async def test_a_wider_limit_lets_those_in_who_wait_and_a_narrower_one_throws_nobody_out():
+async def test_limiter_change_grants_waiters_and_keeps_holders():
     shared = ConcurrencyLimiter(FixedLimit(1))
-    limiter, visitors = ConcurrencyLimiter(FixedLimit(1), shared), Visitors()
-    visitors.send(limiter, *"abcd")
-    await settled()
+    limiter, holders = ConcurrencyLimiter(FixedLimit(1), shared), SlotHolders()
+    holders.start(limiter, *"abcd")
+    await run_ready_tasks()
     shared.change(FixedLimit(3))
     limiter.change(FixedLimit(3))
-    await settled()
-    assert visitors.inside == ["a", "b", "c"]
+    await run_ready_tasks()
+    assert holders.inside == ["a", "b", "c"]
     shared.change(FixedLimit(1))
     limiter.change(FixedLimit(1))
-    await visitors.leave("a", "b")
-    assert visitors.inside == ["c"]
-    await visitors.leave("c")
-    assert visitors.inside == ["d"]
-    await visitors.leave("d")
+    await holders.release("a", "b")
+    assert holders.inside == ["c"]
+    await holders.release("c")
+    assert holders.inside == ["d"]
+    await holders.release("d")
     assert (limiter.in_flight, shared.in_flight) == (0, 0)

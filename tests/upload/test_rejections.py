@@ -1,17 +1,18 @@
-"""What one file's requests meet and the server as a whole does not, in simulated time."""
+"""Tests of failures that concern one file and not the whole server, in simulated time."""
 
 import asyncio
 import os
+from functools import partial
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Permanent, Scope, Transient
 from syncd.core.model import Session
+from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
-from tests.upload.harness import UploadHarness
-from tests.upload.test_worker import in_simulation
+from tests.upload.harness import UploadHarness, in_simulation
 
 PAGE = Transient("host answered with an HTML page", scope=Scope.REMOTE, if_reachable=Scope.FILE)
-DEADLINE = 120.0
+DEADLINE_SECONDS = 120.0
 """Simulated seconds."""
 REJECTED = Permanent("host answered 400: Bad Request")
 
@@ -21,27 +22,29 @@ def bad_files(call, *about):
 
 
 @in_simulation
-async def test_files_that_get_a_page_do_not_take_the_server_offline(tmp_path):
-    """More of them than the failures that open the breaker, queued before all others."""
-    async with UploadHarness(tmp_path) as harness, asyncio.timeout(DEADLINE):
+async def test_page_for_some_files_keeps_remote_online(tmp_path):
+    """More files fail than the breaker needs to open, and they are queued first."""
+    async with UploadHarness(tmp_path) as harness, asyncio.timeout(DEADLINE_SECONDS):
         harness.remote.fail = bad_files
         bad = [harness.write(f"bad-{number}.svg", os.urandom(100)) for number in range(7)]
         good = [harness.write(f"good-{number}.jpg", os.urandom(100)) for number in range(20)]
         await harness.queue(*bad, *good)
         began = harness.loop.now
+
+        async def detail(name):
+            assert not harness.worker.endpoint.down
+            return (await harness.job(name)).detail
+
         for name in bad:
-            while not (job := await harness.job(name)).detail:
-                assert not harness.worker.endpoint.down
-                await asyncio.sleep(0.01)
-            assert "HTML page" in job.detail
+            assert "HTML page" in await wait_until(partial(detail, name))
         await harness.wait_until(lambda: len(harness.remote.complete) == 20)
         assert harness.loop.now - began < 60
         assert harness.worker.endpoint.breaker.failures == 0
 
 
 @in_simulation
-async def test_a_page_for_every_request_is_the_servers_own_trouble(tmp_path):
-    async with UploadHarness(tmp_path) as harness, asyncio.timeout(DEADLINE):
+async def test_page_for_every_request_takes_remote_offline(tmp_path):
+    async with UploadHarness(tmp_path) as harness, asyncio.timeout(DEADLINE_SECONDS):
         harness.remote.fail = lambda call, *about: PAGE
         await harness.add_file("a.jpg", os.urandom(100))
         await harness.wait_until(lambda: harness.remote.count("check") >= 4)
@@ -51,10 +54,10 @@ async def test_a_page_for_every_request_is_the_servers_own_trouble(tmp_path):
 
 
 @in_simulation
-async def test_the_probe_that_confirms_a_failure_may_ask_for_time(tmp_path):
-    """What the server asks for there holds, though the failure that led to the probe asked for nothing."""
+async def test_check_with_retry_after_delays_next_probe(tmp_path):
+    """The Retry-After of the check applies, although the failure before had none."""
     busy = Transient("host answered 503", scope=Scope.REMOTE, retry_after=50.0, overload=True)
-    async with UploadHarness(tmp_path) as harness, asyncio.timeout(DEADLINE):
+    async with UploadHarness(tmp_path) as harness, asyncio.timeout(DEADLINE_SECONDS):
 
         def fail(call, *about):
             if call != "check":
@@ -69,8 +72,8 @@ async def test_the_probe_that_confirms_a_failure_may_ask_for_time(tmp_path):
         assert harness.loop.now - began >= 49
 
 
-class Forgetful(FakeRemote):
-    """Rejects the chunks of sessions that it does not know with 400, and takes up any session unasked."""
+class ForgetfulRemote(FakeRemote):
+    """Resumes any session without a request, and rejects chunks of unknown sessions with 400."""
 
     async def begin(self, content, source, session, *, failures, look_up=False):
         if session is not None:
@@ -84,8 +87,8 @@ class Forgetful(FakeRemote):
         return await super().send(session, index, content, source)
 
 
-async def remember(harness, data, *, name="a.jpg"):
-    """Leave a session in the store that the server has forgotten."""
+async def save_lost_session(harness, data, *, name="a.jpg"):
+    """Save a session that the server does not have."""
     hasher = harness.remote.hasher()
     hasher.update(data)
     forgotten = Session(token="forgotten", chunk_size=1000, count=5, received=ChunkSet([0, 1]))
@@ -95,10 +98,10 @@ async def remember(harness, data, *, name="a.jpg"):
 
 
 @in_simulation
-async def test_a_rejection_on_a_remembered_session_begins_a_new_one(tmp_path):
+async def test_rejected_resumed_session_begins_a_new_one(tmp_path):
     data = os.urandom(5000)
-    async with UploadHarness(tmp_path, Forgetful()) as harness, asyncio.timeout(DEADLINE):
-        await remember(harness, data)
+    async with UploadHarness(tmp_path, ForgetfulRemote()) as harness, asyncio.timeout(DEADLINE_SECONDS):
+        await save_lost_session(harness, data)
         await harness.add_file("a.jpg", data)
         await harness.wait_for_states(done=1)
         assert list(harness.remote.complete.values()) == [data]
@@ -106,11 +109,11 @@ async def test_a_rejection_on_a_remembered_session_begins_a_new_one(tmp_path):
 
 
 @in_simulation
-async def test_a_rejection_on_a_new_session_is_final_and_drops_it(tmp_path):
+async def test_rejected_new_session_fails_job_and_is_dropped(tmp_path):
     data = os.urandom(5000)
-    async with UploadHarness(tmp_path, Forgetful()) as harness, asyncio.timeout(DEADLINE):
+    async with UploadHarness(tmp_path, ForgetfulRemote()) as harness, asyncio.timeout(DEADLINE_SECONDS):
         harness.remote.fail = lambda call, *about: REJECTED if call == "send" else None
-        key = await remember(harness, data)
+        key = await save_lost_session(harness, data)
         await harness.add_file("a.jpg", data)
         await harness.wait_for_states(failed=1)
         assert harness.remote.count("begin") == 1
@@ -118,12 +121,12 @@ async def test_a_rejection_on_a_new_session_is_final_and_drops_it(tmp_path):
 
 
 @in_simulation
-async def test_giving_up_drops_the_session_so_that_a_retry_begins_a_new_one(tmp_path):
-    """A server that has forgotten a session and calls that an error of its own."""
+async def test_given_up_job_drops_its_session(tmp_path):
+    """The server reports a session that it does not have as an internal error."""
     data = os.urandom(5000)
-    async with UploadHarness(tmp_path, Forgetful()) as harness, asyncio.timeout(100 * DEADLINE):
+    async with UploadHarness(tmp_path, ForgetfulRemote()) as harness, asyncio.timeout(100 * DEADLINE_SECONDS):
         harness.remote.fail = lambda call, *about: Transient("500") if call == "send" else None
-        key = await remember(harness, data)
+        key = await save_lost_session(harness, data)
         await harness.add_file("a.jpg", data)
         await harness.wait_for_states(failed=1)
         assert await harness.store.session(harness.remote_id, key) is None

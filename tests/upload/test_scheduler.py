@@ -1,17 +1,17 @@
-"""The scheduler and its workers, in simulated time."""
+"""Tests of the scheduler with its workers, in simulated time."""
 
 import asyncio
 import itertools
 import os
 
 from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
+from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
-from tests.upload.harness import UploadHarness
-from tests.upload.test_worker import in_simulation
+from tests.upload.harness import UploadHarness, in_simulation
 
 
 @in_simulation
-async def test_the_leases_of_what_runs_are_kept(tmp_path):
+async def test_scheduler_renews_leases_of_running_jobs(tmp_path):
     async with UploadHarness(tmp_path, FakeRemote(latency=2 * LEASE_SECONDS)) as harness:
         renewed = []
         renew = harness.store.renew
@@ -28,12 +28,12 @@ async def test_the_leases_of_what_runs_are_kept(tmp_path):
 
 
 @in_simulation
-async def test_a_lane_that_comes_during_a_stop_stands_still_until_the_start(tmp_path):
+async def test_scheduler_worker_added_while_paused_waits(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         await harness.scheduler.pause(now=False)
-        line, context = harness.worker.endpoint, harness.worker._context
+        endpoint, context = harness.worker.endpoint, harness.worker._context
         await harness.scheduler.remove("fake")
-        harness.worker = RemoteWorker("fake", harness.remote_id, line, context)
+        harness.worker = RemoteWorker("fake", harness.remote_id, endpoint, context)
         harness.scheduler.add(harness.worker)
         await harness.add_file("a.jpg", os.urandom(3000))
         await asyncio.sleep(60)
@@ -43,7 +43,7 @@ async def test_a_lane_that_comes_during_a_stop_stands_still_until_the_start(tmp_
 
 
 @in_simulation
-async def test_a_lane_that_dies_is_told(tmp_path):
+async def test_scheduler_reports_failed_worker(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         error = RuntimeError("a bug")
 
@@ -52,15 +52,13 @@ async def test_a_lane_that_dies_is_told(tmp_path):
 
         harness.store.next_due = broken
         harness.scheduler.wake()
-        async with asyncio.timeout(10):
-            while not harness.failures:
-                await asyncio.sleep(0.1)
+        await wait_until(lambda: harness.failures)
         assert harness.failures == [error]
         harness.failures.clear()
 
 
 @in_simulation
-async def test_close_ends_the_renewal_of_leases(tmp_path):
+async def test_scheduler_close_ends_lease_renewal(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         renewal = harness.scheduler._renewal
         assert renewal is not None

@@ -1,4 +1,4 @@
-"""What the simulation of the whole engine found, each in as few steps as show it."""
+"""Regression tests of bugs that the simulation found, each in as few steps as possible."""
 
 import asyncio
 import os
@@ -10,13 +10,12 @@ from syncd.core.model import FoundFile
 from syncd.core.retry import Policy
 from syncd.core.states import Cause
 from tests.upload.fakes import FakeRemote
-from tests.upload.harness import UploadHarness
-from tests.upload.test_worker import in_simulation
+from tests.upload.harness import UploadHarness, in_simulation
 
 
 @pytest.mark.unix
 @in_simulation
-async def test_a_twin_may_have_any_name(tmp_path):
+async def test_waiting_for_leader_with_undecodable_name_works(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         data = os.urandom(50_000)
         names = [harness.write(name, data) for name in ("\udcff\n.jpg", "\udcfe.jpg")]
@@ -27,17 +26,17 @@ async def test_a_twin_may_have_any_name(tmp_path):
 
 
 @in_simulation
-async def test_a_job_that_is_queued_again_may_start_before_its_last_run_has_wound_up(tmp_path):
+async def test_job_may_start_before_its_last_attempt_has_ended(tmp_path):
     errors = []
     async with UploadHarness(tmp_path) as harness:
         harness.loop.set_exception_handler(lambda _, context: errors.append(context))
-        remember, harness.remote.capabilities = harness.store.save_capabilities, {"learned": 1}
+        save, harness.remote.capabilities = harness.store.save_capabilities, {"learned": 1}
 
-        async def slow_remember(*about):
-            await remember(*about)
-            await asyncio.sleep(10)  # the run before is still at it when the job is claimed again
+        async def slow_save(*about):
+            await save(*about)
+            await asyncio.sleep(10)  # the last attempt still runs when the job is claimed again
 
-        harness.store.save_capabilities = slow_remember
+        harness.store.save_capabilities = slow_save
         await harness.add_file("a.jpg", os.urandom(30_000))
         await harness.wait_until(lambda: harness.remote.count("send") > 5)
         await harness.add_file("a.jpg", os.urandom(50_000))
@@ -49,7 +48,7 @@ async def test_a_job_that_is_queued_again_may_start_before_its_last_run_has_woun
 
 
 @in_simulation
-async def test_a_file_that_became_unfit_while_it_was_uploaded_is_skipped(tmp_path):
+async def test_file_unfit_after_upload_began_is_skipped(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         await harness.add_file("a.jpg", os.urandom(30_000))
         await harness.wait_until(lambda: harness.remote.count("send") > 5)
@@ -57,34 +56,34 @@ async def test_a_file_that_became_unfit_while_it_was_uploaded_is_skipped(tmp_pat
         await harness.wait_for_states(skipped=1)
         job = await harness.job("a.jpg")
         assert (job.cause, job.detail) == (Cause.UNFIT, "empty")
-        await harness.store.retry([job.id])  # a person may try it all the same
+        await harness.store.retry([job.id])  # a user may try it nevertheless
         await harness.wait_for_states(queued=0, uploading=0)
         assert (await harness.job("a.jpg")).detail == "empty"
         assert harness.remote.count("begin") == 1
 
 
 @in_simulation
-async def test_a_clock_that_is_set_back_keeps_no_job_waiting(tmp_path):
+async def test_clock_set_back_corrects_due_times(tmp_path):
     failures = [Transient("once")]
     async with UploadHarness(tmp_path, policy=Policy(initial=60, maximum=60)) as harness:
         harness.remote.fail = lambda call, *about: failures.pop() if call == "begin" and failures else None
         await harness.add_file("a.jpg", b"a")
         await harness.wait_for_states(waiting=1)
-        harness.clock_step = -86_400.0
+        harness.clock.offset = -86_400.0
         asked = harness.loop.now
         await harness.wait_for_states(done=1)
         assert harness.loop.now - asked < 120
 
 
 @in_simulation
-async def test_nor_one_whose_lane_is_another_by_then(tmp_path):
+async def test_clock_set_back_corrects_due_times_of_new_worker(tmp_path):
     failures = [Transient("once")]
     async with UploadHarness(tmp_path, policy=Policy(initial=60, maximum=60)) as harness:
         harness.remote.fail = lambda call, *about: failures.pop() if call == "begin" and failures else None
         await harness.add_file("a.jpg", b"a")
         await harness.wait_for_states(waiting=1)
         await harness.scheduler.remove("fake")
-        harness.clock_step = -86_400.0
+        harness.clock.offset = -86_400.0
         asked = harness.loop.now
         harness.worker = harness.make_worker()  # as after a reload
         harness.scheduler.add(harness.worker)
@@ -93,7 +92,7 @@ async def test_nor_one_whose_lane_is_another_by_then(tmp_path):
 
 
 @in_simulation
-async def test_a_job_that_is_cut_off_before_it_began_is_released(tmp_path):
+async def test_job_cancelled_before_first_step_is_released(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         claim = harness.store.claim
 
@@ -113,7 +112,7 @@ async def test_a_job_that_is_cut_off_before_it_began_is_released(tmp_path):
 
 @pytest.mark.unix
 @in_simulation
-async def test_what_is_no_file_any_more_is_not_called_empty(tmp_path):
+async def test_file_replaced_by_fifo_is_not_reported_empty(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         path = harness.inbox / "a.jpg"
         await harness.add_file("a.jpg", os.urandom(30_000))
@@ -127,7 +126,7 @@ async def test_what_is_no_file_any_more_is_not_called_empty(tmp_path):
 
 
 @in_simulation
-async def test_a_stop_does_not_wait_for_a_full_disk_to_wake_a_twin(tmp_path):
+async def test_stop_with_full_disk_does_not_wait_to_wake_jobs(tmp_path):
     async with UploadHarness(tmp_path, FakeRemote(latency=60)) as harness:
         data = os.urandom(10_000)
         await harness.queue(*(harness.write(name, data) for name in ("a.jpg", "b.jpg")))
@@ -145,7 +144,7 @@ async def test_a_stop_does_not_wait_for_a_full_disk_to_wake_a_twin(tmp_path):
 
 
 @in_simulation
-async def test_what_was_claimed_for_a_lane_that_went_meanwhile_goes_back(tmp_path):
+async def test_jobs_claimed_for_removed_worker_are_released(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         claim, freed = harness.store.claim, asyncio.Event()
 
@@ -164,7 +163,7 @@ async def test_what_was_claimed_for_a_lane_that_went_meanwhile_goes_back(tmp_pat
 
 
 @in_simulation
-async def test_a_reload_may_change_the_lanes_while_a_stop_waits_for_them(tmp_path):
+async def test_pause_survives_removal_of_a_worker(tmp_path):
     async with UploadHarness(tmp_path, FakeRemote(latency=1)) as harness:
         await harness.add_file("a.jpg", os.urandom(30_000))
         await harness.wait_until(lambda: harness.remote.count("send"))

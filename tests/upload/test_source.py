@@ -1,4 +1,4 @@
-"""The file being sent, on a real file system: what it is opened through, and that what is read is what was hashed."""
+"""Tests of the file source on a real file system: safe opening, reads of hashed bytes."""
 
 import asyncio
 import contextlib
@@ -18,17 +18,19 @@ from syncd.core.model import Content
 from syncd.upload import source as module
 from syncd.upload.source import IN_MEMORY_MAX_BYTES, FileSource, fingerprint_of
 from tests.names import ONLY_UNIX
+from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 KIB = 1024
 BLOCK = 32 * KIB
 TICK = 100
 """Nanoseconds that NTFS counts in; other file systems in fewer."""
 LARGE = IN_MEMORY_MAX_BYTES + 5 * BLOCK + 7
-"""A size that is read from the disk for each chunk, with a last block that is short."""
+"""A file that is read from the disk for each chunk; its last block is short."""
 
 
 class Hasher:
-    """A SHA-256 that can be made to wait, as on a slow disk; it says which thread it runs in."""
+    """A SHA-256 that calls ``before`` with the bytes seen so far, before each block."""
 
     def __init__(self, before=lambda seen: None):
         self._hash = hashlib.sha256()
@@ -42,10 +44,6 @@ class Hasher:
 
     def content(self):
         return Content(key=self._hash.hexdigest(), size=self.seen)
-
-
-def noise(size, seed=1):
-    return hashlib.shake_128(seed.to_bytes(8, "big")).digest(size)
 
 
 def digest(data):
@@ -86,17 +84,17 @@ async def opened(folder, name, *, expected=None, block_size=BLOCK, follow_symlin
 
 
 async def failure_of(opening):
-    """Return why it can't be opened; a hang is a failure of the test."""
+    """Return the failure to open; fail if opening hangs."""
     with pytest.raises(Failure) as caught:
         await asyncio.wait_for(opening.__aenter__(), 5)
     return caught.value
 
 
-# What is opened.
+# Opening.
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "sub/deep er/ë.jpg", *ONLY_UNIX])
-async def test_a_file_is_hashed_and_read(folder, name):
+async def test_source_hashes_and_reads_file(folder, name):
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(b"content")
     async with opened(folder, name) as source:
@@ -130,25 +128,25 @@ KINDS = {
 @pytest.mark.unix
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("follow_symlinks", [False, True])
-async def test_what_may_have_effects_is_never_opened(folder, monkeypatch, kind, follow_symlinks):
+async def test_open_never_opens_fifo_or_device(folder, monkeypatch, kind, follow_symlinks):
     """Opening a FIFO waits for a writer, or wakes one; opening a device can rewind a tape."""
     KINDS[kind](folder / "a.jpg")
     touched = []
     real = os.open
 
-    def noting(path, *rest, **options):
+    def recording(path, *rest, **options):
         touched.append(path)
         return real(path, *rest, **options)
 
-    monkeypatch.setattr(os, "open", noting)
+    monkeypatch.setattr(os, "open", recording)
     failure = await failure_of(opened(folder, "a.jpg", follow_symlinks=follow_symlinks))
     assert isinstance(failure, NotUploadable)
     assert not [path for path in touched if path.endswith("a.jpg")]
 
 
 @pytest.mark.unix
-async def test_a_fifo_that_comes_in_the_last_moment_does_not_hang(folder, monkeypatch):
-    """Between the look and the open."""
+async def test_open_file_replaced_by_fifo_does_not_hang(folder, monkeypatch):
+    """The replacement happens between the check and the open."""
     (folder / "a.jpg").write_bytes(b"content")
     expected = fingerprint_of((folder / "a.jpg").stat())
     real = os.open
@@ -165,7 +163,7 @@ async def test_a_fifo_that_comes_in_the_last_moment_does_not_hang(folder, monkey
 
 
 @pytest.mark.unix
-async def test_a_symlink_that_comes_in_the_last_moment_is_not_followed(folder, tmp_path, monkeypatch):
+async def test_open_file_replaced_by_symlink_is_not_followed(folder, tmp_path, monkeypatch):
     (folder / "a.jpg").write_bytes(b"content")
     (tmp_path / "secret").write_bytes(b"secret!")
     expected = fingerprint_of((folder / "a.jpg").stat())
@@ -186,7 +184,7 @@ async def test_a_symlink_that_comes_in_the_last_moment_is_not_followed(folder, t
 
 
 @pytest.mark.unix
-async def test_a_socket_and_a_folder_are_no_files(folder):
+async def test_open_socket_or_directory_is_not_uploadable(folder):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.fspath(folder / "s.jpg"))
         assert isinstance(await failure_of(opened(folder, "s.jpg")), NotUploadable)
@@ -195,7 +193,7 @@ async def test_a_socket_and_a_folder_are_no_files(folder):
 
 
 @pytest.mark.unix
-async def test_a_symlink_is_not_followed_unless_asked(folder, tmp_path):
+async def test_open_follows_symlink_only_if_asked(folder, tmp_path):
     (tmp_path / "elsewhere").write_bytes(b"elsewhere")
     (folder / "link.jpg").symlink_to(tmp_path / "elsewhere")
     expected = fingerprint_of((tmp_path / "elsewhere").stat())
@@ -211,11 +209,11 @@ async def test_a_symlink_is_not_followed_unless_asked(folder, tmp_path):
 
 
 @pytest.mark.unix
-async def test_a_parent_that_became_a_symlink_is_not_followed(folder, tmp_path):
+async def test_open_parent_replaced_by_symlink_is_not_followed(folder, tmp_path):
     (folder / "sub").mkdir()
     (folder / "sub" / "a.jpg").write_bytes(b"inside")
     expected = fingerprint_of((folder / "sub" / "a.jpg").stat())
-    os.rename(folder / "sub", tmp_path / "moved out")  # the very same file, reached by another way
+    os.rename(folder / "sub", tmp_path / "moved out")  # the same file, by another path
     (folder / "sub").symlink_to(tmp_path / "moved out")
     assert isinstance(await failure_of(opened(folder, "sub/a.jpg", expected=expected)), FileGone | NotUploadable)
     async with opened(folder, "sub/a.jpg", expected=expected, follow_symlinks=True) as source:
@@ -223,8 +221,8 @@ async def test_a_parent_that_became_a_symlink_is_not_followed(folder, tmp_path):
 
 
 @pytest.mark.unix
-async def test_the_folder_itself_may_be_a_symlink(folder, tmp_path):
-    """It is the person's own word; what lies below is anybody's."""
+async def test_open_folder_may_be_a_symlink(folder, tmp_path):
+    """The user chose the folder; other users may write below it."""
     (folder / "a.jpg").write_bytes(b"content")
     (tmp_path / "link").symlink_to(folder)
     async with opened(tmp_path / "link", "a.jpg") as source:
@@ -232,7 +230,7 @@ async def test_the_folder_itself_may_be_a_symlink(folder, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["gone", "parent gone", "parent is a file"])
-async def test_a_file_that_is_gone(folder, change):
+async def test_open_missing_file_is_gone(folder, change):
     (folder / "sub").mkdir()
     path = folder / "sub" / "a.jpg"
     path.write_bytes(b"content")
@@ -246,7 +244,7 @@ async def test_a_file_that_is_gone(folder, change):
 
 
 @pytest.mark.unix
-async def test_what_the_system_refuses_is_said(folder, monkeypatch):
+async def test_open_refused_by_system_reports_reason(folder, monkeypatch):
     (folder / "a.jpg").write_bytes(b"content")
 
     def refuse(error):
@@ -292,7 +290,7 @@ def touched(path):
 
 
 @pytest.mark.parametrize("change", [replaced, appended, truncated, overwritten, touched])
-async def test_a_file_in_another_state_than_queued_is_not_opened(folder, change):
+async def test_open_changed_file_raises_file_changed(folder, change):
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     expected = fingerprint_of(path.stat())
@@ -300,14 +298,14 @@ async def test_a_file_in_another_state_than_queued_is_not_opened(folder, change)
     assert isinstance(await failure_of(opened(folder, "a.jpg", expected=expected)), FileChanged)
 
 
-# What is read.
+# Reading.
 
 
 @pytest.mark.parametrize("size", [1000, LARGE])
 @pytest.mark.parametrize("change", [appended, truncated, overwritten, touched])
-async def test_a_change_before_the_hash_ends_is_noticed(folder, size, change):
+async def test_hash_change_during_hash_raises_file_changed(folder, size, change):
     path = folder / "a.jpg"
-    path.write_bytes(noise(size))
+    path.write_bytes(random_bytes(size))
     async with opened(folder, "a.jpg") as source:
         changes = iter([change])
         hasher = Hasher(before=lambda seen: next(changes, lambda _: None)(path))
@@ -316,9 +314,9 @@ async def test_a_change_before_the_hash_ends_is_noticed(folder, size, change):
 
 
 @pytest.mark.parametrize("change", [appended, truncated, overwritten, touched])
-async def test_a_change_after_the_hash_is_noticed_in_the_end(folder, change):
+async def test_verify_change_after_hash_raises_file_changed(folder, change):
     path = folder / "a.jpg"
-    path.write_bytes(noise(LARGE))
+    path.write_bytes(random_bytes(LARGE))
     async with opened(folder, "a.jpg") as source:
         await source.hash(Hasher())
         change(path)
@@ -327,20 +325,20 @@ async def test_a_change_after_the_hash_is_noticed_in_the_end(folder, change):
 
 
 @pytest.mark.unix
-async def test_a_file_replaced_by_rename_is_sent_as_it_was(folder):
-    """The open file is the old one, and whole; the new one is another job's."""
-    path, data = folder / "a.jpg", noise(LARGE)
+async def test_read_file_replaced_by_rename_returns_old_bytes(folder):
+    """The open file is the old one and complete; the new file gets another upload."""
+    path, data = folder / "a.jpg", random_bytes(LARGE)
     path.write_bytes(data)
     async with opened(folder, "a.jpg") as source:
         await source.hash(Hasher())
-        (folder / "new").write_bytes(noise(LARGE, 2))
+        (folder / "new").write_bytes(random_bytes(LARGE, 2))
         os.replace(folder / "new", path)
         assert await source.read(0, source.size) == data
         await source.verify()
 
 
-async def test_a_small_file_is_sent_from_memory(folder):
-    path, data = folder / "a.jpg", noise(IN_MEMORY_MAX_BYTES)
+async def test_read_small_file_comes_from_memory(folder):
+    path, data = folder / "a.jpg", random_bytes(IN_MEMORY_MAX_BYTES)
     path.write_bytes(data)
     async with opened(folder, "a.jpg") as source:
         await source.hash(Hasher())
@@ -350,8 +348,8 @@ async def test_a_small_file_is_sent_from_memory(folder):
             await source.verify()
 
 
-async def test_an_overwrite_that_hides_behind_its_mtime_is_found_by_the_checksums(folder):
-    path, data = folder / "a.jpg", noise(LARGE)
+async def test_read_overwrite_with_same_mtime_raises_file_changed(folder):
+    path, data = folder / "a.jpg", random_bytes(LARGE)
     path.write_bytes(data)
     async with opened(folder, "a.jpg") as source:
         await source.hash(Hasher())
@@ -360,7 +358,7 @@ async def test_an_overwrite_that_hides_behind_its_mtime_is_found_by_the_checksum
             file.seek(3 * BLOCK + 5)
             file.write(b"X" if data[3 * BLOCK + 5 : 3 * BLOCK + 6] != b"X" else b"Y")
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        await source.verify()  # the stamp is the same
+        await source.verify()  # the fingerprint is equal
         with pytest.raises(FileChanged):
             await source.read(3 * BLOCK, BLOCK)
         with pytest.raises(FileChanged):
@@ -370,8 +368,8 @@ async def test_an_overwrite_that_hides_behind_its_mtime_is_found_by_the_checksum
 
 @pytest.mark.parametrize("block_size", [1, 100, 36 * KIB, 5 * 1024 * KIB])
 @pytest.mark.parametrize("size", [1, LARGE])
-async def test_every_block_size_reads_the_whole(folder, block_size, size):
-    data = noise(size)
+async def test_read_every_block_size_returns_all_bytes(folder, block_size, size):
+    data = random_bytes(size)
     (folder / "a.jpg").write_bytes(data)
     async with opened(folder, "a.jpg", block_size=block_size) as source:
         assert (await source.hash(Hasher())).key == digest(data)
@@ -381,7 +379,7 @@ async def test_every_block_size_reads_the_whole(folder, block_size, size):
 
 
 class Step:
-    """Something that happens to a file between two reads."""
+    """A change of a file between two reads."""
 
     def __init__(self, name, data, at, size):
         self.__dict__.update(name=name, data=data, at=at, size=size)
@@ -389,7 +387,7 @@ class Step:
     def __repr__(self):
         return f"{self.name}(at={self.at}, size={self.size}, data={self.data!r})"
 
-    def happen(self, path):
+    def apply(self, path):
         if self.name == "write":
             with open(path, "r+b") as file:
                 file.seek(self.at)
@@ -412,9 +410,9 @@ steps = st.builds(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 99), block_size=st.integers(1, FILE_SIZE + 10), script=st.lists(steps, max_size=12))
-def test_any_read_gives_the_bytes_that_were_hashed_or_says_that_they_changed(tmp_path, seed, block_size, script):
-    """With blocks so small that their bounds are met; the stamp is kept out of it."""
-    path, data = tmp_path / "a.jpg", noise(FILE_SIZE, seed)
+def test_read_returns_hashed_bytes_or_raises_file_changed(tmp_path, seed, block_size, script):
+    """Small blocks put their bounds within the reads; the fingerprint is not compared."""
+    path, data = tmp_path / "a.jpg", random_bytes(FILE_SIZE, seed)
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "IN_MEMORY_MAX_BYTES", 0)
@@ -424,7 +422,7 @@ def test_any_read_gives_the_bytes_that_were_hashed_or_says_that_they_changed(tmp
         try:
             source._hash(Hasher())
             for step in script:
-                step.happen(path)
+                step.apply(path)
                 if step.name == "read":
                     size = min(step.size, FILE_SIZE - step.at)
                     try:
@@ -437,11 +435,11 @@ def test_any_read_gives_the_bytes_that_were_hashed_or_says_that_they_changed(tmp
             source.close()
 
 
-# What it lets go of.
+# Closing.
 
 
-async def test_a_cancelled_hash_stops_its_thread(folder):
-    (folder / "a.jpg").write_bytes(noise(LARGE))
+async def test_hash_cancelled_stops_its_thread(folder):
+    (folder / "a.jpg").write_bytes(random_bytes(LARGE))
     begun, go_on = threading.Event(), threading.Event()
 
     def slowly(seen):
@@ -467,11 +465,11 @@ async def test_a_cancelled_hash_stops_its_thread(folder):
             await hashing
         go_on.set()
         assert await asyncio.to_thread(stopped.wait, 10)
-    assert hasher.seen <= IN_MEMORY_MAX_BYTES  # the piece that it had read, and none after
+    assert hasher.seen <= IN_MEMORY_MAX_BYTES  # no read after the current one
 
 
 @pytest.mark.unix
-async def test_a_cancelled_open_leaves_nothing_open(folder, monkeypatch):
+async def test_open_cancelled_closes_file(folder, monkeypatch):
     (folder / "a.jpg").write_bytes(b"content")
     expected = fingerprint_of((folder / "a.jpg").stat())
     before = descriptors()
@@ -496,9 +494,7 @@ async def test_a_cancelled_open_leaves_nothing_open(folder, monkeypatch):
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert await asyncio.to_thread(ended.wait, 10)
-    async with asyncio.timeout(5):
-        while any("a.jpg" in target for target in targets(descriptors() - before)):
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: not any("a.jpg" in target for target in targets(descriptors() - before)))
 
 
 def targets(numbers):
@@ -508,8 +504,8 @@ def targets(numbers):
 
 
 @pytest.mark.unix
-async def test_refusals_leave_nothing_open(folder):
-    """The autouse fixture counts."""
+async def test_open_refused_leaves_no_descriptor(folder):
+    """The fixture ``no_descriptor_leaks`` counts."""
     (folder / "sub").mkdir()
     (folder / "sub" / "a.jpg").write_bytes(b"content")
     os.mkfifo(folder / "sub" / "fifo.jpg")
@@ -520,13 +516,13 @@ async def test_refusals_leave_nothing_open(folder):
         await failure_of(opened(folder, "sub/none.jpg", expected=stale))
 
 
-async def test_it_can_be_closed_twice(folder):
+async def test_close_twice_is_allowed(folder):
     (folder / "a.jpg").write_bytes(b"content")
     async with opened(folder, "a.jpg") as source:
         source.close()
 
 
-# What the server is told.
+# Name and media type.
 
 
 @pytest.mark.parametrize(
@@ -542,7 +538,7 @@ async def test_it_can_be_closed_twice(folder):
         ("no suffix", "no suffix", "application/octet-stream"),
     ],
 )
-def test_name_and_type(path, name, media_type):
+def test_source_name_and_media_type(path, name, media_type):
     source = FileSource(-1, path, fingerprint_of(os.stat("/")), BLOCK)
     assert (source.name, source.media_type) == (name, media_type)
     source.name.encode()
@@ -559,14 +555,14 @@ NAMES = st.text(
 
 @given(NAMES)
 @example("\udcff")
-def test_any_name_becomes_valid_unicode(name):
+def test_source_name_is_valid_unicode(name):
     source = FileSource(-1, name, fingerprint_of(os.stat("/")), BLOCK)
     source.name.encode()
     assert source.name
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not tell")
-async def test_a_file_that_is_open_for_writing(tmp_path):
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not report open writers")
+async def test_open_file_open_for_writing_raises_file_in_use(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"content")
     with path.open("r+b"), pytest.raises(FileInUse, match="open for writing by another program"):

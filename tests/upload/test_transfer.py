@@ -1,4 +1,4 @@
-"""A server that takes its time to put the chunks together, in simulated time."""
+"""Tests of a transfer with a server that assembles the chunks slowly, in simulated time."""
 
 import os
 
@@ -6,14 +6,13 @@ from syncd.core.model import ChunkResult, Pending, Stored
 from syncd.core.states import Cause, State
 from syncd.upload.transfer import ASSEMBLY_TIMEOUT_SECONDS, MAX_POLL_SECONDS
 from tests.upload.fakes import FakeRemote
-from tests.upload.harness import UploadHarness
-from tests.upload.test_worker import in_simulation
+from tests.upload.harness import UploadHarness, in_simulation
 
 
 class SlowRemote(FakeRemote):
-    """Puts a file together only after it was asked for it ``patience`` times."""
+    """Reports a file as assembled only at poll number ``polls``."""
 
-    patience = 10
+    polls = 10
 
     async def finish(self, session, content, source):
         self.stored = await super().finish(session, content, source)
@@ -22,11 +21,11 @@ class SlowRemote(FakeRemote):
     async def poll(self, pending, content):
         async with self._request("poll"):
             assert pending == Pending(token="task")
-            return self.stored if self.count("poll") >= self.patience else pending
+            return self.stored if self.count("poll") >= self.polls else pending
 
 
 @in_simulation
-async def test_it_is_asked_ever_more_seldom_until_it_has_the_file(tmp_path):
+async def test_transfer_polls_with_growing_pauses_until_assembled(tmp_path):
     async with UploadHarness(tmp_path, SlowRemote()) as harness:
         began = harness.loop.now
         await harness.add_file("a.jpg", os.urandom(2500))
@@ -37,9 +36,9 @@ async def test_it_is_asked_ever_more_seldom_until_it_has_the_file(tmp_path):
 
 
 @in_simulation
-async def test_a_server_that_never_ends_is_given_up_for_this_try(tmp_path):
+async def test_transfer_assembly_timeout_defers_job(tmp_path):
     async with UploadHarness(tmp_path, SlowRemote()) as harness:
-        harness.remote.patience = 10**6
+        harness.remote.polls = 10**6
         await harness.add_file("a.jpg", os.urandom(2500))
         await harness.wait_for_states(waiting=1)
         job = await harness.job("a.jpg")
@@ -52,9 +51,9 @@ async def test_a_server_that_never_ends_is_given_up_for_this_try(tmp_path):
 
 
 @in_simulation
-async def test_a_stop_does_not_wait_for_it(tmp_path):
+async def test_pause_ends_polling_of_the_assembly(tmp_path):
     async with UploadHarness(tmp_path, SlowRemote()) as harness:
-        harness.remote.patience = 10**6
+        harness.remote.polls = 10**6
         await harness.add_file("a.jpg", os.urandom(2500))
         await harness.wait_until(lambda: harness.remote.count("poll") == 3)
         harness.worker.pause()
@@ -65,8 +64,8 @@ async def test_a_stop_does_not_wait_for_it(tmp_path):
         assert (job.state, job.cause) == (State.QUEUED, Cause.RELEASED)
 
 
-class DoubtfulRemote(FakeRemote):
-    """Says of the chunks in ``there`` that it had them before, and of the one in ``enough`` that it has all now."""
+class PartlyStoredRemote(FakeRemote):
+    """Had the chunks in ``there`` before; has the complete content after chunk ``enough``."""
 
     there = ()
     enough = None
@@ -83,8 +82,8 @@ class DoubtfulRemote(FakeRemote):
 
 
 @in_simulation
-async def test_a_chunk_that_was_there_before_is_a_doubt_that_a_restart_does_not_forget(tmp_path):
-    async with UploadHarness(tmp_path, DoubtfulRemote(), concurrency=1) as harness:
+async def test_transfer_needs_verification_survives_a_pause(tmp_path):
+    async with UploadHarness(tmp_path, PartlyStoredRemote(), concurrency=1) as harness:
         harness.remote.there = (1,)
         await harness.add_file("a.jpg", os.urandom(5000))
         await harness.wait_until(lambda: harness.remote.count("send") == 4)
@@ -98,8 +97,8 @@ async def test_a_chunk_that_was_there_before_is_a_doubt_that_a_restart_does_not_
 
 
 @in_simulation
-async def test_a_server_that_has_all_before_the_last_chunk_is_sent_no_more(tmp_path):
-    async with UploadHarness(tmp_path, DoubtfulRemote(), concurrency=1) as harness:
+async def test_transfer_stored_before_last_chunk_sends_no_more(tmp_path):
+    async with UploadHarness(tmp_path, PartlyStoredRemote(), concurrency=1) as harness:
         harness.remote.enough = 2
         await harness.add_file("a.jpg", os.urandom(9000))
         await harness.wait_for_states(done=1)

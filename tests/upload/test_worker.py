@@ -1,4 +1,4 @@
-"""A lane over the real store, with a remote that fails in every way; in simulated time."""
+"""Tests of a worker with a remote that fails in many ways, in simulated time."""
 
 import asyncio
 import itertools
@@ -15,29 +15,18 @@ from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.upload.upload import IN_USE_RETRY_SECONDS
 from tests.simulation.event_loop import simulated
 from tests.upload.fakes import FakeRemote
-from tests.upload.harness import UploadHarness
+from tests.upload.harness import UploadHarness, in_simulation
 
 DOWN = Transient("connection refused", scope=Scope.REMOTE)
 
 
 def only(name, failure):
-    """Fail what concerns one file."""
+    """Return a ``fail`` for the requests of one file."""
     return lambda call, *about: failure if about[:1] == (name,) else None
 
 
-def in_simulation(test):
-    """Run an asynchronous test in simulated time."""
-
-    def run(tmp_path):
-        simulated(test(tmp_path))
-
-    run.__name__ = test.__name__
-    run.__doc__ = test.__doc__
-    return run
-
-
 @in_simulation
-async def test_a_file_goes_up_chunk_by_chunk(tmp_path):
+async def test_worker_uploads_file_in_chunks(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         await harness.add_file("a.jpg", os.urandom(4500))
         await harness.wait_for_states(done=1)
@@ -52,7 +41,7 @@ async def test_a_file_goes_up_chunk_by_chunk(tmp_path):
 
 
 @in_simulation
-async def test_requests_in_flight_are_bounded(tmp_path):
+async def test_worker_requests_in_flight_are_bounded(tmp_path):
     async with UploadHarness(tmp_path, concurrency=3) as harness:
         for number in range(20):
             harness.write(f"{number}.jpg", os.urandom(5000))
@@ -62,10 +51,10 @@ async def test_requests_in_flight_are_bounded(tmp_path):
 
 
 @in_simulation
-async def test_no_file_starves_behind_a_giant(tmp_path):
+async def test_worker_small_file_is_not_delayed_by_large_file(tmp_path):
     async with UploadHarness(tmp_path, concurrency=1) as harness:
-        harness.write("giant.tif", os.urandom(500_000))
-        await harness.queue("giant.tif")
+        harness.write("large.tif", os.urandom(500_000))
+        await harness.queue("large.tif")
         await harness.wait_until(lambda: harness.remote.count("send") > 10)
         await harness.add_file("small.jpg", b"small")
         await harness.wait_until(lambda: b"small" in harness.remote.complete.values())
@@ -74,8 +63,8 @@ async def test_no_file_starves_behind_a_giant(tmp_path):
 
 
 @in_simulation
-async def test_the_same_content_is_sent_once(tmp_path):
-    """At the same time, and later."""
+async def test_worker_sends_equal_contents_once(tmp_path):
+    """The equal files are queued at the same time, and later."""
     data = os.urandom(50_000)
     async with UploadHarness(tmp_path) as harness:
         names = [harness.write(f"{number}.jpg", data) for number in range(5)]
@@ -87,12 +76,12 @@ async def test_the_same_content_is_sent_once(tmp_path):
         assert harness.remote.count("begin") == 1
         outcomes = [(await harness.job(name)).outcome for name in [*names, "later.jpg"]]
         assert sorted(outcomes) == [Outcome.DUPLICATE] * 5 + [Outcome.UPLOADED]
-        assert harness.loop.now < 1000 + 30  # twins are woken, they do not wait out their time
+        assert harness.loop.now < 1000 + 30  # waiting jobs are woken when the leader ends
 
 
 @in_simulation
-async def test_what_the_server_lost_is_sent_again(tmp_path):
-    """As when it expired there: what was stored once proves nothing about now."""
+async def test_worker_content_lost_by_server_is_sent_again(tmp_path):
+    """For example because the content has expired."""
     data = os.urandom(5000)
     async with UploadHarness(tmp_path) as harness:
         await harness.add_file("a.jpg", data)
@@ -105,7 +94,7 @@ async def test_what_the_server_lost_is_sent_again(tmp_path):
 
 
 @in_simulation
-async def test_a_question_that_fails_after_an_upload_closes_the_line_and_costs_no_upload(tmp_path):
+async def test_worker_failed_check_after_upload_keeps_job_done(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         real = harness.remote.finish
 
@@ -120,7 +109,7 @@ async def test_a_question_that_fails_after_an_upload_closes_the_line_and_costs_n
 
 
 @in_simulation
-async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_path):
+async def test_worker_server_down_gets_one_probe_per_backoff(tmp_path):
     async with UploadHarness(tmp_path, policy=Policy(initial=1, maximum=60)) as harness:
         names = [harness.write(f"{number}.jpg", os.urandom(100)) for number in range(200)]
         harness.remote.fail = lambda call, *about: DOWN
@@ -140,13 +129,13 @@ async def test_a_server_that_is_down_gets_one_probe_in_each_backoff_period(tmp_p
         await harness.wait_for_states(done=200)
         assert harness.loop.now - started < 1800 + 60 + 120
         jobs = await harness.store.jobs([harness.remote_id], limit=500)
-        assert {job.failures for job in jobs} == {0}  # it was not their fault
+        assert {job.failures for job in jobs} == {0}
 
 
 @in_simulation
-async def test_a_server_that_breaks_every_upload_is_not_tried_with_one_file_after_the_other(tmp_path):
-    """Though nothing is asked before a small file is sent, which might look like a success."""
-    remote = Direct()
+async def test_worker_server_that_breaks_uploads_counts_as_down(tmp_path):
+    """A file in a single request begins without one, which must not count as a success."""
+    remote = DirectRemote()
     remote.fail = lambda call, *about: Transient("the connection was lost") if call == "send" else None
     async with UploadHarness(tmp_path, remote) as harness:
         for number in range(100):
@@ -157,15 +146,15 @@ async def test_a_server_that_breaks_every_upload_is_not_tried_with_one_file_afte
         assert remote.count("send") <= (remote.count("check") + 1) * MAX_FAILED_JOBS
 
 
-class Direct(FakeRemote):
-    """Sends each file whole, without asking before."""
+class DirectRemote(FakeRemote):
+    """Sends each file in a single request."""
 
     async def begin(self, content, source, session, *, failures, look_up=False):
         return Session(token="", chunk_size=content.size, count=1, single_request=True)
 
 
 @in_simulation
-async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(tmp_path):
+async def test_worker_half_open_sends_one_request_at_a_time(tmp_path):
     async with UploadHarness(tmp_path, concurrency=8) as harness:
         names = [harness.write(f"{number}.jpg", os.urandom(5000)) for number in range(30)]
         harness.remote.fail = lambda call, *about: DOWN if call != "check" else None
@@ -182,7 +171,7 @@ async def test_after_a_probe_one_request_at_a_time_until_one_succeeds(tmp_path):
 
 
 @in_simulation
-async def test_retry_after_is_obeyed(tmp_path):
+async def test_worker_waits_for_retry_after(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         busy = Transient("busy", scope=Scope.REMOTE, retry_after=300, overload=True)
         harness.remote.fail = lambda call, *about: busy
@@ -196,7 +185,7 @@ async def test_retry_after_is_obeyed(tmp_path):
 
 
 @in_simulation
-async def test_a_refused_file_fails_with_the_servers_words_and_the_others_go_on(tmp_path):
+async def test_worker_rejected_file_fails_with_server_message(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         harness.remote.fail = only("bad.jpg", Permanent("quota exceeded"))
         for name in ("a.jpg", "bad.jpg", "b.jpg"):
@@ -209,24 +198,24 @@ async def test_a_refused_file_fails_with_the_servers_words_and_the_others_go_on(
 
 
 @in_simulation
-async def test_a_giant_is_not_given_up_as_long_as_each_try_brings_it_on(tmp_path):
-    """A line that breaks at every third chunk: many more tries than a file gets that does not move."""
+async def test_worker_progress_resets_failure_count(tmp_path):
+    """The connection breaks at every third chunk, far more often than a file may fail."""
     sent = itertools.count()
     async with UploadHarness(tmp_path, concurrency=1) as harness:
         harness.remote.fail = lambda call, *_: Transient("reset") if call == "send" and next(sent) % 3 == 2 else None
-        await harness.add_file("giant.tif", os.urandom(100_000))
+        await harness.add_file("large.tif", os.urandom(100_000))
         await harness.wait_for_states(done=1)
         assert harness.remote.count("begin") > 3 * MAX_TRIES
 
 
 @in_simulation
-async def test_a_file_that_fails_again_and_again_is_left_to_a_person(tmp_path):
+async def test_worker_gives_up_file_after_max_tries(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         harness.remote.fail = only("bad.jpg", Transient("500"))
         await harness.add_file("bad.jpg", b"bad")
         number = 0
         while (await harness.job("bad.jpg")).state is not State.FAILED:
-            await harness.add_file(f"{number}.jpg", os.urandom(10))  # the server is well
+            await harness.add_file(f"{number}.jpg", os.urandom(10))  # the server accepts other files
             number += 1
             await asyncio.sleep(50)
         assert harness.remote.calls.count(("begin", "bad.jpg")) == MAX_TRIES
@@ -235,7 +224,7 @@ async def test_a_file_that_fails_again_and_again_is_left_to_a_person(tmp_path):
 
 
 @in_simulation
-async def test_a_refused_token_waits_for_a_person_and_fails_no_file(tmp_path):
+async def test_worker_rejected_token_fails_no_job(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         harness.remote.fail = lambda call, *about: Unauthorized("the token is not accepted")
         await harness.add_file("a.jpg", b"a")
@@ -248,9 +237,9 @@ async def test_a_refused_token_waits_for_a_person_and_fails_no_file(tmp_path):
 
 
 @in_simulation
-async def test_a_lost_session_is_begun_again_and_not_for_ever(tmp_path):
+async def test_worker_lost_session_is_retried_a_few_times(tmp_path):
     async with UploadHarness(tmp_path) as harness:
-        harness.remote.fail = lambda call, *about: SessionLost("who?") if call == "finish" else None
+        harness.remote.fail = lambda call, *about: SessionLost("unknown session") if call == "finish" else None
         await harness.add_file("a.jpg", os.urandom(3000))
         await harness.wait_for_states(failed=1)
         assert harness.remote.count("begin") == 2 * MAX_LOST
@@ -258,7 +247,7 @@ async def test_a_lost_session_is_begun_again_and_not_for_ever(tmp_path):
 
 
 @in_simulation
-async def test_what_a_remote_learns_is_kept_and_no_reason_to_give_up(tmp_path):
+async def test_worker_saves_learned_capabilities_and_retries(tmp_path):
     remote = FakeRemote(chunk_size=100_000)
 
     def too_large(call, *about):
@@ -277,7 +266,7 @@ async def test_what_a_remote_learns_is_kept_and_no_reason_to_give_up(tmp_path):
 
 
 @in_simulation
-async def test_a_failed_chunk_leaves_the_others_their_way_and_only_it_is_sent_again(tmp_path):
+async def test_worker_resends_only_the_failed_chunk(tmp_path):
     failures = [Transient("reset"), Transient("reset")]
     async with UploadHarness(tmp_path) as harness:
         harness.remote.fail = lambda call, *about: failures.pop() if about[1:] == (3,) and failures else None
@@ -288,7 +277,7 @@ async def test_a_failed_chunk_leaves_the_others_their_way_and_only_it_is_sent_ag
 
 
 @in_simulation
-async def test_a_stop_ends_at_the_chunk_boundary_and_the_rest_follows_later(tmp_path):
+async def test_worker_pause_stops_at_chunk_boundary(tmp_path):
     async with UploadHarness(tmp_path, concurrency=2) as harness:
         await harness.add_file("a.jpg", os.urandom(30_000))
         await harness.wait_until(lambda: harness.remote.count("send") > 10)
@@ -304,7 +293,7 @@ async def test_a_stop_ends_at_the_chunk_boundary_and_the_rest_follows_later(tmp_
 
 
 @in_simulation
-async def test_stop_now_cuts_off(tmp_path):
+async def test_scheduler_pause_now_cancels_requests(tmp_path):
     async with UploadHarness(tmp_path, FakeRemote(latency=5)) as harness:
         await harness.add_file("a.jpg", os.urandom(30_000))
         await harness.wait_until(lambda: harness.remote.count("send") > 1)
@@ -316,7 +305,7 @@ async def test_stop_now_cuts_off(tmp_path):
 
 
 @in_simulation
-async def test_a_restart_sends_only_what_was_not_acknowledged(tmp_path):
+async def test_worker_restart_sends_only_missing_chunks(tmp_path):
     remote = FakeRemote()
     data = os.urandom(50_000)
     async with UploadHarness(tmp_path, remote) as harness:
@@ -329,7 +318,7 @@ async def test_a_restart_sends_only_what_was_not_acknowledged(tmp_path):
 
 
 @in_simulation
-async def test_a_file_that_changes_under_way_is_started_again_when_it_is_quiet(tmp_path):
+async def test_worker_file_changed_during_upload_starts_again(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         size = 3 * 1024 * 1024
         harness.remote.block_size = 64 * 1024
@@ -339,14 +328,14 @@ async def test_a_file_that_changes_under_way_is_started_again_when_it_is_quiet(t
         harness.write("a.jpg", new)
         await harness.wait_for_states(waiting=1)
         assert harness.rechecked == ["a.jpg"]
-        await harness.queue("a.jpg")  # what the watch does about it
+        await harness.queue("a.jpg")  # as the watch does
         await harness.wait_for_states(done=1)
         assert list(harness.remote.complete.values()) == [new]
 
 
 @pytest.mark.unix
 @in_simulation
-async def test_a_file_that_was_changed_after_it_was_read_is_uploaded_in_both_states(tmp_path):
+async def test_worker_file_changed_after_read_is_uploaded_twice(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         old, new = os.urandom(30_000), os.urandom(30_000)
         await harness.add_file("a.jpg", old)  # small enough to be sent from memory
@@ -359,7 +348,7 @@ async def test_a_file_that_was_changed_after_it_was_read_is_uploaded_in_both_sta
 
 
 @in_simulation
-async def test_a_file_that_went_away_is_skipped(tmp_path):
+async def test_worker_missing_file_is_skipped(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         await harness.scheduler.pause(now=True)
         await harness.add_file("a.jpg", b"a")
@@ -370,7 +359,7 @@ async def test_a_file_that_went_away_is_skipped(tmp_path):
 
 
 @in_simulation
-async def test_a_cancelled_job_stops_and_stays_away(tmp_path):
+async def test_worker_cancelled_job_stops_and_is_skipped(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         await harness.add_file("a.jpg", os.urandom(100_000))
         await harness.wait_until(lambda: harness.remote.count("send") > 5)
@@ -386,7 +375,7 @@ async def test_a_cancelled_job_stops_and_stays_away(tmp_path):
 
 
 @in_simulation
-async def test_a_bug_met_by_one_file_does_not_end_the_others(tmp_path):
+async def test_worker_bug_with_one_file_keeps_others_running(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         harness.remote.fail = only("bad.jpg", ZeroDivisionError("oops"))
         await harness.add_file("bad.jpg", b"bad")
@@ -396,19 +385,19 @@ async def test_a_bug_met_by_one_file_does_not_end_the_others(tmp_path):
 
 
 @in_simulation
-async def test_a_server_that_knows_the_content_is_believed(tmp_path):
-    class Knows(FakeRemote):
+async def test_worker_content_known_to_server_is_duplicate(tmp_path):
+    class KnowingRemote(FakeRemote):
         async def begin(self, content, source, session, *, failures, look_up=False):
             return Stored(ref="there", already=True)
 
-    async with UploadHarness(tmp_path, Knows()) as harness:
+    async with UploadHarness(tmp_path, KnowingRemote()) as harness:
         await harness.add_file("a.jpg", b"a")
         await harness.wait_for_states(done=1)
         assert (await harness.job("a.jpg")).outcome is Outcome.DUPLICATE
 
 
 @pytest.mark.parametrize("size", [1, 999, 1000, 1001])
-def test_odd_sizes(tmp_path, size):
+def test_worker_uploads_boundary_sizes(tmp_path, size):
     async def run():
         async with UploadHarness(tmp_path) as harness:
             data = os.urandom(size)
@@ -420,7 +409,7 @@ def test_odd_sizes(tmp_path, size):
 
 
 @in_simulation
-async def test_a_file_that_is_open_for_writing_waits_without_a_try_and_is_looked_after(tmp_path):
+async def test_worker_file_in_use_waits_without_a_failure(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         harness.write("a.jpg", b"content")
         with (harness.inbox / "a.jpg").open("r+b"):
@@ -435,13 +424,13 @@ async def test_a_file_that_is_open_for_writing_waits_without_a_try_and_is_looked
                 Cause.CLAIMED,
                 Cause.DEFERRED,
             ]
-        await harness.queue("a.jpg")  # as the watch does when it sees that nobody writes to it any more
+        await harness.queue("a.jpg")  # as the watch does when the file is closed
         await harness.wait_for_states(done=1)
         assert (await harness.job("a.jpg")).failures == 0
 
 
 @in_simulation
-async def test_a_file_that_is_open_for_writing_is_tried_again_though_nobody_looks_after_it(tmp_path):
+async def test_worker_file_in_use_is_tried_again_after_an_hour(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         harness.write("a.jpg", b"content")
         with (harness.inbox / "a.jpg").open("r+b"):
