@@ -1,6 +1,7 @@
-"""The command line: the group ``syncd``, which imports a command's module only when the command is called.
+"""Defines the command ``syncd`` and its entry point :func:`main`.
 
-:func:`main` is the entry point. It prints each error as one line on standard error and returns its exit code.
+Each subcommand is a module or package of ``syncd.cli`` that is imported only when it is called. :func:`main` prints
+each error as one line on standard error and ends the process with the exit code of ``syncd.cli.errors``.
 """
 
 import importlib
@@ -31,12 +32,12 @@ COMMANDS = {
 }
 _PACKAGES = frozenset(("check", "ctl", "demo", "service"))
 """Commands that are packages; every other command is a module."""
-DEBUG = "SYNCD_DEBUG"
+DEBUG_VARIABLE = "SYNCD_DEBUG"
 """Environment variable that turns on tracebacks of internal errors."""
 
 
-class _Lazy(click.Group):
-    """Imports a command's module when the command is called, but not to list the commands."""
+class _LazyGroup(click.Group):
+    """A command group that lists its commands without importing their modules."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -56,7 +57,7 @@ class _Lazy(click.Group):
 
 
 @click.group(
-    cls=_Lazy,
+    cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "syncd demo          try syncd without a configuration",
@@ -73,7 +74,7 @@ class _Lazy(click.Group):
 def cli(ctx: click.Context, *, debug: bool) -> None:
     """Upload images from watched folders to a server, in the background."""
     if debug:
-        os.environ[DEBUG] = "1"
+        os.environ[DEBUG_VARIABLE] = "1"
     if os.environ.get("NO_COLOR"):
         ctx.color = False
 
@@ -95,11 +96,11 @@ def _run() -> int:
         return _print_error(error.format_message() + advice, code=error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - users must not see a traceback
-        if os.environ.get(DEBUG):
+    except Exception as error:  # noqa: BLE001 - users do not see a traceback
+        if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exception(error)
-        unknown = internal_error(error)
-        return _print_error(*unknown.lines, code=unknown.code)
+        translated = internal_error(error)
+        return _print_error(*translated.lines, code=translated.code)
     return code if isinstance(code, int) else ExitCode.OK
 
 

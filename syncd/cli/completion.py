@@ -1,4 +1,7 @@
-"""``syncd completion``: prints the script with which a shell completes commands, options and their values."""
+"""``syncd completion``: prints the completion script of a shell.
+
+click answers the script's requests: :func:`syncd.cli.main` sees ``_SYNCD_COMPLETE`` in the environment.
+"""
 
 import click
 from click.shell_completion import get_completion_class

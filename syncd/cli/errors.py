@@ -1,4 +1,7 @@
-"""The error that ends a command, and the exit codes (CONTRACT: ``docs/reference/commands.md``)."""
+"""Defines the error that ends a command, and the exit codes.
+
+``docs/reference/commands.md`` documents the exit codes; scripts depend on them.
+"""
 
 import os
 from enum import IntEnum
@@ -7,7 +10,7 @@ from syncd.config.errors import ConfigError, ForbiddenError
 
 
 class ExitCode(IntEnum):
-    """Exit codes of all commands; those from 64 to 78 are from ``sysexits.h``."""
+    """The exit codes of all commands; those from 64 to 78 are from ``sysexits.h``."""
 
     OK = 0
     FAILED = 1
@@ -31,7 +34,10 @@ class ExitCode(IntEnum):
 
 
 class CommandError(Exception):
-    """Ends the command: ``lines`` go to standard error (problem and fix), and ``code`` is the exit code."""
+    """Ends the command with the exit code ``code``.
+
+    Each of ``lines`` states a problem and its fix, and is printed on standard error.
+    """
 
     def __init__(self, *lines: str, code: ExitCode) -> None:
         super().__init__("\n".join(lines))
@@ -40,7 +46,7 @@ class CommandError(Exception):
 
 
 def bad_config(error: ConfigError) -> CommandError:
-    """Return the error for a configuration that cannot be used; one line per problem."""
+    """Return the error for an invalid configuration, with a line per problem."""
     code = ExitCode.DENIED if isinstance(error, ForbiddenError) else ExitCode.BAD_CONFIG
     return CommandError(*map(str, error.problems), code=code)
 

@@ -1,4 +1,4 @@
-"""Formats sizes, durations, counts and foreign texts for the terminal."""
+"""Formats sizes, durations, counts and texts of other programs for the terminal."""
 
 from syncd.core.text import terminal_safe
 
@@ -6,12 +6,12 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def clean(text: object) -> str:
-    """Return ``text`` from another program on one line, with control and direction characters escaped."""
+    """Return the text on one line, with control and direction characters escaped."""
     return terminal_safe(str(text))
 
 
 def size(count: float) -> str:
-    """Return bytes as ``512 B``, ``1.2 MiB`` or ``34 GiB``."""
+    """Return a number of bytes as ``512 B``, ``1.2 MiB`` or ``34 GiB``."""
     if count < 1024:
         return f"{count:.0f} B"
     power = 1
@@ -22,14 +22,14 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min`` or ``3 d 4 h``."""
+    """Return seconds as ``0.4 s``, ``3 min 20 s``, ``2 h 5 min`` or ``3 d 4 h``."""
     if seconds < 0.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for unit, length, lesser, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+    for unit, length, subunit, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
         if whole >= length:
             rest = whole % length // part
-            return f"{whole // length} {unit}" + (f" {rest} {lesser}" if rest else "")
+            return f"{whole // length} {unit}" + (f" {rest} {subunit}" if rest else "")
     return f"{whole} s"
 
 

@@ -1,4 +1,4 @@
-"""``syncd init``: writes a commented configuration from the packaged example and the user's answers."""
+"""``syncd init``: writes the example configuration with the user's values."""
 
 import json
 import os
@@ -17,11 +17,12 @@ from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.load import ConfigError, load
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
-"""A value that needs no quotes in YAML."""
+_UNQUOTED = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
+"""Values that need no quotes in YAML."""
 _REMOTES = {"multipart": "drive", "image": "ascii"}
-"""The remote of each type in the example."""
+"""The name of the example's remote of each type."""
 _OPTIONS = {"folder": "folder", "kind": "type", "url": "url"}
+"""The option of each required value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,9 +37,9 @@ class Answers:
 
 
 def example_text() -> str:
-    """Return the commented example configuration. It has every key and loads as it is.
+    """Return the commented example configuration, which has every key and is valid.
 
-    config.example.yaml in the repository has the same text.
+    ``config.example.yaml`` in the repository has the same text.
     """
     return files("syncd.config").joinpath("example.yaml").read_text(encoding="utf-8")
 
@@ -60,7 +61,7 @@ def command(file: str | None, *, force: bool, **given: str | None) -> None:
     """
     target = Path(file) if file else paths.user_config()
     if target.exists() and not force:
-        raise CommandError(f"{target} already exists; give another file, or use --force", code=ExitCode.FAILED)
+        raise CommandError(f"{target} already exists; choose another file, or use --force", code=ExitCode.FAILED)
     text = fill_in(example_text(), _ask(given))
     _write(target, text, force=force)
     option = f" -c {target}" if file else ""
@@ -70,45 +71,48 @@ def command(file: str | None, *, force: bool, **given: str | None) -> None:
 
 
 def _ask(given: dict[str, str | None]) -> Answers:
-    """Ask for the missing values on a terminal; elsewhere a missing value is a usage error."""
-    asking = sys.stdin.isatty() and sys.stdout.isatty()
+    """Ask for missing values on a terminal.
 
-    def need(name: str, question: str, default: str | None = None, choice: click.Choice[str] | None = None) -> str:
+    Raises :class:`click.UsageError` for a missing value elsewhere.
+    """
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+
+    def required(name: str, question: str, default: str | None = None, choice: click.Choice[str] | None = None) -> str:
         if answer := given[name]:
             return answer
-        if not asking:
+        if not interactive:
             raise click.UsageError(f"--{_OPTIONS[name]} is required without a terminal")
         return str(click.prompt(question, default=default, type=choice or str))
 
-    folder = need("folder", "Folder to watch")
-    kind = need("kind", "API of the server", "multipart", click.Choice(list(_REMOTES)))
-    url = need("url", "Address of the server", "http://127.0.0.1:4444")
+    folder = required("folder", "Folder to watch")
+    kind = required("kind", "API of the server", "multipart", click.Choice(list(_REMOTES)))
+    url = required("url", "Address of the server", "http://127.0.0.1:4444")
     if kind != "multipart" and given["pool_id"]:
         raise click.UsageError("--pool-id requires --type multipart")
     pool_id, token_file = given["pool_id"], given["token_file"]
-    if asking and kind == "multipart" and not pool_id:
-        pool_id = _ask_for("Pool for the files, a GUID or ULID (Enter: the server chooses)")
-    if asking and not token_file:
-        token_file = _ask_for("File with the server's token (Enter: no token)")
+    if interactive and kind == "multipart" and not pool_id:
+        pool_id = _ask_optional("Pool for the files, a GUID or ULID (Enter: the server chooses)")
+    if interactive and not token_file:
+        token_file = _ask_optional("File with the server's token (Enter: no token)")
     return Answers(folder=folder, type=kind, url=url, token_file=token_file or None, pool_id=pool_id or None)
 
 
-def _ask_for(question: str) -> str:
-    """Ask for an optional value."""
+def _ask_optional(question: str) -> str:
+    """Ask for an optional value; return an empty string for none."""
     return str(click.prompt(question, default="", show_default=False))
 
 
 def fill_in(example: str, answers: Answers) -> str:
-    """Return ``example`` with ``answers`` filled in.
+    """Return the text of ``example`` with ``answers`` filled in.
 
     The second folder and the remote of the other type become comments.
     """
     remote = _REMOTES[answers.type]
     lines = example.splitlines()
-    _comment_out(lines, "  - path: ascii-art")
+    _comment_out_entry(lines, "  - path: ascii-art")
     for other in _REMOTES.values():
         if other != remote:
-            _comment_out(lines, f"  {other}:")
+            _comment_out_entry(lines, f"  {other}:")
     _set(lines, 0, "path", os.path.abspath(os.path.expanduser(answers.folder)))
     _set(lines, 0, "remote", remote)
     at = _find(lines, f"  {remote}:")
@@ -116,33 +120,36 @@ def fill_in(example: str, answers: Answers) -> str:
     if answers.pool_id:
         _set(lines, at, "pool_id", answers.pool_id)
     elif answers.type == "multipart":
-        _leave_out(lines, at, "pool_id")
+        _comment_out_key(lines, at, "pool_id")
     if answers.token_file:
         token_file = os.path.abspath(os.path.expanduser(answers.token_file))
         lines.insert(_find(lines, "    url: ", at) + 1, f"    token_file: {_scalar(token_file)}")
     return "\n".join(lines) + "\n"
 
 
-def _find(lines: list[str], beginning: str, start: int = 0) -> int:
-    return next(index for index in range(start, len(lines)) if lines[index].startswith(beginning))
+def _find(lines: list[str], prefix: str, start: int = 0) -> int:
+    return next(index for index in range(start, len(lines)) if lines[index].startswith(prefix))
 
 
 def _set(lines: list[str], start: int, key: str, value: str) -> None:
-    """Replace the value of the first ``key`` at or after line ``start``, but keep its comment."""
+    """Replace the value of the first ``key`` from line ``start`` on; keep its comment."""
     pattern = re.compile(rf"(\s+(?:- )?{key}: )\S+")
     index = next(index for index in range(start, len(lines)) if pattern.match(lines[index]))
     lines[index] = pattern.sub(lambda match: match[1] + _scalar(value), lines[index], count=1)
 
 
-def _comment_out(lines: list[str], beginning: str) -> None:
-    """Put ``#:`` before each line of the entry that starts with ``beginning``, as the example does for unset keys."""
-    index = _find(lines, beginning)
+def _comment_out_entry(lines: list[str], prefix: str) -> None:
+    """Put ``#:``, the example's mark for unset keys, before each line of an entry.
+
+    The entry starts with the first line that begins with ``prefix``, and ends before an empty line.
+    """
+    index = _find(lines, prefix)
     while index < len(lines) and lines[index].strip():
         lines[index] = _commented(lines[index])
         index += 1
 
 
-def _leave_out(lines: list[str], start: int, key: str) -> None:
+def _comment_out_key(lines: list[str], start: int, key: str) -> None:
     """Put ``#:`` before the first ``key`` at or after line ``start``."""
     index = next(index for index in range(start, len(lines)) if lines[index].lstrip().startswith(f"{key}: "))
     lines[index] = _commented(lines[index])
@@ -154,8 +161,8 @@ def _commented(line: str) -> str:
 
 
 def _scalar(value: str) -> str:
-    """Return ``value`` as a YAML scalar that loads unchanged, also after the expansion of variables."""
-    if _PLAIN.fullmatch(value):
+    """Return ``value`` as a YAML scalar, with variables escaped."""
+    if _UNQUOTED.fullmatch(value):
         return value
     try:
         value.encode()
@@ -167,7 +174,10 @@ def _scalar(value: str) -> str:
 
 
 def _write(target: Path, text: str, *, force: bool) -> None:
-    """Write ``target`` atomically, readable by its owner only, after checking that the configuration loads."""
+    """Check that the configuration is valid, then write it atomically with mode 0600.
+
+    Raises :class:`CommandError` if it is invalid, or if ``target`` exists without ``force``.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
@@ -182,7 +192,7 @@ def _write(target: Path, text: str, *, force: bool) -> None:
         problems = [f"{problem.key}: {problem.message}" for problem in error.problems]
         raise CommandError(*problems, "nothing was written", code=ExitCode.BAD_CONFIG) from None
     except FileExistsError:
-        raise CommandError(f"{target} already exists", code=ExitCode.FAILED) from None
+        raise CommandError(f"{target} already exists; use --force to overwrite it", code=ExitCode.FAILED) from None
     finally:
         with suppress(FileNotFoundError):
             os.unlink(name)

@@ -1,4 +1,7 @@
-"""``syncd once``: a single pass over the folders, for cron and for interactive use."""
+"""``syncd once``: scans the folders and uploads in a single pass.
+
+``daemon.once`` does the work; this module prints its summary.
+"""
 
 import asyncio
 import dataclasses
@@ -11,7 +14,7 @@ from syncd.cli import formatting
 from syncd.cli.errors import ExitCode
 from syncd.cli.options import config_option, examples, json_option
 from syncd.cli.progress import progress_display
-from syncd.cli.session import load_config
+from syncd.cli.state_folder import load_config
 from syncd.config.load import Loaded
 from syncd.daemon.once import Summary, once
 from syncd.paths import full
@@ -29,11 +32,11 @@ def command(config: str | None, *, as_json: bool) -> int:
     loaded = load_config(config)
     summary = _run(loaded)
     if as_json:
-        click.echo(json.dumps({"ok": _is_fine(summary), **dataclasses.asdict(summary)}, ensure_ascii=False))
+        click.echo(json.dumps({"ok": _succeeded(summary), **dataclasses.asdict(summary)}, ensure_ascii=False))
     else:
         for line in _summary_lines(summary):
             click.echo(line)
-    return ExitCode.OK if _is_fine(summary) else ExitCode.FAILED
+    return ExitCode.OK if _succeeded(summary) else ExitCode.FAILED
 
 
 def _run(loaded: Loaded) -> Summary:
@@ -41,7 +44,7 @@ def _run(loaded: Loaded) -> Summary:
         return asyncio.run(once(loaded.config, on_progress=show))
 
 
-def _is_fine(summary: Summary) -> bool:
+def _succeeded(summary: Summary) -> bool:
     return not summary.failed and not summary.left and not summary.unreachable
 
 
@@ -61,4 +64,4 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
         detail = f": {problem.detail}" if problem.detail else ""
         yield formatting.clean(f"{full(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")
     for name in summary.unreachable:
-        yield f"remote {formatting.clean(name)} is unreachable; find out why with: syncd check"
+        yield f"remote {formatting.clean(name)} is unreachable; find the cause with: syncd check"

@@ -1,4 +1,7 @@
-"""Options that several commands share. Imports little, as ``syncd ctl`` must start fast."""
+"""Defines the options that several commands share.
+
+Imports little, so that ``syncd ctl`` starts fast.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,5 +33,8 @@ def paths_argument(command: F) -> F:
 
 
 def examples(*lines: str, title: str = "Examples") -> str:
-    r"""Return the examples at the end of a help page; ``\b`` keeps click from joining the lines."""
+    r"""Return the examples for the end of a help page.
+
+    ``\b`` prevents click from joining the lines.
+    """
     return "\n".join(["\b", f"{title}:", *(f"  {line}" for line in lines)])

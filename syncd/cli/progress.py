@@ -1,4 +1,7 @@
-"""Shows the progress of a command: bars on a terminal, a plain line every few seconds elsewhere."""
+"""Shows the progress of a command: bars on a terminal, plain lines elsewhere.
+
+``once``, ``verify`` and ``restore`` use :func:`progress_display`; ``demo`` uses :class:`Progress` itself.
+"""
 
 import os
 import time
@@ -14,12 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli import formatting, terminal
-from syncd.cli.session import locked_session, readonly_session
+from syncd.cli.state_folder import open_locked, open_readonly
 from syncd.config.load import Loaded
 from syncd.core.progress import WorkProgress
 
 MAX_FILES_SHOWN = 6
-"""Files being transferred that get a line on the terminal."""
+"""Most files in transfer that have a line on the terminal."""
 PLAIN_INTERVAL_SECONDS = 5.0
 """Time between two plain lines."""
 
@@ -47,7 +50,10 @@ class Progress:
             self._live.stop()
 
     def show(self, view: WorkProgress) -> None:
-        """Draw ``view``. Its pending bytes grow as files are found, and shrink as bytes are sent."""
+        """Draw ``view``.
+
+        Its pending bytes grow as files are found, and shrink as bytes are sent.
+        """
         self._finished += max(0, self._pending - view.pending)
         self._pending = view.pending
         if self._live:
@@ -67,8 +73,8 @@ class Progress:
             files.add_column(no_wrap=True, justify=justify)
         files.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for file in sorted(view.files, key=lambda file: -file.size)[:MAX_FILES_SHOWN]:
-            share = "" if file.sent is None else f"{_percent(file.sent, file.size)}%"
-            files.add_row(f"  {file.label}", formatting.size(file.size), share, Text(file.name))
+            percentage = "" if file.sent is None else f"{_percent(file.sent, file.size)}%"
+            files.add_row(f"  {file.label}", formatting.size(file.size), percentage, Text(file.name))
         return Group(bar, Text(_files(view)), files)
 
     def _bytes(self, view: WorkProgress) -> str:
@@ -88,24 +94,25 @@ def _files(view: WorkProgress) -> str:
     return f"{view.done:,} done, {view.left:,} to go{failed}" + (", looking for more" if view.scanning else "")
 
 
-def _percent(part: int, whole: int) -> int:
-    return min(100, part * 100 // whole) if whole else 0
+def _percent(part: int, total: int) -> int:
+    return min(100, part * 100 // total) if total else 0
 
 
 @contextmanager
 def progress_display(loaded: Loaded, *, lock: bool) -> Iterator[Callable[[WorkProgress], None] | None]:
-    """Open a session and yield the function that draws its progress, or None without a terminal.
+    """Open the state folder and yield a function that draws progress.
 
-    ``lock`` tells whether to lock the state folder. Bars and log lines cannot share a terminal, so the terminal gets no
-    log lines: the command prints its problems at the end, and the log file has every event.
+    Yields None without a terminal. With ``lock``, the state folder is locked. Bars and log lines cannot share a
+    terminal, so no log lines are printed there: the command prints its problems at the end, and the log file has every
+    event.
     """
-    session = locked_session if lock else readonly_session
+    open_state = open_locked if lock else open_readonly
     console = terminal.console(stderr=True)
     with ExitStack() as stack:
         if not console.is_terminal:
-            stack.enter_context(session(loaded))
+            stack.enter_context(open_state(loaded))
             yield None
             return
-        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-        stack.enter_context(session(loaded, stream=nowhere))
+        devnull = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.enter_context(open_state(loaded, stream=devnull))
         yield stack.enter_context(Progress(console)).show

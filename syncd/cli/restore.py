@@ -1,4 +1,7 @@
-"""``syncd restore``: downloads uploaded files to a folder."""
+"""``syncd restore``: downloads uploaded files to a folder.
+
+``recovery.restore`` does the work; this module prints its report.
+"""
 
 import asyncio
 import dataclasses
@@ -12,7 +15,7 @@ from syncd.cli import formatting
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option, paths_argument
 from syncd.cli.progress import progress_display
-from syncd.cli.session import load_config, watched_paths
+from syncd.cli.state_folder import load_config, watched_paths
 from syncd.paths import full
 from syncd.recovery.restore import Report, restore
 from syncd.recovery.restore_folder import FolderInUseError
@@ -24,7 +27,7 @@ from syncd.recovery.restore_folder import FolderInUseError
 @click.option("--to", "target", metavar="DIR", required=True, type=click.UNPROCESSED, help="The folder for the files.")
 @json_option
 def command(config: str | None, paths: Sequence[str], target: str, *, as_json: bool) -> int:
-    """Download uploaded files to DIR, with their relative names and modification times.
+    """Download uploaded files to DIR, with their names and modification times.
 
     Restores the files at or below PATH, or all files. With several watched folders, each gets a folder with its name
     in DIR. Existing files are never overwritten: an identical file counts as present, another file is reported. After
@@ -32,10 +35,10 @@ def command(config: str | None, paths: Sequence[str], target: str, *, as_json: b
     unreachable.
     """
     loaded = load_config(config)
-    places = watched_paths(loaded, paths)
+    scopes = watched_paths(loaded, paths)
     try:
         with progress_display(loaded, lock=False) as show:
-            report = asyncio.run(restore(loaded.config, places, os.path.abspath(target), on_progress=show))
+            report = asyncio.run(restore(loaded.config, scopes, os.path.abspath(target), on_progress=show))
     except FolderInUseError as error:
         raise CommandError(str(error), code=ExitCode.BUSY) from None
     if as_json:

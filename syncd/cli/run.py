@@ -1,4 +1,4 @@
-"""``syncd run``: runs the daemon in the foreground."""
+"""``syncd run``: runs :class:`syncd.daemon.daemon.Daemon` in the foreground."""
 
 import asyncio
 import os
@@ -24,12 +24,12 @@ def command(config: str | None) -> None:
     """
     signal.signal(signal.SIGTERM, _exit_before_start)
     for number in signals.RELOAD:
-        signal.signal(number, signal.SIG_IGN)  # the configuration is read below anyway
-    # These imports take most of the start time; the handlers above must be set before.
-    from syncd.cli.session import load_config, locked_session  # noqa: PLC0415 - see above
+        signal.signal(number, signal.SIG_IGN)  # the configuration is read below
+    # These imports take most of the start time, so the handlers above are set first.
+    from syncd.cli.state_folder import load_config, open_locked  # noqa: PLC0415 - see above
 
     loaded = load_config(config)
-    with locked_session(loaded):
+    with open_locked(loaded):
         asyncio.run(_run(loaded))
 
 

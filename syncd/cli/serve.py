@@ -1,4 +1,4 @@
-"""``syncd serve``: runs the receiver, a server for both upload APIs."""
+"""``syncd serve``: runs ``syncd.receiver``, a server for both upload APIs."""
 
 import asyncio
 import errno
@@ -21,7 +21,8 @@ from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
 from syncd.receiver.storage_limits import default_reserve
 
-TOKEN = "SYNCD_SERVE_TOKEN"  # noqa: S105 - a variable's name
+TOKEN_VARIABLE = "SYNCD_SERVE_TOKEN"  # noqa: S105 - a variable's name
+"""Environment variable with the token that clients must send."""
 _HOST = re.compile(r"[^\s:/\[\]]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 _ADDRESS_ERRORS = {
     errno.EADDRINUSE: "the address is in use",
@@ -30,7 +31,7 @@ _ADDRESS_ERRORS = {
 
 
 class _Size(click.ParamType[int]):
-    """A size as ``10GiB``; whole bytes when converted."""
+    """A size such as ``10GiB``, converted to bytes."""
 
     name = "size"
 
@@ -53,7 +54,7 @@ def _host_name(_context: click.Context, _option: click.Parameter, names: tuple[s
 @click.option("--dir", "folder", metavar="DIR", help="The folder for the files. Default: received in the state folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=4444, show_default=True, help="0: any free port.")
-@click.option("--token", help=f"Require this bearer token. The process list shows it; prefer ${TOKEN}.")
+@click.option("--token", help=f"Require this bearer token. The process list shows it; prefer ${TOKEN_VARIABLE}.")
 @click.option("--token-file", metavar="FILE", help="A file that contains only the token.")
 @click.option(
     "--allow-host",
@@ -87,7 +88,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     receiver's own names are accepted, and none from web pages of other sites.
     """
     if quota == 0:
-        raise click.UsageError("--quota 0: nothing could be stored; leave it out for no limit")
+        raise click.UsageError("--quota 0: nothing could be stored; omit --quota for no limit")
     secret = _token(token, token_file)
     logs.configure(secrets=[secret] if secret else [])
     if not secret and not is_loopback(host):
@@ -120,10 +121,10 @@ def _default_folder() -> Path:
 async def _serve(settings: Settings, host: str, port: int) -> None:
     stop = asyncio.Event()
     with signals.calling(dict.fromkeys(signals.END, stop.set)):
-        await serve(settings, host=host, port=port, ready=lambda url: _ready(url, settings.folder), stop=stop)
+        await serve(settings, host=host, port=port, ready=lambda url: _print_address(url, settings.folder), stop=stop)
 
 
-def _ready(url: str, folder: str) -> None:
+def _print_address(url: str, folder: str) -> None:
     click.echo(f"{url} stores in {folder}")
 
 
@@ -131,7 +132,7 @@ def _token(token: str | None, token_file: str | None) -> str | None:
     if token and token_file:
         raise click.UsageError("give only one of --token and --token-file")
     if token:
-        click.echo(f"syncd: the process list shows --token; use --token-file or ${TOKEN}", err=True)
+        click.echo(f"syncd: the process list shows --token; use --token-file or ${TOKEN_VARIABLE}", err=True)
         return token
     if token_file:
         try:
@@ -139,8 +140,11 @@ def _token(token: str | None, token_file: str | None) -> str | None:
                 token = file.read(65_536).strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise CommandError(f"--token-file {token_file}: {reason}", code=ExitCode.BAD_CONFIG) from None
+            problem = f"--token-file {token_file}: {reason}"
+            raise CommandError(f"{problem}; give a readable file", code=ExitCode.BAD_CONFIG) from None
         if not token:
-            raise CommandError(f"--token-file {token_file}: the file is empty", code=ExitCode.BAD_CONFIG)
+            raise CommandError(
+                f"--token-file {token_file}: the file is empty; write the token to it", code=ExitCode.BAD_CONFIG
+            )
         return token
-    return os.environ.get(TOKEN) or None
+    return os.environ.get(TOKEN_VARIABLE) or None

@@ -1,4 +1,4 @@
-"""Prepares standard output and error: every file name can be printed, and colours work on Windows consoles."""
+"""Prepares standard output and standard error for any file name and for colours."""
 
 import io
 import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # slow to import
 
 
 def prepare() -> None:
-    """Make standard output and error accept every text.
+    """Make standard output and standard error accept every text.
 
     Characters that a terminal cannot show are escaped. Redirected output is UTF-8 on Windows.
     """
@@ -29,5 +29,5 @@ def console(*, stderr: bool = False) -> "Console":
     from rich.console import Console  # noqa: PLC0415 - see above
 
     stream = sys.stderr if stderr else sys.stdout
-    # By default, Rich decides by standard output even for standard error.
+    # By default, Rich tests standard output for legacy_windows, even for standard error.
     return Console(stderr=stderr, legacy_windows=not enable_escapes(stream) if stream.isatty() else None)

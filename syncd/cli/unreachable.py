@@ -1,6 +1,6 @@
-"""Explains a control socket without a listener while a daemon runs, or may run.
+"""Explains why nothing listens at the control socket.
 
-The lock in the state folder tells whether one runs. Imports little, as ``syncd ctl`` must start fast.
+The lock of the state folder shows whether a daemon runs. Imports little, so that ``syncd ctl`` starts fast.
 """
 
 import os
@@ -11,22 +11,22 @@ from syncd.platform.lock import holder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreachable:
-    """The problem and the fix as texts. ``runs`` is true if a daemon certainly runs."""
+    """A problem and its fix. ``runs`` is true if a process certainly holds the lock."""
 
     runs: bool
     what: str
     advice: str
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.advice}"
+        return f"{self.what}; {self.advice}"
 
 
 def explain(socket: str | os.PathLike[str], state_dir: str | os.PathLike[str]) -> Unreachable | None:
-    """Return why nothing listens at ``socket``; None if no daemon runs."""
+    """Return the reason why nothing listens at ``socket``; None if no daemon runs."""
     try:
         pid = holder(state_dir)
     except OSError:
-        what = f"the daemon seems not to be running, but this user cannot read its lock (nothing listens at {socket})"
+        what = f"nothing listens at {socket}, and this user cannot read the daemon's lock"
         return Unreachable(runs=False, what=what, advice="run the command as root or as the daemon's user")
     if pid is None:
         return None

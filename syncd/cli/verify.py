@@ -1,4 +1,7 @@
-"""``syncd verify``: compares the copies on the servers with the record of the uploads."""
+"""``syncd verify``: compares the servers' copies with the record of the uploads.
+
+``recovery.verify`` does the work; with ``--repair``, a running daemon queues the bad files.
+"""
 
 import asyncio
 import dataclasses
@@ -11,25 +14,25 @@ from syncd.cli import formatting
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option, paths_argument
 from syncd.cli.progress import progress_display
-from syncd.cli.session import load_config, watched_paths
+from syncd.cli.state_folder import load_config, watched_paths
 from syncd.config.load import Loaded
 from syncd.control.client import ControlClient, ControlError
 from syncd.paths import full
 from syncd.recovery.verify import Problem, Report, Verdict, repair, verify
 
 JOBS_PER_REQUEST = 20
-"""Jobs that one request asks the daemon to verify."""
+"""Most jobs in one request to the daemon."""
 REQUEST_TIMEOUT_SECONDS = 600.0
-"""Time for one such request."""
+"""Longest time for one such request, in which the daemon downloads the copies."""
 
 
-class _Share(click.ParamType[float]):
-    """A share such as ``5%``, converted to a number above 0 and up to 1."""
+class _Percentage(click.ParamType[float]):
+    """A percentage such as ``5%``, converted to a number above 0 and up to 1."""
 
     name = "share"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the share as a number."""
+        """Return the percentage as a number."""
         try:
             share = float(str(value).removesuffix("%")) / 100
         except ValueError:
@@ -46,12 +49,12 @@ class _Share(click.ParamType[float]):
 @click.option(
     "--sample",
     metavar="SHARE",
-    type=_Share(),
+    type=_Percentage(),
     default="100%",
     help="Verify a random share only, such as 5%.",
 )
-@click.option("--repair", "mend", is_flag=True, help="Queue files whose copy is missing or different again.")
-def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: float, mend: bool) -> int:
+@click.option("--repair", "with_repair", is_flag=True, help="Requeue files whose copy is missing or different.")
+def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: float, with_repair: bool) -> int:
     """Download the uploaded files and compare them with the record of the uploads.
 
     Verifies the files at or below PATH, or all files. A daemon may run at the same time; with --repair, it verifies
@@ -59,35 +62,41 @@ def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: 
     unreachable.
     """
     loaded = load_config(config)
-    places = watched_paths(loaded, paths)
+    scopes = watched_paths(loaded, paths)
     queued = 0
-    daemon = _running(loaded) if mend else None
-    with progress_display(loaded, lock=mend and daemon is None) as show:
-        report = asyncio.run(verify(loaded.config, places, sample=sample, on_progress=show))
-        if mend and report.bad:
-            queued = _hand_over(daemon, report.bad) if daemon else asyncio.run(repair(loaded.config, report.bad))
+    daemon = _running_daemon(loaded) if with_repair else None
+    with progress_display(loaded, lock=with_repair and daemon is None) as show:
+        report = asyncio.run(verify(loaded.config, scopes, sample=sample, on_progress=show))
+        if with_repair and report.bad:
+            queued = _repair_by_daemon(daemon, report.bad) if daemon else asyncio.run(repair(loaded.config, report.bad))
     if as_json:
         click.echo(json.dumps(_document(report, queued), ensure_ascii=False))
     else:
-        for line in _summary_lines(report, queued, mend=mend):
+        for line in _summary_lines(report, queued, with_repair=with_repair):
             click.echo(line)
     if report.missing or report.different:
         return ExitCode.FAILED
     return ExitCode.UNAVAILABLE if report.unreachable else ExitCode.OK
 
 
-def _running(loaded: Loaded) -> ControlClient | None:
-    """Return a client of the daemon if it runs: the daemon has locked the store, so it must queue the files."""
+def _running_daemon(loaded: Loaded) -> ControlClient | None:
+    """Return a client of the running daemon, None without one.
+
+    The daemon has locked the job store, so only the daemon can queue the files.
+    """
     client = ControlClient(loaded.config.control.socket, timeout=REQUEST_TIMEOUT_SECONDS)
     try:
         client.status()
     except ControlError:
-        return None  # if another process has locked the state folder, taking the lock reports that
+        return None  # if another process has locked the state folder, open_locked reports it
     return client
 
 
-def _hand_over(daemon: ControlClient, bad: Sequence[int]) -> int:
-    """Let the daemon verify the bad jobs again and queue their files; return how many were queued."""
+def _repair_by_daemon(daemon: ControlClient, bad: Sequence[int]) -> int:
+    """Ask the daemon to verify the bad jobs again and queue their files.
+
+    Returns the number of queued jobs. Raises :class:`CommandError` if the daemon does not answer.
+    """
     try:
         return sum(
             daemon.verify(bad[start : start + JOBS_PER_REQUEST], repair=True)["queued"]
@@ -104,7 +113,7 @@ def _document(report: Report, queued: int) -> dict[str, object]:
     return document
 
 
-def _summary_lines(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
+def _summary_lines(report: Report, queued: int, *, with_repair: bool) -> Iterator[str]:
     counts = [(getattr(report, verdict.value), verdict.value) for verdict in Verdict]
     numbers = ", ".join(f"{number:,} {word}" for number, word in counts if number) or "nothing was uploaded yet"
     fetched = (
@@ -116,7 +125,7 @@ def _summary_lines(report: Report, queued: int, *, mend: bool) -> Iterator[str]:
     for problem in report.problems:
         yield formatting.clean(
             f"{full(problem.folder, problem.path)} on {problem.remote} {problem.state}: {problem.detail}"
-        ) + (_repair_note(problem) if mend else "")
+        ) + (_repair_note(problem) if with_repair else "")
     for name, reason in report.down.items():
         yield formatting.clean(f"remote {name} is unreachable: {reason}")
     if queued:

@@ -1,3 +1,5 @@
+"""Fixtures of the command line tests: commands, a fake daemon, a receiver."""
+
 import asyncio
 import os
 import socket
@@ -12,10 +14,11 @@ import pytest
 from syncd.cli import main
 from syncd.control.unix_server import ControlServer
 from tests.control.fake import FakeDaemon
+from tests.support.data import POOL
 
 
 @dataclass
-class Ended:
+class CommandResult:
     code: int
     out: str
     err: str
@@ -27,17 +30,17 @@ def syncd(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["syncd", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exit_info:
             main()
         streams = capsys.readouterr()
-        return Ended(ended.value.code, streams.out, streams.err)
+        return CommandResult(exit_info.value.code, streams.out, streams.err)
 
     return run
 
 
 @pytest.fixture
 def process():
-    """Start a command as a process; whatever still runs at the end is killed."""
+    """Start a command as a process, which the end of the test kills."""
     with ExitStack() as stack:
 
         def start(*arguments, **options):
@@ -52,8 +55,8 @@ def process():
 
 
 @pytest.fixture(autouse=True)
-def own_surroundings(monkeypatch, tmp_path):
-    """Nothing of the machine's user is read or written."""
+def isolated_environment(monkeypatch, tmp_path):
+    """Hide the environment and the home folder of the user who runs the tests."""
     for name in ("SYNCD_CONFIG", "SYNCD_DEBUG", "SYNCD_SERVE_TOKEN", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -62,8 +65,8 @@ def own_surroundings(monkeypatch, tmp_path):
 
 
 @contextmanager
-def listening(daemon, path):
-    """Serve ``daemon`` at a socket from a thread of its own."""
+def control_server(daemon, path):
+    """Serve the control API of ``daemon`` at a socket, from a separate thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -86,7 +89,7 @@ def listening(daemon, path):
 def daemon(tmp_path):
     fake = FakeDaemon()
     fake.socket = os.fspath(tmp_path / "control.sock")
-    with listening(fake, fake.socket):
+    with control_server(fake, fake.socket):
         yield fake
 
 
@@ -114,7 +117,7 @@ def config(tmp_path):
             f"""
 folders: [{{path: inbox, remote: [drive, ascii]}}]
 remotes:
-  drive: {{type: multipart, url: "{url}", pool_id: 00000000-0000-0000-0000-000000000000}}
+  drive: {{type: multipart, url: "{url}", pool_id: {POOL}}}
   ascii: {{type: image, url: "{url}"}}
 state_dir: state
 {"" if "control:" in extra else "control: {dashboard: off}"}
@@ -127,21 +130,21 @@ scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
     return write
 
 
-HOLDER = """
+LOCK_SCRIPT = """
 import sys
 from syncd.platform.lock import StateLock
 with StateLock(sys.argv[1]):
-    print("held", flush=True)
+    print("locked", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
-def holder(tmp_path):
-    """A process that holds the state folder ``state`` until its input ends, and has no socket."""
-    command = [sys.executable, "-c", HOLDER, tmp_path / "state"]
+def lock_holder(tmp_path):
+    """A process without a control socket that locks the folder ``state``."""
+    command = [sys.executable, "-c", LOCK_SCRIPT, tmp_path / "state"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
+        assert process.stdout.readline() == "locked\n"
         yield process
         process.kill()
 
@@ -150,4 +153,4 @@ def holder(tmp_path):
 def closed_port():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]  # bound, and nobody listens
+        yield bound.getsockname()[1]  # bound, but not listening

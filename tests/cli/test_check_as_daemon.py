@@ -1,4 +1,4 @@
-"""``syncd check`` of the system's configuration: the rights of the daemon's user, and what its unit lets it see."""
+"""``syncd check`` of the system's configuration: the service's user and sandbox."""
 
 import grp
 import json
@@ -16,180 +16,193 @@ from syncd.platform import folders, user
 from syncd.platform.systemd import sandbox as unit
 from syncd.platform.systemd.sandbox import Sandbox
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="requires root, to take another user's rights")
 
 USER = "nobody"
 
 
 @pytest.fixture
-def site(monkeypatch):
-    """A folder that everybody sees, with the system's configuration and a watched folder in it."""
+def system_folder(monkeypatch):
+    """A readable folder with the system's configuration and a watched folder."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
         os.chmod(top, 0o755)
-        site = Path(top)
-        (site / "inbox").mkdir(mode=0o755)
-        (site / "state").mkdir()
-        shutil.chown(site / "state", USER)
-        monkeypatch.setattr(paths, "SYSTEM_CONFIG", site / "config.yaml")
+        system_folder = Path(top)
+        (system_folder / "inbox").mkdir(mode=0o755)
+        (system_folder / "state").mkdir()
+        shutil.chown(system_folder / "state", USER)
+        monkeypatch.setattr(paths, "SYSTEM_CONFIG", system_folder / "config.yaml")
         monkeypatch.setattr(runner, "USER", USER)
         monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings={}))
-        yield site
+        yield system_folder
 
 
 @pytest.fixture
-def found(syncd, site, closed_port):
-    """Run check for a configuration with these settings; return the findings but the server's, by their first word."""
+def check(syncd, system_folder, closed_port):
+    """Run check on a configuration; return the findings about this machine.
+
+    The key of a finding is the first word of ``where``.
+    """
 
     def run_check(
-        *, path="inbox", folder="", remote="", control="", state="state_dir: state", more="", name="config", asks="root"
+        *,
+        path="inbox",
+        folder="",
+        remote="",
+        control="",
+        state="state_dir: state",
+        more="",
+        name="config",
+        as_user="root",
     ):
-        file = site / f"{name}.yaml"
+        file = system_folder / f"{name}.yaml"
         file.write_text(
             f"""
 folders: [{{path: {path}, remote: drive{folder}}}]
 remotes: {{drive: {{type: image, url: "http://127.0.0.1:{closed_port}"{remote}}}}}
-control: {{socket: {site}/c.sock, dashboard: off{control}}}
+control: {{socket: {system_folder}/c.sock, dashboard: off{control}}}
 {state}
 {more}
 """
         )
-        with user.rights_of(asks) if asks != "root" else nullcontext():
+        with user.rights_of(as_user) if as_user != "root" else nullcontext():
             document = json.loads(syncd("check", "-c", file, "--json").out)
         assert (os.geteuid(), os.getegid()) == (0, 0)
-        seen = {finding["where"].partition(" ")[0]: finding for finding in document["findings"]}
-        assert seen.pop("remote")["level"] == "error"
-        return seen
+        findings = {finding["where"].partition(" ")[0]: finding for finding in document["findings"]}
+        assert findings.pop("remote")["level"] == "error"
+        return findings
 
     return run_check
 
 
-def levels(seen):
-    return {where: finding["level"] for where, finding in seen.items() if finding["level"] != "ok"}
+def levels(findings):
+    return {where: finding["level"] for where, finding in findings.items() if finding["level"] != "ok"}
 
 
-def test_all_is_well_with_the_rights_of_the_user(found):
-    seen = found()
-    assert levels(seen) == {}
-    assert seen["user"]["where"] == "user nobody"
-    assert seen["control"]["what"] == "for root and nobody"
-    assert seen["daemon"]["advice"] == "start it with: sudo systemctl enable --now syncd"
+def test_check_as_root_uses_rights_of_service_user(check):
+    findings = check()
+    assert levels(findings) == {}
+    assert findings["user"]["where"] == "user nobody"
+    assert findings["control"]["what"] == "accessible to root and nobody"
+    assert findings["daemon"]["advice"] == "start it with: sudo systemctl enable --now syncd"
 
 
-def test_a_user_that_is_not_there_yet(found, monkeypatch):
+def test_check_missing_service_user_warns(check, monkeypatch):
     monkeypatch.setattr(runner, "USER", "no-such-user")
-    seen = found()
-    assert levels(seen) == {"user": "warn"}
-    assert "sudo syncd service install" in seen["user"]["advice"]
+    findings = check()
+    assert levels(findings) == {"user": "warn"}
+    assert "sudo syncd service install" in findings["user"]["advice"]
 
 
-def test_somebody_else_learns_that_only_root_can_look(found, site):
-    seen = found(asks="daemon")
-    assert levels(seen) == {"user": "warn"}
-    assert seen["user"]["advice"] == f"sudo syncd check -c {site}/config.yaml"
-    assert not {"folder", "state"} & set(seen)
+def test_check_by_other_user_advises_sudo(check, system_folder):
+    findings = check(as_user="daemon")
+    assert levels(findings) == {"user": "warn"}
+    assert findings["user"]["advice"] == f"sudo syncd check -c {system_folder}/config.yaml"
+    assert not {"folder", "state"} & set(findings)
 
 
-def test_a_folder_behind_one_that_is_closed(found, site):
-    (site / "closed" / "inbox").mkdir(parents=True)
-    (site / "closed").chmod(0o700)
-    seen = found(path="closed/inbox")
-    assert (seen["folder"]["level"], seen["folder"]["what"]) == ("error", "permission denied")
-    assert seen["folder"]["advice"] == f"give user nobody access: sudo setfacl -m u:nobody:rx {site}/closed"
+def test_check_closed_parent_advises_access(check, system_folder):
+    (system_folder / "closed" / "inbox").mkdir(parents=True)
+    (system_folder / "closed").chmod(0o700)
+    findings = check(path="closed/inbox")
+    assert (findings["folder"]["level"], findings["folder"]["what"]) == ("error", "permission denied")
+    assert (
+        findings["folder"]["advice"] == f"give user nobody access: sudo setfacl -m u:nobody:rx {system_folder}/closed"
+    )
 
 
-def test_a_folder_within_that_is_closed(found, site):
+def test_check_closed_subfolder_warns(check, system_folder):
     for name in "ab":
-        (site / "inbox" / name).mkdir(mode=0o700)
-    seen = found()
-    assert levels(seen) == {"folder": "warn"}
-    assert seen["folder"]["what"].startswith(f"cannot read 2 folders in it, such as {site}/inbox/")
+        (system_folder / "inbox" / name).mkdir(mode=0o700)
+    findings = check()
+    assert levels(findings) == {"folder": "warn"}
+    assert findings["folder"]["what"].startswith(f"cannot read 2 folders in it, such as {system_folder}/inbox/")
 
 
 @pytest.mark.parametrize("after", ["delete", "{move: sent/now}"])
-def test_files_that_could_not_be_deleted_or_moved(found, site, after):
-    where = site / ("inbox" if after == "delete" else "")
-    shutil.chown(site / "inbox", USER)
+def test_check_after_upload_without_permission_is_error(check, system_folder, after):
+    where = system_folder / ("inbox" if after == "delete" else "")
+    shutil.chown(system_folder / "inbox", USER)
     shutil.chown(where, "root")
-    seen = found(folder=f", after_upload: {after}")
-    assert levels(seen) == {"after_upload": "error"}
-    assert seen["after_upload"]["what"] == f"user nobody has no permission to change {where}"
+    findings = check(folder=f", after_upload: {after}")
+    assert levels(findings) == {"after_upload": "error"}
+    assert findings["after_upload"]["what"] == f"user nobody has no permission to change {where}"
     shutil.chown(where, USER)
-    assert levels(found(folder=f", after_upload: {after}")) == {}
+    assert levels(check(folder=f", after_upload: {after}")) == {}
 
 
-def test_a_sandbox_that_lets_nothing_be_changed(found, site, monkeypatch):
-    shutil.chown(site / "inbox", USER)
+def test_check_after_upload_read_only_sandbox_is_error(check, system_folder, monkeypatch):
+    shutil.chown(system_folder / "inbox", USER)
     settings = {"ProtectSystem": "strict", "ReadWritePaths": "/elsewhere"}
     monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
-    assert levels(found()) == {}
-    advice = found(folder=", after_upload: delete")["after_upload"]["advice"]
-    assert advice == f"run systemctl edit syncd and add: [Service] ReadWritePaths={site}/inbox"
-    settings["ReadWritePaths"] += f" -{site}"
-    assert levels(found(folder=", after_upload: delete")) == {}
+    assert levels(check()) == {}
+    advice = check(folder=", after_upload: delete")["after_upload"]["advice"]
+    assert advice == f"run systemctl edit syncd and add: [Service] ReadWritePaths={system_folder}/inbox"
+    settings["ReadWritePaths"] += f" -{system_folder}"
+    assert levels(check(folder=", after_upload: delete")) == {}
 
 
-def test_a_folder_that_the_sandbox_hides(found, site, monkeypatch):
-    monkeypatch.setattr(unit, "_HOMES", (str(site),))
+def test_check_folder_hidden_by_sandbox_advises_override(check, system_folder, monkeypatch):
+    monkeypatch.setattr(unit, "_HOMES", (str(system_folder),))
     monkeypatch.setattr(unit, "_TEMPORARY", ())
     settings = {"ProtectHome": "yes"}
     monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
-    assert "ProtectHome=read-only" in found()["sandbox"]["advice"]
-    settings["BindReadOnlyPaths"] = f"{site}/inbox:{site}/inbox:rbind"
-    assert "sandbox" not in found()
+    assert "ProtectHome=read-only" in check()["sandbox"]["advice"]
+    settings["BindReadOnlyPaths"] = f"{system_folder}/inbox:{system_folder}/inbox:rbind"
+    assert "sandbox" not in check()
 
 
-def test_a_group_of_the_unit_counts(found, site, monkeypatch):
-    os.chown(site / "inbox", 0, grp.getgrnam("daemon").gr_gid)
-    (site / "inbox").chmod(0o750)
-    assert levels(found()) == {"folder": "error"}
+def test_check_supplementary_group_gives_access(check, system_folder, monkeypatch):
+    os.chown(system_folder / "inbox", 0, grp.getgrnam("daemon").gr_gid)
+    (system_folder / "inbox").chmod(0o750)
+    assert levels(check()) == {"folder": "error"}
     settings = {"SupplementaryGroups": "daemon"}
     monkeypatch.setattr(runner, "sandbox_of", lambda _path: Sandbox(unit="syncd", settings=settings))
-    assert levels(found()) == {}
+    assert levels(check()) == {}
 
 
-def test_a_group_of_the_socket_that_the_user_is_not_in(found):
-    seen = found(control=", group: daemon")
-    assert levels(seen) == {"control": "error"}
-    assert seen["control"]["what"] == "user nobody is not a member of the socket's group daemon"
-    assert levels(found(control=", group: nogroup")) == {}
+def test_check_socket_group_without_user_is_error(check):
+    findings = check(control=", group: daemon")
+    assert levels(findings) == {"control": "error"}
+    assert findings["control"]["what"] == "user nobody is not a member of the socket's group daemon"
+    assert levels(check(control=", group: nogroup")) == {}
 
 
-def test_a_state_folder_of_somebody_else(found, site):
-    shutil.chown(site / "state", "root")
-    (site / "state").chmod(0o755)
-    seen = found()
-    assert levels(seen) == {"state": "error"}
-    assert seen["state"]["advice"].startswith(f"sudo setfacl -m u:nobody:rwx {site}/state")
+def test_check_state_folder_of_other_user_is_error(check, system_folder):
+    shutil.chown(system_folder / "state", "root")
+    (system_folder / "state").chmod(0o755)
+    findings = check()
+    assert levels(findings) == {"state": "error"}
+    assert findings["state"]["advice"].startswith(f"sudo setfacl -m u:nobody:rwx {system_folder}/state")
 
 
-def test_a_store_that_root_has_made(found, site):
-    (site / "state" / "syncd.db").touch(0o600)
-    seen = found()
-    assert levels(seen) == {"job": "error"}
-    assert f"sudo chown nobody: {site}/state/syncd.db*" in seen["job"]["advice"]
+def test_check_store_of_root_advises_chown(check, system_folder):
+    (system_folder / "state" / "syncd.db").touch(0o600)
+    findings = check()
+    assert levels(findings) == {"job": "error"}
+    assert f"sudo chown nobody: {system_folder}/state/syncd.db*" in findings["job"]["advice"]
 
 
-def test_the_state_folder_that_systemd_will_make(found, monkeypatch):
+def test_check_state_folder_created_by_systemd_is_ok(check, monkeypatch):
     monkeypatch.setattr(folders, "SYSTEM_STATE", Path("/var/lib/no-such-folder-here"))
-    seen = found(state="", name="photos")
-    assert levels(seen) == {}
-    assert seen["state"]["where"] == "state folder /var/lib/no-such-folder-here/syncd-photos"
-    assert seen["state"]["what"].startswith("is created by systemd, ")
+    findings = check(state="", name="photos")
+    assert levels(findings) == {}
+    assert findings["state"]["where"] == "state folder /var/lib/no-such-folder-here/syncd-photos"
+    assert findings["state"]["what"].startswith("is created by systemd, ")
 
 
-def test_files_that_the_user_may_not_read(found, site):
+def test_check_unreadable_file_is_error(check, system_folder):
     for name in "token", "ca.pem":
-        (site / name).write_text("secret")
-        (site / name).chmod(0o600)
-    seen = found(remote=", token_file: token, ca_file: ca.pem")
-    assert levels(seen) == {"token_file": "error", "ca_file": "error"}
-    assert seen["token_file"]["what"] == "user nobody has no permission to read it"
-    assert f"setfacl -m u:nobody:r {site}/token" in seen["token_file"]["advice"]
-    (site / "config.yaml").chmod(0o600)
-    assert found()["configuration"]["what"] == "user nobody has no permission to read it"
+        (system_folder / name).write_text("secret")
+        (system_folder / name).chmod(0o600)
+    findings = check(remote=", token_file: token, ca_file: ca.pem")
+    assert levels(findings) == {"token_file": "error", "ca_file": "error"}
+    assert findings["token_file"]["what"] == "user nobody has no permission to read it"
+    assert f"setfacl -m u:nobody:r {system_folder}/token" in findings["token_file"]["advice"]
+    (system_folder / "config.yaml").chmod(0o600)
+    assert check()["configuration"]["what"] == "user nobody has no permission to read it"
 
 
-def test_a_log_file_where_the_user_may_not_write(found, site):
-    seen = found(more="logging: {file: log/syncd.log}")
-    assert levels(seen) == {"log": "error"}
-    assert seen["log"]["what"] == f"user nobody has no permission to write to {site}"
+def test_check_unwritable_log_folder_is_error(check, system_folder):
+    findings = check(more="logging: {file: log/syncd.log}")
+    assert levels(findings) == {"log": "error"}
+    assert findings["log"]["what"] == f"user nobody has no permission to write to {system_folder}"

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 
-def completed(words, *, shell="bash"):
-    """Return what the shell is told to offer for the last word."""
+def complete(words, *, shell="bash"):
+    """Return the completions of the last word."""
     environment = {
         **os.environ,
         "_SYNCD_COMPLETE": f"{shell}_complete",
@@ -21,24 +21,24 @@ def completed(words, *, shell="bash"):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("shell", "mark"), [("bash", "complete -o nosort"), ("zsh", "#compdef syncd"), ("fish", "complete --no-files")]
+    ("shell", "expected"), [("bash", "complete -o nosort"), ("zsh", "#compdef syncd"), ("fish", "complete --no-files")]
 )
-def test_each_shell_gets_its_script(syncd, shell, mark):
-    ended = syncd("completion", shell)
-    assert (ended.code, ended.err) == (0, "")
-    assert mark in ended.out
-    assert f"_SYNCD_COMPLETE={shell}_complete" in ended.out
+def test_completion_prints_script_of_shell(syncd, shell, expected):
+    result = syncd("completion", shell)
+    assert (result.code, result.err) == (0, "")
+    assert expected in result.out
+    assert f"_SYNCD_COMPLETE={shell}_complete" in result.out
 
 
-def test_another_shell_is_refused(syncd):
-    ended = syncd("completion", "csh")
-    assert ended.code == 2
-    assert "'bash', 'zsh', 'fish'" in ended.err
+def test_completion_unknown_shell_is_usage_error(syncd):
+    result = syncd("completion", "csh")
+    assert result.code == 2
+    assert "'bash', 'zsh', 'fish'" in result.err
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("words", "offered"),
+    ("words", "expected"),
     [
         (["syncd", "com"], ["completion"]),
         (["syncd", "ctl", "wat"], ["watch"]),
@@ -48,12 +48,12 @@ def test_another_shell_is_refused(syncd):
         (["syncd", "completion", "z"], ["zsh"]),
     ],
 )
-def test_commands_options_and_states_are_completed(words, offered):
-    assert completed(words) == offered
+def test_completion_offers_commands_options_and_values(words, expected):
+    assert complete(words) == expected
 
 
 @pytest.mark.e2e
-def test_bash_takes_the_script(syncd, tmp_path):
+def test_completion_script_is_valid_bash(syncd, tmp_path):
     script = tmp_path / "syncd.bash"
     script.write_text(syncd("completion", "bash").out)
     subprocess.run(["bash", "-n", script], check=True, capture_output=True)

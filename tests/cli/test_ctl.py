@@ -17,7 +17,7 @@ ODD = os.fsdecode(b"\xff new\nline.jpg")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "asked", "said"),
+    ("arguments", "call", "expected"),
     [
         (["start"], "start", "uploading"),
         (["stop"], ("stop", False), "stopped; new files are queued; resume with: syncd ctl start"),
@@ -30,13 +30,13 @@ ODD = os.fsdecode(b"\xff new\nline.jpg")
         (["reload"], "reload", "remotes.drive.url changed"),
     ],
 )
-def test_each_command_asks_and_says(ctl, daemon, arguments, asked, said):
-    ended = ctl(*arguments)
-    assert (ended.code, ended.out, ended.err) == (0, said + "\n", "")
-    assert daemon.asked == [asked]
+def test_ctl_command_calls_daemon_and_prints_result(ctl, daemon, arguments, call, expected):
+    result = ctl(*arguments)
+    assert (result.code, result.out, result.err) == (0, expected + "\n", "")
+    assert daemon.asked == [call]
 
 
-def test_paths_go_exactly_and_absolute(ctl, daemon, tmp_path, monkeypatch):
+def test_ctl_sends_absolute_paths_unchanged(ctl, daemon, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     full = os.path.join(tmp_path, ODD)
     ctl("show", ODD)
@@ -47,16 +47,16 @@ def test_paths_go_exactly_and_absolute(ctl, daemon, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [["retry", "--all", "17"], ["cancel"], ["jobs", "--limit", "0"]])
-def test_nothing_is_done_on_a_guess(ctl, daemon, arguments):
+def test_ctl_wrong_usage_does_not_call_daemon(ctl, daemon, arguments):
     assert ctl(*arguments).code == 2
     assert daemon.asked == []
 
 
-def test_status_as_json_is_the_document(ctl):
+def test_status_json_is_the_document(ctl):
     assert json.loads(ctl("status", "--json").out) == STATUS
 
 
-def test_status_in_words(ctl):
+def test_status_prints_folders_remotes_and_jobs(ctl):
     out = ctl("status").out
     assert "syncd 1.0.0, running, pid 4711, up 12 s" in out
     assert "/srv/inbox → drive\n    watching by events, 120 files" in out
@@ -66,22 +66,22 @@ def test_status_in_words(ctl):
     assert "stored" not in out
 
 
-def test_a_daemon_of_another_version_is_told_apart(ctl, daemon):
+def test_status_daemon_of_other_version_advises_restart(ctl, daemon):
     other = "this command is syncd " + __version__ + "; restart the daemon to run the same version"
     assert f"\n  {other}\n" in ctl("status").out
     daemon.status_document = {key: value for key, value in STATUS.items() if key != "bytes"}
-    ended = ctl("status")
-    assert (ended.code, ended.err) == (
+    result = ctl("status")
+    assert (result.code, result.err) == (
         69,
-        f"syncd: the daemon's answer lacks 'bytes', because the daemon is syncd 1.0.0: {other}\n",
+        f"syncd: the daemon's answer lacks 'bytes', because the daemon is syncd 1.0.0; {other}\n",
     )
     daemon.status_document = {**STATUS, "version": __version__}
     assert "restart" not in ctl("status").out
     daemon.status_document = {"version": __version__}
-    assert ctl("status").code == 70  # a bug of ours, then
+    assert ctl("status").code == 70  # a bug of this version
 
 
-def test_status_says_advice(ctl, daemon):
+def test_status_prints_fix_for_each_problem(ctl, daemon):
     folder, remote = STATUS["folders"][0], STATUS["remotes"][0]
     daemon.status_document = {
         **STATUS,
@@ -107,7 +107,7 @@ def test_status_says_advice(ctl, daemon):
     assert "left\n" not in out
 
 
-def test_jobs_are_listed_with_their_reasons(ctl, daemon):
+def test_jobs_prints_line_and_detail_per_job(ctl, daemon):
     daemon.listed = [
         job(),
         job(5, "/srv/inbox/b.jpg", state="done", outcome="duplicate", detail=None, size=None, remote="d"),
@@ -124,10 +124,10 @@ def test_jobs_are_listed_with_their_reasons(ctl, daemon):
     ]
 
 
-def test_jobs_are_asked_for_page_by_page(ctl, daemon):
+def test_jobs_requests_pages_up_to_limit(ctl, daemon):
     daemon.listed = [job(number) for number in range(700)]
-    ended = ctl("jobs", "--state", "failed", "--search", "a b", "--limit", "1500", "--json")
-    found = json.loads(ended.out)
+    result = ctl("jobs", "--state", "failed", "--search", "a b", "--limit", "1500", "--json")
+    found = json.loads(result.out)
     common = {"state": State.FAILED, "search": "a b"}
     assert daemon.asked == [
         ("jobs", JobQuery(limit=1000, **common)),
@@ -137,12 +137,12 @@ def test_jobs_are_asked_for_page_by_page(ctl, daemon):
     assert (len(found["jobs"]), found["next"]) == (2100, "c2")
 
 
-def test_no_jobs(ctl, daemon):
+def test_jobs_without_jobs_says_so(ctl, daemon):
     daemon.listed = []
     assert ctl("jobs").out == "no jobs\n"
 
 
-def test_show_tells_all(ctl, daemon):
+def test_show_prints_details_and_history(ctl, daemon):
     daemon.listed = [job(state="done", detail=None, ref="f-1"), job(18, remote="ascii")]
     out = ctl("show", "/srv/inbox/a b.jpg").out
     assert "/srv/inbox/a b.jpg\n  job 17 to drive: done\n  1.2 MiB, 3 failed attempts, on the server f-1\n" in out
@@ -150,36 +150,36 @@ def test_show_tells_all(ctl, daemon):
     assert re.search(r"  2026-01-0\d\n    \d\d:0\d:05\.0  found → queued\n", out)
 
 
-def test_show_as_json_has_the_history(ctl):
+def test_show_json_has_history(ctl):
     (shown,) = json.loads(ctl("show", "17", "--json").out)["jobs"]
     assert [step["state"] for step in shown["history"]] == ["queued"]
 
 
-def test_words_from_a_server_can_not_steer_the_terminal(ctl, daemon):
+def test_jobs_escapes_control_characters(ctl, daemon):
     daemon.listed = [job(detail="\x1b[2J\x9b31m\u202egnp\n* done")]
     assert "    \\x1b[2J\\x9b31m\\u202egnp\\n* done\n" in ctl("jobs").out
 
 
-def test_a_refusal(ctl):
-    ended = ctl("show", "404")
-    assert (ended.code, ended.out, ended.err) == (1, "", "syncd: there is no job 404\n")
+def test_ctl_refused_request_exits_one(ctl):
+    result = ctl("show", "404")
+    assert (result.code, result.out, result.err) == (1, "", "syncd: there is no job 404\n")
 
 
-def test_a_configuration_that_was_refused(ctl, daemon):
+def test_reload_invalid_config_prints_problems(ctl, daemon):
     daemon.problems = ["config.yaml:3: one", "config.yaml:9: two"]
-    ended = ctl("reload")
-    assert ended.code == 78
-    assert ended.err.splitlines()[1:] == ["syncd: config.yaml:3: one", "syncd: config.yaml:9: two"]
+    result = ctl("reload")
+    assert result.code == 78
+    assert result.err.splitlines()[1:] == ["syncd: config.yaml:3: one", "syncd: config.yaml:9: two"]
 
 
-def test_nobody_there(syncd, tmp_path):
-    ended = syncd("ctl", "--socket", tmp_path / "none.sock", "status")
-    assert ended.code == 3
-    assert ended.err == f"syncd: the daemon is not running (nobody listens at {tmp_path}/none.sock): syncd run\n"
+def test_ctl_without_daemon_exits_three(syncd, tmp_path):
+    result = syncd("ctl", "--socket", tmp_path / "none.sock", "status")
+    assert result.code == 3
+    assert result.err == f"syncd: the daemon is not running (nobody listens at {tmp_path}/none.sock): syncd run\n"
 
 
 @pytest.fixture
-def configured(tmp_path):
+def config_file(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("state_dir: state\ncontrol: {socket: control.sock}\n")
     return path
@@ -187,114 +187,111 @@ def configured(tmp_path):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("arguments", [["status"], ["logs", "-f"], ["watch"], ["shutdown"]])
-def test_a_daemon_whose_socket_is_missing_is_not_told_to_be_started(syncd, configured, holder, tmp_path, arguments):
-    ended = syncd("ctl", "-c", configured, *arguments)
-    assert ended.code == 69
-    assert ended.err.startswith(
-        f"syncd: syncd runs (pid {holder.pid}), but nothing listens at {tmp_path}/control.sock: "
+def test_ctl_daemon_without_socket_names_pid(syncd, config_file, lock_holder, tmp_path, arguments):
+    result = syncd("ctl", "-c", config_file, *arguments)
+    assert result.code == 69
+    assert result.err.startswith(
+        f"syncd: syncd runs (pid {lock_holder.pid}), but nothing listens at {tmp_path}/control.sock; "
     )
-    assert f"end process {holder.pid}" in ended.err
-    assert "syncd run\n" not in ended.err
-    assert ended.err.count("\n") == 1
+    assert f"end process {lock_holder.pid}" in result.err
+    assert "syncd run\n" not in result.err
+    assert result.err.count("\n") == 1
 
 
 @pytest.mark.e2e
-def test_logs_that_end_with_the_daemon_are_told_so_while_it_holds_the_lock(
-    syncd, configured, holder, daemon, monkeypatch
-):
+def test_logs_follow_ends_when_daemon_closes_connection(syncd, config_file, lock_holder, daemon, monkeypatch):
     async def log(_query):
         daemon.hub.close()
         return []
 
     monkeypatch.setattr(daemon, "log", log)
-    ended = syncd("ctl", "-c", configured, "logs", "-f")
-    assert (ended.code, ended.err) == (3, "syncd: the daemon has ended or closed the connection\n")
+    result = syncd("ctl", "-c", config_file, "logs", "-f")
+    assert (result.code, result.err) == (3, "syncd: the daemon has ended or closed the connection\n")
 
 
 @pytest.mark.e2e
-def test_a_lock_that_is_left_behind_is_no_daemon(syncd, configured, holder):
-    holder.kill()
-    holder.wait()
-    ended = syncd("ctl", "-c", configured, "status")
-    assert ended.code == 3
-    assert ended.err.endswith("control.sock): syncd run\n")
+def test_ctl_stale_lock_means_no_daemon(syncd, config_file, lock_holder):
+    lock_holder.kill()
+    lock_holder.wait()
+    result = syncd("ctl", "-c", config_file, "status")
+    assert result.code == 3
+    assert result.err.endswith("control.sock): syncd run\n")
 
 
 @pytest.mark.e2e
-def test_a_lock_that_this_user_may_not_look_at(syncd, configured, holder, tmp_path, monkeypatch):
+def test_ctl_unreadable_lock_advises_other_user(syncd, config_file, lock_holder, tmp_path, monkeypatch):
     def denied(_state_dir):
         raise PermissionError
 
     monkeypatch.setattr("syncd.cli.unreachable.holder", denied)
-    ended = syncd("ctl", "-c", configured, "status")
-    assert ended.code == 3
-    assert ended.err == (
-        "syncd: the daemon seems not to be running, but this user cannot read its lock "
-        f"(nothing listens at {tmp_path}/control.sock): "
+    result = syncd("ctl", "-c", config_file, "status")
+    assert result.code == 3
+    assert result.err == (
+        f"syncd: nothing listens at {tmp_path}/control.sock, and this user cannot read the daemon's lock; "
         "run the command as root or as the daemon's user\n"
     )
 
 
 @pytest.mark.e2e
-def test_shutdown_waits_for_the_process_too(syncd, configured, holder, daemon, monkeypatch):
-    """Its socket goes some time before it lets go of the state folder."""
-    looks = []
+def test_shutdown_waits_for_lock_release(syncd, config_file, lock_holder, daemon, monkeypatch):
+    """The daemon removes its socket some time before it unlocks the state folder."""
+    polls = []
 
     async def shutdown():
         os.unlink(daemon.socket)
 
-    def look(self):
-        looks.append(1)
-        if len(looks) == 5:
-            holder.stdin.close()
-            holder.wait()
+    def poll_holder(self):
+        polls.append(1)
+        if len(polls) == 5:
+            lock_holder.stdin.close()
+            lock_holder.wait()
         return before(self)
 
     before = ctl_module._Daemon.holder
     monkeypatch.setattr(daemon, "shutdown", shutdown)
-    monkeypatch.setattr(ctl_module._Daemon, "holder", look)
-    ended = syncd("ctl", "-c", configured, "shutdown")
-    assert (ended.code, ended.out, len(looks)) == (0, "ended\n", 5)
+    monkeypatch.setattr(ctl_module._Daemon, "holder", poll_holder)
+    result = syncd("ctl", "-c", config_file, "shutdown")
+    assert (result.code, result.out, len(polls)) == (0, "ended\n", 5)
 
 
-def test_the_socket_comes_from_the_configuration(syncd, daemon, tmp_path):
+def test_ctl_reads_socket_from_configuration(syncd, daemon, tmp_path):
     (tmp_path / "c.yaml").write_text("control: {socket: control.sock}\n")
     assert syncd("ctl", "-c", tmp_path / "c.yaml", "start").code == 0
     assert daemon.asked == ["start"]
 
 
-def test_no_configuration(syncd, tmp_path):
-    ended = syncd("ctl", "-c", tmp_path / "none.yaml", "start")
-    assert (ended.code, ended.err) == (
+def test_ctl_missing_configuration_is_config_error(syncd, tmp_path):
+    result = syncd("ctl", "-c", tmp_path / "none.yaml", "start")
+    assert (result.code, result.err) == (
         78,
         f"syncd: {tmp_path}/none.yaml: there is no such file — write one with syncd init\n",
     )
 
 
-def test_shutdown_waits_for_the_end(ctl, daemon, monkeypatch):
-    looks = []
+def test_shutdown_waits_until_socket_is_gone(ctl, daemon, monkeypatch):
+    polls = []
 
     async def status():
-        looks.append(1)
-        if len(looks) == 3:
+        polls.append(1)
+        if len(polls) == 3:
             os.unlink(daemon.socket)
         return STATUS
 
     monkeypatch.setattr(daemon, "status", status)
-    ended = ctl("shutdown")
-    assert (ended.code, ended.out, len(looks)) == (0, "ended\n", 3)
+    result = ctl("shutdown")
+    assert (result.code, result.out, len(polls)) == (0, "ended\n", 3)
     assert daemon.asked == ["shutdown"]
 
 
-def test_shutdown_says_when_it_takes_too_long(ctl, monkeypatch):
+def test_shutdown_timeout_exits_one(ctl, monkeypatch):
     monkeypatch.setattr("syncd.cli.ctl.command.SHUTDOWN_TIMEOUT_SECONDS", 0.2)
-    ended = ctl("shutdown")
-    assert (ended.code, ended.err) == (1, "syncd: the daemon is still running 0.2 s after the request; see its log\n")
+    result = ctl("shutdown")
+    assert (result.code, result.err) == (1, "syncd: the daemon is still running 0.2 s after the request; see its log\n")
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_colours_only_on_a_terminal_that_wants_them(daemon, no_color, coloured):
+def test_status_on_terminal_respects_no_color(daemon, no_color, coloured):
     ours, theirs = pty.openpty()
     environment = {**os.environ, "NO_COLOR": no_color}
     command = [sys.executable, "-m", "syncd", "ctl", "--socket", daemon.socket, "status"]
@@ -306,13 +303,13 @@ def test_colours_only_on_a_terminal_that_wants_them(daemon, no_color, coloured):
     assert (b"\x1b[" in out) is coloured
 
 
-def test_no_colours_in_a_pipe(ctl):
+def test_status_in_pipe_has_no_colours(ctl):
     assert "\x1b" not in ctl("status").out
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("by", ["--socket", "-c"])
-def test_it_loads_nothing_heavy(daemon, tmp_path, by):
+def test_ctl_imports_no_heavy_modules(daemon, tmp_path, by):
     config = tmp_path / "config.yaml"
     config.write_text(f"control: {{socket: {daemon.socket}}}")
     where = {"--socket": str(daemon.socket), "-c": str(config)}[by]
@@ -322,7 +319,7 @@ def test_it_loads_nothing_heavy(daemon, tmp_path, by):
         "try: main()\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "running" in ended.stdout
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "running" in result.stdout
     heavy = {"aiohttp", "asyncio", "pydantic", "rich", "sqlalchemy", "structlog", "watchdog", "PIL", "platformdirs"}
-    assert heavy.isdisjoint(ended.stderr.split())
+    assert heavy.isdisjoint(result.stderr.split())

@@ -1,4 +1,4 @@
-"""The live view and the log: in a pipe, on a small terminal, over a restart of the daemon."""
+"""``syncd ctl watch`` and ``syncd ctl logs``, in a pipe and on a terminal."""
 
 import asyncio
 import fcntl
@@ -12,7 +12,6 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -24,27 +23,20 @@ from syncd.cli.ctl.watch_view import view
 from syncd.control.client import ControlClient
 from syncd.control.events import Hub
 from syncd.control.service import LogQuery
-from tests.cli.conftest import listening
+from tests.cli.conftest import control_server
 from tests.control.fake import STATUS
+from tests.support.wait import wait_until_sync
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 FOLDER, REMOTE = STATUS["folders"][0], STATUS["remotes"][0]
 
 
-def until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.02)
-    return value
-
-
-def flight(number, sent=0, **other):
+def upload_event(number, sent=0, **other):
     path = f"/srv/inbox/photo {number} with a rather long name of its own.jpg"
     return {"id": number, "path": path, "remote": "drive", "size": 4 * 2**20, "sent": sent, "stage": "sending", **other}
 
 
-def progress(*flights, pending=0, sent=0):
+def progress_event(*flights, pending=0, sent=0):
     return {
         "flights": list(flights),
         "jobs": {**STATUS["jobs"], "failed": 1},
@@ -53,7 +45,7 @@ def progress(*flights, pending=0, sent=0):
     }
 
 
-def event(state, **other):
+def job_event(state, **other):
     return {
         "id": 17,
         "path": "/srv/inbox/a.jpg",
@@ -69,22 +61,22 @@ def event(state, **other):
     }
 
 
-BEGIN = [
+INITIAL_EVENTS = [
     ("daemon", {"state": "running", "folders": ["/srv/inbox"], "remotes": ["drive"]}),
     ("folder", FOLDER),
     ("remote", REMOTE),
 ]
 
 
-def tell(daemon, *events):
-    """Publish from the loop of whoever listens."""
+def publish(daemon, *events):
+    """Publish events in the event loop of the fake daemon."""
     for kind, document in events:
         daemon.loop.call_soon_threadsafe(daemon.hub.publish, kind, document)
 
 
 @pytest.fixture
 def daemon(daemon, monkeypatch):
-    """The fake daemon, with the loop that it runs in."""
+    """The fake daemon, with its event loop as ``loop``."""
     client_status = daemon.status
 
     async def status():
@@ -98,7 +90,7 @@ def daemon(daemon, monkeypatch):
 
 
 @contextmanager
-def command(*arguments, socket, **streams):
+def start_ctl(*arguments, socket, **streams):
     started = subprocess.Popen([sys.executable, "-m", "syncd", "ctl", "--socket", socket, *arguments], **streams)
     try:
         yield started
@@ -107,23 +99,26 @@ def command(*arguments, socket, **streams):
         started.wait()
 
 
-# The scene.
+# The model and its view.
 
 
-def drawn(model, width, height, **other):
+def render(model, width, height, **other):
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None, legacy_windows=False)
     console.print(view(model, width=width, height=height, **other), end="")
     return console.file.getvalue().rstrip("\n").split("\n")
 
 
-def busy(count):
+def busy_model(count):
     model = WatchModel()
     for kind, document in [
-        *BEGIN,
+        *INITIAL_EVENTS,
         ("remote", {**REMOTE, "name": "far", "state": "offline", "detail": "refused " * 20, "retry_in_seconds": 7.6}),
-        ("job", event("failed", detail="too large for the server")),
-        ("progress", progress(pending=16 * 2**20)),
-        ("progress", progress(*(flight(number, number * 2**18) for number in range(count)), pending=12 * 2**20)),
+        ("job", job_event("failed", detail="too large for the server")),
+        ("progress", progress_event(pending=16 * 2**20)),
+        (
+            "progress",
+            progress_event(*(upload_event(number, number * 2**18) for number in range(count)), pending=12 * 2**20),
+        ),
     ]:
         list(model.apply(kind, document))
     return model
@@ -131,8 +126,8 @@ def busy(count):
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 24), (40, 12), (200, 60)])
 @pytest.mark.parametrize("count", [0, 1, 5, 70])
-def test_it_fits(width, height, count):
-    lines = drawn(busy(count), width, height)
+def test_view_fits_terminal(width, height, count):
+    lines = render(busy_model(count), width, height)
     assert len(lines) <= height
     assert max(map(cell_len, lines)) <= width
     text = "\n".join(lines)
@@ -146,26 +141,26 @@ def test_it_fits(width, height, count):
     assert ("more" in text) is (count > (24 if height == 60 else 2 if height == 12 else 14))
 
 
-def test_a_wide_one_has_a_bar_for_each_file_and_a_narrow_one_its_share():
-    wide, narrow = ("\n".join(drawn(busy(5), width, 24)) for width in (80, 40))
+def test_view_shows_bars_only_on_wide_terminal():
+    wide, narrow = ("\n".join(render(busy_model(5), width, 24)) for width in (80, 40))
     assert re.search(r"photo 4 .*… +drive +4\.0 MiB ━+╸?╺?━* +25%", wide)
     assert re.search(r"photo 4 .*… +25%", narrow)
 
 
-def test_what_is_amiss_stands_on_top():
-    assert "the daemon is gone" in drawn(WatchModel(), 80, 24, note="the daemon is gone")[0]
+def test_view_shows_problem_in_first_line():
+    assert "the daemon is gone" in render(WatchModel(), 80, 24, problem="the daemon is gone")[0]
 
 
-def test_a_remote_that_went_is_forgotten():
-    model = busy(0)
+def test_model_forgets_removed_remotes_and_folders():
+    model = busy_model(0)
     list(model.apply("daemon", {"state": "running", "folders": [], "remotes": ["drive"]}))
     assert (set(model.remotes), set(model.folders)) == ({"drive"}, set())
 
 
-def test_a_name_can_not_steer_the_terminal():
-    model = busy(0)
-    list(model.apply("progress", progress(flight(1, path="/srv/\x1b[2J\u202egnp"))))
-    text = "\n".join(drawn(model, 80, 24))
+def test_view_escapes_control_characters():
+    model = busy_model(0)
+    list(model.apply("progress", progress_event(upload_event(1, path="/srv/\x1b[2J\u202egnp"))))
+    text = "\n".join(render(model, 80, 24))
     assert "\x1b" not in text
     assert "\u202e" not in text
 
@@ -174,14 +169,20 @@ def test_a_name_can_not_steer_the_terminal():
 
 
 @pytest.mark.e2e
-def test_in_a_pipe_it_is_a_line_for_each_change(daemon, tmp_path):
+def test_watch_in_pipe_prints_line_per_change(daemon, tmp_path):
     out = tmp_path / "out"
-    with out.open("w") as stdout, command("watch", socket=daemon.socket, stdout=stdout, stdin=subprocess.DEVNULL):
-        until(lambda: daemon.hub.wanted("job"), "nobody listens")
+    with out.open("w") as stdout, start_ctl("watch", socket=daemon.socket, stdout=stdout, stdin=subprocess.DEVNULL):
+        wait_until_sync(lambda: daemon.hub.wanted("job"), "a client listens")
         again = {**FOLDER, "files": 121}
-        tell(daemon, *BEGIN, ("folder", again), ("progress", progress(flight(1))), ("job", event("done")))
-        tell(daemon, ("job", event("failed", detail="too\nlarge")), ("lost", {"count": 3}))
-        until(lambda: "too" in out.read_text(), out.read_text)
+        publish(
+            daemon,
+            *INITIAL_EVENTS,
+            ("folder", again),
+            ("progress", progress_event(upload_event(1))),
+            ("job", job_event("done")),
+        )
+        publish(daemon, ("job", job_event("failed", detail="too\nlarge")), ("lost", {"count": 3}))
+        wait_until_sync(lambda: "too" in out.read_text(), out.read_text)
     lines = [line[9:] for line in out.read_text().splitlines()]
     assert lines[:5] == [
         "syncd is running",
@@ -194,23 +195,23 @@ def test_in_a_pipe_it_is_a_line_for_each_change(daemon, tmp_path):
 
 
 @pytest.mark.e2e
-def test_it_outlives_the_daemon(daemon, tmp_path):
+def test_watch_reconnects_after_daemon_restart(daemon, tmp_path):
     out, path = tmp_path / "out", str(tmp_path / "other.sock")
     with ExitStack() as stack:
         stdout = stack.enter_context(out.open("w"))
-        with listening(daemon, path):
-            stack.enter_context(command("watch", socket=path, stdout=stdout, stdin=subprocess.DEVNULL))
-            until(lambda: daemon.hub.wanted("job"), "nobody listens")
-        until(lambda: "the daemon is not reachable; waiting for it" in out.read_text(), out.read_text)
+        with control_server(daemon, path):
+            stack.enter_context(start_ctl("watch", socket=path, stdout=stdout, stdin=subprocess.DEVNULL))
+            wait_until_sync(lambda: daemon.hub.wanted("job"), "a client listens")
+        wait_until_sync(lambda: "the daemon is not reachable; waiting for it" in out.read_text(), out.read_text)
         daemon.hub = Hub()
-        with listening(daemon, path):
-            ControlClient(path).status()  # so that the loop is known
-            until(lambda: daemon.hub.wanted("job"), "it did not come back")
-            tell(daemon, *BEGIN)
-            until(lambda: "syncd is running" in out.read_text(), out.read_text)
+        with control_server(daemon, path):
+            ControlClient(path).status()  # sets daemon.loop
+            wait_until_sync(lambda: daemon.hub.wanted("job"), "a client reconnects")
+            publish(daemon, *INITIAL_EVENTS)
+            wait_until_sync(lambda: "syncd is running" in out.read_text(), out.read_text)
 
 
-def test_nobody_there(syncd, tmp_path):
+def test_watch_and_logs_without_daemon_exit_three(syncd, tmp_path):
     for arguments in (["watch"], ["logs"], ["logs", "-f"]):
         assert syncd("ctl", "--socket", tmp_path / "none.sock", *arguments).code == 3
 
@@ -219,7 +220,7 @@ def test_nobody_there(syncd, tmp_path):
 
 
 class Terminal:
-    """A terminal of some size, and what was written on it."""
+    """A pseudo terminal with a size; ``raw`` has all output."""
 
     def __init__(self, width, height):
         self._ours, self.theirs = pty.openpty()
@@ -248,49 +249,49 @@ def terminal(request):
 
 
 @contextmanager
-def watching(daemon, terminal):
+def start_watch(daemon, terminal):
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     streams = {"stdin": terminal.theirs, "stdout": terminal.theirs, "stderr": subprocess.PIPE}
-    with command("watch", socket=daemon.socket, env={**environment, "TERM": "xterm"}, **streams) as started:
-        until(lambda: daemon.hub.wanted("job"), "nobody listens")
+    with start_ctl("watch", socket=daemon.socket, env={**environment, "TERM": "xterm"}, **streams) as started:
+        wait_until_sync(lambda: daemon.hub.wanted("job"), "a client listens")
         yield started
         started.stderr.close()
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("terminal", [(80, 24), (40, 24)], indirect=True)
-def test_on_a_terminal_it_is_a_live_view_until_q(daemon, terminal):
+def test_watch_on_terminal_draws_live_view_until_q(daemon, terminal):
     before = termios.tcgetattr(terminal.theirs)
-    with watching(daemon, terminal) as started:
-        tell(daemon, *BEGIN, ("progress", progress(flight(1, 2**20), pending=2**20)))
-        until(lambda: terminal.shows("photo 1") and terminal.shows(" 25%"), lambda: terminal.raw)
-        tell(daemon, ("progress", progress(flight(1, 3 * 2**20), pending=2**20)))
-        until(lambda: terminal.shows(" 75%"), lambda: terminal.raw)
+    with start_watch(daemon, terminal) as started:
+        publish(daemon, *INITIAL_EVENTS, ("progress", progress_event(upload_event(1, 2**20), pending=2**20)))
+        wait_until_sync(lambda: terminal.shows("photo 1") and terminal.shows(" 25%"), lambda: terminal.raw)
+        publish(daemon, ("progress", progress_event(upload_event(1, 3 * 2**20), pending=2**20)))
+        wait_until_sync(lambda: terminal.shows(" 75%"), lambda: terminal.raw)
         terminal.press(b"q")
-        assert started.wait(PATIENCE) == 0
+        assert started.wait(TIMEOUT_SECONDS) == 0
         assert started.stderr.read() == b""
     terminal.shows("")
-    assert terminal.raw.endswith(b"\x1b[?25h\x1b[?1049l")  # the cursor is back, and what was there before
+    assert terminal.raw.endswith(b"\x1b[?25h\x1b[?1049l")  # shows the cursor and the earlier screen again
     assert termios.tcgetattr(terminal.theirs) == before
 
 
 @pytest.mark.e2e
-def test_ctrl_c_ends_it_too(daemon, terminal):
-    with watching(daemon, terminal) as started:
+def test_watch_ctrl_c_exits_zero(daemon, terminal):
+    with start_watch(daemon, terminal) as started:
         started.send_signal(2)
-        assert started.wait(PATIENCE) == 0
+        assert started.wait(TIMEOUT_SECONDS) == 0
 
 
 # The log.
 
 
-def line(number, level="info", **other):
+def log_line(number, level="info", **other):
     fingerprint = f"2026-01-02T03:04:05.{number:03}Z"
     return {"timestamp": fingerprint, "level": level, "event": "job.done", "job": number, **other}
 
 
-def test_logs_are_as_the_daemon_writes_them(ctl, daemon):
-    daemon.logged = [line(1, path="a b.jpg\x1b[2J"), line(2, "warning", detail="no")]
+def test_logs_prints_daemon_log_format(ctl, daemon):
+    daemon.logged = [log_line(1, path="a b.jpg\x1b[2J"), log_line(2, "warning", detail="no")]
     out = ctl("logs", "--level", "info", "--limit", "7", "--event", "job.").out
     assert daemon.asked == [("log", LogQuery(level="info", limit=7, event="job."))]
     first, second = out.splitlines()
@@ -299,35 +300,37 @@ def test_logs_are_as_the_daemon_writes_them(ctl, daemon):
     assert "\x1b" not in out
 
 
-def test_logs_for_a_script(ctl, daemon):
-    daemon.logged = [line(1, path="سلام"), line(2)]
+def test_logs_json_prints_object_per_line(ctl, daemon):
+    daemon.logged = [log_line(1, path="سلام"), log_line(2)]
     assert [json.loads(text) for text in ctl("logs", "--json").out.splitlines()] == daemon.logged
 
 
 @pytest.mark.e2e
-def test_logs_are_followed_each_once_until_the_daemon_ends(daemon, tmp_path):
-    daemon.logged = [line(1), line(2, "warning")]
+def test_logs_follow_prints_each_event_once(daemon, tmp_path):
+    daemon.logged = [log_line(1), log_line(2, "warning")]
     out = tmp_path / "out"
     with (
         out.open("w") as stdout,
-        command("logs", "-f", "--level", "info", "--json", socket=daemon.socket, stdout=stdout, stderr=-1) as following,
+        start_ctl(
+            "logs", "-f", "--level", "info", "--json", socket=daemon.socket, stdout=stdout, stderr=-1
+        ) as following,
     ):
-        until(lambda: "job" in out.read_text(), "the past")
-        tell(daemon, ("log", line(2, "warning")), ("log", line(3, "debug")), ("log", line(4)))
-        until(lambda: len(out.read_text().splitlines()) == 3, out.read_text)
+        wait_until_sync(lambda: "job" in out.read_text(), "past events are printed")
+        publish(daemon, ("log", log_line(2, "warning")), ("log", log_line(3, "debug")), ("log", log_line(4)))
+        wait_until_sync(lambda: len(out.read_text().splitlines()) == 3, out.read_text)
         daemon.loop.call_soon_threadsafe(daemon.hub.close)
-        assert following.wait(PATIENCE) == 3
+        assert following.wait(TIMEOUT_SECONDS) == 3
         assert following.stderr.read() == b"syncd: the daemon has ended or closed the connection\n"
         following.stderr.close()
     assert [json.loads(text)["job"] for text in out.read_text().splitlines()] == [1, 2, 4]
 
 
 @pytest.mark.e2e
-def test_logs_say_what_was_lost(daemon, tmp_path):
+def test_logs_follow_reports_lost_lines(daemon, tmp_path):
     daemon.logged = []
-    with command("logs", "-f", socket=daemon.socket, stdout=subprocess.DEVNULL, stderr=-1) as following:
-        until(lambda: daemon.hub.wanted("log"), "nobody listens")
+    with start_ctl("logs", "-f", socket=daemon.socket, stdout=subprocess.DEVNULL, stderr=-1) as following:
+        wait_until_sync(lambda: daemon.hub.wanted("log"), "a client listens")
         daemon.loop.call_soon_threadsafe(daemon.hub.publish, "log", {"event": "x" * 300_000})
-        said = following.stderr.readline()
+        message = following.stderr.readline()
         following.stderr.close()
-    assert said == b"syncd: 1 lines are missing here: there were too many to send\n"
+    assert message == b"syncd: 1 line lost here, because this client read too slowly\n"

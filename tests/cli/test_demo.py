@@ -1,10 +1,9 @@
-"""The demonstration: whose folder it empties, that its children end, and that it works twice in a row."""
+"""``syncd demo``: its folder, its child processes, and two complete runs."""
 
 import contextlib
 import os
 import signal
 import stat
-import time
 from urllib.request import urlopen
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from syncd.cli.demo.command import dashboard_line
 from syncd.cli.demo.environment import MARKER, set_up
 from syncd.cli.errors import CommandError, ExitCode
+from tests.support.wait import wait_until_sync
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def folder(tmp_path):
     return tmp_path / "demo"
 
 
-def children_of(folder):
-    """The pids of processes that were started with something in ``folder`` on their command line."""
+def child_pids(folder):
+    """Return the pids of the child processes with ``folder`` on their command line."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -30,15 +30,7 @@ def children_of(folder):
     return found
 
 
-def wait_for(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
-    return value
-
-
-def test_its_folder_is_private_and_emptied_each_time(folder):
+def test_set_up_empties_private_folder(folder):
     for _ in range(2):
         with set_up(str(folder)) as environment:
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -47,7 +39,7 @@ def test_its_folder_is_private_and_emptied_each_time(folder):
             (folder / "link").symlink_to("/")
 
 
-def test_a_link_in_it_is_removed_and_not_followed(folder, tmp_path):
+def test_set_up_removes_links_without_following(folder, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_text("precious")
     with set_up(str(folder)):
@@ -57,7 +49,7 @@ def test_a_link_in_it_is_removed_and_not_followed(folder, tmp_path):
     assert (tmp_path / "photos" / "a.jpg").read_text() == "precious"
 
 
-def test_a_folder_with_files_of_others_is_left_alone(folder):
+def test_set_up_folder_with_other_files_is_refused(folder):
     folder.mkdir()
     (folder / "a.jpg").write_text("precious")
     with pytest.raises(CommandError, match="use another --dir"), set_up(str(folder)):
@@ -65,7 +57,7 @@ def test_a_folder_with_files_of_others_is_left_alone(folder):
     assert os.listdir(folder) == ["a.jpg"]
 
 
-def test_a_link_in_its_place_is_not_followed(folder, tmp_path):
+def test_set_up_link_as_folder_is_refused(folder, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / MARKER).write_text("")
     folder.symlink_to(tmp_path / "other")
@@ -73,15 +65,15 @@ def test_a_link_in_its_place_is_not_followed(folder, tmp_path):
         pass
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_the_folder_of_somebody_else_is_not_used(folder):
+@pytest.mark.skipif(os.geteuid() != 0, reason="requires root, to change the owner of a folder")
+def test_set_up_folder_of_other_user_is_refused(folder):
     folder.mkdir()
     os.chown(folder, 65_534, 65_534)
     with pytest.raises(CommandError, match="not your folder"), set_up(str(folder)):
         pass
 
 
-def test_a_second_demo_in_the_same_folder_waits_its_turn(folder):
+def test_set_up_folder_in_use_is_busy(folder):
     with set_up(str(folder)) as environment:
         (folder / "inbox" / "a.jpg").write_text("")
         with pytest.raises(CommandError, match=f"another demo \\(pid {os.getpid()}\\)") as caught, set_up(str(folder)):
@@ -91,29 +83,29 @@ def test_a_second_demo_in_the_same_folder_waits_its_turn(folder):
 
 
 @pytest.mark.e2e
-def test_a_child_that_does_not_come_up_says_why(folder, tmp_path):
+def test_services_receiver_fails_reports_log(folder, tmp_path):
     with set_up(str(folder)) as environment:
         (folder / "received").write_text("in the way")
         with pytest.raises(CommandError, match=r"the receiver failed: .*File exists.*serve\.log"):
             environment.services(0).__enter__()
-    assert children_of(folder) == []
+    assert child_pids(folder) == []
 
 
 @pytest.mark.e2e
-def test_children_are_up_and_end_with_it_and_a_shutdown_is_noticed(folder):
+def test_services_end_with_context_or_shutdown(folder):
     with set_up(str(folder)) as environment:
         with environment.services(0):
             assert environment.client.status()["state"] == "running"
-            assert len(children_of(folder)) == 2
+            assert len(child_pids(folder)) == 2
             assert not environment.ended()
             environment.client.shutdown()
-            wait_for(environment.ended)
-            assert len(children_of(folder)) == 1
-        assert children_of(folder) == []
+            wait_until_sync(environment.ended, "the daemon has ended")
+            assert len(child_pids(folder)) == 1
+        assert child_pids(folder) == []
 
 
 @pytest.mark.e2e
-def test_its_dashboard_is_open_to_who_reads_where_it_is(folder):
+def test_dashboard_line_has_working_login_address(folder):
     with set_up(str(folder)) as environment, environment.services(0):
         address, _, _ = dashboard_line(environment).partition(" ")
         with urlopen(address) as answer:
@@ -121,30 +113,30 @@ def test_its_dashboard_is_open_to_who_reads_where_it_is(folder):
 
 
 @pytest.mark.e2e
-def test_the_death_of_the_daemon_is_noticed(folder):
+def test_services_daemon_killed_is_reported(folder):
     with set_up(str(folder)) as environment, environment.services(0):
         os.kill(environment.client.status()["pid"], signal.SIGKILL)
         with pytest.raises(CommandError, match=r"the daemon failed: .*run\.log"):
-            wait_for(environment.ended)
+            wait_until_sync(environment.ended, "the daemon has ended")
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_children_end_however_the_demo_ends(process, folder, number):
+def test_demo_signal_ends_children(process, folder, number):
     started = process("demo", "--dir", folder)
-    wait_for(lambda: len(children_of(folder)) == 2)
-    wait_for((folder / "inbox" / "largest.bmp").exists)
+    wait_until_sync(lambda: len(child_pids(folder)) == 2, "both child processes run")
+    wait_until_sync((folder / "inbox" / "largest.bmp").exists, "the largest sample exists")
     started.send_signal(number)
     assert started.wait(60) == {signal.SIGINT: 130, signal.SIGKILL: -9}.get(number, 128 + number)
-    wait_for(lambda: not children_of(folder))
+    wait_until_sync(lambda: not child_pids(folder), "no child process runs")
     assert "daemon.stopping" in (folder / "run.log").read_text()
 
 
 @pytest.mark.e2e
-def test_the_demo_twice_in_a_row(process, folder):
+def test_demo_once_succeeds_twice(process, folder):
     for _ in range(2):
         started = process("demo", "--once", "--dir", folder)
         out, err = started.communicate(timeout=200)
         assert started.returncode == 0, err
         assert "24 files, 61 MiB, are on both remotes, compared byte for byte." in out
-    assert children_of(folder) == []
+    assert child_pids(folder) == []

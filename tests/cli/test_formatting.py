@@ -17,7 +17,7 @@ from syncd.cli import formatting
         (2**70, "1048576 PiB"),
     ],
 )
-def test_size(count, text):
+def test_size_has_two_or_three_digits(count, text):
     assert formatting.size(count) == text
 
 
@@ -35,9 +35,9 @@ def test_size(count, text):
         (100_000, "1 d 3 h"),
     ],
 )
-def test_duration(seconds, text):
+def test_duration_has_at_most_two_units(seconds, text):
     assert formatting.duration(seconds) == text
 
 
-def test_count():
+def test_count_adds_plural():
     assert [formatting.count(number, "file") for number in (0, 1, 1000)] == ["0 files", "1 file", "1,000 files"]

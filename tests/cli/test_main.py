@@ -1,4 +1,4 @@
-"""The one door out: one line on standard error, an exit code, never a traceback."""
+"""``syncd`` itself: help, usage errors, and one line for each error."""
 
 import os
 import subprocess
@@ -12,38 +12,38 @@ from syncd.cli import COMMANDS
 
 
 @pytest.fixture
-def command(monkeypatch):
-    """Put a command in place of ``run`` that raises."""
+def failing_command(monkeypatch):
+    """Replace every command by one that raises an error."""
 
-    def put(error):
+    def replace(error):
         @click.command()
         def broken():
             raise error
 
         monkeypatch.setattr(cli.cli, "get_command", lambda _context, _name: broken)
 
-    return put
+    return replace
 
 
-def test_the_version(syncd):
-    ended = syncd("--version")
-    assert (ended.code, ended.out) == (0, f"syncd {__version__}\n")
+def test_version_prints_version(syncd):
+    result = syncd("--version")
+    assert (result.code, result.out) == (0, f"syncd {__version__}\n")
 
 
-def test_help_names_every_command_and_loads_none(syncd, monkeypatch):
+def test_help_lists_commands_without_import(syncd, monkeypatch):
     monkeypatch.setattr(cli.importlib, "import_module", lambda name: pytest.fail(f"loads {name}"))
-    ended = syncd("--help")
-    assert ended.code == 0
-    for name, words in COMMANDS.items():
-        assert f"  {name}" in ended.out
-        assert words in ended.out
+    result = syncd("--help")
+    assert result.code == 0
+    for name, summary in COMMANDS.items():
+        assert f"  {name}" in result.out
+        assert summary in result.out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_help_with_examples(syncd, name):
-    ended = syncd(name, "--help")
-    assert ended.code == 0
-    assert f"\n  Examples:\n    syncd {name}" in ended.out
+def test_command_help_has_examples(syncd, name):
+    result = syncd(name, "--help")
+    assert result.code == 0
+    assert f"\n  Examples:\n    syncd {name}" in result.out
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_each_command_has_help_with_examples(syncd, name):
         ["ctl", "show"],
     ],
 )
-def test_wrong_usage_is_one_line(syncd, arguments):
-    ended = syncd(*arguments)
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("syncd: ")
-    assert ended.err.endswith("--help)\n")
-    assert ended.err.count("\n") == 1
+def test_wrong_usage_prints_one_line(syncd, arguments):
+    result = syncd(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("syncd: ")
+    assert result.err.endswith("--help)\n")
+    assert result.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "words"),
+    ("error", "code", "expected"),
     [
         (RuntimeError("two\nlines"), 70, "internal error: RuntimeError: two lines; run syncd --debug"),
         (PermissionError(13, "Permission denied", "/srv/x"), 77, "/srv/x: Permission denied; check the owner"),
@@ -74,40 +74,40 @@ def test_wrong_usage_is_one_line(syncd, arguments):
         (OSError("odd"), 69, "odd"),
     ],
 )
-def test_what_nobody_foresaw_is_one_line(syncd, command, error, code, words):
-    command(error)
-    ended = syncd("run")
-    assert ended.code == code
-    assert ended.err.startswith(f"syncd: {words}")
-    assert ended.err.count("\n") == 1
+def test_unexpected_error_prints_one_line(syncd, failing_command, error, code, expected):
+    failing_command(error)
+    result = syncd("run")
+    assert result.code == code
+    assert result.err.startswith(f"syncd: {expected}")
+    assert result.err.count("\n") == 1
 
 
-def test_debug_shows_the_traceback(syncd, command, monkeypatch):
-    monkeypatch.setenv("SYNCD_DEBUG", "")  # so that it is put back
-    command(RuntimeError("odd"))
+def test_debug_prints_traceback(syncd, failing_command, monkeypatch):
+    monkeypatch.setenv("SYNCD_DEBUG", "")  # restored after the test
+    failing_command(RuntimeError("odd"))
     assert "Traceback" in syncd("--debug", "run").err
 
 
-def test_ctrl_c(syncd, command):
-    command(KeyboardInterrupt())
-    ended = syncd("run")
-    assert (ended.code, ended.err.strip()) == (130, "")
+def test_ctrl_c_exits_130(syncd, failing_command):
+    failing_command(KeyboardInterrupt())
+    result = syncd("run")
+    assert (result.code, result.err.strip()) == (130, "")
 
 
 @pytest.mark.e2e
-def test_a_closed_pipe_is_no_drama(process):
+def test_closed_pipe_prints_no_error(process):
     reading, writing = os.pipe()
     os.close(reading)
-    ended = process("--help", stdout=writing)
+    result = process("--help", stdout=writing)
     os.close(writing)
-    assert ended.stderr.read() == ""
+    assert result.stderr.read() == ""
 
 
 @pytest.mark.e2e
-def test_a_terminal_that_can_not_show_a_name_is_no_error():
+def test_unencodable_name_is_escaped():
     script = "import sys; from syncd.cli import main; sys.argv = ['syncd', 'خورشید\\udcff']; main()"
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, env=environment)
-    assert ended.returncode == 2
-    assert rb"'\u062e\u0648\u0631\u0634\u06cc\u062f\udcff'" in ended.stderr
-    assert b"Traceback" not in ended.stderr
+    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, env=environment)
+    assert result.returncode == 2
+    assert rb"'\u062e\u0648\u0631\u0634\u06cc\u062f\udcff'" in result.stderr
+    assert b"Traceback" not in result.stderr

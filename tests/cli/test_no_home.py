@@ -1,4 +1,4 @@
-"""A user without a home, as one in a container that was started with a bare number."""
+"""Commands of a user without a home folder, as in a container."""
 
 import os
 import pwd
@@ -15,12 +15,12 @@ remotes: {drive: {type: image, url: "http://127.0.0.1:1"}}
 control: {dashboard: off}
 """
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="every user has a home there")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="every user has a home folder on Windows")
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
-    """A folder with a configuration that names no state_dir."""
+def config_folder(tmp_path, monkeypatch):
+    """A folder with a configuration without ``state_dir``."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "config.yaml").write_text(CONFIG)
     (tmp_path / "config.yaml").chmod(0o600)
@@ -29,8 +29,8 @@ def site(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def nobody(site, syncd, monkeypatch):
-    """Run a command as a user of whom the machine knows only the number, with this home."""
+def run_without_home(config_folder, syncd, monkeypatch):
+    """Run a command as a user without a passwd entry, with ``home`` as HOME."""
 
     def unknown(_uid):
         raise KeyError
@@ -63,50 +63,50 @@ def nobody(site, syncd, monkeypatch):
         (("serve", "--port", "0"), "set --dir or HOME"),
     ],
 )
-def test_no_home_ends_with_what_to_set(nobody, site, home, command, advice):
-    ended = nobody(home, *command)
-    assert ended.code == 78, ended.err
-    (line,) = ended.err.splitlines()
+def test_command_without_home_names_setting(run_without_home, config_folder, home, command, advice):
+    result = run_without_home(home, *command)
+    assert result.code == 78, result.err
+    (line,) = result.err.splitlines()
     assert line.startswith("syncd: this user ")
     assert line.endswith(advice)
-    assert sorted(os.listdir(site)) == ["config.yaml", "inbox"]
+    assert sorted(os.listdir(config_folder)) == ["config.yaml", "inbox"]
 
 
-def test_check_says_it_too(nobody):
-    ended = nobody(None, "check", "-c", "config.yaml")
-    assert ended.code == 1
+def test_check_without_home_names_setting(run_without_home):
+    result = run_without_home(None, "check", "-c", "config.yaml")
+    assert result.code == 1
     what = f"this user (uid {UID}) has no home folder — set state_dir in the configuration, or set HOME"
-    assert ended.out.split(maxsplit=2)[2].strip() == what
+    assert result.out.split(maxsplit=2)[2].strip() == what
 
 
 @pytest.mark.parametrize("home", ["/dev/null", "/proc"])
-def test_a_home_that_is_none_ends_with_what_to_set(nobody, home):
-    """Container engines set HOME to / for a user that is not in their list."""
-    ended = nobody(home, "run", "-c", "config.yaml")
-    assert ended.code == 78, ended.err
-    (line,) = ended.err.splitlines()
+def test_run_unusable_home_names_setting(run_without_home, home):
+    """Container engines set HOME to / for a user without a passwd entry."""
+    result = run_without_home(home, "run", "-c", "config.yaml")
+    assert result.code == 78, result.err
+    (line,) = result.err.splitlines()
     assert f"set state_dir in config.yaml to a folder that user {UID} may write to, or set HOME" in line
 
 
 @pytest.mark.parametrize("home", ["/", "/nonexistent"])
-def test_nobody_is_told_to_open_the_root_folder(nobody, home, monkeypatch):
+def test_check_root_as_home_does_not_advise_setfacl(run_without_home, home, monkeypatch):
     monkeypatch.setattr(user, "has_access", lambda path, mode: str(path) != "/" or not mode & os.W_OK)
-    ended = nobody(home, "check", "-c", "config.yaml")
-    assert ended.code == 1
-    assert "setfacl" not in ended.out
-    assert f"set state_dir to a folder that user {UID} may write to" in ended.out
+    result = run_without_home(home, "check", "-c", "config.yaml")
+    assert result.code == 1
+    assert "setfacl" not in result.out
+    assert f"set state_dir to a folder that user {UID} may write to" in result.out
 
 
-def test_with_a_state_folder_no_home_is_needed(nobody, site):
-    with (site / "config.yaml").open("a") as config:
+def test_check_with_state_dir_needs_no_home(run_without_home, config_folder):
+    with (config_folder / "config.yaml").open("a") as config:
         config.write("state_dir: state\n")
-    ended = nobody(None, "check", "-c", "config.yaml")
-    assert "state folder" in ended.out
-    assert "no home" not in ended.out
-    assert nobody(None, "ctl", "-c", "config.yaml", "status").code == 3
+    result = run_without_home(None, "check", "-c", "config.yaml")
+    assert "state folder" in result.out
+    assert "no home" not in result.out
+    assert run_without_home(None, "ctl", "-c", "config.yaml", "status").code == 3
 
 
-def test_a_state_folder_that_a_person_chose_is_not_put_down_to_the_home(nobody, site):
-    with (site / "config.yaml").open("a") as config:
+def test_run_unusable_state_dir_does_not_blame_home(run_without_home, config_folder):
+    with (config_folder / "config.yaml").open("a") as config:
         config.write("state_dir: /dev/null/state\n")
-    assert nobody("/", "run", "-c", "config.yaml").code == 69
+    assert run_without_home("/", "run", "-c", "config.yaml").code == 69

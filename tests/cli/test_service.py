@@ -1,4 +1,4 @@
-"""What `syncd service` says, and where it refuses."""
+"""``syncd service``: its output and the conditions under which it fails."""
 
 import os
 import sys
@@ -8,8 +8,6 @@ import pytest
 from syncd.cli.service import command as cli
 from syncd.platform import user
 from syncd.platform.systemd import install
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
 @pytest.fixture
@@ -23,55 +21,57 @@ def _systemd(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("_no_systemd")
-@pytest.mark.parametrize("words", [("install",), ("uninstall",), ("status",)])
-def test_without_systemd(syncd, words):
-    ended = syncd("service", *words, "--user")
-    assert ended.code == 69
-    assert "systemd is not running" in ended.err
+@pytest.mark.parametrize("arguments", [("install",), ("uninstall",), ("status",)])
+def test_service_without_systemd_is_unavailable(syncd, arguments):
+    result = syncd("service", *arguments, "--user")
+    assert result.code == 69
+    assert "systemd is not running" in result.err
 
 
 @pytest.mark.usefixtures("_systemd")
-def test_the_machines_service_is_roots(syncd, monkeypatch):
+def test_install_system_requires_root(syncd, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    ended = syncd("service", "install", "--system")
-    assert (ended.code, ended.out) == (77, "")
-    assert "use sudo or --user" in ended.err
+    result = syncd("service", "install", "--system")
+    assert (result.code, result.out) == (77, "")
+    assert "use sudo or --user" in result.err
 
 
-def test_a_dry_run_says_it_all_and_does_nothing(syncd, tmp_path, monkeypatch):
+def test_install_dry_run_prints_steps_only(syncd, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(install, "run", lambda command: pytest.fail(str(command)) if "enable" in command else DONE_NOT)
-    ended = syncd("service", "install", "--user", "--now", "--dry-run")
-    assert ended.code == 0
-    assert f"{tmp_path}/config/systemd/user/syncd.service: would be written\n" in ended.out
-    assert "syncd.service: would be enabled\nsyncd.service: would be started\n" in ended.out
+    monkeypatch.setattr(
+        install, "run", lambda command: pytest.fail(str(command)) if "enable" in command else FAILED_PROCESS
+    )
+    result = syncd("service", "install", "--user", "--now", "--dry-run")
+    assert result.code == 0
+    assert f"{tmp_path}/config/systemd/user/syncd.service: would be written\n" in result.out
+    assert "syncd.service: would be enabled\nsyncd.service: would be started\n" in result.out
     assert not (tmp_path / "config").exists()
 
 
 @pytest.mark.parametrize("lingers", [True, False])
-def test_yours_says_how_it_outlasts_your_session(syncd, tmp_path, monkeypatch, lingers):
+def test_install_user_advises_linger_if_needed(syncd, tmp_path, monkeypatch, lingers):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(install, "run", lambda _command: DONE_NOT)
+    monkeypatch.setattr(install, "run", lambda _command: FAILED_PROCESS)
     monkeypatch.setattr("syncd.platform.posix.user.LINGER", tmp_path)
     if lingers:
         (tmp_path / user.own_name()).touch()
-    ended = syncd("service", "install", "--user", "--dry-run")
-    assert ("loginctl enable-linger" in ended.out) is not lingers
+    result = syncd("service", "install", "--user", "--dry-run")
+    assert ("loginctl enable-linger" in result.out) is not lingers
 
 
 @pytest.mark.usefixtures("_systemd")
-def test_yours_is_not_started_without_a_configuration(syncd, tmp_path, monkeypatch):
+def test_install_now_without_config_is_refused(syncd, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    ended = syncd("service", "install", "--user", "--now")
-    assert (ended.code, "write it with: syncd init" in ended.err) == (78, True)
+    result = syncd("service", "install", "--user", "--now")
+    assert (result.code, "write it with: syncd init" in result.err) == (78, True)
 
 
 @pytest.mark.parametrize("prefix", ["/home/anna/.venv", "/root/venv", "/tmp/x"])
-def test_a_program_that_the_service_would_not_see_is_refused(syncd, monkeypatch, prefix):
+def test_install_hidden_program_is_refused(syncd, monkeypatch, prefix):
     monkeypatch.setattr(sys, "prefix", prefix)
-    ended = syncd("service", "install", "--system", "--dry-run")
-    assert ended.code == 69
-    assert f"the machine's service cannot read {prefix}" in ended.err
+    result = syncd("service", "install", "--system", "--dry-run")
+    assert result.code == 69
+    assert f"the machine's service cannot read {prefix}" in result.err
 
 
 SHOWN = """\
@@ -88,7 +88,7 @@ Result={}
 
 @pytest.mark.usefixtures("_systemd")
 @pytest.mark.parametrize(
-    ("shown", "code", "said"),
+    ("shown", "code", "expected"),
     [
         (SHOWN.format("active", "running", "success"), 0, "active (running), pid 4711: watching 1 folder, idle\n"),
         (SHOWN.format("failed", "failed", "exit-code"), 3, "failed (failed), exit-code: see journalctl -u syncd"),
@@ -96,10 +96,10 @@ Result={}
         ("LoadState=not-found\n", 3, "is not installed\n"),
     ],
 )
-def test_status(syncd, monkeypatch, shown, code, said):
+def test_status_prints_unit_state(syncd, monkeypatch, shown, code, expected):
     monkeypatch.setattr(install, "run", lambda command: install.subprocess.CompletedProcess(command, 0, shown, ""))
-    ended = syncd("service", "status", "--user")
-    assert (ended.code, said in ended.out) == (code, True)
+    result = syncd("service", "status", "--user")
+    assert (result.code, expected in result.out) == (code, True)
 
 
-DONE_NOT = install.subprocess.CompletedProcess([], 1, "", "")
+FAILED_PROCESS = install.subprocess.CompletedProcess([], 1, "", "")

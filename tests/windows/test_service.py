@@ -308,7 +308,7 @@ def test_what_keeps_it_from_starting_is_in_the_event_log(hosted):
 
 def test_a_bug_is_one_line_in_the_event_log_and_no_traceback(hosted, monkeypatch):
     made, told = hosted
-    monkeypatch.setattr("syncd.cli.session.load_config", lambda _: 1 / 0)
+    monkeypatch.setattr("syncd.cli.state_folder.load_config", lambda _: 1 / 0)
     made.SvcRun()
     level, text = told[-3]
     assert (level, text.partition(";")[0]) == ("error", "internal error: ZeroDivisionError: division by zero")

@@ -1,1 +1,1 @@
-"""``syncd check``: tests the configuration, the folders, this machine and the remotes."""
+"""``syncd check``: tests the configuration, this machine and the remotes."""

@@ -26,10 +26,10 @@ def command(config: str | None, *, as_json: bool) -> int:
     problem. Exit code 1: the configuration would not work.
     """
     findings = asyncio.run(_collect(config, (lambda _: None) if as_json else _print_finding))
-    fine = all(finding.level != "error" for finding in findings)
+    ok = all(finding.level != "error" for finding in findings)
     if as_json:
-        click.echo(json.dumps({"ok": fine, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False))
-    return ExitCode.OK if fine else ExitCode.FAILED
+        click.echo(json.dumps({"ok": ok, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False))
+    return ExitCode.OK if ok else ExitCode.FAILED
 
 
 async def _collect(config: str | None, on_finding: Callable[[Finding], None]) -> list[Finding]:

@@ -1,4 +1,7 @@
-"""Checks the watched folders: whether they can be read, watched, and changed where ``after_upload`` asks for it."""
+"""Checks the watched folders: access, ``after_upload`` and inotify limits.
+
+``check.runner`` calls :func:`check_folders` with the rights of the daemon's user.
+"""
 
 import os
 from collections.abc import Iterator
@@ -16,29 +19,29 @@ INOTIFY_LIMITS = Path("/proc/sys/fs/inotify")
 
 
 @dataclass(kw_only=True, slots=True)
-class _Tree:
-    """The number of directories in a folder, and the paths of those that cannot be read."""
+class _FolderScan:
+    """The number of directories in a watched folder, and the unreadable ones."""
 
     count: int = 0
     unreadable: list[str] = field(default_factory=list)
 
 
 def check_folders(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
-    """Yield whether each watched folder can be used, and whether the kernel's limits allow watching all of them."""
+    """Yield findings about each watched folder, then about the inotify limits."""
     watched: list[int] = []
     for folder in config.folders:
         yield from _check_visibility(folder.path, sandbox)
-        problem = _unreadable(folder)
+        problem = _check_access(folder)
         if problem is not None:
             yield problem
             continue
-        tree = _tree(folder)
-        yield _readable(folder, tree)
+        scan = _scan(folder)
+        yield _check_subfolders(folder, scan)
         yield from _check_change(folder, sandbox)
         yield from _check_expiry(config, folder)
         yield from _check_watchers(config, folder)
         if folder.watch != "poll":
-            watched.append(tree.count)
+            watched.append(scan.count)
     if watched:
         yield from _check_limit("max_user_watches", "folder to watch", sum(watched))
         yield from _check_limit("max_user_instances", "watched folder", len(watched))
@@ -51,7 +54,7 @@ def _check_visibility(path: str, sandbox: Sandbox | None) -> Iterator[Finding]:
         yield Finding(level="error", where=f"sandbox of {printable(path)}", what=what, advice=advice)
 
 
-def _unreadable(folder: Folder) -> Finding | None:
+def _check_access(folder: Folder) -> Finding | None:
     where = f"folder {printable(folder.path)}"
     try:
         with os.scandir(folder.path):
@@ -59,7 +62,9 @@ def _unreadable(folder: Folder) -> Finding | None:
     except FileNotFoundError:
         return Finding(level="error", where=where, what="does not exist", advice="create it, or mount its file system")
     except NotADirectoryError:
-        return Finding(level="error", where=where, what="is not a folder", advice="set path to its folder")
+        return Finding(
+            level="error", where=where, what="is not a folder", advice="set path to the folder that contains it"
+        )
     except PermissionError:
         advice = _grant_read(_first_denied(folder.path))
         return Finding(level="error", where=where, what="permission denied", advice=advice)
@@ -70,57 +75,62 @@ def _unreadable(folder: Folder) -> Finding | None:
 
 
 def _first_denied(path: str) -> str:
-    """Return the first folder on the way to ``path`` that this user cannot enter."""
-    steps = [str(step) for step in reversed(Path(path).parents)]
-    return next((step for step in steps if not user.has_access(step, os.X_OK)), path)
+    """Return the topmost parent that this user cannot enter, or ``path`` itself."""
+    parents = [str(parent) for parent in reversed(Path(path).parents)]
+    return next((parent for parent in parents if not user.has_access(parent, os.X_OK)), path)
 
 
 def _grant_read(path: str) -> str:
     return f"give user {user.own_name()} access: {user.grant_command('rx', printable(path))}"
 
 
-def _tree(folder: Folder) -> _Tree:
-    tree = _Tree()
+def _scan(folder: Folder) -> _FolderScan:
+    scan = _FolderScan()
     if not folder.recursive:
-        tree.count = 1
-        return tree
+        scan.count = 1
+        return scan
 
     def on_error(error: OSError) -> None:
-        tree.unreadable.append(os.fsdecode(error.filename))
+        scan.unreadable.append(os.fsdecode(error.filename))
 
-    tree.count = sum(1 for _ in os.walk(folder.path, onerror=on_error, followlinks=folder.follow_symlinks))
-    return tree
+    scan.count = sum(1 for _ in os.walk(folder.path, onerror=on_error, followlinks=folder.follow_symlinks))
+    return scan
 
 
-def _readable(folder: Folder, tree: _Tree) -> Finding:
+def _check_subfolders(folder: Folder, scan: _FolderScan) -> Finding:
     where = f"folder {printable(folder.path)}"
-    if not tree.unreadable:
+    if not scan.unreadable:
         return Finding(level="ok", where=where, what="can be read")
-    number = formatting.count(len(tree.unreadable), "folder")
-    what = f"cannot read {number} in it, such as {printable(tree.unreadable[0])}"
-    return Finding(level="warn", where=where, what=what, advice=_grant_read(tree.unreadable[0]))
+    number = formatting.count(len(scan.unreadable), "folder")
+    what = f"cannot read {number} in it, such as {printable(scan.unreadable[0])}"
+    return Finding(level="warn", where=where, what=what, advice=_grant_read(scan.unreadable[0]))
 
 
 def _check_change(folder: Folder, sandbox: Sandbox | None) -> Iterator[Finding]:
-    """Yield whether ``after_upload`` can delete or move files."""
+    """Yield an error if ``after_upload`` cannot delete or move files."""
     action, target = folder.after_upload.action, folder.after_upload.directory
     if action == "keep":
         return
     where, name = f"after_upload of {printable(folder.path)}", user.own_name()
     for path in filter(None, (folder.path, target)):
-        there = next(str(place) for place in (Path(path), *Path(path).parents) if os.path.isdir(place))
-        what, shown = f"user {name} has no permission to change {printable(there)}", printable(there)
+        existing = next(str(parent) for parent in (Path(path), *Path(path).parents) if os.path.isdir(parent))
+        shown = printable(existing)
         if sandbox and not sandbox.writes(path):
             advice = f"run systemctl edit {sandbox.unit} and add: [Service] ReadWritePaths={shown}"
-            yield Finding(level="error", where=where, what=f"{what} in the service's sandbox", advice=advice)
-        elif not user.has_access(there, os.W_OK | os.X_OK):
-            how = user.grant_command("rwx", shown) if there == path else user.mkdir_command(printable(path))
-            advice = f"{how}, or set after_upload: keep"
+            yield Finding(
+                level="error",
+                where=where,
+                what=f"the service's sandbox does not allow changes in {shown}",
+                advice=advice,
+            )
+        elif not user.has_access(existing, os.W_OK | os.X_OK):
+            how = user.grant_command("rwx", shown) if existing == path else user.mkdir_command(printable(path))
+            what, advice = f"user {name} has no permission to change {shown}", f"{how}, or set after_upload: keep"
             yield Finding(level="error", where=where, what=what, advice=advice)
 
 
 def _check_expiry(config: Config, folder: Folder) -> Iterator[Finding]:
-    """Yield a warning if a server will delete its copy of a file that is deleted or moved here."""
+    """Warn if a server deletes copies of files that ``after_upload`` deletes or moves."""
     if folder.after_upload.action == "keep":
         return
     for name in folder.remotes:
@@ -145,22 +155,25 @@ def _check_watchers(config: Config, folder: Folder) -> Iterator[Finding]:
         return
     state = os.stat(config.state_dir) if os.path.exists(config.state_dir) else None
     for pid in watchers.other_watchers(directory, state):
-        what = f"the daemon with pid {pid} and another configuration watches it too"
-        advice = "watch it with one daemon only, and list all remotes there"
+        what = f"another daemon (pid {pid}) with another configuration watches this folder too"
+        advice = "let one daemon watch it, and list all remotes in its configuration"
         if folder.after_upload.action != "keep":
             advice += "; until then set after_upload: keep, or the other daemon may miss files"
         yield Finding(level="warn", where=f"watch of {printable(folder.path)}", what=what, advice=advice)
 
 
 def _check_limit(name: str, noun: str, needed: int) -> Iterator[Finding]:
-    """Compare a limit of inotify, which all programs of a user share, with the number ``needed``."""
+    """Compare an inotify limit with the number needed.
+
+    All programs of a user share the limit.
+    """
     try:
         limit = int((INOTIFY_LIMITS / name).read_text())
     except (OSError, ValueError):
         return
     where, what = f"inotify {name}", f"{_counted(needed, noun)}, {limit:,} allowed"
     if needed > limit:
-        advice = f"{_raise(name, 2 * needed)}; until then, the folder is polled"
+        advice = f"{_raise(name, 2 * needed)}; until then, syncd polls the folder"
         yield Finding(level="error", where=where, what=what, advice=advice)
     elif needed > limit * 0.8:
         advice = f"other programs share the limit: {_raise(name, 2 * limit)}"

@@ -1,4 +1,7 @@
-"""Checks this machine, apart from the watched folders: files, control socket, state folder, running daemon."""
+"""Checks this machine: control socket, configured files, state folder, daemon.
+
+``check.folders`` checks the watched folders, and ``check.store`` the job store.
+"""
 
 import os
 import shutil
@@ -20,26 +23,29 @@ from syncd.platform import user
 from syncd.platform.systemd.sandbox import Sandbox
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
-"""Free space of the state folder below which a warning is given."""
+"""A state folder with less free space gets a warning."""
 
-_RELOAD = "syncd ctl reload"
+_RELOAD_COMMAND = "syncd ctl reload"
 
 
 def check_socket(control: Control) -> Finding:
-    """Return who may use the control socket, and whether the daemon can give its group access."""
+    """Return who can use the control socket; an error if its group cannot be set."""
     name, where = user.own_name(), f"control socket {control.socket}"
     who = " and ".join(dict.fromkeys(["root", name]))
     if control.group is None:
-        return Finding(level="ok", where=where, what=f"for {who}")
+        return Finding(level="ok", where=where, what=f"accessible to {who}")
     if not user.belongs_to(control.group) and not user.is_root():
         what = f"user {name} is not a member of the socket's group {control.group}"
         advice = f"sudo usermod -aG {control.group} {name}, then log in again or restart the daemon"
         return Finding(level="error", where=where, what=what, advice=advice)
-    return Finding(level="ok", where=where, what=f"for {who}, and the group {control.group}")
+    return Finding(level="ok", where=where, what=f"accessible to {who}, and to the group {control.group}")
 
 
 def check_files(loaded: Loaded) -> Iterator[Finding]:
-    """Yield the files of the configuration that the daemon's user cannot read, and a log file it cannot write."""
+    """Yield an error for each configured file to which this user has no access.
+
+    The files are those to read, such as certificates, and the log file to write.
+    """
     named = [("configuration", loaded.path)]
     for name, remote in loaded.config.remotes.items():
         keys = "token_file", "ca_file", "client_cert", "client_key"
@@ -49,8 +55,8 @@ def check_files(loaded: Loaded) -> Iterator[Finding]:
             advice = f"{user.grant_command('r', path)}; the user must also be able to enter the folders above"
             yield Finding(level="error", where=f"{what} {path}", what=_denied("read it"), advice=advice)
     file = loaded.config.logging.file
-    if file is not None and not user.has_access(_existing(file.path.parent), os.W_OK | os.X_OK):
-        folder = _existing(file.path.parent)
+    if file is not None and not user.has_access(_nearest_existing(file.path.parent), os.W_OK | os.X_OK):
+        folder = _nearest_existing(file.path.parent)
         yield Finding(
             level="error",
             where=f"log file {file.path}",
@@ -64,33 +70,34 @@ def _denied(what: str) -> str:
 
 
 def check_state(loaded: Loaded) -> Iterator[Finding]:
-    """Yield whether the state folder can be created or written, and whether it has enough space."""
+    """Yield whether the state folder is usable, and whether it has enough free space."""
     folder = loaded.config.state_dir
-    where, existing = f"state folder {folder}", _existing(folder)
+    where, existing = f"state folder {folder}", _nearest_existing(folder)
     if not existing.is_dir():
         yield Finding(level="error", where=where, what=f"{existing} is not a folder", advice="set another state_dir")
         return
-    made_by_systemd = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
-    if not made_by_systemd and not user.has_access(existing, os.W_OK | os.X_OK):
+    systemd_creates = existing != folder and paths.is_system(loaded.path) and folder == paths.state_dir(loaded.path)
+    if not systemd_creates and not user.has_access(existing, os.W_OK | os.X_OK):
         how = user.grant_command("rwx", folder) if existing == folder else user.mkdir_command(folder)
         advice = f"{how}, or set state_dir to a folder that user {user.own_name()} may write to"
         yield Finding(level="error", where=where, what=_denied(f"write to {existing}"), advice=advice)
         return
     free = shutil.disk_usage(existing).free
-    done = "is writable" if existing == folder else "is created by systemd" if made_by_systemd else "can be created"
-    what = f"{done}, {formatting.size(free)} free"
+    state = "is writable" if existing == folder else "is created by systemd" if systemd_creates else "can be created"
+    what = f"{state}, {formatting.size(free)} free"
     if free < MIN_FREE_BYTES:
-        yield Finding(level="warn", where=where, what=what, advice="free disk space: without it no file can be queued")
+        yield Finding(level="warn", where=where, what=what, advice="free disk space; without it, no file can be queued")
     else:
         yield Finding(level="ok", where=where, what=what)
 
 
-def _existing(folder: Path) -> Path:
+def _nearest_existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if os.path.exists(path))
 
 
 def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
-    """Yield the state of the configuration's daemon; if none runs, whether its dashboard port is free."""
+    """Yield the state of the daemon; if it is not running, of its dashboard port."""
     start = f"sudo systemctl enable --now {sandbox.unit}" if sandbox else "syncd run"
     try:
         status = ControlClient(config.control.socket, timeout=5).status()
@@ -109,27 +116,30 @@ def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
         if status["version"] == __version__:
             yield Finding(level="ok", where="daemon", what=what)
         else:
-            what += f", and is syncd {formatting.clean(status['version'])}; this is {__version__}"
+            what += f", version {formatting.clean(status['version'])}; this command is version {__version__}"
             yield Finding(level="warn", where="daemon", what=what, advice="restart it")
         for name, settings in config.remotes.items():
             yield _compare_with_daemon(name, settings, status["remotes"])
 
 
 def _compare_with_daemon(name: str, settings: Remote, used: Sequence[RemoteStatus]) -> Finding:
-    """Return whether the running daemon uses the remote as the configuration file now describes it."""
+    """Return whether the daemon uses the remote as the configuration file has it."""
     where = f"daemon's remote {name}"
     status = next((remote for remote in used if remote["name"] == name), None)
     if status is None:
-        return Finding(level="warn", where=where, what="is unknown to the daemon", advice=_RELOAD)
+        return Finding(level="warn", where=where, what="is unknown to the daemon", advice=_RELOAD_COMMAND)
     if status["url"] != settings.url:
-        return Finding(level="warn", where=where, what=f"still uses {formatting.clean(status['url'])}", advice=_RELOAD)
+        what = f"still uses {formatting.clean(status['url'])}"
+        return Finding(level="warn", where=where, what=what, advice=_RELOAD_COMMAND)
     problem = status.get("credentials_problem")  # older daemons omit the field
     if problem:
         what = f"still uses the former credentials: {formatting.clean(problem)}"
-        return Finding(level="warn", where=where, what=what, advice="fix that file; the daemon rereads it in seconds")
+        return Finding(
+            level="warn", where=where, what=what, advice="fix the file; the daemon reads it again within seconds"
+        )
     if status["state"] != "online":
         what = f"is {formatting.clean(status['state'])}: {formatting.clean(status['detail'] or '')}"
-        return Finding(level="warn", where=where, what=what, advice="compare with the findings about the remote below")
+        return Finding(level="warn", where=where, what=what, advice="see the findings about this remote below")
     return Finding(level="ok", where=where, what="is online")
 
 

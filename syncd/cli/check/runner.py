@@ -1,6 +1,7 @@
-"""Runs the checks of ``syncd check`` in order: configuration, machine, folders, store, remotes.
+"""Runs the checks of ``syncd check`` and yields their findings.
 
-On the configuration of the system's service, root runs them with the rights of the service's user.
+The order is configuration, machine, folders, job store, daemon, remotes. If root checks the configuration of the
+system's service, the checks of this machine run with the rights of the service's user.
 """
 
 import time
@@ -22,14 +23,14 @@ from syncd.platform.systemd.sandbox import Sandbox, sandbox_of
 
 
 async def run_checks(config: str | None) -> AsyncGenerator[Finding]:
-    """Yield the findings of all checks; those of one remote as soon as they are known."""
+    """Yield the findings of all checks; the findings about a remote one by one."""
     loaded, found = check_config(config)
     for finding in found:
         yield finding
     if loaded is None:
         return
     sandbox = sandbox_of(loaded.path) if paths.is_system(loaded.path) else None
-    with _rights_of_the_daemon(sandbox):
+    with _service_user_rights(sandbox):
         found = [finding async for finding in _check_machine(loaded, sandbox)]
     for finding in found:
         yield finding
@@ -42,7 +43,10 @@ async def run_checks(config: str | None) -> AsyncGenerator[Finding]:
 
 
 def check_config(config: str | None) -> tuple[Loaded | None, list[Finding]]:
-    """Load the configuration; return it, or None, with its problems and warnings as findings."""
+    """Return the configuration and findings for its problems and warnings.
+
+    The configuration is None if it is invalid.
+    """
     try:
         loaded = load(find(config))
     except ConfigError as error:
@@ -53,8 +57,8 @@ def check_config(config: str | None) -> tuple[Loaded | None, list[Finding]]:
     return loaded, found + [Finding(level="warn", where="configuration", what=text) for text in loaded.warnings]
 
 
-def _rights_of_the_daemon(sandbox: Sandbox | None) -> AbstractContextManager[None]:
-    """Take the rights of the service's user, if root checks the configuration of the system's service."""
+def _service_user_rights(sandbox: Sandbox | None) -> AbstractContextManager[None]:
+    """Switch to the rights of the service's user, if this is root and the user exists."""
     if sandbox is not None and user.is_root() and user.exists(USER):
         return user.rights_of(USER, *sandbox.groups)
     return nullcontext()
@@ -63,15 +67,15 @@ def _rights_of_the_daemon(sandbox: Sandbox | None) -> AbstractContextManager[Non
 async def _check_machine(loaded: Loaded, sandbox: Sandbox | None) -> AsyncGenerator[Finding]:
     name, config = user.own_name(), loaded.config
     where = f"user {name}"
-    again = f"sudo syncd check -c {loaded.path}"
+    rerun = f"sudo syncd check -c {loaded.path}"
     if sandbox is None or name == USER:
         yield Finding(level="ok", where=where, what="checks run as this user")
     elif user.is_root():
         what = f"the daemon's user {USER} does not exist yet, so the checks run as root"
-        yield Finding(level="warn", where=where, what=what, advice=f"sudo syncd service install, then {again}")
+        yield Finding(level="warn", where=where, what=what, advice=f"sudo syncd service install, then {rerun}")
     else:
         what = f"the daemon runs as {USER}: user {name} cannot check its folders, files and state"
-        yield Finding(level="warn", where=where, what=what, advice=again)
+        yield Finding(level="warn", where=where, what=what, advice=rerun)
     yield machine.check_socket(config.control)
     if sandbox is None or name == USER or user.is_root():
         for finding in (*machine.check_files(loaded), *folders.check_folders(config, sandbox)):

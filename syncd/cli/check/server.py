@@ -1,4 +1,7 @@
-"""Checks a remote: whether its server is reachable, accepts the token and chunk size, its clock and upload speed."""
+"""Checks a remote: connection, token, clock, chunk size and upload speed.
+
+The timed chunks belong to no upload, so that the server rejects them and stores nothing.
+"""
 
 import re
 import time
@@ -24,17 +27,20 @@ from syncd.remotes.speedtest import ChunkAcceptedError, ChunkTooLargeError
 Settings = ImageRemote | MultipartRemote
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30.0
-"""A larger difference gets a warning: certificates, expiry dates and timetables depend on the clock."""
+"""A larger difference gets a warning, because certificates, expiry dates and timetables depend on the clock."""
 MIN_REQUEST_BYTES, MAX_REQUEST_BYTES = 1024, 4 * 1024 * 1024
-"""Size of the smallest and the largest timed request."""
+"""Sizes of the smallest and the largest timed request."""
 SIZE_FACTOR = 8
-"""Each timed request is this many times as large as the one before."""
+"""Ratio of the sizes of two successive timed requests."""
 SUFFICIENT_SECONDS = 0.25
-"""A request that takes this long measures the speed well enough; no larger one follows."""
+"""A request of this duration measures the speed well enough; no larger one is sent."""
 
 
 class _Unthrottled:
-    """Does not limit: a check sends little, and at most the bytes that the bandwidth limit allows in a second."""
+    """A throttle without a limit.
+
+    A check needs none: a timed request has at most the bytes that the bandwidth limit allows in a second.
+    """
 
     async def acquire(self, size: int) -> None:
         pass
@@ -43,13 +49,14 @@ class _Unthrottled:
 async def check_server(
     name: str, settings: Settings, *, bandwidth: float | None, sandbox: Sandbox | None
 ) -> AsyncGenerator[Finding]:
-    """Yield the findings about one remote; only one if its server is unreachable or rejects the token.
+    """Yield the findings about one remote.
 
-    ``bandwidth`` is the current limit in bytes per second, None for no limit.
+    ``bandwidth`` is the current limit in bytes per second, None for no limit. If the server is unreachable or rejects
+    the token, that is the only finding.
     """
     remote = _remote(name, settings)
     try:
-        yield await check_reach(name, settings, remote, sandbox)
+        yield await check_connection(name, settings, remote, sandbox)
         if finding := await check_clock(name, settings, time.time):
             yield finding
         most = min(MAX_REQUEST_BYTES, settings.chunk_size)
@@ -73,15 +80,18 @@ def _where(name: str, settings: Settings) -> str:
     return f"remote {name} {settings.url}"
 
 
-async def check_reach(name: str, settings: Settings, remote: Remote, sandbox: Sandbox | None) -> Finding:
-    """Check that the server answers and accepts the token. Raises a Failure if not."""
+async def check_connection(name: str, settings: Settings, remote: Remote, sandbox: Sandbox | None) -> Finding:
+    """Check that the server answers and accepts the token.
+
+    Raises a :class:`Failure` if not.
+    """
     started = time.monotonic()
     await remote.check()
     milliseconds = (time.monotonic() - started) * 1000
     proxy = _proxy(settings)
-    way = f" through the proxy {proxy}" if proxy else ""
+    through = f" through the proxy {proxy}" if proxy else ""
     token = "" if settings.token is None else await _token_note(name, settings, remote)
-    what = f"answers in {milliseconds:.0f} ms{way}{token}"
+    what = f"answers in {milliseconds:.0f} ms{through}{token}"
     if proxy and settings.proxy is None and sandbox is not None and not sandbox.has_proxy:
         advice = (
             f"set proxy in the configuration, or run systemctl edit {sandbox.unit} and add: "
@@ -93,19 +103,20 @@ async def check_reach(name: str, settings: Settings, remote: Remote, sandbox: Sa
 
 
 async def _token_note(name: str, settings: Settings, remote: Remote) -> str:
-    """Return a note on whether the server accepts the token. Raises ``Unauthorized`` if it rejects it.
+    """Return whether the server accepts the token, as the end of a sentence.
 
-    ``remote.check()`` must have passed. The token is proven only if the server rejects a request without it.
+    ``remote.check()`` must have passed. A server that also accepts a request without a token has not tested the token.
+    Raises ``Unauthorized`` if the server rejects the token.
     """
-    bare = _remote(name, settings.model_copy(update={"token": None}))
+    anonymous = _remote(name, settings.model_copy(update={"token": None}))
     try:
-        if await _fails(bare.check(), Unauthorized, Permanent):
+        if await _fails(anonymous.check(), Unauthorized, Permanent):
             return " and accepts the token"
-        if await _fails(bare.measure_upload(MIN_REQUEST_BYTES), Unauthorized):
+        if await _fails(anonymous.measure_upload(MIN_REQUEST_BYTES), Unauthorized):
             await _raise_only(remote.measure_upload(MIN_REQUEST_BYTES), Unauthorized)
             return " and accepts the token"
     finally:
-        await bare.close()
+        await anonymous.close()
     return "; it does not require a token, so yours could not be tested"
 
 
@@ -126,9 +137,10 @@ async def _raise_only(request: Awaitable[None], kind: type[Failure]) -> None:
 
 
 async def check_chunk_size(name: str, remote: Remote, size: int) -> tuple[int, Finding | None]:
-    """Find the largest chunk, up to ``size`` bytes, that the server accepts.
+    """Find the largest chunk size, at most ``size`` bytes, that the server accepts.
 
-    Returns that size, and a finding if it is smaller than ``size``. Tries the sizes that :func:`check_speed` times.
+    Returns that size in bytes, and a finding if it is smaller than ``size``. The sizes tried are those that
+    :func:`check_speed` uses.
     """
     if await _accepts(remote, size):
         return size, None
@@ -138,13 +150,16 @@ async def check_chunk_size(name: str, remote: Remote, size: int) -> tuple[int, F
     while smaller > MIN_REQUEST_BYTES and not await _accepts(remote, smaller):
         smaller //= SIZE_FACTOR
     what = f"the server rejects chunks of {formatting.size(size)}"
-    least = "" if smaller > MIN_REQUEST_BYTES or await _accepts(remote, MIN_REQUEST_BYTES) else "less than "
-    advice = f"set chunk_size to {least}{smaller // 1024}KiB"
+    less_than = "" if smaller > MIN_REQUEST_BYTES or await _accepts(remote, MIN_REQUEST_BYTES) else "less than "
+    advice = f"set chunk_size to {less_than}{smaller // 1024}KiB"
     return min(smaller, size), Finding(level="warn", where=f"chunk_size of {name}", what=what, advice=advice)
 
 
 async def _accepts(remote: Remote, size: int) -> bool:
-    """Return False if the server rejects the size; other failures are left to :func:`check_speed`."""
+    """Return whether the server accepts chunks of this size.
+
+    Returns True after any other failure, which :func:`check_speed` reports.
+    """
     try:
         await remote.measure_upload(size)
     except ChunkTooLargeError:
@@ -155,28 +170,30 @@ async def _accepts(remote: Remote, size: int) -> bool:
 
 
 async def check_clock(name: str, settings: Settings, clock: Callable[[], float]) -> Finding | None:
-    """Compare this machine's clock with the server's ``Date`` header; None if there is no such header."""
+    """Compare this machine's clock with the ``Date`` header; None without the header."""
     http = Http(settings, throttle=_Unthrottled(), clock=clock, user_agent=f"syncd/{__version__}")
     try:
-        told = (await http.get("")).headers.get("date", "")
-        ahead = clock() - parsedate_to_datetime(told).timestamp()
+        date = (await http.get("")).headers.get("date", "")
+        ahead = clock() - parsedate_to_datetime(date).timestamp()
     except (Failure, ValueError):
         return None
     finally:
         await http.close()
     if abs(ahead) <= MAX_CLOCK_DIFFERENCE_SECONDS:
-        return Finding(level="ok", where="clock", what=f"agrees with that of {name}")
+        return Finding(level="ok", where="clock", what=f"agrees with the clock of {name}")
     direction = "ahead of" if ahead > 0 else "behind"
-    what = f"is {formatting.duration(abs(ahead))} {direction} that of {name}"
-    return Finding(level="warn", where="clock", what=what, advice="if this clock is wrong: timedatectl set-ntp true")
+    what = f"is {formatting.duration(abs(ahead))} {direction} the clock of {name}"
+    return Finding(
+        level="warn", where="clock", what=what, advice="if this machine's clock is wrong, run: timedatectl set-ntp true"
+    )
 
 
 async def check_speed(
     name: str, remote: Remote, *, most: int, bandwidth: float | None, timer: Callable[[], float]
 ) -> Finding:
-    """Measure the upload speed with chunks that the server must reject, so that it stores nothing.
+    """Measure the upload speed with chunks that the server must reject.
 
-    The chunks grow, up to ``most`` bytes, until one takes long enough for a measurement.
+    The chunks grow, up to ``most`` bytes, until one takes :data:`SUFFICIENT_SECONDS`.
     """
     where, timed = f"speed to {name}", ""
     if bandwidth is not None:
@@ -194,25 +211,28 @@ async def check_speed(
                 return Finding(level="ok", where=where, what=f"{timed}, rejected by the server; nothing was stored)")
             size = min(size * SIZE_FACTOR, most)
     except ChunkAcceptedError as error:
-        what = f"not measured: {formatting.clean(error.problem)}, and may store it, so no other chunk was sent"
+        what = f"not measured: {formatting.clean(error.problem)} and may have stored it; no other chunk was sent"
         return Finding(level="ok", where=where, what=what)
     except Failure as error:
         return _interrupted_measurement(where, timed, error)
 
 
 def _interrupted_measurement(where: str, timed: str, error: Failure) -> Finding:
-    """Return what was measured before the server did something other than read and reject a chunk."""
+    """Return the finding for a measurement that ended with an unexpected failure.
+
+    ``timed`` is the result so far, empty if the first chunk failed.
+    """
     what, advice = formatting.clean(error.problem), error.advice
     if timed:
         level: Level = "warn" if advice else "ok"
-        return Finding(level=level, where=where, what=f"{timed}); a larger one failed: {what}", advice=advice)
-    sure = isinstance(error, Unauthorized) or bool(advice)
+        return Finding(level=level, where=where, what=f"{timed}); a larger request failed: {what}", advice=advice)
+    certain = isinstance(error, Unauthorized) or bool(advice)
     advice = advice or "check that url, type and prefix name an upload API"
-    return Finding(level="error" if sure else "warn", where=where, what=f"not measured: {what}", advice=advice)
+    return Finding(level="error" if certain else "warn", where=where, what=f"not measured: {what}", advice=advice)
 
 
 def _proxy(settings: Settings) -> str | None:
-    """Return host and port of the proxy in use, without its password; None without a proxy."""
+    """Return host and port of the proxy, without its password; None without a proxy."""
     proxy = settings.proxy.get_secret_value() if settings.proxy else environment_proxy(URL(settings.url))
     return URL(proxy).host_port_subcomponent if proxy else None
 
@@ -236,11 +256,11 @@ def _likely_causes(error: Failure, settings: Settings) -> str:
         return f"the server has a problem: try again later, or report it to the {operator}"
     if isinstance(error, Permanent):
         return f"check url{through}, and that the token may upload there"
-    broken_off = "without an answer" in error.problem or "broke off" in error.problem
-    if broken_off and urlsplit(settings.url).scheme == "http":
+    interrupted = "without an answer" in error.problem or "broke off" in error.problem
+    if interrupted and urlsplit(settings.url).scheme == "http":
         return f"check the port{through}; the server may require https"
-    if broken_off and settings.client_cert is None:
+    if interrupted and settings.client_cert is None:
         return f"check the port{through}; the server may require a client certificate (client_cert)"
-    if broken_off:
+    if interrupted:
         return f"check the port{through}; the server may reject the certificate of client_cert"
     return f"check the address{through}, and that the server is up"

@@ -1,4 +1,7 @@
-"""``syncd ctl``: the commands for the running daemon. Imports little, so that each command starts fast."""
+"""``syncd ctl``: controls the running daemon through its control API.
+
+``ctl.view`` formats the answers. This module imports little, so that each command starts fast.
+"""
 
 import importlib
 import json
@@ -36,7 +39,7 @@ from syncd.core.states import State
 from syncd.platform.lock import holder
 
 JOBS_PER_PAGE = 1000
-"""Jobs in one request."""
+"""Most jobs in one request."""
 SHUTDOWN_TIMEOUT_SECONDS = 15.0
 """Longest wait for the daemon to end."""
 
@@ -55,15 +58,18 @@ def command(ctx: click.Context, config: str | None, socket: str | None) -> None:
 
 
 class _Daemon(ControlClient):
-    """A client that can also find out whether a daemon runs that does not answer."""
+    """A client of the daemon that also knows the daemon's state folder."""
 
     def __init__(self, socket_path: str, state_dir: str | None) -> None:
         super().__init__(socket_path)
         self.state_dir = state_dir
-        """None if only the socket was given."""
+        """None if the user gave only the socket."""
 
     def holder(self) -> int | None:
-        """Return the pid of the process that has locked the state folder; None without one, or if it is unknown."""
+        """Return the pid of the process that has locked the state folder.
+
+        None if no process has locked it, or if that is unknown.
+        """
         try:
             return None if self.state_dir is None else holder(self.state_dir)
         except OSError:
@@ -81,7 +87,10 @@ def _daemon(config: str | None, socket: str | None) -> _Daemon:
 
 
 def _daemon_command(name: str) -> Callable[[Callable[..., int | None]], click.Command]:
-    """Turn a function into a subcommand: it gets a client as first argument, and its errors are translated."""
+    """Register a function as the subcommand ``name``.
+
+    The function gets a client as its first argument. Errors of the client are raised as :class:`CommandError`.
+    """
 
     def decorate(function: Callable[..., int | None]) -> click.Command:
         @wraps(function)
@@ -97,15 +106,15 @@ def _daemon_command(name: str) -> Callable[[Callable[..., int | None]], click.Co
 
 @contextmanager
 def _explain_missing_keys(client: ControlClient) -> Iterator[None]:
-    """Report a key that the daemon's answer lacks as a difference of versions, if the daemon has another version."""
+    """Translate the KeyError for a key that a daemon of another version does not send."""
     try:
         yield
-    except KeyError as missing:
+    except KeyError as error:
         version = client.status()["version"]
         if version == __version__:
             raise
-        what = f"the daemon's answer lacks {missing}, because the daemon is syncd {formatting.clean(version)}"
-        raise CommandError(f"{what}: {RESTART_ADVICE}", code=ExitCode.UNAVAILABLE) from None
+        what = f"the daemon's answer lacks {error}, because the daemon is syncd {formatting.clean(version)}"
+        raise CommandError(f"{what}; {RESTART_ADVICE}", code=ExitCode.UNAVAILABLE) from None
 
 
 @contextmanager
@@ -146,7 +155,10 @@ def start(client: ControlClient) -> None:
 @_daemon_command("stop")
 @click.option("--now", is_flag=True, help="Abort the chunks being sent; they are sent again later.")
 def stop(client: ControlClient, *, now: bool) -> None:
-    """Stop uploading until `start`; the daemon still watches the folders and queues files."""
+    """Stop uploading until `start`.
+
+    The daemon still watches the folders and queues files.
+    """
     client.stop(now=now)
     click.echo("stopped; new files are queued; resume with: syncd ctl start")
 
@@ -192,7 +204,10 @@ def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | 
 
 @_daemon_command("watch")
 def watch(client: ControlClient) -> None:
-    """Show a live view on a terminal, or a line per change elsewhere. q or Ctrl-C ends the view."""
+    """Show a live view on a terminal, or print a line per change elsewhere.
+
+    q or Ctrl-C ends the view.
+    """
     importlib.import_module("syncd.cli.ctl.watch").watch(client)  # slow to import
 
 
@@ -223,14 +238,14 @@ def show(client: ControlClient, *, target: str, as_json: bool) -> None:
     A number is a job ID; write ./17 for a file with that name.
     """
     found = client.show(_target(target))
-    _print({"jobs": found}, as_json=as_json, lines=view.details(found))
+    _print({"jobs": found}, as_json=as_json, lines=view.history(found))
 
 
 @_daemon_command("retry")
 @click.argument("targets", metavar="[PATH|ID]...", nargs=-1, type=click.UNPROCESSED)
 @click.option("--all", "everything", is_flag=True, help="All failed jobs; the default without PATH or ID.")
 def retry(client: ControlClient, *, targets: Sequence[str], everything: bool) -> None:
-    """Queue failed, skipped or waiting jobs again; they are tried at once."""
+    """Queue failed, skipped or waiting jobs again, due at once."""
     if everything and targets:
         raise click.UsageError("--all cannot be combined with PATH or ID")
     number = client.retry([_target(text) for text in targets] or None)
@@ -267,7 +282,7 @@ def open_dashboard(client: ControlClient, *, printed: bool) -> None:
 
 @_daemon_command("shutdown")
 def shutdown(client: _Daemon) -> int:
-    """Shut the daemon down cleanly; return when it has ended."""
+    """Shut down the daemon and wait until it has ended."""
     pid = client.holder()
     client.shutdown()
     deadline = time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS

@@ -1,6 +1,7 @@
-"""``syncd ctl open``: opens the dashboard in a browser by way of a private file that redirects to the login address.
+"""``syncd ctl open``: opens the dashboard in a browser.
 
-Other users could read the address on the browser's command line.
+The browser gets the path of a private file that redirects to the login address, because other users can read the
+browser's command line.
 """
 
 import contextlib
@@ -17,11 +18,14 @@ from syncd.platform.private import create_private
 from syncd.platform.sockets import socket_folder
 
 PAGE_NAME = "open.html"
-"""The redirecting file. It stays; the next call replaces it, and its login address expires after a minute."""
+"""The redirecting file. The next call replaces it; its login address expires after a minute."""
 
 
 def show(url: str, socket_path: str) -> None:
-    """Open ``url``, the login address from the daemon at ``socket_path``, in a browser."""
+    """Open ``url``, a login address from the daemon at ``socket_path``, in a browser.
+
+    Raises :class:`CommandError` if there is no browser.
+    """
     path = os.path.join(_private_folder(socket_path), PAGE_NAME)
     write_page(path, url)
     with contextlib.suppress(webbrowser.Error):
@@ -35,7 +39,7 @@ def show(url: str, socket_path: str) -> None:
 
 
 def _private_folder(socket_path: str) -> str:
-    """Return the socket's folder if this user owns it, otherwise this user's runtime folder."""
+    """Return the socket's folder if this user owns it, otherwise the runtime folder."""
     folder = socket_folder(socket_path)
     if folder and user.owns(os.stat(folder)):
         return folder
@@ -45,7 +49,7 @@ def _private_folder(socket_path: str) -> str:
 
 
 def write_page(path: str, url: str) -> None:
-    """Write a page that redirects to ``url``. It is readable by this user only from the moment it exists."""
+    """Atomically write a page with mode 0600 that redirects to ``url``."""
     new = os.path.join(os.path.dirname(path), f".{PAGE_NAME}.{secrets.token_hex(8)}")
     with open(create_private(new), "w", encoding="utf-8") as file:
         file.write(

@@ -1,6 +1,6 @@
-"""Formats the daemon's answers as lines for ``syncd ctl``.
+"""Formats the daemon's answers as lines for ``ctl.command``.
 
-Texts from the daemon are escaped, as they may quote a server.
+Texts from the daemon are escaped, because they can quote a server.
 """
 
 import itertools
@@ -32,7 +32,7 @@ _COLOURS = {
 
 
 def status(document: Status) -> Iterator[str]:
-    """Yield the state of the daemon, with a hint for each problem."""
+    """Yield the state of the daemon, folders, remotes and jobs, and fixes of problems."""
     up = formatting.duration(document["uptime_seconds"])
     yield f"syncd {clean(document['version'])}, {_coloured(document['state'])}, pid {document['pid']}, up {up}"
     if document["version"] != __version__:
@@ -91,11 +91,14 @@ def _work(document: Status) -> Iterator[str]:
             "" if left is None else f", {formatting.duration(left)} left"
         )
     if counts.get("failed"):
-        yield "  see why with: syncd ctl jobs --state failed; try again with: syncd ctl retry --all"
+        yield "  list them with: syncd ctl jobs --state failed; retry them with: syncd ctl retry --all"
 
 
 def jobs(found: Sequence[Job], *, more: bool) -> Iterator[str]:
-    """Yield one line per job, with the path last as it may be long, and a second line for its detail."""
+    """Yield a line for each job, and a second line for its detail.
+
+    The path is the last column, because it can be long.
+    """
     if not found:
         yield "no jobs"
         return
@@ -106,32 +109,31 @@ def jobs(found: Sequence[Job], *, more: bool) -> Iterator[str]:
     for job, (number, state, remote, size, path) in zip(found, rows, strict=True):
         padded = _coloured(state) + " " * (width[1] - len(state))
         yield f"{number:>{width[0]}}  {padded}  {remote:<{width[2]}}  {size:>{width[3]}}  {path}"
-        note = ", ".join(_notes(job))
-        if note:
-            yield " " * (width[0] + 2) + note
+        if details := ", ".join(_details(job)):
+            yield " " * (width[0] + 2) + details
     if more:
         yield f"only the latest {len(found)} are shown; see more with --limit, --state or --search"
 
 
-def details(found: Sequence[JobDetail]) -> Iterator[str]:
-    """Yield everything about each job, with a blank line between jobs."""
+def history(found: Sequence[JobDetail]) -> Iterator[str]:
+    """Yield each job with its history; a blank line separates jobs."""
     for index, job in enumerate(found):
         if index:
             yield ""
         yield click.style(clean(job["path"]), bold=True)
         yield f"  job {job['id']} to {clean(job['remote'])}: {_coloured(job['state'])}"
-        for note in _notes(job):
-            yield f"  {note}"
+        for detail in _details(job):
+            yield f"  {detail}"
         failures = f", {formatting.count(job['attempts'], 'failed attempt')}" if job["attempts"] else ""
         yield f"  {_size(job)}{failures}" + (f", on the server {clean(job['ref'])}" if job["ref"] else "")
         for day, steps in itertools.groupby(job["history"], key=lambda step: _local(step["at"])[:10]):
             yield f"  {day}"
             for step in steps:
-                detail = f": {clean(step['detail'])}" if step["detail"] else ""
-                yield f"    {_local(step['at'])[11:]}  {clean(step['cause'])} → {_coloured(step['state'])}{detail}"
+                reason = f": {clean(step['detail'])}" if step["detail"] else ""
+                yield f"    {_local(step['at'])[11:]}  {clean(step['cause'])} → {_coloured(step['state'])}{reason}"
 
 
-def _notes(job: Job) -> Iterator[str]:
+def _details(job: Job) -> Iterator[str]:
     if job["outcome"] == "duplicate":
         yield "the server already had this content"
     if job["detail"]:

@@ -1,7 +1,8 @@
-"""``syncd ctl watch``: shows the daemon's events until q or Ctrl-C, and reconnects after its restarts.
+"""``syncd ctl watch``: shows the daemon's state live until q or Ctrl-C.
 
-Two threads put the daemon's events and the user's quit key into one queue, because Windows cannot wait for a pipe and
-the keyboard at the same time.
+``watch_model`` holds the state, and ``watch_view`` draws it. The command reconnects after a restart of the daemon. Two
+threads put the daemon's events and the quit key into one queue, because Windows cannot wait for a pipe and the keyboard
+at the same time.
 """
 
 import sys
@@ -25,18 +26,18 @@ from syncd.platform.terminal import unbuffered_keys
 
 KINDS = ("daemon", "folder", "remote", "job", "progress")
 REFRESH_INTERVAL_SECONDS = 1.0
-"""Time between two attempts to reconnect, and the longest time between two draws."""
+"""Time between two connection attempts, and longest time between two draws."""
 MIN_REFRESH_INTERVAL_SECONDS = 0.1
 """Shortest time between two draws."""
 MAX_QUEUED_BATCHES = 16
-"""Batches of events in the queue; the daemon drops events that this client reads too slowly, and reports it."""
-DISCONNECTED_NOTE = "the daemon is not reachable; waiting for it"
+"""Most batches of events in the queue; the daemon drops, and reports, events that this client reads too slowly."""
+DISCONNECTED_MESSAGE = "the daemon is not reachable; waiting for it"
 QUIT_KEYS = frozenset("qQ\x03")
-"""Keys that end the view; some systems deliver Ctrl-C as a key."""
+"""Keys that end the view; some systems report Ctrl-C as a key."""
 
 
 class End(Enum):
-    """Why the events end."""
+    """The reason why the events ended."""
 
     DISCONNECTED = "the daemon has closed the connection"
     QUIT = "the user has quit"
@@ -47,45 +48,49 @@ EventQueue = Queue[Events | End]
 
 
 class Display(Protocol):
-    """Shows a model."""
+    """Renders the model."""
 
-    def render(self, model: WatchModel, lines: Sequence[str], note: str = "") -> float:
-        """Show the changed model; ``lines`` are its changes, ``note`` is a problem with the connection.
+    def render(self, model: WatchModel, lines: Sequence[str], problem: str = "") -> float:
+        """Render the changed model.
 
-        Returns the seconds after which to render again, even without a change.
+        ``lines`` describe its changes, and ``problem`` is a problem of the connection. Returns the seconds after which
+        to render again even without a change.
         """
 
 
 class LineDisplay:
-    """Prints a line for each change, for pipes."""
+    """Prints a line for each change, for output that is not a terminal."""
 
-    def render(self, model: WatchModel, lines: Sequence[str], note: str = "") -> float:  # noqa: ARG002 - protocol
-        """Print ``lines`` and ``note`` with the time."""
-        for line in [*lines, *([note] if note else [])]:
+    def render(self, model: WatchModel, lines: Sequence[str], problem: str = "") -> float:  # noqa: ARG002 - protocol
+        """Print ``lines`` and ``problem`` with the time."""
+        for line in [*lines, *([problem] if problem else [])]:
             click.echo(f"{localtime.now():%H:%M:%S} {line}")
         return REFRESH_INTERVAL_SECONDS
 
 
 class ScreenDisplay:
-    """Draws the complete model on a terminal."""
+    """Draws the model on a terminal."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self._drawn = float("-inf")
 
-    def render(self, model: WatchModel, lines: Sequence[str], note: str = "") -> float:  # noqa: ARG002 - protocol
+    def render(self, model: WatchModel, lines: Sequence[str], problem: str = "") -> float:  # noqa: ARG002 - protocol
         """Draw the model, unless the last draw was too recent."""
         now = time.monotonic()
-        if not note and now - self._drawn < MIN_REFRESH_INTERVAL_SECONDS:
+        if not problem and now - self._drawn < MIN_REFRESH_INTERVAL_SECONDS:
             return MIN_REFRESH_INTERVAL_SECONDS
         self._drawn = now
         width, height = self._live.console.size
-        self._live.update(view(model, width=width, height=height, note=note), refresh=True)
+        self._live.update(view(model, width=width, height=height, problem=problem), refresh=True)
         return REFRESH_INTERVAL_SECONDS
 
 
 def watch(client: ControlClient) -> None:
-    """Show the daemon's events. Raises :class:`NotRunningError` if the daemon does not run at the start."""
+    """Show the daemon's state until the user quits.
+
+    Raises :class:`NotRunningError` if no daemon runs at the start; later restarts are awaited.
+    """
     stream: EventStream | None = client.listen(*KINDS)
     console = terminal.console()
     live = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
@@ -101,7 +106,7 @@ def watch(client: ControlClient) -> None:
                         _in_thread(_queue_events, stream, queue)
                         if _follow(queue, display) is End.QUIT:
                             return
-                    display.render(WatchModel(), [], DISCONNECTED_NOTE)
+                    display.render(WatchModel(), [], DISCONNECTED_MESSAGE)
                 elif _next(queue, REFRESH_INTERVAL_SECONDS) is End.QUIT:
                     return
                 stream = _reconnect(client)
@@ -119,14 +124,14 @@ def _reconnect(client: ControlClient) -> EventStream | None:
 def _follow(queue: EventQueue, display: Display) -> End:
     """Show events until the daemon disconnects or the user quits."""
     model, timeout = WatchModel(), REFRESH_INTERVAL_SECONDS
-    while not isinstance(came := _next(queue, timeout), End):
-        lines = [line for kind, document in came for line in model.apply(kind, document)]
+    while not isinstance(received := _next(queue, timeout), End):
+        lines = [line for kind, document in received for line in model.apply(kind, document)]
         timeout = display.render(model, lines)
-    return came
+    return received
 
 
 def _next(queue: EventQueue, timeout: float) -> Events | End:
-    """Return the next batch of events or the end; no events after ``timeout`` seconds."""
+    """Return the next batch of events or the end; an empty batch after ``timeout``."""
     try:
         return queue.get(timeout=timeout)
     except Empty:
@@ -134,7 +139,7 @@ def _next(queue: EventQueue, timeout: float) -> Events | End:
 
 
 def _in_thread(function: Callable[..., None], *arguments: object) -> None:
-    """Call a blocking function in a daemon thread."""
+    """Call a blocking function in a thread that does not keep the process alive."""
     threading.Thread(target=function, args=arguments, daemon=True).start()
 
 
@@ -153,7 +158,7 @@ def _wait_for_quit_key(read_key: Callable[[], str], queue: EventQueue) -> None:
 
 @contextmanager
 def _keyboard() -> Generator[Callable[[], str] | None]:
-    """Yield a function that waits for a key press and returns it; None without a terminal."""
+    """Yield a function that waits for a key and returns it; None without a terminal."""
     if not sys.stdin.isatty():
         yield None
     else:

@@ -1,33 +1,36 @@
-"""The model of ``syncd ctl watch``: the state of the daemon, built from its events."""
+"""Builds the state of the daemon from its events, for ``syncd ctl watch``.
+
+``watch_view`` draws it; ``watch`` prints the lines that :meth:`WatchModel.apply` yields.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from syncd.cli.formatting import clean, duration, size
+from syncd.cli.formatting import clean, count, duration, size
 
 Document = Mapping[str, Any]
 
 MAX_FAILURES = 3
-"""Failures shown."""
+"""Most recent failures that are shown."""
 
 
 class WatchModel:
-    """The state of the daemon from the events so far; ``state`` is empty before the first one."""
+    """The state of the daemon; ``state`` is empty before the first event."""
 
     def __init__(self) -> None:
         self.state = ""
         self.folders: dict[str, Document] = {}
         self.remotes: dict[str, Document] = {}
         self.failures: deque[Document] = deque(maxlen=MAX_FAILURES)
-        self.flights: list[Document] = []
+        self.uploads: list[Document] = []
         self.jobs: Mapping[str, int] = {}
         self.pending = self.finished = self.sent = 0
         self.rate = 0.0
         self.left: float | None = None
 
     def apply(self, kind: str, document: Document) -> Iterator[str]:
-        """Apply an event; yield a line for each change worth reporting."""
+        """Apply an event; yield a line for each change of state."""
         match kind:
             case "daemon":
                 yield from self._daemon(document)
@@ -42,7 +45,7 @@ class WatchModel:
             case "progress":
                 self._progress(document)
             case "lost":
-                yield f"{document['count']} changes are missing here: there were too many to send"
+                yield f"{count(document['count'], 'change')} lost here, because this client read too slowly"
 
     def _daemon(self, document: Document) -> Iterator[str]:
         for known, names in (self.folders, document["folders"]), (self.remotes, document["remotes"]):
@@ -59,28 +62,31 @@ class WatchModel:
             yield state_line(name, document)
 
     def _progress(self, document: Document) -> None:
-        """Apply a progress event. Pending bytes grow as files are found, and shrink as bytes are sent."""
-        self.flights = sorted(document["flights"], key=lambda flight: int(flight["id"]))
+        """Apply a progress event.
+
+        Pending bytes grow as files are found, and shrink as bytes are sent.
+        """
+        self.uploads = sorted(document["flights"], key=lambda upload: int(upload["id"]))
         self.jobs = document["jobs"]
         numbers = document["bytes"]
         self.finished += max(0, self.pending - numbers["pending"])
         self.pending, self.sent, self.rate = numbers["pending"], numbers["sent"], numbers["per_second"]
         self.left = document["eta_seconds"]
         if not self.pending:
-            self.finished = 0  # the next batch starts at 0
+            self.finished = 0  # the next batch of files starts at 0
 
     @property
-    def share(self) -> float:
-        """The share of the bytes to send that is sent, from 0 to 1."""
-        whole = self.finished + self.pending
-        return self.finished / whole if whole else 1.0
+    def fraction(self) -> float:
+        """The fraction of the bytes that is sent, from 0 to 1."""
+        total = self.finished + self.pending
+        return self.finished / total if total else 1.0
 
     def numbers(self) -> list[str]:
-        """Return short texts: the share sent, the bytes to send, the rate and the time left."""
+        """Return short texts: percentage sent, bytes to send, rate and time left."""
         if not self.pending:
             return ["nothing to send", f"{size(self.sent)} sent"]
         left = [] if self.left is None else [f"{duration(self.left)} left"]
-        return [f"{self.share:.0%}", f"{size(self.pending)} to send", f"{size(self.rate)}/s", *left]
+        return [f"{self.fraction:.0%}", f"{size(self.pending)} to send", f"{size(self.rate)}/s", *left]
 
 
 def state_line(name: str, document: Document) -> str:

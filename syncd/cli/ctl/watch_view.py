@@ -1,4 +1,4 @@
-"""Draws the model of ``syncd ctl watch`` to fit the lines and columns of the terminal."""
+"""Draws the model of ``syncd ctl watch`` in the size of the terminal."""
 
 import os
 
@@ -11,7 +11,7 @@ from syncd.cli.ctl.watch_model import Document, WatchModel, state_line
 from syncd.cli.formatting import clean, size
 
 MIN_BAR_TERMINAL_COLUMNS = 60
-"""Columns of the terminal from which each file has a bar."""
+"""Terminal width from which each upload has a bar."""
 BAR_COLUMNS = 20
 COLOURS = {
     "running": "green",
@@ -27,26 +27,29 @@ COLOURS = {
 OTHER_COLOUR = "yellow"
 
 
-def view(model: WatchModel, *, width: int, height: int, note: str = "") -> RenderableType:
-    """Return the complete view, at most ``height`` lines. ``note`` is a problem with the connection."""
-    above = [_head(model, note), *_totals(model, width), _counts(model)]
+def view(model: WatchModel, *, width: int, height: int, problem: str = "") -> RenderableType:
+    """Return the view in at most ``height`` lines.
+
+    ``problem`` is a problem of the connection, shown in the first line.
+    """
+    above = [_head(model, problem), *_totals(model, width), _counts(model)]
     below = [
         *(_line(state_line(name, remote), remote["state"]) for name, remote in model.remotes.items()),
         *(_line(state_line(name, folder), folder["state"]) for name, folder in model.folders.items()),
         *(_line(_failure(failure), "failed") for failure in model.failures),
     ]
-    room = max(1, height - len(above) - len(below) - 2)
-    shown: list[RenderableType] = [_flight(flight, width) for flight in model.flights[:room]]
-    if len(model.flights) > room:
-        shown[-1] = Text(f"  and {len(model.flights) - room + 1} more", style="dim")
+    max_uploads = max(1, height - len(above) - len(below) - 2)
+    shown: list[RenderableType] = [_upload(upload, width) for upload in model.uploads[:max_uploads]]
+    if len(model.uploads) > max_uploads:
+        shown[-1] = Text(f"  and {len(model.uploads) - max_uploads + 1} more", style="dim")
     lines: list[RenderableType] = [*above, Text(""), *shown, Text(""), *below]
     return Group(*lines[:height])
 
 
-def _head(model: WatchModel, note: str) -> RenderableType:
+def _head(model: WatchModel, problem: str) -> RenderableType:
     line = Text("syncd ", style="bold", no_wrap=True, overflow="ellipsis")
-    if note:
-        return line.append(note, style="red")
+    if problem:
+        return line.append(problem, style="red")
     line.append(model.state or "…", style=COLOURS.get(model.state, OTHER_COLOUR))
     if model.state == "stopped":
         line.append("  resume: syncd ctl start", style="not bold")
@@ -55,7 +58,7 @@ def _head(model: WatchModel, note: str) -> RenderableType:
 
 def _totals(model: WatchModel, width: int) -> list[RenderableType]:
     bar = Table.grid(expand=True)
-    bar.add_row(ProgressBar(total=1.0, completed=model.share))
+    bar.add_row(ProgressBar(total=1.0, completed=model.fraction))
     numbers = model.numbers()
     if len("  ".join(numbers)) <= width:
         return [bar, _line("  ".join(numbers))]
@@ -72,22 +75,23 @@ def _counts(model: WatchModel) -> RenderableType:
     return line or Text("no files yet")
 
 
-def _flight(flight: Document, width: int) -> RenderableType:
-    whole, sent = flight["size"], flight["sent"]
+def _upload(upload: Document, width: int) -> RenderableType:
+    size_bytes, sent = upload["size"], upload["sent"]
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    cells: list[RenderableType] = [Text(f"  {clean(os.path.basename(flight['path']))}")]
+    cells: list[RenderableType] = [Text(f"  {clean(os.path.basename(upload['path']))}")]
     if width >= MIN_BAR_TERMINAL_COLUMNS:
         row.add_column(no_wrap=True)
         row.add_column(no_wrap=True, justify="right", min_width=8)
         row.add_column(no_wrap=True, width=BAR_COLUMNS)
         cells += [
-            Text(clean(flight["remote"])),
-            Text(size(whole)),
-            ProgressBar(total=max(1, whole), completed=min(sent, whole), width=BAR_COLUMNS),
+            Text(clean(upload["remote"])),
+            Text(size(size_bytes)),
+            ProgressBar(total=max(1, size_bytes), completed=min(sent, size_bytes), width=BAR_COLUMNS),
         ]
     row.add_column(no_wrap=True, justify="right", min_width=8)
-    row.add_row(*cells, Text(f"{min(100, sent * 100 // max(1, whole))}%" if sent else clean(flight["stage"])))
+    percent = min(100, sent * 100 // max(1, size_bytes))
+    row.add_row(*cells, Text(f"{percent}%" if sent else clean(upload["stage"])))
     return row
 
 

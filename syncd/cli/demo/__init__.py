@@ -1,1 +1,1 @@
-"""``syncd demo``: runs a receiver and a daemon on sample images and compares the copies."""
+"""``syncd demo``: uploads sample images to a receiver and compares the copies."""

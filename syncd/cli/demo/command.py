@@ -1,4 +1,7 @@
-"""``syncd demo``: runs a receiver and a daemon, uploads sample images and compares the copies."""
+"""``syncd demo``: uploads sample images to a receiver and compares the copies.
+
+``demo.environment`` runs the receiver and a daemon, ``demo.samples`` draws the images, and ``demo.compare`` compares.
+"""
 
 import os
 import random
@@ -15,7 +18,7 @@ import click
 from rich.console import Console
 
 from syncd.cli import formatting, terminal
-from syncd.cli.demo.arrivals import compare
+from syncd.cli.demo.compare import compare
 from syncd.cli.demo.environment import DemoEnvironment, set_up
 from syncd.cli.demo.samples import write_all
 from syncd.cli.errors import CommandError, ExitCode
@@ -30,7 +33,7 @@ from syncd.platform import signals
 from syncd.platform.child_process import COPY_PICTURES_COMMAND, quote_argument
 
 POLL_INTERVAL_SECONDS = 0.2
-"""Time between two requests for the daemon's status."""
+"""Time between two status requests to the daemon."""
 STALL_TIMEOUT_SECONDS = 60.0
 """Time without progress after which the demo gives up."""
 _UNFINISHED = (State.QUEUED, State.UPLOADING, State.WAITING)
@@ -65,17 +68,21 @@ def command(folder: str | None, port: int, *, once: bool) -> int:
 
 
 def _upload_samples(environment: DemoEnvironment, console: Console) -> list[str]:
-    """Create the samples and show the progress of their upload; return their paths when all jobs have finished."""
-    with _creating_samples(environment.inbox) as dropped, Progress(console) as progress:
+    """Create and upload the samples, and show the progress.
+
+    Returns their paths when all jobs have finished. Raises :class:`CommandError` if the daemon ends, or makes no
+    progress for :data:`STALL_TIMEOUT_SECONDS`.
+    """
+    with _sample_writer(environment.inbox) as written, Progress(console) as progress:
         last, since = None, time.monotonic()
         while True:
             if environment.ended():
                 raise CommandError("the daemon was shut down before all files had arrived", code=ExitCode.FAILED)
             status = environment.client.status()
             progress.show(_view(status, environment))
-            if dropped.done() and _all_finished(status, 2 * len(dropped.result())):
-                return dropped.result()
-            if (now := (status["jobs"], status["bytes"]["sent"])) != last or not dropped.done():
+            if written.done() and _all_finished(status, 2 * len(written.result())):
+                return written.result()
+            if (now := (status["jobs"], status["bytes"]["sent"])) != last or not written.done():
                 last, since = now, time.monotonic()
             elif time.monotonic() - since > STALL_TIMEOUT_SECONDS:
                 raise CommandError(
@@ -85,7 +92,7 @@ def _upload_samples(environment: DemoEnvironment, console: Console) -> list[str]
 
 
 def dashboard_line(environment: DemoEnvironment) -> str:
-    """Return the login address of the dashboard, or why there is none."""
+    """Return the login address of the dashboard, or the reason why there is none."""
     try:
         return f"{environment.client.dashboard()} (works once within a minute)"
     except RequestRefusedError as error:
@@ -93,13 +100,16 @@ def dashboard_line(environment: DemoEnvironment) -> str:
 
 
 @contextmanager
-def _creating_samples(inbox: str) -> Iterator[Future[list[str]]]:
-    """Create the samples in a thread, which stops after its current file when the context ends."""
+def _sample_writer(inbox: str) -> Iterator[Future[list[str]]]:
+    """Write the samples in a thread, and yield the future list of their paths.
+
+    The thread stops after its current file when the context ends.
+    """
     stop = threading.Event()
 
-    def drop() -> list[str]:
+    def write() -> list[str]:
         paths = []
-        for path in write_all(inbox, random.Random()):  # noqa: S311 - for pictures
+        for path in write_all(inbox, random.Random()):  # noqa: S311 - not for security
             paths.append(path)
             if stop.is_set():
                 break
@@ -107,7 +117,7 @@ def _creating_samples(inbox: str) -> Iterator[Future[list[str]]]:
 
     with ThreadPoolExecutor(1) as pool:
         try:
-            yield pool.submit(drop)
+            yield pool.submit(write)
         finally:
             stop.set()
 
@@ -136,7 +146,7 @@ def _view(status: Status, environment: DemoEnvironment) -> WorkProgress:
 
 
 def _stay(environment: DemoEnvironment, paths: Sequence[str]) -> None:
-    """Print commands to try, then each finished job, until Ctrl-C or ``ctl shutdown``."""
+    """Print commands to try, then each finished job, until the demo is ended."""
     for line in _commands_to_try(environment, paths):
         click.echo(line)
     printed = {job["id"]: job["updated_at"] for job in environment.client.jobs(JobQuery(limit=1000))["jobs"]}
@@ -176,7 +186,7 @@ def _commands_to_try(environment: DemoEnvironment, paths: Sequence[str]) -> Iter
 
 
 def _program() -> str:
-    """Return the command with which the user can run syncd."""
+    """Return the shell command that runs this syncd."""
     called = sys.argv[0]
     if os.path.basename(called).removesuffix(".exe") != "syncd":
         return f"{quote_argument(sys.executable)} -m syncd"
@@ -185,7 +195,7 @@ def _program() -> str:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Turn the signals that end the process or hang up into ``SystemExit``, so that the children always end."""
+    """Raise ``SystemExit`` for signals, so that the child processes end too."""
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)

@@ -1,4 +1,7 @@
-"""The demo's environment: a private folder, and a receiver and a daemon as child processes."""
+"""Creates the demo's private folder, and runs a receiver and a daemon in it.
+
+``demo.process`` starts them as child processes.
+"""
 
 import json
 import os
@@ -19,9 +22,9 @@ from syncd.platform import user
 from syncd.platform.lock import LOCK_NAME, AlreadyRunningError, StateLock
 
 MARKER = ".syncd-demo"
-"""A folder with this file belongs to the demo, which may empty it."""
+"""A folder with this file belongs to the demo, which empties it."""
 START_TIMEOUT_SECONDS = 30.0
-"""Time for a child process to get ready."""
+"""Longest time until a child process is ready."""
 
 _CONFIG = """\
 # The demo's configuration: one folder, two remotes.
@@ -38,7 +41,7 @@ logging: {{format: console}}
 
 
 class DemoEnvironment:
-    """The demo's folder, its paths, and a client of its daemon. Created by :func:`set_up`."""
+    """The demo's folder, its paths and its child processes; :func:`set_up` creates it."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -50,15 +53,21 @@ class DemoEnvironment:
         self._daemon: Child | None = None
 
     def ended(self) -> bool:
-        """Return whether the daemon was shut down. Raises :class:`CommandError` if it crashed."""
+        """Return whether the daemon was shut down.
+
+        Raises :class:`CommandError` if it crashed.
+        """
         code = self._daemon.poll() if self._daemon else None
         if code:
-            raise _start_error("the daemon", self.daemon_log)
+            raise _child_error("the daemon", self.daemon_log)
         return code == 0
 
     @contextmanager
     def services(self, port: int) -> Iterator[None]:
-        """Run the receiver on ``port`` (0: any free port) and the daemon during the context."""
+        """Run the receiver and the daemon during the context.
+
+        ``port`` is the receiver's port, 0 for any free one.
+        """
         with ExitStack() as stack:
             self.url = stack.enter_context(self._receiver(port))
             with open(self.config, "w", encoding="utf-8") as file:
@@ -68,7 +77,7 @@ class DemoEnvironment:
             yield
 
     def _end(self, daemon: Child) -> None:
-        """Shut the daemon down by its API, as ``terminate`` kills it on Windows."""
+        """Shut the daemon down by its API, because ``terminate`` kills it on Windows."""
         try:
             self.client.shutdown()
         except ControlError:
@@ -80,15 +89,15 @@ class DemoEnvironment:
         folder = os.path.join(self.folder, "received")
         with child(log, "serve", "--dir", folder, "--port", str(port), "--reserve", "0") as process:
             assert process.stdout is not None
-            late = threading.Timer(START_TIMEOUT_SECONDS, process.kill)
-            late.start()
+            timer = threading.Timer(START_TIMEOUT_SECONDS, process.kill)
+            timer.start()
             try:
                 line = process.stdout.readline()
             finally:
-                late.cancel()
-                late.join()
+                timer.cancel()
+                timer.join()
             if not line:
-                raise _start_error("the receiver", log)
+                raise _child_error("the receiver", log)
             yield line.split()[0]
 
     def _wait_for_daemon(self) -> None:
@@ -102,17 +111,18 @@ class DemoEnvironment:
                 time.sleep(0.05)
             else:
                 return
-        raise _start_error("the daemon", self.daemon_log)
+        raise _child_error("the daemon", self.daemon_log)
 
 
 @contextmanager
 def set_up(folder: str | None) -> Iterator[DemoEnvironment]:
-    """Empty and lock the demo's folder during the context; the default is in the temporary folder.
+    """Empty the demo's folder and lock it during the context.
 
-    Raises :class:`CommandError` for a folder that the demo has not created.
+    The default is a folder in the temporary folder. Raises :class:`CommandError` for a folder that the demo has not
+    created, or that another demo uses.
     """
     chosen = os.path.abspath(folder or os.path.join(tempfile.gettempdir(), user.per_user_name("syncd-demo")))
-    _claim(chosen)
+    _prepare_folder(chosen)
     try:
         with StateLock(chosen):
             for entry in os.scandir(chosen):
@@ -126,8 +136,8 @@ def set_up(folder: str | None) -> Iterator[DemoEnvironment]:
         raise CommandError(text, code=ExitCode.BUSY) from None
 
 
-def _claim(folder: str) -> None:
-    """Create and mark the folder, or check that it is a folder of the demo."""
+def _prepare_folder(folder: str) -> None:
+    """Create the folder with its marker, or check that it belongs to the demo."""
     try:
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         os.mkdir(folder, 0o700)
@@ -137,14 +147,14 @@ def _claim(folder: str) -> None:
             raise CommandError(f"{folder} is not your folder; use another --dir", code=ExitCode.FAILED) from None
         if os.listdir(folder) and not os.path.exists(os.path.join(folder, MARKER)):
             raise CommandError(
-                f"{folder} contains other files than the demo's; use another --dir", code=ExitCode.FAILED
+                f"{folder} has files that are not the demo's; use another --dir", code=ExitCode.FAILED
             ) from None
         os.chmod(folder, 0o700)
     with open(os.path.join(folder, MARKER), "w", encoding="utf-8") as marker:
         marker.write("syncd demo empties this folder each time.\n")
 
 
-def _start_error(who: str, log: str) -> CommandError:
+def _child_error(name: str, log: str) -> CommandError:
     with open(log, encoding="utf-8", errors="replace") as file:
         last = next(reversed(file.read(100_000).splitlines()), "no output")
-    return CommandError(f"{who} failed: {last.removeprefix('syncd: ')} (see {log})", code=ExitCode.FAILED)
+    return CommandError(f"{name} failed: {last.removeprefix('syncd: ')} (see {log})", code=ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""Runs syncd as a child process that always ends with its parent, and does not receive the parent's Ctrl-C."""
+"""Runs syncd as a child process that ends with its parent but ignores its Ctrl-C."""
 
 import os
 import subprocess
@@ -6,18 +6,21 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from syncd.cli.serve import TOKEN
+from syncd.cli.serve import TOKEN_VARIABLE
 from syncd.platform.child_process import DETACHED, ended_with_parent
 
 Child = subprocess.Popen[str]
 STOP_TIMEOUT_SECONDS = 10.0
-"""Time for a child to end before it is killed."""
+"""Longest time until a child has ended, after which it is killed."""
 
 
 @contextmanager
 def child(log: str, *arguments: str, end: Callable[[Child], object] = Child.terminate) -> Generator[Child]:
-    """Run syncd during the context, with standard error in the file ``log``; ``end`` asks the process to end."""
-    environment = {name: value for name, value in os.environ.items() if name != TOKEN}
+    """Run syncd during the context, with standard error in the file ``log``.
+
+    ``end`` asks the process to end; it is killed after :data:`STOP_TIMEOUT_SECONDS`.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     with open(log, "w", encoding="utf-8") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "syncd", *arguments],

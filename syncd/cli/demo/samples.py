@@ -1,4 +1,4 @@
-"""Draws the demo's sample images: landscapes, patterns, ASCII art, and one file of exactly 60 MiB."""
+"""Draws the demo's sample images: landscapes, patterns, ASCII art, a large BMP."""
 
 import math
 import os
@@ -10,8 +10,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from syncd.paths import full
 
-BIG = 60 * 1024 * 1024
-"""Bytes of the largest sample."""
+LARGEST_BYTES = 60 * 1024 * 1024
+"""Exact size of the largest sample."""
 
 Colour = tuple[int, int, int]
 _WIDTH, _BAND, _BANDS = 5120, 315, 13
@@ -50,11 +50,11 @@ _ASCII = {
     "ascii art/📟 terminal.txt": 80,
 }
 NAMES = ("largest.bmp", *_LANDSCAPES, *_FLOWERS, *_ASCII)
-"""The path of each sample below the folder."""
+"""The paths of all samples, relative to the folder."""
 
 
 def write_all(folder: str, rng: random.Random) -> Iterator[str]:
-    """Draw every sample into ``folder``, different each time; yield each path when its file is complete."""
+    """Write all samples to ``folder``, and yield each path when its file is complete."""
     for name in NAMES:
         path = full(folder, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -66,7 +66,7 @@ def write_all(folder: str, rng: random.Random) -> Iterator[str]:
             with open(path, "x", encoding="ascii") as file:
                 file.write(ascii_art(landscape(rng, _DUSK), _ASCII[name]))
         else:
-            _write_big(path)
+            _write_largest(path)
         yield path
 
 
@@ -106,19 +106,19 @@ def rosette(rng: random.Random, size: int, petals: int) -> Image.Image:
 
 
 def ascii_art(image: Image.Image, width: int) -> str:
-    """Return the image as lines of ASCII characters, dark to light; a character is twice as high as wide."""
+    """Return the image as lines of ASCII characters, which are twice as high as wide."""
     grey = image.convert("L").resize((width, max(1, width * image.height // image.width // 2)))
     shades = "".join(_SHADES[value * len(_SHADES) // 256] for value in grey.tobytes())
     return "".join(f"{shades[start : start + width].rstrip()}\n" for start in range(0, len(shades), width))
 
 
-def _write_big(path: str) -> None:
-    """Write a BMP of film grain over colours; padding before the pixels gives it exactly :data:`BIG` bytes."""
+def _write_largest(path: str) -> None:
+    """Write a BMP of coloured noise, padded to :data:`LARGEST_BYTES`."""
     pixels = _WIDTH * _BAND * _BANDS * 3
-    head = struct.pack("<2sIHHI", b"BM", BIG, 0, 0, BIG - pixels)
+    head = struct.pack("<2sIHHI", b"BM", LARGEST_BYTES, 0, 0, LARGEST_BYTES - pixels)
     head += struct.pack("<IiiHHIIiiII", 40, _WIDTH, _BAND * _BANDS, 1, 24, 0, pixels, 2835, 2835, 0, 0)
     with open(path, "xb") as file:
-        file.write(head.ljust(BIG - pixels, b"\0"))
+        file.write(head.ljust(LARGEST_BYTES - pixels, b"\0"))
         for band in range(_BANDS):
             grain = Image.effect_noise((_WIDTH, _BAND), 50)
             channels = [ImageChops.offset(grain, 700 * shift, 0) for shift in range(3)]

@@ -1,4 +1,7 @@
-"""``syncd service``: installs, removes and shows the systemd unit, for the machine or for one user."""
+"""``syncd service``: installs, removes and shows the systemd service.
+
+``platform.systemd.install`` does the steps; ``service.windows`` is the command on Windows.
+"""
 
 import os
 import sys
@@ -20,10 +23,19 @@ from syncd.platform.systemd.unit_files import InstallPaths
 F = TypeVar("F", bound=Callable[..., Any])
 
 SYSTEMD = "/run/systemd/system"
-"""Exists if systemd is the init system."""
-_HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared, not used
-"""Folders that the sandbox hides from the machine's service."""
-_SHOWN = ("LoadState", "FragmentPath", "UnitFileState", "ActiveState", "SubState", "MainPID", "StatusText", "Result")
+"""This folder exists if systemd is the init system."""
+_HIDDEN_FOLDERS = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared, not used
+"""Folders that its sandbox hides from the machine's service."""
+_STATUS_PROPERTIES = (
+    "LoadState",
+    "FragmentPath",
+    "UnitFileState",
+    "ActiveState",
+    "SubState",
+    "MainPID",
+    "StatusText",
+    "Result",
+)
 
 
 @click.group(
@@ -36,7 +48,7 @@ def command() -> None:
 
     The machine's service (--system) runs as the user syncd with the configuration /etc/syncd/config.yaml. Your service
     (--user) runs as you with the configuration in your configuration folder. The default is --system for root, and
-    --user for others. Steps that are done already are skipped.
+    --user for others. Steps that are already done are skipped.
     """
 
 
@@ -75,23 +87,29 @@ def install(*, system: bool | None, now: bool, dry_run: bool) -> None:
 @click.option("--purge", is_flag=True, help="Remove state, logs, configuration and the user syncd as well.")
 @_dry_run
 def uninstall(*, system: bool | None, purge: bool, dry_run: bool) -> None:
-    """Stop and remove the service. Its state stays for a later installation, unless --purge is given."""
+    """Stop and remove the service.
+
+    Without --purge, its state is kept for a later installation.
+    """
     places, manager = _select(system, dry_run=dry_run)
     if packaged := places.packaged_unit():
         verb = "purge" if purge else "remove"
         raise CommandError(f"{packaged} belongs to a package; run: apt {verb} syncd", code=ExitCode.FAILED)
     apply_steps(installation.uninstall(places, manager, purge=purge), dry_run=dry_run)
     if not purge:
-        click.echo(f"kept: {', '.join(str(path) for path in places.kept if path.exists()) or 'nothing was there'}")
+        click.echo(f"kept: {', '.join(str(path) for path in places.kept if path.exists()) or 'nothing'}")
 
 
 @command.command("status")
 @_scope
 def status(*, system: bool | None) -> int:
-    """Show whether the service is installed, enabled and running. Exit code 3: it is not running."""
+    """Show whether the service is installed, enabled and running.
+
+    Exit code 3: it is not running.
+    """
     places, manager = _select(system, dry_run=True)
     _check_systemd()
-    running = [_print_status(unit, manager.properties(unit, *_SHOWN)) for unit in places.units()]
+    running = [_print_status(unit, manager.properties(unit, *_STATUS_PROPERTIES)) for unit in places.units()]
     return ExitCode.OK if any(running) else ExitCode.NOT_RUNNING
 
 
@@ -111,7 +129,10 @@ def _print_status(unit: str, shown: dict[str, str]) -> bool:
 
 
 def apply_steps(steps: Iterable[Step], *, dry_run: bool) -> None:
-    """Run the steps that are due in order, and print the result of each."""
+    """Run the steps that are due, in order, and print the result of each.
+
+    With ``dry_run``, print only what would be done. Raises :class:`CommandError` for a failed step.
+    """
     try:
         for step in steps:
             if not step.due():
@@ -126,7 +147,10 @@ def apply_steps(steps: Iterable[Step], *, dry_run: bool) -> None:
 
 
 def _select(system: bool | None, *, dry_run: bool) -> tuple[InstallPaths, Manager]:
-    """Return the files and the manager of the service; unless ``dry_run``, check systemd and the user's rights."""
+    """Return the files and the manager of the chosen service.
+
+    Without ``dry_run``, raises :class:`CommandError` if systemd or a right of the user is missing.
+    """
     if system is None:
         system = user.is_root()
     if not dry_run:
@@ -148,9 +172,9 @@ def _check_systemd() -> None:
 
 
 def _check_program() -> None:
-    """Check that the service's sandbox does not hide the program."""
+    """Raise :class:`CommandError` if the service's sandbox hides this program."""
     path = os.path.realpath(sys.executable if sys.prefix == sys.base_prefix else sys.prefix)
-    if path.startswith(_HIDDEN):
+    if path.startswith(_HIDDEN_FOLDERS):
         raise CommandError(
             f"the machine's service cannot read {path}; install syncd outside of home folders, such as in /opt/syncd",
             code=ExitCode.UNAVAILABLE,

@@ -1,4 +1,7 @@
-r"""``syncd service`` on Windows: installs, removes, shows and runs the Windows service."""
+"""``syncd service`` on Windows: installs, removes and shows the Windows service.
+
+``platform.windows.install`` does the steps; ``service.windows_dispatch`` is the service process.
+"""
 
 import ctypes
 import sys
@@ -21,7 +24,7 @@ def command() -> None:
     r"""Install the daemon as a Windows service that starts with the machine.
 
     The service runs as the account NT SERVICE\syncd with the configuration %ProgramData%\syncd\config.yaml. Only an
-    administrator can install or remove it. Steps that are done already are skipped.
+    administrator can install or remove it. Steps that are already done are skipped.
     """
 
 
@@ -41,7 +44,10 @@ def install(*, now: bool, dry_run: bool) -> None:
 @click.option("--purge", is_flag=True, help="Remove state, logs and configuration as well.")
 @click.option("--dry-run", is_flag=True, help="Print the steps without doing them.")
 def uninstall(*, purge: bool, dry_run: bool) -> None:
-    """Stop and remove the service. Its state stays for a later installation, unless --purge is given."""
+    """Stop and remove the service.
+
+    Without --purge, its state is kept for a later installation.
+    """
     _check(dry_run=dry_run)
     apply_steps(installation.uninstall(purge=purge), dry_run=dry_run)
     folder = paths.SYSTEM_CONFIG.parent
@@ -51,7 +57,10 @@ def uninstall(*, purge: bool, dry_run: bool) -> None:
 
 @command.command("status")
 def status() -> int:
-    """Show whether the service is installed and running. Exit code 3: it is not running."""
+    """Show whether the service is installed and running.
+
+    Exit code 3: it is not running.
+    """
     try:
         shown = scm.show()
     except CommandFailed as error:
@@ -69,7 +78,10 @@ def dispatch() -> None:
 
 
 def _check(*, dry_run: bool) -> None:
-    """Check that the service's account can find Python, and that this user is an administrator."""
+    """Raise :class:`CommandError` if the service cannot be installed.
+
+    It cannot run a Python of a virtual environment, and an installation requires an administrator.
+    """
     if sys.prefix != sys.base_prefix:
         raise CommandError(
             f"{sys.prefix} is a virtual environment, which cannot run as a service; install Python for all users, "

@@ -1,4 +1,4 @@
-"""The Windows service process: runs the daemon and reports its status to the service control manager.
+"""Runs the daemon as a Windows service and reports to the service manager.
 
 pywin32 creates and runs :class:`Service` in a separate thread, and calls ``SvcStop`` in the main thread.
 """
@@ -28,17 +28,22 @@ if TYPE_CHECKING:
 assert sys.platform == "win32"
 
 START_TIMEOUT_SECONDS = 300.0
-"""Longest time in the state "starting". Opening a large job store takes long after a crash, but Windows cannot stop a
-service that is still starting."""
+"""Longest time in the state "starting", in which Windows cannot stop the service.
+
+After a crash, a large job store takes long to open.
+"""
 STOP_TIMEOUT_SECONDS = 15.0
-"""Wait hint for Windows when the service stops; a stop takes about 5 seconds."""
+"""Time that Windows allows for a stop, which takes about 5 seconds."""
 EVENT_LOG_WARNINGS = {"folder.offline", "remote.unauthorized"}
-"""Warnings that go to the Windows event log like errors: they need action, and are logged once per state change."""
+"""Warnings that go to the Windows event log like errors, because the user must act on them."""
 _ERROR_SERVICE_SPECIFIC_ERROR = 1066
 
 
 def dispatch() -> None:
-    """Run the service until it has stopped. Raises :class:`CommandError` unless the service manager is the parent."""
+    """Run the service until it has stopped.
+
+    Raises :class:`CommandError` if the service manager has not started this process.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # a service has no console
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
@@ -54,7 +59,7 @@ def dispatch() -> None:
 
 
 class Service(win32serviceutil.ServiceFramework):
-    """Starts and stops the daemon for the service manager; pywin32 defines the method names."""
+    """Starts and stops the daemon for the service manager; pywin32 names the methods."""
 
     _svc_name_ = scm.NAME
 
@@ -65,7 +70,10 @@ class Service(win32serviceutil.ServiceFramework):
         self._daemon: Daemon
 
     def SvcRun(self) -> None:  # noqa: N802 - pywin32's name
-        """Run the daemon until it ends. After a failure, which goes to the event log, Windows restarts the service."""
+        """Run the daemon until it ends.
+
+        A failure goes to the event log, and Windows restarts the service.
+        """
         try:
             self._run_service()
         except CommandError as error:
@@ -88,12 +96,12 @@ class Service(win32serviceutil.ServiceFramework):
     def _run_service(self) -> None:
         self._report_status(win32service.SERVICE_START_PENDING, START_TIMEOUT_SECONDS)
         # These imports take long, and Windows expects the first status of a service soon: report it before.
-        from syncd.cli.session import load_config, locked_session  # noqa: PLC0415 - see above
+        from syncd.cli.state_folder import load_config, open_locked  # noqa: PLC0415 - see above
         from syncd.daemon.daemon import Daemon  # noqa: PLC0415 - see above
 
         self._report_status(win32service.SERVICE_START_PENDING, START_TIMEOUT_SECONDS)
         loaded = load_config(str(paths.SYSTEM_CONFIG))
-        with locked_session(loaded):
+        with open_locked(loaded):
             logs.on_warning(_write_to_event_log)
             self._report_status(win32service.SERVICE_START_PENDING, START_TIMEOUT_SECONDS)
             asyncio.run(self._run(Daemon(loaded)))
@@ -113,8 +121,11 @@ class Service(win32serviceutil.ServiceFramework):
         self._report_status(win32service.SERVICE_STOP_PENDING, STOP_TIMEOUT_SECONDS)
 
     def _fail(self, error: CommandError) -> None:
-        """Write the reason to the event log, report the failure, and exit; pywin32 would report exit code 0."""
-        _log(servicemanager.LogErrorMsg, "\n".join(" ".join(line.split()) for line in error.lines))
+        """Write the reason to the event log, report the failure and exit the process.
+
+        Without the exit, pywin32 would report exit code 0.
+        """
+        _write_event(servicemanager.LogErrorMsg, "\n".join(" ".join(line.split()) for line in error.lines))
         self.ReportServiceStatus(
             win32service.SERVICE_STOPPED,
             win32ExitCode=_ERROR_SERVICE_SPECIFIC_ERROR,
@@ -128,14 +139,14 @@ class Service(win32serviceutil.ServiceFramework):
 
 
 def _write_to_event_log(event: Mapping[str, Any]) -> None:
-    """Write errors, and the warnings that need action, to the Windows event log."""
+    """Write errors, and :data:`EVENT_LOG_WARNINGS`, to the Windows event log."""
     if event["level"] == "warning":
         if event["event"] in EVENT_LOG_WARNINGS:
-            _log(servicemanager.LogWarningMsg, words(event))
+            _write_event(servicemanager.LogWarningMsg, words(event))
     else:
-        _log(servicemanager.LogErrorMsg, words(event))
+        _write_event(servicemanager.LogErrorMsg, words(event))
 
 
-def _log(write: Callable[[str], None], text: str) -> None:
+def _write_event(write: Callable[[str], None], text: str) -> None:
     with suppress(pywintypes.error):  # the event log is full or unavailable: the service continues
         write(text)

@@ -1,6 +1,8 @@
-"""The session of a command that works on the state folder: configuration, logging, state lock and error translation.
+"""Loads the configuration and opens the state folder for a command.
 
-``syncd.cli.options`` has what the light commands need; this module loads the complete configuration and the store.
+``run``, ``once``, ``verify`` and ``restore`` work on the state folder themselves; ``syncd ctl`` asks the daemon, and
+does not import this slow module. While the folder is open, logging is configured, and known errors are raised as
+:class:`CommandError`.
 """
 
 import errno
@@ -25,11 +27,14 @@ from syncd.store.records import PathScope
 log = structlog.get_logger()
 
 _NO_USABLE_HOME = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT}
-"""Errors of ``makedirs`` below a home folder that does not exist, such as ``/`` for a user without a passwd entry."""
+"""Errors of ``makedirs`` below an unusable home folder, such as ``/`` of a user without a passwd entry."""
 
 
 def load_config(config: str | None) -> Loaded:
-    """Load the file given with ``-c``, or the default one. Raises :class:`CommandError` with all its problems."""
+    """Load the configuration file given with ``-c``, or the default file.
+
+    Raises :class:`CommandError` with all problems of the file.
+    """
     try:
         return load(find(config))
     except ConfigError as error:
@@ -37,7 +42,7 @@ def load_config(config: str | None) -> Loaded:
 
 
 def watched_paths(loaded: Loaded, paths: Sequence[str]) -> list[PathScope]:
-    """Return the places of ``paths`` in the watched folders; no paths mean all folders.
+    """Return the scopes of ``paths`` in the watched folders; without paths, of all.
 
     Raises :class:`CommandError` for a path outside the watched folders.
     """
@@ -48,29 +53,32 @@ def watched_paths(loaded: Loaded, paths: Sequence[str]) -> list[PathScope]:
 
 
 @contextmanager
-def locked_session(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
-    """Lock the state folder and log to ``stream`` (default: standard error) and the log file during the context."""
+def open_locked(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
+    """Lock the state folder and log to ``stream`` and the log file during the context.
+
+    The default stream is standard error. Raises :class:`CommandError` if another process has locked the folder.
+    """
     logs.configure_from(loaded.config, stream=stream)
-    with _translated_errors(), _state_lock(loaded):
+    with _translate_errors(), _state_lock(loaded):
         for warning in loaded.warnings:
             log.warning("config.warning", detail=warning)
         yield
 
 
 @contextmanager
-def readonly_session(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
-    """Log to ``stream`` (default: standard error) during the context, without the lock.
+def open_readonly(loaded: Loaded, *, stream: TextIO | None = None) -> Iterator[None]:
+    """Log to ``stream`` during the context, without a lock on the state folder.
 
-    A daemon may run at the same time, so nothing is written to its log file.
+    The default stream is standard error. A daemon can run at the same time, so nothing is written to its log file.
     """
-    wanted = loaded.config.logging
-    logs.configure(level=wanted.level, format=wanted.format, stream=stream, secrets=loaded.config.secrets())
-    with _translated_errors():
+    settings = loaded.config.logging
+    logs.configure(level=settings.level, format=settings.format, stream=stream, secrets=loaded.config.secrets())
+    with _translate_errors():
         yield
 
 
 def _state_lock(loaded: Loaded) -> StateLock:
-    """Create the state folder if it is missing and return its lock.
+    """Create the state folder if it does not exist, and return its lock.
 
     Raises :class:`CommandError` if the default folder cannot be created because the user has no usable home folder.
     """
@@ -90,7 +98,7 @@ def _state_lock(loaded: Loaded) -> StateLock:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Raise known errors as :class:`CommandError`, and close the logs at the end."""
     try:
         yield

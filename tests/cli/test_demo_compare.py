@@ -1,4 +1,4 @@
-"""The comparison itself: it must see a copy that differs, in every way in which one can."""
+"""``demo.compare``: reports each kind of difference between a file and its copy."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from syncd.cli.demo import arrivals
+from syncd.cli.demo import compare as module
 from tests.control.fake import job
 
 CONTENT = b"\xff\xd8" + bytes(range(256)) * 5000
@@ -17,7 +17,7 @@ KEY = hashlib.sha256(TEXT).hexdigest()
 
 @pytest.fixture
 def copies():
-    """What a receiver has, by path: change it to spoil a copy."""
+    """The receiver's copies by path; a test changes them."""
     return {"/api/files/f-1": CONTENT, f"/image/{KEY}": TEXT}
 
 
@@ -49,7 +49,7 @@ def compare(tmp_path, url):
     with open(path, "wb") as file:
         file.write(CONTENT)
 
-    whole = [
+    complete = [
         job(1, path, state="done", remote="drive", ref="f-1"),
         job(2, path, state="done", remote="ascii", ref=f"{KEY}:base64url"),
     ]
@@ -59,43 +59,43 @@ def compare(tmp_path, url):
             self.show = lambda _path: jobs
 
     def run(*changes):
-        jobs = [{**one, **changed} for one, changed in zip(whole, changes or ({}, {}), strict=True)]
-        return [problem.removeprefix(f"{path} to ") for problem in arrivals.compare(Client(jobs), url, [path])]
+        jobs = [{**one, **changed} for one, changed in zip(complete, changes or ({}, {}), strict=True)]
+        return [problem.removeprefix(f"{path} to ") for problem in module.compare(Client(jobs), url, [path])]
 
     return run
 
 
-def test_whole_copies(compare):
+def test_compare_equal_copies_reports_nothing(compare):
     assert compare() == []
 
 
-def test_a_text_is_compared_as_it_is(compare, copies):
+def test_compare_text_encoding_compares_unchanged(compare, copies):
     digest = hashlib.sha256(CONTENT).hexdigest()
     copies[f"/image/{digest}"] = CONTENT
     assert compare({}, {"ref": f"{digest}:text"}) == []
 
 
-@pytest.mark.parametrize("spoil", [lambda body: body[:-4], lambda body: body[:9] + b"AAAA" + body[13:], lambda _: b""])
-def test_copies_that_differ(compare, copies, spoil):
+@pytest.mark.parametrize("damage", [lambda body: body[:-4], lambda body: body[:9] + b"AAAA" + body[13:], lambda _: b""])
+def test_compare_different_copies_are_reported(compare, copies, damage):
     for path, body in copies.items():
-        copies[path] = spoil(body)
+        copies[path] = damage(body)
     assert compare() == ["drive: the copy differs", "ascii: the copy differs"]
 
 
-def test_copies_that_are_not_there(compare, copies):
+def test_compare_missing_copies_are_reported(compare, copies):
     copies.clear()
     problems = compare()
     assert ["status 404" in problem for problem in problems] == [True, True]
 
 
-def test_a_copy_that_is_no_base64(compare, copies):
+def test_compare_invalid_base64_is_reported(compare, copies):
     copies[f"/image/{KEY}"] = b"AAA"
     (problem,) = compare()
     assert problem.startswith("ascii: cannot read the copy: ")
 
 
-def test_jobs_that_are_not_done(compare):
+def test_compare_unfinished_jobs_are_reported(compare):
     assert compare({"state": "failed", "detail": "too large"}, {"remote": "other"}) == [
         "drive: failed, too large",
-        "ascii: it has no job",
+        "ascii: the daemon has no job for it",
     ]

@@ -1,4 +1,7 @@
-"""Compares the demo's files with their copies at the receiver, by plain HTTP and SHA-256."""
+"""Compares the demo's files with their copies at the receiver.
+
+It reads the copies with ``http.client``, not with the code of the upload clients, so that one bug cannot hide another.
+"""
 
 import base64
 import hashlib
@@ -11,18 +14,18 @@ from syncd.control.schemas import Job
 from syncd.core.text import printable
 
 _BLOCK_BYTES = 1024 * 1024
-"""Bytes per read; a multiple of 4, so that each block decodes as base64."""
+"""Bytes per read; a multiple of 4, so that each block is valid base64."""
 
 
 def compare(client: ControlClient, url: str, paths: Sequence[str]) -> list[str]:
-    """Return one line for each path and remote whose copy at the receiver differs from the file."""
+    """Return a line for each path and remote whose copy is missing or different."""
     jobs = [job for path in paths for job in client.show(path)]
     found = {(job["path"], job["remote"]): job for job in jobs}
     problems = []
     for path in paths:
         for remote in ("drive", "ascii"):
             job = found.get((printable(path), remote))
-            reason = "it has no job" if job is None else _reason(job, url, path)
+            reason = "the daemon has no job for it" if job is None else _reason(job, url, path)
             if reason:
                 problems.append(f"{printable(path)} to {remote}: {reason}")
     return problems
