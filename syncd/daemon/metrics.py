@@ -41,14 +41,14 @@ class _DaemonCollector(Collector):
         """Return the metrics."""
         daemon, runtime = self._daemon, self._daemon.runtime
         meter = runtime.bandwidth_limiter.meter
-        yield _gauge("build_info", "Always 1; the label says which version runs.", {(__version__,): 1}, "version")
-        yield _gauge("uptime_seconds", "Since the daemon was started.", {(): daemon.uptime})
-        yield _gauge("uploading", "1 unless a person stopped it, or it is ending.", {(): daemon.state == "running"})
-        yield _gauge("store_writer_alive", "Whether the job store's writer does its work.", {(): runtime.store.alive})
+        yield _gauge("build_info", "Always 1. The label is the version of the daemon.", {(__version__,): 1}, "version")
+        yield _gauge("uptime_seconds", "Seconds since the start of the daemon.", {(): daemon.uptime})
+        yield _gauge("uploading", "1 while uploads run, 0 while paused or ending.", {(): daemon.state == "running"})
+        yield _gauge("store_writer_alive", "1 if the job store's writer works, otherwise 0.", {(): runtime.store.alive})
         sent = CounterMetricFamily("syncd_sent_bytes", "Bytes of files sent since the start.")
         sent.add_metric([], meter.total)
         yield sent
-        yield _gauge("send_bytes_per_second", "Rate over the last five seconds.", {(): meter.rate()})
+        yield _gauge("send_bytes_per_second", "Bytes sent per second, over the last five seconds.", {(): meter.rate()})
         yield from self._jobs()
         yield from self._remotes()
         yield self._folders()
@@ -57,17 +57,17 @@ class _DaemonCollector(Collector):
         jobs = {(name, state.value): counts.jobs[state] for name, counts in self._counts.items() for state in State}
         yield _gauge("jobs", "Jobs by remote and state.", jobs, "remote", "state")
         pending = {(name,): counts.pending_bytes for name, counts in self._counts.items()}
-        yield _gauge("pending_bytes", "Bytes of files whose jobs are not at their end.", pending, "remote")
+        yield _gauge("pending_bytes", "Bytes of files with unfinished jobs.", pending, "remote")
 
     def _remotes(self) -> Iterable[Metric]:
         workers = self._daemon.runtime.scheduler.workers.values()
         statuses = {(worker.name,): worker.status() for worker in workers}
         up = {name: status.state is RemoteState.ONLINE for name, status in statuses.items()}
-        yield _gauge("remote_up", "Whether a server answers and takes the token.", up, "remote")
+        yield _gauge("remote_up", "1 if the server answers and accepts the token, otherwise 0.", up, "remote")
         in_flight = {name: status.requests_in_flight for name, status in statuses.items()}
-        yield _gauge("requests_in_flight", "Requests under way.", in_flight, "remote")
+        yield _gauge("requests_in_flight", "Requests in flight.", in_flight, "remote")
         limit = {name: status.requests_limit for name, status in statuses.items()}
-        yield _gauge("requests_limit", "Requests that may be under way at a time.", limit, "remote")
+        yield _gauge("requests_limit", "Limit of the requests in flight.", limit, "remote")
 
     def _folders(self) -> Metric:
         states = {
@@ -76,7 +76,7 @@ class _DaemonCollector(Collector):
             for state in FOLDER_STATES
         }
         return _gauge(
-            "folder_state", "1 for the state that a folder is in, 0 for the others.", states, "folder", "state"
+            "folder_state", "1 for the current state of the folder, 0 for every other state.", states, "folder", "state"
         )
 
 

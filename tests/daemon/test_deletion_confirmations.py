@@ -177,14 +177,14 @@ def table(found):
     rows = defaultdict(list)
     for (api, name), outcomes_of in cells.items():
         rows[api, tuple(outcomes_of.get(read, "") for read in Presence)].append(name)
-    lines = [f"| API | the server answers | {' | '.join(ASKED.values())} |", "|---|---|---|---|---|"]
+    lines = [f"| API | answer to the upload | {' | '.join(ASKED.values())} |", "|---|---|---|---|---|"]
     for (api, ends), names in sorted(rows.items()):
         lines.append(f"| {api} | {'; '.join(f'`{name}`' for name in names)} | {' | '.join(ends)} |")
     return "\n".join(lines) + "\n"
 
 
 ASKED = {
-    Presence.YES: "and, asked for the file, gives it back",
+    Presence.YES: "the file",
     Presence.NO: "404",
     Presence.UNKNOWN: "403",
 }

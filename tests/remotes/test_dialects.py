@@ -139,7 +139,7 @@ async def new_file(bench: Bench) -> None:
 
 
 async def same_file(bench: Bench) -> None:
-    """recognise a file that is there"""
+    """recognise a file that the server has"""
     data = ascii_art(3 * CHUNK)
     await bench.upload(data)
     again = await bench.upload(data)
@@ -169,7 +169,7 @@ async def resumed(bench: Bench) -> None:
 
 
 async def forgotten(bench: Bench) -> None:
-    """start again where the server has forgotten the upload"""
+    """start again after the server has forgotten the upload"""
     data = ascii_art(5 * CHUNK)
     begun = await bench.register(data, chunk_size=CHUNK, sent=[0, 3])
     await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0, 3])))
@@ -179,7 +179,7 @@ async def forgotten(bench: Bench) -> None:
 
 
 async def lost_chunks(bench: Bench) -> None:
-    """start again where the server has lost all chunks, and not the image"""
+    """start again after the server has lost all chunks but not the image"""
     data = ascii_art(5 * CHUNK)
     begun = await bench.register(data, chunk_size=CHUNK, sent=range(5))
     await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet(range(5))))
@@ -196,7 +196,7 @@ async def registered(bench: Bench) -> None:
 
 
 async def begun_by_another(bench: Bench) -> None:
-    """complete an image of which somebody has sent a part"""
+    """complete an image of which another client has sent a part"""
     data = ascii_art(5 * CHUNK)
     await bench.register(data, chunk_size=CHUNK, sent=[1, 4])
     assert (await bench.upload(data)).proof is Proof.BYTES
@@ -210,7 +210,7 @@ async def other_chunk_size(bench: Bench) -> None:
 
 
 async def other_content(bench: Bench) -> None:
-    """say that the server holds different content under the hash"""
+    """report that the server has other content under the hash"""
     data = ascii_art(3 * CHUNK)
     other = bench.text(ascii_art(3 * CHUNK, start=b"other"))
     bench.server.hold(other, under=bench.content(data).key, chunk_size=CHUNK)
@@ -233,7 +233,7 @@ async def after_large_chunks(bench: Bench) -> None:
 
 
 async def slow_line(bench: Bench) -> None:
-    """upload a new file over a line that is too slow for its chunks"""
+    """upload a new file over a connection that is too slow for its chunks"""
     bench.server.cut_over = 2500
     bench.remote = bench.make(chunk_size=8000)
     data = ascii_art(100_000)
@@ -242,7 +242,7 @@ async def slow_line(bench: Bench) -> None:
 
 
 async def after_slow_line(bench: Bench) -> None:
-    """upload the second file over such a line"""
+    """upload the second file over such a connection"""
     with suppress(CutOff):
         await slow_line(bench)
     cut_off = bench.server.calls["cut off"]
@@ -251,13 +251,13 @@ async def after_slow_line(bench: Bench) -> None:
 
 
 async def refused_registration(bench: Bench) -> None:
-    """show the server's own words"""
+    """show the server's message"""
     with pytest.raises(Permanent, match="size must be positive"):
         await bench.remote.begin(Content(key="1" * 64, size=0, encoding="text"), Memory(b"a"), None, failures=0)
 
 
 async def over_4_mib(bench: Bench) -> None:
-    """recognise a file of more than 4 MiB that is there"""
+    """recognise a file of more than 4 MiB that the server has"""
     bench.remote = bench.make(chunk_size=8000)
     data = ascii_art(4 * 1024 * 1024 + 1)
     bench.server.hold(bench.text(data), under=bench.content(data).key, chunk_size=8000)
@@ -265,7 +265,7 @@ async def over_4_mib(bench: Bench) -> None:
 
 
 async def read_back(bench: Bench) -> None:
-    """read back and confirm, and say what is not there"""
+    """read back and confirm, and report a missing file"""
     data = ascii_art(3 * CHUNK)
     stored = await bench.upload(data)
     assert await fetched(bench, stored.ref, data) == data
