@@ -35,7 +35,7 @@ def commands(group: click.Group, path: str = "syncd"):
             yield from commands(command, f"{path} {name}")
 
 
-def test_the_man_page_has_every_command_with_its_options(share: Path) -> None:
+def test_man_page_has_all_commands_and_options(share: Path) -> None:
     page = (share / "man/man1/syncd.1").read_text()
     sections = {part.partition('"')[0]: part for part in page.split('.SS "')}
     for path, command in commands(cli):
@@ -46,7 +46,7 @@ def test_the_man_page_has_every_command_with_its_options(share: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="there is no groff")
-def test_groff_has_nothing_to_say_against_it(share: Path) -> None:
+def test_groff_accepts_man_page(share: Path) -> None:
     page = share / "man/man1/syncd.1"
     shown = subprocess.run(["groff", "-man", "-Tutf8", "-ww", page], capture_output=True, text=True, check=True)
     assert shown.stderr == ""
@@ -54,7 +54,7 @@ def test_groff_has_nothing_to_say_against_it(share: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_takes_its_completion(share: Path, shell: str) -> None:
+def test_shell_accepts_completion(share: Path, shell: str) -> None:
     names = {
         "bash": "bash-completion/completions/syncd",
         "zsh": "zsh/site-functions/_syncd",

@@ -12,7 +12,7 @@ SYSTEM = ["syncd.service", "syncd@.service"]
 
 
 @pytest.mark.parametrize("name", SYSTEM)
-def test_leases_on_files_of_other_owners_and_nothing_else(name):
+def test_unit_grants_cap_lease_only(name):
     lines = (UNITS / name).read_text().splitlines()
     assert "CapabilityBoundingSet=CAP_LEASE" in lines
     assert "AmbientCapabilities=CAP_LEASE" in lines
@@ -22,7 +22,7 @@ def test_leases_on_files_of_other_owners_and_nothing_else(name):
 @pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize("name", SYSTEM)
-def test_the_exposure_is_rated_ok(name):
+def test_systemd_analyze_rates_exposure_ok(name):
     command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNITS / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "Overall exposure level" not in done.stdout:

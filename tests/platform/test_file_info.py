@@ -11,7 +11,7 @@ if sys.platform != "linux":
 
 
 @pytest.mark.e2e
-def test_as_the_system_tells_it(tmp_path):
+def test_birth_ns_equals_that_of_stat(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"x")
     told = subprocess.run(["stat", "-c", "%.9W", path], stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -21,7 +21,7 @@ def test_as_the_system_tells_it(tmp_path):
         assert birth_ns(file.fileno()) == birth_ns(str(path))
 
 
-def test_it_stays_when_all_else_changes(tmp_path):
+def test_birth_ns_survives_change_and_rename(tmp_path):
     path, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
     path.write_bytes(b"x")
     before = birth_ns(str(path))
@@ -31,21 +31,21 @@ def test_it_stays_when_all_else_changes(tmp_path):
     assert birth_ns(str(other)) == before is not None
 
 
-def test_a_link_is_followed_if_asked_for(tmp_path):
+def test_birth_ns_with_follow_symlinks_is_that_of_the_target(tmp_path):
     path, link = tmp_path / "a.jpg", tmp_path / "link"
     path.write_bytes(b"x")
     link.symlink_to(path)
     assert birth_ns(str(link), follow_symlinks=True) == birth_ns(str(path)) != birth_ns(str(link))
 
 
-def test_where_it_can_not_be_told(tmp_path):
+def test_birth_ns_is_none_if_unknown(tmp_path):
     assert birth_ns(str(tmp_path / "missing")) is None
     with open("/proc/self/status", "rb") as file:
         assert birth_ns(file.fileno()) is None
 
 
 @pytest.mark.unix
-def test_a_name_that_is_not_utf_8(tmp_path):
+def test_birth_ns_of_name_that_is_not_utf_8(tmp_path):
     path = os.path.join(os.fsencode(tmp_path), b"\xff.jpg")
     with open(path, "xb") as file:
         assert birth_ns(os.fsdecode(path)) == birth_ns(file.fileno())

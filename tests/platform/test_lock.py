@@ -35,7 +35,7 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_the_folder_and_the_lock_are_private_and_hold_the_pid(tmp_path):
+def test_lock_creates_private_folder_and_file_with_pid(tmp_path):
     with StateLock(tmp_path / "a" / "state"):
         lock = tmp_path / "a" / "state" / "lock"
         assert lock.read_text() == f"{os.getpid()}\n"
@@ -44,7 +44,7 @@ def test_the_folder_and_the_lock_are_private_and_hold_the_pid(tmp_path):
 
 
 @pytest.mark.e2e
-def test_a_second_process_is_told_who_holds_it(tmp_path, holder):
+def test_lock_held_by_another_process_is_refused(tmp_path, holder):
     with (
         pytest.raises(AlreadyRunningError, match=f"pid {holder.pid}.*uses {tmp_path}") as caught,
         StateLock(tmp_path / "state"),
@@ -55,20 +55,20 @@ def test_a_second_process_is_told_who_holds_it(tmp_path, holder):
 
 
 @pytest.mark.e2e
-def test_a_killed_holder_holds_no_more(tmp_path, holder):
+def test_lock_of_killed_process_is_free(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     with StateLock(tmp_path / "state"):
         assert (tmp_path / "state" / "lock").read_text() == f"{os.getpid()}\n"
 
 
-def test_it_can_be_taken_again(tmp_path):
+def test_lock_can_be_taken_again(tmp_path):
     for _ in range(2):
         with StateLock(tmp_path):
             pass
 
 
-def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
+def test_lock_refuses_symlink(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / "lock").symlink_to(victim)
@@ -77,7 +77,7 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
     assert victim.read_text() == "precious"
 
 
-def test_a_full_disk_is_named(tmp_path, monkeypatch):
+def test_lock_error_names_full_disk(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -88,7 +88,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.e2e
-def test_who_holds_it_can_be_seen(tmp_path, holder):
+def test_holder_returns_pid(tmp_path, holder):
     assert holder_of(tmp_path / "state") == holder.pid
     holder.kill()
     holder.wait()
@@ -99,13 +99,13 @@ def test_who_holds_it_can_be_seen(tmp_path, holder):
 
 
 @pytest.mark.parametrize("folder", ["none", "file/state"])
-def test_nobody_holds_what_is_not_there(tmp_path, folder):
+def test_holder_of_missing_lock_is_none(tmp_path, folder):
     (tmp_path / "file").touch()
     assert holder_of(tmp_path / folder) is None
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_who_looks_keeps_nobody_out(tmp_path):
+def test_holder_does_not_block_lock(tmp_path):
     (tmp_path / "lock").touch()
     with open(tmp_path / "lock") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)

@@ -17,7 +17,7 @@ def manager(request, tmp_path, monkeypatch):
         yield listening
 
 
-def test_the_manager_is_told(manager):
+def test_notify_sends_each_message(manager):
     notify.ready("watching 2 folders\nREADY=0")
     assert manager.recv(1000) == b"READY=1\nSTATUS=watching 2 folders READY=0"
     notify.status("idle")
@@ -28,7 +28,7 @@ def test_the_manager_is_told(manager):
     assert manager.recv(1000) == b"STOPPING=1"
 
 
-def test_reloading_carries_the_time(manager):
+def test_reloading_sends_the_time(manager):
     before = time.monotonic_ns() // 1000
     notify.reloading()
     first, fingerprint = manager.recv(1000).decode().splitlines()
@@ -37,7 +37,7 @@ def test_reloading_carries_the_time(manager):
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "/no/such/socket", "@nobody", "/" + "long" * 100, "@nul\udcff"])
-def test_it_never_raises(monkeypatch, address):
+def test_notify_with_bad_address_does_not_raise(monkeypatch, address):
     monkeypatch.setenv("NOTIFY_SOCKET", address)
     notify.ready("\udcff")
 

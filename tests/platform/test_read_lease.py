@@ -29,19 +29,19 @@ def descriptor(path):
     os.close(descriptor)
 
 
-def test_nobody_writes(descriptor, path):
+def test_writer_of_file_open_for_reading_is_none(descriptor, path):
     with path.open("rb"):
         assert writer(descriptor) is Writer.NONE
 
 
 @pytest.mark.parametrize("mode", ["r+b", "ab"])
-def test_somebody_has_it_open(descriptor, path, mode):
+def test_writer_of_file_open_for_writing_is_open(descriptor, path, mode):
     with path.open(mode):
         assert writer(descriptor) is Writer.OPEN
     assert writer(descriptor) is Writer.NONE
 
 
-def test_a_map_counts_though_its_descriptor_is_closed(descriptor, path):
+def test_writer_of_mapped_file_is_open(descriptor, path):
     with path.open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
     assert writer(descriptor) is Writer.OPEN
@@ -50,7 +50,7 @@ def test_a_map_counts_though_its_descriptor_is_closed(descriptor, path):
 
 
 @pytest.mark.e2e
-def test_another_process(descriptor, path):
+def test_writer_in_another_process_is_open(descriptor, path):
     hold = f"f = open({str(path)!r}, 'r+b'); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
@@ -59,18 +59,18 @@ def test_another_process(descriptor, path):
     assert writer(descriptor) is Writer.NONE
 
 
-def test_a_look_leaves_nothing_behind(descriptor, path):
+def test_writer_leaves_no_lease(descriptor, path):
     assert writer(descriptor) is Writer.NONE
     os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
 
 
-def test_two_look_at_once(descriptor, path):
+def test_two_leases_on_one_file_are_granted(descriptor, path):
     with path.open("rb") as other, ReadLease(descriptor) as first, ReadLease(other.fileno()) as second:
         assert (first.granted, second.granted) == (Writer.NONE, Writer.NONE)
 
 
 @pytest.mark.e2e
-def test_a_writer_that_comes_is_noticed_and_ends_nobody(path):
+def test_broken_after_writer_opened_and_no_signal_kills(path):
     """In a process that has not said what is to become of any signal."""
     script = f"""
 import os
@@ -89,7 +89,7 @@ print(os.get_blocking(os.open({str(path)!r}, os.O_RDWR)))
 
 
 @pytest.mark.e2e
-def test_a_writer_that_waits_goes_on_after_the_context(descriptor, path):
+def test_waiting_writer_continues_after_lease(descriptor, path):
     write = f"print(flush=True); open({str(path)!r}, 'r+b').write(b'y')"
     with ReadLease(descriptor) as lease:
         other = subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE)
@@ -100,21 +100,21 @@ def test_a_writer_that_waits_goes_on_after_the_context(descriptor, path):
     assert path.read_bytes()[:1] == b"y"
 
 
-def test_signals_are_left_as_they_were(descriptor):
+def test_writer_keeps_signal_handlers(descriptor):
     before = signal.getsignal(signal.SIGIO), signal.getsignal(signal.SIGURG)
     writer(descriptor)
     assert (signal.getsignal(signal.SIGIO), signal.getsignal(signal.SIGURG)) == before
 
 
 @pytest.mark.parametrize("kind", [0x6969, 0xFF534D42, None])
-def test_a_network_file_system_can_not_tell(descriptor, path, monkeypatch, kind):
+def test_writer_on_network_file_system_is_unknown(descriptor, path, monkeypatch, kind):
     monkeypatch.setattr(read_lease, "file_system_type", lambda _: kind)
     assert writer(descriptor) is Writer.UNKNOWN
     with path.open("r+b"):
         assert writer(descriptor) is Writer.UNKNOWN
 
 
-def test_behind_fuse_only_a_writer_of_this_machine_is_seen(descriptor, path, monkeypatch):
+def test_writer_on_fuse_is_open_or_unknown(descriptor, path, monkeypatch):
     monkeypatch.setattr(read_lease, "file_system_type", lambda _: read_lease.FUSE)
     assert writer(descriptor) is Writer.UNKNOWN
     os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
@@ -122,7 +122,7 @@ def test_behind_fuse_only_a_writer_of_this_machine_is_seen(descriptor, path, mon
         assert writer(descriptor) is Writer.OPEN
 
 
-def test_the_kind_of_a_file_system_is_told(descriptor):
+def test_file_system_type_of_proc(descriptor):
     with open("/proc/self/status", "rb") as file:
         assert read_lease.file_system_type(file.fileno()) == 0x9FA0
     assert writer(descriptor) is Writer.NONE
@@ -130,7 +130,7 @@ def test_the_kind_of_a_file_system_is_told(descriptor):
 
 @pytest.mark.e2e
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_file_of_another_owner_can_not_be_told_without_the_capability(path):
+def test_writer_of_foreign_file_needs_cap_lease(path):
     opened = f"os.open({str(path)!r}, os.O_RDONLY)"
     script = f"import os; from syncd.platform.read_lease import writer; print(writer({opened}).value)"
     path.chmod(0o644)
@@ -144,7 +144,7 @@ def test_a_file_of_another_owner_can_not_be_told_without_the_capability(path):
     assert (with_it.stdout.strip(), without.stdout.strip()) == ("none", "unknown")
 
 
-def test_anything_but_a_file_can_not_be_told(tmp_path):
+def test_writer_of_directory_is_unknown(tmp_path):
     directory = os.open(tmp_path, os.O_RDONLY)
     try:
         assert writer(directory) is Writer.UNKNOWN

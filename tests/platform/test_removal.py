@@ -102,7 +102,7 @@ def other_disk(tmp_path):
         subprocess.run(["umount", "-l", str(disk)], check=False, capture_output=True)
 
 
-def test_delete(folder):
+def test_remove_deletes_file(folder):
     (folder / "a.jpg").write_bytes(b"content")
     remove(folder, "a.jpg")
     assert os.listdir(folder) == []
@@ -124,7 +124,7 @@ def test_move_keeps_name_content_and_times(folder, move_to):
 
 
 @pytest.mark.e2e
-def test_a_move_to_another_disk(folder, other_disk):
+def test_move_to_another_disk_copies(folder, other_disk):
     (folder / "a.jpg").write_bytes(b"content" * 500_000)
     data = (folder / "a.jpg").read_bytes()
     remove(folder, "a.jpg", archive=made(other_disk / "sent"))
@@ -133,7 +133,7 @@ def test_a_move_to_another_disk(folder, other_disk):
     assert os.listdir(other_disk / "sent") == ["a.jpg"]
 
 
-def test_a_name_that_is_taken_stays_as_it_is(folder, move_to):
+def test_move_to_taken_name_adds_number(folder, move_to):
     (move_to / "a.jpg").write_bytes(b"first")
     (move_to / "a-1.jpg").write_bytes(b"second")
     (move_to / "b.jpg").symlink_to("nowhere")
@@ -149,7 +149,7 @@ def test_a_name_that_is_taken_stays_as_it_is(folder, move_to):
     assert os.readlink(move_to / "b.jpg") == "nowhere"
 
 
-def test_a_crash_between_copy_and_removal_leaves_one_file_in_the_end(folder, move_to):
+def test_move_after_crash_reuses_complete_copy(folder, move_to):
     (folder / "a.jpg").write_bytes(b"content")
     (move_to / "a.jpg").write_bytes(b"content")
     remove(folder, "a.jpg", archive=made(move_to))
@@ -158,7 +158,7 @@ def test_a_crash_between_copy_and_removal_leaves_one_file_in_the_end(folder, mov
 
 
 @pytest.mark.parametrize("move", [False, True])
-def test_a_file_that_changed_is_kept(folder, tmp_path, move):
+def test_remove_changed_file_is_refused(folder, tmp_path, move):
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     about = proven(path)
@@ -172,7 +172,7 @@ def test_a_file_that_changed_is_kept(folder, tmp_path, move):
 
 
 @pytest.mark.parametrize("move", [False, True])
-def test_other_bytes_behind_the_same_stamp_are_kept(folder, tmp_path, move):
+def test_remove_other_content_is_refused(folder, tmp_path, move):
     """As after a memory map, a reused inode number, or a time stamp of two seconds."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
@@ -183,7 +183,7 @@ def test_other_bytes_behind_the_same_stamp_are_kept(folder, tmp_path, move):
     assert os.listdir(folder) == ["a.jpg"]
 
 
-def test_a_file_that_is_open_for_writing_is_kept(folder):
+def test_remove_file_open_for_writing_is_refused(folder):
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     with path.open("r+b"), pytest.raises(NotRemovedError, match="open for writing"):
@@ -192,7 +192,7 @@ def test_a_file_that_is_open_for_writing_is_kept(folder):
     remove(folder, "a.jpg")
 
 
-def test_a_file_that_is_mapped_for_writing_is_kept(folder):
+def test_remove_file_mapped_for_writing_is_refused(folder):
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     with path.open("r+b") as file:
@@ -203,7 +203,7 @@ def test_a_file_that_is_mapped_for_writing_is_kept(folder):
     remove(folder, "a.jpg")
 
 
-def test_a_writer_who_comes_meanwhile_gets_the_file(folder, monkeypatch):
+def test_remove_interrupted_by_writer_is_refused(folder, monkeypatch):
     """It waits for the lease, finds the file under its own name, and nothing of what it writes is lost."""
     path = folder / "a.jpg"
     path.write_bytes(b"content" * 100_000)
@@ -232,7 +232,7 @@ def test_a_writer_who_comes_meanwhile_gets_the_file(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_where_no_lease_can_be_had_quiet_has_to_do(folder, monkeypatch, quiet):
+def test_remove_without_lease_needs_quiet_file(folder, monkeypatch, quiet):
     monkeypatch.setattr(posix_read_lease, "file_system_type", lambda _: None)
     path = folder / "a.jpg"
     path.write_bytes(b"content")
@@ -245,7 +245,7 @@ def test_where_no_lease_can_be_had_quiet_has_to_do(folder, monkeypatch, quiet):
         assert os.listdir(folder) == ["a.jpg"]
 
 
-def test_a_folder_that_became_a_link_leads_nowhere(folder, tmp_path):
+def test_remove_below_symlink_is_refused(folder, tmp_path):
     """Else files outside the watched folder would be deleted."""
     (folder / "sub").mkdir()
     path = folder / "sub" / "a.jpg"
@@ -258,7 +258,7 @@ def test_a_folder_that_became_a_link_leads_nowhere(folder, tmp_path):
     assert (tmp_path / "outside" / "a.jpg").read_bytes() == b"content"
 
 
-def test_a_link_that_took_its_place_is_kept(folder, tmp_path):
+def test_remove_symlink_is_refused(folder, tmp_path):
     (folder / "a.jpg").write_bytes(b"content")
     about = proven(folder / "a.jpg")
     os.rename(folder / "a.jpg", tmp_path / "moved away.jpg")
@@ -269,7 +269,7 @@ def test_a_link_that_took_its_place_is_kept(folder, tmp_path):
     assert (folder / "a.jpg").is_symlink()
 
 
-def test_a_fifo_that_took_its_place_is_not_opened(folder):
+def test_remove_fifo_is_refused_unopened(folder):
     (folder / "a.jpg").write_bytes(b"content")
     about = proven(folder / "a.jpg")
     os.unlink(folder / "a.jpg")
@@ -279,7 +279,7 @@ def test_a_fifo_that_took_its_place_is_not_opened(folder):
 
 
 @pytest.mark.usefixtures("move_to")
-def test_hiding_is_one_step_on_every_file_system(folder, monkeypatch):
+def test_hide_is_one_rename(folder, monkeypatch):
     """By a link and an unlink, what gets the name in between would be taken away and lost."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
@@ -298,7 +298,7 @@ def test_hiding_is_one_step_on_every_file_system(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("move", [False, True])
-def test_another_file_that_took_its_place_at_the_last_moment_is_put_back(folder, tmp_path, monkeypatch, move):
+def test_remove_puts_back_file_replaced_at_last_moment(folder, tmp_path, monkeypatch, move):
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     about = proven(path)
@@ -316,7 +316,7 @@ def test_another_file_that_took_its_place_at_the_last_moment_is_put_back(folder,
     assert os.listdir(folder) == ["a.jpg"]
 
 
-def test_a_file_that_changes_while_it_is_copied_is_kept(folder, tmp_path, monkeypatch):
+def test_move_of_file_changed_during_copy_is_refused(folder, tmp_path, monkeypatch):
     """To another file system a move is a copy, which takes its time. No lease keeps this writer out."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
@@ -347,7 +347,7 @@ def across(directory, name, into, wanted):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_a_copy_that_fails_leaves_nothing_half(folder, tmp_path, monkeypatch, code):
+def test_move_with_failed_copy_leaves_no_part(folder, tmp_path, monkeypatch, code):
     (folder / "a.jpg").write_bytes(b"content")
     monkeypatch.setattr(posix_openat, "rename_exclusively", across)
 
@@ -362,7 +362,7 @@ def test_a_copy_that_fails_leaves_nothing_half(folder, tmp_path, monkeypatch, co
 
 
 @pytest.mark.parametrize("move", [False, True])
-def test_a_file_that_can_not_go_leaves_no_copies(folder, tmp_path, monkeypatch, move):
+def test_move_with_failed_removal_leaves_no_copy(folder, tmp_path, monkeypatch, move):
     """Each try would leave another one."""
     (folder / "a.jpg").write_bytes(b"content")
     monkeypatch.setattr(posix_openat, "rename_exclusively", across)
@@ -380,7 +380,7 @@ def test_a_file_that_can_not_go_leaves_no_copies(folder, tmp_path, monkeypatch, 
     assert not move or os.listdir(tmp_path / "sent") == []
 
 
-def test_a_stop_ends_the_reading(folder):
+def test_remove_stops_on_request(folder):
     (folder / "a.jpg").write_bytes(b"content")
     stop = threading.Event()
     stop.set()
@@ -393,7 +393,7 @@ def test_a_stop_ends_the_reading(folder):
 
 
 @pytest.mark.e2e
-def test_a_target_that_is_no_longer_mounted_gets_nothing(folder, other_disk):
+def test_move_to_unmounted_archive_is_refused(folder, other_disk):
     target = made(other_disk / "sent")
     (folder / "a.jpg").write_bytes(b"content")
     subprocess.run(["umount", str(other_disk)], check=True)
@@ -406,7 +406,7 @@ def test_a_target_that_is_no_longer_mounted_gets_nothing(folder, other_disk):
     assert os.listdir(other_disk / "sent") == []
 
 
-def test_a_target_that_can_not_be_made_says_why(folder, tmp_path):
+def test_move_to_impossible_archive_names_the_reason(folder, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     (folder / "a.jpg").write_bytes(b"content")
     target = made(tmp_path / "file" / "sent")
@@ -414,7 +414,7 @@ def test_a_target_that_can_not_be_made_says_why(folder, tmp_path):
         remove(folder, "a.jpg", archive=target)
 
 
-def test_a_link_below_the_target_leads_nowhere(folder, tmp_path):
+def test_move_below_symlink_in_archive_is_refused(folder, tmp_path):
     (folder / "sub").mkdir()
     (folder / "sub" / "a.jpg").write_bytes(b"content")
     target = made(tmp_path / "sent")
@@ -429,28 +429,28 @@ def test_a_link_below_the_target_leads_nowhere(folder, tmp_path):
 # After a crash.
 
 
-def test_what_a_crash_has_hidden_is_put_back(folder):
+def test_recover_puts_back_hidden_file(folder):
     (folder / "sub").mkdir()
     (folder / "sub" / HIDDEN).write_bytes(b"content")
     assert removal.recover(str(folder), "sub/a.jpg", HIDDEN) == "a.jpg"
     assert (folder / "sub" / "a.jpg").read_bytes() == b"content"
 
 
-def test_it_takes_no_name_from_another_file(folder):
+def test_recover_with_taken_name_adds_number(folder):
     (folder / HIDDEN).write_bytes(b"content")
     (folder / "a.jpg").write_bytes(b"new")
     assert removal.recover(str(folder), "a.jpg", HIDDEN) == "a-1.jpg"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.jpg": b"new", "a-1.jpg": b"content"}
 
 
-def test_what_was_not_hidden_needs_nothing(folder):
+def test_recover_without_hidden_file_does_nothing(folder):
     (folder / "a.jpg").write_bytes(b"content")
     assert removal.recover(str(folder), "a.jpg", HIDDEN) is None
     assert removal.recover(str(folder), "sub/b.jpg", HIDDEN) is None
     assert os.listdir(folder) == ["a.jpg"]
 
 
-def test_a_folder_that_may_be_an_empty_mount_point_is_waited_for(folder):
+def test_recover_in_empty_or_missing_root_raises(folder):
     with pytest.raises(OSError, match="is its file system mounted"):
         removal.recover(str(folder), "a.jpg", HIDDEN)
     with pytest.raises(FileNotFoundError):
@@ -479,7 +479,7 @@ are whole, what the receiver stores, and the functions that do it."""
 REMOVES = re.compile(r"\b(os|openat|shutil)\.(unlink|remove|rename|replace|move|rmtree)\(|\.unlink\(")
 
 
-def test_no_other_module_deletes_or_moves_files():
+def test_only_removal_deletes_or_moves_user_files():
     """One that is new on this list has to be looked at."""
     root = pathlib.Path(syncd.__file__).parent
     found = {str(path.relative_to(root)) for path in root.rglob("*.py") if REMOVES.search(path.read_text("utf-8"))}

@@ -11,7 +11,7 @@ from syncd.platform.systemd.sandbox import PACKAGED, Sandbox
 PHOTOS = Path("/etc/syncd/photos.yaml")
 
 
-def test_what_is_packaged_is_what_the_units_say() -> None:
+def test_packaged_settings_equal_those_of_units() -> None:
     for name in "syncd.service", "syncd@.service":
         lines = unit_files.text(name).splitlines()
         assert all(f"{key}={value}" in lines for key, value in PACKAGED.items())
@@ -32,7 +32,7 @@ def test_what_is_packaged_is_what_the_units_say() -> None:
         ("/tmp/in", {"PrivateTmp": "no"}, None),
     ],
 )
-def test_what_is_hidden(path: str, settings: dict[str, str], advice: str | None) -> None:
+def test_hides_returns_advice_for_invisible_path(path: str, settings: dict[str, str], advice: str | None) -> None:
     found = Sandbox(unit="syncd", settings=PACKAGED | settings).hides(path)
     assert (found is None) == (advice is None)
     assert advice is None or advice in str(found)
@@ -49,16 +49,14 @@ def test_what_is_hidden(path: str, settings: dict[str, str], advice: str | None)
         ({"ProtectSystem": "full"}, True),
     ],
 )
-def test_what_can_be_written(settings: dict[str, str], writes: bool) -> None:
+def test_writes_respects_sandbox(settings: dict[str, str], writes: bool) -> None:
     assert Sandbox(unit="syncd", settings=PACKAGED | settings).writes("/srv/photos") is writes
 
 
 @pytest.mark.parametrize(
     ("out", "home"), [("LoadState=loaded\nProtectHome=read-only\n", "read-only"), ("LoadState=not-found\n", "yes")]
 )
-def test_systemd_is_asked_for_the_unit_of_the_configuration(
-    monkeypatch: pytest.MonkeyPatch, out: str, home: str
-) -> None:
+def test_sandbox_of_reads_settings_from_systemd(monkeypatch: pytest.MonkeyPatch, out: str, home: str) -> None:
     def run(command: list[str]) -> subprocess.CompletedProcess[str]:
         assert command[:3] == ["systemctl", "show", "syncd@photos.service"]
         return subprocess.CompletedProcess(command, 0, out, "")

@@ -76,7 +76,7 @@ def take(steps) -> list[str]:
 
 
 @pytest.mark.usefixtures("_has_user")
-def test_it_is_put_in_place_once(tmp_path: Path, machine: Machine) -> None:
+def test_install_twice_changes_nothing(tmp_path: Path, machine: Machine) -> None:
     done = install(tmp_path, machine)
     unit = (tmp_path / "etc/systemd/system/syncd.service").read_text()
     assert "ExecStart=/opt/s run -c /etc/syncd/config.yaml\n" in unit
@@ -88,7 +88,7 @@ def test_it_is_put_in_place_once(tmp_path: Path, machine: Machine) -> None:
 
 
 @pytest.mark.usefixtures("_has_user")
-def test_a_unit_that_is_another_is_written_and_a_configuration_never(tmp_path: Path, machine: Machine) -> None:
+def test_install_updates_unit_but_not_configuration(tmp_path: Path, machine: Machine) -> None:
     install(tmp_path, machine)
     for name in "systemd/system/syncd.service", "syncd/config.yaml":
         (tmp_path / "etc" / name).write_text("mine")
@@ -96,9 +96,7 @@ def test_a_unit_that_is_another_is_written_and_a_configuration_never(tmp_path: P
     assert (tmp_path / "etc/syncd/config.yaml").read_text() == "mine"
 
 
-def test_user_and_folders_are_made_by_the_tools_for_that(
-    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_install_creates_user_and_folders(tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation.user, "exists", lambda _name: False)
     (tmp_path / "etc/syncd").mkdir(parents=True)
     steps = installation.install(
@@ -111,7 +109,7 @@ def test_user_and_folders_are_made_by_the_tools_for_that(
     ]
 
 
-def test_the_units_of_a_package_are_left_to_it(tmp_path: Path, machine: Machine) -> None:
+def test_install_keeps_units_of_package(tmp_path: Path, machine: Machine) -> None:
     packaged = tmp_path / "usr/lib/systemd/system/syncd.service"
     packaged.parent.mkdir(parents=True)
     packaged.write_text("of the package")
@@ -120,7 +118,7 @@ def test_the_units_of_a_package_are_left_to_it(tmp_path: Path, machine: Machine)
 
 
 @pytest.mark.usefixtures("_has_user")
-def test_taking_it_away_keeps_what_it_knows_until_a_purge(tmp_path: Path, machine: Machine) -> None:
+def test_uninstall_keeps_state_until_purge(tmp_path: Path, machine: Machine) -> None:
     install(tmp_path, machine)
     (tmp_path / "etc/syncd/photos.yaml").write_text("")
     machine.active.add("syncd@photos.service")
@@ -140,7 +138,7 @@ def test_taking_it_away_keeps_what_it_knows_until_a_purge(tmp_path: Path, machin
     assert machine.told[-1] == "userdel syncd"
 
 
-def test_what_a_tool_says_of_its_failure_is_told_on_one_line(tmp_path: Path, machine: Machine) -> None:
+def test_failed_command_is_reported_on_one_line(tmp_path: Path, machine: Machine) -> None:
     machine.fails = "enable"
     places = unit_files.for_user(config=tmp_path / "config/syncd/config.yaml", state=tmp_path / "state", root=tmp_path)
     steps = installation.install(places, Manager(user=True, run=machine.run), program="/opt/s", now=True)
@@ -150,6 +148,6 @@ def test_what_a_tool_says_of_its_failure_is_told_on_one_line(tmp_path: Path, mac
 
 
 @pytest.mark.e2e
-def test_a_tool_that_is_not_there_has_failed() -> None:
+def test_missing_command_has_failed() -> None:
     with pytest.raises(CommandFailed, match="no-such-tool: is not installed"):
         Manager(user=False, run=installation.run).call("no-such-tool")

@@ -23,7 +23,7 @@ def settings(name: str) -> list[str]:
 @pytest.mark.e2e
 @needs_analyze
 @pytest.mark.parametrize("name", ["syncd.service", "syncd@.service"])
-def test_the_sandbox_is_tight(name: str) -> None:
+def test_unit_exposure_is_low(name: str) -> None:
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(SOURCE / name)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-200:] + ended.stderr
@@ -32,7 +32,7 @@ def test_the_sandbox_is_tight(name: str) -> None:
 @pytest.mark.e2e
 @needs_analyze
 @pytest.mark.parametrize("name", ["syncd.service", "syncd@.service"])
-def test_this_systemd_knows_every_setting(name: str, tmp_path: Path) -> None:
+def test_systemd_accepts_unit(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(unit_files.unit(name, "/bin/true").replace("Documentation=", "#"))
     path = tmp_path / name.replace("@.", "@photos.")
     ended = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
@@ -42,7 +42,7 @@ def test_this_systemd_knows_every_setting(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 @needs_analyze
-def test_this_systemd_knows_every_example_of_a_drop_in(tmp_path: Path) -> None:
+def test_systemd_accepts_every_drop_in_example(tmp_path: Path) -> None:
     """Except those of a later systemd, which says so in the comment above them."""
     (tmp_path / "syncd.service").write_text(
         unit_files.unit("syncd.service", "/bin/true").replace("Documentation=", "#")
@@ -59,7 +59,7 @@ def test_this_systemd_knows_every_example_of_a_drop_in(tmp_path: Path) -> None:
     assert unknown <= {"RestartSteps", "RestartMaxDelaySec"}, said
 
 
-def test_an_instance_is_the_same_in_its_own_places() -> None:
+def test_instance_unit_differs_in_paths_only() -> None:
     named = [
         re.sub(r"(Directory=syncd)$", r"\1-%i", line)
         .replace("config.yaml", "%i.yaml")
@@ -70,7 +70,7 @@ def test_an_instance_is_the_same_in_its_own_places() -> None:
     assert named == [line for line in settings("syncd@.service") if not line.startswith("Configuration")]
 
 
-def test_a_users_unit_has_what_the_systems_has_beside_the_sandbox() -> None:
+def test_user_unit_equals_system_unit_without_sandbox() -> None:
     own = set(settings("user/syncd.service")) - set(settings("syncd.service"))
     assert own == {
         "ExecStart=/usr/bin/syncd run",
@@ -79,7 +79,7 @@ def test_a_users_unit_has_what_the_systems_has_beside_the_sandbox() -> None:
     }
 
 
-def test_the_program_is_put_in_its_place() -> None:
+def test_unit_starts_given_program() -> None:
     lines = [line for line in unit_files.unit("syncd.service", "/opt/it/bin/syncd").splitlines() if "/bin/" in line]
     assert lines == [
         "ExecStart=/opt/it/bin/syncd run -c /etc/syncd/config.yaml",
@@ -95,11 +95,11 @@ def test_the_program_is_put_in_its_place() -> None:
         ('/opt/my "own"/syncd', '"/opt/my \\"own\\"/syncd"'),
     ],
 )
-def test_a_path_is_one_word(path: str, word: str) -> None:
+def test_quoted_path_is_one_word(path: str, word: str) -> None:
     assert unit_files.quoted(path) == word
 
 
-def test_the_first_configuration_watches_the_folder_that_is_made_and_opens_the_socket_to_the_group(
+def test_packaged_config_matches_spool_and_group(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "config.yaml").write_text(unit_files.text("config.yaml"))
@@ -109,7 +109,7 @@ def test_the_first_configuration_watches_the_folder_that_is_made_and_opens_the_s
     assert {folder["path"] for folder in document.data["folders"]} < made
 
 
-def test_a_wheel_has_every_file() -> None:
+def test_wheel_contains_all_unit_files() -> None:
     packed = set(re.findall(r'"packaging/systemd/([^"]+)" =', (SOURCE.parents[1] / "pyproject.toml").read_text()))
     here = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*") if path.is_file()}
     assert packed == here - {"README.md"}

@@ -18,7 +18,7 @@ def places(tmp_path):
     return {path.name: os.stat(path) for path in tmp_path.iterdir()}
 
 
-def test_others_see_it_as_long_as_it_is_watched(places):
+def test_other_watchers_finds_announced_watch(places):
     mark = watchers.announce_watch(places["watched"], places["state"])
     assert watchers.other_watchers(places["watched"], places["other-state"]) == [os.getpid()]
     assert watchers.other_watchers(places["watched"], None) == [os.getpid()]
@@ -28,7 +28,7 @@ def test_others_see_it_as_long_as_it_is_watched(places):
     assert watchers.other_watchers(places["watched"], places["other-state"]) == []
 
 
-def test_names_of_other_programs_mean_nothing(places):
+def test_other_watchers_ignores_foreign_sockets(places):
     number = f"{places['watched'].st_dev}:{places['watched'].st_ino}"
     with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as another:
         other.bind(f"\0syncd-watches:{number}:1:1:1")
@@ -36,13 +36,13 @@ def test_names_of_other_programs_mean_nothing(places):
         assert watchers.other_watchers(places["watched"], None) == []
 
 
-def test_where_the_kernel_does_not_tell_there_are_none(places, monkeypatch, tmp_path):
+def test_other_watchers_without_proc_is_empty(places, monkeypatch, tmp_path):
     with watchers.announce_watch(places["watched"], places["state"]):
         monkeypatch.setattr(watchers, "LISTED", tmp_path / "nowhere")
         assert watchers.other_watchers(places["watched"], None) == []
 
 
-def test_nothing_in_the_directory_is_held_open(places, tmp_path):
+def test_announce_watch_keeps_directory_unopened(places, tmp_path):
     """An open descriptor would keep its file system from being unmounted."""
     with watchers.announce_watch(places["watched"], places["state"]):
         held = {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)}

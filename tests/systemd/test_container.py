@@ -23,7 +23,7 @@ def buildah(room):
     run("rm", "--all")
 
 
-def test_it_is_built_from_the_wheel_and_uploads(debian, wheels, buildah, tmp_path):
+def test_container_image_uploads_files(debian, wheels, buildah, tmp_path):
     (tmp_path / "pip.conf").write_text(PIP)
     base = buildah("from", "scratch")
     for source, place in (debian, "/"), (wheels, "/wheels"), (tmp_path / "pip.conf", "/etc/pip.conf"):

@@ -54,7 +54,7 @@ def write_config(machine, ports, **changes):
     machine.do("chgrp", "syncd", CONFIG)
 
 
-def test_install(machine, dist):
+def test_install_creates_configuration_and_folders(machine, dist):
     said = install(machine, dist)
     assert "Next: edit /etc/syncd/config.yaml" in said
     assert machine.shown("syncd", "ActiveState") == "inactive"
@@ -69,7 +69,7 @@ def test_install(machine, dist):
         machine.do("test", "-s", f"/usr/share/{file}")
 
 
-def test_start(machine, ports):
+def test_start_is_ready_and_lists_status(machine, ports):
     set_up(machine, "/usr/bin/syncd", ports)
     write_config(machine, ports)
     assert "user syncd: " in machine.do("syncd", "check", "-c", CONFIG)
@@ -86,7 +86,7 @@ def test_start(machine, ports):
         assert machine.shown("syncd", limit).isdecimal(), limit
 
 
-def test_systemd_has_nothing_to_say_against_the_units(machine):
+def test_systemd_analyze_verify_accepts_units(machine):
     machine.write("/etc/syncd/verified.yaml", config((1, 1)))
     for scope, units in {"--system": ["syncd.service", "syncd@verified.service"], "--user": ["syncd.service"]}.items():
         folder = "/lib/systemd/system" if scope == "--system" else "/usr/lib/systemd/user"
@@ -97,7 +97,7 @@ def test_systemd_has_nothing_to_say_against_the_units(machine):
     machine.do("rm", "/etc/syncd/verified.yaml")
 
 
-def test_files_arrive(machine):
+def test_files_in_inbox_are_uploaded(machine):
     machine.do("useradd", "--create-home", "--groups", "syncd", "anna")
     machine.do("useradd", "--create-home", "otto")
     drop(machine, "a.jpg", "b.png")
@@ -107,7 +107,7 @@ def test_files_arrive(machine):
     assert '"intact": 3' in report
 
 
-def test_the_sandbox_lets_previews_be_made(machine):
+def test_sandbox_allows_previews(machine):
     picture = io.BytesIO()
     Image.new("RGB", (1000, 500), "teal").save(picture, "PNG")
     machine.write("/var/spool/syncd/teal.png", picture.getvalue())
@@ -118,7 +118,7 @@ def test_the_sandbox_lets_previews_be_made(machine):
     assert "image/webp" in head
 
 
-def test_root_and_members_of_the_group_may_ask_and_nobody_else(machine):
+def test_socket_admits_root_and_group_only(machine):
     assert "4 done" in machine.do("syncd", "ctl", "status")
     assert "4 done" in machine.do("syncd", "ctl", "status", user="anna")
     refused = machine.run("syncd", "ctl", "--socket", "/run/syncd/control.sock", "status", user="otto")
@@ -127,7 +127,7 @@ def test_root_and_members_of_the_group_may_ask_and_nobody_else(machine):
     assert "active (running)" in machine.do("syncd", "service", "status", "--system", user="otto")
 
 
-def test_check_looks_as_the_daemon_will_whoever_asks(machine):
+def test_check_uses_rights_of_daemon(machine):
     seen = machine.do("syncd", "check", "-c", CONFIG)
     for line in "ok     user syncd: ", "folder /var/spool/syncd: can be read", "accepts the token", "MiB/s upload":
         assert line in seen
@@ -145,14 +145,14 @@ def test_check_looks_as_the_daemon_will_whoever_asks(machine):
     assert (refused.returncode, refused.stderr.startswith(f"syncd: {CONFIG}: permission denied")) == (77, True)
 
 
-def test_the_journal_has_priorities_and_fields(machine):
+def test_journal_has_priorities_and_fields(machine):
     (entry,) = [entry for entry in machine.entries("job.done") if entry["SYNCD_PATH"] == "a.jpg"]
     assert (entry["PRIORITY"], entry["SYNCD_REMOTE"], entry["SYSLOG_IDENTIFIER"]) == ("6", "drive", "syncd")
     assert entry["_SYSTEMD_UNIT"] == "syncd.service"
     assert "a-token" not in machine.journal()
 
 
-def test_reload(machine, ports):
+def test_reload_applies_configuration(machine, ports):
     old = pid(machine)
     write_config(machine, ports, scheduler={"bandwidth": "50MiB/s"})
     machine.do("systemctl", "reload", "syncd")
@@ -164,7 +164,7 @@ def test_reload(machine, ports):
     write_config(machine, ports)
 
 
-def test_it_comes_back_after_a_kill(machine):
+def test_killed_daemon_restarts(machine):
     old = pid(machine)
     machine.do("sh", "-c", f"kill -9 {old}")
     drop(machine, "after-the-kill.jpg")
@@ -172,7 +172,7 @@ def test_it_comes_back_after_a_kill(machine):
     machine.until_done("after-the-kill.jpg")
 
 
-def test_the_watchdog_replaces_one_that_is_frozen(machine):
+def test_watchdog_restarts_frozen_daemon(machine):
     drop_in = "/run/systemd/system/syncd.service.d/soon.conf"
     machine.do("mkdir", "-p", "/run/systemd/system/syncd.service.d")
     machine.do("sh", "-c", f"printf '[Service]\\nWatchdogSec=3\\nTimeoutAbortSec=1\\n' > {drop_in}")
@@ -188,14 +188,14 @@ def test_the_watchdog_replaces_one_that_is_frozen(machine):
     machine.do("systemctl", "daemon-reload")
 
 
-def test_a_file_that_came_while_the_machine_was_off_goes_up_after_its_start(machine):
+def test_file_added_while_off_is_uploaded_after_boot(machine):
     machine.power_off()
     drop(machine, "while-off.jpg")
     machine.boot()
     machine.until_done("while-off.jpg")
 
 
-def test_another_daemon_as_an_instance(machine, ports):
+def test_instance_runs_next_to_service(machine, ports):
     machine.do("install", "-d", "-m", "0755", "/srv/photos")
     folders = [{"path": "/srv/photos", "remote": "drive"}]
     photos = config(ports, folders=folders, control={"group": "syncd", "dashboard": "off"})
@@ -218,7 +218,7 @@ def test_another_daemon_as_an_instance(machine, ports):
     assert both == [others, pid(machine, "syncd@photos")]
 
 
-def test_a_folder_in_a_home_is_seen_after_the_line_that_check_tells(machine, ports):
+def test_advice_of_check_makes_home_folder_visible(machine, ports):
     machine.do("chmod", "711", "/home/otto")
     machine.do("install", "-d", "-m", "0755", "/home/otto/Pictures")
     folders = [{"path": "/home/otto/Pictures", "remote": "drive"}]
@@ -235,7 +235,7 @@ def test_a_folder_in_a_home_is_seen_after_the_line_that_check_tells(machine, por
     machine.until_done("at-home.jpg", options=("-c", PHOTOS))
 
 
-def test_removal_keeps_what_it_knows_and_purge_nothing_but_dropped_files(machine):
+def test_remove_keeps_state_and_purge_keeps_spool(machine):
     machine.do("dpkg", "--remove", "syncd")
     assert machine.shown("syncd", "LoadState") == "not-found"
     assert machine.shown("syncd@photos", "ActiveState") == "inactive"
@@ -249,7 +249,7 @@ def test_removal_keeps_what_it_knows_and_purge_nothing_but_dropped_files(machine
     assert machine.run("id", "syncd").returncode == 1
 
 
-def test_upgrade_from_the_commit_before(machine, older, dist, ports):
+def test_upgrade_from_previous_package(machine, older, dist, ports):
     install(machine, older)
     write_config(machine, ports)
     machine.write("/etc/syncd/drive.token", (machine.root / "srv/receiver.token").read_bytes(), 0o600)
@@ -266,7 +266,7 @@ def test_upgrade_from_the_commit_before(machine, older, dist, ports):
     machine.until_done("before.jpg", "after.jpg")
 
 
-def test_a_job_store_of_an_earlier_schema_is_copied_and_taken_over(machine, ports):
+def test_upgrade_migrates_earlier_store_schema(machine, ports):
     """The store is made by the code of then, with the libraries of now."""
     source = packages.before_the_newest_schema()
     if source is None:

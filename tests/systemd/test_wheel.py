@@ -40,12 +40,12 @@ def tree(machine):
     return found
 
 
-def test_the_wheel_brings_its_man_page_and_completions(machine):
+def test_wheel_installs_man_page_and_completions(machine):
     for file in "man/man1/syncd.1", "bash-completion/completions/syncd":
         machine.do("test", "-s", f"/opt/syncd/share/{file}")
 
 
-def test_a_dry_run_says_what_the_installation_does(machine):
+def test_install_dry_run_equals_installation(machine):
     machine.do(SYNCD, "--version")
     before = tree(machine)
     would = machine.do(SYNCD, "service", "install", "--system", "--now", "--dry-run")
@@ -59,7 +59,7 @@ def test_a_dry_run_says_what_the_installation_does(machine):
     assert {line.partition(": ")[2] for line in again.splitlines()} == {"nothing to do"}
 
 
-def test_files_arrive(machine, ports):
+def test_files_in_inbox_are_uploaded(machine, ports):
     set_up(machine, SYNCD, ports)
     machine.write("/etc/syncd/config.yaml", config(ports), 0o640)
     machine.do("chgrp", "syncd", "/etc/syncd/config.yaml")
@@ -69,7 +69,7 @@ def test_files_arrive(machine, ports):
     assert "active (running), pid" in machine.do(SYNCD, "service", "status")
 
 
-def test_an_instance_beside_it(machine, ports):
+def test_instance_runs_next_to_service(machine, ports):
     photos = config(ports, folders=[{"path": "/srv/photos", "remote": "drive"}], control={"dashboard": "off"})
     machine.do("install", "-d", "-m", "0755", "/srv/photos")
     machine.write("/etc/syncd/photos.yaml", photos, 0o640)
@@ -88,7 +88,7 @@ def test_an_instance_beside_it(machine, ports):
     assert {line.partition(": ")[2] for line in again.splitlines()} == {"nothing to do"}
 
 
-def test_a_dry_run_of_the_removal_changes_nothing(machine):
+def test_uninstall_dry_run_changes_nothing(machine):
     before = tree(machine)
     would = machine.do(SYNCD, "service", "uninstall", "--purge", "--dry-run")
     for line in (
@@ -102,7 +102,7 @@ def test_a_dry_run_of_the_removal_changes_nothing(machine):
         assert machine.shown(unit, "ActiveState") == "active"
 
 
-def test_uninstall(machine):
+def test_uninstall_keeps_state_until_purge(machine):
     said = machine.do(SYNCD, "service", "uninstall")
     assert "kept: /var/lib/syncd, " in said
     assert machine.shown("syncd", "LoadState") == "not-found"
@@ -124,7 +124,7 @@ def test_uninstall(machine):
     assert machine.run("id", "syncd").returncode == 1
 
 
-def test_a_service_of_a_user(machine, ports):
+def test_user_service_uploads(machine, ports):
     machine.do("useradd", "--create-home", "anna")
     without = machine.do(SYNCD, "service", "install", "--user", "--dry-run", user="anna")
     assert "The service runs while you are logged in. To run it always: loginctl enable-linger\n" in without
@@ -150,7 +150,7 @@ def test_a_service_of_a_user(machine, ports):
     machine.do("test", "-s", "/home/anna/inbox/mine.jpg")
 
 
-def test_upgrade_from_the_wheel_of_the_commit_before(machine, older, ports):
+def test_upgrade_from_previous_wheel(machine, older, ports):
     wheel = packages.wheel_in(older)
     machine.write(f"/root/older/{wheel.name}", wheel.read_bytes())
     machine.do(*PIP, f"/root/older/{wheel.name}")

@@ -15,7 +15,7 @@ from tests.support.wait import wait_until_sync
 
 
 @pytest.mark.skipif(not win32console.GetConsoleProcessList(), reason="there is no console")
-def test_ctrl_c_ends_the_daemon_in_order(site):
+def test_ctrl_c_shuts_daemon_down(site):
     site.start()
     met = []
     before = signal.signal(signal.SIGINT, lambda number, _: met.append(number))  # all in the console meet it

@@ -37,7 +37,7 @@ def dropped(site, name=NAME, data=KINDS["jpg"]):
     assert site.arrived(name)
 
 
-def test_the_live_view_until_q(home):
+def test_ctl_watch_ends_with_q(home):
     done = home.client.status()["jobs"]["done"]
     with Console("ctl", "-c", home.config, "watch") as console:
         wait_until_sync(lambda: console.shows("syncd running"), lambda: console.raw)
@@ -48,7 +48,7 @@ def test_the_live_view_until_q(home):
         assert console.wait(30) == 0
 
 
-def test_in_a_pipe_it_is_a_line_for_each_change_over_a_restart(site):
+def test_ctl_watch_in_pipe_prints_lines_across_restart(site):
     site.start()
     out = site.base / "watched"
     with out.open("wb") as stdout:
@@ -69,7 +69,7 @@ def test_in_a_pipe_it_is_a_line_for_each_change_over_a_restart(site):
     assert "\x1b" not in out.read_text("utf-8")
 
 
-def test_what_is_redirected_has_every_name(home):
+def test_redirected_output_is_utf_8(home):
     dropped(home)
 
     assert NAME in home.ctl("jobs").stdout
@@ -79,7 +79,7 @@ def test_what_is_redirected_has_every_name(home):
     assert NAME in [event.get("path") for event in logged if event["event"] == "job.done"]
 
 
-def test_a_file_is_named_by_its_path(home):
+def test_ctl_finds_file_by_path(home):
     dropped(home)
     path = home.inbox / NAME
     assert f"{path}\n" in home.ctl("show", str(path).replace("inbox", "INBOX")).stdout
@@ -93,7 +93,7 @@ def test_a_file_is_named_by_its_path(home):
     assert home.arrived("b.jpg")
 
 
-def test_the_log_is_followed_until_the_daemon_ends(site):
+def test_ctl_log_follows_until_shutdown(site):
     site.start()
     with syncd(site.base / "followed", "ctl", "-c", site.config, "logs", "-f", "--event", "job.") as following:
         dropped(site, "a.jpg")
@@ -103,7 +103,7 @@ def test_the_log_is_followed_until_the_daemon_ends(site):
     assert "the daemon has ended" in (site.base / "followed").read_text()
 
 
-def test_one_pass_with_bars_on_a_console(site):
+def test_once_shows_progress_on_console(site):
     (site.inbox / NAME).write_bytes(os.urandom(3_000_000))
     with Console("once", "-c", site.config) as console:
         assert console.wait(60) == 0
@@ -112,18 +112,18 @@ def test_one_pass_with_bars_on_a_console(site):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_help(name, capsys):
+def test_command_has_help(name, capsys):
     cli.main([name, "--help"], prog_name="syncd", standalone_mode=False)
     assert capsys.readouterr().out.startswith(f"Usage: syncd {name}")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_of_a_shell(shell, capsys):
+def test_completion_is_printed(shell, capsys):
     cli.main(["completion", shell], prog_name="syncd", standalone_mode=False)
     assert "_SYNCD_COMPLETE" in capsys.readouterr().out
 
 
-def test_the_browser_gets_the_ticket_from_a_file_that_is_ours_alone(home):
+def test_ctl_open_writes_private_page(home):
     called, program = home.base / "called", home.base / "browser.py"
     program.write_text(f"import sys; open({str(called)!r}, 'w').write(' '.join(sys.argv[1:]))")
     done = subprocess.run(

@@ -17,7 +17,7 @@ from tests.support.wait import wait_until_sync
 from tests.windows.harness import syncd
 
 
-def test_what_is_dropped_arrives_and_the_shell_can_ask(site):
+def test_daemon_uploads_and_answers_ctl(site):
     site.start()
     (site.inbox / "new").mkdir()
     (site.inbox / "one.jpg").write_bytes(b"one" * 1000)
@@ -28,7 +28,7 @@ def test_what_is_dropped_arrives_and_the_shell_can_ask(site):
     assert "2 done" in told.stdout, told.stdout
 
 
-def test_names_that_mean_devices_and_those_in_another_script(site):
+def test_daemon_uploads_device_and_foreign_names(site):
     site.start()
     names = ("aux.jpg", "NUL.png", "Ж猫.jpg")
     for number, name in enumerate(names):
@@ -36,7 +36,7 @@ def test_names_that_mean_devices_and_those_in_another_script(site):
     assert site.arrived(*names)
 
 
-def test_a_file_that_its_writer_keeps_for_himself_is_waited_for(site):
+def test_daemon_waits_for_exclusive_writer(site):
     site.start()
     full = str(site.inbox / "busy.jpg")
     handle = win32file.CreateFile(full, win32con.GENERIC_WRITE, 0, None, win32con.CREATE_NEW, 0, None)
@@ -47,7 +47,7 @@ def test_a_file_that_its_writer_keeps_for_himself_is_waited_for(site):
     assert site.arrived("busy.jpg")
 
 
-def test_only_the_user_administrators_and_the_system_may_open_the_pipe(site):
+def test_pipe_acl_excludes_other_users(site):
     site.start()
     handle = win32file.CreateFile(
         str(site.pipe()), win32con.GENERIC_READ | win32con.READ_CONTROL, 0, None, win32con.OPEN_EXISTING, 0, None
@@ -63,7 +63,7 @@ def test_only_the_user_administrators_and_the_system_may_open_the_pipe(site):
     assert who == {"S-1-5-18", "S-1-5-32-544", win32security.ConvertSidToStringSid(me)}
 
 
-def test_a_second_daemon_is_told_who_holds_the_folder(site):
+def test_second_daemon_names_pid_of_first(site):
     site.start()
     log = site.base / "second"
     with syncd(log, "run", "-c", site.config) as second:
@@ -71,7 +71,7 @@ def test_a_second_daemon_is_told_who_holds_the_folder(site):
     assert f"another syncd (pid {site.daemon.pid})" in log.read_text()
 
 
-def test_after_a_kill_it_goes_on(site):
+def test_daemon_resumes_after_kill(site):
     site.start()
     site.daemon.kill()
     site.daemon.wait()

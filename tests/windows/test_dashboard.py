@@ -48,7 +48,7 @@ def job(site, name):
     return found["id"]
 
 
-def test_who_was_invited_drops_a_file_and_sees_it(site):
+def test_dashboard_ticket_allows_upload_and_preview(site):
     with_dashboard(site)
     invitation = site.client.dashboard()
     browser = Browser(invitation)
@@ -65,7 +65,7 @@ def test_who_was_invited_drops_a_file_and_sees_it(site):
     assert browser.ask("GET", invitation)[0] == 401  # it was good for once
 
 
-def test_a_program_comes_in_with_the_token(site):
+def test_dashboard_token_allows_access(site):
     with_dashboard(site)
     browser = Browser(site.client.dashboard())
     token = (site.base / "state" / "dashboard.token").read_text().strip()
@@ -73,7 +73,7 @@ def test_a_program_comes_in_with_the_token(site):
     assert browser.ask("GET", "/v1/status")[0] == 200
 
 
-def test_a_file_can_be_moved_while_it_is_looked_at(site):
+def test_preview_does_not_block_rename(site):
     with_dashboard(site)
     browser = Browser(site.client.dashboard())
     large = bytes(range(256)) * 80_000
@@ -88,7 +88,7 @@ def test_a_file_can_be_moved_while_it_is_looked_at(site):
     wait_until_sync(lambda: site.states().get("b.jpg") == "done", site.states)
 
 
-def test_a_port_that_is_taken_does_not_end_the_daemon(site):
+def test_dashboard_port_in_use_keeps_daemon_running(site):
     with socket.create_server(("127.0.0.1", 0)) as other:
         with_dashboard(site, other.getsockname()[1])
         with pytest.raises(RequestRefusedError, match="stop the program that uses it") as refused:

@@ -38,7 +38,7 @@ def listens(url):
             return None
 
 
-def test_all_of_it_arrives_and_all_ends_in_order(folder, tmp_path):
+def test_demo_uploads_all_and_ends(folder, tmp_path):
     with syncd(tmp_path / "errors", "demo", "--once", "--dir", folder) as demo:
         told = demo.stdout.read()
         assert demo.wait() == 0, (tmp_path / "errors").read_text()
@@ -48,7 +48,7 @@ def test_all_of_it_arrives_and_all_ends_in_order(folder, tmp_path):
         assert list(Path(environment.inbox).iterdir()) == []
 
 
-def test_the_children_end_with_one_that_is_killed(folder, tmp_path):
+def test_killed_demo_ends_its_children(folder, tmp_path):
     client = DemoEnvironment(str(folder)).client
     with syncd(tmp_path / "errors", "demo", "--dir", folder) as demo:
         url = demo.stdout.readline().split()[2].rstrip(",")
@@ -59,7 +59,7 @@ def test_the_children_end_with_one_that_is_killed(folder, tmp_path):
     wait_until_sync(lambda: not listens(url), "the receiver has ended")
 
 
-def test_a_shutdown_is_noticed(folder):
+def test_demo_notices_daemon_shutdown(folder):
     with set_up(str(folder)) as environment, environment.services(0):
         assert not environment.ended()
         environment.client.shutdown()

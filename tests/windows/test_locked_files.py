@@ -61,7 +61,7 @@ def file(tmp_path):
     return path
 
 
-async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, monkeypatch):
+async def test_file_locked_during_hash_is_retried(file, monkeypatch):
     """wine lets a part that is locked be read, so it is only said to be."""
 
     def refuse(*_):
@@ -77,7 +77,7 @@ async def test_a_file_that_is_locked_while_it_is_hashed_is_tried_again(file, mon
 
 
 @pytest.mark.parametrize("to", [None, "sent"])
-def test_what_is_open_stays_until_it_is_closed(file, tmp_path, monkeypatch, to):
+def test_remove_open_file_is_refused_until_closed(file, tmp_path, monkeypatch, to):
     move = to and tmp_path / to
     with opened(file), monkeypatch.context() as patch:
         patch.setattr(removable_file.RemovableFile, "_copy", lambda *_: pytest.fail("a copy would be in vain"))
@@ -91,7 +91,7 @@ def test_what_is_open_stays_until_it_is_closed(file, tmp_path, monkeypatch, to):
     assert not to or (move / "a.jpg").read_bytes() == b"content"
 
 
-def test_what_somebody_writes_to_stays(file):
+def test_remove_file_open_for_writing_is_refused(file):
     with file.open("r+b"), pytest.raises(removal.NotRemovedError, match="open for writing"):
         remove(file)
     assert file.read_bytes() == b"content"
@@ -113,7 +113,7 @@ def other_disk(monkeypatch):
 
 
 @pytest.mark.usefixtures("other_disk")
-def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path):
+def test_move_open_file_to_another_disk_leaves_no_copy(file, tmp_path):
     with opened(file), pytest.raises(OSError, match="another program uses it exclusively"):
         remove(file, tmp_path / "sent")
     assert os.listdir(tmp_path / "sent") == []
@@ -123,7 +123,7 @@ def test_a_move_to_another_disk_leaves_no_copy_of_what_is_open(file, tmp_path):
     assert os.listdir(file.parent) == []
 
 
-def test_what_is_marked_read_only_says_so_and_stays(file, tmp_path):
+def test_remove_read_only_file_is_refused(file, tmp_path):
     file.chmod(0o444)
     for move in (None, tmp_path / "sent"):
         with pytest.raises(PermissionError, match="the file is read-only"):
@@ -133,7 +133,7 @@ def test_what_is_marked_read_only_says_so_and_stays(file, tmp_path):
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"content"
 
 
-def test_a_name_that_is_taken_in_another_spelling_stays_as_it_is(file, tmp_path):
+def test_move_to_name_taken_in_other_case_adds_number(file, tmp_path):
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent" / "A.JPG").write_bytes(b"first")
     remove(file, tmp_path / "sent")
@@ -143,7 +143,7 @@ def test_a_name_that_is_taken_in_another_spelling_stays_as_it_is(file, tmp_path)
     }
 
 
-def test_the_daemon_says_what_it_could_not_delete(site):
+def test_daemon_logs_file_kept(site):
     site.folder["after_upload"] = "delete"
     path = site.put("a.jpg", b"content")
     with opened(path):

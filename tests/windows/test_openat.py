@@ -38,7 +38,7 @@ def read(directory, name):
         return file.read()
 
 
-def test_a_path_may_be_as_long_as_it_likes(directory, tmp_path):
+def test_openat_accepts_long_path(directory, tmp_path):
     at = os.dup(directory)
     for letter in "abcdefgh":
         inner = openat.enter(at, letter * 50, make=True)
@@ -55,7 +55,7 @@ def test_a_path_may_be_as_long_as_it_likes(directory, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nul", "aux.jpg", "com1.png", "a.jpg.", "a ", "Ж猫🌷.jpg", "b" * 255])
-def test_a_name_is_taken_as_it_is(directory, tmp_path, name):
+def test_openat_accepts_device_name(directory, tmp_path, name):
     write(directory, name)
     assert os.listdir(tmp_path) == [name]
     assert read(directory, name) == b"content"
@@ -66,7 +66,7 @@ def test_a_name_is_taken_as_it_is(directory, tmp_path, name):
 @pytest.mark.parametrize(
     "name", ["a.jpg:b", "c:a.jpg", "..", "", "a\\b", "a/b", "a?.jpg", "*", 'a"', "a\n", "a<b", "|"]
 )
-def test_a_name_that_means_something_else_is_refused(directory, tmp_path, name):
+def test_openat_refuses_impossible_name(directory, tmp_path, name):
     write(directory, "a.jpg")
     for make in (openat.create, openat.open_file, openat.remove, openat.enter):
         with pytest.raises(OSError, match="no file on Windows can have this name"):
@@ -78,7 +78,7 @@ def test_a_name_that_means_something_else_is_refused(directory, tmp_path, name):
     assert os.listdir(tmp_path) == ["a.jpg"]
 
 
-def test_a_name_is_given_only_if_it_is_free(directory, tmp_path):
+def test_rename_to_taken_name_is_refused(directory, tmp_path):
     write(directory, "a.part", b"new")
     write(directory, "A.jpg", b"old")
     with pytest.raises(FileExistsError):
@@ -96,7 +96,7 @@ def test_a_name_is_given_only_if_it_is_free(directory, tmp_path):
 
 
 @pytest.mark.parametrize("tag", [SYMLINK, JUNCTION])
-def test_a_link_is_not_followed(directory, monkeypatch, tag):
+def test_openat_refuses_link(directory, monkeypatch, tag):
     """wine makes none, so it is only said to be one."""
     write(directory, "a.jpg")
     os.close(openat.enter(directory, "folder", make=True))
@@ -111,7 +111,7 @@ def test_a_link_is_not_followed(directory, monkeypatch, tag):
 
 
 @pytest.mark.parametrize("tag", [IN_THE_CLOUD, DEDUPLICATED])
-def test_a_file_that_is_kept_in_another_way_is_a_file(directory, monkeypatch, tag):
+def test_openat_opens_file_with_other_reparse_tag(directory, monkeypatch, tag):
     write(directory, "a.jpg")
     os.close(openat.enter(directory, "folder", make=True))
     monkeypatch.setattr(windows_openat, "_tag", lambda _: tag)
@@ -119,7 +119,7 @@ def test_a_file_that_is_kept_in_another_way_is_a_file(directory, monkeypatch, ta
     os.close(openat.enter(directory, "folder"))
 
 
-def test_what_takes_the_place_of_one_meanwhile_is_not_opened(directory, monkeypatch):
+def test_openat_refuses_file_replaced_between_opens(directory, monkeypatch):
     write(directory, "a.jpg")
 
     def tag(_):
@@ -132,7 +132,7 @@ def test_what_takes_the_place_of_one_meanwhile_is_not_opened(directory, monkeypa
         openat.open_file(directory, "a.jpg")
 
 
-def test_a_file_that_is_open_here_can_be_renamed_and_removed_by_others(directory, tmp_path):
+def test_open_file_can_be_renamed_and_removed(directory, tmp_path):
     write(directory, "a.jpg")
     with open(openat.open_file(directory, "a.jpg"), "rb"):
         os.rename(tmp_path / "a.jpg", tmp_path / "b.jpg")
@@ -141,7 +141,7 @@ def test_a_file_that_is_open_here_can_be_renamed_and_removed_by_others(directory
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_that_another_has_for_himself_is_in_use(directory, tmp_path):
+def test_open_exclusive_file_raises_busy(directory, tmp_path):
     write(directory, "a.jpg")
     handle = win32file.CreateFile(
         str(tmp_path / "a.jpg"), win32con.GENERIC_READ, 0, None, win32con.OPEN_EXISTING, 0, None
@@ -152,7 +152,7 @@ def test_a_file_that_another_has_for_himself_is_in_use(directory, tmp_path):
     assert refused.value.errno == errno.EBUSY
 
 
-def test_a_part_that_another_has_for_himself_is_in_use(directory, monkeypatch):
+def test_read_of_locked_part_raises_busy(directory, monkeypatch):
     """wine lets it be read, so it is only said to be locked."""
 
     def refuse(*_):
@@ -166,7 +166,7 @@ def test_a_part_that_another_has_for_himself_is_in_use(directory, monkeypatch):
         assert refused.value.errno == errno.EBUSY
 
 
-def test_a_directory_is_held_by_one(directory, tmp_path):
+def test_lock_directory_excludes_second_holder(directory, tmp_path):
     held = openat.lock_directory(directory)
     with pytest.raises(BlockingIOError):
         openat.lock_directory(directory)
@@ -175,7 +175,7 @@ def test_a_directory_is_held_by_one(directory, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_times_are_exact(directory):
+def test_set_times_is_exact_to_100_ns(directory):
     with open(openat.create(directory, "a.jpg"), "wb") as file:
         openat.set_times(file.fileno(), 1_600_000_000_123_456_700)
         assert os.fstat(file.fileno()).st_mtime_ns == 1_600_000_000_123_456_700

@@ -76,7 +76,7 @@ def scanned(found):
     return sorted(paths), scan.links
 
 
-def test_a_long_path_is_heard_of_and_uploaded(watched):
+def test_long_path_is_found_by_event(watched):
     watched.put(f"{LONG}/first.jpg", b"first")  # its folders are new
     assert watched.arrived(f"{LONG}/first.jpg")
     path = watched.put(f"{LONG}/second.jpg", b"second")
@@ -86,7 +86,7 @@ def test_a_long_path_is_heard_of_and_uploaded(watched):
     assert (shown.returncode, "done" in shown.stdout) == (0, True), shown
 
 
-def test_one_that_is_renamed_in_its_case_alone_stays_the_same_file(watched):
+def test_rename_of_case_only_keeps_file(watched):
     path = watched.put("case.jpg", b"case")
     assert watched.arrived("case.jpg")
     before = watched.client.show(str(watched.inbox / "case.jpg"))[0]["id"]
@@ -97,7 +97,7 @@ def test_one_that_is_renamed_in_its_case_alone_stays_the_same_file(watched):
     assert watched.client.show(str(watched.inbox / "CASE.jpg"))[0]["id"] == before
 
 
-def test_one_that_changes_with_its_case_is_another_and_the_first_is_gone(watched):
+def test_rename_of_case_with_change_is_new_file(watched):
     path = watched.put("both.jpg", b"both")
     assert watched.arrived("both.jpg")
     before = watched.client.show(str(watched.inbox / "both.jpg"))[0]["id"]
@@ -108,7 +108,7 @@ def test_one_that_changes_with_its_case_is_another_and_the_first_is_gone(watched
     wait_until_sync(lambda: not watched.client.show(before)[0]["present"], "the first is gone")
 
 
-def test_one_that_is_told_in_another_spelling_is_the_one_on_the_disk(watched):
+def test_rescan_in_other_case_finds_file_on_disk(watched):
     watched.put("Folder/told.jpg", b"told")
     assert watched.ctl("rescan", str(watched.inbox / "FOLDER" / "TOLD.JPG")).returncode == 0
     assert watched.arrived("Folder/told.jpg")
@@ -118,7 +118,7 @@ def test_one_that_is_told_in_another_spelling_is_the_one_on_the_disk(watched):
     assert [name for name in watched.states() if name.lower() == "folder/told.jpg"] == ["Folder/told.jpg"]
 
 
-def test_a_stream_is_no_file(watched):
+def test_alternate_stream_is_not_a_file(watched):
     path = watched.put("whole.jpg", b"whole")
     assert watched.arrived("whole.jpg")
     with open(f"{path}:part.jpg", "wb") as stream:
@@ -130,7 +130,7 @@ def test_a_stream_is_no_file(watched):
     assert told.returncode == 1, told
 
 
-async def test_a_file_is_dropped_into_a_folder_however_long_its_path_is(tmp_path):
+async def test_save_upload_accepts_long_path(tmp_path):
     async def content():
         yield b"drop"
         yield b"ped"
@@ -142,7 +142,7 @@ async def test_a_file_is_dropped_into_a_folder_however_long_its_path_is(tmp_path
     assert {path.name: path.read_bytes() for path in Path(to_long_path(folder)).iterdir()} == names  # noqa: ASYNC240 - no other task
 
 
-def test_what_a_dead_process_has_left_of_a_dropped_file_is_swept(tmp_path):
+def test_remove_leftovers_removes_unlocked_part(tmp_path):
     folder = deep(tmp_path)
     directory, part = open_directory(folder), f".syncd-drop-{'0' * 16}.part"
     with open(create(directory, part), "wb") as writer:
@@ -154,7 +154,7 @@ def test_what_a_dead_process_has_left_of_a_dropped_file_is_swept(tmp_path):
     assert os.listdir(to_long_path(folder)) == []
 
 
-def test_a_name_stays_in_its_folder():
+def test_safe_name_refuses_drive_and_stream():
     """``0:`` would be a drive, and what is dropped under that name would land there."""
     for name in ("0:", "C:x", "C:/x"):
         assert join_path(r"C:\inbox", name).startswith("\\\\?\\C:\\inbox\\")
@@ -167,7 +167,7 @@ def test_a_name_stays_in_its_folder():
 @pytest.mark.parametrize(
     ("other", "says"), [("INBOX", "is already watched"), ("Inbox\\Sub", "is in"), ("inbox\\..\\iNbox", "already")]
 )
-def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
+def test_folders_that_differ_in_case_overlap(tmp_path, other, says):
     (tmp_path / "inbox" / "sub").mkdir(parents=True)
     config = tmp_path / "config.yaml"
     folders = [{"path": "inbox", "remote": "drive"}, {"path": other, "remote": "drive"}]
@@ -181,14 +181,14 @@ def test_folders_that_differ_in_their_case_alone_are_one(tmp_path, other, says):
         load(config)
 
 
-def test_a_number_that_may_be_another_files_does_not_tell_that_one_was_renamed(tmp_path, monkeypatch):
+def test_unstable_file_id_finds_no_rename(tmp_path, monkeypatch):
     """Or the next file in its place, of the same size and time, would count as uploaded."""
     assert _is_gone(str(tmp_path), "a.jpg")
     monkeypatch.setattr(file_info.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
     assert not _is_gone(str(tmp_path), "a.jpg")
 
 
-def test_a_folder_that_is_moved_away_takes_its_files_with_it(watched):
+def test_moved_folder_takes_its_files(watched):
     watched.put("moved/a.jpg", b"moved")
     assert watched.arrived("moved/a.jpg")
     number = watched.client.show(str(watched.inbox / "moved" / "a.jpg"))[0]["id"]
@@ -196,7 +196,7 @@ def test_a_folder_that_is_moved_away_takes_its_files_with_it(watched):
     wait_until_sync(lambda: not watched.client.show(number)[0]["present"], "it is known that the file is gone")
 
 
-def test_the_watched_folder_itself_may_go_and_come_back(watched):
+def test_watched_folder_may_disappear_and_return(watched):
     def state():
         return watched.client.status()["folders"][0]["state"]
 
@@ -208,7 +208,7 @@ def test_the_watched_folder_itself_may_go_and_come_back(watched):
     assert watched.arrived("back.jpg")
 
 
-def test_the_disk_tells_how_a_path_is_on_disk_case(tmp_path):
+def test_on_disk_case_returns_case_of_disk(tmp_path):
     folder = str(tmp_path)
     (tmp_path / "Sub" / "In").mkdir(parents=True)
     (tmp_path / "Sub" / "In" / "a.JPG").write_bytes(b"a")
@@ -222,7 +222,7 @@ def test_the_disk_tells_how_a_path_is_on_disk_case(tmp_path):
     assert not _is_gone(folder, "Sub/In/a.JPG")
 
 
-def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
+def test_on_disk_case_of_unreadable_folder_raises(tmp_path, monkeypatch):
     def refuse(_):
         raise file_info.pywintypes.error(5, "FindFirstFile", "Access is denied.")
 
@@ -233,7 +233,7 @@ def test_what_can_not_be_asked_is_not_gone(tmp_path, monkeypatch):
     assert not _is_gone(str(tmp_path), "a.jpg")
 
 
-def test_patterns_take_upper_and_lower_case_for_one(tmp_path):
+def test_patterns_ignore_case(tmp_path):
     found = tree(tmp_path, include=["*.JPG"], exclude=["Raw/"])
     assert found.matches("a.jpg")
     assert found.matches("SUB/A.Jpg")
@@ -241,7 +241,7 @@ def test_patterns_take_upper_and_lower_case_for_one(tmp_path):
     assert found.relative(str(tmp_path).upper() + "\\SUB\\A.jpg") == "SUB/A.jpg"
 
 
-def test_a_linked_folder_is_not_looked_into_unless_asked(tmp_path):
+def test_scan_enters_junction_only_with_follow_symlinks(tmp_path):
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -256,7 +256,7 @@ def test_a_linked_folder_is_not_looked_into_unless_asked(tmp_path):
 @pytest.mark.parametrize(
     ("tag", "is_link"), [(0xA0000003, True), (0xA000000C, True), (0xA000001D, True), (0x9000601A, False), (0, True)]
 )
-def test_links_are_told_from_what_is_kept_in_another_way(tmp_path, monkeypatch, tag, is_link):
+def test_is_link_distinguishes_reparse_tags(tmp_path, monkeypatch, tag, is_link):
     """A junction, a link, one of WSL, a file that OneDrive has, and what wine tells of a link."""
     entry = SimpleNamespace(
         name="sub",
@@ -268,7 +268,7 @@ def test_links_are_told_from_what_is_kept_in_another_way(tmp_path, monkeypatch, 
     assert ("sub" in scan._todo) is not is_link
 
 
-def test_a_folder_that_is_gone_is_looked_for(tmp_path):
+def test_deleted_folder_event_gives_directory_hint(tmp_path):
     """Windows tells of it as of a file."""
     hints = HintBuffer(lambda: None)
     handler = Handler(tree(tmp_path), hints)
@@ -279,7 +279,7 @@ def test_a_folder_that_is_gone_is_looked_for(tmp_path):
     assert (drained.directories, set(drained.files)) == ({"sub"}, {"a.jpg", "A.jpg"})
 
 
-def test_a_file_that_stays_in_use_for_its_whole_life_has_one_stamp(tmp_path):
+def test_fingerprint_of_path_and_open_file_agree(tmp_path):
     """What ``stat`` and an open file tell must be the same, or a file would for ever count as changed."""
     (tmp_path / "a.jpg").write_bytes(b"a")
     seen = tree(tmp_path).find_file("a.jpg")

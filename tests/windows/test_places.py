@@ -19,18 +19,18 @@ from syncd.paths import full, inside
         ("D:\\", "file:///D%3A/"),
     ],
 )
-def test_a_path_goes_over_the_wire_as_others_write_it(path, wire):
+def test_target_uri_of_windows_path(path, wire):
     assert job_targets.encode_target(path) == wire
     assert job_targets.decode_target(wire) == path
 
 
 @pytest.mark.parametrize("text", ["file:///photos", "file:///C:photos", "file:C:/photos", "C:\\photos"])
-def test_what_is_not_absolute_is_refused(text):
+def test_decode_relative_path_is_refused(text):
     with pytest.raises(ValueError, match="absolute"):
         job_targets.decode_target(text)
 
 
-def test_a_place_is_a_folder_and_a_path_below_it():
+def test_full_and_inside_convert_separators():
     assert full(r"C:\Photos", "2026/may/a.jpg") == r"C:\Photos\2026\may\a.jpg"
     assert inside(r"C:\Photos", r"c:\photos\2026\may\A.jpg") == "2026/may/A.jpg"
     assert inside(r"C:\Photos", r"C:\PHOTOS") == ""

@@ -55,7 +55,7 @@ def gone(process, render_timeout=PATIENCE):
     return win32event.WaitForSingleObject(process, render_timeout) == win32event.WAIT_OBJECT_0
 
 
-async def test_one_worker_makes_many_pictures(renderer, image, tmp_path):
+async def test_renderer_reuses_worker(renderer, image, tmp_path):
     assert renderer.pid is None
     assert await shown(renderer, image) == (100, 50)
     pid, process = renderer.pid, opened(renderer.pid)
@@ -68,12 +68,12 @@ async def test_one_worker_makes_many_pictures(renderer, image, tmp_path):
     assert gone(process, 0)
 
 
-async def test_it_keeps_no_file_open(renderer, image):
+async def test_renderer_keeps_no_file_open(renderer, image):
     await shown(renderer, image)
     image.rename(image.with_name("b.jpg"))
 
 
-async def test_it_ends_when_idle_and_another_is_started(image):
+async def test_renderer_replaces_idle_worker(image):
     renderer = Renderer(idle=0.01)
     await shown(renderer, image)
     await wait_until(lambda: renderer.pid is None)
@@ -81,7 +81,7 @@ async def test_it_ends_when_idle_and_another_is_started(image):
     await renderer.close()
 
 
-async def test_one_that_is_killed_is_replaced(renderer, image):
+async def test_renderer_replaces_killed_worker(renderer, image):
     await shown(renderer, image)
     pid, process = renderer.pid, opened(renderer.pid)
     win32api.TerminateProcess(process, 1)
@@ -89,7 +89,7 @@ async def test_one_that_is_killed_is_replaced(renderer, image):
     assert renderer.pid not in (None, pid)
 
 
-async def test_one_that_takes_too_long_is_ended_and_the_next_picture_comes(renderer, image, tmp_path):
+async def test_renderer_ends_slow_worker(renderer, image, tmp_path):
     await shown(renderer, image)
     process = opened(renderer.pid)
     renderer._render_timeout = 0.05
@@ -100,7 +100,7 @@ async def test_one_that_takes_too_long_is_ended_and_the_next_picture_comes(rende
     assert await shown(renderer, image) == (100, 50)
 
 
-async def test_it_is_in_a_job_that_limits_it(renderer, image):
+async def test_worker_is_limited_by_job_object(renderer, image):
     """As far as the system tells: wine puts processes into jobs, and forgets the limits."""
     await shown(renderer, image)
     process = renderer._worker.process
@@ -115,7 +115,7 @@ async def test_it_is_in_a_job_that_limits_it(renderer, image):
 
 
 @pytest.mark.parametrize("at_work", [True, False])
-def test_it_dies_with_a_daemon_that_is_killed(image, tmp_path, at_work):
+def test_worker_ends_with_killed_daemon(image, tmp_path, at_work):
     (tmp_path / "b").write_bytes(png(9000, 9000, rows=bytes(9001 * 9000)) if at_work else b"")
     command = [sys.executable, "-c", ORPHANS, image, tmp_path / "b"]
     with subprocess.Popen(command, stdin=-3, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:

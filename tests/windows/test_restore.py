@@ -47,7 +47,7 @@ def found(folder):
     return {path[len(root) + 1 :]: (Path(path).read_bytes(), os.stat(path).st_mtime_ns) for path in paths}
 
 
-def test_bytes_names_and_times_come_back(filled, tmp_path):
+def test_restore_recreates_content_names_and_times(filled, tmp_path):
     back = tmp_path / "new" / "back"
     done = filled.command("restore", "--to", back, "--json")
     assert done.returncode == 0, done
@@ -57,7 +57,7 @@ def test_bytes_names_and_times_come_back(filled, tmp_path):
     assert (again.returncode, again.stdout) == (0, f"{len(FILES)} already present\n")
 
 
-def test_only_what_is_named_and_nothing_over_another_file(filled, tmp_path):
+def test_restore_of_one_file_overwrites_nothing(filled, tmp_path):
     back = tmp_path
     (back / "sub").mkdir(parents=True)
     (back / "sub" / "Ж猫.jpg").write_bytes(b"mine")
@@ -70,7 +70,7 @@ def test_only_what_is_named_and_nothing_over_another_file(filled, tmp_path):
     assert names == {"sub\\Ж猫.jpg": b"mine", "sub\\NUL.png": b"no device", "sub\\aux.jpg": b"none either"}
 
 
-def test_a_recorded_name_leads_nowhere_else(filled, tmp_path):
+def test_restore_refuses_unsafe_recorded_names(filled, tmp_path):
     """As an attacker might record it, or another system. What only some programs can't use comes back."""
     names = ["../evil.jpg", "..\\evil.jpg", "C:evil.jpg", "a.jpg:evil.jpg", "con./nul"]
     shutil.copytree(filled.base / "state", tmp_path / "state")
@@ -88,13 +88,13 @@ def test_a_recorded_name_leads_nowhere_else(filled, tmp_path):
     assert list(found(tmp_path / "nest")) == ["back\\con.\\nul"]
 
 
-def test_folders_whose_names_differ_in_their_case_alone_do_not_share_one():
+def test_restore_separates_folders_that_differ_in_case():
     folders = [SimpleNamespace(path=path) for path in ("C:\\photos", "D:\\Photos", "E:\\")]
     names = target_prefixes(SimpleNamespace(folders=folders))
     assert names == {"C:\\photos": "photos/", "D:\\Photos": "Photos-2/", "E:\\": "root/"}
 
 
-def test_a_second_one_into_the_same_folder_is_told(filled, tmp_path):
+def test_second_restore_into_folder_is_refused(filled, tmp_path):
     with open(tmp_path / ".syncd-in-use.part", "wb"):
         done = filled.command("restore", "--to", tmp_path)
     assert (done.returncode, done.stderr.count("another syncd restores into this folder")) == (75, 1), done
@@ -110,7 +110,7 @@ def test_verify_reports_intact_copies(filled):
     assert f"{filled.inbox}\\one.jpg on drive different" in bad.stdout
 
 
-def test_init_writes_what_check_takes(filled, tmp_path):
+def test_init_writes_file_that_check_accepts(filled, tmp_path):
     made = tmp_path / "config.yaml"
     url, pool = (filled.settings["remotes"]["drive"][key] for key in ("url", "pool_id"))
     done = filled.run("init", made, "--folder", filled.inbox, "--type", "multipart", "--url", url, "--pool-id", pool)

@@ -149,13 +149,13 @@ def hosted(monkeypatch):
     return windows_dispatch.Service(["syncd"]), told
 
 
-def test_the_account_has_the_number_that_windows_gives_it():
+def test_account_sid_equals_that_of_windows():
     """As `sc showsid` shows it: that of TrustedInstaller is the same on every Windows."""
     known = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
     assert install.account_sid("TrustedInstaller") == known
 
 
-def test_installed_and_removed():
+def test_install_and_uninstall_service():
     dry = service("install", "--dry-run")
     assert "service syncd: would be installed" in dry.stdout, dry.stderr
     assert scm.show() is None
@@ -178,7 +178,7 @@ def test_installed_and_removed():
     assert not FOLDER.exists()
 
 
-def test_one_that_is_there_is_brought_up_to_date(handle):
+def test_install_updates_existing_service(handle):
     keep = win32service.SERVICE_NO_CHANGE
     old = r'"C:\Python310\python.exe" -m syncd service dispatch'
     manual = win32service.SERVICE_DEMAND_START
@@ -198,7 +198,7 @@ def test_one_that_is_there_is_brought_up_to_date(handle):
 
 
 @pytest.mark.usefixtures("handle")
-def test_settings_that_windows_tells_in_its_own_way_are_not_set_again(monkeypatch):
+def test_current_accepts_settings_as_windows_reports_them(monkeypatch):
     """As Windows tells them: wine does not know most of them."""
     told = dict(scm._SETTINGS)
     actions = win32service.SERVICE_CONFIG_FAILURE_ACTIONS
@@ -209,7 +209,7 @@ def test_settings_that_windows_tells_in_its_own_way_are_not_set_again(monkeypatc
     assert not scm.current()
 
 
-def test_a_folder_that_somebody_else_has_made_is_not_taken(monkeypatch):
+def test_install_refuses_folder_of_other_user(monkeypatch):
     FOLDER.mkdir()
     folder, *_ = install.install(now=False)
     assert not folder.due()
@@ -218,7 +218,7 @@ def test_a_folder_that_somebody_else_has_made_is_not_taken(monkeypatch):
         folder.due()
 
 
-def test_it_runs_under_the_manager_uploads_and_is_stopped_by_it(receiver, received):
+def test_service_uploads_until_stopped(receiver, received):
     assert service("install").returncode == 0
     inbox = configure(receiver)
     started = service("install", "--now")
@@ -238,7 +238,7 @@ def test_it_runs_under_the_manager_uploads_and_is_stopped_by_it(receiver, receiv
     assert not list(FOLDER.rglob("*-wal"))
 
 
-def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(handle, receiver):
+def test_service_reports_start_and_stop_pending(handle, receiver):
     inbox = configure(receiver)
     (inbox / "large.jpg").write_bytes(bytes(range(256)) * 40_000)
     win32service.StartService(handle, None)
@@ -262,7 +262,7 @@ def test_the_manager_sees_it_start_until_it_is_ready_and_stop_while_it_uploads(h
     assert logged()[-1] == "daemon.ended"
 
 
-def test_one_that_is_shut_down_by_a_person_has_not_failed(handle):
+def test_service_after_ctl_shutdown_has_not_failed(handle):
     configure()
     scm.start()
     asked().shutdown()
@@ -271,7 +271,7 @@ def test_one_that_is_shut_down_by_a_person_has_not_failed(handle):
     wait_until_sync(lambda: str(scm.show()) == "stopped", scm.show)
 
 
-def test_all_of_one_that_runs_can_be_removed():
+def test_uninstall_purge_removes_running_service():
     configure()
     scm.place()
     scm.start()
@@ -284,7 +284,7 @@ def test_all_of_one_that_runs_can_be_removed():
     assert not FOLDER.exists()
 
 
-def test_what_can_not_start_has_failed_and_says_where_to_look():
+def test_failed_start_points_to_event_log():
     configure("nonsense")
     said = service("install", "--now")
     assert said.returncode == 69
@@ -294,7 +294,7 @@ def test_what_can_not_start_has_failed_and_says_where_to_look():
     assert "service syncd: removed" in service("uninstall").stdout
 
 
-def test_what_keeps_it_from_starting_is_in_the_event_log(hosted):
+def test_start_problem_is_in_event_log(hosted):
     made, told = hosted
     configure("nonsense")
     made.SvcRun()
@@ -306,7 +306,7 @@ def test_what_keeps_it_from_starting_is_in_the_event_log(hosted):
     assert ended == ("exit", 78)
 
 
-def test_a_bug_is_one_line_in_the_event_log_and_no_traceback(hosted, monkeypatch):
+def test_internal_error_is_one_line_in_event_log(hosted, monkeypatch):
     made, told = hosted
     monkeypatch.setattr("syncd.cli.state_folder.load_config", lambda _: 1 / 0)
     made.SvcRun()
@@ -316,7 +316,7 @@ def test_a_bug_is_one_line_in_the_event_log_and_no_traceback(hosted, monkeypatch
     assert told[-1] == ("exit", 70)
 
 
-def test_at_a_shutdown_of_the_machine_it_ends_in_order(hosted, receiver):
+def test_machine_shutdown_ends_service_in_order(hosted, receiver):
     """And what needs a person is in the event log, as a token that is refused, but not each upload."""
     made, told = hosted
     inbox = configure(receiver, token="wrong")
@@ -341,7 +341,7 @@ def test_at_a_shutdown_of_the_machine_it_ends_in_order(hosted, receiver):
     assert {*told} == {pending, running, ending, *warnings}
 
 
-def test_only_the_manager_starts_it():
+def test_dispatch_outside_scm_is_refused():
     said = service("dispatch")
     assert said.returncode == 2
     assert "syncd service install --now" in said.stderr

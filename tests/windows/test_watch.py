@@ -19,7 +19,7 @@ from tests.watch.conftest import harness, other, place, sink  # noqa: F401 - fix
 from tests.watch.support import wait_until
 
 
-async def test_a_folder_that_never_rests_is_told_of_meanwhile(harness, sink):  # noqa: F811
+async def test_busy_folder_reports_files_meanwhile(harness, sink):  # noqa: F811
     over = threading.Event()
 
     def write():
@@ -37,7 +37,7 @@ async def test_a_folder_that_never_rests_is_told_of_meanwhile(harness, sink):  #
             writer.join()
 
 
-async def test_lost_changes_lead_to_a_rescan(harness, sink, monkeypatch):  # noqa: F811
+async def test_lost_events_cause_rescan(harness, sink, monkeypatch):  # noqa: F811
     """As Windows tells of more than its buffer holds, by a piece without anything in it; wine holds all."""
     run = windows.Reader._run_inner
 
@@ -55,7 +55,7 @@ async def test_lost_changes_lead_to_a_rescan(harness, sink, monkeypatch):  # noq
     assert "folder.overflow" in [line["event"] for line in logs]
 
 
-async def test_a_folder_moved_out_takes_its_files_along(harness, sink, other):  # noqa: F811
+async def test_folder_moved_out_takes_its_files(harness, sink, other):  # noqa: F811
     (harness.path / "d").mkdir()
     (harness.path / "d" / "a.jpg").write_bytes(b"x")
     async with harness.running():
@@ -64,7 +64,7 @@ async def test_a_folder_moved_out_takes_its_files_along(harness, sink, other):  
         await wait_until(lambda: not sink.known)
 
 
-async def test_another_folder_in_its_place(harness, sink, other, monkeypatch):  # noqa: F811
+async def test_replaced_folder_is_watched(harness, sink, other, monkeypatch):  # noqa: F811
     monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
     async with harness.running() as watch:
@@ -77,7 +77,7 @@ async def test_another_folder_in_its_place(harness, sink, other, monkeypatch):  
         await wait_until(lambda: "b.jpg" in sink.known)
 
 
-async def test_a_reader_that_fails_is_replaced(harness, sink, monkeypatch):  # noqa: F811
+async def test_failed_reader_is_replaced(harness, sink, monkeypatch):  # noqa: F811
     monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
     failing = [OSError(5, "Input/output error")]
     run = windows.Reader._run_inner
@@ -95,7 +95,7 @@ async def test_a_reader_that_fails_is_replaced(harness, sink, monkeypatch):  # n
         await wait_until(lambda: "b.jpg" in sink.known)
 
 
-def test_what_lies_on_another_machine_is_known(monkeypatch, tmp_path):
+def test_network_drive_is_remote(monkeypatch, tmp_path):
     assert remote_type(str(tmp_path)) is None
     asked = []
 
