@@ -544,8 +544,10 @@ def test_source_name_and_media_type(path, name, media_type):
     source.name.encode()
 
 
+IMPOSSIBLE = "\0/" if sys.platform != "win32" else '<>:"/\\|?*' + "".join(map(chr, range(32)))
+"""Characters that no file name of this system can have. Some of them separate a folder or a drive from the name."""
 NAMES = st.text(
-    st.characters(exclude_characters="\0/" + os.sep, exclude_categories=["Cs"])
+    st.characters(exclude_characters=IMPOSSIBLE, exclude_categories=["Cs"])
     | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF),
     min_size=1,
     max_size=60,
