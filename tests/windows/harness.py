@@ -42,7 +42,7 @@ class Site:
         }
         self.write()
         self.client = ControlClient(self.pipe())
-        self.daemon = None
+        self.daemon: subprocess.Popen[str] | None = None
 
     def write(self):
         self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))

@@ -11,13 +11,13 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("needs Windows: make test-windows", allow_module_level=True)
 
+import pywintypes
 import win32con
 import win32file
 
 from syncd.core.errors import FileUnreadable
 from syncd.platform import openat, removable_file, removal
 from syncd.platform.removal import ArchiveDirectory, RemovalProof
-from syncd.platform.windows import file_info
 from syncd.platform.windows import openat as windows_openat
 from syncd.upload.source import FileSource, fingerprint_of
 from tests.support.wait import wait_until_sync
@@ -65,11 +65,11 @@ async def test_file_locked_during_hash_is_retried(file, monkeypatch):
     """wine lets a part that is locked be read, so it is only said to be."""
 
     def refuse(*_):
-        raise file_info.pywintypes.error(33, "ReadFile", "The process cannot access the file")
+        raise pywintypes.error(33, "ReadFile", "The process cannot access the file")
 
     source = await FileSource.open(str(file.parent), "a.jpg", fingerprint_of(os.lstat(file)), block_size=1024)
     try:
-        monkeypatch.setattr(file_info.win32file, "ReadFile", refuse)
+        monkeypatch.setattr(win32file, "ReadFile", refuse)
         with pytest.raises(FileUnreadable, match="another program has locked the file; syncd tries again later"):
             await source.hash(hashlib.sha256())
     finally:

@@ -160,7 +160,7 @@ def test_read_of_locked_part_raises_busy(directory, monkeypatch):
 
     write(directory, "a.jpg")
     with open(openat.open_file(directory, "a.jpg"), "rb") as file:
-        monkeypatch.setattr(file_info.win32file, "ReadFile", refuse)
+        monkeypatch.setattr(win32file, "ReadFile", refuse)
         with pytest.raises(OSError, match="another program") as refused:
             file_info.read_at(file.fileno(), 4, 0)
         assert refused.value.errno == errno.EBUSY

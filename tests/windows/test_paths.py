@@ -12,6 +12,9 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import pywintypes
+import win32api
+import win32file
 import yaml
 from watchdog.events import FileDeletedEvent, FileMovedEvent
 
@@ -26,7 +29,7 @@ from syncd.daemon.local_files import _safe_name
 from syncd.platform.file_info import on_disk_case
 from syncd.platform.files import join_path, lock_file, to_long_path
 from syncd.platform.openat import create, open_directory
-from syncd.platform.windows import file_info, openat
+from syncd.platform.windows import openat
 from syncd.watch.hints import HintBuffer
 from syncd.watch.observer import Handler
 from syncd.watch.scanner import Scan, WatchedTree
@@ -64,7 +67,7 @@ def link(target, at):
 
 
 def tree(folder, **settings):
-    return WatchedTree.of(Folder(path=str(folder), remote="drive", **settings))
+    return WatchedTree.of(Folder(**{"path": str(folder), "remote": "drive", **settings}))
 
 
 def scanned(found):
@@ -184,7 +187,7 @@ def test_folders_that_differ_in_case_overlap(tmp_path, other, says):
 def test_unstable_file_id_finds_no_rename(tmp_path, monkeypatch):
     """Or the next file in its place, of the same size and time, would count as uploaded."""
     assert _is_gone(str(tmp_path), "a.jpg")
-    monkeypatch.setattr(file_info.win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
+    monkeypatch.setattr(win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
     assert not _is_gone(str(tmp_path), "a.jpg")
 
 
@@ -224,10 +227,10 @@ def test_on_disk_case_returns_case_of_disk(tmp_path):
 
 def test_on_disk_case_of_unreadable_folder_raises(tmp_path, monkeypatch):
     def refuse(_):
-        raise file_info.pywintypes.error(5, "FindFirstFile", "Access is denied.")
+        raise pywintypes.error(5, "FindFirstFile", "Access is denied.")
 
     (tmp_path / "a.jpg").write_bytes(b"a")
-    monkeypatch.setattr(file_info.win32file, "FindFilesW", refuse)
+    monkeypatch.setattr(win32file, "FindFilesW", refuse)
     with pytest.raises(PermissionError):
         on_disk_case(str(tmp_path), "a.jpg")
     assert not _is_gone(str(tmp_path), "a.jpg")
