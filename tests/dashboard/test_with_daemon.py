@@ -41,7 +41,7 @@ async def test_login_url_from_socket_opens_dashboard(site, ctl):
         async with session.get(login_url.with_path("/v1/log")) as response:
             assert "dashboard.listening" in [event["event"] for event in (await response.json())["events"]]
         async with session.get(login_url.with_path("/v1/events")) as stream:
-            await site.end()  # an open page does not delay the shutdown
+            await site.stop()  # an open page does not delay the shutdown
             await stream.read()
     assert {stat.S_IMODE(path.stat().st_mode) for path in (site.folder / "state").iterdir()} == {0o600}
     for secret in (token, cookie.value, login_url.query["ticket"]):

@@ -52,7 +52,7 @@ async def direct(post):
     return await post("/api/files/upload/direct", file=DATA, hash=DIGEST, pool_id=POOL)
 
 
-async def test_create_offers_a_damaged_file_a_new_task(post, tmp_path):
+async def test_create_damaged_file_starts_new_task(post, tmp_path):
     await direct(post)
     assert (await post("/api/files/upload/create", order()))[1]["file_exists"] is True
     path = harm(tmp_path, "files", DIGEST)
@@ -64,14 +64,14 @@ async def test_create_offers_a_damaged_file_a_new_task(post, tmp_path):
     assert path.read_bytes() == DATA
 
 
-async def test_a_file_in_one_request_takes_the_place_of_a_damaged_one(post, tmp_path):
+async def test_direct_damaged_file_is_replaced(post, tmp_path):
     await direct(post)
     path = harm(tmp_path, "files", DIGEST)
     assert (await direct(post))[0] == 200
     assert path.read_bytes() == DATA
 
 
-async def test_a_damaged_file_that_was_replaced_meanwhile_is_not_removed(post, tmp_path, monkeypatch):
+async def test_create_file_replaced_during_check_is_kept(post, tmp_path, monkeypatch):
     """File systems give an inode number that was freed to the next file: it alone does not tell two files apart."""
     await direct(post)
     path = harm(tmp_path, "files", DIGEST)
@@ -88,7 +88,7 @@ async def test_a_damaged_file_that_was_replaced_meanwhile_is_not_removed(post, t
     assert path.read_bytes() == DATA
 
 
-async def test_a_damaged_image_can_be_registered_again(post, tmp_path):
+async def test_register_damaged_image_starts_again(post, tmp_path):
     text = base64.urlsafe_b64encode(DATA)
     digest = hashlib.sha256(text).hexdigest()
     image = {"sha256": digest, "size": len(text), "chunk_size": len(text)}

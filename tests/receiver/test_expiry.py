@@ -58,7 +58,7 @@ async def is_here(caller: Caller) -> bool:
     [(1, None, None), (1, 3, 3), (3, 1, 3), (None, 1, None), (None, None, None), (2, 2, 2)],
 )
 @pytest.mark.parametrize("again", [find, send_direct, send_chunks])
-async def test_the_later_expiry_is_kept(
+async def test_repeated_upload_keeps_later_expiry(
     start: Start, clock: Clock, again: Again, first: float | None, second: float | None, kept: float | None, restarted
 ) -> None:
     caller = await start()
@@ -82,7 +82,7 @@ async def test_the_later_expiry_is_kept(
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_uploads_that_race_keep_the_latest(caller: Caller, clock: Clock, folder: Path, seed: int) -> None:
+async def test_concurrent_uploads_keep_latest_expiry(caller: Caller, clock: Clock, folder: Path, seed: int) -> None:
     """Whatever the order in which they end, none makes the expiry of another earlier."""
     hours = [(index * 7 + seed) % 20 + 1 for index in range(20)]
     tasks = [await caller.task(DATA, 300, **until(clock, hour)) for hour in hours[:10]]
@@ -106,7 +106,7 @@ async def test_uploads_that_race_keep_the_latest(caller: Caller, clock: Clock, f
 
 @pytest.mark.parametrize("again", [find, send_direct])
 @pytest.mark.parametrize("fsync", [True, False])
-async def test_it_is_on_the_disk_before_it_is_confirmed(start: Start, clock: Clock, monkeypatch, fsync, again) -> None:
+async def test_expiry_is_synced_before_confirmation(start: Start, clock: Clock, monkeypatch, fsync, again) -> None:
     caller = await start(fsync=fsync)
     await send_direct(caller, until(clock, 1))
     steps: list[str] = []
@@ -134,7 +134,7 @@ async def test_it_is_on_the_disk_before_it_is_confirmed(start: Start, clock: Clo
 
 
 @pytest.mark.parametrize("again", [find, send_direct])
-async def test_no_room_for_the_expiry_is_no_confirmation(
+async def test_expiry_full_disk_is_not_confirmed(
     caller: Caller, clock: Clock, folder: Path, monkeypatch, again: Again
 ) -> None:
     await send_direct(caller, until(clock, 1))
@@ -152,7 +152,7 @@ async def test_no_room_for_the_expiry_is_no_confirmation(
     assert await is_here(caller)
 
 
-async def test_what_would_expire_while_it_is_read_is_kept_first(caller: Caller, clock: Clock, monkeypatch) -> None:
+async def test_expiry_is_extended_before_verification(caller: Caller, clock: Clock, monkeypatch) -> None:
     """A large file takes its time to be read before *create* says that it is here."""
     await send_direct(caller, until(clock, 1))
     has_digest = file_io.has_digest
@@ -167,7 +167,7 @@ async def test_what_would_expire_while_it_is_read_is_kept_first(caller: Caller, 
 
 
 @pytest.mark.parametrize("again", [send_chunks, send_direct])
-async def test_what_expires_just_before_it_is_kept_is_sent_again(
+async def test_file_expiring_before_extension_is_sent_again(
     caller: Caller, clock: Clock, folder: Path, monkeypatch, again: Again
 ) -> None:
     """The file goes after it was looked up, and before its new expiry is in place."""
@@ -189,7 +189,7 @@ async def test_what_expires_just_before_it_is_kept_is_sent_again(
 
 
 @pytest.mark.parametrize("again", [find, send_direct])
-async def test_a_slow_upload_does_not_undo_what_another_one_asked_for(
+async def test_slow_upload_keeps_expiry_of_other_upload(
     caller: Caller, clock: Clock, monkeypatch, again: Again
 ) -> None:
     """The first is held up between its look at the expiry and its change of it; the second asks for longer."""

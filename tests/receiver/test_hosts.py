@@ -67,15 +67,13 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("host", OWN)
-async def test_it_answers_to_its_own_names(caller: Caller, host: str) -> None:
+async def test_own_host_name_is_accepted(caller: Caller, host: str) -> None:
     assert (await ask(caller, host)).status == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize("path", ["/image", "/api/files/upload/create"])
-async def test_a_name_that_was_made_to_lead_here_gets_nothing(
-    caller: Caller, folder: Path, host: str, path: str
-) -> None:
+async def test_foreign_host_name_is_rejected(caller: Caller, folder: Path, host: str, path: str) -> None:
     """DNS rebinding: the page and its requests are of one origin then, only the name tells."""
     before = tree(folder)
     host = named(caller, host)["Host"]
@@ -90,7 +88,7 @@ async def test_a_name_that_was_made_to_lead_here_gets_nothing(
 
 
 @pytest.mark.parametrize("hosts", [(), (b"localhost", b"evil.test"), (b"evil.test", b"localhost")])
-async def test_there_is_exactly_one_host(caller: Caller, hosts: tuple[bytes, ...]) -> None:
+async def test_missing_or_second_host_header_is_rejected(caller: Caller, hosts: tuple[bytes, ...]) -> None:
     url = URL(caller.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     heads = b"".join(b"Host: %b\r\n" % host for host in hosts)
@@ -100,7 +98,7 @@ async def test_there_is_exactly_one_host(caller: Caller, hosts: tuple[bytes, ...
     assert status in (b"400", b"403")
 
 
-async def test_at_every_address_it_goes_by_that_and_by_the_machine_s_name(serving_at) -> None:
+async def test_wildcard_address_accepts_machine_name(serving_at) -> None:
     assert own_names("::") >= {MACHINE, MACHINE.partition(".")[0], "localhost", "::"}
     caller = await serving_at("0.0.0.0")
     label = MACHINE.partition(".")[0]
@@ -110,7 +108,7 @@ async def test_at_every_address_it_goes_by_that_and_by_the_machine_s_name(servin
         assert (await ask(caller, name)).status == 403, name
 
 
-async def test_the_address_that_a_client_reached_is_its_own(serving_at) -> None:
+async def test_local_address_of_connection_is_accepted(serving_at) -> None:
     """As in a LAN, where it listens at 0.0.0.0 and is called by one of the machine's addresses."""
     caller = await serving_at("0.0.0.0")
     caller.url = str(URL(caller.url).with_host("127.0.0.2"))
@@ -118,11 +116,11 @@ async def test_the_address_that_a_client_reached_is_its_own(serving_at) -> None:
     assert (await ask(caller, "127.0.0.3:PORT")).status == 403
 
 
-def test_at_loopback_the_machine_s_name_is_not_its_own() -> None:
+def test_own_names_at_loopback_exclude_machine_name() -> None:
     assert own_names("127.0.0.1") == own_names("localhost") == {"localhost", "127.0.0.1", "::1"}
 
 
-async def test_further_names_can_be_allowed(start: Start) -> None:
+async def test_allowed_host_name_is_accepted(start: Start) -> None:
     caller = await start(allowed_hosts=("Photos.Example", "2001:DB8::7", "192.0.2.7"))
     for host in ("photos.example", "photos.EXAMPLE:8080", "[2001:db8:0::7]:PORT", "192.0.2.7:PORT"):
         assert (await ask(caller, host)).status == 200, host
@@ -148,7 +146,7 @@ FROM_ELSEWHERE = [
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE)
-async def test_a_page_of_another_site_stores_and_reads_nothing(caller: Caller, folder: Path, headers) -> None:
+async def test_cross_site_request_is_rejected(caller: Caller, folder: Path, headers) -> None:
     """A form with a file needs no leave of the server that it is sent to."""
     headers = {name: value.replace("PORT", str(URL(caller.url).port)) for name, value in headers.items()}
     headers |= named(caller, "localhost:PORT")
@@ -170,12 +168,12 @@ async def test_a_page_of_another_site_stores_and_reads_nothing(caller: Caller, f
         {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:PORT"},
     ],
 )
-async def test_its_own_pages_and_an_address_that_was_typed_are_not_from_elsewhere(caller: Caller, headers) -> None:
+async def test_same_origin_or_typed_address_is_accepted(caller: Caller, headers) -> None:
     headers = {name: value.replace("PORT", str(URL(caller.url).port)) for name, value in headers.items()}
     assert (await ask(caller, "localhost:PORT", **headers)).status == 200
 
 
-async def test_with_the_token_any_name_will_do(start: Start) -> None:
+async def test_token_makes_any_host_name_valid(start: Start) -> None:
     """No page can send the token, and behind a proxy the names are the proxy's."""
     caller = await start(token="s3cret", headers={"Authorization": "Bearer s3cret"})
     answer = await ask(caller, "photos.example", **{"Origin": "https://photos.example", "Sec-Fetch-Site": "same-site"})
@@ -183,7 +181,7 @@ async def test_with_the_token_any_name_will_do(start: Start) -> None:
     assert (await ask(caller, "photos.example", Authorization="")).status == 401
 
 
-async def test_a_client_is_told_what_is_wrong(caller: Caller) -> None:
+async def test_foreign_host_name_message_has_advice(caller: Caller) -> None:
     answer = await caller.call(
         "POST",
         "/image",

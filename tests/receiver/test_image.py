@@ -29,14 +29,14 @@ async def assert_refused(answer, status: int, message: str) -> None:
     assert message in body["message"]
 
 
-async def test_an_image_goes_up_in_chunks_and_comes_back_whole_as_plain_text(caller: Caller) -> None:
+async def test_upload_in_chunks_can_be_downloaded_as_text(caller: Caller) -> None:
     await upload(caller, ART, 256)
     answer = await caller.call("GET", f"/image/{SHA}", headers={"Accept": "text/plain"})
     assert (answer.status, answer.content_type) == (200, "text/plain")
     assert answer.body == ART.encode()
 
 
-async def test_201_on_register_and_409_from_then_on(caller: Caller) -> None:
+async def test_register_returns_201_then_409(caller: Caller) -> None:
     assert (await caller.register(ART, 256)).status == 201
     await assert_refused(await caller.register(ART, 256), 409, "already exists")
     await assert_refused(await caller.register(ART, 512), 409, "already exists")
@@ -45,12 +45,12 @@ async def test_201_on_register_and_409_from_then_on(caller: Caller) -> None:
     await assert_refused(await caller.register(ART, 256), 409, "already exists")
 
 
-async def test_of_many_registrations_at_once_one_gets_201(caller: Caller) -> None:
+async def test_concurrent_registrations_one_gets_201(caller: Caller) -> None:
     answers = await asyncio.gather(*(caller.register(ART, 256) for _ in range(20)))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 19
 
 
-async def test_chunks_come_in_any_order_and_all_at_once(caller: Caller) -> None:
+async def test_chunks_in_any_order_are_accepted(caller: Caller) -> None:
     text = "".join(random.Random(7).choices("ABCDEFGHabcdefgh-_=", k=100_003))
     sha = sha256(text.encode())
     assert (await caller.register(text, 1000)).status == 201
@@ -63,7 +63,7 @@ async def test_chunks_come_in_any_order_and_all_at_once(caller: Caller) -> None:
     assert (counters["chunks_received"], counters["images"], counters["unfinished"]) == (101, 1, 0)
 
 
-async def test_a_chunk_sent_twice_gets_409_and_changes_nothing(caller: Caller) -> None:
+async def test_repeated_chunk_returns_409(caller: Caller) -> None:
     await caller.register(ART, 1000)
     assert (await caller.image_chunk(SHA, 0, ART[:1000])).status == 201
     await assert_refused(await caller.image_chunk(SHA, 0, "x" * 1000), 409, "already exists")
@@ -73,7 +73,7 @@ async def test_a_chunk_sent_twice_gets_409_and_changes_nothing(caller: Caller) -
     assert (await caller.counters())["chunks_repeated"] == 2
 
 
-async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller, monkeypatch) -> None:
+async def test_concurrent_same_chunk_one_gets_201(caller: Caller, monkeypatch) -> None:
     write_chunk, writing, most = file_io.write_chunk, [], []
 
     def slowly(*paths: str, **chunk) -> bool:
@@ -92,7 +92,7 @@ async def test_of_the_same_chunk_sent_at_once_one_gets_201(caller: Caller, monke
     assert max(most) == 1
 
 
-async def test_the_last_chunk_repeated_while_the_image_is_finished_gets_409(caller: Caller, monkeypatch) -> None:
+async def test_repeated_last_chunk_during_finish_returns_409(caller: Caller, monkeypatch) -> None:
     has_digest = file_io.has_digest
 
     def slowly(path: str, digest: str) -> bool:
@@ -107,18 +107,18 @@ async def test_the_last_chunk_repeated_while_the_image_is_finished_gets_409(call
     assert (counters["images"], counters["chunks_received"], counters["chunks_repeated"]) == (1, 1, 19)
 
 
-async def test_an_incomplete_image_is_not_found(caller: Caller) -> None:
+async def test_download_incomplete_image_returns_404(caller: Caller) -> None:
     await caller.register(ART, 1000)
     await caller.image_chunk(SHA, 0, ART[:1000])
     await assert_refused(await caller.call("GET", f"/image/{SHA}"), 404, "not found")
 
 
-async def test_an_unknown_image_is_not_found(caller: Caller) -> None:
+async def test_unknown_image_returns_404(caller: Caller) -> None:
     await assert_refused(await caller.image_chunk(SHA, 0, ART[:1000]), 404, "not found")
     await assert_refused(await caller.call("GET", f"/image/{SHA}"), 404, "not found")
 
 
-async def test_a_wrong_hash_is_told_with_the_last_chunk_and_the_image_can_start_again(caller: Caller) -> None:
+async def test_wrong_hash_fails_last_chunk_and_drops_image(caller: Caller) -> None:
     await caller.register(ART, 1000)
     assert (await caller.image_chunk(SHA, 1, "x" * 400)).status == 201
     await assert_refused(await caller.image_chunk(SHA, 0, ART[:1000]), 400, "hash")
@@ -146,13 +146,13 @@ async def test_a_wrong_hash_is_told_with_the_last_chunk_and_the_image_can_start_
         ({"size": 3_000_000, "chunk_size": 1}, "chunk_size"),
     ],
 )
-async def test_register_says_which_field_is_wrong(caller: Caller, changes, message: str) -> None:
+async def test_register_invalid_field_is_named(caller: Caller, changes, message: str) -> None:
     await assert_refused(await caller.register(ART, 256, **changes), 400, message)
     assert (await caller.counters())["unfinished"] == 0
 
 
 @pytest.mark.parametrize("missing", ["sha256", "size", "chunk_size"])
-async def test_register_says_which_field_is_missing(caller: Caller, missing: str) -> None:
+async def test_register_missing_field_is_named(caller: Caller, missing: str) -> None:
     payload = {"sha256": SHA, "size": 1, "chunk_size": 1}
     del payload[missing]
     answer = await caller.call("POST", "/image", json=payload)
@@ -176,40 +176,40 @@ async def test_register_says_which_field_is_missing(caller: Caller, missing: str
         ({"id": 1}, "size"),
     ],
 )
-async def test_a_chunk_that_does_not_fit_is_refused_and_not_kept(caller: Caller, changes, message: str) -> None:
+async def test_invalid_chunk_is_rejected_and_not_stored(caller: Caller, changes, message: str) -> None:
     await caller.register(ART, 1000)
     answer = await caller.image_chunk(SHA, 0, ART[:1000], **changes)
     await assert_refused(answer, 400, message)
     assert (await caller.image_chunk(SHA, 0, ART[:1000])).status == 201
 
 
-async def test_the_document_s_own_example_of_an_error(caller: Caller) -> None:
+async def test_missing_chunk_id_returns_documented_error(caller: Caller) -> None:
     await caller.register(ART, 1000)
     answer = await caller.call("POST", f"/image/{SHA}/chunks", json={"size": 1, "data": "x"})
     assert await answer.json() == {"code": "400", "message": "Chunk ID field is missing."}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"a":' + b"9" * 3000])
-async def test_malformed_json_gets_400(caller: Caller, body: bytes) -> None:
+async def test_malformed_json_returns_400(caller: Caller, body: bytes) -> None:
     await caller.register(ART, 1000)
     answer = await caller.call("POST", f"/image/{SHA}/chunks", data=body, headers={"Content-Type": "application/json"})
     await assert_refused(answer, 400, "JSON")
 
 
 @pytest.mark.parametrize("path", ["/image", f"/image/{SHA}/chunks"])
-async def test_another_payload_format_gets_415(caller: Caller, path: str) -> None:
+async def test_other_content_type_returns_415(caller: Caller, path: str) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
         answer = await caller.call("POST", path, data=b"{}", headers={"Content-Type": kind})
         await assert_refused(answer, 415, "application/json")
 
 
-async def test_a_charset_beside_the_content_type_is_fine(caller: Caller) -> None:
+async def test_content_type_with_charset_is_accepted(caller: Caller) -> None:
     body = b'{"sha256": "%s", "size": 1400, "chunk_size": 256}' % SHA.encode()
     headers = {"Content-Type": "application/json; charset=utf-8"}
     assert (await caller.call("POST", "/image", data=body, headers=headers)).status == 201
 
 
-async def test_a_body_over_the_limit_gets_413(caller: Caller) -> None:
+async def test_body_over_limit_returns_413(caller: Caller) -> None:
     await caller.register("x" * 1_500_000, 1_000_000)
     sha = sha256(b"x" * 1_500_000)
     assert (await caller.image_chunk(sha, 0, "x" * 1_000_000)).status == 201
@@ -231,7 +231,7 @@ async def test_a_body_over_the_limit_gets_413(caller: Caller) -> None:
     await assert_refused(answer, 413, "larger")
 
 
-async def test_unfinished_images_are_limited(start: Start, clock: Clock) -> None:
+async def test_register_over_limit_returns_503(start: Start, clock: Clock) -> None:
     caller = await start(max_unfinished=2)
     await caller.register("one", 1)
     await caller.register("two", 1)
@@ -244,7 +244,7 @@ async def test_unfinished_images_are_limited(start: Start, clock: Clock) -> None
     assert (await caller.register("three", 1)).status == 201
 
 
-async def test_an_expired_image_starts_again(start: Start, clock: Clock) -> None:
+async def test_expired_image_can_be_registered_again(start: Start, clock: Clock) -> None:
     caller = await start(unfinished_age=3600)
     await caller.register(ART, 1000)
     await caller.image_chunk(SHA, 0, ART[:1000])
@@ -256,7 +256,7 @@ async def test_an_expired_image_starts_again(start: Start, clock: Clock) -> None
     assert (await caller.call("GET", f"/image/{SHA}")).body == ART.encode()
 
 
-async def test_a_new_process_goes_on_where_the_old_one_stopped(start: Start) -> None:
+async def test_restart_continues_upload(start: Start) -> None:
     caller = await start()
     await caller.register(ART, 300)
     pieces = cut(ART, 300)
@@ -269,7 +269,7 @@ async def test_a_new_process_goes_on_where_the_old_one_stopped(start: Start) -> 
     assert (await caller.call("GET", f"/image/{SHA}")).body == ART.encode()
 
 
-async def test_an_image_whose_end_was_cut_off_is_finished_at_start(start: Start, folder: Path) -> None:
+async def test_start_finishes_complete_image(start: Start, folder: Path) -> None:
     caller = await start()
     await caller.register(ART, 1000)
     await caller.image_chunk(SHA, 0, ART[:1000])

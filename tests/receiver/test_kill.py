@@ -82,7 +82,7 @@ async def send_until_killed(process: Process, sends: list, kill_after: int) -> s
 
 
 @pytest.mark.parametrize("kill_after", [1, 60, 190])
-async def test_multipart_keeps_every_acknowledged_chunk(tmp_path: Path, kill_after: int) -> None:
+async def test_multipart_kill_keeps_acknowledged_chunks(tmp_path: Path, kill_after: int) -> None:
     async with receiver(tmp_path) as process:
         caller = process.caller
         task = await caller.task(DATA, CHUNK)
@@ -101,7 +101,7 @@ async def test_multipart_keeps_every_acknowledged_chunk(tmp_path: Path, kill_aft
 
 
 @pytest.mark.parametrize("kill_after", [1, 60, 190])
-async def test_images_keep_every_acknowledged_chunk(tmp_path: Path, kill_after: int) -> None:
+async def test_image_kill_keeps_acknowledged_chunks(tmp_path: Path, kill_after: int) -> None:
     sha = sha256(TEXT.encode())
     async with receiver(tmp_path) as process:
         caller = process.caller
@@ -119,7 +119,7 @@ async def test_images_keep_every_acknowledged_chunk(tmp_path: Path, kill_after: 
 
 
 @pytest.mark.parametrize("kill_after", [1, 20, 60])
-async def test_an_expiry_that_was_confirmed_is_kept(tmp_path: Path, kill_after: int) -> None:
+async def test_kill_keeps_confirmed_expiry(tmp_path: Path, kill_after: int) -> None:
     """Each *create* asks for another expiry of the same file; the latest that was answered holds."""
     hours = random.Random(kill_after).sample(range(2, 100), 98)
     now = datetime.now(UTC)
@@ -143,7 +143,7 @@ async def test_an_expiry_that_was_confirmed_is_kept(tmp_path: Path, kill_after: 
         assert (await caller.call("GET", f"/api/files/{sha256(data)}")).body == data
 
 
-async def test_killed_while_files_are_finished_each_is_whole_or_can_go_on(tmp_path: Path) -> None:
+async def test_kill_during_complete_leaves_file_stored_or_resumable(tmp_path: Path) -> None:
     files = [random.Random(seed).randbytes(3000) for seed in range(100)]
     tasks: dict[int, str] = {}
 

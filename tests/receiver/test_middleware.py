@@ -56,7 +56,7 @@ CALLS = [
 @pytest.mark.parametrize(
     "given", [None, "Bearer wrong", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Digest {TOKEN}", "Bearer s3crét"]
 )
-async def test_without_the_token_every_call_gets_401(start: Start, method: str, path: str, given) -> None:
+async def test_request_without_token_returns_401(start: Start, method: str, path: str, given) -> None:
     caller = await start(token=TOKEN)
     answer = await caller.call(method, path, headers={"Authorization": given} if given else {})
     await assert_error(answer, path, 401)
@@ -64,13 +64,13 @@ async def test_without_the_token_every_call_gets_401(start: Start, method: str, 
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_the_token_opens_both_apis(start: Start, scheme: str) -> None:
+async def test_token_grants_access_to_both_apis(start: Start, scheme: str) -> None:
     caller = await start(token=TOKEN, headers={"Authorization": f"{scheme} {TOKEN}"})
     assert (await caller.register("text", 4)).status == 201
     assert (await caller.create(b"data")).status == 200
 
 
-async def test_the_token_is_never_shown(start: Start) -> None:
+async def test_token_is_not_in_responses_or_log(start: Start) -> None:
     with capture_logs() as lines:
         caller = await start(token=TOKEN, headers={"Authorization": f"Bearer {TOKEN}"})
         await caller.counters()
@@ -81,12 +81,12 @@ async def test_the_token_is_never_shown(start: Start) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/image/", "/image/a/b/c", "/api/files/upload/create/x", "/api"])
-async def test_an_unknown_address_gets_404_in_json(caller: Caller, path: str) -> None:
+async def test_unknown_path_returns_404_as_json(caller: Caller, path: str) -> None:
     await assert_error(await caller.call("GET", path), path, 404)
 
 
 @pytest.mark.parametrize(("path", "allowed"), [("/image", "POST"), ("/api/files/upload/create", "POST")])
-async def test_a_wrong_method_gets_405_in_json(caller: Caller, path: str, allowed: str) -> None:
+async def test_wrong_method_returns_405_as_json(caller: Caller, path: str, allowed: str) -> None:
     answer = await caller.call("DELETE", path)
     await assert_error(answer, path, 405)
     assert allowed in answer.headers["Allow"]
@@ -114,7 +114,7 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-async def test_no_id_becomes_a_path(start: Start, folder: Path, trick: str) -> None:
+async def test_id_with_path_traversal_is_rejected(start: Start, folder: Path, trick: str) -> None:
     caller = await start()
     (folder / "images/plan.json").write_text("{}")
     (folder / "images/data").write_text("inside")
@@ -137,7 +137,7 @@ async def test_no_id_becomes_a_path(start: Start, folder: Path, trick: str) -> N
 
 
 @pytest.mark.parametrize("name", ["../../../evil", "/etc/evil", "a\x00b", "..", "con:", "a\r\nX-Evil: 1", "😀" * 60])
-async def test_a_hostile_file_name_stays_a_name(caller: Caller, tmp_path: Path, name: str) -> None:
+async def test_hostile_file_name_is_only_metadata(caller: Caller, tmp_path: Path, name: str) -> None:
     digest = sha256(b"data")
     task = await caller.task(b"data", 4, file_name=name)
     await caller.chunk(task, 0, b"data")
@@ -149,7 +149,7 @@ async def test_a_hostile_file_name_stays_a_name(caller: Caller, tmp_path: Path, 
     assert not [path for path in tree(tmp_path) if "evil" in path.name]
 
 
-async def test_what_it_stores_is_for_its_owner_alone(caller: Caller, folder: Path) -> None:
+async def test_stored_files_are_owner_only(caller: Caller, folder: Path) -> None:
     task = await caller.task(b"data" * 2, 4)
     await caller.chunk(task, 0, b"data")
     await caller.register("text", 4)
@@ -159,14 +159,14 @@ async def test_what_it_stores_is_for_its_owner_alone(caller: Caller, folder: Pat
     assert {path: mode for path, mode in modes.items() if mode != (0o700 if path.is_dir() else 0o600)} == {}
 
 
-async def test_one_receiver_a_folder(start: Start, folder: Path) -> None:
+async def test_second_receiver_of_folder_fails(start: Start, folder: Path) -> None:
     await start()
     settings, stop = Settings(folder=str(folder)), asyncio.Event()
     with pytest.raises(FolderInUseError, match="another receiver"):
         await serve(settings, host="127.0.0.1", port=0, ready=lambda _: stop.set(), stop=stop)
 
 
-async def test_a_port_in_use_is_told_and_the_folder_is_free_again(start: Start, tmp_path: Path) -> None:
+async def test_port_in_use_raises_and_releases_folder(start: Start, tmp_path: Path) -> None:
     url = URL((await start()).url)
     settings, stop = Settings(folder=str(tmp_path / "second")), asyncio.Event()
     with pytest.raises(OSError, match="in use"):
@@ -192,7 +192,7 @@ FORM_CUT_OFF = (
 
 
 @pytest.mark.parametrize("head", [JSON_CUT_OFF, FORM_CUT_OFF])
-async def test_a_body_that_stalls_gets_408_and_the_connection_ends(start: Start, head: bytes) -> None:
+async def test_stalled_body_returns_408_and_closes(start: Start, head: bytes) -> None:
     caller = await start(idle_timeout=0.1)
     answer, writer = await raw(caller, head)
     writer.close()
@@ -200,7 +200,7 @@ async def test_a_body_that_stalls_gets_408_and_the_connection_ends(start: Start,
     assert b"Connection: close" in answer
 
 
-async def test_a_head_that_never_ends_is_cut_off(start: Start) -> None:
+async def test_endless_head_closes_connection(start: Start) -> None:
     caller = await start(keep_alive=0.1)
     answer, writer = await raw(caller, b"POST /image HTTP/1.1\r\nHost:")
     writer.close()
@@ -214,7 +214,7 @@ def in_flight(caller: Caller, count: int) -> Callable[[], Awaitable[bool]]:
     return check
 
 
-async def test_a_client_that_goes_away_in_a_body_harms_no_one(caller: Caller) -> None:
+async def test_client_disconnecting_in_body_is_ignored(caller: Caller) -> None:
     url = URL(caller.url)
     _, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(JSON_CUT_OFF)
@@ -239,7 +239,7 @@ async def stalled(caller: Caller, count: int) -> list[asyncio.StreamWriter]:
     return writers
 
 
-async def test_requests_at_once_are_limited(start: Start) -> None:
+async def test_requests_over_limit_get_503(start: Start) -> None:
     caller = await start(max_requests=3)
 
     async def busy() -> bool:
@@ -259,7 +259,7 @@ async def test_requests_at_once_are_limited(start: Start) -> None:
     await until(free)
 
 
-async def test_bodies_in_memory_are_limited_all_together(start: Start) -> None:
+async def test_buffered_bodies_over_limit_get_503(start: Start) -> None:
     caller = await start(max_buffered=4000)
     writers = await stalled(caller, 2)
     await until(in_flight(caller, 3))
@@ -273,7 +273,7 @@ async def test_bodies_in_memory_are_limited_all_together(start: Start) -> None:
     await until(free)
 
 
-async def test_connections_are_limited(start: Start) -> None:
+async def test_connections_over_limit_get_503(start: Start) -> None:
     caller = await start(max_connections=2)
     assert (await caller.counters())["requests"] == 1
     _, first = await asyncio.open_connection(URL(caller.url).host, URL(caller.url).port)
@@ -290,7 +290,7 @@ async def test_connections_are_limited(start: Start) -> None:
     await until(free)
 
 
-async def test_a_failure_gets_500_in_json_and_the_traceback_goes_to_the_log(caller: Caller, monkeypatch) -> None:
+async def test_internal_error_returns_500_and_logs_traceback(caller: Caller, monkeypatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the secret of the house")
 
@@ -302,7 +302,7 @@ async def test_a_failure_gets_500_in_json_and_the_traceback_goes_to_the_log(call
     assert [line["event"] for line in lines if line["log_level"] == "error"] == ["receiver.failed"] * 2
 
 
-async def test_a_full_disk_gets_507_and_goes_on_when_there_is_room(caller: Caller, folder: Path, monkeypatch) -> None:
+async def test_full_disk_returns_507_until_space_is_free(caller: Caller, folder: Path, monkeypatch) -> None:
     task = await caller.task(b"data", 4)
 
     write = os.write
@@ -322,13 +322,13 @@ async def test_a_full_disk_gets_507_and_goes_on_when_there_is_room(caller: Calle
     assert (await caller.complete(task)).status == 200
 
 
-async def test_a_compressed_body_is_not_unpacked(caller: Caller) -> None:
+async def test_compressed_body_is_not_decompressed(caller: Caller) -> None:
     body = gzip.compress(b'{"sha256": "' + b"a" * 64 + b'", "size": 4, "chunk_size": 4}')
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     await assert_error(await caller.call("POST", "/image", data=body, headers=headers), "/image", 400)
 
 
-async def test_each_event_has_its_name(start: Start) -> None:
+async def test_log_events_have_names(start: Start) -> None:
     logs.configure(level="debug", format="json", stream=io.StringIO())
     with capture_logs() as lines:
         caller = await start()
@@ -345,7 +345,7 @@ async def test_each_event_has_its_name(start: Start) -> None:
     ]
 
 
-async def test_the_counters_count(caller: Caller) -> None:
+async def test_counters_count_requests_and_uploads(caller: Caller) -> None:
     await caller.register("text", 4)
     await caller.image_chunk(sha256(b"text"), 0, "text")
     await caller.image_chunk(sha256(b"text"), 0, "text")

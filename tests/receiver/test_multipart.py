@@ -32,7 +32,7 @@ async def upload(caller: Caller, data: bytes = DATA, chunk_size: int = 1000, **c
 
 
 @pytest.mark.parametrize("prefix", ["/api/files", "/drive/files"])
-async def test_create_chunks_complete_and_the_file_comes_back(caller: Caller, prefix: str) -> None:
+async def test_upload_in_chunks_can_be_downloaded(caller: Caller, prefix: str) -> None:
     base = f"{prefix}/upload"
     payload = {
         "hash": SHA,
@@ -64,21 +64,21 @@ async def test_create_chunks_complete_and_the_file_comes_back(caller: Caller, pr
     assert stored.headers["Content-Disposition"].startswith("attachment;")
 
 
-async def test_a_known_hash_needs_nothing_sent(caller: Caller) -> None:
+async def test_create_known_hash_returns_stored_file(caller: Caller) -> None:
     file = await (await upload(caller)).json()
     answer = await caller.create(DATA, file_name="another name.jpg")
     assert await answer.json() == {"file_exists": True, "file": file}
     assert (await caller.counters())["unfinished"] == 0
 
 
-async def test_the_server_s_chunk_size_rules(start: Start) -> None:
+async def test_create_returns_chunk_size_within_limits(start: Start) -> None:
     caller = await start(chunk_size=1024, max_chunks=10, max_file_size=10_240)
     for asked, agreed in ((..., (1024, 3)), (None, (1024, 3)), (5000, (1024, 3)), (2**62, (1024, 3)), (1, (250, 10))):
         answer = await (await caller.create(DATA, chunk_size=asked)).json()
         assert (answer["chunk_size"], answer["chunks_count"]) == agreed
 
 
-async def test_md5_is_a_hash_too(caller: Caller) -> None:
+async def test_create_accepts_md5(caller: Caller) -> None:
     digest = hashlib.md5(DATA).hexdigest()
     file = await (await upload(caller, hash=digest.upper())).json()
     assert file["hash"] == digest
@@ -87,7 +87,7 @@ async def test_md5_is_a_hash_too(caller: Caller) -> None:
     await assert_refused(await caller.complete(task), 400, "HASH_MISMATCH")
 
 
-async def test_chunks_come_in_any_order_and_all_at_once(caller: Caller) -> None:
+async def test_chunks_in_any_order_are_accepted(caller: Caller) -> None:
     data = random.Random(2).randbytes(300_001)
     task = await caller.task(data, 3000)
     pieces = list(enumerate(cut(data, 3000)))
@@ -99,7 +99,7 @@ async def test_chunks_come_in_any_order_and_all_at_once(caller: Caller) -> None:
     assert (await caller.counters())["chunks_received"] == 101
 
 
-async def test_a_chunk_sent_twice_is_accepted_twice_and_kept_once(caller: Caller) -> None:
+async def test_repeated_chunk_is_accepted_and_counted(caller: Caller) -> None:
     task = await caller.task(DATA, 2500)
     answers = await asyncio.gather(*(caller.chunk(task, 0, DATA) for _ in range(10)))
     assert [(answer.status, answer.body) for answer in answers] == [(200, b"")] * 10
@@ -111,19 +111,19 @@ async def test_a_chunk_sent_twice_is_accepted_twice_and_kept_once(caller: Caller
 
 
 @pytest.mark.parametrize("index", ["3", "-1", "1e1", "x", "%00", "999999999999999999999", "%D9%A1", "1.0"])
-async def test_a_chunk_out_of_range_gets_400(caller: Caller, index: str) -> None:
+async def test_chunk_out_of_range_returns_400(caller: Caller, index: str) -> None:
     task = await caller.task(DATA, 1000)
     await assert_refused(await caller.chunk(task, index, DATA[:1000]), 400, "CHUNK_OUT_OF_RANGE", "0 to 2")
 
 
 @pytest.mark.parametrize(("index", "length"), [(0, 999), (0, 1001), (0, 0), (2, 499), (2, 1000)])
-async def test_a_chunk_of_the_wrong_length_gets_400(caller: Caller, index: int, length: int) -> None:
+async def test_chunk_with_wrong_length_returns_400(caller: Caller, index: int, length: int) -> None:
     task = await caller.task(DATA, 1000)
     await assert_refused(await caller.chunk(task, index, b"x" * length), 400, "CHUNK_SIZE_WRONG", str(length))
     assert (await (await caller.resume(task)).json())["chunks_uploaded"] == 0
 
 
-async def test_an_unknown_task_gets_404_everywhere(caller: Caller) -> None:
+async def test_unknown_task_returns_404(caller: Caller) -> None:
     for answer in (
         await caller.chunk(UNKNOWN, 0, b"x"),
         await caller.complete(UNKNOWN),
@@ -134,7 +134,7 @@ async def test_an_unknown_task_gets_404_everywhere(caller: Caller) -> None:
     await assert_refused(await caller.call("GET", f"/api/files/{SHA}"), 404, "FILE_NOT_FOUND")
 
 
-async def test_complete_with_chunks_missing_gets_400_and_the_task_stays(caller: Caller) -> None:
+async def test_complete_with_missing_chunks_keeps_task(caller: Caller) -> None:
     task = await caller.task(DATA, 1000)
     await caller.chunk(task, 1, DATA[1000:2000])
     await assert_refused(await caller.complete(task), 400, "CHUNK_MISSING", "2 of 3")
@@ -143,7 +143,7 @@ async def test_complete_with_chunks_missing_gets_400_and_the_task_stays(caller: 
     assert (await caller.complete(task)).status == 200
 
 
-async def test_a_wrong_hash_ends_the_task_and_stores_nothing(caller: Caller) -> None:
+async def test_complete_with_wrong_hash_drops_task(caller: Caller) -> None:
     task = await caller.task(DATA, 2500)
     await caller.chunk(task, 0, b"x" * 2500)
     await assert_refused(await caller.complete(task), 400, "HASH_MISMATCH")
@@ -152,7 +152,7 @@ async def test_a_wrong_hash_ends_the_task_and_stores_nothing(caller: Caller) -> 
     assert (await upload(caller)).status == 200
 
 
-async def test_a_finished_task_answers_as_before_to_a_client_that_missed_it(start: Start) -> None:
+async def test_finished_task_repeats_its_responses(start: Start) -> None:
     caller = await start()
     task = await caller.task(DATA, 1000)
     for index, piece in enumerate(cut(DATA, 1000)):
@@ -167,7 +167,7 @@ async def test_a_finished_task_answers_as_before_to_a_client_that_missed_it(star
         caller = await start()
 
 
-async def test_complete_sent_many_times_at_once_answers_the_same(caller: Caller) -> None:
+async def test_concurrent_complete_requests_get_same_response(caller: Caller) -> None:
     task = await caller.task(DATA, 2500)
     await caller.chunk(task, 0, DATA)
     answers = await asyncio.gather(*(caller.complete(task) for _ in range(10)))
@@ -176,7 +176,7 @@ async def test_complete_sent_many_times_at_once_answers_the_same(caller: Caller)
     assert (await caller.counters())["files"] == 1
 
 
-async def test_two_tasks_with_the_same_hash_both_end_well(caller: Caller, folder: Path) -> None:
+async def test_two_tasks_with_same_hash_both_complete(caller: Caller, folder: Path) -> None:
     tasks = [await caller.task(DATA, size, file_name=f"{size}.jpg") for size in (2500, 1000)]
     for task, size in zip(tasks, (2500, 1000), strict=True):
         for index, piece in enumerate(cut(DATA, size)):
@@ -190,7 +190,7 @@ async def test_two_tasks_with_the_same_hash_both_end_well(caller: Caller, folder
     assert not tree(folder / "files/building")
 
 
-async def test_resume_and_progress_tell_what_has_arrived(start: Start) -> None:
+async def test_resume_and_progress_list_arrived_chunks(start: Start) -> None:
     caller = await start()
     task = await caller.task(DATA, 1000)
     await caller.chunk(task, 2, DATA[2000:])
@@ -249,13 +249,13 @@ async def test_resume_and_progress_tell_what_has_arrived(start: Start) -> None:
         ({"expired_at": "0001-01-01T00:00:00+14:00"}, "expired_at"),
     ],
 )
-async def test_create_says_which_field_is_wrong(caller: Caller, changes, message: str) -> None:
+async def test_create_invalid_field_is_named(caller: Caller, changes, message: str) -> None:
     await assert_refused(await caller.create(DATA, **changes), 400, "INVALID_FIELD", message)
     assert (await caller.counters())["unfinished"] == 0
 
 
 @pytest.mark.parametrize("pool", [..., None, POOL, POOL.replace("0", "a"), ULID, ULID.lower(), "7" + "Z" * 25])
-async def test_a_pool_is_a_guid_a_ulid_or_none(caller: Caller, pool) -> None:
+async def test_create_accepts_pool_as_guid_ulid_or_null(caller: Caller, pool) -> None:
     told = None if pool is ... else pool
     created = await upload(caller, pool_id=pool)
     assert created.status == 200
@@ -266,20 +266,20 @@ async def test_a_pool_is_a_guid_a_ulid_or_none(caller: Caller, pool) -> None:
     assert (await direct.json())["pool_id"] == told
 
 
-async def test_what_this_receiver_will_never_take_gets_403(start: Start) -> None:
+async def test_create_unsupported_file_returns_403(start: Start) -> None:
     caller = await start(max_file_size=2000)
     await assert_refused(await caller.create(DATA), 403, "FILE_TOO_LARGE", "2000 bytes")
     await assert_refused(await caller.create(b"x", encrypt_password="secret"), 403, "ENCRYPTION_UNSUPPORTED")
 
 
-async def test_a_chunk_over_the_limit_gets_413(start: Start) -> None:
+async def test_chunk_over_limit_returns_413(start: Start) -> None:
     caller = await start(chunk_limit=2000)
     task = await caller.task(b"x" * 5000, 5000)
     await assert_refused(await caller.chunk(task, 0, b"x" * 2001), 413, "BODY_TOO_LARGE", "2000")
     await assert_refused(await caller.chunk(task, 0, b"x" * 200_000), 413, "BODY_TOO_LARGE")
 
 
-async def test_six_mib_is_the_most_that_a_chunk_may_have(caller: Caller) -> None:
+async def test_chunk_of_six_mib_is_the_largest(caller: Caller) -> None:
     task = await caller.task(DATA, 1000)
     limit = 6 * 1024 * 1024
     await assert_refused(await caller.chunk(task, 0, bytes(limit)), 400, "CHUNK_SIZE_WRONG")
@@ -322,13 +322,13 @@ async def test_six_mib_is_the_most_that_a_chunk_may_have(caller: Caller) -> None
         ),
     ],
 )
-async def test_a_chunk_that_is_no_proper_form_is_refused(caller: Caller, kind, body, status, code) -> None:
+async def test_chunk_malformed_form_is_rejected(caller: Caller, kind, body, status, code) -> None:
     task = await caller.task(DATA, 1000)
     answer = await caller.call("POST", f"/api/files/upload/chunk/{task}/0", data=body, headers={"Content-Type": kind})
     await assert_refused(answer, status, code)
 
 
-async def test_unfinished_tasks_are_limited(start: Start) -> None:
+async def test_create_over_task_limit_returns_503(start: Start) -> None:
     caller = await start(max_unfinished=2)
     await caller.create(DATA)
     await caller.create(DATA)
@@ -337,7 +337,7 @@ async def test_unfinished_tasks_are_limited(start: Start) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_an_idle_task_expires_and_a_busy_one_does_not(start: Start, clock: Clock) -> None:
+async def test_idle_task_expires_and_busy_task_stays(start: Start, clock: Clock) -> None:
     caller = await start(unfinished_age=3600)
     idle, busy = await caller.task(DATA, 1000), await caller.task(DATA, 1000)
     for hours in range(3):
@@ -349,7 +349,7 @@ async def test_an_idle_task_expires_and_a_busy_one_does_not(start: Start, clock:
     assert (await caller.complete(busy)).status == 200
 
 
-async def test_what_has_expired_is_swept_from_the_disk(start: Start, folder: Path, clock: Clock) -> None:
+async def test_sweep_removes_expired_uploads_from_disk(start: Start, folder: Path, clock: Clock) -> None:
     caller = await start(unfinished_age=3600)
     await caller.task(b"unfinished", 5)
     await upload(caller)
@@ -365,7 +365,7 @@ async def test_what_has_expired_is_swept_from_the_disk(start: Start, folder: Pat
     assert (await caller.call("GET", f"/api/files/{SHA}")).body == DATA
 
 
-async def test_a_file_is_gone_from_its_expired_at_on(caller: Caller, clock: Clock, folder: Path) -> None:
+async def test_file_is_removed_at_expired_at(caller: Caller, clock: Clock, folder: Path) -> None:
     moment = datetime.fromtimestamp(clock() + 3600, UTC).isoformat()
     file = await (await upload(caller, expired_at=moment)).json()
     assert file["expired_at"] == moment
@@ -384,7 +384,7 @@ async def send_direct(caller: Caller, data: bytes, **fields: str) -> Answer:
     return await caller.call("POST", "/api/files/upload/direct", data=form)
 
 
-async def test_direct_takes_a_file_in_one_request(caller: Caller) -> None:
+async def test_direct_stores_file(caller: Caller) -> None:
     answer = await send_direct(caller, DATA, hash=SHA, pool_id=POOL)
     assert (answer.status, answer.content_type) == (200, "application/json")
     file = await answer.json()
@@ -396,7 +396,7 @@ async def test_direct_takes_a_file_in_one_request(caller: Caller) -> None:
     assert (await (await caller.create(DATA)).json())["file_exists"] is True
 
 
-async def test_direct_refuses_what_is_wrong(start: Start, folder: Path) -> None:
+async def test_direct_invalid_request_is_rejected(start: Start, folder: Path) -> None:
     caller = await start(direct_limit=100_000)
     await assert_refused(await send_direct(caller, DATA, hash=sha256(b"other")), 400, "HASH_MISMATCH")
     await assert_refused(await send_direct(caller, DATA, hash="123"), 400, "INVALID_FIELD", "hash")

@@ -26,7 +26,7 @@ async def stored(caller: Caller) -> bytes | None:
 
 
 @pytest.mark.parametrize("fsync", [True, False])
-async def test_a_file_is_forced_to_disk_before_it_moves_into_place(start: Start, monkeypatch, fsync: bool) -> None:
+async def test_complete_syncs_file_before_rename(start: Start, monkeypatch, fsync: bool) -> None:
     caller = await start(fsync=fsync)
     task = await send(caller)
     steps: list[str] = []
@@ -47,7 +47,7 @@ async def test_a_file_is_forced_to_disk_before_it_moves_into_place(start: Start,
     assert steps == (synced if fsync else ["rename"])
 
 
-async def test_a_chunk_that_was_marked_but_lost_is_found_out_by_the_hash(start: Start, folder: Path) -> None:
+async def test_lost_chunk_with_mark_fails_hash_check(start: Start, folder: Path) -> None:
     task = await send(await start())
     (folder / "files/unfinished" / task / "data").write_bytes(DATA[:400] + bytes(400) + DATA[800:])
     caller = await start()
@@ -59,7 +59,7 @@ async def test_a_chunk_that_was_marked_but_lost_is_found_out_by_the_hash(start: 
 
 @pytest.mark.parametrize("name", ["plan.json", "arrived"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[", None])
-async def test_an_upload_that_can_t_be_read_is_dropped(start: Start, folder: Path, name: str, damage) -> None:
+async def test_unreadable_upload_is_dropped(start: Start, folder: Path, name: str, damage) -> None:
     task = await send(await start())
     path = folder / "files/unfinished" / task / name
     path.unlink()
@@ -74,9 +74,7 @@ async def test_an_upload_that_can_t_be_read_is_dropped(start: Start, folder: Pat
 
 @pytest.mark.parametrize("name", ["plan.json", "data"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", None])
-async def test_a_stored_file_that_is_damaged_is_not_there_and_can_come_again(
-    start: Start, folder: Path, name: str, damage
-) -> None:
+async def test_damaged_stored_file_can_be_uploaded_again(start: Start, folder: Path, name: str, damage) -> None:
     caller = await start()
     await caller.complete(await send(caller))
     path = folder / "files/finished" / SHA / name
@@ -90,7 +88,7 @@ async def test_a_stored_file_that_is_damaged_is_not_there_and_can_come_again(
     assert await stored(caller) == DATA
 
 
-async def test_what_was_being_put_together_is_cleared_away_at_start(start: Start, folder: Path) -> None:
+async def test_start_empties_staging_folder(start: Start, folder: Path) -> None:
     await start()
     (folder / "files/building/half").mkdir()
     (folder / "files/building/half/data").write_bytes(b"x")

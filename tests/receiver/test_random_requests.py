@@ -94,6 +94,6 @@ def loop_and_caller(tmp_path: Path):
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(call=CALLS)
-def test_any_json_gets_a_documented_answer(loop_and_caller, call) -> None:
+def test_random_json_gets_documented_response(loop_and_caller, call) -> None:
     runner, caller = loop_and_caller
     runner.run(check(caller, *call))

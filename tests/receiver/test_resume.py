@@ -44,7 +44,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_what_has_arrived_is_told_in_few_bytes(what: str) -> None:
+def test_list_chunks_result_is_small(what: str) -> None:
     indices, field = CASES[what]
     told = list_chunks(marks_of(indices))
     assert told["chunks_uploaded"] == len(indices)
@@ -53,14 +53,14 @@ def test_what_has_arrived_is_told_in_few_bytes(what: str) -> None:
     assert len(json.dumps(told)) < READABLE / 4
 
 
-def test_any_pattern_is_told_right() -> None:
+def test_list_chunks_any_pattern_is_exact() -> None:
     dice = random.Random(5)
     for share in (0.001, 0.01, 0.5, 0.99, 0.999):
         indices = [index for index in range(30_000) if dice.random() < share]
         assert read(list_chunks(marks_of(indices))) == indices
 
 
-async def test_an_upload_of_very_many_chunks_goes_on_after_a_restart(start: Start, folder: Path) -> None:
+async def test_upload_of_many_chunks_continues_after_restart(start: Start, folder: Path) -> None:
     """200,000 chunks of 16 bytes, all but two of which came before the receiver was started again."""
     data = random.Random(6).randbytes(200_000 * 16)
     task = await (await start()).task(data, 16)

@@ -25,7 +25,7 @@ async def store(folder: Path, clock: Clock) -> Store:
     return store
 
 
-async def test_an_upload_that_ended_does_not_touch_the_next_one_of_its_key(store: Store) -> None:
+async def test_ended_upload_does_not_change_next_upload_of_key(store: Store) -> None:
     old = await store.start(PLAN.digest, PLAN)
     assert old is not None
     await store.write(old, 0, b"xx")
@@ -44,7 +44,7 @@ async def test_an_upload_that_ended_does_not_touch_the_next_one_of_its_key(store
     assert file_io.read(store.path(PLAN.digest)) == DATA
 
 
-async def test_an_upload_is_not_swept_while_a_chunk_of_it_is_written(store: Store, clock: Clock, monkeypatch) -> None:
+async def test_sweep_keeps_upload_with_chunk_being_written(store: Store, clock: Clock, monkeypatch) -> None:
     write_chunk, entered, go_on = file_io.write_chunk, threading.Event(), threading.Event()
 
     def held_up(*paths: str, **chunk) -> bool:

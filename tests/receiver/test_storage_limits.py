@@ -58,7 +58,7 @@ async def used(caller: Caller) -> int:
     return (await caller.counters())["stored_bytes"]
 
 
-async def test_finished_and_unfinished_content_of_both_apis_count_together(start: Start, folder: Path) -> None:
+async def test_quota_counts_all_content_of_both_apis(start: Start, folder: Path) -> None:
     caller = await start(quota=4 * KB)
     assert (await send_direct(caller, data_of(1))).status == 200
     assert (await send_image(caller, text_of(2))).status == 201
@@ -79,7 +79,7 @@ async def test_finished_and_unfinished_content_of_both_apis_count_together(start
     await refusal(await send_direct(caller, b"y"))
 
 
-async def test_an_upload_that_could_begin_can_end(start: Start) -> None:
+async def test_accepted_upload_can_finish(start: Start) -> None:
     """Its bytes have their place from the start, whatever others send meanwhile."""
     caller = await start(quota=3 * KB)
     data = data_of(1, 2 * KB)
@@ -93,7 +93,7 @@ async def test_an_upload_that_could_begin_can_end(start: Start) -> None:
 
 
 @pytest.mark.parametrize("kind", ["create", "direct", "register"])
-async def test_uploads_at_once_do_not_exceed_it_together(start: Start, folder: Path, kind: str) -> None:
+async def test_concurrent_uploads_stay_within_quota(start: Start, folder: Path, kind: str) -> None:
     caller = await start(quota=10 * KB)
     calls = {
         "create": lambda number: caller.create(data_of(number)),
@@ -105,7 +105,7 @@ async def test_uploads_at_once_do_not_exceed_it_together(start: Start, folder: P
     assert stored(folder) == 10 * KB == await used(caller)
 
 
-async def test_what_is_here_already_needs_no_room(start: Start) -> None:
+async def test_stored_content_needs_no_quota(start: Start) -> None:
     caller = await start(quota=KB)
     data = data_of(1)
     assert (await send_direct(caller, data)).status == 200
@@ -115,7 +115,7 @@ async def test_what_is_here_already_needs_no_room(start: Start) -> None:
     assert await used(caller) == KB
 
 
-async def test_a_quota_that_was_lowered_takes_nothing_away(start: Start) -> None:
+async def test_lowered_quota_keeps_stored_files(start: Start) -> None:
     data = data_of(1)
     await send_direct(await start(), data)
     caller = await start(quota=10)
@@ -123,7 +123,7 @@ async def test_a_quota_that_was_lowered_takes_nothing_away(start: Start) -> None
     await refusal(await send_direct(caller, b"x"))
 
 
-async def test_what_is_dropped_counts_no_more(start: Start, clock: Clock, folder: Path) -> None:
+async def test_dropped_upload_frees_quota(start: Start, clock: Clock, folder: Path) -> None:
     caller = await start(quota=3 * KB, unfinished_age=3600)
 
     async def is_free() -> bool:
@@ -156,7 +156,7 @@ async def test_what_is_dropped_counts_no_more(start: Start, clock: Clock, folder
     await until(is_free)
 
 
-async def test_what_fails_on_the_disk_counts_no_more(start: Start, folder: Path, monkeypatch) -> None:
+async def test_disk_error_frees_quota(start: Start, folder: Path, monkeypatch) -> None:
     caller = await start(quota=3 * KB)
 
     def fail(*_: object) -> None:
@@ -172,7 +172,9 @@ async def test_what_fails_on_the_disk_counts_no_more(start: Start, folder: Path,
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_after_anything_the_count_is_what_is_stored(start: Start, clock: Clock, folder: Path, seed: int) -> None:
+async def test_used_space_equals_stored_size_after_any_calls(
+    start: Start, clock: Clock, folder: Path, seed: int
+) -> None:
     dice = random.Random(seed)
     caller = await start(quota=8 * KB, unfinished_age=3600)
     tasks: list[tuple[str, bytes]] = []
@@ -219,7 +221,7 @@ def free(monkeypatch):
     return told
 
 
-async def test_the_reserve_is_left_free_by_both_apis(start: Start, free, folder: Path) -> None:
+async def test_reserve_applies_to_both_apis(start: Start, free, folder: Path) -> None:
     caller = await start(reserve=GIB)
     data, text = data_of(1, 2 * KB), text_of(2, 2 * KB)
     task = await caller.task(data, KB)
@@ -246,7 +248,7 @@ async def test_the_reserve_is_left_free_by_both_apis(start: Start, free, folder:
     assert (await caller.create(data_of(4, KB + 1))).status == 507
 
 
-async def test_what_is_being_written_is_not_free(start: Start, free, monkeypatch) -> None:
+async def test_reserve_counts_writes_in_progress(start: Start, free, monkeypatch) -> None:
     caller = await start(reserve=GIB)
     tasks = [await caller.task(data_of(number), KB) for number in range(2)]
     free[0] = GIB + KB
@@ -266,14 +268,14 @@ async def test_what_is_being_written_is_not_free(start: Start, free, monkeypatch
     assert (await caller.chunk(tasks[1], 0, data_of(1))).status == 200
 
 
-async def test_a_disk_that_tells_nothing_is_not_full(start: Start, monkeypatch) -> None:
+async def test_reserve_unknown_disk_size_is_ignored(start: Start, monkeypatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(0, 0, 0))
     caller = await start(reserve=GIB)
     assert (await send_direct(caller, data_of(1))).status == 200
 
 
 @pytest.mark.parametrize(("total", "reserve"), [(1000 * GIB, GIB), (20 * GIB, GIB), (10 * GIB, GIB // 2), (0, 0)])
-def test_the_usual_reserve_is_one_gib_or_a_twentieth(monkeypatch, tmp_path, total: int, reserve: int) -> None:
+def test_default_reserve_is_one_gib_or_a_twentieth(monkeypatch, tmp_path, total: int, reserve: int) -> None:
     asked = []
     monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or Disk(total, 0, 0))
     assert default_reserve(str(tmp_path / "still/to be made")) == reserve
@@ -293,7 +295,7 @@ def small_disk(tmp_path: Path):
 
 @pytest.mark.e2e
 @pytest.mark.unix
-async def test_a_small_disk_is_filled_to_its_reserve(start: Start, small_disk: Path) -> None:
+async def test_small_disk_is_filled_to_its_reserve(start: Start, small_disk: Path) -> None:
     """A real file system, and uploads at once."""
     caller = await start(folder=str(small_disk), reserve=2 * MIB)
     answers = await asyncio.gather(*(send_direct(caller, data_of(number, 200_000)) for number in range(20)))
