@@ -5,7 +5,8 @@
 :mod:`~syncd.core.retry` decides when the next attempt is due; a failure of the whole server, such as 429, goes to
 :mod:`~syncd.upload.endpoint`. :mod:`~syncd.upload.worker` starts the attempts.
 
-An upload never deletes a file: :mod:`syncd.daemon.after_upload` does, after the job is done.
+An upload never deletes a file: :mod:`syncd.daemon.after_upload` does, after the job is done. A renamed file is not
+uploaded again: :mod:`syncd.store.files` recognises it.
 """
 
 import asyncio

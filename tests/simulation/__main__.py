@@ -1,4 +1,4 @@
-"""The simulation's command line: replays one seed, or runs new schedules until Ctrl-C (``make soak``)."""
+"""The simulation's command line: replays one seed, or runs schedules until Ctrl-C."""
 
 import argparse
 import os
@@ -49,7 +49,7 @@ def replay(seed: int, *, shortened: bool, verbose: bool) -> int:
 
 
 def soak(first: int, count: int | None) -> int:
-    """Run schedules; print the failures at once, the rate every ten seconds, and a report at the end."""
+    """Run schedules; print failures at once, the rate every ten seconds, and a report."""
     started, runs, failed, reported_at = time.monotonic(), 0, 0, 0.0
     simulated = 0.0
     table = Report()

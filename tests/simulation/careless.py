@@ -1,4 +1,4 @@
-"""Operations on files that a careless deletion would lose; :mod:`tests.simulation.operations` has the others.
+"""Operations on files that a careless deletion would lose.
 
 ``AT_REMOVAL`` are the operations that happen between two steps of the daemon while it removes a file.
 """
@@ -15,11 +15,11 @@ from tests.simulation.files import PLAIN, Files, contents, is_odd, open_at_once
 from tests.simulation.writers import MappedWriter, Writer
 
 OLD = 1000 * 10**9
-"""Nanoseconds since the pictures on a card were taken."""
+"""Age in nanoseconds of the pictures on a card."""
 
 
 def card(files: Files, rng: random.Random) -> str | None:
-    """Copy pictures from a card with their times (``cp -p``): of one series, with equal sizes and times."""
+    """Copy a series of pictures from a card with ``cp -p``, with equal sizes and times."""
     folder = files.any_folder(rng)
     if folder is None:
         return None
@@ -41,7 +41,7 @@ def copied(files: Files, path: str, data: bytes, mtime_ns: int) -> str | None:
 
 
 def come_back(files: Files, rng: random.Random) -> str | None:
-    """Write another content of the same size and time where a file was that the daemon took away."""
+    """Write another content with the size and time of a removed file at its path."""
     taken = files.world.removals.taken
     if not taken:
         return None
@@ -52,7 +52,7 @@ def come_back(files: Files, rng: random.Random) -> str | None:
 
 
 def same_second(files: Files, rng: random.Random) -> str | None:
-    """Write a file, and soon after that another content of the same size into it."""
+    """Write a file, and soon afterwards another content of the same size."""
     path = files.any_place(rng)
     data = rng.randbytes(rng.randint(2, 2000))
     if path is None or files.write(path, data) is None:
@@ -63,7 +63,7 @@ def same_second(files: Files, rng: random.Random) -> str | None:
 
 
 def keep_times(files: Files, rng: random.Random) -> str | None:
-    """Change bytes in a file and give it its old mtime, as programs do that change tags: only a read shows it."""
+    """Change bytes in a file and restore its mtime, as tag editors do: only a read shows it."""
     path = files.any_file(rng)
     if path is None:
         return None
@@ -87,7 +87,7 @@ def map_writable(files: Files, rng: random.Random) -> str | None:
 
 
 def swap_folder(files: Files, rng: random.Random) -> str | None:
-    """Move a sub-folder away, and put a link to it in its place."""
+    """Move a subfolder away, and put a link to it at its path."""
     path = files.any_subfolder(rng)
     if path is None:
         return None
@@ -97,7 +97,7 @@ def swap_folder(files: Files, rng: random.Random) -> str | None:
 
 
 def rewrite(files: Files, rng: random.Random, path: str) -> str | None:
-    """Change bytes in the file; its size stays."""
+    """Overwrite the whole file; its size stays."""
     if is_odd(path) or not os.path.lexists(path) or os.path.getsize(path) == 0:
         return None
     try:
@@ -118,7 +118,7 @@ def _replace(files: Files, rng: random.Random, path: str) -> str | None:
 
 
 def _reuse(files: Files, rng: random.Random, path: str) -> str | None:
-    """Delete the file and write another one of the same size and time; its inode number may be the same, too."""
+    """Replace the file by one of the same size and time, possibly with the same inode number."""
     if is_odd(path) or not os.path.lexists(path):
         return None
     status = os.lstat(path)
@@ -146,7 +146,7 @@ def _swap(files: Files, rng: random.Random, path: str) -> str | None:
 
 
 def _link(files: Files, rng: random.Random, path: str) -> str | None:
-    """Move the file away, and put a link to it in its place."""
+    """Move the file away, and put a link to it at its path."""
     if is_odd(path) or not os.path.lexists(path):
         return None
     away = os.path.join(files.world.outside, f"linked-{len(os.listdir(files.world.outside))}")
@@ -166,12 +166,12 @@ def _writer(files: Files, rng: random.Random, path: str) -> str | None:
 
 
 def _append(files: Files, rng: random.Random, path: str) -> str | None:
-    """Write more into a file than was in it."""
+    """Write the file again with more bytes."""
     return None if is_odd(path) or not os.path.lexists(path) else files.write(path, contents(path) + rng.randbytes(9))
 
 
 CARELESS = {card: 4, come_back: 3, same_second: 3, keep_times: 2, map_writable: 2, swap_folder: 1}
-"""How often each operation happens, relative to the others."""
+"""The frequency of each operation relative to the others."""
 AT_REMOVAL: tuple[Callable[[Files, random.Random, str], str | None], ...] = (
     rewrite,
     _replace,
@@ -183,4 +183,4 @@ AT_REMOVAL: tuple[Callable[[Files, random.Random, str], str | None], ...] = (
     _append,
 )
 UNLEASED = tuple(operation for operation in AT_REMOVAL if operation is not _writer)
-"""Those that can be noticed where there are no leases: a writer who has not written yet can't."""
+"""The operations that can be noticed without leases; an open writer without a write cannot."""

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tests.simulation.incarnation import Incarnation
 
 DEEPEST = 12
-"""Directories that are open on the way to one file, and what its removal needs."""
+"""Descriptors for the directories of one file, and for its removal."""
 _OTHERS = ("syncd.cli", "syncd.receiver", "syncd.store", "syncd.log", "syncd.config")
-"""Modules that have nothing to do with users' files."""
+"""Modules that do not use the user's files."""
 _rename_exclusively = openat.rename_exclusively
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_CREAT
 
@@ -41,7 +41,7 @@ class Disk:
         self.os = SimpleNamespace(**{**vars(os), **mine, "remove": self._os_unlink})
 
     def modules(self) -> list[tuple[ModuleType, str, Any]]:
-        """Return the product's modules that reach files, with the name in each that is to be replaced, and by what."""
+        """Return the product's modules that use files, with a name in each and its replacement."""
         replaced = {"os": (os, self.os), "read_at": (os.pread, self._os_pread), "birth_ns": (birth_ns, self._birth_ns)}
         return [
             (module, name, mine)
@@ -52,15 +52,15 @@ class Disk:
         ]
 
     def close_all(self) -> None:
-        """Do what the kernel does for a dead process."""
+        """Close all descriptors, as the kernel does for a dead process."""
         for descriptor in self._still_open():
             self._os_close(descriptor)
 
     def _still_open(self) -> list[int]:
-        """Return the descriptors that nobody closed by other means."""
+        """Return the descriptors that were not closed in another way."""
         return [descriptor for descriptor, (inode, _) in self._open.items() if _inode(descriptor) == inode]
 
-    # Looks.
+    # Status.
 
     def _os_stat(self, path: Any, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
         status = os.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
@@ -91,7 +91,7 @@ class Disk:
             self._world.removals.opening(full, flags)
         descriptor = os.open(path, flags, mode, dir_fd=dir_fd)
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o777 == 0:  # root may read it all the same
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o777 == 0:  # root could read it
             os.close(descriptor)
             raise PermissionError(13, "Permission denied")
         if full.startswith(self._world.directory):
@@ -165,7 +165,7 @@ class Disk:
         )
 
     def rename_exclusively(self, directory: int, name: str, into: int, wanted: str) -> None:
-        """Rename within one step, where the file system offers that; stands in for the product's own."""
+        """Replace the product's exclusive rename, if the file system has one."""
         if not self._world.file_system.habits.exclusive_rename:
             raise OSError(errno.EINVAL, "Invalid argument")
         source, target = self._entry(name, directory), self._entry(wanted, into)
@@ -179,9 +179,9 @@ class Disk:
     def _change(
         self, entry: Entry, check: Callable[[], Callable[[], None]], change: Callable[[], None], event: FileSystemEvent
     ) -> None:
-        """Change something; ``check`` looks at it before, and returns what judges it once it is done.
+        """Make a change; ``check`` runs before it, and returns a check that runs after it.
 
-        The system tells of the change as of any other.
+        The change emits its event.
         """
         if not self._world.removals.concern(entry.place):
             change()
@@ -217,7 +217,7 @@ class Disk:
         return Entry(place=full if known else os.path.join(os.path.realpath(above), name), path=path, dir_fd=dir_fd)
 
     def _full(self, path: Any, dir_fd: int | None) -> str:
-        """Return where a path leads; a directory is where it was when it was opened."""
+        """Return the absolute path; a directory has the path at which it was opened."""
         path = os.fsdecode(path)
         if dir_fd is None or os.path.isabs(path):
             return path

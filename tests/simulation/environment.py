@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 FATAL = ("job.crashed", "daemon.failed", "library")
-"""Events that tell of a bug, whatever else happens."""
+"""Log events that always mean a bug."""
 NFS = 0x6969
-"""What ``statfs`` calls a network file system: it can't tell whether a file has a writer."""
+"""The type of a network file system in ``statfs``; such a system cannot report writers."""
 
 
 class Environment:
@@ -60,7 +60,7 @@ class Environment:
 
     @contextlib.contextmanager
     def around(self) -> Generator[None]:
-        """Be what the daemon finds, for as long as the block runs."""
+        """Replace the machine during the context."""
         with contextlib.ExitStack() as stack:
             for target, replaced in self._replaced():
                 stack.enter_context(mock.patch.multiple(target, **replaced))
@@ -105,7 +105,7 @@ class Environment:
         return self._incarnation.configuration()
 
     def let_go(self) -> None:
-        """Do what the kernel does for a dead process: close what it had open."""
+        """Close all descriptors and connections, as the kernel does for a dead process."""
         self._disk.close_all()
         for connection in self._connections:
             connection.close()
@@ -117,17 +117,17 @@ class Environment:
         return made
 
     def connected(self, connection: Connection) -> None:
-        """Take note of a connection that reads the store's file; the writer's thread closes its own."""
+        """Record a reader's connection; the writer's thread closes its own."""
         self._connections.append(connection)
 
     def commits(self, connection: Connection) -> None:
-        """Raise what SQLite does if the disk is full; it rolls back by itself then."""
+        """Raise SQLite's error if the disk is full; SQLite rolls back automatically."""
         if self._world.disk_full:
             connection.connection.rollback()
             self._disk_full()
 
     def executes(self, statement: str) -> None:
-        """Raise what SQLite does if the disk is full, for some statements."""
+        """Raise SQLite's error for some statements if the disk is full."""
         if (
             self._world.disk_full
             and statement.startswith(("INSERT", "UPDATE"))
@@ -147,10 +147,10 @@ _users: dict[Engine, Environment] = {}
 
 @cache
 def _engine(path: str, writing: bool) -> Engine:
-    """Make an engine once for all incarnations, to keep its compiled statements; it holds no connection."""
+    """Make an engine once for all incarnations, to keep its compiled statements."""
     made = connection_module.engine(path, writing=writing)
     if writing:
-        event.listen(made, "commit", lambda *about: _users[made].commits(*about))  # noqa: PLW0108 - looked up anew
+        event.listen(made, "commit", lambda *about: _users[made].commits(*about))  # noqa: PLW0108 - late lookup
         event.listen(made, "before_cursor_execute", lambda *about: _users[made].executes(about[2]))
     else:
         event.listen(made, "engine_connect", lambda *about: _users[made].connected(*about))  # noqa: PLW0108 - as above
@@ -158,7 +158,7 @@ def _engine(path: str, writing: bool) -> Engine:
 
 
 class _Log:
-    """Takes what the daemon logs."""
+    """Receives the daemon's log."""
 
     def __init__(self, world: "World") -> None:
         self._world = world

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 
 
 class StuckError(AssertionError):
-    """Nothing is left that could ever happen, and the test still waits."""
+    """The test waits, but no callback, timer or thread can wake it."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -22,7 +22,7 @@ class _Selector(selectors.DefaultSelector):
             return events
         if self.loop.threads_at_work:
             return super().select(5)  # ends as soon as a thread reports
-        if events := super().select(0.0005):  # what is on its way through the kernel's loopback
+        if events := super().select(0.0005):  # data in the kernel's loopback
             return events
         if timeout is None:
             if events := super().select(5):  # a thread that the loop does not count
@@ -33,7 +33,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """``now`` is the time in seconds; ``threads_at_work`` counts what runs in threads for this loop."""
+    """``now`` is the time in seconds; ``threads_at_work`` counts the calls in threads."""
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         selector = selector or _Selector()
@@ -55,11 +55,11 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self.threads_at_work -= 1
 
     async def shutdown_default_executor(self, *timeout):
-        """Have time stand still until the threads have ended: since 3.12 asyncio waits for them with a time-out."""
+        """Stop the clock until the threads have ended: since 3.12 asyncio waits with a timeout."""
         await self.counted(super().shutdown_default_executor)(*timeout)
 
     def counted(self, asynchronous):
-        """Wrap a coroutine function whose answer comes from a thread that the loop does not know."""
+        """Wrap a coroutine function whose result comes from a thread unknown to the loop."""
 
         async def call(*args, **kwargs):
             self.threads_at_work += 1

@@ -1,4 +1,4 @@
-"""The system's events, as bad as they come: late, twice, in another order, or not at all.
+"""The system's events: late, twice, out of order, or lost.
 
 Stands in for :class:`syncd.watch.observer.Observer`; the handler that sorts events into hints is the real one.
 """
@@ -21,7 +21,7 @@ LATE = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manners:
-    """How events behave in a schedule. ``silent`` is the part that is lost without a word."""
+    """The properties of events in a schedule. ``silent`` is the fraction lost without a report."""
 
     latest: float = 0.01
     twice: float = 0.0
@@ -42,33 +42,33 @@ class Observer:
         self.heard = 0
 
     def start(self) -> None:
-        """Watch all directories that are there; OSError if there is no folder."""
+        """Watch all existing directories; OSError if there is no folder."""
         os.scandir(self._tree.root).close()
         self.watch(self._tree.root)
         self._events.observers.append(self)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self in self._events.observers:
             self._events.observers.remove(self)
 
     def is_alive(self) -> bool:
-        """Say whether events get through."""
+        """Return whether events arrive."""
         return self.sound
 
     def unwatched_reason(self) -> str | None:
-        """Say that all directories could be watched."""
+        """Return None: all directories are watched."""
         return None
 
     def coverage(self) -> None:
-        """Tell nothing of what is watched."""
+        """Return None: the coverage is unknown."""
 
     def watch_links(self, links: Iterable[str]) -> bool:
-        """Linked directories are no part of this."""
+        """Return False: linked directories are not simulated."""
         return False
 
     def rebuild(self) -> None:
-        """Watch what is there now, as watchdog does when it learns that events were lost."""
+        """Watch all existing directories, as watchdog does after lost events."""
         if os.path.isdir(self._tree.root):
             self.watch(self._tree.root)
 
@@ -79,16 +79,16 @@ class Observer:
 
 
 class Clock(Protocol):
-    """The world's time, and its count of what happened."""
+    """The world's time, and its counts of operations and faults."""
 
     tally: Counter[str]
 
     def after(self, seconds: float, do: Callable[[], object]) -> None:
-        """Do something later."""
+        """Call ``do`` after ``seconds``."""
 
 
 class Events:
-    """Carries events from the file system to whoever observes it."""
+    """Carries events from the file system to its observers."""
 
     def __init__(self, clock: Clock, manners: Manners, rng: random.Random) -> None:
         self.observers: list[Observer] = []
@@ -99,7 +99,7 @@ class Events:
         self._sent = 0
 
     def emit(self, *events: FileSystemEvent, within: str | None = None) -> None:
-        """Tell of a change, in the way that this schedule has; ``within`` is the directory, if it is elsewhere now."""
+        """Send events to the observers; ``within`` is the directory, if it has moved away."""
         for observer in self.observers:
             for event in events:
                 lost = self.overflowing or self._rng.random() < self.manners.silent
@@ -133,7 +133,7 @@ class Events:
         self._clock.after(delay, arrive)
 
     def overflow(self, seconds: float) -> None:
-        """Lose all events for a while, and say so at the end."""
+        """Lose all events for a while, and report the loss at the end."""
         self.overflowing = True
 
         def end() -> None:
@@ -156,6 +156,6 @@ def _seen_by(observer: Observer, event: FileSystemEvent, within: str | None) -> 
             try:
                 if os.stat(within or os.path.dirname(os.fsdecode(path))).st_ino in observer.watched:
                     return True
-            except FileNotFoundError:  # it went with its directory
+            except FileNotFoundError:  # the directory is gone too
                 return True
     return False

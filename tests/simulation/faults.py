@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Reply = Callable[[Connection, Request, Answer | None], None]
-"""Answers in its own way; the plain answer is None where the request took no effect."""
+"""Sends the fault's answer; the plain answer is None if the request took no effect."""
 ENDLESS = 16 * 1024 * 1024
-"""A client that has read so much of one answer reads on for ever."""
+"""A client that has read this many bytes of one answer would never stop."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Fault:
-    """Trouble of one kind. Exactly one of ``during`` and ``after`` is set.
+    """A fault of one kind. Exactly one of ``during`` and ``after`` is set.
 
-    ``during`` comes over the request when ``share`` of its body has arrived; ``after`` instead of the plain answer.
+    ``during`` runs when ``share`` of the body has arrived, ``after`` in place of the plain answer.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Fault:
     concerns: Callable[[Request], bool] = lambda request: True
 
     def wants(self, request: Request) -> bool:
-        """Say whether this request is to suffer, and count it."""
+        """Return whether the fault strikes this request, and count it."""
         if self.left <= 0 or self.only not in request.path or not self.concerns(request):
             return False
         if self.rng.random() >= self.chance:
@@ -54,7 +54,7 @@ class Fault:
 
 
 def _excuse(connection: Connection, request: Request, status: int, rng: random.Random) -> Answer:
-    """Return a refusal in one of the many shapes, with all that the client sent in it: a careless server."""
+    """Return a refusal in one of many formats that quotes all that the client sent."""
     words = f"no: {request.method} {request.path} " + ", ".join(f"{k}={v}" for k, v in request.headers.items())
     shapes = [
         (json.dumps({"code": str(status), "message": words}), "application/json"),
@@ -157,7 +157,7 @@ def _endless(world: "World", fault: Fault) -> None:
     piece = b"x" * 16 * 1024
 
     def reply(connection: Connection, request: Request, answer: Answer | None) -> None:
-        said = answer.status if answer is not None and status == 200 else status  # no server says yes and means no
+        said = answer.status if answer is not None and status == 200 else status  # no false success
         connection.link.answer(f"HTTP/1.1 {said} OK\r\nContent-Type: application/json\r\n\r\n".encode())
         sent = 0
 
@@ -177,7 +177,7 @@ def _endless(world: "World", fault: Fault) -> None:
 
 
 def _odd_json(world: "World", fault: Fault) -> None:
-    """The request took effect or was refused, but nobody can read what came of it from the answer."""
+    """The request was handled, but the answer does not show the result."""
     body = fault.rng.choice([b"", b"null", b"[]", b'{"task_id":', b'{"id": 7', b'{"task_id": true}', b"{}"])
     fault.takes_effect = True
     fault.after = lambda connection, request, answer: connection.reply(replace(answer or Answer(status=500), body=body))
@@ -210,11 +210,11 @@ KINDS: dict[str, Callable[["World", Fault], None]] = {
     **LIES,
 }
 PERMANENT = {"400", "403", "404", "409", "413", *LIES}
-"""Those after which a file may be failed, until a person retries it."""
+"""The faults after which a job may be failed until a user retries it."""
 
 
 def arm(world: "World", kind: str, rng: random.Random, *, always: bool = False) -> Fault:
-    """Return a fault of that kind, ready to strike; a few times, or ``always``, as far as chance has it."""
+    """Return a fault of a kind that strikes a few requests at random, or any number if ``always``."""
     fault = Fault(kind=kind, rng=rng, chance=rng.choice([0.2, 0.5, 1.0]), left=rng.choice([1, 1, 2, 4, 10, 40]))
     if kind not in LIES:
         fault.only = rng.choice(["", "", "chunk", "complete", "create", "image"])

@@ -1,4 +1,4 @@
-"""What the file systems of a schedule show of a file: inode numbers that come again, coarse times, births, devices.
+"""The file systems of a schedule: reused inode numbers, coarse times, birth times, devices.
 
 The files are real; only what ``stat`` shows of them is changed, and only to the daemon and to the invariants.
 """
@@ -15,10 +15,10 @@ LOWEST = 11
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Habits:
-    """How a file system behaves. ``granularity`` is that of its times, in nanoseconds.
+    """The properties of a file system. ``granularity`` is the step of its times, in nanoseconds.
 
-    ``reuses``: a new file gets the lowest free inode number, as on ext4. ``births``: it tells when a file was made.
-    ``leases``: it tells whether a file has a writer. ``exclusive_rename``: it can rename to a free name in one step.
+    ``reuses``: a new file gets the lowest free inode number, as on ext4. ``births``: it records birth times.
+    ``leases``: it reports whether a file has a writer. ``exclusive_rename``: it can rename to a free name in one step.
     """
 
     reuses: bool = False
@@ -29,13 +29,13 @@ class Habits:
 
 
 class FileSystem:
-    """Numbers and times of the regular files in ``directory``. ``wall`` is the time, in seconds since the epoch."""
+    """The inode numbers and times of the regular files in ``directory``. ``wall`` is the wall clock."""
 
     def __init__(self, habits: Habits, directory: str, wall: Callable[[], float]) -> None:
         self.habits = habits
         self.device = 40
         self.disk: str | None = None
-        """A mount point in ``directory`` that has another device number, if there is one."""
+        """A mount point in ``directory`` with another device number, or None."""
         self.mounted = True
         self._directory = directory
         self._wall = wall
@@ -45,7 +45,7 @@ class FileSystem:
         self._next = LOWEST
 
     def made(self, status: os.stat_result) -> None:
-        """Take note of a file; one that is new gets its number and its birth now."""
+        """Record a file; a new one gets its inode number and its birth time now."""
         if status.st_ino not in self._numbers:
             self._numbers[status.st_ino] = self._free_number()
             self._births[status.st_ino] = self.rounded(int(self._wall() * SECOND))
@@ -55,16 +55,16 @@ class FileSystem:
         return ns - ns % self.habits.granularity
 
     def stat(self, path: str) -> os.stat_result:
-        """Return what is shown of the file at ``path``, no link being followed."""
+        """Return the simulated status of the file at ``path``; follows no link."""
         return self.shown(os.lstat(path), path)
 
     def birth_ns(self, status: os.stat_result) -> int | None:
-        """Return the birth time of a file, from its real status; None if the system does not report it."""
+        """Return the birth time of a file by its real status, or None if it is not recorded."""
         self.made(status)
         return self._births[status.st_ino] if self.habits.births else None
 
     def shown(self, status: os.stat_result, where: str | bytes | int) -> os.stat_result:
-        """Return what is shown of a file, by its real status and its path or descriptor."""
+        """Return the simulated status of a file by its real status and its path or descriptor."""
         if status.st_dev != self._real_device:
             return status
         inode, mtime = status.st_ino, status.st_mtime_ns
@@ -77,7 +77,7 @@ class FileSystem:
         return os.stat_result([*values, status.st_blksize, status.st_blocks, status.st_rdev])
 
     def on_disk(self, path: str) -> bool:
-        """Say whether a path is on the other file system, or would be if that was mounted."""
+        """Return whether a path is on the other file system when that is mounted."""
         return self.disk is not None and f"{path}/".startswith((f"{self.disk}/", f"{self.disk}-"))
 
     def remount(self) -> None:

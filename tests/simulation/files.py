@@ -1,4 +1,4 @@
-"""The watched folders: what is there, how it changes, and the memory of every state that a file ever had."""
+"""The files of the watched folders, their changes, and a record of every state of a file."""
 
 import hashlib
 import os
@@ -28,16 +28,16 @@ FOLDERS = ("sub", "sub/deep", "other")
 
 
 class Files:
-    """Real files, whose changes happen at the world's time and emit the events of the real system."""
+    """Real files. Their changes happen at the world's time and emit the system's events."""
 
     def __init__(self, world: "World", roots: list[str]) -> None:
         self.world = world
         self.roots = roots
         self.states: set[bytes] = set()
         self.finished: set[bytes] = set()
-        """Those of the states that were there while nobody had the file open for writing."""
+        """The states that existed while no writer had the file open."""
         self.disguised: set[bytes] = set()
-        """Those that came with the size and the mtime of the state before."""
+        """The states that have the size and the mtime of the state before."""
         self.writers: list[Writer | MappedWriter] = []
         self.lost: dict[str, str] = {}
         self.swapped: dict[str, str] = {}
@@ -46,16 +46,16 @@ class Files:
         for root in roots:
             os.mkdir(root)
 
-    # What there is.
+    # Existing files.
 
     def walk(self) -> Iterator[str]:
-        """Yield the absolute paths of all regular files, in order, but for those that the daemon hides for a while."""
+        """Yield the absolute paths of all regular files that the daemon does not hide, in order."""
         for path in self._names(self.roots):
             if not os.path.basename(path).startswith(".syncd-") and stat.S_ISREG(os.lstat(path).st_mode):
                 yield path
 
     def hidden(self) -> list[str]:
-        """Return the absolute paths of what the daemon hides."""
+        """Return the absolute paths of the files that the daemon hides."""
         places = [*self.roots, self.world.target]
         return [path for path in self._names(places) if os.path.basename(path).startswith(".syncd-")]
 
@@ -71,7 +71,7 @@ class Files:
         return rng.choice(paths) if paths else None
 
     def any_folder(self, rng: random.Random) -> str | None:
-        """Pick a folder that is there, watched or below a watched one."""
+        """Pick an existing folder: a watched one, or one below it."""
         roots = [root for root in self.roots if root not in self.lost]
         if not roots:
             return None
@@ -80,18 +80,18 @@ class Files:
         return rng.choice([root, root, *(path for path in below if self.is_folder(path))])
 
     def is_folder(self, path: str) -> bool:
-        """Say whether there is a folder at ``path``, in which no link has a part."""
+        """Return whether ``path`` is a folder, and no part of it is a link."""
         return os.path.isdir(path) and os.path.realpath(path) == path
 
     def any_place(self, rng: random.Random) -> str | None:
-        """Pick a path for a file, which may be there already."""
+        """Pick a path for a new or existing file."""
         folder = self.any_folder(rng)
         return folder and os.path.join(folder, rng.choice(PLAIN if rng.random() < 0.7 else NAMES))
 
-    # The time and the memory.
+    # Times and states.
 
     def fingerprint(self, path: str | int) -> None:
-        """Set the mtime to the world's clock, and remember what the file holds."""
+        """Set the mtime to the world's clock, and record the file's state."""
         self._steps += 1
         now = int(self.world.wall() * 1e9) + self._steps
         inode = os.stat(path).st_ino
@@ -100,11 +100,11 @@ class Files:
         self.remember(path)
         jumped = self.world.jumped
         before, self._stamped[inode] = self._stamped.get(inode, jumped), jumped
-        if jumped < before:  # the clock was set back: in coarse times the change may look like the state before
+        if jumped < before:  # after a step back the mtime may be that of the state before
             self.disguised.add(hashlib.sha256(contents(path)).digest())
 
     def remember(self, path: str | int) -> None:
-        """Remember what the file holds."""
+        """Record the file's state."""
         state = hashlib.sha256(contents(path)).digest()
         self.states.add(state)
         inode = os.stat(path).st_ino
@@ -112,11 +112,11 @@ class Files:
             self.finished.add(state)
 
     def emit(self, *events: FileSystemEvent, within: str | None = None) -> None:
-        """Tell whoever watches."""
+        """Send events to the observers."""
         self.world.events.emit(*events, within=within)
 
     def write(self, path: str | None, data: bytes) -> str | None:
-        """Write a file whole; a pipe or a link is left alone, and so is what has a lease."""
+        """Write a complete file; return None for a pipe, a link, or a file with a lease."""
         if path is None or is_odd(path):
             return None
         new = not os.path.lexists(path)
@@ -139,18 +139,18 @@ class Files:
         return rng.randbytes(size)
 
     def move(self, source: str, target: str) -> str | None:
-        """Rename a file, over another if need be."""
+        """Rename a file, also over another file."""
         if source == target or os.path.isdir(target):
             return None
         os.replace(source, target)
         if self.world.rng.random() < 0.8:
             self.emit(FileMovedEvent(source, target))
-        else:  # the two halves did not find each other
+        else:  # the system did not combine the two events of the rename
             self.emit(FileDeletedEvent(source), FileCreatedEvent(target))
         return target
 
     def change(self, rng: random.Random, change: Callable[[int, int], object]) -> str | None:
-        """Open some file for writing, have ``change(descriptor, size)`` done to it, and close it."""
+        """Open a file for writing, call ``change(descriptor, size)``, and close it."""
         path = self.any_file(rng)
         if path is None:
             return None
@@ -174,16 +174,16 @@ class Files:
         return rng.choice(found) if found else None
 
     def bring_back(self, root: str) -> None:
-        """Put a lost folder where it was."""
+        """Move a lost folder back."""
         if away := self.lost.pop(root, None):
             if os.path.isdir(root):
-                shutil.rmtree(root)  # what a daemon has written there is under the mount point
+                shutil.rmtree(root)  # files that the daemon wrote below the mount point
             os.rename(away, root)
             if self.world.rng.random() < 0.5:
                 self.world.file_system.remount()
 
     def swap(self, path: str) -> str:
-        """Move a folder away and leave a link to it; return where it is now."""
+        """Move a folder away and leave a link to it; return its new path."""
         away = os.path.join(self.world.outside, f"swapped-{len(os.listdir(self.world.outside))}")
         os.rename(path, away)
         os.symlink(away, path)
@@ -192,7 +192,7 @@ class Files:
         return away
 
     def swap_back(self, path: str) -> None:
-        """Put a folder that was swapped where it was, unless its place is taken."""
+        """Move a swapped folder back, unless its path is taken."""
         away = self.swapped.pop(path, None)
         if away is None or not os.path.isdir(away) or not os.path.isdir(os.path.dirname(path)):
             return
@@ -203,16 +203,16 @@ class Files:
             self.emit(DirCreatedEvent(path))
 
     def watched_name(self, path: str) -> str:
-        """Return the name under which the system knows a path of a folder that is away: the one it had."""
+        """Return the former path of a path within a folder that is away."""
         for root, away in self.lost.items():
             if path.startswith(f"{away}/"):
                 return root + path.removeprefix(away)
         return path
 
-    # The end of all trouble.
+    # The end of all faults.
 
     def heal(self) -> None:
-        """Close what is open, bring back what is away, make all readable."""
+        """Close open files, bring back lost folders, and make all files readable."""
         for root in list(self.lost):
             self.bring_back(root)
         for path in list(self.swapped):
@@ -224,17 +224,17 @@ class Files:
 
 
 def open_at_once(path: str, flags: int) -> int:
-    """Open a file; BlockingIOError where a lease would have others wait."""
+    """Open a file; BlockingIOError if a lease would make the caller wait."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
 
 def is_odd(path: str) -> bool:
-    """Say whether there is something at ``path`` that is no file."""
+    """Return whether ``path`` exists and is not a regular file."""
     return os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode)
 
 
 def contents(path: str | int) -> bytes:
-    """Read a file whole; the position of an open one stays."""
+    """Return all bytes of a file; an open file keeps its position."""
     if isinstance(path, int):
         return os.pread(path, os.fstat(path).st_size, 0)
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""A server of the image API, written from its document, with the habits that real ones were seen to have."""
+"""A server of the image API, written from its specification, with habits of real servers."""
 
 import base64
 import contextlib
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, slots=True)
 class Image:
-    """What was registered under a hash. ``spoiled`` if somebody else made it impossible to complete rightly."""
+    """An image registered under a hash. ``spoiled``: another client made it impossible to complete."""
 
     size: int
     chunk_size: int
@@ -33,19 +33,19 @@ class Image:
 
     @property
     def filled(self) -> str:
-        """What is there, with zeros where there is nothing yet."""
+        """The stored bytes, with zeros in place of missing chunks."""
         count = -(-self.size // self.chunk_size)
         parts = (self.chunks.get(number, "\0" * self.chunk_size) for number in range(count))
         return "".join(parts)[: self.size]
 
 
 def text_of(data: bytes) -> str:
-    """Return the text that a file travels as."""
+    """Return the text as which a file is uploaded."""
     return data.decode("ascii") if data.isascii() else base64.urlsafe_b64encode(data).decode("ascii")
 
 
 def data_of(text: str) -> list[bytes]:
-    """Return what the file behind a text may have been: the text itself, or what it encodes."""
+    """Return the contents that a text may stand for: the text itself, or the bytes that it encodes."""
     meanings = [text.encode()]
     with contextlib.suppress(ValueError):
         meanings.append(base64.urlsafe_b64decode(text))
@@ -75,7 +75,7 @@ class ImageServer(Server):
         self.fills_gaps = rng.random() < 0.3
 
     def act(self, request: Request) -> Answer:
-        """Do one of the three calls."""
+        """Handle one of the three calls."""
         _, _, *rest = request.path.partition("?")[0].split("/")
         match request.method, rest:
             case "POST", []:
@@ -116,7 +116,7 @@ class ImageServer(Server):
             return self._no(409, "Chunk already exists")
         expected = min(image.chunk_size, image.size - number * image.chunk_size)
         if len(text) != expected and (self.world.tally["ascii: 413"] or self.world.tally["ascii: 400"]):
-            image.spoiled = True  # it was registered with chunks that the client then learned not to send
+            image.spoiled = True  # its chunks have a size that the client no longer sends
         if chunk["size"] != len(text) or (self.strict and len(text) != expected):
             return self._no(400, "Chunk size is wrong")
         self.world.request_monitor.chunk(self.name, key, key, number, len(text), new=True)
@@ -142,13 +142,13 @@ class ImageServer(Server):
             self.confirms(data, gives=gives)
 
     def forget_unfinished(self) -> int:
-        """Forget the images that are not complete."""
+        """Forget the incomplete images."""
         before = len(self.images)
         self.images = {key: image for key, image in self.images.items() if image.complete}
         return before - len(self.images)
 
     def lose(self, rng: random.Random) -> int:
-        """Lose an image; return how many were lost."""
+        """Lose an image; return the number of lost images."""
         whole = [key for key, image in self.images.items() if image.complete]
         if not whole:
             return 0
@@ -159,16 +159,16 @@ class ImageServer(Server):
         return 1
 
     def lied_about(self, data: bytes) -> bool:
-        """Say whether it said something untrue about a content."""
+        """Return whether the server made a false statement about a content."""
         return key_of(text_of(data)) in self.lies
 
     def content_of(self, request: Request) -> str:
-        """Return the hash of the content that a request is about, if it is about one."""
+        """Return the hash of the content that a request concerns, or an empty string."""
         _, _, *rest = request.path.partition("?")[0].split("/")
         return rest[0] if rest else str(request.json()["sha256"])
 
     def interfere(self, data: bytes, rng: random.Random) -> str:
-        """Have somebody else register a content, in one of many ways; return which."""
+        """Register a content as another client, in one of many ways; return the way."""
         text = text_of(data)
         key = key_of(text)
         if key in self.images or not text:
@@ -187,13 +187,13 @@ class ImageServer(Server):
         return how
 
     def has(self, data: bytes) -> bool:
-        """Say whether exactly this file can be downloaded."""
+        """Return whether exactly this file can be downloaded."""
         text = text_of(data)
         image = self.images.get(key_of(text))
         return image is not None and (image.complete or self.shows_parts) and image.text == text
 
     def excused(self, data: bytes) -> bool:
-        """Say whether it is not the client's fault that the file is not there whole."""
+        """Return whether the client is not to blame for an incomplete file."""
         text = text_of(data)
         image = self.images.get(key_of(text))
         too_large = len(text) > 0.8 * self.largest_chunk and self.world.image_chunk_size > 0.8 * self.largest_chunk

@@ -1,4 +1,4 @@
-"""One process of the real daemon, from its start to an orderly stop or to ``kill -9`` at any moment."""
+"""One process of the real daemon, from its start to an orderly stop or a kill at any moment."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ CLEAN_STOP = 5.0
 
 
 class Incarnation:
-    """A process. ``afterwards`` is run in it once the plan's steps are over."""
+    """A process of the daemon. ``afterwards`` runs in it after the last step of the plan."""
 
     def __init__(self, world: "World", afterwards: Callable[["Incarnation"], Coroutine[Any, Any, None]]) -> None:
         self.world = world
@@ -45,14 +45,14 @@ class Incarnation:
         self._orders: set[asyncio.Task[None]] = set()
         self._asked_to_end = 0.0
         self.killed = False
-        """Whether it is being killed, so that nothing more of what it does takes effect."""
+        """True while the process is being killed: its actions have no effect."""
         self._environment = Environment(self)
 
     def _moment(self) -> float:
         return self.rng.expovariate(1 / 0.003)
 
     def configuration(self) -> Loaded:
-        """Return what the file holds now; from now on that may be in force."""
+        """Return the configuration in the file; from now on it may be in force."""
         world = self.world
         given = world.settings()
         world.in_force.append(given)
@@ -61,10 +61,10 @@ class Incarnation:
         self._given[id(config)] = given
         return Loaded(config=config, path=Path("config.yaml"), warnings=())
 
-    # The whole of it.
+    # Life cycle.
 
     def run(self) -> str:
-        """Live; return ``killed``, ``stopped`` or ``over``."""
+        """Run to the end; return ``killed``, ``stopped`` or ``over``."""
         world = self.world
         world.born(self)
         world.trace("the daemon starts")
@@ -85,7 +85,7 @@ class Incarnation:
         return end
 
     def _die(self) -> None:
-        """Leave the store's file as the kernel has it; what the dead process would still do reaches nobody."""
+        """Kill the process: the store's file stays as it is, and nothing else takes effect."""
         world, store = self.world, os.path.join(self.world.directory, STORE)
         kept = [name for name in (store, f"{store}-wal") if os.path.exists(name)]
         for name in kept:
@@ -143,12 +143,12 @@ class Incarnation:
         return runtime.scheduler.workers.get(name) if runtime else None
 
     def shut_down(self) -> None:
-        """End in order."""
+        """Request an orderly shutdown."""
         self._asked_to_end = self.world.now()
         self.daemon.request_shutdown()
 
     def order(self, name: str, *args: Any) -> bool:
-        """Do what a person asks the running daemon for; False if it does not run."""
+        """Start a user's request to the daemon; return False if the daemon does not run."""
         if not hasattr(self.daemon, "runtime") or self.daemon.shutdown_requested.is_set():
             return False
         task = self.loop.create_task(getattr(self, f"_{name}")(*args))
@@ -156,12 +156,12 @@ class Incarnation:
         return True
 
     async def orders_done(self) -> None:
-        """Wait until all that people asked for is done."""
+        """Wait until all requests of users are done."""
         await asyncio.gather(*self._orders, return_exceptions=True)
 
     @property
     def service(self) -> DaemonControlService:
-        """Return what answers the control API."""
+        """Return the service behind the control API."""
         return DaemonControlService(self.daemon)
 
     async def _stop(self, now: bool) -> None:
@@ -183,7 +183,7 @@ class Incarnation:
 
     async def _reload(self) -> None:
         self.world.request_monitor.new_incarnation()
-        with contextlib.suppress(InvalidConfigError):  # it is ending
+        with contextlib.suppress(InvalidConfigError):  # the daemon is shutting down
             await self.service.reload()
             in_force = self.world.in_force
             del in_force[: in_force.index(self._given[id(self.daemon.loaded.config)])]

@@ -1,4 +1,4 @@
-"""The event loop of one incarnation of the daemon: it has no sockets and no threads, and the world can end it.
+"""The event loop of one incarnation of the daemon: without sockets or threads.
 
 Work that the daemon passes to a thread runs on the loop after a short random delay, so that the seed alone decides the
 order of all events. The clock comes from :mod:`tests.simulation.event_loop`.
@@ -15,11 +15,11 @@ from tests.simulation.schedule import Schedule
 
 
 class Killed(SystemExit):
-    """The process was killed: nothing that it had begun continues. No callback can catch this exception."""
+    """The process was killed. No callback can catch this exception."""
 
 
 class _Jump(selectors.SelectSelector):
-    """Never waits: runs the next action of the world's schedule, or moves the clock to the next timer."""
+    """Never waits: runs the world's next action, or moves the clock to the next timer."""
 
     loop: "IncarnationLoop"
 
@@ -38,7 +38,7 @@ class _Jump(selectors.SelectSelector):
 
 
 class IncarnationLoop(SimulatedLoop):
-    """A loop for one process. ``moment()`` draws how long a thread takes to begin; ``doomed`` asks for a kill."""
+    """A loop for one process. ``moment()`` draws a thread's start delay; ``doomed`` requests a kill."""
 
     def __init__(self, schedule: Schedule, now: float, moment: Callable[[], float]) -> None:
         super().__init__(_Jump())
@@ -68,7 +68,7 @@ class IncarnationLoop(SimulatedLoop):
         return future
 
     def _execute(self, future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        if self.schedule is None:  # it was killed before the thread began
+        if self.schedule is None:  # the process was killed before the thread began
             future.cancel()
             return
         try:

@@ -1,4 +1,4 @@
-"""The invariants at rest, when all faults are over: each file has arrived or has a reason; nothing is left over."""
+"""The invariants at rest: each file has arrived or has a reason, and no resource remains in use."""
 
 import asyncio
 import os
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 PATIENCE = 1500.0
-"""Simulated seconds after which everything must be at rest: longer than any backoff, scan, wait and poll together."""
+"""Simulated seconds until rest, at most: more than all backoffs, scans, waits and polls together."""
 QUIET = 450.0
-"""Simulated seconds after which files may be deleted of which nobody can tell whether they have a writer."""
+"""Simulated seconds until files may be deleted for which the system cannot report writers."""
 _ROWS = """
 SELECT f.folder, f.path, f.present, f.inode, f.size, f.mtime_ns, j.state, j.cause, j.detail, r.name
 FROM files f JOIN jobs j ON j.file_id = f.id JOIN remotes r ON r.id = j.remote_id
@@ -32,7 +32,7 @@ _CANCELLED = "cancelled by a person"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A job as the store's file has it, read without the product's code."""
+    """A job in the store's file, read without the product's code."""
 
     path: str
     remote: str
@@ -44,14 +44,14 @@ class Row:
 
 
 class Invariants:
-    """Waits for rest, and tells the world whom to blame."""
+    """Waits for rest, and reports each broken promise to the world."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._incarnation: Incarnation
 
     async def check(self, incarnation: Incarnation) -> None:
-        """Wait for rest; look; have the failed ones retried; look again."""
+        """Wait for rest and check; retry the failed jobs, and check again."""
         world = self._world
         self._incarnation = incarnation
         await incarnation.orders_done()
@@ -84,14 +84,14 @@ class Invariants:
     # Promise 1.
 
     def _unrest(self, *, scanned: bool) -> str | None:
-        """Return what is not at its end yet. That a file is gone may take a scan to be sure of."""
+        """Return the reasons why the daemon is not at rest. A missing file may need another scan."""
         rows = {(row.path, row.remote): row for row in self._rows()}
         wanted = dict(self._wanted())
-        bare = tuple(f"{root}/" for root in self._world.files.roots if not os.listdir(root))  # mount points, maybe
+        bare = tuple(f"{root}/" for root in self._world.files.roots if not os.listdir(root))  # possibly mount points
         remotes = self._world.folder()["remote"]
         for (path, remote), row in rows.items():
             if remote not in remotes or (path not in wanted and os.path.lexists(path)):
-                continue  # nobody waits for what is no longer configured
+                continue  # the folder or remote is no longer configured
             if row.state in ("queued", "uploading", "waiting"):
                 return f"{path!r} for {remote} is {row.state}: {row.detail}"
             if scanned and row.present and not os.path.lexists(path) and not path.startswith(bare):
@@ -141,18 +141,18 @@ class Invariants:
                 world.blame("P1", f"{row.path!r} for {row.remote} is {row.state} ({row.detail}), but {problem}")
 
     def _problem(self, row: Row, status: os.stat_result, *, last: bool) -> str | None:
-        """Return what is wrong with the end that a job came to."""
+        """Return the problem with the final state of a job, or None."""
         unfit = _unfit(status, self._world.folder()["max_size"])
         if unfit:
             right = row.state == "skipped" and (unfit in (row.detail or "") or row.detail == _CANCELLED)
-            before = row.state == "done" and unfit.startswith("larger")  # it was uploaded when max_size was another
+            before = row.state == "done" and unfit.startswith("larger")  # uploaded while max_size was larger
             return None if right or before else f"the file is {unfit}"
         if row.state == "skipped":
             return None if row.detail == _CANCELLED else "nothing is wrong with the file"
         server = self._world.servers[row.remote]
         data = contents(row.path)
         if row.state == "done":
-            unseen = server.digest(data) in self._world.files.disguised  # where the file stays here, nobody reads it
+            unseen = server.digest(data) in self._world.files.disguised  # nothing reads a local file again
             blameless = unseen or server.has(data) or server.lied_about(data) or server.digest(data) in server.losses
             return None if blameless else "the server does not have it"
         if server.excused(data) or self._learned(row):
@@ -162,7 +162,7 @@ class Invariants:
         return None if self._may_fail(row) else "nothing that happened explains it"
 
     def _learned(self, row: Row) -> bool:
-        """Say whether a chunk was refused as too large that the server itself wants: the retry after that succeeds."""
+        """Return whether the server rejected a chunk as too large that it had asked for."""
         return "though it refused" in (row.detail or "") and bool(self._world.tally[f"{row.remote}: 413"])
 
     def _may_fail(self, row: Row) -> bool:

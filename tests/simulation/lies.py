@@ -1,4 +1,4 @@
-"""Faults whose answer confirms nothing, although a careless client takes it for a confirmation.
+"""Faults whose response confirms nothing, although a careless client would trust it.
 
 The server records each such answer, so a job may be done although the server has no file. The daemon must not delete a
 file because of such an answer.
@@ -24,14 +24,14 @@ def _uploads(*calls: str) -> Callable[[Request], bool]:
 
 
 def _asks_for_file(request: Request) -> bool:
-    """Say whether the request is for what is stored, on either kind of server."""
+    """Return whether the request is for a stored file, on either kind of server."""
     if request.method not in ("GET", "HEAD") or request.path.startswith(_UPLOAD):
         return False
     return request.path.startswith((_FILES, "/image/"))
 
 
 def _lies(fault: "Fault", answer: Callable[[Request], Answer | None]) -> None:
-    """Have the fault answer without any effect; None for the plain refusal of a server that is busy."""
+    """Make the fault answer without effect; None is the refusal of a busy server."""
 
     def reply(connection: Connection, request: Request, _: Answer | None) -> None:
         if about := connection.server.content_of(request):
@@ -55,7 +55,7 @@ def _error_in_200(world: "World", fault: "Fault") -> None:
 
 
 def _bare_id(world: "World", fault: "Fault") -> None:
-    """The request took effect, but the answer tells neither hash nor size."""
+    """The request took effect, but the response has neither hash nor size."""
     fault.concerns = _uploads("create", "direct", "complete", "progress")
     fault.takes_effect = True
 
@@ -80,7 +80,7 @@ def _exists_without_file(world: "World", fault: "Fault") -> None:
 
 
 def _completed_without_file(world: "World", fault: "Fault") -> None:
-    """The chunks are said to be put together, and are not."""
+    """The server reports the chunks as assembled, but they are not."""
     fault.concerns = _uploads("complete", "progress")
     status = fault.rng.choice(["Completed", 3])
 
@@ -101,7 +101,7 @@ def _yes_to_everything(world: "World", fault: "Fault") -> None:
 
 
 def _yes_without_effect(world: "World", fault: "Fault") -> None:
-    """An image server takes what it is sent, and forgets it."""
+    """An image server accepts the chunks and forgets them."""
     fault.concerns = lambda request: request.method == "POST" and request.path.startswith("/image")
     status = fault.rng.choice([200, 201])
     _lies(fault, lambda request: json_answer(status))

@@ -1,4 +1,4 @@
-"""A server of the multipart API, written from its document, with the habits that real ones were seen to have."""
+"""A server of the multipart API, written from its specification, with habits of real servers."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, slots=True)
 class Task:
-    """An upload under way."""
+    """An unfinished upload."""
 
     id: str
     digest: str
@@ -32,7 +32,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class File:
-    """What is stored."""
+    """A stored file."""
 
     id: str
     digest: str
@@ -66,7 +66,7 @@ class MultipartServer(Server):
             self.tells_hash = "all"
 
     def act(self, request: Request) -> Answer:
-        """Do one of the calls."""
+        """Handle one of the calls."""
         if request.method in ("GET", "HEAD") and not request.path.startswith("/api/files/upload/"):
             return self._download(request.path.partition("?")[0].rpartition("/")[2])
         _, _, _, _, call, *rest = request.path.split("/")
@@ -221,7 +221,7 @@ class MultipartServer(Server):
         return about if self.tells_hash in ("hash", "nothing") else {**about, "size": len(file.data)}
 
     def lose(self, rng: random.Random) -> int:
-        """Lose a file; return how many were lost."""
+        """Lose a file; return the number of lost files."""
         if not self.files:
             return 0
         file = self.files.pop(rng.choice(list(self.files)))
@@ -234,11 +234,11 @@ class MultipartServer(Server):
         return 1
 
     def lied_about(self, data: bytes) -> bool:
-        """Say whether it said something untrue about a content."""
+        """Return whether the server made a false statement about a content."""
         return bool(self.lies & {hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()})
 
     def content_of(self, request: Request) -> str:
-        """Return the hash of the content that a request is about, if it is about one."""
+        """Return the hash of the content that a request concerns, or an empty string."""
         *_, call, last = request.path.partition("?")[0].split("/")
         if last == "create":
             return str(request.json()["hash"])
@@ -253,17 +253,17 @@ class MultipartServer(Server):
         return file.digest if file is not None else ""
 
     def forget_unfinished(self) -> int:
-        """Forget the tasks."""
+        """Forget the tasks; return the number of unfinished ones."""
         lost = sum(task.state != "done" for task in self.tasks.values())
         self.tasks.clear()
         return lost
 
     def has(self, data: bytes) -> bool:
-        """Say whether exactly this file can be downloaded."""
+        """Return whether exactly this file can be downloaded."""
         return any(file.data == data for file in self.files.values())
 
     def excused(self, data: bytes) -> bool:
-        """Say whether it is not the client's fault that the file is not there whole: never so here."""
+        """Return False: the client is always to blame for an incomplete file."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""Breaks each promise on purpose, and counts the schedules until the simulation notices it.
+"""Breaks each promise on purpose, and counts the schedules until that is noticed.
 
 ``python -m tests.simulation.mutants [NAME...]`` prints the table, for the named mutants or for all.
 """
@@ -133,7 +133,7 @@ MUTANTS = [
 
 
 def schedules_until_found(which: Mutant, first: int, count: int) -> tuple[int, str] | None:
-    """Return the number of schedules and the broken promises, or None if no schedule noticed the mutant."""
+    """Return the number of schedules and the broken promise, or None if none noticed the mutant."""
     with which.applied():
         for number in range(count):
             if blames := run(draw(first + number)).blames:

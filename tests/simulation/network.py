@@ -1,4 +1,4 @@
-"""The network: connections in memory between aiohttp's own client and the simulated servers.
+"""The network: connections in memory between aiohttp's client and the simulated servers.
 
 Bytes take a while, keep their order, and wait while the other side does not read. :mod:`tests.simulation.faults`
 decides what happens to a connection; this module carries it out.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.simulation.incarnation_loop import IncarnationLoop
 
 WINDOW = 32 * 1024
-"""Bytes that are under way before the sender has to wait."""
+"""Bytes in flight at which the sender must wait."""
 ROOM_AGAIN = 8 * 1024
 
 
@@ -26,10 +26,10 @@ class Peer(Protocol):
     """The server's end of a connection."""
 
     def receive(self, data: bytes) -> None:
-        """Take the next bytes; say by :meth:`Link.taken` when they are off the wire."""
+        """Receive the next bytes; :meth:`Link.taken` reports that they have arrived."""
 
     def lost(self) -> None:
-        """The client closed the connection, or died."""
+        """The client closed the connection, or its process ended."""
 
 
 class Host(Protocol):
@@ -38,10 +38,10 @@ class Host(Protocol):
     name: str
 
     def admits(self) -> str:
-        """``yes``, or what happens to a new connection: ``refused`` or ``ignored``."""
+        """``yes``, or the fate of a new connection: ``refused`` or ``ignored``."""
 
     def accept(self, link: "Link") -> Peer:
-        """Take a connection."""
+        """Accept a connection."""
 
 
 class Link(asyncio.Transport):
@@ -64,7 +64,7 @@ class Link(asyncio.Transport):
         self.request = b""
         self._peer = host.accept(self)
 
-    # What aiohttp asks of a transport.
+    # The transport that aiohttp uses.
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
@@ -106,17 +106,17 @@ class Link(asyncio.Transport):
 
     abort = close
 
-    # What the server does; each arrives a while later.
+    # Actions of the server; each takes effect after a delay.
 
     def taken(self, size: int) -> None:
-        """Make room for more."""
+        """Allow the sender to send more."""
         self._unread -= size
         if self._writing_paused and self._unread <= ROOM_AGAIN and not self._closing and self._loop:
             self._writing_paused = False
             self._loop.call_soon(self._protocol.resume_writing)
 
     def answer(self, data: bytes, then: Callable[[], None] | None = None) -> None:
-        """Send bytes to the client; ``then`` is called when they are there."""
+        """Send bytes to the client; ``then`` is called when they have arrived."""
 
         def arrive() -> None:
             if not self._closing:
@@ -128,12 +128,12 @@ class Link(asyncio.Transport):
         self._answered = self._network.later(self._answered, arrive)
 
     def hang_up(self, *, reset: bool = False) -> None:
-        """Close the connection from the server's side, in order or with a reset."""
+        """Close the connection from the server's side, in order or by a reset."""
         error = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer") if reset else None
         self._answered = self._network.later(self._answered, lambda: self._end(error, tell=False))
 
     def cut(self) -> None:
-        """The process is dead: nothing reaches it any more."""
+        """The process has ended: nothing reaches it."""
         if self._loop:
             self._loop.call_soon(self._protocol.connection_lost, None)
         self._loop = None
@@ -168,7 +168,7 @@ class Link(asyncio.Transport):
 
 
 class Network:
-    """All connections. The callbacks report each request, attempt, answer and refused connection."""
+    """All connections. The callbacks report each request, attempt, response and refusal."""
 
     def __init__(self, schedule: Schedule, now: Callable[[], float], rng: random.Random) -> None:
         self.hosts: dict[int, Host] = {}
@@ -183,7 +183,7 @@ class Network:
         self._rng = rng
 
     def later(self, after: float, do: Callable[[], None]) -> float:
-        """Do something after the time that a packet takes, and not before ``after``; return when."""
+        """Call ``do`` after the latency of a packet, not before ``after``; return the time."""
         when = max(after, self.now() + self._rng.uniform(0.0005, 0.02))
         self._schedule.at(when, do)
         return when
@@ -197,17 +197,17 @@ class Network:
 
     @property
     def busy(self) -> list[Link]:
-        """The connections with a request under way."""
+        """The connections with a request in flight."""
         return [link for link in self.links if link.busy_since is not None]
 
     def connector(self) -> type[aiohttp.TCPConnector]:
-        """Return what stands in for aiohttp's way to real servers."""
+        """Return the replacement of aiohttp's connector."""
         network = self
 
         class Connector(aiohttp.TCPConnector):
             async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
                 refusal = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-                if (host := network.hosts.get(req.url.port)) is None:  # where a redirect has pointed to
+                if (host := network.hosts.get(req.url.port)) is None:  # the target of a redirect
                     raise aiohttp.ClientConnectorError(req.connection_key, refusal)
                 network.on_attempt(host.name, f"{req.method} {req.url.raw_path}".encode())
                 await asyncio.sleep(network._rng.uniform(0.0005, 0.02))
@@ -219,7 +219,7 @@ class Network:
                     await asyncio.sleep(timeout.sock_connect)
                     network.on_refusal(host.name)
                     raise aiohttp.ConnectionTimeoutError("no answer")
-                if network.loop is None:  # the process was killed in the meantime
+                if network.loop is None:  # the process has been killed
                     raise aiohttp.ClientConnectorError(req.connection_key, OSError(errno.ENETDOWN, "dead"))
                 protocol = self._factory()
                 link = Link(network, host, protocol)

@@ -1,6 +1,6 @@
-"""Operations of users and programs on files and folders: one function each, which picks its target with ``rng``.
+"""Operations of users and programs on files and folders, one function each.
 
-An operation returns the path that it changed, or None if there was nothing to act on.
+An operation picks its target with ``rng``. It returns the path that it changed, or None if there was no target.
 """
 
 import contextlib

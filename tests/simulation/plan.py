@@ -15,13 +15,13 @@ from tests.simulation.lies import LIES
 
 TOKEN = "tkn-MARKED-5f1c9a"
 HEADER = "hdr-MARKED-77aa02"
-"""Secrets that are looked for everywhere afterwards."""
+"""Secrets; no log, status or store may contain one."""
 EXCLUDES: list[list[str]] = [[], ["*.png", "sub/"], ["/a.jpg", "b.*"]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """Something that happens ``at`` a moment, in seconds from the start."""
+    """An action at time ``at``, in seconds from the start."""
 
     at: float
     kind: str
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A schedule. ``gentle``: nothing goes wrong but files that change, so nothing may be sent twice at all."""
+    """A schedule. ``gentle``: only files change, so no chunk may be sent twice."""
 
     seed: int
     steps: tuple[Step, ...]
@@ -55,22 +55,22 @@ class Plan:
     after_upload: str
     """``keep``, ``delete`` or ``move``."""
     elsewhere: bool
-    """Whether what is moved goes to another file system."""
+    """Whether files are moved to another file system."""
     expires: bool
-    """Whether what is uploaded is to be dropped by the server later."""
+    """Whether the server drops uploaded files later."""
     habits: Habits
     patient: bool
-    """Whether is waited at rest until files may go where no lease is to be had."""
+    """Whether the check at rest waits until files without leases may be deleted."""
     habit: str | None
-    """The lie that a server always tells, until all trouble ends."""
+    """The false answer that a server gives until all faults end."""
 
     def without(self, steps: set[Step]) -> "Plan":
-        """Return the plan with some steps left out."""
+        """Return the plan with only these steps."""
         return replace(self, steps=tuple(step for step in self.steps if step not in steps))
 
 
 def draw(seed: int) -> Plan:
-    """Return the schedule of a seed."""
+    """Return the plan of a seed."""
     rng = random.Random(seed)
     gentle = rng.random() < 0.2
     manners, rescan = _manners(rng)
@@ -107,7 +107,7 @@ def draw(seed: int) -> Plan:
 
 
 def _habits(rng: random.Random) -> Habits:
-    """Return what the file systems are like."""
+    """Return the properties of the file systems."""
     return Habits(
         reuses=rng.random() < 0.5,
         granularity=rng.choice([1, 1, SECOND, 2 * SECOND]),
@@ -118,7 +118,7 @@ def _habits(rng: random.Random) -> Habits:
 
 
 def _manners(rng: random.Random) -> tuple[Manners, float]:
-    """Return how events behave, and how often is scanned: where some are lost silently only that finds them."""
+    """Return the properties of the events, and the interval of scans, which find lost changes."""
     lossy = rng.random() < 0.4
     manners = Manners(
         latest=rng.choice([0.001, 0.05, 0.5, 3.0]),
@@ -130,11 +130,11 @@ def _manners(rng: random.Random) -> tuple[Manners, float]:
 
 
 def _weights(rng: random.Random, habits: Habits, *, gentle: bool, announced: bool) -> dict[str, float]:
-    """Return how likely each kind of step is; each schedule has its own favourites."""
+    """Return the weight of each kind of step; the weights differ between schedules."""
     weights: dict[str, float] = {f"file {name}": weight for name, (_, weight) in operations.OPERATIONS.items()}
     weights |= {"stop": 1, "start": 2, "rescan": 1, "clock": 2, "meddle": 3, "overflow": 1, "retry": 0.5}
     weights |= {"shutdown": 1.5, "reload": 1.5, "reload folders": 1.5, "meddle at removals": 3, "unmount target": 0.7}
-    if announced:  # nothing tells of these but a scan
+    if announced:  # only a scan finds these changes
         del weights["file link"]
     if announced or not habits.leases:
         del weights["file map_writable"]
@@ -158,7 +158,7 @@ def settings(
     changes: Mapping[str, Any],
     folder_changes: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the configuration of a plan, as the file would hold it, with changes for all remotes and all folders."""
+    """Return the configuration file of a plan, with changes for all remotes and folders."""
     common = {"headers": {"X-Marked": HEADER}, "timeout": "5s", **changes}
     remotes = {
         "drive": {

@@ -1,4 +1,4 @@
-"""Checks promise 8 whenever the daemon removes a file's name: which files may be deleted or moved, and when.
+"""Checks promise 8 at each removal: whether the daemon may delete or move the file now.
 
 A local file is deleted or moved only after its bytes, re-read while no process has it open for writing, match the
 content that every remote of its folder has confirmed, under the configuration in force at that moment.
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HIDDEN = ".syncd-"
-"""What the names begin with that the daemon gives to files for a while."""
+"""The prefix of the names that the daemon gives to files while it removes them."""
 BELIEVED = 3600.0
-"""Seconds for which a server's confirmation may be relied on."""
+"""Seconds for which a server's confirmation is valid."""
 JUST_NOW = 5.0
-"""Seconds from a server's fresh answer to the removal, at most."""
+"""Longest time in seconds from a server's new answer to the removal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A name in a directory. ``place`` is its path without links; ``path`` and ``dir_fd`` are how it was given."""
+    """A name in a directory. ``place`` is its path without links; ``path`` and ``dir_fd`` came with the call."""
 
     place: str
     path: Any
@@ -38,7 +38,7 @@ class Entry:
         return os.path.basename(self.place).startswith(HIDDEN)
 
     def status(self) -> os.stat_result | None:
-        """Return what is there, if anything."""
+        """Return the status of the entry, or None."""
         try:
             return os.stat(self.path, dir_fd=self.dir_fd, follow_symlinks=False)
         except OSError:
@@ -64,29 +64,29 @@ class Taken:
 
 
 class Removals:
-    """Knows which files the daemon has hidden, and which it took away."""
+    """Records the files that the daemon has hidden, and those that it has removed."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._hidden: dict[int, str] = {}
         self._own: set[int] = set()
         self._restored: set[int] = set()
-        """Files that have a name for their user again, whatever became of that since."""
+        """Files that got a visible name again, even if that has changed since."""
         self.taken: list[Taken] = []
 
     def concern(self, place: str) -> bool:
-        """Say whether there is something of a user's at a place, or may be."""
+        """Return whether a place belongs to the user's files."""
         return place.startswith(self._world.users_places)
 
     def origin(self, entry: Entry) -> str:
-        """Return where the file is for its user."""
+        """Return the path of the file for the user."""
         status = entry.status() if entry.hidden else None
         return self._hidden.get(status.st_ino, entry.place) if status else entry.place
 
-    # What the daemon is about to do; what is returned judges it, once it is done.
+    # Actions of the daemon. Each method returns a check to run after the action.
 
     def opening(self, place: str, flags: int) -> None:
-        """The daemon opens a file for writing, or makes one."""
+        """The daemon opens a file for writing, or creates it."""
         self._check_mounted(place)
         if os.path.lexists(place) and not flags & os.O_EXCL and not os.path.basename(place).startswith(HIDDEN):
             self._blame(f"{place!r} is opened for writing")
@@ -98,7 +98,7 @@ class Removals:
             return _nothing
         inode = status.st_ino
         if inode in self._own and inode not in self._hidden and (entry.hidden or status.st_size == 0):
-            return _nothing  # its own: on the way to another file system, or to keep a name free
+            return _nothing  # the daemon's own file, during a move or to reserve a name
         origin = self._hidden.get(inode, entry.place) if entry.hidden else entry.place
         again = entry.hidden and inode in self._restored
         if again or any(place != entry.place and _inode(place) == inode for place in self._names(inode, origin, entry)):
@@ -111,7 +111,7 @@ class Removals:
         return lambda: self._judge(origin, status, data)
 
     def renaming(self, source: Entry, target: Entry) -> Callable[[], None]:
-        """A name becomes another one."""
+        """A name is changed."""
         status, replaced = source.status(), target.status()
         if status is None:
             return _nothing
@@ -134,7 +134,7 @@ class Removals:
         return lambda: self._linked(origin, status.st_ino, target)
 
     def made(self, inode: int) -> None:
-        """The daemon made a file of its own."""
+        """The daemon created a file."""
         self._own.add(inode)
 
     def _linked(self, origin: str, inode: int, target: Entry) -> None:
@@ -144,7 +144,7 @@ class Removals:
             self._restored.add(inode)
 
     def _settled(self, entry: Entry, inode: int) -> None:
-        """Another name is left: if it is the user's, the file is not hidden any more."""
+        """Another name remains; if it is the user's, the file is no longer hidden."""
         if entry.hidden:
             self._hidden.pop(inode, None)
             self._restored.discard(inode)
@@ -158,7 +158,7 @@ class Removals:
             self._blame(f"{origin!r} is hidden, and is outside of all folders")
 
     def _names(self, inode: int, origin: str, entry: Entry) -> Iterator[str]:
-        """Yield the names under which the file may still be there for its user, or for the daemon."""
+        """Yield the names under which the file may still exist."""
         yield origin
         above, name = os.path.split(origin)
         stem, suffix = os.path.splitext(name)
@@ -178,10 +178,10 @@ class Removals:
         if not file_system.mounted and self._world.seen_mounted and place.startswith(f"{file_system.disk}/"):
             self._blame(f"{place!r} is made where a file system is not mounted")
 
-    # The judgement.
+    # The checks of a removal.
 
     def _judge(self, place: str, status: os.stat_result, data: bytes) -> None:
-        """A file is gone from ``place``: it must have been right to take it away."""
+        """A file is gone from ``place``: check that the removal was allowed."""
         world = self._world
         self._hidden.pop(status.st_ino, None)
         place = world.files.watched_name(place)
@@ -214,7 +214,7 @@ class Removals:
         return None
 
     def _stale(self, settings: dict[str, Any], name: str, data: bytes) -> str | None:
-        """Say whether the server has not been asked lately enough."""
+        """Return whether the server was not asked recently enough."""
         server, wall = self._world.servers[name], self._world.wall()
         if settings["remotes"][name].get("expired_at"):
             fresh = wall - server.gave.get(server.digest(data), 0.0) <= JUST_NOW
@@ -223,19 +223,19 @@ class Removals:
         return None if fresh else f"{name} has not confirmed these bytes for more than an hour"
 
     def _excused(self, settings: dict[str, Any], name: str, data: bytes) -> bool:
-        """Say whether the server has confirmed a content and lost it since, without having been asked again."""
+        """Return whether the server lost a confirmed content and was not asked again."""
         server = self._world.servers[name]
         lost_at = None if server.digest(data) in server.denied else server.losses.get(server.digest(data))
         believed = JUST_NOW if settings["remotes"][name].get("expired_at") else BELIEVED
         return lost_at is not None and self._world.wall() - lost_at <= believed
 
     def _judge_copy(self, place: str, data: bytes) -> None:
-        """The daemon has removed what it had moved or copied: another must be left."""
+        """The daemon removed a file that it had moved or copied: a copy must remain."""
         if not any(found == data for found in (*self._moved(), *map(contents, self._world.files.walk()))):
             self._blame(f"{place!r} was moved there, and is deleted")
 
     def _moved(self) -> Iterator[bytes]:
-        """Yield what the files hold that were moved, whole and under names of their own."""
+        """Yield the contents of the files that were moved completely."""
         disk = self._world.file_system.disk
         for top in (self._world.target, f"{disk}-away", f"{disk}-below"):
             for directory, _, names in os.walk(top):
@@ -247,7 +247,7 @@ class Removals:
     # At rest.
 
     def inspect(self) -> None:
-        """Look whether all is there that was taken away, and nothing is left hidden."""
+        """Check that all moved files exist, and that no file remains hidden."""
         world = self._world
         here = set(self._moved()) | set(map(contents, world.files.walk()))
         for taken in self.taken:

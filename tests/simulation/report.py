@@ -1,4 +1,4 @@
-"""The report: how often each operation and fault was injected, and how often the daemon survived it."""
+"""Reports how often each operation and fault was injected, and how often it was survived."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ _REST = "the process, the machine and people"
 
 
 class Report:
-    """Counts over many schedules; what was injected in a schedule that broke no promise was survived."""
+    """Counts over many schedules. An injection is survived if its schedule broke no promise."""
 
     def __init__(self) -> None:
         self._injected: Counter[str] = Counter()
@@ -17,7 +17,7 @@ class Report:
         self._schedules: Counter[str] = Counter()
 
     def add(self, tally: Mapping[str, int], *, survived: bool) -> None:
-        """Add what was injected in one schedule."""
+        """Add the injections of one schedule."""
         struck = {what: number for what, number in tally.items() if number}
         self._injected.update(struck)
         self._schedules.update(struck.keys())

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MOST = 64
-"""Requests that `auto` ever lets into flight."""
+"""The highest limit of requests in flight with ``auto``."""
 ON_THE_WAY = 0.25
-"""Seconds in which a request may still begin that was decided on before: its bytes are read, its connection made."""
+"""Seconds after a decision in which an earlier request may still begin."""
 AWAY = (401, 429, 502, 503, 504)
 _PROBE = (
     b"GET /api/files/upload/tasks",
@@ -31,7 +31,7 @@ _PROBE = (
 
 
 class RequestMonitor:
-    """Remembers what decides whether the next request is allowed."""
+    """Records the state that decides whether the next request is allowed."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -58,7 +58,7 @@ class RequestMonitor:
         if in_flight > (world.concurrency or MOST):
             world.blame("P4", f"{in_flight} requests in flight, {world.concurrency or MOST} are allowed")
         worker = world.worker(name)
-        # An upload that has compared an image may end with the question for one that can't be there.
+        # An upload that has compared an image may end with a request for an impossible one.
         ending = probe and worker is not None and bool(worker.progress())
         since, until = self._quiet.get(name, (0.0, 0.0))
         if since + ON_THE_WAY < world.now() < until - 0.001:
@@ -74,22 +74,22 @@ class RequestMonitor:
             world.blame("P4", f"{name}: two probes at once")
 
     def on_attempt(self, name: str, request: bytes) -> None:
-        """Somebody wants to reach a server for ``request``, whatever the engine's own breaker says."""
+        """The client tries to reach a server for ``request``."""
         away_for = self._world.now() - self._away_since.get(name, self._world.now())
         if away_for > ON_THE_WAY and not request.startswith(_PROBE):
             self._world.blame("P4", f"{name}: {request!r} though it has turned everything away for {away_for:.1f} s")
 
     def away(self, name: str) -> None:
-        """A server turned somebody away for no fault of the request's."""
+        """A server refused a request or connection for a reason unrelated to the request."""
         self._away_since.setdefault(name, self._world.now())
 
     def on_answer(self, name: str, data: bytes) -> None:
-        """Bytes of an answer arrive, maybe its first."""
+        """Bytes of a response arrive, possibly the first."""
         if data.startswith(b"HTTP/1.1 ") and (status := data[9:12]).isdigit() and int(status) not in AWAY:
             self._away_since.pop(name, None)
 
     def answered(self, server: Server, request: Request, answer: Answer) -> None:
-        """An answer arrived whole; one that is cut off or never ends has turned nobody away yet."""
+        """A complete response arrived. An incomplete one is not a refusal yet."""
         if answer.status in AWAY:
             self.away(server.name)
         asked = answer.headers.get("Retry-After")
@@ -101,31 +101,31 @@ class RequestMonitor:
             self._quiet[server.name] = (since if until > now else now, max(until, now + seconds))
 
     def taken_as_down(self, breaker: Breaker) -> None:
-        """The engine takes a server as down."""
+        """The circuit breaker opened."""
         self._down_since[breaker] = self._world.now()
 
     # Promise 3.
 
     def acknowledged(self, server: str, key: str, token: str, index: int) -> None:
-        """The store has committed that a chunk arrived."""
+        """The store has recorded an acknowledged chunk."""
         self._acknowledged.setdefault((server, _digest(key)), set()).add((token, index))
 
     def over(self, server: str, key: str) -> None:
-        """The upload of a content was begun anew, is over, or was lost."""
+        """The upload of a content began again, is over, or was lost."""
         self._acknowledged.pop((server, _digest(key)), None)
 
     def _is_gentle(self, server: str) -> bool:
-        """Say whether nothing went wrong: what was refused for good is begun anew when a person retries it."""
+        """Return whether no chunk may be sent twice. A retried job after a 413 begins again."""
         return self._world.plan.gentle and not self._world.tally[f"{server}: 413"]
 
     def agreed(self, server: str, digest: str) -> None:
-        """The server agreed to an upload."""
+        """The server accepted an upload."""
         self._agreed[server, digest] += 1
         if self._is_gentle(server) and self._agreed[server, digest] > 1:
             self._world.blame("P3", f"{server}: {digest} is begun twice, though nothing went wrong")
 
     def chunk(self, server: str, digest: str, token: str, number: int, size: int, *, new: bool) -> None:
-        """A chunk arrived at the server."""
+        """The server received a chunk."""
         world = self._world
         if (token, number) in self._acknowledged.get((server, digest), ()):
             world.blame("P3", f"{server}: chunk {number} of {token} was acknowledged and is sent again")
@@ -136,12 +136,12 @@ class RequestMonitor:
     # Promise 2.
 
     def stored(self, server: str, data: bytes) -> None:
-        """The server has a file whole."""
+        """The server has stored a complete file."""
         if problem := self._problem([data]):
             self._world.blame("P2", f"{server}: {len(data)} bytes are stored that {problem}")
 
     def stored_text(self, key: str, image: Image) -> None:
-        """The server has an image whole that nobody else had a hand in."""
+        """The server has stored a complete image that no other client changed."""
         text = image.text
         if key_of(text) != key:
             self._world.blame("P2", f"ascii: the text under {key} has another hash")
@@ -149,7 +149,7 @@ class RequestMonitor:
             self._world.blame("P2", f"ascii: a text of {len(text)} characters is stored that {problem}")
 
     def _problem(self, meanings: list[bytes]) -> str | None:
-        """Say what is wrong with bytes that are stored, given all that they may stand for."""
+        """Return the problem with stored bytes, given the contents that they may stand for."""
         files, states = self._world.files, {hashlib.sha256(data).digest() for data in meanings}
         if not states & files.states:
             return "no file ever held"

@@ -20,18 +20,18 @@ LONGEST_DEATH = 20.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """How a schedule ended. ``blames`` are the promises that were broken, and how."""
+    """The result of a schedule. ``blames`` are the broken promises with their reasons."""
 
     plan: Plan
     blames: tuple[tuple[str, str], ...]
     tally: Counter[str]
     incarnations: int
     seconds: float
-    """Of simulated time."""
+    """Simulated seconds."""
 
     @property
     def broken(self) -> str | None:
-        """Return the promise that was broken first."""
+        """The promise that was broken first, or None."""
         return self.blames[0][0] if self.blames else None
 
 
@@ -51,7 +51,7 @@ def run(plan: Plan, trace: Callable[[str], None] | None = None) -> Result:
     finally:
         world.close()
     if not world.blames and _descriptors() > open_before:
-        gc.collect()  # what an exception held is closed when that goes
+        gc.collect()  # closes the files that an exception has kept open
         if left := _descriptors() - open_before:
             world.blame("P5", f"{left} descriptors are open after the end that were not before")
     seconds = world.now() - START
@@ -61,7 +61,7 @@ def run(plan: Plan, trace: Callable[[str], None] | None = None) -> Result:
 def _run_incarnation(world: World) -> str:
     try:
         return Incarnation(world, Invariants(world).check).run()
-    except Exception as error:  # noqa: BLE001 - whatever ends the daemon is a finding
+    except Exception as error:  # noqa: BLE001 - any exception that ends the daemon is a failure
         world.blame("crash", f"{type(error).__name__}: {error}")
         return "over"
 
@@ -72,14 +72,14 @@ def _descriptors() -> int:
 
 @cache
 def _empty_store() -> str:
-    """Make a store's file once; migrations take longer than a whole schedule."""
+    """Create an empty store once; the migrations take longer than a schedule."""
     path = os.path.join(tempfile.mkdtemp(prefix="syncd-simulation-"), STORE)
     startup.prepare(path)
     return path
 
 
 def shorten(plan: Plan, broken: str) -> Plan:
-    """Leave steps out, halves first and then one by one, as long as the same promise is broken."""
+    """Remove steps, by halves and then one by one, while the same promise breaks."""
     size = max(1, len(plan.steps) // 2)
     while True:
         shorter = False

@@ -1,4 +1,4 @@
-"""Runs many schedules: one process for each core, with a fixed hash seed that fixes the order of sets."""
+"""Runs many schedules, in one process per core, with a fixed hash seed."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """The result of one schedule, as a worker process reports it. ``seconds`` is simulated time."""
+    """The result of one schedule, from a worker process. ``seconds`` is simulated time."""
 
     seed: int
     blames: list[list[str]]
@@ -59,7 +59,7 @@ def work(first: int, stride: int, count: int | None) -> None:
 
 
 def run_all(first: int, count: int | None = None, *, processes: int | None = None) -> Iterator[Outcome]:
-    """Yield the outcomes of ``count`` schedules, or of endless ones if it is None, from seed ``first`` on."""
+    """Yield the outcomes of ``count`` schedules from seed ``first`` on; None has no end."""
     processes = processes or os.cpu_count() or 1
     outcomes: Queue[Outcome | None] = Queue()
 

@@ -1,20 +1,20 @@
-"""Which files a configuration selects: repeated without the product's code, for the few patterns of the simulation."""
+"""Selects the files to upload, without the product's code, for the patterns of the simulation."""
 
 import os
 from fnmatch import fnmatchcase
 from typing import Any
 
 Folder = dict[str, Any]
-"""A folder of the configuration, as the file has it."""
+"""A folder in the configuration file."""
 
 
 def folder_of(settings: dict[str, Any], place: str) -> Folder | None:
-    """Return the folder of a configuration that a path lies in."""
+    """Return the configured folder that contains a path."""
     return next((folder for folder in settings["folders"] if place.startswith(f"{folder['path']}/")), None)
 
 
 def selects(folder: Folder, place: str) -> bool:
-    """Say whether a file at ``place``, in the folder, is to be uploaded, by its name."""
+    """Return whether the folder's patterns select ``place``, a path within the folder."""
     *above, name = place.removeprefix(f"{folder['path']}/").casefold().split("/")
     if (above and not folder["recursive"]) or any(part.startswith(".") for part in (*above, name)):
         return False
@@ -24,7 +24,7 @@ def selects(folder: Folder, place: str) -> bool:
 
 
 def problem_of_selection(folder: Folder, place: str, size: int) -> str | None:
-    """Return why a file is not to be uploaded, by its name or its size, if it is not."""
+    """Return the reason not to upload a file, by its name and size, or None."""
     if not selects(folder, place):
         return "the configuration leaves it out"
     if size > folder["max_size"]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """A request as it arrived; header names in lower case."""
+    """A received request; header names are in lower case."""
 
     method: str
     path: str
@@ -32,9 +32,9 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What goes back. ``headers`` beside the usual ones; ``endless`` has no length: the connection ends.
+    """A response. ``headers`` are additional; ``endless`` has no length and ends with the connection.
 
-    The ``kind`` is left out where it is empty.
+    An empty ``kind`` is omitted.
     """
 
     status: int
@@ -58,12 +58,12 @@ class Answer:
 
 
 def json_answer(status: int, value: object = None) -> Answer:
-    """Return an answer with a JSON body, or none."""
+    """Return an answer with a JSON body, or without a body for None."""
     return Answer(status=status, body=b"" if value is None else json.dumps(value).encode())
 
 
 class Server:
-    """A server of one API. Subclasses say what it does with a request."""
+    """A server of one API. Subclasses handle its requests."""
 
     name: str
     token: str | None = None
@@ -77,68 +77,68 @@ class Server:
         self.keepalive = rng.choice([1.0, 5.0, 75.0])
         self.connections: dict[Connection, None] = {}
         self.habit: Fault | None = None
-        """What goes wrong with every request that it concerns, until all trouble ends."""
+        """A fault of every request that it concerns, until all faults end."""
         self.losses: dict[bytes, float] = {}
-        """Contents that it had stored and lost by itself, and when, in seconds since the epoch."""
+        """Contents that the server lost, and when, in seconds since the epoch."""
         self.confirmed: dict[bytes, float] = {}
-        """Contents that it has, and when it last said so, in seconds since the epoch."""
+        """Contents that the server has, and when it last confirmed them, in seconds since the epoch."""
         self.gave: dict[bytes, float] = {}
-        """Contents that it was asked for, and when it last gave them back."""
+        """Contents that a client downloaded, and when it last did."""
         self.denied: set[bytes] = set()
-        """Those that it was asked for since, and said that it does not have."""
+        """Lost contents that the server has denied since."""
         self.lies: set[str] = set()
-        """Hashes of contents that it said something untrue about."""
+        """Hashes of contents about which the server made a false statement."""
 
     @staticmethod
     def digest(data: bytes) -> bytes:
-        """Return what a content goes by here."""
+        """Return the hash that this API uses for a content."""
         return hashlib.sha256(data).digest()
 
     def lose(self, rng: random.Random) -> int:
-        """Lose a stored file; return how many were lost."""
+        """Lose a stored file; return the number of lost files."""
         raise NotImplementedError
 
     def confirms(self, data: bytes, *, gives: bool = False) -> None:
-        """Take note that it is about to say that it has a content, or to give it back."""
+        """Record that the server confirms a content, or returns it."""
         self.confirmed[self.digest(data)] = self.world.wall()
         if gives:
             self.gave[self.digest(data)] = self.world.wall()
 
     def lost(self, data: bytes) -> None:
-        """Take note that a content is no longer there."""
+        """Record that a content is lost."""
         self.losses[self.digest(data)] = self.world.wall()
         self.denied.discard(self.digest(data))
 
     def has(self, data: bytes) -> bool:
-        """Say whether exactly this file can be downloaded."""
+        """Return whether exactly this file can be downloaded."""
         raise NotImplementedError
 
     def excused(self, data: bytes) -> bool:
-        """Say whether it is not the client's fault that the file is not there whole."""
+        """Return whether the client is not to blame for an incomplete file."""
         raise NotImplementedError
 
     def lied_about(self, data: bytes) -> bool:
-        """Say whether it said something untrue about a content."""
+        """Return whether the server made a false statement about a content."""
         raise NotImplementedError
 
     def content_of(self, request: Request) -> str:
-        """Return the hash of the content that a request is about, if it is about one."""
+        """Return the hash of the content that a request concerns, or an empty string."""
         raise NotImplementedError
 
     def admits(self) -> str:
-        """Say what happens to a new connection."""
+        """Return the fate of a new connection: accepted or not."""
         if self.up != "yes":
             self.world.tally[f"{self.name}: connection {self.up}"] += 1
         return self.up
 
     def accept(self, link: Link) -> "Connection":
-        """Take a connection."""
+        """Accept a connection."""
         connection = Connection(self, link)
         self.connections[connection] = None
         return connection
 
     def fault(self, request: Request) -> "Fault | None":
-        """Return what is to go wrong with this request, if anything."""
+        """Return the fault of this request, or None."""
         for fault in (*self.troubles, *([self.habit] if self.habit else [])):
             if fault.wants(request):
                 self.world.tally[f"{self.name}: {fault.kind}"] += 1
@@ -147,22 +147,22 @@ class Server:
         return None
 
     def serve(self, request: Request) -> Answer:
-        """Do what is asked for, with the token checked."""
+        """Check the token, and handle the request."""
         if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
             self.world.tally[f"{self.name}: token refused"] += 1
             return json_answer(401, {"message": f"no good: {request.headers.get('authorization')}"})
         return self.act(request)
 
     def act(self, request: Request) -> Answer:
-        """Do what is asked for."""
+        """Handle the request."""
         raise NotImplementedError
 
     def forget_unfinished(self) -> int:
-        """Lose what a restart loses; return how many uploads."""
+        """Lose the unfinished uploads; return their number."""
         raise NotImplementedError
 
     def restart(self, seconds: float) -> None:
-        """Go down with all connections, and come up again having forgotten what was not finished."""
+        """Close all connections, and start again without the unfinished uploads."""
         self.world.tally[f"{self.name}: restart"] += 1
         self.up = "refused"
         for connection in list(self.connections):
@@ -177,7 +177,7 @@ class Server:
 
 
 class Connection:
-    """The server's end of a connection: one request after the other."""
+    """The server's end of a connection; it handles one request at a time."""
 
     def __init__(self, server: Server, link: Link) -> None:
         self.server = server
@@ -192,7 +192,7 @@ class Connection:
         self._serial = 0
 
     def receive(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Receive the next bytes."""
         if self.closed:
             self.link.hang_up(reset=True)
             return
@@ -203,12 +203,12 @@ class Connection:
         self._read()
 
     def lost(self) -> None:
-        """Let go: what was asked for and is under way goes on."""
+        """The client closed the connection; requests that were received are still handled."""
         self.closed = True
         self.server.connections.pop(self, None)
 
     def close(self, *, reset: bool = False) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.closed = True
         self.server.connections.pop(self, None)
         self.link.hang_up(reset=reset)
@@ -272,7 +272,7 @@ class Connection:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         self._length = int(headers.get("content-length", "0"))
         self._request = Request(method=method, path=path, headers=headers)
-        self._fault = self.server.fault(self._request)  # of the body nothing is here yet
+        self._fault = self.server.fault(self._request)  # no byte of the body has arrived yet
 
     def _work(self) -> None:
         world, fault, request = self.server.world, self._fault, self._request

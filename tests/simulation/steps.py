@@ -1,4 +1,4 @@
-"""The steps of a schedule other than file operations and faults: one function each, which picks its target by ``rng``.
+"""The steps of a schedule other than file operations and faults, one function each.
 
 A step returns its description, or None if nothing happened or if it is counted when it takes effect.
 """
@@ -142,7 +142,7 @@ def _reload(world: "World", rng: random.Random) -> None:
 
 
 def _reload_folders(world: "World", rng: random.Random) -> str:
-    """Change one or two of: what folders select, where that goes, and what becomes of it then."""
+    """Change one or two of a folder's patterns, remotes and ``after_upload``."""
     change: dict[str, Any] = {}
     for _ in range(rng.choice([1, 2])):
         key = rng.choice(["after_upload", "after_upload", "exclude", "max_size", "recursive", "remote"])
@@ -168,7 +168,7 @@ def _server_loses(world: "World", rng: random.Random) -> None:
 
 
 def _unmount_target(world: "World", rng: random.Random) -> str | None:
-    """Unmount the file system that files are moved to, for a while."""
+    """Unmount the file system to which files are moved, for a while."""
     disk = world.file_system.disk
     if disk is None or not world.file_system.mounted:
         return None

@@ -1,4 +1,4 @@
-"""Tests that the simulation fits the product: its replacements and mutants name attributes that exist."""
+"""Tests that the simulation's replacements and mutants name attributes that exist."""
 
 import pytest
 

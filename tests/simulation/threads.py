@@ -1,4 +1,4 @@
-"""The store's writer thread, its real code, under the simulated clock.
+"""Runs the real code of the store's writer thread under the simulated clock.
 
 The thread and the event loop hand a baton to each other, so that only one of them ever runs, and the loop decides when
 it is the thread's turn. Stands in for the module ``threading`` in the store.
@@ -12,11 +12,11 @@ from tests.simulation.incarnation_loop import IncarnationLoop
 
 
 class _Dead(BaseException):
-    """Ends the thread of a process that was killed."""
+    """Ends the thread of a killed process."""
 
 
 class Threads:
-    """The threads of one incarnation of the daemon. Each turn of a thread is between ``before`` and ``after``."""
+    """The threads of one incarnation. Each turn of a thread is between ``before`` and ``after``."""
 
     def __init__(
         self, loop: IncarnationLoop, moment: Callable[[], float], before: Callable[[], None], after: Callable[[], None]
@@ -33,15 +33,15 @@ class Threads:
         self._dead = False
         self._thread: threading.Thread | None = None
 
-    # What the store asks of the module.
+    # The names of the module ``threading`` that the store uses.
 
     def Thread(self, *, target: Callable[[], None], name: str, daemon: bool) -> "Threads":  # noqa: N802
-        """Make the one thread."""
+        """Create the only thread."""
         self._thread = threading.Thread(target=self._run, args=(target,), name=name, daemon=daemon)
         return self
 
     def Condition(self) -> "Threads":  # noqa: N802
-        """Make the one condition."""
+        """Create the only condition."""
         return self
 
     # The thread.
@@ -59,7 +59,7 @@ class Threads:
         self._thread.join()
 
     def kill(self) -> None:
-        """End the thread where it is; its transaction, if it has one, is rolled back."""
+        """End the thread at its current point; its transaction is rolled back."""
         self._dead = True
         if self.is_alive():
             self._go.release()
@@ -87,7 +87,7 @@ class Threads:
             self._loop.call_later(self._moment(), self._poll)
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Called in the thread: give the loop its turn until there is a reason to go on."""
+        """In the thread: run the loop until the thread may continue."""
         deadline = None if timeout is None else self._loop.now + timeout
         while not (result := predicate()):
             if deadline is not None:

@@ -1,4 +1,4 @@
-"""The world of the daemon: clocks, files, servers, a network, a disk, and everything that goes wrong there.
+"""The world of the daemon: clocks, files, servers, a network, a disk, and their faults.
 
 The world outlives every incarnation of the daemon. All that happens comes from the plan and its seed.
 """
@@ -72,7 +72,7 @@ class World:
         self.changes: dict[str, Any] = {}
         self.folder_changes: dict[str, Any] = {}
         self.in_force: list[dict[str, Any]] = []
-        """The configurations that the daemon may go by at this moment, the oldest first; one, but during a reload."""
+        """The configurations that may be in force now, oldest first; more than one during a reload."""
         self._trace = trace
         self._now = START
         self.jumped = 0.0
@@ -83,7 +83,7 @@ class World:
         self.users_places = tuple(f"{self.directory}/{name}" for name in ("in", "outside/", "moved/", "disk"))
         self.removals = Removals(self)
         self.seen_mounted = True
-        """Whether the target was mounted when the daemon read its configuration: else it can't know of the mount."""
+        """Whether the target was mounted when the daemon read its configuration."""
         self.events = Events(self, plan.manners, random.Random(self.rng.getrandbits(32)))
         self.files = Files(self, [f"{self.directory}/in{number}" for number in range(plan.roots)])
         self.request_monitor = RequestMonitor(self)
@@ -106,7 +106,7 @@ class World:
             self.schedule.at(START + step.at, lambda step=step: self._do(step))
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Remove all files."""
         self.files.heal()
         shutil.rmtree(self.directory)
 
@@ -117,28 +117,28 @@ class World:
         return self.incarnation.loop.now if self.incarnation else self._now
 
     def wall(self) -> float:
-        """Return the seconds since the epoch, as the machine believes."""
+        """Return the machine's wall clock, in seconds since the epoch."""
         return EPOCH + self.now() + self.jumped
 
     def after(self, seconds: float, do: Callable[[], object]) -> None:
-        """Call ``do`` later, whether a daemon is running or not."""
+        """Call ``do`` later, even if no daemon runs then."""
         self.schedule.at(self.now() + seconds, do)
 
     def pass_time(self, until: float) -> None:
-        """Let the world go on without a daemon."""
+        """Run the schedule without a daemon until ``until``."""
         while self.schedule.next <= until:
             self._now = max(self._now, self.schedule.next)
             self.schedule.pop()()
         self._now = max(self._now, until)
 
     def born(self, incarnation: "Incarnation") -> None:
-        """Begin an incarnation of the daemon."""
+        """Start an incarnation of the daemon."""
         self.incarnation = incarnation
         self.network.loop = incarnation.loop
         self.request_monitor.new_incarnation()
 
     def died(self) -> None:
-        """End the incarnation: its time stands still, the world's goes on."""
+        """End the incarnation; the world's time continues."""
         assert self.incarnation is not None
         self._now = self.incarnation.loop.now
         self.incarnation = None
@@ -147,34 +147,34 @@ class World:
 
     @property
     def most_jobs(self) -> int:
-        """The jobs of one server that may be in work at once: a few more than requests, to be hashed meanwhile."""
+        """The jobs of one server that may run at once: the requests, and two to be hashed."""
         return (self.concurrency or MOST) + 2
 
     @property
     def ends_at(self) -> float:
-        """When the steps are over."""
+        """The time of the end of the steps."""
         return START + self.plan.end
 
     # Trace and blames.
 
     def trace(self, what: str) -> None:
-        """Tell those who look on."""
+        """Pass a line to the trace, if it is on."""
         if self._trace:
             self._trace(f"{self.now():9.3f}  {what}".replace(f"{self.directory}/", ""))
 
     def blame(self, promise: str, how: str) -> None:
-        """Take note of a broken promise; the schedule ends here."""
+        """Record a broken promise; the schedule ends here."""
         self.trace(f"{promise} BROKEN: {how}")
         self.blames.append((promise, how.replace(f"{self.directory}/", "")))
         if self.incarnation:
             self.incarnation.loop.doomed = True
 
     def settings(self) -> dict[str, Any]:
-        """Return what the configuration file holds now."""
+        """Return the present content of the configuration file."""
         return settings(self.plan, self.files.roots, self.directory, self.target, self.changes, self.folder_changes)
 
     def folder(self) -> Folder:
-        """Return the settings that all folders have, as the configuration file has them now."""
+        """Return the settings that all folders share, from the configuration file."""
         folder: Folder = self.settings()["folders"][0]
         return folder
 
@@ -185,7 +185,7 @@ class World:
     # The points at which a process can die.
 
     def moment(self, kind: str) -> None:
-        """Say that one of them is reached: one of those that ``_DEATHS`` has."""
+        """Report a moment of ``_DEATHS``: a process that is due to be killed there is killed."""
         if self.doom and self.doom[0][0] == kind and self.incarnation:
             left = self.doom[0][1] - 1
             self.doom[0] = (kind, left)
@@ -195,10 +195,10 @@ class World:
                 self.trace(_DEATHS[kind])
                 self.incarnation.loop.doomed = True
 
-    # What happens.
+    # Steps.
 
     def _do(self, step: Step) -> None:
-        """Have a step happen; None comes back where nothing did, or where it is counted when it strikes."""
+        """Run a step. The result is None if nothing happened, or if its effect is counted later."""
         if self.now() >= self.ends_at:
             return
         rng = random.Random(step.seed)
@@ -220,16 +220,16 @@ class World:
         self.after(rng.choice([1, 5, 20, 60]), lambda: fault in server.troubles and server.troubles.remove(fault))
 
     def mount_target(self) -> None:
-        """Mount the file system that files are moved to, if it is not."""
+        """Mount the file system to which files are moved, unless it is mounted."""
         disk = self.file_system.disk
         if not self.file_system.mounted:
             os.makedirs(f"{disk}-below", exist_ok=True)
-            os.rename(str(disk), f"{disk}-below/{self.now()}")  # what was written there meanwhile is out of sight
+            os.rename(str(disk), f"{disk}-below/{self.now()}")  # the mount hides files that were written before
             os.rename(f"{disk}-away", str(disk))
             self.file_system.mounted = True
 
     def strike(self) -> None:
-        """Change a file in place, in the midst of its being read."""
+        """Change a file in place while the daemon reads it."""
         if self.meddling > 0 and self.rng.random() < 0.3 and self.now() < self.ends_at:
             self.meddling -= 1
             self.tally["file overwrite while one is read"] += 1
@@ -237,7 +237,7 @@ class World:
             self.trace(f"changed while a file was read: {path!r}")
 
     def strike_removal(self, path: str) -> None:
-        """Do something to a file that the daemon is about to take away."""
+        """Run an operation on a file that the daemon is about to remove."""
         if self.meddling_at_removals > 0 and self.rng.random() < 0.4 and self.now() < self.ends_at:
             self.meddling_at_removals -= 1
             operation = self.rng.choice(AT_REMOVAL if self.plan.habits.leases else UNLEASED)
@@ -246,7 +246,7 @@ class World:
                 self.trace(f"{operation.__name__.strip('_')} at the removal of {path!r}")
 
     def heal(self) -> None:
-        """End all trouble."""
+        """End all faults."""
         self.trace("all trouble ends")
         for server in self.servers.values():
             server.troubles.clear()
@@ -261,7 +261,7 @@ class World:
 
 @cache
 def _home() -> str:
-    """Return a folder of this process, in memory where there is such a place; every world has the same paths there."""
+    """Return a folder of this process, in memory if possible; all worlds have the same paths."""
     home = tempfile.mkdtemp(prefix="syncd-simulation-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     return home

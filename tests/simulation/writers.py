@@ -1,4 +1,4 @@
-"""Writers that change a file over a while."""
+"""Writers that change a file over some time."""
 
 import mmap
 import os
@@ -10,11 +10,11 @@ from tests.simulation.files import Files, open_at_once
 
 BRIEF = (0.05, 0.5, 3.0)
 LONG = (3.0, 8.0, 20.0)
-"""Seconds for which somebody who writes may pause, at most: scp, FTP, scanners and cameras take their time."""
+"""Longest pause of a writer in seconds, as with scp, FTP, scanners and cameras."""
 
 
 class Writer:
-    """Somebody who writes a file bit by bit. BlockingIOError if the file has a lease."""
+    """Writes a file in parts. BlockingIOError if the file has a lease."""
 
     def __init__(self, files: Files, path: str, rng: random.Random, *, keep: bool = False) -> None:
         self._files = files
@@ -50,9 +50,9 @@ class Writer:
         self._go_on()
 
     def close(self) -> None:
-        """Have done with it."""
+        """Close the file."""
         if self._fd >= 0:
-            path = os.readlink(f"/proc/self/fd/{self._fd}")  # it may have been renamed
+            path = os.readlink(f"/proc/self/fd/{self._fd}")  # the file may have been renamed
             self._files.writers.remove(self)
             self._files.remember(self._fd)
             os.close(self._fd)
@@ -62,7 +62,7 @@ class Writer:
 
 
 class MappedWriter:
-    """Somebody who writes through a memory map, whose descriptor is closed: only the first write moves the mtime."""
+    """Writes through a memory map with a closed descriptor: only the first write changes the mtime."""
 
     def __init__(self, files: Files, path: str, rng: random.Random) -> None:
         self._files = files
@@ -80,7 +80,7 @@ class MappedWriter:
     def _write(self, *, first: bool = False) -> None:
         if self._map is None:
             return
-        left = min(len(self._map), os.fstat(self._copy).st_size)  # beyond its end a write would kill the process
+        left = min(len(self._map), os.fstat(self._copy).st_size)  # a write beyond the end would kill the process
         if self._left == 0 or left == 0:
             self.close()
             return
@@ -97,7 +97,7 @@ class MappedWriter:
         self._files.world.after(self._rng.uniform(0, self._rng.choice(LONG)), self._write)
 
     def close(self) -> None:
-        """Have done with it; no event tells of that."""
+        """Close the map; no event reports that."""
         if self._map is not None:
             self._files.writers.remove(self)
             self._files.remember(self._copy)
