@@ -15,7 +15,7 @@ from syncd.store import uploads
 from syncd.store.files import set_files_gone
 from syncd.store.job_rows import JOBS, fingerprint_of, load, load_all
 from syncd.store.records import Job, StoredContent
-from syncd.store.schema import jobs
+from syncd.store.schema import jobs, remotes
 from syncd.store.transitions import UnitOfWork, apply_transition
 
 MAX_WAIT_AFTER_RESTART_SECONDS = 2 * 3600.0
@@ -54,8 +54,11 @@ _NEXT = select(
         for state, large in _KINDS
     )
 )
-_ALL_WAITING = update(jobs).where(jobs.c.state == State.WAITING)
-_WAITING = _ALL_WAITING.where(jobs.c.remote_id == bindparam("remote"))
+_WAITING = update(jobs).where(jobs.c.state == State.WAITING, jobs.c.remote_id == bindparam("remote"))
+_ALL_WAITING = update(jobs).where(
+    jobs.c.remote_id.in_(select(remotes.c.id)), jobs.c.state == State.WAITING, jobs.c.large.in_((False, True))
+)
+"""Names all columns of ``jobs_by_due`` up to ``due_at``, so that SQLite searches the index instead of the table."""
 _WAITING_FOR_CONTENT = _WAITING.where(jobs.c.key == bindparam("content"))
 _SHIFT_DUE_TIMES = _ALL_WAITING.values(due_at=jobs.c.due_at - bindparam("seconds"))
 _SET_KEY = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
@@ -117,7 +120,8 @@ def recover(work: UnitOfWork, owner: str) -> int:
     To be called at startup by the only daemon of a state directory: the other owners have ended, whatever their leases
     say. Jobs that waited for an interrupted upload of the same content are due now, because nothing else wakes them.
     """
-    ids = select(jobs.c.id).where(jobs.c.lease_owner != owner)
+    # Without IS NOT NULL, SQLite reads the whole index, which contains every job.
+    ids = select(jobs.c.id).where(jobs.c.lease_owner.is_not(None), jobs.c.lease_owner != owner)
     rows = load_all(work.connection, jobs.c.id, work.connection.execute(ids).scalars())
     apply_transition(work, Cause.RELEASED, rows, detail=CLAIM_INTERRUPTED)
     waits_too_long = jobs.c.due_at > work.now + MAX_WAIT_AFTER_RESTART_SECONDS

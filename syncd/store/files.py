@@ -15,7 +15,7 @@ from syncd.core.model import Fingerprint, FoundFile
 from syncd.core.states import IN_USE, Cause, State
 from syncd.store.job_rows import batched, fingerprint_of, load_all
 from syncd.store.records import LARGE_FILE_BYTES
-from syncd.store.schema import files, folders, jobs, remotes
+from syncd.store.schema import IS_PRESENT, files, folders, jobs, remotes
 from syncd.store.transitions import NewJob, UnitOfWork, apply_transition, create_jobs
 
 IsGone = Callable[[str, str], bool]
@@ -231,7 +231,7 @@ def paths(connection: Connection, folder: str, *, after: str | None = None, limi
 
     The paths are sorted by their bytes.
     """
-    statement = select(files.c.path).where(files.c.folder == folder, files.c.present)
+    statement = select(files.c.path).where(files.c.folder == folder, IS_PRESENT)
     if after is not None:
         statement = statement.where(files.c.path > after)
     return list(connection.execute(statement.order_by(files.c.path).limit(limit)).scalars())

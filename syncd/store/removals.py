@@ -13,7 +13,7 @@ from syncd.core.states import State
 from syncd.store.files import mark_files_gone
 from syncd.store.job_rows import fingerprint_of
 from syncd.store.records import Removal, StoredContent, UploadedFile
-from syncd.store.schema import contents, files, jobs
+from syncd.store.schema import IS_PRESENT, contents, files, jobs
 from syncd.store.schema import removals as removals_table
 from syncd.store.transitions import UnitOfWork
 from syncd.store.uploads import stored_content
@@ -67,7 +67,7 @@ def _uploaded(folder: str, remote_ids: Sequence[int]) -> ColumnElement[bool]:
     if not remote_ids:  # without this every file would qualify, and the caller may delete it
         return false()
     has = (exists().where(_DONE, jobs.c.remote_id == remote_id) for remote_id in remote_ids)
-    return and_(files.c.folder == folder, files.c.present, *has)
+    return and_(files.c.folder == folder, IS_PRESENT, *has)
 
 
 def begin_removals(work: UnitOfWork, folder: str, hidden: Sequence[tuple[str, str]]) -> list[int]:

@@ -112,6 +112,12 @@ files = Table(
 )
 Index("files_present", files.c.folder, files.c.path, sqlite_where=files.c.present)
 
+IS_PRESENT = text("files.present")
+"""Selects present files through ``files_present``.
+
+SQLAlchemy would write ``files.present = 1``, but SQLite uses a partial index only for the condition of the index.
+"""
+
 jobs = Table(
     "jobs",
     metadata,

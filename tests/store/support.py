@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+
+from sqlalchemy import Connection
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.store.job_store import JobStore
@@ -59,6 +62,20 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def query_plans(connection: Connection, work: Callable[[Connection], object]) -> list[str]:
+    """Run ``work``; return SQLite's plan of each statement that it executes."""
+    statements: list[str] = []
+    raw: sqlite3.Connection = connection.connection.driver_connection
+    raw.set_trace_callback(statements.append)
+    try:
+        work(connection)
+    finally:
+        raw.set_trace_callback(None)
+    return [
+        ", ".join(row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {one}")) for one in statements if one[:1] != "-"
+    ]
 
 
 def overwrite(path: str, offset: int, data: bytes) -> None:

@@ -11,7 +11,7 @@ from syncd.store import pages as pages_module
 from syncd.store import queries
 from syncd.store.job_store import JobStore
 from syncd.store.records import JobFilter, JobRecord
-from tests.store.support import FOLDER, claim, observe, seen
+from tests.store.support import FOLDER, claim, observe, query_plans, seen
 
 OTHER = "/srv/\udcffther"
 KEYS = {
@@ -131,33 +131,17 @@ async def test_moved_file_is_listed_in_new_folder(store, remote):
 
 async def test_page_queries_use_indexes(store, remotes):
     """SQLite's plan of each statement says SEARCH with an index, not SCAN."""
-    statements: list[tuple[str, object]] = []
-    connection = None
 
-    def look(found) -> None:
-        nonlocal connection
-        connection = found
-        raw = found.connection.driver_connection
-        raw.set_trace_callback(statements.append)
-        try:
-            for sort in Sort:
-                for state in (None, State.FAILED):
-                    wanted = JobFilter(
-                        remote_ids=remotes,
-                        sibling_remote_ids=remotes,
-                        state=state,
-                        folder=FOLDER,
-                        sort=sort,
-                        limit=5,
-                    )
-                    pages_module.page(found, wanted, lambda: 0.0)
-            queries.failed_ids(found, 5)
-        finally:
-            raw.set_trace_callback(None)
-        for statement in {one for one in statements if one.startswith("SELECT")}:
-            plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}")]
-            scans = [step for step in plan if step.startswith("SCAN") and "json_each" not in step]
-            assert [step for step in scans if "files" in step or "jobs" in step.split()] == [], (statement, plan)
+    def list_jobs(connection) -> None:
+        for sort in Sort:
+            for state in (None, State.FAILED):
+                wanted = JobFilter(
+                    remote_ids=remotes, sibling_remote_ids=remotes, state=state, folder=FOLDER, sort=sort, limit=5
+                )
+                pages_module.page(connection, wanted, lambda: 0.0)
+        queries.failed_ids(connection, 5)
 
-    await store.database.read(look)
-    assert len(statements) > 10
+    plans = await store.database.read(lambda connection: query_plans(connection, list_jobs))
+    scans = [step for plan in plans for step in plan.split(", ") if step.startswith("SCAN") and "json_each" not in step]
+    assert [step for step in scans if "files" in step or "jobs" in step.split()] == []
+    assert len(plans) > 10

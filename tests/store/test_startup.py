@@ -112,12 +112,16 @@ async def test_open_later_file_format_raises_damaged(path):
     await _refused(path, StoreDamagedError)
 
 
-async def test_large_file_is_checked_only_after_crash(path, monkeypatch):
+async def test_open_large_file_does_not_check_all_pages(path, monkeypatch):
     await _make(path)
-    monkeypatch.setattr(startup, "FULL_CHECK_MAX_BYTES", 0)
+    monkeypatch.setattr(startup, "FULL_CHECK_MAX_BYTES", size(path) - 1)
     overwrite(path, 4096 * 20, os.urandom(4096))
     store = await JobStore.open(path, clock=Clock())
     await store.close()
+    create(f"{path}-wal", b"")  # as after a crash
+    store = await JobStore.open(path, clock=Clock())
+    await store.close()
+    monkeypatch.setattr(startup, "FULL_CHECK_MAX_BYTES", size(path))
     create(f"{path}-wal", b"")
     await _refused(path, StoreDamagedError)
 

@@ -30,7 +30,7 @@ assert sys.platform == "win32"
 START_TIMEOUT_SECONDS = 300.0
 """Longest time in the state "starting", in which Windows cannot stop the service.
 
-After a crash, a large job store takes long to open.
+The first start after an update may migrate a large job store.
 """
 STOP_TIMEOUT_SECONDS = 15.0
 """Time that Windows allows for a stop, which takes about 5 seconds."""

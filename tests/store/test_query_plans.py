@@ -1,0 +1,37 @@
+"""The statements that run at each start, rescan and removal search an index, also in a store without statistics."""
+
+from syncd.store import claims, files, removals
+from syncd.store.transitions import UnitOfWork
+from tests.store.support import FOLDER, observe, query_plans, seen
+
+
+async def test_recover_searches_indexes(store, remote, clock):
+    await observe(store, remote, seen("a"))
+
+    def recover(connection) -> None:
+        claims.recover(UnitOfWork(connection=connection, now=clock.now), "tests")
+
+    leased, waiting = await store.database.write(lambda connection: query_plans(connection, recover))
+    assert leased == "SEARCH jobs USING COVERING INDEX jobs_by_owner (lease_owner>?)"
+    assert waiting.startswith("SEARCH jobs USING INDEX jobs_by_due (remote_id=? AND state=? AND large=?)")
+
+
+async def test_shift_due_times_searches_index(store, clock):
+    def shift(connection) -> None:
+        claims.shift_due_times(UnitOfWork(connection=connection, now=clock.now), 60.0)
+
+    (waiting,) = await store.database.write(lambda connection: query_plans(connection, shift))
+    assert waiting.startswith("SEARCH jobs USING INDEX jobs_by_due (remote_id=? AND state=? AND large=?)")
+
+
+async def test_queries_of_present_files_search_their_index(store, remote):
+    def ask(connection) -> None:
+        files.paths(connection, FOLDER, after="a")
+        removals.uploaded(connection, FOLDER, [remote], after="a")
+        removals.uploaded_count(connection, FOLDER, [remote])
+
+    plans = await store.database.read(lambda connection: query_plans(connection, ask))
+    of_files = [plan for plan in plans if plan.startswith("SEARCH files")]
+    assert len(of_files) == 3
+    for plan in of_files:
+        assert "INDEX files_present (folder=?" in plan
