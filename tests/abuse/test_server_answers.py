@@ -22,7 +22,7 @@ from syncd.remotes.factory import make_remote
 from syncd.remotes.multipart import schema
 from syncd.remotes.response_failures import failure, retry_after
 from syncd.remotes.responses import Response
-from tests.remotes.helpers import NOW, Memory, Meter, content_of, image_settings, multipart_settings
+from tests.remotes.helpers import NOW, CountingThrottle, MemorySource, content_of, image_settings, multipart_settings
 
 MIB = 1024 * 1024
 TIMEOUT = 0.25
@@ -113,13 +113,13 @@ class Bench:
         remote = make_remote(
             kind,
             make(self.liar.url, timeout=TIMEOUT, chunk_size=4096, **options),
-            throttle=Meter(),
+            throttle=CountingThrottle(),
             clock=lambda: NOW,
             user_agent="syncd/test",
         )
         try:
             async with asyncio.timeout(SOON):
-                return await steps(remote, data if isinstance(data, Memory) else Memory(data), session)
+                return await steps(remote, data if isinstance(data, MemorySource) else MemorySource(data), session)
         except Failure as stopped:
             return stopped
         finally:
@@ -446,7 +446,7 @@ def test_a_chunk_size_beyond_all_numbers_is_one_chunk(bench, size):
     assert bench.upload("multipart", agreed(chunk_size=size, chunks_count=1)) == Stored(ref="f-1")
 
 
-class Noting(Memory):
+class Noting(MemorySource):
     """A file that knows how much of it was asked for at once."""
 
     longest = 0
@@ -495,7 +495,7 @@ def test_nesting_just_below_and_beyond_what_the_parser_takes(form):
         body = form.format("[" * depth + "]" * depth).encode()
         told = Response(host="h", request_line="POST /x", status=400, body=body)
         assert isinstance(failure(told, now=NOW), Permanent)
-        assert schema.progress(told.json() or {}) == "running"
+        assert schema.assembly_state(told.json() or {}) == "running"
 
 
 DUPLICATES = [

@@ -6,11 +6,11 @@ import pytest
 
 from syncd.cli.check.server import check_server
 from tests.remotes.dialects_multipart import DIALECTS, Drive, DysonFS
-from tests.remotes.helpers import TOKEN, multipart_settings, serving
+from tests.remotes.helpers import TOKEN, multipart_settings, serve_app
 
 
 async def check_app(server, **values):
-    async with serving(server.app) as url:
+    async with serve_app(server.app) as url:
         settings = multipart_settings(url, chunk_size=4096, **values)
         findings = check_server("drive", settings, bandwidth=None, sandbox=None)
         return {finding.where.partition(" ")[0]: finding async for finding in findings}

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from syncd.cli.check.server import check_server
 from tests.remotes.dialects import Ableton, Documented, Fatemezak, Omp, OmpFinex
-from tests.remotes.helpers import image_settings, serving
+from tests.remotes.helpers import image_settings, serve_app
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN = SecretStr("tok-secret-1234")
@@ -16,7 +16,7 @@ TOKEN = SecretStr("tok-secret-1234")
 
 async def check_app(app, **values):
     """Check a server; return the findings by the first word of ``where``."""
-    async with serving(app) as url:
+    async with serve_app(app) as url:
         findings = check_server("ascii", image_settings(url, **values), bandwidth=None, sandbox=None)
         return {finding.where.partition(" ")[0]: finding async for finding in findings}
 

@@ -23,8 +23,8 @@ from syncd.core.model import Presence, Proof
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.control_service import DaemonControlService
 from syncd.daemon.daemon import Daemon
-from tests.remotes.confirmations import READS, UPLOADS, Double, Upload
-from tests.remotes.helpers import serving
+from tests.remotes.confirmations import READ_RESPONSES, UPLOAD_CASES, FakeServer, UploadCase
+from tests.remotes.helpers import serve_app
 from tests.support.wait import wait_until
 
 DATA = b"ascii art " * 1000
@@ -39,7 +39,7 @@ BEGIN, END = "<!-- answers: begin -->\n", "<!-- answers: end -->\n"
 class Case:
     """An answer to the upload, and what the server says when it is asked for the file."""
 
-    upload: Upload
+    upload: UploadCase
     read: Presence
 
     @property
@@ -49,18 +49,18 @@ class Case:
     @property
     def is_confirmed(self):
         """Say whether the server has in all confirmed the content: what the file may go for."""
-        if not isinstance(self.upload.worth, Proof):
+        if not isinstance(self.upload.expected, Proof):
             return False
         if self.upload.api == "image":
             return self.read is Presence.YES and "read" not in self.upload.answers
-        asked = self.upload.worth is Proof.NONE or self.upload.settings.get("hash") == "md5"
-        return (self.upload.named and self.read is Presence.YES) if asked else True
+        asked = self.upload.expected is Proof.NONE or self.upload.settings.get("hash") == "md5"
+        return (self.upload.has_id and self.read is Presence.YES) if asked else True
 
 
 def cases():
-    for upload in UPLOADS:
+    for upload in UPLOAD_CASES:
         yield Case(upload=upload, read=Presence.YES)
-        if isinstance(upload.worth, Proof) and (upload.worth is Proof.NONE or upload.api == "image"):
+        if isinstance(upload.expected, Proof) and (upload.expected is Proof.NONE or upload.api == "image"):
             for read in (Presence.NO, Presence.UNKNOWN):
                 yield Case(upload=upload, read=read)
 
@@ -108,8 +108,10 @@ async def outcomes(group, base):
             for action in ACTIONS:
                 name = f"r{number}-{action}"
                 data = data_of(name)
-                double = Double(data, digest(case, data), {"read": READS[case.read], **case.upload.answers})
-                urls[name] = await stack.enter_async_context(serving(double.app))
+                double = FakeServer(
+                    data, digest(case, data), {"read": READ_RESPONSES[case.read], **case.upload.answers}
+                )
+                urls[name] = await stack.enter_async_context(serve_app(double.app))
         path = base / "config.yaml"
         path.write_text(yaml.safe_dump(settings(base, group, urls)))
         path.chmod(0o600)

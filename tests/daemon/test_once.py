@@ -10,7 +10,7 @@ from syncd.config.model import Config
 from syncd.daemon import once as module
 from syncd.daemon.once import MAX_ATTEMPTS, once
 from tests.daemon.harness import DaemonHarness
-from tests.remotes.helpers import serving
+from tests.remotes.helpers import serve_app
 from tests.support.data import random_bytes
 
 
@@ -77,7 +77,7 @@ async def refusing(tmp_path):
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    async with serving(app) as url:
+    async with serve_app(app) as url:
         site = DaemonHarness(tmp_path, url)
         site.status, site.posts, site.slow_after = 403, 0, 1000
         yield site

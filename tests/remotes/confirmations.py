@@ -1,7 +1,7 @@
-"""Every answer of a server that may look like a confirmation, by name, and what it is worth.
+"""Responses that may look like a confirmation, by name, with the expected result.
 
-:data:`UPLOADS` are answers to an upload, :data:`QUESTIONS` answers to the question whether a file is still there. A
-:class:`Double` is a server of both APIs that is honest but for the calls for which one of them is given.
+:data:`UPLOAD_CASES` has responses to an upload, :data:`CONFIRM_CASES` responses to a request for a stored file. A
+:class:`FakeServer` offers both APIs, and responds correctly except to the calls that a case names.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ PAGE = b"<!doctype html><title>Log in</title>"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
-    """What the server sends. ``measured`` says whether it announces the length of the body."""
+    """A response of the server. With ``measured``, it announces the length of the body."""
 
     status: int = 200
     body: bytes = b""
@@ -30,17 +30,17 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Make = Callable[[bytes, str], Response]
-"""Makes an answer from what is uploaded (for the image API its text) and the hash that was announced."""
+MakeResponse = Callable[[bytes, str], Response]
+"""Makes a response from the uploaded data (for the image API, its text) and the announced hash."""
 
 
-def given(status: int = 200, body: bytes = b"", kind: str | None = None, **values: Any) -> Make:
-    """Answer always the same."""
+def fixed_response(status: int = 200, body: bytes = b"", kind: str | None = None, **values: Any) -> MakeResponse:
+    """Return the same response each time."""
     return lambda _data, _digest: Response(status=status, body=body, kind=kind, **values)
 
 
-def told(value: object, status: int = 200) -> Make:
-    """Answer with JSON, in which the texts HASH, SHA256, MD5 and SIZE stand for what is right."""
+def json_response(value: object, status: int = 200) -> MakeResponse:
+    """Respond with JSON, in which HASH, SHA256, MD5 and SIZE are replaced by the right values."""
 
     def make(data: bytes, digest: str) -> Response:
         right = {
@@ -62,25 +62,25 @@ def _filled(value: object, right: Mapping[str, object]) -> object:
     return right.get(value, value) if isinstance(value, str) else value
 
 
-def copied(change: Callable[[bytes], bytes] = bytes, **values: Any) -> Make:
-    """Answer with what is uploaded, or with what ``change`` makes of it."""
+def file_response(change: Callable[[bytes], bytes] = bytes, **values: Any) -> MakeResponse:
+    """Respond with the uploaded data, or with the result of ``change`` for the data."""
     return lambda data, _digest: Response(body=change(data), **{"kind": "application/octet-stream", **values})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Upload:
-    """A whole upload with a server that gives ``answers`` to some calls.
+class UploadCase:
+    """An upload to a server that responds to some calls with ``answers``.
 
-    ``worth`` is the proof that comes of it, or the failure. For ``Proof.NONE`` with ``named``, the server has given an
-    id, so the file itself is asked for: the proof is SIZE if it has it, and the upload is lost if it has not.
+    ``expected`` is the resulting proof or failure. With ``Proof.NONE`` and ``has_id``, the server has sent an id, so
+    the client requests the file: the proof is SIZE if the server has the file, and otherwise the upload is lost.
     """
 
     name: str
     api: str
-    answers: Mapping[str, Make]
-    worth: Proof | type[Failure]
-    named: bool = True
-    words: str = ""
+    answers: Mapping[str, MakeResponse]
+    expected: Proof | type[Failure]
+    has_id: bool = True
+    message: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -88,14 +88,17 @@ class Upload:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """A question for a stored file, and its answer. ``thorough`` is what it means where the bytes are compared."""
+class ConfirmCase:
+    """A request for a stored file, and its response.
+
+    ``expected_thorough`` is the result of a comparison of the bytes.
+    """
 
     name: str
     api: str
-    answers: Mapping[str, Make]
-    means: Presence | type[Failure]
-    thorough: Presence | type[Failure] | None = None
+    answers: Mapping[str, MakeResponse]
+    expected: Presence | type[Failure]
+    expected_thorough: Presence | type[Failure] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -148,45 +151,53 @@ PORTALS: dict[str, tuple[bytes, str | None]] = {
     "XHTML": (b"<?xml version='1.0'?><html/>", "application/xhtml+xml"),
     "JavaScript": (b"window.location='http://portal/login'", "application/javascript"),
 }
-"""What may be answered to everything, with 200."""
+"""Bodies of a server that responds to every request with 200."""
 
 
-def _multipart_uploads() -> list[Upload]:
-    rows: list[Upload] = []
+def _multipart_uploads() -> list[UploadCase]:
+    rows: list[UploadCase] = []
     for call in ("complete", "direct"):
-        for name, file, worth in _CLOUD_FILES:
-            rows.append(Upload(name=f"{call}: {name}", api="multipart", answers={call: told(file)}, worth=worth))
-        for name, file, words in _CONTRADICTIONS:
-            answers = {call: told(file)}
+        for name, file, expected in _CLOUD_FILES:
             rows.append(
-                Upload(name=f"{call}: {name}", api="multipart", answers=answers, worth=SessionLost, words=words)
+                UploadCase(
+                    name=f"{call}: {name}", api="multipart", answers={call: json_response(file)}, expected=expected
+                )
+            )
+        for name, file, words in _CONTRADICTIONS:
+            answers = {call: json_response(file)}
+            rows.append(
+                UploadCase(
+                    name=f"{call}: {name}", api="multipart", answers=answers, expected=SessionLost, message=words
+                )
             )
         for name, answer in {
-            "{}": told({}),
-            "nothing": given(),
-            "201 and nothing": given(201),
-            "a file in an array": told({"file": [FILE]}),
+            "{}": json_response({}),
+            "nothing": fixed_response(),
+            "201 and nothing": fixed_response(201),
+            "a file in an array": json_response({"file": [FILE]}),
         }.items():
-            rows.append(Upload(name=f"{call}: {name}", api="multipart", answers={call: answer}, worth=Transient))
-        page = given(200, PAGE, "text/html")
-        rows.append(Upload(name=f"{call}: a page", api="multipart", answers={call: page}, worth=Transient))
+            rows.append(UploadCase(name=f"{call}: {name}", api="multipart", answers={call: answer}, expected=Transient))
+        page = fixed_response(200, PAGE, "text/html")
+        rows.append(UploadCase(name=f"{call}: a page", api="multipart", answers={call: page}, expected=Transient))
     return rows
 
 
-def _existing() -> list[Upload]:
-    def row(name: str, file: object, worth: Proof | type[Failure], **values: Any) -> Upload:
-        answers = {"create": told({"file_exists": True, **({} if file is ... else {"file": file})})}
-        return Upload(name=f"create: file_exists, {name}", api="multipart", answers=answers, worth=worth, **values)
+def _existing() -> list[UploadCase]:
+    def row(name: str, file: object, expected: Proof | type[Failure], **values: Any) -> UploadCase:
+        answers = {"create": json_response({"file_exists": True, **({} if file is ... else {"file": file})})}
+        return UploadCase(
+            name=f"create: file_exists, {name}", api="multipart", answers=answers, expected=expected, **values
+        )
 
-    rows = [row(name, file, worth) for name, file, worth in _CLOUD_FILES if "in " not in name]
-    rows += [row(name, file, Permanent, words=words) for name, file, words in _CONTRADICTIONS]
-    rows += [row(name, file, Proof.NONE, named=False) for name, file in _NO_FILES.items()]
+    rows = [row(name, file, expected) for name, file, expected in _CLOUD_FILES if "in " not in name]
+    rows += [row(name, file, Permanent, message=words) for name, file, words in _CONTRADICTIONS]
+    rows += [row(name, file, Proof.NONE, has_id=False) for name, file in _NO_FILES.items()]
     md5 = {"settings": {"hash": "md5"}}
     rows += [
         row("MD5 and size", FILE, Proof.SIZE, **md5),
         row("MD5 alone", {"id": "f-1", "hash": "HASH"}, Proof.NONE, **md5),
         row("SHA-256 instead of MD5", {"id": "f-1", "hash": "SHA256"}, Proof.HASH, **md5),
-        row("another SHA-256 than asked", {"id": "f-1", "hash": OTHER_HASH}, Permanent, words="another hash", **md5),
+        row("another SHA-256 than asked", {"id": "f-1", "hash": OTHER_HASH}, Permanent, message="another hash", **md5),
     ]
     return rows
 
@@ -199,31 +210,38 @@ _NO_FILES: dict[str, object] = {
 }
 
 
-def _progress() -> list[Upload]:
-    def row(name: str, state: object, worth: Proof | type[Failure], **values: Any) -> Upload:
-        answers = {"complete": given(202), "progress": told(state)}
-        return Upload(name=f"progress: {name}", api="multipart", answers=answers, worth=worth, **values)
+def _progress() -> list[UploadCase]:
+    def row(name: str, state: object, expected: Proof | type[Failure], **values: Any) -> UploadCase:
+        answers = {"complete": fixed_response(202), "progress": json_response(state)}
+        return UploadCase(name=f"progress: {name}", api="multipart", answers=answers, expected=expected, **values)
 
     return [
         row("Completed with a file", {"status": "Completed", "file": FILE}, Proof.HASH),
         row("Completed with an id", {"status": 3, "file_id": "f-1"}, Proof.NONE),
-        row("Completed with the task's id", {"id": "t-1", "status": 3}, Proof.NONE, named=False),
-        row("Completed without a file", {"status": "Completed"}, Proof.NONE, named=False),
-        row("3 without a file", {"status": 3}, Proof.NONE, named=False),
+        row("Completed with the task's id", {"id": "t-1", "status": 3}, Proof.NONE, has_id=False),
+        row("Completed without a file", {"status": "Completed"}, Proof.NONE, has_id=False),
+        row("3 without a file", {"status": 3}, Proof.NONE, has_id=False),
         row("Completed with a file and an error", {"status": 3, "file": FILE, "error": "disk full"}, Proof.NONE),
         row("Completed with another file", {"status": 3, "file": {**FILE, "size": 5}}, SessionLost),
-        row("Failed", {"status": "Failed", "message": "disk full"}, SessionLost, words="disk full"),
+        row("Failed", {"status": "Failed", "message": "disk full"}, SessionLost, message="disk full"),
         row("Cancelled", {"status": 5}, SessionLost),
         row("Expired", {"status": "expired"}, SessionLost),
     ]
 
 
-def _encrypted() -> list[Upload]:
-    def row(name: str, file: object, worth: Proof | type[Failure], words: str = "", **answers: Make) -> Upload:
+def _encrypted() -> list[UploadCase]:
+    def row(
+        name: str, file: object, expected: Proof | type[Failure], message: str = "", **answers: MakeResponse
+    ) -> UploadCase:
         settings = {"encrypt_password": "psst"}
-        answers = {"complete": told(file), **answers}
-        return Upload(
-            name=f"encrypted: {name}", api="multipart", answers=answers, worth=worth, words=words, settings=settings
+        answers = {"complete": json_response(file), **answers}
+        return UploadCase(
+            name=f"encrypted: {name}",
+            api="multipart",
+            answers=answers,
+            expected=expected,
+            message=message,
+            settings=settings,
         )
 
     size = {"id": "f-1", "size": "SIZE"}
@@ -231,153 +249,200 @@ def _encrypted() -> list[Upload]:
     return [
         row("the file's hash and size", FILE, Permanent, ignored),
         row("the file's hash", {"id": "f-1", "hash": "HASH"}, Permanent, ignored),
-        row("the file's size, and its bytes", size, Permanent, ignored, read=copied()),
-        row("the file's size, and other bytes", size, Proof.SIZE, read=copied(lambda data: data[::-1])),
-        row("the file's size, and no bytes", size, Proof.SIZE, read=given(403)),
+        row("the file's size, and its bytes", size, Permanent, ignored, read=file_response()),
+        row("the file's size, and other bytes", size, Proof.SIZE, read=file_response(lambda data: data[::-1])),
+        row("the file's size, and no bytes", size, Proof.SIZE, read=fixed_response(403)),
         row("another size", {"id": "f-1", "size": 5}, Proof.NONE),
         row("another hash", {"id": "f-1", "hash": OTHER_HASH}, Proof.NONE),
         row("the file's hash and another size", {**FILE, "size": 5}, Proof.NONE),
     ]
 
 
-def _portals(api: str) -> list[Upload]:
+def _portals(api: str) -> list[UploadCase]:
     words = "is not an image API" if api == "image" else ""
     return [
-        Upload(
+        UploadCase(
             name=f"{name} to everything",
             api=api,
-            answers={"everything": given(200, body, kind)},
-            worth=Transient,
-            words=words if "<" not in body.decode(errors="replace") else "",
+            answers={"everything": fixed_response(200, body, kind)},
+            expected=Transient,
+            message=words if "<" not in body.decode(errors="replace") else "",
         )
         for name, (body, kind) in PORTALS.items()
     ]
 
 
-def _image_uploads() -> list[Upload]:
-    def row(name: str, worth: Proof | type[Failure], verify: str = "conflict", **answers: Make) -> Upload:
-        return Upload(name=name, api="image", answers=answers, worth=worth, named=False, settings={"verify": verify})
+def _image_uploads() -> list[UploadCase]:
+    def row(
+        name: str, expected: Proof | type[Failure], verify: str = "conflict", **answers: MakeResponse
+    ) -> UploadCase:
+        return UploadCase(
+            name=name, api="image", answers=answers, expected=expected, has_id=False, settings={"verify": verify}
+        )
 
-    ok = given(200)
+    ok = fixed_response(200)
     return [
         row("201 to all", Proof.SIZE),
         row("200 to register", Proof.SIZE, register=ok),
         row("200 to chunks", Proof.SIZE, chunk=ok),
         row("201 to all, verify: always", Proof.BYTES, "always"),
         row("201 to all, verify: never", Proof.SIZE, "never"),
-        row("200 to register, no 404 to the probe", Proof.BYTES, register=ok, probe=given(500)),
-        row("200 to register, no 404 to the probe, verify: never", Proof.NONE, "never", register=ok, probe=given(500)),
-        row("200 to chunks, no 404 to the probe", Proof.BYTES, chunk=ok, probe=given(400)),
-        row("200 with an error to register", Proof.BYTES, register=told({"code": "500", "error": "disk full"})),
-        row("200 with an error to chunks", Proof.BYTES, chunk=told({"error": "disk full"})),
-        row("409 to register", Proof.BYTES, register=given(409)),
-        row("409 to register, verify: never", Proof.NONE, "never", register=given(409)),
-        row("409 to register and nothing there", SessionLost, register=given(409), read=given(404)),
-        row("409 to register and other bytes", Permanent, register=given(409), read=copied(lambda data: data[::-1])),
+        row("200 to register, no 404 to the probe", Proof.BYTES, register=ok, probe=fixed_response(500)),
+        row(
+            "200 to register, no 404 to the probe, verify: never",
+            Proof.NONE,
+            "never",
+            register=ok,
+            probe=fixed_response(500),
+        ),
+        row("200 to chunks, no 404 to the probe", Proof.BYTES, chunk=ok, probe=fixed_response(400)),
+        row(
+            "200 with an error to register", Proof.BYTES, register=json_response({"code": "500", "error": "disk full"})
+        ),
+        row("200 with an error to chunks", Proof.BYTES, chunk=json_response({"error": "disk full"})),
+        row("409 to register", Proof.BYTES, register=fixed_response(409)),
+        row("409 to register, verify: never", Proof.NONE, "never", register=fixed_response(409)),
+        row("409 to register and nothing there", SessionLost, register=fixed_response(409), read=fixed_response(404)),
+        row(
+            "409 to register and other bytes",
+            Permanent,
+            register=fixed_response(409),
+            read=file_response(lambda data: data[::-1]),
+        ),
     ]
 
 
-UPLOADS = [*_multipart_uploads(), *_existing(), *_progress(), *_encrypted()]
-UPLOADS += [*_image_uploads(), *_portals("image"), *_portals("multipart")]
+UPLOAD_CASES = [*_multipart_uploads(), *_existing(), *_progress(), *_encrypted()]
+UPLOAD_CASES += [*_image_uploads(), *_portals("image"), *_portals("multipart")]
 
 _YES, _NO, _UNKNOWN = Presence.YES, Presence.NO, Presence.UNKNOWN
-_READS: list[tuple[str, Make, Presence | type[Failure], Presence | type[Failure]]] = [
-    ("the file", copied(), _YES, _YES),
-    ("the file as HTML", copied(kind="text/html"), _YES, _YES),
-    ("the file without a length", copied(measured=False), _UNKNOWN, _YES),
-    ("other bytes", copied(lambda data: bytes(len(data))), _YES, _NO),
-    ("404", given(404), _NO, _NO),
-    ("404 as a page", given(404, PAGE, "text/html"), _NO, _NO),
-    ("410", given(410), _NO, _NO),
-    ("301 without a location", given(301), _UNKNOWN, _UNKNOWN),
-    ("a redirect to file://", given(302, headers={"Location": "file:///srv/x"}), _UNKNOWN, _UNKNOWN),
-    ("204", given(204), _UNKNOWN, _UNKNOWN),
-    ("400", told({"message": "being processed"}, 400), _UNKNOWN, _UNKNOWN),
-    ("403", told({"message": "forbidden"}, 403), _UNKNOWN, _UNKNOWN),
-    ("403 as a page", given(403, PAGE, "text/html"), _UNKNOWN, _UNKNOWN),
-    ("405", given(405), _UNKNOWN, _UNKNOWN),
-    ("500", given(500), _UNKNOWN, _UNKNOWN),
-    ("501", given(501), _UNKNOWN, _UNKNOWN),
-    ("401", given(401), Unauthorized, Unauthorized),
-    ("429", given(429), Transient, Transient),
-    ("502", given(502), Transient, Transient),
-    ("503", given(503), Transient, Transient),
-    ("504", given(504), Transient, Transient),
+_READS: list[tuple[str, MakeResponse, Presence | type[Failure], Presence | type[Failure]]] = [
+    ("the file", file_response(), _YES, _YES),
+    ("the file as HTML", file_response(kind="text/html"), _YES, _YES),
+    ("the file without a length", file_response(measured=False), _UNKNOWN, _YES),
+    ("other bytes", file_response(lambda data: bytes(len(data))), _YES, _NO),
+    ("404", fixed_response(404), _NO, _NO),
+    ("404 as a page", fixed_response(404, PAGE, "text/html"), _NO, _NO),
+    ("410", fixed_response(410), _NO, _NO),
+    ("301 without a location", fixed_response(301), _UNKNOWN, _UNKNOWN),
+    ("a redirect to file://", fixed_response(302, headers={"Location": "file:///srv/x"}), _UNKNOWN, _UNKNOWN),
+    ("204", fixed_response(204), _UNKNOWN, _UNKNOWN),
+    ("400", json_response({"message": "being processed"}, 400), _UNKNOWN, _UNKNOWN),
+    ("403", json_response({"message": "forbidden"}, 403), _UNKNOWN, _UNKNOWN),
+    ("403 as a page", fixed_response(403, PAGE, "text/html"), _UNKNOWN, _UNKNOWN),
+    ("405", fixed_response(405), _UNKNOWN, _UNKNOWN),
+    ("500", fixed_response(500), _UNKNOWN, _UNKNOWN),
+    ("501", fixed_response(501), _UNKNOWN, _UNKNOWN),
+    ("401", fixed_response(401), Unauthorized, Unauthorized),
+    ("429", fixed_response(429), Transient, Transient),
+    ("502", fixed_response(502), Transient, Transient),
+    ("503", fixed_response(503), Transient, Transient),
+    ("504", fixed_response(504), Transient, Transient),
 ]
 
-_LENGTHS: list[tuple[str, Make, bool]] = [
-    ("nothing", given(200), True),
-    ("a part", copied(lambda data: data[:-1]), True),
-    ("more", copied(lambda data: data + b"!"), True),
-    ("a page with its length", given(200, PAGE, "text/html"), True),
-    ("a page", given(200, PAGE, "text/html", measured=False), False),
-    ("an error in JSON", given(200, b'{"error":"file not found"}', "application/json", measured=False), False),
+_LENGTHS: list[tuple[str, MakeResponse, bool]] = [
+    ("nothing", fixed_response(200), True),
+    ("a part", file_response(lambda data: data[:-1]), True),
+    ("more", file_response(lambda data: data + b"!"), True),
+    ("a page with its length", fixed_response(200, PAGE, "text/html"), True),
+    ("a page", fixed_response(200, PAGE, "text/html", measured=False), False),
+    ("an error in JSON", fixed_response(200, b'{"error":"file not found"}', "application/json", measured=False), False),
 ]
-"""Answers with 200 of another length, and whether they announce it."""
+"""Responses with 200 and another length, and whether they announce it."""
 
 
-def _questions() -> list[Question]:
-    rows: list[Question] = []
+def _questions() -> list[ConfirmCase]:
+    rows: list[ConfirmCase] = []
     md5 = {"hash": "md5"}
     for name, answer, means, thorough in _READS:
         read = {"read": answer}
-        rows.append(Question(name=name, api="image", answers=read, means=means, thorough=thorough))
-        rows.append(Question(name=name, api="multipart", answers=read, means=means, thorough=means))
+        rows.append(ConfirmCase(name=name, api="image", answers=read, expected=means, expected_thorough=thorough))
+        rows.append(ConfirmCase(name=name, api="multipart", answers=read, expected=means, expected_thorough=means))
         rows.append(
-            Question(name=f"{name}, MD5", api="multipart", answers=read, means=means, thorough=thorough, settings=md5)
+            ConfirmCase(
+                name=f"{name}, MD5",
+                api="multipart",
+                answers=read,
+                expected=means,
+                expected_thorough=thorough,
+                settings=md5,
+            )
         )
     for name, answer, announced in _LENGTHS:
         read = {"read": answer}
         image = _NO if announced else _UNKNOWN
-        rows.append(Question(name=name, api="image", answers=read, means=image, thorough=_NO))
-        unsure = {**read, "probe": given(500)}
+        rows.append(ConfirmCase(name=name, api="image", answers=read, expected=image, expected_thorough=_NO))
+        unsure = {**read, "probe": fixed_response(500)}
         name_unsure = f"{name}, no 404 to the probe"
-        rows.append(Question(name=name_unsure, api="image", answers=unsure, means=_UNKNOWN, thorough=_UNKNOWN))
-        rows.append(Question(name=name, api="multipart", answers=read, means=_UNKNOWN, thorough=_UNKNOWN))
         rows.append(
-            Question(
-                name=f"{name}, MD5", api="multipart", answers=read, means=_UNKNOWN, thorough=_UNKNOWN, settings=md5
+            ConfirmCase(name=name_unsure, api="image", answers=unsure, expected=_UNKNOWN, expected_thorough=_UNKNOWN)
+        )
+        rows.append(
+            ConfirmCase(name=name, api="multipart", answers=read, expected=_UNKNOWN, expected_thorough=_UNKNOWN)
+        )
+        rows.append(
+            ConfirmCase(
+                name=f"{name}, MD5",
+                api="multipart",
+                answers=read,
+                expected=_UNKNOWN,
+                expected_thorough=_UNKNOWN,
+                settings=md5,
             )
         )
     for name, (body, kind) in PORTALS.items():
-        everything = {"everything": given(200, body, kind)}
+        everything = {"everything": fixed_response(200, body, kind)}
         rows.append(
-            Question(name=f"{name} to everything", api="image", answers=everything, means=Transient, thorough=Transient)
+            ConfirmCase(
+                name=f"{name} to everything",
+                api="image",
+                answers=everything,
+                expected=Transient,
+                expected_thorough=Transient,
+            )
         )
         rows.append(
-            Question(
-                name=f"{name} to everything", api="multipart", answers=everything, means=_UNKNOWN, thorough=_UNKNOWN
+            ConfirmCase(
+                name=f"{name} to everything",
+                api="multipart",
+                answers=everything,
+                expected=_UNKNOWN,
+                expected_thorough=_UNKNOWN,
             )
         )
     encrypted = {"encrypt_password": "psst", "hash": "md5"}
-    swapped = {"read": copied(lambda data: bytes(len(data)))}
+    swapped = {"read": file_response(lambda data: bytes(len(data)))}
     rows.append(
-        Question(
+        ConfirmCase(
             name="other bytes, encrypted",
             api="multipart",
             answers=swapped,
-            means=_YES,
-            thorough=_UNKNOWN,
+            expected=_YES,
+            expected_thorough=_UNKNOWN,
             settings=encrypted,
         )
     )
     return rows
 
 
-QUESTIONS = _questions()
+CONFIRM_CASES = _questions()
 
-READS: dict[Presence, Make] = {_YES: copied(), _NO: given(404), _UNKNOWN: told({"message": "forbidden"}, 403)}
-"""What the server says when the file itself is asked for."""
+READ_RESPONSES: dict[Presence, MakeResponse] = {
+    _YES: file_response(),
+    _NO: fixed_response(404),
+    _UNKNOWN: json_response({"message": "forbidden"}, 403),
+}
+"""The response to a request for the stored file, by its meaning."""
 
 
-class Double:
-    """A server of both APIs for one file. ``data`` is what is uploaded: for the image API its text.
+class FakeServer:
+    """A server of both APIs for one file.
 
-    Calls: ``create``, ``chunk``, ``complete``, ``progress``, ``direct``, ``register``, ``read``, ``probe`` (the
-    question for what can't be there), and ``everything``.
+    ``data`` is the uploaded data: for the image API, its text. The calls are ``create``, ``chunk``, ``complete``,
+    ``progress``, ``direct``, ``register``, ``read``, ``probe`` (the request for an unknown object) and ``everything``.
     """
 
-    def __init__(self, data: bytes, digest: str, answers: Mapping[str, Make]) -> None:
+    def __init__(self, data: bytes, digest: str, answers: Mapping[str, MakeResponse]) -> None:
         self.data = data
         self.digest = digest
         self.answers = answers
@@ -389,7 +454,11 @@ class Double:
         await request.read()
         call = self._call(request)
         self.calls.append(call)
-        make = self.answers.get("everything") or self.answers.get(call) or _HONEST.get(call, given(404))
+        make = (
+            self.answers.get("everything")
+            or self.answers.get(call)
+            or _CORRECT_RESPONSES.get(call, fixed_response(404))
+        )
         answer = make(self.data, self.digest)
         headers = {**answer.headers, **({"Content-Type": answer.kind} if answer.kind else {})}
         response = web.StreamResponse(status=answer.status, headers=headers)
@@ -417,10 +486,10 @@ def _task(data: bytes, _digest: str) -> Response:
     return Response(body=json.dumps(agreed).encode(), kind="application/json")
 
 
-_HONEST: dict[str, Make] = {
-    "register": given(201),
-    "chunk": given(201),
+_CORRECT_RESPONSES: dict[str, MakeResponse] = {
+    "register": fixed_response(201),
+    "chunk": fixed_response(201),
     "create": _task,
-    "complete": told(FILE),
-    "read": copied(),
+    "complete": json_response(FILE),
+    "read": file_response(),
 }

@@ -1,4 +1,4 @@
-"""The fixtures of the remotes' tests: remotes, a receiver, a server that misbehaves, and answers without a server."""
+"""Fixtures for tests of the remotes: clients, servers, and mocked responses."""
 
 import asyncio
 import socket
@@ -18,24 +18,24 @@ from syncd.remotes.http import Http
 from tests.remotes.helpers import (
     NOW,
     TOKEN,
+    CountingThrottle,
+    FakeResponse,
     Handle,
-    Meter,
-    MockedResponse,
-    Rogue,
+    ScriptedServer,
     image_settings,
     multipart_settings,
-    serving,
+    serve_app,
 )
 
 
 @pytest.fixture
-async def remote_to() -> AsyncIterator[Callable[..., Any]]:
-    """Makes remotes of either kind, and closes them."""
+async def make_client() -> AsyncIterator[Callable[..., Any]]:
+    """Create clients of either API, and close them after the test."""
     made: list[Remote] = []
 
-    def make(kind: str, url: str, *, throttle: Meter | None = None, **values: Any) -> Any:
+    def make(kind: str, url: str, *, throttle: CountingThrottle | None = None, **values: Any) -> Any:
         settings = image_settings(url, **values) if kind == "image" else multipart_settings(url, **values)
-        throttle = throttle or Meter()
+        throttle = throttle or CountingThrottle()
         made.append(make_remote("drive", settings, throttle=throttle, clock=lambda: NOW, user_agent="syncd/test"))
         return made[-1]
 
@@ -45,13 +45,13 @@ async def remote_to() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-async def http_to() -> AsyncIterator[Callable[..., Http]]:
-    """Makes the door to a server, and closes it."""
+async def make_http() -> AsyncIterator[Callable[..., Http]]:
+    """Create HTTP clients, and close them after the test."""
     made: list[Http] = []
 
-    def make(url: str, *, throttle: Meter | None = None, **values: Any) -> Http:
+    def make(url: str, *, throttle: CountingThrottle | None = None, **values: Any) -> Http:
         settings = image_settings(url, **values)
-        made.append(Http(settings, throttle=throttle or Meter(), clock=lambda: NOW, user_agent="syncd/test"))
+        made.append(Http(settings, throttle=throttle or CountingThrottle(), clock=lambda: NOW, user_agent="syncd/test"))
         return made[-1]
 
     yield make
@@ -61,35 +61,38 @@ async def http_to() -> AsyncIterator[Callable[..., Http]]:
 
 @pytest.fixture
 async def receiver(tmp_path) -> AsyncIterator[str]:
-    """The address of a running receiver that asks for the token."""
+    """The URL of a running receiver that requires the token."""
     app = make_app(ReceiverSettings(folder=str(tmp_path / "received"), token=TOKEN, fsync=False))
-    async with serving(app) as url:
+    async with serve_app(app) as url:
         yield url
 
 
 @pytest.fixture
 def unused_tcp_port() -> Iterator[int]:
-    """Give a port that refuses connections; it is held, so that no other process can come to listen there."""
+    """A port that refuses connections.
+
+    The socket stays bound, so that no other process can listen there.
+    """
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
 
 
 @pytest.fixture
-async def rogue() -> AsyncIterator[Callable[..., Awaitable[Rogue]]]:
-    """Starts servers that misbehave at the level of bytes."""
+async def start_server() -> AsyncIterator[Callable[..., Awaitable[ScriptedServer]]]:
+    """Start servers whose handler reads and writes bytes, and close them after the test."""
     servers: list[asyncio.Server] = []
     tasks: set[asyncio.Task[None]] = set()
 
-    async def start(handle: Handle, *, receive_buffer: int | None = None) -> Rogue:
+    async def start(handle: Handle, *, receive_buffer: int | None = None) -> ScriptedServer:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
             tasks.add(task)
-            it.connections += 1
+            server.connections += 1
             try:
                 with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                    await handle(it, reader, writer)
+                    await handle(server, reader, writer)
             finally:
                 writer.close()
                 with suppress(ConnectionError, asyncio.CancelledError):
@@ -98,34 +101,36 @@ async def rogue() -> AsyncIterator[Callable[..., Awaitable[Rogue]]]:
         listener = socket.create_server(("127.0.0.1", 0))
         if receive_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        server = await asyncio.start_server(accept, sock=listener)
-        servers.append(server)
-        it = Rogue(port=server.sockets[0].getsockname()[1])
-        return it
+        server = ScriptedServer(port=listener.getsockname()[1])
+        servers.append(await asyncio.start_server(accept, sock=listener))
+        return server
 
     yield start
-    for server in servers:
-        server.close()
+    for listening in servers:
+        listening.close()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    for server in servers:
-        await server.wait_closed()
+    for listening in servers:
+        await listening.wait_closed()
 
 
-class _Answers(aioresponses):
-    """Keeps the request as it is, where aioresponses copies it deeply: the body, its timer, the event loop."""
+class _MockedResponses(aioresponses):
+    """Stores each request without a deep copy.
+
+    The copy would include the body, its timer and the event loop.
+    """
 
     def _build_request_call(self, method: str, *args: Any, **kwargs: Any) -> RequestCall:
         return RequestCall(args, kwargs)
 
 
 @pytest.fixture
-def answers() -> Iterator[Callable[..., None]]:
-    """Says what the next requests are answered, without a server."""
-    with _Answers() as mocked:
+def mock_response() -> Iterator[Callable[..., None]]:
+    """Set the response to the next request for a URL, without a server."""
+    with _MockedResponses() as mocked:
 
         def answer(method: str, url: str, **values: Any) -> None:
-            mocked.add(url, method=method, response_class=MockedResponse, **values)
+            mocked.add(url, method=method, response_class=FakeResponse, **values)
 
         yield answer

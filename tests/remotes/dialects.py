@@ -1,7 +1,7 @@
-"""Servers of the image API as they are met, each with what it does otherwise than the document says.
+"""Simulated servers of the image API, with the deviations of known servers.
 
-Written from descriptions of the servers' behaviour, not from their code. Each class names its deviations as attributes;
-where it is only known that *some* server does a thing, one of them is given it, so that each is somebody's.
+They were written from descriptions of the servers' behaviour, not from their code. Each class names its deviations as
+attributes. If it is only known that *some* server deviates in a way, one of the classes has that deviation.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 LARGEST_FRAME = 100
-"""Bytes of a chunk's JSON beside its data, at most."""
+"""Maximum bytes of a chunk's JSON without its data."""
 
 
 @dataclass
 class Image:
-    """A registered image; ``accepted`` counts the chunks that were taken, repeated ones among them."""
+    """A registered image. ``accepted`` counts the accepted chunks, including repeated ones."""
 
     size: int
     chunk_size: int
@@ -34,26 +34,26 @@ class Image:
 
 
 class Documented:
-    """The documented API: a chunk that is there gets 409, an incomplete image can't be downloaded."""
+    """The documented API: a repeated chunk gets 409, an incomplete image can't be downloaded."""
 
     known_status = 409
-    """What a registration of a known hash gets."""
+    """The response to a registration of a known hash."""
     malformed_status = 400
     unknown_status = 404
-    """What a chunk of an unknown image gets."""
+    """The response to a chunk of an unknown image."""
     incomplete: ClassVar[str] = "404"
-    """What the download of an incomplete image gives: a status, or ``nothing``, ``part`` or ``NULs`` with 200."""
+    """The response to a download of an incomplete image: a status, or ``nothing``, ``part`` or ``NULs`` with 200."""
     sniffs = False
-    """Whether a text that looks like HTML comes as text/html, as with servers in Go."""
+    """Whether text that looks like HTML is sent as text/html, as by servers in Go."""
     counts_repeats = False
-    """Whether a chunk that is sent again is taken again, and counts for completeness."""
+    """Whether a repeated chunk is accepted, and counts towards completeness."""
     fixed_chunks = False
-    """Whether an image takes only chunks of the size that it was registered with."""
+    """Whether an image accepts only chunks of the size with which it was registered."""
     largest_body: int | None = None
-    """Bytes; beyond them a JSON parser meets half of an object."""
+    """Bytes; a longer body is truncated before the JSON parser reads it."""
     largest_download: int | None = None
     cut_over: int | None = None
-    """Characters of a chunk for which the line is too slow: the server ends a longer request half-way."""
+    """Characters of a chunk; the server cuts off a longer request, as if the connection were too slow."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
@@ -64,15 +64,15 @@ class Documented:
         self.app.router.add_get("/image/{sha256}", self._download)
 
     def error(self, status: int, words: str) -> web.Response:
-        """Refuse a request in this server's shape of an error."""
+        """Return an error in this server's format."""
         return web.json_response({"code": str(status), "message": words}, status=status)
 
     def known(self) -> web.Response:
-        """Refuse to register an image that is registered."""
+        """Reject the registration of a registered image."""
         return self.error(self.known_status, "image already exists")
 
     def unknown(self) -> web.Response:
-        """Refuse a chunk of an image that is not registered."""
+        """Reject a chunk of an unknown image."""
         return self.error(self.unknown_status, "image not found")
 
     async def _json(self, request: web.Request) -> dict[str, Any] | None:
@@ -97,7 +97,7 @@ class Documented:
 
     async def _chunk(self, request: web.Request) -> web.Response:
         self.calls["chunk"] += 1
-        await self._keep_to_the_time(request)
+        await self._enforce_time_limit(request)
         order = await self._json(request)
         if order is None:
             return self.error(400, "unexpected end of JSON input")
@@ -114,8 +114,8 @@ class Documented:
         image.accepted += 1
         return web.Response(status=201)
 
-    async def _keep_to_the_time(self, request: web.Request) -> None:
-        """End a request that takes too long."""
+    async def _enforce_time_limit(self, request: web.Request) -> None:
+        """Cut off a request that takes too long."""
         if self.cut_over is not None and (request.content_length or 0) > self.cut_over + LARGEST_FRAME:
             self.calls["cut off"] += 1
             await request.content.readany()
@@ -146,15 +146,15 @@ class Documented:
         page = self.sniffs and text.lower().startswith(("<html", "<!--", "<b>", "<p>", "<svg"))
         return web.Response(text=text, content_type="text/html" if page else "text/plain")
 
-    def hold(self, text: str, *, under: str, chunk_size: int) -> None:
-        """Have ``text`` as the whole image of the hash ``under``."""
+    def store_image(self, text: str, *, under: str, chunk_size: int) -> None:
+        """Store ``text`` as the complete image of the hash ``under``."""
         image = Image(len(text), chunk_size)
         image.parts = {index: text[index * chunk_size :][:chunk_size] for index in range(image.count)}
         image.accepted = image.count
         self.images[under] = image
 
     def lose_chunks(self, sha256: str) -> None:
-        """Keep an image's registration without its chunks."""
+        """Delete an image's chunks, but keep its registration."""
         image = self.images[sha256]
         self.images[sha256] = Image(image.size, image.chunk_size)
 
@@ -170,7 +170,7 @@ class UploadsvcGo(Documented):
 
 
 class Omp(Documented):
-    """omp: takes no body over 10,000 bytes, answers 500 to the download of an incomplete image."""
+    """omp: accepts no body over 10,000 bytes; 500 to a download of an incomplete image."""
 
     sniffs = True
     incomplete = "500"
@@ -179,7 +179,7 @@ class Omp(Documented):
 
 
 class Ableton(Documented):
-    """ableton: 400 with an empty body to a chunk of an unknown image; counts a repeated chunk twice."""
+    """ableton: empty 400 to a chunk of an unknown image; counts a repeated chunk twice."""
 
     sniffs = True
     unknown_status = 400
@@ -191,7 +191,7 @@ class Ableton(Documented):
 
 
 class Habibeh92(Documented):
-    """habibeh92's chunk-uploader: can't give back more than 4 MiB; errors as a bare JSON string."""
+    """habibeh92's chunk-uploader: returns at most 4 MiB; errors as a bare JSON string."""
 
     sniffs = True
     incomplete = "NULs"
@@ -203,14 +203,17 @@ class Habibeh92(Documented):
 
 
 class Fatemezak(Documented):
-    """fatemezak's NestJS server: the download of an incomplete image gives 200 with nothing."""
+    """fatemezak's NestJS server: empty 200 to a download of an incomplete image."""
 
     incomplete = "nothing"
     fixed_chunks = True
 
 
 class OmpFinex(Documented):
-    """OMPFinex: 400 to what is known and to a chunk of an unknown image; errors as ``{"error": {field: rule}}``."""
+    """OMPFinex: 400 to a registered image, and to a chunk of an unknown one.
+
+    Errors have the form ``{"error": {field: rule}}``.
+    """
 
     sniffs = True
     known_status = 400

@@ -1,7 +1,7 @@
-"""Stand-ins for servers of the multipart API, one class for each, written from what is known of their behaviour.
+"""Simulated servers of the multipart API, written from descriptions of their behaviour.
 
-:class:`Documented` keeps to the document and offers nothing else. The others are it, but for the deviations that
-their text names.
+:class:`Documented` follows the API's document and offers nothing else. The other classes deviate as their docstrings
+say.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Task:
 
     @property
     def data(self) -> bytes:
-        """What has arrived, with zeros where nothing has."""
+        """The data of the received chunks, with zeros for missing chunks."""
         size = self.order["file_size"]
         gap = bytes(self.chunk_size)
         return b"".join(self.chunks.get(index, gap) for index in range(self.count))[:size]
@@ -49,21 +49,24 @@ class File:
 
 
 def refuse(status: int, **body: Any) -> web.Response:
-    """Answer with an error in JSON."""
+    """Return an error as JSON."""
     return web.json_response(body, status=status)
 
 
 class Documented:
-    """What the document says: create, chunk, complete, and the file at ``/api/files/{id}``. All ask for the token."""
+    """The documented API: create, chunk, complete, and the file at ``/api/files/{id}``.
+
+    All calls require the token.
+    """
 
     asks_for_token = True
     largest_chunk: int | None = None
     cut_over: int | None = None
-    """Bytes of a request for which the line is too slow: the server ends a longer one half-way."""
+    """Bytes of a request; the server cuts off a longer request, as if the connection were too slow."""
     never_answers_complete = False
-    """It does what *complete* asks, after the time that the client waits."""
+    """The server completes the upload, but responds only after the client's timeout."""
     status_of_query: int | None = None
-    """What a query that it does not know gets."""
+    """The response to an unsupported query."""
     forgets_incomplete = False
 
     def __init__(self) -> None:
@@ -83,7 +86,7 @@ class Documented:
         self.extend()
 
     def extend(self) -> None:
-        """Add the routes that this server has beside the documented ones."""
+        """Add the routes that this server has in addition to the documented ones."""
 
     def add(self, method: str, path: str, handler: Any, *, with_token: bool = True) -> None:
         """Add a route below the prefix."""
@@ -120,7 +123,7 @@ class Documented:
 
     async def chunk(self, request: web.Request) -> web.StreamResponse:
         task, index = self.tasks.get(request.match_info["task"]), int(request.match_info["index"])
-        await self.keep_to_the_time(request)
+        await self.enforce_time_limit(request)
         data = (await form_of(request))["chunk"]
         if task is None:
             return self.chunk_of_nothing()
@@ -130,7 +133,7 @@ class Documented:
             return refuse(400, error="index out of range")
         return self.take(task, index, data)
 
-    async def keep_to_the_time(self, request: web.Request) -> None:
+    async def enforce_time_limit(self, request: web.Request) -> None:
         """End a request that takes too long."""
         if self.cut_over is not None and (request.content_length or 0) > self.cut_over + 1024:
             await request.content.readany()
@@ -195,7 +198,7 @@ class Documented:
         return name
 
     def cloud_file(self, name: str) -> dict[str, Any]:
-        """Return what is told about a stored file."""
+        """Return the CloudFile of a stored file."""
         file = self.files[name]
         return {"id": name, "name": "a", "mime_type": "image/jpeg", "hash": file.digest, "size": len(file.data)}
 
@@ -260,7 +263,7 @@ class Drive(Documented):
         return web.json_response([{"task_id": name} for name in self.tasks])
 
     async def direct(self, request: web.Request) -> web.StreamResponse:
-        await self.keep_to_the_time(request)
+        await self.enforce_time_limit(request)
         form = await form_of(request)
         names = {"poolId": "pool_id", "bundleId": "bundle_id", "expiredAt": "expired_at"}
         order = {name: form[told].decode() for told, name in names.items() if told in form}
@@ -278,7 +281,7 @@ class Drive(Documented):
 
 
 class DriveOfSpring(Drive):
-    """The Drive of spring 2026: *complete* answers 202, and *progress* tells the end by a number."""
+    """The Drive of spring 2026: 202 to *complete*; *progress* reports the state as a number."""
 
     def extend(self) -> None:
         super().extend()
@@ -349,7 +352,7 @@ class DysonFS(Documented):
         return web.json_response({"tasks": list(self.tasks)})
 
     async def direct(self, request: web.Request) -> web.StreamResponse:
-        await self.keep_to_the_time(request)
+        await self.enforce_time_limit(request)
         form = await form_of(request)
         return web.json_response(self.cloud_file(self.store(form["file"], {"hash": ""})))
 

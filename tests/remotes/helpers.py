@@ -1,4 +1,4 @@
-"""What the tests of the remotes share beside fixtures: a file in memory, settings, the engine's steps in short."""
+"""Helpers for tests of the remotes: files, settings, servers, and a short upload."""
 
 import asyncio
 import socket
@@ -14,16 +14,15 @@ from syncd.config.remotes import ImageRemote as ImageSettings
 from syncd.config.remotes import MultipartRemote as MultipartSettings
 from syncd.core.model import Content, Pending, Session, Stored
 from syncd.remotes.base import Remote
+from tests.support.data import POOL, random_bytes
 
 NOW = 1_700_000_000.0
 """2023-11-14 22:13:20 UTC"""
-POOL = "00000000-0000-0000-0000-000000000000"
-"""The default pool: only what goes there may go in one request."""
 TOKEN = "tok-secret-1234"
 
 
-class Memory:
-    """A file that is in memory."""
+class MemorySource:
+    """A file in memory. Reads fail with ``failure`` from the offset ``fail_from``."""
 
     def __init__(self, data: bytes, *, name: str = "a.jpg", media_type: str = "image/jpeg") -> None:
         self.data = data
@@ -45,8 +44,8 @@ class Memory:
 
 
 @dataclass
-class Meter:
-    """A throttle that lets everything go and counts it."""
+class CountingThrottle:
+    """A throttle without a limit that records the sizes."""
 
     spent: list[int] = field(default_factory=list)
     wait: Callable[[], Awaitable[None]] | None = None
@@ -71,6 +70,17 @@ def multipart_settings(url: str, **values: Any) -> MultipartSettings:
     return settings.model_copy(update={key: value for key, value in update.items() if value is not None})
 
 
+def binary_data(size: int) -> bytes:
+    """Return random bytes that are neither ASCII nor a page."""
+    return b"\xff" + random_bytes(size - 1, seed=size)
+
+
+def ascii_text(size: int, *, start: bytes = b"") -> bytes:
+    """Return ``size`` random letters, the first of them replaced by ``start``."""
+    letters = random_bytes(size, seed=size).translate(bytes(97 + byte % 26 for byte in range(256)))
+    return (start + letters)[:size]
+
+
 def content_of(remote: Remote, data: bytes) -> Content:
     hasher = remote.hasher()
     hasher.update(data)
@@ -79,13 +89,13 @@ def content_of(remote: Remote, data: bytes) -> Content:
 
 async def upload(
     remote: Remote,
-    source: Memory,
+    source: MemorySource,
     session: Session | None = None,
     *,
     order: Callable[[list[int]], list[int]] = list,
     failures: int = 0,
 ) -> Stored:
-    """Bring a file to the server as the engine does: what is missing, all at once, in the given order."""
+    """Upload a file in one attempt: send all missing chunks concurrently, begun in ``order``."""
     content = content_of(remote, source.data)
     begun = await remote.begin(content, source, session, failures=failures)
     if isinstance(begun, Stored):
@@ -103,7 +113,7 @@ async def upload(
 
 
 @asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
+async def serve_app(app: web.Application) -> AsyncIterator[str]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -115,8 +125,8 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 
 @dataclass
-class Rogue:
-    """A server that does what ``handle`` says with each connection, number by number."""
+class ScriptedServer:
+    """A server whose handler controls every byte of each connection."""
 
     port: int
     connections: int = 0
@@ -127,7 +137,7 @@ class Rogue:
         return f"http://127.0.0.1:{self.port}"
 
 
-Handle = Callable[[Rogue, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handle = Callable[[ScriptedServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def read_head(reader: asyncio.StreamReader) -> tuple[bytes, int]:
@@ -144,7 +154,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection as a crash does."""
+    """Reset the connection, as a crashed server does."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
@@ -158,8 +168,8 @@ class _Writer:
     output_size = 0
 
 
-class MockedResponse(ClientResponse):
-    """aiohttp 3.14 asks a response for its request's writer, which aioresponses 0.7.9 does not give it."""
+class FakeResponse(ClientResponse):
+    """A response with a stream writer: aiohttp 3.14 needs it, aioresponses 0.7.9 has none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, stream_writer=_Writer(), **kwargs)

@@ -1,4 +1,4 @@
-"""What is learned from requests that a server cuts off."""
+"""Test how the chunk limit changes after requests that a server cut off."""
 
 from syncd.core.errors import CutOff, Permanent
 from syncd.remotes.chunk_sizes import CUT_OFF_ROUNDS, ChunkLimit
@@ -6,8 +6,8 @@ from syncd.remotes.chunk_sizes import CUT_OFF_ROUNDS, ChunkLimit
 MIB = 1024 * 1024
 
 
-class Endpoint:
-    """A limit with a clock of its own."""
+class SimulatedRequests:
+    """A chunk limit with a simulated clock."""
 
     def __init__(self):
         self.now = 0.0
@@ -29,66 +29,66 @@ class Endpoint:
             self.send(size, failure=CutOff("lost"))
 
 
-def test_requests_become_smaller_until_they_get_through():
-    line = Endpoint()
-    line.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
-    assert line.capabilities == {}
-    line.cut_off(4 * MIB)
-    assert line.capabilities == {"slow": 2 * MIB}
-    assert (line.limit.allows(2 * MIB), line.limit.allows(2 * MIB + 1)) == (True, False)
-    line.cut_off(2 * MIB)
-    assert line.capabilities == {"slow": MIB}
+def test_limit_halves_after_three_cut_off_rounds():
+    requests = SimulatedRequests()
+    requests.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
+    assert requests.capabilities == {}
+    requests.cut_off(4 * MIB)
+    assert requests.capabilities == {"slow": 2 * MIB}
+    assert (requests.limit.allows(2 * MIB), requests.limit.allows(2 * MIB + 1)) == (True, False)
+    requests.cut_off(2 * MIB)
+    assert requests.capabilities == {"slow": MIB}
     for _ in range(20):
-        line.cut_off(line.capabilities["slow"])
-    assert line.capabilities == {"slow": MIB // 16}
+        requests.cut_off(requests.capabilities["slow"])
+    assert requests.capabilities == {"slow": MIB // 16}
 
 
-def test_requests_that_are_larger_than_the_limit_tell_nothing():
-    """An image goes on in the chunks that it was begun with."""
-    line = Endpoint()
-    line.cut_off(4 * MIB, CUT_OFF_ROUNDS + 5)
-    assert line.capabilities == {"slow": 2 * MIB}
+def test_limit_ignores_cut_off_requests_above_it():
+    """A resumed image keeps its chunk size, so its requests may be larger than the limit."""
+    requests = SimulatedRequests()
+    requests.cut_off(4 * MIB, CUT_OFF_ROUNDS + 5)
+    assert requests.capabilities == {"slow": 2 * MIB}
 
 
-def test_the_limit_is_a_size_that_chunks_of_base64_can_have():
-    line = Endpoint()
-    line.cut_off(MIB + 9, CUT_OFF_ROUNDS)
-    assert line.capabilities == {"slow": MIB // 2 + 4}
+def test_limit_is_a_multiple_of_four():
+    requests = SimulatedRequests()
+    requests.cut_off(MIB + 9, CUT_OFF_ROUNDS)
+    assert requests.capabilities == {"slow": MIB // 2 + 4}
 
 
-def test_one_that_gets_through_ends_the_row():
-    line = Endpoint()
-    line.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
-    line.send(4 * MIB)
-    line.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
-    assert line.capabilities == {}
+def test_limit_success_resets_cut_off_rounds():
+    requests = SimulatedRequests()
+    requests.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
+    requests.send(4 * MIB)
+    requests.cut_off(4 * MIB, CUT_OFF_ROUNDS - 1)
+    assert requests.capabilities == {}
 
 
-def test_those_in_flight_together_count_once():
-    line = Endpoint()
-    limits = [line.limit.learning(4 * MIB) for _ in range(8)]
+def test_limit_counts_concurrent_cut_offs_once():
+    requests = SimulatedRequests()
+    limits = [requests.limit.learning(4 * MIB) for _ in range(8)]
     for limit in limits:
         limit.__enter__()
-    line.now += 60
+    requests.now += 60
     for limit in limits:
         assert not limit.__exit__(CutOff, CutOff("lost"), None)
-    assert line.capabilities == {}
+    assert requests.capabilities == {}
 
 
-def test_another_failure_tells_nothing():
-    line = Endpoint()
+def test_limit_ignores_other_failures():
+    requests = SimulatedRequests()
     for _ in range(10):
-        line.send(4 * MIB, failure=Permanent("no"))
-    assert line.capabilities == {}
+        requests.send(4 * MIB, failure=Permanent("no"))
+    assert requests.capabilities == {}
 
 
-def test_they_become_larger_again_where_the_line_is_fast():
-    line = Endpoint()
-    line.capabilities["slow"] = MIB
-    line.send(MIB)
-    line.send(MIB // 2, seconds=0.1)
-    assert line.capabilities == {"slow": MIB}
-    line.send(MIB, seconds=0.1)
-    assert line.capabilities == {"slow": 2 * MIB}
-    line.send(2 * MIB, seconds=0.1)
-    assert line.capabilities == {}
+def test_limit_doubles_after_fast_requests():
+    requests = SimulatedRequests()
+    requests.capabilities["slow"] = MIB
+    requests.send(MIB)
+    requests.send(MIB // 2, seconds=0.1)
+    assert requests.capabilities == {"slow": MIB}
+    requests.send(MIB, seconds=0.1)
+    assert requests.capabilities == {"slow": 2 * MIB}
+    requests.send(2 * MIB, seconds=0.1)
+    assert requests.capabilities == {}

@@ -1,4 +1,4 @@
-"""What every remote does alike, shown against the receiver over real sockets."""
+"""Test the contract of :class:`syncd.remotes.base.Remote` with the receiver."""
 
 import base64
 import random
@@ -10,7 +10,18 @@ import pytest
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, FileChanged, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import Presence, Proof, Session, Stored
-from tests.remotes.helpers import TOKEN, Memory, Meter, content_of, read_head, read_request, reply, upload
+from tests.remotes.helpers import (
+    TOKEN,
+    CountingThrottle,
+    MemorySource,
+    ascii_text,
+    binary_data,
+    content_of,
+    read_head,
+    read_request,
+    reply,
+    upload,
+)
 
 CHUNK = 4096
 SIZES = [1, 2, 3, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK // 4 * 3, CHUNK // 4 * 3 + 1, 50_000]
@@ -29,7 +40,7 @@ ALREADY = {
     "multipart": Proof.HASH,
     "md5": Proof.SIZE,
 }
-"""What it proves that the receiver has a content already."""
+"""The proof if the receiver has the content already."""
 
 
 @pytest.fixture(params=KINDS)
@@ -38,17 +49,16 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make(remote_to: Any, receiver: str) -> Any:
+def make(make_client: Any, receiver: str) -> Any:
     def to_receiver(kind: str, **values: Any) -> Any:
         service, settings = KINDS[kind]
-        return remote_to(service, receiver, **{"token": TOKEN, "chunk_size": CHUNK, **settings, **values})
+        return make_client(service, receiver, **{"token": TOKEN, "chunk_size": CHUNK, **settings, **values})
 
     return to_receiver
 
 
-def noise(size: int, kind: str) -> bytes:
-    data = random.Random(size).randbytes(size)
-    return data.translate(bytes(97 + byte % 26 for byte in range(256))) if kind == "text" else b"\xff" + data[1:]
+def file_data(size: int, kind: str) -> bytes:
+    return ascii_text(size) if kind == "text" else binary_data(size)
 
 
 async def fetched(receiver: str, stored: Stored) -> bytes:
@@ -63,24 +73,26 @@ async def fetched(receiver: str, stored: Stored) -> bytes:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_file_arrives_whole_with_chunks_in_any_order(make, receiver, kind, size):
-    remote, source = make(kind), Memory(noise(size, kind))
+async def test_upload_chunks_in_any_order_stores_file(make, receiver, kind, size):
+    remote, source = make(kind), MemorySource(file_data(size, kind))
     stored = await upload(remote, source, order=lambda indices: random.Random(size).sample(indices, len(indices)))
     assert not stored.already
     assert await fetched(receiver, stored) == source.data
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "direct"])
-async def test_what_is_there_costs_no_chunk(make, kind):
-    remote, source = make(kind), Memory(noise(10_000, kind))
+async def test_begin_stored_content_sends_no_chunk(make, kind):
+    remote, source = make(kind), MemorySource(file_data(10_000, kind))
     first = await upload(remote, source)
-    again = await remote.begin(content_of(remote, source.data), Memory(source.data, name="b.png"), None, failures=0)
+    again = await remote.begin(
+        content_of(remote, source.data), MemorySource(source.data, name="b.png"), None, failures=0
+    )
     assert again == Stored(ref=first.ref, already=True, proof=ALREADY[kind])
 
 
 @pytest.mark.parametrize("kind", ["text", "base64url", "multipart"])
-async def test_a_restart_sends_only_what_was_not_acknowledged(make, receiver, kind):
-    first, source, meter = make(kind), Memory(noise(5 * CHUNK, kind)), Meter()
+async def test_begin_resumed_session_sends_missing_chunks_only(make, receiver, kind):
+    first, source, throttle = make(kind), MemorySource(file_data(5 * CHUNK, kind)), CountingThrottle()
     content = content_of(first, source.data)
     begun = await first.begin(content, source, None, failures=0)
     for index in (0, 2, 3):
@@ -88,17 +100,17 @@ async def test_a_restart_sends_only_what_was_not_acknowledged(make, receiver, ki
     remembered = Session(
         token=begun.token, chunk_size=begun.chunk_size, count=begun.count, received=ChunkSet([0, 2, 3])
     )
-    second = make(kind, throttle=meter)
+    second = make(kind, throttle=throttle)
     resumed = await second.begin(content, source, remembered, failures=1)
     assert list(resumed.received) == [0, 2, 3]
     stored = await upload(second, source, remembered, failures=1)
     assert await fetched(receiver, stored) == source.data
-    assert sum(meter.spent) < (begun.count - 3) * (begun.chunk_size + 512) + 512
+    assert sum(throttle.spent) < (begun.count - 3) * (begun.chunk_size + 512) + 512
 
 
 @pytest.mark.parametrize("kind", ["text", "base64url", "multipart"])
-async def test_a_chunk_sent_twice_does_no_harm(make, receiver, kind):
-    remote, source = make(kind), Memory(noise(3 * CHUNK, kind))
+async def test_send_repeated_chunk_is_harmless(make, receiver, kind):
+    remote, source = make(kind), MemorySource(file_data(3 * CHUNK, kind))
     content = content_of(remote, source.data)
     begun = await remote.begin(content, source, None, failures=0)
     await remote.send(begun, 1, content, source)
@@ -107,8 +119,8 @@ async def test_a_chunk_sent_twice_does_no_harm(make, receiver, kind):
 
 
 @pytest.mark.parametrize("kind", ["text", "base64url", "multipart"])
-async def test_a_session_that_the_server_does_not_know_is_lost(make, kind):
-    remote, source = make(kind), Memory(noise(CHUNK, kind))
+async def test_send_unknown_session_is_lost(make, kind):
+    remote, source = make(kind), MemorySource(file_data(CHUNK, kind))
     content = content_of(remote, source.data)
     unknown = "1" * (64 if kind != "multipart" else 32)
     session = Session(token=unknown, chunk_size=CHUNK, count=-(-content.size // CHUNK))
@@ -117,8 +129,8 @@ async def test_a_session_that_the_server_does_not_know_is_lost(make, kind):
         await remote.send(taken_up, 0, content, source)
 
 
-async def test_a_file_that_changes_stops_the_upload_with_that_reason(make, kind):
-    remote, source = make(kind), Memory(noise(200_000, kind))
+async def test_send_changed_file_raises_file_changed(make, kind):
+    remote, source = make(kind), MemorySource(file_data(200_000, kind))
     content = content_of(remote, source.data)
     begun = await remote.begin(content, source, None, failures=0)
     source.failure = FileChanged("it changed")
@@ -126,16 +138,16 @@ async def test_a_file_that_changes_stops_the_upload_with_that_reason(make, kind)
         await remote.send(begun, 0, content, source)
 
 
-async def test_every_byte_goes_through_the_throttle(make, kind):
-    meter = Meter()
-    remote, source = make(kind, throttle=meter), Memory(noise(300_000, kind))
+async def test_upload_passes_all_bytes_through_throttle(make, kind):
+    throttle = CountingThrottle()
+    remote, source = make(kind, throttle=throttle), MemorySource(file_data(300_000, kind))
     await upload(remote, source)
-    assert sum(meter.spent) >= source.size
-    assert max(meter.spent) <= 64 * 1024
+    assert sum(throttle.spent) >= source.size
+    assert max(throttle.spent) <= 64 * 1024
 
 
-async def test_what_was_stored_is_confirmed_and_what_was_not_is_not(make, kind):
-    remote, source = make(kind), Memory(noise(200_000, kind))
+async def test_confirm_stored_yes_other_no(make, kind):
+    remote, source = make(kind), MemorySource(file_data(200_000, kind))
     stored = await upload(remote, source)
     content = content_of(remote, source.data)
     found = await remote.confirm(stored.ref, content)
@@ -143,13 +155,13 @@ async def test_what_was_stored_is_confirmed_and_what_was_not_is_not(make, kind):
     found = await remote.confirm(stored.ref, content, thorough=True)
     assert found.presence is Presence.YES
     assert found.proof >= remote.required_proof
-    other = content_of(remote, noise(1000, kind))
+    other = content_of(remote, file_data(1000, kind))
     ref = other.key.rpartition(":")[2] if KINDS[kind][0] == "multipart" else f"{other.key}:{other.encoding}"
     for thorough in (False, True):
         assert (await remote.confirm(ref, other, thorough=thorough)).presence is Presence.NO
 
 
-async def test_check_passes_with_the_token_and_tells_without(make, kind):
+async def test_check_wrong_token_is_unauthorized(make, kind):
     await make(kind).check()
     for token in (None, "another-one"):
         with pytest.raises(Unauthorized, match="401") as caught:
@@ -157,25 +169,25 @@ async def test_check_passes_with_the_token_and_tells_without(make, kind):
         assert "another-one" not in str(caught.value)
 
 
-async def test_no_server_is_a_failure_of_the_whole_remote(remote_to, kind, unused_tcp_port):
+async def test_upload_unreachable_server_has_remote_scope(make_client, kind, unused_tcp_port):
     service, values = KINDS[kind]
-    remote = remote_to(service, f"http://127.0.0.1:{unused_tcp_port}", **values)
+    remote = make_client(service, f"http://127.0.0.1:{unused_tcp_port}", **values)
     with pytest.raises(Transient, match="refused") as caught:
-        await upload(remote, Memory(noise(100, kind)))
+        await upload(remote, MemorySource(file_data(100, kind)))
     assert caught.value.scope == "remote"
 
 
-async def test_identity_and_facts_hold_no_secret(make, kind):
+async def test_identity_and_capabilities_contain_no_secret(make, kind):
     remote = make(kind, headers={"X-Key": "another-secret"})
     assert TOKEN not in remote.identity
     assert "another-secret" not in remote.identity
     assert remote.capabilities == {}
 
 
-async def test_names_of_all_kinds(make, receiver):
+async def test_upload_keeps_unusual_file_names(make, receiver):
     for name in ("a b.jpg", "عکس.jpg", "🦊.png", 'quo"te.jpg', "line\nbreak.jpg", "back\\slash.png"):
         remote = make("direct")
-        source = Memory(b"\xff" + name.encode(), name=name)
+        source = MemorySource(b"\xff" + name.encode(), name=name)
         stored = await upload(remote, source)
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with (
@@ -187,8 +199,8 @@ async def test_names_of_all_kinds(make, receiver):
 
 @pytest.mark.parametrize("kind", ["text", "image", "multipart"])
 @pytest.mark.parametrize("start", [b"<html>", b"<!-- by hand --><svg>", b"<p>"])
-async def test_a_file_that_looks_like_a_page(make, kind, start):
-    remote, source = make(kind), Memory(start + b"art" * CHUNK, name="a.svg", media_type="image/svg+xml")
+async def test_fetch_html_like_file_returns_it(make, kind, start):
+    remote, source = make(kind), MemorySource(start + b"art" * CHUNK, name="a.svg", media_type="image/svg+xml")
     stored = await upload(remote, source)
     assert (await upload(remote, source)).already
     taken = bytearray()
@@ -202,22 +214,22 @@ async def test_a_file_that_looks_like_a_page(make, kind, start):
     assert taken == source.data
 
 
-async def test_a_text_of_all_ascii_characters(make, receiver):
-    source = Memory(bytes(range(128)) * 40)
+async def test_upload_text_of_all_ascii_characters(make, receiver):
+    source = MemorySource(bytes(range(128)) * 40)
     stored = await upload(make("text"), source)
     assert await fetched(receiver, stored) == source.data
 
 
 @pytest.mark.parametrize("kind", ["image", "multipart"])
-async def test_a_chunk_in_vain_leaves_nothing_on_the_server(make, tmp_path, kind):
+async def test_measure_upload_stores_nothing(make, tmp_path, kind):
     def everything():
         return {path: path.stat().st_size for path in (tmp_path / "received").rglob("*")}
 
-    meter = Meter()
-    remote = make(kind, throttle=meter)
+    throttle = CountingThrottle()
+    remote = make(kind, throttle=throttle)
     before = everything()
     await remote.measure_upload(100_000)
-    assert sum(meter.spent) > 100_000
+    assert sum(throttle.spent) > 100_000
     assert everything() == before
     assert not remote.capabilities
     with pytest.raises(Permanent, match="set chunk_size to less"):
@@ -237,22 +249,22 @@ async def test_a_chunk_in_vain_leaves_nothing_on_the_server(make, tmp_path, kind
         (reply("500 Sorry", b'{"error": "a bug"}'), "a bug"),
     ],
 )
-async def test_a_chunk_that_was_not_sent_in_vain_says_why(remote_to, rogue, kind, told, words):
-    async def handle(it, reader, writer):
+async def test_measure_upload_unexpected_response_raises(make_client, start_server, kind, told, words):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(told)
 
     with pytest.raises(Failure, match=words):
-        await remote_to(kind, (await rogue(handle)).url).measure_upload(1000)
+        await make_client(kind, (await start_server(handle)).url).measure_upload(1000)
 
 
 @pytest.mark.parametrize("kind", ["image", "multipart"])
-async def test_a_chunk_that_is_refused_early_was_not_sent(remote_to, rogue, kind):
-    async def handle(it, reader, writer):
+async def test_measure_upload_early_rejection_raises(make_client, start_server, kind):
+    async def handle(server, reader, writer):
         await read_head(reader)
         writer.write(reply("404 Not Found"))
         await writer.drain()
         await reader.read(-1)
 
     with pytest.raises(Permanent, match="before it has received all of it"):
-        await remote_to(kind, (await rogue(handle)).url).measure_upload(16 * 1024 * 1024)
+        await make_client(kind, (await start_server(handle)).url).measure_upload(16 * 1024 * 1024)

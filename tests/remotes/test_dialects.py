@@ -1,10 +1,10 @@
-"""What the client and the engine's upload make of each server of the image API: the contract, dialect by dialect.
+"""Test the image client and the upload code with each simulated server.
 
-:data:`OPERATIONS` are the rows of the table in docs/reference/servers.md; :data:`LIMITS` says what fails, and why.
+:data:`OPERATIONS` are the rows of the table in docs/reference/servers.md. :data:`LIMITS` lists the operations that a
+server cannot support, with the expected failure.
 """
 
 import itertools
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -27,13 +27,13 @@ from syncd.upload.endpoint import Endpoint
 from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.transfer import Progress, Transfer
 from tests.remotes.dialects import DIALECTS, Documented
-from tests.remotes.helpers import Memory, content_of, serving
+from tests.remotes.helpers import MemorySource, ascii_text, content_of, serve_app
 
 CHUNK = 4096
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "servers.md"
 
 
-class File(Memory):
+class UnchangingSource(MemorySource):
     """A file in memory that never changes."""
 
     async def verify(self) -> None:
@@ -41,8 +41,8 @@ class File(Memory):
 
 
 @dataclass
-class Store:
-    """The sessions of one remote, as the engine's store keeps them."""
+class FakeSessionStore:
+    """Keeps the sessions of one remote, as the store does."""
 
     kept: dict[str, Session] = field(default_factory=dict)
 
@@ -67,12 +67,12 @@ class Store:
 
 
 @dataclass
-class Bench:
-    """One server, a client of it and its engine."""
+class DialectHarness:
+    """One simulated server, its client, and the upload code."""
 
     server: Documented
     make: Callable[..., Any]
-    store: Store = field(default_factory=Store)
+    store: FakeSessionStore = field(default_factory=FakeSessionStore)
 
     def __post_init__(self) -> None:
         self.remote: Remote = self.make()
@@ -81,11 +81,11 @@ class Bench:
         return content_of(self.remote, data)
 
     def text(self, data: bytes) -> str:
-        """Return the text that ``data`` travels as; for ASCII that is ``data``."""
+        """Return the text of ``data``, which is ASCII."""
         return data.decode("ascii")
 
     async def upload(self, data: bytes, limit: ConcurrencyLimit | None = None) -> Stored:
-        """Run the engine's upload of one file."""
+        """Upload one file with :class:`Transfer`."""
         clock = itertools.count(step=10.0).__next__
         breaker = Breaker(Policy(), lambda: 0.0)
         endpoint = Endpoint(self.remote, ConcurrencyLimiter(limit or FixedLimit(3)), breaker, clock=clock)
@@ -93,7 +93,7 @@ class Bench:
         transfer = Transfer(
             job,
             self.content(data),
-            File(data),  # type: ignore[arg-type]
+            UnchangingSource(data),  # type: ignore[arg-type]
             endpoint=endpoint,
             store=self.store,  # type: ignore[arg-type]
             progress=Progress(job=job),
@@ -103,188 +103,184 @@ class Bench:
         self.store.kept.clear()
         return stored
 
-    async def patiently(self, data: bytes, limit: ConcurrencyLimit, *, most: int = 12) -> Stored:
-        """Upload one file over a line that is slow, and has no time for it; try again as the engine does."""
+    async def upload_with_retries(self, data: bytes, limit: ConcurrencyLimit, *, attempts: int = 12) -> Stored:
+        """Upload one file over a slow connection without real delays; retry as the worker does."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(http, "CUT_OFF_AFTER_SECONDS", 0.0)
             patch.setattr(chunk_sizes, "FAST_REQUEST_SECONDS", 0.0)
-            for _ in range(most - 1):
+            for _ in range(attempts - 1):
                 with suppress(CutOff):
                     return await self.upload(data, limit)
             return await self.upload(data, limit)
 
     async def register(self, data: bytes, *, chunk_size: int, sent: Sequence[int] = ()) -> Session:
-        """Register an image and send some of its chunks, as somebody else does."""
+        """Register an image and send some of its chunks, as another client would."""
         other = self.make(chunk_size=chunk_size)
-        begun = await other.begin(self.content(data), Memory(data), None, failures=0)
+        begun = await other.begin(self.content(data), MemorySource(data), None, failures=0)
         assert isinstance(begun, Session)
         for index in sent:
-            await other.send(begun, index, self.content(data), Memory(data))
+            await other.send(begun, index, self.content(data), MemorySource(data))
         return begun
 
 
-def ascii_art(size: int, *, start: bytes = b"") -> bytes:
-    """Return a text of ``size`` characters."""
-    letters = random.Random(size).randbytes(size).translate(bytes(97 + byte % 26 for byte in range(256)))
-    return (start + letters)[:size]
-
-
-async def new_file(bench: Bench) -> None:
+async def new_file(harness: DialectHarness) -> None:
     """upload a new file"""
-    data = ascii_art(5 * CHUNK + 1)
-    stored = await bench.upload(data)
+    data = ascii_text(5 * CHUNK + 1)
+    stored = await harness.upload(data)
     assert (stored.already, stored.proof) == (False, Proof.SIZE)
-    assert bench.server.images[bench.content(data).key].text == bench.text(data)
-    assert bench.server.calls["chunk"] == 6
+    assert harness.server.images[harness.content(data).key].text == harness.text(data)
+    assert harness.server.calls["chunk"] == 6
 
 
-async def same_file(bench: Bench) -> None:
+async def same_file(harness: DialectHarness) -> None:
     """recognise a file that the server has"""
-    data = ascii_art(3 * CHUNK)
-    await bench.upload(data)
-    again = await bench.upload(data)
+    data = ascii_text(3 * CHUNK)
+    await harness.upload(data)
+    again = await harness.upload(data)
     assert (again.already, again.proof) == (True, Proof.BYTES)
-    assert bench.server.calls["chunk"] == 3
+    assert harness.server.calls["chunk"] == 3
 
 
-async def looks_like_html(bench: Bench) -> None:
+async def looks_like_html(harness: DialectHarness) -> None:
     """upload, recognise and read back text that looks like HTML"""
     for start in (b"<html", b"<!-- made by hand -->", b"<b>", b"<p>", b"<svg"):
-        data = ascii_art(2 * CHUNK, start=start)
-        stored = await bench.upload(data)
-        assert (await bench.upload(data)).already
-        found = await bench.remote.confirm(stored.ref, bench.content(data), thorough=True)
+        data = ascii_text(2 * CHUNK, start=start)
+        stored = await harness.upload(data)
+        assert (await harness.upload(data)).already
+        found = await harness.remote.confirm(stored.ref, harness.content(data), thorough=True)
         assert found.presence is Presence.YES
-        assert await fetched(bench, stored.ref, data) == data
+        assert await fetch(harness, stored.ref, data) == data
 
 
-async def resumed(bench: Bench) -> None:
+async def resumed(harness: DialectHarness) -> None:
     """resume after a restart, without a chunk sent twice"""
-    data = ascii_art(5 * CHUNK)
-    begun = await bench.register(data, chunk_size=CHUNK, sent=[0, 3])
-    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0, 3])))
-    await bench.upload(data)
-    assert bench.server.images[begun.token].text == bench.text(data)
-    assert bench.server.calls == {"register": 1, "chunk": 5}
+    data = ascii_text(5 * CHUNK)
+    begun = await harness.register(data, chunk_size=CHUNK, sent=[0, 3])
+    await harness.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0, 3])))
+    await harness.upload(data)
+    assert harness.server.images[begun.token].text == harness.text(data)
+    assert harness.server.calls == {"register": 1, "chunk": 5}
 
 
-async def forgotten(bench: Bench) -> None:
+async def forgotten(harness: DialectHarness) -> None:
     """start again after the server has forgotten the upload"""
-    data = ascii_art(5 * CHUNK)
-    begun = await bench.register(data, chunk_size=CHUNK, sent=[0, 3])
-    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0, 3])))
-    bench.server.images.clear()
-    await bench.upload(data)
-    assert bench.server.images[begun.token].text == bench.text(data)
+    data = ascii_text(5 * CHUNK)
+    begun = await harness.register(data, chunk_size=CHUNK, sent=[0, 3])
+    await harness.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0, 3])))
+    harness.server.images.clear()
+    await harness.upload(data)
+    assert harness.server.images[begun.token].text == harness.text(data)
 
 
-async def lost_chunks(bench: Bench) -> None:
+async def lost_chunks(harness: DialectHarness) -> None:
     """start again after the server has lost all chunks but not the image"""
-    data = ascii_art(5 * CHUNK)
-    begun = await bench.register(data, chunk_size=CHUNK, sent=range(5))
-    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet(range(5))))
-    bench.server.lose_chunks(begun.token)
-    assert (await bench.upload(data)).proof is Proof.BYTES
+    data = ascii_text(5 * CHUNK)
+    begun = await harness.register(data, chunk_size=CHUNK, sent=range(5))
+    await harness.store.save_session(1, begun.token, replace(begun, received=ChunkSet(range(5))))
+    harness.server.lose_chunks(begun.token)
+    assert (await harness.upload(data)).proof is Proof.BYTES
 
 
-async def registered(bench: Bench) -> None:
+async def registered(harness: DialectHarness) -> None:
     """complete an image that was registered and never sent"""
-    data = ascii_art(5 * CHUNK)
-    await bench.register(data, chunk_size=CHUNK)
-    stored = await bench.upload(data)
+    data = ascii_text(5 * CHUNK)
+    await harness.register(data, chunk_size=CHUNK)
+    stored = await harness.upload(data)
     assert (stored.already, stored.proof) == (False, Proof.BYTES)
 
 
-async def begun_by_another(bench: Bench) -> None:
+async def begun_by_another(harness: DialectHarness) -> None:
     """complete an image of which another client has sent a part"""
-    data = ascii_art(5 * CHUNK)
-    await bench.register(data, chunk_size=CHUNK, sent=[1, 4])
-    assert (await bench.upload(data)).proof is Proof.BYTES
+    data = ascii_text(5 * CHUNK)
+    await harness.register(data, chunk_size=CHUNK, sent=[1, 4])
+    assert (await harness.upload(data)).proof is Proof.BYTES
 
 
-async def other_chunk_size(bench: Bench) -> None:
+async def other_chunk_size(harness: DialectHarness) -> None:
     """complete an image that was registered with another chunk size"""
-    data = ascii_art(5 * CHUNK)
-    await bench.register(data, chunk_size=2 * CHUNK)
-    assert (await bench.upload(data)).proof is Proof.BYTES
+    data = ascii_text(5 * CHUNK)
+    await harness.register(data, chunk_size=2 * CHUNK)
+    assert (await harness.upload(data)).proof is Proof.BYTES
 
 
-async def other_content(bench: Bench) -> None:
+async def other_content(harness: DialectHarness) -> None:
     """report that the server has other content under the hash"""
-    data = ascii_art(3 * CHUNK)
-    other = bench.text(ascii_art(3 * CHUNK, start=b"other"))
-    bench.server.hold(other, under=bench.content(data).key, chunk_size=CHUNK)
+    data = ascii_text(3 * CHUNK)
+    other = harness.text(ascii_text(3 * CHUNK, start=b"other"))
+    harness.server.store_image(other, under=harness.content(data).key, chunk_size=CHUNK)
     with pytest.raises(Permanent, match="has different content under this hash"):
-        await bench.upload(data)
+        await harness.upload(data)
 
 
-async def large_chunks(bench: Bench) -> None:
+async def large_chunks(harness: DialectHarness) -> None:
     """upload in chunks of 48 KiB"""
-    bench.remote = bench.make(chunk_size=48 * 1024)
-    await bench.upload(ascii_art(100_000))
+    harness.remote = harness.make(chunk_size=48 * 1024)
+    await harness.upload(ascii_text(100_000))
 
 
-async def after_large_chunks(bench: Bench) -> None:
+async def after_large_chunks(harness: DialectHarness) -> None:
     """upload the second file, after chunks of 48 KiB"""
-    bench.remote = bench.make(chunk_size=48 * 1024)
+    harness.remote = harness.make(chunk_size=48 * 1024)
     with suppress(Permanent):
-        await bench.upload(ascii_art(100_000))
-    await bench.upload(ascii_art(100_001))
+        await harness.upload(ascii_text(100_000))
+    await harness.upload(ascii_text(100_001))
 
 
-async def slow_line(bench: Bench) -> None:
+async def slow_line(harness: DialectHarness) -> None:
     """upload a new file over a connection that is too slow for its chunks"""
-    bench.server.cut_over = 2500
-    bench.remote = bench.make(chunk_size=8000)
-    data = ascii_art(100_000)
-    await bench.patiently(data, AdaptiveLimit())
-    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+    harness.server.cut_over = 2500
+    harness.remote = harness.make(chunk_size=8000)
+    data = ascii_text(100_000)
+    await harness.upload_with_retries(data, AdaptiveLimit())
+    assert harness.server.images[harness.content(data).key].text == harness.text(data)
 
 
-async def after_slow_line(bench: Bench) -> None:
+async def after_slow_line(harness: DialectHarness) -> None:
     """upload the second file over such a connection"""
     with suppress(CutOff):
-        await slow_line(bench)
-    cut_off = bench.server.calls["cut off"]
-    await bench.upload(ascii_art(100_001))
-    assert bench.server.calls["cut off"] == cut_off
+        await slow_line(harness)
+    cut_off = harness.server.calls["cut off"]
+    await harness.upload(ascii_text(100_001))
+    assert harness.server.calls["cut off"] == cut_off
 
 
-async def refused_registration(bench: Bench) -> None:
+async def refused_registration(harness: DialectHarness) -> None:
     """show the server's message"""
     with pytest.raises(Permanent, match="size must be positive"):
-        await bench.remote.begin(Content(key="1" * 64, size=0, encoding="text"), Memory(b"a"), None, failures=0)
+        await harness.remote.begin(Content(key="1" * 64, size=0, encoding="text"), MemorySource(b"a"), None, failures=0)
 
 
-async def over_4_mib(bench: Bench) -> None:
+async def over_4_mib(harness: DialectHarness) -> None:
     """recognise a file of more than 4 MiB that the server has"""
-    bench.remote = bench.make(chunk_size=8000)
-    data = ascii_art(4 * 1024 * 1024 + 1)
-    bench.server.hold(bench.text(data), under=bench.content(data).key, chunk_size=8000)
-    assert (await bench.upload(data)).already
+    harness.remote = harness.make(chunk_size=8000)
+    data = ascii_text(4 * 1024 * 1024 + 1)
+    harness.server.store_image(harness.text(data), under=harness.content(data).key, chunk_size=8000)
+    assert (await harness.upload(data)).already
 
 
-async def read_back(bench: Bench) -> None:
+async def read_back(harness: DialectHarness) -> None:
     """read back and confirm, and report a missing file"""
-    data = ascii_art(3 * CHUNK)
-    stored = await bench.upload(data)
-    assert await fetched(bench, stored.ref, data) == data
+    data = ascii_text(3 * CHUNK)
+    stored = await harness.upload(data)
+    assert await fetch(harness, stored.ref, data) == data
     for thorough in (False, True):
-        assert (await bench.remote.confirm(stored.ref, bench.content(data), thorough=thorough)).presence is Presence.YES
-    bench.server.images.clear()
-    assert (await bench.remote.confirm(stored.ref, bench.content(data))).presence is Presence.NO
+        assert (
+            await harness.remote.confirm(stored.ref, harness.content(data), thorough=thorough)
+        ).presence is Presence.YES
+    harness.server.images.clear()
+    assert (await harness.remote.confirm(stored.ref, harness.content(data))).presence is Presence.NO
     with pytest.raises(NotStored):
-        await fetched(bench, stored.ref, data)
+        await fetch(harness, stored.ref, data)
 
 
-async def checked(bench: Bench) -> None:
+async def checked(harness: DialectHarness) -> None:
     """pass a check, which leaves nothing"""
-    await bench.remote.check()
-    await bench.remote.measure_upload(1024)
-    assert not bench.server.images
+    await harness.remote.check()
+    await harness.remote.measure_upload(1024)
+    assert not harness.server.images
 
 
-OPERATIONS: tuple[Callable[[Bench], Awaitable[None]], ...] = (
+OPERATIONS: tuple[Callable[[DialectHarness], Awaitable[None]], ...] = (
     checked,
     new_file,
     same_file,
@@ -327,139 +323,143 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def bench(dialect: str, remote_to: Any) -> AsyncIterator[Bench]:
+async def harness(dialect: str, make_client: Any) -> AsyncIterator[DialectHarness]:
     server = DIALECTS[dialect]()
-    async with serving(server.app) as url:
-        yield Bench(
-            server, lambda **values: remote_to("image", url, **{"chunk_size": CHUNK, "encoding": "text", **values})
+    async with serve_app(server.app) as url:
+        yield DialectHarness(
+            server, lambda **values: make_client("image", url, **{"chunk_size": CHUNK, "encoding": "text", **values})
         )
 
 
-async def fetched(bench: Bench, ref: str, data: bytes) -> bytes:
-    """Fetch a file back."""
+async def fetch(harness: DialectHarness, ref: str, data: bytes) -> bytes:
+    """Download a file."""
     taken = bytearray()
-    key = await bench.remote.fetch(ref, bench.content(data).key, lambda piece: taken.extend(piece) is None)
-    assert key == bench.content(data).key
+    key = await harness.remote.fetch(ref, harness.content(data).key, lambda piece: taken.extend(piece) is None)
+    assert key == harness.content(data).key
     return bytes(taken)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
-async def test_operation(bench: Bench, dialect: str, operation: Callable[[Bench], Awaitable[None]]) -> None:
+async def test_operation(
+    harness: DialectHarness, dialect: str, operation: Callable[[DialectHarness], Awaitable[None]]
+) -> None:
     if limit := LIMITS.get((dialect, operation.__name__)):
         failure, words = limit
         with pytest.raises(failure, match=words):
-            await operation(bench)
+            await operation(harness)
     else:
-        await operation(bench)
+        await operation(harness)
 
 
-async def test_a_400_to_a_file_that_is_not_about_the_size(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the server rejects because of its content makes no later chunk smaller."""
-    read = bench.server._json
+async def test_upload_400_for_content_keeps_chunk_size(
+    harness: DialectHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rejection for the content makes no later chunk smaller."""
+    read = harness.server._json
 
     async def read_most(request: web.Request) -> dict[str, Any] | None:
         order = await read(request)
         return None if order is None or "forbidden" in order.get("data", "") else order
 
-    monkeypatch.setattr(bench.server, "_json", read_most)
+    monkeypatch.setattr(harness.server, "_json", read_most)
     with pytest.raises(Permanent):
-        await bench.upload(ascii_art(CHUNK, start=b"forbidden"))
-    assert bench.remote.capabilities == {}
+        await harness.upload(ascii_text(CHUNK, start=b"forbidden"))
+    assert harness.remote.capabilities == {}
 
 
-async def test_fewer_requests_in_flight_come_before_smaller_chunks(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+async def test_upload_cut_off_lowers_concurrency_before_chunk_size(
+    harness: DialectHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.server.cut_over, limit = 2500, AdaptiveLimit()
-    bench.remote = bench.make(chunk_size=8000)
-    send, sent = bench.remote.send, []
+    harness.server.cut_over, limit = 2500, AdaptiveLimit()
+    harness.remote = harness.make(chunk_size=8000)
+    send, sent = harness.remote.send, []
 
-    async def recorded(session: Session, *about: Any) -> ChunkResult:
+    async def record_and_send(session: Session, *about: Any) -> ChunkResult:
         sent.append((limit.value, session.chunk_size))
         return await send(session, *about)
 
-    monkeypatch.setattr(bench.remote, "send", recorded)
+    monkeypatch.setattr(harness.remote, "send", record_and_send)
     with suppress(CutOff):
-        await bench.patiently(ascii_art(100_000), limit)
+        await harness.upload_with_retries(ascii_text(100_000), limit)
     smaller = [value for value, chunk_size in sent if chunk_size < 8000]
     assert (sent[0], smaller[0]) == ((4, 8000), 1)
 
 
-async def test_what_a_slow_line_takes_is_kept_and_grows_where_it_is_fast(bench: Bench) -> None:
+async def test_slow_limit_is_restored_and_grows_when_fast(harness: DialectHarness) -> None:
     with suppress(CutOff):
-        await slow_line(bench)
-    capabilities = dict(bench.remote.capabilities)
+        await slow_line(harness)
+    capabilities = dict(harness.remote.capabilities)
     assert capabilities == {"slow": 2000}
-    bench.remote = bench.make(chunk_size=8000)
-    bench.remote.restore_capabilities(capabilities)
-    bench.server.cut_over = None
+    harness.remote = harness.make(chunk_size=8000)
+    harness.remote.restore_capabilities(capabilities)
+    harness.server.cut_over = None
     for size, chunk_count, left in ((10_000, 5, {"slow": 4000}), (10_001, 3, {})):
-        before = bench.server.calls["chunk"]
-        await bench.upload(ascii_art(size))
-        assert (bench.server.calls["chunk"] - before, bench.remote.capabilities) == (chunk_count, left)
+        before = harness.server.calls["chunk"]
+        await harness.upload(ascii_text(size))
+        assert (harness.server.calls["chunk"] - before, harness.remote.capabilities) == (chunk_count, left)
 
 
 @pytest.mark.parametrize("dialect", ["documented"], indirect=True)
-async def test_a_408_is_a_request_that_was_cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_upload_408_counts_as_cut_off(harness: DialectHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     async def too_late(request: web.Request) -> None:
         raise web.HTTPRequestTimeout
 
-    monkeypatch.setattr(bench.server, "_keep_to_the_time", too_late)
+    monkeypatch.setattr(harness.server, "_enforce_time_limit", too_late)
     with pytest.raises(CutOff):
-        await bench.patiently(ascii_art(100_000), AdaptiveLimit(), most=6)
-    assert bench.remote.capabilities["slow"] < CHUNK
+        await harness.upload_with_retries(ascii_text(100_000), AdaptiveLimit(), attempts=6)
+    assert harness.remote.capabilities["slow"] < CHUNK
 
 
 @pytest.mark.parametrize("dialect", ["omp", "habibeh92", "fatemezak"], indirect=True)
-async def test_an_image_of_fixed_chunks_goes_once_the_line_is_better(bench: Bench) -> None:
+async def test_upload_fixed_chunk_size_succeeds_when_fast_again(harness: DialectHarness) -> None:
     with pytest.raises(CutOff):
-        await slow_line(bench)
-    bench.server.cut_over = None
-    data = ascii_art(100_000)
-    assert (await bench.upload(data)).proof >= Proof.SIZE
-    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+        await slow_line(harness)
+    harness.server.cut_over = None
+    data = ascii_text(100_000)
+    assert (await harness.upload(data)).proof >= Proof.SIZE
+    assert harness.server.images[harness.content(data).key].text == harness.text(data)
 
 
 @pytest.mark.parametrize("dialect", ["documented", "uploadsvc-go", "ableton", "OMPFinex"], indirect=True)
-async def test_a_short_last_chunk_does_not_get_through_alone(bench: Bench) -> None:
-    """It would bind the image to the size of the others, which are too large for the line."""
-    bench.server.cut_over = 2500
-    bench.remote = bench.make(chunk_size=8000)
-    data = ascii_art(9000)
-    await bench.patiently(data, AdaptiveLimit())
-    assert bench.server.images[bench.content(data).key].text == bench.text(data)
+async def test_upload_short_last_chunk_is_not_sent_first(harness: DialectHarness) -> None:
+    """It would fix the chunk size of the image, and its other chunks are too large."""
+    harness.server.cut_over = 2500
+    harness.remote = harness.make(chunk_size=8000)
+    data = ascii_text(9000)
+    await harness.upload_with_retries(data, AdaptiveLimit())
+    assert harness.server.images[harness.content(data).key].text == harness.text(data)
 
 
-async def test_chunks_of_two_sizes_make_no_image(bench: Bench) -> None:
-    """Where a chunk has arrived, those that follow keep its size, however often they are cut off."""
-    data = ascii_art(100_000)
-    bench.remote = bench.make(chunk_size=8000)
-    begun = await bench.register(data, chunk_size=8000, sent=[0])
-    await bench.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0])))
-    bench.server.cut_over = 2500
+async def test_upload_resumed_image_keeps_chunk_size(harness: DialectHarness) -> None:
+    """After one accepted chunk, the next chunks keep its size, even if they are cut off."""
+    data = ascii_text(100_000)
+    harness.remote = harness.make(chunk_size=8000)
+    begun = await harness.register(data, chunk_size=8000, sent=[0])
+    await harness.store.save_session(1, begun.token, replace(begun, received=ChunkSet([0])))
+    harness.server.cut_over = 2500
     with pytest.raises(CutOff):
-        await bench.patiently(data, AdaptiveLimit())
-    assert bench.remote.capabilities["slow"] < 8000
-    bench.server.cut_over = None
-    await bench.upload(data)
-    assert bench.server.images[begun.token].text == bench.text(data)
-    assert bench.server.images[begun.token].accepted == 13
+        await harness.upload_with_retries(data, AdaptiveLimit())
+    assert harness.remote.capabilities["slow"] < 8000
+    harness.server.cut_over = None
+    await harness.upload(data)
+    assert harness.server.images[begun.token].text == harness.text(data)
+    assert harness.server.images[begun.token].accepted == 13
 
 
 @pytest.mark.parametrize("dialect", ["documented", "uploadsvc-go", "omp", "habibeh92", "fatemezak"], indirect=True)
-async def test_a_chunk_whose_answer_was_lost_sets_the_size_too(bench: Bench) -> None:
-    """The server has a large chunk, and the client has not heard of it."""
-    data = ascii_art(100_000)
-    bench.remote = bench.make(chunk_size=8000)
-    begun = await bench.register(data, chunk_size=8000, sent=[0])
-    await bench.store.save_session(1, begun.token, begun)
-    bench.remote.restore_capabilities({"slow": 4000})
-    await bench.upload(data)
-    assert bench.server.images[begun.token].text == bench.text(data)
+async def test_upload_unacknowledged_chunk_keeps_chunk_size(harness: DialectHarness) -> None:
+    """The server has accepted a large chunk, but the client has no response."""
+    data = ascii_text(100_000)
+    harness.remote = harness.make(chunk_size=8000)
+    begun = await harness.register(data, chunk_size=8000, sent=[0])
+    await harness.store.save_session(1, begun.token, begun)
+    harness.remote.restore_capabilities({"slow": 4000})
+    await harness.upload(data)
+    assert harness.server.images[begun.token].text == harness.text(data)
 
 
-def table() -> list[str]:
-    """Return the table of dialects and operations as docs/reference/servers.md has it."""
+def operations_table() -> list[str]:
+    """Return the lines of the table of operations and dialects in docs/reference/servers.md."""
     lines = [f"| Operation | {' | '.join(DIALECTS)} |", "|---" * (len(DIALECTS) + 1) + "|"]
     for operation in OPERATIONS:
         cells = ["no" if (name, operation.__name__) in LIMITS else "yes" for name in DIALECTS]
@@ -467,6 +467,6 @@ def table() -> list[str]:
     return lines
 
 
-def test_the_document_has_the_table() -> None:
+def test_servers_document_has_operations_table() -> None:
     written = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    assert written == table()
+    assert written == operations_table()

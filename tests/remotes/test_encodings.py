@@ -1,4 +1,4 @@
-"""The text that a file travels as: chunks of any size put together are that text, and its hash is the content's."""
+"""Test the text encodings: slices join to the whole text, and the hash is that of the text."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 @given(
     data=st.binary(min_size=1, max_size=300), chunk_size=st.integers(1, 70), encoding=st.sampled_from(sorted(ENCODE))
 )
-def test_the_chunks_put_together_are_the_text_of_the_file(data, chunk_size, encoding):
+def test_slice_text_chunks_join_to_whole_text(data, chunk_size, encoding):
     if encoding == "text":
         data = bytes(byte & 0x7F for byte in data)
     text = ENCODE[encoding](data).decode()
@@ -37,7 +37,7 @@ def test_the_chunks_put_together_are_the_text_of_the_file(data, chunk_size, enco
 
 
 @given(data=st.binary(min_size=1, max_size=300), step=st.integers(1, 50), encoding=st.sampled_from(sorted(ENCODE)))
-def test_the_content_is_the_hash_and_the_length_of_the_text(data, step, encoding):
+def test_text_hasher_returns_hash_and_length_of_text(data, step, encoding):
     if encoding == "text":
         data = bytes(byte & 0x7F for byte in data)
     hasher = TextHasher(encoding)
@@ -49,7 +49,7 @@ def test_the_content_is_the_hash_and_the_length_of_the_text(data, step, encoding
 
 
 @given(data=st.binary(min_size=1, max_size=300), step=st.integers(1, 50))
-def test_auto_takes_ascii_as_it_is_and_all_else_as_base64url(data, step):
+def test_text_hasher_auto_chooses_text_for_ascii_only(data, step):
     hasher = TextHasher("auto")
     for piece in in_pieces(data, step):
         hasher.update(piece)
@@ -59,7 +59,7 @@ def test_auto_takes_ascii_as_it_is_and_all_else_as_base64url(data, step):
     assert content.key == hashlib.sha256(ENCODE[encoding](data)).hexdigest()
 
 
-def test_text_that_is_asked_for_and_is_none_is_refused_with_advice():
+def test_text_hasher_rejects_non_ascii_with_advice():
     hasher = TextHasher("text")
     hasher.update(b"abc")
     with pytest.raises(Permanent, match="set encoding to auto"):
@@ -69,5 +69,5 @@ def test_text_that_is_asked_for_and_is_none_is_refused_with_advice():
 @pytest.mark.parametrize(
     ("encoding", "characters", "size"), [("text", 100, 100), ("base64", 100, 75), ("base64", 1, 1)]
 )
-def test_bytes_in(encoding, characters, size):
+def test_file_bytes_in_returns_bytes_per_chunk(encoding, characters, size):
     assert file_bytes_in(encoding, characters) == size

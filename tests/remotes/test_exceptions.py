@@ -1,4 +1,4 @@
-"""Every exception that aiohttp may raise has its translation."""
+"""Test that every exception of aiohttp is mapped to a failure."""
 
 import errno
 import ssl
@@ -14,43 +14,45 @@ from syncd.remotes.exceptions import FAILURES_BY_ERROR, TRANSPORT_ERRORS, map_tr
 LIKE_THEIR_BASE = {
     "ContentTypeError",  # raised by response.json(), which is not used
     "WSServerHandshakeError",  # no web sockets here
-    "TooManyRedirects",  # redirects are followed by hand, here and in the three below
+    "TooManyRedirects",  # the client follows redirects itself; so do the next three
     "RedirectClientError",
     "InvalidUrlRedirectClientError",
     "NonHttpUrlRedirectClientError",
     "UnixClientConnectorError",  # no Unix sockets here
-    "UploadAbortedError",  # for uploads that are tracked, which none is
+    "UploadAbortedError",  # raised only for tracked uploads
 }
-"""Classes that mean nothing more here than the class they come from."""
+"""Classes that need no entry, because that of their base class applies."""
 
 
-def family(base: type[BaseException]) -> Iterator[type[BaseException]]:
+def all_subclasses(base: type[BaseException]) -> Iterator[type[BaseException]]:
     for kind in base.__subclasses__():
         yield kind
-        yield from family(kind)
+        yield from all_subclasses(kind)
 
 
-@pytest.mark.parametrize("kind", sorted(set(family(aiohttp.ClientError)), key=lambda kind: kind.__name__))
-def test_every_class_of_aiohttp_is_mapped(kind):
+@pytest.mark.parametrize("kind", sorted(set(all_subclasses(aiohttp.ClientError)), key=lambda kind: kind.__name__))
+def test_failures_by_error_has_every_aiohttp_class(kind):
     if kind.__module__ != client_exceptions.__name__:
         pytest.skip("not a class of the client")
     assert (kind in FAILURES_BY_ERROR) != (kind.__name__ in LIKE_THEIR_BASE)
 
 
-@pytest.mark.parametrize("kind", [http_exceptions.HttpProcessingError, *family(http_exceptions.HttpProcessingError)])
-def test_every_error_of_the_parser_is_caught(kind):
+@pytest.mark.parametrize(
+    "kind", [http_exceptions.HttpProcessingError, *all_subclasses(http_exceptions.HttpProcessingError)]
+)
+def test_transport_errors_include_parser_errors(kind):
     assert issubclass(kind, TRANSPORT_ERRORS)
 
 
-def made(kind: type[BaseException]) -> BaseException:
+def make_error(kind: type[BaseException]) -> BaseException:
     error = kind.__new__(kind)
     error.__dict__.update(status=407, _os_error=OSError(errno.ECONNREFUSED, "secret"), _certificate_error=OSError())
     return error
 
 
-@pytest.mark.parametrize("kind", sorted(set(family(aiohttp.ClientError)) | {TimeoutError, OSError}, key=str))
-def test_each_becomes_one_sentence_about_the_host(kind):
-    failure = map_transport_error(made(kind), host="host:1", timeout=3)
+@pytest.mark.parametrize("kind", sorted(set(all_subclasses(aiohttp.ClientError)) | {TimeoutError, OSError}, key=str))
+def test_map_transport_error_names_host_but_no_secret(kind):
+    failure = map_transport_error(make_error(kind), host="host:1", timeout=3)
     assert "host:1" in str(failure)
     assert "secret" not in str(failure)
     assert "{" not in str(failure)
@@ -65,7 +67,7 @@ def test_each_becomes_one_sentence_about_the_host(kind):
         (9, "certificate is not yet valid", "clock"),
     ],
 )
-def test_a_certificate_that_is_not_trusted_comes_with_advice(number, message, advice):
+def test_map_transport_error_untrusted_certificate_has_advice(number, message, advice):
     cause = ssl.SSLCertVerificationError(1, "x")
     cause.verify_code, cause.verify_message = number, message
     failure = map_transport_error(

@@ -1,4 +1,4 @@
-"""Fetching back what was stored, from the receiver and from servers that are none."""
+"""Test downloads of stored files, from the receiver and with mocked responses."""
 
 import base64
 import hashlib
@@ -10,8 +10,17 @@ from aiohttp import web
 
 from syncd.core.errors import NotStored, Permanent, Transient, Unauthorized
 from syncd.remotes.image.encodings import Decoder
-from tests.remotes.helpers import TOKEN, Memory, Meter, content_of, read_request, reply, serving, upload
-from tests.remotes.test_contract import CHUNK, KINDS, SIZES, noise
+from tests.remotes.helpers import (
+    TOKEN,
+    CountingThrottle,
+    MemorySource,
+    content_of,
+    read_request,
+    reply,
+    serve_app,
+    upload,
+)
+from tests.remotes.test_contract import CHUNK, KINDS, SIZES, file_data
 
 DATA = b"\xff\xd8" * 5000
 URL = "http://host.test:4444"
@@ -23,47 +32,47 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make(remote_to: Any, receiver: str) -> Any:
+def make(make_client: Any, receiver: str) -> Any:
     def to_receiver(kind: str, **values: Any) -> Any:
         service, settings = KINDS[kind]
-        return remote_to(service, receiver, **{"token": TOKEN, "chunk_size": CHUNK, **settings, **values})
+        return make_client(service, receiver, **{"token": TOKEN, "chunk_size": CHUNK, **settings, **values})
 
     return to_receiver
 
 
-class Received:
-    """Takes a file in, up to ``most`` bytes."""
+class ReceivedFile:
+    """Receives a file, up to ``limit`` bytes."""
 
-    def __init__(self, most: int = 10**9) -> None:
+    def __init__(self, limit: int = 10**9) -> None:
         self.data = bytearray()
-        self.most = most
+        self.limit = limit
         self.longest = 0
 
     def __call__(self, data: bytes) -> bool:
         self.data += data
         self.longest = max(self.longest, len(data))
-        return len(self.data) <= self.most
+        return len(self.data) <= self.limit
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_what_was_stored_comes_back(make, kind, size):
-    remote, source, taken = make(kind), Memory(noise(size, kind)), Received()
+async def test_fetch_returns_uploaded_bytes(make, kind, size):
+    remote, source, taken = make(kind), MemorySource(file_data(size, kind)), ReceivedFile()
     key = content_of(remote, source.data).key
     stored = await upload(remote, source)
     assert await remote.fetch(stored.ref, key, taken) == key
     assert bytes(taken.data) == source.data
 
 
-async def test_a_large_file_comes_in_pieces(make, kind):
-    remote, source, taken = make(kind, chunk_size=256 * 1024), Memory(noise(12_000_000, kind)), Received()
+async def test_fetch_large_file_arrives_in_pieces(make, kind):
+    remote, source, taken = make(kind, chunk_size=256 * 1024), MemorySource(file_data(12_000_000, kind)), ReceivedFile()
     stored = await upload(remote, source)
     await remote.fetch(stored.ref, content_of(remote, source.data).key, taken)
     assert bytes(taken.data) == source.data
     assert taken.longest <= 512 * 1024
 
 
-async def test_settings_that_changed_since_do_not_matter(make, kind):
-    remote, source, taken = make(kind), Memory(noise(10_001, kind)), Received()
+async def test_fetch_after_changed_settings_yields_same_key(make, kind):
+    remote, source, taken = make(kind), MemorySource(file_data(10_001, kind)), ReceivedFile()
     key = content_of(remote, source.data).key
     stored = await upload(remote, source)
     other = make(kind, **({"hash": "md5"} if KINDS[kind][0] == "multipart" else {"encoding": "base64"}))
@@ -73,23 +82,27 @@ async def test_settings_that_changed_since_do_not_matter(make, kind):
     assert hasher.content().key == key
 
 
-async def test_what_is_not_there(make, kind):
+async def test_fetch_unknown_file_raises_not_stored(make, kind):
     remote = make(kind)
-    key = content_of(remote, noise(100, kind)).key
+    key = content_of(remote, file_data(100, kind)).key
     ref = key.partition(":")[2] or f"{key}:base64url"
     with pytest.raises(NotStored, match="the server no longer has it"):
-        await remote.fetch(ref, key, Received())
+        await remote.fetch(ref, key, ReceivedFile())
 
 
-async def test_the_token_is_asked_for(make, kind):
-    remote, source = make(kind), Memory(noise(100, kind))
+async def test_fetch_wrong_token_is_unauthorized(make, kind):
+    remote, source = make(kind), MemorySource(file_data(100, kind))
     stored = await upload(remote, source)
     with pytest.raises(Unauthorized):
-        await make(kind, token="another-one").fetch(stored.ref, content_of(remote, source.data).key, Received())
+        await make(kind, token="another-one").fetch(stored.ref, content_of(remote, source.data).key, ReceivedFile())
 
 
-async def test_more_than_is_wanted_is_not_read(make, kind):
-    remote, source, taken = make(kind, chunk_size=256 * 1024), Memory(noise(12_000_000, kind)), Received(most=1000)
+async def test_fetch_ends_when_write_returns_false(make, kind):
+    remote, source, taken = (
+        make(kind, chunk_size=256 * 1024),
+        MemorySource(file_data(12_000_000, kind)),
+        ReceivedFile(limit=1000),
+    )
     key = content_of(remote, source.data).key
     stored = await upload(remote, source)
     assert await remote.fetch(stored.ref, key, taken) != key
@@ -97,9 +110,9 @@ async def test_more_than_is_wanted_is_not_read(make, kind):
 
 
 @pytest.fixture
-def offline(remote_to: Any) -> Any:
+def offline(make_client: Any) -> Any:
     def make(service: str, **values: Any) -> tuple[Any, str, str, str]:
-        remote = remote_to(service, URL, **values)
+        remote = make_client(service, URL, **values)
         key = content_of(remote, DATA).key
         digest = hashlib.sha256(DATA).hexdigest()
         ref = "f-1/ä" if service == "multipart" else f"{key}:base64url"
@@ -120,75 +133,75 @@ def offline(remote_to: Any) -> Any:
         ({"status": 204}, Transient, "not understood"),
     ],
 )
-async def test_answers_that_say_nothing_of_the_file(offline, answers, service, answer, failure, words):
+async def test_fetch_inconclusive_response_raises(offline, mock_response, service, answer, failure, words):
     remote, ref, key, url = offline(service)
-    answers("GET", url, **answer)
+    mock_response("GET", url, **answer)
     with pytest.raises(failure, match=words):
-        await remote.fetch(ref, key, Received())
+        await remote.fetch(ref, key, ReceivedFile())
 
 
 @pytest.mark.parametrize(("service", "status"), [("image", 404), ("multipart", 404), ("multipart", 410)])
-async def test_answers_that_say_that_it_is_gone(offline, answers, service, status):
+async def test_fetch_404_or_410_raises_not_stored(offline, mock_response, service, status):
     remote, ref, key, url = offline(service)
     for asked in (url, url.removesuffix("?original=true")):
-        answers("GET", asked, status=status, body="<html>", content_type="text/html")
+        mock_response("GET", asked, status=status, body="<html>", content_type="text/html")
     with pytest.raises(NotStored):
-        await remote.fetch(ref, key, Received())
+        await remote.fetch(ref, key, ReceivedFile())
 
 
-async def test_a_file_that_is_a_page_is_a_file(remote_to, answers):
+async def test_fetch_html_file_returns_key(make_client, mock_response):
     page = b"<html>art</html>"
-    remote, taken = remote_to("multipart", URL), Received()
+    remote, taken = make_client("multipart", URL), ReceivedFile()
     key = content_of(remote, page).key
-    answers("GET", f"{URL}/api/files/f-1?original=true", body=page, content_type="text/html")
+    mock_response("GET", f"{URL}/api/files/f-1?original=true", body=page, content_type="text/html")
     assert await remote.fetch("f-1", key, taken) == key
 
 
-async def test_a_picture_comes_as_it_was_sent(remote_to):
+async def test_fetch_requests_original(make_client):
     async def give(request: web.Request) -> web.Response:
         return web.Response(body=DATA if request.query.get("original") == "true" else b"smaller")
 
     app = web.Application()
     app.router.add_get("/api/files/f-1", give)
-    async with serving(app) as url:
-        remote, taken = remote_to("multipart", url), Received()
+    async with serve_app(app) as url:
+        remote, taken = make_client("multipart", url), ReceivedFile()
         key = content_of(remote, DATA).key
         assert await remote.fetch("f-1", key, taken) == key
         await remote.close()
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
-async def test_a_server_that_does_not_know_the_query(remote_to, answers, status):
-    remote = remote_to("multipart", URL)
+async def test_fetch_without_query_support_retries_without_it(make_client, mock_response, status):
+    remote = make_client("multipart", URL)
     key = content_of(remote, DATA).key
-    answers("GET", f"{URL}/api/files/f-1?original=true", status=status)
-    answers("GET", f"{URL}/api/files/f-1", body=DATA)
-    assert await remote.fetch("f-1", key, Received()) == key
+    mock_response("GET", f"{URL}/api/files/f-1?original=true", status=status)
+    mock_response("GET", f"{URL}/api/files/f-1", body=DATA)
+    assert await remote.fetch("f-1", key, ReceivedFile()) == key
 
 
-async def test_another_prefix(remote_to, answers):
-    remote = remote_to("multipart", URL, prefix="/drive/files/upload")
+async def test_fetch_uses_configured_prefix(make_client, mock_response):
+    remote = make_client("multipart", URL, prefix="/drive/files/upload")
     key = content_of(remote, DATA).key
-    answers("GET", f"{URL}/drive/files/f-1?original=true", body=DATA)
-    assert await remote.fetch("f-1", key, Received()) == key
+    mock_response("GET", f"{URL}/drive/files/f-1?original=true", body=DATA)
+    assert await remote.fetch("f-1", key, ReceivedFile()) == key
 
 
-async def test_a_file_that_the_server_never_named(offline):
+async def test_fetch_without_ref_is_permanent_failure(offline):
     remote, _, key, _ = offline("multipart")
     with pytest.raises(Permanent, match="never named an id for this file"):
-        await remote.fetch("", key, Received())
+        await remote.fetch("", key, ReceivedFile())
 
 
-async def test_a_file_that_comes_back_encrypted_is_not_judged(offline, answers):
+async def test_fetch_encrypted_file_is_permanent_failure(offline, mock_response):
     remote, ref, key, url = offline("multipart", encrypt_password="psst")
-    answers("GET", url, body=DATA[::-1])
+    mock_response("GET", url, body=DATA[::-1])
     with pytest.raises(Permanent, match="encrypted"):
-        await remote.fetch(ref, key, Received())
-    answers("GET", url, body=DATA)
-    assert await remote.fetch(ref, key, Received()) == key
+        await remote.fetch(ref, key, ReceivedFile())
+    mock_response("GET", url, body=DATA)
+    assert await remote.fetch(ref, key, ReceivedFile()) == key
 
 
-async def test_a_redirect_to_another_host_gets_no_token(remote_to):
+async def test_fetch_redirect_to_other_host_sends_no_secret(make_client):
     seen = []
 
     async def give(request: web.Request) -> web.Response:
@@ -202,9 +215,9 @@ async def test_a_redirect_to_another_host_gets_no_token(remote_to):
     cdn, drive = web.Application(), web.Application()
     cdn.router.add_get("/cdn/1", give)
     drive.router.add_get("/api/files/f-1", point)
-    async with serving(cdn) as elsewhere, serving(drive) as url:
-        remote = remote_to("multipart", url, token=TOKEN, headers={"X-Key": "s3cret"})
-        key, taken = content_of(remote, DATA).key, Received()
+    async with serve_app(cdn) as elsewhere, serve_app(drive) as url:
+        remote = make_client("multipart", url, token=TOKEN, headers={"X-Key": "s3cret"})
+        key, taken = content_of(remote, DATA).key, ReceivedFile()
         assert await remote.fetch("f-1", key, taken) == key
         await remote.close()
     assert bytes(taken.data) == DATA
@@ -213,26 +226,26 @@ async def test_a_redirect_to_another_host_gets_no_token(remote_to):
     assert "s3cret" not in str(seen[1])
 
 
-async def test_a_download_that_breaks_off_is_no_whole_one(remote_to, rogue):
-    async def handle(it, reader, writer):
+async def test_fetch_truncated_download_is_transient(make_client, start_server):
+    async def handle(server, reader, writer):
         await read_request(reader)
         whole = reply("200 OK", DATA)
         writer.write(whole[: len(whole) - 100])
         await writer.drain()
 
-    server = await rogue(handle)
-    remote = remote_to("multipart", server.url, throttle=Meter())
+    server = await start_server(handle)
+    remote = make_client("multipart", server.url, throttle=CountingThrottle())
     with pytest.raises(Transient, match="is incomplete"):
-        await remote.fetch("f-1", content_of(remote, DATA).key, Received())
+        await remote.fetch("f-1", content_of(remote, DATA).key, ReceivedFile())
 
 
-@pytest.mark.parametrize("form", ["text", "base64url", "base64"])
-def test_a_text_is_decoded_however_it_is_cut(form):
-    rng = random.Random(form)
-    encode = {"text": bytes, "base64url": base64.urlsafe_b64encode, "base64": base64.b64encode}[form]
+@pytest.mark.parametrize("encoding", ["text", "base64url", "base64"])
+def test_decoder_accepts_pieces_of_any_length(encoding):
+    rng = random.Random(encoding)
+    encode = {"text": bytes, "base64url": base64.urlsafe_b64encode, "base64": base64.b64encode}[encoding]
     for size in (0, 1, 2, 3, 4, 1000):
         data = rng.randbytes(size)
-        text, decoder, decoded = encode(data), Decoder(form), b""
+        text, decoder, decoded = encode(data), Decoder(encoding), b""
         while text:
             length = rng.randrange(1, 9)
             decoded += decoder.feed(text[:length])
@@ -241,7 +254,7 @@ def test_a_text_is_decoded_however_it_is_cut(form):
 
 
 @pytest.mark.parametrize("pieces", [[b"AAA=", b"AAAA"], [b"AA!A"], [b"AAA\n"], [b"A===", b"A"], [b"AAAA=AAA"]])
-def test_what_is_no_base64(pieces):
+def test_decoder_malformed_base64_raises(pieces):
     decoder = Decoder("base64")
     with pytest.raises(ValueError):  # noqa: PT012 - whichever piece shows it
         for piece in pieces:

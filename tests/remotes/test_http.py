@@ -1,4 +1,4 @@
-"""The door to a server that misbehaves, over real sockets."""
+"""Test the HTTP client with misbehaving servers, over real sockets."""
 
 import asyncio
 import sys
@@ -8,29 +8,31 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from syncd.core.errors import CutOff, FileChanged, Permanent, Scope, Transient
 from syncd.remotes import http as http_module
 from syncd.remotes.bodies import PIECE_BYTES, BytesBody, FormFile, MultipartForm, json_body
-from syncd.remotes.http import MAX_RESPONSE_BYTES
-from tests.remotes.helpers import TOKEN, Meter, read_head, read_request, reply, reset, serving
+from syncd.remotes.http import MAX_RESPONSE_BYTES, redirect_target
+from syncd.remotes.responses import Response
+from tests.remotes.helpers import TOKEN, CountingThrottle, read_head, read_request, reply, reset, serve_app
 
 OK = reply("200 OK", b"{}")
 MIB = 1024 * 1024
 RESET = "lost: connection reset by peer" if sys.platform != "win32" else "lost|closed the connection"
 
 
-def block(size: int) -> BytesBody:
+def text_body(size: int) -> BytesBody:
     return BytesBody(content_type="text/plain", data=b"x" * size)
 
 
-async def test_a_request_as_the_server_sees_it(http_to, rogue):
-    async def handle(it, reader, writer):
-        it.seen.append(await read_request(reader))
+async def test_post_sends_headers_and_body(make_http, start_server):
+    async def handle(server, reader, writer):
+        server.seen.append(await read_request(reader))
         writer.write(OK)
 
-    server = await rogue(handle)
-    http = http_to(server.url + "/base", token=TOKEN, headers={"X-Key": "k-1"})
+    server = await start_server(handle)
+    http = make_http(server.url + "/base", token=TOKEN, headers={"X-Key": "k-1"})
     answer = await http.post("/image", json_body({"name": "é"}))
     assert (answer.status, answer.json(), answer.request_line) == (200, {}, "POST /base/image")
     head, _, body = server.seen[0].decode().partition("\r\n\r\n")
@@ -47,42 +49,42 @@ async def test_a_request_as_the_server_sees_it(http_to, rogue):
     assert told["Accept-Encoding"] == "identity"
 
 
-async def test_a_question_that_a_new_connection_swallows_is_asked_once(http_to, rogue):
-    async def handle(it, reader, writer):
-        it.seen.append(await read_head(reader))
+async def test_get_reset_on_new_connection_is_not_repeated(make_http, start_server):
+    async def handle(server, reader, writer):
+        server.seen.append(await read_head(reader))
         reset(writer)
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     with pytest.raises(Transient):
-        await http_to(server.url).get("/image")
+        await make_http(server.url).get("/image")
     assert len(server.seen) == 1
 
 
-async def test_a_request_that_meets_a_closing_connection_is_repeated(http_to, rogue):
-    async def handle(it, reader, writer):
-        number = it.connections
-        it.seen.append(await read_request(reader))
+async def test_post_on_stale_connection_is_repeated(make_http, start_server):
+    async def handle(server, reader, writer):
+        number = server.connections
+        server.seen.append(await read_request(reader))
         writer.write(OK)
         request = await read_request(reader)
         if number > 1:
-            it.seen.append(request)
+            server.seen.append(request)
             writer.write(OK)
         else:
             reset(writer)
 
-    server, meter = await rogue(handle), Meter()
-    http = http_to(server.url, throttle=meter)
+    server, throttle = await start_server(handle), CountingThrottle()
+    http = make_http(server.url, throttle=throttle)
     for _ in range(2):
-        assert (await http.post("/image", block(3 * PIECE_BYTES))).status == 200
+        assert (await http.post("/image", text_body(3 * PIECE_BYTES))).status == 200
     assert server.connections == 2
     assert [len(request.partition(b"\r\n\r\n")[2]) for request in server.seen] == [3 * PIECE_BYTES] * 2
-    assert sum(meter.spent) == 9 * PIECE_BYTES
+    assert sum(throttle.spent) == 9 * PIECE_BYTES
 
 
-async def test_one_that_waited_long_and_was_cut_off_is_a_failure(http_to, rogue, monkeypatch):
-    """Only the scheduler knows whether the server is still to be asked."""
+async def test_post_late_reset_on_kept_connection_is_failure(make_http, start_server, monkeypatch):
+    """Only the scheduler can decide whether to send another request to this server."""
 
-    async def handle(it, reader, writer):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(OK)
         await read_request(reader)
@@ -90,58 +92,58 @@ async def test_one_that_waited_long_and_was_cut_off_is_a_failure(http_to, rogue,
         reset(writer)
 
     monkeypatch.setattr("syncd.remotes.http._STALE_CONNECTION_SECONDS", 0.05)
-    server = await rogue(handle)
-    http = http_to(server.url)
-    assert (await http.post("/image", block(PIECE_BYTES))).status == 200
+    server = await start_server(handle)
+    http = make_http(server.url)
+    assert (await http.post("/image", text_body(PIECE_BYTES))).status == 200
     with pytest.raises(Transient, match=RESET):
-        await http.post("/image", block(PIECE_BYTES))
+        await http.post("/image", text_body(PIECE_BYTES))
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("end", [reset, lambda writer: writer.close()])
-async def test_a_new_connection_that_closes_is_a_failure(http_to, rogue, end):
-    async def handle(it, reader, writer):
+async def test_post_close_on_new_connection_is_failure(make_http, start_server, end):
+    async def handle(server, reader, writer):
         await read_request(reader)
         end(writer)
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     with pytest.raises(Transient, match="connection") as caught:
-        await http_to(server.url).post("/image", block(10))
+        await make_http(server.url).post("/image", text_body(10))
     assert (caught.value.scope, caught.value.overload) == (Scope.JOB, False)
     assert server.connections == 1
 
 
-async def test_a_reset_in_the_middle_of_the_body(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_post_reset_within_body_is_transient(make_http, start_server):
+    async def handle(server, reader, writer):
         await reader.readexactly(2 * PIECE_BYTES)
         reset(writer)
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     with pytest.raises(Transient, match=RESET) as caught:
-        await http_to(server.url).post("/image", block(8 * MIB))
+        await make_http(server.url).post("/image", text_body(8 * MIB))
     assert not isinstance(caught.value, CutOff)
 
 
-@pytest.mark.parametrize("body", [block(8 * MIB), None])
-async def test_a_body_that_is_cut_off_after_seconds(http_to, rogue, monkeypatch, body):
-    """Then the server may limit the time of a request; one without a body can't become smaller."""
+@pytest.mark.parametrize("body", [text_body(8 * MIB), None])
+async def test_post_late_reset_with_body_is_cut_off(make_http, start_server, monkeypatch, body):
+    """The server may limit the time of a request. Only a request with a body can be smaller."""
     monkeypatch.setattr(http_module, "CUT_OFF_AFTER_SECONDS", 0.0)
 
-    async def handle(it, reader, writer):
+    async def handle(server, reader, writer):
         await read_head(reader)
         reset(writer)
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     with pytest.raises(Transient, match="connection") as caught:
-        await http_to(server.url).post("/image", body)
+        await make_http(server.url).post("/image", body)
     assert isinstance(caught.value, CutOff) is (body is not None)
     assert caught.value.overload is (body is not None)
 
 
-async def test_who_is_not_there_has_cut_off_nothing(http_to, unused_tcp_port, monkeypatch):
+async def test_post_refused_connection_is_not_cut_off(make_http, unused_tcp_port, monkeypatch):
     monkeypatch.setattr(http_module, "CUT_OFF_AFTER_SECONDS", 0.0)
     with pytest.raises(Transient) as caught:
-        await http_to(f"http://127.0.0.1:{unused_tcp_port}").post("/image", block(10))
+        await make_http(f"http://127.0.0.1:{unused_tcp_port}").post("/image", text_body(10))
     assert not isinstance(caught.value, CutOff)
 
 
@@ -160,21 +162,21 @@ async def test_who_is_not_there_has_cut_off_nothing(http_to, unused_tcp_port, mo
         (b"", "without an answer"),
     ],
 )
-async def test_an_answer_that_makes_no_sense(http_to, rogue, told, words):
-    async def handle(it, reader, writer):
+async def test_post_malformed_response_is_transient(make_http, start_server, told, words):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(told)
         await writer.drain()
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     with pytest.raises(Transient, match=words):
-        await http_to(server.url, timeout=5).post("/image", block(10))
+        await make_http(server.url, timeout=5).post("/image", text_body(10))
 
 
-async def test_an_answer_without_end_is_cut(http_to, rogue):
+async def test_post_endless_response_is_truncated(make_http, start_server):
     sent = 0
 
-    async def handle(it, reader, writer):
+    async def handle(server, reader, writer):
         nonlocal sent
         await read_request(reader)
         writer.write(b"HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n")
@@ -183,80 +185,80 @@ async def test_an_answer_without_end_is_cut(http_to, rogue):
             await writer.drain()
             sent += PIECE_BYTES
 
-    server = await rogue(handle)
-    answer = await http_to(server.url).post("/image", block(10))
+    server = await start_server(handle)
+    answer = await make_http(server.url).post("/image", text_body(10))
     assert answer.status == 500
     assert len(answer.body) == MAX_RESPONSE_BYTES
     assert sent < 20 * MIB
 
 
-async def test_an_early_answer_is_heard_though_the_body_is_not_read(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_post_early_response_is_read(make_http, start_server):
+    async def handle(server, reader, writer):
         await read_head(reader)
         writer.write(reply("413 Too Large", b'{"message": "10 kB at most"}'))
         await writer.drain()
         await reader.read(-1)
 
-    server = await rogue(handle)
-    http = http_to(server.url)
-    answer = await http.post("/image", block(32 * MIB))
+    server = await start_server(handle)
+    http = make_http(server.url)
+    answer = await http.post("/image", text_body(32 * MIB))
     assert (answer.status, answer.message(), answer.before_body_sent) == (413, "10 kB at most", True)
     assert str(http.failure(answer)).endswith("answered 413 to POST /image: 10 kB at most")
 
 
-async def forever(_it: Any, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+async def never_respond(_it: Any, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     await read_request(reader)
     await asyncio.Event().wait()
 
 
-async def never_reading(_it: Any, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+async def never_read(_it: Any, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
-async def half_an_answer(_it: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def half_response(_it: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await read_request(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
     await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("handle", [forever, never_reading, half_an_answer])
-async def test_a_stall_ends(http_to, rogue, handle):
-    server = await rogue(handle)
+@pytest.mark.parametrize("handle", [never_respond, never_read, half_response])
+async def test_post_stalled_connection_times_out(make_http, start_server, handle):
+    server = await start_server(handle)
     started = time.monotonic()
     with pytest.raises(Transient, match=r"no data was transferred to or from .* for 0.2 s") as caught:
-        await http_to(server.url, timeout=0.2).post("/image", block(16 * MIB if handle is never_reading else 10))
+        await make_http(server.url, timeout=0.2).post("/image", text_body(16 * MIB if handle is never_read else 10))
     assert (caught.value.scope, caught.value.overload) == (Scope.JOB, True)
     assert time.monotonic() - started < 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
-async def test_the_kernel_takes_little_that_it_cannot_send(http_to, rogue):
-    server, meter = await rogue(never_reading, receive_buffer=PIECE_BYTES), Meter()
+async def test_post_kernel_buffers_little_unsent_data(make_http, start_server):
+    server, throttle = await start_server(never_read, receive_buffer=PIECE_BYTES), CountingThrottle()
     with pytest.raises(Transient):
-        await http_to(server.url, timeout=0.2, throttle=meter).post("/image", block(16 * MIB))
-    assert sum(meter.spent) < MIB
+        await make_http(server.url, timeout=0.2, throttle=throttle).post("/image", text_body(16 * MIB))
+    assert sum(throttle.spent) < MIB
 
 
 @pytest.mark.unix
-async def test_a_slow_server_that_moves_is_waited_for(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_post_slow_progress_does_not_time_out(make_http, start_server):
+    async def handle(server, reader, writer):
         _, length = await read_head(reader)
         while length:
             length -= len(await reader.read(PIECE_BYTES))
             await asyncio.sleep(0.02)
         writer.write(reply("200 OK"))
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     started = time.monotonic()
-    answer = await http_to(server.url, timeout=1).post("/image", block(4 * MIB))
+    answer = await make_http(server.url, timeout=1).post("/image", text_body(4 * MIB))
     assert answer.status == 200
     assert time.monotonic() - started > 1.1, "the server was not slow enough to show anything"
 
 
-async def test_an_answer_that_drips_is_not_waited_for(http_to, rogue):
-    """Each byte would buy it a time-out more, and it may have a million of them."""
+async def test_post_slow_response_times_out(make_http, start_server):
+    """If each byte restarted the timeout, the server could delay the response without limit."""
 
-    async def handle(it, reader, writer):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         while True:
@@ -264,28 +266,30 @@ async def test_an_answer_that_drips_is_not_waited_for(http_to, rogue):
             writer.write(b" ")
             await writer.drain()
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     async with asyncio.timeout(5):
         with pytest.raises(Transient, match="no data was transferred"):
-            await http_to(server.url, timeout=0.2).post("/image", block(10))
+            await make_http(server.url, timeout=0.2).post("/image", text_body(10))
 
 
-async def test_waiting_for_the_bandwidth_limit_is_no_stall(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_post_throttle_wait_does_not_time_out(make_http, start_server):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(OK)
 
     async def wait() -> None:
         await asyncio.sleep(0.25)
 
-    server = await rogue(handle)
-    meter = Meter(wait=wait)
-    assert (await http_to(server.url, timeout=0.2, throttle=meter).post("/image", block(2 * PIECE_BYTES))).status == 200
-    assert meter.spent == [PIECE_BYTES, PIECE_BYTES]
+    server = await start_server(handle)
+    throttle = CountingThrottle(wait=wait)
+    assert (
+        await make_http(server.url, timeout=0.2, throttle=throttle).post("/image", text_body(2 * PIECE_BYTES))
+    ).status == 200
+    assert throttle.spent == [PIECE_BYTES, PIECE_BYTES]
 
 
-async def test_a_file_that_fails_in_the_middle_ends_the_request(http_to, rogue):
-    server = await rogue(forever)
+async def test_post_file_failure_ends_request(make_http, start_server):
+    server = await start_server(never_respond)
 
     async def read() -> AsyncIterator[bytes]:
         yield b"x" * PIECE_BYTES
@@ -293,20 +297,20 @@ async def test_a_file_that_fails_in_the_middle_ends_the_request(http_to, rogue):
 
     upload = FormFile(field="file", filename="a", media_type="image/png", size=2 * PIECE_BYTES, read=read)
     with pytest.raises(FileChanged, match="it changed"):
-        await http_to(server.url).post("/direct", MultipartForm(file=upload))
+        await make_http(server.url).post("/direct", MultipartForm(file=upload))
 
 
-async def test_a_cancelled_request_lets_go_of_its_connection(http_to, rogue):
+async def test_post_cancelled_closes_connection(make_http, start_server):
     closed = asyncio.Event()
     begun = asyncio.Event()
 
-    async def handle(it, reader, writer):
+    async def handle(server, reader, writer):
         begun.set()
         await reader.read(-1)
         closed.set()
 
-    server = await rogue(handle)
-    request = asyncio.create_task(http_to(server.url).post("/image", block(10)))
+    server = await start_server(handle)
+    request = asyncio.create_task(make_http(server.url).post("/image", text_body(10)))
     await begun.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -314,19 +318,19 @@ async def test_a_cancelled_request_lets_go_of_its_connection(http_to, rogue):
     await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_no_failure_shows_a_secret(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_failure_redacts_secrets(make_http, start_server):
+    async def handle(server, reader, writer):
         request = await read_request(reader)
         writer.write(reply("403 No", b'{"message": "you sent ' + request.partition(b"\r\n\r\n")[2] + b'"}'))
 
-    server = await rogue(handle)
-    http = http_to(server.url, token=TOKEN, headers={"X-Key": "key-secret"})
+    server = await start_server(handle)
+    http = make_http(server.url, token=TOKEN, headers={"X-Key": "key-secret"})
     answer = await http.post("/image", BytesBody(content_type="text/plain", data=f"{TOKEN} key-secret".encode()))
     assert str(http.failure(answer)).endswith("you sent *** ***")
     assert TOKEN not in repr(answer).replace(repr(answer.body), "")
 
 
-def pointing(location: str, *, status: int = 302, seen: list[str] | None = None) -> web.Application:
+def redirecting_app(location: str, *, status: int = 302, seen: list[str] | None = None) -> web.Application:
     async def redirect(request: web.Request) -> web.Response:
         if seen is not None:
             seen.append(request.path)
@@ -337,7 +341,7 @@ def pointing(location: str, *, status: int = 302, seen: list[str] | None = None)
     return app
 
 
-def noting(seen: list[web.BaseRequest]) -> web.Application:
+def recording_app(seen: list[web.BaseRequest]) -> web.Application:
     async def note(request: web.Request) -> web.Response:
         seen.append(request)
         return web.Response(text="here")
@@ -347,10 +351,10 @@ def noting(seen: list[web.BaseRequest]) -> web.Application:
     return app
 
 
-async def test_a_redirect_takes_the_secrets_to_no_other_place(http_to):
+async def test_get_redirect_to_other_host_sends_no_secret(make_http):
     seen: list[web.BaseRequest] = []
-    async with serving(noting(seen)) as other, serving(pointing(f"{other}/there?sig=1")) as first:
-        http = http_to(first, token=TOKEN, headers={"X-Key": "key-secret"})
+    async with serve_app(recording_app(seen)) as other, serve_app(redirecting_app(f"{other}/there?sig=1")) as first:
+        http = make_http(first, token=TOKEN, headers={"X-Key": "key-secret"})
         await http.get("/image/1", writer=(writer := RecordingWriter(99)))
     assert writer.taken == len(b"here")
     assert seen[0].path_qs == "/there?sig=1"
@@ -358,9 +362,9 @@ async def test_a_redirect_takes_the_secrets_to_no_other_place(http_to):
     assert TOKEN not in str(seen[0].headers)
 
 
-async def test_a_redirect_within_the_server_takes_them_along(http_to):
+async def test_get_redirect_on_same_server_sends_token(make_http):
     seen: list[web.BaseRequest] = []
-    app = noting(seen)
+    app = recording_app(seen)
 
     async def redirect(_request: web.Request) -> web.Response:
         return web.Response(status=307, headers={"Location": "../new/1"})
@@ -368,28 +372,31 @@ async def test_a_redirect_within_the_server_takes_them_along(http_to):
     inner = web.Application()
     inner.router.add_get("/image/1", redirect)
     inner.router.add_get("/new/1", next(iter(app.router.routes())).handler)
-    async with serving(inner) as url:
-        await http_to(url, token=TOKEN).get("/image/1", writer=(writer := RecordingWriter(99)))
+    async with serve_app(inner) as url:
+        await make_http(url, token=TOKEN).get("/image/1", writer=(writer := RecordingWriter(99)))
     assert writer.taken == len(b"here")
     assert seen[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_redirects_come_to_an_end(http_to):
+async def test_get_too_many_redirects_is_permanent(make_http):
     seen: list[str] = []
-    async with serving(pointing("/round", seen=seen)) as url:
+    async with serve_app(redirecting_app("/round", seen=seen)) as url:
         with pytest.raises(Permanent, match="more than 5 redirects"):
-            await http_to(url).get("/image/1", writer=RecordingWriter(99))
+            await make_http(url).get("/image/1", writer=RecordingWriter(99))
     assert seen == ["/image/1", *["/round"] * 5]
 
 
 @pytest.mark.parametrize("call", ["post", "get"])
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_call_is_not_redirected(http_to, status, call):
-    """An API that is elsewhere has moved for all files, and the token goes to no other place by itself."""
+async def test_api_call_redirect_is_remote_failure(make_http, status, call):
+    """The API has moved for all files, and the token must not be sent to another host."""
     seen: list[web.BaseRequest] = []
-    async with serving(noting(seen)) as other, serving(pointing(f"{other}/x?key=1", status=status)) as first:
-        http = http_to(first, token=TOKEN)
-        answer = await (http.get("/image/1") if call == "get" else http.post("/image", block(10)))
+    async with (
+        serve_app(recording_app(seen)) as other,
+        serve_app(redirecting_app(f"{other}/x?key=1", status=status)) as first,
+    ):
+        http = make_http(first, token=TOKEN)
+        answer = await (http.get("/image/1") if call == "get" else http.post("/image", text_body(10)))
         failure = http.failure(answer)
     assert seen == []
     assert isinstance(failure, Transient)
@@ -398,7 +405,7 @@ async def test_a_call_is_not_redirected(http_to, status, call):
 
 
 class RecordingWriter:
-    """A writer that takes so many bytes."""
+    """A writer that ends the download after ``limit`` bytes."""
 
     def __init__(self, limit: int, *, length_wanted: bool = True) -> None:
         self.limit = limit
@@ -415,36 +422,52 @@ class RecordingWriter:
         return self.taken < self.limit
 
 
-async def test_a_download_goes_to_the_sink_until_it_has_enough(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_get_writer_ends_download(make_http, start_server):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             writer.write(b"y" * PIECE_BYTES)
             await writer.drain()
 
-    server, writer = await rogue(handle), RecordingWriter(3 * MIB)
-    answer = await http_to(server.url).get("/image/1", accept="text/plain", writer=writer)
+    server, writer = await start_server(handle), RecordingWriter(3 * MIB)
+    answer = await make_http(server.url).get("/image/1", accept="text/plain", writer=writer)
     assert (answer.status, answer.body, writer.length) == (200, b"", None)
     assert 3 * MIB <= writer.taken < 4 * MIB
 
 
-async def test_a_download_of_the_wrong_length_is_not_read(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_get_unwanted_length_reads_no_body(make_http, start_server):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(reply("200 OK", b"12345"))
         await writer.drain()
 
-    server, writer = await rogue(handle), RecordingWriter(99, length_wanted=False)
-    await http_to(server.url).get("/image/1", writer=writer)
+    server, writer = await start_server(handle), RecordingWriter(99, length_wanted=False)
+    await make_http(server.url).get("/image/1", writer=writer)
     assert (writer.length, writer.taken) == (5, 0)
 
 
-async def test_an_error_does_not_go_to_the_sink(http_to, rogue):
-    async def handle(it, reader, writer):
+async def test_get_error_body_is_not_written(make_http, start_server):
+    async def handle(server, reader, writer):
         await read_request(reader)
         writer.write(reply("404 No", b"gone"))
 
-    server, writer = await rogue(handle), RecordingWriter(99)
-    answer = await http_to(server.url).get("/image/1", writer=writer)
+    server, writer = await start_server(handle), RecordingWriter(99)
+    answer = await make_http(server.url).get("/image/1", writer=writer)
     assert (answer.body, writer.taken) == (b"gone", 0)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://host.test/x", "ftp://host.test/", "http://[", "mailto:me@host.test", "http://host:0x1/"]
+)
+def test_redirect_target_rejects_unsafe_location(location):
+    answer = Response(host="host.test", request_line="GET /x", status=302, headers={"location": location})
+    with pytest.raises(Permanent, match=r"host\.test answered GET /x with a redirect"):
+        redirect_target(URL("https://host.test/x"), answer)
+
+
+def test_redirect_target_drops_user_and_password():
+    answer = Response(
+        host="host.test", request_line="GET /x", status=302, headers={"location": "https://me:pw@b.test/y"}
+    )
+    assert str(redirect_target(URL("https://host.test/x"), answer)) == "https://b.test/y"

@@ -1,4 +1,4 @@
-"""The stall timer: it counts while nothing moves, not while paused, and is silent once its block has ended."""
+"""Test that the idle timeout ends a block without progress, except during a pause."""
 
 import asyncio
 
@@ -7,13 +7,13 @@ import pytest
 from syncd.remotes.idle_timeout import IdleTimeout
 
 
-async def test_it_ends_a_block_in_which_nothing_moves():
+async def test_idle_timeout_without_progress_raises():
     with pytest.raises(TimeoutError):
         async with IdleTimeout(0.01):
             await asyncio.Event().wait()
 
 
-async def test_what_is_said_after_the_end_does_nothing():
+async def test_idle_timeout_ignores_calls_after_end():
     async with IdleTimeout(60) as ended:
         pass
     late = IdleTimeout(0.01)
@@ -27,21 +27,21 @@ async def test_what_is_said_after_the_end_does_nothing():
 
     with pytest.raises(TimeoutError):
         await wait()
-    for stall in (ended, late):
-        stall.restart()
-        stall.pause()
+    for idle_timeout in (ended, late):
+        idle_timeout.restart()
+        idle_timeout.pause()
 
 
-async def test_a_pause_lasts_until_something_moves():
+async def test_idle_timeout_pause_lasts_until_restart():
     after_pause = False
 
     async def wait() -> None:
         nonlocal after_pause
-        async with IdleTimeout(0.01) as stall:
-            stall.pause()
+        async with IdleTimeout(0.01) as idle_timeout:
+            idle_timeout.pause()
             await asyncio.sleep(0.05)
             after_pause = True
-            stall.restart()
+            idle_timeout.restart()
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""How the image API's client reads answers."""
+"""Test how the client of the image API interprets responses."""
 
 import hashlib
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
 from syncd.core.model import ChunkResult, Proof, Session, Stored
-from tests.remotes.helpers import Memory, content_of, read_request, reply
+from tests.remotes.helpers import MemorySource, content_of, read_request, reply
 
 URL = "http://host.test:4444"
 DATA = b"ascii art " * 100
@@ -19,14 +19,14 @@ PROBE = f"{URL}/image/{'0' * 64}"
 
 
 @pytest.fixture
-def make(remote_to: Any) -> Any:
-    return lambda **values: remote_to("image", URL, **{"chunk_size": 400, **values})
+def make(make_client: Any) -> Any:
+    return lambda **values: make_client("image", URL, **{"chunk_size": 400, **values})
 
 
 @pytest.fixture
-def honest(answers: Any) -> None:
-    """A server that says of an image that can't be there that it is not."""
-    answers("GET", PROBE, status=404, repeat=True)
+def reliable_server(mock_response: Any) -> None:
+    """A server that answers 404 for an unknown image."""
+    mock_response("GET", PROBE, status=404, repeat=True)
 
 
 def session(*, needs_verification: bool = False) -> Session:
@@ -34,20 +34,20 @@ def session(*, needs_verification: bool = False) -> Session:
 
 
 async def begin(remote: Any, earlier: Session | None = None) -> Session | Stored:
-    return await remote.begin(content_of(remote, DATA), Memory(DATA), earlier, failures=0)
+    return await remote.begin(content_of(remote, DATA), MemorySource(DATA), earlier, failures=0)
 
 
 async def send(remote: Any, used: Session | None = None, index: int = 0) -> ChunkResult:
-    return await remote.send(used or session(), index, content_of(remote, DATA), Memory(DATA))
+    return await remote.send(used or session(), index, content_of(remote, DATA), MemorySource(DATA))
 
 
 async def finish(remote: Any, used: Session) -> Stored:
-    return await remote.finish(used, content_of(remote, DATA), Memory(DATA))
+    return await remote.finish(used, content_of(remote, DATA), MemorySource(DATA))
 
 
 @pytest.mark.parametrize("status", [200, 201])
-async def test_registered(make, answers, honest, status):
-    answers("POST", f"{URL}/image", status=status)
+async def test_begin_registers_image(make, mock_response, reliable_server, status):
+    mock_response("POST", f"{URL}/image", status=status)
     assert await begin(make()) == session()
 
 
@@ -68,83 +68,79 @@ DOWNLOADS = pytest.mark.parametrize(
 
 
 @DOWNLOADS
-async def test_a_registration_refused_with_400_asks_the_download_and_then_a_chunk(
-    make, answers, honest, download, begun
-):
-    answers("POST", f"{URL}/image", status=400, payload={"error": {"Sha256": "exist_in_db=images"}})
-    answers("GET", f"{URL}/image/{KEY}", content_type="text/plain", **download)
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=201)
+async def test_begin_400_compares_copy_then_sends_chunk(make, mock_response, reliable_server, download, begun):
+    mock_response("POST", f"{URL}/image", status=400, payload={"error": {"Sha256": "exist_in_db=images"}})
+    mock_response("GET", f"{URL}/image/{KEY}", content_type="text/plain", **download)
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=201)
     if isinstance(begun, Session):
         begun = replace(begun, received=ChunkSet([0]))
     assert await begin(make()) == begun
 
 
 @pytest.mark.parametrize("status", [404, 400])
-async def test_a_registration_that_is_refused_as_is_the_chunk(make, answers, status):
-    answers("POST", f"{URL}/image", status=400, payload={"error": {"Size": "max=100"}})
-    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=status)
+async def test_begin_400_and_rejected_chunk_is_permanent(make, mock_response, status):
+    mock_response("POST", f"{URL}/image", status=400, payload={"error": {"Size": "max=100"}})
+    mock_response("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=status)
     with pytest.raises(Permanent, match="Size: max=100"):
         await begin(make())
 
 
-async def test_a_registration_refused_with_400_for_different_content(make, answers, honest):
-    answers("POST", f"{URL}/image", status=400, payload={"error": {"Sha256": "exist_in_db=images"}})
-    answers("GET", f"{URL}/image/{KEY}", body=DATA[::-1], content_type="text/plain", repeat=True)
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=400)
+async def test_begin_400_different_content_is_permanent(make, mock_response, reliable_server):
+    mock_response("POST", f"{URL}/image", status=400, payload={"error": {"Sha256": "exist_in_db=images"}})
+    mock_response("GET", f"{URL}/image/{KEY}", body=DATA[::-1], content_type="text/plain", repeat=True)
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400)
     with pytest.raises(Permanent, match="has different content under this hash"):
         await begin(make())
 
 
-async def test_a_download_that_fails_for_the_server_as_a_whole_is_no_answer(make, answers):
-    answers("POST", f"{URL}/image", status=409)
-    answers("GET", f"{URL}/image/{KEY}", status=503)
+async def test_begin_409_server_failure_raises(make, mock_response):
+    mock_response("POST", f"{URL}/image", status=409)
+    mock_response("GET", f"{URL}/image/{KEY}", status=503)
     with pytest.raises(Transient, match="503"):
         await begin(make())
 
 
 @pytest.mark.parametrize("verify", ["conflict", "always"])
 @DOWNLOADS
-async def test_registered_before_is_a_question_that_the_download_answers(
-    make, answers, honest, download, begun, verify
-):
-    answers("POST", f"{URL}/image", status=409)
-    answers("GET", f"{URL}/image/{KEY}", content_type="text/plain", **download)
+async def test_begin_409_compares_copy(make, mock_response, reliable_server, download, begun, verify):
+    mock_response("POST", f"{URL}/image", status=409)
+    mock_response("GET", f"{URL}/image/{KEY}", content_type="text/plain", **download)
     assert await begin(make(verify=verify)) == begun
 
 
 @pytest.mark.parametrize(("asked", "chunk_size"), [(400, 400), (399, 396), (5, 4), (3, 3), (1, 1)])
-async def test_chunks_begin_at_whole_bytes(make, answers, asked, chunk_size):
-    answers("POST", f"{URL}/image", status=201)
+async def test_begin_chunk_size_is_multiple_of_four(make, mock_response, asked, chunk_size):
+    mock_response("POST", f"{URL}/image", status=201)
     assert (await begin(make(chunk_size=asked))).chunk_size == chunk_size
 
 
-async def test_registered_before_and_no_download_wanted(make, answers):
-    answers("POST", f"{URL}/image", status=409)
+async def test_begin_409_verify_never_skips_download(make, mock_response):
+    mock_response("POST", f"{URL}/image", status=409)
     assert await begin(make(verify="never")) == session(needs_verification=True)
 
 
-async def test_a_remembered_session_costs_no_request(make, answers):
+async def test_begin_resumed_session_sends_no_request(make, mock_response):
     assert await begin(make(), session()) == session()
 
 
-async def test_a_remembered_session_with_nothing_left_to_send_is_compared_in_the_end(make):
+async def test_begin_complete_session_needs_verification(make):
     whole = Session(token=KEY, chunk_size=400, count=3, received=ChunkSet(range(3)))
     assert await begin(make(), whole) == replace(whole, needs_verification=True)
 
 
-async def test_a_remembered_session_of_another_size_is_not_taken_up(make, answers):
-    answers("POST", f"{URL}/image", status=201)
+async def test_begin_session_of_other_size_registers_again(make, mock_response):
+    mock_response("POST", f"{URL}/image", status=201)
     assert await begin(make(), Session(token=KEY, chunk_size=400, count=9)) == session()
 
 
 @pytest.mark.parametrize(
     ("status", "failure"), [(400, Permanent), (401, Unauthorized), (403, Permanent), (415, Permanent), (500, Transient)]
 )
-async def test_not_registered(make, answers, status, failure):
-    answers("POST", f"{URL}/image", status=status, payload={"code": status, "message": "because"})
-    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=404)
+async def test_begin_rejected_registration_raises(make, mock_response, status, failure):
+    mock_response("POST", f"{URL}/image", status=status, payload={"code": status, "message": "because"})
+    mock_response("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=404)
     with pytest.raises(failure, match="because"):
         await begin(make())
 
@@ -153,37 +149,37 @@ async def test_not_registered(make, answers, status, failure):
     ("status", "receipt"),
     [(200, ChunkResult()), (201, ChunkResult()), (409, ChunkResult(needs_verification=True))],
 )
-async def test_a_chunk_has_arrived(make, answers, honest, status, receipt):
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=status)
+async def test_send_accepted_chunk_result(make, mock_response, reliable_server, status, receipt):
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=status)
     assert await send(make()) == receipt
 
 
 @pytest.mark.parametrize(
     ("status", "failure"), [(404, SessionLost), (401, Unauthorized), (403, Permanent), (500, Transient)]
 )
-async def test_a_chunk_has_not_arrived(make, answers, status, failure):
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=status, payload={"message": "because"})
+async def test_send_rejected_chunk_raises(make, mock_response, status, failure):
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=status, payload={"message": "because"})
     with pytest.raises(failure, match="because"):
         await send(make())
 
 
-async def test_400_to_a_chunk_of_an_image_that_is_complete(make, answers):
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "image is complete"})
-    answers("GET", f"{URL}/image/{KEY}", body=DATA, content_type="text/plain")
+async def test_send_400_for_complete_image_is_stored(make, mock_response):
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "image is complete"})
+    mock_response("GET", f"{URL}/image/{KEY}", body=DATA, content_type="text/plain")
     assert await send(make()) == ChunkResult(stored=WHOLE)
 
 
 @pytest.mark.parametrize("needs_verification", [False, True])
-async def test_400_to_a_chunk_of_an_image_that_is_not(make, answers, needs_verification):
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "chunk id"})
-    answers("GET", f"{URL}/image/{KEY}", status=404)
+async def test_send_400_for_incomplete_image_is_permanent(make, mock_response, needs_verification):
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "chunk id"})
+    mock_response("GET", f"{URL}/image/{KEY}", status=404)
     with pytest.raises(Permanent, match="chunk id") as caught:
         await send(make(), session(needs_verification=needs_verification))
     assert ("another size" in str(caught.value)) == needs_verification
 
 
-async def test_400_to_a_chunk_where_no_download_is_wanted(make, answers):
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "chunk id"})
+async def test_send_400_verify_never_is_permanent(make, mock_response):
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "chunk id"})
     with pytest.raises(Permanent, match="chunk id"):
         await send(make(verify="never"))
 
@@ -191,40 +187,40 @@ async def test_400_to_a_chunk_where_no_download_is_wanted(make, answers):
 @pytest.mark.parametrize(
     ("status", "message"), [(413, ""), (400, "request entity too large"), (400, "Body exceeded 10kb limit")]
 )
-async def test_a_chunk_that_is_too_large_is_a_lesson_for_the_next_files(make, answers, status, message):
+async def test_send_too_large_chunk_halves_chunk_size(make, mock_response, status, message):
     remote = make(chunk_size=1000)
     large = Session(token=KEY, chunk_size=1000, count=1)
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=status, payload={"message": message}, repeat=True)
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=status, payload={"message": message}, repeat=True)
     for _ in range(2):  # a second chunk of that size teaches nothing new
         with pytest.raises(Permanent, match=r"no chunk of 1000 characters.*use chunks of 500"):
             await send(remote, large)
     assert remote.capabilities == {"refused": 1000}
-    answers("POST", f"{URL}/image", status=201)
-    answers("POST", f"{URL}/image", status=201)
+    mock_response("POST", f"{URL}/image", status=201)
+    mock_response("POST", f"{URL}/image", status=201)
     assert await begin(remote) == Session(token=KEY, chunk_size=500, count=2)
     after_restart = make(chunk_size=1000)
     after_restart.restore_capabilities(remote.capabilities)
     assert await begin(after_restart) == Session(token=KEY, chunk_size=500, count=2)
 
 
-async def test_the_first_400_to_a_chunk_of_a_new_image_is_handled_like_413(make, answers, honest):
+async def test_send_400_for_new_image_halves_chunk_size(make, mock_response, reliable_server):
     remote = make(chunk_size=1000)
-    answers("POST", f"{URL}/image", status=201)
+    mock_response("POST", f"{URL}/image", status=201)
     begun = await begin(remote)
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "unexpected end of JSON input"})
-    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "unexpected end of JSON input"})
+    mock_response("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
     with pytest.raises(Permanent, match=r"unexpected end of JSON.*use chunks of 500"):
         await send(remote, begun)
     assert remote.capabilities == {"refused": 1000}
 
 
-async def test_a_400_to_a_chunk_of_a_size_that_was_taken_is_not_about_the_size(make, answers, honest):
+async def test_send_400_for_accepted_size_keeps_chunk_size(make, mock_response, reliable_server):
     remote = make(chunk_size=1000)
     chunks = f"{URL}/image/{KEY}/chunks"
     for status in (201, 400):
-        answers("POST", f"{URL}/image", status=201)
-        answers("POST", chunks, status=status, payload={"message": "no"})
-    answers("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
+        mock_response("POST", f"{URL}/image", status=201)
+        mock_response("POST", chunks, status=status, payload={"message": "no"})
+    mock_response("GET", f"{URL}/image/{KEY}", status=404, repeat=True)
     await send(remote, await begin(remote))
     begun = await begin(remote)
     with pytest.raises(Permanent, match=r"no$"):
@@ -232,23 +228,23 @@ async def test_a_400_to_a_chunk_of_a_size_that_was_taken_is_not_about_the_size(m
     assert remote.capabilities == {}
 
 
-async def test_a_400_on_a_remembered_session_is_not_about_the_size(make, answers, honest):
+async def test_send_400_for_resumed_session_keeps_chunk_size(make, mock_response, reliable_server):
     remote = make()
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=400)
-    answers("GET", f"{URL}/image/{KEY}", status=404)
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400)
+    mock_response("GET", f"{URL}/image/{KEY}", status=404)
     with pytest.raises(Permanent, match="Bad Request"):
         await send(remote, session())
     assert remote.capabilities == {}
 
 
-async def test_a_server_that_takes_no_chunk_at_all(make, answers):
-    answers("POST", f"{URL}/image/{KEY}/chunks", status=413)
+async def test_send_413_for_smallest_chunk_is_permanent(make, mock_response):
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=413)
     with pytest.raises(Permanent, match="does not even accept"):
         await send(make(), Session(token=KEY, chunk_size=250, count=4))
 
 
 @pytest.mark.parametrize(("verify", "needs_verification"), [("never", True), ("never", False), ("conflict", False)])
-async def test_the_end_without_a_comparison(make, answers, verify, needs_verification):
+async def test_finish_without_comparison_proof(make, mock_response, verify, needs_verification):
     proof = Proof.NONE if needs_verification else Proof.SIZE
     assert await finish(make(verify=verify), session(needs_verification=needs_verification)) == replace(
         WHOLE, proof=proof
@@ -275,8 +271,10 @@ async def test_the_end_without_a_comparison(make, answers, verify, needs_verific
         ({"body": DATA[:400], "content_type": "text/html"}, SessionLost),
     ],
 )
-async def test_the_end_with_a_comparison(make, answers, honest, verify, needs_verification, download, end):
-    answers("GET", f"{URL}/image/{KEY}", **{"content_type": "text/plain", **download})
+async def test_finish_comparison_result(
+    make, mock_response, reliable_server, verify, needs_verification, download, end
+):
+    mock_response("GET", f"{URL}/image/{KEY}", **{"content_type": "text/plain", **download})
     remote = make(verify=verify)
     if isinstance(end, Stored):
         assert await finish(remote, session(needs_verification=needs_verification)) == end
@@ -298,8 +296,8 @@ async def test_the_end_with_a_comparison(make, answers, honest, verify, needs_ve
         (503, Transient),
     ],
 )
-async def test_check(make, answers, status, failure: type[Failure] | None):
-    answers("GET", f"{URL}/image/{'0' * 64}", status=status, content_type="text/plain")
+async def test_check_by_status(make, mock_response, status, failure: type[Failure] | None):
+    mock_response("GET", f"{URL}/image/{'0' * 64}", status=status, content_type="text/plain")
     if failure is None:
         await make().check()
     else:
@@ -316,14 +314,14 @@ async def test_check(make, answers, status, failure: type[Failure] | None):
         ({"chunk_size": 3}, 1),
     ],
 )
-async def test_block_size(remote_to, values, size):
-    assert remote_to("image", URL, **values).block_size == size
+async def test_block_size_by_encoding(make_client, values, size):
+    assert make_client("image", URL, **values).block_size == size
 
 
-async def test_a_comparison_reads_no_more_than_the_image_has(remote_to, rogue):
+async def test_finish_endless_copy_is_not_read(make_client, start_server):
     sent = 0
 
-    async def handle(it, reader, writer):
+    async def handle(server, reader, writer):
         nonlocal sent
         if b"/image/000" in await read_request(reader):
             writer.write(reply("404 Not Found"))
@@ -334,21 +332,21 @@ async def test_a_comparison_reads_no_more_than_the_image_has(remote_to, rogue):
             sent += 1024
             await writer.drain()
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     with pytest.raises(Transient, match="longer than the image"):
-        await finish(remote_to("image", server.url, verify="always"), session())
+        await finish(make_client("image", server.url, verify="always"), session())
     assert sent < 16 * 1024 * 1024
 
 
 @pytest.mark.parametrize(("length", "failure"), [(len(DATA) - 1, SessionLost), (len(DATA) + 1, Permanent)])
-async def test_a_comparison_is_over_when_the_length_shows_it(remote_to, rogue, length, failure):
-    async def handle(it, reader, writer):
+async def test_finish_wrong_length_ends_download(make_client, start_server, length, failure):
+    async def handle(server, reader, writer):
         if b"/image/000" in await read_request(reader):
             writer.write(reply("404 Not Found"))
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % length)
         await reader.read(-1)
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     with pytest.raises(failure):
-        await finish(remote_to("image", server.url, verify="always"), session())
+        await finish(make_client("image", server.url, verify="always"), session())

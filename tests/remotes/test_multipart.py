@@ -1,4 +1,4 @@
-"""How the multipart API's client reads answers."""
+"""Test how the client of the multipart API interprets responses."""
 
 import hashlib
 import json
@@ -11,7 +11,8 @@ import pytest
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import CutOff, Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import ChunkResult, Pending, Proof, Session, Stored
-from tests.remotes.helpers import POOL, Memory, content_of, read_request, reply
+from tests.remotes.helpers import MemorySource, content_of, read_request, reply
+from tests.support.data import POOL
 
 URL = "http://host.test:4444"
 UP = f"{URL}/api/files/upload"
@@ -23,16 +24,16 @@ FILE = {"id": "f-1", "name": "a.jpg", "mime_type": "image/jpeg", "hash": HASH.up
 
 
 @pytest.fixture
-def make(remote_to: Any) -> Any:
-    return lambda **values: remote_to("multipart", URL, **{"chunk_size": 100_000, "direct": "never", **values})
+def make(make_client: Any) -> Any:
+    return lambda **values: make_client("multipart", URL, **{"chunk_size": 100_000, "direct": "never", **values})
 
 
 @pytest.fixture
-def honest(answers: Any) -> None:
-    """A server that knows neither a task nor a file that can't be there."""
+def reliable_server(mock_response: Any) -> None:
+    """A server that answers 404 for an unknown task and an unknown file."""
     nowhere = f"{URL}/api/files/{'0' * 32}"
     for url in (f"{UP}/tasks", PROBE, nowhere, f"{nowhere}?original=true"):
-        answers("GET", url, status=404, repeat=True)
+        mock_response("GET", url, status=404, repeat=True)
 
 
 def session(received: Any = (), **values: Any) -> Session:
@@ -44,15 +45,15 @@ def agreed(**values: Any) -> dict[str, Any]:
 
 
 async def begin(remote: Any, earlier: Session | None = None, *, name: str = "a.jpg", failures: int = 0) -> Any:
-    return await remote.begin(content_of(remote, DATA), Memory(DATA, name=name), earlier, failures=failures)
+    return await remote.begin(content_of(remote, DATA), MemorySource(DATA, name=name), earlier, failures=failures)
 
 
 async def send(remote: Any, used: Session | None = None, index: int = 0) -> ChunkResult:
-    return await remote.send(used or session(), index, content_of(remote, DATA), Memory(DATA))
+    return await remote.send(used or session(), index, content_of(remote, DATA), MemorySource(DATA))
 
 
 async def finish(remote: Any) -> Any:
-    return await remote.finish(session(), content_of(remote, DATA), Memory(DATA))
+    return await remote.finish(session(), content_of(remote, DATA), MemorySource(DATA))
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,8 @@ async def finish(remote: Any) -> Any:
         ({"file_exists": True}, Stored(ref="", already=True)),
     ],
 )
-async def test_create(make, answers, payload, begun):
-    answers("POST", f"{UP}/create", payload=payload)
+async def test_begin_create_response(make, mock_response, payload, begun):
+    mock_response("POST", f"{UP}/create", payload=payload)
     assert await begin(make()) == begun
 
 
@@ -87,14 +88,14 @@ async def test_create(make, answers, payload, begun):
         ({"status": 503, "headers": {"Retry-After": "9"}}, Transient, "503"),
     ],
 )
-async def test_create_that_leads_to_nothing(make, answers, honest, answer, failure, words):
-    answers("POST", f"{UP}/create", **answer)
+async def test_begin_failed_create_raises(make, mock_response, reliable_server, answer, failure, words):
+    mock_response("POST", f"{UP}/create", **answer)
     with pytest.raises(failure, match=words):
         await begin(make())
 
 
-async def test_an_encrypted_file_is_not_compared(make, answers):
-    answers("POST", f"{UP}/create", payload={"file_exists": True, "file": {**FILE, "size": 5}})
+async def test_begin_encrypted_file_is_not_compared(make, mock_response):
+    mock_response("POST", f"{UP}/create", payload={"file_exists": True, "file": {**FILE, "size": 5}})
     assert await begin(make(encrypt_password="psst")) == Stored(ref="f-1", already=True)
 
 
@@ -132,8 +133,8 @@ async def test_an_encrypted_file_is_not_compared(make, answers):
         ({"status": 405}, [0, 1]),
     ],
 )
-async def test_resume(make, answers, answer, received):
-    answers("GET", f"{UP}/resume/t-1", **answer)
+async def test_begin_resume_response_received_chunks(make, mock_response, answer, received):
+    mock_response("GET", f"{UP}/resume/t-1", **answer)
     assert await begin(make(), session([0, 1])) == session(received)
 
 
@@ -146,19 +147,19 @@ async def test_resume(make, answers, answer, received):
         ({"payload": {"chunks_count": 9}}, SessionLost),
     ],
 )
-async def test_resume_that_is_no_use(make, answers, answer, failure):
-    answers("GET", f"{UP}/resume/t-1", **answer)
+async def test_begin_failed_resume_raises(make, mock_response, answer, failure):
+    mock_response("GET", f"{UP}/resume/t-1", **answer)
     with pytest.raises(failure):
         await begin(make(), session([0, 1]))
 
 
-async def test_a_remembered_session_of_another_size_is_not_taken_up(make, answers):
-    answers("POST", f"{UP}/create", payload=agreed())
+async def test_begin_session_of_other_size_creates_task(make, mock_response):
+    mock_response("POST", f"{UP}/create", payload=agreed())
     assert await begin(make(), session([0], count=9)) == session()
 
 
-async def test_a_task_id_is_quoted(make, answers):
-    answers("GET", f"{UP}/resume/a%2Fb%3F", payload={"uploaded_chunks": [1]})
+async def test_begin_quotes_task_id(make, mock_response):
+    mock_response("GET", f"{UP}/resume/a%2Fb%3F", payload={"uploaded_chunks": [1]})
     assert await begin(make(), session(token="a/b?")) == session([1], token="a/b?")
 
 
@@ -174,8 +175,8 @@ async def test_a_task_id_is_quoted(make, answers):
         ({"body": "<html>", "content_type": "text/html"}, Transient),
     ],
 )
-async def test_a_chunk_has_not_arrived(make, answers, answer, failure):
-    answers("POST", f"{UP}/chunk/t-1/1", **answer)
+async def test_send_rejected_chunk_raises(make, mock_response, answer, failure):
+    mock_response("POST", f"{UP}/chunk/t-1/1", **answer)
     with pytest.raises(failure):
         await send(make(), index=1)
 
@@ -184,54 +185,54 @@ async def test_a_chunk_has_not_arrived(make, answers, answer, failure):
     "answer",
     [{}, {"payload": {"message": "chunk was there already"}}, {"payload": {"ok": True}}, {"status": 409}],
 )
-async def test_a_chunk_has_arrived(make, answers, answer):
-    answers("POST", f"{UP}/chunk/t-1/1", **answer)
+async def test_send_accepted_chunk_result(make, mock_response, answer):
+    mock_response("POST", f"{UP}/chunk/t-1/1", **answer)
     assert await send(make(), index=1) == ChunkResult()
 
 
 @pytest.mark.parametrize("answer", [{"status": 413}, {"status": 400, "payload": {"error": "chunk too large"}}])
-async def test_a_chunk_that_is_too_large_leads_to_a_smaller_one(make, answers, answer):
+async def test_send_too_large_chunk_halves_chunk_size(make, mock_response, answer):
     remote = make(chunk_size=200_000)
     large = session(chunk_size=200_000, count=2)
-    answers("POST", f"{UP}/chunk/t-1/0", repeat=True, **answer)
+    mock_response("POST", f"{UP}/chunk/t-1/0", repeat=True, **answer)
     for _ in range(2):  # a second chunk of that size teaches nothing new
         with pytest.raises(SessionLost):
             await send(remote, large)
     assert remote.capabilities == {"refused": 200_000}
     assert remote.block_size == 100_000
-    answers("POST", f"{UP}/create", payload=agreed())
+    mock_response("POST", f"{UP}/create", payload=agreed())
     assert await begin(remote) == session()
 
 
-async def test_a_larger_chunk_that_is_refused_teaches_nothing(make, answers):
+async def test_send_larger_rejected_chunk_keeps_limit(make, mock_response):
     remote = make()
     remote.restore_capabilities({"refused": 90_000})
-    answers("POST", f"{UP}/chunk/t-1/0", status=413)
+    mock_response("POST", f"{UP}/chunk/t-1/0", status=413)
     with pytest.raises(SessionLost):
         await send(remote)
     assert remote.capabilities == {"refused": 90_000}
 
 
-async def test_a_server_that_insists_on_chunks_it_refuses(make, answers):
+async def test_begin_required_chunk_size_was_rejected_raises(make, mock_response):
     remote = make()
     remote.restore_capabilities({"refused": 200_000})
-    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    mock_response("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
     with pytest.raises(Permanent, match="refused one of 200000"):
         await begin(remote)
-    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    mock_response("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
     assert isinstance(await begin(remote), Session)  # a refusal in passing spoils no other file
 
 
-async def test_a_size_that_no_chunk_of_this_file_reaches_is_no_matter(make, answers):
+async def test_begin_small_file_ignores_rejected_size(make, mock_response):
     remote = make()
     remote.restore_capabilities({"refused": 400_000})
-    answers("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
+    mock_response("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
     assert await begin(remote) == session(chunk_size=len(DATA), count=1)
 
 
-async def test_a_server_that_takes_no_chunk_at_all(make, answers):
+async def test_send_413_for_smallest_chunk_is_permanent(make, mock_response):
     remote = make()
-    answers("POST", f"{UP}/chunk/t-1/4", status=413)
+    mock_response("POST", f"{UP}/chunk/t-1/4", status=413)
     with pytest.raises(Permanent):
         await send(remote, session(chunk_size=64 * 1024, count=5), index=4)
     assert remote.capabilities == {}
@@ -259,8 +260,8 @@ async def test_a_server_that_takes_no_chunk_at_all(make, answers):
         ({"body": ""}, Transient),
     ],
 )
-async def test_complete(make, answers, honest, answer, end):
-    answers("POST", f"{UP}/complete/t-1", **answer)
+async def test_finish_complete_response(make, mock_response, reliable_server, answer, end):
+    mock_response("POST", f"{UP}/complete/t-1", **answer)
     if isinstance(end, type):
         with pytest.raises(end):
             await finish(make())
@@ -285,10 +286,10 @@ async def test_complete(make, answers, honest, answer, end):
         ({"body": "?"}, Transient),
     ],
 )
-async def test_progress(make, answers, answer, end):
+async def test_poll_progress_response(make, mock_response, answer, end):
     remote = make()
     content = content_of(remote, DATA)
-    answers("GET", f"{UP}/progress/t-1", **answer)
+    mock_response("GET", f"{UP}/progress/t-1", **answer)
     if isinstance(end, type):
         with pytest.raises(end):
             await remote.poll(Pending(token="t-1"), content)
@@ -299,19 +300,19 @@ async def test_progress(make, answers, answer, end):
 DIRECT = Session(token="", chunk_size=len(DATA), count=1, single_request=True)
 
 
-async def test_a_small_file_goes_in_one_request(make, answers):
+async def test_send_small_file_in_single_request(make, mock_response):
     remote = make(direct="auto")
     assert await begin(remote) == DIRECT
-    answers("POST", f"{UP}/direct", payload=FILE)
+    mock_response("POST", f"{UP}/direct", payload=FILE)
     assert await send(remote, DIRECT) == ChunkResult(stored=Stored(ref="f-1", proof=Proof.HASH))
 
 
 @pytest.mark.parametrize(("size", "single"), [(20 * 1024**2, True), (20 * 1024**2 + 1, False)])
-async def test_begin_sends_files_up_to_20_mib_in_one_request(make, answers, size, single):
+async def test_begin_up_to_20_mib_is_single_request(make, mock_response, size, single):
     remote = make(direct="auto")
-    answers("POST", f"{UP}/create", payload=agreed(chunk_size=1024**2, chunks_count=21))
+    mock_response("POST", f"{UP}/create", payload=agreed(chunk_size=1024**2, chunks_count=21))
     content = replace(content_of(remote, DATA), size=size)
-    begun = await remote.begin(content, Memory(DATA, name="a.jpg"), None, failures=0)
+    begun = await remote.begin(content, MemorySource(DATA, name="a.jpg"), None, failures=0)
     assert begun.single_request is single
 
 
@@ -327,40 +328,40 @@ async def test_begin_sends_files_up_to_20_mib_in_one_request(make, answers, size
         ({"body": "?"}, Transient, {}),
     ],
 )
-async def test_one_request_that_does_not_work(make, answers, honest, answer, failure, capabilities):
+async def test_send_failed_single_request_raises(make, mock_response, reliable_server, answer, failure, capabilities):
     remote = make(direct="auto")
-    answers("POST", f"{UP}/direct", **answer)
+    mock_response("POST", f"{UP}/direct", **answer)
     with pytest.raises(failure):
         await send(remote, DIRECT)
     assert remote.capabilities == capabilities
-    answers("POST", f"{UP}/create", payload=agreed())
+    mock_response("POST", f"{UP}/create", payload=agreed())
     assert await begin(remote) == (session() if capabilities else DIRECT)
 
 
 @pytest.mark.parametrize("values", [{"failures": 1}, {"name": 'a"b.jpg'}, {"name": "a\nb.jpg"}])
-async def test_when_a_small_file_goes_in_chunks(make, answers, values):
-    answers("POST", f"{UP}/create", payload=agreed())
+async def test_begin_after_failure_or_special_name_uses_chunks(make, mock_response, values):
+    mock_response("POST", f"{UP}/create", payload=agreed())
     assert await begin(make(direct="auto"), **values) == session()
 
 
 @pytest.mark.parametrize("name", ["bundle_id", "encrypt_password", "expired_at"])
-async def test_what_is_kept_in_another_way_goes_in_chunks(make, answers, name):
-    """Servers heed that in *create* alone."""
-    answers("POST", f"{UP}/create", payload=agreed())
+async def test_begin_with_storage_options_uses_chunks(make, mock_response, name):
+    """Servers respect these options only in *create*."""
+    mock_response("POST", f"{UP}/create", payload=agreed())
     assert await begin(make(direct="auto", **{name: TELLING[name]})) == session()
 
 
-async def test_what_is_too_large_for_a_slow_line_goes_in_chunks(make, answers):
+async def test_begin_above_slow_limit_uses_chunks(make, mock_response):
     remote = make(direct="auto")
     remote.restore_capabilities({"slow": len(DATA)})
     assert await begin(remote) == DIRECT
     remote.restore_capabilities({"slow": len(DATA) - 1})
-    answers("POST", f"{UP}/create", payload=agreed())
+    mock_response("POST", f"{UP}/create", payload=agreed())
     assert await begin(remote) == session()
 
 
-async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answers):
-    answers("GET", f"{UP}/resume/t-1", payload={"uploaded_chunks": [0]})
+async def test_begin_resumes_task_before_single_request(make, mock_response):
+    mock_response("GET", f"{UP}/resume/t-1", payload={"uploaded_chunks": [0]})
     assert await begin(make(direct="auto"), session()) == session([0])
 
 
@@ -369,12 +370,12 @@ async def test_a_remembered_task_is_taken_up_rather_than_one_request(make, answe
     ("status", "failure"),
     [(200, None), (404, None), (500, None), (401, Unauthorized), (403, Permanent), (502, Transient)],
 )
-async def test_check(make, answers, status, failure: type[Failure] | None, tasks):
-    answers("GET", f"{UP}/tasks", status=tasks)
-    answers("GET", PROBE, status=status)
+async def test_check_by_status(make, mock_response, status, failure: type[Failure] | None, tasks):
+    mock_response("GET", f"{UP}/tasks", status=tasks)
+    mock_response("GET", PROBE, status=status)
     nowhere = f"{URL}/api/files/{'0' * 32}"
-    answers("GET", nowhere, status=404)
-    answers("GET", f"{nowhere}?original=true", status=404)
+    mock_response("GET", nowhere, status=404)
+    mock_response("GET", f"{nowhere}?original=true", status=404)
     if failure is None:
         await make().check()
     else:
@@ -383,19 +384,19 @@ async def test_check(make, answers, status, failure: type[Failure] | None, tasks
 
 
 @pytest.mark.parametrize("moved", ["tasks", "resume"])
-async def test_a_server_that_has_moved(make, answers, moved):
-    answers("GET", f"{UP}/tasks", **(MOVED if moved == "tasks" else {"status": 404}))
-    answers("GET", PROBE, **MOVED)
+async def test_check_redirect_is_remote_failure(make, mock_response, moved):
+    mock_response("GET", f"{UP}/tasks", **(MOVED if moved == "tasks" else {"status": 404}))
+    mock_response("GET", PROBE, **MOVED)
     with pytest.raises(Transient, match=r"redirects to https://new\.test; set url to that") as caught:
         await make().check()
     assert caught.value.scope is Scope.REMOTE
 
 
-async def test_what_has_moved_concerns_no_single_file(make, answers):
+async def test_api_call_redirect_is_remote_failure(make, mock_response):
     for path in ("create", "chunk/t-1/0", "complete/t-1"):
-        answers("POST", f"{UP}/{path}", **MOVED)
+        mock_response("POST", f"{UP}/{path}", **MOVED)
     for path in ("resume/t-1", "progress/t-1"):
-        answers("GET", f"{UP}/{path}", **MOVED)
+        mock_response("GET", f"{UP}/{path}", **MOVED)
     remote = make()
     poll = remote.poll(Pending(token="t-1"), content_of(remote, DATA))
     for call in (begin(remote), begin(remote, session()), send(remote), finish(remote), poll):
@@ -415,13 +416,13 @@ TOLD = {
 TELLING = {"bundle_id": TOLD["bundle_id"], "encrypt_password": "psst", "expired_at": "1d"}
 
 
-async def test_what_create_is_told(remote_to, rogue):
-    async def handle(it, reader, writer):
-        it.seen.append(await read_request(reader))
+async def test_begin_sends_create_fields(make_client, start_server):
+    async def handle(server, reader, writer):
+        server.seen.append(await read_request(reader))
         writer.write(reply("200 OK", json.dumps(agreed()).encode()))
 
-    server = await rogue(handle)
-    remote = remote_to("multipart", server.url, prefix="/drive/files/upload", chunk_size=100_000, **TELLING)
+    server = await start_server(handle)
+    remote = make_client("multipart", server.url, prefix="/drive/files/upload", chunk_size=100_000, **TELLING)
     await begin(remote, name="عکس\n🦊.jpg", failures=1)
     head, _, body = server.seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /drive/files/upload/create HTTP/1.1\r\n")
@@ -434,14 +435,14 @@ async def test_what_create_is_told(remote_to, rogue):
     }
 
 
-async def test_what_direct_is_told(remote_to, rogue):
-    async def handle(it, reader, writer):
-        it.seen.append(await read_request(reader))
+async def test_send_single_request_form(make_client, start_server):
+    async def handle(server, reader, writer):
+        server.seen.append(await read_request(reader))
         writer.write(reply("200 OK", json.dumps(FILE).encode()))
 
-    server = await rogue(handle)
-    content = content_of(remote := remote_to("multipart", server.url), DATA)
-    await remote.send(DIRECT, 0, content, Memory(DATA, name="🦊.jpg"))
+    server = await start_server(handle)
+    content = content_of(remote := make_client("multipart", server.url), DATA)
+    await remote.send(DIRECT, 0, content, MemorySource(DATA, name="🦊.jpg"))
     head, _, body = server.seen[0].partition(b"\r\n\r\n")
     boundary = re.search(rb"Content-Type: multipart/form-data; boundary=(\S+)", head)[1]
     first, *parts, last = body.split(b"--" + boundary)
@@ -453,13 +454,13 @@ async def test_what_direct_is_told(remote_to, rogue):
     assert parts[-1] == f"\r\n{disposition}\r\nContent-Type: image/jpeg\r\n\r\n".encode() + DATA + b"\r\n"
 
 
-async def test_a_fixed_expiry(remote_to, rogue):
-    async def handle(it, reader, writer):
-        it.seen.append(await read_request(reader))
+async def test_begin_sends_fixed_expiry_in_utc(make_client, start_server):
+    async def handle(server, reader, writer):
+        server.seen.append(await read_request(reader))
         writer.write(reply("200 OK", json.dumps(agreed()).encode()))
 
-    server = await rogue(handle)
+    server = await start_server(handle)
     await begin(
-        remote_to("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), failures=1
+        make_client("multipart", server.url, chunk_size=100_000, expired_at="2030-01-31T12:00:00+02:00"), failures=1
     )
     assert b'"expired_at": "2030-01-31T10:00:00Z"' in server.seen[0]

@@ -1,27 +1,29 @@
-"""What the store keeps of the conditions that content is stored under: enough to notice a change, and no password."""
+"""Test the terms: they change with each condition, and reveal no password."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from syncd.remotes.factory import make_remote
-from tests.remotes.helpers import NOW, Meter, image_settings, multipart_settings
+from tests.remotes.helpers import NOW, CountingThrottle, image_settings, multipart_settings
 
 URL = "http://127.0.0.1:1"
 
 
 async def terms(url=URL, name="drive", **values):
     settings = multipart_settings(url, **values)
-    remote = make_remote(name, settings, throttle=Meter(), clock=lambda: NOW, user_agent="syncd/test")
+    remote = make_remote(name, settings, throttle=CountingThrottle(), clock=lambda: NOW, user_agent="syncd/test")
     try:
         return remote.terms, remote.expires
     finally:
         await remote.close()
 
 
-async def test_without_conditions_there_are_no_terms():
+async def test_terms_without_conditions_are_empty():
     assert await terms() == ("", False)
-    remote = make_remote("ascii", image_settings(URL), throttle=Meter(), clock=lambda: NOW, user_agent="syncd/test")
+    remote = make_remote(
+        "ascii", image_settings(URL), throttle=CountingThrottle(), clock=lambda: NOW, user_agent="syncd/test"
+    )
     assert (remote.terms, remote.expires) == ("", False)
     await remote.close()
 
@@ -37,13 +39,13 @@ async def test_without_conditions_there_are_no_terms():
         ({"encrypt_password": "one"}, {"encrypt_password": "one", "expired_at": timedelta(days=30)}),
     ],
 )
-async def test_a_change_of_any_condition_is_a_change_of_the_terms(values, others):
+async def test_terms_change_with_each_condition(values, others):
     assert (await terms(**values))[0] != (await terms(**others))[0]
     assert await terms(**values) == await terms(**values)
 
 
-async def test_what_is_no_condition_changes_nothing():
-    """Above all the address: the records of a server that has moved are still good."""
+async def test_terms_ignore_other_settings():
+    """The address is one of them: the records of a server that has moved stay valid."""
     kept = await terms(encrypt_password="one", expired_at=timedelta(days=1))
     assert kept == await terms("http://127.0.0.1:2", encrypt_password="one", expired_at=timedelta(hours=24), hash="md5")
     assert (await terms(expired_at=datetime(2030, 1, 1, tzinfo=UTC)))[0] == (
@@ -51,13 +53,13 @@ async def test_what_is_no_condition_changes_nothing():
     )[0]
 
 
-async def test_what_expires_says_so():
+async def test_expires_with_expiry():
     assert (await terms(expired_at=timedelta(days=1)))[1]
     assert not (await terms(encrypt_password="one"))[1]
 
 
-async def test_a_password_can_not_be_found_by_trying():
-    """Two bytes of a slow hash with a salt of its own: of all passwords one in 65,536 looks the same."""
+async def test_terms_do_not_reveal_password():
+    """The terms have two bytes of a slow, salted hash, which one in 65,536 passwords shares."""
     told, _ = await terms(encrypt_password="correct horse")
     assert "correct" not in told
     assert len(told.removeprefix("encrypt_password ")) == 4
@@ -66,5 +68,5 @@ async def test_a_password_can_not_be_found_by_trying():
 
 
 @pytest.mark.parametrize("password", ["\udcff", "пароль", "x" * 10_000])
-async def test_any_password_has_a_fingerprint(password):
+async def test_terms_accept_any_password(password):
     assert (await terms(encrypt_password=password))[0]

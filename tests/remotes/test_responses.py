@@ -1,4 +1,4 @@
-"""Reading answers: the server's own words, its Retry-After, and what a status means."""
+"""Test the messages of responses, Retry-After, and the failure for each status."""
 
 import json
 from email.utils import formatdate
@@ -59,11 +59,11 @@ def answer(status: int = 400, body: object = b"", **headers: str) -> Response:
         ({"message": "token hush-hush and psst!"}, "token *** and ***!"),
     ],
 )
-def test_the_servers_words(body, message):
+def test_message_by_body(body, message):
     assert answer(body=body).message() == message
 
 
-def test_words_are_short_and_a_secret_is_not_cut_in_two():
+def test_message_is_short_and_redacted():
     assert len(answer(body=b"x" * 500_000).message()) == MAX_MESSAGE_CHARACTERS
     assert "hush" not in answer(body=b"x" * (MAX_MESSAGE_CHARACTERS - 5) + b"hush-hush").message()
 
@@ -91,24 +91,24 @@ def test_words_are_short_and_a_secret_is_not_cut_in_two():
         (b"error", None),
     ],
 )
-def test_a_success_that_is_none(body, reported_error):
+def test_reported_error_by_body(body, reported_error):
     assert answer(200, body).reported_error() == reported_error
 
 
 @pytest.mark.parametrize("body", [b"<p>", b" \n<!doctype html>", b"\xef\xbb\xbf<html>", b"\xef\xbb\xbf\n<html>"])
-def test_a_page_without_a_type(body):
+def test_is_html_without_content_type(body):
     assert answer(200, body).is_html
     assert not answer(200, body).ok
 
 
 @given(st.binary(max_size=200) | st.from_type(type({})).map(lambda value: json.dumps(value, default=str).encode()))
-def test_no_body_is_too_odd(body):
+def test_response_accepts_any_body(body):
     read = Response(host="h", request_line="GET /", status=500, body=body)
     assert len(read.message()) <= MAX_MESSAGE_CHARACTERS
     assert read.json() is None or isinstance(read.json(), dict)
 
 
-def test_nesting_without_end_is_no_json():
+def test_json_deep_nesting_is_none():
     assert answer(body=b"[" * 100_000).json() is None
     deep: object = "end"
     for _ in range(500):
@@ -145,7 +145,7 @@ def test_nesting_without_end_is_no_json():
         (308, Permanent, None, None),
     ],
 )
-def test_what_a_status_means(status, kind, scope, overload):
+def test_failure_by_status(status, kind, scope, overload):
     found = failure(answer(status, {"message": "the words"}), now=NOW)
     assert type(found) is kind
     assert "the words" in str(found)
@@ -162,7 +162,7 @@ def test_what_a_status_means(status, kind, scope, overload):
         ("400 The plain HTTP request was sent to HTTPS port", "set url to https"),
     ],
 )
-def test_what_nginx_says_of_the_way_to_it_is_no_fault_of_a_file(title, advice):
+def test_failure_nginx_connection_page_is_remote(title, advice):
     page = f"<html><head><title>{title}</title></head></html>".encode()
     told = failure(answer(400, page, content_type="text/html"), now=NOW)
     assert isinstance(told, Transient)
@@ -171,12 +171,12 @@ def test_what_nginx_says_of_the_way_to_it_is_no_fault_of_a_file(title, advice):
     assert isinstance(failure(answer(400, {"error": title}), now=NOW), Permanent)  # the API itself
 
 
-def test_without_words_the_status_is_explained():
+def test_failure_without_message_has_status_phrase():
     assert str(failure(answer(415), now=NOW)) == "host:1 answered 415 to POST /image: Unsupported Media Type"
     assert str(failure(answer(499), now=NOW)) == "host:1 answered 499 to POST /image"
 
 
-def test_a_redirect_names_the_place_but_nothing_more():
+def test_failure_redirect_names_origin_only():
     moved = failure(answer(301, location="https://me:pw@other.example:8443/x?key=1"), now=NOW)
     assert str(moved).endswith("redirects to https://other.example:8443; set url to that")
 
@@ -195,14 +195,14 @@ def test_a_redirect_names_the_place_but_nothing_more():
         (answer(302, location="https://login.example/"), REMOTE, REMOTE),
     ],
 )
-def test_what_may_concern_one_request_alone(answered, scope, if_reachable):
+def test_failure_if_reachable_by_response(answered, scope, if_reachable):
     found = failure(answered, now=NOW)
     assert isinstance(found, Transient)
     assert found.scope is scope
     assert found.reduced().scope is if_reachable
 
 
-def test_a_page_instead_of_an_answer_is_no_success():
+def test_ok_html_page_is_false():
     page = answer(200, b"<html><title>Log in to the hotel</title>")
     assert not page.ok
     found = failure(page, now=NOW)
@@ -228,11 +228,11 @@ def test_a_page_instead_of_an_answer_is_no_success():
         ("²", None),
     ],
 )
-def test_retry_after(value, seconds):
+def test_retry_after_by_header(value, seconds):
     assert retry_after(value, NOW) == seconds
 
 
-def test_retry_after_reaches_the_failure():
+def test_failure_has_retry_after():
     found = failure(answer(503, retry_after="7"), now=NOW)
     assert isinstance(found, Transient)
     assert found.retry_after == 7.0
