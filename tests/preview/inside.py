@@ -79,7 +79,7 @@ def open_by_proc():
 
 
 @attempt
-def ask_of_a_file():
+def stat_a_file():
     os.stat(ENV["FILE"])
 
 
@@ -194,12 +194,12 @@ def raise_the_file_size():
 
 
 @attempt
-def raise_the_computing():
+def raise_the_cpu_time():
     resource.setrlimit(resource.RLIMIT_CPU, (100_000, 100_000))
 
 
 @attempt
-def take_memory():
+def allocate_memory():
     mmap.mmap(-1, 2 * GIB).close()
 
 
@@ -209,13 +209,13 @@ def write_to_an_open_file():
 
 
 @attempt
-def open_many():
+def open_many_files():
     for _ in range(100):
         os.dup(0)
 
 
 @attempt
-def run_what_it_wrote():
+def map_executable_memory():
     mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
 
 
@@ -227,22 +227,22 @@ def gain_privileges():
 
 
 @attempt
-def have_the_parent_signalled():
+def make_the_kernel_signal_the_parent():
     """Make the parent the process that the kernel signals about the open file."""
     fcntl.fcntl(opened[0], fcntl.F_SETOWN, PARENT)
 
 
 @attempt
-def compute_for_long():
+def use_much_cpu_time():
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         pass
 
 
 @attempt
-def compute_in_spite_of_the_signal():
+def ignore_the_cpu_signal():
     signal.signal(signal.SIGXCPU, signal.SIG_IGN)
-    compute_for_long()
+    use_much_cpu_time()
 
 
 def only(layers):

@@ -21,7 +21,7 @@ def landlock_version():
         return 0
 
 
-def lacking(layer, version=1):
+def missing_support(layer, version=1):
     """Return why this kernel can't be tested with a layer, or None."""
     if layer == "landlock" and landlock_version() < version:
         return f"the kernel has version {landlock_version()} of Landlock, this takes {version}"
@@ -32,9 +32,9 @@ def lacking(layer, version=1):
     return None
 
 
-def need(layers):
+def skip_unless_supported(layers):
     for layer in layers.split():
-        if reason := lacking(layer):
+        if reason := missing_support(layer):
             pytest.skip(reason)
 
 
@@ -57,7 +57,7 @@ class Target:
         for listener in (self.tcp, self.abstract, self.unix):
             listener.close()
 
-    def tries(self, what, layers, *, file=None, user=0, seconds=CPU_SECONDS, pictures=PREVIEWS_PER_WORKER):
+    def run_attempt(self, what, layers, *, file=None, user=0, seconds=CPU_SECONDS, pictures=PREVIEWS_PER_WORKER):
         """Make an attempt. Return its answer, or the exit code of the process if it gave none."""
         environment = {
             "TRY": what,

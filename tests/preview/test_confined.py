@@ -19,7 +19,7 @@ if sys.platform != "linux":
     pytest.skip("only Linux has more layers than limits", allow_module_level=True)
 
 from syncd.preview import kernel  # noqa: E402 - only Linux can import it
-from tests.preview.target import ALL, IS_ROOT, need  # noqa: E402
+from tests.preview.target import ALL, IS_ROOT, skip_unless_supported  # noqa: E402
 
 CAP_SETPCAP = 1 << 8
 """The capability to remove capabilities from the bounding set."""
@@ -43,15 +43,15 @@ def proc(pid, name):
 
 
 async def test_worker_threads_all_have_sandbox_and_limits(renderer, tmp_path):
-    need(ALL)
+    skip_unless_supported(ALL)
     await shown(renderer, tmp_path / "a")
     threads = os.listdir(f"/proc/{renderer.pid}/task")
     assert len(threads) == 2
     for thread in threads:
-        told = dict(re.findall(r"(\w+):\s*(.*)", proc(renderer.pid, f"task/{thread}/status")))
-        assert (told["NoNewPrivs"], told["Seccomp"]) == ("1", "2")
-        assert {int(told[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
-        assert int(told["CapBnd"], 16) == 0 or not kernel.capabilities()[0] & CAP_SETPCAP
+        status = dict(re.findall(r"(\w+):\s*(.*)", proc(renderer.pid, f"task/{thread}/status")))
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+        assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+        assert int(status["CapBnd"], 16) == 0 or not kernel.capabilities()[0] & CAP_SETPCAP
     limits = re.findall(r"Max ([a-z ]+?) +(\d+) +(\d+)", proc(renderer.pid, "limits"))
     found = {name: (soft, hard) for name, soft, hard in limits}
     for name, most in {"file size": 0, "core file size": 0, "processes": 0, "open files": 16}.items():
@@ -77,7 +77,7 @@ def compressed():
 
 
 async def test_worker_in_sandbox_renders_every_format(renderer, tmp_path):
-    need(ALL)
+    skip_unless_supported(ALL)
     with capture_logs() as logs:
         for data in (KINDS | compressed()).values():
             assert (await shown(renderer, tmp_path / "a", data))[:4] == b"RIFF"
@@ -182,7 +182,7 @@ NUMBERS = {
     ],
 )
 def test_worker_skips_layer_that_outer_sandbox_forbids(tmp_path, call, missing):
-    need(ALL)
+    skip_unless_supported(ALL)
     number = {"landlock_create_ruleset": 444, "landlock_restrict_self": 446} | NUMBERS[os.uname().machine]
     (tmp_path / "a").write_bytes(KINDS["jpg"])
     command = [sys.executable, "-c", OUTER, str(number[call]), tmp_path / "a"]

@@ -98,8 +98,8 @@ def test_seccomp_filter_decides_calls_per_architecture(machine):
 
 
 def test_seccomp_calls_match_documented_count():
-    told = (Path(__file__).parents[2] / "docs/reference/preview-sandbox.md").read_text(encoding="utf-8")
-    assert f"Every system call but {len(seccomp.CALLS)}," in told
+    page = (Path(__file__).parents[2] / "docs/reference/preview-sandbox.md").read_text(encoding="utf-8")
+    assert f"Every system call but {len(seccomp.CALLS)}," in page
 
 
 def test_seccomp_other_architecture_raises_error(monkeypatch):

@@ -34,13 +34,13 @@ async def shown(renderer, path, data=None, edge=100):
         return Image.open(io.BytesIO(await renderer.render(file.fileno(), edge))).size
 
 
-def told(pid, name):
+def read_proc(pid, name):
     return Path(f"/proc/{pid}/{name}").read_text()
 
 
 def gone(pid):
     try:
-        return told(pid, "stat").rpartition(")")[2].split()[0] == "Z"
+        return read_proc(pid, "stat").rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
 
@@ -133,10 +133,10 @@ async def test_worker_inherits_no_file_token_or_terminal(renderer, tmp_path, mon
         open_files = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
     assert len([name for name in open_files if name.startswith("socket:")]) == 1
     assert [name for name in open_files if str(tmp_path) in name] == []
-    assert all("secret" not in told(pid, name) for name in ("environ", "cmdline"))
+    assert all("secret" not in read_proc(pid, name) for name in ("environ", "cmdline"))
     assert os.getsid(pid) == pid  # Ctrl-C on the daemon's terminal does not reach it
-    assert str(1024**3) in told(pid, "limits")
-    assert "Max file size             0" in told(pid, "limits")
+    assert str(1024**3) in read_proc(pid, "limits")
+    assert "Max file size             0" in read_proc(pid, "limits")
 
 
 ORPHANS = """

@@ -19,7 +19,7 @@ if sys.platform != "linux":
     pytest.skip("only Linux has more layers than limits", allow_module_level=True)
 
 from syncd.preview import linux  # noqa: E402 - only Linux can import it
-from tests.preview.target import ALL, IS_ROOT, Target, lacking, need  # noqa: E402
+from tests.preview.target import ALL, IS_ROOT, Target, missing_support, skip_unless_supported  # noqa: E402
 
 NOBODY = 65534
 REFUSED = {"EPERM", "EACCES", "EAGAIN", "EFBIG", "EMFILE", "ENOMEM", "ValueError", "RuntimeError"}
@@ -49,22 +49,22 @@ LANDLOCK = {
 """The attempts that Landlock alone denies, and the version that each needs."""
 SECCOMP = {
     *LANDLOCK,
-    "ask_of_a_file",
+    "stat_a_file",
     "change_a_mode",
     "change_an_owner",
     "connect_to_a_unix_socket",
     "fork",
-    "have_the_parent_signalled",
+    "make_the_kernel_signal_the_parent",
     "limit_the_parent",
     "listen",
     "make_a_socket_pair",
     "make_a_udp_socket",
-    "run_what_it_wrote",
+    "map_executable_memory",
     "signal_the_group",
 }
 """The attempts that the seccomp filter alone denies."""
-LIMITS = {"open_many", "take_memory", "write_to_an_open_file"}
-RAISED = {"raise_the_computing", "raise_the_file_size", "raise_the_memory"}
+LIMITS = {"open_many_files", "allocate_memory", "write_to_an_open_file"}
+RAISED = {"raise_the_cpu_time", "raise_the_file_size", "raise_the_memory"}
 """Attempts to raise a limit. Root has a capability for it."""
 YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -80,52 +80,52 @@ def impossible(what):
 def test_no_layer_attempt_succeeds(target, what):
     if reason := impossible(what):
         pytest.skip(reason)
-    assert target.tries(what, "") in ("done", 0)
+    assert target.run_attempt(what, "") in ("done", 0)
 
 
 @pytest.mark.parametrize("what", sorted({*SECCOMP, *LIMITS, *RAISED, "gain_privileges"}))
 def test_all_layers_attempt_is_denied(target, what):
-    need(ALL)
-    assert target.tries(what, ALL) in REFUSED
+    skip_unless_supported(ALL)
+    assert target.run_attempt(what, ALL) in REFUSED
 
 
 @pytest.mark.parametrize("what", LANDLOCK)
 def test_landlock_alone_denies_attempt(target, what):
-    if reason := lacking("landlock", LANDLOCK[what]):
+    if reason := missing_support("landlock", LANDLOCK[what]):
         pytest.skip(reason)
-    assert target.tries(what, "no_new_privs landlock") in ("EACCES", "EPERM")
+    assert target.run_attempt(what, "no_new_privs landlock") in ("EACCES", "EPERM")
 
 
 @pytest.mark.parametrize("what", sorted(SECCOMP))
 def test_seccomp_alone_denies_attempt(target, what):
-    need("seccomp")
-    assert target.tries(what, "no_new_privs seccomp") == "EPERM"
+    skip_unless_supported("seccomp")
+    assert target.run_attempt(what, "no_new_privs seccomp") == "EPERM"
 
 
 @pytest.mark.parametrize("what", sorted(LIMITS))
 def test_limits_alone_deny_attempt(target, what):
-    expected = {"open_many": "EMFILE", "take_memory": "ENOMEM", "write_to_an_open_file": "EFBIG"}
-    assert target.tries(what, "limits") == expected[what]
+    expected = {"open_many_files": "EMFILE", "allocate_memory": "ENOMEM", "write_to_an_open_file": "EFBIG"}
+    assert target.run_attempt(what, "limits") == expected[what]
 
 
 @pytest.mark.parametrize("what", sorted({*RAISED, "raise_the_soft_memory"}))
 def test_limits_cannot_be_raised(target, what):
-    assert target.tries(what, "limits capabilities") in ("EPERM", "ValueError")
+    assert target.run_attempt(what, "limits capabilities") in ("EPERM", "ValueError")
 
 
 @pytest.mark.parametrize("what", ["fork", "spawn", "start_a_thread"])
 def test_limits_alone_deny_process_to_user(target, what):
     """Linux does not count the processes of root."""
-    assert target.tries(what, "limits", user=NOBODY if IS_ROOT else 0) in ("EAGAIN", "RuntimeError")
+    assert target.run_attempt(what, "limits", user=NOBODY if IS_ROOT else 0) in ("EAGAIN", "RuntimeError")
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root has a capability to drop")
 def test_capabilities_layer_drops_root_privileges(target):
-    assert target.tries("change_an_owner", "capabilities") == "EPERM"
+    assert target.run_attempt("change_an_owner", "capabilities") == "EPERM"
 
 
 def test_no_new_privs_is_set(target):
-    assert target.tries("gain_privileges", "no_new_privs") == "EPERM"
+    assert target.run_attempt("gain_privileges", "no_new_privs") == "EPERM"
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can create a set-uid program of root")
@@ -138,13 +138,13 @@ def test_no_new_privs_disables_set_uid_program(target):
         shutil.copy("/bin/mkdir", program)
         program.chmod(0o4755)
         Path(f"{program}.own").touch()
-        assert target.tries("execute_as_root", "no_new_privs", file=program, user=NOBODY) == 1
-        assert target.tries("execute_as_root", "", file=program, user=NOBODY) == 0
+        assert target.run_attempt("execute_as_root", "no_new_privs", file=program, user=NOBODY) == 1
+        assert target.run_attempt("execute_as_root", "", file=program, user=NOBODY) == 0
 
 
 def test_cpu_soft_limit_ends_worker(target):
-    assert target.tries("compute_for_long", "limits", seconds=1) == linux.EXHAUSTED
+    assert target.run_attempt("use_much_cpu_time", "limits", seconds=1) == linux.EXHAUSTED
 
 
 def test_cpu_hard_limit_kills_worker_ignoring_signal(target):
-    assert target.tries("compute_in_spite_of_the_signal", ALL, seconds=1, pictures=2) == -signal.SIGKILL
+    assert target.run_attempt("ignore_the_cpu_signal", ALL, seconds=1, pictures=2) == -signal.SIGKILL
