@@ -1,0 +1,67 @@
+"""The structure of syncd.platform: the twins agree, and other packages do not test the system themselves."""
+
+import ast
+import pathlib
+
+import pytest
+
+import syncd
+
+ROOT = pathlib.Path(syncd.__file__).parent
+PLATFORM = ROOT / "platform"
+TWINS = sorted(path.name for path in (PLATFORM / "posix").glob("[a-z]*.py"))
+MAX_MODULES_OUTSIDE = 10
+"""Modules outside of syncd.platform that may test ``sys.platform``, such as those that choose a module by it."""
+
+
+def tree(path):
+    return ast.parse(path.read_text("utf-8"))
+
+
+def parameters(function):
+    """Return the kinds and the number of the parameters; names of unused ones may differ."""
+    arguments = function.args
+    return (
+        len(arguments.posonlyargs + arguments.args),
+        {one.arg for one in arguments.kwonlyargs},
+        bool(arguments.vararg),
+    )
+
+
+def functions(path):
+    """Return the public functions of a module, also those that are defined in a branch."""
+    body = [
+        node
+        for top in tree(path).body
+        for node in ([top, *top.body, *top.orelse] if isinstance(top, ast.If) else [top])
+    ]
+    return {node.name: parameters(node) for node in body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"}
+
+
+def chosen(path):
+    """Return the names that each branch of a choosing module imports, by the package it imports them from."""
+    imports = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)]
+    return {
+        package: {name.name for node in imports if package in (node.module or "").split(".") for name in node.names}
+        for package in ("posix", "windows")
+    }
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_twins_have_the_same_interface(name):
+    names = chosen(PLATFORM / name)
+    assert names["posix"] == names["windows"] != set()
+    posix, windows = functions(PLATFORM / "posix" / name), functions(PLATFORM / "windows" / name)
+    for function in names["posix"] & posix.keys() & windows.keys():
+        assert posix[function] == windows[function], function
+
+
+def test_few_modules_outside_platform_test_the_system():
+    testing = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if PLATFORM not in path.parents
+        for line in path.read_text("utf-8").splitlines()
+        if "sys.platform" in line and not line.startswith("assert ")  # an assertion only informs mypy
+    }
+    assert 0 < len(testing) <= MAX_MODULES_OUTSIDE, testing
