@@ -1,4 +1,4 @@
-"""Sets who may read a file by a mode, which becomes an access control list on Windows."""
+"""Sets the mode of a file, on Windows the equivalent access control list."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The quick lookup of the control socket agrees with the model and imports no slow library."""
+"""The quick lookup of the control socket agrees with the model and imports little."""
 
 import subprocess
 import sys

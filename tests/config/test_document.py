@@ -1,4 +1,4 @@
-"""The YAML reader: lines, unchanged texts, limits, and one clear line for each invalid file."""
+"""The YAML reader: lines, unchanged texts, limits, and messages for invalid files."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -38,7 +38,7 @@ def test_example_loads_unchanged(tmp_path: Path) -> None:
 
 
 def test_example_loads_with_commented_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each `#:` line is valid in its place; lines that exclude each other are tried one at a time."""
+    """Each `#:` line is valid in its place; exclusive lines are tried one at a time."""
     monkeypatch.setenv("DRIVE_TOKEN", "x")
     monkeypatch.setenv("DRIVE_PASSWORD", "x")
     monkeypatch.setenv("PROXY_PASSWORD", "x")

@@ -1,4 +1,4 @@
-"""The man page names every command and option, and can be shown; the completions are the shells' own."""
+"""The man page names every command and option; the shells accept the completions."""
 
 import importlib.util
 import shutil

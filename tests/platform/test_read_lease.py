@@ -1,4 +1,4 @@
-"""Who has a file open for writing: by descriptor or by memory map, in this process or in another."""
+"""Read leases: writers by descriptor or memory map, in this process or in another."""
 
 import mmap
 import os
@@ -10,6 +10,7 @@ import pytest
 
 from syncd.platform.posix import read_lease
 from syncd.platform.read_lease import ReadLease, Writer, writer
+from tests.support.wait import wait_until_sync
 
 if sys.platform != "linux":
     pytest.skip("leases are Linux' own", allow_module_level=True)
@@ -71,7 +72,7 @@ def test_two_leases_on_one_file_are_granted(descriptor, path):
 
 @pytest.mark.e2e
 def test_broken_after_writer_opened_and_no_signal_kills(path):
-    """In a process that has not said what is to become of any signal."""
+    """Run in a process with the default signal handlers."""
     script = f"""
 import os
 from syncd.platform.read_lease import ReadLease
@@ -93,8 +94,8 @@ def test_waiting_writer_continues_after_lease(descriptor, path):
     write = f"print(flush=True); open({str(path)!r}, 'r+b').write(b'y')"
     with ReadLease(descriptor) as lease:
         other = subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE)
-        while not lease.broken():
-            assert other.poll() is None, "it did not wait"
+        wait_until_sync(lambda: lease.broken() or other.poll() is not None, "the writer waits for the lease")
+        assert other.poll() is None, "it did not wait"
     assert other.wait(20) == 0
     other.stdout.close()
     assert path.read_bytes()[:1] == b"y"

@@ -1,4 +1,4 @@
-"""Deleting and moving one file: only in the state that was confirmed, and nothing else in its place."""
+"""Deleting and moving one file: only in its confirmed state, and never another file."""
 
 import errno
 import fcntl
@@ -64,7 +64,7 @@ def folder(tmp_path):
 
 @pytest.fixture(params=["same file system", "another file system", "no exclusive rename", "no hard links"])
 def move_to(request, tmp_path, monkeypatch):
-    """Where to move to: real renames, and the ways of file systems that refuse one step or the other."""
+    """Return a destination, on file systems that support or refuse the kinds of rename."""
     exclusively, link = posix_openat.rename_exclusively, os.link
     into = tmp_path / "sent"
     into.mkdir()
@@ -88,7 +88,7 @@ def move_to(request, tmp_path, monkeypatch):
 
 @pytest.fixture
 def other_disk(tmp_path):
-    """A file system of its own, mounted for the test."""
+    """Mount a separate file system for the test."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount")
     disk = tmp_path / "disk"
@@ -173,7 +173,7 @@ def test_remove_changed_file_is_refused(folder, tmp_path, move):
 
 @pytest.mark.parametrize("move", [False, True])
 def test_remove_other_content_is_refused(folder, tmp_path, move):
-    """As after a memory map, a reused inode number, or a time stamp of two seconds."""
+    """Happens after a write by memory map, with a reused inode, or with coarse timestamps."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     about = proven(path, b"another")
@@ -204,7 +204,7 @@ def test_remove_file_mapped_for_writing_is_refused(folder):
 
 
 def test_remove_interrupted_by_writer_is_refused(folder, monkeypatch):
-    """It waits for the lease, finds the file under its own name, and nothing of what it writes is lost."""
+    """The writer waits for the lease, then finds the file at its path and loses no data."""
     path = folder / "a.jpg"
     path.write_bytes(b"content" * 100_000)
     monkeypatch.setattr(removable_file, "READ_BLOCK_BYTES", 4096)
@@ -246,7 +246,7 @@ def test_remove_without_lease_needs_quiet_file(folder, monkeypatch, quiet):
 
 
 def test_remove_below_symlink_is_refused(folder, tmp_path):
-    """Else files outside the watched folder would be deleted."""
+    """Otherwise files outside the watched folder would be deleted."""
     (folder / "sub").mkdir()
     path = folder / "sub" / "a.jpg"
     path.write_bytes(b"content")
@@ -280,7 +280,7 @@ def test_remove_fifo_is_refused_unopened(folder):
 
 @pytest.mark.usefixtures("move_to")
 def test_hide_is_one_rename(folder, monkeypatch):
-    """By a link and an unlink, what gets the name in between would be taken away and lost."""
+    """With link and unlink, a file that gets the name in between would be lost."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     about = proven(path)
@@ -317,7 +317,7 @@ def test_remove_puts_back_file_replaced_at_last_moment(folder, tmp_path, monkeyp
 
 
 def test_move_of_file_changed_during_copy_is_refused(folder, tmp_path, monkeypatch):
-    """To another file system a move is a copy, which takes its time. No lease keeps this writer out."""
+    """A move to another file system is a slow copy, and no lease keeps this writer out."""
     path = folder / "a.jpg"
     path.write_bytes(b"content")
     monkeypatch.setattr(posix_read_lease, "file_system_type", lambda _: None)
@@ -363,7 +363,7 @@ def test_move_with_failed_copy_leaves_no_part(folder, tmp_path, monkeypatch, cod
 
 @pytest.mark.parametrize("move", [False, True])
 def test_move_with_failed_removal_leaves_no_copy(folder, tmp_path, monkeypatch, move):
-    """Each try would leave another one."""
+    """Otherwise each attempt would leave another copy."""
     (folder / "a.jpg").write_bytes(b"content")
     monkeypatch.setattr(posix_openat, "rename_exclusively", across)
     real = openat.remove
@@ -474,13 +474,13 @@ OWN_FILES = {
     "receiver/upload.py",
     "store/startup.py",
 }
-"""Modules that remove or rename files, none of them a user's: state, logs, sockets, parts that are hidden until they
-are whole, what the receiver stores, and the functions that do it."""
+"""Modules that remove or rename other files: state, logs, sockets, partial files and the receiver's files; and the
+functions that do it."""
 REMOVES = re.compile(r"\b(os|openat|shutil)\.(unlink|remove|rename|replace|move|rmtree)\(|\.unlink\(")
 
 
 def test_only_removal_deletes_or_moves_user_files():
-    """One that is new on this list has to be looked at."""
+    """Review each module that is new here."""
     root = pathlib.Path(syncd.__file__).parent
     found = {str(path.relative_to(root)) for path in root.rglob("*.py") if REMOVES.search(path.read_text("utf-8"))}
     assert found - OWN_FILES == {"platform/removal.py", "platform/removable_file.py"}

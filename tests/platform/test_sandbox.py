@@ -1,4 +1,4 @@
-"""What a unit lets its service see, read from systemd's own words."""
+"""The sandbox of a unit: which paths its service can read and change."""
 
 from pathlib import Path
 

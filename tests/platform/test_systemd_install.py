@@ -1,4 +1,4 @@
-"""The steps of an installation, on real files below a root of their own, with a service manager that is played."""
+"""The steps of an installation, with real files below a test root and a fake systemctl."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ from syncd.platform.systemd.install import CommandFailed, Manager
 
 
 class Machine:
-    """Plays systemctl and the tools beside it: knows what is enabled and active, notes what it was told."""
+    """Replaces systemctl and related tools; records their calls and the state of units."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

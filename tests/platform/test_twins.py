@@ -1,4 +1,4 @@
-"""The structure of syncd.platform: the twins agree, and other packages do not test the system themselves."""
+"""The structure of syncd.platform: equal interfaces, few tests of the system elsewhere."""
 
 import ast
 import pathlib
@@ -39,7 +39,7 @@ def functions(path):
 
 
 def chosen(path):
-    """Return the names that each branch of a choosing module imports, by the package it imports them from."""
+    """Return the names that a module imports from ``posix`` and from ``windows``."""
     imports = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)]
     return {
         package: {name.name for node in imports if package in (node.module or "").split(".") for name in node.names}

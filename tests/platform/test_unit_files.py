@@ -1,4 +1,4 @@
-"""The units as they are in the source: tight, alike, and fit for what they start."""
+"""The units in the source: their sandbox, what they have in common, and their command."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def test_systemd_accepts_unit(name: str, tmp_path: Path) -> None:
 @pytest.mark.e2e
 @needs_analyze
 def test_systemd_accepts_every_drop_in_example(tmp_path: Path) -> None:
-    """Except those of a later systemd, which says so in the comment above them."""
+    """Except the keys that need a later systemd, as the comment above them says."""
     (tmp_path / "syncd.service").write_text(
         unit_files.unit("syncd.service", "/bin/true").replace("Documentation=", "#")
     )

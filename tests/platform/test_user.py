@@ -1,4 +1,4 @@
-"""What to do about rights that are missing."""
+"""The commands that give this user missing rights."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Daemons of one machine tell each other which directories they watch."""
+"""Daemons on one machine find out which directories the others watch."""
 
 import os
 import socket

@@ -1,1 +1,4 @@
-"""The packages on a Debian that systemd has booted: `make test-systemd`, as root. Needs the servers of apt and pip."""
+"""Tests of the packages on a Debian booted by systemd: `make test-systemd`.
+
+They need root and the servers of apt and pip.
+"""

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 
 
 def fetched(work, *arguments):
-    """Do what needs a server of packages; skip, and be heard, where that can't be reached."""
+    """Run a function that needs a package server; skip with a warning if it is unreachable."""
     try:
         return work(*arguments)
     except packages.Unreachable as error:
@@ -43,7 +43,7 @@ def dist():
 
 @pytest.fixture(scope="session")
 def older():
-    """What the commit before was packaged as, with a lower version."""
+    """Return the packages of the previous commit, with a lower version."""
     source = packages.before()
     if source is None:
         pytest.skip("the commit before this one has no package, or is not there")
@@ -64,7 +64,7 @@ def room(debian):
 
 @pytest.fixture(scope="module")
 def machine(debian, room, request):
-    """One machine for all tests of a module: they are one story, told in order."""
+    """Provide one machine for all tests of a module, which run in order."""
     made = Machine(debian, room / request.module.__name__.rpartition(".")[2])
     try:
         made.boot()
@@ -75,7 +75,7 @@ def machine(debian, room, request):
 
 @pytest.fixture(scope="module")
 def ports():
-    """Ports of the host's network, which the machine shares: the receiver's and the dashboard's."""
+    """Return free ports for receiver and dashboard; the machine uses the host's network."""
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What is the same on every machine: a receiver with a token, and a configuration that leads there."""
+"""Sets up a receiver with a token on a machine, and a configuration that uploads to it."""
 
 import os
 
@@ -19,7 +19,7 @@ LoadCredential=drive.token:/etc/syncd/drive.token
 
 
 def set_up(machine, program, ports, unit="syncd"):
-    """Start a receiver, and let the unit have its token."""
+    """Start a receiver, and give the unit its token."""
     machine.write("/srv/receiver.token", TOKEN, 0o600)
     machine.write("/etc/systemd/system/receiver.service", RECEIVER.format(program=program, port=ports[0]))
     machine.write("/etc/syncd/drive.token", TOKEN, 0o600)
@@ -29,7 +29,7 @@ def set_up(machine, program, ports, unit="syncd"):
 
 
 def config(ports, **changes):
-    """Return a configuration's text."""
+    """Return the text of a configuration."""
     drive = {"type": "multipart", "url": f"http://127.0.0.1:{ports[0]}", "pool_id": POOL}
     return yaml.safe_dump(
         {
@@ -43,6 +43,6 @@ def config(ports, **changes):
 
 
 def drop(machine, *names, folder="/var/spool/syncd", size=300_000):
-    """Put files of random bytes into a folder, as somebody whose files anybody can read."""
+    """Write files of random bytes that everybody can read into a folder."""
     for name in names:
         machine.write(f"{folder}/{name}", os.urandom(size))

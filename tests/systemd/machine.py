@@ -1,4 +1,4 @@
-"""A Debian in a folder, booted by its own systemd, and what an administrator would type there."""
+"""Boots a Debian in a folder with its systemd, and runs commands in it."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Machine:
         subprocess.run(["cp", "-a", "--reflink=auto", base, root], check=True)
 
     def boot(self) -> None:
-        """Start it, and wait until all of its services are up."""
+        """Start the machine, and wait until all its services run."""
         name = f"syncd-{os.getpid()}"
         with self.log.open("ab") as log:
             self._nspawn = subprocess.Popen(
@@ -43,14 +43,14 @@ class Machine:
         assert state == "running", self.run("systemctl", "--failed").stdout
 
     def power_off(self) -> None:
-        """Shut it down in order."""
+        """Shut the machine down."""
         assert self._nspawn is not None
         self.run("systemctl", "poweroff")
         self._nspawn.wait(90)
         self._nspawn = None
 
     def remove(self) -> None:
-        """End it, however it is, and remove its files."""
+        """End the machine in any state, and remove its files."""
         if self._nspawn is not None and self._nspawn.poll() is None:
             if leader := self._leader():
                 os.kill(leader, signal.SIGKILL)
@@ -59,7 +59,7 @@ class Machine:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _leader(self) -> int | None:
-        """Return the number of the machine's first process, as the host counts."""
+        """Return the pid of the machine's first process on the host."""
         assert self._nspawn is not None
         assert self._nspawn.poll() is None, self.log.read_text(errors="replace")
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
@@ -86,7 +86,7 @@ class Machine:
         )
 
     def do(self, *command: str, user: str | None = None, **env: str) -> str:
-        """Run a command that has to succeed; return what it wrote."""
+        """Run a command that must succeed; return its output."""
         ended = self.run(*command, user=user, **env)
         assert ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
         return ended.stdout
@@ -103,7 +103,7 @@ class Machine:
         return self.do("systemctl", "show", unit, f"--property={name}", "--value").strip()
 
     def jobs(self, *options: str) -> dict[str, dict[str, object]]:
-        """Return what `syncd ctl jobs` knows, by the path below the folder."""
+        """Return the output of `syncd ctl jobs`, by the path below the folder."""
         ended = self.run("syncd", "ctl", *options, "jobs", "--json", "--limit", "1000")
         if ended.returncode:
             return {}
@@ -119,7 +119,7 @@ class Machine:
         wait_until_sync(done, lambda: f"{names} are done: {self.jobs(*options)}\n{self.journal('-n', '30')}", 60)
 
     def journal(self, *options: str) -> str:
-        """Return what the journal has of the daemon."""
+        """Return the daemon's lines in the journal."""
         return self.do("journalctl", "--no-pager", *(options or ("-u", "syncd")))
 
     def entries(self, event: str) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What the machines are made of: a Debian from its mirror, and packages from this checkout and the commit before it."""
+"""Builds the base system, and the packages of this checkout and of earlier commits."""
 
 import fcntl
 import os
@@ -15,25 +15,25 @@ SUITE = "bookworm"
 INCLUDED = "systemd-sysv,libpam-systemd,dbus,python3-venv"
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container"}
 EARLIER = "0.0.1"
-"""The version that the commit before is given, so that this one is an upgrade."""
+"""Version of the packages of the previous commit, so that this one is an upgrade."""
 AWAY = (
     "Could not resolve", "Failed to fetch", "Unable to connect", "Unable to fetch", "Unable to locate package",
     "Couldn't download", "Invalid Release file", "Failed getting release file", "unable to resolve host",
     "Connection", "Max retries", "Name or service not known", "name resolution", "Network is unreachable",
     "No matching distribution",
 )  # fmt: skip
-"""What apt, debootstrap and pip say when their server can't be reached."""
+"""Messages of apt, debootstrap and pip about an unreachable server."""
 
 
 def room() -> Path:
-    """Return a folder for machines and images, in memory where there is plenty: what is tried is not the disk."""
+    """Return a folder for machines and images, in memory if there is enough."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 6 * 1024**3
     return Path(tempfile.mkdtemp(prefix="syncd-machines-", dir=memory if roomy else BUILD))
 
 
 class Unreachable(Exception):  # noqa: N818 - it says what is the case
-    """A server of packages can't be reached."""
+    """A package server cannot be reached."""
 
 
 def call(*command: str | Path, cwd: Path = ROOT, **env: str) -> str:
@@ -49,7 +49,7 @@ def call(*command: str | Path, cwd: Path = ROOT, **env: str) -> str:
 
 
 def install(tools: Mapping[str, str]) -> None:
-    """Have these tools, each by its command and its package, installed; one call at a time, as apt takes no more."""
+    """Install these tools, as command and package; one call at a time, because apt locks."""
     with (ROOT / "Makefile").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = [package for tool, package in tools.items() if not shutil.which(tool)]
@@ -60,13 +60,13 @@ def install(tools: Mapping[str, str]) -> None:
 
 
 def _mirror() -> list[str]:
-    """Return where this machine has its own packages from; none where that is not known, debootstrap knows one."""
+    """Return the mirror of this machine; none if unknown, then debootstrap uses its default."""
     found = call("apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages")
     return [line.split()[1] for line in found.splitlines() if line.startswith(f"{SUITE} ")][:1]
 
 
 def debian() -> Path:
-    """Return the folder of a Debian, made once."""
+    """Return the folder of a Debian, created once."""
     base = BUILD / "base"
     if not base.is_dir():
         install(TOOLS)
@@ -79,7 +79,7 @@ def debian() -> Path:
 
 
 def build(source: Path) -> Path:
-    """Build wheel and Debian package of a checkout; return the folder that they are in."""
+    """Build the wheel and the Debian package of a checkout; return their folder."""
     shutil.rmtree(source / "build" / "share", ignore_errors=True)
     shutil.rmtree(source / "dist", ignore_errors=True)
     here = {"PYTHONPATH": str(source)}
@@ -90,7 +90,7 @@ def build(source: Path) -> Path:
 
 
 def checkout(commit: str, name: str) -> Path | None:
-    """Return a folder with an earlier state of the project, or None where the history does not go back so far."""
+    """Return a folder with an earlier commit of the project; None if the history lacks it."""
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
         return None
@@ -102,7 +102,7 @@ def checkout(commit: str, name: str) -> Path | None:
 
 
 def before() -> Path | None:
-    """Return the checkout of the commit before this one, as an earlier version; None if it has no package."""
+    """Return the previous commit with an earlier version; None if it has no package."""
     source = checkout("HEAD^", "before")
     if source is None or not (source / "packaging/debian/build.sh").exists():
         return None
@@ -111,7 +111,7 @@ def before() -> Path | None:
 
 
 def before_the_newest_schema() -> Path | None:
-    """Return the checkout of the last commit whose job store had the schema before the newest; None if unknown."""
+    """Return the last commit with the store's previous schema; None if unknown."""
     newest = max((ROOT / "syncd/store/migrations/versions").glob("0*.py"))
     added = ["git", "log", "--diff-filter=A", "--format=%H", "--", str(newest)]
     commits = subprocess.run(added, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
@@ -119,7 +119,7 @@ def before_the_newest_schema() -> Path | None:
 
 
 def wheels(dist: Path) -> Path:
-    """Return a folder with the wheel and the libraries it needs, for a machine without a network."""
+    """Return a folder with the wheel and its libraries, for a machine without a network."""
     folder = BUILD / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
     python = ["--python-version", "3.11", "--only-binary=:all:", "--no-deps"]
@@ -132,6 +132,6 @@ def wheels(dist: Path) -> Path:
 
 
 def wheel_in(dist: Path) -> Path:
-    """Return the wheel that was built there."""
+    """Return the wheel in the folder."""
     (wheel,) = dist.glob("*.whl")
     return wheel

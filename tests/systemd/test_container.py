@@ -1,4 +1,4 @@
-"""The container file, built from the wheel on a base image that is the same Debian, and tried."""
+"""The container image, built from the wheel on a base image of the same Debian."""
 
 import pytest
 
@@ -10,7 +10,7 @@ PIP = "[global]\nno-index = true\nfind-links = /wheels\n"
 
 @pytest.fixture(scope="module")
 def buildah(room):
-    """Run buildah with a storage of its own; return the last word that it wrote."""
+    """Run buildah with a separate storage; return the last word of its output."""
     fetched(packages.install, {"buildah": "buildah"})
     folder = room / "containers"
     storage = [f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=overlay"]

@@ -31,7 +31,7 @@ def pid(machine, unit="syncd"):
 
 
 def until_back(machine, old, unit="syncd"):
-    """Wait until another process is ready in the place of ``old``."""
+    """Wait until a process other than ``old`` is ready."""
     wait_until_sync(
         lambda: machine.shown(unit, "ActiveState") == "active" and pid(machine, unit) not in (0, old),
         lambda: f"it is back:\n{machine.journal('-n', '30')}",
@@ -267,7 +267,7 @@ def test_upgrade_from_previous_package(machine, older, dist, ports):
 
 
 def test_upgrade_migrates_earlier_store_schema(machine, ports):
-    """The store is made by the code of then, with the libraries of now."""
+    """The earlier code creates the store, with today's libraries."""
     source = packages.before_the_newest_schema()
     if source is None:
         pytest.skip("the history does not go back so far")

@@ -25,11 +25,11 @@ def _installed(machine, wheels):
 
 TOPS = "etc", "opt", "home", "root", "usr/local", "usr/lib/systemd", "var/lib", "var/log", "var/spool"
 OTHERS = re.compile(r"/var/(lib/systemd|log/journal)/|/syncd\.db")
-"""What Debian and a daemon that runs write to all the time."""
+"""Paths that Debian and a running daemon write to all the time."""
 
 
 def tree(machine):
-    """Return what lies where an installation puts something, with mode, owner, size and time."""
+    """Return the files where an installation writes, with mode, owner, size and time."""
     found = {}
     for top in TOPS:
         for folder, folders, files in os.walk(machine.root / top):

@@ -1,1 +1,1 @@
-"""syncd on Windows' own Python, under wine: `make test-windows` prepares that and runs the tests there."""
+"""Tests of syncd with Python for Windows under wine: `make test-windows`."""

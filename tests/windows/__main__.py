@@ -1,6 +1,6 @@
-"""`python -m tests.windows [arguments of pytest]`: the tests that make sense on Windows, run there.
+"""Runs the tests for Windows under wine: `python -m tests.windows [arguments of pytest]`.
 
-Those of the service and of what a person sees run beside all others: most of their time goes into starting programs.
+The tests of the service and of commands run in parallel with all others, because they mostly wait for processes.
 """
 
 import io
@@ -18,7 +18,7 @@ SHOWN = [
     for name in ("console", "console_output", "dashboard", "demo", "previews", "service")
 ]
 SAME_EVERYWHERE = ("chunk_sizes", "confirmations", "dialects", "dialects_multipart", "many_chunks")
-"""Tests of what servers answer: many, slow under wine, and the same on every system."""
+"""Tests of server responses: many, slow under wine, and the same on every system."""
 OTHERS = [
     *(f"--ignore={name}" for name in SHOWN),
     *(f"--ignore=tests/remotes/test_{name}.py" for name in SAME_EVERYWHERE),
@@ -31,11 +31,11 @@ OTHERS = [
 ]
 """The tests of Windows, and of the packages that process files; tests that need Unix are marked ``unix``."""
 _NO_TESTS = 5
-"""pytest's exit code where nothing was left to try again."""
+"""pytest's exit code if no test was selected."""
 
 
 def main() -> int:
-    """Prepare and run; 0 where that can't be, but not without a word."""
+    """Prepare and run; print a warning and return 0 if the packages cannot be fetched."""
     try:
         prepare()
     except Unreachable as error:
@@ -54,7 +54,7 @@ def main() -> int:
 
 def _pytest(name: str, out: TextIO, *chosen: str) -> int:
     place = PREFIX / "drive_c" / "tests" / name
-    shutil.rmtree(place, ignore_errors=True)  # by Unix, to which all names there are names
+    shutil.rmtree(place, ignore_errors=True)  # from Unix, where every name in it is valid
     place.parent.mkdir(exist_ok=True)
     where = "-o", f"cache_dir=build/windows/cache-{name}", "--basetemp", rf"C:\tests\{name}"
     return windows("-m", "pytest", *where, *sys.argv[1:], *chosen, out=out)

@@ -1,4 +1,4 @@
-"""A console of Windows with nobody in front of it: what is written there can be read, and keys can be pressed."""
+"""Runs a command in a console of Windows; reads its output and presses keys."""
 
 import contextlib
 import ctypes
@@ -38,7 +38,7 @@ streams = [os.open(name, os.O_RDWR | os.O_BINARY) for name in ("CONIN$", "CONOUT
 command = [sys.executable, "-m", "syncd", *sys.argv[1:]]
 sys.exit(subprocess.call(command, **dict(zip(("stdin", "stdout", "stderr"), streams))))
 """
-"""Under wine a program keeps the streams of who started it, whatever console it is in: so it gets those of its own."""
+"""Under wine a program keeps its parent's streams in any console, so it opens those of its console first."""
 
 
 class _StartupInfo(ctypes.Structure):
@@ -70,7 +70,7 @@ def _checked(done):
 
 
 class Console:
-    """Runs a command of syncd in a console of its own, until the context ends."""
+    """Runs a command of syncd in a separate console until the context ends."""
 
     def __init__(self, *arguments, size=(80, 24)):
         theirs_in, self._keys = os.pipe()
@@ -99,7 +99,7 @@ class Console:
         os.close(self._keys)
 
     def shows(self, text):
-        """Say whether ``text`` has been written, whatever stood between its letters for the cursor and the colours."""
+        """Return whether the console has shown ``text``, ignoring escape sequences."""
         return text in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw.decode(errors="replace"))
 
     def press(self, keys):

@@ -1,4 +1,4 @@
-"""A folder that is watched on Windows, and real `syncd run` and `syncd serve` processes."""
+"""A watched folder on Windows, with real `syncd run` and `syncd serve` processes."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def syncd(log, *arguments):
 
 
 class Site:
-    """A folder that is watched, a receiver, and a configuration that joins them."""
+    """A watched folder, a receiver, and the configuration for both."""
 
     def __init__(self, base: Path, url: str) -> None:
         self.base, self.inbox, self.received = base, base / "inbox", base / "received"
@@ -70,7 +70,7 @@ class Site:
             self.daemon.stdout.close()
 
     def states(self):
-        """Return what has become of each file, by its path in the folder."""
+        """Return the state of each file, by its path in the folder."""
         jobs = self.client.jobs(JobQuery(limit=1000))["jobs"]
         return {job["path"].replace("\\", "/").split("/inbox/")[-1]: job["state"] for job in jobs}
 
@@ -82,7 +82,7 @@ class Site:
         return all(Path(join_path(str(self.inbox), name)).read_bytes() in kept for name in names)
 
     def put(self, name, data):
-        """Write a file into the folder, whatever its name is and however long its path."""
+        """Write a file with any name and path length into the folder."""
         path = Path(join_path(str(self.inbox), name))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -92,7 +92,7 @@ class Site:
         return self.command("ctl", *words)
 
     def command(self, *words):
-        """Run a command on the configuration."""
+        """Run a command with the configuration."""
         self.write()
         return self.run(words[0], "-c", self.config, *words[1:])
 
@@ -112,7 +112,7 @@ class Site:
 
 @contextmanager
 def running(base):
-    """Have a site with its receiver as long as the context lasts."""
+    """Provide a site and its receiver during the context."""
     receiver = syncd(base / "receiver", "serve", "--dir", base / "received", "--port", "0")
     url = receiver.stdout.readline().split()
     assert url, (base / "receiver").read_text()

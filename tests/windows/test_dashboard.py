@@ -1,4 +1,4 @@
-"""The dashboard of a daemon on Windows, as a browser speaks to it: log in, drop a file, look at it."""
+"""The dashboard on Windows, with a browser's requests: log in, upload and preview a file."""
 
 import io
 import re
@@ -22,7 +22,7 @@ from tests.support.wait import wait_until_sync
 
 
 class Browser:
-    """Goes to the invitation, and keeps the cookie."""
+    """Opens the login address and keeps the cookie."""
 
     def __init__(self, invitation):
         self.address = urlsplit(invitation).netloc

@@ -1,4 +1,4 @@
-"""The demonstration on Windows: that it works, and that its children end with it in every case."""
+"""The demo on Windows: it uploads, and its child processes always end with it."""
 
 import http.client
 import sys

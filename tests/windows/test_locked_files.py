@@ -1,4 +1,4 @@
-"""Files that other programs have open: what is to be deleted or moved waits for them, and is not copied meanwhile."""
+"""Files that other programs have open are neither deleted, moved nor copied."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ from tests.support.wait import wait_until_sync
 
 @contextmanager
 def opened(path, share=win32con.FILE_SHARE_READ):
-    """Have a file open as most programs do: others may read it, and not delete it."""
+    """Open a file as most programs do: others can read it but not delete it."""
     handle = win32file.CreateFile(str(path), win32con.GENERIC_READ, share, None, win32con.OPEN_EXISTING, 0, None)
     try:
         yield
@@ -34,7 +34,7 @@ def opened(path, share=win32con.FILE_SHARE_READ):
 
 
 class AnyBytes:
-    """Takes whatever the file has for what was uploaded."""
+    """Accepts any content as the uploaded one."""
 
     def update(self, data):
         pass
@@ -62,7 +62,7 @@ def file(tmp_path):
 
 
 async def test_file_locked_during_hash_is_retried(file, monkeypatch):
-    """wine lets a part that is locked be read, so it is only said to be."""
+    """Simulate the lock, because wine lets others read a locked part."""
 
     def refuse(*_):
         raise pywintypes.error(33, "ReadFile", "The process cannot access the file")
@@ -101,7 +101,7 @@ def test_remove_file_open_for_writing_is_refused(file):
 
 @pytest.fixture
 def other_disk(monkeypatch):
-    """Have a rename into another folder fail as one to another disk does; under wine all of them may be one."""
+    """Make renames into another folder fail as for another disk; wine may have only one."""
     real = windows_openat.rename
 
     def rename(directory, name, wanted, *, into=None):

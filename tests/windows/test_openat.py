@@ -1,4 +1,4 @@
-"""Files by their names in an open directory: as long as they like, never through a link, never under another name."""
+"""Files in an open directory: long paths, exact names, and no links."""
 
 import errno
 import os
@@ -153,7 +153,7 @@ def test_open_exclusive_file_raises_busy(directory, tmp_path):
 
 
 def test_read_of_locked_part_raises_busy(directory, monkeypatch):
-    """wine lets it be read, so it is only said to be locked."""
+    """Simulate the lock, because wine lets others read a locked part."""
 
     def refuse(*_):
         raise pywintypes.error(33, "ReadFile", "The process cannot access the file")

@@ -1,4 +1,4 @@
-"""What the watch makes of Windows' paths: long ones, spellings, links, folders that go, events that are lost."""
+"""Paths on Windows: long ones, other cases, links, deleted folders and lost events."""
 
 import subprocess
 import sys
@@ -42,21 +42,21 @@ LONG = "/".join(letter * 60 for letter in "abcdef")
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """Have one daemon for all that need one: to start it takes long."""
+    """Provide one daemon for several tests, because it starts slowly."""
     with running(tmp_path_factory.mktemp("watched")) as site:
         site.start()
         yield site
 
 
 def deep(base):
-    """Return a folder whose path is long."""
+    """Return a folder with a long path."""
     folder = os.path.join(base, LONG.replace("/", os.sep))
     os.makedirs(to_long_path(folder))
     return folder
 
 
 def link(target, at):
-    """Have a link to a directory, made by what is below wine: itself it makes none."""
+    """Create a link to a directory with a Unix command, because wine cannot create one."""
     unix = [
         subprocess.run(["winepath", "-u", path], capture_output=True, text=True, check=True).stdout.strip()
         for path in (str(target), str(at.parent))
@@ -71,7 +71,7 @@ def tree(folder, **settings):
 
 
 def scanned(found):
-    """Return what a scan finds, and the links that it went through."""
+    """Return the files that a scan finds and the links that it followed."""
     scan = Scan(found)
     paths = []
     while (batch := scan.next_batch()) is not None:
@@ -185,7 +185,7 @@ def test_folders_that_differ_in_case_overlap(tmp_path, other, says):
 
 
 def test_unstable_file_id_finds_no_rename(tmp_path, monkeypatch):
-    """Or the next file in its place, of the same size and time, would count as uploaded."""
+    """Otherwise a later file with the same ID, size and time would count as uploaded."""
     assert _is_gone(str(tmp_path), "a.jpg")
     monkeypatch.setattr(win32api, "GetVolumeInformation", lambda _: ("CAMERA", 1, 255, 0, "FAT32"))
     assert not _is_gone(str(tmp_path), "a.jpg")
@@ -260,7 +260,7 @@ def test_scan_enters_junction_only_with_follow_symlinks(tmp_path):
     ("tag", "is_link"), [(0xA0000003, True), (0xA000000C, True), (0xA000001D, True), (0x9000601A, False), (0, True)]
 )
 def test_is_link_distinguishes_reparse_tags(tmp_path, monkeypatch, tag, is_link):
-    """A junction, a link, one of WSL, a file that OneDrive has, and what wine tells of a link."""
+    """A junction, a link, a link of WSL, a file in OneDrive, and wine's tag of a link."""
     entry = SimpleNamespace(
         name="sub",
         stat=lambda **_: SimpleNamespace(st_file_attributes=0x410, st_reparse_tag=tag),
@@ -272,7 +272,7 @@ def test_is_link_distinguishes_reparse_tags(tmp_path, monkeypatch, tag, is_link)
 
 
 def test_deleted_folder_event_gives_directory_hint(tmp_path):
-    """Windows tells of it as of a file."""
+    """Windows reports it like a deleted file."""
     hints = HintBuffer(lambda: None)
     handler = Handler(tree(tmp_path), hints)
     handler.dispatch(FileDeletedEvent(join_path(str(tmp_path), "sub")))
@@ -283,7 +283,7 @@ def test_deleted_folder_event_gives_directory_hint(tmp_path):
 
 
 def test_fingerprint_of_path_and_open_file_agree(tmp_path):
-    """What ``stat`` and an open file tell must be the same, or a file would for ever count as changed."""
+    """If ``stat`` and ``fstat`` differed, a file would count as changed forever."""
     (tmp_path / "a.jpg").write_bytes(b"a")
     seen = tree(tmp_path).find_file("a.jpg")
     with open(openat.open_inside(str(tmp_path), "a.jpg", follow_symlinks=False), "rb") as file:

@@ -1,4 +1,4 @@
-"""Where a file is, and how the API names it, on Windows."""
+"""Conversion of Windows paths to URIs and to paths in a folder."""
 
 import sys
 

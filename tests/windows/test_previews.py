@@ -1,4 +1,4 @@
-"""The process that makes previews: an open file goes to it, and it ends when idle, dead, hanging, or left alone."""
+"""The preview process: it gets open files, and is ended or replaced in every state."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ async def shown(renderer, path, data=None, edge=100):
 
 
 def opened(pid):
-    """Return the process, whatever else may get its number."""
+    """Return a handle of the process, which stays valid if the pid is reused."""
     return win32api.OpenProcess(win32con.SYNCHRONIZE | win32con.PROCESS_TERMINATE, False, pid)
 
 
@@ -101,7 +101,7 @@ async def test_renderer_ends_slow_worker(renderer, image, tmp_path):
 
 
 async def test_worker_is_limited_by_job_object(renderer, image):
-    """As far as the system tells: wine puts processes into jobs, and forgets the limits."""
+    """Check what the system reports: wine puts processes into jobs but ignores limits."""
     await shown(renderer, image)
     process = renderer._worker.process
     job = process._job._job

@@ -1,4 +1,4 @@
-"""What was uploaded from Windows comes back there, and is compared there: `restore`, `verify` and `init`."""
+"""`restore`, `verify` and `init` on Windows."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def filled(tmp_path_factory):
 
 
 def found(folder):
-    """Return all files below a folder: name → bytes and time."""
+    """Return all files below a folder: name → content and time."""
     root = to_long_path(str(folder))
     paths = [os.path.join(at, name) for at, _, names in os.walk(root) for name in names]
     return {path[len(root) + 1 :]: (Path(path).read_bytes(), os.stat(path).st_mtime_ns) for path in paths}
@@ -71,7 +71,7 @@ def test_restore_of_one_file_overwrites_nothing(filled, tmp_path):
 
 
 def test_restore_refuses_unsafe_recorded_names(filled, tmp_path):
-    """As an attacker might record it, or another system. What only some programs can't use comes back."""
+    """Names from an attacker or another system; device names are possible and restored."""
     names = ["../evil.jpg", "..\\evil.jpg", "C:evil.jpg", "a.jpg:evil.jpg", "con./nul"]
     shutil.copytree(filled.base / "state", tmp_path / "state")
     with closing(sqlite3.connect(tmp_path / "state" / "syncd.db", isolation_level=None)) as store:

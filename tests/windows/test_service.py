@@ -1,7 +1,7 @@
-"""The service under the service manager: put in place, started, stopped, taken away, and what it says of failures.
+"""The service under the service manager: installation, start, stop, removal and failures.
 
-wine starts no service again that failed and has no event log, and it ends all services at once when no other process is
-left: what a service is told then, and what it writes there, is tried without the manager, in this process.
+wine has no event log, does not restart a failed service, and ends all services with the last other process. The tests
+of shutdown and event log therefore run the service in this process, without the manager.
 """
 
 import json
@@ -58,7 +58,7 @@ def service(*words):
 
 
 def configure(url=DEAD, token="secret"):
-    """Have the service's configuration, in its folder; return its inbox."""
+    """Write the service's configuration into its folder; return the inbox."""
     inbox = FOLDER / "inbox"
     inbox.mkdir(parents=True, exist_ok=True)
     paths.SYSTEM_CONFIG.write_text(CONFIG.format(inbox=inbox, url=url, pool=POOL, token=token, log=LOG))
@@ -108,7 +108,7 @@ def receiver(received, tmp_path):
 
 @pytest.fixture
 def handle():
-    """The service, put in place, as Windows knows it."""
+    """Install the service and yield its handle."""
     scm.place()
     manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_CONNECT)
     made = win32service.OpenService(manager, scm.NAME, win32service.SERVICE_ALL_ACCESS)
@@ -118,7 +118,7 @@ def handle():
 
 
 class FoundFile:
-    """The states of a service on the way from one that is pending to the next."""
+    """Yield the states of the service from a pending one to the next."""
 
     def __init__(self, handle, pending):
         self.checkpoints, self.hints = [], set()
@@ -135,7 +135,7 @@ class FoundFile:
 
 @pytest.fixture
 def hosted(monkeypatch):
-    """The service as pywin32 makes it, without the manager, and what it says: to the manager, and to the event log."""
+    """Create the service as pywin32 does, and record its reports to the SCM and event log."""
     told = []
 
     def report(_, status, win32ExitCode=0, svcExitCode=0, **_rest):  # noqa: N803 - pywin32's names
@@ -150,7 +150,7 @@ def hosted(monkeypatch):
 
 
 def test_account_sid_equals_that_of_windows():
-    """As `sc showsid` shows it: that of TrustedInstaller is the same on every Windows."""
+    """The SID of TrustedInstaller is the same on every Windows, see `sc showsid`."""
     known = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
     assert install.account_sid("TrustedInstaller") == known
 
@@ -199,7 +199,7 @@ def test_install_updates_existing_service(handle):
 
 @pytest.mark.usefixtures("handle")
 def test_current_accepts_settings_as_windows_reports_them(monkeypatch):
-    """As Windows tells them: wine does not know most of them."""
+    """Simulate the settings as Windows reports them, because wine knows few of them."""
     told = dict(scm._SETTINGS)
     actions = win32service.SERVICE_CONFIG_FAILURE_ACTIONS
     told[actions] = {**told[actions], "RebootMsg": None, "Command": None}
@@ -317,7 +317,7 @@ def test_internal_error_is_one_line_in_event_log(hosted, monkeypatch):
 
 
 def test_machine_shutdown_ends_service_in_order(hosted, receiver):
-    """And what needs a person is in the event log, as a token that is refused, but not each upload."""
+    """The event log has problems for the user, such as a refused token, but no uploads."""
     made, told = hosted
     inbox = configure(receiver, token="wrong")
     (inbox / "one.jpg").write_bytes(b"one")

@@ -1,4 +1,4 @@
-"""Changes as Windows tells of them: in pieces, sometimes too many, and not of what it was that went away."""
+"""The watch with Windows' events, which can be split, lost or without a file type."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ async def test_busy_folder_reports_files_meanwhile(harness, sink):  # noqa: F811
 
 
 async def test_lost_events_cause_rescan(harness, sink, monkeypatch):  # noqa: F811
-    """As Windows tells of more than its buffer holds, by a piece without anything in it; wine holds all."""
+    """Simulate Windows' report of a full buffer, an empty block; wine's buffer is never full."""
     run = windows.Reader._run_inner
 
     def losing(self, *about):
