@@ -18,7 +18,8 @@ from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.runtime import ListenerOrder, Runtime, open_runtime
 from syncd.store.records import Change
 from syncd.upload.transfer import Progress
-from syncd.upload.worker import RemoteState
+from syncd.upload.upload import STOPPED
+from syncd.upload.worker import RemoteState, RemoteWorker
 
 log = structlog.get_logger()
 
@@ -90,6 +91,7 @@ class _Pass:
         self._finished: Counter[str] = Counter()
         self._deferred: Counter[int] = Counter()
         self._left: defaultdict[str, set[int]] = defaultdict(set)  # jobs that this pass gives up, by remote
+        self._failure_details: dict[int, str] = {}  # the last one of each job
         self._unsettled: list[Problem] = []
         self._scanning = True
         runtime.store.changes.subscribe(self._count, order=ListenerOrder.ONCE)
@@ -105,6 +107,8 @@ class _Pass:
         given_up = change.after is State.WAITING and attempts_used_up
         left = self._left[change.remote]
         left.add(change.job_id) if given_up else left.discard(change.job_id)
+        if change.cause in (Cause.DEFERRED, Cause.RELEASED) and change.detail and change.detail != STOPPED:
+            self._failure_details[change.job_id] = change.detail
 
     async def run(self) -> Summary:
         runtime = self._runtime
@@ -118,6 +122,7 @@ class _Pass:
             while await self._unfinished():
                 await self._report()
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
+            await runtime.scheduler.stop()
             await after_upload.configure()
             await after_upload.sweep()
         await self._report()
@@ -127,9 +132,7 @@ class _Pass:
         """Return whether some remote still has jobs that this pass may finish."""
         runtime = self._runtime
         for name, worker in runtime.scheduler.workers.items():
-            if worker.status().failures >= MAX_ATTEMPTS:
-                if worker.progress():
-                    return True  # an attempt that ends now still records its reason
+            if _given_up(worker):
                 continue
             if await runtime.store.unfinished([runtime.remote_ids[name]]) > len(self._left[name]):
                 return True
@@ -165,7 +168,7 @@ class _Pass:
                 folder=printable(job.folder),
                 remote=job.remote,
                 state=job.state.value,
-                detail=job.detail,
+                detail=self._failure_details.get(job.id, STOPPED) if job.detail == STOPPED else job.detail,
             )
             for state in (State.FAILED, State.WAITING, State.QUEUED, State.UPLOADING)
             for job in await runtime.store.jobs(ids, state=state, limit=MAX_PROBLEMS)
@@ -179,7 +182,9 @@ class _Pass:
             failed=counts.jobs[State.FAILED],
             left=counts.pending + len(self._unsettled),
             problems=problems + self._unsettled[:MAX_PROBLEMS],
-            unreachable=[worker.name for worker in workers if worker.state is not RemoteState.ONLINE],
+            unreachable=[
+                worker.name for worker in workers if worker.state is not RemoteState.ONLINE or _given_up(worker)
+            ],
             sent=runtime.bandwidth_limiter.meter.total,
             seconds=time.monotonic() - self._started,
         )
@@ -193,6 +198,11 @@ class _Pass:
             for path, reason in watch.unsettled().items()
             for remote in folders.settings[folder].remotes
         ]
+
+
+def _given_up(worker: RemoteWorker) -> bool:
+    """Return whether the pass leaves the jobs of a remote to the next pass."""
+    return worker.status().failures >= MAX_ATTEMPTS
 
 
 def _file_progress(progress: Progress) -> FileProgress:

@@ -71,6 +71,16 @@ class Scheduler:
         for worker in list(self.workers.values()):  # a copy: a reload may change the workers
             await (worker.cancel() if now else worker.drain())
 
+    async def stop(self) -> None:
+        """Pause all workers and end their attempts: no job is uploading afterwards.
+
+        An attempt ends at its next chunk boundary, and is cancelled after ``DRAIN_SECONDS``.
+        """
+        self.paused = True
+        workers = list(self.workers.values())
+        await self._end(workers)
+        await asyncio.gather(*(worker.drain() for worker in workers))  # a claim that was slower than that
+
     async def cancel(self, job_ids: Container[int]) -> None:
         """Cancel these jobs in all workers."""
         for worker in list(self.workers.values()):

@@ -43,6 +43,8 @@ log = structlog.get_logger()
 IN_USE_RETRY_SECONDS = 3600.0
 """A file that is open for writing is tried again after this time, unless the watch queues it earlier."""
 NOT_SELECTED = "changed, and its folder's patterns leave it out now"
+STOPPED = "stopped"
+"""The detail of a job whose attempt was interrupted by this daemon, not by a failure."""
 USE_SHA256 = "set hash: sha256 for this remote"
 
 
@@ -85,12 +87,12 @@ class UploadAttempt:
         except Failure as failure:
             await self._record_failure(failure)
         except InterruptedUploadError:
-            reason = str(self._endpoint.breaker.reason) if self._endpoint.down else "stopped"
+            reason = str(self._endpoint.breaker.reason) if self._endpoint.down else STOPPED
             await self._store.release(job, reason)
         except AlreadyInFlightError as already:
             await self._in_flight.wait_for_leader(job, already)
         except asyncio.CancelledError:
-            await self._writes.wait_briefly(self._store.release(job, "stopped"))
+            await self._writes.wait_briefly(self._store.release(job, STOPPED))
             raise
         except StoreClosedError:
             raise

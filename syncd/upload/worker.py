@@ -25,7 +25,7 @@ from syncd.upload.endpoint import Endpoint
 from syncd.upload.job_queue import BackgroundWrites
 from syncd.upload.singleflight import InFlightUploads
 from syncd.upload.transfer import Progress
-from syncd.upload.upload import UploadAttempt
+from syncd.upload.upload import STOPPED, UploadAttempt
 
 log = structlog.get_logger()
 
@@ -127,6 +127,8 @@ class RemoteWorker:
 
     async def _claim(self, limit: int, *, large: int) -> list[Job]:
         """Claim jobs; if cancelled before the claim ends, return the jobs to the queue."""
+        if self.paused:  # since the poll began; :meth:`drain` relies on no further claim
+            return []
         claiming = self._writes.start(
             self._store.claim(self.remote_id, limit, owner=self._context.owner, lease=LEASE_SECONDS, large=large)
         )
@@ -139,7 +141,7 @@ class RemoteWorker:
     def _release_claimed(self, claiming: asyncio.Task[list[Job]]) -> None:
         if not claiming.cancelled() and not claiming.exception():
             for job in claiming.result():
-                self._writes.start(self._store.release(job, "stopped"))
+                self._writes.start(self._store.release(job, STOPPED))
 
     def _start(self, job: Job) -> None:
         attempt = UploadAttempt(

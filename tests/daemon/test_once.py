@@ -12,6 +12,7 @@ from syncd.daemon.once import MAX_ATTEMPTS, once
 from tests.daemon.harness import DaemonHarness
 from tests.remotes.helpers import serve_app
 from tests.support.data import random_bytes
+from tests.support.wait import wait_until
 
 
 async def run(site, **options):
@@ -72,14 +73,16 @@ async def refusing(tmp_path):
         await request.read()
         site.posts += request.method == "POST"
         if site.posts > site.slow_after:
-            await asyncio.sleep(1)
-        return web.json_response({"message": "no, and no again"}, status=site.status)
+            await asyncio.sleep(site.slow_seconds)
+        status = site.status if request.method == "POST" else site.probe_status or site.status
+        return web.json_response({"message": "no, and no again"}, status=status)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     async with serve_app(app) as url:
         site = DaemonHarness(tmp_path, url)
-        site.status, site.posts, site.slow_after = 403, 0, 1000
+        site.status, site.probe_status = 403, None
+        site.posts, site.slow_after, site.slow_seconds = 0, 1000, 1
         yield site
 
 
@@ -108,6 +111,30 @@ async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing
     (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
     summary = await run(refusing)
     assert (summary.left, [problem.path for problem in summary.problems]) == (1, ["a.jpg"])
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("status", "probe_status", "unreachable"), [(500, 500, []), (401, 404, ["drive"])])
+async def test_once_attempt_at_the_summary_is_stopped_first(refusing, monkeypatch, status, probe_status, unreachable):
+    """The server holds a request that begins after the pass has given up the file, or the server."""
+    refusing.status, refusing.probe_status = status, probe_status
+    (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    unfinished = module._Pass._unfinished
+
+    async def unfinished_until_held(self):
+        if await unfinished(self):
+            return True
+        refusing.slow_after, refusing.slow_seconds = refusing.posts, 60
+        await wait_until(lambda: refusing.posts > refusing.slow_after, "an attempt has begun", timeout=20)
+        return False
+
+    monkeypatch.setattr(module._Pass, "_unfinished", unfinished_until_held)
+    monkeypatch.setattr("syncd.upload.scheduler.DRAIN_SECONDS", 0.1)
+    summary = await run(refusing)
+    (problem,) = summary.problems
+    assert (summary.left, problem.path, problem.state) == (1, "a.jpg", "queued")
+    assert "no, and no again" in problem.detail
+    assert summary.unreachable == unreachable
 
 
 async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkeypatch):

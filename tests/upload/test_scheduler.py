@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+from dataclasses import replace
 
 from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
 from tests.support.wait import wait_until
@@ -40,6 +41,30 @@ async def test_scheduler_worker_added_while_paused_waits(tmp_path):
         assert not harness.remote.calls
         harness.scheduler.resume()
         await harness.wait_for_states(done=1)
+
+
+@in_simulation
+async def test_scheduler_stop_during_poll_claims_nothing(tmp_path):
+    """The pause falls between the worker's look at ``paused`` and its claim."""
+    async with UploadHarness(tmp_path) as harness:
+        claimed, claim = [], harness.store.claim
+
+        async def watched_claim(*arguments, **options):
+            claimed.append(arguments)
+            return await claim(*arguments, **options)
+
+        stopped = asyncio.Event()
+
+        async def stop_meanwhile():
+            await harness.scheduler.stop()
+            stopped.set()
+
+        harness.worker._context = replace(harness.worker._context, check_clock=stop_meanwhile)
+        harness.store.claim = watched_claim
+        harness.worker.wake()
+        await wait_until(stopped.is_set)
+        await asyncio.sleep(60)
+        assert claimed == []
 
 
 @in_simulation
