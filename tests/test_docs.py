@@ -503,14 +503,21 @@ def test_index_lists_every_page() -> None:
     assert linked == {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - {"README.md"}
 
 
-@pytest.mark.parametrize("page", ["reliability", "testing", "confirmations", "preview-sandbox", "servers"])
+CHECKED_PAGES = (
+    "architecture", "confirmations", "preview-sandbox", "reliability", "run-large-tests", "servers", "simulation",
+    "testing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", CHECKED_PAGES)
 def test_modules_that_a_page_names_exist(page: str) -> None:
-    """A path is relative to the repository, to the package or to the tests."""
+    """A path is relative to the repository, to the package, to the tests or to the simulation."""
     (path,) = (ROOT / "docs").rglob(f"{page}.md")
-    names = [name for name in code(path.read_text(encoding="utf-8")) if re.fullmatch(r"[\w/]+\.py", name)]
+    text = re.sub(r"(?ms)^```.*?^```$", "", path.read_text(encoding="utf-8"))
+    names = [name for name in code(text) if re.fullmatch(r"[\w/]+\.py", name)]
     assert names
     for name in names:
-        assert any((ROOT / below / name).exists() for below in ("", "syncd", "tests")), name
+        assert any((ROOT / below / name).exists() for below in ("", "syncd", "tests", "tests/simulation")), name
 
 
 def test_the_source_map_is_whole() -> None:
