@@ -97,7 +97,7 @@ class ChunkSizes:
         self._capabilities.update(capabilities)
 
     @property
-    def wanted(self) -> int:
+    def chunk_size(self) -> int:
         """The chunk size for the next file."""
         size = min(self._configured, self._capabilities.get(SLOW_LIMIT_KEY, self._configured))
         if REFUSED_KEY not in self._capabilities:

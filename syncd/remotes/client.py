@@ -49,7 +49,7 @@ class RemoteClient:
     @property
     def block_size(self) -> int:
         """The expected number of the file's bytes in one chunk."""
-        return self._sizes.wanted
+        return self._sizes.chunk_size
 
     async def close(self) -> None:
         """Close all connections."""

@@ -64,7 +64,7 @@ class Http:
         self._base = URL(settings.url)
         self._throttle = throttle
         self._clock = clock
-        self._open: aiohttp.ClientSession | None = None
+        self._client_session: aiohttp.ClientSession | None = None
         self._plain_headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._secret_headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         if settings.token is not None:
@@ -106,9 +106,9 @@ class Http:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._open is not None:
-            await self._open.close()
-            self._open = None
+        if self._client_session is not None:
+            await self._client_session.close()
+            self._client_session = None
 
     def _url(self, path: str) -> URL:
         return URL(f"{self._settings.url}{path}")
@@ -221,17 +221,17 @@ class Http:
         Data of a download restarts the idle timeout. Any other body must arrive within one timeout.
         """
         body = bytearray()
-        wanted = True
+        more_wanted = True
         if writer is not None and raw.status == 200:
             length = raw.content_length if "Content-Encoding" not in raw.headers else None
-            wanted = writer.expect(length)
-        while wanted and (data := await raw.content.readany()):
+            more_wanted = writer.expect(length)
+        while more_wanted and (data := await raw.content.readany()):
             if writer is not None and raw.status == 200:
                 idle_timeout.restart()
-                wanted = writer.write(data)
+                more_wanted = writer.write(data)
             else:
                 body += data[: MAX_RESPONSE_BYTES - len(body)]
-                wanted = len(body) < MAX_RESPONSE_BYTES
+                more_wanted = len(body) < MAX_RESPONSE_BYTES
         return Response(
             host=raw.url.host_port_subcomponent or "",
             request_line=self._redact(request_line),  # the target of a redirect may contain a secret
@@ -242,10 +242,10 @@ class Http:
         )
 
     def _session(self) -> aiohttp.ClientSession:
-        if self._open is None:
+        if self._client_session is None:
             context = tls.context(self._settings) if self._base.scheme == "https" else None
-            self._open = open_session(timeout=self._settings.timeout, tls=context)
-        return self._open
+            self._client_session = open_session(timeout=self._settings.timeout, tls=context)
+        return self._client_session
 
     def _proxy(self, url: URL) -> str | None:
         if self._settings.proxy is not None:

@@ -54,10 +54,10 @@ async def check_request(http: Http, request: Awaitable[Response]) -> Confirmatio
     failure = http.failure(response)
     if is_server_failure(failure):
         raise failure
-    return unknown(refusal(response))
+    return unknown(describe_refusal(response))
 
 
-def refusal(response: Response) -> str:
+def describe_refusal(response: Response) -> str:
     """Return a text with the status and the message of the response."""
     return ": ".join(filter(None, (f"the server answered {response.status}", response.message())))
 

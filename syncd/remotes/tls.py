@@ -43,19 +43,19 @@ def context(settings: Settings) -> ssl.SSLContext:
     Raises ``Transient`` if a file is unusable: uploads resume once the user has repaired it.
     """
     try:
-        made = ssl.create_default_context(cafile=settings.ca_file)
+        tls_context = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise _unusable("ca_file", settings.ca_file, _reason(error, "the file contains no PEM certificate")) from None
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls_context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.client_cert is not None:
         try:
-            made.load_cert_chain(settings.client_cert, settings.client_key, password=_reject_encrypted_key)
+            tls_context.load_cert_chain(settings.client_cert, settings.client_key, password=_reject_encrypted_key)
         except OSError as error:
             raise _unusable("client_cert", settings.client_cert, _reason(error, _NOT_PEM)) from None
         except ValueError as error:
             locked = settings.client_key or settings.client_cert
             raise _unusable("client_key", locked, str(error), advice=_UNLOCK) from None
-    return made
+    return tls_context
 
 
 def _reject_encrypted_key() -> NoReturn:

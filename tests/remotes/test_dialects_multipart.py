@@ -311,7 +311,7 @@ def immediate_cut_off(monkeypatch):
 
 
 async def attempt(remote: Any, source: MemorySource, kept: list[Session], failures: int) -> Stored:
-    """Upload in one attempt. ``kept`` holds the session of the previous attempt, then of this one."""
+    """Upload in one attempt. ``kept`` holds the previous session, then that of this attempt."""
     content = content_of(remote, source.data)
     begun = await remote.begin(content, source, kept.pop() if kept else None, failures=failures)
     if isinstance(begun, Stored):

@@ -1,4 +1,4 @@
-"""Test the text encodings: slices join to the whole text, and the hash is that of the text."""
+"""Test the text encodings: slices join to the whole text, and the hash is the text's."""
 
 import base64
 import hashlib

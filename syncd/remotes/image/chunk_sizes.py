@@ -32,12 +32,12 @@ class ImageChunkSizes(ChunkSizes):
         """The largest chunk that the server has accepted since the start."""
 
     @property
-    def wanted(self) -> int:
+    def chunk_size(self) -> int:
         """The chunk size for the next image.
 
         It is a multiple of 4, so that each chunk of base64 begins at a whole byte.
         """
-        size = super().wanted
+        size = super().chunk_size
         return size - size % 4 or size
 
     def record_accepted(self, length: int) -> None:

@@ -70,7 +70,7 @@ class ImageRemote(RemoteClient):
     def block_size(self) -> int:
         """The expected number of the file's bytes in one chunk."""
         return file_bytes_in(
-            "base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._sizes.wanted
+            "base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._sizes.chunk_size
         )
 
     def hasher(self) -> TextHasher:
@@ -113,9 +113,9 @@ class ImageRemote(RemoteClient):
 
         ``before`` is a session with larger chunks; resume it if the server accepts no other chunk size.
         """
-        size = self._sizes.wanted
-        order = {"sha256": content.key, "size": content.size, "chunk_size": size}
-        response = await self._http.post("/image", json_body(order))
+        size = self._sizes.chunk_size
+        registration = {"sha256": content.key, "size": content.size, "chunk_size": size}
+        response = await self._http.post("/image", json_body(registration))
         begun = Session(token=content.key, chunk_size=size, count=chunks.count(content.size, size))
         if response.ok:
             self._registered.add(content.key)
@@ -160,8 +160,8 @@ class ImageRemote(RemoteClient):
         self, session: Session, index: int, span: tuple[int, int], content: Content, source: Source
     ) -> ChunkResult:
         offset, length = span
-        place = slice_text(content.encoding or "text", offset=offset, length=length, file_size=source.size)
-        data = place.encode(await source.read(place.offset, place.length))
+        part = slice_text(content.encoding or "text", offset=offset, length=length, file_size=source.size)
+        data = part.encode(await source.read(part.offset, part.length))
         body = json_body({"id": index, "size": length, "data": data})
         response = await self._http.post(f"/image/{session.token}/chunks", body)
         if response.ok:
@@ -187,7 +187,7 @@ class ImageRemote(RemoteClient):
             return Permanent(f"{refusal}; the server does not even accept a chunk of {length} characters")
         return Permanent(
             f"{refusal}; the server accepts no chunk of {length} characters, and the chunk size of a registered image "
-            f"can't change; the next files use chunks of {self._sizes.wanted} characters"
+            f"can't change; the next files use chunks of {self._sizes.chunk_size} characters"
         )
 
     async def _after_refusal(

@@ -168,7 +168,7 @@ class StoredFiles:
             and isinstance(writer, ComparingWriter)
             and writer.result() is not CopyState.INTACT
         ):
-            return presence.unknown(presence.refusal(refused[0]))
+            return presence.unknown(presence.describe_refusal(refused[0]))
         return refusal
 
     async def _download(self, ref: str, writer: DownloadWriter) -> _Download:
