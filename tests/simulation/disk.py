@@ -166,7 +166,7 @@ class Disk:
 
     def rename_exclusively(self, directory: int, name: str, into: int, wanted: str) -> None:
         """Replace the product's exclusive rename, if the file system has one."""
-        if not self._world.file_system.habits.exclusive_rename:
+        if not self._world.file_system.properties.exclusive_rename:
             raise OSError(errno.EINVAL, "Invalid argument")
         source, target = self._entry(name, directory), self._entry(wanted, into)
         self._change(

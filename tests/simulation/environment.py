@@ -89,7 +89,7 @@ class Environment:
                 {"secrets": SimpleNamespace(token_hex=lambda size: incarnation.rng.randbytes(size).hex())},
             ),
             (openat, {"rename_exclusively": self._disk.rename_exclusively}),
-            *([] if world.plan.habits.leases else [(read_lease, {"file_system_type": lambda _: NFS})]),
+            *([] if world.plan.file_system_properties.leases else [(read_lease, {"file_system_type": lambda _: NFS})]),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
             (reader_module, {"engine": self._engine}),
@@ -98,13 +98,13 @@ class Environment:
             (aiohttp, {"TCPConnector": world.network.connector()}),
             (aiohttp.connector, {"monotonic": incarnation.loop.time}),
             (Breaker, {"failed": _failed(world)}),
-            (JobStore, {name: wrapper(world) for name, wrapper in _WITNESSED.items()}),
+            (JobStore, {name: wrapper(world) for name, wrapper in _OBSERVED_CALLS.items()}),
         ]
 
     async def _load_again(self, _: Loaded) -> Loaded:
         return self._incarnation.configuration()
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close all descriptors and connections, as the kernel does for a dead process."""
         self._disk.close_all()
         for connection in self._connections:
@@ -166,12 +166,12 @@ class _Log:
     def write(self, text: str) -> int:
         self._world.log.append(text)
         if text.startswith("{"):
-            self._hear(json.loads(text))
+            self._handle_event(json.loads(text))
         elif text.strip():
             self._world.blame("crash", f"on standard error: {text.strip()}")
         return len(text)
 
-    def _hear(self, event: dict[str, Any]) -> None:
+    def _handle_event(self, event: dict[str, Any]) -> None:
         name = event.pop("event")
         fields = {key: value for key, value in event.items() if key not in ("timestamp", "level", "pid")}
         self._world.trace(" ".join([f"    {name}", *(f"{key}={value}" for key, value in fields.items())]))
@@ -191,7 +191,7 @@ def _failed(world: "World") -> Any:
         closed = self.state is not BreakerState.OPEN
         result = original(self, *args, **values)
         if result and closed:
-            world.request_monitor.taken_as_down(self)
+            world.request_monitor.breaker_opened(self)
         return result
 
     return failed
@@ -247,7 +247,7 @@ def _over(name: str) -> Callable[["World"], Any]:
     return wrapper
 
 
-_WITNESSED: dict[str, Callable[["World"], Any]] = {
+_OBSERVED_CALLS: dict[str, Callable[["World"], Any]] = {
     "register_remote": _register_remote,
     "claim": _claim,
     "acknowledge": _acknowledge,

@@ -20,7 +20,7 @@ LATE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Manners:
+class EventProperties:
     """The properties of events in a schedule. ``silent`` is the fraction lost without a report."""
 
     latest: float = 0.01
@@ -90,9 +90,9 @@ class Clock(Protocol):
 class Events:
     """Carries events from the file system to its observers."""
 
-    def __init__(self, clock: Clock, manners: Manners, rng: random.Random) -> None:
+    def __init__(self, clock: Clock, properties: EventProperties, rng: random.Random) -> None:
         self.observers: list[Observer] = []
-        self.manners = manners
+        self.properties = properties
         self.overflowing = False
         self._clock = clock
         self._rng = rng
@@ -102,20 +102,20 @@ class Events:
         """Send events to the observers; ``within`` is the directory, if it has moved away."""
         for observer in self.observers:
             for event in events:
-                lost = self.overflowing or self._rng.random() < self.manners.silent
+                lost = self.overflowing or self._rng.random() < self.properties.silent
                 if not _seen_by(observer, event, within):
                     continue
                 if lost:
                     self._clock.tally[f"event lost {'in an overflow' if self.overflowing else 'without a word'}"] += 1
                     continue
-                twice = self._rng.random() < self.manners.twice
+                twice = self._rng.random() < self.properties.twice
                 self._clock.tally["event delivered twice"] += twice
                 for _ in range(1 + twice):
                     self._send(observer, event)
 
     def _send(self, observer: Observer, event: FileSystemEvent) -> None:
-        latest = self.manners.latest
-        delay = self._rng.uniform(0, latest) if self.manners.disordered else latest
+        latest = self.properties.latest
+        delay = self._rng.uniform(0, latest) if self.properties.disordered else latest
         self._sent += 1
         number = self._sent
 

@@ -14,7 +14,7 @@ LOWEST = 11
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Habits:
+class FileSystemProperties:
     """The properties of a file system. ``granularity`` is the step of its times, in nanoseconds.
 
     ``reuses``: a new file gets the lowest free inode number, as on ext4. ``births``: it records birth times.
@@ -31,8 +31,8 @@ class Habits:
 class FileSystem:
     """The inode numbers and times of the regular files in ``directory``. ``wall`` is the wall clock."""
 
-    def __init__(self, habits: Habits, directory: str, wall: Callable[[], float]) -> None:
-        self.habits = habits
+    def __init__(self, properties: FileSystemProperties, directory: str, wall: Callable[[], float]) -> None:
+        self.properties = properties
         self.device = 40
         self.disk: str | None = None
         """A mount point in ``directory`` with another device number, or None."""
@@ -52,7 +52,7 @@ class FileSystem:
 
     def rounded(self, ns: int) -> int:
         """Return a time as the file system keeps it."""
-        return ns - ns % self.habits.granularity
+        return ns - ns % self.properties.granularity
 
     def stat(self, path: str) -> os.stat_result:
         """Return the simulated status of the file at ``path``; follows no link."""
@@ -61,7 +61,7 @@ class FileSystem:
     def birth_ns(self, status: os.stat_result) -> int | None:
         """Return the birth time of a file by its real status, or None if it is not recorded."""
         self.made(status)
-        return self._births[status.st_ino] if self.habits.births else None
+        return self._births[status.st_ino] if self.properties.births else None
 
     def shown(self, status: os.stat_result, where: str | bytes | int) -> os.stat_result:
         """Return the simulated status of a file by its real status and its path or descriptor."""
@@ -93,7 +93,7 @@ class FileSystem:
         return 1000 if self.on_disk(path) and (self.mounted or away) else self.device
 
     def _free_number(self) -> int:
-        if self.habits.reuses:
+        if self.properties.reuses:
             used = {self._numbers[inode] for inode in self._present() if inode in self._numbers}
             return next(number for number in range(LOWEST, LOWEST + len(used) + 1) if number not in used)
         self._next += 1

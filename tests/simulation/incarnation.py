@@ -99,7 +99,7 @@ class Incarnation:
             task.cancel()
         if tasks:
             self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
-        self._environment.let_go()
+        self._environment.close()
         for leftover in Path(world.directory).glob(f"{STORE}*"):
             if leftover.suffix != ".kept":
                 leftover.unlink()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.simulation import faults, operations
-from tests.simulation.events import Manners
-from tests.simulation.file_system import SECOND, Habits
+from tests.simulation.events import EventProperties
+from tests.simulation.file_system import SECOND, FileSystemProperties
 from tests.simulation.lies import LIES
 
 TOKEN = "tkn-MARKED-5f1c9a"
@@ -39,7 +39,7 @@ class Plan:
     steps: tuple[Step, ...]
     end: float
     gentle: bool
-    manners: Manners
+    event_properties: EventProperties
     rescan: float
     settle: float
     poll: bool
@@ -58,7 +58,7 @@ class Plan:
     """Whether files are moved to another file system."""
     expires: bool
     """Whether the server drops uploaded files later."""
-    habits: Habits
+    file_system_properties: FileSystemProperties
     patient: bool
     """Whether the check at rest waits until files without leases may be deleted."""
     habit: str | None
@@ -73,10 +73,10 @@ def draw(seed: int) -> Plan:
     """Return the plan of a seed."""
     rng = random.Random(seed)
     gentle = rng.random() < 0.2
-    manners, rescan = _manners(rng)
-    habits = _habits(rng)
+    event_properties, rescan = _event_properties(rng)
+    file_system_properties = _file_system_properties(rng)
     end = rng.uniform(15, 60)
-    weights = _weights(rng, habits, gentle=gentle, announced=rescan > 1000)
+    weights = _weights(rng, file_system_properties, gentle=gentle, announced=rescan > 1000)
     kinds = rng.choices(list(weights), list(weights.values()), k=rng.randint(6, 40))
     times = sorted(rng.uniform(0, end) for _ in kinds)
     return Plan(
@@ -84,7 +84,7 @@ def draw(seed: int) -> Plan:
         steps=tuple(Step(at=at, kind=kind, seed=rng.getrandbits(32)) for at, kind in zip(times, kinds, strict=True)),
         end=end,
         gentle=gentle,
-        manners=manners,
+        event_properties=event_properties,
         rescan=rescan,
         settle=rng.choice([0.2, 1.0, 2.0]),
         poll=rng.random() < 0.1,
@@ -100,15 +100,15 @@ def draw(seed: int) -> Plan:
         after_upload=rng.choice(["keep", "keep", "delete", "move"]),
         elsewhere=rng.random() < 0.5,
         expires=rng.random() < 0.2,
-        habits=habits,
-        patient=rng.random() < (0.1 if habits.leases else 0.5),
+        file_system_properties=file_system_properties,
+        patient=rng.random() < (0.1 if file_system_properties.leases else 0.5),
         habit=rng.choice(list(LIES)) if not gentle and rng.random() < 0.4 else None,
     )
 
 
-def _habits(rng: random.Random) -> Habits:
+def _file_system_properties(rng: random.Random) -> FileSystemProperties:
     """Return the properties of the file systems."""
-    return Habits(
+    return FileSystemProperties(
         reuses=rng.random() < 0.5,
         granularity=rng.choice([1, 1, SECOND, 2 * SECOND]),
         births=rng.random() < 0.6,
@@ -117,26 +117,28 @@ def _habits(rng: random.Random) -> Habits:
     )
 
 
-def _manners(rng: random.Random) -> tuple[Manners, float]:
+def _event_properties(rng: random.Random) -> tuple[EventProperties, float]:
     """Return the properties of the events, and the interval of scans, which find lost changes."""
     lossy = rng.random() < 0.4
-    manners = Manners(
+    event_properties = EventProperties(
         latest=rng.choice([0.001, 0.05, 0.5, 3.0]),
         twice=rng.choice([0.0, 0.0, 0.2]),
         disordered=rng.random() < 0.3,
         silent=rng.choice([0.1, 0.5, 1.0]) if lossy else 0.0,
     )
-    return manners, rng.choice([10.0, 45.0]) if lossy or rng.random() < 0.3 else 86_400.0
+    return event_properties, rng.choice([10.0, 45.0]) if lossy or rng.random() < 0.3 else 86_400.0
 
 
-def _weights(rng: random.Random, habits: Habits, *, gentle: bool, announced: bool) -> dict[str, float]:
+def _weights(
+    rng: random.Random, file_system_properties: FileSystemProperties, *, gentle: bool, announced: bool
+) -> dict[str, float]:
     """Return the weight of each kind of step; the weights differ between schedules."""
     weights: dict[str, float] = {f"file {name}": weight for name, (_, weight) in operations.OPERATIONS.items()}
     weights |= {"stop": 1, "start": 2, "rescan": 1, "clock": 2, "meddle": 3, "overflow": 1, "retry": 0.5}
     weights |= {"shutdown": 1.5, "reload": 1.5, "reload folders": 1.5, "meddle at removals": 3, "unmount target": 0.7}
     if announced:  # only a scan finds these changes
         del weights["file link"]
-    if announced or not habits.leases:
+    if announced or not file_system_properties.leases:
         del weights["file map_writable"]
     if not gentle:
         factor = rng.choice([0.3, 1.0, 2.0])

@@ -100,7 +100,7 @@ class RequestMonitor:
             since, until = self._quiet.get(server.name, (now, 0.0))
             self._quiet[server.name] = (since if until > now else now, max(until, now + seconds))
 
-    def taken_as_down(self, breaker: Breaker) -> None:
+    def breaker_opened(self, breaker: Breaker) -> None:
         """The circuit breaker opened."""
         self._down_since[breaker] = self._world.now()
 
@@ -153,7 +153,7 @@ class RequestMonitor:
         files, states = self._world.files, {hashlib.sha256(data).digest() for data in meanings}
         if not states & files.states:
             return "no file ever held"
-        if self._world.plan.habits.leases and not states & files.finished:
+        if self._world.plan.file_system_properties.leases and not states & files.finished:
             return "a file held while it was open for writing"
         return None
 

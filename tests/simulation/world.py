@@ -77,14 +77,14 @@ class World:
         self._now = START
         self.jumped = 0.0
         self.doom: list[tuple[str, int]] = []
-        self.file_system = FileSystem(plan.habits, self.directory, self.wall)
+        self.file_system = FileSystem(plan.file_system_properties, self.directory, self.wall)
         if plan.elsewhere:
             self.file_system.disk = f"{self.directory}/disk"
         self.users_places = tuple(f"{self.directory}/{name}" for name in ("in", "outside/", "moved/", "disk"))
         self.removals = Removals(self)
         self.seen_mounted = True
         """Whether the target was mounted when the daemon read its configuration."""
-        self.events = Events(self, plan.manners, random.Random(self.rng.getrandbits(32)))
+        self.events = Events(self, plan.event_properties, random.Random(self.rng.getrandbits(32)))
         self.files = Files(self, [f"{self.directory}/in{number}" for number in range(plan.roots)])
         self.request_monitor = RequestMonitor(self)
         self.network = Network(self.schedule, self.now, random.Random(self.rng.getrandbits(32)))
@@ -240,7 +240,7 @@ class World:
         """Run an operation on a file that the daemon is about to remove."""
         if self.meddling_at_removals > 0 and self.rng.random() < 0.4 and self.now() < self.ends_at:
             self.meddling_at_removals -= 1
-            operation = self.rng.choice(AT_REMOVAL if self.plan.habits.leases else UNLEASED)
+            operation = self.rng.choice(AT_REMOVAL if self.plan.file_system_properties.leases else UNLEASED)
             if operation(self.files, self.rng, path) is not None:
                 self.tally[f"file {operation.__name__.strip('_')} at its removal"] += 1
                 self.trace(f"{operation.__name__.strip('_')} at the removal of {path!r}")
