@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import pytest
 
@@ -15,13 +14,7 @@ from syncd.cli import main
 from syncd.control.unix_server import ControlServer
 from tests.control.fake import FakeDaemon
 from tests.support.data import POOL
-
-
-@dataclass
-class CommandResult:
-    code: int
-    out: str
-    err: str
+from tests.support.processes import CommandResult, command_line
 
 
 @pytest.fixture
@@ -45,9 +38,7 @@ def process():
 
         def start(*arguments, **options):
             options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-            started = stack.enter_context(
-                subprocess.Popen([sys.executable, "-m", "syncd", *map(str, arguments)], **options)
-            )
+            started = stack.enter_context(subprocess.Popen(command_line(*arguments), **options))
             stack.callback(started.kill)
             return started
 

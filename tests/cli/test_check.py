@@ -16,6 +16,7 @@ from syncd.platform.systemd.sandbox import Sandbox
 from syncd.remotes.factory import make_remote
 from tests.cli.conftest import control_server
 from tests.control.fake import STATUS, FakeDaemon
+from tests.support.clock import ManualClock, OffsetClock
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -279,7 +280,7 @@ def test_advice_names_likely_cause(config, failure, advice):
     ],
 )
 async def test_check_clock_difference_warns(config, receiver, ahead, expected):
-    finding = await server.check_clock("drive", first_remote(config(receiver)), lambda: time.time() + ahead)
+    finding = await server.check_clock("drive", first_remote(config(receiver)), OffsetClock(ahead))
     assert finding.level == "warn"
     assert re.fullmatch(expected, finding.what)  # the Date header has whole seconds
 
@@ -289,16 +290,16 @@ class FakeRemote:
 
     def __init__(self, bytes_per_second, failure=None, *, fails_from=1):
         self.bytes_per_second, self.failure, self.fails_from = bytes_per_second, failure, fails_from
-        self.now, self.sizes = 0.0, []
+        self.clock, self.sizes = ManualClock(0.0), []
 
     async def measure_upload(self, size):
         if self.failure and size >= self.fails_from:
             raise self.failure
         self.sizes.append(size)
-        self.now += size / self.bytes_per_second
+        self.clock.advance(size / self.bytes_per_second)
 
     async def measure(self, *, most=4 * MIB, bandwidth=None):
-        return await server.check_speed("drive", self, most=most, bandwidth=bandwidth, timer=lambda: self.now)
+        return await server.check_speed("drive", self, most=most, bandwidth=bandwidth, timer=self.clock)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,7 @@ async def test_check_speed_stops_at_first_sufficient_request(bytes_per_second, l
     finding = await remote.measure(**limits)
     assert (finding.level, finding.what) == ("ok", f"{expected}, rejected by the server; nothing was stored)")
     assert remote.sizes[-1] == largest
-    assert remote.now < 2.5
+    assert remote.clock.now < 2.5
 
 
 async def test_check_speed_zero_bandwidth_sends_nothing():

@@ -12,6 +12,7 @@ from syncd.cli.ctl import command as ctl_module
 from syncd.control.service import JobQuery
 from syncd.core.states import State
 from tests.control.fake import STATUS, job
+from tests.support.processes import command_line
 
 ODD = os.fsdecode(b"\xff new\nline.jpg")
 
@@ -294,7 +295,7 @@ def test_shutdown_timeout_exits_one(ctl, monkeypatch):
 def test_status_on_terminal_respects_no_color(daemon, no_color, coloured):
     ours, theirs = pty.openpty()
     environment = {**os.environ, "NO_COLOR": no_color}
-    command = [sys.executable, "-m", "syncd", "ctl", "--socket", daemon.socket, "status"]
+    command = command_line("ctl", "--socket", daemon.socket, "status")
     subprocess.run(command, stdout=theirs, env=environment, check=True)
     out = os.read(ours, 65_536)
     os.close(ours)

@@ -3,11 +3,11 @@
 import os
 import stat
 import subprocess
-import sys
 
 import pytest
 
 from syncd.cli.errors import ExitCode
+from tests.support.processes import command_line
 from tests.support.wait import wait_until_sync
 
 ADDRESS = "http://127.0.0.1:8765/login?ticket=t1cket"
@@ -72,7 +72,7 @@ def test_open_without_browser_is_unavailable(daemon, tmp_path):
     """Runs in a separate process, because Python searches for browsers only once."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     result = subprocess.run(
-        [sys.executable, "-m", "syncd", "ctl", "--socket", daemon.socket, "open"],
+        command_line("ctl", "--socket", daemon.socket, "open"),
         capture_output=True,
         text=True,
         check=False,

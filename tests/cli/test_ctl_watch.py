@@ -10,7 +10,6 @@ import re
 import select
 import struct
 import subprocess
-import sys
 import termios
 from contextlib import ExitStack, contextmanager
 
@@ -25,6 +24,7 @@ from syncd.control.events import Hub
 from syncd.control.service import LogQuery
 from tests.cli.conftest import control_server
 from tests.control.fake import STATUS
+from tests.support.processes import command_line
 from tests.support.wait import wait_until_sync
 
 TIMEOUT_SECONDS = 20.0
@@ -91,7 +91,7 @@ def daemon(daemon, monkeypatch):
 
 @contextmanager
 def start_ctl(*arguments, socket, **streams):
-    started = subprocess.Popen([sys.executable, "-m", "syncd", "ctl", "--socket", socket, *arguments], **streams)
+    started = subprocess.Popen(command_line("ctl", "--socket", socket, *arguments), **streams)
     try:
         yield started
     finally:

@@ -2,7 +2,6 @@ import os
 import pty
 import stat
 import subprocess
-import sys
 
 import pytest
 
@@ -10,6 +9,7 @@ from syncd.cli import init
 from syncd.cli.errors import CommandError
 from syncd.cli.init import Answers, example_text, fill_in
 from syncd.config.load import load
+from tests.support.processes import command_line
 
 GUID = "123e4567-e89b-12d3-a456-426614174000"
 MULTIPART = ["--type", "multipart", "--url", "https://drive.example", "--pool-id", GUID]
@@ -123,7 +123,7 @@ def test_init_non_utf8_folder_fails(syncd, tmp_path):
 @pytest.mark.e2e
 def test_init_on_terminal_asks_for_values(tmp_path):
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "syncd", "init", tmp_path / "c.yaml", "--type", "multipart"]
+    command = command_line("init", tmp_path / "c.yaml", "--type", "multipart")
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as asking:
         for answer in (str(tmp_path / "in"), "", GUID, ""):
             os.write(ours, f"{answer}\n".encode())

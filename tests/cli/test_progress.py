@@ -7,6 +7,7 @@ from rich.console import Console
 
 from syncd.cli.progress import Progress
 from syncd.core.progress import FileProgress, WorkProgress
+from tests.support.clock import ManualClock
 
 
 def work(**other):
@@ -66,10 +67,10 @@ def test_progress_shows_largest_files_within_width(terminal):
 
 
 def test_progress_without_terminal_prints_plain_lines():
-    now = 0.0
+    clock = ManualClock(0.0)
     console = Console(file=io.StringIO(), width=20)
-    with Progress(console, clock=lambda: now) as progress:
+    with Progress(console, clock=clock) as progress:
         for _ in range(11):
-            now += 1.0
+            clock.advance(1.0)
             progress.show(work())
     assert console.file.getvalue() == "0%  0 B of 3.0 MiB  1.0 MiB/s  3 s left; 1 done, 2 to go\n" * 2

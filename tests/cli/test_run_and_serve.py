@@ -14,6 +14,7 @@ import pytest
 
 from syncd.control.client import ControlClient, ControlError
 from syncd.platform.lock import StateLock
+from tests.support.processes import command_line
 from tests.support.wait import wait_until_sync
 
 
@@ -55,7 +56,7 @@ def test_once_on_terminal_shows_bars(config, receiver, tmp_path):
     path = config(receiver)
     (tmp_path / "inbox" / "a.jpg").write_bytes(b"\xff\xd8 one")
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "syncd", "once", "-c", path]
+    command = command_line("once", "-c", path)
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True)
     shown = os.read(ours, 65_536)
     os.close(ours)

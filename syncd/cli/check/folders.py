@@ -173,10 +173,10 @@ def _check_limit(name: str, noun: str, needed: int) -> Iterator[Finding]:
         return
     where, what = f"inotify {name}", f"{_counted(needed, noun)}, {limit:,} allowed"
     if needed > limit:
-        advice = f"{_raise(name, 2 * needed)}; until then, syncd polls the folder"
+        advice = f"{_raise_command(name, 2 * needed)}; until then, syncd polls the folder"
         yield Finding(level="error", where=where, what=what, advice=advice)
     elif needed > limit * 0.8:
-        advice = f"other programs share the limit: {_raise(name, 2 * limit)}"
+        advice = f"other programs share the limit; raise it with: {_raise_command(name, 2 * limit)}"
         yield Finding(level="warn", where=where, what=what, advice=advice)
     else:
         yield Finding(level="ok", where=where, what=what)
@@ -187,6 +187,6 @@ def _counted(number: int, noun: str) -> str:
     return formatting.count(number, first) + (f" to {rest}" if rest else "")
 
 
-def _raise(name: str, value: int) -> str:
+def _raise_command(name: str, value: int) -> str:
     """Return the command that sets a limit permanently."""
     return f"echo fs.inotify.{name}={value} | sudo tee -a /etc/sysctl.d/60-syncd.conf && sudo sysctl --system"

@@ -74,7 +74,7 @@ async def _check_machine(loaded: Loaded, sandbox: Sandbox | None) -> AsyncGenera
         what = f"the daemon's user {USER} does not exist yet, so the checks run as root"
         yield Finding(level="warn", where=where, what=what, advice=f"sudo syncd service install, then {rerun}")
     else:
-        what = f"the daemon runs as {USER}: user {name} cannot check its folders, files and state"
+        what = f"the daemon runs as {USER}, and user {name} cannot check its folders, files and state"
         yield Finding(level="warn", where=where, what=what, advice=rerun)
     yield machine.check_socket(config.control)
     if sandbox is None or name == USER or user.is_root():

@@ -56,7 +56,7 @@ async def _check_remote(copy_index: CopyIndex, name: str, settings: AnyRemote) -
         yield Finding(
             level="warn",
             where=f"former_url of {name}",
-            what=f"the job store has records for {apart.url} and for the current url; the former are not used",
+            what=f"the job store has records for {apart.url} and for the current url; syncd uses only the latter",
             advice="remove it from former_url; before an upload, syncd asks the server by hash for the content",
         )
     number = await copy_index.remote_id(identity, former)
