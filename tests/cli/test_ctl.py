@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from syncd import __version__
-from syncd.cli.ctl import command as ctl_module
+from syncd.cli.daemon_client import DaemonClient
 from syncd.control.service import JobQuery
 from syncd.core.states import State
 from tests.control.fake import STATUS, job
@@ -224,7 +224,7 @@ def test_ctl_unreadable_lock_advises_other_user(syncd, config_file, lock_holder,
     def denied(_state_dir):
         raise PermissionError
 
-    monkeypatch.setattr("syncd.cli.unreachable.holder", denied)
+    monkeypatch.setattr("syncd.cli.daemon_client.holder", denied)
     result = syncd("ctl", "-c", config_file, "status")
     assert result.code == 3
     assert result.err == (
@@ -246,11 +246,11 @@ def test_shutdown_waits_for_lock_release(syncd, config_file, lock_holder, daemon
         if len(polls) == 5:
             lock_holder.stdin.close()
             lock_holder.wait()
-        return before(self)
+        return original(self)
 
-    before = ctl_module._Daemon.holder
+    original = DaemonClient.lock_holder
     monkeypatch.setattr(daemon, "shutdown", shutdown)
-    monkeypatch.setattr(ctl_module._Daemon, "holder", poll_holder)
+    monkeypatch.setattr(DaemonClient, "lock_holder", poll_holder)
     result = syncd("ctl", "-c", config_file, "shutdown")
     assert (result.code, result.out, len(polls)) == (0, "ended\n", 5)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from syncd import __version__
 from syncd.cli import formatting
 from syncd.cli.check.result import Finding
-from syncd.cli.unreachable import explain
+from syncd.cli.daemon_client import explain_unreachable
 from syncd.config import paths
 from syncd.config.load import Loaded
 from syncd.config.model import Address, Config, Control
@@ -102,7 +102,7 @@ def check_daemon(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
     try:
         status = ControlClient(config.control.socket, timeout=5).status()
     except NotRunningError:
-        found = explain(config.control.socket, config.state_dir)
+        found = explain_unreachable(config.control.socket, config.state_dir)
         if found is not None:
             yield Finding(level="warn", where="daemon", what=found.what, advice=found.advice)
             return

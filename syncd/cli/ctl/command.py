@@ -8,35 +8,22 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import click
 
-from syncd import __version__
 from syncd.cli import formatting
 from syncd.cli.ctl import view
-from syncd.cli.errors import CommandError, ExitCode, bad_config
+from syncd.cli.daemon_client import DaemonClient, daemon_client, translate_errors
+from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option
-from syncd.cli.unreachable import explain
-from syncd.config import discovery
-from syncd.config.errors import ConfigError
-from syncd.control.client import (
-    RESTART_ADVICE,
-    AccessDeniedError,
-    ConnectionClosedError,
-    ControlClient,
-    NoResponseError,
-    NotRunningError,
-    RequestRefusedError,
-)
+from syncd.control.client import ControlClient, NoResponseError, NotRunningError
 from syncd.control.job_targets import Target
 from syncd.control.schemas import Job
 from syncd.control.service import JobQuery, LogQuery
 from syncd.core.log_levels import LEVELS
 from syncd.core.states import State
-from syncd.platform.lock import holder
 
 JOBS_PER_PAGE = 1000
 """Most jobs in one request."""
@@ -54,36 +41,7 @@ SHUTDOWN_TIMEOUT_SECONDS = 15.0
 @click.pass_context
 def command(ctx: click.Context, config: str | None, socket: str | None) -> None:
     """Control the running daemon."""
-    ctx.obj = lambda: _daemon(config, socket)
-
-
-class _Daemon(ControlClient):
-    """A client of the daemon that also knows the daemon's state folder."""
-
-    def __init__(self, socket_path: str, state_dir: str | None) -> None:
-        super().__init__(socket_path)
-        self.state_dir = state_dir
-        """None if the user gave only the socket."""
-
-    def holder(self) -> int | None:
-        """Return the pid of the process that has locked the state folder.
-
-        None if no process has locked it, or if that is unknown.
-        """
-        try:
-            return None if self.state_dir is None else holder(self.state_dir)
-        except OSError:
-            return None
-
-
-def _daemon(config: str | None, socket: str | None) -> _Daemon:
-    if socket:
-        return _Daemon(socket, None)
-    try:
-        path = discovery.find(config)
-        return _Daemon(str(discovery.control_socket(path)), str(discovery.state_dir(path)))
-    except ConfigError as error:
-        raise bad_config(error) from None
+    ctx.obj = lambda: daemon_client(config, socket)
 
 
 def _daemon_command(name: str) -> Callable[[Callable[..., int | None]], click.Command]:
@@ -96,45 +54,12 @@ def _daemon_command(name: str) -> Callable[[Callable[..., int | None]], click.Co
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> int | None:
             client = click.get_current_context().obj()
-            with _translate_errors(client), _explain_missing_keys(client):
+            with translate_errors(client):
                 return function(client, *args, **kwargs)
 
         return command.command(name)(run)
 
     return decorate
-
-
-@contextmanager
-def _explain_missing_keys(client: ControlClient) -> Iterator[None]:
-    """Translate the KeyError for a key that a daemon of another version does not send."""
-    try:
-        yield
-    except KeyError as error:
-        version = client.status()["version"]
-        if version == __version__:
-            raise
-        what = f"the daemon's answer lacks {error}, because the daemon is syncd {formatting.clean(version)}"
-        raise CommandError(f"{what}; {RESTART_ADVICE}", code=ExitCode.UNAVAILABLE) from None
-
-
-@contextmanager
-def _translate_errors(client: _Daemon) -> Iterator[None]:
-    try:
-        yield
-    except ConnectionClosedError as error:
-        raise CommandError(str(error), code=ExitCode.NOT_RUNNING) from None
-    except NotRunningError as error:
-        found = client.state_dir and explain(client.socket_path, client.state_dir)
-        code = ExitCode.UNAVAILABLE if found and found.runs else ExitCode.NOT_RUNNING
-        raise CommandError(str(found or error), code=code) from None
-    except AccessDeniedError as error:
-        raise CommandError(str(error), code=ExitCode.DENIED) from None
-    except NoResponseError as error:
-        raise CommandError(str(error), code=ExitCode.UNAVAILABLE) from None
-    except RequestRefusedError as error:
-        if error.problems:
-            raise CommandError(str(error), *error.problems, code=ExitCode.BAD_CONFIG) from None
-        raise CommandError(formatting.clean(error), code=ExitCode.FAILED) from None
 
 
 @_daemon_command("status")
@@ -281,16 +206,16 @@ def open_dashboard(client: ControlClient, *, printed: bool) -> None:
 
 
 @_daemon_command("shutdown")
-def shutdown(client: _Daemon) -> int:
+def shutdown(client: DaemonClient) -> int:
     """Shut down the daemon and wait until it has ended."""
-    pid = client.holder()
+    pid = client.lock_holder()
     client.shutdown()
     deadline = time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
             client.status()
         except (NotRunningError, NoResponseError):
-            if pid is None or client.holder() != pid:
+            if pid is None or client.lock_holder() != pid:
                 click.echo("ended")
                 return ExitCode.OK
         time.sleep(0.05)
