@@ -92,11 +92,11 @@ def daemon(daemon, monkeypatch):
 @contextmanager
 def start_ctl(*arguments, socket, **streams):
     started = subprocess.Popen(command_line("ctl", "--socket", socket, *arguments), **streams)
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait()
+    with started:
+        try:
+            yield started
+        finally:
+            started.kill()
 
 
 # The model and its view.
@@ -255,7 +255,6 @@ def start_watch(daemon, terminal):
     with start_ctl("watch", socket=daemon.socket, env={**environment, "TERM": "xterm"}, **streams) as started:
         wait_until_sync(lambda: daemon.hub.wanted("job"), "a client listens")
         yield started
-        started.stderr.close()
 
 
 @pytest.mark.e2e
@@ -273,6 +272,14 @@ def test_watch_on_terminal_draws_live_view_until_q(daemon, terminal):
     terminal.shows("")
     assert terminal.raw.endswith(b"\x1b[?25h\x1b[?1049l")  # shows the cursor and the earlier screen again
     assert termios.tcgetattr(terminal.theirs) == before
+
+
+def test_watch_ctrl_c_during_start_exits_zero(ctl, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("syncd.cli.terminal.console", interrupted)
+    assert ctl("watch").code == 0
 
 
 @pytest.mark.e2e
@@ -321,7 +328,6 @@ def test_logs_follow_prints_each_event_once(daemon, tmp_path):
         daemon.loop.call_soon_threadsafe(daemon.hub.close)
         assert following.wait(TIMEOUT_SECONDS) == 3
         assert following.stderr.read() == b"syncd: the daemon has ended or closed the connection\n"
-        following.stderr.close()
     assert [json.loads(text)["job"] for text in out.read_text().splitlines()] == [1, 2, 4]
 
 
@@ -332,5 +338,4 @@ def test_logs_follow_reports_lost_lines(daemon, tmp_path):
         wait_until_sync(lambda: daemon.hub.wanted("log"), "a client listens")
         daemon.loop.call_soon_threadsafe(daemon.hub.publish, "log", {"event": "x" * 300_000})
         message = following.stderr.readline()
-        following.stderr.close()
     assert message == b"syncd: 1 line lost here, because this client read too slowly\n"

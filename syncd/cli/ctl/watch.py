@@ -91,27 +91,29 @@ def watch(client: ControlClient) -> None:
 
     Raises :class:`NotRunningError` if no daemon runs at the start; later restarts are awaited.
     """
-    stream: EventStream | None = client.listen(*KINDS)
+    with suppress(KeyboardInterrupt):
+        _watch(client)
+
+
+def _watch(client: ControlClient) -> None:
     console = terminal.console()
+    stream: EventStream | None = client.listen(*KINDS)
     live = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
     display: Display = ScreenDisplay(live) if live else LineDisplay()
     queue: EventQueue = Queue(MAX_QUEUED_BATCHES)
-    try:
-        with live or nullcontext(), _keyboard() as read_key:
-            if read_key:
-                _in_thread(_wait_for_quit_key, read_key, queue)
-            while True:
-                if stream is not None:
-                    with stream:
-                        _in_thread(_queue_events, stream, queue)
-                        if _follow(queue, display) is End.QUIT:
-                            return
-                    display.render(WatchModel(), [], DISCONNECTED_MESSAGE)
-                elif _next(queue, REFRESH_INTERVAL_SECONDS) is End.QUIT:
-                    return
-                stream = _reconnect(client)
-    except KeyboardInterrupt:
-        return
+    with live or nullcontext(), _keyboard() as read_key:
+        if read_key:
+            _in_thread(_wait_for_quit_key, read_key, queue)
+        while True:
+            if stream is not None:
+                with stream:
+                    _in_thread(_queue_events, stream, queue)
+                    if _follow(queue, display) is End.QUIT:
+                        return
+                display.render(WatchModel(), [], DISCONNECTED_MESSAGE)
+            elif _next(queue, REFRESH_INTERVAL_SECONDS) is End.QUIT:
+                return
+            stream = _reconnect(client)
 
 
 def _reconnect(client: ControlClient) -> EventStream | None:
