@@ -1,12 +1,9 @@
 """Fixtures for browser tests: Chromium, a daemon with a dashboard, and a receiver."""
 
-import asyncio
-import inspect
 import shutil
 import socket
 import subprocess
 import sys
-import time
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -21,7 +18,7 @@ from tests.support.processes import DaemonProcess, ReceiverProcess
 
 expect.set_options(timeout=30_000)  # milliseconds; the machine may be busy
 
-WAIT_TIMEOUT = 60.0  # seconds
+WAIT_TIMEOUT_SECONDS = 60.0
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # The last three stop Chromium from contacting Google's servers.
 FLAGS = [
@@ -38,17 +35,6 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "tests/browser" in str(item.path):
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed: apt-get install chromium"))
-
-
-async def wait_until(condition):
-    """Wait until ``condition()``, plain or awaitable, returns a true value."""
-    deadline = time.monotonic() + WAIT_TIMEOUT
-    while True:
-        result = condition()
-        if await result if inspect.isawaitable(result) else result:
-            return
-        assert time.monotonic() < deadline, f"condition not met within {WAIT_TIMEOUT:.0f} s"
-        await asyncio.sleep(0.05)
 
 
 @pytest_asyncio.fixture(loop_scope="package", scope="package")

@@ -19,8 +19,9 @@ from PIL import Image
 from playwright.async_api import async_playwright
 
 from syncd.cli.demo import samples
-from tests.browser.conftest import CHROMIUM, FLAGS, wait_until
+from tests.browser.conftest import CHROMIUM, FLAGS, WAIT_TIMEOUT_SECONDS
 from tests.support.processes import DaemonProcess, ReceiverProcess
+from tests.support.wait import wait_until
 
 VIEWS = {"now": "", "gallery": "gallery", "files": "files?state=failed", "log": "log", "settings": "settings"}
 SCREENS = {
@@ -142,7 +143,7 @@ async def wait_until_loaded(page):
     loaded = """[...document.images].every(image => image.complete && image.src)
       && !document.querySelector('.thumbnail:empty')"""
     await page.wait_for_timeout(1500)  # so that the chart and the rates have data
-    await wait_until(lambda: page.evaluate(loaded))
+    await wait_until(lambda: page.evaluate(loaded), timeout=WAIT_TIMEOUT_SECONDS)
 
 
 async def save(page, path):

@@ -6,7 +6,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from tests.browser.conftest import wait_until
+from tests.browser.conftest import WAIT_TIMEOUT_SECONDS
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
@@ -87,7 +88,7 @@ async def test_page_keyboard_reaches_all_controls(daemon_with_files, open_page):
             await press("Tab")
             return False
 
-        await wait_until(is_focused)
+        await wait_until(is_focused, timeout=WAIT_TIMEOUT_SECONDS)
 
     await tab_to("link", "Skip to content")
     await press("Enter")

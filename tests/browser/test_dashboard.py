@@ -6,7 +6,8 @@ import os
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import wait_until
+from tests.browser.conftest import WAIT_TIMEOUT_SECONDS
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
@@ -47,7 +48,7 @@ async def test_overview_upload_shows_progress_by_chunk(daemon, open_page):
         seen.add(round(float(await bar.evaluate("bar => bar.value", timeout=500)), 3))
         return len(seen) > 4
 
-    await wait_until(moved)
+    await wait_until(moved, timeout=WAIT_TIMEOUT_SECONDS)
     assert seen <= {round(number / 15, 3) for number in range(16)}  # the file has 15 chunks
     await expect(page.locator(".uploads small").first).to_contain_text("KiB/s")
     await expect(headline(page)).to_have_text("Everything is uploaded")
@@ -103,7 +104,7 @@ async def test_files_failed_upload_can_be_retried(daemon, open_page, make_photo,
     await expect(page.get_by_text("this image is not allowed").first).to_be_visible()
     rejecting_proxy.rejects = False
     await page.get_by_role("button", name="Retry 1.jpg").click()
-    await wait_until(lambda: daemon.client.status()["jobs"]["done"] == 1)
+    await wait_until(lambda: daemon.client.status()["jobs"]["done"] == 1, timeout=WAIT_TIMEOUT_SECONDS)
     await page.get_by_role("button", name="Retry all failed (2)").click()
     await expect(page.get_by_text("2 uploads queued again.")).to_be_visible()
     await expect(page.get_by_role("heading", name="No failed uploads")).to_be_visible()
@@ -117,7 +118,7 @@ async def test_files_selected_uploads_can_be_cancelled(daemon, open_page, make_p
     daemon.client.stop(now=True)
     (daemon.inbox / "late.jpg").write_bytes(b"x")
     page = await open_page(at="files?state=queued")
-    await wait_until(lambda: daemon.client.status()["jobs"]["queued"] >= 1)
+    await wait_until(lambda: daemon.client.status()["jobs"]["queued"] >= 1, timeout=WAIT_TIMEOUT_SECONDS)
     queued = daemon.client.status()["jobs"]["queued"]
     await page.reload()
     await page.get_by_role("checkbox", name="Select all files shown").check()
@@ -175,7 +176,7 @@ async def test_file_dialog_damaged_copy_is_uploaded_again(daemon, receiver, open
     await verify.click()
     await expect(dialog.locator(".verify-result[data-tone=error]")).to_be_visible()
     await dialog.get_by_role("button", name="Upload again").click()
-    await wait_until(lambda: stored.exists() and stored.read_bytes() == content)
+    await wait_until(lambda: stored.exists() and stored.read_bytes() == content, timeout=WAIT_TIMEOUT_SECONDS)
     daemon.wait_for_counts(done=1)
     await verify.click()
     await expect(dialog.get_by_text("The server's copy is intact", exact=False)).to_be_visible()
@@ -212,7 +213,7 @@ async def test_gallery_many_images_keeps_few_elements(daemon, open_page):
         await page.mouse.wheel(0, 700)
         return len(seen) == 700
 
-    await wait_until(all_seen)
+    await wait_until(all_seen, timeout=WAIT_TIMEOUT_SECONDS)
 
 
 async def test_files_slow_search_shows_busy_list(daemon, open_page, make_photo):

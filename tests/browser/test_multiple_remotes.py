@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.conftest import wait_until
+from tests.browser.conftest import WAIT_TIMEOUT_SECONDS
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
@@ -100,7 +101,7 @@ async def test_files_across_pages_make_one_row_per_file(daemon, open_page):
         await page.mouse.wheel(0, 700)
         return len(seen) == 130
 
-    await wait_until(all_seen)
+    await wait_until(all_seen, timeout=WAIT_TIMEOUT_SECONDS)
     await expect(page.get_by_text("130 files shown", exact=True)).to_be_visible()
     assert set(await states(rows(page)).all_text_contents()) == {"ascii: done. drive: done. "}
 

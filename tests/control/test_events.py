@@ -12,24 +12,19 @@ from syncd.control import sse
 from syncd.control.client import RequestRefusedError
 from syncd.control.events import BATCH_BYTES, Hub, TooManyListenersError
 from syncd.control.unix_server import ControlServer
+from tests.support.wait import wait_until
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
-def told(raw):
+def parse_events(raw):
     """Return the events in some bytes of a stream."""
     blocks = re.findall(rb"event: (\w+)\ndata: (.*)\n\n", raw)
     return [(kind.decode(), json.loads(data)) for kind, data in blocks]
 
 
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 class Listener:
-    """A connection that reads only when it is asked to."""
+    """A client of the event stream that reads only in its methods."""
 
     def __init__(self, reader, writer):
         self._reader, self._writer = reader, writer
@@ -40,22 +35,22 @@ class Listener:
         reader, writer = await asyncio.open_unix_connection(path, limit=2**30)
         writer.write(f"GET /v1/events{query} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
         made = cls(reader, writer)
-        await made.until(lambda: b"retry: " in made.raw)
+        await made.read_until(lambda: b"retry: " in made.raw)
         return made
 
-    async def until(self, condition):
-        async with asyncio.timeout(PATIENCE):
+    async def read_until(self, condition):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not condition():
                 more = await self._reader.read(65_536)
                 assert more, "the stream has ended"
                 self.raw += more
 
     async def rest(self):
-        return await asyncio.wait_for(self._reader.read(), PATIENCE)
+        return await asyncio.wait_for(self._reader.read(), TIMEOUT_SECONDS)
 
     @property
     def events(self):
-        return told(self.raw)
+        return parse_events(self.raw)
 
     def pause(self):
         self._writer.transport.pause_reading()
@@ -76,8 +71,8 @@ async def test_hub_sends_each_listener_its_kinds():
     with hub.subscribe(["job"]) as some, hub.subscribe() as all_:
         hub.publish("log", {"event": "x\n\u2028"})
         hub.publish("job", {"id": 1})
-        assert told(await some.next_batch()) == [("job", {"id": 1})]
-        assert told(await all_.next_batch()) == [("log", {"event": "x\n\u2028"}), ("job", {"id": 1})]
+        assert parse_events(await some.next_batch()) == [("job", {"id": 1})]
+        assert parse_events(await all_.next_batch()) == [("log", {"event": "x\n\u2028"}), ("job", {"id": 1})]
     assert not hub.wanted("job")
 
 
@@ -86,19 +81,19 @@ async def test_full_queue_drops_oldest_and_counts_them():
     with hub.subscribe() as slow:
         for number in range(100):
             hub.publish("job", {"id": number})
-        (kind, lost), *kept = told(await slow.next_batch())
+        (kind, lost), *kept = parse_events(await slow.next_batch())
         assert kind == "lost"
         assert [event["id"] for _, event in kept] == list(range(lost["count"], 100))
         assert 0 < len(kept) < 40
         hub.publish("job", {"id": 100})
-        assert told(await slow.next_batch()) == [("job", {"id": 100})]
+        assert parse_events(await slow.next_batch()) == [("job", {"id": 100})]
 
 
 async def test_event_larger_than_queue_is_lost():
     hub = Hub(max_pending_bytes=100)
     with hub.subscribe() as listener:
         hub.publish("log", {"event": "x" * 200})
-        assert told(await listener.next_batch()) == [("lost", {"count": 1})]
+        assert parse_events(await listener.next_batch()) == [("lost", {"count": 1})]
 
 
 async def test_take_returns_bounded_batches():
@@ -106,7 +101,7 @@ async def test_take_returns_bounded_batches():
     with hub.subscribe() as listener:
         for number in range(5):
             hub.publish("log", {"event": "x" * (BATCH_BYTES // 2), "number": number})
-        parts = [told(await listener.next_batch()) for _ in range(3)]
+        parts = [parse_events(await listener.next_batch()) for _ in range(3)]
     assert [len(part) for part in parts] == [2, 2, 1]
 
 
@@ -126,7 +121,7 @@ async def test_subscribe_over_limit_raises():
         assert hub.subscriptions_made == 3
 
 
-async def test_wait_for_listener():
+async def test_wait_for_listener_returns_after_subscribe():
     hub = Hub()
     waiting = asyncio.create_task(hub.wait_for_listener())
     await asyncio.sleep(0)
@@ -143,7 +138,7 @@ async def test_closed_hub_delivers_remaining_events():
     with hub.subscribe() as listener:
         hub.publish("job", {"id": 1})
         hub.close()
-        assert told(await listener.next_batch()) == [("job", {"id": 1})]
+        assert parse_events(await listener.next_batch()) == [("job", {"id": 1})]
         assert await listener.next_batch() == b""
 
 
@@ -153,7 +148,7 @@ async def test_closed_hub_delivers_remaining_events():
 async def test_stream_delivers_published_event(server, daemon):
     listener = await Listener.connect(server)
     daemon.hub.publish("job", {"id": 1, "path": "/srv/سلام"})
-    await listener.until(lambda: listener.events)
+    await listener.read_until(lambda: listener.events)
     assert listener.events == [("job", {"id": 1, "path": "/srv/سلام"})]
     assert b"Content-Type: text/event-stream\r\n" in listener.raw
     await listener.close()
@@ -163,7 +158,7 @@ async def test_stream_only_selects_kinds(server, daemon):
     listener = await Listener.connect(server, "?only=job,progress")
     for kind in ("log", "progress", "daemon", "job"):
         daemon.hub.publish(kind, {})
-    await listener.until(lambda: len(listener.events) == 2)
+    await listener.read_until(lambda: len(listener.events) == 2)
     assert [kind for kind, _ in listener.events] == ["progress", "job"]
     await listener.close()
 
@@ -176,7 +171,7 @@ async def test_stream_unknown_kind_is_rejected(ask):
 async def test_stream_sends_heartbeat(server, monkeypatch):
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
     listener = await Listener.connect(server)
-    await listener.until(lambda: b"\n\n:\n\n:\n\n" in listener.raw)
+    await listener.read_until(lambda: b"\n\n:\n\n:\n\n" in listener.raw)
     await listener.close()
 
 
@@ -185,7 +180,7 @@ async def test_stream_closed_client_is_unsubscribed_without_log(server, daemon, 
     listener = await Listener.connect(server)
     assert daemon.hub.wanted("job")
     await listener.close()
-    await until(lambda: not daemon.hub.wanted("job"))
+    await wait_until(lambda: not daemon.hub.wanted("job"))
     assert caplog.records == []
 
 
@@ -210,13 +205,13 @@ async def test_stream_slow_reader_loses_events_others_do_not(server, daemon):
         daemon.hub.publish("log", {"number": number, "event": text})
         await asyncio.sleep(0)
         if number % 20 == 19:
-            await quick.until(lambda: quick.events and quick.events[-1][1]["number"] == number)  # noqa: B023
+            await quick.read_until(lambda: quick.events and quick.events[-1][1]["number"] == number)  # noqa: B023
     assert [event["number"] for kind, event in quick.events if kind == "log"] == list(range(total))
     assert not any(kind == "lost" for kind, _ in quick.events)
 
     daemon.hub.publish("job", {"id": "last"})
     slow.resume()
-    await slow.until(lambda: slow.events and slow.events[-1] == ("job", {"id": "last"}))
+    await slow.read_until(lambda: slow.events and slow.events[-1] == ("job", {"id": "last"}))
     lost = sum(event["count"] for kind, event in slow.events if kind == "lost")
     kept = [event["number"] for kind, event in slow.events if kind == "log"]
     assert lost > 100
@@ -241,7 +236,7 @@ async def test_stream_burst_is_sent_in_few_writes(server, daemon, monkeypatch):
     for number in range(500):
         daemon.hub.publish("job", {"id": number})
         await asyncio.sleep(0)
-    await listener.until(lambda: len(listener.events) == 500)
+    await listener.read_until(lambda: len(listener.events) == 500)
     assert len(writes) < 50
     await listener.close()
 
@@ -254,7 +249,7 @@ async def test_server_stop_ends_open_streams(daemon, tmp_path):
     daemon.hub.publish("daemon", {"state": "stopping"})
     async with asyncio.timeout(0.8):
         await server.stop()
-    assert told(listener.raw + await listener.rest()) == [("daemon", {"state": "stopping"})]
+    assert parse_events(listener.raw + await listener.rest()) == [("daemon", {"state": "stopping"})]
     await listener.close()
 
 

@@ -31,7 +31,7 @@ except AccessDeniedError as error:
 """
 
 
-def refusal_to_a_stranger(path):
+def error_of_other_user(path):
     return subprocess.run([sys.executable, "-c", STRANGER, path], capture_output=True, text=True, check=True).stdout
 
 
@@ -55,7 +55,7 @@ async def test_socket_mode_ignores_umask(daemon, tmp_path, umask):
 @pytest.mark.e2e
 @as_root
 async def test_other_user_is_stopped_by_socket_mode(server):
-    assert "no permission" in await asyncio.to_thread(refusal_to_a_stranger, server)
+    assert "no permission" in await asyncio.to_thread(error_of_other_user, server)
 
 
 @pytest.mark.e2e
@@ -67,7 +67,7 @@ async def test_other_user_is_rejected_despite_open_mode(daemon):
     os.chmod(folder, 0o755)
     os.chmod(f"{folder}/control.sock", 0o666)
     try:
-        answer = await asyncio.to_thread(refusal_to_a_stranger, f"{folder}/control.sock")
+        answer = await asyncio.to_thread(error_of_other_user, f"{folder}/control.sock")
     finally:
         await server.stop()
         os.rmdir(folder)
@@ -90,7 +90,7 @@ async def shared(daemon):
     shutil.rmtree(base)
 
 
-def refusal_to_a_member(path, primary, *groups):
+def error_of_group_member(path, primary, *groups):
     script = STRANGER.replace("os.setuid", f"os.setgid({primary}); os.setgroups({groups!r}); os.setuid")
     return subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True).stdout
 
@@ -100,9 +100,9 @@ def refusal_to_a_member(path, primary, *groups):
 async def test_group_member_has_access(shared):
     for path, mode in (shared, 0o660), (shared.parent, 0o750):
         assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (mode, GROUP)
-    assert await asyncio.to_thread(refusal_to_a_member, shared, GROUP) == ""
-    assert await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP, OTHER_GROUP, GROUP) == ""
-    assert "no permission" in await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP)
+    assert await asyncio.to_thread(error_of_group_member, shared, GROUP) == ""
+    assert await asyncio.to_thread(error_of_group_member, shared, OTHER_GROUP, OTHER_GROUP, GROUP) == ""
+    assert "no permission" in await asyncio.to_thread(error_of_group_member, shared, OTHER_GROUP)
 
 
 @pytest.mark.e2e
@@ -110,7 +110,7 @@ async def test_group_member_has_access(shared):
 async def test_other_group_is_rejected_despite_open_mode(shared):
     shared.parent.chmod(0o755)
     shared.chmod(0o666)
-    answer = await asyncio.to_thread(refusal_to_a_member, shared, OTHER_GROUP, OTHER_GROUP)
+    answer = await asyncio.to_thread(error_of_group_member, shared, OTHER_GROUP, OTHER_GROUP)
     assert answer == "user 65534 has no permission to control this daemon\n"
 
 
@@ -172,7 +172,7 @@ async def test_start_beside_live_daemon_fails(daemon, server):
     assert (await asyncio.to_thread(ControlClient(server).status))["pid"] == 4711
 
 
-async def test_a_file_in_its_place_is_left_alone(daemon, tmp_path):
+async def test_start_keeps_other_file_at_path(daemon, tmp_path):
     path = tmp_path / "control.sock"
     path.write_text("precious")
     with pytest.raises(SocketUnavailableError, match="not a socket"):

@@ -13,7 +13,8 @@ from syncd.control import unix_server as module
 from syncd.control.client import ControlClient
 from syncd.control.unix_server import ControlServer
 from tests.control.fake import FakeDaemon
-from tests.control.test_events import Listener, until
+from tests.control.test_events import Listener
+from tests.support.wait import wait_until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket to a group")
 
@@ -43,7 +44,7 @@ def named(logged, name):
 async def test_removed_socket_is_recreated(path):
     with capture_logs() as logged:
         path.unlink()
-        await until(path.is_socket)
+        await wait_until(path.is_socket)
         assert await answers(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert named(logged, "control.socket_recreated") == [
@@ -53,7 +54,7 @@ async def test_removed_socket_is_recreated(path):
 
 async def test_removed_folder_is_recreated(path):
     shutil.rmtree(path.parent)
-    await until(path.is_socket)
+    await wait_until(path.is_socket)
     assert await answers(path)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -65,7 +66,7 @@ async def test_recreated_socket_has_group_access(daemon, tmp_path):
     await server.start()
     try:
         shutil.rmtree(path.parent)
-        await until(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o660)
+        await wait_until(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o660)
         assert (path.stat().st_gid, path.parent.stat().st_gid) == (54321, 54321)
         assert await answers(path)
     finally:
@@ -84,12 +85,12 @@ async def test_open_request_survives_recreation(path, daemon, monkeypatch):
     asking = asyncio.create_task(asyncio.to_thread(ControlClient(path).start))
     await begun.wait()
     path.unlink()
-    await until(path.is_socket)
+    await wait_until(path.is_socket)
     assert await answers(path)
     finish.set()
     await asking
     daemon.hub.publish("job", {"id": 1})
-    await listener.until(lambda: listener.events == [("job", {"id": 1})])
+    await listener.read_until(lambda: listener.events == [("job", {"id": 1})])
     await listener.close()
 
 
@@ -99,14 +100,14 @@ async def test_socket_of_other_process_is_kept(path):
     with capture_logs() as logged:
         path.rename(path.with_suffix(".aside"))
         await theirs.start()
-        await until(lambda: named(logged, "control.socket_failed"))
+        await wait_until(lambda: named(logged, "control.socket_failed"))
         inode = path.stat().st_ino
         await asyncio.sleep(10 * module.PATH_CHECK_SECONDS)
         assert path.stat().st_ino == inode
         (event,) = named(logged, "control.socket_failed")
         assert "another daemon answers" in event["reason"]
         await theirs.stop()
-        await until(path.is_socket)
+        await wait_until(path.is_socket)
     assert await answers(path)
 
 
@@ -116,27 +117,27 @@ def test_bound_socket_accepts_connections_at_once(tmp_path):
         client.connect(str(tmp_path / "control.sock"))
 
 
-async def test_a_file_in_its_place_is_left_alone(path):
+async def test_other_file_at_path_is_kept(path):
     with capture_logs() as logged:
         path.unlink()
         path.write_text("precious")
-        await until(lambda: named(logged, "control.socket_failed"))
+        await wait_until(lambda: named(logged, "control.socket_failed"))
         await asyncio.sleep(10 * module.PATH_CHECK_SECONDS)
     assert len(named(logged, "control.socket_failed")) == 1
     assert path.read_text() == "precious"
     path.unlink()
-    await until(path.is_socket)
+    await wait_until(path.is_socket)
 
 
 async def test_failed_recreation_is_logged_once_and_retried(path):
     with capture_logs() as logged:
         shutil.rmtree(path.parent)
         path.parent.write_text("in the way")
-        await until(lambda: named(logged, "control.socket_failed"))
+        await wait_until(lambda: named(logged, "control.socket_failed"))
     (event,) = named(logged, "control.socket_failed")
     assert event["reason"] == (f"{path.parent}: File exists: restore the folder, or restart the daemon")
     path.parent.unlink()
-    await until(path.is_socket)
+    await wait_until(path.is_socket)
     assert await answers(path)
 
 
@@ -144,7 +145,7 @@ async def test_stale_socket_at_path_is_replaced(path):
     path.unlink()
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
-    await until(path.is_socket)
+    await wait_until(path.is_socket)
     async with asyncio.timeout(20):
         while True:
             try:

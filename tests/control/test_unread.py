@@ -12,7 +12,7 @@ from syncd.control.connection import Connection
 from syncd.control.events import Hub
 from syncd.control.unix_server import ControlServer
 from tests.control.fake import job
-from tests.control.test_events import until
+from tests.support.wait import wait_until
 
 LARGE = 4 * 1024 * 1024
 """Bytes, far more than the kernel takes for a client."""
@@ -44,14 +44,14 @@ def connections(server):
 async def test_unread_event_stream_is_dropped_and_unsubscribed(server, daemon):
     daemon.hub = Hub(max_listeners=1)
     with capture_logs() as logged, asking(server, "GET /v1/events"):
-        await until(lambda: daemon.hub.wanted("log"))
+        await wait_until(lambda: daemon.hub.wanted("log"))
 
         def dropped():
             daemon.hub.publish("log", {"event": "x" * 100_000})
             return not daemon.hub.wanted("log")
 
-        await until(dropped)
-        await until(lambda: not connections(server))
+        await wait_until(dropped)
+        await wait_until(lambda: not connections(server))
     (event,) = [event for event in logged if event["event"] == "control.dropped"]
     assert (event["path"], event["seconds"]) == ("/v1/events", 0.5)
     daemon.hub.subscribe()  # does not raise
@@ -61,7 +61,7 @@ async def test_unread_event_stream_buffers_little(server, daemon, monkeypatch):
     monkeypatch.setattr(connection, "STALL_TIMEOUT_SECONDS", 1000.0)
     monkeypatch.setattr("syncd.control.sse.WRITE_INTERVAL_SECONDS", 0)
     with asking(server, "GET /v1/events"):
-        await until(lambda: daemon.hub.wanted("log"))
+        await wait_until(lambda: daemon.hub.wanted("log"))
         (handler,) = connections(server)
         for _ in range(2000):  # 20 MB
             daemon.hub.publish("log", {"event": "x" * 10_000})
@@ -73,14 +73,14 @@ async def test_unread_event_stream_buffers_little(server, daemon, monkeypatch):
 async def test_unread_response_is_aborted(server, daemon, size):
     daemon.listed = [job(detail="x" * size)]
     with asking(server, "GET /v1/jobs"):
-        await until(lambda: connections(server))
-        await until(lambda: not connections(server))
+        await wait_until(lambda: connections(server))
+        await wait_until(lambda: not connections(server))
 
 
 async def test_pipelined_requests_without_reading_are_aborted(server):
     with asking(server, "GET /v1/status", times=2000):
-        await until(lambda: connections(server))
-        await until(lambda: not connections(server))
+        await wait_until(lambda: connections(server))
+        await wait_until(lambda: not connections(server))
 
 
 async def test_slow_reader_gets_whole_response(server, daemon):
@@ -99,7 +99,7 @@ async def test_slow_reader_gets_whole_response(server, daemon):
 
 async def test_idle_event_stream_is_kept(server, daemon):
     with asking(server, "GET /v1/events") as client:
-        await until(lambda: daemon.hub.wanted("log"))
+        await wait_until(lambda: daemon.hub.wanted("log"))
         (handler,) = connections(server)
         assert isinstance(handler, Connection)
         daemon.hub.publish("log", {"event": "x" * 100_000})

@@ -7,19 +7,12 @@ from yarl import URL
 
 from syncd.dashboard.server import TOKEN_FILE, DashboardServer
 from tests.control.fake import FakeDaemon
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import ManualClock
 
 
 @dataclass
-class Visitor:
-    """Somebody with nothing but an HTTP client; cookies are kept by hand."""
+class DashboardClient:
+    """An HTTP client of the dashboard, with its cookie as a header."""
 
     session: aiohttp.ClientSession
     dashboard: DashboardServer
@@ -36,7 +29,7 @@ class Visitor:
 
 
 @asynccontextmanager
-async def opened(daemon, folder, **options):
+async def running_dashboard(daemon, folder, **options):
     dashboard = DashboardServer(daemon, **{"host": "127.0.0.1", "port": 0, "state_dir": str(folder)} | options)
     await dashboard.start()
     try:
@@ -52,25 +45,30 @@ def daemon():
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return ManualClock()
 
 
 @pytest.fixture
 async def dashboard(daemon, tmp_path, clock):
-    async with opened(daemon, tmp_path, clock=clock) as dashboard:
+    async with running_dashboard(daemon, tmp_path, clock=clock) as dashboard:
         yield dashboard
 
 
 @pytest.fixture
-async def stranger(dashboard, tmp_path):
-    """Nobody has let this one in."""
+async def anonymous_client(dashboard, tmp_path):
+    """A client without cookie or token."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield Visitor(session, dashboard, (tmp_path / TOKEN_FILE).read_text().strip(), {})
+        yield DashboardClient(session, dashboard, (tmp_path / TOKEN_FILE).read_text().strip(), {})
 
 
 @pytest.fixture
-async def guest(stranger):
-    """This one has used a ticket, and has the cookie."""
-    async with stranger.session.get(stranger.dashboard.login_url()) as answer:
+async def logged_in_client(anonymous_client):
+    """A client that has used a ticket, and has the cookie."""
+    async with anonymous_client.session.get(anonymous_client.dashboard.login_url()) as answer:
         (cookie,) = answer.cookies.values()
-    return Visitor(stranger.session, stranger.dashboard, stranger.token, {"Cookie": f"{cookie.key}={cookie.value}"})
+    return DashboardClient(
+        anonymous_client.session,
+        anonymous_client.dashboard,
+        anonymous_client.token,
+        {"Cookie": f"{cookie.key}={cookie.value}"},
+    )

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import io
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,11 @@ from yarl import URL
 
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
-
-POOL = "00000000-0000-0000-0000-000000000000"
-
-
-class Clock:
-    """The wall clock, moved forward by hand."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
+from tests.support.clock import OffsetClock
+from tests.support.data import POOL
 
 
-class Answer:
+class Response:
     def __init__(self, response: aiohttp.ClientResponse, body: bytes) -> None:
         self.status = response.status
         self.headers = response.headers
@@ -40,26 +29,26 @@ class Answer:
         return await self._response.json(content_type="application/json")
 
 
-class Caller:
+class ReceiverClient:
     """The documented calls of both APIs, by hand."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
         self.session = session
 
-    async def call(self, method: str, path: str, **kwargs: Any) -> Answer:
+    async def call(self, method: str, path: str, **kwargs: Any) -> Response:
         async with self.session.request(method, URL(self.url + path, encoded=True), **kwargs) as response:
-            return Answer(response, await response.read())
+            return Response(response, await response.read())
 
-    async def register(self, text: str, chunk_size: int, /, **changes: Any) -> Answer:
+    async def register(self, text: str, chunk_size: int, /, **changes: Any) -> Response:
         payload = {"sha256": sha256(text.encode()), "size": len(text), "chunk_size": chunk_size, **changes}
         return await self.call("POST", "/image", json=payload)
 
-    async def image_chunk(self, sha: str, index: int, data: str, /, **changes: Any) -> Answer:
+    async def image_chunk(self, sha: str, index: int, data: str, /, **changes: Any) -> Response:
         payload = {"id": index, "size": len(data), "data": data, **changes}
         return await self.call("POST", f"/image/{sha}/chunks", json=payload)
 
-    async def create(self, data: bytes, /, **changes: Any) -> Answer:
+    async def create(self, data: bytes, /, **changes: Any) -> Response:
         payload = {
             "hash": sha256(data),
             "file_name": "a photo.jpg",
@@ -76,38 +65,30 @@ class Caller:
         assert answer.status == 200, answer.body
         return str((await answer.json())["task_id"])
 
-    async def chunk(self, task: str, index: int | str, data: bytes) -> Answer:
+    async def chunk(self, task: str, index: int | str, data: bytes) -> Response:
         form = aiohttp.FormData()
         form.add_field("chunk", io.BytesIO(data), filename="blob")
         return await self.call("POST", f"/api/files/upload/chunk/{task}/{index}", data=form)
 
-    async def complete(self, task: str) -> Answer:
+    async def complete(self, task: str) -> Response:
         return await self.call("POST", f"/api/files/upload/complete/{task}")
 
-    async def resume(self, task: str) -> Answer:
+    async def resume(self, task: str) -> Response:
         return await self.call("GET", f"/api/files/upload/resume/{task}")
 
     async def counters(self) -> dict[str, int]:
         return dict(await (await self.call("GET", "/v1/receiver")).json())
 
 
-Start = Callable[..., Awaitable[Caller]]
+Start = Callable[..., Awaitable[ReceiverClient]]
 
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def cut(data: Any, chunk_size: int) -> list[Any]:
+def split_chunks(data: Any, chunk_size: int) -> list[Any]:
     return [data[at : at + chunk_size] for at in range(0, len(data), chunk_size)]
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.005)
 
 
 def tree(folder: Path) -> list[Path]:
@@ -115,8 +96,8 @@ def tree(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> OffsetClock:
+    return OffsetClock()
 
 
 @pytest.fixture
@@ -125,7 +106,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def start(folder: Path, clock: Clock) -> AsyncIterator[Start]:
+async def start(folder: Path, clock: OffsetClock) -> AsyncIterator[Start]:
     """Start a receiver with these settings; starting the next one stops it first."""
     running: list[tuple[asyncio.Task[None], asyncio.Event, aiohttp.ClientSession]] = []
 
@@ -136,7 +117,7 @@ async def start(folder: Path, clock: Clock) -> AsyncIterator[Start]:
             stop.set()
             await task
 
-    async def begin(*, headers: dict[str, str] | None = None, **changes: Any) -> Caller:
+    async def begin(*, headers: dict[str, str] | None = None, **changes: Any) -> ReceiverClient:
         await end()
         settings = Settings(**({"folder": str(folder), "fsync": False} | changes))
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -149,12 +130,12 @@ async def start(folder: Path, clock: Clock) -> AsyncIterator[Start]:
             task.result()
         session = aiohttp.ClientSession(headers=headers)
         running.append((task, stop, session))
-        return Caller(await url, session)
+        return ReceiverClient(await url, session)
 
     yield begin
     await end()
 
 
 @pytest.fixture
-async def caller(start: Start) -> Caller:
+async def client(start: Start) -> ReceiverClient:
     return await start()

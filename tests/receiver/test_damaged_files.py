@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import random
 
 import pytest
 from aiohttp import ClientSession, FormData, web
@@ -10,9 +9,9 @@ from aiohttp import ClientSession, FormData, web
 from syncd.receiver import file_io
 from syncd.receiver.app import make_app
 from syncd.receiver.settings import Settings
+from tests.support.data import POOL, random_bytes
 
-POOL = "00000000-0000-0000-0000-000000000000"
-DATA = random.Random(1).randbytes(3000)
+DATA = random_bytes(3000, 1)
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
 

@@ -11,31 +11,31 @@ from yarl import URL
 from syncd.receiver.hosts import own_names
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
-from tests.receiver.conftest import Answer, Caller, Start, sha256, tree
+from tests.receiver.conftest import ReceiverClient, Response, Start, sha256, tree
 
 MACHINE = socket.gethostname().lower()
 
 
-def named(caller: Caller, host: str) -> dict[str, str]:
+def named(client: ReceiverClient, host: str) -> dict[str, str]:
     """Return the headers of a call by this name; `PORT` stands for the receiver's."""
-    return {"Host": host.replace("PORT", str(URL(caller.url).port))}
+    return {"Host": host.replace("PORT", str(URL(client.url).port))}
 
 
-async def ask(caller: Caller, host: str, **headers: str) -> Answer:
-    return await caller.call("GET", "/v1/receiver", headers={**named(caller, host), **headers})
+async def ask(client: ReceiverClient, host: str, **headers: str) -> Response:
+    return await client.call("GET", "/v1/receiver", headers={**named(client, host), **headers})
 
 
 @pytest.fixture
 async def serving_at(tmp_path: Path):
-    """Start a receiver that listens at an address; return a caller of it by 127.0.0.1."""
+    """Start a receiver that listens at an address; return a client of it by 127.0.0.1."""
     stop, ended = asyncio.Event(), []
     session = aiohttp.ClientSession()
 
-    async def begin(host: str, **changes) -> Caller:
+    async def begin(host: str, **changes) -> ReceiverClient:
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         settings = Settings(folder=str(tmp_path / "store"), fsync=False, **changes)
         ended.append(asyncio.create_task(serve(settings, host=host, port=0, ready=url.set_result, stop=stop)))
-        return Caller(str(URL(await url).with_host("127.0.0.1")), session)
+        return ReceiverClient(str(URL(await url).with_host("127.0.0.1")), session)
 
     yield begin
     await session.close()
@@ -67,29 +67,29 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("host", OWN)
-async def test_own_host_name_is_accepted(caller: Caller, host: str) -> None:
-    assert (await ask(caller, host)).status == 200
+async def test_own_host_name_is_accepted(client: ReceiverClient, host: str) -> None:
+    assert (await ask(client, host)).status == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize("path", ["/image", "/api/files/upload/create"])
-async def test_foreign_host_name_is_rejected(caller: Caller, folder: Path, host: str, path: str) -> None:
+async def test_foreign_host_name_is_rejected(client: ReceiverClient, folder: Path, host: str, path: str) -> None:
     """DNS rebinding: the page and its requests are of one origin then, only the name tells."""
     before = tree(folder)
-    host = named(caller, host)["Host"]
+    host = named(client, host)["Host"]
     same = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
-    answer = await caller.call("POST", path, json={}, headers=same)
+    answer = await client.call("POST", path, json={}, headers=same)
     assert answer.status == 403
     body = await answer.json()
     assert body["code"] == ("403" if path == "/image" else "HOST_NOT_ALLOWED")
     assert "--allow-host" in body["message"]
-    assert (await ask(caller, host)).status == 403
+    assert (await ask(client, host)).status == 403
     assert tree(folder) == before
 
 
 @pytest.mark.parametrize("hosts", [(), (b"localhost", b"evil.test"), (b"evil.test", b"localhost")])
-async def test_missing_or_second_host_header_is_rejected(caller: Caller, hosts: tuple[bytes, ...]) -> None:
-    url = URL(caller.url)
+async def test_missing_or_second_host_header_is_rejected(client: ReceiverClient, hosts: tuple[bytes, ...]) -> None:
+    url = URL(client.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     heads = b"".join(b"Host: %b\r\n" % host for host in hosts)
     writer.write(b"GET /v1/receiver HTTP/1.1\r\n" + heads + b"Connection: close\r\n\r\n")
@@ -100,20 +100,20 @@ async def test_missing_or_second_host_header_is_rejected(caller: Caller, hosts: 
 
 async def test_wildcard_address_accepts_machine_name(serving_at) -> None:
     assert own_names("::") >= {MACHINE, MACHINE.partition(".")[0], "localhost", "::"}
-    caller = await serving_at("0.0.0.0")
+    client = await serving_at("0.0.0.0")
     label = MACHINE.partition(".")[0]
     for name in ("127.0.0.1:PORT", "localhost", f"{MACHINE}:PORT", f"{label.upper()}.local", "0.0.0.0:PORT"):
-        assert (await ask(caller, name)).status == 200, name
+        assert (await ask(client, name)).status == 200, name
     for name in ("evil.test", "127.0.0.2", f"{MACHINE}.evil.test", "192.0.2.7"):
-        assert (await ask(caller, name)).status == 403, name
+        assert (await ask(client, name)).status == 403, name
 
 
 async def test_local_address_of_connection_is_accepted(serving_at) -> None:
     """As in a LAN, where it listens at 0.0.0.0 and is called by one of the machine's addresses."""
-    caller = await serving_at("0.0.0.0")
-    caller.url = str(URL(caller.url).with_host("127.0.0.2"))
-    assert (await ask(caller, "127.0.0.2:PORT")).status == 200
-    assert (await ask(caller, "127.0.0.3:PORT")).status == 403
+    client = await serving_at("0.0.0.0")
+    client.url = str(URL(client.url).with_host("127.0.0.2"))
+    assert (await ask(client, "127.0.0.2:PORT")).status == 200
+    assert (await ask(client, "127.0.0.3:PORT")).status == 403
 
 
 def test_own_names_at_loopback_exclude_machine_name() -> None:
@@ -121,11 +121,11 @@ def test_own_names_at_loopback_exclude_machine_name() -> None:
 
 
 async def test_allowed_host_name_is_accepted(start: Start) -> None:
-    caller = await start(allowed_hosts=("Photos.Example", "2001:DB8::7", "192.0.2.7"))
+    client = await start(allowed_hosts=("Photos.Example", "2001:DB8::7", "192.0.2.7"))
     for host in ("photos.example", "photos.EXAMPLE:8080", "[2001:db8:0::7]:PORT", "192.0.2.7:PORT"):
-        assert (await ask(caller, host)).status == 200, host
+        assert (await ask(client, host)).status == 200, host
     for host in ("example", "a.photos.example", "photos.example.", "192.0.2.8"):
-        assert (await ask(caller, host)).status == 403, host
+        assert (await ask(client, host)).status == 403, host
 
 
 FROM_ELSEWHERE = [
@@ -146,14 +146,14 @@ FROM_ELSEWHERE = [
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE)
-async def test_cross_site_request_is_rejected(caller: Caller, folder: Path, headers) -> None:
+async def test_cross_site_request_is_rejected(client: ReceiverClient, folder: Path, headers) -> None:
     """A form with a file needs no leave of the server that it is sent to."""
-    headers = {name: value.replace("PORT", str(URL(caller.url).port)) for name, value in headers.items()}
-    headers |= named(caller, "localhost:PORT")
+    headers = {name: value.replace("PORT", str(URL(client.url).port)) for name, value in headers.items()}
+    headers |= named(client, "localhost:PORT")
     form = aiohttp.FormData()
     form.add_field("file", b"data", filename="a.png", content_type="image/png")
     for method, path in (("POST", "/api/files/upload/direct"), ("GET", "/v1/receiver"), ("OPTIONS", "/image")):
-        answer = await caller.call(method, path, data=form if method == "POST" else None, headers=headers)
+        answer = await client.call(method, path, data=form if method == "POST" else None, headers=headers)
         assert answer.status == 403
         assert "Access-Control-Allow-Origin" not in answer.headers
     assert not tree(folder / "files/finished")
@@ -168,21 +168,21 @@ async def test_cross_site_request_is_rejected(caller: Caller, folder: Path, head
         {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:PORT"},
     ],
 )
-async def test_same_origin_or_typed_address_is_accepted(caller: Caller, headers) -> None:
-    headers = {name: value.replace("PORT", str(URL(caller.url).port)) for name, value in headers.items()}
-    assert (await ask(caller, "localhost:PORT", **headers)).status == 200
+async def test_same_origin_or_typed_address_is_accepted(client: ReceiverClient, headers) -> None:
+    headers = {name: value.replace("PORT", str(URL(client.url).port)) for name, value in headers.items()}
+    assert (await ask(client, "localhost:PORT", **headers)).status == 200
 
 
 async def test_token_makes_any_host_name_valid(start: Start) -> None:
     """No page can send the token, and behind a proxy the names are the proxy's."""
-    caller = await start(token="s3cret", headers={"Authorization": "Bearer s3cret"})
-    answer = await ask(caller, "photos.example", **{"Origin": "https://photos.example", "Sec-Fetch-Site": "same-site"})
+    client = await start(token="s3cret", headers={"Authorization": "Bearer s3cret"})
+    answer = await ask(client, "photos.example", **{"Origin": "https://photos.example", "Sec-Fetch-Site": "same-site"})
     assert answer.status == 200
-    assert (await ask(caller, "photos.example", Authorization="")).status == 401
+    assert (await ask(client, "photos.example", Authorization="")).status == 401
 
 
-async def test_foreign_host_name_message_has_advice(caller: Caller) -> None:
-    answer = await caller.call(
+async def test_foreign_host_name_message_has_advice(client: ReceiverClient) -> None:
+    answer = await client.call(
         "POST",
         "/image",
         json={"sha256": sha256(b"text"), "size": 4, "chunk_size": 4},

@@ -12,7 +12,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.receiver.conftest import Caller, cut, sha256
+from tests.receiver.conftest import ReceiverClient, sha256, split_chunks
+from tests.support.data import random_bytes
 
 pytestmark = pytest.mark.e2e
 
@@ -26,7 +27,7 @@ ready = lambda url: print("ready", url, flush=True)
 asyncio.run(serve(settings, host="127.0.0.1", port=0, ready=ready, stop=asyncio.Event()))
 """
 CHUNK = 4096
-DATA = random.Random(9).randbytes(200 * CHUNK + 17)
+DATA = random_bytes(200 * CHUNK + 17, 9)
 TEXT = DATA.hex()[: len(DATA)]
 LOST = (aiohttp.ClientError, ConnectionError)
 
@@ -34,9 +35,9 @@ LOST = (aiohttp.ClientError, ConnectionError)
 class Process:
     """A receiver as a process of its own, and the calls to it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, caller: Caller) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, client: ReceiverClient) -> None:
         self._process = process
-        self.caller = caller
+        self.client = client
 
     async def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
@@ -55,7 +56,7 @@ async def receiver(folder: Path) -> AsyncIterator[Process]:
             url = (await process.stdout.readline()).decode().strip().removeprefix("ready ")
     draining = asyncio.create_task(process.stdout.read())
     async with aiohttp.ClientSession() as session:
-        running = Process(process, Caller(url, session))
+        running = Process(process, ReceiverClient(url, session))
         try:
             yield running
         finally:
@@ -84,38 +85,38 @@ async def send_until_killed(process: Process, sends: list, kill_after: int) -> s
 @pytest.mark.parametrize("kill_after", [1, 60, 190])
 async def test_multipart_kill_keeps_acknowledged_chunks(tmp_path: Path, kill_after: int) -> None:
     async with receiver(tmp_path) as process:
-        caller = process.caller
-        task = await caller.task(DATA, CHUNK)
-        pieces = cut(DATA, CHUNK)
-        sends = [lambda i=i, p=p, c=caller: c.chunk(task, i, p) for i, p in enumerate(pieces[:-1])]
+        client = process.client
+        task = await client.task(DATA, CHUNK)
+        pieces = split_chunks(DATA, CHUNK)
+        sends = [lambda i=i, p=p, c=client: c.chunk(task, i, p) for i, p in enumerate(pieces[:-1])]
         acknowledged = await send_until_killed(process, sends, kill_after)
     assert len(acknowledged) >= kill_after
     async with receiver(tmp_path) as process:
-        caller = process.caller
-        there = set((await (await caller.resume(task)).json())["uploaded_chunks"])
+        client = process.client
+        there = set((await (await client.resume(task)).json())["uploaded_chunks"])
         assert acknowledged <= there
         for index in set(range(len(pieces))) - there:
-            assert (await caller.chunk(task, index, pieces[index])).status == 200
-        assert (await caller.complete(task)).status == 200
-        assert (await caller.call("GET", f"/api/files/{sha256(DATA)}")).body == DATA
+            assert (await client.chunk(task, index, pieces[index])).status == 200
+        assert (await client.complete(task)).status == 200
+        assert (await client.call("GET", f"/api/files/{sha256(DATA)}")).body == DATA
 
 
 @pytest.mark.parametrize("kill_after", [1, 60, 190])
 async def test_image_kill_keeps_acknowledged_chunks(tmp_path: Path, kill_after: int) -> None:
     sha = sha256(TEXT.encode())
     async with receiver(tmp_path) as process:
-        caller = process.caller
-        assert (await caller.register(TEXT, CHUNK)).status == 201
-        pieces = cut(TEXT, CHUNK)
-        sends = [lambda i=i, p=p, c=caller: c.image_chunk(sha, i, p) for i, p in enumerate(pieces[:-1])]
+        client = process.client
+        assert (await client.register(TEXT, CHUNK)).status == 201
+        pieces = split_chunks(TEXT, CHUNK)
+        sends = [lambda i=i, p=p, c=client: c.image_chunk(sha, i, p) for i, p in enumerate(pieces[:-1])]
         acknowledged = await send_until_killed(process, sends, kill_after)
     assert len(acknowledged) >= kill_after
     async with receiver(tmp_path) as process:
-        caller = process.caller
-        statuses = [(await caller.image_chunk(sha, index, piece)).status for index, piece in enumerate(pieces)]
+        client = process.client
+        statuses = [(await client.image_chunk(sha, index, piece)).status for index, piece in enumerate(pieces)]
         assert set(statuses) == {201, 409}
         assert {statuses[index] for index in acknowledged} == {409}
-        assert (await caller.call("GET", f"/image/{sha}")).body == TEXT.encode()
+        assert (await client.call("GET", f"/image/{sha}")).body == TEXT.encode()
 
 
 @pytest.mark.parametrize("kill_after", [1, 20, 60])
@@ -125,48 +126,48 @@ async def test_kill_keeps_confirmed_expiry(tmp_path: Path, kill_after: int) -> N
     now = datetime.now(UTC)
     data = DATA[:5000]
 
-    def until(hour: int) -> str:
+    def expiry_at(hour: int) -> str:
         return (now + timedelta(hours=hour)).isoformat()
 
     async with receiver(tmp_path) as process:
-        caller = process.caller
-        task = await caller.task(data, len(data), expired_at=until(1))
-        await caller.chunk(task, 0, data)
-        assert (await caller.complete(task)).status == 200
-        sends = [lambda h=hour, c=caller: c.create(data, expired_at=until(h)) for hour in hours]
+        client = process.client
+        task = await client.task(data, len(data), expired_at=expiry_at(1))
+        await client.chunk(task, 0, data)
+        assert (await client.complete(task)).status == 200
+        sends = [lambda h=hour, c=client: c.create(data, expired_at=expiry_at(h)) for hour in hours]
         acknowledged = await send_until_killed(process, sends, kill_after)
     assert len(acknowledged) >= kill_after
     async with receiver(tmp_path) as process:
-        caller = process.caller
-        file = (await (await caller.create(data, expired_at=until(1))).json())["file"]
+        client = process.client
+        file = (await (await client.create(data, expired_at=expiry_at(1))).json())["file"]
         assert datetime.fromisoformat(file["expired_at"]) >= now + timedelta(hours=max(hours[i] for i in acknowledged))
-        assert (await caller.call("GET", f"/api/files/{sha256(data)}")).body == data
+        assert (await client.call("GET", f"/api/files/{sha256(data)}")).body == data
 
 
 async def test_kill_during_complete_leaves_file_stored_or_resumable(tmp_path: Path) -> None:
-    files = [random.Random(seed).randbytes(3000) for seed in range(100)]
+    files = [random_bytes(3000, seed) for seed in range(100)]
     tasks: dict[int, str] = {}
 
     async with receiver(tmp_path) as process:
-        caller = process.caller
+        client = process.client
 
         async def send(index: int):
-            tasks[index] = await caller.task(files[index], 1000)
-            for number, piece in enumerate(cut(files[index], 1000)):
-                await caller.chunk(tasks[index], number, piece)
-            return await caller.complete(tasks[index])
+            tasks[index] = await client.task(files[index], 1000)
+            for number, piece in enumerate(split_chunks(files[index], 1000)):
+                await client.chunk(tasks[index], number, piece)
+            return await client.complete(tasks[index])
 
         sends = [lambda i=i: send(i) for i in range(len(files))]
         completed = await send_until_killed(process, sends, kill_after=15)
     assert len(completed) >= 15
     async with receiver(tmp_path) as process:
-        caller = process.caller
+        client = process.client
         for index in completed:
-            assert (await caller.call("GET", f"/api/files/{sha256(files[index])}")).body == files[index]
+            assert (await client.call("GET", f"/api/files/{sha256(files[index])}")).body == files[index]
         for index, task in tasks.items():
-            there = (await (await caller.resume(task)).json())["uploaded_chunks"]
-            for number, piece in enumerate(cut(files[index], 1000)):
+            there = (await (await client.resume(task)).json())["uploaded_chunks"]
+            for number, piece in enumerate(split_chunks(files[index], 1000)):
                 if number not in there:
-                    assert (await caller.chunk(task, number, piece)).status == 200
-            assert (await caller.complete(task)).status == 200
-            assert (await caller.call("GET", f"/api/files/{sha256(files[index])}")).body == files[index]
+                    assert (await client.chunk(task, number, piece)).status == 200
+            assert (await client.complete(task)).status == 200
+            assert (await client.call("GET", f"/api/files/{sha256(files[index])}")).body == files[index]

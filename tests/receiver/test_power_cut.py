@@ -7,28 +7,28 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.receiver import stored_files
-from tests.receiver.conftest import Caller, Start, cut, sha256
+from tests.receiver.conftest import ReceiverClient, Start, sha256, split_chunks
 
 DATA = b"0123456789" * 100
 SHA = sha256(DATA)
 
 
-async def send(caller: Caller) -> str:
-    task = await caller.task(DATA, 400)
-    for index, piece in enumerate(cut(DATA, 400)):
-        assert (await caller.chunk(task, index, piece)).status == 200
+async def send(client: ReceiverClient) -> str:
+    task = await client.task(DATA, 400)
+    for index, piece in enumerate(split_chunks(DATA, 400)):
+        assert (await client.chunk(task, index, piece)).status == 200
     return task
 
 
-async def stored(caller: Caller) -> bytes | None:
-    answer = await caller.call("GET", f"/api/files/{SHA}")
+async def stored(client: ReceiverClient) -> bytes | None:
+    answer = await client.call("GET", f"/api/files/{SHA}")
     return answer.body if answer.status == 200 else None
 
 
 @pytest.mark.parametrize("fsync", [True, False])
 async def test_complete_syncs_file_before_rename(start: Start, monkeypatch, fsync: bool) -> None:
-    caller = await start(fsync=fsync)
-    task = await send(caller)
+    client = await start(fsync=fsync)
+    task = await send(client)
     steps: list[str] = []
     sync, rename = stored_files.sync_path, os.rename
 
@@ -42,7 +42,7 @@ async def test_complete_syncs_file_before_rename(start: Start, monkeypatch, fsyn
 
     monkeypatch.setattr(stored_files, "sync_path", noting_sync)
     monkeypatch.setattr(os, "rename", noting_rename)
-    assert (await caller.complete(task)).status == 200
+    assert (await client.complete(task)).status == 200
     synced = ["sync data", "sync plan.json", f"sync {task}", "rename", "sync finished"]
     assert steps == (synced if fsync else ["rename"])
 
@@ -50,11 +50,11 @@ async def test_complete_syncs_file_before_rename(start: Start, monkeypatch, fsyn
 async def test_lost_chunk_with_mark_fails_hash_check(start: Start, folder: Path) -> None:
     task = await send(await start())
     (folder / "files/unfinished" / task / "data").write_bytes(DATA[:400] + bytes(400) + DATA[800:])
-    caller = await start()
-    assert (await (await caller.complete(task)).json())["code"] == "HASH_MISMATCH"
-    assert await stored(caller) is None
-    await caller.complete(await send(caller))
-    assert await stored(caller) == DATA
+    client = await start()
+    assert (await (await client.complete(task)).json())["code"] == "HASH_MISMATCH"
+    assert await stored(client) is None
+    await client.complete(await send(client))
+    assert await stored(client) == DATA
 
 
 @pytest.mark.parametrize("name", ["plan.json", "arrived"])
@@ -65,27 +65,27 @@ async def test_unreadable_upload_is_dropped(start: Start, folder: Path, name: st
     path.unlink()
     if damage is not None:
         path.write_bytes(damage)
-    caller = await start()
-    answer = await caller.complete(task)
+    client = await start()
+    answer = await client.complete(task)
     assert answer.status == (404 if name == "plan.json" or damage is None else 400)
-    await caller.complete(await send(caller))
-    assert await stored(caller) == DATA
+    await client.complete(await send(client))
+    assert await stored(client) == DATA
 
 
 @pytest.mark.parametrize("name", ["plan.json", "data"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", None])
 async def test_damaged_stored_file_can_be_uploaded_again(start: Start, folder: Path, name: str, damage) -> None:
-    caller = await start()
-    await caller.complete(await send(caller))
+    client = await start()
+    await client.complete(await send(client))
     path = folder / "files/finished" / SHA / name
     path.unlink()
     if damage is not None:
         path.write_bytes(damage)
     with capture_logs() as lines:
-        assert await stored(caller) is None
+        assert await stored(client) is None
     assert "receiver.damaged" in [line["event"] for line in lines]
-    await caller.complete(await send(caller))
-    assert await stored(caller) == DATA
+    await client.complete(await send(client))
+    assert await stored(client) == DATA
 
 
 async def test_start_empties_staging_folder(start: Start, folder: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from syncd.receiver.serve import serve
 from syncd.receiver.settings import Settings
-from tests.receiver.conftest import POOL, Caller, sha256
+from tests.receiver.conftest import ReceiverClient, sha256
+from tests.support.data import POOL
 
 SHA = sha256(b"text")
 VALUES = st.recursive(
@@ -55,21 +56,21 @@ CALLS = (
 )
 
 
-async def check(caller: Caller, path: str, payload: object, allowed: set[int]) -> None:
+async def check(client: ReceiverClient, path: str, payload: object, allowed: set[int]) -> None:
     body = json.dumps(payload).encode()
-    answer = await caller.call("POST", path, data=body, headers={"Content-Type": "application/json"})
+    answer = await client.call("POST", path, data=body, headers={"Content-Type": "application/json"})
     assert answer.status in allowed, (answer.status, answer.body)
     if answer.status >= 400:
         assert set(await answer.json()) in ({"code", "message"}, {"code", "message", "status"})
 
 
 @pytest.fixture
-def loop_and_caller(tmp_path: Path):
+def loop_and_client(tmp_path: Path):
     """A receiver on a loop of the test's own: Hypothesis calls plain functions."""
     with asyncio.Runner() as runner:
         stop = asyncio.Event()
 
-        async def begin() -> tuple[asyncio.Task[None], Caller]:
+        async def begin() -> tuple[asyncio.Task[None], ReceiverClient]:
             url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             serving = asyncio.create_task(
                 serve(
@@ -80,20 +81,20 @@ def loop_and_caller(tmp_path: Path):
                     stop=stop,
                 )
             )
-            return serving, Caller(await url, aiohttp.ClientSession())
+            return serving, ReceiverClient(await url, aiohttp.ClientSession())
 
         async def end() -> None:
-            await caller.session.close()
+            await client.session.close()
             stop.set()
             await serving
 
-        serving, caller = runner.run(begin())
-        yield runner, caller
+        serving, client = runner.run(begin())
+        yield runner, client
         runner.run(end())
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(call=CALLS)
-def test_random_json_gets_documented_response(loop_and_caller, call) -> None:
-    runner, caller = loop_and_caller
-    runner.run(check(caller, *call))
+def test_random_json_gets_documented_response(loop_and_client, call) -> None:
+    runner, client = loop_and_client
+    runner.run(check(client, *call))

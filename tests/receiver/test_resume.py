@@ -9,6 +9,7 @@ import pytest
 from syncd.receiver.file_io import ARRIVED
 from syncd.receiver.upload import MAX_LISTED_CHUNKS, list_chunks
 from tests.receiver.conftest import Start, sha256
+from tests.support.data import random_bytes
 
 READABLE = 1024 * 1024  # bytes of an answer that a client keeps
 
@@ -62,18 +63,18 @@ def test_list_chunks_any_pattern_is_exact() -> None:
 
 async def test_upload_of_many_chunks_continues_after_restart(start: Start, folder: Path) -> None:
     """200,000 chunks of 16 bytes, all but two of which came before the receiver was started again."""
-    data = random.Random(6).randbytes(200_000 * 16)
+    data = random_bytes(200_000 * 16, 6)
     task = await (await start()).task(data, 16)
     upload = folder / "files/unfinished" / task
     (upload / "data").write_bytes(data)
     (upload / "arrived").write_bytes(marks_of([index for index in range(200_000) if index not in (5, 199_999)]))
-    caller = await start()
-    told = await (await caller.resume(task)).json()
+    client = await start()
+    told = await (await client.resume(task)).json()
     assert (told["chunks_count"], told["chunks_uploaded"]) == (200_000, 199_998)
     assert told["uploaded_ranges"] == [[0, 4], [6, 199_998]]
     for index in (5, 199_999):
-        assert (await caller.chunk(task, index, data[index * 16 : index * 16 + 16])).status == 200
-    assert (await caller.complete(task)).status == 200
-    assert (await caller.call("GET", f"/api/files/{sha256(data)}")).body == data
-    told = await (await caller.resume(task)).json()
+        assert (await client.chunk(task, index, data[index * 16 : index * 16 + 16])).status == 200
+    assert (await client.complete(task)).status == 200
+    assert (await client.call("GET", f"/api/files/{sha256(data)}")).body == data
+    told = await (await client.resume(task)).json()
     assert (told["chunks_uploaded"], told["uploaded_ranges"]) == (200_000, [[0, 199_999]])

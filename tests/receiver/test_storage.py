@@ -11,14 +11,15 @@ from syncd.receiver.errors import DigestMismatchError, UploadEndedError
 from syncd.receiver.storage import Store
 from syncd.receiver.storage_limits import StorageLimits
 from syncd.receiver.upload import Plan
-from tests.receiver.conftest import Clock, sha256
+from tests.receiver.conftest import sha256
+from tests.support.clock import OffsetClock
 
 DATA = b"data"
 PLAN = Plan(digest=sha256(DATA), size=4, chunk_size=2)
 
 
 @pytest.fixture
-async def store(folder: Path, clock: Clock) -> Store:
+async def store(folder: Path, clock: OffsetClock) -> Store:
     limits = StorageLimits(str(folder), quota=None, reserve=0)
     store = Store(str(folder), limits=limits, fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock)
     await store.recover()
@@ -44,7 +45,7 @@ async def test_ended_upload_does_not_change_next_upload_of_key(store: Store) -> 
     assert file_io.read(store.path(PLAN.digest)) == DATA
 
 
-async def test_sweep_keeps_upload_with_chunk_being_written(store: Store, clock: Clock, monkeypatch) -> None:
+async def test_sweep_keeps_upload_with_chunk_being_written(store: Store, clock: OffsetClock, monkeypatch) -> None:
     write_chunk, entered, go_on = file_io.write_chunk, threading.Event(), threading.Event()
 
     def held_up(*paths: str, **chunk) -> bool:
@@ -57,7 +58,7 @@ async def test_sweep_keeps_upload_with_chunk_being_written(store: Store, clock: 
     assert upload is not None
     writing = asyncio.create_task(store.write(upload, 0, b"da"))
     assert await asyncio.to_thread(entered.wait, 10)
-    clock.ahead = 4000
+    clock.offset = 4000
     assert await store.sweep() == []
     go_on.set()
     assert await writing
