@@ -49,6 +49,7 @@ def write_config(folder):
                 ],
                 "remotes": {name: {**remote, "prefix": f"/{name}"} for name in REMOTES},
                 "state_dir": "state",
+                "control": {"dashboard": False},  # another daemon may have the port
             }
         )
     )

@@ -21,7 +21,7 @@ from syncd.watch.folder import FolderWatch
 from syncd.watch.scanner import unfit
 
 
-class StoreSink:
+class StoreFileRecords:
     """Records found files in the store, with one job for each of ``remote_ids``."""
 
     def __init__(self, store: JobStore, remote_ids: Sequence[int]) -> None:
@@ -76,7 +76,7 @@ class Folders:
         """Add a folder, to be watched by :meth:`start`. A state folder inside it is excluded."""
         own = inside(os.path.realpath(settings.path), self._state_dir)
         watched = settings.model_copy(update={"exclude": (*settings.exclude, directory(own))}) if own else settings
-        watch = FolderWatch(watched, StoreSink(self._store, remote_ids))
+        watch = FolderWatch(watched, StoreFileRecords(self._store, remote_ids))
         self.watches[settings.path] = watch
         self.settings[settings.path] = settings
         return watch

@@ -13,6 +13,7 @@ if sys.platform == "win32":
         is_link,
         on_disk_case,
         read_at,
+        remote_file_system,
     )
 else:
     from syncd.platform.posix.file_info import (
@@ -22,6 +23,15 @@ else:
         is_link,
         on_disk_case,
         read_at,
+        remote_file_system,
     )
 
-__all__ = ["birth_ns", "file_system_id", "has_stable_file_ids", "is_link", "on_disk_case", "read_at"]
+__all__ = [
+    "birth_ns",
+    "file_system_id",
+    "has_stable_file_ids",
+    "is_link",
+    "on_disk_case",
+    "read_at",
+    "remote_file_system",
+]

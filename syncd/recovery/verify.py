@@ -20,9 +20,9 @@ from syncd.core.text import printable
 from syncd.recovery.fetch import Download, FetchProgress, FetchSession, open_fetch_session
 from syncd.remotes.base import WriteCallback
 from syncd.store import job_log
-from syncd.store.commands import RETRY_BATCH_JOBS
 from syncd.store.job_store import JobStore
 from syncd.store.records import Copy, PathScope
+from syncd.store.user_actions import RETRY_BATCH_JOBS
 
 
 class Verdict(StrEnum):

@@ -17,7 +17,6 @@ from syncd.core.states import State
 from syncd.store import (
     cancellations,
     claims,
-    commands,
     copies,
     files,
     pages,
@@ -25,6 +24,7 @@ from syncd.store import (
     remotes,
     removals,
     uploads,
+    user_actions,
 )
 from syncd.store.database import Database
 from syncd.store.records import Change, JobFilter, JobRecord
@@ -188,10 +188,10 @@ class JobStore:
 
     # Commands of the user.
 
-    cancel = _writes(commands.cancel)
-    repair = _writes(commands.repair)
-    _retry = _writes(commands.retry)
-    _retry_some_failed = _writes(commands.retry_some_failed)
+    cancel = _writes(user_actions.cancel)
+    repair = _writes(user_actions.repair)
+    _retry = _writes(user_actions.retry)
+    _retry_some_failed = _writes(user_actions.retry_some_failed)
 
     async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
         """Queue jobs again that are waiting, failed or skipped; return their ids.

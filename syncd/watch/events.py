@@ -10,9 +10,9 @@ from typing import Literal
 
 from structlog.typing import FilteringBoundLogger
 
-from syncd.watch.coverage import Coverage
-from syncd.watch.filesystems import remote_type
+from syncd.platform.file_info import remote_file_system
 from syncd.watch.hints import HintBuffer
+from syncd.watch.kernel_watches import KernelWatches
 from syncd.watch.observer import Observer
 from syncd.watch.scanner import WatchedTree
 
@@ -54,7 +54,7 @@ class EventSource:
         self.polling_reason = None
         if self._mode == "poll":
             return
-        if self._mode == "auto" and (kind := await asyncio.to_thread(remote_type, self._tree.root)):
+        if self._mode == "auto" and (kind := await asyncio.to_thread(remote_file_system, self._tree.root)):
             self._poll_because(f"polled: {kind} does not report changes that other machines make")
             return
         try:
@@ -80,14 +80,14 @@ class EventSource:
             await self._fall_back(reason)
         return reason is not None
 
-    async def coverage(self) -> Coverage | None:
+    async def kernel_watches(self) -> KernelWatches | None:
         """Return which directories are watched now.
 
         Return None if the folder is polled or the system does not report its watches.
         """
         if self._observer is None:
             return None
-        return await asyncio.to_thread(self._observer.coverage)
+        return await asyncio.to_thread(self._observer.kernel_watches)
 
     async def watch_links(self, links: Iterable[str]) -> bool:
         """Watch these linked directories too.

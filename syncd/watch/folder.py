@@ -1,6 +1,6 @@
 """Watches one configured folder: receives hints, starts scans and reports the status.
 
-Events are only hints; scans and the sink decide. Every failure of the events leads to a scan by the
+Events are only hints; scans and the records decide. Every failure of the events leads to a scan by the
 :class:`syncd.watch.reconciler.Reconciler`.
 """
 
@@ -21,10 +21,10 @@ from syncd.core.states import IN_USE
 from syncd.core.text import printable
 from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource
+from syncd.watch.file_records import FileRecords
 from syncd.watch.hints import HintBuffer
 from syncd.watch.reconciler import FolderOfflineError, Reconciler, reason_of
 from syncd.watch.scanner import Identity, WatchedTree
-from syncd.watch.sink import FileSink
 
 CHECK_INTERVAL_SECONDS = 2.0
 """Pause between two checks that the folder is present and its events still arrive."""
@@ -44,7 +44,7 @@ class FolderStatus:
 
 
 class FolderWatch:
-    """Reports new, changed and gone files of one folder to ``sink``.
+    """Reports new, changed and gone files of one folder to ``records``.
 
     Belongs to one event loop. ``clock`` is monotonic, ``wall`` is the clock of the files' mtimes; both in seconds.
     """
@@ -52,7 +52,7 @@ class FolderWatch:
     def __init__(
         self,
         settings: Folder,
-        sink: FileSink,
+        records: FileRecords,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -62,7 +62,7 @@ class FolderWatch:
         self._log: FilteringBoundLogger = (log or structlog.get_logger()).bind(folder=settings.path)
         self._tree = WatchedTree.of(settings)
         self._hints = HintBuffer(self._drain_hints)
-        self._queue = SettleQueue(self._tree, sink, settle=settings.settle, clock=clock, wall=wall, log=self._log)
+        self._queue = SettleQueue(self._tree, records, settle=settings.settle, clock=clock, wall=wall, log=self._log)
         self._events = EventSource(self._tree, settings.watch, hints=self._hints, log=self._log)
         self._reconciler = Reconciler(settings, self._tree, self._queue, self._events, clock=clock, log=self._log)
         self._wake = asyncio.Event()

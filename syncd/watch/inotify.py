@@ -23,8 +23,8 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 
-from syncd.watch.coverage import Coverage
 from syncd.watch.hints import OnEventsLost
+from syncd.watch.kernel_watches import KernelWatches
 
 _LIMITS = Path("/proc/sys/fs/inotify")
 # This module handles the problems that watchdog warns about, so the warnings need not reach standard error.
@@ -111,10 +111,10 @@ class InotifyObserver(BaseObserver):
         """Return whether events still arrive."""
         return super().is_alive() and self._queue.is_alive() and not self._queue.unmounted
 
-    def coverage(self) -> Coverage | None:
+    def kernel_watches(self) -> KernelWatches | None:
         """Return which directories are watched now; None if the kernel does not report it."""
         with suppress(OSError):
-            return Coverage(self._queue.descriptor)
+            return KernelWatches(self._queue.descriptor)
         return None
 
     @property

@@ -27,8 +27,8 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from syncd.core.settle import Hint
-from syncd.watch.coverage import Coverage
 from syncd.watch.hints import HintBuffer
+from syncd.watch.kernel_watches import KernelWatches
 from syncd.watch.scanner import WatchedTree
 
 EVENTS: list[type[FileSystemEvent]] = [
@@ -151,9 +151,9 @@ class Observer:
             return f"more than {MAX_WATCHED_LINKS} linked directories"
         return getattr(self._system, "unwatched_reason", None)
 
-    def coverage(self) -> Coverage | None:
+    def kernel_watches(self) -> KernelWatches | None:
         """Return which directories are watched now; None if the system does not report it."""
-        read: Callable[[], Coverage | None] = getattr(self._system, "coverage", lambda: None)
+        read: Callable[[], KernelWatches | None] = getattr(self._system, "kernel_watches", lambda: None)
         return read()
 
     def watch_links(self, links: Iterable[str]) -> bool:

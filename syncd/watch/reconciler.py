@@ -1,4 +1,4 @@
-"""Scans a folder where events are not enough, so that the sink matches the files on disk.
+"""Scans a folder where events are not enough, so that the records matches the files on disk.
 
 Scans are full, below the directories that hints named, or of the gaps: directories without a watch or without read
 permission. :class:`syncd.watch.folder.FolderWatch` runs the scans while the folder is present; found files go into the
@@ -14,10 +14,10 @@ from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.core.text import printable
 from syncd.platform.files import from_long_path
-from syncd.watch.coverage import Coverage
 from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource
 from syncd.watch.hints import MAX_PENDING_FILES
+from syncd.watch.kernel_watches import KernelWatches
 from syncd.watch.scanner import Identity, Scan, WatchedTree
 
 MIN_POLL_INTERVAL_SECONDS = 2.0
@@ -60,7 +60,7 @@ class Reconciler:
         self._scan_seconds = 0.0
         self.full_scan_requested = True
         self.scanning = True
-        """Whether a full scan runs or has to run before the sink is up to date."""
+        """Whether a full scan runs or has to run before the records is up to date."""
         self.root_with_entries: Identity | None = None
         """The folder in which a scan last found any entry."""
 
@@ -117,7 +117,7 @@ class Reconciler:
         requested, self.full_scan_requested = self.full_scan_requested, False
         self._requested_directories.clear()
         self.scanning = requested or self._events.native
-        scan = Scan(self._tree, coverage=await self._events.coverage())
+        scan = Scan(self._tree, kernel_watches=await self._events.kernel_watches())
         files = changed = gone = 0
         try:
             async for batch in _batches(scan):
@@ -144,11 +144,11 @@ class Reconciler:
         log = self._log.info if requested or changed or gone else self._log.debug
         log("folder.scanned", files=files, changed=changed, gone=gone, seconds=round(seconds, 3))
 
-    async def _scan_below(self, start: str, *, coverage: Coverage | None = None) -> None:
+    async def _scan_below(self, start: str, *, kernel_watches: KernelWatches | None = None) -> None:
         if self._settings.follow_symlinks:
             self.full_scan_requested = True  # only a full scan finds which of two paths to a directory comes first
             return
-        scan = Scan(self._tree, start, coverage=coverage)
+        scan = Scan(self._tree, start, kernel_watches=kernel_watches)
         async for batch in _batches(scan):
             await self._queue.add_found(batch)
         await self._queue.report_missing(start)
@@ -162,26 +162,28 @@ class Reconciler:
         self._next_gap_scan = self._clock() + max(MIN_GAP_SCAN_INTERVAL_SECONDS, SCAN_PAUSE_FACTOR * self._scan_seconds)
         starts = _outermost({path for path in (*self._unwatched, *self._unreadable) if path})
         if starts or self._unwatched:
-            coverage = await self._events.coverage()
+            kernel_watches = await self._events.kernel_watches()
             self.full_scan_requested |= "" in self._unwatched
             for start in starts:
-                await self._scan_below(start, coverage=coverage)
+                await self._scan_below(start, kernel_watches=kernel_watches)
 
     async def _watch_again(self, unwatched: Sequence[str], start: str = "") -> None:
         """Restart the events if directories below ``start`` have no watch.
 
         Directories that still have none are gaps and are polled.
         """
-        coverage = await self._events.coverage()
-        if coverage is None:
+        kernel_watches = await self._events.kernel_watches()
+        if kernel_watches is None:
             self._unwatched = set()
             return
-        missing = await asyncio.to_thread(self._tree.unwatched, unwatched, coverage)
+        missing = await asyncio.to_thread(self._tree.unwatched, unwatched, kernel_watches)
         if missing - self._unwatched or (missing and self.restart_due):
             await self._events.start()
             self.events_restarted()
-            coverage = await self._events.coverage()
-            missing = await asyncio.to_thread(self._tree.unwatched, missing, coverage) if coverage else set()
+            kernel_watches = await self._events.kernel_watches()
+            missing = (
+                await asyncio.to_thread(self._tree.unwatched, missing, kernel_watches) if kernel_watches else set()
+            )
             if new := missing - self._unwatched:
                 self._log.warning("folder.uncovered", directories=len(new), path=printable(min(new) or "."))
         self._unwatched = {path for path in self._unwatched if not _is_below(path, start)} | missing

@@ -19,7 +19,7 @@ from syncd.core.model import Fingerprint, FoundFile
 from syncd.paths import inside
 from syncd.platform.file_info import birth_ns, is_link, on_disk_case
 from syncd.platform.files import join_path, to_long_path
-from syncd.watch.coverage import Coverage
+from syncd.watch.kernel_watches import KernelWatches
 from syncd.watch.patterns import Patterns
 
 EMPTY = "empty"
@@ -101,12 +101,12 @@ class WatchedTree:
         found = os.stat(root)
         return found.st_dev, found.st_ino
 
-    def unwatched(self, directories: Iterable[str], coverage: Coverage) -> set[str]:
+    def unwatched(self, directories: Iterable[str], kernel_watches: KernelWatches) -> set[str]:
         """Return the existing directories among ``directories`` that have no watch."""
         found = set()
         for path in directories:
             with suppress(OSError):
-                if not coverage.covers(os.stat(self.absolute(path))):
+                if not kernel_watches.covers(os.stat(self.absolute(path))):
                     found.add(path)
         return found
 
@@ -154,9 +154,9 @@ class Scan:
     paths is found under the same path each time.
     """
 
-    def __init__(self, tree: WatchedTree, start: str = "", *, coverage: Coverage | None = None) -> None:
+    def __init__(self, tree: WatchedTree, start: str = "", *, kernel_watches: KernelWatches | None = None) -> None:
         self._tree = tree
-        self._coverage = coverage
+        self._coverage = kernel_watches
         self._todo = [start]
         self._links_todo: list[str] = []
         self._visited: set[Identity] = set()
@@ -168,7 +168,7 @@ class Scan:
         self.unreadable: dict[str, str] = {}
         """Each path that could not be read, with the reason."""
         self.unwatched: list[str] = []
-        """Directories without a watch, if ``coverage`` is given; ``""`` is the root."""
+        """Directories without a watch, if ``kernel_watches`` is given; ``""`` is the root."""
 
     def next_batch(self) -> list[FoundFile] | None:
         """Return the matching files among the next entries, possibly none; None at the end.

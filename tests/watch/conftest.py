@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.watch.support import MemorySink, WatchHarness
+from tests.watch.support import MemoryRecords, WatchHarness
 
 _MEMORY = "/dev/shm"
 
@@ -18,15 +18,15 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def sink() -> MemorySink:
-    return MemorySink()
+def records() -> MemoryRecords:
+    return MemoryRecords()
 
 
 @pytest.fixture
-def harness(place, sink) -> WatchHarness:
+def harness(place, records) -> WatchHarness:
     root = place / "inbox"
     root.mkdir()
-    return WatchHarness(root, sink)
+    return WatchHarness(root, records)
 
 
 @pytest.fixture

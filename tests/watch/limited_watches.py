@@ -4,18 +4,18 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.watch.support import MemorySink, WatchHarness, wait_until
+from tests.watch.support import MemoryRecords, WatchHarness, wait_until
 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as place:
-        harness = WatchHarness(Path(place), MemorySink())
+        harness = WatchHarness(Path(place), MemoryRecords())
         for n in range(50):
             (harness.path / f"d{n}").mkdir()
         async with harness.running() as watch:
             for n in range(50):
                 (harness.path / f"d{n}" / "a.jpg").write_bytes(b"x")
-            await wait_until(lambda: len(harness.sink.known) == 50)
+            await wait_until(lambda: len(harness.records.known) == 50)
             print(watch.status.watch, watch.status.detail)
 
 

@@ -1,4 +1,4 @@
-"""A folder watch on a real folder, with a sink in memory."""
+"""A folder watch on a real folder, with a records in memory."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from syncd.core.model import FoundFile
 from syncd.watch.folder import FolderWatch
 
 
-class MemorySink:
+class MemoryRecords:
     """Records the files that the watch reports, and counts the calls."""
 
     def __init__(self):
@@ -59,11 +59,11 @@ async def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> 
 
 
 class WatchHarness:
-    """A folder on disk with its sink and its watch."""
+    """A folder on disk with its records and its watch."""
 
-    def __init__(self, path, sink: MemorySink):
+    def __init__(self, path, records: MemoryRecords):
         self.path = path
-        self.sink = sink
+        self.records = records
         self.folder = Folder.model_validate({"path": str(path), "remote": "r"}).model_copy(
             update={"settle": 0.15, "rescan": 3600.0, "include": ("*.jpg",)}
         )
@@ -72,7 +72,7 @@ class WatchHarness:
     @contextlib.asynccontextmanager
     async def running(self, **changes) -> AsyncIterator[FolderWatch]:
         self.folder = self.folder.model_copy(update=changes)
-        self.watch = FolderWatch(self.folder, self.sink)
+        self.watch = FolderWatch(self.folder, self.records)
         task = asyncio.create_task(self.watch.run())
         try:
             if self.path.is_dir():
@@ -85,7 +85,7 @@ class WatchHarness:
 
     def once(self, **changes) -> FolderWatch:
         self.folder = self.folder.model_copy(update=changes)
-        return FolderWatch(self.folder, self.sink)
+        return FolderWatch(self.folder, self.records)
 
 
 def set_age(path, seconds=60.0):

@@ -35,28 +35,28 @@ def names(logs):
     return [line["event"] for line in logs]
 
 
-async def test_folder_created_later_is_watched(harness, sink):
+async def test_folder_created_later_is_watched(harness, records):
     harness.path.rmdir()
     async with harness.running() as watch:
         await wait_until(lambda: watch.status.state == "offline")
         assert "No such file" in watch.status.detail
         harness.path.mkdir()
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "a.jpg" in sink.known and watch.status.state == "watching")
+        await wait_until(lambda: "a.jpg" in records.known and watch.status.state == "watching")
 
 
-async def test_folder_deleted_and_recreated_is_watched(harness, sink):
+async def test_folder_deleted_and_recreated_is_watched(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     with capture_logs() as logs:
         async with harness.running() as watch:
-            await wait_until(lambda: "a.jpg" in sink.known)
+            await wait_until(lambda: "a.jpg" in records.known)
             shutil.rmtree(harness.path)
             await wait_until(lambda: watch.status.state == "offline")
-            known = set(sink.known)
+            known = set(records.known)
             harness.path.mkdir()
             await wait_until(lambda: watch.status.state == "watching")
             (harness.path / "b.jpg").write_bytes(b"x")  # an event finds it: a scan would be too late
-            await wait_until(lambda: "b.jpg" in sink.known)
+            await wait_until(lambda: "b.jpg" in records.known)
     assert known <= {"a.jpg"}
     assert [name for name in names(logs) if name in ("folder.offline", "folder.online")] == [
         "folder.offline",
@@ -64,14 +64,14 @@ async def test_folder_deleted_and_recreated_is_watched(harness, sink):
     ]
 
 
-async def test_folder_exchanged_atomically_is_watched(harness, sink, other):
+async def test_folder_exchanged_atomically_is_watched(harness, records, other):
     async with harness.running():
         (other / "a.jpg").write_bytes(b"x")
         os.rename(harness.path, harness.path.with_name("before"))
         os.rename(other, harness.path)
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
         (harness.path / "b.jpg").write_bytes(b"x")
-        await wait_until(lambda: "b.jpg" in sink.known)
+        await wait_until(lambda: "b.jpg" in records.known)
 
 
 @pytest.fixture
@@ -93,26 +93,26 @@ def mounted(harness):
 
 
 @pytest.mark.e2e
-async def test_unmounted_folder_is_offline_not_empty(harness, sink, mounted):
+async def test_unmounted_folder_is_offline_not_empty(harness, records, mounted):
     mount, unmount = mounted
     (harness.path / "a.jpg").write_bytes(b"x")
     async with harness.running() as watch:
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
         (harness.path / "a.jpg").write_bytes(b"xy")
         await wait_until(lambda: watch.settling("a.jpg"))  # the file is checked after the unmount
         unmount()
         await wait_until(lambda: watch.status.state == "offline" and not watch.settling("a.jpg"))
         assert "mounted" in watch.status.detail
-        assert not sink.gone
+        assert not records.gone
         mount()
         (harness.path / "c.jpg").write_bytes(b"x")
-        await wait_until(lambda: "c.jpg" in sink.known and watch.status.state == "watching")
+        await wait_until(lambda: "c.jpg" in records.known and watch.status.state == "watching")
         (harness.path / "d.jpg").write_bytes(b"x")
-        await wait_until(lambda: "d.jpg" in sink.known)
+        await wait_until(lambda: "d.jpg" in records.known)
 
 
 @pytest.mark.skipif(QUEUE > 100_000, reason="the kernel's queue is very long here")
-async def test_queue_overflow_causes_a_rescan(harness, sink, monkeypatch):
+async def test_queue_overflow_causes_a_rescan(harness, records, monkeypatch):
     """The reader waits until the kernel's queue overflows, so it reads only a part of the events."""
     held, gate = threading.Event(), threading.Event()
     handle = Inotify.handle_event
@@ -132,11 +132,11 @@ async def test_queue_overflow_causes_a_rescan(harness, sink, monkeypatch):
                 (harness.path / "a.doc").unlink()
             (harness.path / "last.jpg").write_bytes(b"x")
             gate.set()
-            await wait_until(lambda: {"first.jpg", "last.jpg"} <= sink.known.keys())
+            await wait_until(lambda: {"first.jpg", "last.jpg"} <= records.known.keys())
     assert "folder.overflow" in names(logs)
 
 
-async def test_twenty_thousand_files_at_once_are_found(harness, sink):
+async def test_twenty_thousand_files_at_once_are_found(harness, records):
     def drop():
         for n in range(20):
             (harness.path / str(n)).mkdir()
@@ -145,10 +145,10 @@ async def test_twenty_thousand_files_at_once_are_found(harness, sink):
 
     async with harness.running():
         await asyncio.to_thread(drop)
-        await wait_until(lambda: len(sink.known) == 20_000, 60)
+        await wait_until(lambda: len(records.known) == 20_000, 60)
 
 
-async def test_watch_limit_at_start_falls_back_to_polling(harness, sink, monkeypatch):
+async def test_watch_limit_at_start_falls_back_to_polling(harness, records, monkeypatch):
     for n in range(10):
         (harness.path / f"d{n}").mkdir()
     made = []
@@ -165,7 +165,7 @@ async def test_watch_limit_at_start_falls_back_to_polling(harness, sink, monkeyp
         assert watch.status.watch == "poll"
         assert "sudo sysctl fs.inotify.max_user_watches=" in watch.status.detail
         (harness.path / "d9" / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "d9/a.jpg" in sink.known)
+        await wait_until(lambda: "d9/a.jpg" in records.known)
 
 
 @pytest.mark.e2e
@@ -185,7 +185,7 @@ def test_real_watch_limit_falls_back_to_polling():
     assert "sudo sysctl fs.inotify.max_user_watches=" in result.stdout
 
 
-async def test_watch_limit_reached_later_falls_back_to_polling(harness, sink, monkeypatch):
+async def test_watch_limit_reached_later_falls_back_to_polling(harness, records, monkeypatch):
     async with harness.running() as watch:
         assert watch.status.watch == "native"
 
@@ -195,21 +195,21 @@ async def test_watch_limit_reached_later_falls_back_to_polling(harness, sink, mo
         monkeypatch.setattr(inotify_c.InotifyFD, "_get_or_create_watch", exhausted)
         (harness.path / "d").mkdir()
         (harness.path / "d" / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "d/a.jpg" in sink.known and watch.status.watch == "poll")
+        await wait_until(lambda: "d/a.jpg" in records.known and watch.status.watch == "poll")
         assert "max_user_watches" in watch.status.detail
         (harness.path / "d" / "b.jpg").write_bytes(b"x")
-        await wait_until(lambda: "d/b.jpg" in sink.known)
+        await wait_until(lambda: "d/b.jpg" in records.known)
 
 
-async def test_incomplete_events_cause_a_scan_at_once(harness, sink, monkeypatch):
+async def test_incomplete_events_cause_a_scan_at_once(harness, records, monkeypatch):
     async with harness.running() as watch:
         monkeypatch.setattr(Observer, "unwatched_reason", lambda self: "too few")
         await wait_until(lambda: watch.status.watch == "poll")
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
 
 
-async def test_inotify_instance_limit_falls_back_to_polling(harness, sink, monkeypatch):
+async def test_inotify_instance_limit_falls_back_to_polling(harness, records, monkeypatch):
     def refused(cls):
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
@@ -217,10 +217,10 @@ async def test_inotify_instance_limit_falls_back_to_polling(harness, sink, monke
     async with harness.running() as watch:
         assert "sudo sysctl fs.inotify.max_user_instances=" in watch.status.detail
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
 
 
-async def test_events_return_after_limit_is_raised(harness, sink, monkeypatch):
+async def test_events_return_after_limit_is_raised(harness, records, monkeypatch):
     create = inotify_c.InotifyFD._create_inotify_fd
 
     def refused(cls):
@@ -233,7 +233,7 @@ async def test_events_return_after_limit_is_raised(harness, sink, monkeypatch):
         await wait_until(lambda: watch.status.watch == "native" and watch.status.detail is None)
 
 
-async def test_handler_error_causes_a_rescan(harness, sink, monkeypatch):
+async def test_handler_error_causes_a_rescan(harness, records, monkeypatch):
     async with harness.running() as watch:
         matches = type(watch._tree).matches
 
@@ -245,26 +245,26 @@ async def test_handler_error_causes_a_rescan(harness, sink, monkeypatch):
 
         monkeypatch.setattr(type(watch._tree), "matches", failing)
         (harness.path / "bad.jpg").write_bytes(b"x")
-        await wait_until(lambda: "bad.jpg" in sink.known)
+        await wait_until(lambda: "bad.jpg" in records.known)
         (harness.path / "good.jpg").write_bytes(b"x")
-        await wait_until(lambda: "good.jpg" in sink.known)
+        await wait_until(lambda: "good.jpg" in records.known)
 
 
-async def test_dead_thread_restarts_the_events(harness, sink):
+async def test_dead_thread_restarts_the_events(harness, records):
     async with harness.running() as watch:
         before = watch._events._observer
         for emitter in before._system.emitters:
             emitter.stop()
         await wait_until(lambda: watch._events._observer not in (None, before) and watch.status.state == "watching")
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
 
 
 def test_logs_have_the_folder(harness):
     assert structlog.get_context(harness.once()._log)["folder"] == str(harness.path)
 
 
-async def test_folder_without_permission_is_offline(harness, sink, monkeypatch):
+async def test_folder_without_permission_is_offline(harness, records, monkeypatch):
     scandir = os.scandir
     refused = [True]
 
@@ -282,21 +282,21 @@ async def test_folder_without_permission_is_offline(harness, sink, monkeypatch):
         task = asyncio.create_task(watch.run())
         await wait_until(lambda: watch.status.state == "offline")
         refused.clear()
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
         task.cancel()
         await asyncio.wait([task])
     assert names(logs).count("folder.offline") == 1
 
 
-async def test_request_rescan_ignores_impossible_paths(harness, sink):
+async def test_request_rescan_ignores_impossible_paths(harness, records):
     async with harness.running() as watch:
         watch.request_rescan("a\0.jpg")
         watch.request_rescan("\ud800.jpg")
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
 
 
-async def test_too_many_linked_directories_are_polled(harness, sink, other, monkeypatch):
+async def test_too_many_linked_directories_are_polled(harness, records, other, monkeypatch):
     monkeypatch.setattr("syncd.watch.observer.MAX_WATCHED_LINKS", 2)
     for n in range(4):
         (other / str(n)).mkdir()
@@ -305,7 +305,7 @@ async def test_too_many_linked_directories_are_polled(harness, sink, other, monk
         await wait_until(lambda: watch.status.watch == "poll")
         assert "linked" in watch.status.detail
         (other / "3" / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "3/a.jpg" in sink.known)
+        await wait_until(lambda: "3/a.jpg" in records.known)
 
 
 def test_hint_buffer_over_limit_needs_rescan(monkeypatch):

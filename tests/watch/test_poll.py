@@ -2,8 +2,8 @@
 
 import pytest
 
+from syncd.platform import file_info
 from syncd.watch import reconciler
-from syncd.watch.filesystems import remote_type
 from tests.watch.support import wait_until
 
 
@@ -12,31 +12,31 @@ def quick(monkeypatch):
     monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
 
 
-async def test_poll_finds_changes(harness, sink):
+async def test_poll_finds_changes(harness, records):
     async with harness.running(watch="poll") as watch:
         assert watch.status.watch == "poll"
         assert watch.status.detail is None
         (harness.path / "keep.jpg").write_bytes(b"x")
         (harness.path / "d").mkdir()
         (harness.path / "d" / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "d/a.jpg" in sink.known)
+        await wait_until(lambda: "d/a.jpg" in records.known)
         (harness.path / "d" / "a.jpg").write_bytes(b"xy")
-        await wait_until(lambda: sink.known["d/a.jpg"].fingerprint.size == 2)
+        await wait_until(lambda: records.known["d/a.jpg"].fingerprint.size == 2)
         (harness.path / "d" / "a.jpg").unlink()
-        await wait_until(lambda: sink.known.keys() == {"keep.jpg"})
+        await wait_until(lambda: records.known.keys() == {"keep.jpg"})
 
 
-async def test_auto_polls_remote_file_system(harness, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
+async def test_auto_polls_remote_file_system(harness, records, monkeypatch):
+    monkeypatch.setattr("syncd.watch.events.remote_file_system", lambda path: "cifs")
     async with harness.running() as watch:
         assert watch.status.watch == "poll"
         assert "cifs" in watch.status.detail
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
 
 
-async def test_native_uses_events_on_remote_file_system(harness, sink, monkeypatch):
-    monkeypatch.setattr("syncd.watch.events.remote_type", lambda path: "cifs")
+async def test_native_uses_events_on_remote_file_system(harness, records, monkeypatch):
+    monkeypatch.setattr("syncd.watch.events.remote_file_system", lambda path: "cifs")
     async with harness.running(watch="native") as watch:
         assert watch.status.watch == "native"
 
@@ -63,11 +63,14 @@ MOUNTS = """\
         ("/srv/twice", "fuse.sshfs"),
     ],
 )
-def test_remote_type_from_mount_table(tmp_path, path, kind):
+def test_remote_file_system_from_mount_table(tmp_path, monkeypatch, path, kind):
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTS)
-    assert remote_type(path, str(table)) == kind
+    monkeypatch.setattr("syncd.platform.posix.file_info.MOUNT_TABLE", str(table))
+    assert file_info.remote_file_system(path) == kind
 
 
-def test_remote_type_without_mount_table(tmp_path):
-    assert remote_type("/", str(tmp_path / "none")) is None
+@pytest.mark.unix
+def test_remote_file_system_without_mount_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("syncd.platform.posix.file_info.MOUNT_TABLE", str(tmp_path / "none"))
+    assert file_info.remote_file_system("/") is None

@@ -14,41 +14,41 @@ from tests.names import ONLY_UNIX
 from tests.watch.support import set_age
 
 
-async def test_scan_once_reports_new_files_only(harness, sink):
+async def test_scan_once_reports_new_files_only(harness, records):
     for n in range(2500):
         (harness.path / f"{n}.jpg").write_bytes(b"x")
     assert await harness.once().scan_once()
-    assert len(sink.known) == 2500
+    assert len(records.known) == 2500
     assert await harness.once().scan_once()
-    assert len(sink.observed) == 2500
-    assert sink.asked == 5000
+    assert len(records.observed) == 2500
+    assert records.asked == 5000
 
 
-async def test_scan_once_reports_old_file_at_once(harness, sink):
+async def test_scan_once_reports_old_file_at_once(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     set_age(harness.path / "a.jpg")
     started = time.monotonic()
     assert await harness.once(settle=60.0).scan_once()
-    assert "a.jpg" in sink.known
+    assert "a.jpg" in records.known
     assert time.monotonic() - started < 30
 
 
-async def test_scan_once_waits_for_file_with_future_mtime(harness, sink):
+async def test_scan_once_waits_for_file_with_future_mtime(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     set_age(harness.path / "a.jpg", -3600)
     assert await harness.once().scan_once()
-    assert "a.jpg" in sink.known
+    assert "a.jpg" in records.known
 
 
-async def test_scan_once_reports_a_change(harness, sink):
+async def test_scan_once_reports_a_change(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     await harness.once().scan_once()
     (harness.path / "a.jpg").write_bytes(b"xy")
     await harness.once().scan_once()
-    assert [seen.fingerprint.size for seen in sink.observed] == [1, 2]
+    assert [seen.fingerprint.size for seen in records.observed] == [1, 2]
 
 
-async def test_scan_once_reports_gone_files(harness, sink):
+async def test_scan_once_reports_gone_files(harness, records):
     (harness.path / "d").mkdir()
     for name in ("a.jpg", "b.jpg", "d/c.jpg"):
         (harness.path / name).write_bytes(b"x")
@@ -56,19 +56,19 @@ async def test_scan_once_reports_gone_files(harness, sink):
     (harness.path / "a.jpg").unlink()
     shutil.rmtree(harness.path / "d")
     await harness.once().scan_once()
-    assert set(sink.gone) == {"a.jpg", "d/c.jpg"}
-    assert sink.known.keys() == {"b.jpg"}
+    assert set(records.gone) == {"a.jpg", "d/c.jpg"}
+    assert records.known.keys() == {"b.jpg"}
 
 
-async def test_scan_once_of_empty_folder_reports_nothing_gone(harness, sink):
+async def test_scan_once_of_empty_folder_reports_nothing_gone(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     await harness.once().scan_once()
     (harness.path / "a.jpg").unlink()
     assert await harness.once().scan_once()
-    assert sink.known.keys() == {"a.jpg"}
+    assert records.known.keys() == {"a.jpg"}
 
 
-async def test_scan_once_of_missing_folder_reports_nothing_gone(harness, sink):
+async def test_scan_once_of_missing_folder_reports_nothing_gone(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     await harness.once().scan_once()
     shutil.rmtree(harness.path)
@@ -76,10 +76,10 @@ async def test_scan_once_of_missing_folder_reports_nothing_gone(harness, sink):
     assert not await watch.scan_once()
     assert watch.status.state == "offline"
     assert watch.status.detail.endswith(f": {harness.path.absolute()}")
-    assert sink.known.keys() == {"a.jpg"}
+    assert records.known.keys() == {"a.jpg"}
 
 
-async def test_scan_once_of_a_file_is_offline(harness, sink):
+async def test_scan_once_of_a_file_is_offline(harness, records):
     harness.path.rmdir()
     harness.path.write_bytes(b"x")
     watch = harness.once()
@@ -88,26 +88,26 @@ async def test_scan_once_of_a_file_is_offline(harness, sink):
 
 
 @pytest.mark.unix
-async def test_scan_once_reports_unfit_files_with_reason(harness, sink):
+async def test_scan_once_reports_unfit_files_with_reason(harness, records):
     (harness.path / "a.jpg").touch()
     os.mkfifo(harness.path / "p.jpg")
     await harness.once().scan_once()
-    assert {seen.path: seen.unfit for seen in sink.observed} == {"a.jpg": "empty", "p.jpg": "not a regular file"}
+    assert {seen.path: seen.unfit for seen in records.observed} == {"a.jpg": "empty", "p.jpg": "not a regular file"}
 
 
-async def test_sink_error_for_one_file_does_not_stop_others(harness, sink, monkeypatch):
+async def test_sink_error_for_one_file_does_not_stop_others(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     for n in range(50):
         (harness.path / f"{n}.jpg").write_bytes(b"x")
-    sink.failing = {"7.jpg", "8.jpg"}
+    records.failing = {"7.jpg", "8.jpg"}
     assert await harness.once().scan_once()
-    assert len(sink.known) == 50
+    assert len(records.known) == 50
 
 
-async def test_failed_sink_call_is_repeated(harness, sink, monkeypatch):
+async def test_failed_sink_call_is_repeated(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     (harness.path / "a.jpg").write_bytes(b"x")
-    diff, paths = sink.diff, sink.paths
+    diff, paths = records.diff, records.paths
     broken = ["diff", "paths"]
 
     async def failing(name, call, *args):
@@ -116,22 +116,22 @@ async def test_failed_sink_call_is_repeated(harness, sink, monkeypatch):
             raise OSError("the store is full")
         return await call(*args)
 
-    sink.diff = lambda *args: failing("diff", diff, *args)
-    sink.paths = lambda *args: failing("paths", paths, *args)
+    records.diff = lambda *args: failing("diff", diff, *args)
+    records.paths = lambda *args: failing("paths", paths, *args)
     assert await harness.once().scan_once()
-    assert sink.known.keys() == {"a.jpg"}
+    assert records.known.keys() == {"a.jpg"}
     assert not broken
 
 
-async def test_scan_waits_while_the_queue_is_full(harness, sink, monkeypatch):
+async def test_scan_waits_while_the_queue_is_full(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 500)
     for n in range(3000):
         (harness.path / f"{n}.jpg").write_bytes(b"x")
     assert await harness.once().scan_once()
-    assert len(sink.known) == 3000
+    assert len(records.known) == 3000
 
 
-async def test_scan_once_leaves_file_that_keeps_changing(harness, sink, monkeypatch):
+async def test_scan_once_leaves_file_that_keeps_changing(harness, records, monkeypatch):
     monkeypatch.setattr(folder_module, "MAX_WAIT_IN_SETTLE_TIMES", 3)
     (harness.path / "calm.jpg").write_bytes(b"x")
     (harness.path / "restless.jpg").write_bytes(b"x")
@@ -146,11 +146,11 @@ async def test_scan_once_leaves_file_that_keeps_changing(harness, sink, monkeypa
     watch = harness.once()
     assert await watch.scan_once()
     writer.cancel()
-    assert sink.known.keys() == {"calm.jpg"}
+    assert records.known.keys() == {"calm.jpg"}
     assert watch.settling("restless.jpg")
 
 
-async def test_event_while_file_is_checked_counts(harness, sink, monkeypatch):
+async def test_event_while_file_is_checked_counts(harness, records, monkeypatch):
     path = harness.path / "a.jpg"
     path.write_bytes(b"x")
     watch = harness.once()
@@ -172,15 +172,15 @@ async def test_event_while_file_is_checked_counts(harness, sink, monkeypatch):
     assert await watch._queue.wait_until_empty(20) == 0
     taker.cancel()
     await asyncio.wait([taker])
-    assert [seen.fingerprint.size for seen in sink.observed] == [2]
+    assert [seen.fingerprint.size for seen in records.observed] == [2]
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg"])
-async def test_scan_once_reports_odd_names(harness, sink, name):
+async def test_scan_once_reports_odd_names(harness, records, name):
     (harness.path / name).write_bytes(b"x")
     await harness.once().scan_once()
-    assert sink.known.keys() == {name}
+    assert records.known.keys() == {name}
     (harness.path / name).unlink()
     (harness.path / "other.jpg").write_bytes(b"x")
     await harness.once().scan_once()
-    assert sink.gone == [name]
+    assert records.gone == [name]

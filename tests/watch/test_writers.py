@@ -42,20 +42,20 @@ def looks(monkeypatch) -> list[object]:
 
 
 @pytest.mark.parametrize("watch", ["native", "poll"])
-async def test_file_of_pausing_writer_waits(harness, sink, looks, watch):
+async def test_file_of_pausing_writer_waits(harness, records, looks, watch):
     async with harness.running(watch=watch):
         with (harness.path / "a.jpg").open("wb", buffering=0) as file:
             file.write(b"half")
             harness.watch.request_rescan()
             await wait_until(lambda: looks.count(Unfinished.IN_USE) > 5)
-            assert not sink.observed
+            assert not records.observed
             file.write(b" and half")
-        await wait_until(lambda: sink.observed)
+        await wait_until(lambda: records.observed)
         await wait_until(lambda: not harness.watch.settling("a.jpg"))
-    assert [seen.fingerprint.size for seen in sink.observed] == [13]
+    assert [seen.fingerprint.size for seen in records.observed] == [13]
 
 
-async def test_file_open_at_start_waits(harness, sink, looks):
+async def test_file_open_at_start_waits(harness, records, looks):
     (harness.path / "a.jpg").write_bytes(b"x")
     (harness.path / "b.jpg").write_bytes(b"x")
     set_age(harness.path / "a.jpg")
@@ -65,33 +65,33 @@ async def test_file_open_at_start_waits(harness, sink, looks):
             await wait_until(lambda: looks.count(Unfinished.IN_USE) > 2)
             harness.watch.request_rescan()
             await wait_until(lambda: harness.watch.status.state == "watching" and looks.count(Unfinished.IN_USE) > 4)
-            assert sink.known.keys() == {"b.jpg"}
+            assert records.known.keys() == {"b.jpg"}
             file.close()
-            await wait_until(lambda: "a.jpg" in sink.known)
+            await wait_until(lambda: "a.jpg" in records.known)
 
 
-async def test_empty_file_open_for_writing_waits(harness, sink, looks):
+async def test_empty_file_open_for_writing_waits(harness, records, looks):
     async with harness.running():
         with (harness.path / "a.jpg").open("wb", buffering=0) as file:
             await wait_until(lambda: looks.count(Unfinished.IN_USE) > 2)
             file.write(b"x")
-        await wait_until(lambda: sink.observed)
-    assert [seen.unfit for seen in sink.observed] == [None]
+        await wait_until(lambda: records.observed)
+    assert [seen.unfit for seen in records.observed] == [None]
 
 
-async def test_file_mapped_for_writing_waits(harness, sink, looks):
+async def test_file_mapped_for_writing_waits(harness, records, looks):
     (harness.path / "a.jpg").write_bytes(b"x" * 5000)
     with (harness.path / "a.jpg").open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
     async with harness.running():
         await wait_until(lambda: looks.count(Unfinished.IN_USE) > 2)
-        assert not sink.observed
+        assert not records.observed
         mapped[:1] = b"y"
         mapped.close()
-        await wait_until(lambda: sink.observed)
+        await wait_until(lambda: records.observed)
 
 
-async def test_open_file_is_in_status_and_logged_once(harness, sink, looks):
+async def test_open_file_is_in_status_and_logged_once(harness, records, looks):
     with capture_logs() as logs:
         async with harness.running() as watch:
             with (harness.path / "a.jpg").open("wb") as file:
@@ -102,13 +102,13 @@ async def test_open_file_is_in_status_and_logged_once(harness, sink, looks):
                 assert watch.status.detail == (
                     "1 open for writing by another program, such as a.jpg: uploaded after that program closes them"
                 )
-            await wait_until(lambda: sink.observed)
+            await wait_until(lambda: records.observed)
             await wait_until(lambda: not watch.in_use("a.jpg"))
             assert watch.status.detail is None
     assert [log["path"] for log in logs if log["event"] == "file.in_use"] == ["a.jpg"]
 
 
-async def test_open_file_that_disappears_is_forgotten(harness, sink, looks):
+async def test_open_file_that_disappears_is_forgotten(harness, records, looks):
     async with harness.running() as watch:
         with (harness.path / "a.jpg").open("wb") as file:
             file.write(b"x")
@@ -116,22 +116,22 @@ async def test_open_file_that_disappears_is_forgotten(harness, sink, looks):
             await wait_until(lambda: watch.in_use("a.jpg"))
             (harness.path / "a.jpg").unlink()
             await wait_until(lambda: not watch.in_use("a.jpg"))
-    assert not sink.observed
+    assert not records.observed
 
 
-async def test_scan_once_leaves_open_file_and_logs(harness, sink, monkeypatch):
+async def test_scan_once_leaves_open_file_and_logs(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     (harness.path / "b.jpg").write_bytes(b"x")
     with (harness.path / "a.jpg").open("wb", buffering=0) as file, capture_logs() as logs:
         file.write(b"x")
         watch = harness.once()
         assert await watch.scan_once()
-        assert sink.known.keys() == {"b.jpg"}
+        assert records.known.keys() == {"b.jpg"}
         assert watch.in_use("a.jpg")
     assert [log["files"] for log in logs if log["event"] == "folder.unsettled"] == [1]
 
 
-async def test_scan_once_names_file_in_inspection_at_timeout(harness, sink, monkeypatch):
+async def test_scan_once_names_file_in_inspection_at_timeout(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     released = threading.Event()
 
@@ -146,11 +146,11 @@ async def test_scan_once_names_file_in_inspection_at_timeout(harness, sink, monk
         assert await watch.scan_once()
     finally:
         released.set()
-    assert not sink.known
+    assert not records.known
     assert watch.unsettled().keys() == {"a.jpg"}
 
 
-async def test_known_file_is_not_opened(harness, sink, looks):
+async def test_known_file_is_not_opened(harness, records, looks):
     for number in range(20):
         (harness.path / f"{number}.jpg").write_bytes(b"x")
     await harness.once().scan_once()
@@ -162,21 +162,21 @@ async def test_known_file_is_not_opened(harness, sink, looks):
     assert len(looks) == 20
 
 
-async def test_quiet_file_is_reported_if_writers_are_unknown(harness, sink, monkeypatch):
+async def test_quiet_file_is_reported_if_writers_are_unknown(harness, records, monkeypatch):
     monkeypatch.setattr(inspection, "writer", lambda _: Writer.UNKNOWN)
     async with harness.running():
         with (harness.path / "a.jpg").open("wb", buffering=0) as file:
             file.write(b"x")
-            await wait_until(lambda: sink.observed)
+            await wait_until(lambda: records.observed)
 
 
-async def test_inspection_causes_no_event(harness, sink, looks):
+async def test_inspection_causes_no_event(harness, records, looks):
     async with harness.running() as watch:
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: sink.observed)
+        await wait_until(lambda: records.observed)
         hinted = []
         watch._hints.add_file = lambda path, hint: hinted.append(path)
-        inspect(watch._tree, sink.observed[0])
+        inspect(watch._tree, records.observed[0])
         (harness.path / "b.jpg").write_bytes(b"x")
         await wait_until(lambda: "b.jpg" in hinted)
     assert set(hinted) == {"b.jpg"}
@@ -209,7 +209,7 @@ def test_inspect_replaced_file_neither_follows_nor_blocks(harness, odd):
         assert inspect(tree, seen) == seen
 
 
-async def test_change_before_inspection_restarts_the_wait(harness, sink, monkeypatch):
+async def test_change_before_inspection_restarts_the_wait(harness, records, monkeypatch):
     path = harness.path / "a.jpg"
     path.write_bytes(b"x")
 
@@ -220,7 +220,7 @@ async def test_change_before_inspection_restarts_the_wait(harness, sink, monkeyp
 
     monkeypatch.setattr(debounce, "inspect", late)
     assert await harness.once().scan_once()
-    assert [seen.fingerprint.size for seen in sink.observed] == [2]
+    assert [seen.fingerprint.size for seen in records.observed] == [2]
 
 
 class Wall:
@@ -233,11 +233,11 @@ class Wall:
 
 @pytest.mark.parametrize("granularity", [1, 2])
 @pytest.mark.parametrize("event", [False, True])
-async def test_file_with_racy_mtime_waits(harness, sink, granularity, event):
+async def test_file_with_racy_mtime_waits(harness, records, granularity, event):
     """On FAT, mtimes have two seconds: a later write in that time must be part of the upload."""
     path, mtime = harness.path / "a.jpg", 1_700_000_000 + granularity % 2
     wall = Wall(mtime + granularity - 0.3)
-    watch = FolderWatch(harness.folder, sink, wall=wall)
+    watch = FolderWatch(harness.folder, records, wall=wall)
     if not event:
         path.write_bytes(b"x")
         os.utime(path, (mtime, mtime))
@@ -249,74 +249,74 @@ async def test_file_with_racy_mtime_waits(harness, sink, granularity, event):
             os.utime(path, (mtime, mtime))
         await wait_until(lambda: watch.settling("a.jpg"))
         await wait_until(lambda: (waiting := watch._queue._pending.get("a.jpg")) and waiting.not_before)
-        assert not sink.observed
+        assert not records.observed
         wall.now = mtime + granularity + 0.1
-        await wait_until(lambda: sink.observed)
+        await wait_until(lambda: records.observed)
     finally:
         task.cancel()
         await asyncio.wait([task])
 
 
-async def test_files_with_old_or_future_mtime_do_not_wait(harness, sink):
+async def test_files_with_old_or_future_mtime_do_not_wait(harness, records):
     for name, mtime in ("old.jpg", 1_600_000_000), ("future.jpg", 1_800_000_000):
         (harness.path / name).write_bytes(b"x")
         os.utime(harness.path / name, (mtime, mtime))
-    watch = FolderWatch(harness.folder, sink, wall=Wall(1_700_000_000.0))
+    watch = FolderWatch(harness.folder, records, wall=Wall(1_700_000_000.0))
     assert await watch.scan_once()
-    assert sink.known.keys() == {"old.jpg", "future.jpg"}
+    assert records.known.keys() == {"old.jpg", "future.jpg"}
 
 
-async def test_rename_chain_reports_the_first_name(harness, sink):
+async def test_rename_chain_reports_the_first_name(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     async with harness.running():
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
         for source, target in ("a.jpg", "b.jpg"), ("b.jpg", "c.jpg"):
             (harness.path / source).rename(harness.path / target)
-        await wait_until(lambda: sink.known.keys() == {"c.jpg"})
-    assert sink.known["c.jpg"].moved_from == "a.jpg"
+        await wait_until(lambda: records.known.keys() == {"c.jpg"})
+    assert records.known["c.jpg"].moved_from == "a.jpg"
 
 
-async def test_new_file_at_renamed_path_is_not_a_rename(harness, sink):
+async def test_new_file_at_renamed_path_is_not_a_rename(harness, records):
     (harness.path / "a.jpg").write_bytes(b"x")
     async with harness.running(settle=0.5):
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
         (harness.path / "a.jpg").rename(harness.path / "b.jpg")
         (harness.path / "b.jpg").unlink()
         (harness.path / "b.jpg").write_bytes(b"y")
-        await wait_until(lambda: sink.known.keys() == {"b.jpg"})
-    assert sink.known["b.jpg"].moved_from is None
+        await wait_until(lambda: records.known.keys() == {"b.jpg"})
+    assert records.known["b.jpg"].moved_from is None
 
 
-async def test_closed_is_set_only_by_close_event(harness, sink, other):
+async def test_closed_is_set_only_by_close_event(harness, records, other):
     (harness.path / "old.jpg").write_bytes(b"x")
     (other / "moved.jpg").write_bytes(b"x")
     async with harness.running():
-        await wait_until(lambda: "old.jpg" in sink.known)
+        await wait_until(lambda: "old.jpg" in records.known)
         (harness.path / "new.jpg").write_bytes(b"x")
         (other / "moved.jpg").rename(harness.path / "moved.jpg")
-        await wait_until(lambda: sink.known.keys() == {"old.jpg", "new.jpg", "moved.jpg"})
-    assert {path: seen.closed for path, seen in sink.known.items()} == {
+        await wait_until(lambda: records.known.keys() == {"old.jpg", "new.jpg", "moved.jpg"})
+    assert {path: seen.closed for path, seen in records.known.items()} == {
         "old.jpg": False,
         "new.jpg": True,
         "moved.jpg": False,
     }
 
 
-async def test_replaced_file_is_recognised_by_birth_time(harness, sink):
+async def test_replaced_file_is_recognised_by_birth_time(harness, records):
     """The new file has the inode, size and mtime of the first, as can happen on a camera's card."""
     path = harness.path / "a.jpg"
     path.write_bytes(b"x")
     os.utime(path, (1_700_000_000, 1_700_000_000))
     async with harness.running():
-        await wait_until(lambda: "a.jpg" in sink.known)
-        first = sink.known["a.jpg"]
+        await wait_until(lambda: "a.jpg" in records.known)
+        first = records.known["a.jpg"]
         monkey = WatchedTree.birth_ns
         try:
             WatchedTree.birth_ns = lambda self, name: monkey(self, name) + 1  # only ext4 reuses an inode at once
             with path.open("r+b"):
                 pass
             os.utime(path, (1_700_000_000, 1_700_000_000))
-            await wait_until(lambda: len(sink.observed) == 2)
+            await wait_until(lambda: len(records.observed) == 2)
         finally:
             WatchedTree.birth_ns = monkey
-    assert sink.known["a.jpg"].fingerprint == first.fingerprint
+    assert records.known["a.jpg"].fingerprint == first.fingerprint

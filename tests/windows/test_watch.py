@@ -13,13 +13,13 @@ import win32con
 import win32file
 from structlog.testing import capture_logs
 
+from syncd.platform.file_info import remote_file_system
 from syncd.watch import folder, reconciler, windows
-from syncd.watch.filesystems import remote_type
-from tests.watch.conftest import harness, other, place, sink  # noqa: F401 - fixtures
+from tests.watch.conftest import harness, other, place, records  # noqa: F401 - fixtures
 from tests.watch.support import wait_until
 
 
-async def test_busy_folder_reports_files_meanwhile(harness, sink):  # noqa: F811
+async def test_busy_folder_reports_files_meanwhile(harness, records):  # noqa: F811
     over = threading.Event()
 
     def write():
@@ -31,13 +31,13 @@ async def test_busy_folder_reports_files_meanwhile(harness, sink):  # noqa: F811
         writer.start()
         try:
             (harness.path / "a.jpg").write_bytes(b"x")
-            await wait_until(lambda: "a.jpg" in sink.known)
+            await wait_until(lambda: "a.jpg" in records.known)
         finally:
             over.set()
             writer.join()
 
 
-async def test_lost_events_cause_rescan(harness, sink, monkeypatch):  # noqa: F811
+async def test_lost_events_cause_rescan(harness, records, monkeypatch):  # noqa: F811
     """Simulate Windows' report of a full buffer, an empty block; wine's buffer is never full."""
     run = windows.Reader._run_inner
 
@@ -51,20 +51,20 @@ async def test_lost_events_cause_rescan(harness, sink, monkeypatch):  # noqa: F8
             monkeypatch.setattr(windows.Reader, "_run_inner", losing)
             for number in range(9):  # what the reader is reading already is not lost
                 (harness.path / f"{number}.jpg").write_bytes(b"x")
-            await wait_until(lambda: len(sink.known) == 9)
+            await wait_until(lambda: len(records.known) == 9)
     assert "folder.overflow" in [line["event"] for line in logs]
 
 
-async def test_folder_moved_out_takes_its_files(harness, sink, other):  # noqa: F811
+async def test_folder_moved_out_takes_its_files(harness, records, other):  # noqa: F811
     (harness.path / "d").mkdir()
     (harness.path / "d" / "a.jpg").write_bytes(b"x")
     async with harness.running():
-        await wait_until(lambda: "d/a.jpg" in sink.known)
+        await wait_until(lambda: "d/a.jpg" in records.known)
         os.rename(harness.path / "d", other / "d")
-        await wait_until(lambda: not sink.known)
+        await wait_until(lambda: not records.known)
 
 
-async def test_replaced_folder_is_watched(harness, sink, other, monkeypatch):  # noqa: F811
+async def test_replaced_folder_is_watched(harness, records, other, monkeypatch):  # noqa: F811
     monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
     async with harness.running() as watch:
@@ -74,10 +74,10 @@ async def test_replaced_folder_is_watched(harness, sink, other, monkeypatch):  #
         harness.path.mkdir()
         await wait_until(lambda: watch.status.state == "watching")
         (harness.path / "b.jpg").write_bytes(b"x")
-        await wait_until(lambda: "b.jpg" in sink.known)
+        await wait_until(lambda: "b.jpg" in records.known)
 
 
-async def test_failed_reader_is_replaced(harness, sink, monkeypatch):  # noqa: F811
+async def test_failed_reader_is_replaced(harness, records, monkeypatch):  # noqa: F811
     monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
     failing = [OSError(5, "Input/output error")]
     run = windows.Reader._run_inner
@@ -90,13 +90,13 @@ async def test_failed_reader_is_replaced(harness, sink, monkeypatch):  # noqa: F
     monkeypatch.setattr(windows.Reader, "_run_inner", once)
     async with harness.running():
         (harness.path / "a.jpg").write_bytes(b"x")
-        await wait_until(lambda: not failing and "a.jpg" in sink.known)
+        await wait_until(lambda: not failing and "a.jpg" in records.known)
         (harness.path / "b.jpg").write_bytes(b"x")
-        await wait_until(lambda: "b.jpg" in sink.known)
+        await wait_until(lambda: "b.jpg" in records.known)
 
 
 def test_network_drive_is_remote(monkeypatch, tmp_path):
-    assert remote_type(str(tmp_path)) is None
+    assert remote_file_system(str(tmp_path)) is None
     asked = []
 
     def kind(drive):
@@ -104,6 +104,6 @@ def test_network_drive_is_remote(monkeypatch, tmp_path):
         return win32con.DRIVE_REMOTE
 
     monkeypatch.setattr(win32file, "GetDriveType", kind)
-    assert remote_type(r"\\?\C:\photos") == "a network share"
-    assert remote_type(r"\\?\UNC\nas\share\photos") == "a network share"
+    assert remote_file_system(r"\\?\C:\photos") == "a network share"
+    assert remote_file_system(r"\\?\UNC\nas\share\photos") == "a network share"
     assert asked == ["C:\\", "\\\\nas\\share\\"]

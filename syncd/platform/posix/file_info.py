@@ -5,6 +5,7 @@
 
 import ctypes
 import os
+import re
 import struct
 import sys
 
@@ -14,6 +15,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
 _STATX_BTIME = 0x800
 _STATX_SIZE, _MASK_OFFSET, _BTIME_OFFSET = 256, 0, 0x50
+
+MOUNT_TABLE = "/proc/self/mountinfo"
+_REMOTE_TYPES = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "davfs"}
+_REMOTE_TYPES |= {"9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs"}  # folders that a virtual machine's host shares
+_REMOTE_TYPES |= {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "glusterfs", "ceph", "davfs2", "vmhgfs-fuse")}
+"""The remote file systems as ``MOUNT_TABLE`` names them."""
 
 read_at = os.pread
 
@@ -61,6 +68,27 @@ def file_system_id(path: str, directory: int | None = None) -> int:
     """
     place = path if directory is None else directory
     return os.statvfs(place).f_fsid or os.stat(place).st_dev
+
+
+def remote_file_system(path: str) -> str | None:
+    """Return the type of the remote file system at ``path``; None if it is local or unknown."""
+    kind = _mounted_type(os.path.realpath(path))
+    return kind if kind in _REMOTE_TYPES else None
+
+
+def _mounted_type(path: str) -> str | None:
+    best, kind = -1, None
+    try:
+        with open(MOUNT_TABLE, encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                mount, _, rest = line.partition(" - ")
+                point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount.split()[4])
+                # Of two mounts at the same path, the later one hides the earlier one.
+                if len(point) >= best and os.path.join(path, "").startswith(os.path.join(point, "")):
+                    best, kind = len(point), rest.split()[0]
+    except OSError:  # not Linux
+        return None
+    return kind
 
 
 def is_link(entry: "os.DirEntry[str]") -> bool:

@@ -10,6 +10,7 @@ import sys
 
 import pywintypes
 import win32api
+import win32con
 import win32file
 
 from syncd.core.filenames import possible_on_windows
@@ -35,6 +36,13 @@ def birth_ns(file: str | int, *, follow_symlinks: bool = False) -> int | None:
 def file_system_id(path: str, directory: int | None = None) -> int:  # noqa: ARG001 - twin
     """Return a number that identifies the file system at ``path``."""
     return os.stat(path).st_dev
+
+
+def remote_file_system(path: str) -> str | None:
+    """Return the type of the remote file system at ``path``; None if it is local or unknown."""
+    drive, _ = os.path.splitdrive(os.path.realpath(files.from_long_path(path)))
+    is_remote = win32file.GetDriveType(drive + os.sep) == win32con.DRIVE_REMOTE
+    return "a network share" if is_remote else None
 
 
 def read_at(descriptor: int, length: int, offset: int) -> bytes:

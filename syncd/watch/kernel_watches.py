@@ -6,12 +6,11 @@ that was unreadable when it appeared, or one over which another file system was 
 
 import os
 import re
-import sys
 
 _WATCH_LINE = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+) sdev:([0-9a-f]+)", re.MULTILINE)
 
 
-class Coverage:
+class KernelWatches:
     """The directories that one inotify queue watched at one moment."""
 
     def __init__(self, descriptor: int) -> None:
@@ -23,8 +22,6 @@ class Coverage:
 
     def covers(self, directory: os.stat_result) -> bool:
         """Return whether the directory with this ``stat`` result is watched."""
-        if sys.platform == "win32":
-            raise NotImplementedError
         device = os.major(directory.st_dev) << 20 | os.minor(directory.st_dev)
         if device in self._devices:
             return (directory.st_ino, device) in self._watched

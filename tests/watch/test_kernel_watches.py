@@ -37,20 +37,20 @@ def mountable():
         subprocess.run(["umount", "-l", str(path)], check=False, capture_output=True)
 
 
-async def test_folder_behind_a_link_reports_files(place, sink):
+async def test_folder_behind_a_link_reports_files(place, records):
     (place / "real").mkdir()
     (place / "link").symlink_to("real")
-    harness = WatchHarness(place / "link", sink)
+    harness = WatchHarness(place / "link", records)
     async with harness.running() as watch:
         assert (watch.status.watch, watch.status.detail) == ("native", None)
         (place / "link" / "a.jpg").write_bytes(b"new")
         (place / "real" / "sub").mkdir()
-        await wait_until(lambda: "a.jpg" in sink.known)
+        await wait_until(lambda: "a.jpg" in records.known)
         (place / "real" / "sub" / "b.jpg").write_bytes(b"new")
-        await wait_until(lambda: "sub/b.jpg" in sink.known)
+        await wait_until(lambda: "sub/b.jpg" in records.known)
 
 
-async def test_directory_readable_later_gets_a_watch(harness, sink, monkeypatch):
+async def test_directory_readable_later_gets_a_watch(harness, records, monkeypatch):
     closed = {str(harness.path / "phone")}
     deny(monkeypatch, closed)
     async with harness.running() as watch:
@@ -58,7 +58,7 @@ async def test_directory_readable_later_gets_a_watch(harness, sink, monkeypatch)
         (harness.path / "phone" / "a.jpg").write_bytes(b"new")
         await wait_until(lambda: watch.status.detail and "1 not readable, such as phone" in watch.status.detail)
         closed.clear()
-        await wait_until(lambda: "phone/a.jpg" in sink.known)
+        await wait_until(lambda: "phone/a.jpg" in records.known)
         await wait_until(lambda: watch.status.detail is None)
         await wait_until(lambda: covered(watch, harness.path / "phone"))
 
@@ -80,25 +80,25 @@ def deny(monkeypatch, closed):
 
 
 def covered(watch, path):
-    coverage = watch._events._observer and watch._events._observer.coverage()
-    return coverage is not None and coverage.covers(os.stat(path))
+    kernel_watches = watch._events._observer and watch._events._observer.kernel_watches()
+    return kernel_watches is not None and kernel_watches.covers(os.stat(path))
 
 
 @pytest.mark.e2e
-async def test_file_system_mounted_inside_gets_a_watch(harness, sink, mountable):
+async def test_file_system_mounted_inside_gets_a_watch(harness, records, mountable):
     (harness.path / "card").mkdir()
     async with harness.running() as watch:
         mountable(harness.path / "card")
         (harness.path / "card" / "a.jpg").write_bytes(b"new")
         assert not covered(watch, harness.path / "card")
         watch.request_rescan()
-        await wait_until(lambda: "card/a.jpg" in sink.known)
+        await wait_until(lambda: "card/a.jpg" in records.known)
         await wait_until(lambda: covered(watch, harness.path / "card"))
         (harness.path / "card" / "b.jpg").write_bytes(b"new")
-        await wait_until(lambda: "card/b.jpg" in sink.known)
+        await wait_until(lambda: "card/b.jpg" in records.known)
 
 
-async def test_directory_without_watch_is_polled_and_named(harness, sink, monkeypatch):
+async def test_directory_without_watch_is_polled_and_named(harness, records, monkeypatch):
     """A file system may refuse a watch for any reason."""
     real = inotify_module.Inotify.add_callback
 
@@ -115,12 +115,12 @@ async def test_directory_without_watch_is_polled_and_named(harness, sink, monkey
         assert watch.status.detail == "1 without events and therefore polled, such as unwatched"
         assert watch.status.watch == "native"
         (harness.path / "unwatched" / "a.jpg").write_bytes(b"new")
-        await wait_until(lambda: "unwatched/a.jpg" in sink.known)
+        await wait_until(lambda: "unwatched/a.jpg" in records.known)
         (harness.path / "unwatched" / "a.jpg").unlink()
-        await wait_until(lambda: "unwatched/a.jpg" not in sink.known)
+        await wait_until(lambda: "unwatched/a.jpg" not in records.known)
 
 
-async def test_rescan_of_covered_folder_restarts_no_events(harness, sink, monkeypatch):
+async def test_rescan_of_covered_folder_restarts_no_events(harness, records, monkeypatch):
     for number in range(5):
         (harness.path / f"sub{number}").mkdir()
     async with harness.running() as watch:
@@ -128,9 +128,9 @@ async def test_rescan_of_covered_folder_restarts_no_events(harness, sink, monkey
         monkeypatch.setattr(watch._events, "start", lambda: restarts.append(1))
         (harness.path / "sub1" / "deep").mkdir()
         (harness.path / "sub1" / "deep" / "a.jpg").write_bytes(b"new")
-        await wait_until(lambda: "sub1/deep/a.jpg" in sink.known)
+        await wait_until(lambda: "sub1/deep/a.jpg" in records.known)
         os.rename(harness.path / "sub1", harness.path / "moved")
-        await wait_until(lambda: "moved/deep/a.jpg" in sink.known)
+        await wait_until(lambda: "moved/deep/a.jpg" in records.known)
         watch.request_rescan()
         await wait_until(lambda: watch.status.state == "watching" and not watch._reconciler.full_scan_requested)
         assert restarts == []

@@ -1,4 +1,4 @@
-"""Defines the interface through which the watch reports files.
+"""Defines the interface to the records of files, which the watch compares and updates.
 
 The daemon implements it with the job store.
 """
@@ -9,8 +9,8 @@ from typing import Protocol
 from syncd.core.model import FoundFile
 
 
-class FileSink(Protocol):
-    """Remembers the files of each folder. Paths are relative, as in :class:`FoundFile`.
+class FileRecords(Protocol):
+    """The recorded files of each folder. Paths are relative, as in :class:`FoundFile`.
 
     After any exception the watch logs the failure and reports the same files again later.
     """
