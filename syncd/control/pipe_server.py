@@ -21,12 +21,12 @@ from syncd.platform.windows import private
 
 assert sys.platform == "win32"
 
-_BUFFER = 65_536
-_FIRST = 0x0008_0000
+_BUFFER_BYTES = 65_536
+_FIRST_INSTANCE = 0x0008_0000
 """FILE_FLAG_FIRST_PIPE_INSTANCE: fails if any process, even of another user, has a pipe of this name."""
-_LOCAL = 0x0000_0008
+_REJECT_REMOTE = 0x0000_0008
 """PIPE_REJECT_REMOTE_CLIENTS."""
-_TAKEN = (5, 231)
+_NAME_IN_USE = (5, 231)
 """ERROR_ACCESS_DENIED and ERROR_PIPE_BUSY: the name is in use."""
 
 
@@ -40,7 +40,7 @@ class PipeServer:
 
     async def start(self) -> None:
         """Listen. Raises :class:`SocketUnavailableError`."""
-        first = self._instance(_FIRST)
+        first = self._instance(_FIRST_INSTANCE)
         await self._runner.setup()
         self._accepting = asyncio.create_task(self._accept(first))
 
@@ -72,15 +72,15 @@ class PipeServer:
             handle: Any = win32pipe.CreateNamedPipe(
                 self._path,
                 win32con.PIPE_ACCESS_DUPLEX | win32con.FILE_FLAG_OVERLAPPED | flags,
-                win32con.PIPE_TYPE_BYTE | win32con.PIPE_READMODE_BYTE | win32con.PIPE_WAIT | _LOCAL,
+                win32con.PIPE_TYPE_BYTE | win32con.PIPE_READMODE_BYTE | win32con.PIPE_WAIT | _REJECT_REMOTE,
                 win32con.PIPE_UNLIMITED_INSTANCES,
-                _BUFFER,
-                _BUFFER,
+                _BUFFER_BYTES,
+                _BUFFER_BYTES,
                 0,
                 private.private_attributes(),
             )
         except pywintypes.error as error:
-            if error.winerror in _TAKEN:
+            if error.winerror in _NAME_IN_USE:
                 raise SocketUnavailableError(
                     f"another daemon answers at {self._path}: stop it first, or set control.socket"
                 ) from None

@@ -1,7 +1,7 @@
 """Binds the Unix socket of the control API, and checks the user of each client.
 
-Who may use the control socket: the daemon's user, root, and the members of the group that the setting ``control.group``
-names, if any. Other users are rejected twice:
+These users may use the control socket: the daemon's user, root, and the members of the group in the setting
+``control.group``, if it is set. Other users are rejected twice:
 
 - The file of the socket belongs to the daemon's user and has mode 0600; with ``control.group``, it has mode 0660 and
   that group. The kernel refuses the connection of any other user with "permission denied".

@@ -78,14 +78,14 @@ class DashboardServer:
 
     async def start(self) -> None:
         """Listen, or log the reason of the failure."""
-        place = netloc(self._host, self._port)
+        address = netloc(self._host, self._port)
         try:
             token = await asyncio.to_thread(load_token, os.path.join(self._state_dir, TOKEN_FILE))
             listening = bind(self._host, self._port)
         except OSError as error:
             reason = f"{_reason(error)}: {_advice(error)}"
-            self._unavailable_reason = f"the dashboard could not listen at {place}: {reason}"
-            log.error("dashboard.unavailable", address=place, reason=reason)  # noqa: TRY400 - the reason is complete
+            self._unavailable_reason = f"the dashboard could not listen at {address}: {reason}"
+            log.error("dashboard.unavailable", address=address, reason=reason)  # noqa: TRY400 - the reason is complete
             return
         self._port = listening.getsockname()[1]
         await self._serve(listening, Credentials(token, port=self._port))
