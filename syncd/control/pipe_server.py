@@ -1,8 +1,9 @@
 """Creates the named pipe of the control API on Windows, with its access rules.
 
 The daemon's user, administrators and the system may control the daemon. The kernel enforces the pipe's access control
-list, which :func:`syncd.platform.private.access` returns: any other user gets "access denied". The kernel also rejects
-clients of other machines. The setting ``control.socket`` is the name of the pipe; see ``docs/reference/windows.md``.
+list, which :func:`syncd.platform.windows.private.private_attributes` returns: any other user gets "access denied". The
+kernel also rejects clients of other machines. The setting ``control.socket`` is the name of the pipe; see
+``docs/reference/windows.md``.
 """
 
 import asyncio
