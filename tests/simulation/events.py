@@ -60,8 +60,8 @@ class Observer:
         """Return None: all directories are watched."""
         return None
 
-    def coverage(self) -> None:
-        """Return None: the coverage is unknown."""
+    def kernel_watches(self) -> None:
+        """Return None: the watches are not reported."""
 
     def watch_links(self, links: Iterable[str]) -> bool:
         """Return False: linked directories are not simulated."""
