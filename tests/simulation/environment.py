@@ -16,6 +16,7 @@ from unittest import mock
 
 import aiohttp
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
 
 from syncd import logs
 from syncd.config.load import Loaded
@@ -124,7 +125,7 @@ class Environment:
         """Raise SQLite's error if the disk is full; SQLite rolls back automatically."""
         if self._world.disk_full:
             connection.connection.rollback()
-            self._disk_full()
+            self._disk_full("COMMIT")
 
     def executes(self, statement: str) -> None:
         """Raise SQLite's error for some statements if the disk is full."""
@@ -133,13 +134,14 @@ class Environment:
             and statement.startswith(("INSERT", "UPDATE"))
             and self._incarnation.rng.random() < 0.2
         ):
-            self._disk_full()
+            self._disk_full(statement)
 
-    def _disk_full(self) -> None:
+    def _disk_full(self, statement: str) -> None:
+        """Raise the error as SQLAlchemy does."""
         self._world.tally["database or disk is full"] += 1
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
-        raise error
+        raise OperationalError(statement, None, error)
 
 
 _users: dict[Engine, Environment] = {}
