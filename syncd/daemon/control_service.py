@@ -1,4 +1,4 @@
-"""Implements the control API for the running daemon: :class:`~syncd.control.service.ControlService`.
+"""Implements the control API for the running daemon.
 
 :mod:`syncd.daemon.serializers` converts the values of the store and the uploads to JSON documents.
 """

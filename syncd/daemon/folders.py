@@ -11,7 +11,7 @@ from syncd.asyncio_tools import cancel_and_wait, on_failure
 from syncd.config.gitignore import directory
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
-from syncd.daemon.watch_marks import WatchMarks
+from syncd.daemon.shared_folder_check import SharedFolderCheck
 from syncd.paths import inside
 from syncd.platform.file_info import has_stable_file_ids, on_disk_case
 from syncd.platform.files import join_path
@@ -69,7 +69,7 @@ class Folders:
         self._state_dir = os.path.realpath(state_dir)
         self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._marks = WatchMarks(self.settings, state_dir=self._state_dir)
+        self._shared_folder_check = SharedFolderCheck(self.settings, state_dir=self._state_dir)
         self._marking: asyncio.Task[None] | None = None
 
     def add(self, settings: Folder, remote_ids: Sequence[int]) -> FolderWatch:
@@ -88,7 +88,7 @@ class Folders:
                 self._tasks[path] = task = asyncio.create_task(watch.run(), name=f"watch:{path}")
                 task.add_done_callback(on_failure(self._failed))
         if self._marking is None:
-            self._marking = asyncio.create_task(self._marks.run(), name="marks")
+            self._marking = asyncio.create_task(self._shared_folder_check.run(), name="marks")
             self._marking.add_done_callback(on_failure(self._failed))
 
     async def remove(self, path: str) -> None:

@@ -29,7 +29,7 @@ from syncd.control.service import (
 from syncd.core.errors import Failure, FileGone
 from syncd.core.filenames import safe_name
 from syncd.core.text import printable
-from syncd.daemon import inbox
+from syncd.daemon import dashboard_uploads
 from syncd.daemon.runtime import Runtime
 from syncd.platform.files import WINDOWS_NAMES
 from syncd.preview.cache import Cache
@@ -71,7 +71,7 @@ async def open_files(runtime: Runtime) -> AsyncGenerator["LocalFiles"]:
     previews = Previews(Cache(os.path.join(runtime.config.state_dir, "previews")), Renderer())
     # In the background, because a folder's file system can be slow or hang.
     cleanups = {
-        folder: asyncio.create_task(asyncio.to_thread(inbox.remove_leftovers, folder))
+        folder: asyncio.create_task(asyncio.to_thread(dashboard_uploads.remove_leftovers, folder))
         for folder in runtime.folders.settings
     }
     try:
@@ -146,7 +146,7 @@ class LocalFiles(Files):
         if cleanup := self._cleanups.get(folder):
             await asyncio.shield(cleanup)  # it could remove a new file that is not locked yet
         token = secrets.token_bytes(8)
-        final = await inbox.save_upload(folder, name, size, content, takes=watch.matches, token=token)
+        final = await dashboard_uploads.save_upload(folder, name, size, content, takes=watch.matches, token=token)
         watch.request_rescan(final)  # for folders without events
         log.info("file.dropped", path=printable(final), folder=printable(folder), size=size)
         return {"path": printable(os.path.join(folder, final)), "name": final}

@@ -1,4 +1,4 @@
-"""Converts values of the store, the uploads and the configuration to the JSON documents of the control API.
+"""Converts the values of the store, uploads and configuration to the control API's JSON.
 
 :mod:`syncd.daemon.control_service` and :mod:`syncd.daemon.event_publisher` use it. Names become displayable, times get
 a zone, and cursors become text.
@@ -33,7 +33,7 @@ _MAX_INTEGER = 2**63 - 1
 
 
 def job(record: JobRecord, sent: int | None) -> schemas.Job:
-    """Return a job; ``sent`` is the number of its bytes that have arrived, None unless it is in flight."""
+    """Return a job; ``sent`` counts the bytes that have arrived, None unless it is in flight."""
     due = max(0.0, record.due_at - time.time()) if record.due_at is not None else None
     path = full(record.folder, record.path)
     found: schemas.Job = {

@@ -1,4 +1,4 @@
 from tests.cli.conftest import syncd
-from tests.daemon.conftest import receiver, site
+from tests.daemon.conftest import harness, receiver
 
-__all__ = ["receiver", "site", "syncd"]
+__all__ = ["harness", "receiver", "syncd"]

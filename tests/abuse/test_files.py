@@ -52,34 +52,34 @@ def test_any_name_goes_up_and_its_bytes_come_back(tmp_path_factory, found, folde
         folder = tmp_path_factory.mktemp("names")
         inbox = os.fsencode(folder / "inbox")
         async with running_receiver(folder / "received") as url:
-            site = DaemonHarness(folder, url)
-            site.settings["folders"][0] |= {"remote": ["drive", "ascii"], "exclude": ["!.*", "!*~", "!~*"]}
+            harness = DaemonHarness(folder, url)
+            harness.settings["folders"][0] |= {"remote": ["drive", "ascii"], "exclude": ["!.*", "!*~", "!~*"]}
             content = fill(inbox, found, folders)
-            summary = await once(site.write().config)
+            summary = await once(harness.write().config)
             assert summary.problems == []
             assert summary.uploaded == 2 * len(content)
-            await site.start()
+            await harness.start()
             for path, data in content.items():
-                jobs = await site.service.show(path)
+                jobs = await harness.service.show(path)
                 assert {job["state"] for job in jobs} == {"done"}
-                assert await site.content(next(job for job in jobs if job["remote"] == "drive")) == data
-            await site.stop()
+                assert await harness.content(next(job for job in jobs if job["remote"] == "drive")) == data
+            await harness.stop()
 
     asyncio.run(run())
 
 
-async def test_a_file_of_five_tebibytes_is_skipped_unread(site):
-    path = site.inbox / "sparse.tif"
+async def test_a_file_of_five_tebibytes_is_skipped_unread(harness):
+    path = harness.inbox / "sparse.tif"
     with path.open("wb") as file:
         try:
             os.truncate(file.fileno(), 5 * TIB)
         except OSError:
             pytest.skip("the file system has no such files")
     began, read = time.monotonic(), bytes_read()
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.wait_for_counts(skipped=1, done=1)
-    (job,) = await site.show("sparse.tif")
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    await harness.wait_for_counts(skipped=1, done=1)
+    (job,) = await harness.show("sparse.tif")
     assert "larger than max_size" in job["detail"]
     assert time.monotonic() - began < 20
     assert bytes_read() - read < 64 * 1024 * 1024
@@ -136,19 +136,19 @@ def parent_link_to_itself(path, secret):
 @pytest.mark.parametrize(
     "become", [fifo, link, link_to_shadow, hard_link_of_a_fifo, folder_instead, parent_link, parent_link_to_itself]
 )
-async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, tmp_path, monkeypatch, become):
+async def test_what_became_something_else_is_not_opened_and_not_uploaded(harness, tmp_path, monkeypatch, become):
     """Between the scan and the read; and no FIFO holds up the files behind it."""
     monkeypatch.setattr("syncd.daemon.folders.Folders.recheck", lambda *_: None)  # the watch would look again too soon
     secret = tmp_path / "secret"
     secret.write_bytes(b"not for the server " * 50)
-    site.settings["scheduler"]["concurrency"] = 1
-    await site.start()
-    await site.service.stop(now=False)
-    (site.inbox / "sub").mkdir()
-    path = site.inbox / "sub" / "a.jpg"
+    harness.settings["scheduler"]["concurrency"] = 1
+    await harness.start()
+    await harness.service.stop(now=False)
+    (harness.inbox / "sub").mkdir()
+    path = harness.inbox / "sub" / "a.jpg"
     path.write_bytes(random_bytes(3000))
-    await site.wait_for_counts(queued=1)
-    runtime = site.daemon.runtime
+    await harness.wait_for_counts(queued=1)
+    runtime = harness.daemon.runtime
     await runtime.folders.close()  # so that nothing tells the daemon
     opened = []
     real = os.open
@@ -159,7 +159,7 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
 
     become(os.fspath(path), os.fspath(secret))
     monkeypatch.setattr(os, "open", noting)
-    await site.service.start()
+    await harness.service.start()
 
     async def settled():
         (record,) = await runtime.store.jobs([runtime.remote_ids["drive"]])
@@ -169,13 +169,15 @@ async def test_what_became_something_else_is_not_opened_and_not_uploaded(site, t
     assert record.state in ("skipped", "waiting", "done", "failed")
     assert record.outcome is None
     assert not [name for name in opened if str(name).endswith("a.jpg")]
-    counters = await site.counters()
+    counters = await harness.counters()
     assert (counters["files"], counters["chunks_received"], counters["unfinished"]) == (0, 0, 0)
-    (other := site.inbox / "b.jpg").write_bytes(random_bytes(500))
-    await runtime.store.observe(str(site.inbox), [seen(other)], [runtime.remote_ids["drive"]], is_gone=lambda *_: False)
+    (other := harness.inbox / "b.jpg").write_bytes(random_bytes(500))
+    await runtime.store.observe(
+        str(harness.inbox), [seen(other)], [runtime.remote_ids["drive"]], is_gone=lambda *_: False
+    )
 
     async def other_is_done():
-        return (await site.counters())["files"] == 1
+        return (await harness.counters())["files"] == 1
 
     await wait_until(other_is_done)
 

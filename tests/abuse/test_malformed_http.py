@@ -96,7 +96,7 @@ heads = st.lists(
     st.sampled_from(
         [
             *(b"Host: localhost", b"Host: localhost", b"Host: elsewhere.test", b"Host:", b"Host: [::1", b"Host: \xff"),
-            *(b"Origin: http://localhost", b"Origin: null", b"Origin: \xff", b"Sec-Fetch-Site: cross-site"),
+            *(b"Origin: http://localhost", b"Origin: null", b"Origin: \xff", b"Sec-Fetch-Site: cross-harness"),
             *(b"Connection: close", b"Expect: 100-continue", b"Upgrade: h2c"),
             *(
                 b"Content-Length: 0",
@@ -340,14 +340,14 @@ except OSError:
 
 @pytest.mark.e2e
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_another_user_gets_nothing_of_a_running_daemon(site):
+async def test_another_user_gets_nothing_of_a_running_daemon(harness):
     """Not even where the folders above are open to everybody."""
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.wait_for_counts(done=1)
-    for folder in (site.folder, site.folder.parent, site.folder.parent.parent):  # those that pytest made
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    await harness.wait_for_counts(done=1)
+    for folder in (harness.folder, harness.folder.parent, harness.folder.parent.parent):  # those that pytest made
         folder.chmod(0o755)
-    state = site.folder / "state"
+    state = harness.folder / "state"
     modes = {path.name: path.stat().st_mode & 0o777 for path in (state, *state.iterdir())}
     assert modes.pop("state") == 0o700
     assert set(modes.values()) == {0o600}

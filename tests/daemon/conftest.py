@@ -1,5 +1,6 @@
 import asyncio
 
+import aiohttp
 import pytest
 
 from tests.daemon.harness import DaemonHarness, running_receiver
@@ -13,9 +14,25 @@ async def receiver(tmp_path):
 
 
 @pytest.fixture
-async def site(tmp_path, receiver):
+async def harness(tmp_path, receiver):
     """A daemon in this process for the folder ``inbox``, to the receiver; not started yet."""
-    made = DaemonHarness(tmp_path, receiver)
-    yield made
+    harness = DaemonHarness(tmp_path, receiver)
+    yield harness
     async with asyncio.timeout(20):
-        await made.stop()
+        await harness.stop()
+
+
+@pytest.fixture
+async def http(harness):
+    """A session with the control socket of the daemon."""
+    socket = aiohttp.UnixConnector(str(harness.folder / "state" / "control.sock"))
+    async with aiohttp.ClientSession("http://syncd", connector=socket) as session:
+        yield session
+
+
+@pytest.fixture
+async def stopped(harness):
+    """A harness whose daemon is paused: it watches and queues, and uploads nothing."""
+    await harness.start()
+    await harness.service.stop(now=False)
+    return harness

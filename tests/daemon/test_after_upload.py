@@ -46,7 +46,7 @@ def answers(monkeypatch):
 
 
 @contextmanager
-def listening(site):
+def listening(harness):
     """Collect what is logged."""
     events = []
     silence = logs.recent.listen(events.append)
@@ -56,55 +56,55 @@ def listening(site):
         silence()
 
 
-async def uploaded(site, *names, after="delete", **folder):
+async def uploaded(harness, *names, after="delete", **folder):
     """Start a daemon and have these files uploaded; return what removes them."""
-    site.settings["folders"][0] |= {"after_upload": after, **folder}
-    await site.start()
+    harness.settings["folders"][0] |= {"after_upload": after, **folder}
+    await harness.start()
     for name in names:
-        (site.inbox / name).parent.mkdir(exist_ok=True)
-        (site.inbox / name).write_bytes(random_bytes(1000, name))
-    await site.wait_for_counts(done=len(names))
-    return site.daemon.after_upload
+        (harness.inbox / name).parent.mkdir(exist_ok=True)
+        (harness.inbox / name).write_bytes(random_bytes(1000, name))
+    await harness.wait_for_counts(done=len(names))
+    return harness.daemon.after_upload
 
 
-def left(site):
-    return sorted(str(path.relative_to(site.inbox)) for path in site.inbox.rglob("*") if path.is_file())
+def left(harness):
+    return sorted(str(path.relative_to(harness.inbox)) for path in harness.inbox.rglob("*") if path.is_file())
 
 
-async def detail(site):
-    return (await site.service.folders())[0]["detail"]
+async def detail(harness):
+    return (await harness.service.folders())[0]["detail"]
 
 
-async def set_content(site, column, value):
+async def set_content(harness, column, value):
     """Change what the store keeps of all contents."""
-    await site.daemon.runtime.store.database.write(
+    await harness.daemon.runtime.store.database.write(
         lambda connection: connection.execute(update(contents), {column: value}) and None, lambda _: None
     )
 
 
-async def test_a_file_is_deleted_once_every_server_has_it(site, by_hand):
-    site.settings["folders"][0]["remote"] = ["drive", "ascii"]
-    ascii_url = site.settings["remotes"]["ascii"]["url"]
-    site.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"  # nobody is there
-    after = await uploaded(site, "a.jpg")
+async def test_a_file_is_deleted_once_every_server_has_it(harness, by_hand):
+    harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
+    ascii_url = harness.settings["remotes"]["ascii"]["url"]
+    harness.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"  # nobody is there
+    after = await uploaded(harness, "a.jpg")
     await after.sweep()
-    assert left(site) == ["a.jpg"]
-    site.settings["remotes"]["ascii"]["url"] = ascii_url
-    await site.reload()
-    await site.wait_for_counts(done=2)
+    assert left(harness) == ["a.jpg"]
+    harness.settings["remotes"]["ascii"]["url"] = ascii_url
+    await harness.reload()
+    await harness.wait_for_counts(done=2)
     await after.sweep()
-    assert left(site) == []
-    assert await detail(site) is None
+    assert left(harness) == []
+    assert await detail(harness) is None
 
 
-async def test_the_daemon_deletes_by_itself(site):
-    await uploaded(site, "a.jpg", "sub/b.jpg")
-    await wait_until(lambda: left(site) == [])
+async def test_the_daemon_deletes_by_itself(harness):
+    await uploaded(harness, "a.jpg", "sub/b.jpg")
+    await wait_until(lambda: left(harness) == [])
 
 
-async def test_files_are_moved_with_their_folders(site, tmp_path):
-    await uploaded(site, "a.jpg", "sub/b.jpg", after={"move": str(tmp_path / "sent")})
-    await wait_until(lambda: left(site) == [])
+async def test_files_are_moved_with_their_folders(harness, tmp_path):
+    await uploaded(harness, "a.jpg", "sub/b.jpg", after={"move": str(tmp_path / "sent")})
+    await wait_until(lambda: left(harness) == [])
     assert (tmp_path / "sent" / "sub" / "b.jpg").read_bytes() == random_bytes(1000, "sub/b.jpg")
 
 
@@ -120,159 +120,159 @@ async def test_files_are_moved_with_their_folders(site, tmp_path):
         ({"max_size": "999"}, "larger than max_size"),
     ],
 )
-async def test_what_the_folder_no_longer_selects_is_kept(site, by_hand, change, why):
+async def test_what_the_folder_no_longer_selects_is_kept(harness, by_hand, change, why):
     """Else a single reload that adds an exclude and sets delete would remove exactly the files that it excludes."""
     name = "sub/a.jpg" if "recursive" in change else "a.jpg"
-    after = await uploaded(site, name, after="keep")
-    site.settings["folders"][0] |= {"after_upload": "delete", **change}
-    await site.reload()
+    after = await uploaded(harness, name, after="keep")
+    harness.settings["folders"][0] |= {"after_upload": "delete", **change}
+    await harness.reload()
     await after.sweep()
-    assert left(site) == [name]
-    assert why in await detail(site)
+    assert left(harness) == [name]
+    assert why in await detail(harness)
 
 
 # Every remote has confirmed it.
 
 
-async def test_a_fresh_proof_is_not_asked_for_again(site, by_hand, answers):
-    after = await uploaded(site, "a.jpg")
-    await set_content(site, "proof", Proof.HASH)
-    await set_content(site, "confirmed_at", 4e9)
+async def test_a_fresh_proof_is_not_asked_for_again(harness, by_hand, answers):
+    after = await uploaded(harness, "a.jpg")
+    await set_content(harness, "proof", Proof.HASH)
+    await set_content(harness, "confirmed_at", 4e9)
     answers["asked"].clear()
     await after.sweep()
     assert len(answers["asked"]) == 1  # of a time to come: somebody has set the clock
-    assert left(site) == []
+    assert left(harness) == []
 
 
 @pytest.mark.parametrize(
     ("column", "value"), [("proof", Proof.NONE), ("confirmed_at", 1.0), ("expires", True), ("confirmed_at", 4e9)]
 )
-async def test_what_is_not_proven_now_is_asked_for(site, by_hand, answers, column, value):
-    after = await uploaded(site, "a.jpg")
-    await set_content(site, "proof", Proof.HASH)
-    await set_content(site, column, value)
+async def test_what_is_not_proven_now_is_asked_for(harness, by_hand, answers, column, value):
+    after = await uploaded(harness, "a.jpg")
+    await set_content(harness, "proof", Proof.HASH)
+    await set_content(harness, column, value)
     for presence in (Presence.UNKNOWN, Presence.NO):
         answers["says"] = Confirmation(presence=presence, reason="it has moved")
         after._kept._attempts.clear()
         await after.sweep()
-        assert left(site) == ["a.jpg"]
-        assert "drive does not confirm it: it has moved" in await detail(site)
+        assert left(harness) == ["a.jpg"]
+        assert "drive does not confirm it: it has moved" in await detail(harness)
     answers["says"] = Confirmation(presence=Presence.YES, proof=Proof.SIZE)
     after._kept._attempts.clear()
     await after.sweep()
     assert all(thorough for _, thorough in answers["asked"])
-    assert left(site) == []
+    assert left(harness) == []
 
 
-async def test_what_is_stored_under_earlier_terms_is_kept(site, by_hand, answers):
+async def test_what_is_stored_under_earlier_terms_is_kept(harness, by_hand, answers):
     """Else the server would drop the only copy when the earlier expiry has come."""
-    site.settings["remotes"]["drive"]["expired_at"] = "1d"
-    after = await uploaded(site, "a.jpg", after="keep")
-    del site.settings["remotes"]["drive"]["expired_at"]
-    site.settings["folders"][0]["after_upload"] = "delete"
-    await site.reload()
+    harness.settings["remotes"]["drive"]["expired_at"] = "1d"
+    after = await uploaded(harness, "a.jpg", after="keep")
+    del harness.settings["remotes"]["drive"]["expired_at"]
+    harness.settings["folders"][0]["after_upload"] = "delete"
+    await harness.reload()
     await after.sweep()
-    assert left(site) == ["a.jpg"]
-    assert "under an earlier expired_at" in await detail(site)
+    assert left(harness) == ["a.jpg"]
+    assert "under an earlier expired_at" in await detail(harness)
 
 
-async def test_a_yes_with_too_weak_a_proof_is_none(site, by_hand, answers, monkeypatch):
+async def test_a_yes_with_too_weak_a_proof_is_none(harness, by_hand, answers, monkeypatch):
     monkeypatch.setattr(MultipartRemote, "required_proof", Proof.BYTES)
-    after = await uploaded(site, "a.jpg")
+    after = await uploaded(harness, "a.jpg")
     answers["says"] = Confirmation(presence=Presence.YES, proof=Proof.HASH)
     await after.sweep()
-    assert left(site) == ["a.jpg"]
+    assert left(harness) == ["a.jpg"]
 
 
-async def test_a_server_that_is_down_is_not_asked_file_by_file(site, by_hand, answers):
-    after = await uploaded(site, *(f"{number}.jpg" for number in range(5)))
-    await set_content(site, "proof", Proof.NONE)
+async def test_a_server_that_is_down_is_not_asked_file_by_file(harness, by_hand, answers):
+    after = await uploaded(harness, *(f"{number}.jpg" for number in range(5)))
+    await set_content(harness, "proof", Proof.NONE)
     answers["asked"].clear()
-    worker = site.daemon.runtime.scheduler.workers["drive"]
+    worker = harness.daemon.runtime.scheduler.workers["drive"]
     worker.endpoint._probing = True
     await after.sweep()
     worker.endpoint._probing = False
     assert answers["asked"] == []
-    assert len(left(site)) == 5
-    assert "5 uploaded but kept here" in await detail(site)
+    assert len(left(harness)) == 5
+    assert "5 uploaded but kept here" in await detail(harness)
 
 
-async def test_what_was_forgotten_is_kept(site, by_hand):
-    after = await uploaded(site, "a.jpg")
-    (job,) = await site.jobs()
-    runtime = site.daemon.runtime
+async def test_what_was_forgotten_is_kept(harness, by_hand):
+    after = await uploaded(harness, "a.jpg")
+    (job,) = await harness.jobs()
+    runtime = harness.daemon.runtime
     record = await runtime.store.job(job["id"])
     await runtime.store.forget_content(runtime.remote_ids["drive"], record.key)
     await after.sweep()
-    assert left(site) == ["a.jpg"]
-    assert "not known to have it" in await detail(site)
+    assert left(harness) == ["a.jpg"]
+    assert "not known to have it" in await detail(harness)
 
 
-async def test_what_an_earlier_version_has_uploaded_is_compared_by_its_key(site, by_hand):
-    after = await uploaded(site, "a.jpg", "b.jpg")
-    await set_content(site, "sha256", None)
-    found = os.stat(site.inbox / "a.jpg")
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "other"))
-    os.utime(site.inbox / "a.jpg", ns=(found.st_atime_ns, found.st_mtime_ns))
+async def test_what_an_earlier_version_has_uploaded_is_compared_by_its_key(harness, by_hand):
+    after = await uploaded(harness, "a.jpg", "b.jpg")
+    await set_content(harness, "sha256", None)
+    found = os.stat(harness.inbox / "a.jpg")
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "other"))
+    os.utime(harness.inbox / "a.jpg", ns=(found.st_atime_ns, found.st_mtime_ns))
     await after.sweep()
-    assert left(site) == ["a.jpg"]
+    assert left(harness) == ["a.jpg"]
 
 
 # Its bytes are those that were confirmed.
 
 
-async def test_other_bytes_behind_the_same_stamp_are_uploaded_and_not_deleted(site, by_hand):
+async def test_other_bytes_behind_the_same_stamp_are_uploaded_and_not_deleted(harness, by_hand):
     """As after a memory map, or where a time stamp has two seconds: nothing else would ever notice."""
-    after = await uploaded(site, "a.jpg")
-    path, new = site.inbox / "a.jpg", random_bytes(1000, "other")
+    after = await uploaded(harness, "a.jpg")
+    path, new = harness.inbox / "a.jpg", random_bytes(1000, "other")
     found = path.stat()
     with path.open("r+b") as file:
         file.write(new)
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
     await after.sweep()
     assert path.read_bytes() == new
-    await wait_until(lambda: has(site, new))
-    await site.wait_for_counts(done=1)
+    await wait_until(lambda: has(harness, new))
+    await harness.wait_for_counts(done=1)
     await after.sweep()
-    assert left(site) == []
+    assert left(harness) == []
 
 
-async def has(site, data):
-    status, body = await site.received(f"/api/files/{hashlib.sha256(data).hexdigest()}")
+async def has(harness, data):
+    status, body = await harness.received(f"/api/files/{hashlib.sha256(data).hexdigest()}")
     return status == 200 and body == data
 
 
-async def test_a_file_that_changed_is_uploaded_again_and_then_moved(site, tmp_path, by_hand):
+async def test_a_file_that_changed_is_uploaded_again_and_then_moved(harness, tmp_path, by_hand):
     """The sweep may come upon the changed file before the watch does."""
-    after = await uploaded(site, "a.jpg", after={"move": str(tmp_path / "sent")}, settle="300ms")
-    (site.inbox / "a.jpg").write_bytes(b"after!")
+    after = await uploaded(harness, "a.jpg", after={"move": str(tmp_path / "sent")}, settle="300ms")
+    (harness.inbox / "a.jpg").write_bytes(b"after!")
     await after.sweep()
-    assert left(site) == ["a.jpg"]
-    await wait_until(lambda: has(site, b"after!"))
-    await site.wait_for_counts(done=1)
+    assert left(harness) == ["a.jpg"]
+    await wait_until(lambda: has(harness, b"after!"))
+    await harness.wait_for_counts(done=1)
     await after.sweep()
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"after!"
 
 
-async def test_a_file_that_somebody_writes_to_is_kept_and_that_is_told_once(site, by_hand):
-    after = await uploaded(site, "a.jpg", "b.jpg", "c.jpg")
-    with listening(site) as events, (site.inbox / "a.jpg").open("r+b"), (site.inbox / "b.jpg").open("r+b"):
+async def test_a_file_that_somebody_writes_to_is_kept_and_that_is_told_once(harness, by_hand):
+    after = await uploaded(harness, "a.jpg", "b.jpg", "c.jpg")
+    with listening(harness) as events, (harness.inbox / "a.jpg").open("r+b"), (harness.inbox / "b.jpg").open("r+b"):
         for _ in range(3):
             await after.sweep()
             after._kept._attempts.clear()
-        assert left(site) == ["a.jpg", "b.jpg"]
-        shown = await detail(site)
+        assert left(harness) == ["a.jpg", "b.jpg"]
+        shown = await detail(harness)
     assert "2: open for writing by another program" in shown
     kept = [event for event in events if event["event"] == "file.kept"]
     assert [(event["count"], event["reason"]) for event in kept] == [(2, "open for writing by another program")]
     after._kept._attempts.clear()
     await after.sweep()
-    assert left(site) == []
-    assert await detail(site) is None
+    assert left(harness) == []
+    assert await detail(harness) is None
 
 
-async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep(site, by_hand, monkeypatch):
-    after = await uploaded(site, "a.jpg")
+async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep(harness, by_hand, monkeypatch):
+    after = await uploaded(harness, "a.jpg")
     tried = []
 
     def refuse(folder, path, *_, **__):
@@ -284,19 +284,19 @@ async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep
         for _ in range(3):
             await after.sweep()
     assert tried == ["a.jpg"]
-    assert "1: Permission denied" in await detail(site)
+    assert "1: Permission denied" in await detail(harness)
     now = kept_files.time.monotonic
     monkeypatch.setattr(kept_files.time, "monotonic", lambda: now() + kept_files.FIRST_RETRY_SECONDS)
     await after.sweep()
-    assert left(site) == []
+    assert left(harness) == []
 
 
 # The configuration that is in force.
 
 
-async def test_nothing_is_deleted_after_a_reload_has_said_keep(site, by_hand, monkeypatch):
+async def test_nothing_is_deleted_after_a_reload_has_said_keep(harness, by_hand, monkeypatch):
     """Nor in the midst of it: the file in progress is finished first."""
-    after = await uploaded(site, *(f"{number:03}.jpg" for number in range(60)))
+    after = await uploaded(harness, *(f"{number:03}.jpg" for number in range(60)))
     begun, go_on = threading.Event(), threading.Event()
     real = removal.remove
 
@@ -308,28 +308,28 @@ async def test_nothing_is_deleted_after_a_reload_has_said_keep(site, by_hand, mo
     monkeypatch.setattr(removal, "remove", slowly)
     sweeping = asyncio.create_task(after.sweep())
     await wait_until(begun.is_set)
-    site.settings["folders"][0]["after_upload"] = "keep"
-    reloading = asyncio.create_task(site.reload())
+    harness.settings["folders"][0]["after_upload"] = "keep"
+    reloading = asyncio.create_task(harness.reload())
     await wait_until(lambda: after._suspensions)
     assert not reloading.done()
     go_on.set()
     await reloading
-    count = len(left(site))
+    count = len(left(harness))
     assert count >= 59  # the one in progress was finished, or put back
     await sweeping
     await after.sweep()
-    assert len(left(site)) == count
-    await wait_until(lambda: recorded(site, count))
+    assert len(left(harness)) == count
+    await wait_until(lambda: recorded(harness, count))
 
 
-async def recorded(site, files):
-    return (await site.service.folders())[0]["files"] == files
+async def recorded(harness, files):
+    return (await harness.service.folders())[0]["files"] == files
 
 
-async def test_a_question_to_a_server_does_not_outlive_its_client(site, by_hand, monkeypatch):
+async def test_a_question_to_a_server_does_not_outlive_its_client(harness, by_hand, monkeypatch):
     """A reload closes the clients of servers that go, the end closes all."""
-    after = await uploaded(site, "a.jpg")
-    await set_content(site, "proof", Proof.NONE)
+    after = await uploaded(harness, "a.jpg")
+    await set_content(harness, "proof", Proof.NONE)
     asked = asyncio.Event()
 
     async def confirm(self, *about, **options):
@@ -339,14 +339,14 @@ async def test_a_question_to_a_server_does_not_outlive_its_client(site, by_hand,
     monkeypatch.setattr(MultipartRemote, "confirm", confirm)
     sweeping = asyncio.create_task(after.sweep())
     await asked.wait()
-    await site.stop()
+    await harness.stop()
     await sweeping
-    assert left(site) == ["a.jpg"]
+    assert left(harness) == ["a.jpg"]
 
 
 @pytest.mark.parametrize("how", ["stop", "end"])
-async def test_nothing_is_deleted_after_a_stop(site, by_hand, monkeypatch, how):
-    after = await uploaded(site, *(f"{number:03}.jpg" for number in range(20)))
+async def test_nothing_is_deleted_after_a_stop(harness, by_hand, monkeypatch, how):
+    after = await uploaded(harness, *(f"{number:03}.jpg" for number in range(20)))
     begun, go_on = threading.Event(), threading.Event()
     real = removal.remove
 
@@ -358,53 +358,53 @@ async def test_nothing_is_deleted_after_a_stop(site, by_hand, monkeypatch, how):
     monkeypatch.setattr(removal, "remove", slowly)
     sweeping = asyncio.create_task(after.sweep())
     await wait_until(begun.is_set)
-    ending = asyncio.create_task(site.service.stop(now=False) if how == "stop" else site.stop())
+    ending = asyncio.create_task(harness.service.stop(now=False) if how == "stop" else harness.stop())
     await wait_until(lambda: after._suspensions)
     assert not ending.done()
     go_on.set()
     await ending
-    count = len(left(site))
+    count = len(left(harness))
     assert count >= 19
     await asyncio.gather(sweeping, return_exceptions=True)
     if how == "stop":
         await after.sweep()
-        assert len(left(site)) == count
-        await site.service.start()
+        assert len(left(harness)) == count
+        await harness.service.start()
         await after.sweep()
-        assert left(site) == []
+        assert left(harness) == []
     else:
-        assert len(left(site)) == count
+        assert len(left(harness)) == count
 
 
-async def test_a_reload_to_delete_says_how_many_files_it_affects_and_begins_at_once(site):
-    await uploaded(site, "a.jpg", "b.jpg", after="keep")
-    site.settings["folders"][0]["after_upload"] = "delete"
-    messages = await site.reload()
+async def test_a_reload_to_delete_says_how_many_files_it_affects_and_begins_at_once(harness):
+    await uploaded(harness, "a.jpg", "b.jpg", after="keep")
+    harness.settings["folders"][0]["after_upload"] = "delete"
+    messages = await harness.reload()
     assert any(
         "after_upload is delete now, which affects 2 files that are uploaded already" in told for told in messages
     )
     async with asyncio.timeout(kept_files.FIRST_RETRY_SECONDS / 2):  # it does not wait for the next sweep
-        await wait_until(lambda: left(site) == [])
+        await wait_until(lambda: left(harness) == [])
 
 
-async def test_a_sweep_may_fall_into_the_moment_in_which_a_remote_is_not_there(site, by_hand):
-    after = await uploaded(site, "a.jpg")
-    runtime = site.daemon.runtime
+async def test_a_sweep_may_fall_into_the_moment_in_which_a_remote_is_not_there(harness, by_hand):
+    after = await uploaded(harness, "a.jpg")
+    runtime = harness.daemon.runtime
     away = runtime.remote_ids.pop("drive")
     await after.sweep()
     runtime.remote_ids["drive"] = away
-    assert left(site) == ["a.jpg"]
+    assert left(harness) == ["a.jpg"]
     await after.sweep()
-    assert left(site) == []
+    assert left(harness) == []
 
 
-async def test_a_target_is_made_when_the_configuration_is_loaded_and_never_later(site, tmp_path, by_hand):
-    after = await uploaded(site, "a.jpg", after={"move": str(tmp_path / "disk" / "sent")})
+async def test_a_target_is_made_when_the_configuration_is_loaded_and_never_later(harness, tmp_path, by_hand):
+    after = await uploaded(harness, "a.jpg", after={"move": str(tmp_path / "disk" / "sent")})
     os.rename(tmp_path / "disk", tmp_path / "unmounted")
     await after.sweep()
-    assert left(site) == ["a.jpg"]
+    assert left(harness) == ["a.jpg"]
     assert not (tmp_path / "disk").exists()
-    assert "is its file system mounted?" in await detail(site)
+    assert "is its file system mounted?" in await detail(harness)
     os.rename(tmp_path / "unmounted", tmp_path / "disk")
     after._kept._attempts.clear()
     await after.sweep()
@@ -414,57 +414,57 @@ async def test_a_target_is_made_when_the_configuration_is_loaded_and_never_later
 # After a crash.
 
 
-async def test_what_was_confirmed_before_a_crash_is_removed_after_it(site, monkeypatch):
+async def test_what_was_confirmed_before_a_crash_is_removed_after_it(harness, monkeypatch):
     async def never(self):
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:
         patch.setattr(AfterUploadTask, "run", never)
-        await uploaded(site, "a.jpg")
-        await site.stop()
-    assert left(site) == ["a.jpg"]
-    await site.start()
-    await wait_until(lambda: left(site) == [])
+        await uploaded(harness, "a.jpg")
+        await harness.stop()
+    assert left(harness) == ["a.jpg"]
+    await harness.start()
+    await wait_until(lambda: left(harness) == [])
 
 
-async def test_a_removal_that_was_interrupted_is_undone_and_done_again(site, by_hand):
-    after = await uploaded(site, "a.jpg")
-    store = site.daemon.runtime.store
+async def test_a_removal_that_was_interrupted_is_undone_and_done_again(harness, by_hand):
+    after = await uploaded(harness, "a.jpg")
+    store = harness.daemon.runtime.store
     hidden = removal.hidden_name()
-    await store.begin_removals(str(site.inbox), [("a.jpg", hidden), ("gone.jpg", removal.hidden_name())])
-    os.rename(site.inbox / "a.jpg", site.inbox / hidden)
+    await store.begin_removals(str(harness.inbox), [("a.jpg", hidden), ("gone.jpg", removal.hidden_name())])
+    os.rename(harness.inbox / "a.jpg", harness.inbox / hidden)
     await after.recover()
-    assert left(site) == ["a.jpg"]
+    assert left(harness) == ["a.jpg"]
     assert await store.pending_removals() == []
-    await wait_until(lambda: known(site, "a.jpg"))
-    await site.wait_for_counts(done=1)
+    await wait_until(lambda: known(harness, "a.jpg"))
+    await harness.wait_for_counts(done=1)
     await after.sweep()
-    assert left(site) == []
+    assert left(harness) == []
 
 
-async def known(site, name):
-    return (await site.show(name))[0]["present"]
+async def known(harness, name):
+    return (await harness.show(name))[0]["present"]
 
 
-async def test_one_whose_folder_is_away_is_kept_in_mind(site, by_hand, tmp_path):
-    after = await uploaded(site, "a.jpg")
-    store = site.daemon.runtime.store
+async def test_one_whose_folder_is_away_is_kept_in_mind(harness, by_hand, tmp_path):
+    after = await uploaded(harness, "a.jpg")
+    store = harness.daemon.runtime.store
     hidden = removal.hidden_name()
-    await store.begin_removals(str(site.inbox), [("a.jpg", hidden)])
-    os.rename(site.inbox / "a.jpg", site.inbox / hidden)
-    os.rename(site.inbox, tmp_path / "away")
+    await store.begin_removals(str(harness.inbox), [("a.jpg", hidden)])
+    os.rename(harness.inbox / "a.jpg", harness.inbox / hidden)
+    os.rename(harness.inbox, tmp_path / "away")
     await after.recover()
     assert len(await store.pending_removals()) == 1
-    os.rename(tmp_path / "away", site.inbox)
-    with listening(site) as events:
+    os.rename(tmp_path / "away", harness.inbox)
+    with listening(harness) as events:
         await after.sweep()
     assert [event["name"] for event in events if event["event"] == "file.removal_undone"] == ["a.jpg"]
     assert await store.pending_removals() == []
-    assert list(site.inbox.iterdir()) == []  # it was uploaded, so it is deleted at once
+    assert list(harness.inbox.iterdir()) == []  # it was uploaded, so it is deleted at once
 
 
 @pytest.mark.parametrize("task", ["run", "heartbeat"])
-async def test_a_side_task_that_dies_ends_the_daemon(site, monkeypatch, task):
+async def test_a_side_task_that_dies_ends_the_daemon(harness, monkeypatch, task):
     """Rather than that it only seems to work."""
 
     async def die(self):
@@ -475,7 +475,7 @@ async def test_a_side_task_that_dies_ends_the_daemon(site, monkeypatch, task):
     else:
         monkeypatch.setattr("syncd.daemon.daemon.Daemon._heartbeat", die)
     with pytest.raises(ZeroDivisionError):
-        await site.run_to_the_end()
+        await harness.run_to_the_end()
 
 
 def test_the_limits_are_those_that_the_documentation_names():

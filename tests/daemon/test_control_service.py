@@ -13,11 +13,11 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-async def stopped(site):
+async def stopped(harness):
     """A daemon that watches and queues, and uploads nothing."""
-    await site.start()
-    await site.service.stop(now=False)
-    return site
+    await harness.start()
+    await harness.service.stop(now=False)
+    return harness
 
 
 async def test_the_pages_have_every_job_once(stopped):
@@ -37,18 +37,18 @@ async def test_the_pages_have_every_job_once(stopped):
     assert exact["next"] is None
 
 
-async def test_the_jobs_of_a_file_come_together(site):
-    site.settings["folders"][0]["remote"] = ["ascii", "drive"]
-    await site.start()
-    await site.service.stop(now=False)
+async def test_the_jobs_of_a_file_come_together(harness):
+    harness.settings["folders"][0]["remote"] = ["ascii", "drive"]
+    await harness.start()
+    await harness.service.stop(now=False)
     for name in ("a.jpg", "b.jpg"):
-        (site.inbox / name).write_bytes(random_bytes(100, name))
-    await site.wait_for_counts(queued=4)
-    await site.service.cancel([job["id"] for job in await site.jobs(search="a.jpg", remote="drive")])
-    alone = await site.service.jobs(JobQuery(state=State.SKIPPED))
+        (harness.inbox / name).write_bytes(random_bytes(100, name))
+    await harness.wait_for_counts(queued=4)
+    await harness.service.cancel([job["id"] for job in await harness.jobs(search="a.jpg", remote="drive")])
+    alone = await harness.service.jobs(JobQuery(state=State.SKIPPED))
     assert (len(alone["jobs"]), alone["siblings"]) == (1, [])
     for query in ({"state": State.SKIPPED}, {"search": "a.jpg", "remote": "drive"}):
-        page = await site.service.jobs(JobQuery(**query, siblings=True))
+        page = await harness.service.jobs(JobQuery(**query, siblings=True))
         told = [(job["name"], job["remote"], job["state"]) for job in (*page["jobs"], *page["siblings"])]
         assert told == [("a.jpg", "drive", "skipped"), ("a.jpg", "ascii", "queued")]
 
@@ -77,117 +77,117 @@ async def test_any_cursor_is_a_page_or_refused(stopped, cursor):
 NAME = "escaped \udcff\n\x1b[2J \u202e.jpg"
 
 
-async def test_an_odd_name_is_shown_escaped_and_found_exactly(site):
-    await site.start()
+async def test_an_odd_name_is_shown_escaped_and_found_exactly(harness):
+    await harness.start()
     data = random_bytes(1000)
-    (site.inbox / NAME).write_bytes(data)
-    (job,) = await site.wait_for_states(NAME, "done")
-    assert job["path"].startswith(str(site.inbox))
+    (harness.inbox / NAME).write_bytes(data)
+    (job,) = await harness.wait_for_states(NAME, "done")
+    assert job["path"].startswith(str(harness.inbox))
     assert "\\xff\\n\\x1b[2J" in job["path"]
     job["path"].encode()
-    assert await site.content(job) == data
+    assert await harness.content(job) == data
     assert [step["state"] for step in job["history"]] == ["queued", "uploading", "done"]
-    (same,) = await site.service.show(job["id"])
+    (same,) = await harness.service.show(job["id"])
     assert same["path"] == job["path"]
 
 
-async def test_what_is_not_there_is_told_apart(site):
-    await site.start()
-    (site.inbox / "left out.doc").write_bytes(b"x")
+async def test_what_is_not_there_is_told_apart(harness):
+    await harness.start()
+    (harness.inbox / "left out.doc").write_bytes(b"x")
     for path, words in [
-        (site.inbox / "left out.doc", "left out by include or exclude"),
-        (site.inbox / "none.jpg", "no such file"),
-        (site.folder / "elsewhere.jpg", "none of the watched folders"),
-        (f"{site.inbox}-2/a.jpg", "none of the watched folders"),
+        (harness.inbox / "left out.doc", "left out by include or exclude"),
+        (harness.inbox / "none.jpg", "no such file"),
+        (harness.folder / "elsewhere.jpg", "none of the watched folders"),
+        (f"{harness.inbox}-2/a.jpg", "none of the watched folders"),
     ]:
         with pytest.raises(NotFoundError, match=words):
-            await site.service.show(str(path))
+            await harness.service.show(str(path))
     with pytest.raises(NotFoundError, match="no job 4711"):
-        await site.service.show(4711)
+        await harness.service.show(4711)
     with pytest.raises(NotFoundError, match="none of the watched folders"):
-        await site.service.rescan("/")
-    for order in (site.service.retry, site.service.cancel):
+        await harness.service.rescan("/")
+    for order in (harness.service.retry, harness.service.cancel):
         with pytest.raises(NotFoundError):
             await order([4711])
 
 
-async def test_a_running_job_is_cancelled_and_tried_again(site):
-    site.settings["scheduler"]["bandwidth"] = "500KiB/s"
-    await site.start()
+async def test_a_running_job_is_cancelled_and_tried_again(harness):
+    harness.settings["scheduler"]["bandwidth"] = "500KiB/s"
+    await harness.start()
     data = random_bytes(4 * MIB)
-    (site.inbox / "giant.tif").write_bytes(data)
-    await wait_until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
-    (job,) = await site.show("giant.tif")
+    (harness.inbox / "giant.tif").write_bytes(data)
+    await wait_until(lambda: any(progress.sent > 0 for progress in harness.daemon.runtime.scheduler.progress()))
+    (job,) = await harness.show("giant.tif")
     assert job["state"] == "uploading"
-    assert await site.service.cancel([str(site.inbox / "giant.tif")]) == 1
-    assert site.daemon.runtime.scheduler.progress() == []
-    (job,) = await site.show("giant.tif")
+    assert await harness.service.cancel([str(harness.inbox / "giant.tif")]) == 1
+    assert harness.daemon.runtime.scheduler.progress() == []
+    (job,) = await harness.show("giant.tif")
     assert (job["state"], job["detail"]) == ("skipped", "cancelled by a person")
-    assert await site.service.cancel([job["id"]]) == 0
-    site.settings["scheduler"]["bandwidth"] = "unlimited"
-    await site.reload()
-    assert await site.service.retry([job["id"]]) == 1
-    (job,) = await site.wait_for_states("giant.tif", "done")
-    assert await site.content(job) == data
-    assert (await site.counters())["chunks_repeated"] == 0
+    assert await harness.service.cancel([job["id"]]) == 0
+    harness.settings["scheduler"]["bandwidth"] = "unlimited"
+    await harness.reload()
+    assert await harness.service.retry([job["id"]]) == 1
+    (job,) = await harness.wait_for_states("giant.tif", "done")
+    assert await harness.content(job) == data
+    assert (await harness.counters())["chunks_repeated"] == 0
 
 
-async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(site):
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(100, 1))
-    await site.wait_for_counts(done=1)
-    await site.service.stop(now=False)
-    (site.inbox / "b.jpg").write_bytes(random_bytes(100, 2))
-    await site.wait_for_counts(queued=1)
-    assert await site.service.cancel([str(site.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
-    assert await site.counts() == {"queued": 0, "uploading": 0, "waiting": 0, "done": 1, "failed": 0, "skipped": 1}
-    assert await site.service.retry(None) == 0  # all that failed; this one was somebody's wish
-    assert await site.service.retry([str(site.inbox / "b.jpg")]) == 1
-    await site.service.start()
-    await site.wait_for_counts(done=2)
+async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(harness):
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(100, 1))
+    await harness.wait_for_counts(done=1)
+    await harness.service.stop(now=False)
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(100, 2))
+    await harness.wait_for_counts(queued=1)
+    assert await harness.service.cancel([str(harness.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
+    assert await harness.counts() == {"queued": 0, "uploading": 0, "waiting": 0, "done": 1, "failed": 0, "skipped": 1}
+    assert await harness.service.retry(None) == 0  # all that failed; this one was somebody's wish
+    assert await harness.service.retry([str(harness.inbox / "b.jpg")]) == 1
+    await harness.service.start()
+    await harness.wait_for_counts(done=2)
 
 
-async def test_stop_now_cuts_off_and_start_goes_on(site):
-    site.settings["scheduler"]["bandwidth"] = "500KiB/s"
-    await site.start()
-    (site.inbox / "giant.tif").write_bytes(random_bytes(2 * MIB))
-    await wait_until(lambda: any(progress.sent > 0 for progress in site.daemon.runtime.scheduler.progress()))
-    await site.service.stop(now=True)
-    assert site.daemon.runtime.scheduler.progress() == []
-    assert (await site.service.status())["state"] == "stopped"
-    site.settings["scheduler"]["bandwidth"] = "unlimited"
-    await site.reload()
-    await site.service.start()
-    await site.wait_for_counts(done=1)
-    assert (await site.counters())["chunks_repeated"] == 0
+async def test_stop_now_cuts_off_and_start_goes_on(harness):
+    harness.settings["scheduler"]["bandwidth"] = "500KiB/s"
+    await harness.start()
+    (harness.inbox / "giant.tif").write_bytes(random_bytes(2 * MIB))
+    await wait_until(lambda: any(progress.sent > 0 for progress in harness.daemon.runtime.scheduler.progress()))
+    await harness.service.stop(now=True)
+    assert harness.daemon.runtime.scheduler.progress() == []
+    assert (await harness.service.status())["state"] == "stopped"
+    harness.settings["scheduler"]["bandwidth"] = "unlimited"
+    await harness.reload()
+    await harness.service.start()
+    await harness.wait_for_counts(done=1)
+    assert (await harness.counters())["chunks_repeated"] == 0
 
 
-async def test_the_status_of_a_server_that_is_down(site):
-    site.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
-    site.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(100))
+async def test_the_status_of_a_server_that_is_down(harness):
+    harness.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
+    harness.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(100))
 
     async def drive():
-        status = await site.service.status()
+        status = await harness.service.status()
         return next(remote for remote in status["remotes"] if remote["state"] != "online" or remote["name"] == "drive")
 
     async def down():
-        return (await drive())["state"] == "offline" and (await site.counts())["queued"] == 1
+        return (await drive())["state"] == "offline" and (await harness.counts())["queued"] == 1
 
     await wait_until(down)
     remote = await drive()
     assert "can't connect" in remote["detail"]
     assert 0 <= remote["retry_in_seconds"] <= 300
-    status = await site.service.status()
+    status = await harness.service.status()
     assert status["bytes"]["pending"] == 100
     assert status["eta_seconds"] is None
 
 
-async def test_the_chart_has_what_was_sent(site):
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(100_000))
-    await site.wait_for_counts(done=1)
-    chart = await site.service.throughput()
+async def test_the_chart_has_what_was_sent(harness):
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(100_000))
+    await harness.wait_for_counts(done=1)
+    chart = await harness.service.throughput()
     assert chart["step_seconds"] == 5
-    assert sum(chart["bytes"]) == (await site.service.status())["bytes"]["sent"] >= 100_000
+    assert sum(chart["bytes"]) == (await harness.service.status())["bytes"]["sent"] >= 100_000

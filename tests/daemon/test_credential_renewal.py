@@ -90,162 +90,162 @@ async def front(pki, receiver):
 
 
 @pytest.fixture
-def held(site, pki):
+def held(harness, pki):
     """Put a certificate of the PKI into a file beside the configuration, as a renewal does it."""
 
     def put(file, certificate):
-        new = site.folder / f"{file}.new"
+        new = harness.folder / f"{file}.new"
         shutil.copy(pki / certificate, new)
-        new.replace(site.folder / file)
+        new.replace(harness.folder / file)
         return file
 
     return put
 
 
-def talks_to(site, url, **more):
-    site.settings["remotes"] = {"drive": {**site.multipart(), "url": url, **more}}
+def talks_to(harness, url, **more):
+    harness.settings["remotes"] = {"drive": {**harness.multipart(), "url": url, **more}}
 
 
-async def drive(site):
-    (remote,) = await site.service.remotes()
+async def drive(harness):
+    (remote,) = await harness.service.remotes()
     return remote
 
 
-async def until_state(site, state):
+async def until_state(harness, state):
     async def reached():
-        return (await drive(site))["state"] == state
+        return (await drive(harness))["state"] == state
 
     await wait_until(reached, state)
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_renewed_client_certificate_is_used_without_a_reload(site, front, held):
+async def test_a_renewed_client_certificate_is_used_without_a_reload(harness, front, held):
     await front.use("one", trusts="one")
-    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.wait_for_counts(done=1)
+    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
+    await harness.wait_for_counts(done=1)
     await front.use("one", trusts="two")
-    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
-    await until_state(site, "offline")
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
+    await until_state(harness, "offline")
     held("client.pem", "two")
-    await site.wait_for_counts(done=2)
-    assert (await drive(site))["state"] == "online"
+    await harness.wait_for_counts(done=2)
+    assert (await drive(harness))["state"] == "online"
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_renewed_ca_file_is_used_without_a_reload(site, front, held):
+async def test_a_renewed_ca_file_is_used_without_a_reload(harness, front, held):
     await front.use("one")
-    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.wait_for_counts(done=1)
+    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"))
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
+    await harness.wait_for_counts(done=1)
     await front.use("two")
-    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
-    await until_state(site, "offline")
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
+    await until_state(harness, "offline")
     held("ca.pem", "two.crt")
-    await site.wait_for_counts(done=2)
+    await harness.wait_for_counts(done=2)
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_certificate_without_its_key_is_not_taken_up(site, front, held):
+async def test_a_certificate_without_its_key_is_not_taken_up(harness, front, held):
     await front.use("one", trusts="one")
     files = {"client_cert": held("client.pem", "one.crt"), "client_key": held("client.key", "one.key")}
-    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"), **files)
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.wait_for_counts(done=1)
+    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"), **files)
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
+    await harness.wait_for_counts(done=1)
     held("client.pem", "two.crt")
 
     async def problem():
-        return (await drive(site))["credentials_problem"]
+        return (await drive(harness))["credentials_problem"]
 
     assert "the key does not belong to the certificate" in await wait_until(problem)
-    (line,) = await site.reload()
-    assert line.startswith(f"remote drive: client_cert {site.folder}/client.pem can't be used")
+    (line,) = await harness.reload()
+    assert line.startswith(f"remote drive: client_cert {harness.folder}/client.pem can't be used")
     assert line.endswith("the earlier credentials stay in use")
-    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
-    await site.wait_for_counts(done=2)
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
+    await harness.wait_for_counts(done=2)
     await front.use("one", trusts="two")
     held("client.key", "two.key")
-    (site.inbox / "c.jpg").write_bytes(random_bytes(1000, "c"))
-    await site.wait_for_counts(done=3)
+    (harness.inbox / "c.jpg").write_bytes(random_bytes(1000, "c"))
+    await harness.wait_for_counts(done=3)
     assert await problem() is None
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_reload_takes_up_a_renewed_certificate_at_once(site, front, held, monkeypatch):
+async def test_a_reload_takes_up_a_renewed_certificate_at_once(harness, front, held, monkeypatch):
     monkeypatch.setattr(credential_renewal, "CHECK_INTERVAL_SECONDS", 3600)
     await front.use("one")
-    talks_to(site, front.url, ca_file=held("ca.pem", "one.crt"))
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-    await site.wait_for_counts(done=1)
+    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"))
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
+    await harness.wait_for_counts(done=1)
     await front.use("two")
     held("ca.pem", "two.crt")
-    assert await site.reload() == ["remote drive: ca_file renewed"]
-    (site.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
-    await site.wait_for_counts(done=2)
-    assert await site.reload() == []
+    assert await harness.reload() == ["remote drive: ca_file renewed"]
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
+    await harness.wait_for_counts(done=2)
+    assert await harness.reload() == []
 
 
-async def test_a_token_that_is_rotated_is_used_without_a_reload(site, tmp_path):
-    file = site.folder / "drive.token"
+async def test_a_token_that_is_rotated_is_used_without_a_reload(harness, tmp_path):
+    file = harness.folder / "drive.token"
     file.write_text(OLD + "\n")
     file.chmod(0o600)
     async with running_receiver(tmp_path / "another", token=NEW) as url:
-        talks_to(site, url, token_file="drive.token")
-        await site.start()
-        (site.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
-        await until_state(site, "unauthorized")
+        talks_to(harness, url, token_file="drive.token")
+        await harness.start()
+        (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
+        await until_state(harness, "unauthorized")
         for broken in ("", "two words"):
             file.write_text(broken)
-            (line,) = await site.daemon.renewal.check()
+            (line,) = await harness.daemon.renewal.check()
             assert line.startswith(f"remote drive: token_file {file} can't be used")
         file.write_text(NEW + "\n")
-        await site.wait_for_counts(done=1)
-        assert (await drive(site))["credentials_problem"] is None
-        assert await site.reload() == []
-        await site.stop()
+        await harness.wait_for_counts(done=1)
+        assert (await drive(harness))["credentials_problem"] is None
+        assert await harness.reload() == []
+        await harness.stop()
 
 
-async def test_a_token_that_is_new_is_masked_in_the_log(site, tmp_path):
-    file = site.folder / "drive.token"
+async def test_a_token_that_is_new_is_masked_in_the_log(harness, tmp_path):
+    file = harness.folder / "drive.token"
     file.write_text(OLD)
     file.chmod(0o600)
-    talks_to(site, site.url, token_file="drive.token")
-    site.settings["logging"] = {"file": "syncd.log", "format": "json"}
-    await site.start()
-    await site.reload()  # which opens the log file, in a test that starts no process
+    talks_to(harness, harness.url, token_file="drive.token")
+    harness.settings["logging"] = {"file": "syncd.log", "format": "json"}
+    await harness.start()
+    await harness.reload()  # which opens the log file, in a test that starts no process
     file.write_text(NEW)
-    assert await site.daemon.renewal.check() == ["remote drive: token_file renewed"]
+    assert await harness.daemon.renewal.check() == ["remote drive: token_file renewed"]
     credential_renewal.log.info("asked", header=f"Bearer {NEW}")
-    text = (site.folder / "syncd.log").read_text()
+    text = (harness.folder / "syncd.log").read_text()
     assert NEW not in text
     assert f"Bearer {MASKED}" in text
     assert '"remote.renewed"' in text
 
 
-async def test_nothing_is_interrupted_where_nothing_was_renewed(site):
-    await site.start()
-    workers = dict(site.daemon.runtime.scheduler.workers)
-    assert await site.daemon.renewal.check() == []
-    assert site.daemon.runtime.scheduler.workers == workers
+async def test_nothing_is_interrupted_where_nothing_was_renewed(harness):
+    await harness.start()
+    workers = dict(harness.daemon.runtime.scheduler.workers)
+    assert await harness.daemon.renewal.check() == []
+    assert harness.daemon.runtime.scheduler.workers == workers
 
 
-async def test_an_upload_goes_on_where_it_was(site):
+async def test_an_upload_goes_on_where_it_was(harness):
     """What has arrived before the renewal is not sent again."""
-    file = site.folder / "drive.token"
+    file = harness.folder / "drive.token"
     file.write_text(OLD)
     file.chmod(0o600)
-    talks_to(site, site.url, token_file="drive.token")
-    site.settings["scheduler"]["concurrency"] = 1
-    await site.start()
+    talks_to(harness, harness.url, token_file="drive.token")
+    harness.settings["scheduler"]["concurrency"] = 1
+    await harness.start()
     changes = []
-    site.daemon.runtime.store.changes.subscribe(changes.append)
-    (site.inbox / "a.jpg").write_bytes(random_bytes(100 * 65_536))
-    await wait_until(lambda: any(flight.sent for flight in site.daemon.runtime.scheduler.progress()))
+    harness.daemon.runtime.store.changes.subscribe(changes.append)
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(100 * 65_536))
+    await wait_until(lambda: any(flight.sent for flight in harness.daemon.runtime.scheduler.progress()))
     file.write_text(NEW)
-    await wait_until(lambda: site.daemon.runtime.config.remotes["drive"].token.get_secret_value() == NEW)
-    await site.wait_for_counts(done=1)
-    assert (await site.counters())["chunks_repeated"] == 0
+    await wait_until(lambda: harness.daemon.runtime.config.remotes["drive"].token.get_secret_value() == NEW)
+    await harness.wait_for_counts(done=1)
+    assert (await harness.counters())["chunks_repeated"] == 0

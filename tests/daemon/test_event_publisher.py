@@ -42,11 +42,11 @@ class Ear:
 
 
 @pytest.fixture
-async def listen(site):
+async def listen(harness):
     ears = []
 
     def begin(*kinds):
-        ears.append(Ear(site.daemon.hub, *kinds))
+        ears.append(Ear(harness.daemon.hub, *kinds))
         return ears[-1]
 
     yield begin
@@ -54,8 +54,8 @@ async def listen(site):
         await ear.close()
 
 
-async def test_who_comes_is_told_how_all_is(site, listen):
-    await site.start()
+async def test_who_comes_is_told_how_all_is(harness, listen):
+    await harness.start()
     first = listen()
     await wait_until(lambda: first.of("progress"))
     second = listen()
@@ -64,16 +64,16 @@ async def test_who_comes_is_told_how_all_is(site, listen):
         assert ear.of("daemon")[-1] == {
             "state": "running",
             "store_blocked": None,
-            "folders": [str(site.inbox)],
+            "folders": [str(harness.inbox)],
             "remotes": ["ascii", "drive"],
         }
-        assert ear.of("folder")[-1]["path"] == str(site.inbox)
+        assert ear.of("folder")[-1]["path"] == str(harness.inbox)
         assert {remote["name"] for remote in ear.of("remote")} == {"drive", "ascii"}
         assert ear.of("progress")[-1]["flights"] == []
 
 
-async def test_nothing_is_said_twice(site, listen):
-    await site.start()
+async def test_nothing_is_said_twice(harness, listen):
+    await harness.start()
     ear = listen("daemon", "remote", "progress")
     await wait_until(lambda: ear.of("progress"))
     before = len(ear.events)
@@ -91,7 +91,7 @@ async def test_nothing_is_said_twice(site, listen):
     assert len(ear.events) == before
 
 
-async def test_nobody_costs_nothing(site, monkeypatch):
+async def test_nobody_costs_nothing(harness, monkeypatch):
     looks = []
 
     async def look(self):
@@ -99,39 +99,39 @@ async def test_nobody_costs_nothing(site, monkeypatch):
 
     monkeypatch.setattr(event_publisher.EventPublisher, "_poll", look)
     monkeypatch.setattr(event_publisher, "job_event", looks.append)
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.wait_for_counts(done=1)
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    await harness.wait_for_counts(done=1)
     await asyncio.sleep(2 * event_publisher.POLL_INTERVAL_SECONDS)
     assert looks == []
 
 
-async def test_progress_comes_at_most_four_times_a_second(site, listen):
-    site.settings["scheduler"]["bandwidth"] = "128KiB/s"
-    await site.start()
+async def test_progress_comes_at_most_four_times_a_second(harness, listen):
+    harness.settings["scheduler"]["bandwidth"] = "128KiB/s"
+    await harness.start()
     ear = listen("progress")
     began = asyncio.get_running_loop().time()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(400_000))
-    await site.wait_for_counts(done=1)
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(400_000))
+    await harness.wait_for_counts(done=1)
     seconds = asyncio.get_running_loop().time() - began
     flights = [flight for document in ear.of("progress") for flight in document["flights"]]
     assert len({flight["sent"] for flight in flights}) > 2
-    assert {flight["path"] for flight in flights} == {str(site.inbox / "a.jpg")}
+    assert {flight["path"] for flight in flights} == {str(harness.inbox / "a.jpg")}
     assert len(ear.of("progress")) <= seconds / 0.25 + 2
 
 
-async def test_a_stop_and_a_folder_that_goes_are_told(site, listen):
-    await site.start()
+async def test_a_stop_and_a_folder_that_goes_are_told(harness, listen):
+    await harness.start()
     ear = listen("daemon", "folder")
     await wait_until(lambda: ear.of("folder") and ear.of("folder")[-1]["state"] == "watching")
-    await site.daemon.pause(now=False)
+    await harness.daemon.pause(now=False)
     await wait_until(lambda: ear.of("daemon")[-1]["state"] == "stopped")
-    site.inbox.rename(site.folder / "elsewhere")
+    harness.inbox.rename(harness.folder / "elsewhere")
     await wait_until(lambda: ear.of("folder")[-1]["state"] == "offline")
 
 
-async def test_log_lines_come_from_any_thread(site, listen):
-    await site.start()
+async def test_log_lines_come_from_any_thread(harness, listen):
+    await harness.start()
     ear = listen("log")
     log.info("daemon.reloaded", changes=["here"])
     thread = threading.Thread(target=lambda: log.info("daemon.reloaded", changes=["there"]))
@@ -145,9 +145,9 @@ async def test_log_lines_come_from_any_thread(site, listen):
     assert changes() == [["here"], ["there"]]
 
 
-async def test_a_look_that_fails_is_logged_and_not_the_last(site, listen, monkeypatch):
+async def test_a_look_that_fails_is_logged_and_not_the_last(harness, listen, monkeypatch):
     monkeypatch.setattr(event_publisher, "ERROR_BACKOFF_SECONDS", 0.01)
-    await site.start()
+    await harness.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DaemonControlService, "daemon_event", lambda self: 1 / 0)
         ear = listen()
@@ -155,22 +155,22 @@ async def test_a_look_that_fails_is_logged_and_not_the_last(site, listen, monkey
     await wait_until(lambda: ear.of("daemon"))
 
 
-async def test_jobs_by_folder_remote_and_age(site):
-    (site.folder / "other").mkdir()
-    site.settings["folders"].append({"path": "other", "remote": ["ascii"], "settle": "50ms"})
-    await site.start()
+async def test_jobs_by_folder_remote_and_age(harness):
+    (harness.folder / "other").mkdir()
+    harness.settings["folders"].append({"path": "other", "remote": ["ascii"], "settle": "50ms"})
+    await harness.start()
     for folder, name in (("inbox", "a.jpg"), ("inbox", "b.jpg"), ("other", "c.jpg")):
-        (site.folder / folder / name).write_bytes(random_bytes(100, name))
-        await wait_until(lambda: _done(site, name))  # noqa: B023 - awaited here
+        (harness.folder / folder / name).write_bytes(random_bytes(100, name))
+        await wait_until(lambda: _done(harness, name))  # noqa: B023 - awaited here
     names = {}
     for what, query in {
         "latest": {},
         "oldest": {"sort": Sort.OLDEST},
-        "inbox": {"folder": str(site.inbox)},
+        "inbox": {"folder": str(harness.inbox)},
         "ascii": {"remote": "ascii"},
-        "both": {"remote": "ascii", "folder": str(site.inbox)},
+        "both": {"remote": "ascii", "folder": str(harness.inbox)},
     }.items():
-        names[what] = [job["path"][-5:] for job in await site.jobs(**query)]
+        names[what] = [job["path"][-5:] for job in await harness.jobs(**query)]
     assert names == {
         "latest": ["c.jpg", "b.jpg", "a.jpg"],
         "oldest": ["a.jpg", "b.jpg", "c.jpg"],
@@ -179,21 +179,21 @@ async def test_jobs_by_folder_remote_and_age(site):
         "both": [],
     }
     with pytest.raises(NotFoundError, match="there is no remote x"):
-        await site.jobs(remote="x")
+        await harness.jobs(remote="x")
 
 
-async def _done(site, name):
-    return [job for job in await site.jobs(search=name) if job["state"] == "done"]
+async def _done(harness, name):
+    return [job for job in await harness.jobs(search=name) if job["state"] == "done"]
 
 
-async def test_pages_of_the_oldest_first(site):
-    await site.start()
+async def test_pages_of_the_oldest_first(harness):
+    await harness.start()
     for number in range(7):
-        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
-    await site.wait_for_counts(done=7)
+        (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
+    await harness.wait_for_counts(done=7)
     seen, cursor = [], None
     while True:
-        page = await site.service.jobs(JobQuery(limit=3, before=cursor, sort=Sort.OLDEST))
+        page = await harness.service.jobs(JobQuery(limit=3, before=cursor, sort=Sort.OLDEST))
         seen += page["jobs"]
         cursor = page["next"]
         if cursor is None:
@@ -202,12 +202,12 @@ async def test_pages_of_the_oldest_first(site):
     assert [job["updated_at"] for job in seen] == sorted(job["updated_at"] for job in seen)
 
 
-async def test_metrics_count_what_happened(site):
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(5000))
-    (site.inbox / "b.jpg").write_bytes(b"")
-    await site.wait_for_counts(done=1, skipped=1)
-    body, content_type = await site.service.metrics()
+async def test_metrics_count_what_happened(harness):
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(5000))
+    (harness.inbox / "b.jpg").write_bytes(b"")
+    await harness.wait_for_counts(done=1, skipped=1)
+    body, content_type = await harness.service.metrics()
     assert content_type.startswith("text/plain")
     told = {
         (sample.name, *sample.labels.values()): sample.value
@@ -222,17 +222,17 @@ async def test_metrics_count_what_happened(site):
     assert told["syncd_requests_in_flight", "drive"] == 0
     assert told["syncd_requests_limit", "drive"] >= 1
     assert told["syncd_store_writer_alive",] == told["syncd_uploading",] == 1
-    assert told["syncd_folder_state", str(site.inbox), "watching"] == 1
-    assert told["syncd_folder_state", str(site.inbox), "offline"] == 0
-    await site.daemon.pause(now=False)
-    assert b"syncd_uploading 0.0" in (await site.service.metrics())[0]
+    assert told["syncd_folder_state", str(harness.inbox), "watching"] == 1
+    assert told["syncd_folder_state", str(harness.inbox), "offline"] == 0
+    await harness.daemon.pause(now=False)
+    assert b"syncd_uploading 0.0" in (await harness.service.metrics())[0]
 
 
-async def test_health_is_the_writers(site, monkeypatch):
-    await site.start()
-    assert await site.service.health() is None
+async def test_health_is_the_writers(harness, monkeypatch):
+    await harness.start()
+    assert await harness.service.health() is None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(site.daemon.runtime.store), "alive", False)
-        assert "writer" in await site.service.health()
-    site.daemon.shutdown_requested.set()
-    assert await site.service.health() == "the daemon is ending"
+        patch.setattr(type(harness.daemon.runtime.store), "alive", False)
+        assert "writer" in await harness.service.health()
+    harness.daemon.shutdown_requested.set()
+    assert await harness.service.health() == "the daemon is ending"

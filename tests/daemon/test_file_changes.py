@@ -16,161 +16,161 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux' own")
 
 
-async def hashed(site):
+async def hashed(harness):
     """Wait until the contents of all that was cancelled are known."""
 
     async def none_left():
-        return not await site.daemon.runtime.store.cancelled_unhashed()
+        return not await harness.daemon.runtime.store.cancelled_unhashed()
 
     await wait_until(none_left)
 
 
-async def cancelled(site, name="private.jpg", data=None):
+async def cancelled(harness, name="private.jpg", data=None):
     """Let the daemon find a file, and cancel its job."""
-    await site.service.stop(now=False)
-    (site.inbox / name).write_bytes(data or random_bytes(1000))
-    await site.wait_for_counts(queued=1)
-    await site.service.cancel([str(site.inbox / name)])
-    await hashed(site)
-    await site.service.start()
+    await harness.service.stop(now=False)
+    (harness.inbox / name).write_bytes(data or random_bytes(1000))
+    await harness.wait_for_counts(queued=1)
+    await harness.service.cancel([str(harness.inbox / name)])
+    await hashed(harness)
+    await harness.service.start()
 
 
-async def stays_cancelled(site, name="private.jpg"):
+async def stays_cancelled(harness, name="private.jpg"):
     """Wait until no job is open, and check that the file was not sent."""
-    (job,) = await site.wait_for_states(name, "skipped")
+    (job,) = await harness.wait_for_states(name, "skipped")
     assert job["detail"] == "cancelled by a person"
-    assert (await site.counters())["chunks_received"] == 0
+    assert (await harness.counters())["chunks_received"] == 0
 
 
-def touch(site):
-    os.utime(site.inbox / "private.jpg", (1_600_000_000, 1_600_000_000))
+def touch(harness):
+    os.utime(harness.inbox / "private.jpg", (1_600_000_000, 1_600_000_000))
 
 
-def replace_by_a_copy(site):
-    data = (site.inbox / "private.jpg").read_bytes()
-    (site.inbox / "private.jpg.part").write_bytes(data)
-    (site.inbox / "private.jpg.part").replace(site.inbox / "private.jpg")
+def replace_by_a_copy(harness):
+    data = (harness.inbox / "private.jpg").read_bytes()
+    (harness.inbox / "private.jpg.part").write_bytes(data)
+    (harness.inbox / "private.jpg.part").replace(harness.inbox / "private.jpg")
 
 
 @pytest.mark.parametrize("change", [touch, replace_by_a_copy])
-async def test_cancelled_survives_a_change_of_all_but_the_content(site, change):
-    await site.start()
-    await cancelled(site)
-    (job,) = await site.show("private.jpg")
-    change(site)
-    await site.service.rescan(None)
-    await wait_until(lambda: changes(site) > 2)
-    await stays_cancelled(site)
-    assert len((await site.show("private.jpg"))[0]["history"]) > len(job["history"])
+async def test_cancelled_survives_a_change_of_all_but_the_content(harness, change):
+    await harness.start()
+    await cancelled(harness)
+    (job,) = await harness.show("private.jpg")
+    change(harness)
+    await harness.service.rescan(None)
+    await wait_until(lambda: changes(harness) > 2)
+    await stays_cancelled(harness)
+    assert len((await harness.show("private.jpg"))[0]["history"]) > len(job["history"])
 
 
-def changes(site) -> int:
-    with closing(sqlite3.connect(site.folder / "state" / "syncd.db")) as store:
+def changes(harness) -> int:
+    with closing(sqlite3.connect(harness.folder / "state" / "syncd.db")) as store:
         query = "SELECT count(*) FROM history WHERE to_state = 'skipped' OR cause = 'changed'"
         return int(store.execute(query).fetchone()[0])
 
 
-async def test_cancelled_survives_a_restart_and_a_change_meanwhile(site):
-    await site.start()
-    await cancelled(site)
-    await site.stop()
-    touch(site)
-    await site.start()
-    await wait_until(lambda: changes(site) > 2)
-    await stays_cancelled(site)
+async def test_cancelled_survives_a_restart_and_a_change_meanwhile(harness):
+    await harness.start()
+    await cancelled(harness)
+    await harness.stop()
+    touch(harness)
+    await harness.start()
+    await wait_until(lambda: changes(harness) > 2)
+    await stays_cancelled(harness)
 
 
-async def test_cancelled_survives_a_rename(site):
-    await site.start()
-    await cancelled(site)
-    (site.inbox / "private.jpg").rename(site.inbox / "other.jpg")
-    (job,) = await site.wait_for_states("other.jpg", "skipped")
+async def test_cancelled_survives_a_rename(harness):
+    await harness.start()
+    await cancelled(harness)
+    (harness.inbox / "private.jpg").rename(harness.inbox / "other.jpg")
+    (job,) = await harness.wait_for_states("other.jpg", "skipped")
     assert len(job["history"]) == 2  # it is the same job: nothing was read or asked
-    await stays_cancelled(site, "other.jpg")
+    await stays_cancelled(harness, "other.jpg")
 
 
-async def test_cancelled_survives_a_copy_under_another_name(site):
-    await site.start()
-    await cancelled(site)
-    data = (site.inbox / "private.jpg").read_bytes()
-    (site.inbox / "private.jpg").unlink()
-    (site.inbox / "copy.jpg").write_bytes(data)
-    await stays_cancelled(site, "copy.jpg")
+async def test_cancelled_survives_a_copy_under_another_name(harness):
+    await harness.start()
+    await cancelled(harness)
+    data = (harness.inbox / "private.jpg").read_bytes()
+    (harness.inbox / "private.jpg").unlink()
+    (harness.inbox / "copy.jpg").write_bytes(data)
+    await stays_cancelled(harness, "copy.jpg")
 
 
-async def test_cancelled_survives_that_the_file_goes_and_comes_back(site):
-    await site.start()
-    await cancelled(site)
-    data = (site.inbox / "private.jpg").read_bytes()
-    (site.inbox / "private.jpg").unlink()
+async def test_cancelled_survives_that_the_file_goes_and_comes_back(harness):
+    await harness.start()
+    await cancelled(harness)
+    data = (harness.inbox / "private.jpg").read_bytes()
+    (harness.inbox / "private.jpg").unlink()
 
     async def gone():
-        return not (await site.show("private.jpg"))[0]["present"]
+        return not (await harness.show("private.jpg"))[0]["present"]
 
     await wait_until(gone)
-    (site.inbox / "private.jpg").write_bytes(data)
-    await wait_until(lambda: changes(site) > 2)
-    await stays_cancelled(site)
+    (harness.inbox / "private.jpg").write_bytes(data)
+    await wait_until(lambda: changes(harness) > 2)
+    await stays_cancelled(harness)
 
 
-async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_all(site):
-    await site.start()
-    await cancelled(site)
-    (site.inbox / "private.jpg").write_bytes(random_bytes(1000, "public"))
-    await site.wait_for_states("private.jpg", "done")
-    await cancelled(site, "b.jpg", random_bytes(500))
-    await site.service.retry([str(site.inbox / "b.jpg")])
-    await site.wait_for_states("b.jpg", "done")
+async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_all(harness):
+    await harness.start()
+    await cancelled(harness)
+    (harness.inbox / "private.jpg").write_bytes(random_bytes(1000, "public"))
+    await harness.wait_for_states("private.jpg", "done")
+    await cancelled(harness, "b.jpg", random_bytes(500))
+    await harness.service.retry([str(harness.inbox / "b.jpg")])
+    await harness.wait_for_states("b.jpg", "done")
 
 
-async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(site):
-    await site.start()
-    with (site.inbox / "a.jpg").open("wb", buffering=0) as file:
+async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(harness):
+    await harness.start()
+    with (harness.inbox / "a.jpg").open("wb", buffering=0) as file:
         file.write(b"half")
 
         async def waits():
-            (folder,) = await site.service.folders()
+            (folder,) = await harness.service.folders()
             return folder["detail"]
 
         assert "1 open for writing by another program, such as a.jpg" in await wait_until(waits)
         with pytest.raises(
             NotFoundError, match="is open for writing by another program, and is uploaded when that closes"
         ):
-            await site.show("a.jpg")
+            await harness.show("a.jpg")
         file.write(b" and half")
-    (job,) = await site.wait_for_states("a.jpg", "done")
-    assert await site.content(job) == b"half and half"
-    (folder,) = await site.service.folders()
+    (job,) = await harness.wait_for_states("a.jpg", "done")
+    assert await harness.content(job) == b"half and half"
+    (folder,) = await harness.service.folders()
     assert folder["detail"] is None
 
 
-async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer(site):
-    await site.start()
+async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer(harness):
+    await harness.start()
 
     async def content():
         yield b"dropped"
 
-    await site.daemon.files.drop(str(site.inbox), "a.jpg", 7, content())
-    (job,) = await site.wait_for_states("a.jpg", "done")
-    assert await site.content(job) == b"dropped"
+    await harness.daemon.files.drop(str(harness.inbox), "a.jpg", 7, content())
+    (job,) = await harness.wait_for_states("a.jpg", "done")
+    assert await harness.content(job) == b"dropped"
 
 
-async def test_a_single_pass_tells_which_files_are_open(site, monkeypatch):
+async def test_a_single_pass_tells_which_files_are_open(harness, monkeypatch):
     monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
-    (site.inbox / "b.jpg").write_bytes(random_bytes(100))
-    with (site.inbox / "a.jpg").open("wb", buffering=0) as file:
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(100))
+    with (harness.inbox / "a.jpg").open("wb", buffering=0) as file:
         file.write(b"half")
-        summary = await once(site.write().config)
+        summary = await once(harness.write().config)
     assert (summary.uploaded, summary.left) == (1, 1)
     (problem,) = summary.problems
     assert (problem.path, problem.state, problem.remote) == ("a.jpg", "waiting", "drive")
     assert problem.detail == "open for writing by another program"
-    assert (await once(site.write().config)).uploaded == 1
+    assert (await once(harness.write().config)).uploaded == 1
 
 
-async def test_a_single_pass_does_not_wait_for_a_file_that_was_opened_after_the_scan(site, monkeypatch):
+async def test_a_single_pass_does_not_wait_for_a_file_that_was_opened_after_the_scan(harness, monkeypatch):
     monkeypatch.setattr("syncd.upload.source.writer", lambda _: Writer.OPEN)
-    (site.inbox / "a.jpg").write_bytes(random_bytes(100))
-    summary = await once(site.write().config)
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(100))
+    summary = await once(harness.write().config)
     assert (summary.uploaded, summary.left) == (0, 1)
     assert [problem.detail for problem in summary.problems] == ["open for writing by another program"]

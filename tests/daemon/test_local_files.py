@@ -13,26 +13,11 @@ from tests.support.images import HARMFUL, KINDS
 from tests.support.wait import wait_until
 
 
-@pytest.fixture
-async def http(site):
-    socket = aiohttp.UnixConnector(str(site.folder / "state" / "control.sock"))
-    async with aiohttp.ClientSession("http://syncd", connector=socket) as session:
-        yield session
-
-
-@pytest.fixture
-async def stopped(site):
-    """A daemon that watches and queues, and uploads nothing."""
-    await site.start()
-    await site.service.stop(now=False)
-    return site
-
-
-async def job_of(site, name, data=None, states=("queued", "skipped")):
+async def job_of(harness, name, data=None, states=("queued", "skipped")):
     if data is not None:
-        (site.inbox / name).parent.mkdir(exist_ok=True)
-        (site.inbox / name).write_bytes(data)
-    return (await site.wait_for_states(name, *states))[0]
+        (harness.inbox / name).parent.mkdir(exist_ok=True)
+        (harness.inbox / name).write_bytes(data)
+    return (await harness.wait_for_states(name, *states))[0]
 
 
 async def get(http, what, status=200, headers=None, **query):
@@ -89,16 +74,16 @@ async def test_what_the_browser_has_is_not_sent_again_until_the_file_changes(sto
 
 
 @pytest.mark.e2e
-async def test_a_preview_outlives_the_daemon(site, http):
-    await site.start()
-    job = await job_of(site, "a.jpg", KINDS["jpg"], states=("done",))
+async def test_a_preview_outlives_the_daemon(harness, http):
+    await harness.start()
+    job = await job_of(harness, "a.jpg", KINDS["jpg"], states=("done",))
     _, body = await get(http, "preview", job=job["id"])
-    assert site.daemon.files._previews._renderer.pid
-    await site.stop()
-    await site.start()
+    assert harness.daemon.files._previews._renderer.pid
+    await harness.stop()
+    await harness.start()
     assert (await get(http, "preview", job=job["id"]))[1] == body
-    assert site.daemon.files._previews._renderer.pid is None
-    assert (site.folder / "state" / "previews").stat().st_mode & 0o777 == 0o700
+    assert harness.daemon.files._previews._renderer.pid is None
+    assert (harness.folder / "state" / "previews").stat().st_mode & 0o777 == 0o700
 
 
 async def test_a_text_is_shown_as_text(stopped, http):
@@ -174,25 +159,25 @@ async def test_a_folder_that_is_not_watched_any_more_is_closed(stopped, http):
 
 
 @pytest.mark.e2e
-async def test_what_was_moved_after_its_upload_is_found(site, http):
-    site.settings["folders"][0]["after_upload"] = {"move": "sent"}
-    await site.start()
-    job = await job_of(site, "below/a.jpg", KINDS["jpg"], states=("done",))
-    await wait_until((site.folder / "sent" / "below" / "a.jpg").exists)
-    await wait_until(lambda: not (site.inbox / "below" / "a.jpg").exists())
+async def test_what_was_moved_after_its_upload_is_found(harness, http):
+    harness.settings["folders"][0]["after_upload"] = {"move": "sent"}
+    await harness.start()
+    job = await job_of(harness, "below/a.jpg", KINDS["jpg"], states=("done",))
+    await wait_until((harness.folder / "sent" / "below" / "a.jpg").exists)
+    await wait_until(lambda: not (harness.inbox / "below" / "a.jpg").exists())
     assert (await get(http, "original", job=job["id"]))[1] == KINDS["jpg"]
     assert (await get(http, "preview", job=job["id"]))[0]["Content-Type"] == "image/webp"
-    (site.folder / "sent" / "below" / "a.jpg").write_bytes(KINDS["png"])
+    (harness.folder / "sent" / "below" / "a.jpg").write_bytes(KINDS["png"])
     assert "another has its name" in await why_not(http, "preview", job)
 
 
-async def test_what_was_deleted_after_its_upload_says_so(site, http):
-    site.settings["folders"][0]["after_upload"] = "delete"
-    await site.start()
-    job = await job_of(site, "a.jpg", KINDS["jpg"], states=("done",))
+async def test_what_was_deleted_after_its_upload_says_so(harness, http):
+    harness.settings["folders"][0]["after_upload"] = "delete"
+    await harness.start()
+    job = await job_of(harness, "a.jpg", KINDS["jpg"], states=("done",))
 
     async def known_as_gone():
-        return not (await site.show("a.jpg"))[0]["present"]
+        return not (await harness.show("a.jpg"))[0]["present"]
 
     await wait_until(known_as_gone)
     assert "after_upload deletes" in await why_not(http, "preview", job)

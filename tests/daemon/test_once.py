@@ -15,24 +15,24 @@ from tests.support.data import random_bytes
 from tests.support.wait import wait_until
 
 
-async def run(site, **options):
-    config: Config = site.write().config
+async def run(harness, **options):
+    config: Config = harness.write().config
     return await once(config, **options)
 
 
-async def test_nothing_to_do(site):
-    summary = await run(site)
+async def test_nothing_to_do(harness):
+    summary = await run(harness)
     assert (summary.uploaded, summary.failed, summary.left, summary.problems, summary.unreachable) == (0, 0, 0, [], [])
 
 
-async def test_each_file_is_counted_once_for_each_remote(site):
-    site.settings["folders"][0]["remote"] = ["drive", "ascii"]
+async def test_each_file_is_counted_once_for_each_remote(harness):
+    harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     for number in range(5):
-        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
-    (site.inbox / "copy.jpg").write_bytes(random_bytes(1000, 0))
-    (site.inbox / "empty.jpg").touch()
+        (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
+    (harness.inbox / "copy.jpg").write_bytes(random_bytes(1000, 0))
+    (harness.inbox / "empty.jpg").touch()
     snapshots = []
-    summary = await run(site, on_progress=snapshots.append)
+    summary = await run(harness, on_progress=snapshots.append)
     assert (summary.uploaded, summary.duplicate, summary.skipped) == (10, 2, 2)
     assert (summary.failed, summary.left, summary.problems, summary.unreachable) == (0, 0, [], [])
     assert summary.sent > 10 * 1000
@@ -40,28 +40,28 @@ async def test_each_file_is_counted_once_for_each_remote(site):
     assert not snapshots[-1].scanning
     assert (snapshots[-1].done, snapshots[-1].left, snapshots[-1].pending) == (12, 0, 0)
 
-    again = await run(site)
+    again = await run(harness)
     assert (again.uploaded, again.duplicate, again.sent) == (0, 0, 0)
 
 
-async def test_a_server_that_is_not_there_is_given_up(site):
-    site.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
+async def test_a_server_that_is_not_there_is_given_up(harness):
+    harness.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
     for number in range(20):
-        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
-    summary = await run(site)
+        (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
+    summary = await run(harness)
     assert (summary.uploaded, summary.failed, summary.left) == (0, 0, 20)
     assert summary.unreachable == ["drive"]
     assert len(summary.problems) == 20
 
-    site.settings["remotes"]["drive"]["url"] = site.url
-    assert (await run(site)).uploaded == 20
+    harness.settings["remotes"]["drive"]["url"] = harness.url
+    assert (await run(harness)).uploaded == 20
 
 
-async def test_one_server_that_is_not_there_holds_up_no_other(site):
-    site.settings["folders"][0]["remote"] = ["drive", "ascii"]
-    site.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    summary = await run(site)
+async def test_one_server_that_is_not_there_holds_up_no_other(harness):
+    harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
+    harness.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    summary = await run(harness)
     assert (summary.uploaded, summary.left, summary.unreachable) == (1, 1, ["ascii"])
 
 
@@ -71,19 +71,19 @@ async def refusing(tmp_path):
 
     async def answer(request):
         await request.read()
-        site.posts += request.method == "POST"
-        if site.posts > site.slow_after:
-            await asyncio.sleep(site.slow_seconds)
-        status = site.status if request.method == "POST" else site.probe_status or site.status
+        harness.posts += request.method == "POST"
+        if harness.posts > harness.slow_after:
+            await asyncio.sleep(harness.slow_seconds)
+        status = harness.status if request.method == "POST" else harness.probe_status or harness.status
         return web.json_response({"message": "no, and no again"}, status=status)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     async with serve_app(app) as url:
-        site = DaemonHarness(tmp_path, url)
-        site.status, site.probe_status = 403, None
-        site.posts, site.slow_after, site.slow_seconds = 0, 1000, 1
-        yield site
+        harness = DaemonHarness(tmp_path, url)
+        harness.status, harness.probe_status = 403, None
+        harness.posts, harness.slow_after, harness.slow_seconds = 0, 1000, 1
+        yield harness
 
 
 async def test_a_file_that_is_refused_has_failed_and_stays_so(refusing):
@@ -137,11 +137,11 @@ async def test_once_attempt_at_the_summary_is_stopped_first(refusing, monkeypatc
     assert summary.unreachable == unreachable
 
 
-async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkeypatch):
+async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(harness, monkeypatch):
     """Each time it is hashed it is another one."""
-    path = site.inbox / "busy.jpg"
+    path = harness.inbox / "busy.jpg"
     path.write_bytes(random_bytes(1000))
-    (site.inbox / "calm.jpg").write_bytes(random_bytes(2000))
+    (harness.inbox / "calm.jpg").write_bytes(random_bytes(2000))
     real = module.open_runtime
     tries = []
 
@@ -161,37 +161,37 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(site, monkey
         return real(*arguments, **options)
 
     monkeypatch.setattr(module, "open_runtime", opened)
-    summary = await run(site)
+    summary = await run(harness)
     assert (summary.uploaded, summary.failed, summary.left) == (1, 0, 1)
     assert len(tries) <= 2 * MAX_ATTEMPTS
     assert "changed" in summary.problems[0].detail
 
 
-async def test_it_goes_on_though_the_daemon_was_stopped(site):
+async def test_it_goes_on_though_the_daemon_was_stopped(harness):
     """A pass uploads although ``syncd ctl stop`` has paused the daemon."""
-    await site.start()
-    await site.service.stop(now=False)
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.wait_for_counts(queued=1)
-    await site.stop()
-    assert (await run(site)).uploaded == 1
-    await site.start()
-    assert (await site.service.status())["state"] == "stopped"
+    await harness.start()
+    await harness.service.stop(now=False)
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    await harness.wait_for_counts(queued=1)
+    await harness.stop()
+    assert (await run(harness)).uploaded == 1
+    await harness.start()
+    assert (await harness.service.status())["state"] == "stopped"
 
 
-async def test_what_was_uploaded_is_put_away(site):
-    site.settings["folders"][0]["after_upload"] = "delete"
+async def test_what_was_uploaded_is_put_away(harness):
+    harness.settings["folders"][0]["after_upload"] = "delete"
     for number in range(3):
-        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
-    assert (await run(site)).uploaded == 3
-    assert os.listdir(site.inbox) == []
+        (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
+    assert (await run(harness)).uploaded == 3
+    assert os.listdir(harness.inbox) == []
 
 
-async def test_the_death_of_a_side_task_ends_it(site, monkeypatch):
+async def test_the_death_of_a_side_task_ends_it(harness, monkeypatch):
     async def die(self):
         raise ZeroDivisionError
 
     monkeypatch.setattr("syncd.upload.worker.RemoteWorker._poll", die)
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
     with pytest.raises(ZeroDivisionError):
-        await run(site)
+        await run(harness)

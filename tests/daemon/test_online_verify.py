@@ -14,8 +14,8 @@ from tests.support.wait import wait_until
 MIB = 1024 * 1024
 
 
-def stored(site, data):
-    return site.folder / "received" / "files" / "finished" / hashlib.sha256(data).hexdigest()
+def stored(harness, data):
+    return harness.folder / "received" / "files" / "finished" / hashlib.sha256(data).hexdigest()
 
 
 def damage(copy):
@@ -23,70 +23,70 @@ def damage(copy):
     (copy / "data").write_bytes(bytes(10) + data[10:])
 
 
-async def verdicts(site, *names, repair=False):
-    targets = [str(site.inbox / name) for name in names]
-    verified = await site.service.verify(targets, repair=repair)
+async def verdicts(harness, *names, repair=False):
+    targets = [str(harness.inbox / name) for name in names]
+    verified = await harness.service.verify(targets, repair=repair)
     return [finding["verdict"] for finding in verified["results"]], verified["queued"]
 
 
-async def uploaded(site, *names):
-    await site.start()
+async def uploaded(harness, *names):
+    await harness.start()
     for name in names:
-        (site.inbox / name).write_bytes(random_bytes(2 * MIB, name))
-    await site.wait_for_counts(done=len(names))
+        (harness.inbox / name).write_bytes(random_bytes(2 * MIB, name))
+    await harness.wait_for_counts(done=len(names))
 
 
-async def test_each_copy_is_compared_and_the_bad_ones_are_mended(site):
-    await uploaded(site, "intact.jpg", "damaged.jpg", "gone.jpg", "gone here too.jpg")
-    damage(stored(site, random_bytes(2 * MIB, "damaged.jpg")))
+async def test_each_copy_is_compared_and_the_bad_ones_are_mended(harness):
+    await uploaded(harness, "intact.jpg", "damaged.jpg", "gone.jpg", "gone here too.jpg")
+    damage(stored(harness, random_bytes(2 * MIB, "damaged.jpg")))
     for name in ("gone.jpg", "gone here too.jpg"):
-        shutil.rmtree(stored(site, random_bytes(2 * MIB, name)))
-    (site.inbox / "gone here too.jpg").unlink()
+        shutil.rmtree(stored(harness, random_bytes(2 * MIB, name)))
+    (harness.inbox / "gone here too.jpg").unlink()
     names = ("gone here too.jpg", "damaged.jpg", "intact.jpg", "gone.jpg")
     bad = ["missing", "different", "intact", "missing"]
-    assert await verdicts(site, *names) == (bad, 0)
-    await site.service.rescan(None)
+    assert await verdicts(harness, *names) == (bad, 0)
+    await harness.service.rescan(None)
 
     async def noticed():
-        return not (await site.show("gone here too.jpg"))[0]["present"]
+        return not (await harness.show("gone here too.jpg"))[0]["present"]
 
     await wait_until(noticed)
-    assert await verdicts(site, *names, repair=True) == (bad, 2)
-    await site.wait_for_counts(done=4)
-    assert await verdicts(site, *names) == (["missing", "intact", "intact", "intact"], 0)
+    assert await verdicts(harness, *names, repair=True) == (bad, 2)
+    await harness.wait_for_counts(done=4)
+    assert await verdicts(harness, *names) == (["missing", "intact", "intact", "intact"], 0)
 
 
-async def test_what_is_not_uploaded_is_unknown(site):
-    await site.start()
-    await site.service.stop(now=False)
-    (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-    await site.wait_for_counts(queued=1)
-    (finding,) = (await site.service.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
+async def test_what_is_not_uploaded_is_unknown(harness):
+    await harness.start()
+    await harness.service.stop(now=False)
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
+    await harness.wait_for_counts(queued=1)
+    (finding,) = (await harness.service.verify([str(harness.inbox / "a.jpg")], repair=True))["results"]
     assert (finding["verdict"], finding["detail"]) == ("unknown", "not uploaded: it is queued")
     with pytest.raises(NotFoundError):
-        await site.service.verify([4711], repair=False)
+        await harness.service.verify([4711], repair=False)
 
 
-async def test_a_server_that_is_down_is_told(site):
-    await uploaded(site, "a.jpg")
-    line = site.daemon.runtime.scheduler.workers["drive"].endpoint
+async def test_a_server_that_is_down_is_told(harness):
+    await uploaded(harness, "a.jpg")
+    line = harness.daemon.runtime.scheduler.workers["drive"].endpoint
     line.breaker.failed(Unauthorized("the token is refused (401)"), line.clock())
-    (finding,) = (await site.service.verify([str(site.inbox / "a.jpg")], repair=True))["results"]
+    (finding,) = (await harness.service.verify([str(harness.inbox / "a.jpg")], repair=True))["results"]
     assert (finding["verdict"], finding["detail"]) == ("unreachable", "the token is refused (401)")
 
 
-async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(site):
-    site.settings["scheduler"]["concurrency"] = 1
-    await uploaded(site, "a.jpg")
-    gate = site.daemon.runtime.scheduler.workers["drive"].endpoint.limiter
+async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(harness):
+    harness.settings["scheduler"]["concurrency"] = 1
+    await uploaded(harness, "a.jpg")
+    gate = harness.daemon.runtime.scheduler.workers["drive"].endpoint.limiter
     async with gate.slot():
-        asking = asyncio.create_task(verdicts(site, "a.jpg"))
+        asking = asyncio.create_task(verdicts(harness, "a.jpg"))
         await wait_until(lambda: gate._waiting)
         assert not asking.done()
     assert await asking == (["intact"], 0)
     async with gate.slot():
-        asking = asyncio.create_task(verdicts(site, "a.jpg"))
+        asking = asyncio.create_task(verdicts(harness, "a.jpg"))
         await wait_until(lambda: gate._waiting)
-        site.daemon.shutdown_requested.set()
+        harness.daemon.shutdown_requested.set()
         with pytest.raises(BusyError, match="ending"):
             await asking

@@ -16,18 +16,18 @@ from tests.support.wait import wait_until
 MIB = 1024 * 1024
 
 
-async def test_no_secret_is_shown(site):
+async def test_no_secret_is_shown(harness):
     secrets = ["s3cret-token", "s3cret-password", "s3cret-header", "s3cret-proxy"]
     token, password, header, proxy = secrets
-    site.settings["remotes"]["drive"] |= {
+    harness.settings["remotes"]["drive"] |= {
         "token": token,
         "encrypt_password": password,
         "headers": {"X-Key": header},
         "proxy": f"http://me:{proxy}@127.0.0.1:1",
     }
-    await site.start()
-    shown = await site.service.settings()
-    assert shown["file"] == str(site.path)
+    await harness.start()
+    shown = await harness.service.settings()
+    assert shown["file"] == str(harness.path)
     assert shown["settings"]["remotes"]["drive"] | {"prefix": None} == shown["settings"]["remotes"]["drive"] | {
         "token": "••••",
         "encrypt_password": "••••",
@@ -41,85 +41,85 @@ async def test_no_secret_is_shown(site):
     assert [secret for secret in secrets if secret in text] == []
 
 
-async def test_limits_hold_until_the_next_reload(site):
-    await site.start()
+async def test_limits_hold_until_the_next_reload(harness):
+    await harness.start()
 
     async def live():
-        return (await site.service.settings())["live"]
+        return (await harness.service.settings())["live"]
 
     assert await live() == {"bandwidth": "unlimited", "concurrency": "auto", "changed": []}
-    await site.service.limit(Limits(concurrency=3))
-    await site.service.limit(Limits(bandwidth="2MiB/s"))
+    await harness.service.limit(Limits(concurrency=3))
+    await harness.service.limit(Limits(bandwidth="2MiB/s"))
     assert await live() == {"bandwidth": "2MiB/s", "concurrency": 3, "changed": ["concurrency", "bandwidth"]}
-    assert site.daemon.runtime.bandwidth_limiter._limit() == 2 * MIB
-    assert (await site.service.settings())["settings"]["scheduler"]["bandwidth"] == "unlimited"
-    assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
+    assert harness.daemon.runtime.bandwidth_limiter._limit() == 2 * MIB
+    assert (await harness.service.settings())["settings"]["scheduler"]["bandwidth"] == "unlimited"
+    assert await harness.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
     assert await live() == {"bandwidth": "unlimited", "concurrency": "auto", "changed": []}
-    site.settings["scheduler"]["bandwidth"] = [{"from": "6:00", "to": "22:00", "limit": "1MiB/s"}]
-    await site.reload()
+    harness.settings["scheduler"]["bandwidth"] = [{"from": "6:00", "to": "22:00", "limit": "1MiB/s"}]
+    await harness.reload()
     assert (await live())["bandwidth"] == "by timetable"
 
 
 @pytest.mark.parametrize(
     "limits", [Limits(bandwidth="fast"), Limits(bandwidth="0"), Limits(concurrency=0), Limits(concurrency="many")]
 )
-async def test_nonsense_changes_nothing(site, limits):
-    await site.start()
-    before = site.daemon.runtime.limits
+async def test_nonsense_changes_nothing(harness, limits):
+    await harness.start()
+    before = harness.daemon.runtime.limits
     with pytest.raises(InvalidRequestError, match=r"^(bandwidth|concurrency): "):
-        await site.service.limit(limits)
-    assert site.daemon.runtime.limits is before
+        await harness.service.limit(limits)
+    assert harness.daemon.runtime.limits is before
 
 
 @pytest.mark.parametrize("by", ["hand", "reload"])
-async def test_a_change_cuts_off_nothing_and_helps_at_once(site, by):
+async def test_a_change_cuts_off_nothing_and_helps_at_once(harness, by):
     """From a crawl, one request at a time, to as fast as it goes, in the middle of a file."""
-    site.settings["scheduler"] |= {"concurrency": 1, "bandwidth": "100KiB/s"}
-    site.settings["remotes"]["drive"]["chunk_size"] = "1MiB"
-    await site.start()
-    changes = told(site)
+    harness.settings["scheduler"] |= {"concurrency": 1, "bandwidth": "100KiB/s"}
+    harness.settings["remotes"]["drive"]["chunk_size"] = "1MiB"
+    await harness.start()
+    changes = told(harness)
     for number in range(3):
-        (site.inbox / f"{number}.jpg").write_bytes(random_bytes(3 * MIB, number))
-    await wait_until(lambda: site.daemon.runtime.bandwidth_limiter.meter.total > 0)
+        (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(3 * MIB, number))
+    await wait_until(lambda: harness.daemon.runtime.bandwidth_limiter.meter.total > 0)
     async with asyncio.timeout(20):  # at the old pace it would take a minute and a half
         if by == "hand":
-            await site.service.limit(Limits(concurrency=8, bandwidth="unlimited"))
+            await harness.service.limit(Limits(concurrency=8, bandwidth="unlimited"))
         else:
-            site.settings["scheduler"] |= {"concurrency": "auto", "bandwidth": "unlimited"}
-            assert await site.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
+            harness.settings["scheduler"] |= {"concurrency": "auto", "bandwidth": "unlimited"}
+            assert await harness.reload() == ["scheduler.concurrency", "scheduler.bandwidth"]
         await wait_until(lambda: sum(change.after is State.DONE for change in changes) == 3)
     for number in range(3):
         steps = [change.after.value for change in changes if change.path == f"{number}.jpg"]
         assert steps == ["queued", "uploading", "done"]
-    assert (await site.counters())["chunks_repeated"] == 0
+    assert (await harness.counters())["chunks_repeated"] == 0
 
 
-async def test_another_retry_holds_for_remotes_that_stay(site):
-    site.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
-    await site.start()
-    (worker, *_) = site.daemon.runtime.scheduler.workers.values()
-    site.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "50ms"}
-    assert await site.reload() == ["scheduler.retry"]
-    assert worker is next(iter(site.daemon.runtime.scheduler.workers.values()))
+async def test_another_retry_holds_for_remotes_that_stay(harness):
+    harness.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
+    await harness.start()
+    (worker, *_) = harness.daemon.runtime.scheduler.workers.values()
+    harness.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "50ms"}
+    assert await harness.reload() == ["scheduler.retry"]
+    assert worker is next(iter(harness.daemon.runtime.scheduler.workers.values()))
     assert (worker.endpoint.breaker.policy.initial, worker.endpoint.breaker.policy.maximum) == (0.02, 0.05)
 
 
 @pytest.mark.unix
-async def test_the_timetable_goes_by_the_time_zone_that_holds_now(site, monkeypatch):
+async def test_the_timetable_goes_by_the_time_zone_that_holds_now(harness, monkeypatch):
     """Eight hours further east the span in which nothing is sent is over."""
     monkeypatch.setenv("TZ", "UTC0")
     time.tzset()
     hour = datetime.now(UTC).hour
     closed = {"from": f"{(hour - 2) % 24}:00", "to": f"{(hour + 4) % 24}:00", "limit": "off"}
-    site.settings["scheduler"]["bandwidth"] = [closed]
+    harness.settings["scheduler"]["bandwidth"] = [closed]
     try:
-        await site.start()
-        bandwidth_limiter = site.daemon.runtime.bandwidth_limiter
+        await harness.start()
+        bandwidth_limiter = harness.daemon.runtime.bandwidth_limiter
         assert bandwidth_limiter._limit() == 0
         monkeypatch.setenv("TZ", "XYZ-8")
         assert bandwidth_limiter._limit() is None
-        (site.inbox / "a.jpg").write_bytes(random_bytes(1000))
-        await site.wait_for_counts(done=1)
+        (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
+        await harness.wait_for_counts(done=1)
     finally:
         monkeypatch.undo()
         time.tzset()

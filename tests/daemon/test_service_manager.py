@@ -47,40 +47,40 @@ def manager(tmp_path, monkeypatch):
         yield Manager(listening)
 
 
-async def test_it_is_told_of_start_reload_and_end(site, manager):
-    await site.start()
+async def test_it_is_told_of_start_reload_and_end(harness, manager):
+    await harness.start()
     assert (await manager.wait_until("READY"))["STATUS"] == "watching 1 folder, idle"
-    (site.folder / "more").mkdir()
-    site.settings["folders"] += [{"path": "more", "remote": "drive"}]
-    await site.reload()
+    (harness.folder / "more").mkdir()
+    harness.settings["folders"] += [{"path": "more", "remote": "drive"}]
+    await harness.reload()
     assert (await manager.wait_until("RELOADING", "READY"))["STATUS"].startswith("watching 2 folders")
-    await site.stop()
+    await harness.stop()
     await manager.wait_until("STOPPING")
 
 
-async def test_the_words_say_what_it_does(site, manager, monkeypatch):
+async def test_the_words_say_what_it_does(harness, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "60000")
-    site.settings["scheduler"]["bandwidth"] = "100KiB/s"
-    await site.start()
-    (site.inbox / "a.tif").write_bytes(random_bytes(1024 * 1024))
+    harness.settings["scheduler"]["bandwidth"] = "100KiB/s"
+    await harness.start()
+    (harness.inbox / "a.tif").write_bytes(random_bytes(1024 * 1024))
 
     def said(words):
         return lambda: any(words in message.get("STATUS", "") for message in manager.hear())
 
     await wait_until(said("uploading 1"))
-    await site.service.stop(now=True)
+    await harness.service.stop(now=True)
     await wait_until(said("stopped by syncd ctl stop"))
 
 
-async def test_the_watchdog_is_fed_only_while_the_store_does_its_work(site, manager, monkeypatch):
+async def test_the_watchdog_is_fed_only_while_the_store_does_its_work(harness, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "60000")
-    await site.start()
+    await harness.start()
 
     def fed():
         return any("WATCHDOG" in message for message in manager.hear())
 
     await wait_until(fed)
-    store, alive = site.daemon.runtime.store, False
+    store, alive = harness.daemon.runtime.store, False
     monkeypatch.setattr(type(store), "alive", property(lambda _store: alive))
     await asyncio.sleep(0)
     manager.hear()

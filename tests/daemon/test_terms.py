@@ -9,77 +9,77 @@ from tests.support.wait import wait_until
 MIB = 1024 * 1024
 
 
-async def known(site):
+async def known(harness):
     """Return what the store has of the contents: how they were stored, and whether they end."""
-    store, (remote_id,) = site.daemon.runtime.store, site.daemon.runtime.remote_ids.values()
-    records = [await store.content(remote_id, job["key"]) for job in await jobs(site)]
+    store, (remote_id,) = harness.daemon.runtime.store, harness.daemon.runtime.remote_ids.values()
+    records = [await store.content(remote_id, job["key"]) for job in await jobs(harness)]
     return {(record.terms, record.expires) for record in records}
 
 
-async def jobs(site):
-    store = site.daemon.runtime.store
-    found = await store.jobs(list(site.daemon.runtime.remote_ids.values()), state=State.DONE)
+async def jobs(harness):
+    store = harness.daemon.runtime.store
+    found = await store.jobs(list(harness.daemon.runtime.remote_ids.values()), state=State.DONE)
     return [{"key": job.key} for job in found]
 
 
 @pytest.fixture
-def drive(site):
-    drive = site.multipart(direct="auto")
-    site.settings["remotes"] = {"drive": drive}
+def drive(harness):
+    drive = harness.multipart(direct="auto")
+    harness.settings["remotes"] = {"drive": drive}
     return drive
 
 
 @pytest.mark.parametrize("before", ["1d", "2100-01-01T00:00:00Z"])
-async def test_the_same_bytes_are_stored_anew_under_new_terms(site, drive, before):
+async def test_the_same_bytes_are_stored_anew_under_new_terms(harness, drive, before):
     drive["expired_at"] = before
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(10_000))
-    await site.wait_for_counts(done=1)
-    (job,) = await site.show("a.jpg")
-    assert {expires for _, expires in await known(site)} == {True}
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(10_000))
+    await harness.wait_for_counts(done=1)
+    (job,) = await harness.show("a.jpg")
+    assert {expires for _, expires in await known(harness)} == {True}
     del drive["expired_at"]
-    await site.reload()
-    (site.inbox / "b.jpg").write_bytes(random_bytes(10_000))
-    await site.wait_for_counts(done=2)
-    (again,) = await site.show("b.jpg")
+    await harness.reload()
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(10_000))
+    await harness.wait_for_counts(done=2)
+    (again,) = await harness.show("b.jpg")
     assert again["outcome"] == "uploaded"
-    assert await known(site) == {("", False)}
-    (as_before,) = await site.show("a.jpg")
+    assert await known(harness) == {("", False)}
+    (as_before,) = await harness.show("a.jpg")
     assert as_before["updated_at"] == job["updated_at"]
-    (site.inbox / "c.jpg").write_bytes(random_bytes(10_000))
-    await site.wait_for_counts(done=3)
-    assert (await site.show("c.jpg"))[0]["outcome"] == "duplicate"
+    (harness.inbox / "c.jpg").write_bytes(random_bytes(10_000))
+    await harness.wait_for_counts(done=3)
+    assert (await harness.show("c.jpg"))[0]["outcome"] == "duplicate"
 
 
-async def test_a_copy_that_the_server_does_not_replace_keeps_its_terms_on_record(site, drive):
+async def test_a_copy_that_the_server_does_not_replace_keeps_its_terms_on_record(harness, drive):
     """Nothing can be stored anew in chunks where *create* says that the file is there."""
     drive |= {"direct": "never", "expired_at": "1d"}
-    await site.start()
-    (site.inbox / "a.jpg").write_bytes(random_bytes(10_000))
-    await site.wait_for_counts(done=1)
-    stored = await known(site)
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(10_000))
+    await harness.wait_for_counts(done=1)
+    stored = await known(harness)
     del drive["expired_at"]
-    await site.reload()
-    (site.inbox / "b.jpg").write_bytes(random_bytes(10_000))
-    await site.wait_for_counts(done=2)
-    assert (await site.show("b.jpg"))[0]["outcome"] == "duplicate"
-    assert await known(site) == stored
+    await harness.reload()
+    (harness.inbox / "b.jpg").write_bytes(random_bytes(10_000))
+    await harness.wait_for_counts(done=2)
+    assert (await harness.show("b.jpg"))[0]["outcome"] == "duplicate"
+    assert await known(harness) == stored
     assert {expires for _, expires in stored} == {True}
 
 
-async def test_an_upload_that_was_begun_under_other_terms_is_begun_anew(site, drive):
-    site.settings["scheduler"]["bandwidth"] = "2MiB/s"
+async def test_an_upload_that_was_begun_under_other_terms_is_begun_anew(harness, drive):
+    harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     drive |= {"direct": "never", "expired_at": "1d"}
-    await site.start()
-    (site.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
+    await harness.start()
+    (harness.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
 
     async def under_way():
-        return (await site.counters())["chunks_received"] > 4
+        return (await harness.counters())["chunks_received"] > 4
 
     await wait_until(under_way)
     drive["expired_at"] = "2d"
-    site.settings["scheduler"]["bandwidth"] = "100MiB/s"
-    await site.reload()
-    await site.wait_for_counts(done=1)
-    assert (await site.counters())["chunks_received"] > 64 + 4
-    assert await known(site) == {("expired_at 172800.0 s", True)}
+    harness.settings["scheduler"]["bandwidth"] = "100MiB/s"
+    await harness.reload()
+    await harness.wait_for_counts(done=1)
+    assert (await harness.counters())["chunks_received"] > 64 + 4
+    assert await known(harness) == {("expired_at 172800.0 s", True)}

@@ -462,7 +462,7 @@ OWN_FILES = {
     "cli/init.py",
     "cli/demo/environment.py",
     "control/unix_server.py",
-    "daemon/inbox.py",
+    "daemon/dashboard_uploads.py",
     "recovery/restore_folder.py",
     "dashboard/auth.py",
     "platform/posix/openat.py",

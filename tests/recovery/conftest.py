@@ -11,5 +11,5 @@ def receiver(tmp_path_factory):
 
 
 @pytest.fixture
-def site(tmp_path, receiver):
+def harness(tmp_path, receiver):
     return RecoveryHarness(tmp_path, receiver)

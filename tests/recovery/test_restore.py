@@ -34,22 +34,22 @@ def times(files):
 
 
 @pytest.fixture
-def filled(site):
+def filled(harness):
     for name, (data, at) in times(FILES).items():
-        site.write(name, data, at)
-    site.upload()
-    return site
+        harness.write(name, data, at)
+    harness.upload()
+    return harness
 
 
 @pytest.mark.parametrize("remote", ["drive", "ascii", ["ascii", "drive"]])
-def test_bytes_names_and_times_come_back(site, remote):
-    site.settings["folders"][0]["remote"] = remote
+def test_bytes_names_and_times_come_back(harness, remote):
+    harness.settings["folders"][0]["remote"] = remote
     for name, (data, at) in times(FILES).items():
-        site.write(name, data, at)
-    site.upload()
-    shutil.rmtree(site.inbox)
-    back = site.folder / "new" / "back"
-    done = site.syncd("restore", "--to", back, "--json")
+        harness.write(name, data, at)
+    harness.upload()
+    shutil.rmtree(harness.inbox)
+    back = harness.folder / "new" / "back"
+    done = harness.syncd("restore", "--to", back, "--json")
     assert (done.code, done.err) == (0, "")
     assert done.json | {"seconds": 0} == {
         "ok": True,
@@ -62,32 +62,32 @@ def test_bytes_names_and_times_come_back(site, remote):
         "fetched": sum(map(len, FILES.values())),
         "seconds": 0,
     }
-    assert site.tree(back) == times(FILES)
+    assert harness.tree(back) == times(FILES)
     hidden = f".syncd-{hashlib.sha256(b'a.jpg').hexdigest()[:24]}.part"
     os.link(back / "a.jpg", back / hidden)  # as a kill between two steps may leave it
-    again = site.syncd("restore", "--to", back)
+    again = harness.syncd("restore", "--to", back)
     assert (again.code, again.out) == (0, f"{len(FILES)} already present\n")
-    assert site.tree(back) == times(FILES)
+    assert harness.tree(back) == times(FILES)
 
 
-def test_what_was_deleted_after_its_upload_comes_back(site):
-    site.settings["folders"][0]["after_upload"] = "delete"
-    site.write("a.jpg", random_bytes(1_000, 1))
-    site.upload()
-    assert site.tree(site.inbox) == {}
-    assert site.syncd("restore", "--to", site.inbox).code == 0
-    assert site.tree(site.inbox) == {b"a.jpg": (random_bytes(1_000, 1), TIME)}
+def test_what_was_deleted_after_its_upload_comes_back(harness):
+    harness.settings["folders"][0]["after_upload"] = "delete"
+    harness.write("a.jpg", random_bytes(1_000, 1))
+    harness.upload()
+    assert harness.tree(harness.inbox) == {}
+    assert harness.syncd("restore", "--to", harness.inbox).code == 0
+    assert harness.tree(harness.inbox) == {b"a.jpg": (random_bytes(1_000, 1), TIME)}
 
 
-def test_each_of_several_folders_gets_its_own(site):
-    (site.folder / "x" / "inbox").mkdir(parents=True)
-    (site.folder / "x" / "inbox" / "a.jpg").write_bytes(random_bytes(100, 2))
-    site.settings["folders"].append({"path": "x/inbox", "remote": "drive"})
-    site.write("a.jpg", random_bytes(100, 1))
-    site.upload()
-    back = site.folder / "back"
-    site.syncd("restore", "--to", back)
-    assert {name: data for name, (data, _) in site.tree(back).items()} == {
+def test_each_of_several_folders_gets_its_own(harness):
+    (harness.folder / "x" / "inbox").mkdir(parents=True)
+    (harness.folder / "x" / "inbox" / "a.jpg").write_bytes(random_bytes(100, 2))
+    harness.settings["folders"].append({"path": "x/inbox", "remote": "drive"})
+    harness.write("a.jpg", random_bytes(100, 1))
+    harness.upload()
+    back = harness.folder / "back"
+    harness.syncd("restore", "--to", back)
+    assert {name: data for name, (data, _) in harness.tree(back).items()} == {
         b"inbox/a.jpg": random_bytes(100, 1),
         b"inbox-2/a.jpg": random_bytes(100, 2),
     }
@@ -120,16 +120,18 @@ def test_nothing_is_ever_overwritten(filled):
     assert not list(back.rglob("*.part"))
 
 
-def test_an_interrupted_one_is_gone_on_with(site, tmp_path):
+def test_an_interrupted_one_is_gone_on_with(harness, tmp_path):
     with ReceiverProcess(tmp_path / "own") as receiver:
-        site.settings["remotes"]["drive"]["url"] = receiver.url
-        site.settings["folders"][0]["remote"] = "drive"
+        harness.settings["remotes"]["drive"]["url"] = receiver.url
+        harness.settings["folders"][0]["remote"] = "drive"
         files = {f"{number}.jpg".encode(): random_bytes(4_000_000, number) for number in range(25)}
         for name, data in files.items():
-            site.write(name, data)
-        site.upload()
-        back = site.folder / "back"
-        running = subprocess.Popen(command_line("restore", "--to", back, "-c", site.config), stdout=subprocess.DEVNULL)
+            harness.write(name, data)
+        harness.upload()
+        back = harness.folder / "back"
+        running = subprocess.Popen(
+            command_line("restore", "--to", back, "-c", harness.config), stdout=subprocess.DEVNULL
+        )
         wait_until_sync(
             lambda: back.exists() and any(name.suffix == ".jpg" for name in back.iterdir()), "one file is there"
         )
@@ -140,23 +142,23 @@ def test_an_interrupted_one_is_gone_on_with(site, tmp_path):
         receiver.child.send_signal(signal.SIGCONT)
         there = len(list(back.glob("*.jpg")))
         assert 0 < there < len(files)
-        done = site.syncd("restore", "--to", back, "--json")
+        done = harness.syncd("restore", "--to", back, "--json")
     assert (done.code, done.json["there"], done.json["restored"]) == (0, there, len(files) - there)
-    assert {name: data for name, (data, _) in site.tree(back).items()} == files
+    assert {name: data for name, (data, _) in harness.tree(back).items()} == files
 
 
 @pytest.mark.parametrize("name", [b"../evil.jpg", b"sub/../../evil.jpg", b"/evil.jpg", b"..", b"sub//evil.jpg", b"."])
-def test_a_recorded_name_does_not_lead_out(site, name):
-    site.write("a.jpg", random_bytes(100, 1))
-    site.upload()
-    site.sql("UPDATE files SET path = ?", name)
-    back = site.folder / "nest" / "back"
-    done = site.syncd("restore", "--to", back, "--json")
+def test_a_recorded_name_does_not_lead_out(harness, name):
+    harness.write("a.jpg", random_bytes(100, 1))
+    harness.upload()
+    harness.sql("UPDATE files SET path = ?", name)
+    back = harness.folder / "nest" / "back"
+    done = harness.syncd("restore", "--to", back, "--json")
     assert done.code == 1
     assert [problem["detail"] for problem in done.json["problems"]] == [
         "its recorded name would lead out of the folder"
     ]
-    assert site.tree(site.folder / "nest") == {}
+    assert harness.tree(harness.folder / "nest") == {}
 
 
 def test_a_link_in_place_of_a_folder_is_not_followed(filled):
@@ -194,34 +196,34 @@ def test_a_file_that_no_server_has_whole_is_told_and_not_left(filled):
     assert set(filled.tree(back)) == set(FILES) - {b"one.png", b"art.txt"}
 
 
-def test_what_was_never_uploaded_is_counted(site):
-    site.write("a.jpg", random_bytes(100, 1))
-    site.upload()
-    site.write("b.jpg", random_bytes(100, 2))
-    site.sql("UPDATE files SET version = version + 1")  # as if it had changed since
-    done = site.syncd("restore", "--to", site.folder / "back")
+def test_what_was_never_uploaded_is_counted(harness):
+    harness.write("a.jpg", random_bytes(100, 1))
+    harness.upload()
+    harness.write("b.jpg", random_bytes(100, 2))
+    harness.sql("UPDATE files SET version = version + 1")  # as if it had changed since
+    done = harness.syncd("restore", "--to", harness.folder / "back")
     assert (done.code, done.out) == (
         0,
         "nothing was uploaded yet\n1 file not restored: the last version seen was never uploaded\n",
     )
 
 
-def test_a_server_that_is_down(site, tmp_path):
+def test_a_server_that_is_down(harness, tmp_path):
     with ReceiverProcess(tmp_path / "own") as receiver:
         for remote in ("drive", "ascii"):
-            site.settings["remotes"][remote]["url"] = receiver.url
-        site.write("a.jpg", random_bytes(100, 1))
-        site.write("b.jpg", random_bytes(100, 2))
-        site.upload()
-        back = site.folder / "back"
-        assert site.syncd("restore", "--to", back, site.inbox / "a.jpg").code == 0
+            harness.settings["remotes"][remote]["url"] = receiver.url
+        harness.write("a.jpg", random_bytes(100, 1))
+        harness.write("b.jpg", random_bytes(100, 2))
+        harness.upload()
+        back = harness.folder / "back"
+        assert harness.syncd("restore", "--to", back, harness.inbox / "a.jpg").code == 0
         receiver.kill()
-        done = site.syncd("restore", "--to", back)
+        done = harness.syncd("restore", "--to", back)
         assert done.code == 69
         assert done.out.startswith("1 already present, 1 unreachable\n")
         assert "b.jpg unreachable: can't connect to" in done.out
         receiver.start()
-        assert site.syncd("restore", "--to", back).code == 0
+        assert harness.syncd("restore", "--to", back).code == 0
 
 
 def test_only_one_at_a_time(filled):

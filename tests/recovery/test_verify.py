@@ -19,12 +19,12 @@ pytestmark = pytest.mark.e2e
 ART = b"  .oO@#  \n" * 50
 
 
-def test_all_whole(site):
-    site.write("a.jpg", random_bytes(300_000, 1))
-    site.write("sub/copy.jpg", random_bytes(300_000, 1))
-    site.write("art.txt", ART)
-    site.upload()
-    done = site.syncd("verify", "--json")
+def test_all_whole(harness):
+    harness.write("a.jpg", random_bytes(300_000, 1))
+    harness.write("sub/copy.jpg", random_bytes(300_000, 1))
+    harness.write("art.txt", ART)
+    harness.upload()
+    done = harness.syncd("verify", "--json")
     assert done.code == 0
     assert done.json | {"seconds": 0} == {
         "ok": True,
@@ -38,143 +38,143 @@ def test_all_whole(site):
         "fetched": 2 * (300_000 + len(ART)),
         "seconds": 0,
     }
-    done = site.syncd("verify")
+    done = harness.syncd("verify")
     assert (done.code, done.out.split(";")[0], done.err) == (0, "6 intact", "")
 
 
 @pytest.mark.parametrize("remote", ["drive", "ascii"])
 @pytest.mark.parametrize("harm", ["damage", "remove"])
 @pytest.mark.parametrize("data", [random_bytes(100_000, 2), ART], ids=["image", "text"])
-def test_a_bad_copy_is_found_and_brought_back(site, remote, harm, data):
-    site.write("bad.jpg", data)
-    site.write("good.jpg", random_bytes(50_000, 3))
-    site.upload()
-    getattr(site, harm)(remote, data)
-    done = site.syncd("verify", "--json")
+def test_a_bad_copy_is_found_and_brought_back(harness, remote, harm, data):
+    harness.write("bad.jpg", data)
+    harness.write("good.jpg", random_bytes(50_000, 3))
+    harness.upload()
+    getattr(harness, harm)(remote, data)
+    done = harness.syncd("verify", "--json")
     state = "different" if harm == "damage" else "missing"
     assert (done.code, done.json["ok"], done.json["intact"], done.json[state]) == (1, False, 3, 1)
     (problem,) = done.json["problems"]
     assert (problem["path"], problem["remote"], problem["state"]) == ("bad.jpg", remote, state)
 
-    mended = site.syncd("verify", "--repair")
+    mended = harness.syncd("verify", "--repair")
     assert mended.code == 1
-    assert f"{site.inbox}/bad.jpg on {remote} {state}: the server" in mended.out
+    assert f"{harness.inbox}/bad.jpg on {remote} {state}: the server" in mended.out
     assert "1 job queued again" in mended.out
-    assert site.sql("SELECT cause, from_state, to_state FROM history ORDER BY id DESC")[0] == (
+    assert harness.sql("SELECT cause, from_state, to_state FROM history ORDER BY id DESC")[0] == (
         "missing",
         "done",
         "queued",
     )
-    assert site.upload().out.startswith("1 uploaded")
-    assert site.syncd("verify").code == 0
+    assert harness.upload().out.startswith("1 uploaded")
+    assert harness.syncd("verify").code == 0
 
 
-def test_all_files_of_a_bad_content_are_told_and_mended(site):
+def test_all_files_of_a_bad_content_are_told_and_mended(harness):
     data = random_bytes(20_000, 4)
     for name in ("a.jpg", "b.jpg", "c.jpg"):
-        site.write(name, data)
-    site.upload()
-    site.remove("drive", data)
-    done = site.syncd("verify", "--json", "--repair")
+        harness.write(name, data)
+    harness.upload()
+    harness.remove("drive", data)
+    done = harness.syncd("verify", "--json", "--repair")
     assert [problem["path"] for problem in done.json["problems"]] == ["a.jpg", "b.jpg", "c.jpg"]
     assert done.json["queued"] == 3
-    site.upload()
-    assert site.syncd("verify").code == 0
+    harness.upload()
+    assert harness.syncd("verify").code == 0
 
 
-def test_a_text_that_is_no_base64_any_more_is_different(site):
+def test_a_text_that_is_no_base64_any_more_is_different(harness):
     data = random_bytes(9_000, 5)
-    site.write("a.jpg", data)
-    site.upload()
-    path = site.stored("ascii", data) / "data"
+    harness.write("a.jpg", data)
+    harness.upload()
+    path = harness.stored("ascii", data) / "data"
     text = path.read_bytes()
     for bad in (b"!" + text[1:], text[:100] + b"=" + text[101:], text[:-1] + b"\n"):
         path.write_bytes(bad)
-        done = site.syncd("verify", "--json")
+        done = harness.syncd("verify", "--json")
         assert (done.code, done.json["different"]) == (1, 1)
 
 
-def test_what_is_here_no_more_can_not_be_queued(site):
+def test_what_is_here_no_more_can_not_be_queued(harness):
     data = random_bytes(5_000, 6)
-    site.write("a.jpg", data)
-    site.upload()
-    (site.inbox / "a.jpg").unlink()
-    site.write("b.jpg", random_bytes(6_000, 7))  # not of the same size: it might be taken for the other, renamed
-    site.upload()
-    site.remove("drive", data)
-    done = site.syncd("verify", "--repair")
+    harness.write("a.jpg", data)
+    harness.upload()
+    (harness.inbox / "a.jpg").unlink()
+    harness.write("b.jpg", random_bytes(6_000, 7))  # not of the same size: it might be taken for the other, renamed
+    harness.upload()
+    harness.remove("drive", data)
+    done = harness.syncd("verify", "--repair")
     assert done.code == 1
     assert "missing: the server no longer has it; cannot be uploaded again" in done.out
     assert "queued again" not in done.out
-    assert site.syncd("verify").code == 1
+    assert harness.syncd("verify").code == 1
 
 
-def test_a_sample(site):
+def test_a_sample(harness):
     for number in range(20):
-        site.write(f"{number}.jpg", random_bytes(100 + number, number))
-    site.upload()
-    assert site.syncd("verify", "--sample", "25%", "--json").json["intact"] == 10
-    assert site.syncd("verify", "--sample", "0.1%", "--json").json["intact"] == 1
+        harness.write(f"{number}.jpg", random_bytes(100 + number, number))
+    harness.upload()
+    assert harness.syncd("verify", "--sample", "25%", "--json").json["intact"] == 10
+    assert harness.syncd("verify", "--sample", "0.1%", "--json").json["intact"] == 1
     for share in ("0%", "101%", "some"):
-        done = site.syncd("verify", "--sample", share)
+        done = harness.syncd("verify", "--sample", share)
         assert (done.code, f"{share}: give a percentage" in done.err) == (2, True)
 
 
-def test_every_content_may_be_in_the_sample(site):
-    site.write("a.jpg", random_bytes(100, 1))
-    site.write("b.jpg", random_bytes(100, 2))
-    del site.settings["remotes"]["ascii"]
-    site.settings["folders"][0]["remote"] = "drive"
-    site.upload()
-    site.remove("drive", random_bytes(100, 1))
-    codes = [site.syncd("verify", "--sample", "50%").code]
+def test_every_content_may_be_in_the_sample(harness):
+    harness.write("a.jpg", random_bytes(100, 1))
+    harness.write("b.jpg", random_bytes(100, 2))
+    del harness.settings["remotes"]["ascii"]
+    harness.settings["folders"][0]["remote"] = "drive"
+    harness.upload()
+    harness.remove("drive", random_bytes(100, 1))
+    codes = [harness.syncd("verify", "--sample", "50%").code]
     while len(set(codes)) < 2 and len(codes) < 40:
-        codes.append(site.syncd("verify", "--sample", "50%").code)
+        codes.append(harness.syncd("verify", "--sample", "50%").code)
     assert set(codes) == {0, 1}
 
 
-def test_paths(site):
-    site.write("a.jpg", random_bytes(1_000, 1))
-    site.write("sub/b.jpg", random_bytes(1_000, 2))
-    site.write("sub/c.jpg", random_bytes(1_000, 3))
-    site.write("sub2/d.jpg", random_bytes(1_000, 4))
-    site.upload()
+def test_paths(harness):
+    harness.write("a.jpg", random_bytes(1_000, 1))
+    harness.write("sub/b.jpg", random_bytes(1_000, 2))
+    harness.write("sub/c.jpg", random_bytes(1_000, 3))
+    harness.write("sub2/d.jpg", random_bytes(1_000, 4))
+    harness.upload()
 
     def intact(*paths):
-        return site.syncd("verify", "--json", *(site.inbox / path for path in paths)).json["intact"]
+        return harness.syncd("verify", "--json", *(harness.inbox / path for path in paths)).json["intact"]
 
     assert intact("a.jpg") == 2
     assert intact("sub") == 4
     assert intact("sub", "sub/b.jpg", "sub") == 4
     assert intact(".") == 8
     assert intact("none") == 0
-    done = site.syncd("verify", site.folder)
-    assert (done.code, done.err) == (1, f"syncd: {site.folder} is in none of the watched folders\n")
+    done = harness.syncd("verify", harness.folder)
+    assert (done.code, done.err) == (1, f"syncd: {harness.folder} is in none of the watched folders\n")
 
 
-def test_a_server_that_is_down_is_told_apart(site, tmp_path):
-    site.write("a.jpg", random_bytes(1_000, 1))
+def test_a_server_that_is_down_is_told_apart(harness, tmp_path):
+    harness.write("a.jpg", random_bytes(1_000, 1))
     with ReceiverProcess(tmp_path / "other") as other:
-        site.settings["remotes"]["ascii"]["url"] = other.url
-        site.upload()
-    done = site.syncd("verify", "--json")
+        harness.settings["remotes"]["ascii"]["url"] = other.url
+        harness.upload()
+    done = harness.syncd("verify", "--json")
     assert (done.code, done.json["intact"], done.json["unreachable"]) == (69, 1, 1)
     assert "refused" in done.json["down"]["ascii"]
-    site.remove("drive", random_bytes(1_000, 1))
-    done = site.syncd("verify", "--repair")
+    harness.remove("drive", random_bytes(1_000, 1))
+    done = harness.syncd("verify", "--repair")
     assert done.code == 1
     assert "remote ascii is unreachable: can't connect" in done.out
     assert "1 job queued again" in done.out
 
 
-def test_a_refused_token_is_not_asked_with_twice(site, tmp_path):
+def test_a_refused_token_is_not_asked_with_twice(harness, tmp_path):
     with ReceiverProcess(tmp_path / "closed", "--token-file", _file(tmp_path / "token", "s3cret")) as closed:
-        site.settings["remotes"]["drive"] |= {"url": closed.url, "token_file": str(tmp_path / "token")}
+        harness.settings["remotes"]["drive"] |= {"url": closed.url, "token_file": str(tmp_path / "token")}
         for number in range(30):
-            site.write(f"{number}.jpg", random_bytes(100, number))
-        site.upload()
+            harness.write(f"{number}.jpg", random_bytes(100, number))
+        harness.upload()
         (tmp_path / "token").write_text("another")
-        done = site.syncd("verify", "--json")
+        done = harness.syncd("verify", "--json")
     assert (done.code, done.json["intact"], done.json["unreachable"]) == (69, 30, 30)
     assert "401" in done.json["down"]["drive"]
     assert len(done.json["problems"]) < 30
@@ -212,52 +212,54 @@ def _stored(receiver, data):
     return receiver.folder / "files" / "finished" / hashlib.sha256(data).hexdigest()
 
 
-def test_repair_beside_another_who_holds_the_state_folder(site):
-    site.upload()
-    with StateLock(site.folder / "state"):
-        done = site.syncd("verify", "--repair")
+def test_repair_beside_another_who_holds_the_state_folder(harness):
+    harness.upload()
+    with StateLock(harness.folder / "state"):
+        done = harness.syncd("verify", "--repair")
     assert (done.code, done.out) == (75, "")
     assert "another syncd" in done.err
 
 
-def test_nothing_is_written(site):
-    site.write("a.jpg", random_bytes(1_000, 1))
-    site.settings["logging"] = {"file": "log"}
-    site.upload()
-    (site.folder / "log").unlink()
-    state = site.sql("SELECT * FROM jobs")
-    site.remove("drive", random_bytes(1_000, 1))
-    assert site.syncd("verify").code == 1
-    assert not (site.folder / "log").exists()
-    assert site.sql("SELECT * FROM jobs") == state
+def test_nothing_is_written(harness):
+    harness.write("a.jpg", random_bytes(1_000, 1))
+    harness.settings["logging"] = {"file": "log"}
+    harness.upload()
+    (harness.folder / "log").unlink()
+    state = harness.sql("SELECT * FROM jobs")
+    harness.remove("drive", random_bytes(1_000, 1))
+    assert harness.syncd("verify").code == 1
+    assert not (harness.folder / "log").exists()
+    assert harness.sql("SELECT * FROM jobs") == state
 
 
-def test_before_anything_was_uploaded(site):
-    done = site.syncd("verify")
+def test_before_anything_was_uploaded(harness):
+    done = harness.syncd("verify")
     assert done.code == 65
     assert "there is no job store: nothing was uploaded from here" in done.err
-    site.upload()
-    done = site.syncd("verify")
+    harness.upload()
+    done = harness.syncd("verify")
     assert (done.code, done.out) == (0, "nothing was uploaded yet\n")
 
 
 @pytest.mark.parametrize(("revision", "advice"), [("0000", "update syncd"), (None, "its version table is empty")])
-def test_a_store_of_another_version_is_left_alone(site, revision, advice):
-    site.upload()
+def test_a_store_of_another_version_is_left_alone(harness, revision, advice):
+    harness.upload()
     if revision:
-        site.sql("UPDATE alembic_version SET version_num = ?", revision)
+        harness.sql("UPDATE alembic_version SET version_num = ?", revision)
     else:
-        site.sql("DELETE FROM alembic_version")
-    done = site.syncd("verify")
+        harness.sql("DELETE FROM alembic_version")
+    done = harness.syncd("verify")
     assert (done.code, advice in done.err) == (65, True)
 
 
-def test_bars_on_a_terminal(site):
-    site.write("a.jpg", random_bytes(1_000, 1))
-    site.upload()
-    site.write_settings()
+def test_bars_on_a_terminal(harness):
+    harness.write("a.jpg", random_bytes(1_000, 1))
+    harness.upload()
+    harness.write_settings()
     ours, theirs = pty.openpty()
-    done = subprocess.run(command_line("verify", "-c", site.config), stdout=subprocess.PIPE, stderr=theirs, check=True)
+    done = subprocess.run(
+        command_line("verify", "-c", harness.config), stdout=subprocess.PIPE, stderr=theirs, check=True
+    )
     shown = os.read(ours, 65_536)
     os.close(ours)
     os.close(theirs)

@@ -23,8 +23,8 @@ from syncd.config.load import load
 from syncd.config.model import Folder
 from syncd.control.service import InvalidRequestError
 from syncd.core.model import Fingerprint
+from syncd.daemon.dashboard_uploads import remove_leftovers, save_upload
 from syncd.daemon.folders import _is_gone
-from syncd.daemon.inbox import remove_leftovers, save_upload
 from syncd.daemon.local_files import _safe_name
 from syncd.platform.file_info import on_disk_case
 from syncd.platform.files import join_path, lock_file, to_long_path

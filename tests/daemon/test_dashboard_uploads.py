@@ -6,29 +6,13 @@ import os
 import shutil
 import subprocess
 
-import aiohttp
 import pytest
 
 from syncd.control.job_targets import encode_target
-from syncd.daemon import inbox
-from syncd.daemon.inbox import PartialUpload, save_upload
+from syncd.control.service import ApiError, DiskFullError, InvalidRequestError
+from syncd.daemon.dashboard_uploads import PartialUpload, save_upload
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
-
-
-@pytest.fixture
-async def http(site):
-    socket = aiohttp.UnixConnector(str(site.folder / "state" / "control.sock"))
-    async with aiohttp.ClientSession("http://syncd", connector=socket) as session:
-        yield session
-
-
-@pytest.fixture
-async def stopped(site):
-    """A daemon that watches and queues, and uploads nothing."""
-    await site.start()
-    await site.service.stop(now=False)
-    return site
 
 
 async def put(http, folder, name, data, status=201):
@@ -43,33 +27,33 @@ async def why_not(http, folder, name, data, status=400):
     return reason
 
 
-def there(site):
-    return sorted(os.listdir(site.inbox))
+def there(harness):
+    return sorted(os.listdir(harness.inbox))
 
 
-async def test_a_dropped_file_goes_up(site, http):
-    await site.start()
+async def test_a_dropped_file_goes_up(harness, http):
+    await harness.start()
     data = random_bytes(3 * 1024 * 1024)
     before = os.umask(0o022)
     try:
-        dropped = await put(http, site.inbox, "a b é.jpg", io.BytesIO(data))
+        dropped = await put(http, harness.inbox, "a b é.jpg", io.BytesIO(data))
     finally:
         os.umask(before)
-    assert dropped == {"path": str(site.inbox / "a b é.jpg"), "name": "a b é.jpg"}
-    assert (site.inbox / "a b é.jpg").stat().st_mode & 0o777 == 0o644
-    (job,) = await site.wait_for_states("a b é.jpg", "done")
-    assert await site.content(job) == data
-    assert there(site) == ["a b é.jpg"]
+    assert dropped == {"path": str(harness.inbox / "a b é.jpg"), "name": "a b é.jpg"}
+    assert (harness.inbox / "a b é.jpg").stat().st_mode & 0o777 == 0o644
+    (job,) = await harness.wait_for_states("a b é.jpg", "done")
+    assert await harness.content(job) == data
+    assert there(harness) == ["a b é.jpg"]
 
 
-async def test_where_no_event_tells_it_goes_up_at_once_too(site, http, monkeypatch):
+async def test_where_no_event_tells_it_goes_up_at_once_too(harness, http, monkeypatch):
     monkeypatch.setattr("syncd.watch.reconciler.MIN_POLL_INTERVAL_SECONDS", 3600.0)
-    site.settings["folders"][0]["watch"] = "poll"
-    await site.start()
-    (watch,) = site.daemon.runtime.folders.watches.values()
+    harness.settings["folders"][0]["watch"] = "poll"
+    await harness.start()
+    (watch,) = harness.daemon.runtime.folders.watches.values()
     await wait_until(lambda: watch._reconciler._next_full_scan)
-    await put(http, site.inbox, "a.jpg", random_bytes(100))
-    await site.wait_for_states("a.jpg", "done")
+    await put(http, harness.inbox, "a.jpg", random_bytes(100))
+    await harness.wait_for_states("a.jpg", "done")
 
 
 async def test_nothing_is_overwritten(stopped, http):
@@ -97,7 +81,7 @@ async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch
     monkeypatch.setattr("syncd.platform.posix.openat.rename_exclusively", refuse_link)
     monkeypatch.setattr(os, "link", refuse_link)
     monkeypatch.setattr(os, "replace", refuse_link)
-    with pytest.raises(inbox.ApiError, match="no permission"):
+    with pytest.raises(ApiError, match="permission denied"):
         await save_upload(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
@@ -106,12 +90,12 @@ def refuse_link(*_arguments, **_options):
     raise PermissionError(1, "no hard links here")
 
 
-async def test_a_name_whose_number_would_not_be_taken(site, http):
-    site.settings["folders"][0]["include"] = ["cover.jpg"]
-    await site.start()
-    await put(http, site.inbox, "cover.jpg", b"one")
-    assert "cover (2).jpg would not be uploaded" in await why_not(http, site.inbox, "cover.jpg", b"two")
-    assert there(site) == ["cover.jpg"]
+async def test_a_name_whose_number_would_not_be_taken(harness, http):
+    harness.settings["folders"][0]["include"] = ["cover.jpg"]
+    await harness.start()
+    await put(http, harness.inbox, "cover.jpg", b"one")
+    assert "patterns exclude cover (2).jpg" in await why_not(http, harness.inbox, "cover.jpg", b"two")
+    assert there(harness) == ["cover.jpg"]
 
 
 @pytest.mark.parametrize("name", ["", "../a.jpg", "a/b.jpg", ".a.jpg", "a\n.jpg", "con.jpg", "x" * 300 + ".jpg"])
@@ -121,24 +105,24 @@ async def test_unsafe_names_are_refused(stopped, http, name):
     assert not (stopped.folder / "a.jpg").exists()
 
 
-async def test_what_the_folder_does_not_take_is_refused(site, http):
-    site.settings["folders"][0] |= {"include": ["*.jpg", "*.png"], "exclude": ["draft*"], "max_size": "1KiB"}
-    await site.start()
-    reason = await why_not(http, site.inbox, "a.doc", b"content")
+async def test_what_the_folder_does_not_take_is_refused(harness, http):
+    harness.settings["folders"][0] |= {"include": ["*.jpg", "*.png"], "exclude": ["draft*"], "max_size": "1KiB"}
+    await harness.start()
+    reason = await why_not(http, harness.inbox, "a.doc", b"content")
     assert reason == "a.doc would not be uploaded: the folder takes *.jpg *.png, and leaves out draft*"
-    await why_not(http, site.inbox, "draft.jpg", b"content")
-    assert await why_not(http, site.inbox, "a.jpg", b"") == "a.jpg: empty"
-    assert await why_not(http, site.inbox, "a.jpg", bytes(1025), status=413) == "a.jpg: larger than max_size (1KiB)"
-    await why_not(http, site.folder, "a.jpg", b"content", status=404)
-    await why_not(http, site.folder / "state", "a.jpg", b"content", status=404)
-    assert there(site) == []
-    await put(http, site.inbox, "A.JPG", bytes(1024))
+    await why_not(http, harness.inbox, "draft.jpg", b"content")
+    assert await why_not(http, harness.inbox, "a.jpg", b"") == "a.jpg: empty"
+    assert await why_not(http, harness.inbox, "a.jpg", bytes(1025), status=413) == "a.jpg: larger than max_size (1KiB)"
+    await why_not(http, harness.folder, "a.jpg", b"content", status=404)
+    await why_not(http, harness.folder / "state", "a.jpg", b"content", status=404)
+    assert there(harness) == []
+    await put(http, harness.inbox, "A.JPG", bytes(1024))
 
 
 async def test_a_folder_that_is_away_is_not_written_to(stopped, http):
     stopped.inbox.rename(stopped.folder / "away")
     reason = await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
-    assert "not there" in reason or "offline" in reason
+    assert "does not exist" in reason or "offline" in reason
 
     def offline():
         return stopped.daemon.runtime.folders.watches[str(stopped.inbox)].status.state == "offline"
@@ -190,18 +174,18 @@ async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
     assert there(stopped) == []
 
 
-async def test_what_a_crash_left_is_removed_at_the_start_and_nothing_else(site):
-    left = site.inbox / ".syncd-drop-0123456789abcdef.part"
+async def test_what_a_crash_left_is_removed_at_the_start_and_nothing_else(harness):
+    left = harness.inbox / ".syncd-drop-0123456789abcdef.part"
     left.write_bytes(b"half of")
-    other = site.inbox / ".syncd-drop-of-mine.part"
+    other = harness.inbox / ".syncd-drop-of-mine.part"
     other.write_bytes(b"mine")
-    held = PartialUpload(str(site.inbox), ".syncd-drop-00000000000000ff.part")
+    held = PartialUpload(str(harness.inbox), ".syncd-drop-00000000000000ff.part")
     held.begin(5)  # another daemon's, on its way
-    await site.start()
+    await harness.start()
     await wait_until(lambda: not left.exists())
-    assert there(site) == [".syncd-drop-00000000000000ff.part", other.name]
+    assert there(harness) == [".syncd-drop-00000000000000ff.part", other.name]
     held.close()
-    assert there(site) == [other.name]
+    assert there(harness) == [other.name]
 
 
 async def content(*pieces):
@@ -229,7 +213,7 @@ async def test_who_is_cancelled_leaves_nothing(tmp_path):
 
 
 async def test_fewer_bytes_than_promised_are_refused(tmp_path):
-    with pytest.raises(inbox.InvalidRequestError, match="4 of 8 bytes"):
+    with pytest.raises(InvalidRequestError, match="4 of 8 bytes"):
         await save_upload(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
@@ -252,19 +236,19 @@ async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
     def dropping(size, *pieces):
         return save_upload(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
 
-    with pytest.raises(inbox.DiskFullError, match="are free"):
+    with pytest.raises(DiskFullError, match=" free, "):
         await dropping(2 * 1024 * 1024)
     (small_disk / "other").write_bytes(bytes(300_000))
     piece = bytes(100_000)
-    with pytest.raises(inbox.DiskFullError, match="the disk is full"):  # another writer was faster
+    with pytest.raises(DiskFullError, match="the disk is full"):  # another writer was faster
         await dropping(700_000, *[piece] * 20)
     assert os.listdir(small_disk) == ["other"]
     assert await dropping(300_000, *[piece] * 3) == "a.jpg"
 
 
 @pytest.mark.e2e
-async def test_a_full_disk_is_507(site, http, small_disk):
-    site.settings["folders"][0]["path"] = str(small_disk)
-    await site.start()
-    assert "are free" in await why_not(http, small_disk, "a.jpg", io.BytesIO(bytes(2 * 1024 * 1024)), status=507)
+async def test_a_full_disk_is_507(harness, http, small_disk):
+    harness.settings["folders"][0]["path"] = str(small_disk)
+    await harness.start()
+    assert " free, " in await why_not(http, small_disk, "a.jpg", io.BytesIO(bytes(2 * 1024 * 1024)), status=507)
     assert os.listdir(small_disk) == []

@@ -42,7 +42,7 @@ async def save_upload(
             got += len(data)
             await asyncio.to_thread(upload.write, data)
         if got != size:
-            raise InvalidRequestError(f"{printable(name)}: {got} of {size} bytes have come")
+            raise InvalidRequestError(f"{printable(name)}: {got} of {size} bytes arrived")
         return await asyncio.to_thread(upload.finish, name, takes)
     finally:
         await asyncio.to_thread(upload.close)
@@ -69,7 +69,7 @@ class PartialUpload:
             space = shutil.disk_usage(to_long_path(self._folder))
             if space.total and size > space.free:  # some file systems report 0
                 free = format_size(space.free)
-                raise DiskFullError(f"{printable(self._folder)}: {free} are free, and it takes {format_size(size)}")
+                raise DiskFullError(f"{printable(self._folder)}: {free} free, {format_size(size)} needed")
             self._file = openat.create(self._directory, self._part)
             self._begun = True
             lock_file(self._file)
@@ -92,7 +92,7 @@ class PartialUpload:
                 wanted = numbered(name, number)
                 if not takes(wanted):
                     raise InvalidRequestError(
-                        f"{printable(name)} is there already, and {printable(wanted)} would not be uploaded"
+                        f"{printable(name)} exists already, and the folder's patterns exclude {printable(wanted)}"
                     )
                 with suppress(FileExistsError):
                     openat.rename(self._directory, self._part, wanted)
@@ -118,7 +118,7 @@ class PartialUpload:
         """Lock the file against other threads, and translate OSErrors to API errors."""
         with self._lock:
             if self._closed:
-                raise ApiError(f"{printable(self._folder)}: the upload was given up")
+                raise ApiError(f"{printable(self._folder)}: the upload was cancelled")
             try:
                 yield
             except OSError as error:
@@ -129,10 +129,10 @@ def _translated(error: OSError, folder: str) -> ApiError:
     if error.errno in _FULL:
         return DiskFullError(f"{folder}: the disk is full")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return NotFoundError(f"{folder}: the folder is not there")
+        return NotFoundError(f"{folder}: the folder does not exist")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ApiError(f"{folder}: no permission to write there: give it to the user that syncd runs as")
-    return ApiError(f"{folder}: can't be written: {error.strerror}")
+        return ApiError(f"{folder}: permission denied; allow the user of syncd to write there")
+    return ApiError(f"{folder}: cannot be written: {error.strerror}")
 
 
 def remove_leftovers(folder: str) -> None:

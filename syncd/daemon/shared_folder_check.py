@@ -21,33 +21,34 @@ CHECK_INTERVAL_SECONDS = 10.0
 
 
 @dataclass(kw_only=True, slots=True)
-class _WatchMark:
-    """The announcement of one folder, and whether a warning was logged."""
+class _Announcement:
+    """The announcement of one folder, None if it failed, and whether a warning was logged."""
 
     directory: tuple[int, int]
-    announcement: socket.socket | None
+    """Device and inode of the directory that was announced."""
+    listener: socket.socket | None
     warned: bool = False
 
 
-class WatchMarks:
-    """Keeps one announcement per folder of ``folders``, the watched folders by path."""
+class SharedFolderCheck:
+    """Announces each of ``folders``, the watched folders by path, and checks for announcements by other daemons."""
 
     def __init__(self, folders: Mapping[str, Folder], *, state_dir: str) -> None:
         self._folders = folders
         self._state_dir = state_dir
-        self._marks: dict[str, _WatchMark] = {}
+        self._announcements: dict[str, _Announcement] = {}
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Check the folders every :data:`CHECK_INTERVAL_SECONDS` until cancelled."""
         try:
             while True:
-                for path in [path for path in self._marks if path not in self._folders]:
+                for path in [path for path in self._announcements if path not in self._folders]:
                     self._drop(path)
                 for path, settings in list(self._folders.items()):
                     await self._check(path, settings)
                 await asyncio.sleep(CHECK_INTERVAL_SECONDS)
         finally:
-            for path in list(self._marks):
+            for path in list(self._announcements):
                 self._drop(path)
 
     async def _check(self, path: str, settings: Folder) -> None:
@@ -57,25 +58,26 @@ class WatchMarks:
             self._drop(path)
             return
         number = (directory.st_dev, directory.st_ino)
-        if path in self._marks and self._marks[path].directory != number:
+        if path in self._announcements and self._announcements[path].directory != number:
             self._drop(path)
-        if path not in self._marks:
-            self._marks[path] = _WatchMark(directory=number, announcement=watchers.announce_watch(directory, state))
+        if path not in self._announcements:
+            listener = watchers.announce_watch(directory, state)
+            self._announcements[path] = _Announcement(directory=number, listener=listener)
         pids = await asyncio.to_thread(watchers.other_watchers, directory, state)
         self._warn(path, settings, pids)
 
     def _warn(self, path: str, settings: Folder, pids: list[int]) -> None:
-        mark = self._marks[path]
-        if pids and settings.after_upload.action != "keep" and not mark.warned:
+        announcement = self._announcements[path]
+        if pids and settings.after_upload.action != "keep" and not announcement.warned:
             log.warning(
                 "folder.shared",
                 folder=path,
                 pids=pids,
-                reason="another daemon watches it, and may miss what is deleted or moved: let one name all remotes",
+                reason="another daemon watches it too and may miss files that are deleted or moved; use one daemon",
             )
-        mark.warned = bool(pids) and settings.after_upload.action != "keep"
+        announcement.warned = bool(pids) and settings.after_upload.action != "keep"
 
     def _drop(self, path: str) -> None:
-        mark = self._marks.pop(path, None)
-        if mark is not None and mark.announcement is not None:
-            mark.announcement.close()
+        announcement = self._announcements.pop(path, None)
+        if announcement is not None and announcement.listener is not None:
+            announcement.listener.close()
