@@ -88,13 +88,13 @@ def problems_of(path, raw):
 
 @settings(quick, max_examples=200)
 @given(raw=documents)
-def test_any_document_is_used_or_refused_line_by_line(tmp_path, raw):
+def test_load_any_document_is_accepted_or_reported_by_line(tmp_path, raw):
     problems_of(tmp_path / "config.yaml", raw)
 
 
 @settings(quick, max_examples=15)
 @given(raw=documents)
-def test_through_the_door(tmp_path, raw):
+def test_load_any_bytes_are_accepted_or_reported(tmp_path, raw):
     """As a person meets it: exit code 78, one line a problem, no traceback."""
     path = tmp_path / "config.yaml"
     path.write_bytes(raw)
@@ -125,7 +125,7 @@ patterns = st.text("abAB.*?[]!/\\ #~^-\n\t", max_size=15) | st.text(max_size=10)
 @example(include=["[[]x"], exclude=["*[[:a-z]"], name="[x")
 @example(include=["[b-a]"], exclude=["[Z-a]"], name="b")
 @given(include=st.lists(patterns, max_size=4), exclude=st.lists(patterns, max_size=4), name=names)
-def test_any_pattern_that_is_taken_judges_any_name(tmp_path, include, exclude, name):
+def test_patterns_accepted_pattern_matches_any_name(tmp_path, include, exclude, name):
     """What gitignore syntax does not know is a problem of the configuration, and not of the scan."""
 
     path = tmp_path / "config.yaml"

@@ -45,7 +45,7 @@ def fill(inbox, found, folders):
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(found=st.lists(names, min_size=10, max_size=40, unique=True), folders=st.lists(names, min_size=1, max_size=2))
-def test_any_name_goes_up_and_its_bytes_come_back(tmp_path_factory, found, folders):
+def test_upload_any_name_and_content_is_intact(tmp_path_factory, found, folders):
     """From a real scan by way of the store to a real server; both services."""
 
     async def run():
@@ -68,7 +68,7 @@ def test_any_name_goes_up_and_its_bytes_come_back(tmp_path_factory, found, folde
     asyncio.run(run())
 
 
-async def test_a_file_of_five_tebibytes_is_skipped_unread(harness):
+async def test_upload_five_tebibyte_file_is_skipped_unread(harness):
     path = harness.inbox / "sparse.tif"
     with path.open("wb") as file:
         try:
@@ -136,7 +136,7 @@ def parent_link_to_itself(path, secret):
 @pytest.mark.parametrize(
     "become", [fifo, link, link_to_shadow, hard_link_of_a_fifo, folder_instead, parent_link, parent_link_to_itself]
 )
-async def test_what_became_something_else_is_not_opened_and_not_uploaded(harness, tmp_path, monkeypatch, become):
+async def test_upload_replaced_file_is_not_opened(harness, tmp_path, monkeypatch, become):
     """Between the scan and the read; and no FIFO holds up the files behind it."""
     monkeypatch.setattr("syncd.daemon.folders.Folders.recheck", lambda *_: None)  # the watch would look again too soon
     secret = tmp_path / "secret"

@@ -175,7 +175,7 @@ def ungated(runner, tmp_path):
 @settings(quick, max_examples=20)
 @given(raws=st.lists(requests, min_size=8, max_size=16))
 @example(raws=[b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nExpect: 1\r\n\r\n"])
-def test_without_the_token_there_is_nothing_to_be_had(runner, guarded, tmp_path, raws):
+def test_servers_without_token_reject_every_request(runner, guarded, tmp_path, raws):
     """401, 400 for what is no request at all, or 417 for what aiohttp is not to expect; and nothing is kept."""
     before = sorted((tmp_path / "guarded").rglob("*"))
     for answer in runner.run(say_all(guarded, raws)):
@@ -187,7 +187,7 @@ def test_without_the_token_there_is_nothing_to_be_had(runner, guarded, tmp_path,
 
 @settings(quick, max_examples=20)
 @given(raws=st.lists(requests, min_size=8, max_size=16))
-def test_any_bytes_get_a_documented_answer(runner, ungated, caplog, raws):
+def test_servers_any_bytes_get_documented_response(runner, ungated, caplog, raws):
     with capture_logs() as events:
         answers = runner.run(say_all(ungated, raws))
         alive = runner.run(say(ungated, b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\n\r\n"))
@@ -213,7 +213,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("what", HUGE)
-def test_what_is_huge_is_refused_before_it_is_read(runner, guarded, what):
+def test_servers_huge_request_is_rejected_unread(runner, guarded, what):
     answer = runner.run(say(guarded, HUGE[what]))
     assert status_of(answer) in {400, 401, 431, None}
 
@@ -254,14 +254,14 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("what", DRIPS)
-async def test_a_request_that_drips_is_ended(tmp_path, what):
+async def test_servers_slow_request_is_closed(tmp_path, what):
     """Each byte comes in time, and the whole never would."""
     head, piece, status = DRIPS[what]
     async with receiver_at(tmp_path / "r", min_bytes_per_second=100_000) as url, asyncio.timeout(5):
         assert status_of(await drip(url, head, piece)) == status
 
 
-async def test_a_slow_but_steady_body_is_waited_for(tmp_path):
+async def test_servers_slow_steady_body_is_accepted(tmp_path):
     body = b'{"sha256": "' + SHA.encode() + b'", "size": 4, "chunk_size": 4' + b" " * 400 + b"}"
     head = (
         b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -277,7 +277,7 @@ async def test_a_slow_but_steady_body_is_waited_for(tmp_path):
         writer.close()
 
 
-async def test_a_reader_that_rests_is_let_go(tmp_path):
+async def test_servers_stalled_reader_is_closed(tmp_path):
     """A download that is not taken must not hold a connection for ever."""
     data = random_bytes(19 * MIB)
     async with receiver_at(tmp_path / "r", idle_timeout=1, max_connections=2) as url:
@@ -303,7 +303,7 @@ async def test_a_reader_that_rests_is_let_go(tmp_path):
         writer.transport.abort()
 
 
-async def test_unfinished_uploads_are_bounded(tmp_path):
+async def test_receiver_unfinished_uploads_are_bounded(tmp_path):
     async with receiver_at(tmp_path / "r", max_unfinished=3) as url:
         told = []
         for number in range(5):
@@ -340,7 +340,7 @@ except OSError:
 
 @pytest.mark.e2e
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_another_user_gets_nothing_of_a_running_daemon(harness):
+async def test_other_user_cannot_reach_daemon(harness):
     """Not even where the folders above are open to everybody."""
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))

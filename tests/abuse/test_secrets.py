@@ -174,7 +174,7 @@ class Search:
         return count
 
 
-def test_no_secret_is_seen_anywhere(tmp_path, daemon, echo):
+def test_secrets_appear_in_no_output_or_file(tmp_path, daemon, echo):
     search = Search(tmp_path)
     for number in range(6):
         (daemon.inbox / f"{number}.jpg").write_bytes(os.urandom(2000))
@@ -226,7 +226,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_a_wrong_configuration_quotes_no_secret(tmp_path, monkeypatch, syncd, daemon, broken):
+def test_secrets_invalid_configuration_quotes_none(tmp_path, monkeypatch, syncd, daemon, broken):
     daemon.settings["remotes"] = {"drive": {**daemon.settings["remotes"]["drive"], **BROKEN[broken]}}
     if "token" in BROKEN[broken] and broken != "two tokens":
         del daemon.settings["remotes"]["drive"]["token_file"]
@@ -242,7 +242,7 @@ def test_a_wrong_configuration_quotes_no_secret(tmp_path, monkeypatch, syncd, da
     assert not search.leaks, search.leaks
 
 
-def test_the_traceback_of_a_crash_has_no_secret(tmp_path, daemon):
+def test_secrets_traceback_contains_none(tmp_path, daemon):
     """With --debug and the level debug, where a bug met by one file is told in full, and its text has the token."""
     daemon.settings["remotes"] = {"drive": daemon.settings["remotes"]["drive"]}
     daemon.settings["folders"][0]["remote"] = "drive"

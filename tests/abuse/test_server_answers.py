@@ -279,13 +279,13 @@ responses = st.one_of(
 
 @settings(quick, max_examples=300)
 @given(kind=st.sampled_from(["image", "multipart", "direct"]), raw=responses)
-def test_any_bytes(bench, kind, raw):
+def test_client_any_bytes_are_handled(bench, kind, raw):
     bench.upload(kind, lambda _: raw)
 
 
 @settings(quick, max_examples=20)
 @given(kind=st.sampled_from(["image", "multipart", "direct"]), raw=responses)
-def test_any_bytes_and_then_silence(bench, kind, raw):
+def test_client_any_bytes_then_silence_is_handled(bench, kind, raw):
     began = time.monotonic()
     bench.upload(kind, lambda _: raw, hang=True)
     assert time.monotonic() - began < 8 * TIMEOUT + 2
@@ -330,7 +330,7 @@ HUGE = {
 
 @pytest.mark.parametrize("kind", ["image", "multipart"])
 @pytest.mark.parametrize("what", [*HUGE, "gzip bomb"])
-def test_what_has_no_end_is_cut(bench, kind, what):
+def test_client_endless_response_is_cut(bench, kind, what):
     packed = bomb() if what == "gzip bomb" else b""
     script = HUGE.get(what) or (lambda _: packed)
     tracemalloc.start()
@@ -406,7 +406,7 @@ def by_call(told):
 
 @settings(quick, max_examples=300)
 @given(kind=st.sampled_from(["image", "multipart", "direct"]), told=calls, resumed=st.booleans())
-def test_any_json(bench, kind, told, resumed):
+def test_client_any_json_is_handled(bench, kind, told, resumed):
     session = Session(token="t-0", chunk_size=4096, count=3) if resumed and kind == "multipart" else None
     bench.upload(kind, by_call(told), session=session)
 
@@ -422,7 +422,7 @@ def test_any_json(bench, kind, told, resumed):
 @example(kind="image", body=b"", media_type=b"text/plain")
 @example(kind="image", body=b"OK", media_type=b"text/plain")
 @example(kind="image", body=b'{"status":"ok"}', media_type=b"application/json")
-def test_one_answer_to_everything_proves_nothing(bench, kind, body, media_type):
+def test_client_constant_response_proves_nothing(bench, kind, body, media_type):
     """As a portal gives it, the default page of a web server, a health check."""
     outcome = bench.upload(kind, lambda _: response(body, "Content-Type: " + media_type.decode()))
     assert isinstance(outcome, Failure)
@@ -436,13 +436,13 @@ def agreed(**changes):
     return lambda call: response(body.encode()) if call.endswith("create") else fine
 
 
-def test_an_agreement_is_kept(bench):
+def test_client_keeps_agreed_chunk_size(bench):
     """Or the tests below would show nothing."""
     assert bench.upload("multipart", agreed()) == Stored(ref="f-1")
 
 
 @pytest.mark.parametrize("size", [2**63, 10**30])
-def test_a_chunk_size_beyond_all_numbers_is_one_chunk(bench, size):
+def test_client_huge_chunk_size_is_one_chunk(bench, size):
     assert bench.upload("multipart", agreed(chunk_size=size, chunks_count=1)) == Stored(ref="f-1")
 
 
@@ -456,7 +456,7 @@ class Noting(MemorySource):
         return await super().read(offset, length)
 
 
-def test_a_chunk_of_any_length_is_read_piece_by_piece(bench):
+def test_client_large_chunk_is_read_in_pieces(bench):
     """Or a server that wants one chunk of ten gibibytes would fill the memory."""
     source = Noting(bytes(3 * MIB + 5))
     assert bench.upload("multipart", agreed(chunk_size=2**40, chunks_count=1), data=source) == Stored(ref="f-1")
@@ -464,7 +464,7 @@ def test_a_chunk_of_any_length_is_read_piece_by_piece(bench):
     assert bench.liar.received > source.size
 
 
-def test_millions_of_tiny_chunks_are_refused(bench):
+def test_client_millions_of_chunks_are_refused(bench):
     outcome = bench.upload("multipart", agreed(chunk_size=1, chunks_count=1_200_000), data=bytes(1_200_000))
     assert isinstance(outcome, Permanent)
     assert "1200000 chunks" in str(outcome)
@@ -472,14 +472,14 @@ def test_millions_of_tiny_chunks_are_refused(bench):
 
 
 @pytest.mark.parametrize("task", ["\ud800", "x" * 5000, "", None, [], {}, True])
-def test_a_task_id_that_is_none(bench, task):
+def test_client_invalid_task_id_is_refused(bench, task):
     outcome = bench.upload("multipart", agreed(task_id=task))
     assert isinstance(outcome, Failure)
     assert bench.liar.posted() == 1
 
 
 @pytest.mark.parametrize("ref", ["\ud800", "x" * 5000])
-def test_a_file_id_that_is_none(bench, ref):
+def test_client_invalid_file_id_is_refused(bench, ref):
     confirm = json.dumps(good_file | {"id": ref, "hash": None}).encode()
     outcome = bench.upload("multipart", lambda call: agreed()(call) if call.endswith("create") else response(confirm))
     assert isinstance(outcome, Failure)
@@ -489,7 +489,7 @@ NESTED = ['{{"errors": {}}}', '{{"errors": {{"a": {}}}}}', '{{"code": {}}}', '{{
 
 
 @pytest.mark.parametrize("form", NESTED)
-def test_nesting_just_below_and_beyond_what_the_parser_takes(form):
+def test_client_deeply_nested_json_is_handled(form):
     """There is a depth that can be read and no longer shown."""
     for depth in range(sys.getrecursionlimit() - 120, sys.getrecursionlimit()):
         body = form.format("[" * depth + "]" * depth).encode()
@@ -515,7 +515,7 @@ DUPLICATES = [
 
 
 @pytest.mark.parametrize("body", DUPLICATES)
-def test_json_that_agrees_to_nothing(bench, body):
+def test_client_json_without_agreement_is_refused(bench, body):
     outcome = bench.upload("multipart", lambda _: response(body))
     assert isinstance(outcome, Failure)
     assert bench.liar.posted() == 1
@@ -524,7 +524,7 @@ def test_json_that_agrees_to_nothing(bench, body):
 @pytest.mark.parametrize(
     "listed", [[0, 1, 2], [0, 1, 2, 3, 10**30, -1, "1", None, [], 1.0, True], "012", {"0": 1}, 10**9]
 )
-def test_chunks_that_are_said_to_be_there(bench, listed):
+def test_client_invalid_chunk_list_is_refused(bench, listed):
     """Whatever the server claims, its own *complete* decides."""
     told = {"resume": json.dumps({"uploaded_chunks": listed, "chunks_uploaded": listed}).encode()}
     missing = response(b'{"code": "CHUNK_MISSING"}', status="400 Bad Request")
@@ -544,6 +544,6 @@ def test_chunks_that_are_said_to_be_there(bench, listed):
 )
 @example(value="Sun, 06 Nov 1994 08:49:37 GMT")
 @example(value="1" * 5000)
-def test_any_retry_after(value):
+def test_client_any_retry_after_is_bounded(value):
     seconds = retry_after(value, NOW)
     assert seconds is None or 0 <= seconds < float("inf")

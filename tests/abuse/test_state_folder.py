@@ -33,7 +33,7 @@ def daemon(tmp_path):
     made.kill()
 
 
-def test_a_second_daemon_is_turned_away_and_the_first_goes_on(daemon):
+def test_state_folder_second_daemon_is_refused(daemon):
     daemon.start()
     for command in ("run", "once"):
         ended = run(command, "-c", daemon.config)
@@ -78,7 +78,7 @@ async def make_store(path):
 
 
 @pytest.mark.parametrize("spoil", [cut_short, wrong_page, from_the_future, no_store])
-def test_a_store_that_can_not_be_used_is_told_and_left_as_it_is(syncd, daemon, spoil):
+def test_state_folder_unusable_store_is_reported_unchanged(syncd, daemon, spoil):
     store = daemon.state / "syncd.db"
     asyncio.run(make_store(store))
     spoil(store)

@@ -82,7 +82,7 @@ async def set_content(harness, column, value):
     )
 
 
-async def test_a_file_is_deleted_once_every_server_has_it(harness, by_hand):
+async def test_after_upload_deletes_once_every_server_has_file(harness, by_hand):
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     ascii_url = harness.settings["remotes"]["ascii"]["url"]
     harness.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"  # nobody is there
@@ -97,12 +97,12 @@ async def test_a_file_is_deleted_once_every_server_has_it(harness, by_hand):
     assert await detail(harness) is None
 
 
-async def test_the_daemon_deletes_by_itself(harness):
+async def test_after_upload_daemon_deletes_after_upload(harness):
     await uploaded(harness, "a.jpg", "sub/b.jpg")
     await wait_until(lambda: left(harness) == [])
 
 
-async def test_files_are_moved_with_their_folders(harness, tmp_path):
+async def test_after_upload_move_keeps_relative_folders(harness, tmp_path):
     await uploaded(harness, "a.jpg", "sub/b.jpg", after={"move": str(tmp_path / "sent")})
     await wait_until(lambda: left(harness) == [])
     assert (tmp_path / "sent" / "sub" / "b.jpg").read_bytes() == random_bytes(1000, "sub/b.jpg")
@@ -120,7 +120,7 @@ async def test_files_are_moved_with_their_folders(harness, tmp_path):
         ({"max_size": "999"}, "larger than max_size"),
     ],
 )
-async def test_what_the_folder_no_longer_selects_is_kept(harness, by_hand, change, why):
+async def test_after_upload_unselected_file_is_kept(harness, by_hand, change, why):
     """Else a single reload that adds an exclude and sets delete would remove exactly the files that it excludes."""
     name = "sub/a.jpg" if "recursive" in change else "a.jpg"
     after = await uploaded(harness, name, after="keep")
@@ -134,7 +134,7 @@ async def test_what_the_folder_no_longer_selects_is_kept(harness, by_hand, chang
 # Every remote has confirmed it.
 
 
-async def test_a_fresh_proof_is_not_asked_for_again(harness, by_hand, answers):
+async def test_after_upload_fresh_proof_is_reused(harness, by_hand, answers):
     after = await uploaded(harness, "a.jpg")
     await set_content(harness, "proof", Proof.HASH)
     await set_content(harness, "confirmed_at", 4e9)
@@ -147,7 +147,7 @@ async def test_a_fresh_proof_is_not_asked_for_again(harness, by_hand, answers):
 @pytest.mark.parametrize(
     ("column", "value"), [("proof", Proof.NONE), ("confirmed_at", 1.0), ("expires", True), ("confirmed_at", 4e9)]
 )
-async def test_what_is_not_proven_now_is_asked_for(harness, by_hand, answers, column, value):
+async def test_after_upload_old_proof_is_confirmed_first(harness, by_hand, answers, column, value):
     after = await uploaded(harness, "a.jpg")
     await set_content(harness, "proof", Proof.HASH)
     await set_content(harness, column, value)
@@ -164,7 +164,7 @@ async def test_what_is_not_proven_now_is_asked_for(harness, by_hand, answers, co
     assert left(harness) == []
 
 
-async def test_what_is_stored_under_earlier_terms_is_kept(harness, by_hand, answers):
+async def test_after_upload_copy_of_earlier_terms_is_kept(harness, by_hand, answers):
     """Else the server would drop the only copy when the earlier expiry has come."""
     harness.settings["remotes"]["drive"]["expired_at"] = "1d"
     after = await uploaded(harness, "a.jpg", after="keep")
@@ -176,7 +176,7 @@ async def test_what_is_stored_under_earlier_terms_is_kept(harness, by_hand, answ
     assert "under an earlier expired_at" in await detail(harness)
 
 
-async def test_a_yes_with_too_weak_a_proof_is_none(harness, by_hand, answers, monkeypatch):
+async def test_after_upload_weak_proof_keeps_file(harness, by_hand, answers, monkeypatch):
     monkeypatch.setattr(MultipartRemote, "required_proof", Proof.BYTES)
     after = await uploaded(harness, "a.jpg")
     answers["says"] = Confirmation(presence=Presence.YES, proof=Proof.HASH)
@@ -184,7 +184,7 @@ async def test_a_yes_with_too_weak_a_proof_is_none(harness, by_hand, answers, mo
     assert left(harness) == ["a.jpg"]
 
 
-async def test_a_server_that_is_down_is_not_asked_file_by_file(harness, by_hand, answers):
+async def test_after_upload_server_down_is_not_asked_per_file(harness, by_hand, answers):
     after = await uploaded(harness, *(f"{number}.jpg" for number in range(5)))
     await set_content(harness, "proof", Proof.NONE)
     answers["asked"].clear()
@@ -197,7 +197,7 @@ async def test_a_server_that_is_down_is_not_asked_file_by_file(harness, by_hand,
     assert "5 uploaded but kept here" in await detail(harness)
 
 
-async def test_what_was_forgotten_is_kept(harness, by_hand):
+async def test_after_upload_forgotten_content_is_kept(harness, by_hand):
     after = await uploaded(harness, "a.jpg")
     (job,) = await harness.jobs()
     runtime = harness.daemon.runtime
@@ -208,7 +208,7 @@ async def test_what_was_forgotten_is_kept(harness, by_hand):
     assert "not known to have it" in await detail(harness)
 
 
-async def test_what_an_earlier_version_has_uploaded_is_compared_by_its_key(harness, by_hand):
+async def test_after_upload_record_without_sha256_compares_key(harness, by_hand):
     after = await uploaded(harness, "a.jpg", "b.jpg")
     await set_content(harness, "sha256", None)
     found = os.stat(harness.inbox / "a.jpg")
@@ -221,7 +221,7 @@ async def test_what_an_earlier_version_has_uploaded_is_compared_by_its_key(harne
 # Its bytes are those that were confirmed.
 
 
-async def test_other_bytes_behind_the_same_stamp_are_uploaded_and_not_deleted(harness, by_hand):
+async def test_after_upload_same_fingerprint_other_bytes_is_uploaded(harness, by_hand):
     """As after a memory map, or where a time stamp has two seconds: nothing else would ever notice."""
     after = await uploaded(harness, "a.jpg")
     path, new = harness.inbox / "a.jpg", random_bytes(1000, "other")
@@ -242,7 +242,7 @@ async def has(harness, data):
     return status == 200 and body == data
 
 
-async def test_a_file_that_changed_is_uploaded_again_and_then_moved(harness, tmp_path, by_hand):
+async def test_after_upload_changed_file_is_uploaded_then_moved(harness, tmp_path, by_hand):
     """The sweep may come upon the changed file before the watch does."""
     after = await uploaded(harness, "a.jpg", after={"move": str(tmp_path / "sent")}, settle="300ms")
     (harness.inbox / "a.jpg").write_bytes(b"after!")
@@ -254,7 +254,7 @@ async def test_a_file_that_changed_is_uploaded_again_and_then_moved(harness, tmp
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"after!"
 
 
-async def test_a_file_that_somebody_writes_to_is_kept_and_that_is_told_once(harness, by_hand):
+async def test_after_upload_open_file_is_kept_and_logged_once(harness, by_hand):
     after = await uploaded(harness, "a.jpg", "b.jpg", "c.jpg")
     with listening(harness) as events, (harness.inbox / "a.jpg").open("r+b"), (harness.inbox / "b.jpg").open("r+b"):
         for _ in range(3):
@@ -271,7 +271,7 @@ async def test_a_file_that_somebody_writes_to_is_kept_and_that_is_told_once(harn
     assert await detail(harness) is None
 
 
-async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep(harness, by_hand, monkeypatch):
+async def test_after_upload_undeletable_file_is_retried_with_backoff(harness, by_hand, monkeypatch):
     after = await uploaded(harness, "a.jpg")
     tried = []
 
@@ -294,7 +294,7 @@ async def test_a_file_that_can_not_go_is_tried_again_later_and_not_at_each_sweep
 # The configuration that is in force.
 
 
-async def test_nothing_is_deleted_after_a_reload_has_said_keep(harness, by_hand, monkeypatch):
+async def test_after_upload_reload_to_keep_deletes_nothing(harness, by_hand, monkeypatch):
     """Nor in the midst of it: the file in progress is finished first."""
     after = await uploaded(harness, *(f"{number:03}.jpg" for number in range(60)))
     begun, go_on = threading.Event(), threading.Event()
@@ -326,7 +326,7 @@ async def recorded(harness, files):
     return (await harness.service.folders())[0]["files"] == files
 
 
-async def test_a_question_to_a_server_does_not_outlive_its_client(harness, by_hand, monkeypatch):
+async def test_after_upload_suspension_cancels_confirmations(harness, by_hand, monkeypatch):
     """A reload closes the clients of servers that go, the end closes all."""
     after = await uploaded(harness, "a.jpg")
     await set_content(harness, "proof", Proof.NONE)
@@ -345,7 +345,7 @@ async def test_a_question_to_a_server_does_not_outlive_its_client(harness, by_ha
 
 
 @pytest.mark.parametrize("how", ["stop", "end"])
-async def test_nothing_is_deleted_after_a_stop(harness, by_hand, monkeypatch, how):
+async def test_after_upload_paused_daemon_deletes_nothing(harness, by_hand, monkeypatch, how):
     after = await uploaded(harness, *(f"{number:03}.jpg" for number in range(20)))
     begun, go_on = threading.Event(), threading.Event()
     real = removal.remove
@@ -376,7 +376,7 @@ async def test_nothing_is_deleted_after_a_stop(harness, by_hand, monkeypatch, ho
         assert len(left(harness)) == count
 
 
-async def test_a_reload_to_delete_says_how_many_files_it_affects_and_begins_at_once(harness):
+async def test_after_upload_reload_to_delete_reports_count(harness):
     await uploaded(harness, "a.jpg", "b.jpg", after="keep")
     harness.settings["folders"][0]["after_upload"] = "delete"
     messages = await harness.reload()
@@ -387,7 +387,7 @@ async def test_a_reload_to_delete_says_how_many_files_it_affects_and_begins_at_o
         await wait_until(lambda: left(harness) == [])
 
 
-async def test_a_sweep_may_fall_into_the_moment_in_which_a_remote_is_not_there(harness, by_hand):
+async def test_after_upload_sweep_during_remote_reload_is_safe(harness, by_hand):
     after = await uploaded(harness, "a.jpg")
     runtime = harness.daemon.runtime
     away = runtime.remote_ids.pop("drive")
@@ -398,7 +398,7 @@ async def test_a_sweep_may_fall_into_the_moment_in_which_a_remote_is_not_there(h
     assert left(harness) == []
 
 
-async def test_a_target_is_made_when_the_configuration_is_loaded_and_never_later(harness, tmp_path, by_hand):
+async def test_after_upload_target_is_created_only_on_load(harness, tmp_path, by_hand):
     after = await uploaded(harness, "a.jpg", after={"move": str(tmp_path / "disk" / "sent")})
     os.rename(tmp_path / "disk", tmp_path / "unmounted")
     await after.sweep()
@@ -414,7 +414,7 @@ async def test_a_target_is_made_when_the_configuration_is_loaded_and_never_later
 # After a crash.
 
 
-async def test_what_was_confirmed_before_a_crash_is_removed_after_it(harness, monkeypatch):
+async def test_after_upload_confirmed_file_is_removed_after_crash(harness, monkeypatch):
     async def never(self):
         await asyncio.Event().wait()
 
@@ -427,7 +427,7 @@ async def test_what_was_confirmed_before_a_crash_is_removed_after_it(harness, mo
     await wait_until(lambda: left(harness) == [])
 
 
-async def test_a_removal_that_was_interrupted_is_undone_and_done_again(harness, by_hand):
+async def test_after_upload_interrupted_removal_is_undone_and_redone(harness, by_hand):
     after = await uploaded(harness, "a.jpg")
     store = harness.daemon.runtime.store
     hidden = removal.hidden_name()
@@ -446,7 +446,7 @@ async def known(harness, name):
     return (await harness.show(name))[0]["present"]
 
 
-async def test_one_whose_folder_is_away_is_kept_in_mind(harness, by_hand, tmp_path):
+async def test_after_upload_recovery_waits_for_offline_folder(harness, by_hand, tmp_path):
     after = await uploaded(harness, "a.jpg")
     store = harness.daemon.runtime.store
     hidden = removal.hidden_name()
@@ -464,7 +464,7 @@ async def test_one_whose_folder_is_away_is_kept_in_mind(harness, by_hand, tmp_pa
 
 
 @pytest.mark.parametrize("task", ["run", "heartbeat"])
-async def test_a_side_task_that_dies_ends_the_daemon(harness, monkeypatch, task):
+async def test_after_upload_task_failure_ends_daemon(harness, monkeypatch, task):
     """Rather than that it only seems to work."""
 
     async def die(self):
@@ -478,7 +478,7 @@ async def test_a_side_task_that_dies_ends_the_daemon(harness, monkeypatch, task)
         await harness.run_to_the_end()
 
 
-def test_the_limits_are_those_that_the_documentation_names():
+def test_after_upload_limits_match_documentation():
     assert (
         deletion_check.CONFIRMATION_MAX_AGE_SECONDS,
         deletion_check.QUIET_CLOSED_SECONDS,

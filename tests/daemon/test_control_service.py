@@ -20,7 +20,7 @@ async def stopped(harness):
     return harness
 
 
-async def test_the_pages_have_every_job_once(stopped):
+async def test_control_service_pages_have_every_job_once(stopped):
     names = {f"{number:02}.jpg" for number in range(23)}
     for name in names:
         (stopped.inbox / name).write_bytes(random_bytes(100, name))
@@ -37,7 +37,7 @@ async def test_the_pages_have_every_job_once(stopped):
     assert exact["next"] is None
 
 
-async def test_the_jobs_of_a_file_come_together(harness):
+async def test_control_service_jobs_of_one_file_are_adjacent(harness):
     harness.settings["folders"][0]["remote"] = ["ascii", "drive"]
     await harness.start()
     await harness.service.stop(now=False)
@@ -53,7 +53,7 @@ async def test_the_jobs_of_a_file_come_together(harness):
         assert told == [("a.jpg", "drive", "skipped"), ("a.jpg", "ascii", "queued")]
 
 
-async def test_jobs_by_state_and_by_name(stopped):
+async def test_control_service_jobs_filter_by_state_and_name(stopped):
     for name in ("a 100%_sure.jpg", "b.jpg"):
         (stopped.inbox / name).write_bytes(random_bytes(100, name))
     await stopped.wait_for_counts(queued=2)
@@ -65,7 +65,7 @@ async def test_jobs_by_state_and_by_name(stopped):
 
 
 @pytest.mark.parametrize("cursor", ["", ":", "x", "1:x", "nan:1:2", "1e999:99999999999999999999999", "inf:1", "nan:1"])
-async def test_any_cursor_is_a_page_or_refused(stopped, cursor):
+async def test_control_service_any_cursor_is_page_or_error(stopped, cursor):
     try:
         page = await stopped.service.jobs(JobQuery(before=cursor))
     except InvalidRequestError:
@@ -77,7 +77,7 @@ async def test_any_cursor_is_a_page_or_refused(stopped, cursor):
 NAME = "escaped \udcff\n\x1b[2J \u202e.jpg"
 
 
-async def test_an_odd_name_is_shown_escaped_and_found_exactly(harness):
+async def test_control_service_odd_name_is_escaped_and_found(harness):
     await harness.start()
     data = random_bytes(1000)
     (harness.inbox / NAME).write_bytes(data)
@@ -91,7 +91,7 @@ async def test_an_odd_name_is_shown_escaped_and_found_exactly(harness):
     assert same["path"] == job["path"]
 
 
-async def test_what_is_not_there_is_told_apart(harness):
+async def test_control_service_missing_targets_have_own_errors(harness):
     await harness.start()
     (harness.inbox / "left out.doc").write_bytes(b"x")
     for path, words in [
@@ -111,7 +111,7 @@ async def test_what_is_not_there_is_told_apart(harness):
             await order([4711])
 
 
-async def test_a_running_job_is_cancelled_and_tried_again(harness):
+async def test_control_service_running_job_cancel_and_retry(harness):
     harness.settings["scheduler"]["bandwidth"] = "500KiB/s"
     await harness.start()
     data = random_bytes(4 * MIB)
@@ -132,7 +132,7 @@ async def test_a_running_job_is_cancelled_and_tried_again(harness):
     assert (await harness.counters())["chunks_repeated"] == 0
 
 
-async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(harness):
+async def test_control_service_cancel_skips_done_jobs(harness):
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(100, 1))
     await harness.wait_for_counts(done=1)
@@ -147,7 +147,7 @@ async def test_cancel_takes_a_waiting_one_and_leaves_what_is_done(harness):
     await harness.wait_for_counts(done=2)
 
 
-async def test_stop_now_cuts_off_and_start_goes_on(harness):
+async def test_control_service_stop_now_interrupts_start_resumes(harness):
     harness.settings["scheduler"]["bandwidth"] = "500KiB/s"
     await harness.start()
     (harness.inbox / "giant.tif").write_bytes(random_bytes(2 * MIB))
@@ -162,7 +162,7 @@ async def test_stop_now_cuts_off_and_start_goes_on(harness):
     assert (await harness.counters())["chunks_repeated"] == 0
 
 
-async def test_the_status_of_a_server_that_is_down(harness):
+async def test_control_service_status_of_server_down(harness):
     harness.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
     harness.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
     await harness.start()
@@ -184,7 +184,7 @@ async def test_the_status_of_a_server_that_is_down(harness):
     assert status["eta_seconds"] is None
 
 
-async def test_the_chart_has_what_was_sent(harness):
+async def test_control_service_chart_has_sent_bytes(harness):
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(100_000))
     await harness.wait_for_counts(done=1)

@@ -119,7 +119,7 @@ async def until_state(harness, state):
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_renewed_client_certificate_is_used_without_a_reload(harness, front, held):
+async def test_renewal_client_certificate_is_used_without_reload(harness, front, held):
     await front.use("one", trusts="one")
     talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
     await harness.start()
@@ -134,7 +134,7 @@ async def test_a_renewed_client_certificate_is_used_without_a_reload(harness, fr
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_renewed_ca_file_is_used_without_a_reload(harness, front, held):
+async def test_renewal_ca_file_is_used_without_reload(harness, front, held):
     await front.use("one")
     talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"))
     await harness.start()
@@ -148,7 +148,7 @@ async def test_a_renewed_ca_file_is_used_without_a_reload(harness, front, held):
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_certificate_without_its_key_is_not_taken_up(harness, front, held):
+async def test_renewal_certificate_without_key_is_ignored(harness, front, held):
     await front.use("one", trusts="one")
     files = {"client_cert": held("client.pem", "one.crt"), "client_key": held("client.key", "one.key")}
     talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"), **files)
@@ -174,7 +174,7 @@ async def test_a_certificate_without_its_key_is_not_taken_up(harness, front, hel
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_a_reload_takes_up_a_renewed_certificate_at_once(harness, front, held, monkeypatch):
+async def test_renewal_certificate_is_used_at_reload(harness, front, held, monkeypatch):
     monkeypatch.setattr(credential_renewal, "CHECK_INTERVAL_SECONDS", 3600)
     await front.use("one")
     talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"))
@@ -189,7 +189,7 @@ async def test_a_reload_takes_up_a_renewed_certificate_at_once(harness, front, h
     assert await harness.reload() == []
 
 
-async def test_a_token_that_is_rotated_is_used_without_a_reload(harness, tmp_path):
+async def test_renewal_rotated_token_is_used_without_reload(harness, tmp_path):
     file = harness.folder / "drive.token"
     file.write_text(OLD + "\n")
     file.chmod(0o600)
@@ -209,7 +209,7 @@ async def test_a_token_that_is_rotated_is_used_without_a_reload(harness, tmp_pat
         await harness.stop()
 
 
-async def test_a_token_that_is_new_is_masked_in_the_log(harness, tmp_path):
+async def test_renewal_new_token_is_redacted_in_log(harness, tmp_path):
     file = harness.folder / "drive.token"
     file.write_text(OLD)
     file.chmod(0o600)
@@ -226,14 +226,14 @@ async def test_a_token_that_is_new_is_masked_in_the_log(harness, tmp_path):
     assert '"remote.renewed"' in text
 
 
-async def test_nothing_is_interrupted_where_nothing_was_renewed(harness):
+async def test_renewal_without_change_interrupts_nothing(harness):
     await harness.start()
     workers = dict(harness.daemon.runtime.scheduler.workers)
     assert await harness.daemon.renewal.check() == []
     assert harness.daemon.runtime.scheduler.workers == workers
 
 
-async def test_an_upload_goes_on_where_it_was(harness):
+async def test_renewal_during_upload_resumes_it(harness):
     """What has arrived before the renewal is not sent again."""
     file = harness.folder / "drive.token"
     file.write_text(OLD)

@@ -31,7 +31,7 @@ def there(harness):
     return sorted(os.listdir(harness.inbox))
 
 
-async def test_a_dropped_file_goes_up(harness, http):
+async def test_dashboard_upload_is_saved_and_uploaded(harness, http):
     await harness.start()
     data = random_bytes(3 * 1024 * 1024)
     before = os.umask(0o022)
@@ -46,7 +46,7 @@ async def test_a_dropped_file_goes_up(harness, http):
     assert there(harness) == ["a b é.jpg"]
 
 
-async def test_where_no_event_tells_it_goes_up_at_once_too(harness, http, monkeypatch):
+async def test_dashboard_upload_in_polled_folder_is_found_at_once(harness, http, monkeypatch):
     monkeypatch.setattr("syncd.watch.reconciler.MIN_POLL_INTERVAL_SECONDS", 3600.0)
     harness.settings["folders"][0]["watch"] = "poll"
     await harness.start()
@@ -56,7 +56,7 @@ async def test_where_no_event_tells_it_goes_up_at_once_too(harness, http, monkey
     await harness.wait_for_states("a.jpg", "done")
 
 
-async def test_nothing_is_overwritten(stopped, http):
+async def test_dashboard_upload_existing_name_gets_number(stopped, http):
     (stopped.inbox / "a.jpg").write_bytes(b"mine")
     (stopped.inbox / "a (2).jpg").symlink_to("nowhere")
     assert (await put(http, stopped.inbox, "a.jpg", b"theirs"))["name"] == "a (3).jpg"
@@ -66,7 +66,7 @@ async def test_nothing_is_overwritten(stopped, http):
 
 
 @pytest.mark.parametrize("links", [True, False])
-async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
+async def test_dashboard_upload_concurrent_same_names_all_saved(stopped, http, links, monkeypatch):
     if not links:
         monkeypatch.setattr("syncd.platform.posix.openat.rename_exclusively", refuse_link)
         monkeypatch.setattr(os, "link", refuse_link)
@@ -77,7 +77,7 @@ async def test_many_of_one_name_at_once(stopped, http, links, monkeypatch):
     assert len(there(stopped)) == 8
 
 
-async def test_a_name_that_can_not_be_given_leaves_nothing(tmp_path, monkeypatch):
+async def test_dashboard_upload_rename_error_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("syncd.platform.posix.openat.rename_exclusively", refuse_link)
     monkeypatch.setattr(os, "link", refuse_link)
     monkeypatch.setattr(os, "replace", refuse_link)
@@ -90,7 +90,7 @@ def refuse_link(*_arguments, **_options):
     raise PermissionError(1, "no hard links here")
 
 
-async def test_a_name_whose_number_would_not_be_taken(harness, http):
+async def test_dashboard_upload_unselected_number_is_rejected(harness, http):
     harness.settings["folders"][0]["include"] = ["cover.jpg"]
     await harness.start()
     await put(http, harness.inbox, "cover.jpg", b"one")
@@ -99,13 +99,13 @@ async def test_a_name_whose_number_would_not_be_taken(harness, http):
 
 
 @pytest.mark.parametrize("name", ["", "../a.jpg", "a/b.jpg", ".a.jpg", "a\n.jpg", "con.jpg", "x" * 300 + ".jpg"])
-async def test_unsafe_names_are_refused(stopped, http, name):
+async def test_dashboard_upload_unsafe_name_is_rejected(stopped, http, name):
     await why_not(http, stopped.inbox, name, b"content")
     assert there(stopped) == []
     assert not (stopped.folder / "a.jpg").exists()
 
 
-async def test_what_the_folder_does_not_take_is_refused(harness, http):
+async def test_dashboard_upload_unselected_file_is_rejected(harness, http):
     harness.settings["folders"][0] |= {"include": ["*.jpg", "*.png"], "exclude": ["draft*"], "max_size": "1KiB"}
     await harness.start()
     reason = await why_not(http, harness.inbox, "a.doc", b"content")
@@ -119,7 +119,7 @@ async def test_what_the_folder_does_not_take_is_refused(harness, http):
     await put(http, harness.inbox, "A.JPG", bytes(1024))
 
 
-async def test_a_folder_that_is_away_is_not_written_to(stopped, http):
+async def test_dashboard_upload_missing_folder_is_rejected(stopped, http):
     stopped.inbox.rename(stopped.folder / "away")
     reason = await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
     assert "does not exist" in reason or "offline" in reason
@@ -132,7 +132,7 @@ async def test_a_folder_that_is_away_is_not_written_to(stopped, http):
     assert not stopped.inbox.exists()
 
 
-async def test_the_length_has_to_be_known(stopped, http):
+async def test_dashboard_upload_without_length_is_rejected(stopped, http):
     async def chunked():
         yield b"content"
 
@@ -140,7 +140,7 @@ async def test_the_length_has_to_be_known(stopped, http):
     assert there(stopped) == []
 
 
-async def test_what_is_broken_off_leaves_nothing(stopped):
+async def test_dashboard_upload_interrupted_leaves_nothing(stopped):
     path = str(stopped.folder / "state" / "control.sock")
     _, writer = await asyncio.open_unix_connection(path)
     target = f"/v1/drop?folder={encode_target(str(stopped.inbox))}&name=a.jpg"
@@ -158,7 +158,7 @@ async def test_what_is_broken_off_leaves_nothing(stopped):
     await wait_until(lambda: there(stopped) == [])
 
 
-async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
+async def test_dashboard_upload_stalled_is_cancelled(stopped, http, monkeypatch):
     monkeypatch.setattr("syncd.control.file_handlers.STALL_TIMEOUT_SECONDS", 0.05)
     go_on = asyncio.Event()
 
@@ -174,7 +174,7 @@ async def test_an_upload_that_stalls_is_given_up(stopped, http, monkeypatch):
     assert there(stopped) == []
 
 
-async def test_what_a_crash_left_is_removed_at_the_start_and_nothing_else(harness):
+async def test_dashboard_upload_leftovers_are_removed_at_start(harness):
     left = harness.inbox / ".syncd-drop-0123456789abcdef.part"
     left.write_bytes(b"half of")
     other = harness.inbox / ".syncd-drop-of-mine.part"
@@ -193,7 +193,7 @@ async def content(*pieces):
         yield piece
 
 
-async def test_who_is_cancelled_leaves_nothing(tmp_path):
+async def test_save_upload_cancelled_leaves_nothing(tmp_path):
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow():
@@ -212,7 +212,7 @@ async def test_who_is_cancelled_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_fewer_bytes_than_promised_are_refused(tmp_path):
+async def test_save_upload_short_content_is_rejected(tmp_path):
     with pytest.raises(InvalidRequestError, match="4 of 8 bytes"):
         await save_upload(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
@@ -232,7 +232,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.e2e
-async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
+async def test_save_upload_full_disk_raises_error(small_disk):
     def dropping(size, *pieces):
         return save_upload(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
 
@@ -247,7 +247,7 @@ async def test_a_full_disk_is_said_before_and_meanwhile(small_disk):
 
 
 @pytest.mark.e2e
-async def test_a_full_disk_is_507(harness, http, small_disk):
+async def test_dashboard_upload_full_disk_is_507(harness, http, small_disk):
     harness.settings["folders"][0]["path"] = str(small_disk)
     await harness.start()
     assert " free, " in await why_not(http, small_disk, "a.jpg", io.BytesIO(bytes(2 * 1024 * 1024)), status=507)

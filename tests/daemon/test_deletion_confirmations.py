@@ -157,7 +157,7 @@ def by_hand(monkeypatch):
 
 @pytest.mark.usefixtures("by_hand")
 @pytest.mark.parametrize("group", GROUPS, ids=range(len(GROUPS)))
-async def test_a_file_goes_only_where_the_server_has_confirmed_it(tmp_path, group):
+async def test_deletion_requires_confirmation_by_server(tmp_path, group):
     published = read_table()
     for case, action, state, becomes in await outcomes(group, tmp_path):
         may_go = case.is_confirmed and action != "keep"

@@ -54,7 +54,7 @@ async def listen(harness):
         await ear.close()
 
 
-async def test_who_comes_is_told_how_all_is(harness, listen):
+async def test_publisher_new_listener_gets_full_state(harness, listen):
     await harness.start()
     first = listen()
     await wait_until(lambda: first.of("progress"))
@@ -72,7 +72,7 @@ async def test_who_comes_is_told_how_all_is(harness, listen):
         assert ear.of("progress")[-1]["flights"] == []
 
 
-async def test_nothing_is_said_twice(harness, listen):
+async def test_publisher_unchanged_state_is_not_repeated(harness, listen):
     await harness.start()
     ear = listen("daemon", "remote", "progress")
     await wait_until(lambda: ear.of("progress"))
@@ -91,7 +91,7 @@ async def test_nothing_is_said_twice(harness, listen):
     assert len(ear.events) == before
 
 
-async def test_nobody_costs_nothing(harness, monkeypatch):
+async def test_publisher_without_listeners_does_not_poll(harness, monkeypatch):
     looks = []
 
     async def look(self):
@@ -106,7 +106,7 @@ async def test_nobody_costs_nothing(harness, monkeypatch):
     assert looks == []
 
 
-async def test_progress_comes_at_most_four_times_a_second(harness, listen):
+async def test_publisher_progress_rate_is_limited(harness, listen):
     harness.settings["scheduler"]["bandwidth"] = "128KiB/s"
     await harness.start()
     ear = listen("progress")
@@ -120,7 +120,7 @@ async def test_progress_comes_at_most_four_times_a_second(harness, listen):
     assert len(ear.of("progress")) <= seconds / 0.25 + 2
 
 
-async def test_a_stop_and_a_folder_that_goes_are_told(harness, listen):
+async def test_publisher_pause_and_lost_folder_are_events(harness, listen):
     await harness.start()
     ear = listen("daemon", "folder")
     await wait_until(lambda: ear.of("folder") and ear.of("folder")[-1]["state"] == "watching")
@@ -130,7 +130,7 @@ async def test_a_stop_and_a_folder_that_goes_are_told(harness, listen):
     await wait_until(lambda: ear.of("folder")[-1]["state"] == "offline")
 
 
-async def test_log_lines_come_from_any_thread(harness, listen):
+async def test_publisher_accepts_log_events_of_any_thread(harness, listen):
     await harness.start()
     ear = listen("log")
     log.info("daemon.reloaded", changes=["here"])
@@ -145,7 +145,7 @@ async def test_log_lines_come_from_any_thread(harness, listen):
     assert changes() == [["here"], ["there"]]
 
 
-async def test_a_look_that_fails_is_logged_and_not_the_last(harness, listen, monkeypatch):
+async def test_publisher_failed_poll_is_logged_and_retried(harness, listen, monkeypatch):
     monkeypatch.setattr(event_publisher, "ERROR_BACKOFF_SECONDS", 0.01)
     await harness.start()
     with pytest.MonkeyPatch.context() as patch:
@@ -155,7 +155,7 @@ async def test_a_look_that_fails_is_logged_and_not_the_last(harness, listen, mon
     await wait_until(lambda: ear.of("daemon"))
 
 
-async def test_jobs_by_folder_remote_and_age(harness):
+async def test_jobs_filter_by_folder_remote_and_age(harness):
     (harness.folder / "other").mkdir()
     harness.settings["folders"].append({"path": "other", "remote": ["ascii"], "settle": "50ms"})
     await harness.start()
@@ -186,7 +186,7 @@ async def _done(harness, name):
     return [job for job in await harness.jobs(search=name) if job["state"] == "done"]
 
 
-async def test_pages_of_the_oldest_first(harness):
+async def test_jobs_pages_oldest_first(harness):
     await harness.start()
     for number in range(7):
         (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
@@ -202,7 +202,7 @@ async def test_pages_of_the_oldest_first(harness):
     assert [job["updated_at"] for job in seen] == sorted(job["updated_at"] for job in seen)
 
 
-async def test_metrics_count_what_happened(harness):
+async def test_metrics_count_uploads_and_states(harness):
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(5000))
     (harness.inbox / "b.jpg").write_bytes(b"")
@@ -228,7 +228,7 @@ async def test_metrics_count_what_happened(harness):
     assert b"syncd_uploading 0.0" in (await harness.service.metrics())[0]
 
 
-async def test_health_is_the_writers(harness, monkeypatch):
+async def test_health_reports_store_writer(harness, monkeypatch):
     await harness.start()
     assert await harness.service.health() is None
     with pytest.MonkeyPatch.context() as patch:

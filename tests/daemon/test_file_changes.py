@@ -53,7 +53,7 @@ def replace_by_a_copy(harness):
 
 
 @pytest.mark.parametrize("change", [touch, replace_by_a_copy])
-async def test_cancelled_survives_a_change_of_all_but_the_content(harness, change):
+async def test_cancelled_job_survives_touch(harness, change):
     await harness.start()
     await cancelled(harness)
     (job,) = await harness.show("private.jpg")
@@ -70,7 +70,7 @@ def changes(harness) -> int:
         return int(store.execute(query).fetchone()[0])
 
 
-async def test_cancelled_survives_a_restart_and_a_change_meanwhile(harness):
+async def test_cancelled_job_survives_restart_and_touch(harness):
     await harness.start()
     await cancelled(harness)
     await harness.stop()
@@ -80,7 +80,7 @@ async def test_cancelled_survives_a_restart_and_a_change_meanwhile(harness):
     await stays_cancelled(harness)
 
 
-async def test_cancelled_survives_a_rename(harness):
+async def test_cancelled_job_survives_rename(harness):
     await harness.start()
     await cancelled(harness)
     (harness.inbox / "private.jpg").rename(harness.inbox / "other.jpg")
@@ -89,7 +89,7 @@ async def test_cancelled_survives_a_rename(harness):
     await stays_cancelled(harness, "other.jpg")
 
 
-async def test_cancelled_survives_a_copy_under_another_name(harness):
+async def test_cancelled_job_survives_copy(harness):
     await harness.start()
     await cancelled(harness)
     data = (harness.inbox / "private.jpg").read_bytes()
@@ -98,7 +98,7 @@ async def test_cancelled_survives_a_copy_under_another_name(harness):
     await stays_cancelled(harness, "copy.jpg")
 
 
-async def test_cancelled_survives_that_the_file_goes_and_comes_back(harness):
+async def test_cancelled_job_survives_deletion_and_return(harness):
     await harness.start()
     await cancelled(harness)
     data = (harness.inbox / "private.jpg").read_bytes()
@@ -113,7 +113,7 @@ async def test_cancelled_survives_that_the_file_goes_and_comes_back(harness):
     await stays_cancelled(harness)
 
 
-async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_all(harness):
+async def test_cancelled_job_new_content_or_retry_is_uploaded(harness):
     await harness.start()
     await cancelled(harness)
     (harness.inbox / "private.jpg").write_bytes(random_bytes(1000, "public"))
@@ -123,7 +123,7 @@ async def test_another_content_is_uploaded_and_so_is_what_a_person_wants_after_a
     await harness.wait_for_states("b.jpg", "done")
 
 
-async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(harness):
+async def test_open_file_reports_why_it_waits(harness):
     await harness.start()
     with (harness.inbox / "a.jpg").open("wb", buffering=0) as file:
         file.write(b"half")
@@ -144,7 +144,7 @@ async def test_who_asks_for_a_file_that_is_open_hears_why_it_waits(harness):
     assert folder["detail"] is None
 
 
-async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer(harness):
+async def test_dashboard_upload_does_not_count_as_open(harness):
     await harness.start()
 
     async def content():
@@ -155,7 +155,7 @@ async def test_a_file_that_is_dropped_on_a_page_does_not_wait_for_its_own_writer
     assert await harness.content(job) == b"dropped"
 
 
-async def test_a_single_pass_tells_which_files_are_open(harness, monkeypatch):
+async def test_once_open_files_are_reported(harness, monkeypatch):
     monkeypatch.setattr("syncd.watch.folder.MAX_WAIT_IN_SETTLE_TIMES", 1)
     (harness.inbox / "b.jpg").write_bytes(random_bytes(100))
     with (harness.inbox / "a.jpg").open("wb", buffering=0) as file:
@@ -168,7 +168,7 @@ async def test_a_single_pass_tells_which_files_are_open(harness, monkeypatch):
     assert (await once(harness.write().config)).uploaded == 1
 
 
-async def test_a_single_pass_does_not_wait_for_a_file_that_was_opened_after_the_scan(harness, monkeypatch):
+async def test_once_file_opened_after_scan_is_left(harness, monkeypatch):
     monkeypatch.setattr("syncd.upload.source.writer", lambda _: Writer.OPEN)
     (harness.inbox / "a.jpg").write_bytes(random_bytes(100))
     summary = await once(harness.write().config)

@@ -3,7 +3,7 @@
 from tests.support.data import random_bytes
 
 
-async def test_what_the_daemon_writes_for_itself_is_not_uploaded(harness):
+async def test_folders_state_folder_inside_is_excluded(harness):
     harness.settings["folders"][0] |= {"path": ".", "exclude": ["received/"]}
     previews = harness.folder / "state" / "previews"
     previews.mkdir(parents=True)

@@ -35,7 +35,7 @@ async def why_not(http, what, job):
 
 
 @pytest.mark.e2e
-async def test_a_preview_and_the_original(stopped, http):
+async def test_local_files_preview_and_original(stopped, http):
     job = await job_of(stopped, "a.jpg", KINDS["jpg"])
     headers, body = await get(http, "preview", job=job["id"])
     assert headers["Content-Type"] == "image/webp"
@@ -50,7 +50,7 @@ async def test_a_preview_and_the_original(stopped, http):
 
 
 @pytest.mark.e2e
-async def test_two_sizes(stopped, http):
+async def test_preview_has_two_sizes(stopped, http):
     wide = io.BytesIO()
     Image.new("RGB", (4000, 1000)).save(wide, "PNG")
     job = await job_of(stopped, "a.png", wide.getvalue())
@@ -60,7 +60,7 @@ async def test_two_sizes(stopped, http):
 
 
 @pytest.mark.e2e
-async def test_what_the_browser_has_is_not_sent_again_until_the_file_changes(stopped, http):
+async def test_preview_etag_changes_with_file(stopped, http):
     job = await job_of(stopped, "a.jpg", KINDS["jpg"])
     headers, _ = await get(http, "preview", job=job["id"])
     assert headers["Cache-Control"] == "private, no-cache"
@@ -74,7 +74,7 @@ async def test_what_the_browser_has_is_not_sent_again_until_the_file_changes(sto
 
 
 @pytest.mark.e2e
-async def test_a_preview_outlives_the_daemon(harness, http):
+async def test_preview_cache_survives_restart(harness, http):
     await harness.start()
     job = await job_of(harness, "a.jpg", KINDS["jpg"], states=("done",))
     _, body = await get(http, "preview", job=job["id"])
@@ -86,7 +86,7 @@ async def test_a_preview_outlives_the_daemon(harness, http):
     assert (harness.folder / "state" / "previews").stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_text_is_shown_as_text(stopped, http):
+async def test_preview_of_text_is_text(stopped, http):
     job = await job_of(stopped, "art.TXT", "\u2588\u2584".encode() + b"\xff<script>" + bytes(100_000))
     headers, body = await get(http, "preview", job=job["id"])
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -100,13 +100,13 @@ async def test_a_text_is_shown_as_text(stopped, http):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", HARMFUL)
-async def test_what_has_no_preview_says_why(stopped, http, name):
+async def test_preview_unavailable_gives_reason(stopped, http, name):
     job = await job_of(stopped, "a.jpg", HARMFUL[name])
     assert (await why_not(http, "preview", job)).startswith("a.jpg: ")
     assert (await get(http, "original", job=job["id"]))[1] == HARMFUL[name]
 
 
-async def test_a_drawing_can_be_shown_and_is_not_run(stopped, http):
+async def test_original_svg_cannot_run_scripts(stopped, http):
     job = await job_of(stopped, "a.svg", HARMFUL["a drawing"])
     headers, _ = await get(http, "original", job=job["id"])
     assert headers["Content-Type"] == "image/svg+xml"
@@ -114,7 +114,7 @@ async def test_a_drawing_can_be_shown_and_is_not_run(stopped, http):
     assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
 
 
-async def test_any_name_can_be_had(stopped, http):
+async def test_local_files_any_name_is_served(stopped, http):
     name = 'q\udcff "\n;.jpg'
     job = await job_of(stopped, f"below/{name}", KINDS["jpg"])
     assert (job["name"], job["present"]) == ('below/q\\xff "\\n;.jpg', True)
@@ -132,7 +132,7 @@ async def test_any_name_can_be_had(stopped, http):
         (lambda path, _: path.mkdir(), "not a regular file"),
     ],
 )
-async def test_nothing_but_the_file_is_opened(stopped, http, instead, why):
+async def test_local_files_replaced_file_is_not_opened(stopped, http, instead, why):
     job = await job_of(stopped, "a.jpg", KINDS["jpg"])
     secret = stopped.folder / "secret.jpg"
     secret.write_bytes(KINDS["jpg"])
@@ -142,7 +142,7 @@ async def test_nothing_but_the_file_is_opened(stopped, http, instead, why):
         assert await why_not(http, what, job) == f"a.jpg: {why}"
 
 
-async def test_a_folder_that_became_a_link_is_not_followed(stopped, http):
+async def test_local_files_linked_folder_is_not_followed(stopped, http):
     job = await job_of(stopped, "below/a.jpg", KINDS["jpg"])
     (stopped.inbox / "below").rename(stopped.folder / "elsewhere")
     (stopped.inbox / "below").symlink_to(stopped.folder / "elsewhere")
@@ -150,7 +150,7 @@ async def test_a_folder_that_became_a_link_is_not_followed(stopped, http):
         assert "below/a.jpg: " in await why_not(http, what, job)
 
 
-async def test_a_folder_that_is_not_watched_any_more_is_closed(stopped, http):
+async def test_local_files_unwatched_folder_is_rejected(stopped, http):
     job = await job_of(stopped, "a.jpg", KINDS["jpg"])
     (stopped.folder / "other").mkdir()
     stopped.settings["folders"][0]["path"] = "other"
@@ -159,7 +159,7 @@ async def test_a_folder_that_is_not_watched_any_more_is_closed(stopped, http):
 
 
 @pytest.mark.e2e
-async def test_what_was_moved_after_its_upload_is_found(harness, http):
+async def test_local_files_moved_file_is_found(harness, http):
     harness.settings["folders"][0]["after_upload"] = {"move": "sent"}
     await harness.start()
     job = await job_of(harness, "below/a.jpg", KINDS["jpg"], states=("done",))
@@ -171,7 +171,7 @@ async def test_what_was_moved_after_its_upload_is_found(harness, http):
     assert "another has its name" in await why_not(http, "preview", job)
 
 
-async def test_what_was_deleted_after_its_upload_says_so(harness, http):
+async def test_local_files_deleted_file_gives_reason(harness, http):
     harness.settings["folders"][0]["after_upload"] = "delete"
     await harness.start()
     job = await job_of(harness, "a.jpg", KINDS["jpg"], states=("done",))
@@ -195,11 +195,11 @@ async def test_what_was_deleted_after_its_upload_says_so(harness, http):
         ("original?job=4711", 404),
     ],
 )
-async def test_what_is_wrong_is_refused(stopped, http, what, status):
+async def test_local_files_invalid_request_is_rejected(stopped, http, what, status):
     await get(http, what, status=status)
 
 
-async def test_a_large_original_is_sent_whole_or_not_at_all(stopped, http):
+async def test_original_large_file_is_complete_or_aborted(stopped, http):
     data = random_bytes(8 * 1024 * 1024)
     job = await job_of(stopped, "a.tif", data)
     assert (await get(http, "original", job=job["id"]))[1] == data

@@ -20,12 +20,12 @@ async def run(harness, **options):
     return await once(config, **options)
 
 
-async def test_nothing_to_do(harness):
+async def test_once_without_files_reports_zero(harness):
     summary = await run(harness)
     assert (summary.uploaded, summary.failed, summary.left, summary.problems, summary.unreachable) == (0, 0, 0, [], [])
 
 
-async def test_each_file_is_counted_once_for_each_remote(harness):
+async def test_once_counts_each_file_once_per_remote(harness):
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     for number in range(5):
         (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
@@ -44,7 +44,7 @@ async def test_each_file_is_counted_once_for_each_remote(harness):
     assert (again.uploaded, again.duplicate, again.sent) == (0, 0, 0)
 
 
-async def test_a_server_that_is_not_there_is_given_up(harness):
+async def test_once_unreachable_server_is_given_up(harness):
     harness.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
     for number in range(20):
         (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(100, number))
@@ -57,7 +57,7 @@ async def test_a_server_that_is_not_there_is_given_up(harness):
     assert (await run(harness)).uploaded == 20
 
 
-async def test_one_server_that_is_not_there_holds_up_no_other(harness):
+async def test_once_unreachable_server_delays_no_other(harness):
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     harness.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
@@ -86,7 +86,7 @@ async def refusing(tmp_path):
         yield harness
 
 
-async def test_a_file_that_is_refused_has_failed_and_stays_so(refusing):
+async def test_once_rejected_file_stays_failed(refusing):
     (refusing.inbox / "bad\n\udcff.jpg").write_bytes(random_bytes(1000))
     summary = await run(refusing)
     assert (summary.uploaded, summary.failed, summary.left) == (0, 1, 0)
@@ -98,7 +98,7 @@ async def test_a_file_that_is_refused_has_failed_and_stays_so(refusing):
     assert refusing.posts == posts  # it needs a person, not another try
 
 
-async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
+async def test_once_transient_failure_is_left_for_next_pass(refusing):
     refusing.status = 500
     (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
     summary = await run(refusing)
@@ -106,7 +106,7 @@ async def test_a_file_that_fails_for_now_is_left_for_the_next_pass(refusing):
     assert summary.problems[0].state in {"waiting", "queued"}
 
 
-async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing):
+async def test_once_job_in_flight_at_give_up_is_reported(refusing):
     refusing.status, refusing.slow_after = 503, MAX_ATTEMPTS
     (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
     summary = await run(refusing)
@@ -115,7 +115,7 @@ async def test_what_is_in_flight_when_a_server_is_given_up_is_named_too(refusing
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("status", "probe_status", "unreachable"), [(500, 500, []), (401, 404, ["drive"])])
-async def test_once_attempt_at_the_summary_is_stopped_first(refusing, monkeypatch, status, probe_status, unreachable):
+async def test_once_attempt_at_summary_is_stopped_first(refusing, monkeypatch, status, probe_status, unreachable):
     """The server holds a request that begins after the pass has given up the file, or the server."""
     refusing.status, refusing.probe_status = status, probe_status
     (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
@@ -137,7 +137,7 @@ async def test_once_attempt_at_the_summary_is_stopped_first(refusing, monkeypatc
     assert summary.unreachable == unreachable
 
 
-async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(harness, monkeypatch):
+async def test_once_changing_file_is_left_for_next_pass(harness, monkeypatch):
     """Each time it is hashed it is another one."""
     path = harness.inbox / "busy.jpg"
     path.write_bytes(random_bytes(1000))
@@ -167,7 +167,7 @@ async def test_a_file_that_keeps_changing_is_left_for_the_next_pass(harness, mon
     assert "changed" in summary.problems[0].detail
 
 
-async def test_it_goes_on_though_the_daemon_was_stopped(harness):
+async def test_once_uploads_though_daemon_was_paused(harness):
     """A pass uploads although ``syncd ctl stop`` has paused the daemon."""
     await harness.start()
     await harness.service.stop(now=False)
@@ -179,7 +179,7 @@ async def test_it_goes_on_though_the_daemon_was_stopped(harness):
     assert (await harness.service.status())["state"] == "stopped"
 
 
-async def test_what_was_uploaded_is_put_away(harness):
+async def test_once_applies_after_upload(harness):
     harness.settings["folders"][0]["after_upload"] = "delete"
     for number in range(3):
         (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
@@ -187,7 +187,7 @@ async def test_what_was_uploaded_is_put_away(harness):
     assert os.listdir(harness.inbox) == []
 
 
-async def test_the_death_of_a_side_task_ends_it(harness, monkeypatch):
+async def test_once_failed_worker_raises(harness, monkeypatch):
     async def die(self):
         raise ZeroDivisionError
 

@@ -36,7 +36,7 @@ async def uploaded(harness, *names):
     await harness.wait_for_counts(done=len(names))
 
 
-async def test_each_copy_is_compared_and_the_bad_ones_are_mended(harness):
+async def test_online_verify_repairs_bad_copies(harness):
     await uploaded(harness, "intact.jpg", "damaged.jpg", "gone.jpg", "gone here too.jpg")
     damage(stored(harness, random_bytes(2 * MIB, "damaged.jpg")))
     for name in ("gone.jpg", "gone here too.jpg"):
@@ -56,7 +56,7 @@ async def test_each_copy_is_compared_and_the_bad_ones_are_mended(harness):
     assert await verdicts(harness, *names) == (["missing", "intact", "intact", "intact"], 0)
 
 
-async def test_what_is_not_uploaded_is_unknown(harness):
+async def test_online_verify_pending_job_is_unknown(harness):
     await harness.start()
     await harness.service.stop(now=False)
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
@@ -67,7 +67,7 @@ async def test_what_is_not_uploaded_is_unknown(harness):
         await harness.service.verify([4711], repair=False)
 
 
-async def test_a_server_that_is_down_is_told(harness):
+async def test_online_verify_server_down_is_unreachable(harness):
     await uploaded(harness, "a.jpg")
     line = harness.daemon.runtime.scheduler.workers["drive"].endpoint
     line.breaker.failed(Unauthorized("the token is refused (401)"), line.clock())
@@ -75,7 +75,7 @@ async def test_a_server_that_is_down_is_told(harness):
     assert (finding["verdict"], finding["detail"]) == ("unreachable", "the token is refused (401)")
 
 
-async def test_it_keeps_to_the_requests_in_flight_and_ends_with_the_daemon(harness):
+async def test_online_verify_keeps_limits_and_ends_with_daemon(harness):
     harness.settings["scheduler"]["concurrency"] = 1
     await uploaded(harness, "a.jpg")
     gate = harness.daemon.runtime.scheduler.workers["drive"].endpoint.limiter

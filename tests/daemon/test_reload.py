@@ -23,12 +23,12 @@ def told(harness):
     return changes
 
 
-async def test_nothing_changed(harness):
+async def test_reload_without_changes_reports_none(harness):
     await harness.start()
     assert await harness.reload() == []
 
 
-async def test_a_new_folder_and_a_new_remote(harness):
+async def test_reload_adds_folder_and_remote(harness):
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await harness.wait_for_counts(done=1)
@@ -43,7 +43,7 @@ async def test_a_new_folder_and_a_new_remote(harness):
     await harness.wait_for_counts(done=3)
 
 
-async def test_a_folder_that_goes_is_watched_no_longer_and_comes_back_with_nothing_sent_twice(harness):
+async def test_reload_removed_folder_returns_without_resending(harness):
     other = harness.folder / "other"
     other.mkdir()
     (other / "b.jpg").write_bytes(random_bytes(2000))
@@ -63,7 +63,7 @@ async def test_a_folder_that_goes_is_watched_no_longer_and_comes_back_with_nothi
     assert (await harness.counters())["files"] == before["files"] + 1  # c, and not b again
 
 
-async def test_an_upload_to_a_remote_that_stays_goes_on_untouched(harness):
+async def test_reload_unchanged_remote_keeps_uploading(harness):
     """While the other remote, the folder's own settings and the bandwidth change."""
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
@@ -116,7 +116,7 @@ def _logging(settings, _site):
 
 
 @pytest.mark.parametrize("change", [_folders, _remotes, _limits, _logging])
-async def test_whatever_changes_the_bytes_of_an_upload_under_way_go_on(harness, change):
+async def test_reload_during_upload_sends_each_chunk_once(harness, change):
     """The reload comes in the middle of them; each chunk is sent once, and the upload is never put back."""
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await harness.start()
@@ -142,7 +142,7 @@ async def test_whatever_changes_the_bytes_of_an_upload_under_way_go_on(harness, 
     assert await harness.content(job) == data
 
 
-async def test_other_logging_holds_from_then_on(harness):
+async def test_reload_applies_logging(harness):
     await harness.start()
     harness.settings["logging"] = {"level": "debug", "file": "syncd.log"}
     assert await harness.reload() == ["logging"]
@@ -150,7 +150,7 @@ async def test_other_logging_holds_from_then_on(harness):
     await wait_until(lambda: '"event": "job.done"' in (harness.folder / "syncd.log").read_text())
 
 
-async def test_a_remote_that_changes_keeps_what_was_acknowledged(harness):
+async def test_reload_changed_remote_keeps_acknowledged_chunks(harness):
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await harness.start()
     (harness.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
@@ -167,7 +167,7 @@ async def test_a_remote_that_changes_keeps_what_was_acknowledged(harness):
     assert (counters["chunks_received"], counters["chunks_repeated"]) == (64, 0)
 
 
-async def test_what_waits_for_a_remote_that_goes_is_there_when_it_comes_back(harness):
+async def test_reload_removed_remote_keeps_its_queue(harness):
     await harness.start()
     await harness.service.stop(now=False)
     for number in range(5):
@@ -185,7 +185,7 @@ async def test_what_waits_for_a_remote_that_goes_is_there_when_it_comes_back(har
     await harness.wait_for_counts(done=10)
 
 
-async def test_status_answers_while_a_remote_goes(harness):
+async def test_reload_status_responds_during_remote_removal(harness):
     """Its last chunks are on their way, for seconds maybe, and people look on."""
     harness.settings["scheduler"]["bandwidth"] = "100KiB/s"
     harness.settings["remotes"]["more"] = harness.multipart(pool_id="00000000-0000-0000-0000-000000000001")
@@ -207,7 +207,7 @@ async def test_status_answers_while_a_remote_goes(harness):
     assert [remote["name"] for remote in (await harness.service.status())["remotes"]] == ["ascii"]
 
 
-async def test_two_reloads_at_once_come_one_after_the_other(harness):
+async def test_reload_concurrent_requests_are_serialized(harness):
     await harness.start()
     harness.settings["scheduler"]["bandwidth"] = "3MiB/s"
     harness.write()
@@ -215,7 +215,7 @@ async def test_two_reloads_at_once_come_one_after_the_other(harness):
     assert answers == [["scheduler.bandwidth"], []]
 
 
-async def test_other_limits_hold_from_then_on(harness):
+async def test_reload_applies_limits(harness):
     harness.settings["scheduler"]["concurrency"] = 2
     await harness.start()
     workers = harness.daemon.runtime.scheduler.workers
@@ -230,7 +230,7 @@ async def test_other_limits_hold_from_then_on(harness):
     await harness.wait_for_counts(done=1)
 
 
-async def test_a_stop_outlasts_a_reload(harness):
+async def test_reload_keeps_pause(harness):
     await harness.start()
     await harness.service.stop(now=False)
     harness.settings["remotes"]["drive"]["timeout"] = "59s"
@@ -243,7 +243,7 @@ async def test_a_stop_outlasts_a_reload(harness):
 
 
 @pytest.mark.parametrize("broken", ["document", "log file"])
-async def test_a_configuration_that_can_not_be_used_changes_nothing(harness, broken):
+async def test_reload_invalid_configuration_changes_nothing(harness, broken):
     await harness.start()
     before = harness.daemon.runtime.config
     if broken == "document":
@@ -264,7 +264,7 @@ async def test_a_configuration_that_can_not_be_used_changes_nothing(harness, bro
         assert await harness.reload() == [f"folder {harness.inbox}"]
 
 
-async def test_what_needs_a_restart_is_said(harness):
+async def test_reload_reports_settings_that_need_restart(harness):
     await harness.start()
     harness.settings["control"] = {"socket": "other.sock", "dashboard": "off"}
     assert await harness.reload() == ["control: takes effect at the next restart"]
@@ -302,7 +302,7 @@ def sent(requests):
 
 @pytest.mark.parametrize("kind", ["direct", "chunks", "md5", "image"])
 @pytest.mark.parametrize("how", ["reload", "restart"])
-async def test_a_server_at_another_address_is_asked_before_anything_is_sent(harness, kind, how):
+async def test_reload_new_address_is_asked_before_sending(harness, kind, how):
     options = {"direct": {"direct": "auto"}, "chunks": {}, "md5": {"direct": "auto", "hash": "md5"}}
     drive = harness.image() if kind == "image" else harness.multipart(**options[kind])
     harness.settings["remotes"] = {"drive": drive}
@@ -325,7 +325,7 @@ async def test_a_server_at_another_address_is_asked_before_anything_is_sent(harn
 
 @pytest.mark.parametrize("kind", ["multipart", "image"])
 @pytest.mark.parametrize("how", ["reload", "restart"])
-async def test_a_server_that_is_told_to_be_the_same_keeps_its_records(harness, kind, how):
+async def test_reload_former_url_keeps_records(harness, kind, how):
     drive = getattr(harness, kind)()
     harness.settings["remotes"] = {"drive": drive}
     for number in range(20):
@@ -348,7 +348,7 @@ async def test_a_server_that_is_told_to_be_the_same_keeps_its_records(harness, k
         assert len(sent(requests)) == 1
 
 
-async def test_an_address_that_was_never_the_same_servers_does_no_harm(harness):
+async def test_reload_wrong_former_url_does_no_harm(harness):
     """Queued files go to the new server completely, and the old server keeps its copies."""
     harness.settings["remotes"] = {"drive": (drive := harness.multipart())}
     await harness.start()
@@ -364,7 +364,7 @@ async def test_an_address_that_was_never_the_same_servers_does_no_harm(harness):
         await harness.stop()
 
 
-async def test_an_address_that_was_never_the_same_servers_deletes_nothing(harness):
+async def test_reload_wrong_former_url_deletes_nothing(harness):
     """Not even what the old server has confirmed a moment ago."""
     harness.settings["remotes"] = {"drive": (drive := harness.multipart())}
     await harness.start()
@@ -383,7 +383,7 @@ async def test_an_address_that_was_never_the_same_servers_deletes_nothing(harnes
         await harness.stop()
 
 
-async def test_two_remotes_that_differ_by_their_token_are_two_destinations(harness):
+async def test_reload_remotes_with_own_tokens_are_distinct(harness):
     anna, ben = harness.multipart(token="token-of-anna"), harness.multipart(token="token-of-ben")
     harness.settings["remotes"] = {"anna": anna, "ben": ben}
     harness.settings["folders"][0]["remote"] = ["anna", "ben"]
@@ -394,7 +394,7 @@ async def test_two_remotes_that_differ_by_their_token_are_two_destinations(harne
     assert {job["remote"] for job in await harness.show("0.jpg")} == {"anna", "ben"}
 
 
-async def test_a_queued_file_that_changes_and_is_left_out_meanwhile_is_skipped(harness):
+async def test_reload_excluded_changed_file_is_skipped(harness):
     """The watch does not look at it any more: it would be tried again for ever."""
     await harness.start()
     await harness.service.stop(now=True)

@@ -16,7 +16,7 @@ from tests.support.wait import wait_until
 MIB = 1024 * 1024
 
 
-async def test_no_secret_is_shown(harness):
+async def test_settings_contain_no_secret(harness):
     secrets = ["s3cret-token", "s3cret-password", "s3cret-header", "s3cret-proxy"]
     token, password, header, proxy = secrets
     harness.settings["remotes"]["drive"] |= {
@@ -41,7 +41,7 @@ async def test_no_secret_is_shown(harness):
     assert [secret for secret in secrets if secret in text] == []
 
 
-async def test_limits_hold_until_the_next_reload(harness):
+async def test_limits_apply_until_next_reload(harness):
     await harness.start()
 
     async def live():
@@ -63,7 +63,7 @@ async def test_limits_hold_until_the_next_reload(harness):
 @pytest.mark.parametrize(
     "limits", [Limits(bandwidth="fast"), Limits(bandwidth="0"), Limits(concurrency=0), Limits(concurrency="many")]
 )
-async def test_nonsense_changes_nothing(harness, limits):
+async def test_limits_invalid_values_change_nothing(harness, limits):
     await harness.start()
     before = harness.daemon.runtime.limits
     with pytest.raises(InvalidRequestError, match=r"^(bandwidth|concurrency): "):
@@ -72,7 +72,7 @@ async def test_nonsense_changes_nothing(harness, limits):
 
 
 @pytest.mark.parametrize("by", ["hand", "reload"])
-async def test_a_change_cuts_off_nothing_and_helps_at_once(harness, by):
+async def test_limits_change_interrupts_no_request(harness, by):
     """From a crawl, one request at a time, to as fast as it goes, in the middle of a file."""
     harness.settings["scheduler"] |= {"concurrency": 1, "bandwidth": "100KiB/s"}
     harness.settings["remotes"]["drive"]["chunk_size"] = "1MiB"
@@ -94,7 +94,7 @@ async def test_a_change_cuts_off_nothing_and_helps_at_once(harness, by):
     assert (await harness.counters())["chunks_repeated"] == 0
 
 
-async def test_another_retry_holds_for_remotes_that_stay(harness):
+async def test_limits_retry_applies_to_existing_remotes(harness):
     harness.settings["scheduler"]["retry"] = {"initial": "300s", "max": "300s"}
     await harness.start()
     (worker, *_) = harness.daemon.runtime.scheduler.workers.values()
@@ -105,7 +105,7 @@ async def test_another_retry_holds_for_remotes_that_stay(harness):
 
 
 @pytest.mark.unix
-async def test_the_timetable_goes_by_the_time_zone_that_holds_now(harness, monkeypatch):
+async def test_timetable_uses_current_time_zone(harness, monkeypatch):
     """Eight hours further east the span in which nothing is sent is over."""
     monkeypatch.setenv("TZ", "UTC0")
     time.tzset()

@@ -47,7 +47,7 @@ def manager(tmp_path, monkeypatch):
         yield Manager(listening)
 
 
-async def test_it_is_told_of_start_reload_and_end(harness, manager):
+async def test_service_manager_gets_start_reload_and_end(harness, manager):
     await harness.start()
     assert (await manager.wait_until("READY"))["STATUS"] == "watching 1 folder, idle"
     (harness.folder / "more").mkdir()
@@ -58,7 +58,7 @@ async def test_it_is_told_of_start_reload_and_end(harness, manager):
     await manager.wait_until("STOPPING")
 
 
-async def test_the_words_say_what_it_does(harness, manager, monkeypatch):
+async def test_status_line_describes_work(harness, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "60000")
     harness.settings["scheduler"]["bandwidth"] = "100KiB/s"
     await harness.start()
@@ -72,7 +72,7 @@ async def test_the_words_say_what_it_does(harness, manager, monkeypatch):
     await wait_until(said("stopped by syncd ctl stop"))
 
 
-async def test_the_watchdog_is_fed_only_while_the_store_does_its_work(harness, manager, monkeypatch):
+async def test_watchdog_is_fed_only_while_store_works(harness, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "60000")
     await harness.start()
 

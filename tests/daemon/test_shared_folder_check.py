@@ -27,7 +27,7 @@ def told(logs):
     return [(event["folder"], event["pids"]) for event in logs if event["event"] == "folder.shared"]
 
 
-async def test_a_second_daemon_is_warned_of_once(harness, tmp_path):
+async def test_shared_folder_second_daemon_warns_once(harness, tmp_path):
     harness.settings["folders"][0]["after_upload"] = "delete"
     other = os.stat(tmp_path)
     with capture_logs() as logs:
@@ -46,7 +46,7 @@ async def test_a_second_daemon_is_warned_of_once(harness, tmp_path):
         assert told(logs) == [(str(harness.inbox), [os.getpid()])]
 
 
-async def test_with_keep_nobody_is_warned(harness, tmp_path):
+async def test_shared_folder_with_keep_does_not_warn(harness, tmp_path):
     with capture_logs() as logs, watchers.announce_watch(os.stat(harness.inbox), os.stat(tmp_path)):
         await harness.start()
         await wait_until(lambda: len(watchers.LISTED.read_text().split(_number(harness.inbox))) > 2)
@@ -61,7 +61,7 @@ def _number(path):
     return f"syncd-watches:{found.st_dev}:{found.st_ino}:"
 
 
-async def test_another_directory_in_its_place_is_told_and_the_first_one_no_more(harness):
+async def test_shared_folder_replaced_directory_is_announced(harness):
     """Without a moment in which there is none."""
     harness.inbox.rmdir()
     for name in ("one", "two"):
@@ -75,7 +75,7 @@ async def test_another_directory_in_its_place_is_told_and_the_first_one_no_more(
     await wait_until(lambda: not watchers.other_watchers(os.stat(harness.folder / "one"), None))
 
 
-async def test_a_folder_that_is_away_is_told_again_when_it_is_back(harness):
+async def test_shared_folder_returning_folder_is_announced(harness):
     await harness.start()
     await wait_until(lambda: others(harness))
     first = os.stat(harness.inbox)
@@ -87,7 +87,7 @@ async def test_a_folder_that_is_away_is_told_again_when_it_is_back(harness):
     assert others(harness) == []
 
 
-async def test_a_folder_that_goes_is_told_no_more(harness):
+async def test_shared_folder_removed_folder_is_withdrawn(harness):
     (harness.folder / "other").mkdir()
     harness.settings["folders"].append({"path": "other", "remote": "drive"})
     await harness.start()

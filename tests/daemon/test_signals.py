@@ -16,7 +16,7 @@ from tests.support.wait import wait_until
 MIB = 1024 * 1024
 
 
-async def test_a_hundred_hang_ups_at_once_are_few_reloads_and_the_last_change_counts(harness):
+async def test_sighup_burst_causes_few_reloads(harness):
     await harness.start()
     with capture_logs() as logs:
         for number in range(100):
@@ -27,7 +27,7 @@ async def test_a_hundred_hang_ups_at_once_are_few_reloads_and_the_last_change_co
     assert 1 <= [line["event"] for line in logs].count("daemon.reloaded") <= 10
 
 
-async def test_a_hang_up_before_it_is_ready_is_heeded_then(harness):
+async def test_sighup_before_ready_reloads_later(harness):
     starting = asyncio.create_task(harness.start())
     await wait_until(lambda: harness.daemon and signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL)
     harness.settings["folders"][0]["rescan"] = "99s"
@@ -37,7 +37,7 @@ async def test_a_hang_up_before_it_is_ready_is_heeded_then(harness):
     await wait_until(lambda: harness.daemon.loaded.config.folders[0].rescan == 99)
 
 
-async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(harness, caplog):
+async def test_sigterm_during_waiting_reload_ends_at_once(harness, caplog):
     harness.settings["scheduler"]["bandwidth"] = "20KiB/s"
     await harness.start()
     (harness.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
@@ -52,7 +52,7 @@ async def test_a_reload_that_waits_for_an_upload_does_not_hold_up_the_end(harnes
     assert "Unclosed" not in caplog.text
 
 
-async def test_a_reload_that_is_overtaken_by_the_end_says_so(harness):
+async def test_reload_overtaken_by_shutdown_is_refused(harness):
     harness.settings["scheduler"]["bandwidth"] = "20KiB/s"
     await harness.start()
     (harness.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
@@ -69,7 +69,7 @@ async def test_a_reload_that_is_overtaken_by_the_end_says_so(harness):
     await harness.stop()
 
 
-async def test_whoever_handled_signals_before_does_so_again(harness):
+async def test_signals_previous_handlers_are_restored(harness):
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     await harness.start()
     assert all(signal.getsignal(number) is not handler for number, handler in before.items())
@@ -79,7 +79,7 @@ async def test_whoever_handled_signals_before_does_so_again(harness):
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-async def test_a_store_that_waits_for_the_disk_does_not_hold_up_the_end(harness, monkeypatch):
+async def test_sigterm_while_store_waits_for_disk_ends_at_once(harness, monkeypatch):
     opening = asyncio.Event()
 
     async def blocked(_store, _owner):

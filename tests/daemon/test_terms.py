@@ -30,7 +30,7 @@ def drive(harness):
 
 
 @pytest.mark.parametrize("before", ["1d", "2100-01-01T00:00:00Z"])
-async def test_the_same_bytes_are_stored_anew_under_new_terms(harness, drive, before):
+async def test_terms_changed_same_bytes_are_stored_again(harness, drive, before):
     drive["expired_at"] = before
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(10_000))
@@ -51,7 +51,7 @@ async def test_the_same_bytes_are_stored_anew_under_new_terms(harness, drive, be
     assert (await harness.show("c.jpg"))[0]["outcome"] == "duplicate"
 
 
-async def test_a_copy_that_the_server_does_not_replace_keeps_its_terms_on_record(harness, drive):
+async def test_terms_copy_not_replaced_keeps_recorded_terms(harness, drive):
     """Nothing can be stored anew in chunks where *create* says that the file is there."""
     drive |= {"direct": "never", "expired_at": "1d"}
     await harness.start()
@@ -67,7 +67,7 @@ async def test_a_copy_that_the_server_does_not_replace_keeps_its_terms_on_record
     assert {expires for _, expires in stored} == {True}
 
 
-async def test_an_upload_that_was_begun_under_other_terms_is_begun_anew(harness, drive):
+async def test_terms_changed_upload_starts_again(harness, drive):
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     drive |= {"direct": "never", "expired_at": "1d"}
     await harness.start()

@@ -32,7 +32,7 @@ def granularity(request, daemon, tmp_path):
     subprocess.run(["umount", daemon.inbox], check=True)
 
 
-def test_a_rewrite_within_the_same_tick_of_the_file_system(daemon, receiver, granularity):
+def test_coarse_times_rewrite_in_same_tick_is_uploaded(daemon, receiver, granularity):
     daemon.start()
     path = daemon.inbox / "a.jpg"
     for round_ in range(2):

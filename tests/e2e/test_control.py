@@ -19,7 +19,7 @@ def command(daemon, *arguments):
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_a_socket_that_is_removed_comes_back_and_no_advice_contradicts_another(daemon):
+def test_control_socket_removed_is_restored(daemon):
     daemon.start()
     pid, path = daemon.child.pid, daemon.state / "control.sock"
     os.kill(pid, signal.SIGSTOP)  # so that it does not make a new one before the commands have looked

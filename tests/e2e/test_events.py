@@ -20,7 +20,7 @@ def ask(daemon, path):
     return int(head.split()[1]), body
 
 
-def test_an_upload_is_told_from_queued_to_done(daemon):
+def test_events_report_upload_from_queued_to_done(daemon):
     daemon.start()
     with daemon.client.listen("job", "log", "daemon") as events:
         (daemon.inbox / "a.jpg").write_bytes(b"x" * 3_000_000)

@@ -83,7 +83,7 @@ class Dropper(threading.Thread):
         return path, data
 
 
-def test_everything_dropped_arrives_whole_and_once(tmp_path, daemon, receiver):
+def test_upload_every_file_arrives_complete_and_once(tmp_path, daemon, receiver):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     daemon.start()
@@ -154,7 +154,7 @@ def _a_change_uploads_the_new_content(daemon, receiver, dropped):
         assert receiver.content(job) == data
 
 
-def test_after_kill_9_only_chunks_that_were_not_acknowledged_are_sent(daemon, receiver):
+def test_daemon_killed_resends_only_unacknowledged_chunks(daemon, receiver):
     data = random_bytes(60 * MIB, "giant")
     daemon.settings["scheduler"] = {"bandwidth": "24MiB/s", "concurrency": 4}
     daemon.start()
@@ -177,7 +177,7 @@ def test_after_kill_9_only_chunks_that_were_not_acknowledged_are_sent(daemon, re
     assert daemon.terminate() == 0
 
 
-def test_a_file_that_is_rewritten_while_it_is_uploading_arrives_in_one_state_that_it_had(daemon, receiver):
+def test_upload_file_rewritten_meanwhile_is_consistent(daemon, receiver):
     daemon.settings["scheduler"] = {"bandwidth": "30MiB/s"}
     daemon.start()
     path = daemon.inbox / "busy.tif"
@@ -209,7 +209,7 @@ def _only_real_states(receiver, states):
     assert all(path.read_bytes() in states for path in whole if "unfinished" not in str(path))
 
 
-def test_a_stop_survives_a_restart_and_what_was_dropped_meanwhile_arrives(daemon, receiver):
+def test_pause_survives_restart_and_resume_uploads_all(daemon, receiver):
     daemon.settings["scheduler"] = {"bandwidth": "10MiB/s"}
     daemon.start()
     first = {daemon.inbox / f"first-{number}.jpg": random_bytes(2 * MIB, number) for number in range(8)}
@@ -239,7 +239,7 @@ def test_a_stop_survives_a_restart_and_what_was_dropped_meanwhile_arrives(daemon
     assert daemon.terminate() == 0
 
 
-def test_a_receiver_that_is_killed_loses_nothing_either(daemon, receiver):
+def test_receiver_killed_loses_nothing(daemon, receiver):
     daemon.settings["scheduler"] = {"bandwidth": "40MiB/s", "retry": {"initial": "100ms", "max": "500ms"}}
     daemon.start()
     dropped = {daemon.inbox / f"{number}.jpg": random_bytes(3 * MIB, number) for number in range(20)}
@@ -260,7 +260,7 @@ def test_a_receiver_that_is_killed_loses_nothing_either(daemon, receiver):
     assert daemon.terminate() == 0
 
 
-def test_with_a_token(tmp_path, daemon):
+def test_token_rejected_then_renewed_uploads(tmp_path, daemon):
     (tmp_path / "token").write_text("right-token\n")
     (tmp_path / "token").chmod(0o600)
     with ReceiverProcess(tmp_path / "guarded", "--token-file", tmp_path / "token") as guarded:

@@ -26,7 +26,7 @@ def until_blocked(daemon):
     return event["reason"]
 
 
-def test_nothing_is_done_while_the_store_is_away_and_all_when_it_is_back(daemon, receiver):
+def test_store_file_moved_blocks_until_back(daemon, receiver):
     daemon.start()
     fill(daemon, receiver, "a")
     store, aside = daemon.state / "syncd.db", daemon.state / "aside.db"
@@ -54,7 +54,7 @@ def test_nothing_is_done_while_the_store_is_away_and_all_when_it_is_back(daemon,
     assert receiver.chunk_requests() == before
 
 
-def test_it_ends_in_order_and_leaves_a_file_of_somebody_else_alone(daemon, receiver, tmp_path):
+def test_store_file_replaced_is_not_written(daemon, receiver, tmp_path):
     daemon.start()
     fill(daemon, receiver, "a")
     assert daemon.terminate() == 0
@@ -74,7 +74,7 @@ def test_it_ends_in_order_and_leaves_a_file_of_somebody_else_alone(daemon, recei
     daemon.terminate()
 
 
-def test_a_folder_that_is_deleted_is_told_and_a_new_start_uploads_nothing_twice(daemon, receiver):
+def test_state_folder_deleted_restart_resends_nothing(daemon, receiver):
     daemon.start()
     fill(daemon, receiver, "a")
     shutil.rmtree(daemon.state)
@@ -89,7 +89,7 @@ def test_a_folder_that_is_deleted_is_told_and_a_new_start_uploads_nothing_twice(
     daemon.terminate()
 
 
-def test_a_log_that_is_deleted_takes_nothing_with_it(daemon, receiver):
+def test_store_wal_deleted_loses_nothing(daemon, receiver):
     daemon.start()
     fill(daemon, receiver, "a")
     (daemon.state / "syncd.db-wal").unlink()

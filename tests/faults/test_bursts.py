@@ -25,7 +25,7 @@ def flood(inbox, files):
                 file.write(b"%d" % number * 20)
 
 
-def test_a_flood_of_files(daemon, receiver, scale):
+def test_burst_of_files_is_uploaded(daemon, receiver, scale):
     files = scale(3000, 60_000)
     daemon.settings["folders"][0]["remote"] = "drive"
     daemon.settings["remotes"]["drive"]["url"] = receiver.url

@@ -48,7 +48,7 @@ class Killer:
         time.sleep(self.rng.uniform(0, most))  # the moment is the matter
 
 
-def test_whatever_is_killed_when_every_file_arrives_whole(daemon, receiver, proxy, scale, capsys):
+def test_kills_at_any_time_every_file_arrives_complete(daemon, receiver, proxy, scale, capsys):
     seed = int(os.environ.get("FAULTS_SEED", "11"))
     rng = random.Random(seed)
     files, kills, crashes = scale(120, 2000), scale(8, 50), scale(4, 20)

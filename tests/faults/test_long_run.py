@@ -25,7 +25,7 @@ MOST_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
 """The main one, two of the store, three that watch, and those that asyncio lends out, which come as they are needed."""
 
 
-def test_light_load_leaves_nothing_behind(daemon, proxy):
+def test_long_run_leaks_nothing(daemon, proxy):
     """Files come, change and go, folders too, over a bad line; then all is quiet and is counted."""
     daemon.settings["folders"][0]["rescan"] = "2s"
     daemon.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "100ms"}

@@ -32,7 +32,7 @@ def drop(daemon, files, size=2000):
         (folder / f"{number}.jpg").write_bytes(Text(seed=number, size=size).bytes())
 
 
-def test_no_network_and_then_there_is(daemon, place):
+def test_network_returns_and_uploads_resume(daemon, place):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]  # of which nothing is left in a moment
     for remote in daemon.settings["remotes"].values():
@@ -88,7 +88,7 @@ def away(daemon, waiting):
 
 
 @pytest.mark.parametrize("fate", [Fate.CUT_BEFORE, pytest.param(Fate.RESET_ANSWER, marks=full_only), Fate.BUSY])
-def test_one_probe_in_each_backoff_period_however_many_jobs_wait(daemon, receiver, proxy, scale, fate):
+def test_server_down_gets_one_probe_per_backoff(daemon, receiver, proxy, scale, fate):
     proxy.odds, proxy.retry_after = {fate: 1}, 1
     daemon.settings["scheduler"]["retry"] = {"initial": "1s", "max": "1s"}
     if fate is Fate.RESET_ANSWER:

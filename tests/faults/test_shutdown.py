@@ -45,7 +45,7 @@ def drop(daemon, files, size=3 * KIB):
         (daemon.inbox / f"{number}.jpg").write_bytes(random.Random(number).randbytes(size))
 
 
-def test_at_any_moment_of_the_start(daemon, scale):
+def test_shutdown_at_any_moment_of_start(daemon, scale):
     rng = random.Random(5)
     drop(daemon, 100)
     for number in range(scale(4, 60)):
@@ -61,7 +61,7 @@ def test_at_any_moment_of_the_start(daemon, scale):
     assert end(daemon) < PATIENCE
 
 
-def test_while_a_giant_is_hashed(daemon):
+def test_shutdown_while_large_file_is_hashed(daemon):
     with (daemon.inbox / "giant.tif").open("wb") as file:
         file.truncate(9 * 1024 * MIB)
     daemon.start()
@@ -69,7 +69,7 @@ def test_while_a_giant_is_hashed(daemon):
     end(daemon)
 
 
-def test_in_the_middle_of_an_upload_at_a_slow_pace(daemon):
+def test_shutdown_during_slow_upload(daemon):
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)
     daemon.start()
@@ -78,7 +78,7 @@ def test_in_the_middle_of_an_upload_at_a_slow_pace(daemon):
 
 
 @pytest.mark.parametrize("fate", [Fate.STALL_BODY, pytest.param(Fate.STALL_ANSWER, marks=full_only)])
-def test_while_the_server_lets_nothing_move(daemon, proxy, fate):
+def test_shutdown_while_server_stalls(daemon, proxy, fate):
     proxy.odds, proxy.stall = {fate: 1}, 60
     for remote in daemon.settings["remotes"].values():
         remote["timeout"] = "60s"
@@ -91,7 +91,7 @@ def test_while_the_server_lets_nothing_move(daemon, proxy, fate):
     daemon.wait_for_counts(done=40)
 
 
-def test_again_and_again_while_it_ends(daemon):
+def test_shutdown_repeated_signals(daemon):
     """A second signal, or a hang-up, that comes on the way out changes nothing."""
     drop(daemon, 20, 2 * MIB)
     daemon.settings["scheduler"]["bandwidth"] = "1MiB/s"
@@ -106,7 +106,7 @@ def test_again_and_again_while_it_ends(daemon):
     assert daemon.child.returncode == 0
 
 
-def test_a_storm_of_hang_ups(daemon, scale):
+def test_sighup_storm_applies_last_change(daemon, scale):
     """The configuration changes all the while, so that lanes and folders come and go in the middle of uploads."""
     drop(daemon, 40, 200 * KIB)
     daemon.settings["scheduler"]["bandwidth"] = "8MiB/s"
@@ -137,7 +137,7 @@ def hang_up(daemon, number):
 
 
 @full_only
-def test_in_the_middle_of_a_reload(daemon):
+def test_shutdown_during_reload(daemon):
     """A reload that waits for a slow upload does not hold up the end."""
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)

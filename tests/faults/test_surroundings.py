@@ -81,7 +81,7 @@ def names(count, prefix="a"):
     return [f"{prefix}{number}.jpg" for number in range(count)]
 
 
-def test_the_limit_of_watches_is_reached(daemon, receiver):
+def test_watch_limit_reached_falls_back_to_polling(daemon, receiver):
     """Thirty are allowed: enough for the folders there are, not for those that come."""
     lower = ["unshare", "--user", "--map-root-user", "sh", "-c"]
     lower += ['echo 30 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
@@ -106,7 +106,7 @@ def test_the_limit_of_watches_is_reached(daemon, receiver):
     end(daemon)
 
 
-def test_the_folder_is_unmounted_in_the_middle_of_uploads_and_mounted_again(daemon, receiver, mounts, place):
+def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts, place):
     """As a disk that is unplugged and comes back with the same files, and some that came meanwhile."""
     mounts.mount(place / "disk")
     mounts.mount(daemon.inbox, "--bind", place / "disk")
@@ -130,7 +130,7 @@ def test_the_folder_is_unmounted_in_the_middle_of_uploads_and_mounted_again(daem
     end(daemon)
 
 
-def test_the_daemon_is_started_while_the_folder_is_not_mounted(daemon, receiver, mounts, place):
+def test_daemon_started_before_folder_is_mounted(daemon, receiver, mounts, place):
     """An empty mount point is not an empty folder: what is known of it stays known, and nothing is sent again."""
     mounts.mount(place / "disk")
     mounts.mount(daemon.inbox, "--bind", place / "disk")
@@ -150,7 +150,7 @@ def test_the_daemon_is_started_while_the_folder_is_not_mounted(daemon, receiver,
 
 
 @full_only
-def test_another_file_system_takes_the_place_of_the_folder(daemon, receiver, mounts):
+def test_folder_replaced_by_other_file_system(daemon, receiver, mounts):
     mounts.mount(daemon.inbox)
     contents = drop(daemon.inbox, names(5))
     daemon.start()
@@ -165,7 +165,7 @@ def test_another_file_system_takes_the_place_of_the_folder(daemon, receiver, mou
     end(daemon)
 
 
-def test_a_folder_that_can_only_be_read(daemon, receiver, mounts):
+def test_folder_read_only_is_uploaded(daemon, receiver, mounts):
     mounts.mount(daemon.inbox)
     contents = drop(daemon.inbox, names(10))
     mounts.change(daemon.inbox, "ro")
@@ -194,7 +194,7 @@ def small_disk(daemon, mounts):
     return fill, ballast.unlink
 
 
-def test_the_disk_of_the_store_is_full_and_freed_again(daemon, receiver, small_disk):
+def test_store_disk_full_then_freed(daemon, receiver, small_disk):
     fill, free = small_disk
     contents = drop(daemon.inbox, names(20))
     daemon.start()
@@ -213,7 +213,7 @@ def test_the_disk_of_the_store_is_full_and_freed_again(daemon, receiver, small_d
     end(daemon)
 
 
-def test_it_ends_in_order_while_the_disk_of_the_store_is_full(daemon, receiver, small_disk, scale):
+def test_shutdown_while_store_disk_is_full(daemon, receiver, small_disk, scale):
     """In the middle of uploads, again at a start on the full disk, and loses nothing."""
     fill, free = small_disk
     daemon.settings["scheduler"]["bandwidth"] = "500KiB/s"
@@ -245,7 +245,7 @@ def test_it_ends_in_order_while_the_disk_of_the_store_is_full(daemon, receiver, 
     end(daemon)
 
 
-def test_the_store_is_made_on_a_full_disk(daemon, receiver, small_disk):
+def test_store_created_on_full_disk(daemon, receiver, small_disk):
     """Says so and ends; once there is room it works."""
     fill, free = small_disk
     fill()
@@ -281,7 +281,7 @@ def without_privileges(daemon):
 
 
 @pytest.mark.usefixtures("without_privileges")
-def test_what_nobody_may_read_and_then_everybody(daemon, receiver):
+def test_unreadable_files_become_readable(daemon, receiver):
     daemon.settings["folders"][0]["rescan"] = "1s"
     contents = drop(daemon.inbox, ["file.jpg", "other.jpg"]) | drop(daemon.inbox / "folder", ["deeper.jpg"])
     closed, shut = daemon.inbox / "file.jpg", daemon.inbox / "folder"

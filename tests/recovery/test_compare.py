@@ -19,7 +19,7 @@ DATA = b"some bytes"
         (b"SOME BYTES", None, Verdict.INTACT),  # uploaded by an earlier version of syncd
     ],
 )
-async def test_other_bytes_with_the_same_md5(sent, sha256, verdict):
+async def test_compare_md5_collision_is_different(sent, sha256, verdict):
     copy = Copy(
         job_id=1, remote_id=1, folder="/f", path="a", present=True, key="md5:x", ref="f-1", size=10, sha256=sha256
     )

@@ -42,7 +42,7 @@ def filled(harness):
 
 
 @pytest.mark.parametrize("remote", ["drive", "ascii", ["ascii", "drive"]])
-def test_bytes_names_and_times_come_back(harness, remote):
+def test_restore_bytes_names_and_times(harness, remote):
     harness.settings["folders"][0]["remote"] = remote
     for name, (data, at) in times(FILES).items():
         harness.write(name, data, at)
@@ -70,7 +70,7 @@ def test_bytes_names_and_times_come_back(harness, remote):
     assert harness.tree(back) == times(FILES)
 
 
-def test_what_was_deleted_after_its_upload_comes_back(harness):
+def test_restore_file_deleted_after_upload(harness):
     harness.settings["folders"][0]["after_upload"] = "delete"
     harness.write("a.jpg", random_bytes(1_000, 1))
     harness.upload()
@@ -79,7 +79,7 @@ def test_what_was_deleted_after_its_upload_comes_back(harness):
     assert harness.tree(harness.inbox) == {b"a.jpg": (random_bytes(1_000, 1), TIME)}
 
 
-def test_each_of_several_folders_gets_its_own(harness):
+def test_restore_several_folders_are_kept_apart(harness):
     (harness.folder / "x" / "inbox").mkdir(parents=True)
     (harness.folder / "x" / "inbox" / "a.jpg").write_bytes(random_bytes(100, 2))
     harness.settings["folders"].append({"path": "x/inbox", "remote": "drive"})
@@ -93,7 +93,7 @@ def test_each_of_several_folders_gets_its_own(harness):
     }
 
 
-def test_paths(filled):
+def test_restore_selects_paths(filled):
     back = filled.folder / "back"
     named = ["deep/گل 🌷.jpg", "deep", "one.png", "deep/er"]  # some within others
     done = filled.syncd("restore", "--to", back, "--json", *(filled.inbox / name for name in named))
@@ -101,7 +101,7 @@ def test_paths(filled):
     assert set(filled.tree(back)) == {name for name in FILES if name.startswith((b"deep/", b"one"))}
 
 
-def test_nothing_is_ever_overwritten(filled):
+def test_restore_overwrites_nothing(filled):
     back, elsewhere = filled.folder / "back", filled.folder / "elsewhere"
     (back / "one.png").mkdir(parents=True)
     other = bytes(len(FILES[b"a.jpg"]))  # as long as the file that was uploaded
@@ -120,7 +120,7 @@ def test_nothing_is_ever_overwritten(filled):
     assert not list(back.rglob("*.part"))
 
 
-def test_an_interrupted_one_is_gone_on_with(harness, tmp_path):
+def test_restore_interrupted_is_resumed(harness, tmp_path):
     with ReceiverProcess(tmp_path / "own") as receiver:
         harness.settings["remotes"]["drive"]["url"] = receiver.url
         harness.settings["folders"][0]["remote"] = "drive"
@@ -148,7 +148,7 @@ def test_an_interrupted_one_is_gone_on_with(harness, tmp_path):
 
 
 @pytest.mark.parametrize("name", [b"../evil.jpg", b"sub/../../evil.jpg", b"/evil.jpg", b"..", b"sub//evil.jpg", b"."])
-def test_a_recorded_name_does_not_lead_out(harness, name):
+def test_restore_recorded_name_cannot_leave_target(harness, name):
     harness.write("a.jpg", random_bytes(100, 1))
     harness.upload()
     harness.sql("UPDATE files SET path = ?", name)
@@ -161,7 +161,7 @@ def test_a_recorded_name_does_not_lead_out(harness, name):
     assert harness.tree(harness.folder / "nest") == {}
 
 
-def test_a_link_in_place_of_a_folder_is_not_followed(filled):
+def test_restore_linked_folder_is_not_followed(filled):
     back, outside = filled.folder / "back", filled.folder / "outside"
     back.mkdir()
     outside.mkdir()
@@ -172,7 +172,7 @@ def test_a_link_in_place_of_a_folder_is_not_followed(filled):
     assert filled.tree(outside) == {}
 
 
-def test_the_first_server_that_has_it_whole_is_taken(filled):
+def test_restore_uses_first_server_with_intact_copy(filled):
     filled.damage("drive", FILES[b"a.jpg"])
     filled.remove("drive", FILES[ODD])
     filled.remove("ascii", FILES[b"one.png"])
@@ -181,7 +181,7 @@ def test_the_first_server_that_has_it_whole_is_taken(filled):
     assert filled.tree(back) == times(FILES)
 
 
-def test_a_file_that_no_server_has_whole_is_told_and_not_left(filled):
+def test_restore_without_intact_copy_reports_and_leaves_none(filled):
     for remote in ("drive", "ascii"):
         filled.damage(remote, FILES[b"one.png"])
         filled.remove(remote, FILES[b"art.txt"])
@@ -196,7 +196,7 @@ def test_a_file_that_no_server_has_whole_is_told_and_not_left(filled):
     assert set(filled.tree(back)) == set(FILES) - {b"one.png", b"art.txt"}
 
 
-def test_what_was_never_uploaded_is_counted(harness):
+def test_restore_counts_files_never_uploaded(harness):
     harness.write("a.jpg", random_bytes(100, 1))
     harness.upload()
     harness.write("b.jpg", random_bytes(100, 2))
@@ -208,7 +208,7 @@ def test_what_was_never_uploaded_is_counted(harness):
     )
 
 
-def test_a_server_that_is_down(harness, tmp_path):
+def test_restore_server_down_is_reported(harness, tmp_path):
     with ReceiverProcess(tmp_path / "own") as receiver:
         for remote in ("drive", "ascii"):
             harness.settings["remotes"][remote]["url"] = receiver.url
@@ -226,7 +226,7 @@ def test_a_server_that_is_down(harness, tmp_path):
         assert harness.syncd("restore", "--to", back).code == 0
 
 
-def test_only_one_at_a_time(filled):
+def test_restore_second_process_is_refused(filled):
     back = filled.folder / "back"
     back.mkdir()
     fd = os.open(back, os.O_RDONLY)
@@ -237,7 +237,7 @@ def test_only_one_at_a_time(filled):
     assert done.err == f"syncd: {back}: another syncd restores into this folder; wait for it, or choose another --to\n"
 
 
-def test_a_file_that_can_not_be_written_is_told(filled):
+def test_restore_unwritable_file_is_reported(filled):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
@@ -250,7 +250,7 @@ def test_a_file_that_can_not_be_written_is_told(filled):
     assert set(filled.tree(back)) == {name for name, data in FILES.items() if len(data) < 100_000}
 
 
-def test_a_disk_that_is_full_ends_it(filled):
+def test_restore_full_disk_ends(filled):
     small = filled.folder / "small"
     small.mkdir()
     mounted = subprocess.run(
@@ -265,7 +265,7 @@ def test_a_disk_that_is_full_ends_it(filled):
         subprocess.run(["umount", small], check=True)
 
 
-def test_a_target_that_is_no_folder(filled):
+def test_restore_target_not_a_folder_is_refused(filled):
     (filled.folder / "back").write_bytes(b"")
     done = filled.syncd("restore", "--to", filled.folder / "back")
     assert done.code == 69

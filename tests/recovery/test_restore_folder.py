@@ -44,7 +44,7 @@ def listing(target):
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
-def test_a_name_that_is_taken_stays_as_it_is(target, monkeypatch, links):
+def test_restore_folder_existing_name_is_kept(target, monkeypatch, links):
     if not links:
 
         def link(*_, **__):
@@ -62,7 +62,7 @@ def test_a_name_that_is_taken_stays_as_it_is(target, monkeypatch, links):
         assert file.read() == DATA
 
 
-def test_a_part_that_is_not_put_is_gone(target):
+def test_restore_folder_unfinished_part_is_removed(target):
     file = target.file("a.jpg")
     with file.partial_file() as part:
         part.write(DATA)
@@ -76,7 +76,7 @@ def test_a_part_that_is_not_put_is_gone(target):
     file.close()
 
 
-def test_what_an_interruption_left_is_swept(target):
+def test_restore_folder_leftovers_are_removed(target):
     """Killed between taking the name and letting go of the hidden one, the file has both."""
     put(target, "a.jpg")
     file = target.file("a.jpg")
@@ -89,7 +89,7 @@ def test_what_an_interruption_left_is_swept(target):
     assert listing(target) == [f"{target.root}/a.jpg"]
 
 
-def test_what_lies_at_the_hidden_name_is_not_written_to(target, tmp_path):
+def test_restore_folder_existing_hidden_name_is_kept(target, tmp_path):
     file = target.file("a.jpg")
     with file.partial_file():
         (hidden,) = listing(target)
@@ -103,7 +103,7 @@ def test_what_lies_at_the_hidden_name_is_not_written_to(target, tmp_path):
     assert listing(target) == [f"{target.root}/a.jpg"]
 
 
-def test_what_is_there_is_compared(target):
+def test_restore_folder_existing_file_is_compared(target):
     put(target, "a.jpg")
     for name, size, key, held in (
         ("a.jpg", len(DATA), KEY, True),
@@ -116,7 +116,7 @@ def test_what_is_there_is_compared(target):
         file.close()
 
 
-def test_a_pipe_is_not_waited_for(target):
+def test_restore_folder_pipe_does_not_block(target):
     os.mkfifo(os.path.join(target.root, "a.jpg"))
     file = target.file("a.jpg")
     assert file.matches(0, Hasher(), KEY) is False
@@ -124,12 +124,12 @@ def test_a_pipe_is_not_waited_for(target):
 
 
 @pytest.mark.parametrize("name", ["", "/a", "a//b", "a/", "../a", "a/../b", ".", "a/.", "a\0b"])
-def test_names_that_lead_elsewhere(target, name):
+def test_restore_folder_escaping_names_are_refused(target, name):
     with pytest.raises(UnsafeNameError):
         target.file(name)
 
 
-def test_no_directory_stays_open(target):
+def test_restore_folder_leaves_no_directory_open(target):
     before = len(os.listdir("/proc/self/fd"))
     put(target, "a/b/c/d.jpg")
     os.symlink("/tmp", os.path.join(target.root, "a", "link"))
@@ -138,7 +138,7 @@ def test_no_directory_stays_open(target):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_the_same_key_is_not_enough_where_the_sha256_is_known(target):
+def test_restore_folder_compares_sha256_if_known(target):
     class Weak(Hasher):
         def content(self):
             return Content(key="md5:x", size=0, sha256=super().content().key)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 ART = b"  .oO@#  \n" * 50
 
 
-def test_all_whole(harness):
+def test_verify_all_intact(harness):
     harness.write("a.jpg", random_bytes(300_000, 1))
     harness.write("sub/copy.jpg", random_bytes(300_000, 1))
     harness.write("art.txt", ART)
@@ -45,7 +45,7 @@ def test_all_whole(harness):
 @pytest.mark.parametrize("remote", ["drive", "ascii"])
 @pytest.mark.parametrize("harm", ["damage", "remove"])
 @pytest.mark.parametrize("data", [random_bytes(100_000, 2), ART], ids=["image", "text"])
-def test_a_bad_copy_is_found_and_brought_back(harness, remote, harm, data):
+def test_verify_bad_copy_is_found_and_repaired(harness, remote, harm, data):
     harness.write("bad.jpg", data)
     harness.write("good.jpg", random_bytes(50_000, 3))
     harness.upload()
@@ -69,7 +69,7 @@ def test_a_bad_copy_is_found_and_brought_back(harness, remote, harm, data):
     assert harness.syncd("verify").code == 0
 
 
-def test_all_files_of_a_bad_content_are_told_and_mended(harness):
+def test_verify_bad_content_repairs_all_its_files(harness):
     data = random_bytes(20_000, 4)
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         harness.write(name, data)
@@ -82,7 +82,7 @@ def test_all_files_of_a_bad_content_are_told_and_mended(harness):
     assert harness.syncd("verify").code == 0
 
 
-def test_a_text_that_is_no_base64_any_more_is_different(harness):
+def test_verify_invalid_base64_is_different(harness):
     data = random_bytes(9_000, 5)
     harness.write("a.jpg", data)
     harness.upload()
@@ -94,7 +94,7 @@ def test_a_text_that_is_no_base64_any_more_is_different(harness):
         assert (done.code, done.json["different"]) == (1, 1)
 
 
-def test_what_is_here_no_more_can_not_be_queued(harness):
+def test_verify_repair_of_missing_file_is_refused(harness):
     data = random_bytes(5_000, 6)
     harness.write("a.jpg", data)
     harness.upload()
@@ -109,7 +109,7 @@ def test_what_is_here_no_more_can_not_be_queued(harness):
     assert harness.syncd("verify").code == 1
 
 
-def test_a_sample(harness):
+def test_verify_sample_has_requested_size(harness):
     for number in range(20):
         harness.write(f"{number}.jpg", random_bytes(100 + number, number))
     harness.upload()
@@ -120,7 +120,7 @@ def test_a_sample(harness):
         assert (done.code, f"{share}: give a percentage" in done.err) == (2, True)
 
 
-def test_every_content_may_be_in_the_sample(harness):
+def test_verify_sample_may_contain_every_content(harness):
     harness.write("a.jpg", random_bytes(100, 1))
     harness.write("b.jpg", random_bytes(100, 2))
     del harness.settings["remotes"]["ascii"]
@@ -133,7 +133,7 @@ def test_every_content_may_be_in_the_sample(harness):
     assert set(codes) == {0, 1}
 
 
-def test_paths(harness):
+def test_verify_selects_paths(harness):
     harness.write("a.jpg", random_bytes(1_000, 1))
     harness.write("sub/b.jpg", random_bytes(1_000, 2))
     harness.write("sub/c.jpg", random_bytes(1_000, 3))
@@ -152,7 +152,7 @@ def test_paths(harness):
     assert (done.code, done.err) == (1, f"syncd: {harness.folder} is in none of the watched folders\n")
 
 
-def test_a_server_that_is_down_is_told_apart(harness, tmp_path):
+def test_verify_server_down_is_unreachable(harness, tmp_path):
     harness.write("a.jpg", random_bytes(1_000, 1))
     with ReceiverProcess(tmp_path / "other") as other:
         harness.settings["remotes"]["ascii"]["url"] = other.url
@@ -167,7 +167,7 @@ def test_a_server_that_is_down_is_told_apart(harness, tmp_path):
     assert "1 job queued again" in done.out
 
 
-def test_a_refused_token_is_not_asked_with_twice(harness, tmp_path):
+def test_verify_rejected_token_is_not_retried(harness, tmp_path):
     with ReceiverProcess(tmp_path / "closed", "--token-file", _file(tmp_path / "token", "s3cret")) as closed:
         harness.settings["remotes"]["drive"] |= {"url": closed.url, "token_file": str(tmp_path / "token")}
         for number in range(30):
@@ -186,7 +186,7 @@ def _file(path, text):
     return path
 
 
-def test_beside_a_daemon(tmp_path, receiver):
+def test_verify_works_while_daemon_runs(tmp_path, receiver):
     daemon = DaemonProcess(tmp_path, receiver.url)
     daemon.start()
     try:
@@ -212,7 +212,7 @@ def _stored(receiver, data):
     return receiver.folder / "files" / "finished" / hashlib.sha256(data).hexdigest()
 
 
-def test_repair_beside_another_who_holds_the_state_folder(harness):
+def test_verify_repair_with_locked_state_folder(harness):
     harness.upload()
     with StateLock(harness.folder / "state"):
         done = harness.syncd("verify", "--repair")
@@ -220,7 +220,7 @@ def test_repair_beside_another_who_holds_the_state_folder(harness):
     assert "another syncd" in done.err
 
 
-def test_nothing_is_written(harness):
+def test_verify_writes_nothing(harness):
     harness.write("a.jpg", random_bytes(1_000, 1))
     harness.settings["logging"] = {"file": "log"}
     harness.upload()
@@ -232,7 +232,7 @@ def test_nothing_is_written(harness):
     assert harness.sql("SELECT * FROM jobs") == state
 
 
-def test_before_anything_was_uploaded(harness):
+def test_verify_before_first_upload(harness):
     done = harness.syncd("verify")
     assert done.code == 65
     assert "there is no job store: nothing was uploaded from here" in done.err
@@ -242,7 +242,7 @@ def test_before_anything_was_uploaded(harness):
 
 
 @pytest.mark.parametrize(("revision", "advice"), [("0000", "update syncd"), (None, "its version table is empty")])
-def test_a_store_of_another_version_is_left_alone(harness, revision, advice):
+def test_verify_store_of_other_version_is_unchanged(harness, revision, advice):
     harness.upload()
     if revision:
         harness.sql("UPDATE alembic_version SET version_num = ?", revision)
@@ -252,7 +252,7 @@ def test_a_store_of_another_version_is_left_alone(harness, revision, advice):
     assert (done.code, advice in done.err) == (65, True)
 
 
-def test_bars_on_a_terminal(harness):
+def test_verify_progress_on_terminal(harness):
     harness.write("a.jpg", random_bytes(1_000, 1))
     harness.upload()
     harness.write_settings()
