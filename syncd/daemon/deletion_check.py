@@ -34,7 +34,7 @@ class DeletionCheck:
         self._clock = clock
 
     async def check(self, folder: Folder, file: UploadedFile) -> None:
-        """Raise :class:`~syncd.platform.removal.NotRemovedError` with the reason if the file must stay."""
+        """Raise ``NotRemovedError`` with the reason if the file must stay."""
         watch = self._runtime.folders.watches.get(folder.path)
         if watch is None or not watch.matches(file.path):
             raise NotRemovedError(NOT_SELECTED)

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 
@@ -13,15 +11,10 @@ import pytest
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.store.job_store import JobStore
 from tests.support.data import random_bytes
-from tests.support.processes import DaemonProcess
+from tests.support.processes import DaemonProcess, run_command
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "syncd", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -36,14 +29,14 @@ def daemon(tmp_path):
 def test_state_folder_second_daemon_is_refused(daemon):
     daemon.start()
     for command in ("run", "once"):
-        ended = run(command, "-c", daemon.config)
-        assert ended.returncode == 75
-        assert f"pid {daemon.child.pid}" in ended.stderr
-        assert ended.stderr.count("\n") == 1
+        ended = run_command(command, "-c", daemon.config)
+        assert ended.code == 75
+        assert f"pid {daemon.child.pid}" in ended.err
+        assert ended.err.count("\n") == 1
     (daemon.inbox / "a.jpg").write_bytes(random_bytes(1000))
     daemon.wait_for_counts(queued=2)
     assert daemon.terminate() == 0
-    assert run("once", "-c", daemon.config).returncode == 1  # its turn has come; the server is still not there
+    assert run_command("once", "-c", daemon.config).code == 1  # its turn has come; the server is still not there
 
 
 def cut_short(path):

@@ -1,4 +1,4 @@
-"""A daemon and a receiver inside the test process, on real folders and sockets, with helpers for the control API."""
+"""Runs a daemon and a receiver in the test process, on real folders and sockets."""
 
 import asyncio
 from contextlib import asynccontextmanager

@@ -1,7 +1,7 @@
 """What becomes of a local file for each answer of a server: every ``after_upload`` against every answer that is known.
 
 The answers are in ``tests/remotes/confirmations.py``; the table is in ``docs/reference/confirmations.md``.
-``python -m tests.daemon.test_deletion_confirmations`` writes it there anew.
+``python -m tests.daemon.test_deletion_confirmations`` writes it there again.
 """
 
 import asyncio

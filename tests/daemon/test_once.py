@@ -1,4 +1,4 @@
-"""A single pass: what it uploads, what it leaves to the next pass, and that it always ends."""
+"""Tests of a single pass: its uploads, its summary, and that it always ends."""
 
 import asyncio
 import os
@@ -116,7 +116,7 @@ async def test_once_job_in_flight_at_give_up_is_reported(refusing):
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("status", "probe_status", "unreachable"), [(500, 500, []), (401, 404, ["drive"])])
 async def test_once_attempt_at_summary_is_stopped_first(refusing, monkeypatch, status, probe_status, unreachable):
-    """The server holds a request that begins after the pass has given up the file, or the server."""
+    """The server holds a request that begins after the pass gave up the file or the server."""
     refusing.status, refusing.probe_status = status, probe_status
     (refusing.inbox / "a.jpg").write_bytes(random_bytes(1000))
     unfinished = module._Pass._unfinished
