@@ -1,8 +1,8 @@
 """Records files that a watch has found, changed, renamed or lost, and updates their jobs.
 
 :func:`diff` and :func:`observe` apply the same rules. ``diff`` runs in the reader's thread, so the writer never sees
-unchanged files. :func:`_renamed` recognises a renamed file: an event names both paths, or the fingerprint and the birth
-time are those of a file that is gone.
+unchanged files. Rename detection: :func:`_renamed` recognises a renamed file if an event names both paths, or if the
+fingerprint and the birth time are those of a file that is gone.
 """
 
 from collections import defaultdict

@@ -65,7 +65,7 @@ class ChangeBus:
         self._listeners: list[tuple[int, Callable[[Change], None]]] = []
 
     def subscribe(self, listener: Callable[[Change], None], *, order: int = sys.maxsize) -> None:
-        """Add a listener; among equal orders the one that was added first is called first."""
+        """Add a listener; among equal orders, the first added is called first."""
         self._listeners.append((order, listener))
         self._listeners.sort(key=itemgetter(0))
 

@@ -176,7 +176,10 @@ def _sorted_by_database(connection: Connection, query: JobFilter, candidates: Co
 def _by_index(
     connection: Connection, query: JobFilter, partitions: Sequence[_Partition]
 ) -> Iterator[ColumnElement[bool]]:
-    """Yield conditions that select the next jobs by change time or size: a merge of the sorted partitions."""
+    """Yield conditions that select the next jobs by change time or size.
+
+    They are a merge of the sorted partitions.
+    """
     batch_size = BATCH_JOBS if query.search else query.limit + 1
     first = max(8, 2 * batch_size // max(1, len(partitions)))  # with many partitions each contributes few jobs
     merged = heapq.merge(
@@ -208,7 +211,7 @@ def _sorted_keys(
 def _by_name(
     connection: Connection, query: JobFilter, partitions: Sequence[_Partition]
 ) -> Iterator[ColumnElement[bool]]:
-    """Yield conditions that select the next jobs in the order of their files' names."""
+    """Yield conditions that select the next jobs by file name."""
     begin, path = _cursor_file(query.after)
     for folder in dict.fromkeys(partition.folder for partition in partitions):
         if os.fsencode(folder) < os.fsencode(begin):

@@ -1,4 +1,4 @@
-"""Finds files by a text in their path, with an FTS5 index of trigrams where SQLite has one.
+"""Finds files by a text in their path, with an FTS5 index of trigrams.
 
 :func:`prepare` creates the index in the store's file, and triggers on ``files`` that keep it current. The index is
 derived data, so no migration creates it: a Python whose SQLite has no trigram tokenizer (FTS5, SQLite 3.34) drops the
@@ -87,7 +87,10 @@ def is_indexed(connection: Connection) -> bool:
 
 
 def matching_files(connection: Connection, search: str, folders: Collection[str]) -> Select[int]:
-    """Return the statement that selects the ids of the files in ``folders`` whose path contains ``search``."""
+    """Return the statement that selects files with ``search`` in their path.
+
+    The files are in ``folders``; the rows are their ids.
+    """
     trigrams = _query(search)
     found = select(files.c.id)
     if trigrams is not None and is_indexed(connection):

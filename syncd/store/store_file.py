@@ -50,7 +50,7 @@ def _log_of(path: str) -> str:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode of the file at ``path``; None if there is no file."""
+    """Return device and inode of the file at ``path``; None without a file."""
     try:
         info = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Waits until a changed file is quiet, then reports the file to the records.
+"""Waits until a changed file is quiet, then has the file recorded.
 
 Hints come from events and from scans. The queue keeps one entry for each path and looks at the file only when the entry
 is due, so the number and the order of the events do not matter. :mod:`syncd.core.settle` decides when a file is quiet.
@@ -50,7 +50,7 @@ class SettleQueue:
         self._log = log
         self._pending: dict[str, Settling] = {}
         self._due_heap: list[tuple[float, str]] = []
-        self._reporting: set[str] = set()  # files that are quiet, but that the records has not confirmed yet
+        self._reporting: set[str] = set()  # files that are quiet, but not yet confirmed as recorded
         self._in_use = InUseFiles()
         self._earlier_due = asyncio.Event()
         self._has_capacity = asyncio.Event()
@@ -124,11 +124,11 @@ class SettleQueue:
         """
         prefix = f"{below}/" if below else ""
         after, count = prefix or None, 0
-        while page := await self._try_sink(self._records.paths(self._tree.root, after, BATCH_SIZE)):
+        while page := await self._try_call(self._records.paths(self._tree.root, after, BATCH_SIZE)):
             recorded = [path for path in page if path.startswith(prefix)]
             gone = await asyncio.to_thread(self._missing, recorded)
             if gone:
-                await self._try_sink(self._records.mark_files_gone(self._tree.root, gone), gone)
+                await self._try_call(self._records.mark_files_gone(self._tree.root, gone), gone)
             count += len(gone)
             if len(recorded) < len(page):
                 break
@@ -204,8 +204,8 @@ class SettleQueue:
                 gone.append(path)
         await self._report(ready)
         if gone:
-            await self._try_sink(self._records.mark_files_gone(self._tree.root, gone), gone)
-        self._reporting.clear()  # not in a finally: after a cancellation, the records has not recorded these files
+            await self._try_call(self._records.mark_files_gone(self._tree.root, gone), gone)
+        self._reporting.clear()  # not in a finally: after a cancellation, these files are not recorded
         self._in_use.discard(batch.keys() - self._pending.keys())
 
     async def _report(self, ready: Sequence[FoundFile]) -> int:
@@ -216,11 +216,11 @@ class SettleQueue:
         if not ready:
             return 0
         folder = self._tree.root
-        changed = await self._try_sink(self._records.diff(folder, ready), [seen.path for seen in ready])
+        changed = await self._try_call(self._records.diff(folder, ready), [seen.path for seen in ready])
         if not changed:
             return 0
         finished = await self._without_writers(changed)
-        await asyncio.gather(*(self._try_sink(self._records.observe(folder, seen), [seen.path]) for seen in finished))
+        await asyncio.gather(*(self._try_call(self._records.observe(folder, seen), [seen.path]) for seen in finished))
         return len(changed)
 
     async def _without_writers(self, changed: Sequence[FoundFile]) -> list[FoundFile]:
@@ -243,8 +243,11 @@ class SettleQueue:
             )
         return [finding for finding in findings if isinstance(finding, FoundFile)]
 
-    async def _try_sink(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:
-        """Await one call of the records; if the call fails, log the error and queue ``paths`` again."""
+    async def _try_call(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:
+        """Await one call of the records.
+
+        If the call fails, log the error and queue ``paths`` again.
+        """
         try:
             return await work
         except Exception as error:  # noqa: BLE001 - an error with one file must not stop the others

@@ -2,6 +2,9 @@
 
 Events are only hints; scans and the records decide. Every failure of the events leads to a scan by the
 :class:`syncd.watch.reconciler.Reconciler`.
+
+Rename detection: :mod:`syncd.watch.observer` adds the former path to the hint of a rename. The records find out which
+recorded file was renamed; the daemon's implementation uses ``observe`` in :mod:`syncd.store.files`.
 """
 
 import asyncio

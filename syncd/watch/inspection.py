@@ -52,7 +52,10 @@ def inspect(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
 
 
 class InUseFiles:
-    """The files that a program has open for writing, with the pause until the next check of each."""
+    """The files that a program has open for writing.
+
+    Each has a pause until its next check.
+    """
 
     def __init__(self) -> None:
         self._pauses: dict[str, float] = {}

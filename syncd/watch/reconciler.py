@@ -1,4 +1,4 @@
-"""Scans a folder where events are not enough, so that the records matches the files on disk.
+"""Scans a folder where events are not enough to keep the records up to date.
 
 Scans are full, below the directories that hints named, or of the gaps: directories without a watch or without read
 permission. :class:`syncd.watch.folder.FolderWatch` runs the scans while the folder is present; found files go into the
@@ -60,7 +60,7 @@ class Reconciler:
         self._scan_seconds = 0.0
         self.full_scan_requested = True
         self.scanning = True
-        """Whether a full scan runs or has to run before the records is up to date."""
+        """Whether a full scan runs or has to run before the records are up to date."""
         self.root_with_entries: Identity | None = None
         """The folder in which a scan last found any entry."""
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from syncd.store.job_store import JobStore
-from tests.store.support import Clock
+from tests.support.clock import ManualClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock(1_000_000.0)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def empty_store(tmp_path_factory) -> str:
     """Return the path of an empty store to copy, because Alembic is slow."""
 
     async def make() -> None:
-        await (await JobStore.open(path, clock=Clock())).close()
+        await (await JobStore.open(path, clock=ManualClock())).close()
 
     path = str(tmp_path_factory.mktemp("store") / "empty.db")
     asyncio.run(make())

@@ -1,6 +1,5 @@
 """Helpers for the tests of the store."""
 
-import asyncio
 import os
 import sqlite3
 import subprocess
@@ -15,14 +14,6 @@ from syncd.store.job_store import JobStore
 from syncd.store.records import Job, JobRecord
 
 FOLDER = "/srv/inbox"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def fingerprint(inode: int = 1, *, size: int = 100, mtime_ns: int = 10**18) -> Fingerprint:
@@ -56,12 +47,6 @@ async def claim(store: JobStore, remote: int, limit: int = 100, **values: int) -
 async def only_job(store: JobStore, path: str) -> JobRecord:
     (job,) = await store.jobs_of(path, [FOLDER])
     return job
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def query_plans(connection: Connection, work: Callable[[Connection], object]) -> list[str]:

@@ -9,7 +9,8 @@ from syncd.store.job_rows import load
 from syncd.store.job_store import JobStore
 from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.transitions import UnitOfWork, apply_transition
-from tests.store.support import FOLDER, Clock, claim, observe, only_job, seen
+from tests.store.support import FOLDER, claim, observe, only_job, seen
+from tests.support.clock import ManualClock
 
 STORED = Stored(ref="ref")
 
@@ -272,7 +273,7 @@ async def test_concurrent_claims_get_each_job_once(store, remote):
 
 
 async def test_write_uses_time_of_its_transaction(path):
-    clock = Clock()
+    clock = ManualClock()
     store = await JobStore.open(path, clock=clock)
     remote = (await store.register_remote("drive", "drive")).id
     await observe(store, remote, seen("a"))
@@ -282,7 +283,7 @@ async def test_write_uses_time_of_its_transaction(path):
     await store.close()
 
 
-async def test_recover_leaves_job_waiting_whose_key_is_of_an_earlier_version(store, remote, clock):
+async def test_recover_leaves_waiting_job_with_outdated_key(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await store.set_content_key(job, "key")

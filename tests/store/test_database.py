@@ -18,7 +18,9 @@ from syncd.store import database as module
 from syncd.store.database import Database
 from syncd.store.errors import StoreClosedError, StoreDamagedError
 from syncd.store.job_store import JobStore
-from tests.store.support import Clock, overwrite, size, until
+from tests.store.support import overwrite, size
+from tests.support.clock import ManualClock
+from tests.support.wait import wait_until
 
 INSERT = text("INSERT INTO settings VALUES (:key, :value)")
 SIZE = 4000
@@ -152,7 +154,7 @@ async def test_read_sees_one_consistent_state(database):
         seen.append(keys(connection))
 
     reading = asyncio.create_task(database.read(twice))
-    await until(between.is_set)
+    await wait_until(between.is_set)
     await database.write(insert("a"))
     go_on.set()
     await reading
@@ -174,8 +176,8 @@ async def test_writes_wait_while_disk_is_full(database, reports):
             insert(f"much {number}")(connection)
 
     writes = [asyncio.create_task(database.write(work)) for work in (insert("before"), much, insert("after"))]
-    await until(lambda: reports)
-    await until(lambda: len(tries) >= 3)
+    await wait_until(lambda: reports)
+    await wait_until(lambda: len(tries) >= 3)
     assert len(reports) == 1
     assert "full" in reports[0]
     assert "\n" not in reports[0]
@@ -213,7 +215,7 @@ async def test_disk_error_is_not_reported_as_full(tmp_path, reports):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (128 * 1024, before[1]))
         write = asyncio.create_task(database.write(insert("a" * 1024 * 1024)))
-        await until(lambda: reports)
+        await wait_until(lambda: reports)
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         await write
     finally:
@@ -231,7 +233,7 @@ async def test_full_file_system_blocks_writes(small_disk, reports):
     fill(str(small_disk / "ballast"))
     try:
         write = asyncio.create_task(database.write(insert("a")))
-        await until(lambda: reports)
+        await wait_until(lambda: reports)
         assert "full" in reports[0] or "disk I/O" in reports[0]
         assert reports[0].endswith(": free space on the disk")
         assert not write.done()
@@ -246,7 +248,7 @@ async def test_write_waits_for_lock_of_other_program(database, reports, path, mo
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         write = asyncio.create_task(database.write(insert("a")))
-        await until(lambda: reports)
+        await wait_until(lambda: reports)
         assert "locked" in reports[0]
         other.execute("ROLLBACK")
     assert await write == "a"
@@ -258,7 +260,7 @@ async def test_close_does_not_wait_for_lock(path, reports):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         write = asyncio.create_task(database.write(insert("a")))
-        await until(lambda: reports)
+        await wait_until(lambda: reports)
         await asyncio.wait_for(database.close(), 10)
         with pytest.raises(StoreClosedError):
             await write
@@ -308,10 +310,10 @@ async def test_alive_is_false_while_writer_hangs(database, monkeypatch):
     monkeypatch.setattr(module, "WRITER_STUCK_SECONDS", 0.05)
     hang = threading.Event()
     write = asyncio.create_task(database.write(lambda _: hang.wait(20)))
-    await until(lambda: not database.alive)
+    await wait_until(lambda: not database.alive)
     hang.set()
     await write
-    await until(lambda: database.alive)
+    await wait_until(lambda: database.alive)
 
 
 @pytest.mark.e2e
@@ -344,7 +346,7 @@ def test_acknowledged_writes_survive_kill(path):
         acknowledged += process.stdout.read().split()
 
     async def check() -> None:
-        store = await JobStore.open(path, clock=Clock())
+        store = await JobStore.open(path, clock=ManualClock())
         present = await store.paths("/f", limit=1_000_000)
         assert set(acknowledged) <= set(present)
         (remote,) = {job.remote_id for job in await store.jobs([1])}

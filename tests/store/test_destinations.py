@@ -15,7 +15,8 @@ from syncd.core.states import Outcome
 from syncd.store import migrations
 from syncd.store.copies import CopyIndex
 from syncd.store.job_store import JobStore
-from tests.store.support import Clock, claim, observe, seen
+from tests.store.support import claim, observe, seen
+from tests.support.clock import ManualClock
 
 POOL = "00000000-0000-0000-0000-000000000001"
 MULTIPART = {"type": "multipart", "url": "http://Drive:80", "pool_id": POOL}
@@ -56,7 +57,7 @@ async def recorded(store: JobStore, name: str, settings: object) -> int:
 )
 async def test_record_of_earlier_version_is_taken_over_once(path, settings, earlier):
     earlier_store(path, ("drive", earlier))
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     assert await recorded(store, "other", settings.model_copy(update={"account": None})) == 2
     assert await recorded(store, "drive", settings) == 1
     assert await recorded(store, "drive", settings) == 1
@@ -71,7 +72,7 @@ async def test_shared_record_goes_to_account_with_its_name(path):
     """Earlier versions kept both accounts in one record, with the last name."""
     earlier_store(path, ("ben", EARLIER))
     settings = MultipartRemote(**MULTIPART)
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     assert [await recorded(store, name, settings) for name in ("anna", "ben")] == [2, 1]
     assert (await store.register_remote("ben", destinations.identity("ben", settings))).capabilities == {"refused": 7}
     await store.close()

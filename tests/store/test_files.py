@@ -336,7 +336,7 @@ async def test_integers_beyond_63_bits_are_kept(store, remote):
     assert await diff(store, remote, before_1970) == []
 
 
-async def test_more_files_than_one_statement_takes(store, remote):
+async def test_observe_more_files_than_one_statement_takes(store, remote):
     files = [seen(f"{number:05}", number, size=LARGE_FILE_BYTES if number % 2 else 1) for number in range(1, 2500)]
     assert await diff(store, remote, *files) == files
     assert await observe(store, remote, *files) == len(files)

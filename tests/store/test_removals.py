@@ -46,7 +46,7 @@ async def test_removals_are_pending_until_they_end(store, remote):
     assert await store.paths(FOLDER) == ["b"]
 
 
-async def test_requeue_altered_queues_a_new_version(store, remote):
+async def test_requeue_altered_queues_new_version(store, remote):
     await observe(store, remote, seen("a"), seen("b"))
     for job in await claim(store, remote):
         await store.finish(job, key=job.path, stored=Stored(ref="ref"), outcome=Outcome.UPLOADED)

@@ -12,7 +12,7 @@ from syncd.core.states import State
 from syncd.store import migrations, schema
 from syncd.store.job_store import JobStore
 from syncd.store.records import JobFilter
-from tests.store.support import Clock
+from tests.support.clock import ManualClock
 
 
 def _objects(path: str) -> dict[str, str]:
@@ -65,7 +65,7 @@ async def test_store_of_first_version_keeps_all_rows(tmp_path):
 
 
 async def _listed(path: str) -> dict[str, list[int]]:
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     try:
         assert (await store.counts([1])).jobs == {state: int(state in ("done", "failed")) for state in State}
         assert await store.files_count("/a") == 1

@@ -10,11 +10,12 @@ import pytest
 from syncd.store import migrations, startup
 from syncd.store.errors import StoreDamagedError, StoreTooNewError, StoreUnavailableError
 from syncd.store.job_store import JobStore
-from tests.store.support import FOLDER, Clock, contents, create, observe, overwrite, run, seen, size
+from tests.store.support import FOLDER, contents, create, observe, overwrite, run, seen, size
+from tests.support.clock import ManualClock
 
 
 async def _make(path: str, files: int = 2000) -> None:
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     remote = await store.register_remote("drive", "drive")
     await observe(store, remote.id, *(seen(f"{number}.jpg") for number in range(files)))
     await store.close()
@@ -25,7 +26,7 @@ async def _refused(path: str, error: type[Exception]) -> str:
     before = None if error is StoreUnavailableError else contents(path)
     beside = set(os.listdir(os.path.dirname(path)))
     with pytest.raises(error) as caught:
-        await JobStore.open(path, clock=Clock())
+        await JobStore.open(path, clock=ManualClock())
     if before is not None:
         assert contents(path) == before
     assert set(os.listdir(os.path.dirname(path))) - {"syncd.db-shm"} == beside
@@ -44,7 +45,7 @@ async def test_new_store_is_private(tmp_path):
     before = os.umask(0)
     try:
         path = tmp_path / "state" / "syncd.db"
-        store = await JobStore.open(str(path), clock=Clock())
+        store = await JobStore.open(str(path), clock=ManualClock())
         await store.set_setting("a", "b")
         assert {name: _mode(path.parent / name) for name in os.listdir(path.parent)} == {
             "syncd.db": 0o600,
@@ -60,7 +61,7 @@ async def test_new_store_is_private(tmp_path):
 @pytest.mark.unix
 async def test_open_path_with_uri_characters(tmp_path):
     path = tmp_path / "50% ?mode=ro&#" / "sync\udcffd.db"
-    store = await JobStore.open(str(path), clock=Clock())
+    store = await JobStore.open(str(path), clock=ManualClock())
     await store.set_setting("a", "b")
     await store.close()
     assert os.listdir(path.parent) == [path.name]
@@ -116,10 +117,10 @@ async def test_open_large_file_does_not_check_all_pages(path, monkeypatch):
     await _make(path)
     monkeypatch.setattr(startup, "FULL_CHECK_MAX_BYTES", size(path) - 1)
     overwrite(path, 4096 * 20, os.urandom(4096))
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     await store.close()
     create(f"{path}-wal", b"")  # as after a crash
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     await store.close()
     monkeypatch.setattr(startup, "FULL_CHECK_MAX_BYTES", size(path))
     create(f"{path}-wal", b"")
@@ -152,7 +153,7 @@ async def test_open_later_version_after_kill_raises_too_new(path):
     log = contents(f"{copy}-wal")
     assert b"9999" not in contents(copy)
     with pytest.raises(StoreTooNewError):
-        await JobStore.open(copy, clock=Clock())
+        await JobStore.open(copy, clock=ManualClock())
     assert b"9999" not in contents(copy)
     assert contents(f"{copy}-wal") == log
 
@@ -171,13 +172,13 @@ async def test_open_directory_raises_unavailable(path):
 
 async def test_open_device_raises_unavailable():
     with pytest.raises(StoreUnavailableError, match="regular file"):
-        await JobStore.open("/dev/null", clock=Clock())
+        await JobStore.open("/dev/null", clock=ManualClock())
 
 
 async def test_open_below_file_raises_unavailable(tmp_path):
     (tmp_path / "state").touch()
     with pytest.raises(StoreUnavailableError):
-        await JobStore.open(str(tmp_path / "state" / "syncd.db"), clock=Clock())
+        await JobStore.open(str(tmp_path / "state" / "syncd.db"), clock=ManualClock())
 
 
 @pytest.mark.unix
@@ -192,7 +193,7 @@ async def test_open_without_permission_raises_unavailable(mode):
             os.seteuid(65534)
         try:
             with pytest.raises(StoreUnavailableError, match="Permission denied: check"):
-                await JobStore.open(path, clock=Clock())
+                await JobStore.open(path, clock=ManualClock())
         finally:
             os.seteuid(os.getuid())
 
@@ -201,19 +202,19 @@ async def test_open_empty_file_creates_tables(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
     assert size(path) > 0
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     await store.set_setting("a", "b")
     await store.close()
 
 
 async def test_open_reads_hot_log(path):
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     await store.set_setting("a", "b")
     copy = f"{path}.crashed"
     shutil.copy(path, copy)
     shutil.copy(f"{path}-wal", f"{copy}-wal")
     await store.close()
-    crashed = await JobStore.open(copy, clock=Clock())
+    crashed = await JobStore.open(copy, clock=ManualClock())
     assert await crashed.get_setting("a") == "b"
     await crashed.close()
 
@@ -239,7 +240,7 @@ def next_version(tmp_path, monkeypatch):
 
 
 async def _with_setting(path: str) -> None:
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     await store.set_setting("a", "as it was")
     await store.close()
 
@@ -248,7 +249,7 @@ async def test_migration_keeps_backup(path, request):
     before = migrations.HEAD
     await _with_setting(path)
     request.getfixturevalue("next_version")
-    store = await JobStore.open(path, clock=Clock())
+    store = await JobStore.open(path, clock=ManualClock())
     assert await store.get_setting("a") == "migrated"
     await store.close()
     backup = f"{path}.before-9999"
@@ -267,7 +268,7 @@ async def test_failed_migration_leaves_store_unchanged(path, request):
     script = request.getfixturevalue("next_version")
     script.write_text(script.read_text() + "    raise RuntimeError('half way')\n")
     with pytest.raises(RuntimeError, match="half way"):
-        await JobStore.open(path, clock=Clock())
+        await JobStore.open(path, clock=ManualClock())
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT value FROM settings").fetchall() == [("as it was",)]
         assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'more'").fetchall()

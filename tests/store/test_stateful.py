@@ -15,7 +15,8 @@ from syncd.core.model import Session, Stored
 from syncd.core.states import TABLE, Outcome, State
 from syncd.store.job_store import JobStore
 from syncd.store.records import Change, Job
-from tests.store.support import FOLDER, Clock, seen
+from tests.store.support import FOLDER, seen
+from tests.support.clock import ManualClock
 
 Q, U, W, D, F, S = State
 PATHS = st.sampled_from(["a", "b", "c"])
@@ -64,7 +65,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.mkdtemp()
         self.path = shutil.copy(self.template, os.path.join(self.folder, "syncd.db"))
-        self.clock = Clock()
+        self.clock = ManualClock()
         self.runner = asyncio.Runner()
         self.files: dict[str, ModelFile] = {}
         self.held: list[Job] = []

@@ -14,8 +14,8 @@ import pytest
 from syncd.store import database as module
 from syncd.store.database import Database
 from syncd.store.errors import StoreClosedError, StoreUnavailableError
-from tests.store.support import until
 from tests.store.test_database import Reports, insert, keys
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.unix
 
@@ -66,7 +66,7 @@ async def test_write_waits_until_deleted_file_is_back(database, path, reports, t
     os.link(path, tmp_path / "aside")
     os.unlink(path)
     write = asyncio.create_task(database.write(insert("second")))
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     assert reports[0].startswith(f"{path}: the job store was deleted or replaced while syncd runs")
     assert "\n" not in reports[0]
     assert database.blocked == reports[0]
@@ -82,9 +82,9 @@ async def test_write_waits_until_deleted_file_is_back(database, path, reports, t
 
 async def test_idle_writer_detects_deleted_file(database, path, reports, tmp_path):
     move(path, tmp_path / "aside")
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     move(tmp_path / "aside", path)
-    await until(lambda: len(reports) == 2)
+    await wait_until(lambda: len(reports) == 2)
     assert kinds(reports) == [True, None]
     await database.write(insert("second"))
     assert stored(path) == {"first", "second"}
@@ -92,7 +92,7 @@ async def test_idle_writer_detects_deleted_file(database, path, reports, tmp_pat
 
 async def test_write_waits_until_moved_folder_is_back(database, path, reports, tmp_path):
     (tmp_path / "state").rename(tmp_path / "elsewhere")
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     (tmp_path / "elsewhere").rename(tmp_path / "state")
     await database.write(insert("second"))
     assert stored(path) == {"first", "second"}
@@ -126,7 +126,7 @@ async def test_commit_to_deleted_file_is_not_answered(database, path, reports, t
     write = asyncio.create_task(
         database.write(meanwhile("second", lambda: move(path, tmp_path / "aside")), answered.append)
     )
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     assert not write.done()
     assert not answered
     move(tmp_path / "aside", path)
@@ -137,7 +137,7 @@ async def test_commit_to_deleted_file_is_not_answered(database, path, reports, t
 
 async def test_close_fails_commit_to_deleted_file(database, path, reports, tmp_path):
     write = asyncio.create_task(database.write(meanwhile("second", lambda: move(path, tmp_path / "aside"))))
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     after = asyncio.create_task(database.write(insert("third")))
     await asyncio.sleep(0)
     await database.close()
@@ -150,15 +150,15 @@ async def test_moved_file_is_complete_without_its_log(database, path, reports, t
     await database.write(insert("second"))
     assert in_the_file_alone(path, tmp_path) == set()
     os.rename(path, tmp_path / "aside")
-    await until(lambda: reports)
-    await until(lambda: in_the_file_alone(tmp_path / "aside", tmp_path) == {"first", "second"})
+    await wait_until(lambda: reports)
+    await wait_until(lambda: in_the_file_alone(tmp_path / "aside", tmp_path) == {"first", "second"})
 
 
 async def test_commit_to_deleted_log_goes_into_file(database, path, reports, tmp_path):
     assert await database.write(meanwhile("second", lambda: os.unlink(f"{path}-wal"))) == "second"
     assert in_the_file_alone(path, tmp_path) == {"first", "second"}
     write = asyncio.create_task(database.write(insert("third")))
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     assert reports[0].startswith(f"{path}-wal: the log of the job store was deleted or replaced while syncd runs")
     await database.close()
     with pytest.raises(StoreClosedError):
@@ -178,7 +178,7 @@ async def test_replacement_file_is_not_written(database, path, reports, tmp_path
     before = {entry.name: entry.read_bytes() for entry in (tmp_path / "state").iterdir()}
     assert len(before) == 3
     write = asyncio.create_task(database.write(insert("second")))
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     await database.close()
     with pytest.raises(StoreClosedError):
         await write

@@ -4,7 +4,8 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.watch.support import MemoryRecords, WatchHarness, wait_until
+from tests.support.wait import wait_until
+from tests.watch.support import MemoryRecords, WatchHarness
 
 
 async def main() -> None:

@@ -1,14 +1,15 @@
-"""A folder watch on a real folder, with a records in memory."""
+"""A folder watch on a real folder, with records in memory."""
 
 import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.watch.folder import FolderWatch
+from tests.support.wait import wait_until
 
 
 class MemoryRecords:
@@ -48,14 +49,6 @@ class MemoryRecords:
             return path.encode("utf-8", "surrogateescape")
 
         return sorted((path for path in self.known if after is None or order(path) > order(after)), key=order)[:limit]
-
-
-async def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for a condition; fail after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.01)
 
 
 class WatchHarness:

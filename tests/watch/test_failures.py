@@ -20,7 +20,7 @@ from syncd.watch import reconciler
 from syncd.watch.hints import HintBuffer
 from syncd.watch.inotify import Inotify
 from syncd.watch.observer import Observer
-from tests.watch.support import wait_until
+from tests.support.wait import wait_until
 
 QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 
@@ -145,7 +145,7 @@ async def test_twenty_thousand_files_at_once_are_found(harness, records):
 
     async with harness.running():
         await asyncio.to_thread(drop)
-        await wait_until(lambda: len(records.known) == 20_000, 60)
+        await wait_until(lambda: len(records.known) == 20_000, timeout=60)
 
 
 async def test_watch_limit_at_start_falls_back_to_polling(harness, records, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 from syncd.watch import folder as folder_module
 from syncd.watch import inotify as inotify_module
 from syncd.watch import reconciler
-from tests.watch.support import WatchHarness, wait_until
+from tests.support.wait import wait_until
+from tests.watch.support import WatchHarness
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports its watches")
 

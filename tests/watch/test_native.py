@@ -9,7 +9,7 @@ import pytest
 
 from syncd.watch.observer import Observer
 from tests.names import ONLY_UNIX
-from tests.watch.support import wait_until
+from tests.support.wait import wait_until
 
 
 async def test_written_file_is_found(harness, records):
@@ -98,7 +98,7 @@ async def test_directory_moved_in_and_out(harness, records, other):
         await wait_until(lambda: not records.known)
 
 
-async def test_excluded_directory_renamed_to_included(harness, records):
+async def test_excluded_directory_renamed_to_included_is_scanned(harness, records):
     async with harness.running():
         hidden = harness.path / ".unpacking"
         (hidden / "deep").mkdir(parents=True)

@@ -4,7 +4,7 @@ import pytest
 
 from syncd.platform import file_info
 from syncd.watch import reconciler
-from tests.watch.support import wait_until
+from tests.support.wait import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,7 @@ async def test_scan_once_reports_unfit_files_with_reason(harness, records):
     assert {seen.path: seen.unfit for seen in records.observed} == {"a.jpg": "empty", "p.jpg": "not a regular file"}
 
 
-async def test_sink_error_for_one_file_does_not_stop_others(harness, records, monkeypatch):
+async def test_records_error_for_one_file_does_not_stop_others(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     for n in range(50):
         (harness.path / f"{n}.jpg").write_bytes(b"x")
@@ -104,7 +104,7 @@ async def test_sink_error_for_one_file_does_not_stop_others(harness, records, mo
     assert len(records.known) == 50
 
 
-async def test_failed_sink_call_is_repeated(harness, records, monkeypatch):
+async def test_failed_records_call_is_repeated(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
     (harness.path / "a.jpg").write_bytes(b"x")
     diff, paths = records.diff, records.paths

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.watch.support import wait_until
+from tests.support.wait import wait_until
 
 
 async def test_repeated_rescan_requests_do_not_delay_a_file(harness, records):
@@ -17,7 +17,7 @@ async def test_repeated_rescan_requests_do_not_delay_a_file(harness, records):
 
         asking = asyncio.create_task(ask())
         try:
-            await wait_until(lambda: "a.jpg" in records.known, 10)
+            await wait_until(lambda: "a.jpg" in records.known, timeout=10)
         finally:
             asking.cancel()
 
@@ -34,4 +34,4 @@ async def test_event_while_folder_is_briefly_absent_is_kept(harness, records, mo
         await wait_until(lambda: watch.settling("a.jpg"))
         await wait_until(lambda: not watch.settling("a.jpg"))
         away.rename(harness.path)
-        await wait_until(lambda: records.known["a.jpg"].fingerprint.size == 7, 10)
+        await wait_until(lambda: records.known["a.jpg"].fingerprint.size == 7, timeout=10)

@@ -16,7 +16,8 @@ from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from syncd.watch.inspection import Unfinished, inspect
 from syncd.watch.scanner import Scan, WatchedTree
-from tests.watch.support import set_age, wait_until
+from tests.support.wait import wait_until
+from tests.watch.support import set_age
 
 if sys.platform != "linux":
     pytest.skip("leases are Linux' own", allow_module_level=True)

@@ -1,4 +1,4 @@
-"""Jobs know their folder, so that an index has those of one folder, remote and state in order."""
+"""Adds the folder to jobs, for sorted indexes of each folder, remote and state."""
 
 from alembic import op
 

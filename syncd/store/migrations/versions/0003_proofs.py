@@ -1,4 +1,4 @@
-"""What a confirmation rests on, what identifies a file over a rename, and removals that are under way."""
+"""Adds proofs of confirmations, birth times of files, and removals in progress."""
 
 from alembic import op
 
