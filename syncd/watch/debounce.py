@@ -21,8 +21,8 @@ from syncd.watch.hints import MAX_PENDING_FILES
 from syncd.watch.inspection import InUseFiles, Unfinished, inspect
 from syncd.watch.scanner import BATCH_SIZE, Identity, WatchedTree
 
-SINK_RETRY_SECONDS = 5.0
-"""Delay until a file is reported again after the records failed."""
+RECORD_RETRY_SECONDS = 5.0
+"""Delay until a file is recorded again after recording it failed."""
 T = TypeVar("T")
 
 
@@ -255,7 +255,7 @@ class SettleQueue:
             self._log.warning("folder.store_failed", files=len(paths), path=path, reason=str(error))
         for path in paths:
             if path not in self._pending:
-                self._put(path, Settling(since=self._clock() + SINK_RETRY_SECONDS))
+                self._put(path, Settling(since=self._clock() + RECORD_RETRY_SECONDS))
         return None
 
     def _find(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:

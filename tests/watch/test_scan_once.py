@@ -96,7 +96,7 @@ async def test_scan_once_reports_unfit_files_with_reason(harness, records):
 
 
 async def test_records_error_for_one_file_does_not_stop_others(harness, records, monkeypatch):
-    monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("syncd.watch.debounce.RECORD_RETRY_SECONDS", 0.1)
     for n in range(50):
         (harness.path / f"{n}.jpg").write_bytes(b"x")
     records.failing = {"7.jpg", "8.jpg"}
@@ -105,7 +105,7 @@ async def test_records_error_for_one_file_does_not_stop_others(harness, records,
 
 
 async def test_failed_records_call_is_repeated(harness, records, monkeypatch):
-    monkeypatch.setattr("syncd.watch.debounce.SINK_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("syncd.watch.debounce.RECORD_RETRY_SECONDS", 0.1)
     (harness.path / "a.jpg").write_bytes(b"x")
     diff, paths = records.diff, records.paths
     broken = ["diff", "paths"]
