@@ -22,7 +22,7 @@ class _Recorder:
     def __init__(self, path: str) -> None:
         self.path = path
         self.tests: list[str] = []
-        self.coverage = coverage.KernelWatches(data_file=None, config_file=False, include=["syncd/*"])
+        self.coverage = coverage.Coverage(data_file=None, config_file=False, include=["syncd/*"])
         self.coverage.start()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
