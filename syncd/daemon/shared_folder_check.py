@@ -31,7 +31,7 @@ class _Announcement:
 
 
 class SharedFolderCheck:
-    """Announces each of ``folders``, the watched folders by path, and checks for announcements by other daemons."""
+    """Announces each of ``folders``, by path, and checks for announcements by other daemons."""
 
     def __init__(self, folders: Mapping[str, Folder], *, state_dir: str) -> None:
         self._folders = folders

@@ -66,7 +66,7 @@ async def test_once_unreachable_server_delays_no_other(harness):
 
 
 @pytest.fixture
-async def refusing(tmp_path):
+async def refusing(tmp_path, monkeypatch):
     """A server that answers every call with one status, 403 if nothing else is said."""
 
     async def answer(request):
@@ -81,6 +81,9 @@ async def refusing(tmp_path):
     app.router.add_route("*", "/{path:.*}", answer)
     async with serve_app(app) as url:
         harness = DaemonHarness(tmp_path, url)
+        # The pass must notice the last attempt that it allows before the job runs out of attempts.
+        monkeypatch.setattr(module, "POLL_INTERVAL_SECONDS", 0.01)
+        harness.settings["scheduler"]["retry"] = {"initial": "100ms", "max": "200ms"}
         harness.status, harness.probe_status = 403, None
         harness.posts, harness.slow_after, harness.slow_seconds = 0, 1000, 1
         yield harness
