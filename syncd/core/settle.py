@@ -7,15 +7,18 @@ the writer has finished. That is a guess, and the upload checks the file again.
 :mod:`syncd.watch.debounce` waits for the file to settle, and :mod:`syncd.store.files` moves the file's record.
 """
 
+import sys
 from dataclasses import dataclass, replace
 
 from syncd.core.model import Fingerprint
 
 GRACE = 0.1
 """Seconds from an event to the first check. Programs often write again, or set the mtime, soon after closing."""
-TICK = 0.02
-"""Seconds by which an mtime may be behind the clock: a tick of the kernel, or the resolution of exFAT."""
+TICK = 0.01 if sys.platform == "linux" else 0.02
+"""Seconds by which an mtime may be behind the clock: a tick of the kernel."""
 _SECOND = 1_000_000_000
+_GRANULARITIES = {2 * _SECOND: 2.0, _SECOND: 1.0, _SECOND // 100: 0.01}
+"""The steps in which FAT, some other file systems and exFAT store mtimes, in nanoseconds and in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,9 +85,9 @@ class Settling:
 def racy_for(mtime_ns: int, wall: float) -> float:
     """Return the seconds after ``wall`` in which a write may leave the file's mtime unchanged.
 
-    FAT stores mtimes in steps of two seconds, and some other file systems in whole seconds. If a file is hashed within
-    that time, a later write may not show. ``wall`` is in seconds since the epoch.
+    Some file systems store mtimes in coarse steps. If a file is hashed within a step, a later write may not show.
+    ``wall`` is in seconds since the epoch.
     """
-    granularity = 2.0 if mtime_ns % (2 * _SECOND) == 0 else 1.0 if mtime_ns % _SECOND == 0 else 0.0
+    granularity = next((seconds for step, seconds in _GRANULARITIES.items() if mtime_ns % step == 0), 0.0)
     age = wall - mtime_ns / _SECOND
     return max(0.0, granularity + TICK - age) if age >= 0 else 0.0

@@ -1,8 +1,8 @@
 """Collects the hints of a folder's events until the event loop drains them.
 
 The observer adds hints from watchdog's threads. The buffer keeps one hint for each path, however many events name
-that path, and notifies the event loop once for all hints that arrive within ``NOTIFY_DELAY_SECONDS``.
-:class:`syncd.watch.folder.FolderWatch` drains the buffer.
+that path, and notifies the event loop at once of a hint after a quiet time. While further hints keep arriving, it
+notifies less and less often. :class:`syncd.watch.folder.FolderWatch` drains the buffer.
 """
 
 import asyncio
@@ -16,8 +16,11 @@ from syncd.core.settle import Hint
 
 MAX_PENDING_FILES = 50_000
 """Files of one folder that may wait at a time; further hints are dropped, and a full scan finds those files."""
-NOTIFY_DELAY_SECONDS = 0.05
-"""Delay between the first hint and the notification: in a burst, a notification for each hint would cost too much."""
+MIN_NOTIFY_INTERVAL_SECONDS, MAX_NOTIFY_INTERVAL_SECONDS = 0.002, 0.05
+"""First and longest time between two notifications while hints keep arriving; each interval doubles the last.
+
+In a burst, a notification for each hint would cost too much.
+"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -54,6 +57,8 @@ class HintBuffer:
         self._lock = threading.Lock()
         self._hints = Hints()
         self._notified = False
+        self._notified_at = 0.0  # loop time; this and the interval are used in the loop's thread only
+        self._interval = 0.0
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Call ``on_hints`` in ``loop`` from now on; before that, hints only collect."""
@@ -94,4 +99,13 @@ class HintBuffer:
             first, self._notified = not self._notified, True
         if first and self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: the daemon is shutting down
-                self._loop.call_soon_threadsafe(self._loop.call_later, NOTIFY_DELAY_SECONDS, self._on_hints)
+                self._loop.call_soon_threadsafe(self._schedule, self._loop)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Call ``on_hints`` now, or when the interval since the last call is over."""
+        now = loop.time()
+        if now - self._notified_at >= MAX_NOTIFY_INTERVAL_SECONDS:
+            self._interval = 0.0
+        self._notified_at = max(now, self._notified_at + self._interval)
+        self._interval = min(max(2 * self._interval, MIN_NOTIFY_INTERVAL_SECONDS), MAX_NOTIFY_INTERVAL_SECONDS)
+        loop.call_at(self._notified_at, self._on_hints)

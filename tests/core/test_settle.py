@@ -75,7 +75,7 @@ def test_settling_keeps_rename_until_file_is_replaced():
 
 
 @pytest.mark.parametrize(
-    ("mtime", "granularity"), [(1_000_000, 2.0), (1_000_001, 1.0), (1_000_000.5, 0.0), (1_000_001.00000001, 0.0)]
+    ("mtime", "granularity"), [(1_000_000, 2.0), (1_000_001, 1.0), (1_000_000.5, 0.01), (1_000_000.505, 0.0)]
 )
 def test_racy_for_depends_on_mtime_granularity(mtime, granularity):
     mtime_ns = int(mtime) * 10**9 + round(mtime % 1 * 10**9)

@@ -17,7 +17,7 @@ from watchdog.observers import inotify_c
 from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
 from syncd.watch import reconciler
-from syncd.watch.hints import HintBuffer
+from syncd.watch.hints import MAX_NOTIFY_INTERVAL_SECONDS, HintBuffer
 from syncd.watch.inotify import Inotify
 from syncd.watch.observer import Observer
 from tests.support.wait import wait_until
@@ -306,6 +306,31 @@ async def test_too_many_linked_directories_are_polled(harness, records, other, m
         assert "linked" in watch.status.detail
         (other / "3" / "a.jpg").write_bytes(b"x")
         await wait_until(lambda: "3/a.jpg" in records.known)
+
+
+async def test_hint_buffer_notifies_at_once_and_then_less_often():
+    loop, notified = asyncio.get_running_loop(), []
+
+    def note():
+        notified.append(loop.time())
+        hints.drain()
+
+    hints = HintBuffer(note)
+    hints.attach(loop)
+    until = loop.time() + 0.5
+    started, number = loop.time(), 0
+    while loop.time() < until:
+        hints.add_file("a.jpg", Hint())
+        number += 1
+        await asyncio.sleep(0)
+    assert notified[0] - started < MAX_NOTIFY_INTERVAL_SECONDS / 2
+    assert len(notified) < 20 < number  # 2, 4, 8, 16, 32, and then 50 ms
+    await asyncio.sleep(2 * MAX_NOTIFY_INTERVAL_SECONDS)
+    notified.clear()
+    started = loop.time()
+    hints.add_file("b.jpg", Hint())
+    await wait_until(lambda: notified)
+    assert notified[0] - started < MAX_NOTIFY_INTERVAL_SECONDS / 2
 
 
 def test_hint_buffer_over_limit_needs_rescan(monkeypatch):
