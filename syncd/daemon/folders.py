@@ -32,9 +32,9 @@ class StoreFileRecords:
         """Return the files that are new or changed compared with the store."""
         return await self._store.diff(folder, seen, self._remote_ids)
 
-    async def observe(self, folder: str, seen: FoundFile) -> None:
-        """Record a file, with a job for each remote."""
-        await self._store.observe(folder, [seen], self._remote_ids, is_gone=_is_gone)
+    async def observe(self, folder: str, seen: Sequence[FoundFile]) -> None:
+        """Record files, with a job for each remote."""
+        await self._store.observe(folder, seen, self._remote_ids, is_gone=_is_gone)
 
     async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:
         """Record that the files are gone."""

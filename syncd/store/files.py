@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.core.states import IN_USE, Cause, State
+from syncd.store.file_inserts import FIRST_VERSION, insert_files
 from syncd.store.job_rows import batched, fingerprint_of, load_all
 from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.schema import IS_PRESENT, files, folders, jobs, remotes
@@ -28,7 +29,6 @@ FILE_GONE = "removed before it was uploaded"
 
 _AT = select(files).where(files.c.folder == bindparam("folder"), files.c.path.in_(bindparam("paths", expanding=True)))
 _WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)), ~files.c.removed)
-_INSERT_FILES = insert(files).returning(files.c.id, files.c.path, files.c.version)
 _UPDATE_FILE = update(files).where(files.c.id == bindparam("file"))
 _UPDATE_SIZE = update(jobs).where(jobs.c.file_id == bindparam("file"))
 _FOLDER_ID = select(folders.c.id).where(folders.c.path == bindparam("folder"))
@@ -83,7 +83,7 @@ def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: 
     changed, new, resized = [], [], []
     for file in seen:
         if (row := known.get(file.path)) is None:
-            new.append({"version": 1, **_columns(folder, file), **_first_seen(file, work.now)})
+            new.append(file)
             continue
         fingerprint = _fingerprint(file)
         is_new = row.path == file.path and row.folder == folder and _is_new_version(row, file)
@@ -96,9 +96,8 @@ def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: 
     for statement, rows in (_UPDATE_FILE, changed), (_UPDATE_SIZE, resized):
         if rows:
             work.connection.execute(statement, rows)
-    if new:
-        placed |= {row.path: (row.id, row.version) for row in work.connection.execute(_INSERT_FILES, new)}
-    return placed
+    ids = insert_files(work.connection, folder, [(file, _fingerprint(file)) for file in new], seen_at=work.now)
+    return placed | {file.path: (file_id, FIRST_VERSION) for file, file_id in zip(new, ids, strict=True)}
 
 
 def _is_new_version(row: Row[Any], file: FoundFile) -> bool:

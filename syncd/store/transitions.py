@@ -4,19 +4,31 @@ The new state comes from the table in :mod:`syncd.core.states`. The update is gu
 gets its row in the same transaction.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, update
+from sqlalchemy import Connection, Row, bindparam, update
 
 from syncd.core.states import Cause, Outcome, State, transition
 from syncd.store.records import LARGE_FILE_BYTES, Change
-from syncd.store.schema import history, jobs
+from syncd.store.schema import jobs
 
 _CHANGE_STATE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.state == bindparam("before"))
-_INSERT_JOBS = insert(jobs).returning(jobs.c.id, jobs.c.file_id, jobs.c.remote_id)
-_INSERT_HISTORY = insert(history)
+# Each statement takes a list in JSON: SQLite then inserts a thousand rows without a return to Python after each.
+_INSERT_JOBS = """\
+INSERT INTO jobs (file_id, remote_id, state, cause, detail, version, size, large, folder_id,
+  attempts, due_at, claim, created_at, updated_at)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+  json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
+  json_extract(value, '$[7]'), json_extract(value, '$[8]'), 0, ?1, 0, ?1, ?1
+FROM json_each(?2)"""
+_INSERT_HISTORY = """\
+INSERT INTO history (job_id, at, cause, from_state, to_state, detail)
+SELECT json_extract(value, '$[0]'), ?, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+  json_extract(value, '$[3]'), json_extract(value, '$[4]')
+FROM json_each(?)"""
 _OUTCOMES = {Cause.UPLOADED: Outcome.UPLOADED, Cause.DUPLICATE: Outcome.DUPLICATE}
 
 
@@ -83,33 +95,28 @@ def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
     """Create the jobs in ``new``."""
     if not new:
         return
-    new_jobs = {(job.file_id, job.remote_id): job for job in new}
-    rows = work.connection.execute(
-        _INSERT_JOBS,
-        [
-            {
-                "file_id": job.file_id,
-                "remote_id": job.remote_id,
-                "state": transition(None, _cause(job)),
-                "cause": _cause(job),
-                "detail": job.unfit,
-                "failures": 0,
-                "due_at": work.now,
-                "claim": 0,
-                "version": job.version,
-                "folder_id": job.folder_id,
-                "size": job.size,
-                "large": job.size >= LARGE_FILE_BYTES,
-                "created_at": work.now,
-                "updated_at": work.now,
-            }
-            for job in new
-        ],
-    )
-    ids = [(row.id, new_jobs[row.file_id, row.remote_id]) for row in sorted(rows)]
+    rows = [
+        (
+            job.file_id,
+            job.remote_id,
+            transition(None, _cause(job)),
+            _cause(job),
+            job.unfit,
+            job.version,
+            job.size,
+            int(job.size >= LARGE_FILE_BYTES),
+            job.folder_id,
+        )
+        for job in new
+    ]
+    inserted = work.connection.exec_driver_sql(_INSERT_JOBS, (work.now, json.dumps(rows, ensure_ascii=False)))
+    first = inserted.lastrowid - len(new) + 1  # SQLite numbers the rows of a statement consecutively
     _record(
         work,
-        [_change(job, id_, before=None, cause=_cause(job), detail=job.unfit, at=work.now) for id_, job in ids],
+        [
+            _change(job, job_id, before=None, cause=_cause(job), detail=job.unfit, at=work.now)
+            for job_id, job in enumerate(new, first)
+        ],
     )
 
 
@@ -136,18 +143,6 @@ def _change(
 
 
 def _record(work: UnitOfWork, changes: list[Change]) -> None:
-    work.connection.execute(
-        _INSERT_HISTORY,
-        [
-            {
-                "job_id": change.job_id,
-                "at": change.at,
-                "cause": change.cause,
-                "from_state": change.before,
-                "to_state": change.after,
-                "detail": change.detail,
-            }
-            for change in changes
-        ],
-    )
+    rows = [(change.job_id, change.cause, change.before, change.after, change.detail) for change in changes]
+    work.connection.exec_driver_sql(_INSERT_HISTORY, (work.now, json.dumps(rows, ensure_ascii=False)))
     work.changes += changes

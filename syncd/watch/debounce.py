@@ -220,8 +220,17 @@ class SettleQueue:
         if not changed:
             return 0
         finished = await self._without_writers(changed)
-        await asyncio.gather(*(self._try_call(self._records.observe(folder, seen), [seen.path]) for seen in finished))
+        await self._observe(finished)
         return len(changed)
+
+    async def _observe(self, finished: Sequence[FoundFile]) -> None:
+        """Record the files together; record each alone if that fails, so that one file does not affect the others."""
+        folder = self._tree.root
+        if len(finished) > 1:
+            with suppress(Exception):  # the calls for each file report the error
+                await self._records.observe(folder, finished)
+                return
+        await asyncio.gather(*(self._try_call(self._records.observe(folder, [seen]), [seen.path]) for seen in finished))
 
     async def _without_writers(self, changed: Sequence[FoundFile]) -> list[FoundFile]:
         """Return the files that no program has open for writing; queue the others again."""

@@ -22,8 +22,8 @@ class FileRecords(Protocol):
         """
         ...
 
-    async def observe(self, folder: str, seen: FoundFile) -> None:
-        """Record a quiet file that is new, has changed or is back."""
+    async def observe(self, folder: str, seen: Sequence[FoundFile]) -> None:
+        """Record quiet files that are new, have changed or are back: all of them, or none after an exception."""
         ...
 
     async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -33,6 +34,35 @@ async def test_observe_new_file_creates_job_for_each_remote(store, remote, clock
     assert (changes[0].folder, changes[0].path, changes[0].size, changes[0].at) == (FOLDER, "a.jpg", 17, clock.now)
     assert (await store.counts([remote])).pending_bytes == 17
     assert await store.unfinished([remote, other]) == 2
+
+
+@pytest.mark.parametrize("odd", [[], ["not utf-8 \udcff"]])
+async def test_observe_new_files_stores_their_values(store, remote, odd):
+    other = (await store.register_remote("other", "other")).id
+    changes = []
+    await observe(store, remote, seen("earlier"))
+    store.changes.subscribe(changes.append)
+    names = ["b.jpg", 'quo"te\n\x01.jpg', "\U0001f431.jpg", *odd, *(f"{n}.jpg" for n in range(1200))]
+    found = [seen(name, 2**64 + n, size=n, mtime_ns=2**70 + n, birth_ns=n or None) for n, name in enumerate(names)]
+    found[1] = replace(found[1], unfit="empty", closed=True)
+    assert await observe(store, [remote, other], *found) == 2 * len(names)
+    assert await diff(store, [remote, other], *found) == []
+    assert {change.path for change in changes} == set(names)
+    for change in changes[:8]:
+        job, (entry,) = await store.job(change.job_id), await store.history(change.job_id)
+        assert (job.path, job.remote, job.state, job.detail) == (
+            change.path,
+            change.remote,
+            change.after,
+            change.detail,
+        )
+        assert (entry.before, entry.after, entry.cause, entry.at) == (None, change.after, change.cause, change.at)
+    assert await store.files_count(FOLDER) == len(names) + 1
+    rows = await store.database.read(lambda connection: connection.execute(select(files)).all())
+    stored = {row.path: (row.inode, row.size, row.mtime_ns, row.birth_ns, row.closed, row.version) for row in rows}
+    for file in found:
+        expected = (file.fingerprint.inode, file.fingerprint.size, file.fingerprint.mtime_ns)
+        assert stored[file.path] == (*expected, file.birth_ns, file.closed, 1)
 
 
 async def test_observe_creates_job_for_added_remote(store, remote):

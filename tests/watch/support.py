@@ -32,12 +32,14 @@ class MemoryRecords:
             return False
         return known.birth_ns == one.birth_ns or None in (known.birth_ns, one.birth_ns)
 
-    async def observe(self, folder: str, seen: FoundFile) -> None:
-        if seen.path in self.failing:
-            self.failing.discard(seen.path)
+    async def observe(self, folder: str, seen: Sequence[FoundFile]) -> None:
+        failing = {one.path for one in seen} & self.failing
+        if failing:
+            if len(seen) == 1:  # the watch tries each file of a failed batch alone
+                self.failing -= failing
             raise OSError("the store is full")
-        self.known[seen.path] = seen
-        self.observed.append(seen)
+        self.known |= {one.path: one for one in seen}
+        self.observed += seen
 
     async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:
         for path in paths:
