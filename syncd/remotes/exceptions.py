@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Callable
 
 import aiohttp
 
@@ -83,10 +84,13 @@ FAILURES_BY_ERROR: dict[type[BaseException], tuple[str, Scope]] = {
 """Message template and scope, by exception class. The entry of the nearest base class applies."""
 
 
-def map_transport_error(error: BaseException, *, host: str, timeout: float) -> Transient:
+def map_transport_error(
+    error: BaseException, *, host: str, timeout: float, redact: Callable[[str], str] = str
+) -> Transient:
     """Return the failure for an exception of a request to ``host``.
 
-    The message omits the exception's text, because it may contain secrets. ``timeout`` is in seconds.
+    The message omits the exception's text, because it may contain secrets; ``redact`` removes them from host names,
+    which a redirect may have set. ``timeout`` is in seconds.
     """
     template, scope = next(FAILURES_BY_ERROR[base] for base in type(error).__mro__ if base in FAILURES_BY_ERROR)
     if _refused_handshake(error):
@@ -94,7 +98,7 @@ def map_transport_error(error: BaseException, *, host: str, timeout: float) -> T
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         host = getattr(error, "host", host)  # the host that has no address; it may be the proxy
     reason, advice = _reason(error)
-    problem = template.format(host=host, reason=reason, timeout=timeout)
+    problem = redact(template.format(host=host, reason=reason, timeout=timeout))
     return Transient(problem, advice=advice, scope=scope, overload=isinstance(error, TimeoutError))
 
 

@@ -85,7 +85,7 @@ class Http:
             if writer is None or response.status not in (301, 302, 303, 307, 308) or "location" not in response.headers:
                 return response
             url = redirect_target(url, response)
-        raise Permanent(f"{response.host} answered GET {path} with more than {MAX_REDIRECTS} redirects")
+        raise Permanent(f"{response.host} answered GET {self._redact(path)} with more than {MAX_REDIRECTS} redirects")
 
     async def post(self, path: str, body: Body | None = None) -> Response:
         """Send a POST for ``path`` (quoted, below the remote's url).
@@ -182,11 +182,17 @@ class Http:
                 and isinstance(error, _CONNECTION_CLOSED_ERRORS)
                 and await self._refuses_certificate(url)
             ):
-                raise refused_certificate(url.host_port_subcomponent or "") from None
-            mapped = map_transport_error(error, host=url.host_port_subcomponent or "", timeout=self._settings.timeout)
+                raise refused_certificate(self._host(url)) from None
+            mapped = map_transport_error(
+                error, host=self._host(url), timeout=self._settings.timeout, redact=self._redact
+            )
             if payload is not None and mapped.scope is Scope.JOB and lasted >= CUT_OFF_AFTER_SECONDS:
                 raise CutOff(mapped.problem, advice=mapped.advice) from None
             raise mapped from None
+
+    def _host(self, url: URL) -> str:
+        """Return host and port for messages, redacted: ``url`` may be the target of a redirect, with a secret."""
+        return self._redact(url.host_port_subcomponent or "")
 
     async def _refuses_certificate(self, url: URL) -> bool:
         """Send a request without a body; return whether the server closes that connection, too.
@@ -233,8 +239,8 @@ class Http:
                 body += data[: MAX_RESPONSE_BYTES - len(body)]
                 more_wanted = len(body) < MAX_RESPONSE_BYTES
         return Response(
-            host=raw.url.host_port_subcomponent or "",
-            request_line=self._redact(request_line),  # the target of a redirect may contain a secret
+            host=self._host(raw.url),
+            request_line=self._redact(request_line),
             status=raw.status,
             headers={name.lower(): value for name, value in raw.headers.items()},
             body=bytes(body),

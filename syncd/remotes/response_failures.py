@@ -110,7 +110,8 @@ def _redirect_failure(response: Response, message: str) -> Failure:
     """
     try:
         target = urlsplit(response.headers.get("location", ""))
-        origin = single_line(f"{target.scheme}://{target.hostname}" + (f":{target.port}" if target.port else ""))
+        origin = f"{target.scheme}://{target.hostname}" + (f":{target.port}" if target.port else "")
+        origin = single_line(response.redact(origin))
         known = bool(target.scheme and target.hostname)
     except ValueError:
         known = False

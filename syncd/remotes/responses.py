@@ -63,7 +63,7 @@ class Response:
     def message(self) -> str:
         """Return the server's message as one short line; an empty text if there is none."""
         if self.is_html:
-            title = _TITLE.search(self.redact(self.body.decode(errors="replace"))[:_MAX_EXAMINED_CHARACTERS])
+            title = _TITLE.search(self.redact(self.body.decode(errors="replace"), _MAX_EXAMINED_CHARACTERS))
             text = html.unescape(title[1]) if title else ""
             return self._tidy(text) or "an HTML page"
         value = self._value()
@@ -84,7 +84,7 @@ class Response:
             return None
 
     def _tidy(self, text: str) -> str:
-        text = single_line(self.redact(text)[:_MAX_EXAMINED_CHARACTERS])
+        text = single_line(self.redact(text, _MAX_EXAMINED_CHARACTERS))
         return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[: MAX_MESSAGE_CHARACTERS - 1] + "…"
 
 

@@ -8,12 +8,13 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 
@@ -43,13 +44,28 @@ def forms(secret):
 FORMS = sorted({form for secret in WORDS for form in forms(secret)} | {MARK}, key=len, reverse=True)
 
 
+UNPRINTABLE = re.compile(rb"[\x00-\x1f\x7f]")
+
+
 def found_in(raw):
-    """Return the first place where a secret is seen, with what stands around it."""
-    for form in FORMS:
-        at = raw.find(form.encode())
-        if at >= 0:
-            return raw[max(0, at - 100) : at + len(form) + 60]
+    """Return the first text with a secret: the whole line, or the whole value in a file of SQLite."""
+    for shown in (raw, unquote_to_bytes(raw)):
+        for form in FORMS:
+            at = shown.find(form.encode())
+            if at >= 0:
+                before, after = UNPRINTABLE.split(shown[:at])[-1], UNPRINTABLE.split(shown[at:], maxsplit=1)[0]
+                return f"{form!r} at byte {at} in {before[-4000:] + after[:4000]!r}"
     return None
+
+
+@pytest.mark.parametrize("secret", [TOKEN_IN_FILE, "".join(f"%{byte:02x}" for byte in TOKEN_IN_FILE.encode())])
+def test_found_in_shows_the_whole_value(secret):
+    before, after = "127.0.0.1:1 answered 500 to GET /" + "x" * 300, ": " + "y" * 300
+    told = found_in(f"\0other\0{before}{secret}{after}\0other\n".encode())
+    assert before in told
+    assert after in told
+    assert "other" not in told
+    assert found_in(b"\0other\n") is None
 
 
 class Echo(BaseHTTPRequestHandler):

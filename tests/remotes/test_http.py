@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -328,6 +329,47 @@ async def test_failure_redacts_secrets(make_http, start_server):
     answer = await http.post("/image", BytesBody(content_type="text/plain", data=f"{TOKEN} key-secret".encode()))
     assert str(http.failure(answer)).endswith("you sent *** ***")
     assert TOKEN not in repr(answer).replace(repr(answer.body), "")
+
+
+SECRET = "hush-token-in-file/+=%41"
+
+
+@pytest.mark.parametrize("safe", ["", "/+=%"])
+async def test_failure_after_redirect_redacts_path(make_http, safe):
+    """The URL library escapes other characters than the server did."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path == "/image/1":
+            return web.Response(status=302, headers={"Location": f"/{quote(f'Bearer {SECRET}', safe=safe)}"})
+        return web.Response(status=500, text=request.raw_path)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handle)
+    async with serve_app(app) as url:
+        http = make_http(url, token=SECRET)
+        answer = await http.get("/image/1", writer=RecordingWriter(99))
+    told = str(http.failure(answer))
+    assert told.count("***") == 2
+    assert "hush" not in told
+
+
+async def test_failure_after_redirect_redacts_host(make_http):
+    """A host name is in lower case."""
+    async with serve_app(redirecting_app("http://a.Hush-Token.invalid/")) as url:
+        http = make_http(url, token="Hush-Token")
+        answer = await http.get("/image/1")
+        with pytest.raises(Transient) as raised:
+            await http.get("/image/1", writer=RecordingWriter(99))
+    for told in (str(http.failure(answer)), str(raised.value)):
+        assert "a.***.invalid" in told
+        assert "hush" not in told.lower()
+
+
+async def test_too_many_redirects_redacts_path(make_http):
+    async with serve_app(redirecting_app("/round")) as url:
+        with pytest.raises(Permanent, match="more than 5 redirects") as raised:
+            await make_http(url, token=SECRET).get(f"/{quote(SECRET, safe='=')}", writer=RecordingWriter(99))
+    assert "hush" not in str(raised.value)
 
 
 def redirecting_app(location: str, *, status: int = 302, seen: list[str] | None = None) -> web.Application:

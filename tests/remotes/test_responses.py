@@ -68,6 +68,23 @@ def test_message_is_short_and_redacted():
     assert "hush" not in answer(body=b"x" * (MAX_MESSAGE_CHARACTERS - 5) + b"hush-hush").message()
 
 
+def test_message_of_truncated_body_has_no_part_of_secret():
+    """Redacted, a body that repeats a long secret is shorter than a message; its end is a part of the secret."""
+    secret = "hush" * 5000
+    body = (secret * 14)[: len(secret) * 13 + 5]
+    for kind in ("text/plain", "text/html"):
+        sent = f"<title>{body}" if kind == "text/html" else body
+        response = Response(
+            host="host:1",
+            request_line="GET /",
+            status=500,
+            headers={"content-type": kind},
+            body=sent.encode(),
+            redact=Redactor([secret]),
+        )
+        assert response.message() == "***"
+
+
 @pytest.mark.parametrize(
     ("body", "reported_error"),
     [
