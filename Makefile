@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 RUN_LOCK := requirements/run.txt
 MUTATION_LOCK := requirements/mutation.txt
+BENCH_LOCK := requirements/bench.txt
 READY := $(VENV)/.ready
 UPLOAD_PACKAGES := core upload store remotes watch
 WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
-.PHONY: help setup run check test coverage chaos faults soak mutants broken mutation screenshots lint format lock clean dist deb test-systemd test-windows
+.PHONY: help setup run check test coverage chaos faults soak mutants broken mutation bench bench-quick screenshots lint format lock clean dist deb test-systemd test-windows
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,6 +59,17 @@ mutation: $(READY) ## change single things in the code, and see whether a test f
 		install --quiet --disable-pip-version-check --require-hashes --requirement $(MUTATION_LOCK); }
 	build/mutation/bin/python tests/mutation.py --python $(BIN)/python $(MUTATION)
 
+bench: $(READY) build/bench/peers/.ready ## compare syncd with rclone, s5cmd and a bare client (needs Go; BENCH="--case local")
+	$(BIN)/python -m bench $(BENCH)
+
+bench-quick: ## the same with a tenth of the files, once: in three minutes
+	$(MAKE) bench BENCH="--quick $(BENCH)"
+
+build/bench/peers/.ready: $(BENCH_LOCK)
+	$(PYTHON) -m venv build/bench/peers
+	build/bench/peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(BENCH_LOCK)
+	@touch $@
+
 screenshots: $(READY) ## make the pictures of the dashboard in docs/images anew (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
@@ -92,6 +104,8 @@ lock: ## write the locked dependencies anew (needs uv)
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(RUN_LOCK)
 	uv pip compile --group mutation --constraint $(LOCK) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(MUTATION_LOCK)
+	uv pip compile --group bench --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(BENCH_LOCK)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

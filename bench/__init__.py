@@ -1,0 +1,1 @@
+"""Speed and memory of syncd beside the tools that people would use instead. ``make bench`` runs it."""

@@ -1,0 +1,3 @@
+module syncd/bench/server
+
+go 1.19
