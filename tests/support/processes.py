@@ -1,6 +1,8 @@
 """Runs syncd commands, in this process or as real ones, and controls a receiver or a daemon as a process."""
 
+import atexit
 import base64
+import functools
 import http.client
 import io
 import json
@@ -20,6 +22,7 @@ from syncd.cli import main
 from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
 from tests.support.config import base_settings, image_remote, multipart_remote, write_settings
+from tests.support.preloaded import Preloader
 from tests.support.wait import wait_until_sync
 
 TIMEOUT_SECONDS = 120.0
@@ -66,6 +69,14 @@ def run_command(*arguments, **options):
     return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
+@functools.cache
+def _preloader():
+    """Return the preloader of this test process, which ends together with it."""
+    preloader = Preloader()
+    atexit.register(preloader.close)
+    return preloader
+
+
 class SyncdProcess:
     """A syncd command that runs as a process and appends its log to a file. ``child`` is None before the start."""
 
@@ -73,6 +84,7 @@ class SyncdProcess:
         self.log = Path(log)
         self.child = None
         self.prefix = ()  # a command to run it under
+        self.preload = sys.platform != "win32"  # False: a start that imports everything, as a user's does
 
     @property
     def pid(self):
@@ -80,13 +92,17 @@ class SyncdProcess:
 
     def spawn(self, *arguments, env=None):
         """Start the process; ``env`` is added to this process's environment."""
+        env = {**os.environ, **(env or {})}
         with self.log.open("ab") as log:
+            if self.preload and not self.prefix:
+                self.child = _preloader().start([*map(str, arguments)], stderr=log, env=env)
+                return
             self.child = subprocess.Popen(
                 [*self.prefix, *command_line(*arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **(env or {})},
+                env=env,
             )
 
     def is_running(self):
