@@ -1,10 +1,13 @@
-"""Helpers for asyncio tasks that must end with an event, a context or a failed sibling."""
+"""Helpers for asyncio: tasks that end with an event, a context or a failed sibling, and batches of blocking calls."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -82,3 +85,69 @@ async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]]
                 group.create_task(run(item))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+class Batcher(Generic[A, T]):
+    """Runs short blocking calls in threads, many in one hop to a thread, as the hop costs more than the call.
+
+    ``work`` gets the arguments of calls that wait at the same time, at most ``max_batch``, and returns the result or
+    the exception of each. At most ``concurrency`` batches run at a time. ``discard`` gets the results whose caller was
+    cancelled.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[A]], Sequence[T | Exception]],
+        *,
+        max_batch: int,
+        concurrency: int = 1,
+        executor: Executor | None = None,
+        discard: Callable[[T], object] = lambda _: None,
+    ) -> None:
+        self._work = work
+        self._max_batch = max_batch
+        self._concurrency = concurrency
+        self._executor = executor
+        self._discard = discard
+        self._running = 0
+        self._waiting: deque[tuple[A, asyncio.Future[T]]] = deque()
+
+    async def call(self, argument: A) -> T:
+        """Return the result for ``argument``, or raise its exception."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((argument, answer))
+        if self._running < self._concurrency:
+            self._start()
+        return await answer
+
+    def _start(self) -> None:
+        calls = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
+        loop = asyncio.get_running_loop()
+        try:
+            batch = loop.run_in_executor(self._executor, self._work, [argument for argument, _ in calls])
+        except RuntimeError as error:  # the executor has been shut down
+            self._answer(calls, [error] * len(calls))
+            return
+        self._running += 1
+        batch.add_done_callback(lambda ended: self._ended(calls, ended))
+
+    def _ended(self, calls: list[tuple[A, asyncio.Future[T]]], batch: asyncio.Future[Sequence[T | Exception]]) -> None:
+        self._running -= 1
+        if self._waiting:
+            self._start()
+        if batch.cancelled():
+            self._answer(calls, [asyncio.CancelledError()] * len(calls))
+        elif error := batch.exception():
+            self._answer(calls, [error] * len(calls))
+        else:
+            self._answer(calls, batch.result())
+
+    def _answer(self, calls: list[tuple[A, asyncio.Future[T]]], results: Sequence[T | BaseException]) -> None:
+        for (_, answer), result in zip(calls, results, strict=True):
+            if isinstance(result, BaseException):
+                if not answer.done():
+                    answer.set_exception(result)
+            elif answer.done():  # its caller was cancelled
+                self._discard(result)
+            else:
+                answer.set_result(result)

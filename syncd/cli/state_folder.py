@@ -21,8 +21,8 @@ from syncd.control.unix_server import SocketUnavailableError
 from syncd.platform import user
 from syncd.platform.lock import AlreadyRunningError, StateLock
 from syncd.recovery.fetch import NotWatchedError, find_scopes
+from syncd.store.copies import PathScope
 from syncd.store.errors import StoreError
-from syncd.store.records import PathScope
 
 log = structlog.get_logger()
 

@@ -14,7 +14,8 @@ from syncd.paths import full
 from syncd.recovery.fetch import FetchProgress
 from syncd.recovery.verify import REPAIRABLE, compare
 from syncd.remotes.base import WriteCallback
-from syncd.store.records import Copy, JobRecord
+from syncd.store.copies import Copy
+from syncd.store.records import JobRecord
 
 MAX_DOWNLOADS = 2
 """Concurrent downloads per request, so that uploads keep most of the bandwidth."""

@@ -24,8 +24,7 @@ from syncd.paths import inside
 from syncd.platform.file_info import on_disk_case
 from syncd.remotes.base import Remote, WriteCallback
 from syncd.remotes.factory import make_remote
-from syncd.store.copies import CopyIndex
-from syncd.store.records import Copy, PathScope
+from syncd.store.copies import Copy, CopyIndex, PathScope
 from syncd.upload.throttle import BandwidthLimiter, Meter
 
 DEFAULT_CONCURRENCY = 8

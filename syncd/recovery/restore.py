@@ -19,7 +19,7 @@ from syncd.core.text import printable
 from syncd.recovery.fetch import Download, FetchProgress, FetchSession, open_fetch_session
 from syncd.recovery.restore_folder import PartialFile, RestoredFile, RestoreFolder, UnsafeNameError
 from syncd.remotes.base import WriteCallback
-from syncd.store.records import Copy, PathScope, RecordedFile
+from syncd.store.copies import Copy, PathScope, RecordedFile
 
 OTHER_FILE = "another file is there, and it is left as it is"
 _FATAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)

@@ -20,8 +20,8 @@ from syncd.core.text import printable
 from syncd.recovery.fetch import Download, FetchProgress, FetchSession, open_fetch_session
 from syncd.remotes.base import WriteCallback
 from syncd.store import job_log
+from syncd.store.copies import Copy, PathScope
 from syncd.store.job_store import JobStore
-from syncd.store.records import Copy, PathScope
 from syncd.store.user_actions import RETRY_BATCH_JOBS
 
 

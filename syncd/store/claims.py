@@ -4,7 +4,8 @@ A result counts only for the claim that it belongs to. If the job was cancelled 
 lease had expired, the result changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, union_all, update
@@ -16,7 +17,7 @@ from syncd.store.files import set_files_gone
 from syncd.store.job_rows import JOBS, fingerprint_of, load, load_all
 from syncd.store.records import Job, StoredContent
 from syncd.store.schema import jobs, remotes
-from syncd.store.transitions import UnitOfWork, apply_transition
+from syncd.store.transitions import Transition, UnitOfWork, apply_transition, apply_transitions
 
 MAX_WAIT_AFTER_RESTART_SECONDS = 2 * 3600.0
 """Jobs that would wait longer than this after a restart are due at once.
@@ -130,41 +131,63 @@ def recover(work: UnitOfWork, owner: str) -> int:
     return len(rows)
 
 
-def finish(
-    work: UnitOfWork,
-    job: Job,
-    *,
-    key: str,
-    stored: Stored,
-    outcome: Outcome,
-    sha256: str | None = None,
-    terms: str = "",
-    expires: bool = False,
-) -> State | None:
-    """Record that the remote has the content ``key``.
-
-    The job is done unless its file has changed since the claim.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """A job whose content ``key`` the remote has.
 
     ``sha256`` is the hash of the file's own bytes. ``terms`` are the storage terms of the upload; ``expires`` says that
-    the server deletes the content at some time. Returns the new state, None if the claim is over.
+    the server deletes the content at some time.
     """
-    values = {"key": key, "key_version": job.version, "ref": stored.ref, "cancelled_sha256": None}
-    detail = None if stored.proof else UNPROVEN
-    after = finish_claim(work, job, _CAUSES[outcome], detail=detail, values=values)
-    if after is not None:
-        content = StoredContent(
-            remote_id=job.remote_id,
-            key=key,
-            ref=stored.ref,
-            size=job.size,
-            sha256=sha256,
-            proof=stored.proof,
-            confirmed_at=work.now if stored.proof else 0.0,
-            terms=terms,
-            expires=expires,
+
+    job: Job
+    key: str
+    stored: Stored
+    outcome: Outcome
+    sha256: str | None = None
+    terms: str = ""
+    expires: bool = False
+
+
+def finish_all(work: UnitOfWork, finished: Sequence[Finished]) -> list[State | None]:
+    """Record that the remotes have the contents of these jobs.
+
+    Each job is done unless its file has changed since the claim. Returns the new state of each, None if its claim is
+    over.
+    """
+    claims = [
+        EndedClaim(
+            job=each.job,
+            cause=_CAUSES[each.outcome],
+            detail=None if each.stored.proof else UNPROVEN,
+            values={
+                "key": each.key,
+                "key_version": each.job.version,
+                "ref": each.stored.ref,
+                "cancelled_sha256": None,
+            },
         )
-        uploads.record_content(work, content)
-    return after
+        for each in finished
+    ]
+    states = end_claims(work, claims)
+    uploads.record_contents(
+        work,
+        [
+            StoredContent(
+                remote_id=each.job.remote_id,
+                key=each.key,
+                ref=each.stored.ref,
+                size=each.job.size,
+                sha256=each.sha256,
+                proof=each.stored.proof,
+                confirmed_at=work.now if each.stored.proof else 0.0,
+                terms=each.terms,
+                expires=each.expires,
+            )
+            for each, state in zip(finished, states, strict=True)
+            if state is not None
+        ],
+    )
+    return states
 
 
 def defer(work: UnitOfWork, job: Job, *, due_at: float, failures: int, detail: str) -> State | None:
@@ -214,21 +237,45 @@ def mark_gone(work: UnitOfWork, job: Job) -> State | None:
     return after
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndedClaim:
+    """The result of a claim: its cause, and the columns of the job to set."""
+
+    job: Job
+    cause: Cause
+    detail: str | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
 def finish_claim(
     work: UnitOfWork, job: Job, cause: Cause, *, detail: str | None = None, values: Mapping[str, object] | None = None
 ) -> State | None:
-    """End the claim; return the new state of the job, or None if the claim had ended before.
+    """End one claim as :func:`end_claims` does."""
+    return end_claims(work, [EndedClaim(job=job, cause=cause, detail=detail, values=values or {})])[0]
+
+
+def end_claims(work: UnitOfWork, claims: Sequence[EndedClaim]) -> list[State | None]:
+    """End claims; return the new state of each job, or None if its claim had ended before.
 
     If the file has a newer version than the claim, the job is queued for that version, whatever the result was.
     """
-    row = load(work.connection, job.id)
-    if row is None or row.state is not State.UPLOADING or row.claim != job.claim:
-        return None
-    if row.file_version != job.version:
-        apply_transition(work, Cause.RELEASED, [row], detail=FILE_CHANGED, failures=0)
-        return State.QUEUED
-    apply_transition(work, cause, [row], detail=detail, **(values or {}))
-    return transition(row.state, cause)
+    rows = {row.id: row for row in load_all(work.connection, jobs.c.id, {claim.job.id for claim in claims})}
+    states: list[State | None] = []
+    transitions = []
+    for claim in claims:
+        row = rows.get(claim.job.id)
+        if row is None or row.state is not State.UPLOADING or row.claim != claim.job.claim:
+            states.append(None)
+            continue
+        del rows[claim.job.id]  # a second result of the same claim is over
+        if row.file_version != claim.job.version:
+            each = Transition(row=row, cause=Cause.RELEASED, detail=FILE_CHANGED, values={"failures": 0})
+        else:
+            each = Transition(row=row, cause=claim.cause, detail=claim.detail, values=claim.values)
+        transitions.append(each)
+        states.append(transition(row.state, each.cause))
+    apply_transitions(work, transitions)
+    return states
 
 
 def set_content_key(work: UnitOfWork, job: Job, key: str) -> None:

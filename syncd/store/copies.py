@@ -7,6 +7,7 @@ A finished job stays finished when its file is gone, so the results include file
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, false, func, or_, select, tuple_
@@ -17,7 +18,6 @@ from syncd.store import remotes, startup
 from syncd.store.claims import UNPROVEN
 from syncd.store.job_rows import batched
 from syncd.store.reader import Reader
-from syncd.store.records import Copy, PathScope, RecordedFile, Total
 from syncd.store.schema import contents, files, jobs
 
 _DONE = and_(jobs.c.state == State.DONE, jobs.c.key.is_not(None))
@@ -38,6 +38,61 @@ _COPIES: Select[Any] = (
     .outerjoin(contents, and_(contents.c.remote_id == jobs.c.remote_id, contents.c.key == jobs.c.key))
     .where(_DONE)
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PathScope:
+    """A whole watched folder, or the file or directory ``path`` in it.
+
+    Both are spelled as in the store.
+    """
+
+    folder: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """The copy of a file on one remote.
+
+    ``key`` identifies the content, ``ref`` is the server's name for it.
+
+    ``present`` says whether the local file existed at the last check. ``sha256`` is the hash of the file's bytes, None
+    if a version of syncd without this column uploaded it.
+    """
+
+    job_id: int
+    remote_id: int
+    folder: str
+    path: str
+    present: bool
+    key: str
+    ref: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedFile:
+    """A file as last seen, and the copies of exactly this version.
+
+    Empty if this version was never uploaded.
+    """
+
+    folder: str
+    path: str
+    size: int
+    mtime_ns: int
+    present: bool
+    copies: Sequence[Copy]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Total:
+    """A number of files or contents, and their total size."""
+
+    count: int
+    size: int
 
 
 class CopyIndex:

@@ -11,9 +11,10 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -23,7 +24,9 @@ from syncd.store.connection import engine, is_passing, translated
 from syncd.store.errors import StoreClosedError, StoreMovedError
 from syncd.store.reader import Reader
 from syncd.store.store_file import OpenedFile
+from syncd.store.write_calls import Failed, WriteCall, answer_all, resolve
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 MAX_BATCH_UNITS = 500
@@ -34,22 +37,6 @@ FILE_CHECK_INTERVAL_SECONDS = 5.0
 """How often the idle writer checks that the file is still at its path."""
 WRITER_STUCK_SECONDS = 60.0
 """If a batch takes longer than this, the disk hangs and the writer counts as stuck."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Unit:
-    """A function for a transaction, its result, and a callback after the commit."""
-
-    work: Callable[[Connection], Any]
-    then: Callable[[Any], None] | None
-    answer: asyncio.Future[Any]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Failed:
-    """The exception that a unit raised."""
-
-    error: Exception
 
 
 class Database:
@@ -64,7 +51,7 @@ class Database:
         self._on_blocked = on_blocked
         self._retry_delay = retry_delay
         self._loop = asyncio.get_running_loop()
-        self._units: deque[_Unit] = deque()
+        self._units: deque[WriteCall] = deque()
         self._changed = threading.Condition()  # guards _units and _closing
         self._closing = False
         self.blocked: str | None = None
@@ -115,7 +102,20 @@ class Database:
         ``work`` runs again, so it must not change anything but the store. Raises ``StoreClosedError`` if the database
         was closed before.
         """
-        unit = _Unit(work=work, then=then, answer=self._loop.create_future())
+        return await self.write_together(lambda connection, _: [work(connection)], None, then)
+
+    async def write_together(
+        self,
+        work: Callable[[Connection, Sequence[A]], Sequence[T]],
+        argument: A,
+        then: Callable[[T], None] | None = None,
+    ) -> T:
+        """Run ``work`` like :meth:`write`, once for the arguments of all calls that wait at the same time.
+
+        ``work`` returns a result for each argument. If it raises an exception, it runs again for each argument alone,
+        so that only the calls that cause the exception get it.
+        """
+        unit = WriteCall(work=work, argument=argument, then=then, answer=self._loop.create_future())
         with self._changed:
             if self._closing or self._ended.done():
                 raise _closed()
@@ -129,6 +129,12 @@ class Database:
         if self._closing:
             raise _closed()
         return await self._reader.read(work)
+
+    async def read_together(self, work: Callable[[Connection, Sequence[A]], Sequence[T]], argument: A) -> T:
+        """Run ``work`` like :meth:`read`, once for the arguments of all calls that wait at the same time."""
+        if self._closing:
+            raise _closed()
+        return await self._reader.read_together(work, argument)
 
     async def close(self) -> None:
         """Finish all earlier calls, and close the file."""
@@ -148,15 +154,15 @@ class Database:
             with self.engine.connect() as connection:
                 self._file = OpenedFile(self.path)
                 search.prepare(connection)
-                self._call(_resolve, self._opened, None)
+                self._call(resolve, self._opened, None)
                 while batch := self._next_batch(connection):
-                    self._call(_answer, self._loop, batch, self._write_batch(connection, batch))
+                    self._call(answer_all, self._loop, batch, self._write_batch(connection, batch))
         except Exception as error:  # noqa: BLE001 - the caller of open() gets it, whatever it is
-            self._call(_resolve, self._opened, _Failed(error=translated(error, self.path)))
+            self._call(resolve, self._opened, Failed(error=translated(error, self.path)))
         finally:
-            self._call(_resolve, self._ended, None)
+            self._call(resolve, self._ended, None)
 
-    def _next_batch(self, connection: Connection) -> list[_Unit]:
+    def _next_batch(self, connection: Connection) -> list[WriteCall]:
         """Wait for units and check the file regularly.
 
         Return an empty list when the database is closed.
@@ -169,7 +175,7 @@ class Database:
                     return [self._units.popleft() for _ in range(min(MAX_BATCH_UNITS, len(self._units)))]
             self._set_blocked(self._check_location(connection))
 
-    def _write_batch(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
+    def _write_batch(self, connection: Connection, batch: list[WriteCall]) -> list[Any]:
         """Retry until the commit succeeds or the database is closed.
 
         Return the results of the units.
@@ -180,11 +186,11 @@ class Database:
             except Exception as error:  # noqa: BLE001 - the callers of the units get it
                 failure = translated(error, self.path)
                 if not is_passing(error):
-                    return [_Failed(error=failure)] * len(batch)
+                    return [Failed(error=failure)] * len(batch)
                 if not self._wait_to_retry(str(failure)):
-                    return [_Failed(error=_closed())] * len(batch)
+                    return [Failed(error=_closed())] * len(batch)
             else:
-                return results if self._is_kept(connection) else [_Failed(error=_closed())] * len(batch)
+                return results if self._is_kept(connection) else [Failed(error=_closed())] * len(batch)
 
     def _is_kept(self, connection: Connection) -> bool:
         """Wait until the commit is in the file at the path.
@@ -230,24 +236,31 @@ class Database:
         if (before is None) != (reason is None):
             self._report(self.blocked)
 
-    def _transact(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
+    def _transact(self, connection: Connection, batch: list[WriteCall]) -> list[Any]:
         if error := self._check_location(connection):
             raise error
         with connection.begin():
-            return [self._run(connection, unit) for unit in batch]
+            return [
+                result
+                for _, units in groupby(batch, key=attrgetter("work"))
+                for result in self._run(connection, list(units))
+            ]
 
-    def _run(self, connection: Connection, unit: _Unit) -> Any:
+    def _run(self, connection: Connection, units: list[WriteCall]) -> Sequence[Any]:
+        """Run the common work of ``units``; return a result for each."""
         savepoint = connection.connection.cursor()  # several times faster than through SQLAlchemy
         savepoint.execute("SAVEPOINT unit")
         try:
-            result = unit.work(connection)
+            results = units[0].work(connection, [unit.argument for unit in units])
         except Exception as error:
             if is_passing(error):
                 raise
             savepoint.execute("ROLLBACK TO unit")
-            result = _Failed(error=translated(error, self.path))
+            results = [Failed(error=translated(error, self.path))]
         savepoint.execute("RELEASE unit")
-        return result
+        if len(units) > 1 and isinstance(results[0], Failed):
+            return [result for unit in units for result in self._run(connection, [unit])]
+        return results
 
     def _report(self, blocked: str | None) -> None:
         if self._on_blocked is not None:
@@ -270,25 +283,6 @@ def _checkpoint(connection: Connection) -> bool:
     finally:
         cursor.close()
     return bool(busy == 0)
-
-
-# The following functions run in the loop's thread.
-
-
-def _answer(loop: asyncio.AbstractEventLoop, batch: list[_Unit], results: list[Any]) -> None:
-    for unit, result in zip(batch, results, strict=True):
-        if unit.then is not None and not isinstance(result, _Failed):
-            loop.call_soon(unit.then, result)  # not called directly, so that an exception does not affect other units
-        _resolve(unit.answer, result)
-
-
-def _resolve(answer: asyncio.Future[Any], result: Any) -> None:
-    if answer.done():  # cancelled
-        return
-    if isinstance(result, _Failed):
-        answer.set_exception(result.error)
-    else:
-        answer.set_result(result)
 
 
 def _closed() -> StoreClosedError:

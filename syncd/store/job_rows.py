@@ -3,11 +3,12 @@
 :data:`JOBS` is the statement that all modules of this package start from; :func:`job_record` converts one of its rows.
 """
 
+import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, bindparam, select
+from sqlalchemy import Column, Connection, Row, Select, bindparam, func, select
 
 from syncd.core.model import Fingerprint
 from syncd.core.states import State
@@ -18,6 +19,20 @@ T = TypeVar("T")
 
 MAX_STATEMENT_VALUES = 500
 """The number of values that one statement receives as parameters."""
+
+
+def listed(parameter: str) -> Select[Any]:
+    """Return a subquery for the values of ``parameter``, a list that :func:`as_parameter` converts.
+
+    A statement with it is compiled once, for lists of any length.
+    """
+    return select(func.json_each(bindparam(parameter)).table_valued("value").c.value)
+
+
+def as_parameter(values: Iterable[int | str]) -> str:
+    """Convert a list of values to the parameter of :func:`listed`."""
+    return json.dumps(list(values))
+
 
 JOBS = (
     select(
@@ -35,10 +50,7 @@ JOBS = (
 )
 """Selects jobs with their files and remotes."""
 _JOB = JOBS.where(jobs.c.id == bindparam("job"))
-_JOBS_OF = {
-    column: JOBS.where(column.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id)
-    for column in (jobs.c.id, jobs.c.file_id)
-}
+_JOBS_OF = {column: JOBS.where(column.in_(listed("ids"))).order_by(jobs.c.id) for column in (jobs.c.id, jobs.c.file_id)}
 
 
 def batched(values: Iterable[T]) -> Iterable[list[T]]:
@@ -55,8 +67,8 @@ def load(connection: Connection, job_id: int) -> Row[Any] | None:
 
 def load_all(connection: Connection, column: Column[int], ids: Iterable[int]) -> list[Row[Any]]:
     """Return the rows of the jobs whose ``column`` (id or file_id) is in ``ids``."""
-    statement = _JOBS_OF[column]
-    return [row for batch in batched(ids) for row in connection.execute(statement, {"ids": batch})]
+    listed_ids = list(ids)
+    return list(connection.execute(_JOBS_OF[column], {"ids": as_parameter(listed_ids)})) if listed_ids else []
 
 
 def fingerprint_of(row: Row[Any]) -> Fingerprint:

@@ -13,10 +13,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from syncd.core.states import State
+from syncd.core.model import Stored
+from syncd.core.states import Outcome, State
 from syncd.store import (
     cancellations,
     claims,
+    content_records,
     copies,
     files,
     pages,
@@ -27,9 +29,10 @@ from syncd.store import (
     user_actions,
 )
 from syncd.store.database import Database
-from syncd.store.records import Change, JobFilter, JobRecord
+from syncd.store.records import Change, Job, JobFilter, JobRecord
 from syncd.store.transitions import UnitOfWork
 
+A = TypeVar("A")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -54,6 +57,17 @@ def _reads(
     @wraps(function)
     async def method(self: "JobStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.database.read(lambda connection: function(connection, *args, **kwargs))
+
+    return method
+
+
+def _reads_together(
+    function: Callable[[Connection, Sequence[A]], Sequence[T]],
+) -> Callable[["JobStore", A], Coroutine[Any, Any, T]]:
+    """Return the method of :class:`JobStore` that runs ``function`` once for all calls that wait at the same time."""
+
+    async def method(self: "JobStore", argument: A, /) -> T:
+        return await self.database.read_together(function, argument)
 
     return method
 
@@ -136,7 +150,6 @@ class JobStore:
     claim = _writes(claims.claim)
     renew = _writes(claims.renew)
     recover = _writes(claims.recover)
-    finish = _writes(claims.finish)
     defer = _writes(claims.defer)
     release = _writes(claims.release)
     refuse = _writes(claims.refuse)
@@ -146,6 +159,32 @@ class JobStore:
     set_content_key = _writes(claims.set_content_key)
     wake = _writes(claims.wake)
     shift_due_times = _writes(claims.shift_due_times)
+
+    async def finish(
+        self,
+        job: Job,
+        *,
+        key: str,
+        stored: Stored,
+        outcome: Outcome,
+        sha256: str | None = None,
+        terms: str = "",
+        expires: bool = False,
+    ) -> State | None:
+        """Record that the remote has a job's content, together with all calls that wait at the same time."""
+        finished = claims.Finished(
+            job=job, key=key, stored=stored, outcome=outcome, sha256=sha256, terms=terms, expires=expires
+        )
+        state, _ = await self.database.write_together(self._finish_all, finished, self._publish)
+        return state
+
+    def _finish_all(
+        self, connection: Connection, finished: Sequence[claims.Finished]
+    ) -> Sequence[tuple[State | None, list[Change]]]:
+        work = UnitOfWork(connection=connection, now=self._clock())
+        states = claims.finish_all(work, finished)
+        # The changes are published with the first result, before any of the callers continues.
+        return [(state, work.changes if number == 0 else []) for number, state in enumerate(states)]
 
     async def next_due(self, remote_id: int) -> float | None:
         """Return when the next job of a remote is due, possibly in the past.
@@ -164,7 +203,7 @@ class JobStore:
     drop_session = _writes(uploads.drop_session)
     expire_sessions = _writes(uploads.expire_sessions)
     content = _reads(uploads.content)
-    uploaded_before = _reads(uploads.uploaded_before)
+    content_records = _reads_together(content_records.look_up)
     confirm = _writes(uploads.confirm)
     forget_content = _writes(uploads.forget_content)
 

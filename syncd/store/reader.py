@@ -1,17 +1,21 @@
 """Runs read transactions in a thread with its own connection, in parallel to the writer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from syncd.asyncio_tools import Batcher
 from syncd.store.connection import engine, translated
 from syncd.store.errors import StoreError
 
+A = TypeVar("A")
 T = TypeVar("T")
+
+MAX_BATCH_READS = 200
 
 
 class Reader:
@@ -26,10 +30,22 @@ class Reader:
         self._trouble = trouble
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._connection: Connection | None = None
+        self._batchers: dict[Callable[..., Any], Batcher[Any, Any]] = {}
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the reader's thread in one read-only transaction."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
+
+    async def read_together(self, work: Callable[[Connection, Sequence[A]], Sequence[T]], argument: A) -> T:
+        """Run ``work`` once for the arguments of all calls that wait for the thread; it returns a result for each."""
+        batcher = self._batchers.get(work)
+        if batcher is None:
+            batcher = self._batchers[work] = Batcher(
+                lambda arguments: self._read(lambda connection: work(connection, arguments)),
+                max_batch=MAX_BATCH_READS,
+                executor=self._thread,
+            )
+        return cast("T", await batcher.call(argument))
 
     async def close(self) -> None:
         """Wait for the running reads, and close the file."""

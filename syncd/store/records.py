@@ -7,7 +7,7 @@ import the store's values from this module only.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from syncd.core.model import Fingerprint, FormerIdentity, Proof, Sort
+from syncd.core.model import Fingerprint, FormerIdentity, Proof, Session, Sort
 from syncd.core.states import Cause, Outcome, State
 
 LARGE_FILE_BYTES = 32 * 1024 * 1024
@@ -96,6 +96,30 @@ class StoredContent:
     confirmed_at: float
     terms: str
     expires: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContentQuery:
+    """Asks what the store knows of the content of a job's file, see :class:`ContentRecords`."""
+
+    remote_id: int
+    key: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContentRecords:
+    """What the store knows of one content.
+
+    ``stored`` is its record on the remote of the query. ``anywhere`` has its records on all remotes, by ``sha256`` or
+    by ``key``. ``session`` is its unfinished upload. ``cancelled`` says that the user cancelled a job of the remote
+    with this content.
+    """
+
+    stored: StoredContent | None
+    anywhere: list[StoredContent]
+    session: Session | None
+    cancelled: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,58 +256,3 @@ class Counts:
     def pending(self) -> int:
         """Return the number of unfinished jobs."""
         return sum(self.jobs[state] for state in PENDING)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PathScope:
-    """A whole watched folder, or the file or directory ``path`` in it.
-
-    Both are spelled as in the store.
-    """
-
-    folder: str
-    path: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Copy:
-    """The copy of a file on one remote.
-
-    ``key`` identifies the content, ``ref`` is the server's name for it.
-
-    ``present`` says whether the local file existed at the last check. ``sha256`` is the hash of the file's bytes, None
-    if a version of syncd without this column uploaded it.
-    """
-
-    job_id: int
-    remote_id: int
-    folder: str
-    path: str
-    present: bool
-    key: str
-    ref: str
-    size: int
-    sha256: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedFile:
-    """A file as last seen, and the copies of exactly this version.
-
-    Empty if this version was never uploaded.
-    """
-
-    folder: str
-    path: str
-    size: int
-    mtime_ns: int
-    present: bool
-    copies: Sequence[Copy]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Total:
-    """A number of files or contents, and their total size."""
-
-    count: int
-    size: int

@@ -5,7 +5,8 @@ gets its row in the same transaction.
 """
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,36 +60,57 @@ class NewJob:
     unfit: str | None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transition:
+    """A change of one job. ``row`` is the job as it was read; ``values`` are the other columns to set."""
+
+    row: Row[Any]
+    cause: Cause
+    detail: str | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
 def apply_transition(
     work: UnitOfWork, cause: Cause, rows: Sequence[Row[Any]], *, detail: str | None = None, **values: object
 ) -> None:
     """Apply ``cause`` to the jobs in ``rows``, and set the columns in ``values``."""
-    if not rows:
-        return
-    common = {
+    apply_transitions(work, [Transition(row=row, cause=cause, detail=detail, values=values) for row in rows])
+
+
+def apply_transitions(work: UnitOfWork, transitions: Sequence[Transition]) -> None:
+    """Apply each of ``transitions``: one statement for all that set the same columns."""
+    updates: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    for each in transitions:
+        updates[tuple(each.values)].append(_update(work, each))
+    for parameters in updates.values():
+        updated = work.connection.execute(_CHANGE_STATE, parameters)
+        if updated.rowcount != len(parameters):
+            raise RuntimeError(f"{len(parameters) - updated.rowcount} jobs were not in the state that was read")
+    _record(
+        work,
+        [
+            _change(each.row, each.row.id, before=each.row.state, cause=each.cause, detail=each.detail, at=work.now)
+            for each in transitions
+        ],
+    )
+
+
+def _update(work: UnitOfWork, each: Transition) -> dict[str, object]:
+    row, cause = each.row, each.cause
+    return {
+        "job": row.id,
+        "before": row.state,
+        "state": transition(row.state, cause),
+        "version": row.file_version,
+        "claim": row.claim + (cause is Cause.CLAIMED),
         "cause": cause,
-        "detail": detail,
+        "detail": each.detail,
         "outcome": _OUTCOMES.get(cause),
         "lease_owner": None,
         "lease_until": None,
         "updated_at": work.now,
-        **values,
+        **each.values,
     }
-    updates = [
-        {
-            "job": row.id,
-            "before": row.state,
-            "state": transition(row.state, cause),
-            "version": row.file_version,
-            "claim": row.claim + (cause is Cause.CLAIMED),
-            **common,
-        }
-        for row in rows
-    ]
-    updated = work.connection.execute(_CHANGE_STATE, updates)
-    if updated.rowcount != len(rows):
-        raise RuntimeError(f"{len(rows) - updated.rowcount} jobs were not in the state that was read")
-    _record(work, [_change(row, row.id, before=row.state, cause=cause, detail=detail, at=work.now) for row in rows])
 
 
 def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
@@ -143,6 +165,8 @@ def _change(
 
 
 def _record(work: UnitOfWork, changes: list[Change]) -> None:
+    if not changes:
+        return
     rows = [(change.job_id, change.cause, change.before, change.after, change.detail) for change in changes]
     work.connection.exec_driver_sql(_INSERT_HISTORY, (work.now, json.dumps(rows, ensure_ascii=False)))
     work.changes += changes

@@ -3,16 +3,16 @@
 A session is an unfinished upload of one content to one remote; a content is recorded when its upload is complete.
 """
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Proof, Session
 from syncd.store.records import StoredContent
-from syncd.store.schema import chunks, contents, remotes, sessions
+from syncd.store.schema import chunks, contents, sessions
 from syncd.store.transitions import UnitOfWork
 
 _OF_SESSION = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
@@ -36,13 +36,6 @@ _RECORD_CONTENT = _INSERT_CONTENT.on_conflict_do_update(
 )
 _OF_CONTENT = (contents.c.remote_id == bindparam("remote"), contents.c.key == bindparam("content"))
 _CONTENT = select(contents).where(*_OF_CONTENT)
-_SAME_BYTES = select(contents).where(
-    or_(
-        contents.c.sha256 == bindparam("sha256"),
-        # Uploads by MD5 of earlier versions have no SHA-256. Listing the remotes lets SQLite use the index.
-        and_(contents.c.remote_id.in_(select(remotes.c.id)), contents.c.key == bindparam("content")),
-    )
-)
 _FORGET = delete(contents).where(*_OF_CONTENT)
 _CONFIRM = update(contents).where(*_OF_CONTENT)
 
@@ -50,8 +43,11 @@ _CONFIRM = update(contents).where(*_OF_CONTENT)
 def session(connection: Connection, remote_id: int, key: str) -> Session | None:
     """Return the session of a content, with its acknowledged chunks; None if there is none."""
     row = connection.execute(_SESSION, _parameters(remote_id, key)).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else read_session(connection, row)
+
+
+def read_session(connection: Connection, row: Row[Any]) -> Session:
+    """Convert a row of the sessions, and read its chunks."""
     return Session(
         token=row.token,
         chunk_size=row.chunk_size,
@@ -107,10 +103,16 @@ def expire_sessions(work: UnitOfWork, older_than: float) -> int:
     return work.connection.execute(delete(sessions).where(sessions.c.created_at < older_than)).rowcount
 
 
-def record_content(work: UnitOfWork, stored: StoredContent) -> None:
-    """Record that the remote has the content, and delete its session."""
-    work.connection.execute(_RECORD_CONTENT, {**asdict(stored), "stored_at": work.now})
-    drop_session(work, stored.remote_id, stored.key)
+def record_contents(work: UnitOfWork, stored: Sequence[StoredContent]) -> None:
+    """Record that the remotes have these contents, and delete their sessions."""
+    if not stored:
+        return
+    work.connection.execute(_RECORD_CONTENT, [{**_columns(each), "stored_at": work.now} for each in stored])
+    work.connection.execute(_DROP, [_parameters(each.remote_id, each.key) for each in stored])
+
+
+def _columns(stored: StoredContent) -> dict[str, object]:
+    return {name: getattr(stored, name) for name in StoredContent.__slots__}  # asdict() takes ten times as long
 
 
 def content(connection: Connection, remote_id: int, key: str) -> StoredContent | None:
@@ -135,14 +137,6 @@ def stored_content(row: Row[Any]) -> StoredContent:
         terms=row.terms,
         expires=row.expires,
     )
-
-
-def uploaded_before(connection: Connection, key: str, sha256: str | None) -> list[StoredContent]:
-    """Return the contents with these bytes on all remotes.
-
-    ``key`` finds those without a SHA-256.
-    """
-    return [stored_content(row) for row in connection.execute(_SAME_BYTES, {"content": key, "sha256": sha256})]
 
 
 def confirm(work: UnitOfWork, remote_id: int, key: str, proof: Proof) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from syncd.recovery.fetch import FetchProgress
 from syncd.recovery.verify import Verdict, compare
-from syncd.store.records import Copy
+from syncd.store.copies import Copy
 
 DATA = b"some bytes"
 

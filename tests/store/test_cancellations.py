@@ -6,6 +6,7 @@ from sqlalchemy import event
 from syncd.core.model import Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import cancellations
+from syncd.store.records import ContentQuery
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 SHA = "a" * 64
@@ -23,7 +24,10 @@ async def cancel(store, path: str, sha256: str | None = SHA) -> int:
 
 
 async def alike(store, job, sha256: str = SHA) -> list[int]:
-    return [cancelled.id for cancelled in await store.cancelled_alike(job, sha256)]
+    found = [cancelled.id for cancelled in await store.cancelled_alike(job, sha256)]
+    query = ContentQuery(remote_id=job.remote_id, key="any", sha256=sha256)
+    assert (await store.content_records(query)).cancelled or not found
+    return found
 
 
 async def test_save_cancelled_content_ends_unhashed(store, remote):

@@ -9,10 +9,9 @@ import pytest
 from syncd.core.model import Proof, Stored
 from syncd.core.states import Cause, Outcome, State
 from syncd.store import migrations
-from syncd.store.copies import CopyIndex
+from syncd.store.copies import CopyIndex, PathScope
 from syncd.store.errors import StoreError
 from syncd.store.job_store import JobStore
-from syncd.store.records import PathScope
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 
 ALL = [PathScope(folder=FOLDER)]

@@ -354,3 +354,36 @@ def test_acknowledged_writes_survive_kill(path):
         await store.close()
 
     asyncio.run(check())
+
+
+async def test_write_together_failing_argument_fails_alone(database):
+    """The calls that wait at the same time share one run of the work; an exception reaches its own caller only."""
+    runs, blocked = [], threading.Event()
+
+    def insert(connection, numbers):
+        runs.append(list(numbers))
+        for number in numbers:
+            connection.exec_driver_sql("INSERT INTO settings VALUES (?, 'x')", (str(number),))
+            if number == 2:
+                raise ValueError("two")
+        return [number * 10 for number in numbers]
+
+    waiting = asyncio.create_task(database.write(lambda _: blocked.wait(10)))
+    calls = [asyncio.create_task(database.write_together(insert, number)) for number in range(4)]
+    await asyncio.sleep(0)
+    blocked.set()
+    results = await asyncio.gather(waiting, *calls, return_exceptions=True)
+    assert results[1:3] + results[4:] == [0, 10, 30]
+    assert isinstance(results[3], ValueError)
+    assert [0, 1, 2, 3] in runs
+    rows = await database.read(lambda connection: connection.exec_driver_sql("SELECT key FROM settings").all())
+    assert sorted(row.key for row in rows) == ["0", "1", "3"]
+
+
+async def test_read_together_error_reaches_all_callers(database):
+    def fail(connection, arguments):
+        raise ValueError("no")
+
+    results = await asyncio.gather(*(database.read_together(fail, n) for n in range(3)), return_exceptions=True)
+    assert all(isinstance(result, ValueError) for result in results)
+    assert await database.read_together(lambda _, numbers: numbers, 7) == 7

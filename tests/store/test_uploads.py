@@ -1,6 +1,10 @@
+import asyncio
+from dataclasses import replace
+
 from syncd.core.chunks import ChunkSet
 from syncd.core.model import Proof, Session, Stored
-from syncd.core.states import Outcome
+from syncd.core.states import Outcome, State
+from syncd.store.records import ContentQuery
 from tests.store.support import claim, observe, seen
 
 SESSION = Session(token="task", chunk_size=36_864, count=5000, received=ChunkSet([0, 4999]))
@@ -62,7 +66,11 @@ async def test_forget_content_deletes_record(store, remote):
     assert await store.content(remote, "key") is None
 
 
-async def test_uploaded_before_finds_sha256_or_key(store, remote):
+async def records_of(store, remote_id, key, sha256=None):
+    return await store.content_records(ContentQuery(remote_id=remote_id, key=key, sha256=sha256))
+
+
+async def test_content_records_anywhere_finds_sha256_or_key(store, remote):
     other = (await store.register_remote("other", "other")).id
     for remote_id, key, sha256 in ((remote, "md5:1", None), (other, "sha256:2", "2")):
         await observe(store, remote_id, seen(key))
@@ -70,7 +78,7 @@ async def test_uploaded_before_finds_sha256_or_key(store, remote):
         await store.finish(job, key=key, stored=Stored(ref=key), outcome=Outcome.UPLOADED, sha256=sha256)
 
     async def found(key: str, sha256: str | None) -> set[int]:
-        return {each.remote_id for each in await store.uploaded_before(key, sha256)}
+        return {each.remote_id for each in (await records_of(store, remote, key, sha256)).anywhere}
 
     assert await found("md5:1", "1") == {remote}  # as an earlier version has uploaded it
     assert await found("md5:2", "2") == {other}
@@ -97,9 +105,53 @@ async def test_confirm_saves_proof_and_time(store, remote, clock):
     await store.finish(job, key="k", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED, sha256="5a")
     content = await store.content(remote, "k")
     assert (content.proof, content.confirmed_at, content.sha256) == (Proof.NONE, 0.0, "5a")
-    assert await store.uploaded_before("k", "5a")
-    assert not await store.uploaded_before("other", "5b")
+    assert (await records_of(store, remote, "k", "5a")).anywhere
+    assert not (await records_of(store, remote, "other", "5b")).anywhere
     clock.now += 7
     await store.confirm(remote, "k", Proof.SIZE)
     content = await store.content(remote, "k")
     assert (content.proof, content.confirmed_at) == (Proof.SIZE, clock.now)
+
+
+async def test_content_records_at_once_belong_to_their_queries(store, remote):
+    """Calls at the same time share their statements, and each gets what it has asked for."""
+    other = (await store.register_remote("other", "other")).id
+    for number in range(3):
+        key = f"k{number}"
+        await observe(store, remote, seen(key))
+        (job,) = await claim(store, remote)
+        await store.finish(job, key=key, stored=Stored(ref=key), outcome=Outcome.UPLOADED, sha256=f"{number}")
+        await store.save_session(other, key, Session(token=key, chunk_size=1, count=2, received=ChunkSet([number % 2])))
+    asked = [(remote_id, number) for remote_id in (remote, other) for number in range(4)]
+    found = await asyncio.gather(*(records_of(store, *pair(remote_id, number)) for remote_id, number in asked))
+    for (remote_id, number), records in zip(asked, found, strict=True):
+        known = number < 3
+        assert (records.stored is not None) == (known and remote_id == remote)
+        assert [each.ref for each in records.anywhere] == ([f"k{number}"] if known else [])
+        session = records.session
+        assert (None if session is None else session.token) == (f"k{number}" if known and remote_id == other else None)
+        assert session is None or list(session.received) == [number % 2]
+        assert not records.cancelled
+
+
+def pair(remote_id, number):
+    return remote_id, f"k{number}", f"{number}"
+
+
+async def test_finish_at_once_records_each_result(store, remote):
+    names = [f"{number}" for number in range(5)]
+    await observe(store, remote, *map(seen, names))
+    jobs = await claim(store, remote, limit=5)
+    outdated = replace(jobs[0], claim=jobs[0].claim - 1)
+    changes = []
+    store.changes.subscribe(changes.append)
+    states = await asyncio.gather(
+        *(
+            store.finish(job, key=f"k{job.path}", stored=Stored(ref=job.path), outcome=Outcome.UPLOADED)
+            for job in (outdated, *jobs)
+        )
+    )
+    assert states == [None] + [State.DONE] * 5
+    assert sorted(change.path for change in changes) == names
+    for job in jobs:
+        assert (await store.content(remote, f"k{job.path}")).ref == job.path
